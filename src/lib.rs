@@ -1,0 +1,3 @@
+//! The crate root: documentation from the README, and the names that users type.
+
+pub mod protocol;

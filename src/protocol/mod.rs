@@ -1,0 +1,1 @@
+//! Bytes and operations: pure functions, nothing that waits and nothing that decides.
