@@ -59,7 +59,7 @@ pub enum ConnectionEvent {
     Connected {
         /// `host:port` of the server.
         server: String,
-        /// Failed attempts before it.
+        /// Attempts that it took, the successful one included.
         attempts: u64,
     },
     /// A later connection is ready: subscriptions were replayed first, then the held messages.
