@@ -8,7 +8,7 @@ use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::Interest;
-use crate::protocol::{ServerAddr, encoder};
+use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
     /// Seeks a connection, unless one is there or sought already.
@@ -22,7 +22,10 @@ impl<H> Engine<H> {
     /// Adds a subscription. `framed`: its SUB is in the outbox already, since the gate was open when it was made.
     pub fn subscribe(&mut self, sid: u64, interest: Interest<'_>, handle: H, framed: bool) {
         self.subscriptions.insert(sid, interest, handle);
-        if matches!(self.intent, Intent::Drain { .. } | Intent::Closed | Intent::End { .. }) {
+        if matches!(
+            self.intent,
+            Intent::Drain { .. } | Intent::Closed | Intent::End { .. }
+        ) {
             // It was made before the drain was, in another thread: it ends with the others.
             self.end_subscription(sid, EndReason::Closed);
         } else if !framed
@@ -62,7 +65,11 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
+        if self
+            .link
+            .connection()
+            .is_some_and(|connection| connection.carries())
+        {
             if !framed {
                 self.tell_unsubscribed(sid, None);
             }
@@ -78,14 +85,16 @@ impl<H> Engine<H> {
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
     fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
-        let Link::Up(connection) = &mut self.link else { return };
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
         let knows = match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
             _ => connection.carries(),
         };
         if knows {
             let mut out = Vec::with_capacity(32);
-            encoder::unsubscribe(&mut out, sid, max);
+            protocol::unsubscribe(&mut out, sid, max);
             self.flight.push_wire(out);
         }
     }
@@ -95,13 +104,16 @@ impl<H> Engine<H> {
     pub fn flush(&mut self, token: u64, seen: u64) {
         let over = match (&self.intent, &self.link) {
             (Intent::Closed | Intent::End { .. }, _) => Some(EndReason::Closed),
-            (_, Link::Idle | Link::GivingUp(_)) => {
-                Some(EndReason::GaveUp(self.history.last_error.clone().unwrap_or(Cause::NoServers)))
-            }
+            (_, Link::Idle | Link::GivingUp(_)) => Some(EndReason::GaveUp(
+                self.history.last_error.clone().unwrap_or(Cause::NoServers),
+            )),
             _ => None,
         };
         if let Some(reason) = over {
-            self.effects.push_back(Effect::Complete { token, outcome: Err(FlushFailure::Ended(reason)) });
+            self.effects.push_back(Effect::Complete {
+                token,
+                outcome: Err(FlushFailure::Ended(reason)),
+            });
         } else if self.books.in_doubt > seen {
             let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
             self.effects.push_back(Effect::Complete { token, outcome });
@@ -112,7 +124,9 @@ impl<H> Engine<H> {
 
     /// Nobody waits for this flush any more.
     pub fn cancel_flush(&mut self, token: u64) {
-        self.wanted.retain(|waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token));
+        self.wanted.retain(
+            |waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token),
+        );
     }
 
     /// Leaves the present server for another connection, without waiting for any backoff; revives a client
@@ -145,7 +159,10 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
-        self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
+        self.intent = Intent::Drain {
+            deadline: now + within,
+            stage: DrainStage::Begin,
+        };
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
@@ -157,11 +174,21 @@ impl<H> Engine<H> {
     /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is
     /// waited for while no server is connected.
     pub fn close(&mut self, now: Instant) {
-        if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
+        if matches!(
+            self.intent,
+            Intent::Closed | Intent::End { .. } | Intent::Close { .. }
+        ) {
             return;
         }
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
-            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
+        if self
+            .link
+            .connection()
+            .is_some_and(|connection| connection.carries())
+        {
+            self.intent = Intent::Close {
+                deadline: now + self.config.close_grace,
+                asked: false,
+            };
         } else {
             self.finish(EndReason::Closed, false);
         }
@@ -174,12 +201,17 @@ impl<H> Engine<H> {
 
     /// Takes the drain as far as it can go without waiting.
     pub(super) fn advance_drain(&mut self) {
-        let Intent::Drain { stage, .. } = &mut self.intent else { return };
+        let Intent::Drain { stage, .. } = &mut self.intent else {
+            return;
+        };
         if *stage != DrainStage::Begin {
             return;
         }
         let sids = self.subscriptions.unfinished();
-        let carries = self.link.connection().is_some_and(|connection| connection.carries());
+        let carries = self
+            .link
+            .connection()
+            .is_some_and(|connection| connection.carries());
         for sid in &sids {
             self.subscriptions.set_draining(*sid);
         }
@@ -187,7 +219,7 @@ impl<H> Engine<H> {
             *stage = DrainStage::Interest;
             let mut out = Vec::new();
             for sid in sids {
-                encoder::unsubscribe(&mut out, sid, None);
+                protocol::unsubscribe(&mut out, sid, None);
             }
             if !out.is_empty() {
                 self.flight.push_wire(out);

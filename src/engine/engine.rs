@@ -119,8 +119,12 @@ impl<H> Engine<H> {
             (Intent::Closed, _) => Status::Closed,
             (Intent::Drain { .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
-            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => Status::Connected,
-            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
+            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => {
+                Status::Connected
+            }
+            _ if self.history.previous.is_none() && self.history.failures == 0 => {
+                Status::Connecting
+            }
             _ => Status::Reconnecting,
         }
     }
@@ -133,7 +137,9 @@ impl<H> Engine<H> {
     /// `host:port` of the server that is connected.
     pub fn server(&self) -> Option<&str> {
         let connection = self.link.connection()?;
-        connection.carries().then_some(connection.attempt.endpoint.as_str())
+        connection
+            .carries()
+            .then_some(connection.attempt.endpoint.as_str())
     }
 
     /// The servers and what is remembered of them.
@@ -163,17 +169,33 @@ impl<H> Engine<H> {
 
     /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
     pub fn can_write(&self) -> bool {
-        self.link
-            .connection()
-            .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
+        self.link.connection().is_some_and(|connection| {
+            connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_))
+        })
     }
 
     /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
     pub fn ledger(&self, admitted: u64) -> Ledger {
-        let Books { confirmed, in_doubt, lost, resent } = self.books;
-        let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
+        let Books {
+            confirmed,
+            in_doubt,
+            lost,
+            resent,
+        } = self.books;
+        let unconfirmed = self
+            .link
+            .connection()
+            .map_or(0, |connection| connection.taken - connection.confirmed);
         let settled = confirmed + in_doubt + lost.total() + unconfirmed;
-        Ledger { accepted: admitted, waiting: admitted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
+        Ledger {
+            accepted: admitted,
+            waiting: admitted - settled,
+            unconfirmed,
+            confirmed,
+            in_doubt,
+            lost,
+            resent,
+        }
     }
 
     /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
@@ -198,7 +220,9 @@ impl<H> Engine<H> {
         if matches!(self.link, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
             return true;
         }
-        let Some(connection) = self.link.connection() else { return false };
+        let Some(connection) = self.link.connection() else {
+            return false;
+        };
         match &connection.stage {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
@@ -230,7 +254,9 @@ impl<H> Engine<H> {
     }
 
     fn dial(&mut self, server: ServerId, now: Instant) {
-        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else { return };
+        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
+            return;
+        };
         self.next_epoch += 1;
         self.history.attempts += 1;
         let attempt = Attempt {
@@ -240,8 +266,15 @@ impl<H> Engine<H> {
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
-        self.emit(ConnectionEvent::Connecting { server: attempt.endpoint.clone(), attempt: attempt.number });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
+        self.emit(ConnectionEvent::Connecting {
+            server: attempt.endpoint.clone(),
+            attempt: attempt.number,
+        });
+        self.effects.push_back(Effect::Dial {
+            epoch: attempt.epoch,
+            addr,
+            deadline: attempt.deadline,
+        });
         self.link = Link::Dialing(attempt);
     }
 
@@ -250,7 +283,13 @@ impl<H> Engine<H> {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.last_error = Some(cause.clone());
-        let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
+        let retry_in = self.pool.failed(
+            attempt.server,
+            cause.clone(),
+            &self.config.backoff,
+            now,
+            &mut self.rng,
+        );
         self.emit(ConnectionEvent::AttemptFailed {
             server: attempt.endpoint,
             attempt: attempt.number,
@@ -258,7 +297,8 @@ impl<H> Engine<H> {
             retry_in,
         });
         let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
+        let first_round_over =
+            never && !self.config.retry_on_initial_connect && self.pool.all_failed();
         if first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.link = Link::GivingUp(cause);
         } else {
@@ -267,7 +307,10 @@ impl<H> Engine<H> {
     }
 
     pub(super) fn out_of_retries(&self) -> bool {
-        self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
+        self.config
+            .max_reconnects
+            .is_some_and(|max| self.history.failures >= max)
+            && self.is_retrying()
     }
 
     /// The first round over the pool is no retry: each server is tried once whatever the limit is.
@@ -277,8 +320,13 @@ impl<H> Engine<H> {
 
     /// The connection ends here. If it had carried messages, the outbox is settled in the next exchange.
     pub(super) fn lose(&mut self, cause: Cause, how: CloseHow, now: Instant) {
-        let Link::Up(connection) = &mut self.link else { return };
-        self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        self.effects.push_back(Effect::Close {
+            epoch: connection.attempt.epoch,
+            how,
+        });
         match connection.stage {
             Stage::Lost(_) => {
                 self.effects.pop_back();
@@ -317,7 +365,11 @@ impl<H> Engine<H> {
     /// Takes a subscription out of the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(sid) {
-            self.effects.push_back(Effect::Ended { sid, handle: subscription.handle, reason });
+            self.effects.push_back(Effect::Ended {
+                sid,
+                handle: subscription.handle,
+                reason,
+            });
         }
     }
 
@@ -329,8 +381,12 @@ impl<H> Engine<H> {
 
     /// Says that the connection is ready, once.
     pub(super) fn announce(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else { return };
-        let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else { return };
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else {
+            return;
+        };
         connection.stage = Stage::Ready;
         let server = connection.attempt.endpoint.clone();
         let flushed = connection.taken.min(held);

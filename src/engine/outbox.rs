@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::flight::Flight;
 use super::segment::{FrameView, Segment};
-use crate::protocol::encoder;
+use crate::protocol;
 
 /// Small frames are gathered into chunks of this size; none straddles two.
 ///
@@ -59,7 +59,7 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// Bytes on the wire.
     pub fn len(&self) -> usize {
-        encoder::publish_len(
+        protocol::publish_len(
             self.subject.len(),
             self.reply.map(<[u8]>::len),
             self.headers.map(<[u8]>::len),
@@ -119,7 +119,11 @@ impl Outbox {
     /// admits nothing then.
     pub fn new(cap: usize) -> Outbox {
         // With cap 0 the user switched holding off, not writing: the mark stays whole.
-        let mark = if cap == 0 { MARK } else { MARK.min(cap / 2).max(1) };
+        let mark = if cap == 0 {
+            MARK
+        } else {
+            MARK.min(cap / 2).max(1)
+        };
         Outbox {
             gate: Gate::Held,
             cap,
@@ -164,7 +168,12 @@ impl Outbox {
 
     /// Messages that wait here, those of a [`Flight`] not included.
     pub fn messages(&self) -> u64 {
-        self.tail.messages + self.sealed.iter().map(|segment| segment.messages).sum::<u64>()
+        self.tail.messages
+            + self
+                .sealed
+                .iter()
+                .map(|segment| segment.messages)
+                .sum::<u64>()
     }
 
     /// Admits a message, or says why not. `Ok` is its sequence number, from 1.
@@ -172,27 +181,46 @@ impl Outbox {
     pub fn admit(&mut self, frame: &Frame<'_>) -> Result<u64, Refusal> {
         let len = frame.len();
         if len > self.cap && self.cap != 0 {
-            return Err(Refusal::TooLarge { limit: self.cap, frame: len });
+            return Err(Refusal::TooLarge {
+                limit: self.cap,
+                frame: len,
+            });
         }
         match self.gate {
             Gate::Open if self.pending < self.mark => {}
             Gate::Open => return Err(Refusal::NoRoom),
             Gate::Held if self.pending + len <= self.cap => {}
-            Gate::Held => return Err(Refusal::Full { pending: self.pending, limit: self.cap, frame: len }),
+            Gate::Held => {
+                return Err(Refusal::Full {
+                    pending: self.pending,
+                    limit: self.cap,
+                    frame: len,
+                });
+            }
             Gate::Shut => return Err(Refusal::Shut),
         }
-        let Frame { subject, reply, headers, payload } = *frame;
+        let Frame {
+            subject,
+            reply,
+            headers,
+            payload,
+        } = *frame;
         if payload.len() >= SHARED_PAYLOAD {
             let mut head = Vec::with_capacity(len - payload.len());
-            encoder::publish_head(&mut head, subject, reply, headers, payload.len());
+            protocol::publish_head(&mut head, subject, reply, headers, payload.len());
             self.seal();
-            self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
+            self.sealed.push_back(Segment {
+                head,
+                body: Some(payload.clone()),
+                messages: 1,
+                interest: false,
+            });
         } else {
             let head = self.room_for(len);
             let whole = head.len();
             // Encoding can't panic on checked input; should it ever, no half frame may stay behind.
             let guard = Truncate { to: whole, head };
-            encoder::publish(guard.head, subject, reply, headers, payload);
+            protocol::publish(guard.head, subject, reply, headers, payload);
             debug_assert_eq!(guard.head.len(), whole + len);
             std::mem::forget(guard);
             self.tail.messages += 1;
@@ -205,12 +233,12 @@ impl Outbox {
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
     /// otherwise the table will replay it, and `false` says so.
     pub fn admit_subscribe(&mut self, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
-        self.admit_interest(|head| encoder::subscribe(head, subject, queue, sid))
+        self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid))
     }
 
     /// The same for UNSUB.
     pub fn admit_unsubscribe(&mut self, sid: u64) -> bool {
-        self.admit_interest(|head| encoder::unsubscribe(head, sid, None))
+        self.admit_interest(|head| protocol::unsubscribe(head, sid, None))
     }
 
     fn admit_interest(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
@@ -233,7 +261,10 @@ impl Outbox {
             self.seal();
         }
         if self.tail.head.capacity() == 0 {
-            self.tail.head = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
+            self.tail.head = self
+                .spare
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
         }
         &mut self.tail.head
     }
@@ -271,7 +302,12 @@ impl Outbox {
             self.sealed.push_front(segment);
         }
         self.gate = Gate::Held;
-        for segment in self.sealed.iter_mut().chain([&mut self.tail]).filter(|segment| segment.interest) {
+        for segment in self
+            .sealed
+            .iter_mut()
+            .chain([&mut self.tail])
+            .filter(|segment| segment.interest)
+        {
             segment.retain(|frame| frame.message);
         }
         self.recount();
@@ -279,14 +315,21 @@ impl Outbox {
 
     /// Keeps the waiting messages for which `keep` says so. Segments that are empty then go to `gone`, to be
     /// dropped where a payload's destructor may run.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
+    pub(super) fn retain(
+        &mut self,
+        mut keep: impl FnMut(FrameView) -> bool,
+        gone: &mut Vec<Segment>,
+    ) {
         for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
             if segment.body.is_some() {
                 let mut lonely = std::mem::take(segment);
                 let body = lonely.body.clone();
                 lonely.retain(&mut keep);
                 if lonely.is_empty() {
-                    gone.push(Segment { body, ..Segment::default() });
+                    gone.push(Segment {
+                        body,
+                        ..Segment::default()
+                    });
                 } else {
                     *segment = lonely;
                 }

@@ -108,11 +108,20 @@ pub(super) struct Recovering {
 #[derive(Debug)]
 pub(super) enum Intent {
     Run,
-    Drain { deadline: Instant, stage: DrainStage },
+    Drain {
+        deadline: Instant,
+        stage: DrainStage,
+    },
     /// A last PING is out, or will be.
-    Close { deadline: Instant, asked: bool },
+    Close {
+        deadline: Instant,
+        asked: bool,
+    },
     /// Everything ends in the next exchange.
-    End { reason: EndReason, completed: bool },
+    End {
+        reason: EndReason,
+        completed: bool,
+    },
     Closed,
 }
 
@@ -152,7 +161,8 @@ impl Link {
     pub(super) fn live(&mut self, epoch: u64) -> Option<&mut Connection> {
         match self {
             Link::Up(connection)
-                if connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)) =>
+                if connection.attempt.epoch == epoch
+                    && !matches!(connection.stage, Stage::Lost(_)) =>
             {
                 Some(connection)
             }

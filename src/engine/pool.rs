@@ -77,7 +77,9 @@ impl Pool {
     }
 
     fn contains(&self, addr: &ServerAddr) -> bool {
-        self.servers.iter().any(|server| server.addr.same_endpoint(addr))
+        self.servers
+            .iter()
+            .any(|server| server.addr.same_endpoint(addr))
     }
 
     fn add(&mut self, addr: ServerAddr, discovered: bool) {
@@ -99,7 +101,10 @@ impl Pool {
 
     /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
     pub fn next(&self) -> Option<(ServerId, Option<Instant>)> {
-        self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
+        self.servers
+            .iter()
+            .min_by_key(|server| (server.due, server.turn))
+            .map(|server| (server.id, server.due))
     }
 
     /// Whether every server has failed at least once since it was last connected.
@@ -117,7 +122,9 @@ impl Pool {
         rng: &mut R,
     ) -> Duration {
         self.take_turn(id);
-        let Some(server) = self.get_mut(id) else { return Duration::ZERO };
+        let Some(server) = self.get_mut(id) else {
+            return Duration::ZERO;
+        };
         server.failures += 1;
         server.penalty += 1;
         server.last_error = Some(cause);
@@ -147,7 +154,9 @@ impl Pool {
         now: Instant,
         rng: &mut R,
     ) {
-        let Some(server) = self.get_mut(id) else { return };
+        let Some(server) = self.get_mut(id) else {
+            return;
+        };
         server.last_error = Some(loss.cause);
         let delay = if loss.stable {
             server.penalty = 0;
@@ -187,8 +196,11 @@ impl Pool {
         retain_order: bool,
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
-        let told: Vec<ServerAddr> =
-            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_SERVERS).collect();
+        let told: Vec<ServerAddr> = urls
+            .iter()
+            .filter_map(|url| ServerAddr::from_gossip(url, seed).ok())
+            .take(MAX_SERVERS)
+            .collect();
         if told.is_empty() {
             return Default::default();
         }
@@ -202,7 +214,10 @@ impl Pool {
             }
             stays
         });
-        let mut fresh: Vec<ServerAddr> = told.into_iter().filter(|addr| !self.contains(addr)).collect();
+        let mut fresh: Vec<ServerAddr> = told
+            .into_iter()
+            .filter(|addr| !self.contains(addr))
+            .collect();
         if !retain_order {
             fresh.shuffle(rng);
         }
@@ -224,7 +239,12 @@ impl Pool {
             }
             match old.iter().find(|server| server.addr.same_endpoint(&addr)) {
                 Some(server) => {
-                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server.clone() });
+                    self.servers.push(Server {
+                        addr,
+                        discovered: false,
+                        failures: 0,
+                        ..server.clone()
+                    });
                 }
                 None => self.add(addr, false),
             }
@@ -245,5 +265,9 @@ pub struct Loss {
 /// show.
 pub fn endpoint(addr: &ServerAddr) -> String {
     let (host, port) = (addr.host(), addr.port());
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }

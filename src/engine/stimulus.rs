@@ -10,16 +10,23 @@ use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
-use crate::protocol::{ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, encoder};
+use crate::protocol::{
+    self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation,
+};
 
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
     pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
-        let Link::Dialing(attempt) = &self.link else { return };
+        let Link::Dialing(attempt) = &self.link else {
+            return;
+        };
         if attempt.epoch != epoch {
             return;
         }
-        let rules = Rules { interval: self.config.ping_interval, max_out: self.config.max_pings_out };
+        let rules = Rules {
+            interval: self.config.ping_interval,
+            max_out: self.config.max_pings_out,
+        };
         self.link = Link::Up(Box::new(Connection {
             attempt: attempt.clone(),
             stage: Stage::AwaitInfo,
@@ -52,7 +59,9 @@ impl<H> Engine<H> {
 
     /// The transport took `n` bytes of the flight.
     pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
-        let Some(connection) = self.link.live(epoch) else { return };
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
         connection.progress = now;
         let taken = self.flight.advance(n);
         connection.taken += taken.messages;
@@ -68,13 +77,17 @@ impl<H> Engine<H> {
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
         if let Some(connection) = self.link.live(epoch) {
-            connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
+            connection
+                .broken
+                .get_or_insert((now + super::exchange::LAST_WORDS, cause));
         }
     }
 
     /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
     pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        let Some(connection) = self.link.live(epoch) else { return };
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
         // What the server said before it closed is the better reason.
         let said = connection.said.take();
         let broken = connection.broken.take().map(|(_, cause)| cause);
@@ -89,7 +102,9 @@ impl<H> Engine<H> {
     /// An operation came from the server. Messages don't come here, their payload is none of the engine's
     /// business: see [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
-        let Some(connection) = self.link.live(epoch) else { return };
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
         match op {
             ServerOp::Ping => self.flight.push_pong(),
             ServerOp::Pong => match connection.stage {
@@ -126,7 +141,9 @@ impl<H> Engine<H> {
 
     fn handle_info(&mut self, json: &[u8], now: Instant) {
         let parsed = Info::parse(json);
-        let Link::Up(connection) = &mut self.link else { return };
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
         let first = matches!(connection.stage, Stage::AwaitInfo);
         let info = match parsed {
             Ok(info) => Arc::new(info),
@@ -146,11 +163,11 @@ impl<H> Engine<H> {
             connection.stage = Stage::AwaitPong;
             connection.progress = now;
             let mut out = Vec::new();
-            encoder::connect(&mut out, &self.introduction(&addr, &info));
-            encoder::ping(&mut out);
+            protocol::connect(&mut out, &self.introduction(&addr, &info));
+            protocol::ping(&mut out);
             self.flight.push_wire(out);
         }
-        let was_lame = self.info.as_ref().is_some_and(|info| info.ldm) && !first;
+        let was_lame = self.info.as_ref().is_some_and(|info| info.lame_duck_mode) && !first;
         if !self.config.ignore_discovered {
             let (added, removed) = self.pool.gossip(
                 &info.connect_urls,
@@ -163,7 +180,7 @@ impl<H> Engine<H> {
                 self.emit(ConnectionEvent::ServersChanged { added, removed });
             }
         }
-        if info.ldm && !was_lame {
+        if info.lame_duck_mode && !was_lame {
             self.emit(ConnectionEvent::LameDuck { server: endpoint });
         }
         self.info = Some(info);
@@ -176,7 +193,11 @@ impl<H> Engine<H> {
         let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
             (_, _, Some(token)) => (None, None, Some(token.to_owned())),
             (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
-            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
+            _ => (
+                identity.user.clone(),
+                identity.password.clone(),
+                identity.token.clone(),
+            ),
         };
         ConnectInfo {
             verbose: false,
@@ -199,21 +220,30 @@ impl<H> Engine<H> {
     }
 
     fn handshake_done(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else { return };
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
         connection.since = now;
         connection.stage = Stage::Replaying(Replay::of(&self.subscriptions));
         self.pool.connected(connection.attempt.server);
     }
 
     fn handle_pong(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else { return };
-        let Some(ping) = connection.liveness.pong(now) else { return };
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let Some(ping) = connection.liveness.pong(now) else {
+            return;
+        };
         self.books.confirmed += ping.covers.saturating_sub(connection.confirmed);
         connection.confirmed = connection.confirmed.max(ping.covers);
         for waiter in ping.waiters {
             match waiter {
                 Waiter::Flush { token, .. } => {
-                    self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
+                    self.effects.push_back(Effect::Complete {
+                        token,
+                        outcome: Ok(()),
+                    });
                 }
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Intent => self.handle_intent_pong(),
@@ -223,23 +253,40 @@ impl<H> Engine<H> {
 
     fn handle_intent_pong(&mut self) {
         match self.intent {
-            Intent::Drain { stage: DrainStage::Interest, .. } => self.begin_delivering(),
-            Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
+            Intent::Drain {
+                stage: DrainStage::Interest,
+                ..
+            } => self.begin_delivering(),
+            Intent::Drain {
+                stage: DrainStage::Publishing { .. },
+                ..
+            } => self.finish(EndReason::Drained, true),
             Intent::Close { .. } => self.finish(EndReason::Closed, true),
             _ => {}
         }
     }
 
     fn handle_err(&mut self, kind: ErrKind, now: Instant) {
-        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
-        let Link::Up(connection) = &mut self.link else { return };
+        self.emit(ConnectionEvent::ServerError {
+            error: kind.clone(),
+        });
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
         if connection.is_handshake() {
             return self.lose(Cause::Server(kind), CloseHow::Drop, now);
         }
-        if let Some((subject, queue, sid)) = kind.refused_subscription() {
+        if let ErrKind::PermissionsViolation(Violation::Subscription {
+            subject,
+            queue,
+            sid,
+        }) = &kind
+        {
             let sids = match sid {
-                Some(sid) => vec![sid],
-                None => self.subscriptions.sids_of(subject.as_bytes(), queue.map(str::as_bytes)),
+                Some(sid) => vec![*sid],
+                None => self
+                    .subscriptions
+                    .sids_of(subject.as_bytes(), queue.as_deref().map(str::as_bytes)),
             };
             for sid in sids {
                 self.end_subscription(sid, EndReason::Refused(kind.clone()));
@@ -255,8 +302,11 @@ impl<H> Engine<H> {
 /// and is never given up silently.
 fn transport_fault(addr: &ServerAddr, info: &Info) -> Option<Cause> {
     if addr.tls_required() {
-        return Some(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
+        return Some(Cause::Tls(
+            "the address asks for TLS, which this version does not speak yet".into(),
+        ));
     }
-    info.tls_required
-        .then(|| Cause::Tls("the server requires TLS, which this version does not speak yet".into()))
+    info.tls_required.then(|| {
+        Cause::Tls("the server requires TLS, which this version does not speak yet".into())
+    })
 }
