@@ -132,7 +132,11 @@ impl Inbox {
             state.grace = Grace::Unused;
         }
         let crowded = crowded && state.grace == Grace::Unused;
-        Offered { consumer: if news { state.consumer.take() } else { None }, rest, crowded }
+        Offered {
+            consumer: if news { state.consumer.take() } else { None },
+            rest,
+            crowded,
+        }
     }
 
     /// The task stops reading for this consumer's sake. `false`: no need, it has caught up.
@@ -186,8 +190,9 @@ impl Inbox {
         std::mem::take(&mut state.queue)
     }
 
-    /// The next share, or that there is none yet.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
+    /// The next share, or that there is none yet. `spare`: the consumer's waker, cloned where no lock is held; it is
+    /// made when it is missing and there is nothing to read.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, spare: &mut Option<Waker>) -> Poll<Next> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         if let Some(share) = state.queue.pop_front() {
@@ -207,21 +212,31 @@ impl Inbox {
         if state.end.is_some() {
             return Poll::Ready(Next::End);
         }
-        if state.draining {
-            state.draining = false;
-            let old = state.consumer.replace(cx.waker().clone());
-            drop(guard);
-            drop(old);
-            return Poll::Ready(Next::Finished);
+        if state
+            .consumer
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            return if std::mem::take(&mut state.draining) {
+                Poll::Ready(Next::Finished)
+            } else {
+                Poll::Pending
+            };
         }
-        // A waker may be a user's own: it is neither cloned into nor dropped from under the lock more than needed.
-        let old = match &state.consumer {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            _ => state.consumer.replace(cx.waker().clone()),
+        let Some(waker) = spare.take_if(|waker| waker.will_wake(cx.waker())) else {
+            drop(guard);
+            *spare = Some(cx.waker().clone());
+            return self.poll_next(cx, spare);
         };
+        let old = state.consumer.replace(waker);
+        let finished = std::mem::take(&mut state.draining);
         drop(guard);
         drop(old);
-        Poll::Pending
+        if finished {
+            Poll::Ready(Next::Finished)
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Messages lost because the consumer was too slow.

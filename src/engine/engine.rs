@@ -174,6 +174,27 @@ impl<H> Engine<H> {
         })
     }
 
+    /// Whether the connection of `epoch` still stands.
+    pub fn is_live(&self, epoch: u64) -> bool {
+        self.link.connection().is_some_and(|connection| {
+            connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_))
+        })
+    }
+
+    /// Whether messages may flow out: what the outbox holds will be loaded by the next exchange.
+    pub fn carries(&self) -> bool {
+        self.link
+            .connection()
+            .is_some_and(|connection| connection.carries())
+    }
+
+    /// Whether messages may come in: the handshake is done.
+    pub fn expects_messages(&self) -> bool {
+        self.link
+            .connection()
+            .is_some_and(|connection| !connection.is_handshake())
+    }
+
     /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
     pub fn ledger(&self, admitted: u64) -> Ledger {
         let Books {

@@ -164,3 +164,15 @@ pub enum ConnectionEvent {
         cause: EndReason,
     },
 }
+
+impl ConnectionEvent {
+    /// The driver saw a subscription begin to lose messages.
+    pub(crate) fn slow_consumer(sid: u64, dropped: u64) -> ConnectionEvent {
+        ConnectionEvent::SlowConsumer { sid, dropped }
+    }
+
+    /// The driver itself ended.
+    pub(crate) fn closed(cause: EndReason) -> ConnectionEvent {
+        ConnectionEvent::Closed { cause }
+    }
+}

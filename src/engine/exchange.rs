@@ -51,6 +51,11 @@ impl<H> Engine<H> {
         );
     }
 
+    /// Gives unused memory back; called when nothing has moved for a while.
+    pub fn shrink(&mut self) {
+        self.flight.shrink();
+    }
+
     fn gate(&self) -> Gate {
         match (&self.intent, &self.link) {
             (Intent::Run, Link::Idle | Link::GivingUp(_)) => Gate::Shut,

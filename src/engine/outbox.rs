@@ -354,6 +354,11 @@ impl Outbox {
         self.gate = gate;
     }
 
+    /// Nothing is admitted any more: whoever loaded from here is gone.
+    pub fn shut(&mut self) {
+        self.gate = Gate::Shut;
+    }
+
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.spare = Vec::new();
