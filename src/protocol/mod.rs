@@ -1,1 +1,60 @@
 //! Bytes and operations: pure functions, nothing that waits and nothing that decides.
+//!
+//! | question | file |
+//! |---|---|
+//! | what can be said on the wire | `op` |
+//! | bytes → one operation, "not yet", or an error | `decoder`, on `scan` |
+//! | operation → bytes | `encoder` |
+//! | what is too much | `limits` |
+//! | why bytes were refused | `error` |
+//! | header blocks and status lines | `headers`, `header_text`, `header_block`, `header_consts`, `status` |
+//! | the two JSON documents | `info`, `connect` |
+//! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr` |
+//! | the texts of `-ERR` | `server_error` |
+//!
+//! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows
+//! an async runtime, and nothing in it can be made to panic by bytes from outside.
+
+mod addr;
+mod connect;
+mod decoder;
+mod encoder;
+mod error;
+mod header_block;
+mod header_consts;
+mod header_serde;
+mod header_text;
+mod headers;
+mod info;
+mod limits;
+mod op;
+mod scan;
+mod server_error;
+mod status;
+mod subject;
+mod subject_rules;
+
+pub use addr::{ServerAddr, ToServerAddrs};
+pub use connect::{ConnectInfo, Protocol};
+pub use decoder::{Decoded, Decoder};
+pub use encoder::{
+    connect, err, info, message, ok, ping, pong, publish, publish_args_len, publish_head,
+    publish_len, subscribe, unsubscribe,
+};
+pub use error::{ProtocolError, Snippet};
+pub use header_block::{HeaderError, parse_status};
+pub use header_consts::*;
+pub use header_text::{
+    HeaderName, HeaderValue, IntoHeaderName, IntoHeaderValue, ParseHeaderNameError,
+    ParseHeaderValueError,
+};
+pub use headers::{GetAll, HeaderMap};
+pub use info::{Info, InfoError, ServerInfo};
+pub use limits::Limits;
+pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
+pub use server_error::{ErrKind, Violation};
+pub use status::{InvalidStatusCode, StatusCode};
+pub use subject::{Subject, SubjectError, ToSubject};
+pub use subject_rules::{
+    SubjectFault, check_publish_subject, check_queue_name, check_subscribe_subject, matches,
+};

@@ -1,0 +1,475 @@
+//! Server addresses: our own URL parser, and what converts into addresses.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+use std::io;
+use std::{iter, option, slice, vec};
+
+#[cfg(test)]
+mod tests;
+
+/// The port of nats-server.
+const NATS_PORT: u16 = 4222;
+
+/// The address of one server: `[scheme://][user[:password]@]host[:port]`.
+///
+/// Schemes are `nats` (the default), `tls`, `ws` and `wss`; the port defaults to 4222, and 80 and
+/// 443 for the last two. An IPv6 address stands in brackets. In user and password `%40` is `@` and
+/// so on. A user without a password is a token.
+///
+/// Credentials are not shown: `Debug` and `Display` have `***` for them.
+///
+/// ```
+/// use nats_lifeline::protocol::ServerAddr;
+///
+/// let addr: ServerAddr = "tls://ada:p%40ss@demo.nats.io".parse()?;
+/// assert_eq!((addr.scheme(), addr.host(), addr.port()), ("tls", "demo.nats.io", 4222));
+/// assert_eq!((addr.username(), addr.password()), (Some("ada"), Some("p@ss")));
+/// assert_eq!(addr.to_string(), "tls://***@demo.nats.io");
+///
+/// let addr: ServerAddr = "nats://s3cret@[::1]:4223".parse()?;
+/// assert_eq!((addr.host(), addr.token()), ("::1", Some("s3cret")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ServerAddr {
+    /// As typed, with the scheme in front.
+    url: String,
+    scheme: Scheme,
+    user: Option<String>,
+    password: Option<String>,
+    /// Without brackets.
+    host: String,
+    port: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scheme {
+    Nats,
+    Tls,
+    Ws,
+    Wss,
+}
+
+impl Scheme {
+    const ALL: [Self; 4] = [Self::Nats, Self::Tls, Self::Ws, Self::Wss];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Nats | Self::Tls => NATS_PORT,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+}
+
+impl FromStr for ServerAddr {
+    type Err = io::Error;
+
+    /// # Errors
+    ///
+    /// Of kind `InvalidInput`, naming the value (without credentials) and the rule.
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let trimmed = input.trim();
+        parse(trimmed).map_err(|rule| invalid(trimmed, rule))
+    }
+}
+
+fn invalid(value: &str, rule: &str) -> io::Error {
+    let value = hide_credentials(value);
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("invalid server address {value:?}: {rule}"),
+    )
+}
+
+/// `a://b@c` → `a://***@c`. On text that may be no address: everything up to the last `@` goes,
+/// so that no part of a password with a stray `/` or `@` is left over.
+fn hide_credentials(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    match rest.rsplit_once('@') {
+        Some((_, host)) if !scheme.contains('@') => format!("{scheme}***@{host}"),
+        Some((_, host)) => format!("***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+fn parse(input: &str) -> Result<ServerAddr, &'static str> {
+    let (scheme, rest) = match input.split_once("://") {
+        None => (Scheme::Nats, input),
+        Some((name, rest)) => {
+            let known = Scheme::ALL
+                .into_iter()
+                .find(|s| s.name().eq_ignore_ascii_case(name));
+            (
+                known.ok_or("the scheme must be nats, tls, ws or wss")?,
+                rest,
+            )
+        }
+    };
+    let (authority, behind) = match rest.find(['/', '?', '#']) {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+    if !matches!(behind, "" | "/") {
+        return Err(
+            "nothing may follow host and port (in credentials, write '/' as %2F, '?' as \
+                    %3F, '#' as %23)",
+        );
+    }
+    let (user_info, place) = match authority.rsplit_once('@') {
+        Some((user_info, place)) => (Some(user_info), place),
+        None => (None, authority),
+    };
+    let (user, password) = match user_info.map(|info| info.split_once(':').ok_or(info)) {
+        None => (None, None),
+        Some(Err(user)) => (Some(decode(user)?), None),
+        Some(Ok((user, password))) => (Some(decode(user)?), Some(decode(password)?)),
+    };
+    let (host, port) = host_and_port(place, scheme.default_port())?;
+    let url = if input.contains("://") {
+        input.to_owned()
+    } else {
+        format!("nats://{input}")
+    };
+    Ok(ServerAddr {
+        url,
+        scheme,
+        user: user.filter(|user| !user.is_empty()),
+        password,
+        host: host.to_owned(),
+        port,
+    })
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn host_and_port(place: &str, default_port: u16) -> Result<(&str, u16), &'static str> {
+    let (host, port) = if let Some(rest) = place.strip_prefix('[') {
+        let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err("what is in brackets must be an IPv6 address");
+        }
+        match behind.strip_prefix(':') {
+            None if behind.is_empty() => (host, None),
+            None => return Err("only a port may follow the bracket"),
+            port => (host, port),
+        }
+    } else {
+        let (host, port) = match place.split_once(':') {
+            None => (place, None),
+            Some((host, port)) => (host, Some(port)),
+        };
+        if port.is_some_and(|port| port.contains(':')) {
+            return Err("an IPv6 address must stand in brackets");
+        }
+        (host_name(host)?, port)
+    };
+    match port {
+        None => Ok((host, default_port)),
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            match digits.parse::<u16>() {
+                Ok(port) if port > 0 => Ok((host, port)),
+                _ => Err("the port must be within 1 and 65535"),
+            }
+        }
+        Some(_) => Err("the port must be a number"),
+    }
+}
+
+/// A name or an IPv4 address.
+fn host_name(host: &str) -> Result<&str, &'static str> {
+    if host.is_empty() {
+        return Err("the host is missing");
+    }
+    if host.contains(',') {
+        return Err("one address, not a list (give a slice or a Vec of addresses)");
+    }
+    let fits = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.')
+            || (!c.is_ascii() && c.is_alphanumeric())
+    };
+    if !host.chars().all(fits) {
+        return Err("the host has a character that no host name has");
+    }
+    let numeric = host
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if numeric && host.parse::<Ipv4Addr>().is_err() {
+        return Err("the host looks like an IPv4 address and is none");
+    }
+    Ok(host)
+}
+
+/// `%40` → `@`. A `%` without two hexadecimal digits behind it stays: passwords have them.
+fn decode(text: &str) -> Result<String, &'static str> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        let code = match (byte, behind) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match code {
+            Some((high, low)) => {
+                decoded.push(high * 16 + low);
+                rest = behind.get(2..).unwrap_or(&[]);
+            }
+            None => decoded.push(*byte),
+        }
+    }
+    String::from_utf8(decoded).map_err(|_| "user and password must be UTF-8 when decoded")
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+impl ServerAddr {
+    /// An address that a server told of: `host:port`, which inherits scheme and credentials of the
+    /// server that the user named.
+    ///
+    /// A scheme in front of it is ignored; an entry must not turn TLS off, and has no reason to
+    /// turn it on.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `InvalidInput`, naming the value and the rule. One bad entry is no reason to drop
+    /// the others.
+    pub fn from_gossip(entry: &str, seed: &Self) -> io::Result<Self> {
+        let trimmed = entry.trim();
+        let place = trimmed
+            .split_once("://")
+            .map_or(trimmed, |(_, place)| place);
+        let place = place.strip_suffix('/').unwrap_or(place);
+        if place.contains('@') {
+            return Err(invalid(
+                trimmed,
+                "a server's entry must have no credentials",
+            ));
+        }
+        let (host, port) = host_and_port(place, seed.scheme.default_port())
+            .map_err(|rule| invalid(trimmed, rule))?;
+        let scheme = seed.scheme.name();
+        let user_info = seed
+            .user_info()
+            .map(|info| format!("{info}@"))
+            .unwrap_or_default();
+        Ok(Self {
+            url: format!("{scheme}://{user_info}{place}"),
+            host: host.to_owned(),
+            port,
+            ..seed.clone()
+        })
+    }
+
+    /// Do both name the same host and port? The case of the host doesn't matter, nor do scheme and
+    /// credentials.
+    #[must_use]
+    pub fn same_endpoint(&self, other: &Self) -> bool {
+        self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
+    }
+
+    /// The user part of an address without a password: a token.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match self.password {
+            None => self.user.as_deref(),
+            Some(_) => None,
+        }
+    }
+
+    /// Does the scheme, `tls`, ask for TLS?
+    #[must_use]
+    pub fn tls_required(&self) -> bool {
+        self.scheme == Scheme::Tls
+    }
+
+    /// Does the address have a user part?
+    #[must_use]
+    pub fn has_user_pass(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// `nats`, `tls`, `ws` or `wss`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.scheme.name()
+    }
+
+    /// The host: a name, or an IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Is it for a websocket, `ws` or `wss`?
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.scheme, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// The port, possibly the scheme's default.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address as typed, **credentials included**, with the scheme in front.
+    #[must_use]
+    pub fn as_url_str(&self) -> &str {
+        &self.url
+    }
+
+    /// The user part, decoded. Without a password it is a token, [`Self::token`].
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The password, decoded.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// User and password as typed.
+    fn user_info(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://")?;
+        Some(rest.rsplit_once('@')?.0)
+    }
+}
+
+impl PartialEq for ServerAddr {
+    /// The same scheme, credentials, host (case doesn't matter) and port, however written.
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.user == other.user
+            && self.password == other.password
+            && self.same_endpoint(other)
+    }
+}
+
+impl Eq for ServerAddr {}
+
+impl Hash for ServerAddr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scheme.hash(state);
+        self.user.hash(state);
+        self.password.hash(state);
+        for byte in self.host.bytes() {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+        self.port.hash(state);
+    }
+}
+
+impl fmt::Debug for ServerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerAddr")
+            .field(&hide_credentials(&self.url))
+            .finish()
+    }
+}
+
+impl fmt::Display for ServerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hide_credentials(&self.url))
+    }
+}
+
+/// What can be given as one or more server addresses.
+pub trait ToServerAddrs {
+    /// The addresses, one after the other.
+    type Iter: Iterator<Item = ServerAddr>;
+
+    /// Reads the addresses.
+    ///
+    /// # Errors
+    ///
+    /// On the first that is none, see [`ServerAddr`].
+    fn to_server_addrs(&self) -> io::Result<Self::Iter>;
+}
+
+impl ToServerAddrs for ServerAddr {
+    type Iter = option::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(Some(self.clone()).into_iter())
+    }
+}
+
+impl ToServerAddrs for str {
+    type Iter = option::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        self.parse::<ServerAddr>()
+            .map(|addr| Some(addr).into_iter())
+    }
+}
+
+impl ToServerAddrs for String {
+    type Iter = option::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        self.as_str().to_server_addrs()
+    }
+}
+
+impl<T: AsRef<str>> ToServerAddrs for [T] {
+    type Iter = vec::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        let addrs: io::Result<Vec<_>> = self.iter().map(|addr| addr.as_ref().parse()).collect();
+        addrs.map(Vec::into_iter)
+    }
+}
+
+impl<T: AsRef<str>> ToServerAddrs for Vec<T> {
+    type Iter = vec::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        self.as_slice().to_server_addrs()
+    }
+}
+
+impl<'a> ToServerAddrs for &'a [ServerAddr] {
+    type Iter = iter::Cloned<slice::Iter<'a, ServerAddr>>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(self.iter().cloned())
+    }
+}
+
+impl ToServerAddrs for Vec<ServerAddr> {
+    type Iter = vec::IntoIter<ServerAddr>;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(self.clone().into_iter())
+    }
+}
+
+impl<T: ToServerAddrs + ?Sized> ToServerAddrs for &T {
+    type Iter = T::Iter;
+
+    fn to_server_addrs(&self) -> io::Result<Self::Iter> {
+        (**self).to_server_addrs()
+    }
+}

@@ -1,0 +1,567 @@
+//! Bytes → one operation and its length, or "not yet", or an error. Both directions.
+
+use super::error::{ProtocolError, Snippet};
+use super::limits::Limits;
+use super::op::{ClientOp, MsgOp, PubOp, ServerOp};
+use super::scan::{Args, Ends, Word, trim_blanks, word};
+use core::ops::Range;
+
+#[cfg(test)]
+mod tests;
+
+/// What [`Decoder`] found at the beginning of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoded<T> {
+    /// A whole operation.
+    Op {
+        /// The operation.
+        op: T,
+        /// How many bytes it took: drop so many from the front before the next call.
+        len: usize,
+    },
+    /// The bytes are the beginning of an operation. At least so many more bytes (never 0) are
+    /// missing.
+    NeedMore(usize),
+}
+
+/// Reads operations off the front of a buffer.
+///
+/// The contract: call it with everything that was received and not yet consumed. After
+/// [`Decoded::Op`] drop `len` bytes from the front and call it again; after
+/// [`Decoded::NeedMore`] call it again with *the same bytes and more*. After an error the stream
+/// is beyond repair; drop the connection, and use a new decoder for the next one. One decoder
+/// reads one direction of one connection.
+///
+/// It never allocates, and the slices of an operation point into the buffer. Between calls it
+/// remembers how far it has looked: a control line that arrives byte by byte is searched once,
+/// and the control line of a large body is not read again for each piece of the body.
+///
+/// The result does not depend on how the bytes were cut into pieces.
+///
+/// ```
+/// use nats_lifeline::protocol::{Decoded, Decoder, MsgOp, ServerOp};
+///
+/// let mut decoder = Decoder::default();
+/// let mut buffer = b"MSG foo 1 5\r\nhel".to_vec();
+/// // "lo" and CR LF are missing.
+/// assert_eq!(decoder.decode_server(&buffer), Ok(Decoded::NeedMore(4)));
+///
+/// buffer.extend_from_slice(b"lo\r\nPING\r\n");
+/// let Ok(Decoded::Op { op: ServerOp::Msg(message), len }) = decoder.decode_server(&buffer) else {
+///     panic!("a message")
+/// };
+/// assert_eq!((message.subject, message.payload), (&b"foo"[..], &b"hello"[..]));
+///
+/// buffer.drain(..len);
+/// let ping = Decoded::Op { op: ServerOp::Ping, len: 6 };
+/// assert_eq!(decoder.decode_server(&buffer), Ok(ping));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Decoder {
+    limits: Limits,
+    /// No LF in `buf[..scanned]`. 0 at the start of an operation.
+    scanned: usize,
+    /// The control line of the body that is being received.
+    body: Option<Body>,
+}
+
+/// A control line that was read and whose body has not wholly arrived.
+///
+/// Ranges are places in the caller's buffer, which begins with this operation until it is
+/// consumed: `subject.end <= reply.start`, and all of them `< start`.
+#[derive(Debug, Clone)]
+struct Body {
+    subject: Range<usize>,
+    reply: Option<Range<usize>>,
+    sid: u64,
+    /// Length of the header block: `headers <= total`.
+    headers: Option<usize>,
+    total: usize,
+    /// Where the header block or payload begins.
+    start: usize,
+}
+
+/// A body with its slices; what MSG, HMSG, PUB and HPUB have in common.
+struct Frame<'a> {
+    subject: &'a [u8],
+    reply: Option<&'a [u8]>,
+    sid: u64,
+    headers: Option<&'a [u8]>,
+    payload: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ServerWord {
+    Info,
+    Msg,
+    Hmsg,
+    Ping,
+    Pong,
+    Ok,
+    Err,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientWord {
+    Connect,
+    Pub,
+    Hpub,
+    Sub,
+    Unsub,
+    Ping,
+    Pong,
+}
+
+const SERVER_WORDS: &[(&[u8], Ends, ServerWord)] = &[
+    (b"MSG", Ends::AtBlank, ServerWord::Msg),
+    (b"HMSG", Ends::AtBlank, ServerWord::Hmsg),
+    (b"PING", Ends::Anywhere, ServerWord::Ping),
+    (b"PONG", Ends::Anywhere, ServerWord::Pong),
+    (b"INFO", Ends::AtBlank, ServerWord::Info),
+    (b"+OK", Ends::Anywhere, ServerWord::Ok),
+    (b"-ERR", Ends::AtBlank, ServerWord::Err),
+];
+
+const CLIENT_WORDS: &[(&[u8], Ends, ClientWord)] = &[
+    (b"PUB", Ends::AtBlank, ClientWord::Pub),
+    (b"HPUB", Ends::AtBlank, ClientWord::Hpub),
+    (b"SUB", Ends::AtBlank, ClientWord::Sub),
+    (b"UNSUB", Ends::AtBlank, ClientWord::Unsub),
+    (b"PING", Ends::Anywhere, ClientWord::Ping),
+    (b"PONG", Ends::Anywhere, ClientWord::Pong),
+    (b"CONNECT", Ends::Anywhere, ClientWord::Connect),
+];
+
+type Step<T> = Result<Decoded<T>, ProtocolError>;
+
+impl Decoder {
+    /// A decoder for one direction of one new connection.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            scanned: 0,
+            body: None,
+        }
+    }
+
+    /// Reads one operation of a server. The contract is on the type.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes can't be, or become, an operation, or are over a limit.
+    #[inline]
+    pub fn decode_server<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
+        if self.body.is_some() {
+            return self.finish_msg(buf);
+        }
+        match plain_msg(buf, &self.limits) {
+            Some((message, len)) => {
+                self.scanned = 0;
+                let op = ServerOp::Msg(message);
+                Ok(Decoded::Op { op, len })
+            }
+            None => self.decode_server_slowly(buf),
+        }
+    }
+
+    /// Everything but a whole, canonical MSG.
+    fn decode_server_slowly<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
+        let (op, word_len) = match word(SERVER_WORDS, buf) {
+            Word::Known(op, len) => (op, len),
+            Word::Partial => return Ok(Decoded::NeedMore(1)),
+            Word::Unknown => return Err(unknown(buf)),
+        };
+        let bare = match op {
+            ServerWord::Ping => Some(ServerOp::Ping),
+            ServerWord::Pong => Some(ServerOp::Pong),
+            ServerWord::Ok => Some(ServerOp::Ok),
+            _ => None,
+        };
+        if let Some(op) = bare {
+            return Ok(match self.end_of_bare(buf, word_len)? {
+                Some(len) => Decoded::Op { op, len },
+                None => Decoded::NeedMore(1),
+            });
+        }
+        let Some((line, len)) = self.line(buf, word_len)? else {
+            return Ok(Decoded::NeedMore(1));
+        };
+        let op = match op {
+            ServerWord::Info => ServerOp::Info(json("INFO", line)?),
+            ServerWord::Err => ServerOp::Err(unquote(trim_blanks(line))),
+            _ => {
+                let parse = if op == ServerWord::Hmsg { hmsg } else { msg };
+                self.body = Some(parse(buf, line, len, &self.limits)?);
+                return self.finish_msg(buf);
+            }
+        };
+        Ok(Decoded::Op { op, len })
+    }
+
+    fn finish_msg<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
+        Ok(match self.finish(buf)? {
+            Decoded::NeedMore(bytes) => Decoded::NeedMore(bytes),
+            Decoded::Op { op: frame, len } => Decoded::Op {
+                op: ServerOp::Msg(MsgOp {
+                    subject: frame.subject,
+                    sid: frame.sid,
+                    reply: frame.reply,
+                    headers: frame.headers,
+                    payload: frame.payload,
+                }),
+                len,
+            },
+        })
+    }
+
+    /// Reads one operation of a client. The contract is on the type.
+    ///
+    /// What follows the word of `PING` and `PONG` is ignored up to the end of the line, because
+    /// servers do so.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes can't be, or become, an operation, or are over a limit.
+    pub fn decode_client<'a>(&mut self, buf: &'a [u8]) -> Step<ClientOp<'a>> {
+        if self.body.is_some() {
+            return self.finish_pub(buf);
+        }
+        let (op, word_len) = match word(CLIENT_WORDS, buf) {
+            Word::Known(op, len) => (op, len),
+            Word::Partial => return Ok(Decoded::NeedMore(1)),
+            Word::Unknown => return Err(unknown(buf)),
+        };
+        let Some((line, len)) = self.line(buf, word_len)? else {
+            return Ok(Decoded::NeedMore(1));
+        };
+        let op = match op {
+            ClientWord::Ping => ClientOp::Ping,
+            ClientWord::Pong => ClientOp::Pong,
+            ClientWord::Connect => ClientOp::Connect(json("CONNECT", line)?),
+            ClientWord::Sub => sub(line)?,
+            ClientWord::Unsub => unsub(line)?,
+            ClientWord::Pub | ClientWord::Hpub => {
+                let parse = if op == ClientWord::Hpub { hpub } else { pub_ };
+                self.body = Some(parse(buf, line, len, &self.limits)?);
+                return self.finish_pub(buf);
+            }
+        };
+        Ok(Decoded::Op { op, len })
+    }
+
+    fn finish_pub<'a>(&mut self, buf: &'a [u8]) -> Step<ClientOp<'a>> {
+        Ok(match self.finish(buf)? {
+            Decoded::NeedMore(bytes) => Decoded::NeedMore(bytes),
+            Decoded::Op { op: frame, len } => Decoded::Op {
+                op: ClientOp::Pub(PubOp {
+                    subject: frame.subject,
+                    reply: frame.reply,
+                    headers: frame.headers,
+                    payload: frame.payload,
+                }),
+                len,
+            },
+        })
+    }
+
+    /// The rest of the control line behind its word, without the line end, and the length of the
+    /// whole line with it; `None` when the LF has not arrived.
+    fn line<'a>(
+        &mut self,
+        buf: &'a [u8],
+        word_len: usize,
+    ) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
+        let limit = self.limits.line;
+        let from = self.scanned.max(word_len);
+        // The limit is on the line without its LF, so the LF may stand at `limit` at the latest.
+        let window = buf.get(..buf.len().min(limit.saturating_add(1)));
+        let fresh = window.and_then(|window| window.get(from..)).unwrap_or(&[]);
+        let Some(found) = memchr::memchr(b'\n', fresh) else {
+            if buf.len() > limit {
+                return Err(ProtocolError::LineTooLong { limit });
+            }
+            self.scanned = buf.len();
+            return Ok(None);
+        };
+        self.scanned = 0;
+        let lf = from + found;
+        let line = buf.get(word_len..lf).unwrap_or(&[]);
+        Ok(Some((line.strip_suffix(b"\r").unwrap_or(line), lf + 1)))
+    }
+
+    /// The length of an operation without arguments: blanks and a line end, nothing else. `None`
+    /// when the LF has not arrived. The first wrong byte is an error at once, so a stream of junk
+    /// is not collected up to the limit.
+    fn end_of_bare(&mut self, buf: &[u8], word_len: usize) -> Result<Option<usize>, ProtocolError> {
+        let limit = self.limits.line;
+        let from = self.scanned.max(word_len);
+        for (at, byte) in buf.iter().enumerate().skip(from) {
+            if at > limit {
+                return Err(ProtocolError::LineTooLong { limit });
+            }
+            match byte {
+                b'\n' => {
+                    self.scanned = 0;
+                    return Ok(Some(at + 1));
+                }
+                b' ' | b'\t' => {}
+                b'\r' => match buf.get(at + 1) {
+                    Some(b'\n') => {}
+                    None => {
+                        // Look at the CR again when there is more to see.
+                        self.scanned = at;
+                        return Ok(None);
+                    }
+                    Some(_) => return Err(ProtocolError::TrailingJunk),
+                },
+                _ => return Err(ProtocolError::TrailingJunk),
+            }
+        }
+        self.scanned = buf.len();
+        Ok(None)
+    }
+
+    /// Cuts the body that `self.body` announces out of `buf`, if it is all there.
+    ///
+    /// "A payload must be followed by exactly CR LF" (nats-server `parser.go`, `MSG_END_R` and
+    /// `MSG_END_N`); a wrong byte there is reported as soon as it is seen.
+    fn finish<'a>(&mut self, buf: &'a [u8]) -> Step<Frame<'a>> {
+        let Some(body) = &self.body else {
+            return Ok(Decoded::NeedMore(1));
+        };
+        let end = body.start.saturating_add(body.total);
+        match (buf.get(end), buf.get(end.saturating_add(1))) {
+            (Some(b'\r'), Some(b'\n')) => {}
+            (None, _) => return Ok(Decoded::NeedMore(end.saturating_add(2) - buf.len())),
+            (Some(b'\r'), None) => return Ok(Decoded::NeedMore(1)),
+            _ => return Err(ProtocolError::BadPayloadEnd),
+        }
+        let split = body.start + body.headers.unwrap_or(0);
+        let frame = Frame {
+            subject: buf.get(body.subject.clone()).unwrap_or(&[]),
+            reply: body.reply.clone().and_then(|reply| buf.get(reply)),
+            sid: body.sid,
+            headers: body.headers.and_then(|_| buf.get(body.start..split)),
+            payload: buf.get(split..end).unwrap_or(&[]),
+        };
+        self.body = None;
+        Ok(Decoded::Op {
+            op: frame,
+            len: end + 2,
+        })
+    }
+}
+
+fn unknown(buf: &[u8]) -> ProtocolError {
+    ProtocolError::UnknownOp {
+        start: Snippet::new(buf),
+    }
+}
+
+/// The JSON document of INFO and CONNECT: something must be there.
+fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+    match trim_blanks(line) {
+        [] => Err(ProtocolError::BadArgs { op, found: 0 }),
+        json => Ok(json),
+    }
+}
+
+/// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without
+/// quotes is taken as it is.
+fn unquote(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"'")
+        .and_then(|rest| rest.strip_suffix(b"'"))
+        .unwrap_or(text)
+}
+
+/// Reads a MSG that is wholly there and written the way servers write it: one blank between
+/// arguments, upper case, CR LF, no more digits than a size needs. `None` for anything else,
+/// errors included, which the general path then judges.
+///
+/// One pass over the bytes of the line; for lines of usual length this beats any search.
+#[inline]
+fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>, usize)> {
+    let rest = buf.strip_prefix(b"MSG ")?;
+    let (subject, rest) = token(rest)?;
+    let (sid, rest) = digits(rest)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (reply, size, rest) = match digits(rest) {
+        Some((size, [b'\r', b'\n', rest @ ..])) => (None, size, rest),
+        _ => {
+            let (reply, rest) = token(rest)?;
+            let (size, rest) = digits(rest)?;
+            (Some(reply), size, rest.strip_prefix(b"\r\n")?)
+        }
+    };
+    let head = buf.len() - rest.len();
+    let size = usize::try_from(size).ok()?;
+    // The line without its LF is `head - 1`.
+    if size > limits.total || head - 1 > limits.line {
+        return None;
+    }
+    let (payload, rest) = rest.split_at_checked(size)?;
+    if !rest.starts_with(b"\r\n") {
+        return None;
+    }
+    let message = MsgOp {
+        subject,
+        sid,
+        reply,
+        headers: None,
+        payload,
+    };
+    Some((message, head + size + 2))
+}
+
+/// Bytes up to one blank, and what is behind the blank.
+#[inline]
+fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte <= b' ')?;
+    let (token, rest) = bytes.split_at_checked(end)?;
+    let rest = rest.strip_prefix(b" ")?;
+    (!token.is_empty()).then_some((token, rest))
+}
+
+/// 1 to 19 digits, which can't overflow, and what is behind them.
+#[inline]
+fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(20) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return if at == 0 {
+                None
+            } else {
+                Some((value, bytes.get(at..)?))
+            };
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    None
+}
+
+/// Where `token` stands in `buf`, of which it is a part: the distance of the two addresses.
+fn place(buf: &[u8], token: &[u8]) -> Range<usize> {
+    let start = (token.as_ptr() as usize).wrapping_sub(buf.as_ptr() as usize);
+    start..start.wrapping_add(token.len())
+}
+
+/// `MSG subject sid [reply] size`.
+fn msg(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
+    let args = Args::split("MSG", line)?;
+    let (subject, sid, reply, size) = match *args.as_slice() {
+        [subject, sid, size] => (subject, sid, None, size),
+        [subject, sid, reply, size] => (subject, sid, Some(reply), size),
+        _ => return Err(args.wrong_count()),
+    };
+    Ok(Body {
+        subject: place(buf, subject),
+        reply: reply.map(|reply| place(buf, reply)),
+        sid: args.number(sid)?,
+        headers: None,
+        total: args.size(size, limits.total)?,
+        start,
+    })
+}
+
+/// `HMSG subject sid [reply] header-size total-size`.
+fn hmsg(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
+    let args = Args::split("HMSG", line)?;
+    let (subject, sid, reply, headers, total) = match *args.as_slice() {
+        [subject, sid, headers, total] => (subject, sid, None, headers, total),
+        [subject, sid, reply, headers, total] => (subject, sid, Some(reply), headers, total),
+        _ => return Err(args.wrong_count()),
+    };
+    let sid = args.number(sid)?;
+    let (headers, total) = sizes(&args, headers, total, limits)?;
+    Ok(Body {
+        subject: place(buf, subject),
+        reply: reply.map(|reply| place(buf, reply)),
+        sid,
+        headers: Some(headers),
+        total,
+        start,
+    })
+}
+
+/// `PUB subject [reply] size`.
+fn pub_(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
+    let args = Args::split("PUB", line)?;
+    let (subject, reply, size) = match *args.as_slice() {
+        [subject, size] => (subject, None, size),
+        [subject, reply, size] => (subject, Some(reply), size),
+        _ => return Err(args.wrong_count()),
+    };
+    Ok(Body {
+        subject: place(buf, subject),
+        reply: reply.map(|reply| place(buf, reply)),
+        sid: 0,
+        headers: None,
+        total: args.size(size, limits.total)?,
+        start,
+    })
+}
+
+/// `HPUB subject [reply] header-size total-size`.
+fn hpub(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
+    let args = Args::split("HPUB", line)?;
+    let (subject, reply, headers, total) = match *args.as_slice() {
+        [subject, headers, total] => (subject, None, headers, total),
+        [subject, reply, headers, total] => (subject, Some(reply), headers, total),
+        _ => return Err(args.wrong_count()),
+    };
+    let (headers, total) = sizes(&args, headers, total, limits)?;
+    Ok(Body {
+        subject: place(buf, subject),
+        reply: reply.map(|reply| place(buf, reply)),
+        sid: 0,
+        headers: Some(headers),
+        total,
+        start,
+    })
+}
+
+/// The two sizes of HMSG and HPUB: `headers <= total`, both within the limits.
+fn sizes(
+    args: &Args<'_>,
+    headers: &[u8],
+    total: &[u8],
+    limits: &Limits,
+) -> Result<(usize, usize), ProtocolError> {
+    let headers = args.size(headers, limits.headers)?;
+    let total = args.size(total, limits.total)?;
+    if headers > total {
+        return Err(ProtocolError::HeadersTooLong { headers, total });
+    }
+    Ok((headers, total))
+}
+
+/// `SUB subject [queue] sid`.
+fn sub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
+    let args = Args::split("SUB", line)?;
+    let (subject, queue, sid) = match *args.as_slice() {
+        [subject, sid] => (subject, None, sid),
+        [subject, queue, sid] => (subject, Some(queue), sid),
+        _ => return Err(args.wrong_count()),
+    };
+    Ok(ClientOp::Sub {
+        subject,
+        queue,
+        sid: args.number(sid)?,
+    })
+}
+
+/// `UNSUB sid [max]`.
+fn unsub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
+    let args = Args::split("UNSUB", line)?;
+    let (sid, max) = match *args.as_slice() {
+        [sid] => (sid, None),
+        [sid, max] => (sid, args.number(max).ok()),
+        _ => return Err(args.wrong_count()),
+    };
+    Ok(ClientOp::Unsub {
+        sid: args.number(sid)?,
+        max,
+    })
+}

@@ -1,0 +1,232 @@
+//! The `NATS/1.0` block: from bytes to entries, and back.
+//!
+//! `NATS/1.0[ SP code[ SP text]] CRLF (name ":" value CRLF)* CRLF` (ADR-4). Servers never look into
+//! the block, so anything may arrive; reading is lenient, never fails as a whole, and says what was
+//! wrong. Writing is strict.
+
+use super::header_text::{HeaderName, HeaderValue};
+use super::scan::{is_blank, trim_blanks};
+use super::status::StatusCode;
+use bytes::Bytes;
+use bytestring::ByteString;
+
+/// The version, the first bytes of every block.
+const VERSION: &[u8] = b"NATS/1.0";
+
+/// What is wrong with a received header block. The message is delivered all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// It doesn't begin with `NATS/1.0`. No entry was read.
+    #[error("header block does not begin with NATS/1.0")]
+    NoVersion,
+    /// Something else than a status code stands behind the version. The entries were read.
+    #[error("header block has a bad status code")]
+    BadStatus,
+    /// A line without a colon. It was skipped.
+    #[error("header line at byte {at} has no colon")]
+    NoColon {
+        /// Where the line begins, counted in bytes from the start of the block.
+        at: usize,
+    },
+    /// Something behind the empty line that ends the block. It was skipped.
+    #[error("header block goes on behind its end at byte {at}")]
+    TrailingBytes {
+        /// Where it goes on, counted in bytes from the start of the block.
+        at: usize,
+    },
+}
+
+impl HeaderError {
+    /// A short name for logs, metrics and fixtures, the same in every version.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoVersion => "no_version",
+            Self::BadStatus => "bad_status",
+            Self::NoColon { .. } => "no_colon",
+            Self::TrailingBytes { .. } => "trailing_bytes",
+        }
+    }
+}
+
+/// Reads the first line of a header block: the status code and its description, where there are
+/// any. An empty block has neither. Nothing is allocated.
+///
+/// Never compare whole blocks: no responders is `NATS/1.0 503` and an empty line up to 2.10, and
+/// has a `Nats-Subject` header from then on.
+///
+/// # Errors
+///
+/// [`HeaderError::NoVersion`] or [`HeaderError::BadStatus`].
+///
+/// ```
+/// use nats_lifeline::protocol::{StatusCode, parse_status};
+///
+/// let (status, description) = parse_status(b"NATS/1.0 408 Request Timeout\r\n\r\n")?;
+/// assert_eq!(status, Some(StatusCode::TIMEOUT));
+/// assert_eq!(description, Some(&b"Request Timeout"[..]));
+/// assert_eq!(parse_status(b"NATS/1.0\r\nA: b\r\n\r\n")?, (None, None));
+/// # Ok::<(), nats_lifeline::protocol::HeaderError>(())
+/// ```
+pub fn parse_status(block: &[u8]) -> Result<(Option<StatusCode>, Option<&[u8]>), HeaderError> {
+    if block.is_empty() {
+        return Ok((None, None));
+    }
+    let (line, _) = first_line(block);
+    let rest = line.strip_prefix(VERSION).ok_or(HeaderError::NoVersion)?;
+    if rest.first().is_some_and(|byte| !is_blank(*byte)) {
+        return Err(HeaderError::NoVersion);
+    }
+    let rest = trim_blanks(rest);
+    if rest.is_empty() {
+        return Ok((None, None));
+    }
+    let end = rest
+        .iter()
+        .position(|byte| is_blank(*byte))
+        .unwrap_or(rest.len());
+    let (code, description) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+    let code = StatusCode::from_bytes(code).map_err(|_| HeaderError::BadStatus)?;
+    let description = trim_blanks(description);
+    Ok((Some(code), (!description.is_empty()).then_some(description)))
+}
+
+/// The first line without its end (LF, or CR LF), and what is behind it.
+fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = match memchr::memchr(b'\n', bytes) {
+        None => (bytes, &[][..]),
+        Some(lf) => {
+            let (line, rest) = bytes.split_at_checked(lf).unwrap_or((bytes, &[]));
+            (line, rest.get(1..).unwrap_or(&[]))
+        }
+    };
+    (line.strip_suffix(b"\r").unwrap_or(line), rest)
+}
+
+/// The entries of a block in their order, and the first thing that was wrong with it.
+#[derive(Clone)]
+pub(super) struct Block {
+    pub(super) entries: Vec<(HeaderName, HeaderValue)>,
+    pub(super) fault: Option<HeaderError>,
+    /// Is there a status line? It is not part of the entries, so the block can't be sent on as
+    /// it is.
+    pub(super) status: bool,
+}
+
+/// Reads a block. Names and values share its memory, unless they are not UTF-8 or folded.
+///
+/// Kept on receipt though not legal to send: names with blanks, bare LF as a line end, bare CR in a
+/// value, no empty line at the end. A line without a name is skipped. A line that begins with a
+/// blank continues the value before it.
+pub(super) fn read(block: &Bytes) -> Block {
+    let mut read = Block {
+        entries: Vec::new(),
+        fault: None,
+        status: false,
+    };
+    match parse_status(block) {
+        Ok((status, _)) => read.status = status.is_some(),
+        Err(fault) => {
+            read.fault = Some(fault);
+            if fault == HeaderError::NoVersion {
+                return read;
+            }
+        }
+    }
+    let pieces = Pieces::new(block);
+    let (_, mut rest) = first_line(block);
+    while !rest.is_empty() {
+        let at = block.len() - rest.len();
+        let (line, behind) = first_line(rest);
+        rest = behind;
+        if line.is_empty() {
+            if !rest.is_empty() {
+                let at = block.len() - rest.len();
+                read.fault.get_or_insert(HeaderError::TrailingBytes { at });
+            }
+            break;
+        }
+        if line.first().is_some_and(|byte| is_blank(*byte)) {
+            if let Some((_, value)) = read.entries.last_mut() {
+                let more = String::from_utf8_lossy(trim_blanks(line));
+                *value = HeaderValue::received(format!("{value} {more}").into());
+                continue;
+            }
+        }
+        let Some(colon) = memchr::memchr(b':', line) else {
+            read.fault.get_or_insert(HeaderError::NoColon { at });
+            continue;
+        };
+        let (name, value) = line.split_at_checked(colon).unwrap_or((line, &[]));
+        let name = trim_blanks(name);
+        let value = trim_blanks(value.get(1..).unwrap_or(&[]));
+        if !name.is_empty() {
+            let name = HeaderName::received(pieces.text(name));
+            read.entries
+                .push((name, HeaderValue::received(pieces.text(value))));
+        }
+    }
+    read
+}
+
+/// Cuts text out of a block: shared if it is UTF-8, lossy copies if not.
+struct Pieces<'a> {
+    block: &'a Bytes,
+    /// The whole block as text. One check for all pieces.
+    text: Option<ByteString>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(block: &'a Bytes) -> Self {
+        let text = ByteString::try_from(block.clone()).ok();
+        Self { block, text }
+    }
+
+    fn text(&self, piece: &[u8]) -> ByteString {
+        let start = (piece.as_ptr() as usize).wrapping_sub(self.block.as_ptr() as usize);
+        let place = start..start.wrapping_add(piece.len());
+        match self
+            .text
+            .as_ref()
+            .and_then(|text| Some(text.slice_ref(text.get(place)?)))
+        {
+            Some(shared) => shared,
+            None => String::from_utf8_lossy(piece).into_owned().into(),
+        }
+    }
+}
+
+/// Length of what [`write`] appends.
+pub(super) fn written_len(entries: &[(HeaderName, HeaderValue)]) -> usize {
+    let lines: usize = entries
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.as_str().len() + 4)
+        .sum();
+    VERSION.len() + 2 + lines + 2
+}
+
+/// Appends the block of these entries, without a status.
+pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
+    out.extend_from_slice(b"NATS/1.0\r\n");
+    for (name, value) in entries {
+        write_text(out, name.as_str());
+        out.extend_from_slice(b": ");
+        write_text(out, value.as_str());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A name or value that a program made has no line end in it; one that was received may have a
+/// bare CR, which must not become a line end for somebody else.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
+        for byte in out.iter_mut().skip(start) {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+    }
+}

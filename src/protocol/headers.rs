@@ -1,0 +1,406 @@
+//! `HeaderMap`: ordered, shared copy-on-write, read on first use, its wire form cached.
+
+use super::header_block::{self, Block, HeaderError};
+use super::header_text::{HeaderName, HeaderValue, IntoHeaderName, IntoHeaderValue};
+use bytes::Bytes;
+use core::fmt;
+use core::hash::BuildHasherDefault;
+use std::collections::HashMap;
+use std::collections::hash_map::{DefaultHasher, Iter};
+use std::sync::{Arc, OnceLock};
+
+#[cfg(test)]
+mod tests;
+
+type Entry = (HeaderName, HeaderValue);
+/// A fixed hasher: [`HeaderMap::iter`] gives the same order for the same names in every run.
+type ByName = HashMap<HeaderName, Vec<HeaderValue>, BuildHasherDefault<DefaultHasher>>;
+
+static NO_NAMES: ByName = HashMap::with_hasher(BuildHasherDefault::new());
+
+/// The headers of a message: names with one or more values each.
+///
+/// A clone is a pointer; a change copies first if somebody else has one. The order of the entries
+/// is kept, on receipt and for sending. One that was received is read when it is first looked at,
+/// so a message whose headers nobody asks for costs nothing, and a malformed one is still
+/// delivered: [`is_malformed`](Self::is_malformed), [`raw`](Self::raw).
+///
+/// ```
+/// use nats_lifeline::protocol::HeaderMap;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("Trace", "1");
+/// headers.append("Hop", "a");
+/// headers.append("Hop", "b");
+/// assert_eq!(headers.get("Hop").map(|value| value.as_str()), Some("a"));
+/// assert_eq!(headers.get_all("Hop").count(), 2);
+/// assert_eq!(headers.wire(), "NATS/1.0\r\nTrace: 1\r\nHop: a\r\nHop: b\r\n\r\n");
+///
+/// assert!(headers.remove("Hop"));
+/// assert_eq!(headers.len(), 1);
+/// ```
+#[derive(Clone, Default)]
+pub struct HeaderMap(Option<Arc<Inner>>);
+
+#[derive(Clone, Default)]
+struct Inner {
+    source: Source,
+    /// The block for sending, on first use.
+    wire: OnceLock<Bytes>,
+    /// For [`HeaderMap::iter`] only, on first use.
+    by_name: OnceLock<Box<ByName>>,
+}
+
+/// Where the entries come from.
+#[derive(Clone)]
+enum Source {
+    /// A block as received, and what was read from it, on first use.
+    Received { raw: Bytes, read: OnceLock<Block> },
+    /// Made or changed here.
+    Made(Vec<Entry>),
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Made(Vec::new())
+    }
+}
+
+impl Inner {
+    #[inline]
+    fn entries(&self) -> &[Entry] {
+        match &self.source {
+            Source::Made(entries) => entries,
+            Source::Received { raw, read } => &Self::read(raw, read).entries,
+        }
+    }
+
+    fn read<'a>(raw: &Bytes, read: &'a OnceLock<Block>) -> &'a Block {
+        read.get_or_init(|| header_block::read(raw))
+    }
+
+    /// The received block, if it may be sent as it is: well-formed, and without a status, which is
+    /// the server's to say.
+    fn sendable_raw(&self) -> Option<&Bytes> {
+        match &self.source {
+            Source::Made(_) => None,
+            Source::Received { raw, read } => {
+                let block = Self::read(raw, read);
+                (block.fault.is_none() && !block.status).then_some(raw)
+            }
+        }
+    }
+}
+
+impl HeaderMap {
+    /// An empty map. Allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(None)
+    }
+
+    /// The headers of a received message, from the block as it stood on the wire. Never fails, and
+    /// reads nothing yet.
+    #[must_use]
+    pub fn from_wire(block: Bytes) -> Self {
+        if block.is_empty() {
+            return Self(None);
+        }
+        let read = OnceLock::new();
+        Self(Some(Arc::new(Inner {
+            source: Source::Received { raw: block, read },
+            ..Inner::default()
+        })))
+    }
+
+    /// The block as received, status line included; none for a map that was made or changed here.
+    #[must_use]
+    pub fn raw(&self) -> Option<&Bytes> {
+        match &self.0.as_ref()?.source {
+            Source::Received { raw, .. } => Some(raw),
+            Source::Made(_) => None,
+        }
+    }
+
+    /// Was the received block malformed? What could be read is there.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.malformed().is_some()
+    }
+
+    /// The first thing that was wrong with the received block.
+    #[must_use]
+    pub fn malformed(&self) -> Option<HeaderError> {
+        match &self.0.as_ref()?.source {
+            Source::Received { raw, read } => Inner::read(raw, read).fault,
+            Source::Made(_) => None,
+        }
+    }
+
+    /// All entries in their order on the wire, repeated names included.
+    pub fn entries(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.as_slice().iter().map(|(name, value)| (name, value))
+    }
+
+    /// All names, each with its values, in an order of its own.
+    ///
+    /// The first call builds a `HashMap` for the sake of this signature; [`Self::entries`] doesn't.
+    pub fn iter(&self) -> Iter<'_, HeaderName, Vec<HeaderValue>> {
+        let Some(inner) = &self.0 else {
+            return NO_NAMES.iter();
+        };
+        let by_name = inner.by_name.get_or_init(|| {
+            let mut by_name = Box::<ByName>::default();
+            for (name, value) in inner.entries() {
+                by_name.entry(name.clone()).or_default().push(value.clone());
+            }
+            by_name
+        });
+        by_name.iter()
+    }
+
+    /// Is there no entry?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    /// The number of different names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let entries = self.as_slice();
+        if entries.len() < 2 {
+            return entries.len();
+        }
+        let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+
+    /// Sets the value of a name, in the place of all that it had.
+    ///
+    /// # Panics
+    ///
+    /// On text that is no header name or value; make the types with [`str::parse`] to get an error
+    /// instead.
+    pub fn insert<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
+        let (name, value) = (name.into_header_name(), value.into_header_value());
+        let entries = self.change();
+        let mut value = Some(value);
+        entries.retain_mut(|(present, old)| {
+            if *present != name {
+                return true;
+            }
+            match value.take() {
+                Some(new) => {
+                    *old = new;
+                    true
+                }
+                None => false,
+            }
+        });
+        if let Some(value) = value {
+            entries.push((name, value));
+        }
+    }
+
+    /// Adds a value to a name.
+    ///
+    /// # Panics
+    ///
+    /// On text that is no header name or value; make the types with [`str::parse`] to get an error
+    /// instead.
+    pub fn append<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
+        let entry = (name.into_header_name(), value.into_header_value());
+        self.change().push(entry);
+    }
+
+    /// Removes a name with all its values, and says whether it was there.
+    pub fn remove<K: IntoHeaderName>(&mut self, key: K) -> bool {
+        key.with_text(|name| {
+            if !self
+                .as_slice()
+                .iter()
+                .any(|(present, _)| present.as_str() == name)
+            {
+                return false;
+            }
+            self.change()
+                .retain(|(present, _)| present.as_str() != name);
+            true
+        })
+    }
+
+    /// The first value of a name. Case matters.
+    pub fn get<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
+        let entries = self.as_slice();
+        key.with_text(|name| entries.iter().find(|entry| entry.0.as_str() == name))
+            .map(|(_, value)| value)
+    }
+
+    /// The last value of a name. Case matters.
+    pub fn get_last<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
+        let entries = self.as_slice();
+        key.with_text(|name| entries.iter().rfind(|entry| entry.0.as_str() == name))
+            .map(|(_, value)| value)
+    }
+
+    /// All values of a name in their order. Case matters.
+    pub fn get_all<K: IntoHeaderName>(&self, key: K) -> GetAll<'_, HeaderValue> {
+        let entries = self.as_slice();
+        // The first entry with the name lends it to the iterator: nothing to copy.
+        let first = key.with_text(|name| entries.iter().position(|e| e.0.as_str() == name));
+        let entries = first.and_then(|first| entries.get(first..)).unwrap_or(&[]);
+        GetAll { entries, at: 0 }
+    }
+
+    /// The block for sending, `NATS/1.0` to the empty line; kept until the map is changed, so a
+    /// second call and a call on a clone cost nothing. Empty for a map without entries, which is
+    /// published without headers.
+    ///
+    /// A received block that is well-formed and has no status goes out as it came, bytes that are
+    /// not UTF-8 included; any other is written anew from its entries.
+    #[must_use]
+    pub fn wire(&self) -> Bytes {
+        let Some(inner) = self.filled() else {
+            return Bytes::new();
+        };
+        match inner.sendable_raw() {
+            Some(raw) => raw.clone(),
+            None => inner.wire.get_or_init(|| written(inner.entries())).clone(),
+        }
+    }
+
+    /// Length of [`Self::wire`] in bytes, without making it.
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        let Some(inner) = self.filled() else {
+            return 0;
+        };
+        match inner.sendable_raw().or_else(|| inner.wire.get()) {
+            Some(block) => block.len(),
+            None => header_block::written_len(inner.entries()),
+        }
+    }
+
+    /// Appends [`Self::wire`] to a buffer without keeping it: the cheaper way for a map that is
+    /// sent once.
+    pub fn write_wire(&self, out: &mut Vec<u8>) {
+        let Some(inner) = self.filled() else { return };
+        match inner.sendable_raw().or_else(|| inner.wire.get()) {
+            Some(block) => out.extend_from_slice(block),
+            None => header_block::write(out, inner.entries()),
+        }
+    }
+
+    /// The inner map, if there is an entry in it.
+    fn filled(&self) -> Option<&Inner> {
+        self.0
+            .as_deref()
+            .filter(|inner| !inner.entries().is_empty())
+    }
+
+    /// Every name with its values, names in the order of their first entry.
+    pub(super) fn grouped(&self) -> Vec<(&HeaderName, Vec<&HeaderValue>)> {
+        let mut place: HashMap<&str, usize, BuildHasherDefault<DefaultHasher>> = HashMap::default();
+        let mut groups: Vec<(&HeaderName, Vec<&HeaderValue>)> = Vec::new();
+        for (name, value) in self.as_slice() {
+            let at = *place.entry(name.as_str()).or_insert(groups.len());
+            match groups.get_mut(at) {
+                Some((_, values)) => values.push(value),
+                None => groups.push((name, vec![value])),
+            }
+        }
+        groups
+    }
+
+    fn as_slice(&self) -> &[Entry] {
+        match &self.0 {
+            Some(inner) => inner.entries(),
+            None => &[],
+        }
+    }
+
+    /// The entries for a change: this owner's alone, and nothing cached that depends on them.
+    fn change(&mut self) -> &mut Vec<Entry> {
+        let inner = Arc::make_mut(self.0.get_or_insert_with(Arc::default));
+        inner.wire.take();
+        inner.by_name.take();
+        if let Source::Received { raw, read } = &mut inner.source {
+            let block = read.take().unwrap_or_else(|| header_block::read(raw));
+            inner.source = Source::Made(block.entries);
+        }
+        match &mut inner.source {
+            Source::Made(entries) => entries,
+            Source::Received { .. } => unreachable!("turned into `Made` above"),
+        }
+    }
+}
+
+fn written(entries: &[Entry]) -> Bytes {
+    let mut wire = Vec::with_capacity(header_block::written_len(entries));
+    header_block::write(&mut wire, entries);
+    wire.into()
+}
+
+/// The values of one name, from [`HeaderMap::get_all`].
+#[derive(Debug)]
+pub struct GetAll<'a, T> {
+    /// Begins with an entry of the name, or is empty.
+    entries: &'a [(HeaderName, T)],
+    at: usize,
+}
+
+impl<'a, T> Iterator for GetAll<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, _) = self.entries.first()?;
+        loop {
+            let (present, value) = self.entries.get(self.at)?;
+            self.at += 1;
+            if present == name {
+                return Some(value);
+            }
+        }
+    }
+}
+
+impl PartialEq for HeaderMap {
+    /// The same names with the same values in the same order each; the order of the names among
+    /// themselves doesn't count.
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.as_slice(), other.as_slice());
+        ours == theirs || (ours.len() == theirs.len() && sorted(ours) == sorted(theirs))
+    }
+}
+
+/// By name; the values of one name keep their order.
+fn sorted(entries: &[Entry]) -> Vec<&Entry> {
+    let mut sorted: Vec<&Entry> = entries.iter().collect();
+    sorted.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+    sorted
+}
+
+impl Eq for HeaderMap {}
+
+impl fmt::Debug for HeaderMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = self
+            .entries()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        f.debug_map().entries(texts).finish()
+    }
+}
+
+impl FromIterator<(HeaderName, HeaderValue)> for HeaderMap {
+    /// As with [`HeaderMap::insert`], a name that comes again replaces its value.
+    fn from_iter<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(iter: T) -> Self {
+        let mut map = Self::new();
+        for (name, value) in iter {
+            map.insert(name, value);
+        }
+        map
+    }
+}

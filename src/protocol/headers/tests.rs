@@ -1,0 +1,1 @@
+//! The header map: order, sharing, caches, what it makes of bad blocks.

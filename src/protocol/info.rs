@@ -1,0 +1,274 @@
+//! INFO: what a server says about itself. Read leniently, field by field.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// What servers take at most when they don't say: `max_payload` has this default.
+const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// The document of `INFO`, with every field that nats-server 2.15 knows (`server.go`, `Info`).
+///
+/// Servers leave out what is empty, so no field need be there: an absent one, a `null` and one of
+/// an unexpected type all read as the empty value, and unknown fields are ignored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Info {
+    /// The server's public key, new at every start.
+    pub server_id: String,
+    /// The configured name, or the id.
+    pub server_name: String,
+    /// The server's version, such as `2.15.1`.
+    pub version: String,
+    /// The protocol version: 1 if INFO may come again; 3 on a route port.
+    pub proto: i64,
+    /// The commit that the server was built from.
+    pub git_commit: Option<String>,
+    /// The version of Go that it was built with.
+    pub go: String,
+    /// The host that it listens on, or advertises (`client_advertise`).
+    pub host: String,
+    /// The port that it listens on, or advertises.
+    pub port: u16,
+    /// Does it take headers?
+    pub headers: bool,
+    /// Must a client authenticate?
+    pub auth_required: bool,
+    /// Must the connection be TLS?
+    pub tls_required: bool,
+    /// Does it want a client certificate?
+    pub tls_verify: bool,
+    /// May the connection be TLS?
+    pub tls_available: bool,
+    /// The largest body that it takes, headers included, in bytes, as said; see
+    /// [`Info::max_payload`].
+    pub max_payload: Option<u64>,
+    /// Is JetStream on?
+    pub jetstream: bool,
+    /// The address of a route, leaf or gateway.
+    pub ip: Option<String>,
+    /// The server's number for this connection.
+    pub client_id: Option<u64>,
+    /// The client's address as the server sees it.
+    pub client_ip: Option<String>,
+    /// What to sign; there only if NKeys or JWTs are in use.
+    pub nonce: Option<String>,
+    /// The name of the cluster.
+    pub cluster: Option<String>,
+    /// Was the cluster's name made up?
+    pub cluster_dynamic: bool,
+    /// The JetStream domain.
+    pub domain: Option<String>,
+    /// The servers of the cluster, `host:port` each, the complete list. Empty means "no change".
+    pub connect_urls: Vec<String>,
+    /// The same for websockets.
+    pub ws_connect_urls: Vec<String>,
+    /// Lame duck: this server will go.
+    pub lame_duck_mode: bool,
+    /// The compression of a route or leaf.
+    pub compression: Option<String>,
+    /// Is this the INFO that follows the first PONG, with what is known about this client?
+    pub connect_info: bool,
+    /// The account of this client.
+    pub remote_account: Option<String>,
+    /// Is that the system account?
+    pub acc_is_sys: bool,
+    /// The level of the JetStream API.
+    pub api_lvl: Option<u64>,
+    /// The server's public curve key, for auth callout.
+    pub xkey: Option<String>,
+}
+
+/// The text of an INFO is no JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("INFO is not a JSON object: {reason}")]
+pub struct InfoError {
+    reason: String,
+}
+
+impl Info {
+    /// Reads the JSON of an INFO.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON object. A field of an unexpected type is no error; it is as if absent.
+    ///
+    /// ```
+    /// use nats_lifeline::protocol::Info;
+    ///
+    /// let info = Info::parse(br#"{"server_id":"N","port":"4222?","ldm":true,"new":null}"#)?;
+    /// assert_eq!((info.server_id.as_str(), info.port, info.lame_duck_mode), ("N", 0, true));
+    /// assert_eq!(info.max_payload(), 1024 * 1024);
+    /// # Ok::<(), nats_lifeline::protocol::InfoError>(())
+    /// ```
+    pub fn parse(json: &[u8]) -> Result<Self, InfoError> {
+        let fields: Map<String, Value> =
+            serde_json::from_slice(json).map_err(|error| InfoError {
+                reason: error.to_string(),
+            })?;
+        let mut fields = Fields(fields);
+        Ok(Self {
+            server_id: fields.text("server_id"),
+            server_name: fields.text("server_name"),
+            version: fields.text("version"),
+            proto: fields.integer("proto"),
+            git_commit: fields.some_text("git_commit"),
+            go: fields.text("go"),
+            host: fields.text("host"),
+            port: fields.port("port"),
+            headers: fields.flag("headers"),
+            auth_required: fields.flag("auth_required"),
+            tls_required: fields.flag("tls_required"),
+            tls_verify: fields.flag("tls_verify"),
+            tls_available: fields.flag("tls_available"),
+            max_payload: fields.number("max_payload"),
+            jetstream: fields.flag("jetstream"),
+            ip: fields.some_text("ip"),
+            client_id: fields.number("client_id"),
+            client_ip: fields.some_text("client_ip"),
+            nonce: fields.some_text("nonce"),
+            cluster: fields.some_text("cluster"),
+            cluster_dynamic: fields.flag("cluster_dynamic"),
+            domain: fields.some_text("domain"),
+            connect_urls: fields.texts("connect_urls"),
+            ws_connect_urls: fields.texts("ws_connect_urls"),
+            lame_duck_mode: fields.flag("ldm"),
+            compression: fields.some_text("compression"),
+            connect_info: fields.flag("connect_info"),
+            remote_account: fields.some_text("remote_account"),
+            acc_is_sys: fields.flag("acc_is_sys"),
+            api_lvl: fields.number("api_lvl"),
+            xkey: fields.some_text("xkey"),
+        })
+    }
+
+    /// The largest body, headers included, that may be sent to this server, in bytes.
+    ///
+    /// 1 MiB if it doesn't say, or says 0: the field is left out when empty, and a server that took
+    /// nothing would be no use.
+    #[must_use]
+    pub fn max_payload(&self) -> usize {
+        match self.max_payload {
+            None | Some(0) => DEFAULT_MAX_PAYLOAD,
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// The fields of a JSON object, each taken out as the type that is wanted, or as empty.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn some_text(&mut self, name: &str) -> Option<String> {
+        match self.0.get_mut(name)?.take() {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        self.some_text(name).unwrap_or_default()
+    }
+
+    fn texts(&mut self, name: &str) -> Vec<String> {
+        let Some(Value::Array(values)) = self.0.get_mut(name).map(Value::take) else {
+            return Vec::new();
+        };
+        let text = |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        values.into_iter().filter_map(text).collect()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name).and_then(Value::as_u64)
+    }
+
+    fn integer(&self, name: &str) -> i64 {
+        self.0.get(name).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        let port = self.number(name).and_then(|port| u16::try_from(port).ok());
+        port.unwrap_or(0)
+    }
+}
+
+/// What a server says about itself, in the form that programs written for async-nats know.
+///
+/// [`Info`] has more.
+#[derive(Debug, Deserialize, Default, Clone, Eq, PartialEq)]
+#[serde(default)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct ServerInfo {
+    /// The server's public key, new at every start.
+    pub server_id: String,
+    /// The configured name, or the id.
+    pub server_name: String,
+    /// The host that it listens on, or advertises.
+    pub host: String,
+    /// The port that it listens on, or advertises.
+    pub port: u16,
+    /// The server's version, such as `2.15.1`.
+    pub version: String,
+    /// Must a client authenticate?
+    pub auth_required: bool,
+    /// Must the connection be TLS?
+    pub tls_required: bool,
+    /// The largest body that it takes, headers included, in bytes.
+    pub max_payload: usize,
+    /// The protocol version.
+    pub proto: i8,
+    /// The server's number for this connection.
+    pub client_id: u64,
+    /// The version of Go that it was built with.
+    pub go: String,
+    /// What to sign, if NKeys or JWTs are in use.
+    pub nonce: String,
+    /// The servers of the cluster, `host:port` each.
+    pub connect_urls: Vec<String>,
+    /// The client's address as the server sees it.
+    pub client_ip: String,
+    /// Does it take headers?
+    pub headers: bool,
+    /// Lame duck: this server will go.
+    #[serde(rename = "ldm")]
+    pub lame_duck_mode: bool,
+    /// The name of the cluster.
+    pub cluster: Option<String>,
+    /// The JetStream domain.
+    pub domain: Option<String>,
+    /// Is JetStream on?
+    pub jetstream: bool,
+}
+
+impl From<&Info> for ServerInfo {
+    /// `max_payload` is what counts, [`Info::max_payload`].
+    fn from(info: &Info) -> Self {
+        Self {
+            server_id: info.server_id.clone(),
+            server_name: info.server_name.clone(),
+            host: info.host.clone(),
+            port: info.port,
+            version: info.version.clone(),
+            auth_required: info.auth_required,
+            tls_required: info.tls_required,
+            max_payload: info.max_payload(),
+            proto: i8::try_from(info.proto).unwrap_or(0),
+            client_id: info.client_id.unwrap_or(0),
+            go: info.go.clone(),
+            nonce: info.nonce.clone().unwrap_or_default(),
+            connect_urls: info.connect_urls.clone(),
+            client_ip: info.client_ip.clone().unwrap_or_default(),
+            headers: info.headers,
+            lame_duck_mode: info.lame_duck_mode,
+            cluster: info.cluster.clone(),
+            domain: info.domain.clone(),
+            jetstream: info.jetstream,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! How much the decoder takes from a peer, all numbers in one place.
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What the [`Decoder`](super::Decoder) refuses to take.
+///
+/// These bound what is *accepted*. `max_payload` of the server's INFO bounds what we *send*, and
+/// says nothing about what may arrive: the message may come from a publisher on another node with
+/// a larger limit (seen with 2,000,000 bytes on a 1 MiB node).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest control line, in bytes without its LF.
+    ///
+    /// Default 128 KiB. An INFO with 4,000 `connect_urls` has 72 KB, and a server with
+    /// `max_control_line: 65536` sent a MSG line of 60,009 bytes; the default is the power of two
+    /// above both.
+    pub line: usize,
+    /// The longest header block, in bytes.
+    ///
+    /// Default 1 MiB: the default `max_payload` of servers, of which headers are a part.
+    pub headers: usize,
+    /// The largest body, header block and payload together, in bytes.
+    ///
+    /// Default 65 MiB: 64 MiB is the largest `max_payload` that servers accept in their
+    /// configuration, and 1 MiB is room for the header block.
+    pub total: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line: 128 * KIB,
+            headers: MIB,
+            total: 64 * MIB + MIB,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The small pieces of reading a control line: operation words, tokens, checked numbers.
+
+use super::error::{ProtocolError, Snippet};
+
+/// The most arguments that any operation has is 5 (HMSG); one more is enough to see that there
+/// are too many.
+pub(super) const MAX_ARGS: usize = 6;
+
+/// The arguments of one control line, and how many there were in all.
+#[derive(Debug)]
+pub(super) struct Args<'a> {
+    tokens: [&'a [u8]; MAX_ARGS],
+    found: usize,
+    op: &'static str,
+}
+
+impl<'a> Args<'a> {
+    /// Splits `line` (without its line end) at blanks.
+    ///
+    /// Servers read SP and TAB, any number of them, as one separator (nats-server `parser.go`,
+    /// `splitArg`), so we do too. A CR that is not part of the line end is refused: a server
+    /// would split there, others would not, and a difference in opinion on where a token ends is
+    /// how protocols get smuggled.
+    pub(super) fn split(op: &'static str, line: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut tokens: [&[u8]; MAX_ARGS] = [&[]; MAX_ARGS];
+        let mut found = 0;
+        for token in line.split(|byte| is_blank(*byte)).filter(|t| !t.is_empty()) {
+            if let Some(place) = tokens.get_mut(found) {
+                *place = token;
+            }
+            found += 1;
+        }
+        if line.contains(&b'\r') {
+            return Err(ProtocolError::BadArgs { op, found });
+        }
+        Ok(Self { tokens, found, op })
+    }
+
+    /// The arguments, at most [`MAX_ARGS`] of them.
+    pub(super) fn as_slice(&self) -> &[&'a [u8]] {
+        self.tokens.get(..self.found).unwrap_or(&self.tokens)
+    }
+
+    /// The error for a wrong number of arguments.
+    pub(super) fn wrong_count(&self) -> ProtocolError {
+        ProtocolError::BadArgs {
+            op: self.op,
+            found: self.found,
+        }
+    }
+
+    /// Reads a number: ASCII digits only, no sign, leading zeros allowed (a server echoes those of
+    /// a publisher to the subscribers: `PUB foo 0002` arrives as `MSG foo 1 0002`).
+    pub(super) fn number(&self, token: &[u8]) -> Result<u64, ProtocolError> {
+        number(self.op, token)
+    }
+
+    /// Reads a size and holds it against `limit`, so that it fits `usize` from here on.
+    pub(super) fn size(&self, token: &[u8], limit: usize) -> Result<usize, ProtocolError> {
+        let size = self.number(token)?;
+        match usize::try_from(size) {
+            Ok(fits) if fits <= limit => Ok(fits),
+            _ => Err(ProtocolError::TooLarge { size, limit }),
+        }
+    }
+}
+
+fn number(op: &'static str, token: &[u8]) -> Result<u64, ProtocolError> {
+    if token.is_empty() || !token.iter().all(u8::is_ascii_digit) {
+        return Err(ProtocolError::BadNumber {
+            op,
+            token: Snippet::new(token),
+        });
+    }
+    token
+        .iter()
+        .try_fold(0_u64, |sum, digit| {
+            sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+        .ok_or(ProtocolError::NumberOverflow)
+}
+
+/// SP or TAB.
+pub(super) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// `bytes` without the blanks at both ends.
+pub(super) fn trim_blanks(bytes: &[u8]) -> &[u8] {
+    let blanks = bytes.iter().take_while(|byte| is_blank(**byte)).count();
+    let bytes = bytes.get(blanks..).unwrap_or(&[]);
+    let blanks = bytes.iter().rev().take_while(|b| is_blank(**b)).count();
+    bytes.get(..bytes.len() - blanks).unwrap_or(&[])
+}
+
+/// What the first bytes of a buffer can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word<T> {
+    /// An operation, and the length of its word.
+    Known(T, usize),
+    /// The beginning of at least one operation.
+    Partial,
+    /// No operation at all.
+    Unknown,
+}
+
+/// How the word of an operation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// A blank or the line end must follow: `MSGfoo` is no operation.
+    AtBlank,
+    /// Anything may follow; what does is judged by whoever reads the line.
+    Anywhere,
+}
+
+/// Recognises an operation by its first bytes, without regard to case (as servers do).
+pub(super) fn word<T: Copy>(table: &[(&[u8], Ends, T)], buf: &[u8]) -> Word<T> {
+    let mut partial = buf.is_empty();
+    for (name, ends, op) in table {
+        let seen = name.len().min(buf.len());
+        let (Some(expected), Some(got)) = (name.get(..seen), buf.get(..seen)) else {
+            continue;
+        };
+        if !expected.eq_ignore_ascii_case(got) {
+            continue;
+        }
+        if seen < name.len() {
+            partial = true;
+            continue;
+        }
+        match (ends, buf.get(seen)) {
+            (Ends::Anywhere, _) | (Ends::AtBlank, Some(b' ' | b'\t' | b'\r' | b'\n')) => {
+                return Word::Known(*op, seen);
+            }
+            (Ends::AtBlank, None) => partial = true,
+            (Ends::AtBlank, Some(_)) => {}
+        }
+    }
+    if partial {
+        Word::Partial
+    } else {
+        Word::Unknown
+    }
+}

@@ -1,0 +1,275 @@
+//! `Subject`: text that is cheap to clone, or, from the wire, bytes that are no text.
+
+use super::subject_rules::check_subscribe_subject;
+use bytes::Bytes;
+use bytestring::ByteString;
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::Deref;
+use core::str::Utf8Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A subject was refused by [`Subject::validated`].
+///
+/// [`check_subscribe_subject`] names the rule and the place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectError {
+    /// It is empty, has a blank or a line end in it, or an empty token.
+    InvalidFormat,
+}
+
+impl fmt::Display for SubjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid subject format")
+    }
+}
+
+impl core::error::Error for SubjectError {}
+
+/// The name that messages are published and subscribed to: immutable, cheap to clone.
+///
+/// It is text. Servers don't check what publishers send, though, so a subject from the wire may be
+/// no UTF-8: then the text is a lossy one, [`is_lossy`](Self::is_lossy) says so, and
+/// [`as_bytes`](Self::as_bytes) has what was received and goes out again when it is published to.
+///
+/// Making one checks nothing but UTF-8; [`is_valid`](Self::is_valid) and
+/// [`validated`](Self::validated) ask for the rules, and so does everything that sends.
+///
+/// ```
+/// use nats_lifeline::protocol::Subject;
+///
+/// const ORDERS: Subject = Subject::from_static_validated("orders.new");
+/// assert_eq!(ORDERS.as_str(), "orders.new");
+/// assert!(Subject::validated("two words").is_err());
+/// ```
+#[derive(Clone)]
+pub struct Subject {
+    text: ByteString,
+    /// The bytes as received, if they are not what `text` is. Boxed because it is next to never
+    /// there, and every message has a subject or two.
+    raw: Option<Box<Bytes>>,
+}
+
+impl Subject {
+    /// A subject from text in the program, without allocation and without a check.
+    #[must_use]
+    pub const fn from_static(input: &'static str) -> Self {
+        Self {
+            text: ByteString::from_static(input),
+            raw: None,
+        }
+    }
+
+    /// A subject from text in the program that is checked like [`Self::validated`]; in a constant,
+    /// when the program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// On a subject that breaks a rule.
+    #[must_use]
+    pub const fn from_static_validated(subject: &'static str) -> Self {
+        assert!(
+            check_subscribe_subject(subject.as_bytes()).is_ok(),
+            "invalid subject format"
+        );
+        Self::from_static(subject)
+    }
+
+    /// A subject from bytes that must be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// When they are not.
+    pub fn from_utf8<T>(input: T) -> Result<Self, Utf8Error>
+    where
+        T: Into<Bytes>,
+    {
+        let text = ByteString::try_from(input.into())?;
+        Ok(Self { text, raw: None })
+    }
+
+    /// A subject from the wire. Never fails: of bytes that are no UTF-8 the text is lossy, and the
+    /// bytes are kept.
+    ///
+    /// ```
+    /// use nats_lifeline::protocol::Subject;
+    /// use bytes::Bytes;
+    ///
+    /// let subject = Subject::from_wire(Bytes::from_static(b"caf\xe9"));
+    /// assert!(subject.is_lossy());
+    /// assert_eq!(subject.as_str(), "caf\u{fffd}");
+    /// assert_eq!(subject.as_bytes(), b"caf\xe9");
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn from_wire(bytes: Bytes) -> Self {
+        match ByteString::try_from(bytes.clone()) {
+            Ok(text) => Self { text, raw: None },
+            Err(_) => Self {
+                text: String::from_utf8_lossy(&bytes).into_owned().into(),
+                raw: Some(Box::new(bytes)),
+            },
+        }
+    }
+
+    /// A subject from text, checked: not empty, no SP, TAB, CR or LF, no empty token.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks a rule; [`check_subscribe_subject`] says which and where.
+    pub fn validated(s: impl AsRef<str>) -> Result<Self, SubjectError> {
+        let text = s.as_ref();
+        match check_subscribe_subject(text.as_bytes()) {
+            Ok(()) => Ok(Self::from(text)),
+            Err(_) => Err(SubjectError::InvalidFormat),
+        }
+    }
+
+    /// The text; lossy if [`Self::is_lossy`].
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes for the wire: those received, or those of the text.
+    #[must_use]
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.raw {
+            Some(raw) => raw,
+            None => self.text.as_bytes(),
+        }
+    }
+
+    /// Is the text a lossy rendering of bytes that are no UTF-8?
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.raw.is_some()
+    }
+
+    /// The text as a `String`; allocates unless this is the only owner.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.text.into()
+    }
+
+    /// Does it keep the rules of [`check_subscribe_subject`]?
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        check_subscribe_subject(self.as_bytes()).is_ok()
+    }
+}
+
+impl PartialEq for Subject {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Subject {}
+
+impl PartialOrd for Subject {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Subject {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.raw {
+            None => f.debug_tuple("Subject").field(&self.as_str()).finish(),
+            Some(raw) => f.debug_tuple("Subject").field(raw).finish(),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Deref for Subject {
+    type Target = str;
+
+    fn deref(&self) -> &Self::Target {
+        &self.text
+    }
+}
+
+impl AsRef<str> for Subject {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(text: &str) -> Self {
+        Self {
+            text: ByteString::from(text),
+            raw: None,
+        }
+    }
+}
+
+impl From<String> for Subject {
+    fn from(text: String) -> Self {
+        Self {
+            text: ByteString::from(text),
+            raw: None,
+        }
+    }
+}
+
+impl TryFrom<Bytes> for Subject {
+    type Error = Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
+        Self::from_utf8(bytes)
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Subject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// What can be used as a subject where the program gives one.
+///
+/// `&'static str` costs no allocation. Text that is not static must be a `String` or a
+/// [`Subject`]; make the latter once if it is used often.
+pub trait ToSubject {
+    /// The subject; cheap for [`Subject`] and `&'static str`, a copy for `String`.
+    fn to_subject(&self) -> Subject;
+}
+
+impl ToSubject for Subject {
+    fn to_subject(&self) -> Subject {
+        self.clone()
+    }
+}
+
+impl ToSubject for &'static str {
+    fn to_subject(&self) -> Subject {
+        Subject::from_static(self)
+    }
+}
+
+impl ToSubject for String {
+    fn to_subject(&self) -> Subject {
+        Subject::from(self.as_str())
+    }
+}

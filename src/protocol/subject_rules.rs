@@ -1,0 +1,213 @@
+//! The rules for subjects and queue names, and wildcard matching: functions of bytes.
+
+/// The rule that a subject or queue name breaks, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectFault {
+    /// Nothing there.
+    #[error("it is empty")]
+    Empty,
+    /// A blank (SP or TAB) would end it on the wire.
+    #[error("blank at byte {at}")]
+    Blank {
+        /// Where, counted in bytes from 0.
+        at: usize,
+    },
+    /// A CR or LF would end the control line, and what follows would be read as an operation.
+    #[error("line end at byte {at}")]
+    LineEnd {
+        /// Where, counted in bytes from 0.
+        at: usize,
+    },
+    /// The first or the last byte is a dot.
+    #[error("it begins or ends with a dot")]
+    EdgeDot,
+    /// Two dots in a row.
+    #[error("empty token at byte {at}")]
+    EmptyToken {
+        /// Where the second dot stands, counted in bytes from 0.
+        at: usize,
+    },
+}
+
+/// May a message be published to this subject, or name it as its reply?
+///
+/// Not empty, and none of SP, TAB, CR, LF. Tokens and wildcards are not checked, as in async-nats
+/// and nats.go: a server forwards such subjects unless it was told to be pedantic.
+///
+/// # Errors
+///
+/// The first rule that is broken.
+///
+/// ```
+/// use nats_lifeline::protocol::{SubjectFault, check_publish_subject};
+///
+/// assert_eq!(check_publish_subject(b"orders.eu"), Ok(()));
+/// assert_eq!(check_publish_subject(b"orders eu"), Err(SubjectFault::Blank { at: 6 }));
+/// ```
+#[inline]
+pub const fn check_publish_subject(subject: &[u8]) -> Result<(), SubjectFault> {
+    if subject.is_empty() {
+        return Err(SubjectFault::Empty);
+    }
+    // On the path of every publish. No early exit, so that it compiles to a few vector
+    // instructions; the place is looked for only when there is one.
+    let mut at = 0;
+    let mut separators = false;
+    while at < subject.len() {
+        separators |= is_separator(subject[at]);
+        at += 1;
+    }
+    if separators {
+        Err(first_separator(subject))
+    } else {
+        Ok(())
+    }
+}
+
+/// May this subject be subscribed to?
+///
+/// What [`check_publish_subject`] asks, and no empty token: no dot at either end, no two dots in a
+/// row. Wildcards are not checked: a server takes `foo.>.bar` as a literal subject.
+///
+/// # Errors
+///
+/// The first rule that is broken.
+pub const fn check_subscribe_subject(subject: &[u8]) -> Result<(), SubjectFault> {
+    if let Err(fault) = check_publish_subject(subject) {
+        return Err(fault);
+    }
+    if subject[0] == b'.' || subject[subject.len() - 1] == b'.' {
+        return Err(SubjectFault::EdgeDot);
+    }
+    let mut at = 1;
+    while at < subject.len() {
+        if subject[at] == b'.' && subject[at - 1] == b'.' {
+            return Err(SubjectFault::EmptyToken { at });
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Is this a name for a queue group? Not empty, and none of SP, TAB, CR, LF.
+///
+/// # Errors
+///
+/// The first rule that is broken.
+pub const fn check_queue_name(name: &[u8]) -> Result<(), SubjectFault> {
+    check_publish_subject(name)
+}
+
+const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+#[cold]
+const fn first_separator(subject: &[u8]) -> SubjectFault {
+    let mut at = 0;
+    while at < subject.len() {
+        match subject[at] {
+            b' ' | b'\t' => return SubjectFault::Blank { at },
+            b'\r' | b'\n' => return SubjectFault::LineEnd { at },
+            _ => at += 1,
+        }
+    }
+    SubjectFault::Empty
+}
+
+/// Does a subject match a pattern with wildcards?
+///
+/// Tokens are separated by dots. `*` as a whole token stands for any one token, `>` as the last
+/// token for one or more; anywhere else the two are ordinary characters.
+///
+/// ```
+/// use nats_lifeline::protocol::matches;
+///
+/// assert!(matches(b"orders.*.new", b"orders.eu.new"));
+/// assert!(matches(b"orders.>", b"orders.eu.new"));
+/// assert!(!matches(b"orders.>", b"orders"));
+/// assert!(!matches(b"orders.*", b"orders.eu.new"));
+/// assert!(!matches(b"ord*", b"orders"));
+/// ```
+#[must_use]
+pub fn matches(pattern: &[u8], subject: &[u8]) -> bool {
+    let mut tokens = subject.split(|byte| *byte == b'.');
+    let mut wanted = pattern.split(|byte| *byte == b'.').peekable();
+    while let Some(want) = wanted.next() {
+        let Some(token) = tokens.next() else {
+            return false;
+        };
+        match want {
+            b">" if wanted.peek().is_none() => return true,
+            b"*" => {}
+            literal if literal == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_separator_is_found_where_it_stands() {
+        assert_eq!(check_publish_subject(b""), Err(SubjectFault::Empty));
+        for at in 0..40 {
+            let mut subject = vec![b's'; 40];
+            for (byte, fault) in [
+                (b' ', SubjectFault::Blank { at }),
+                (b'\t', SubjectFault::Blank { at }),
+                (b'\r', SubjectFault::LineEnd { at }),
+                (b'\n', SubjectFault::LineEnd { at }),
+            ] {
+                subject[at] = byte;
+                assert_eq!(check_publish_subject(&subject), Err(fault));
+                assert_eq!(check_subscribe_subject(&subject), Err(fault));
+                assert_eq!(check_queue_name(&subject), Err(fault));
+            }
+        }
+    }
+
+    #[test]
+    fn publish_does_not_look_at_tokens_and_subscribe_does() {
+        for subject in [".", ".a", "a.", "a..b"] {
+            assert_eq!(check_publish_subject(subject.as_bytes()), Ok(()));
+            assert!(check_subscribe_subject(subject.as_bytes()).is_err());
+        }
+        let fault = SubjectFault::EmptyToken { at: 2 };
+        assert_eq!(check_subscribe_subject(b"a..b"), Err(fault));
+        for subject in ["a", "a.b", "*", ">", "a.>", "é.x", "a.\0"] {
+            assert_eq!(check_subscribe_subject(subject.as_bytes()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_for_whole_tokens() {
+        for (pattern, subject, expected) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a", "a.b", false),
+            ("a.b", "a", false),
+            ("*", "a", true),
+            ("*", "a.b", false),
+            ("*.*", "a.b", true),
+            (">", "a", true),
+            (">", "a.b.c", true),
+            ("a.>", "a", false),
+            ("a.>", "a.b", true),
+            ("a.>", "b.a", false),
+            ("a.*.c", "a.b.c", true),
+            ("a.*.c", "a.b.d", false),
+            ("a.>.c", "a.b.c", false),
+            ("a.>.c", "a.>.c", true),
+            ("a*", "ab", false),
+            ("a*", "a*", true),
+            ("a.>x", "a.b", false),
+        ] {
+            let found = matches(pattern.as_bytes(), subject.as_bytes());
+            assert_eq!(found, expected, "{pattern} {subject}");
+        }
+    }
+}
