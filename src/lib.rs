@@ -15,8 +15,8 @@ pub use client::error::{
 pub use client::event::{CallbackError, ClientError, Event, ServerError};
 pub use client::message::Message;
 pub use client::options::ConnectOptions;
-pub use client::request::Request;
-pub use client::scaffold::Subscriber;
+pub use client::Request;
+pub use client::{Server, Statistics, Subscriber};
 pub use protocol::{
     ConnectInfo, HeaderMap, HeaderName, HeaderValue, Protocol, ServerAddr, ServerInfo, StatusCode, Subject,
     SubjectError, ToServerAddrs, ToSubject,
@@ -53,17 +53,14 @@ pub async fn connect<A: ToServerAddrs>(addrs: A) -> Result<Client, ConnectError>
 /// # Errors
 ///
 /// As [`ConnectOptions::connect`].
-pub async fn connect_with_options<A: ToServerAddrs>(
-    addrs: A,
-    options: ConnectOptions,
-) -> Result<Client, ConnectError> {
+pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
     client::connect::connect(addrs, options).await
 }
 
 /// The connection's state, events and sums.
 pub mod connection {
     pub use crate::client::connection::{
-        Cause, ConnectionEvent, EndReason, Ledger, Lost, ShouldFlush, State, Status,
+        Cause, ConnectionEvent, EndReason, Events, Lost, ShouldFlush, State, Stats, Status, StatusWatch,
     };
 }
 

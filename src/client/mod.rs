@@ -1,19 +1,26 @@
 //! What a user types: the client, its options, messages, events and errors. Thin handles over the layers below.
 
-// Until the client's core calls them, nothing does.
-#![allow(dead_code)]
-
+mod callback;
+#[allow(clippy::module_inception)]
+mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod event;
+mod inbox_id;
 pub(crate) mod message;
 pub(crate) mod options;
-pub(crate) mod request;
-pub(crate) mod scaffold;
+mod publish;
+mod request;
+mod requests;
+mod server;
+mod subscriber;
 pub mod traits;
 mod traits_impl;
+mod wait;
 
+pub use crate::driver::Statistics;
+pub use client::Client;
 pub use error::{
     CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,
     ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
@@ -22,4 +29,5 @@ pub use error::{
 };
 pub use options::InvalidOption;
 pub use request::Request;
-pub use scaffold::Client;
+pub use server::Server;
+pub use subscriber::Subscriber;

@@ -19,7 +19,7 @@ use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
 use crate::engine::backoff::Backoff;
-use crate::engine::config::Config;
+use crate::engine::Config;
 use crate::protocol::{Limits, ToServerAddrs};
 
 pub use settings::InvalidOption;

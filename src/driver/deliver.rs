@@ -105,22 +105,13 @@ impl Sorter {
     /// The group of `sid` in this read. `None`: nobody wants it; in flight behind an UNSUB, or never ours.
     fn find(&mut self, sid: u64, table: &mut Subscriptions<Sink>) -> Option<usize> {
         let subscription = table.get_mut(sid)?;
-        let (read, index) = (
-            (subscription.slot >> 32) as u32,
-            subscription.slot as u32 as usize,
-        );
+        let (read, index) = ((subscription.slot >> 32) as u32, subscription.slot as u32 as usize);
         if read == self.read && self.groups.get(index).is_some_and(|group| group.sid == sid) {
             return Some(index);
         }
         let index = self.groups.len();
         subscription.slot = u64::from(self.read) << 32 | index as u64;
-        self.groups.push(Group {
-            sid,
-            first: 0,
-            last: 0,
-            count: 0,
-            bytes: 0,
-        });
+        self.groups.push(Group { sid, first: 0, last: 0, count: 0, bytes: 0 });
         Some(index)
     }
 
@@ -157,11 +148,7 @@ impl Sorter {
                 Some(read) => (&read.ranges, &read.chunk),
                 None => (&self.ranges, buf),
             };
-            let Some(sink) = engine
-                .subscriptions
-                .get(group.sid)
-                .map(|subscription| &subscription.handle)
-            else {
+            let Some(sink) = engine.subscriptions.get(group.sid).map(|subscription| &subscription.handle) else {
                 continue;
             };
             match sink {
@@ -180,11 +167,7 @@ impl Sorter {
                         _ => copied(ranges, bytes, group),
                     };
                     let wanted = usize::try_from(accepted.count).unwrap_or(usize::MAX);
-                    let share = if wanted < share.count() {
-                        share.split(wanted, usize::MAX).0
-                    } else {
-                        Some(share)
-                    };
+                    let share = if wanted < share.count() { share.split(wanted, usize::MAX).0 } else { Some(share) };
                     if let Some(share) = share {
                         offer(group.sid, inbox, share, out);
                     }
@@ -212,11 +195,7 @@ pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delive
     let offered = inbox.offer(share);
     out.wakers.extend(offered.consumer);
     if offered.crowded {
-        out.crowded.push(Crowded {
-            sid,
-            inbox: inbox.clone(),
-            rest: offered.rest,
-        });
+        out.crowded.push(Crowded { sid, inbox: inbox.clone(), rest: offered.rest });
     } else if let Some(rest) = offered.rest {
         lose(sid, inbox, &rest, out);
     }
@@ -244,10 +223,7 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
     if group.count == 1
         && let Some(range) = ranges.get(group.first as usize)
     {
-        return Share::One {
-            chunk: Bytes::copy_from_slice(part(range)),
-            range: range.moved_to(0),
-        };
+        return Share::One { chunk: Bytes::copy_from_slice(part(range)), range: range.moved_to(0) };
     }
     let mut chunk = Vec::with_capacity(chain(ranges, group).map(|range| range.span().len()).sum());
     let mut moved = Vec::with_capacity(group.count as usize);
@@ -257,16 +233,8 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
         chunk.extend_from_slice(part(range));
         moved.push(place);
     }
-    let read = Arc::new(Read {
-        chunk: chunk.into(),
-        ranges: moved,
-    });
-    Share::Many {
-        read,
-        first: 0,
-        count: group.count,
-        bytes: group.bytes,
-    }
+    let read = Arc::new(Read { chunk: chunk.into(), ranges: moved });
+    Share::Many { read, first: 0, count: group.count, bytes: group.bytes }
 }
 
 /// The task waits for consumers that lag: first it yields, then it stops reading for a while, never writing
@@ -294,11 +262,7 @@ const YIELDS: u32 = 64;
 
 impl Pause {
     pub(super) fn new(crowded: Vec<Crowded>, until: Instant) -> Pause {
-        Pause {
-            until,
-            yields: 0,
-            crowded,
-        }
+        Pause { until, yields: 0, crowded }
     }
 
     /// Looks how the consumers are doing.

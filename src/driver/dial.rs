@@ -37,20 +37,14 @@ pub(super) struct DialOptions {
 /// the deadline.
 pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Transport, Cause> {
     if addr.is_websocket() {
-        return Err(Cause::Unsupported(
-            "WebSocket addresses can't be dialled by this version".into(),
-        ));
+        return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
     }
     if addr.tls_required() {
-        return Err(Cause::Tls(
-            "the address asks for TLS, which this version does not speak yet".into(),
-        ));
+        return Err(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
     }
     let mut found = resolve(&addr).await.map_err(Cause::Dns)?;
     found.shuffle(&mut rand::rng());
-    let stream = race(found, &options)
-        .await
-        .map_err(|error| Cause::Io(Arc::new(error)))?;
+    let stream = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
     Ok(Transport::new(stream))
 }
 
@@ -81,9 +75,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<T
             match waiting.next() {
                 Some(address) => {
                     racing.push(Box::pin(connect(address, options.clone())));
-                    head_start
-                        .as_mut()
-                        .reset(tokio::time::Instant::now() + HEAD_START);
+                    head_start.as_mut().reset(tokio::time::Instant::now() + HEAD_START);
                 }
                 None if racing.is_empty() => {
                     let error = std::mem::replace(&mut last, io::Error::other("asked twice"));
@@ -97,11 +89,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<T
 }
 
 async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if let Some(local) = options.local {
         socket.bind(local)?;
     }
@@ -109,11 +97,7 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     // Without these the engine's own timers still find a dead peer.
-    let _ = socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(KEEPALIVE)
-            .with_interval(KEEPALIVE),
-    );
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket.set_tcp_user_timeout(Some(options.write_timeout));
     Ok(stream)

@@ -132,11 +132,7 @@ impl Inbox {
             state.grace = Grace::Unused;
         }
         let crowded = crowded && state.grace == Grace::Unused;
-        Offered {
-            consumer: if news { state.consumer.take() } else { None },
-            rest,
-            crowded,
-        }
+        Offered { consumer: if news { state.consumer.take() } else { None }, rest, crowded }
     }
 
     /// The task stops reading for this consumer's sake. `false`: no need, it has caught up.
@@ -212,16 +208,8 @@ impl Inbox {
         if state.end.is_some() {
             return Poll::Ready(Next::End);
         }
-        if state
-            .consumer
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            return if std::mem::take(&mut state.draining) {
-                Poll::Ready(Next::Finished)
-            } else {
-                Poll::Pending
-            };
+        if state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return if std::mem::take(&mut state.draining) { Poll::Ready(Next::Finished) } else { Poll::Pending };
         }
         let Some(waker) = spare.take_if(|waker| waker.will_wake(cx.waker())) else {
             drop(guard);
@@ -232,11 +220,17 @@ impl Inbox {
         let finished = std::mem::take(&mut state.draining);
         drop(guard);
         drop(old);
-        if finished {
-            Poll::Ready(Next::Finished)
-        } else {
-            Poll::Pending
-        }
+        if finished { Poll::Ready(Next::Finished) } else { Poll::Pending }
+    }
+
+    /// The consumer wants no more, but may read what is there.
+    pub(crate) fn end_by_consumer(&self) {
+        lock(&self.state).end.get_or_insert(EndReason::Unsubscribed);
+    }
+
+    /// Whether the task has ended it, and so knows.
+    pub(crate) fn ended_by_task(&self) -> bool {
+        lock(&self.state).end.as_ref().is_some_and(|reason| *reason != EndReason::Unsubscribed)
     }
 
     /// Messages lost because the consumer was too slow.

@@ -1,10 +1,12 @@
 //! The mailbox: the outbox and the commands behind one lock, and the wakers. Handles put in, the task takes out.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Sleep;
 
 use super::deliver::Sink;
 use super::inbox::Inbox;
@@ -17,8 +19,7 @@ use super::statistics::Statistics;
 use super::task::Task;
 use crate::engine::pool::Server;
 use crate::engine::{
-    Cause, Config, EndReason, Engine, Facts, FlushFailure, Frame, Gate, Ledger, Outbox, Refusal,
-    Status,
+    Cause, Config, EndReason, Engine, Facts, FlushFailure, Frame, Gate, Ledger, Outbox, Refusal, Status,
 };
 use crate::protocol::{Info, ServerAddr, Subject};
 
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
     pub(super) status: watch::Sender<Status>,
+    runtime: tokio::runtime::Handle,
 }
 
 /// What the lock guards.
@@ -55,6 +57,8 @@ pub(super) struct Inner {
     barred: Option<EndReason>,
     /// Whether everything ended in order; set with the end.
     completed: Option<bool>,
+    /// Messages that were received and not read at the end.
+    undelivered: u64,
     /// Bytes admitted since a publisher yielded last.
     unyielded: usize,
     /// Messages refused since then.
@@ -162,12 +166,7 @@ impl Drop for Handle {
 }
 
 /// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`].
-pub(crate) fn spawn(
-    config: Config,
-    servers: Vec<ServerAddr>,
-    settings: DriverSettings,
-    seed: u64,
-) -> Arc<Handle> {
+pub(crate) fn spawn(config: Config, servers: Vec<ServerAddr>, settings: DriverSettings, seed: u64) -> Arc<Handle> {
     let shared = Arc::new(Shared::new(settings));
     let engine = Engine::new(config, servers, seed);
     tokio::spawn(Task::new(shared.clone(), engine).run());
@@ -194,6 +193,7 @@ impl Shared {
                 round_trip: None,
                 barred: None,
                 completed: None,
+                undelivered: 0,
                 unyielded: 0,
                 refused: 0,
             }),
@@ -202,6 +202,7 @@ impl Shared {
             statistics: Arc::default(),
             settings,
             status: watch::Sender::new(Status::Disconnected),
+            runtime: tokio::runtime::Handle::current(),
         }
     }
 
@@ -213,15 +214,10 @@ impl Shared {
 
     /// Admits a message or says why not. `registered` is told its sequence number in the same critical section.
     #[inline]
-    pub(crate) fn publish(
-        &self,
-        publish: &Publish<'_>,
-        registered: impl FnOnce(u64),
-    ) -> Result<(), Denied> {
+    pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.may_yield && (inner.unyielded >= YIELD_BYTES || inner.refused >= YIELD_REFUSALS)
-        {
+        if publish.may_yield && (inner.unyielded >= YIELD_BYTES || inner.refused >= YIELD_REFUSALS) {
             inner.unyielded = 0;
             inner.refused = 0;
             return Err(Denied::Yield);
@@ -232,11 +228,7 @@ impl Shared {
                 inner.unyielded += inner.outbox.pending() - before;
                 registered(sequence);
                 let task = inner.wake_for_messages();
-                let next = if !inner.room.is_empty() && inner.outbox.has_room() {
-                    inner.room.pop()
-                } else {
-                    None
-                };
+                let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };
                 drop(guard);
                 for waker in [task, next].into_iter().flatten() {
                     waker.wake();
@@ -253,6 +245,12 @@ impl Shared {
     /// Puts a command in line.
     pub(crate) fn command(&self, command: Command) {
         let mut inner = self.inner();
+        if inner.completed.is_some() {
+            // Nobody will take it. Dropping it tells whoever waits for an answer.
+            drop(inner);
+            drop(command);
+            return;
+        }
         inner.commands.push(command);
         let waker = inner.wake_for_commands();
         drop(inner);
@@ -275,10 +273,7 @@ impl Shared {
     }
 
     /// Makes the subscription for replies, unless it is there.
-    pub(crate) fn subscribe_replies(
-        &self,
-        subject: impl FnOnce() -> Subject,
-    ) -> Result<(), EndReason> {
+    pub(crate) fn subscribe_replies(&self, subject: impl FnOnce() -> Subject) -> Result<(), EndReason> {
         let known = self.inner().replies.is_some();
         if known {
             return Ok(());
@@ -290,22 +285,11 @@ impl Shared {
             }
             inner.next_sid += 1;
             inner.replies = Some(inner.next_sid);
-            Ok((
-                inner.next_sid,
-                subject,
-                None,
-                Sink::Requests(self.requests.clone()),
-            ))
+            Ok((inner.next_sid, subject, None, Sink::Requests(self.requests.clone())))
         })
         .map(drop)
         // Another request was first.
-        .or_else(|reason| {
-            if reason == EndReason::Unsubscribed {
-                Ok(())
-            } else {
-                Err(reason)
-            }
-        })
+        .or_else(|reason| if reason == EndReason::Unsubscribed { Ok(()) } else { Err(reason) })
     }
 
     fn inner_subscribe(
@@ -318,18 +302,8 @@ impl Shared {
             return Err(reason.clone());
         }
         let (sid, subject, queue, sink) = make(inner)?;
-        let framed = inner.outbox.admit_subscribe(
-            subject.as_bytes(),
-            queue.as_deref().map(str::as_bytes),
-            sid,
-        );
-        inner.commands.push(Command::Subscribe {
-            sid,
-            subject,
-            queue,
-            sink,
-            framed,
-        });
+        let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
+        inner.commands.push(Command::Subscribe { sid, subject, queue, sink, framed });
         let waker = inner.wake_for_commands();
         drop(guard);
         if let Some(waker) = waker {
@@ -377,18 +351,26 @@ impl Shared {
         }
     }
 
-    pub(crate) fn ledger(&self) -> Ledger {
+    /// Where every accepted message is, and how many bytes wait.
+    pub(crate) fn ledger(&self) -> (Ledger, usize) {
         let inner = self.inner();
-        inner.ledger_now()
+        (inner.ledger_now(), inner.outbox.pending())
     }
 
-    /// The in-doubt total so far.
-    pub(crate) fn in_doubt(&self) -> u64 {
-        self.inner().ledger.in_doubt
+    /// Messages that were received and not read when the client ended.
+    pub(crate) fn undelivered(&self) -> u64 {
+        self.inner().undelivered
     }
 
-    pub(crate) fn pending_bytes(&self) -> usize {
-        self.inner().outbox.pending()
+    /// Whether there ever was a connection.
+    pub(crate) fn was_connected(&self) -> bool {
+        self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
+    }
+
+    /// A timer of the runtime that drives the connection, for whoever polls it.
+    pub(crate) fn timer(&self, at: Instant) -> Pin<Box<Sleep>> {
+        let _runtime = self.runtime.enter();
+        Box::pin(tokio::time::sleep_until(at.into()))
     }
 
     pub(crate) fn info(&self) -> Option<Arc<Info>> {
@@ -427,9 +409,7 @@ impl Shared {
     /// The counters, the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
         let admitted = self.inner().outbox.admitted();
-        self.statistics
-            .out_messages
-            .store(admitted, portable_atomic::Ordering::Relaxed);
+        self.statistics.out_messages.store(admitted, portable_atomic::Ordering::Relaxed);
         self.statistics.clone()
     }
 
@@ -453,10 +433,7 @@ impl Shared {
         inner.parked = Parked::No;
         std::mem::swap(commands, &mut inner.commands);
         let gate = inner.outbox.gate();
-        let facts = Facts {
-            commands_waiting: !commands.is_empty(),
-            requests_waiting,
-        };
+        let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting };
         engine.exchange(&mut inner.outbox, facts, now);
         if inner.outbox.gate() != gate {
             wakers.extend(inner.room.take());
@@ -466,10 +443,7 @@ impl Shared {
         inner.ledger = engine.ledger(inner.outbox.admitted());
         inner.round_trip = engine.round_trip();
         if let Some(info) = engine.info()
-            && inner
-                .info
-                .as_ref()
-                .is_none_or(|known| !Arc::ptr_eq(known, info))
+            && inner.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info))
         {
             inner.max_payload = info.max_payload();
             inner.headers = info.headers;
@@ -479,22 +453,13 @@ impl Shared {
 
     /// Parks the task unless there is something to do for it. `busy`: the transport has not taken everything yet, so
     /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
-    pub(super) fn park(
-        &self,
-        waker: &Waker,
-        busy: bool,
-        carries: bool,
-    ) -> Result<Option<Waker>, ()> {
+    pub(super) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
         let mut inner = self.inner();
         let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
         if work {
             return Err(());
         }
-        inner.parked = if busy {
-            Parked::ForCommands
-        } else {
-            Parked::ForAll
-        };
+        inner.parked = if busy { Parked::ForCommands } else { Parked::ForAll };
         Ok(match &inner.task {
             Some(known) if known.will_wake(waker) => None,
             _ => inner.task.replace(waker.clone()),
@@ -502,19 +467,13 @@ impl Shared {
     }
 
     /// Makes the state public.
-    pub(super) fn publish_state(
-        &self,
-        status: Status,
-        server: Option<String>,
-        last_error: Option<Cause>,
-    ) {
+    pub(super) fn publish_state(&self, status: Status, server: Option<String>, last_error: Option<Cause>) {
         {
             let mut inner = self.inner();
             inner.server = server;
             inner.last_error = last_error;
         }
-        self.status
-            .send_if_modified(|known| std::mem::replace(known, status) != status);
+        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
     }
 
     /// The subscription for replies is gone; the next request makes another.
@@ -523,11 +482,12 @@ impl Shared {
     }
 
     /// The task ends: nothing is admitted any more, and nobody waits for ever.
-    pub(super) fn end(&self, reason: &EndReason, completed: bool) {
+    pub(super) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
         let mut guard = self.inner();
         let inner = &mut *guard;
         inner.barred.get_or_insert(reason.clone());
         inner.completed.get_or_insert(completed);
+        inner.undelivered = undelivered;
         let mut wakers: Vec<Waker> = inner.room.take().collect();
         let commands = std::mem::take(&mut inner.commands);
         let task = inner.task.take();
@@ -555,40 +515,27 @@ impl Inner {
     fn admit(&mut self, frame: &Frame<'_>) -> Result<u64, Denied> {
         let size = frame.headers.map_or(0, <[u8]>::len) + frame.payload.len();
         if size > self.max_payload {
-            return Err(Denied::MaxPayload {
-                size,
-                limit: self.max_payload,
-            });
+            return Err(Denied::MaxPayload { size, limit: self.max_payload });
         }
         if frame.headers.is_some() && !self.headers {
             return Err(Denied::NoHeaders);
         }
-        self.outbox
-            .admit(frame)
-            .map_err(|refusal| match (refusal, &self.barred) {
-                (Refusal::Shut, Some(reason)) => Denied::Ended(reason.clone()),
-                (Refusal::Shut, None) => Denied::Ended(EndReason::GaveUp(
-                    self.last_error.clone().unwrap_or(Cause::NoServers),
-                )),
-                (refusal, _) => Denied::Outbox(refusal),
-            })
+        self.outbox.admit(frame).map_err(|refusal| match (refusal, &self.barred) {
+            (Refusal::Shut, Some(reason)) => Denied::Ended(reason.clone()),
+            (Refusal::Shut, None) => {
+                Denied::Ended(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers)))
+            }
+            (refusal, _) => Denied::Outbox(refusal),
+        })
     }
 
     #[inline]
     fn wake_for_messages(&mut self) -> Option<Waker> {
-        if self.parked == Parked::ForAll && self.outbox.gate() == Gate::Open {
-            self.unpark()
-        } else {
-            None
-        }
+        if self.parked == Parked::ForAll && self.outbox.gate() == Gate::Open { self.unpark() } else { None }
     }
 
     fn wake_for_commands(&mut self) -> Option<Waker> {
-        if self.parked == Parked::No {
-            None
-        } else {
-            self.unpark()
-        }
+        if self.parked == Parked::No { None } else { self.unpark() }
     }
 
     fn unpark(&mut self) -> Option<Waker> {
@@ -598,11 +545,7 @@ impl Inner {
 
     fn ledger_now(&self) -> Ledger {
         let accepted = self.outbox.admitted();
-        Ledger {
-            accepted,
-            waiting: self.ledger.waiting + (accepted - self.ledger.accepted),
-            ..self.ledger
-        }
+        Ledger { accepted, waiting: self.ledger.waiting + (accepted - self.ledger.accepted), ..self.ledger }
     }
 }
 

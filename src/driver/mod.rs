@@ -14,11 +14,11 @@ mod statistics;
 mod task;
 mod transport;
 
-pub(crate) use inbox::{Inbox, Next};
+pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
-pub(crate) use mailbox::{Command, Denied, Handle, Publish, Shared, spawn};
-pub(crate) use reads::Raw;
-pub(crate) use requests::{RequestFailure, Ticket};
+pub(crate) use mailbox::{Command, Denied, Handle, Publish, Shared, Waiting, spawn};
+pub(crate) use reads::{Raw, Share};
+pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
 

@@ -32,14 +32,9 @@ impl Range {
     pub(super) fn of(op: &MsgOp<'_>, buf: &[u8]) -> Range {
         let base = buf.as_ptr() as usize;
         let start = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(base) as u32;
-        let (reply, reply_len) = op
-            .reply
-            .map_or((0, 0), |reply| (start(reply), reply.len() as u32));
-        let (body, headers_len) = op
-            .headers
-            .map_or((start(op.payload), NO_HEADERS), |headers| {
-                (start(headers), headers.len() as u32)
-            });
+        let (reply, reply_len) = op.reply.map_or((0, 0), |reply| (start(reply), reply.len() as u32));
+        let (body, headers_len) =
+            op.headers.map_or((start(op.payload), NO_HEADERS), |headers| (start(headers), headers.len() as u32));
         Range {
             subject: start(op.subject),
             subject_len: op.subject.len() as u32,
@@ -53,20 +48,13 @@ impl Range {
     }
 
     fn headers(&self) -> u32 {
-        if self.headers_len == NO_HEADERS {
-            0
-        } else {
-            self.headers_len
-        }
+        if self.headers_len == NO_HEADERS { 0 } else { self.headers_len }
     }
 
     /// What a message counts against a subscription's byte limit: subject, reply, headers and payload.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
-        self.subject_len as usize
-            + self.reply_len as usize
-            + self.headers() as usize
-            + self.payload_len as usize
+        self.subject_len as usize + self.reply_len as usize + self.headers() as usize + self.payload_len as usize
     }
 
     /// From the subject's first byte to the payload's last.
@@ -79,11 +67,7 @@ impl Range {
         let shift = |at: u32| (at - self.subject) + start as u32;
         Range {
             subject: start as u32,
-            reply: if self.reply_len == 0 {
-                0
-            } else {
-                shift(self.reply)
-            },
+            reply: if self.reply_len == 0 { 0 } else { shift(self.reply) },
             body: shift(self.body),
             ..*self
         }
@@ -95,9 +79,7 @@ impl Range {
 }
 
 fn part(chunk: &[u8], start: u32, len: u32) -> &[u8] {
-    chunk
-        .get(start as usize..(start + len) as usize)
-        .unwrap_or_default()
+    chunk.get(start as usize..(start + len) as usize).unwrap_or_default()
 }
 
 /// A chunk of received bytes and the messages in it.
@@ -117,11 +99,7 @@ pub(crate) struct Raw<'a> {
 impl<'a> Raw<'a> {
     fn slice(&self, start: u32, len: u32) -> Bytes {
         let (start, end) = (start as usize, start as usize + len as usize);
-        if end <= self.chunk.len() {
-            self.chunk.slice(start..end)
-        } else {
-            Bytes::new()
-        }
+        if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
     }
 
     pub(crate) fn subject(&self) -> Bytes {
@@ -133,15 +111,11 @@ impl<'a> Raw<'a> {
     }
 
     pub(crate) fn headers(&self) -> Option<Bytes> {
-        (self.range.headers_len != NO_HEADERS)
-            .then(|| self.slice(self.range.body, self.range.headers_len))
+        (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
     }
 
     pub(crate) fn payload(&self) -> Bytes {
-        self.slice(
-            self.range.body + self.range.headers(),
-            self.range.payload_len,
-        )
+        self.slice(self.range.body + self.range.headers(), self.range.payload_len)
     }
 
     /// Subject, reply, headers and payload together.
@@ -156,16 +130,11 @@ pub(crate) enum Share {
     /// A single message with a chunk of its own.
     One { chunk: Bytes, range: Range },
     /// `count` messages, chained from `first` on, `bytes` together when it was made. `count > 0`.
-    Many {
-        read: Arc<Read>,
-        first: u32,
-        count: u32,
-        bytes: usize,
-    },
+    Many { read: Arc<Read>, first: u32, count: u32, bytes: usize },
 }
 
 impl Share {
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match self {
             Share::One { .. } => 1,
             Share::Many { count, .. } => *count as usize,
@@ -183,16 +152,10 @@ impl Share {
     /// The first message, and the rest. Its `Raw` lives as long as the chunk is kept in `hold`.
     pub(crate) fn first(&self) -> Raw<'_> {
         match self {
-            Share::One { chunk, range } => Raw {
-                chunk,
-                range: *range,
-            },
+            Share::One { chunk, range } => Raw { chunk, range: *range },
             Share::Many { read, first, .. } => {
                 let range = read.ranges.get(*first as usize).copied().unwrap_or(EMPTY);
-                Raw {
-                    chunk: &read.chunk,
-                    range,
-                }
+                Raw { chunk: &read.chunk, range }
             }
         }
     }
@@ -201,14 +164,9 @@ impl Share {
     #[inline]
     pub(crate) fn advance(&mut self) -> bool {
         match self {
-            Share::Many {
-                read, first, count, ..
-            } if *count > 1 => {
+            Share::Many { read, first, count, .. } if *count > 1 => {
                 *count -= 1;
-                *first = read
-                    .ranges
-                    .get(*first as usize)
-                    .map_or(0, |range| range.next);
+                *first = read.ranges.get(*first as usize).map_or(0, |range| range.next);
                 true
             }
             _ => false,
@@ -218,16 +176,9 @@ impl Share {
     /// Splits off as many messages from the front as fit `count` and `bytes`: what fits, and what does not.
     pub(super) fn split(self, count: usize, bytes: usize) -> (Option<Share>, Option<Share>) {
         match self {
-            Share::One { ref range, .. } if count >= 1 && range.bytes() <= bytes => {
-                (Some(self), None)
-            }
+            Share::One { ref range, .. } if count >= 1 && range.bytes() <= bytes => (Some(self), None),
             Share::One { .. } => (None, Some(self)),
-            Share::Many {
-                read,
-                first,
-                count: all,
-                bytes: total,
-            } => {
+            Share::Many { read, first, count: all, bytes: total } => {
                 let (mut at, mut fit, mut left) = (first, 0, bytes);
                 while fit < all && (fit as usize) < count {
                     let Some(range) = read.ranges.get(at as usize) else {
@@ -247,15 +198,7 @@ impl Share {
                     count: all - fit,
                     bytes: total.saturating_sub(used),
                 });
-                (
-                    (fit > 0).then_some(Share::Many {
-                        read,
-                        first,
-                        count: fit,
-                        bytes: used,
-                    }),
-                    rest,
-                )
+                ((fit > 0).then_some(Share::Many { read, first, count: fit, bytes: used }), rest)
             }
         }
     }

@@ -46,9 +46,7 @@ enum SlotState {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum RequestFailure {
     /// The request was handed to a connection that was lost: whether it was served is not known.
-    #[error(
-        "the connection was lost after the request had been handed over; {in_doubt} messages are in doubt"
-    )]
+    #[error("the connection was lost after the request had been handed over; {in_doubt} messages are in doubt")]
     ConnectionLost {
         /// Messages in doubt by that loss.
         in_doubt: u64,
@@ -69,21 +67,14 @@ impl Ticket {
     /// As it stands in the reply subject.
     pub(crate) fn encode(self, out: &mut String) {
         use std::fmt::Write;
-        let _ = write!(
-            out,
-            "{:x}",
-            u64::from(self.generation) << 32 | u64::from(self.index)
-        );
+        let _ = write!(out, "{:x}", u64::from(self.generation) << 32 | u64::from(self.index));
     }
 
     fn decode(subject: &[u8]) -> Option<Ticket> {
         let at = memchr::memrchr(b'.', subject)?;
         let token = std::str::from_utf8(subject.get(at + 1..)?).ok()?;
         let number = u64::from_str_radix(token, 16).ok()?;
-        Some(Ticket {
-            index: number as u32,
-            generation: (number >> 32) as u32,
-        })
+        Some(Ticket { index: number as u32, generation: (number >> 32) as u32 })
     }
 }
 
@@ -93,13 +84,7 @@ impl Requests {
         let mut inner = lock(&self.inner);
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
-        let fresh = Slot {
-            generation,
-            state: SlotState::Waiting {
-                sequence: 0,
-                waker: None,
-            },
-        };
+        let fresh = Slot { generation, state: SlotState::Waiting { sequence: 0, waker: None } };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
@@ -116,11 +101,7 @@ impl Requests {
     }
 
     /// The reply, as a share of one message.
-    pub(crate) fn poll(
-        &self,
-        ticket: Ticket,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Share, RequestFailure>> {
+    pub(crate) fn poll(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
         let mut own = Some(cx.waker().clone());
         let mut inner = lock(&self.inner);
         let Some(state) = inner.state(ticket) else {
@@ -128,10 +109,7 @@ impl Requests {
         };
         match std::mem::replace(state, SlotState::Free) {
             SlotState::Waiting { sequence, waker } => {
-                *state = SlotState::Waiting {
-                    sequence,
-                    waker: own.take(),
-                };
+                *state = SlotState::Waiting { sequence, waker: own.take() };
                 drop(inner);
                 drop(waker);
                 Poll::Pending
@@ -169,11 +147,7 @@ impl Requests {
     }
 
     /// Replies came: each is given to who waits for it.
-    pub(super) fn deliver<'a>(
-        &self,
-        replies: impl Iterator<Item = (&'a Range, &'a [u8])>,
-        wakers: &mut Vec<Waker>,
-    ) {
+    pub(super) fn deliver<'a>(&self, replies: impl Iterator<Item = (&'a Range, &'a [u8])>, wakers: &mut Vec<Waker>) {
         let mut inner = lock(&self.inner);
         for (range, bytes) in replies {
             let Some(ticket) = Ticket::decode(range.subject_in(bytes)) else {
@@ -185,21 +159,16 @@ impl Requests {
             if let SlotState::Waiting { waker, .. } = state {
                 let chunk = Bytes::copy_from_slice(bytes.get(range.span()).unwrap_or_default());
                 wakers.extend(waker.take());
-                *state = SlotState::Done(Share::One {
-                    chunk,
-                    range: range.moved_to(0),
-                });
+                *state = SlotState::Done(Share::One { chunk, range: range.moved_to(0) });
             }
         }
     }
 
     /// A connection took messages up to `through` and is gone: their replies won't come.
     pub(super) fn handed_over(&self, through: u64, in_doubt: u64, wakers: &mut Vec<Waker>) {
-        self.fail(
-            &RequestFailure::ConnectionLost { in_doubt },
-            wakers,
-            |sequence| sequence != 0 && sequence <= through,
-        );
+        self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence| {
+            sequence != 0 && sequence <= through
+        });
     }
 
     /// No reply will come any more.
@@ -207,12 +176,7 @@ impl Requests {
         self.fail(&RequestFailure::Ended(reason.clone()), wakers, |_| true);
     }
 
-    fn fail(
-        &self,
-        failure: &RequestFailure,
-        wakers: &mut Vec<Waker>,
-        concerned: impl Fn(u64) -> bool,
-    ) {
+    fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64) -> bool) {
         for slot in &mut lock(&self.inner).slots {
             if let SlotState::Waiting { sequence, waker } = &mut slot.state
                 && concerned(*sequence)

@@ -16,8 +16,7 @@ use crate::protocol::ServerAddr;
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
 /// Look-ups that are going on, and who waits for each.
-static RUNNING: LazyLock<Mutex<HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>>> =
-    LazyLock::new(Mutex::default);
+static RUNNING: LazyLock<Mutex<HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>>> = LazyLock::new(Mutex::default);
 
 /// All addresses of `addr`, in the resolver's order.
 pub(super) async fn resolve(addr: &ServerAddr) -> Answer {
@@ -35,29 +34,24 @@ pub(super) async fn resolve(addr: &ServerAddr) -> Answer {
     };
     if first {
         let name = key.clone();
-        let started = std::thread::Builder::new()
-            .name("nats-lookup".to_owned())
-            .spawn(move || {
-                let answer: Answer = (name.0.as_str(), name.1)
-                    .to_socket_addrs()
-                    .map(Iterator::collect)
-                    .map_err(Arc::new)
-                    .and_then(|found: Vec<_>| {
+        let started = std::thread::Builder::new().name("nats-lookup".to_owned()).spawn(move || {
+            let answer: Answer =
+                (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect).map_err(Arc::new).and_then(
+                    |found: Vec<_>| {
                         if found.is_empty() {
                             Err(Arc::new(io::Error::other("the name has no address")))
                         } else {
                             Ok(found)
                         }
-                    });
-                finish(&name, &answer);
-            });
+                    },
+                );
+            finish(&name, &answer);
+        });
         if let Err(error) = started {
             finish(&key, &Err(Arc::new(error)));
         }
     }
-    receiver
-        .await
-        .unwrap_or_else(|_| Err(Arc::new(io::Error::other("the look-up was abandoned"))))
+    receiver.await.unwrap_or_else(|_| Err(Arc::new(io::Error::other("the look-up was abandoned"))))
 }
 
 fn finish(key: &(String, u16), answer: &Answer) {

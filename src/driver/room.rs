@@ -51,10 +51,7 @@ pub(crate) struct Room<'a> {
 
 impl<'a> Room<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Room<'a> {
-        Room {
-            shared,
-            ticket: None,
-        }
+        Room { shared, ticket: None }
     }
 }
 
@@ -68,10 +65,7 @@ impl Future for Room<'_> {
         let mut guard = shared.inner();
         let inner = &mut *guard;
         let (outcome, old) = if inner.outbox.has_room() {
-            (
-                Poll::Ready(()),
-                self.ticket.and_then(|ticket| inner.room.leave(ticket)),
-            )
+            (Poll::Ready(()), self.ticket.and_then(|ticket| inner.room.leave(ticket)))
         } else {
             (Poll::Pending, inner.room.enter(&mut self.ticket, waker))
         };
@@ -88,11 +82,7 @@ impl Drop for Room<'_> {
         let inner = &mut *guard;
         let own = inner.room.leave(ticket);
         // If it was woken and gives up, the next one must be told.
-        let next = if own.is_none() && inner.outbox.has_room() {
-            inner.room.pop()
-        } else {
-            None
-        };
+        let next = if own.is_none() && inner.outbox.has_room() { inner.room.pop() } else { None };
         drop(guard);
         drop(own);
         if let Some(waker) = next {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::inbox::InboxLimits;
 use crate::protocol::Limits;
 
 /// Settings of one driver, fixed for its life.
@@ -11,8 +10,6 @@ use crate::protocol::Limits;
 pub(crate) struct DriverSettings {
     /// Cap of the outbox, bytes.
     pub(crate) outbox_cap: usize,
-    /// Limits of each subscription's queue.
-    pub(crate) inbox: InboxLimits,
     /// How long reading stops for a consumer that lags.
     pub(crate) slow_consumer_grace: Duration,
     /// Smallest size of the read buffer.

@@ -17,9 +17,7 @@ use super::dial::{DialOptions, dial};
 use super::mailbox::{Command, Shared};
 use super::statistics::Statistics;
 use super::transport::Transport;
-use crate::engine::{
-    Cause, CloseHow, ConnectionEvent, Effect, EndReason, Engine, FlushFailure, Interest, Status,
-};
+use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Engine, FlushFailure, Interest, Status};
 use crate::protocol::{Decoded, Decoder, ServerOp};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
@@ -47,6 +45,8 @@ pub(super) struct Task {
     shown: (Status, u64),
     /// When something moved last; `None`: memory was given back since.
     moved: Option<Instant>,
+    /// Messages that were received and not read when their subscriptions ended; told at the end.
+    undelivered: u64,
     ended: bool,
 }
 
@@ -98,6 +98,7 @@ impl Task {
             delivered: Delivered::default(),
             shown: (Status::Disconnected, 0),
             moved: None,
+            undelivered: 0,
             ended: false,
         }
     }
@@ -137,12 +138,7 @@ impl Task {
     }
 
     fn exchange(&mut self, now: Instant) {
-        self.shared.exchange(
-            &mut self.engine,
-            &mut self.commands,
-            &mut self.delivered.wakers,
-            now,
-        );
+        self.shared.exchange(&mut self.engine, &mut self.commands, &mut self.delivered.wakers, now);
         drop(self.engine.take_garbage());
         self.wake_all();
     }
@@ -167,13 +163,7 @@ impl Task {
         let engine = &mut self.engine;
         match command {
             Command::Connect => engine.connect(now),
-            Command::Subscribe {
-                sid,
-                subject,
-                queue,
-                sink,
-                framed,
-            } => {
+            Command::Subscribe { sid, subject, queue, sink, framed } => {
                 let interest = Interest {
                     subject: subject.as_bytes(),
                     queue: queue.as_deref().map(str::as_bytes),
@@ -205,23 +195,15 @@ impl Task {
     fn carry_out(&mut self, now: Instant) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Dial {
-                    epoch,
-                    addr,
-                    deadline: _,
-                } => {
+                Effect::Dial { epoch, addr, deadline: _ } => {
                     let options = DialOptions {
                         local: self.shared.settings.local_address,
                         write_timeout: self.shared.settings.write_timeout,
                     };
-                    self.link = Link::Dialing {
-                        epoch,
-                        dialing: Box::pin(dial(addr, options)),
-                    };
+                    self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
                 }
                 Effect::StopDialing { epoch } => {
-                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch)
-                    {
+                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
                         self.link = Link::None;
                     }
                 }
@@ -235,29 +217,18 @@ impl Task {
                 }
                 Effect::Draining { sid } => {
                     self.settle_pause(sid);
-                    if let Some(Sink::Inbox(inbox)) = self
-                        .engine
-                        .subscriptions
-                        .get(sid)
-                        .map(|entry| &entry.handle)
-                    {
+                    if let Some(Sink::Inbox(inbox)) = self.engine.subscriptions.get(sid).map(|entry| &entry.handle) {
                         self.delivered.wakers.extend(inbox.set_draining());
                     }
                 }
-                Effect::Ended {
-                    sid,
-                    handle,
-                    reason,
-                } => self.end_subscription(sid, handle, reason),
+                Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
                 Effect::HandedOver { through, in_doubt } => {
-                    self.shared
-                        .requests
-                        .handed_over(through, in_doubt, &mut self.delivered.wakers);
+                    self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
                 }
                 Effect::Closed { reason, completed } => {
                     self.ended = true;
                     self.flushes.clear();
-                    self.shared.end(&reason, completed);
+                    self.shared.end(&reason, completed, self.undelivered);
                 }
             }
         }
@@ -266,10 +237,7 @@ impl Task {
     }
 
     fn emit(&self, event: &ConnectionEvent) {
-        if matches!(
-            event,
-            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }
-        ) {
+        if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
             Statistics::add(&self.shared.counters().connects, 1);
         }
         self.shared.listeners.emit(event);
@@ -278,7 +246,10 @@ impl Task {
     fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {
         self.settle_pause(sid);
         match handle {
-            Sink::Inbox(inbox) => self.delivered.wakers.extend(inbox.end(reason)),
+            Sink::Inbox(inbox) => {
+                self.undelivered += inbox.pending().0 as u64;
+                self.delivered.wakers.extend(inbox.end(reason));
+            }
             Sink::Requests(requests) => {
                 requests.end(&reason, &mut self.delivered.wakers);
                 self.shared.forget_replies();
@@ -297,8 +268,7 @@ impl Task {
         if state != self.shown {
             self.shown = state;
             let server = self.engine.server().map(str::to_owned);
-            self.shared
-                .publish_state(state.0, server, self.engine.last_error().cloned());
+            self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
         }
         if self.ended {
             self.shared.listeners.end();
@@ -389,12 +359,8 @@ impl Task {
         let fault = loop {
             let rest = self.buf.get(at..).unwrap_or_default();
             match self.decoder.decode_server(rest) {
-                Ok(Decoded::Op {
-                    op: ServerOp::Msg(message),
-                    len,
-                }) if expected => {
-                    self.sorter
-                        .push(&message, &self.buf, &mut self.engine.subscriptions);
+                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
+                    self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
                     at += len;
                 }
                 Ok(Decoded::Op { op, len }) => {
@@ -414,22 +380,13 @@ impl Task {
         };
         Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
         let allocated = self.want.max(self.buf.capacity());
-        self.sorter.deliver(
-            &mut self.buf,
-            at,
-            allocated,
-            &mut self.engine,
-            &mut self.delivered,
-        );
+        self.sorter.deliver(&mut self.buf, at, allocated, &mut self.engine, &mut self.delivered);
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
         if !self.delivered.crowded.is_empty() {
             let crowded = std::mem::take(&mut self.delivered.crowded);
-            self.pause = Some(Pause::new(
-                crowded,
-                now + self.shared.settings.slow_consumer_grace,
-            ));
+            self.pause = Some(Pause::new(crowded, now + self.shared.settings.slow_consumer_grace));
         }
         self.tell_losses();
         self.wake_all();
@@ -486,9 +443,7 @@ impl Task {
                 Statistics::add(&self.shared.counters().out_bytes, n as u64);
                 self.engine.handle_taken(*epoch, n, now);
             }
-            Err(error) => self
-                .engine
-                .handle_write_failed(*epoch, Cause::from(error), now),
+            Err(error) => self.engine.handle_write_failed(*epoch, Cause::from(error), now),
         }
         true
     }
@@ -515,10 +470,7 @@ impl Task {
         };
         let leaving = self.leaving.iter().map(|(_, until)| *until).min();
         let idle = self.moved.map(|moved| moved + IDLE);
-        let next = [self.engine.poll_timeout(), pause, leaving, idle]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = [self.engine.poll_timeout(), pause, leaving, idle].into_iter().flatten().min();
         let Some(next) = next else { return false };
         if idle.is_some_and(|idle| idle <= now) {
             self.shrink();
@@ -561,13 +513,7 @@ impl Drop for Task {
         if let Link::Up { transport, .. } = &self.link
             && self.engine.carries()
         {
-            let parts: Vec<IoSlice<'_>> = self
-                .engine
-                .flight()
-                .slices()
-                .take(PARTS)
-                .map(IoSlice::new)
-                .collect();
+            let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
             let _ = transport.try_write(&parts);
         }
         let reason = EndReason::DriverGone;
@@ -576,9 +522,8 @@ impl Drop for Task {
                 self.delivered.wakers.extend(inbox.end(reason.clone()));
             }
         }
-        self.shared.end(&reason, false);
-        self.shared
-            .publish_state(Status::Closed, None, self.engine.last_error().cloned());
+        self.shared.end(&reason, false, self.undelivered);
+        self.shared.publish_state(Status::Closed, None, self.engine.last_error().cloned());
         self.shared.listeners.emit(&ConnectionEvent::closed(reason));
         self.shared.listeners.end();
         self.wake_all();

@@ -31,11 +31,7 @@ impl Transport {
     }
 
     /// Reads into the spare capacity of `buf`; 0 is the end.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut BytesMut,
-    ) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match self.stream.try_read_buf(buf) {
@@ -46,11 +42,7 @@ impl Transport {
     }
 
     /// Hands `parts` over; what comes back is how many bytes were taken.
-    pub(super) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_write_ready(cx))?;
             match self.try_write(parts) {
@@ -62,9 +54,7 @@ impl Transport {
 
     /// The same without waiting.
     pub(super) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.try_io(Interest::WRITABLE, || {
-            SockRef::from(&self.stream).send_vectored_with_flags(parts, FLAGS)
-        })
+        self.stream.try_io(Interest::WRITABLE, || SockRef::from(&self.stream).send_vectored_with_flags(parts, FLAGS))
     }
 
     /// Nothing more will be written; the peer reads to the end.
@@ -79,8 +69,5 @@ impl Transport {
 }
 
 fn again(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -22,10 +22,7 @@ impl<H> Engine<H> {
     /// Adds a subscription. `framed`: its SUB is in the outbox already, since the gate was open when it was made.
     pub fn subscribe(&mut self, sid: u64, interest: Interest<'_>, handle: H, framed: bool) {
         self.subscriptions.insert(sid, interest, handle);
-        if matches!(
-            self.intent,
-            Intent::Drain { .. } | Intent::Closed | Intent::End { .. }
-        ) {
+        if matches!(self.intent, Intent::Drain { .. } | Intent::Closed | Intent::End { .. }) {
             // It was made before the drain was, in another thread: it ends with the others.
             self.end_subscription(sid, EndReason::Closed);
         } else if !framed
@@ -65,11 +62,7 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        if self
-            .link
-            .connection()
-            .is_some_and(|connection| connection.carries())
-        {
+        if self.link.connection().is_some_and(|connection| connection.carries()) {
             if !framed {
                 self.tell_unsubscribed(sid, None);
             }
@@ -104,16 +97,13 @@ impl<H> Engine<H> {
     pub fn flush(&mut self, token: u64, seen: u64) {
         let over = match (&self.intent, &self.link) {
             (Intent::Closed | Intent::End { .. }, _) => Some(EndReason::Closed),
-            (_, Link::Idle | Link::GivingUp(_)) => Some(EndReason::GaveUp(
-                self.history.last_error.clone().unwrap_or(Cause::NoServers),
-            )),
+            (_, Link::Idle | Link::GivingUp(_)) => {
+                Some(EndReason::GaveUp(self.history.last_error.clone().unwrap_or(Cause::NoServers)))
+            }
             _ => None,
         };
         if let Some(reason) = over {
-            self.effects.push_back(Effect::Complete {
-                token,
-                outcome: Err(FlushFailure::Ended(reason)),
-            });
+            self.effects.push_back(Effect::Complete { token, outcome: Err(FlushFailure::Ended(reason)) });
         } else if self.books.in_doubt > seen {
             let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
             self.effects.push_back(Effect::Complete { token, outcome });
@@ -124,9 +114,7 @@ impl<H> Engine<H> {
 
     /// Nobody waits for this flush any more.
     pub fn cancel_flush(&mut self, token: u64) {
-        self.wanted.retain(
-            |waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token),
-        );
+        self.wanted.retain(|waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token));
     }
 
     /// Leaves the present server for another connection, without waiting for any backoff; revives a client
@@ -159,10 +147,7 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
-        self.intent = Intent::Drain {
-            deadline: now + within,
-            stage: DrainStage::Begin,
-        };
+        self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
@@ -174,21 +159,11 @@ impl<H> Engine<H> {
     /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is
     /// waited for while no server is connected.
     pub fn close(&mut self, now: Instant) {
-        if matches!(
-            self.intent,
-            Intent::Closed | Intent::End { .. } | Intent::Close { .. }
-        ) {
+        if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
             return;
         }
-        if self
-            .link
-            .connection()
-            .is_some_and(|connection| connection.carries())
-        {
-            self.intent = Intent::Close {
-                deadline: now + self.config.close_grace,
-                asked: false,
-            };
+        if self.link.connection().is_some_and(|connection| connection.carries()) {
+            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
         } else {
             self.finish(EndReason::Closed, false);
         }
@@ -208,10 +183,7 @@ impl<H> Engine<H> {
             return;
         }
         let sids = self.subscriptions.unfinished();
-        let carries = self
-            .link
-            .connection()
-            .is_some_and(|connection| connection.carries());
+        let carries = self.link.connection().is_some_and(|connection| connection.carries());
         for sid in &sids {
             self.subscriptions.set_draining(*sid);
         }

@@ -59,17 +59,15 @@ pub struct Identity {
     pub token: Option<String>,
     /// Whether the server sends us what we publish ourselves.
     pub echo: bool,
+    /// Whether the server acknowledges each operation with `+OK`.
+    pub verbose: bool,
+    /// Whether the server checks subjects more strictly.
+    pub pedantic: bool,
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Identity {
-            name,
-            user,
-            password,
-            token,
-            echo,
-        } = self;
+        let Identity { name, user, password, token, echo, verbose, pedantic } = self;
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
         f.debug_struct("Identity")
             .field("name", name)
@@ -77,6 +75,8 @@ impl std::fmt::Debug for Identity {
             .field("password", &hidden(password))
             .field("token", &hidden(token))
             .field("echo", echo)
+            .field("verbose", verbose)
+            .field("pedantic", pedantic)
             .finish()
     }
 }
@@ -104,10 +104,7 @@ impl Default for Config {
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
             max_control_line: 4096,
-            identity: Identity {
-                echo: true,
-                ..Identity::default()
-            },
+            identity: Identity { echo: true, ..Identity::default() },
         }
     }
 }

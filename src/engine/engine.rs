@@ -119,12 +119,8 @@ impl<H> Engine<H> {
             (Intent::Closed, _) => Status::Closed,
             (Intent::Drain { .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
-            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => {
-                Status::Connected
-            }
-            _ if self.history.previous.is_none() && self.history.failures == 0 => {
-                Status::Connecting
-            }
+            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => Status::Connected,
+            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
             _ => Status::Reconnecting,
         }
     }
@@ -137,9 +133,7 @@ impl<H> Engine<H> {
     /// `host:port` of the server that is connected.
     pub fn server(&self) -> Option<&str> {
         let connection = self.link.connection()?;
-        connection
-            .carries()
-            .then_some(connection.attempt.endpoint.as_str())
+        connection.carries().then_some(connection.attempt.endpoint.as_str())
     }
 
     /// The servers and what is remembered of them.
@@ -169,54 +163,34 @@ impl<H> Engine<H> {
 
     /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
     pub fn can_write(&self) -> bool {
-        self.link.connection().is_some_and(|connection| {
-            connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_))
-        })
+        self.link
+            .connection()
+            .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
     }
 
     /// Whether the connection of `epoch` still stands.
     pub fn is_live(&self, epoch: u64) -> bool {
-        self.link.connection().is_some_and(|connection| {
-            connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_))
-        })
+        self.link
+            .connection()
+            .is_some_and(|connection| connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)))
     }
 
     /// Whether messages may flow out: what the outbox holds will be loaded by the next exchange.
     pub fn carries(&self) -> bool {
-        self.link
-            .connection()
-            .is_some_and(|connection| connection.carries())
+        self.link.connection().is_some_and(|connection| connection.carries())
     }
 
     /// Whether messages may come in: the handshake is done.
     pub fn expects_messages(&self) -> bool {
-        self.link
-            .connection()
-            .is_some_and(|connection| !connection.is_handshake())
+        self.link.connection().is_some_and(|connection| !connection.is_handshake())
     }
 
     /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
     pub fn ledger(&self, admitted: u64) -> Ledger {
-        let Books {
-            confirmed,
-            in_doubt,
-            lost,
-            resent,
-        } = self.books;
-        let unconfirmed = self
-            .link
-            .connection()
-            .map_or(0, |connection| connection.taken - connection.confirmed);
+        let Books { confirmed, in_doubt, lost, resent } = self.books;
+        let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
         let settled = confirmed + in_doubt + lost.total() + unconfirmed;
-        Ledger {
-            accepted: admitted,
-            waiting: admitted - settled,
-            unconfirmed,
-            confirmed,
-            in_doubt,
-            lost,
-            resent,
-        }
+        Ledger { accepted: admitted, waiting: admitted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
     }
 
     /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
@@ -287,15 +261,8 @@ impl<H> Engine<H> {
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
-        self.emit(ConnectionEvent::Connecting {
-            server: attempt.endpoint.clone(),
-            attempt: attempt.number,
-        });
-        self.effects.push_back(Effect::Dial {
-            epoch: attempt.epoch,
-            addr,
-            deadline: attempt.deadline,
-        });
+        self.emit(ConnectionEvent::Connecting { server: attempt.endpoint.clone(), attempt: attempt.number });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
         self.link = Link::Dialing(attempt);
     }
 
@@ -304,13 +271,7 @@ impl<H> Engine<H> {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.last_error = Some(cause.clone());
-        let retry_in = self.pool.failed(
-            attempt.server,
-            cause.clone(),
-            &self.config.backoff,
-            now,
-            &mut self.rng,
-        );
+        let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
         self.emit(ConnectionEvent::AttemptFailed {
             server: attempt.endpoint,
             attempt: attempt.number,
@@ -318,8 +279,7 @@ impl<H> Engine<H> {
             retry_in,
         });
         let never = self.history.previous.is_none();
-        let first_round_over =
-            never && !self.config.retry_on_initial_connect && self.pool.all_failed();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
         if first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.link = Link::GivingUp(cause);
         } else {
@@ -328,10 +288,7 @@ impl<H> Engine<H> {
     }
 
     pub(super) fn out_of_retries(&self) -> bool {
-        self.config
-            .max_reconnects
-            .is_some_and(|max| self.history.failures >= max)
-            && self.is_retrying()
+        self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
     }
 
     /// The first round over the pool is no retry: each server is tried once whatever the limit is.
@@ -344,10 +301,7 @@ impl<H> Engine<H> {
         let Link::Up(connection) = &mut self.link else {
             return;
         };
-        self.effects.push_back(Effect::Close {
-            epoch: connection.attempt.epoch,
-            how,
-        });
+        self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
         match connection.stage {
             Stage::Lost(_) => {
                 self.effects.pop_back();
@@ -386,11 +340,7 @@ impl<H> Engine<H> {
     /// Takes a subscription out of the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(sid) {
-            self.effects.push_back(Effect::Ended {
-                sid,
-                handle: subscription.handle,
-                reason,
-            });
+            self.effects.push_back(Effect::Ended { sid, handle: subscription.handle, reason });
         }
     }
 

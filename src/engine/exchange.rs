@@ -23,8 +23,7 @@ impl<H> Engine<H> {
     /// same critical section in which the commands are taken.
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
         self.flight.report(outbox);
-        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_)))
-        {
+        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_))) {
             self.settle_loss(outbox, now);
         }
         if matches!(self.link, Link::GivingUp(_)) {
@@ -36,8 +35,7 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox);
         }
-        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Replaying(_)))
-        {
+        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Replaying(_))) {
             self.replay(outbox, facts, now);
         }
         outbox.set_gate(self.gate());
@@ -59,16 +57,8 @@ impl<H> Engine<H> {
     fn gate(&self) -> Gate {
         match (&self.intent, &self.link) {
             (Intent::Run, Link::Idle | Link::GivingUp(_)) => Gate::Shut,
-            (
-                Intent::Drain {
-                    stage: DrainStage::Publishing { .. },
-                    ..
-                },
-                _,
-            ) => Gate::Shut,
-            (Intent::Run | Intent::Drain { .. }, Link::Up(connection)) if connection.carries() => {
-                Gate::Open
-            }
+            (Intent::Drain { stage: DrainStage::Publishing { .. }, .. }, _) => Gate::Shut,
+            (Intent::Run | Intent::Drain { .. }, Link::Up(connection)) if connection.carries() => Gate::Open,
             (Intent::Run | Intent::Drain { .. }, _) => Gate::Held,
             (Intent::Close { .. } | Intent::End { .. } | Intent::Closed, _) => Gate::Shut,
         }
@@ -101,12 +91,7 @@ impl<H> Engine<H> {
         let replay_left = self.flight.len();
         if let Link::Up(connection) = &mut self.link {
             let until = now + self.config.announce_after;
-            connection.stage = Stage::Recovering(Recovering {
-                replay_left,
-                held,
-                replayed,
-                until,
-            });
+            connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
         }
         if lost.total() > 0 {
             self.emit(ConnectionEvent::Lost { lost });
@@ -143,19 +128,11 @@ impl<H> Engine<H> {
     fn load(&mut self, outbox: &mut Outbox, now: Instant) {
         let shutting = matches!(
             self.intent,
-            Intent::Close { asked: false, .. }
-                | Intent::Drain {
-                    stage: DrainStage::Publishing { asked: false },
-                    ..
-                }
+            Intent::Close { asked: false, .. } | Intent::Drain { stage: DrainStage::Publishing { asked: false }, .. }
         );
         if shutting {
             match &mut self.intent {
-                Intent::Close { asked, .. }
-                | Intent::Drain {
-                    stage: DrainStage::Publishing { asked },
-                    ..
-                } => {
+                Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
                     *asked = true;
                 }
                 _ => {}
@@ -170,15 +147,10 @@ impl<H> Engine<H> {
         }
         outbox.load(&mut self.flight);
         let queued = connection.taken + self.flight.messages();
-        let due = connection
-            .liveness
-            .ping_due(queued > connection.confirmed)
-            .is_some_and(|due| due <= now);
+        let due = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
         if due || !self.wanted.is_empty() {
             self.flight.push_ping();
-            connection
-                .liveness
-                .sent(queued, std::mem::take(&mut self.wanted), now);
+            connection.liveness.sent(queued, std::mem::take(&mut self.wanted), now);
         }
     }
 
@@ -193,36 +165,18 @@ impl<H> Engine<H> {
         connection.taken += self.flight.give_back(outbox);
         let in_doubt = connection.taken - connection.confirmed;
         self.books.in_doubt += in_doubt;
-        self.effects.push_back(Effect::HandedOver {
-            through: outbox.admitted() - outbox.messages(),
-            in_doubt,
-        });
+        self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
         let server = connection.attempt.endpoint.clone();
-        self.emit(ConnectionEvent::Disconnected {
-            server,
-            cause: cause.clone(),
-            in_doubt,
-            held: outbox.messages(),
-        });
+        self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
         self.history.lost_at = Some(now);
         self.history.last_error = Some(cause.clone());
 
         let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;
         self.history.failures = if stable { 0 } else { self.history.failures + 1 };
         let forced = matches!(cause, Cause::Forced);
-        let loss = Loss {
-            cause: cause.clone(),
-            stable: stable || forced,
-        };
+        let loss = Loss { cause: cause.clone(), stable: stable || forced };
         let server = connection.attempt.server;
-        self.pool.lost(
-            server,
-            loss,
-            &self.config.backoff,
-            self.config.redial_spread,
-            now,
-            &mut self.rng,
-        );
+        self.pool.lost(server, loss, &self.config.backoff, self.config.redial_spread, now, &mut self.rng);
         if forced {
             self.pool.hurry();
         }
@@ -249,10 +203,7 @@ impl<H> Engine<H> {
                 // It is ended by the table, which knows that it was draining.
                 Waiter::Subscription(_) => {}
                 Waiter::Intent => match &mut self.intent {
-                    Intent::Drain {
-                        stage: DrainStage::Publishing { asked },
-                        ..
-                    } => *asked = false,
+                    Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
                     Intent::Drain { .. } => self.begin_delivering(),
                     Intent::Close { .. } => self.finish(EndReason::Closed, false),
                     Intent::Run | Intent::End { .. } | Intent::Closed => {}
@@ -266,10 +217,7 @@ impl<H> Engine<H> {
         let Link::GivingUp(cause) = std::mem::replace(&mut self.link, Link::Idle) else {
             return;
         };
-        self.emit(ConnectionEvent::GaveUp {
-            cause: cause.clone(),
-            attempts: self.history.failures,
-        });
+        self.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);
             self.drop_held(outbox);
@@ -285,12 +233,7 @@ impl<H> Engine<H> {
         self.garbage.extend(gone);
         self.books.lost.closed += messages;
         if messages > 0 {
-            self.emit(ConnectionEvent::Lost {
-                lost: Lost {
-                    closed: messages,
-                    ..Lost::default()
-                },
-            });
+            self.emit(ConnectionEvent::Lost { lost: Lost { closed: messages, ..Lost::default() } });
         }
     }
 
@@ -308,8 +251,7 @@ impl<H> Engine<H> {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
         };
-        let waiting =
-            facts.requests_waiting || facts.commands_waiting || !self.subscriptions.all_finished();
+        let waiting = facts.requests_waiting || facts.commands_waiting || !self.subscriptions.all_finished();
         if *stage != DrainStage::Delivering || waiting {
             return;
         }
@@ -320,46 +262,28 @@ impl<H> Engine<H> {
 
     /// Everything ends.
     fn end(&mut self, outbox: &mut Outbox) {
-        let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed)
-        else {
+        let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else {
             return;
         };
         match std::mem::replace(&mut self.link, Link::Idle) {
             Link::Up(connection) => {
                 let finished = completed && self.flight.is_empty();
-                let how = if finished {
-                    CloseHow::Finish
-                } else {
-                    CloseHow::Drop
-                };
-                self.effects.push_back(Effect::Close {
-                    epoch: connection.attempt.epoch,
-                    how,
-                });
+                let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
+                self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
                 let was_up = connection.carries();
                 let taken = connection.taken + self.flight.give_back(outbox);
                 let in_doubt = taken - connection.confirmed;
                 self.books.in_doubt += in_doubt;
-                self.effects.push_back(Effect::HandedOver {
-                    through: outbox.admitted() - outbox.messages(),
-                    in_doubt,
-                });
+                self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
-                    self.emit(ConnectionEvent::Disconnected {
-                        server,
-                        cause: Cause::ByUser,
-                        in_doubt,
-                        held,
-                    });
+                    self.emit(ConnectionEvent::Disconnected { server, cause: Cause::ByUser, in_doubt, held });
                 }
                 self.wanted.extend(connection.liveness.into_waiters());
             }
             Link::Dialing(attempt) => {
-                self.effects.push_back(Effect::StopDialing {
-                    epoch: attempt.epoch,
-                });
+                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
             }
             Link::Idle | Link::GivingUp(_) | Link::Backoff { .. } => {}
         }
@@ -367,9 +291,7 @@ impl<H> Engine<H> {
         self.drop_held(outbox);
         self.fail_waiters(&reason);
         self.end_all_subscriptions(&reason);
-        self.emit(ConnectionEvent::Closed {
-            cause: reason.clone(),
-        });
+        self.emit(ConnectionEvent::Closed { cause: reason.clone() });
         self.effects.push_back(Effect::Closed { reason, completed });
     }
 
@@ -379,11 +301,7 @@ impl<H> Engine<H> {
             Link::Idle | Link::GivingUp(_) => None,
             Link::Backoff { until } => Some(*until),
             Link::Dialing(attempt) => Some(attempt.deadline),
-            Link::Up(connection) => self
-                .connection_timers(connection)
-                .into_iter()
-                .flatten()
-                .min(),
+            Link::Up(connection) => self.connection_timers(connection).into_iter().flatten().min(),
         };
         let intent = match &self.intent {
             Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } => Some(*deadline),
@@ -394,22 +312,16 @@ impl<H> Engine<H> {
 
     /// The timers of a connection, by name.
     fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
-        let handshake = connection
-            .is_handshake()
-            .then_some(connection.attempt.deadline);
+        let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
             Stage::Recovering(recovering) => Some(recovering.until),
             _ => None,
         };
         let last_words = connection.broken.as_ref().map(|(until, _)| *until);
-        let stall =
-            (!self.flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
+        let stall = (!self.flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
         let liveness = connection.liveness.dead_at().or_else(|| {
             let unconfirmed = connection.taken + self.flight.messages() > connection.confirmed;
-            connection
-                .carries()
-                .then(|| connection.liveness.ping_due(unconfirmed))
-                .flatten()
+            connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
         });
         [handshake, announce, last_words, stall, liveness]
     }
@@ -419,24 +331,16 @@ impl<H> Engine<H> {
         if let Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } = self.intent
             && deadline <= now
         {
-            let reason = if matches!(self.intent, Intent::Close { .. }) {
-                EndReason::Closed
-            } else {
-                EndReason::Drained
-            };
+            let reason =
+                if matches!(self.intent, Intent::Close { .. }) { EndReason::Closed } else { EndReason::Drained };
             self.finish(reason, false);
         }
         match &self.link {
             Link::Backoff { until } if *until <= now => self.seek(now),
             Link::Dialing(attempt) if attempt.deadline <= now => {
                 let attempt = attempt.clone();
-                self.effects.push_back(Effect::StopDialing {
-                    epoch: attempt.epoch,
-                });
-                let cause = Cause::TimedOut {
-                    limit: self.config.connect_timeout,
-                    stage: "looking up and dialling",
-                };
+                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
+                let cause = Cause::TimedOut { limit: self.config.connect_timeout, stage: "looking up and dialling" };
                 self.attempt_failed(attempt, cause, now);
             }
             Link::Up(_) => self.handle_connection_timeout(now),
@@ -454,20 +358,10 @@ impl<H> Engine<H> {
                 Stage::AwaitInfo => "waiting for INFO",
                 _ => "waiting for the PONG to CONNECT and PING",
             };
-            return self.lose(
-                Cause::TimedOut {
-                    limit: self.config.connect_timeout,
-                    stage,
-                },
-                CloseHow::Reset,
-                now,
-            );
+            return self.lose(Cause::TimedOut { limit: self.config.connect_timeout, stage }, CloseHow::Reset, now);
         }
         if due(connection.broken.as_ref().map(|(until, _)| *until)) {
-            let (_, cause) = connection
-                .broken
-                .take()
-                .unwrap_or((now, Cause::ClosedByServer));
+            let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));
             return self.lose(cause, CloseHow::Reset, now);
         }
         if due(connection.liveness.dead_at()) {

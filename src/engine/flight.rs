@@ -58,9 +58,7 @@ impl Flight {
     /// The next bytes to write, in order.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = self.at;
-        self.items
-            .iter()
-            .flat_map(move |(_, segment)| segment.slices(std::mem::take(&mut from)))
+        self.items.iter().flat_map(move |(_, segment)| segment.slices(std::mem::take(&mut from)))
     }
 
     pub(super) fn push_frames(&mut self, segment: Segment) {
@@ -138,11 +136,7 @@ impl Flight {
                 taken = cut.forget_taken(at);
             }
         }
-        let frames = self
-            .items
-            .drain(..)
-            .filter(|(kind, _)| *kind == Kind::Frames)
-            .map(|(_, segment)| segment);
+        let frames = self.items.drain(..).filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);
         outbox.take_back(frames.collect::<Vec<_>>().into_iter());
         *self = Flight::default();
         taken

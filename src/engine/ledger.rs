@@ -21,15 +21,20 @@ pub struct Lost {
 impl Lost {
     /// All of them.
     pub fn total(&self) -> u64 {
-        let Lost {
-            overflow,
-            expired,
-            too_large,
-            no_headers,
-            poison,
-            closed,
-        } = self;
+        let Lost { overflow, expired, too_large, no_headers, poison, closed } = self;
         overflow + expired + too_large + no_headers + poison + closed
+    }
+
+    /// What was lost since `before`.
+    pub fn since(&self, before: &Lost) -> Lost {
+        Lost {
+            overflow: self.overflow - before.overflow,
+            expired: self.expired - before.expired,
+            too_large: self.too_large - before.too_large,
+            no_headers: self.no_headers - before.no_headers,
+            poison: self.poison - before.poison,
+            closed: self.closed - before.closed,
+        }
     }
 }
 
@@ -58,7 +63,6 @@ pub struct Ledger {
 impl Ledger {
     /// Whether the sum holds.
     pub fn balances(&self) -> bool {
-        self.accepted
-            == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
+        self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
     }
 }

@@ -36,33 +36,18 @@ pub struct Liveness<W> {
 impl<W> Liveness<W> {
     /// A connection that has just come up.
     pub fn new(rules: Rules, now: Instant) -> Self {
-        Liveness {
-            rules,
-            pings: VecDeque::new(),
-            last_byte: now,
-            last_ping: now,
-            round_trip: None,
-        }
+        Liveness { rules, pings: VecDeque::new(), last_byte: now, last_ping: now, round_trip: None }
     }
 
     /// A PING was put in line behind `covers` messages of this connection.
     pub fn sent(&mut self, covers: u64, waiters: Vec<W>, now: Instant) {
         self.last_ping = now;
-        self.pings.push_back(Ping {
-            covers,
-            taken: None,
-            waiters,
-        });
+        self.pings.push_back(Ping { covers, taken: None, waiters });
     }
 
     /// The transport took `count` more PINGs.
     pub fn taken(&mut self, count: usize, now: Instant) {
-        for ping in self
-            .pings
-            .iter_mut()
-            .filter(|ping| ping.taken.is_none())
-            .take(count)
-        {
+        for ping in self.pings.iter_mut().filter(|ping| ping.taken.is_none()).take(count) {
             ping.taken = Some(now);
         }
     }
@@ -100,11 +85,7 @@ impl<W> Liveness<W> {
     /// and no byte has come for as long.
     pub fn dead_at(&self) -> Option<Instant> {
         let asked = self.pings.front()?.taken?;
-        let patience = if self.rules.interval.is_zero() {
-            DEFAULT_INTERVAL
-        } else {
-            self.rules.interval
-        };
+        let patience = if self.rules.interval.is_zero() { DEFAULT_INTERVAL } else { self.rules.interval };
         Some(asked.max(self.last_byte) + patience.saturating_mul(self.rules.max_out.max(1)))
     }
 

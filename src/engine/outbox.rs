@@ -119,11 +119,7 @@ impl Outbox {
     /// admits nothing then.
     pub fn new(cap: usize) -> Outbox {
         // With cap 0 the user switched holding off, not writing: the mark stays whole.
-        let mark = if cap == 0 {
-            MARK
-        } else {
-            MARK.min(cap / 2).max(1)
-        };
+        let mark = if cap == 0 { MARK } else { MARK.min(cap / 2).max(1) };
         Outbox {
             gate: Gate::Held,
             cap,
@@ -168,12 +164,7 @@ impl Outbox {
 
     /// Messages that wait here, those of a [`Flight`] not included.
     pub fn messages(&self) -> u64 {
-        self.tail.messages
-            + self
-                .sealed
-                .iter()
-                .map(|segment| segment.messages)
-                .sum::<u64>()
+        self.tail.messages + self.sealed.iter().map(|segment| segment.messages).sum::<u64>()
     }
 
     /// Admits a message, or says why not. `Ok` is its sequence number, from 1.
@@ -181,40 +172,23 @@ impl Outbox {
     pub fn admit(&mut self, frame: &Frame<'_>) -> Result<u64, Refusal> {
         let len = frame.len();
         if len > self.cap && self.cap != 0 {
-            return Err(Refusal::TooLarge {
-                limit: self.cap,
-                frame: len,
-            });
+            return Err(Refusal::TooLarge { limit: self.cap, frame: len });
         }
         match self.gate {
             Gate::Open if self.pending < self.mark => {}
             Gate::Open => return Err(Refusal::NoRoom),
             Gate::Held if self.pending + len <= self.cap => {}
             Gate::Held => {
-                return Err(Refusal::Full {
-                    pending: self.pending,
-                    limit: self.cap,
-                    frame: len,
-                });
+                return Err(Refusal::Full { pending: self.pending, limit: self.cap, frame: len });
             }
             Gate::Shut => return Err(Refusal::Shut),
         }
-        let Frame {
-            subject,
-            reply,
-            headers,
-            payload,
-        } = *frame;
+        let Frame { subject, reply, headers, payload } = *frame;
         if payload.len() >= SHARED_PAYLOAD {
             let mut head = Vec::with_capacity(len - payload.len());
             protocol::publish_head(&mut head, subject, reply, headers, payload.len());
             self.seal();
-            self.sealed.push_back(Segment {
-                head,
-                body: Some(payload.clone()),
-                messages: 1,
-                interest: false,
-            });
+            self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
         } else {
             let head = self.room_for(len);
             let whole = head.len();
@@ -261,10 +235,7 @@ impl Outbox {
             self.seal();
         }
         if self.tail.head.capacity() == 0 {
-            self.tail.head = self
-                .spare
-                .pop()
-                .unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
+            self.tail.head = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
         }
         &mut self.tail.head
     }
@@ -302,12 +273,7 @@ impl Outbox {
             self.sealed.push_front(segment);
         }
         self.gate = Gate::Held;
-        for segment in self
-            .sealed
-            .iter_mut()
-            .chain([&mut self.tail])
-            .filter(|segment| segment.interest)
-        {
+        for segment in self.sealed.iter_mut().chain([&mut self.tail]).filter(|segment| segment.interest) {
             segment.retain(|frame| frame.message);
         }
         self.recount();
@@ -315,21 +281,14 @@ impl Outbox {
 
     /// Keeps the waiting messages for which `keep` says so. Segments that are empty then go to `gone`, to be
     /// dropped where a payload's destructor may run.
-    pub(super) fn retain(
-        &mut self,
-        mut keep: impl FnMut(FrameView) -> bool,
-        gone: &mut Vec<Segment>,
-    ) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
         for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
             if segment.body.is_some() {
                 let mut lonely = std::mem::take(segment);
                 let body = lonely.body.clone();
                 lonely.retain(&mut keep);
                 if lonely.is_empty() {
-                    gone.push(Segment {
-                        body,
-                        ..Segment::default()
-                    });
+                    gone.push(Segment { body, ..Segment::default() });
                 } else {
                     *segment = lonely;
                 }

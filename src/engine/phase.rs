@@ -161,8 +161,7 @@ impl Link {
     pub(super) fn live(&mut self, epoch: u64) -> Option<&mut Connection> {
         match self {
             Link::Up(connection)
-                if connection.attempt.epoch == epoch
-                    && !matches!(connection.stage, Stage::Lost(_)) =>
+                if connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)) =>
             {
                 Some(connection)
             }

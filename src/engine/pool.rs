@@ -77,9 +77,7 @@ impl Pool {
     }
 
     fn contains(&self, addr: &ServerAddr) -> bool {
-        self.servers
-            .iter()
-            .any(|server| server.addr.same_endpoint(addr))
+        self.servers.iter().any(|server| server.addr.same_endpoint(addr))
     }
 
     fn add(&mut self, addr: ServerAddr, discovered: bool) {
@@ -101,10 +99,7 @@ impl Pool {
 
     /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
     pub fn next(&self) -> Option<(ServerId, Option<Instant>)> {
-        self.servers
-            .iter()
-            .min_by_key(|server| (server.due, server.turn))
-            .map(|server| (server.id, server.due))
+        self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
     }
 
     /// Whether every server has failed at least once since it was last connected.
@@ -196,11 +191,8 @@ impl Pool {
         retain_order: bool,
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
-        let told: Vec<ServerAddr> = urls
-            .iter()
-            .filter_map(|url| ServerAddr::from_gossip(url, seed).ok())
-            .take(MAX_SERVERS)
-            .collect();
+        let told: Vec<ServerAddr> =
+            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_SERVERS).collect();
         if told.is_empty() {
             return Default::default();
         }
@@ -214,10 +206,7 @@ impl Pool {
             }
             stays
         });
-        let mut fresh: Vec<ServerAddr> = told
-            .into_iter()
-            .filter(|addr| !self.contains(addr))
-            .collect();
+        let mut fresh: Vec<ServerAddr> = told.into_iter().filter(|addr| !self.contains(addr)).collect();
         if !retain_order {
             fresh.shuffle(rng);
         }
@@ -239,12 +228,7 @@ impl Pool {
             }
             match old.iter().find(|server| server.addr.same_endpoint(&addr)) {
                 Some(server) => {
-                    self.servers.push(Server {
-                        addr,
-                        discovered: false,
-                        failures: 0,
-                        ..server.clone()
-                    });
+                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server.clone() });
                 }
                 None => self.add(addr, false),
             }
@@ -265,9 +249,5 @@ pub struct Loss {
 /// show.
 pub fn endpoint(addr: &ServerAddr) -> String {
     let (host, port) = (addr.host(), addr.port());
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -39,17 +39,11 @@ const CRLF: &[u8] = b"\r\n";
 impl Segment {
     /// `PING` or another operation without arguments; nothing is allocated.
     pub(super) fn bare(op: &'static [u8]) -> Segment {
-        Segment {
-            body: Some(Bytes::from_static(op)),
-            ..Segment::default()
-        }
+        Segment { body: Some(Bytes::from_static(op)), ..Segment::default() }
     }
 
     pub(super) fn wire(head: Vec<u8>) -> Segment {
-        Segment {
-            head,
-            ..Segment::default()
-        }
+        Segment { head, ..Segment::default() }
     }
 
     /// Bytes on the wire.
@@ -102,11 +96,7 @@ impl Segment {
             let headers = self.head.first() == Some(&b'H');
             let line = memchr::memchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
             let size = self.head.len() - line + body.len();
-            if !keep(FrameView {
-                message: true,
-                headers,
-                size,
-            }) {
+            if !keep(FrameView { message: true, headers, size }) {
                 *self = Segment::default();
             }
             return before - self.len();
@@ -137,11 +127,7 @@ impl Segment {
 /// The frames in `bytes`, which hold whole frames of our own making.
 fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView)> {
     // Our own bytes were limited when they were admitted; here nothing may be refused.
-    let mut decoder = Decoder::new(Limits {
-        line: usize::MAX,
-        headers: usize::MAX,
-        total: usize::MAX,
-    });
+    let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;
     std::iter::from_fn(move || {
         let Ok(Decoded::Op { op, len }) = decoder.decode_client(bytes.get(at..)?) else {
@@ -154,11 +140,7 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView)> {
                 headers: op.headers.is_some(),
                 size: op.headers.map_or(0, <[u8]>::len) + op.payload.len(),
             },
-            _ => FrameView {
-                message: false,
-                headers: false,
-                size: 0,
-            },
+            _ => FrameView { message: false, headers: false, size: 0 },
         };
         let range = at..at + len;
         at += len;

@@ -10,9 +10,7 @@ use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
-use crate::protocol::{
-    self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation,
-};
+use crate::protocol::{self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation};
 
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
@@ -23,10 +21,7 @@ impl<H> Engine<H> {
         if attempt.epoch != epoch {
             return;
         }
-        let rules = Rules {
-            interval: self.config.ping_interval,
-            max_out: self.config.max_pings_out,
-        };
+        let rules = Rules { interval: self.config.ping_interval, max_out: self.config.max_pings_out };
         self.link = Link::Up(Box::new(Connection {
             attempt: attempt.clone(),
             stage: Stage::AwaitInfo,
@@ -77,9 +72,7 @@ impl<H> Engine<H> {
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
         if let Some(connection) = self.link.live(epoch) {
-            connection
-                .broken
-                .get_or_insert((now + super::exchange::LAST_WORDS, cause));
+            connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
         }
     }
 
@@ -169,13 +162,8 @@ impl<H> Engine<H> {
         }
         let was_lame = self.info.as_ref().is_some_and(|info| info.lame_duck_mode) && !first;
         if !self.config.ignore_discovered {
-            let (added, removed) = self.pool.gossip(
-                &info.connect_urls,
-                &addr,
-                Some(server),
-                self.config.retain_order,
-                &mut self.rng,
-            );
+            let (added, removed) =
+                self.pool.gossip(&info.connect_urls, &addr, Some(server), self.config.retain_order, &mut self.rng);
             if !(added.is_empty() && removed.is_empty()) {
                 self.emit(ConnectionEvent::ServersChanged { added, removed });
             }
@@ -193,15 +181,11 @@ impl<H> Engine<H> {
         let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
             (_, _, Some(token)) => (None, None, Some(token.to_owned())),
             (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
-            _ => (
-                identity.user.clone(),
-                identity.password.clone(),
-                identity.token.clone(),
-            ),
+            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
         };
         ConnectInfo {
-            verbose: false,
-            pedantic: false,
+            verbose: identity.verbose,
+            pedantic: identity.pedantic,
             user_jwt: None,
             nkey: None,
             signature: None,
@@ -240,10 +224,7 @@ impl<H> Engine<H> {
         for waiter in ping.waiters {
             match waiter {
                 Waiter::Flush { token, .. } => {
-                    self.effects.push_back(Effect::Complete {
-                        token,
-                        outcome: Ok(()),
-                    });
+                    self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Intent => self.handle_intent_pong(),
@@ -253,40 +234,25 @@ impl<H> Engine<H> {
 
     fn handle_intent_pong(&mut self) {
         match self.intent {
-            Intent::Drain {
-                stage: DrainStage::Interest,
-                ..
-            } => self.begin_delivering(),
-            Intent::Drain {
-                stage: DrainStage::Publishing { .. },
-                ..
-            } => self.finish(EndReason::Drained, true),
+            Intent::Drain { stage: DrainStage::Interest, .. } => self.begin_delivering(),
+            Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
             Intent::Close { .. } => self.finish(EndReason::Closed, true),
             _ => {}
         }
     }
 
     fn handle_err(&mut self, kind: ErrKind, now: Instant) {
-        self.emit(ConnectionEvent::ServerError {
-            error: kind.clone(),
-        });
+        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
         let Link::Up(connection) = &mut self.link else {
             return;
         };
         if connection.is_handshake() {
             return self.lose(Cause::Server(kind), CloseHow::Drop, now);
         }
-        if let ErrKind::PermissionsViolation(Violation::Subscription {
-            subject,
-            queue,
-            sid,
-        }) = &kind
-        {
+        if let ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) = &kind {
             let sids = match sid {
                 Some(sid) => vec![*sid],
-                None => self
-                    .subscriptions
-                    .sids_of(subject.as_bytes(), queue.as_deref().map(str::as_bytes)),
+                None => self.subscriptions.sids_of(subject.as_bytes(), queue.as_deref().map(str::as_bytes)),
             };
             for sid in sids {
                 self.end_subscription(sid, EndReason::Refused(kind.clone()));
@@ -302,11 +268,7 @@ impl<H> Engine<H> {
 /// and is never given up silently.
 fn transport_fault(addr: &ServerAddr, info: &Info) -> Option<Cause> {
     if addr.tls_required() {
-        return Some(Cause::Tls(
-            "the address asks for TLS, which this version does not speak yet".into(),
-        ));
+        return Some(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
     }
-    info.tls_required.then(|| {
-        Cause::Tls("the server requires TLS, which this version does not speak yet".into())
-    })
+    info.tls_required.then(|| Cause::Tls("the server requires TLS, which this version does not speak yet".into()))
 }

@@ -29,9 +29,7 @@ pub struct Subscription<H> {
 impl<H> Subscription<H> {
     /// The subject.
     pub fn subject(&self) -> &[u8] {
-        self.interest
-            .get(..self.subject_len as usize)
-            .unwrap_or_default()
+        self.interest.get(..self.subject_len as usize).unwrap_or_default()
     }
 
     /// The queue group.
@@ -85,9 +83,7 @@ pub struct Subscriptions<H> {
 
 impl<H> Default for Subscriptions<H> {
     fn default() -> Self {
-        Subscriptions {
-            table: HashMap::default(),
-        }
+        Subscriptions { table: HashMap::default() }
     }
 }
 
@@ -115,17 +111,11 @@ impl<H> Subscriptions<H> {
 
     /// All, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Subscription<H>)> {
-        self.table
-            .iter()
-            .map(|(sid, subscription)| (*sid, subscription))
+        self.table.iter().map(|(sid, subscription)| (*sid, subscription))
     }
 
     pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
-        let Interest {
-            subject,
-            queue,
-            internal,
-        } = interest;
+        let Interest { subject, queue, internal } = interest;
         let mut interest = subject.to_vec();
         if let Some(queue) = queue {
             interest.push(b' ');
@@ -182,20 +172,13 @@ impl<H> Subscriptions<H> {
 
     /// Those that the end of the client waits for, ascending.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        let mut sids: Vec<u64> = self
-            .table
-            .iter()
-            .filter(|(_, entry)| !entry.finished)
-            .map(|(sid, _)| *sid)
-            .collect();
+        let mut sids: Vec<u64> = self.table.iter().filter(|(_, entry)| !entry.finished).map(|(sid, _)| *sid).collect();
         sids.sort_unstable();
         sids
     }
 
     pub(super) fn all_finished(&self) -> bool {
-        self.table
-            .values()
-            .all(|subscription| subscription.finished)
+        self.table.values().all(|subscription| subscription.finished)
     }
 
     pub(super) fn set_draining(&mut self, sid: u64) {
@@ -209,12 +192,8 @@ impl<H> Subscriptions<H> {
         for subscription in self.table.values_mut() {
             subscription.before = subscription.received;
         }
-        let mut drained: Vec<u64> = self
-            .table
-            .iter()
-            .filter(|(_, subscription)| subscription.draining)
-            .map(|(sid, _)| *sid)
-            .collect();
+        let mut drained: Vec<u64> =
+            self.table.iter().filter(|(_, subscription)| subscription.draining).map(|(sid, _)| *sid).collect();
         drained.sort_unstable();
         drained
     }
@@ -231,9 +210,7 @@ impl<H> Subscriptions<H> {
         let mut sids: Vec<u64> = self
             .table
             .iter()
-            .filter(|(_, entry)| {
-                entry.subject() == subject && (queue.is_none() || entry.queue() == queue)
-            })
+            .filter(|(_, entry)| entry.subject() == subject && (queue.is_none() || entry.queue() == queue))
             .map(|(sid, _)| *sid)
             .collect();
         sids.sort_unstable();
@@ -253,16 +230,8 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn of<H>(table: &Subscriptions<H>) -> Replay {
         let mut sids = table.sids();
-        sids.retain(|sid| {
-            table
-                .get(*sid)
-                .is_some_and(|subscription| !subscription.draining)
-        });
-        Replay {
-            sids,
-            next: 0,
-            replayed: 0,
-        }
+        sids.retain(|sid| table.get(*sid).is_some_and(|subscription| !subscription.draining));
+        Replay { sids, next: 0, replayed: 0 }
     }
 
     /// A subscription that was made meanwhile. Sids only grow, so it comes last.

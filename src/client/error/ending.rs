@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::ledger::Lost;
+use crate::engine::Lost;
 
 /// An unsubscribe or drain of a subscription could not be asked for, because the client is closed.
 ///
@@ -52,9 +52,7 @@ pub struct DrainReport {
     /// Whether everything was finished before the deadline: subscriptions read to their end, and every accepted
     /// message covered by a PONG.
     pub completed: bool,
-    /// Messages that the subscriptions' readers took.
-    pub delivered: u64,
-    /// Messages that were received and that nobody read.
+    /// Messages that were received and not yet read when it ended. Their streams still have them.
     pub undelivered: u64,
     /// Messages of ours that the server has confirmed with a PONG.
     pub confirmed: u64,

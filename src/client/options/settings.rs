@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::config::{Config, Identity};
+use crate::driver::DriverSettings;
+use crate::engine::{Config, Identity};
 use crate::protocol::{Limits, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
@@ -81,10 +82,19 @@ pub(crate) struct Settings {
     pub(crate) local_address: Option<SocketAddr>,
     /// How much is taken from a server.
     pub(crate) limits: Limits,
-    /// Whether CONNECT asks for `+OK`.
-    pub(crate) verbose: bool,
-    /// Whether CONNECT asks for stricter checks.
-    pub(crate) pedantic: bool,
+}
+
+impl From<&Settings> for DriverSettings {
+    fn from(settings: &Settings) -> Self {
+        DriverSettings {
+            outbox_cap: settings.outbox_cap,
+            slow_consumer_grace: settings.slow_consumer_grace,
+            read_buffer: settings.read_buffer,
+            local_address: settings.local_address,
+            write_timeout: settings.config.write_timeout,
+            limits: settings.limits,
+        }
+    }
 }
 
 impl ConnectOptions {
@@ -137,7 +147,7 @@ impl ConnectOptions {
             retain_order: retain_servers_order,
             backoff: Backoff { initial: backoff.initial.min(FAR_FUTURE), max: backoff.max.min(FAR_FUTURE), ..backoff },
             max_control_line,
-            identity: Identity { name, user, password, token, echo: !no_echo },
+            identity: Identity { name, user, password, token, echo: !no_echo, verbose, pedantic },
             ..Config::default()
         };
         let slow_consumer_grace =
@@ -157,8 +167,6 @@ impl ConnectOptions {
             skip_subject_validation,
             local_address,
             limits,
-            verbose,
-            pedantic,
         })
     }
 
