@@ -46,9 +46,12 @@ pub enum Jitter {
 impl Backoff {
     /// The delay after `failures` failures, before jitter. No failure, no delay.
     pub fn base(&self, failures: u64) -> Duration {
-        let Some(exponent) = failures.checked_sub(1) else { return Duration::ZERO };
+        let Some(exponent) = failures.checked_sub(1) else {
+            return Duration::ZERO;
+        };
         // powf on a clamped exponent: beyond it every factor above 1 has long reached any cap.
-        let grown = self.initial.as_secs_f64() * self.factor.max(1.0).powf(exponent.min(1 << 20) as f64);
+        let grown =
+            self.initial.as_secs_f64() * self.factor.max(1.0).powf(exponent.min(1 << 20) as f64);
         if grown.is_finite() && grown < self.max.as_secs_f64() {
             Duration::try_from_secs_f64(grown).unwrap_or(self.max)
         } else {
@@ -70,7 +73,11 @@ impl Jitter {
             Jitter::Full => between(Duration::ZERO, delay, rng),
             Jitter::Equal => between(delay / 2, delay, rng),
             Jitter::Symmetric(factor) => {
-                let factor = if factor.is_finite() { factor.max(0.0) } else { 0.0 };
+                let factor = if factor.is_finite() {
+                    factor.max(0.0)
+                } else {
+                    0.0
+                };
                 let low = scale(delay, (1.0 - factor).max(0.0));
                 between(low, scale(delay, 1.0 + factor), rng)
             }

@@ -63,7 +63,13 @@ pub struct Identity {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Identity { name, user, password, token, echo } = self;
+        let Identity {
+            name,
+            user,
+            password,
+            token,
+            echo,
+        } = self;
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
         f.debug_struct("Identity")
             .field("name", name)
@@ -98,7 +104,10 @@ impl Default for Config {
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
             max_control_line: 4096,
-            identity: Identity { echo: true, ..Identity::default() },
+            identity: Identity {
+                echo: true,
+                ..Identity::default()
+            },
         }
     }
 }

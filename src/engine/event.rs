@@ -59,7 +59,7 @@ pub enum ConnectionEvent {
     Connected {
         /// `host:port` of the server.
         server: String,
-        /// Failed attempts before it.
+        /// Attempts that it took, the successful one included.
         attempts: u64,
     },
     /// A later connection is ready: subscriptions were replayed first, then the held messages.
@@ -163,4 +163,16 @@ pub enum ConnectionEvent {
         /// Why.
         cause: EndReason,
     },
+}
+
+impl ConnectionEvent {
+    /// The driver saw a subscription begin to lose messages.
+    pub(crate) fn slow_consumer(sid: u64, dropped: u64) -> ConnectionEvent {
+        ConnectionEvent::SlowConsumer { sid, dropped }
+    }
+
+    /// The driver itself ended.
+    pub(crate) fn closed(cause: EndReason) -> ConnectionEvent {
+        ConnectionEvent::Closed { cause }
+    }
 }

@@ -21,7 +21,14 @@ pub struct Lost {
 impl Lost {
     /// All of them.
     pub fn total(&self) -> u64 {
-        let Lost { overflow, expired, too_large, no_headers, poison, closed } = self;
+        let Lost {
+            overflow,
+            expired,
+            too_large,
+            no_headers,
+            poison,
+            closed,
+        } = self;
         overflow + expired + too_large + no_headers + poison + closed
     }
 }
@@ -51,6 +58,7 @@ pub struct Ledger {
 impl Ledger {
     /// Whether the sum holds.
     pub fn balances(&self) -> bool {
-        self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
+        self.accepted
+            == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
     }
 }
