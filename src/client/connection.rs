@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-pub use crate::engine::error::{Cause, EndReason};
-pub use crate::engine::event::{ConnectionEvent, Status};
-pub use crate::engine::ledger::{Ledger, Lost};
+pub use crate::engine::{Cause, ConnectionEvent, EndReason, Ledger, Lost, Status};
 
 /// Whether there is a connection, in three words; [`Status`] has six.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::event::ConnectionEvent;
+use crate::engine::ConnectionEvent;
 use crate::protocol::ErrKind;
 
 /// Something that happened to the connection, as told to
@@ -146,8 +146,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::error::{Cause, EndReason};
-    use crate::engine::ledger::Lost;
+    use crate::engine::{Cause, EndReason, Lost};
 
     fn server() -> String {
         "a:4222".to_owned()

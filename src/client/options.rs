@@ -18,8 +18,8 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
+use crate::engine::Config;
 use crate::engine::backoff::Backoff;
-use crate::engine::config::Config;
 use crate::protocol::{Limits, ToServerAddrs};
 
 pub use settings::InvalidOption;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::ledger::Lost;
+use crate::engine::Lost;
 
 /// An unsubscribe or drain of a subscription could not be asked for, because the client is closed.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::client::message::OutboundMessage;
-use crate::engine::ledger::Lost;
+use crate::engine::Lost;
 use crate::protocol::Subject;
 
 fn texts<K: Display>(cases: &[(K, &str)]) {

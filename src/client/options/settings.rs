@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::config::{Config, Identity};
+use crate::engine::{Config, Identity};
 use crate::protocol::{Limits, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`

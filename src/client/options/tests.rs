@@ -102,7 +102,7 @@ fn every_option_arrives_where_it_is_needed() {
         retain_order: true,
         backoff,
         max_control_line: 1234,
-        identity: crate::engine::config::Identity {
+        identity: crate::engine::Identity {
             name: Some("n".to_owned()),
             user: Some("u".to_owned()),
             password: Some("p".to_owned()),
