@@ -257,3 +257,8 @@ fn traits() {
     boxed::<ReconnectError>();
     boxed::<ServerError>();
 }
+
+#[test]
+fn names_texts_and_constants_are_those_of_async_nats() {
+    check();
+}
