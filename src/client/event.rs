@@ -60,8 +60,9 @@ pub enum ServerError {
     Other(String),
 }
 
-impl From<&ErrKind> for ServerError {
-    fn from(kind: &ErrKind) -> Self {
+impl ServerError {
+    /// The error in async-nats's terms, which names one of them and gives the text of the others.
+    fn compat(kind: &ErrKind) -> ServerError {
         match kind {
             ErrKind::AuthorizationViolation => ServerError::AuthorizationViolation,
             other => ServerError::Other(other.to_string()),
@@ -131,7 +132,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         ConnectionEvent::GaveUp { .. } => Some(Event::ClientError(ClientError::MaxReconnects)),
         ConnectionEvent::LameDuck { .. } => Some(Event::LameDuckMode),
         ConnectionEvent::SlowConsumer { sid, .. } => Some(Event::SlowConsumer(*sid)),
-        ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::from(error))),
+        ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::compat(error))),
         ConnectionEvent::Draining => Some(Event::Draining),
         ConnectionEvent::Closed { .. } => Some(Event::Closed),
         ConnectionEvent::Connecting { .. } | ConnectionEvent::ServersChanged { .. } | ConnectionEvent::Lost { .. } => {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
+use crate::engine::Config;
 use crate::engine::backoff::Backoff;
 use crate::engine::Config;
 use crate::protocol::{Limits, ToServerAddrs};

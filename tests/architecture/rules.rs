@@ -248,7 +248,8 @@ fn std_hasher(name: &str, after: &[Token]) -> Option<&'static str> {
     } else if is(0, "::") && is(1, "<") {
         &after[2..]
     } else {
-        let makes = ["new", "with_capacity", "default", "from", "from_iter"];
+        // These exist for the default hasher only. `default` and `collect` need the type written somewhere.
+        let makes = ["new", "with_capacity", "from"];
         return (is(0, "::") && makes.iter().any(|make| is(1, make))).then_some(WHAT);
     };
     let (mut depth, mut parameters, mut open) = (0, 1, false);
