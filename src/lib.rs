@@ -7,6 +7,7 @@ pub mod protocol;
 pub mod client;
 
 pub use client::Client;
+pub use client::Request;
 pub use client::error::{
     ConnectError, ConnectErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, ServerPoolError,
     ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
@@ -15,7 +16,6 @@ pub use client::error::{
 pub use client::event::{CallbackError, ClientError, Event, ServerError};
 pub use client::message::Message;
 pub use client::options::ConnectOptions;
-pub use client::Request;
 pub use client::{Server, Statistics, Subscriber};
 pub use protocol::{
     ConnectInfo, HeaderMap, HeaderName, HeaderValue, Protocol, ServerAddr, ServerInfo, StatusCode, Subject,

@@ -142,12 +142,13 @@ impl Client {
         if args > settings.config.max_control_line {
             return Err(SubscribeError::with_source(
                 SubscribeErrorKind::InvalidSubject,
-                format!("subject and queue group make a control line of up to {args} bytes; max_control_line is {}",
-                    settings.config.max_control_line),
+                format!(
+                    "subject and queue group make a control line of up to {args} bytes; max_control_line is {}",
+                    settings.config.max_control_line
+                ),
             ));
         }
-        let limits =
-            InboxLimits { messages: settings.subscription_messages, bytes: settings.subscription_bytes };
+        let limits = InboxLimits { messages: settings.subscription_messages, bytes: settings.subscription_bytes };
         let inbox = Arc::new(Inbox::new(limits));
         let sid = self
             .shared()
@@ -431,9 +432,8 @@ impl Client {
     pub async fn server_pool(&self) -> Result<Vec<Server>, ServerPoolError> {
         let (sender, answer) = oneshot::channel();
         self.shared().command(Command::Pool(sender));
-        let servers = answer.await.map_err(|_| {
-            ServerPoolError::with_source(ServerPoolErrorKind::Send, EndReason::Closed)
-        })?;
+        let servers =
+            answer.await.map_err(|_| ServerPoolError::with_source(ServerPoolErrorKind::Send, EndReason::Closed))?;
         Ok(servers.into_iter().map(Server::from).collect())
     }
 }

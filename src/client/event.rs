@@ -147,8 +147,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Cause, EndReason};
     use crate::engine::Lost;
+    use crate::engine::{Cause, EndReason};
 
     fn server() -> String {
         "a:4222".to_owned()

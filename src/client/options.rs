@@ -20,7 +20,6 @@ use super::error::ConnectError;
 use super::event::Event;
 use crate::engine::Config;
 use crate::engine::backoff::Backoff;
-use crate::engine::Config;
 use crate::protocol::{Limits, ToServerAddrs};
 
 pub use settings::InvalidOption;

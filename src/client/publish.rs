@@ -6,9 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{
-    PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind,
-};
+use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
 use super::message::OutboundMessage;
 use super::wait;
 use crate::driver::{Denied, Publish, Room};
@@ -141,9 +139,10 @@ impl Client {
             headers: headers.as_ref(),
             payload: &message.payload,
         };
-        let admitted = self.check(outgoing).map_err(Fault::Publish).and_then(|()| {
-            self.admit(outgoing, false, |_| {}).map_err(Fault::Denied)
-        });
+        let admitted = self
+            .check(outgoing)
+            .map_err(Fault::Publish)
+            .and_then(|()| self.admit(outgoing, false, |_| {}).map_err(Fault::Denied));
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
@@ -279,9 +278,7 @@ fn publish_error(denied: Denied) -> PublishError {
 
 fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
     match denied {
-        Denied::Yield | Denied::Outbox(Refusal::NoRoom) => {
-            TryPublishError::new(TryPublishErrorKind::NoRoom, message)
-        }
+        Denied::Yield | Denied::Outbox(Refusal::NoRoom) => TryPublishError::new(TryPublishErrorKind::NoRoom, message),
         Denied::Outbox(Refusal::Shut) => TryPublishError::new(TryPublishErrorKind::Closed, message),
         Denied::Outbox(refusal) => {
             TryPublishError::with_source(TryPublishErrorKind::BufferFull, message, full(refusal))

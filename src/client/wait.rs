@@ -21,7 +21,11 @@ pub(super) fn now() -> Instant {
 }
 
 /// Waits for `future` until `deadline`. What is ready at the deadline counts as in time.
-pub(super) async fn until<F: Future>(shared: &Shared, deadline: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
+pub(super) async fn until<F: Future>(
+    shared: &Shared,
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut timer = None;
     poll_fn(|cx| {

@@ -220,9 +220,7 @@ fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Ran
 /// The group's messages in a chunk of their own.
 fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
     let part = |range: &Range| bytes.get(range.span()).unwrap_or_default();
-    if group.count == 1
-        && let Some(range) = ranges.get(group.first as usize)
-    {
+    if let (1, Some(range)) = (group.count, ranges.get(group.first as usize)) {
         return Share::One { chunk: Bytes::copy_from_slice(part(range)), range: range.moved_to(0) };
     }
     let mut chunk = Vec::with_capacity(chain(ranges, group).map(|range| range.span().len()).sum());

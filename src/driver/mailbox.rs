@@ -442,9 +442,8 @@ impl Shared {
         }
         inner.ledger = engine.ledger(inner.outbox.admitted());
         inner.round_trip = engine.round_trip();
-        if let Some(info) = engine.info()
-            && inner.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info))
-        {
+        let news = engine.info().filter(|info| inner.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info)));
+        if let Some(info) = news {
             inner.max_payload = info.max_payload();
             inner.headers = info.headers;
             inner.info = Some(info.clone());

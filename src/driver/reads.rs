@@ -117,11 +117,6 @@ impl<'a> Raw<'a> {
     pub(crate) fn payload(&self) -> Bytes {
         self.slice(self.range.body + self.range.headers(), self.range.payload_len)
     }
-
-    /// Subject, reply, headers and payload together.
-    pub(crate) fn length(&self) -> usize {
-        self.range.bytes()
-    }
 }
 
 /// A subscription's share of one read.

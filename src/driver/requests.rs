@@ -178,11 +178,12 @@ impl Requests {
 
     fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64) -> bool) {
         for slot in &mut lock(&self.inner).slots {
-            if let SlotState::Waiting { sequence, waker } = &mut slot.state
-                && concerned(*sequence)
-            {
-                wakers.extend(waker.take());
-                slot.state = SlotState::Failed(failure.clone());
+            match &mut slot.state {
+                SlotState::Waiting { sequence, waker } if concerned(*sequence) => {
+                    wakers.extend(waker.take());
+                    slot.state = SlotState::Failed(failure.clone());
+                }
+                _ => {}
             }
         }
     }

@@ -510,9 +510,7 @@ impl Drop for Task {
             return;
         }
         self.exchange(now());
-        if let Link::Up { transport, .. } = &self.link
-            && self.engine.carries()
-        {
+        if let (Link::Up { transport, .. }, true) = (&self.link, self.engine.carries()) {
             let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
             let _ = transport.try_write(&parts);
         }

@@ -24,11 +24,10 @@ impl<H> Engine<H> {
         self.subscriptions.insert(sid, interest, handle);
         if matches!(self.intent, Intent::Drain { .. } | Intent::Closed | Intent::End { .. }) {
             // It was made before the drain was, in another thread: it ends with the others.
-            self.end_subscription(sid, EndReason::Closed);
-        } else if !framed
-            && let Link::Up(connection) = &mut self.link
-            && let Stage::Replaying(replay) = &mut connection.stage
-        {
+            return self.end_subscription(sid, EndReason::Closed);
+        }
+        let Link::Up(connection) = &mut self.link else { return };
+        if let (false, Stage::Replaying(replay)) = (framed, &mut connection.stage) {
             replay.add(sid);
         }
     }

@@ -328,12 +328,10 @@ impl<H> Engine<H> {
 
     /// A deadline may have come; those that have not are left alone.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } = self.intent
-            && deadline <= now
-        {
-            let reason =
-                if matches!(self.intent, Intent::Close { .. }) { EndReason::Closed } else { EndReason::Drained };
-            self.finish(reason, false);
+        match self.intent {
+            Intent::Drain { deadline, .. } if deadline <= now => self.finish(EndReason::Drained, false),
+            Intent::Close { deadline, .. } if deadline <= now => self.finish(EndReason::Closed, false),
+            _ => {}
         }
         match &self.link {
             Link::Backoff { until } if *until <= now => self.seek(now),

@@ -37,11 +37,12 @@ impl<H> Engine<H> {
 
     /// The server of `epoch` could not be reached.
     pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        if let Link::Dialing(attempt) = &self.link
-            && attempt.epoch == epoch
-        {
-            let attempt = attempt.clone();
-            self.attempt_failed(attempt, cause, now);
+        match &self.link {
+            Link::Dialing(attempt) if attempt.epoch == epoch => {
+                let attempt = attempt.clone();
+                self.attempt_failed(attempt, cause, now);
+            }
+            _ => {}
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::engine::backoff::{Backoff, Jitter};
 use crate::driver::DriverSettings;
+use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::{Config, Identity};
 use crate::protocol::{Limits, check_subscribe_subject};
 
