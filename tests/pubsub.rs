@@ -15,23 +15,16 @@ use nats_lifeline::{
 use support::{SOON, Server, eventually, soon};
 
 async fn client_of(server: &Server) -> Client {
-    nats_lifeline::connect(server.url())
-        .await
-        .expect("a fresh server takes clients")
+    nats_lifeline::connect(server.url()).await.expect("a fresh server takes clients")
 }
 
 async fn next(subscriber: &mut Subscriber) -> Message {
-    soon("a message", subscriber.next())
-        .await
-        .expect("the subscription goes on")
+    soon("a message", subscriber.next()).await.expect("the subscription goes on")
 }
 
 /// The payload as a number.
 fn number(message: &Message) -> u64 {
-    std::str::from_utf8(&message.payload)
-        .unwrap()
-        .parse()
-        .unwrap()
+    std::str::from_utf8(&message.payload).unwrap().parse().unwrap()
 }
 
 // P1
@@ -46,23 +39,14 @@ async fn a_message_reaches_every_subscriber_unchanged() {
     let mut other = two.subscribe("a.b").await.unwrap();
     one.flush().await.unwrap();
     two.flush().await.unwrap();
-    eventually("the server has all four", SOON, async || {
-        server.subscriptions().len() == 4
-    })
-    .await;
+    eventually("the server has all four", SOON, async || server.subscriptions().len() == 4).await;
     let every_byte: Vec<u8> = (0..=255).chain(*b"\r\nMSG a.b 1 0\r\n\r\n").collect();
     for payload in [Bytes::new(), Bytes::from(every_byte.clone())] {
         one.publish("a.b", payload.clone()).await.unwrap();
         for subscriber in [&mut first, &mut second, &mut other] {
             let message = next(subscriber).await;
-            assert_eq!(
-                (message.subject.as_str(), &message.payload),
-                ("a.b", &payload)
-            );
-            assert_eq!(
-                (message.reply, message.headers, message.status),
-                (None, None, None)
-            );
+            assert_eq!((message.subject.as_str(), &message.payload), ("a.b", &payload));
+            assert_eq!((message.reply, message.headers, message.status), (None, None, None));
             assert_eq!(message.length, 3 + payload.len());
         }
         assert_eq!(raw.next().await.payload, payload);
@@ -86,11 +70,7 @@ async fn wildcards_select_subjects() {
         assert_eq!(next(&mut rest).await.subject.as_str(), expected);
     }
     client.publish("a.last.c", "".into()).await.unwrap();
-    assert_eq!(
-        next(&mut star).await.subject.as_str(),
-        "a.last.c",
-        "nothing else had come"
-    );
+    assert_eq!(next(&mut star).await.subject.as_str(), "a.last.c", "nothing else had come");
 }
 
 // P10
@@ -98,28 +78,14 @@ async fn wildcards_select_subjects() {
 async fn a_queue_group_shares_the_messages_among_its_members() {
     let server = Server::start().await;
     let client = client_of(&server).await;
-    let clients = [
-        client_of(&server).await,
-        client_of(&server).await,
-        client_of(&server).await,
-    ];
+    let clients = [client_of(&server).await, client_of(&server).await, client_of(&server).await];
     let mut members = Vec::new();
     for member in &clients {
-        members.push(
-            member
-                .queue_subscribe("work", "workers".to_owned())
-                .await
-                .unwrap(),
-        );
+        members.push(member.queue_subscribe("work", "workers".to_owned()).await.unwrap());
         member.flush().await.unwrap();
     }
     eventually("three members", SOON, async || {
-        server
-            .subscriptions()
-            .iter()
-            .filter(|one| one.queue.as_deref() == Some("workers"))
-            .count()
-            == 3
+        server.subscriptions().iter().filter(|one| one.queue.as_deref() == Some("workers")).count() == 3
     })
     .await;
     for n in 0..300 {
@@ -157,34 +123,18 @@ async fn headers_keep_repeated_empty_and_unicode_values_in_order() {
     headers.append("Color", "red");
     headers.append("Color", "blau");
     headers.insert("Empty", "");
-    headers.insert(
-        "Grüße".replace('ü', "u").replace('ß', "ss").as_str(),
-        "Grüße, 世界: ✓",
-    );
-    client
-        .publish_with_headers("h", headers.clone(), "body".into())
-        .await
-        .unwrap();
+    headers.insert("Grüße".replace('ü', "u").replace('ß', "ss").as_str(), "Grüße, 世界: ✓");
+    client.publish_with_headers("h", headers.clone(), "body".into()).await.unwrap();
 
     let seen = raw.next().await;
     assert_eq!(seen.text(), "body");
     let block = String::from_utf8(seen.headers).unwrap();
-    assert!(
-        block.starts_with("NATS/1.0\r\n") && block.ends_with("\r\n\r\n"),
-        "{block:?}"
-    );
+    assert!(block.starts_with("NATS/1.0\r\n") && block.ends_with("\r\n\r\n"), "{block:?}");
     let lines: Vec<&str> = block.trim_end().lines().skip(1).collect();
     assert_eq!(lines.len(), 4, "{block:?}");
-    let of_color: Vec<&str> = lines
-        .iter()
-        .filter_map(|line| line.strip_prefix("Color:"))
-        .map(str::trim)
-        .collect();
+    let of_color: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("Color:")).map(str::trim).collect();
     assert_eq!(of_color, ["red", "blau"]);
-    assert!(
-        lines.iter().any(|line| line.trim_end() == "Empty:"),
-        "{block:?}"
-    );
+    assert!(lines.iter().any(|line| line.trim_end() == "Empty:"), "{block:?}");
 
     let message = next(&mut own).await;
     let got = message.headers.expect("headers");
@@ -192,10 +142,7 @@ async fn headers_keep_repeated_empty_and_unicode_values_in_order() {
     let colors: Vec<&str> = got.get_all("Color").map(|value| value.as_str()).collect();
     assert_eq!(colors, ["red", "blau"]);
     assert_eq!(got.get("Empty").map(|value| value.as_str()), Some(""));
-    assert_eq!(
-        got.get("Grusse").map(|value| value.as_str()),
-        Some("Grüße, 世界: ✓")
-    );
+    assert_eq!(got.get("Grusse").map(|value| value.as_str()), Some("Grüße, 世界: ✓"));
     assert!(got.get("color").is_none(), "names are case-sensitive");
 }
 
@@ -206,45 +153,22 @@ async fn headers_of_others_are_understood() {
     let client = client_of(&server).await;
     let mut own = client.subscribe("h").await.unwrap();
     client.flush().await.unwrap();
-    eventually("the server has it", SOON, async || {
-        server.subscriptions().len() == 1
-    })
-    .await;
+    eventually("the server has it", SOON, async || server.subscriptions().len() == 1).await;
     let mut raw = server.raw().await;
-    raw.publish_with_headers(
-        "h",
-        "NATS/1.0\r\nA:1\r\nB:   spaced: out  \r\nA: 2\r\n\r\n",
-        "x",
-    )
-    .await;
-    raw.publish_with_headers("h", "NATS/1.0 503 No Responders\r\n\r\n", "")
-        .await;
+    raw.publish_with_headers("h", "NATS/1.0\r\nA:1\r\nB:   spaced: out  \r\nA: 2\r\n\r\n", "x").await;
+    raw.publish_with_headers("h", "NATS/1.0 503 No Responders\r\n\r\n", "").await;
     // The server never looks into a block, so any rubbish can come.
     raw.publish_with_headers("h", "rubbish", "y").await;
     raw.publish("h", "z").await;
     let message = next(&mut own).await;
     let headers = message.headers.unwrap();
-    assert_eq!(
-        headers
-            .get_all("A")
-            .map(|value| value.as_str())
-            .collect::<Vec<_>>(),
-        ["1", "2"]
-    );
+    assert_eq!(headers.get_all("A").map(|value| value.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(headers.get("B").unwrap().as_str(), "spaced: out");
     let message = next(&mut own).await;
     assert_eq!(message.status.unwrap().as_u16(), 503);
     assert_eq!(message.description.as_deref(), Some("No Responders"));
-    assert_eq!(
-        next(&mut own).await.payload,
-        "y",
-        "a bad block costs its message nothing"
-    );
-    assert_eq!(
-        next(&mut own).await.payload,
-        "z",
-        "and the connection nothing"
-    );
+    assert_eq!(next(&mut own).await.payload, "y", "a bad block costs its message nothing");
+    assert_eq!(next(&mut own).await.payload, "z", "and the connection nothing");
 }
 
 // P12
@@ -254,15 +178,9 @@ async fn an_empty_header_map_is_sent_as_a_plain_message() {
     let client = client_of(&server).await;
     let mut raw = server.raw().await;
     raw.subscribe("h", "1").await;
-    client
-        .publish_with_headers("h", HeaderMap::new(), "x".into())
-        .await
-        .unwrap();
+    client.publish_with_headers("h", HeaderMap::new(), "x".into()).await.unwrap();
     let seen = raw.next().await;
-    assert_eq!(
-        (seen.headers.as_slice(), seen.text().as_str()),
-        (&b""[..], "x")
-    );
+    assert_eq!((seen.headers.as_slice(), seen.text().as_str()), (&b""[..], "x"));
 }
 
 // P1
@@ -274,14 +192,8 @@ async fn a_reply_subject_arrives_with_its_message() {
     raw.subscribe("a", "1").await;
     let mut headers = HeaderMap::new();
     headers.insert("K", "v");
-    client
-        .publish_with_reply("a", "answers.here", "x".into())
-        .await
-        .unwrap();
-    client
-        .publish_with_reply_and_headers("a", "answers.there", headers, "y".into())
-        .await
-        .unwrap();
+    client.publish_with_reply("a", "answers.here", "x".into()).await.unwrap();
+    client.publish_with_reply_and_headers("a", "answers.there", headers, "y".into()).await.unwrap();
     let (plain, full) = (raw.next().await, raw.next().await);
     assert_eq!(plain.reply.as_deref(), Some("answers.here"));
     assert_eq!(full.reply.as_deref(), Some("answers.there"));
@@ -297,34 +209,18 @@ async fn a_payload_over_the_servers_limit_is_refused_here_with_both_numbers() {
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
     client.publish("a", vec![b'x'; 1000].into()).await.unwrap();
-    let error = client
-        .publish("a", vec![b'x'; 1001].into())
-        .await
-        .unwrap_err();
+    let error = client.publish("a", vec![b'x'; 1001].into()).await.unwrap_err();
     assert_eq!(error.kind(), PublishErrorKind::MaxPayloadExceeded);
     let text = error.to_string();
     assert!(text.contains("1000") && text.contains("1001"), "{text}");
     // "NATS/1.0\r\nK: v\r\n\r\n" are 18 bytes, and they count.
     let mut headers = HeaderMap::new();
     headers.insert("K", "v");
-    let error = client
-        .publish_with_headers("a", headers.clone(), vec![b'x'; 983].into())
-        .await
-        .unwrap_err();
+    let error = client.publish_with_headers("a", headers.clone(), vec![b'x'; 983].into()).await.unwrap_err();
     assert_eq!(error.kind(), PublishErrorKind::MaxPayloadExceeded);
-    client
-        .publish_with_headers("a", headers, vec![b'x'; 982].into())
-        .await
-        .unwrap();
+    client.publish_with_headers("a", headers, vec![b'x'; 982].into()).await.unwrap();
     client.flush().await.unwrap();
-    assert_eq!(
-        raw.next_n(2)
-            .await
-            .iter()
-            .map(|message| message.payload.len())
-            .collect::<Vec<_>>(),
-        [1000, 982]
-    );
+    assert_eq!(raw.next_n(2).await.iter().map(|message| message.payload.len()).collect::<Vec<_>>(), [1000, 982]);
     assert_eq!(server.connections().len(), 2, "nobody was thrown out");
 }
 
@@ -334,10 +230,7 @@ async fn the_largest_payload_passes() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut own = client.subscribe("big").await.unwrap();
-    let payload: Bytes = (0..client.max_payload())
-        .map(|at| (at % 251) as u8)
-        .collect::<Vec<_>>()
-        .into();
+    let payload: Bytes = (0..client.max_payload()).map(|at| (at % 251) as u8).collect::<Vec<_>>().into();
     for _ in 0..3 {
         client.publish("big", payload.clone()).await.unwrap();
     }
@@ -354,53 +247,21 @@ async fn what_could_break_the_protocol_is_refused_before_it_is_sent() {
     let mut raw = server.raw().await;
     raw.subscribe(">", "1").await;
     for subject in ["", "a b", "a\tb", "a\r\nPUB b 0\r\n", "\n", " a"] {
-        let error = client
-            .publish(subject.to_owned(), "x".into())
-            .await
-            .expect_err(subject);
-        assert_eq!(
-            error.kind(),
-            PublishErrorKind::InvalidSubject,
-            "{subject:?}"
-        );
-        let error = client
-            .publish_with_reply("a", subject.to_owned(), "x".into())
-            .await
-            .expect_err(subject);
-        assert_eq!(
-            error.kind(),
-            PublishErrorKind::InvalidSubject,
-            "reply {subject:?}"
-        );
+        let error = client.publish(subject.to_owned(), "x".into()).await.expect_err(subject);
+        assert_eq!(error.kind(), PublishErrorKind::InvalidSubject, "{subject:?}");
+        let error = client.publish_with_reply("a", subject.to_owned(), "x".into()).await.expect_err(subject);
+        assert_eq!(error.kind(), PublishErrorKind::InvalidSubject, "reply {subject:?}");
     }
     for subject in ["", "a b", "a\tb", "a\r\nb", ".a", "a.", "a..b", "."] {
-        let error = client
-            .subscribe(subject.to_owned())
-            .await
-            .expect_err(subject);
-        assert_eq!(
-            error.kind(),
-            SubscribeErrorKind::InvalidSubject,
-            "{subject:?}"
-        );
+        let error = client.subscribe(subject.to_owned()).await.expect_err(subject);
+        assert_eq!(error.kind(), SubscribeErrorKind::InvalidSubject, "{subject:?}");
     }
     for queue in ["", "a b", "a\tb", "a\r\nb"] {
-        let error = client
-            .queue_subscribe("a", queue.to_owned())
-            .await
-            .expect_err(queue);
-        assert_eq!(
-            error.kind(),
-            SubscribeErrorKind::InvalidQueueName,
-            "{queue:?}"
-        );
+        let error = client.queue_subscribe("a", queue.to_owned()).await.expect_err(queue);
+        assert_eq!(error.kind(), SubscribeErrorKind::InvalidQueueName, "{queue:?}");
     }
     client.publish("fine", "x".into()).await.unwrap();
-    assert_eq!(
-        raw.next().await.subject,
-        "fine",
-        "nothing of all that was sent"
-    );
+    assert_eq!(raw.next().await.subject, "fine", "nothing of all that was sent");
     assert_eq!(server.connections().len(), 2);
 }
 
@@ -414,18 +275,12 @@ async fn unsubscribing_ends_the_stream_after_what_has_come() {
     client.publish("a", "1".into()).await.unwrap();
     assert_eq!(next(&mut later).await.payload, "1");
     own.unsubscribe().await.unwrap();
-    eventually("the server knows", SOON, async || {
-        server.subscriptions().len() == 1
-    })
-    .await;
+    eventually("the server knows", SOON, async || server.subscriptions().len() == 1).await;
     client.publish("a", "2".into()).await.unwrap();
     assert_eq!(next(&mut later).await.payload, "2");
     // The message came before the unsubscribe and may still be read; the later one may not.
     let rest: Vec<Message> = soon("the stream ends", own.collect()).await;
-    assert!(
-        rest.iter().all(|message| message.payload == "1"),
-        "{rest:?}"
-    );
+    assert!(rest.iter().all(|message| message.payload == "1"), "{rest:?}");
 }
 
 // P10
@@ -444,10 +299,7 @@ async fn unsubscribe_after_gives_exactly_that_many() {
     }
     let got: Vec<Message> = soon("the stream ends", own.collect()).await;
     assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [1, 2, 3]);
-    eventually("the server forgot it", SOON, async || {
-        server.subscriptions().len() == 1
-    })
-    .await;
+    eventually("the server forgot it", SOON, async || server.subscriptions().len() == 1).await;
 }
 
 // P10
@@ -474,18 +326,11 @@ async fn unsubscribe_after_counts_what_was_delivered_before_it() {
 #[tokio::test]
 async fn with_no_echo_ones_own_messages_do_not_come_back() {
     let server = Server::start().await;
-    let client = ConnectOptions::new()
-        .no_echo()
-        .connect(server.url())
-        .await
-        .unwrap();
+    let client = ConnectOptions::new().no_echo().connect(server.url()).await.unwrap();
     let other = client_of(&server).await;
     let mut own = client.subscribe("a").await.unwrap();
     client.flush().await.unwrap();
-    eventually("the server has it", SOON, async || {
-        server.subscriptions().len() == 1
-    })
-    .await;
+    eventually("the server has it", SOON, async || server.subscriptions().len() == 1).await;
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
     client.publish("a", "own".into()).await.unwrap();
@@ -499,11 +344,7 @@ async fn with_no_echo_ones_own_messages_do_not_come_back() {
 async fn a_hundred_thousand_messages_arrive_in_order() {
     const COUNT: u64 = 100_000;
     let server = Server::start().await;
-    let client = ConnectOptions::new()
-        .subscription_capacity(200_000)
-        .connect(server.url())
-        .await
-        .unwrap();
+    let client = ConnectOptions::new().subscription_capacity(200_000).connect(server.url()).await.unwrap();
     let mut own = client.subscribe("a").await.unwrap();
     let publisher = client.clone();
     let publishing = tokio::spawn(async move {
@@ -523,34 +364,20 @@ async fn clones_publish_side_by_side_and_each_keeps_its_order() {
     const CLONES: usize = 10;
     const EACH: u64 = 5_000;
     let server = Server::start().await;
-    let client = ConnectOptions::new()
-        .subscription_capacity(200_000)
-        .connect(server.url())
-        .await
-        .unwrap();
+    let client = ConnectOptions::new().subscription_capacity(200_000).connect(server.url()).await.unwrap();
     let mut own = client.subscribe("clone.*").await.unwrap();
     for index in 0..CLONES {
         let clone = client.clone();
         tokio::spawn(async move {
             for n in 0..EACH {
-                clone
-                    .publish(format!("clone.{index}"), n.to_string().into())
-                    .await
-                    .unwrap();
+                clone.publish(format!("clone.{index}"), n.to_string().into()).await.unwrap();
             }
         });
     }
     let mut expected = [0; CLONES];
     for _ in 0..CLONES as u64 * EACH {
         let message = next(&mut own).await;
-        let index: usize = message
-            .subject
-            .as_str()
-            .rsplit('.')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let index: usize = message.subject.as_str().rsplit('.').next().unwrap().parse().unwrap();
         assert_eq!(number(&message), expected[index], "of clone {index}");
         expected[index] += 1;
     }
@@ -581,19 +408,10 @@ async fn a_dropped_subscriber_is_unsubscribed() {
     let own = client.subscribe("a").await.unwrap();
     let kept = client.subscribe("b").await.unwrap();
     client.flush().await.unwrap();
-    eventually("the server has both", SOON, async || {
-        server.subscriptions().len() == 2
-    })
-    .await;
+    eventually("the server has both", SOON, async || server.subscriptions().len() == 2).await;
     drop(own);
-    eventually("one is left", SOON, async || {
-        server
-            .subscriptions()
-            .iter()
-            .map(|one| one.subject.as_str())
-            .eq(["b"])
-    })
-    .await;
+    eventually("one is left", SOON, async || server.subscriptions().iter().map(|one| one.subject.as_str()).eq(["b"]))
+        .await;
     drop(kept);
 }
 
@@ -605,22 +423,11 @@ async fn a_client_is_a_sink_of_messages() {
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
     for n in 0..100 {
-        let message = OutboundMessage {
-            subject: "a".into(),
-            reply: None,
-            payload: n.to_string().into(),
-            headers: None,
-        };
+        let message =
+            OutboundMessage { subject: "a".into(), reply: None, payload: n.to_string().into(), headers: None };
         client.feed(message).await.unwrap();
     }
-    SinkExt::<OutboundMessage>::flush(&mut client)
-        .await
-        .unwrap();
-    let seen: Vec<String> = raw
-        .next_n(100)
-        .await
-        .iter()
-        .map(|message| message.text())
-        .collect();
+    SinkExt::<OutboundMessage>::flush(&mut client).await.unwrap();
+    let seen: Vec<String> = raw.next_n(100).await.iter().map(|message| message.text()).collect();
     assert_eq!(seen, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }

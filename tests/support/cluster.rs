@@ -24,18 +24,8 @@ impl Cluster {
         let routes: Vec<u16> = ports.iter().map(Ports::cluster).collect();
         let mut servers = Vec::new();
         for own in ports {
-            let others = routes
-                .iter()
-                .copied()
-                .filter(|port| *port != own.cluster())
-                .collect();
-            servers.push(
-                setup
-                    .clone()
-                    .cluster("lifeline", others)
-                    .start_on(own)
-                    .await,
-            );
+            let others = routes.iter().copied().filter(|port| *port != own.cluster()).collect();
+            servers.push(setup.clone().cluster("lifeline", others).start_on(own).await);
         }
         let cluster = Cluster { servers };
         cluster.complete(count).await;
@@ -47,9 +37,7 @@ impl Cluster {
         for server in self.servers.iter().filter(|server| server.running()) {
             eventually("gossip is complete", SOON * 2, async || {
                 let info = RawClient::greeting(server.port()).await;
-                info["connect_urls"]
-                    .as_array()
-                    .is_some_and(|urls| urls.len() == count)
+                info["connect_urls"].as_array().is_some_and(|urls| urls.len() == count)
             })
             .await;
         }
@@ -61,9 +49,6 @@ impl Cluster {
 
     /// The server on that port.
     pub(crate) fn on_port(&mut self, port: u16) -> &mut Server {
-        self.servers
-            .iter_mut()
-            .find(|server| server.port() == port)
-            .expect("one of ours")
+        self.servers.iter_mut().find(|server| server.port() == port).expect("one of ours")
     }
 }

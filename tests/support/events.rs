@@ -35,21 +35,12 @@ impl CallbackLog {
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
-        self.events
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|event| wanted(event))
-            .count()
+        self.events.lock().unwrap().iter().filter(|event| wanted(event)).count()
     }
 
     /// Returns when the events so far satisfy the condition.
     #[track_caller]
-    pub(crate) fn until(
-        &self,
-        what: &str,
-        holds: impl Fn(&[Event]) -> bool,
-    ) -> impl Future<Output = ()> {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&[Event]) -> bool) -> impl Future<Output = ()> {
         within(what, SOON * 2, async move {
             loop {
                 let notified = self.news.notified();
@@ -64,8 +55,6 @@ impl CallbackLog {
     /// Returns when that event has come `times` times in all.
     #[track_caller]
     pub(crate) fn times(&self, wanted: Event, times: usize) -> impl Future<Output = ()> {
-        self.until("the event", move |events| {
-            events.iter().filter(|event| **event == wanted).count() >= times
-        })
+        self.until("the event", move |events| events.iter().filter(|event| **event == wanted).count() >= times)
     }
 }

@@ -44,18 +44,12 @@ impl Fake {
                 times.lock().unwrap().push(Instant::now());
                 let _ = stream.set_nodelay(true);
                 conversations.spawn(script(
-                    Conversation {
-                        stream: BufReader::new(stream),
-                    },
+                    Conversation { stream: BufReader::new(stream) },
                     number.fetch_add(1, Ordering::Relaxed),
                 ));
             }
         });
-        Fake {
-            port,
-            accepted,
-            accepting,
-        }
+        Fake { port, accepted, accepting }
     }
 
     pub(crate) fn url(&self) -> String {

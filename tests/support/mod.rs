@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
+pub(crate) mod timeline;
 
 pub(crate) use binary::debian_server;
 pub(crate) use cluster::Cluster;
@@ -23,6 +24,7 @@ pub(crate) use events::CallbackLog;
 pub(crate) use proxy::{Cut, Direction, Proxy};
 pub(crate) use raw::{RawClient, RawMessage};
 pub(crate) use server::{Server, ServerBuilder};
+pub(crate) use timeline::Timeline;
 
 use std::{
     future::Future,
@@ -44,10 +46,7 @@ pub(crate) fn eventually(
     async move {
         let start = Instant::now();
         while !holds().await {
-            assert!(
-                start.elapsed() < timeout,
-                "{caller}: not within {timeout:?}: {what}"
-            );
+            assert!(start.elapsed() < timeout, "{caller}: not within {timeout:?}: {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -61,11 +60,7 @@ pub(crate) fn soon<F: Future>(what: &str, future: F) -> impl Future<Output = F::
 
 /// The value of a future that must be ready within `timeout`.
 #[track_caller]
-pub(crate) fn within<F: Future>(
-    what: &str,
-    timeout: Duration,
-    future: F,
-) -> impl Future<Output = F::Output> {
+pub(crate) fn within<F: Future>(what: &str, timeout: Duration, future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();
     async move {
         match tokio::time::timeout(timeout, future).await {

@@ -32,14 +32,8 @@ pub(crate) struct Subscription {
 /// GET `path` and parse the answer; None while the server does not answer.
 pub(crate) fn get(port: u16, path: &str) -> Option<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
@@ -49,21 +43,18 @@ pub(crate) fn get(port: u16, path: &str) -> Option<Value> {
 /// The open connections of clients, in the order in which they came.
 pub(crate) fn connections(port: u16) -> Option<Vec<Connection>> {
     let answer = get(port, "/connz?subs=detail&limit=10000")?;
-    let connections = answer["connections"]
-        .as_array()?
-        .iter()
-        .map(|connection| Connection {
-            cid: connection["cid"].as_u64().unwrap_or_default(),
-            name: text(&connection["name"]).unwrap_or_default(),
-            in_messages: connection["in_msgs"].as_u64().unwrap_or_default(),
-            out_messages: connection["out_msgs"].as_u64().unwrap_or_default(),
-            subscriptions: connection["subscriptions_list_detail"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(subscription)
-                .collect(),
-        });
+    let connections = answer["connections"].as_array()?.iter().map(|connection| Connection {
+        cid: connection["cid"].as_u64().unwrap_or_default(),
+        name: text(&connection["name"]).unwrap_or_default(),
+        in_messages: connection["in_msgs"].as_u64().unwrap_or_default(),
+        out_messages: connection["out_msgs"].as_u64().unwrap_or_default(),
+        subscriptions: connection["subscriptions_list_detail"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(subscription)
+            .collect(),
+    });
     Some(connections.collect())
 }
 

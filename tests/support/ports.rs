@@ -25,10 +25,7 @@ impl Ports {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         for _ in 0..SLOTS {
             // Processes start at different places, so that they seldom meet.
-            let slot = std::process::id()
-                .wrapping_mul(97)
-                .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
-                % SLOTS;
+            let slot = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % SLOTS;
             let first = u16::try_from(LOWEST + 4 * slot).expect("below 32000");
             if let Ok(guard) = TcpListener::bind(("127.0.0.1", first)) {
                 let ports = Ports { guard, first };

@@ -53,17 +53,8 @@ impl Process {
             .expect("sh starts");
         let commands = watchdog.stdin.take();
         let answers = BufReader::new(watchdog.stdout.take().expect("stdout is piped"));
-        let mut process = Process {
-            watchdog,
-            commands,
-            answers,
-            pid: 0,
-            running: true,
-        };
-        process.pid = process
-            .answer()
-            .parse()
-            .expect("the watchdog says the pid first");
+        let mut process = Process { watchdog, commands, answers, pid: 0, running: true };
+        process.pid = process.answer().parse().expect("the watchdog says the pid first");
         process
     }
 
@@ -90,10 +81,7 @@ impl Process {
         };
         let runs = |task: &fs::DirEntry| {
             let state = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-            !state
-                .rsplit(") ")
-                .next()
-                .is_none_or(|rest| rest.is_empty() || rest.starts_with(['T', 't']))
+            !state.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with(['T', 't']))
         };
         while tasks.iter().any(runs) {
             std::thread::sleep(Duration::from_millis(1));
@@ -123,9 +111,7 @@ impl Process {
 
     fn answer(&mut self) -> String {
         let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .expect("the watchdog answers");
+        self.answers.read_line(&mut line).expect("the watchdog answers");
         line.trim().to_owned()
     }
 }

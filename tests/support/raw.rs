@@ -62,13 +62,9 @@ impl RawClient {
     }
 
     async fn open(port: u16) -> RawClient {
-        let stream = within(
-            "a raw connection",
-            SOON,
-            TcpStream::connect(("127.0.0.1", port)),
-        )
-        .await
-        .expect("the server listens");
+        let stream = within("a raw connection", SOON, TcpStream::connect(("127.0.0.1", port)))
+            .await
+            .expect("the server listens");
         stream.set_nodelay(true).expect("a live socket");
         let mut client = RawClient {
             stream,
@@ -81,10 +77,7 @@ impl RawClient {
         };
         within("the greeting", SOON, async {
             while client.info.is_null() {
-                assert!(
-                    client.read_more().await,
-                    "the server closed before its INFO"
-                );
+                assert!(client.read_more().await, "the server closed before its INFO");
             }
         })
         .await;
@@ -92,24 +85,16 @@ impl RawClient {
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        within(
-            "the server takes raw bytes",
-            SOON,
-            self.stream.write_all(bytes),
-        )
-        .await
-        .expect("a live socket");
+        within("the server takes raw bytes", SOON, self.stream.write_all(bytes)).await.expect("a live socket");
     }
 
     pub(crate) async fn subscribe(&mut self, subject: &str, sid: &str) {
-        self.send(format!("SUB {subject} {sid}\r\n").as_bytes())
-            .await;
+        self.send(format!("SUB {subject} {sid}\r\n").as_bytes()).await;
         self.sync().await;
     }
 
     pub(crate) async fn queue_subscribe(&mut self, subject: &str, queue: &str, sid: &str) {
-        self.send(format!("SUB {subject} {queue} {sid}\r\n").as_bytes())
-            .await;
+        self.send(format!("SUB {subject} {queue} {sid}\r\n").as_bytes()).await;
         self.sync().await;
     }
 
@@ -118,23 +103,13 @@ impl RawClient {
         self.send(&frame).await;
     }
 
-    pub(crate) async fn publish_with_reply(
-        &mut self,
-        subject: &str,
-        reply: &str,
-        payload: impl AsRef<[u8]>,
-    ) {
+    pub(crate) async fn publish_with_reply(&mut self, subject: &str, reply: &str, payload: impl AsRef<[u8]>) {
         let frame = frame(&format!("PUB {subject} {reply}"), payload.as_ref());
         self.send(&frame).await;
     }
 
     /// `headers` is the whole block, from `NATS/1.0` to the empty line.
-    pub(crate) async fn publish_with_headers(
-        &mut self,
-        subject: &str,
-        headers: &str,
-        payload: impl AsRef<[u8]>,
-    ) {
+    pub(crate) async fn publish_with_headers(&mut self, subject: &str, headers: &str, payload: impl AsRef<[u8]>) {
         let mut body = headers.as_bytes().to_vec();
         body.extend_from_slice(payload.as_ref());
         let frame = frame(&format!("HPUB {subject} {}", headers.len()), &body);
@@ -147,11 +122,7 @@ impl RawClient {
         self.send(b"PING\r\n").await;
         within("a PONG", SOON, async {
             while self.pongs < wanted {
-                assert!(
-                    self.read_more().await,
-                    "the server closed: {:?}",
-                    self.errors
-                );
+                assert!(self.read_more().await, "the server closed: {:?}", self.errors);
             }
         })
         .await;
@@ -164,11 +135,7 @@ impl RawClient {
                 if let Some(message) = self.messages.pop_front() {
                     return message;
                 }
-                assert!(
-                    self.read_more().await,
-                    "the server closed: {:?}",
-                    self.errors
-                );
+                assert!(self.read_more().await, "the server closed: {:?}", self.errors);
             }
         })
         .await
@@ -228,11 +195,7 @@ impl RawClient {
             "MSG" | "HMSG" => {
                 let mut args: Vec<&str> = args.split(' ').collect();
                 let total: usize = args.pop()?.parse().expect("a size");
-                let header_len: usize = if op == "HMSG" {
-                    args.pop()?.parse().expect("a size")
-                } else {
-                    0
-                };
+                let header_len: usize = if op == "HMSG" { args.pop()?.parse().expect("a size") } else { 0 };
                 let body = rest.get(line_len..line_len + total + 2)?;
                 let message = RawMessage {
                     subject: args[0].to_owned(),

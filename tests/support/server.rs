@@ -34,9 +34,7 @@ impl ServerBuilder {
 
     pub(crate) fn user_and_password(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some(format!(r#""user":"{user}","pass":"{password}""#));
-        self.line(format!(
-            "authorization {{ user: \"{user}\", password: \"{password}\" }}"
-        ))
+        self.line(format!("authorization {{ user: \"{user}\", password: \"{password}\" }}"))
     }
 
     pub(crate) fn token(mut self, token: &str) -> Self {
@@ -142,11 +140,7 @@ impl Server {
 
     /// An observer of its own on this server.
     pub(crate) async fn raw(&self) -> RawClient {
-        RawClient::connect_with(
-            self.port(),
-            self.setup.credentials.as_deref().unwrap_or_default(),
-        )
-        .await
+        RawClient::connect_with(self.port(), self.setup.credentials.as_deref().unwrap_or_default()).await
     }
 
     /// SIGKILL: gone at once, nothing said.
@@ -220,17 +214,12 @@ impl Server {
 
     /// The connection of the client with that name.
     pub(crate) fn connection(&self, name: &str) -> Option<monitor::Connection> {
-        monitor::connections(self.ports.monitor())?
-            .into_iter()
-            .find(|connection| connection.name == name)
+        monitor::connections(self.ports.monitor())?.into_iter().find(|connection| connection.name == name)
     }
 
     /// All subscriptions of clients that the server has.
     pub(crate) fn subscriptions(&self) -> Vec<monitor::Subscription> {
-        self.connections()
-            .into_iter()
-            .flat_map(|connection| connection.subscriptions)
-            .collect()
+        self.connections().into_iter().flat_map(|connection| connection.subscriptions).collect()
     }
 
     fn prepare(setup: ServerBuilder, ports: Ports) -> Server {
@@ -239,32 +228,18 @@ impl Server {
         let name = format!("server-{}-{number}-{}", std::process::id(), ports.client());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("target/tmp can be written");
-        Server {
-            setup,
-            ports,
-            folder,
-            process: None,
-        }
+        Server { setup, ports, folder, process: None }
     }
 
     /// Starts the process, and again while a port is in use, until it is ready.
     async fn launch(&mut self) {
-        fs::write(self.folder.join("config"), self.configuration())
-            .expect("target/tmp can be written");
+        fs::write(self.folder.join("config"), self.configuration()).expect("target/tmp can be written");
         let start = Instant::now();
         loop {
             let said = self.log().len();
-            let program = self
-                .setup
-                .binary
-                .as_deref()
-                .unwrap_or_else(|| binary::nats_server());
+            let program = self.setup.binary.as_deref().unwrap_or_else(|| binary::nats_server());
             let config = self.folder.join("config");
-            let mut process = Process::start(
-                &self.folder,
-                program,
-                &[OsStr::new("-c"), config.as_os_str()],
-            );
+            let mut process = Process::start(&self.folder, program, &[OsStr::new("-c"), config.as_os_str()]);
             let ready = loop {
                 let log = self.log();
                 let news = log.get(said..).unwrap_or_default();
@@ -272,15 +247,12 @@ impl Server {
                     break true;
                 }
                 // A process that is gone says why in its log, or on its standard error for a bad configuration.
-                let failed = news.contains("[FTL]")
-                    || fs::metadata(self.folder.join("stderr")).is_ok_and(|file| file.len() > 0);
+                let failed =
+                    news.contains("[FTL]") || fs::metadata(self.folder.join("stderr")).is_ok_and(|file| file.len() > 0);
                 if failed {
                     break false;
                 }
-                assert!(
-                    start.elapsed() < START,
-                    "nats-server does not get ready:\n{log}"
-                );
+                assert!(start.elapsed() < START, "nats-server does not get ready:\n{log}");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             };
             if ready {
@@ -290,14 +262,9 @@ impl Server {
             process.wait();
             process.leave();
             let log = self.log();
-            let port_in_use = log
-                .get(said..)
-                .is_some_and(|news| news.contains("address already in use"));
+            let port_in_use = log.get(said..).is_some_and(|news| news.contains("address already in use"));
             let complaint = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
-            assert!(
-                port_in_use && start.elapsed() < START,
-                "nats-server does not start:\n{log}\n{complaint}"
-            );
+            assert!(port_in_use && start.elapsed() < START, "nats-server does not start:\n{log}\n{complaint}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -312,13 +279,9 @@ impl Server {
         });
         let greeting = greeting.expect("a ready server accepts");
         // A server that wants TLS first, or has no free place, greets differently.
-        assert!(
-            greeting.starts_with("INFO {") || greeting.is_empty(),
-            "no greeting: {greeting}"
-        );
+        assert!(greeting.starts_with("INFO {") || greeting.is_empty(), "no greeting: {greeting}");
         super::eventually("the greeted connection is gone", START, async || {
-            monitor::connections(self.ports.monitor())
-                .is_some_and(|connections| connections.is_empty())
+            monitor::connections(self.ports.monitor()).is_some_and(|connections| connections.is_empty())
         })
         .await;
     }
@@ -332,10 +295,7 @@ impl Server {
             self.folder.join("log").display(),
         );
         if let Some((name, routes)) = &self.setup.cluster {
-            let routes: Vec<String> = routes
-                .iter()
-                .map(|port| format!("\"nats://127.0.0.1:{port}\""))
-                .collect();
+            let routes: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
             let _ = writeln!(
                 text,
                 "cluster {{ name: \"{name}\", listen: \"127.0.0.1:{}\", routes: [{}] }}",
