@@ -168,6 +168,8 @@ async fn pump(
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Cut::Rst),
             Err(_) => return Err(Cut::Fin),
         };
+        // Counted first: whoever has received these bytes finds them counted.
+        count(direction, bytes);
         let mut left = bytes;
         while !left.is_empty() {
             let piece = if faults.one_byte_writes { &left[..1] } else { left };
@@ -177,10 +179,7 @@ async fn pump(
                 written = to.write(piece) => written,
             };
             match written {
-                Ok(written) => {
-                    count(direction, &left[..written]);
-                    left = &left[written..];
-                }
+                Ok(written) => left = &left[written..],
                 Err(_) => return Err(Cut::Rst),
             }
             if faults.one_byte_writes {
