@@ -4,10 +4,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use nats_lifeline::{Client, ConnectOptions, Event, Message, Request, RequestErrorKind, Subscriber};
+use nats_lifeline::{
+    Client, ConnectOptions, Event, Message, Request, RequestErrorKind, Subscriber, client::FlushErrorKind,
+};
 use support::{CallbackLog, Cut, Direction, Proxy, SOON, Server, eventually, soon, within};
 
 /// A server that stays up, a proxy whose failures the client sees, and the client.
@@ -59,6 +61,49 @@ async fn a_flush_during_an_outage_waits_for_the_next_connection() {
     assert_eq!(raw.received().await.len(), 1, "Ok means that the server has it");
 }
 
+// SCENARIOS 44, S32, promise 1
+#[tokio::test]
+async fn a_flush_that_finds_no_server_ends_with_its_deadline() {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let log = CallbackLog::new();
+    let options = ConnectOptions::new().flush_timeout(Duration::from_millis(300)).event_callback(log.callback());
+    let client = options.connect(proxy.url()).await.unwrap();
+    outage(&proxy, &log).await;
+    let begin = Instant::now();
+    let error = soon("the deadline of the option", client.flush()).await.unwrap_err();
+    assert_eq!(error.kind(), FlushErrorKind::FlushError);
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+    let begin = Instant::now();
+    soon("the deadline of the call", client.flush_timeout(Duration::from_millis(600))).await.unwrap_err();
+    assert!(begin.elapsed() >= Duration::from_millis(600));
+    recovery(&proxy, &log).await;
+    soon("a flush", client.flush_timeout(SOON)).await.unwrap();
+}
+
+// SCENARIOS 63, I5
+#[tokio::test]
+async fn flushes_with_nothing_in_doubt_are_answered_by_the_next_connection() {
+    let (_server, proxy, client, log) = behind_a_proxy().await;
+    soon("a flush", client.flush()).await.unwrap();
+    proxy.freeze(Direction::ToClient);
+    let sent = proxy.passed(Direction::ToServer);
+    let flushes: Vec<_> = (0..3)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.flush().await })
+        })
+        .collect();
+    eventually("a PING is on its way", SOON, async || proxy.passed(Direction::ToServer) > sent).await;
+    assert!(flushes.iter().all(|flush| !flush.is_finished()));
+    proxy.cut(Cut::Rst);
+    proxy.unfreeze(Direction::ToClient);
+    log.times(Event::Connected, 2).await;
+    for flush in flushes {
+        soon("a flush", flush).await.unwrap().expect("no message of this client is in doubt");
+    }
+}
+
 // SCENARIOS 43, I5
 #[tokio::test]
 async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_once() {
@@ -81,7 +126,7 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_
     proxy.unfreeze(Direction::ToClient);
     log.times(Event::Connected, 2).await;
     let error = soon("the flush", flush).await.unwrap().expect_err("no PONG ever covered the messages");
-    assert_eq!(error.kind(), nats_lifeline::client::FlushErrorKind::FlushError);
+    assert_eq!(error.kind(), FlushErrorKind::FlushError);
     assert!(error.to_string().contains('3'), "how many are in doubt: {error}");
     soon("the next flush", client.flush()).await.expect("said once");
     assert_eq!(raw.received().await, [], "what is in doubt is not sent again");
