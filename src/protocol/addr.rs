@@ -94,14 +94,14 @@ fn invalid(value: &str, rule: &str) -> io::Error {
 /// `a://b@c` → `a://***@c`. On text that may be no address: everything up to the last `@` goes,
 /// so that no part of a password with a stray `/` or `@` is left over.
 fn hide_credentials(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
+    let Some((before, host)) = url.rsplit_once('@') else {
+        return url.to_owned();
     };
-    match rest.rsplit_once('@') {
-        Some((_, host)) if !scheme.contains('@') => format!("{scheme}***@{host}"),
-        Some((_, host)) => format!("***@{host}"),
-        None => url.to_owned(),
+    match before.split_once("://") {
+        Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            format!("{scheme}://***@{host}")
+        }
+        _ => format!("***@{host}"),
     }
 }
 

@@ -12,7 +12,8 @@ pub enum ProtocolError {
     /// at the end of the line.
     #[error("unknown protocol operation {start}")]
     UnknownOp {
-        /// The first bytes.
+        /// The first bytes, as many of them as had arrived; the one part of an error that depends
+        /// on how the bytes were cut.
         start: Snippet,
     },
     /// A control line is longer than [`Limits::line`](super::Limits::line).

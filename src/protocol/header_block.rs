@@ -4,7 +4,7 @@
 //! the block, so anything may arrive; reading is lenient, never fails as a whole, and says what was
 //! wrong. Writing is strict.
 
-use super::header_text::{HeaderName, HeaderValue};
+use super::header_text::{HeaderName, HeaderValue, ReceivedText};
 use super::scan::{is_blank, trim_blanks};
 use super::status::StatusCode;
 use bytes::Bytes;
@@ -142,7 +142,7 @@ pub(super) fn read(block: &Bytes) -> Block {
         if line.first().is_some_and(|byte| is_blank(*byte)) {
             if let Some((_, value)) = read.entries.last_mut() {
                 let more = String::from_utf8_lossy(trim_blanks(line));
-                *value = HeaderValue::received(format!("{value} {more}").into());
+                *value = HeaderValue::received(ReceivedText::Made(format!("{value} {more}")));
                 continue;
             }
         }
@@ -174,7 +174,7 @@ impl<'a> Pieces<'a> {
         Self { block, text }
     }
 
-    fn text(&self, piece: &[u8]) -> ByteString {
+    fn text(&self, piece: &[u8]) -> ReceivedText<'_> {
         let start = (piece.as_ptr() as usize).wrapping_sub(self.block.as_ptr() as usize);
         let place = start..start.wrapping_add(piece.len());
         match self.text.as_ref().and_then(|text| Some(text.slice_ref(text.get(place)?))) {
@@ -194,9 +194,9 @@ pub(super) fn written_len(entries: &[(HeaderName, HeaderValue)]) -> usize {
 pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
     out.extend_from_slice(b"NATS/1.0\r\n");
     for (name, value) in entries {
-        write_text(out, name.as_str());
+        write_text(out, name.as_bytes());
         out.extend_from_slice(b": ");
-        write_text(out, value.as_str());
+        write_text(out, value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -204,10 +204,10 @@ pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
 
 /// A name or value that a program made has no line end in it; one that was received may have a
 /// bare CR, which must not become a line end for somebody else.
-fn write_text(out: &mut Vec<u8>, text: &str) {
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     let start = out.len();
-    out.extend_from_slice(text.as_bytes());
-    if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
+    out.extend_from_slice(text);
+    if memchr::memchr2(b'\r', b'\n', text).is_some() {
         for byte in out.iter_mut().skip(start) {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';

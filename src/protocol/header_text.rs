@@ -7,20 +7,85 @@ use core::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text of the program, or a part of a received block or of an allocation of its own.
+/// Text of a name or a value, in one of three places.
 #[derive(Clone)]
-pub(super) enum Text {
+enum Text {
+    /// In the program.
     Static(&'static str),
+    /// Here. Nearly all names and most values are short, and copying them costs less than an
+    /// allocation, or than counting one more owner of the received block.
+    Inline { len: u8, bytes: [u8; INLINE] },
+    /// In an allocation of its own, or in the received block.
     Shared(ByteString),
 }
 
+/// The most bytes that are kept in place: as many as make `Text` 40 bytes, one word more than the
+/// other variants need.
+const INLINE: usize = 38;
+
 impl Text {
     #[inline]
-    pub(super) fn as_str(&self) -> &str {
+    fn new(text: &str) -> Self {
+        Self::inline(text).unwrap_or_else(|| Self::Shared(text.into()))
+    }
+
+    #[inline]
+    fn inline(text: &str) -> Option<Self> {
+        let mut bytes = [0; INLINE];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        let len = u8::try_from(text.len()).ok()?;
+        Some(Self::Inline { len, bytes })
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Static(text) => text.as_bytes(),
+            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(&[]),
+            Self::Shared(text) => text.as_bytes(),
+        }
+    }
+
+    #[inline]
+    fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
+            // It was text when it was copied. Without `unsafe` the check is made again; it is one
+            // or two vector operations for so few bytes.
+            Self::Inline { .. } => core::str::from_utf8(self.as_bytes()).unwrap_or(""),
             Self::Shared(text) => text,
         }
+    }
+}
+
+/// Text from a received block.
+pub(super) enum ReceivedText<'a> {
+    /// A part of the block, which is text as a whole.
+    Part {
+        block: &'a ByteString,
+        part: &'a str,
+    },
+    /// Put together or made readable.
+    Made(String),
+}
+
+impl From<ReceivedText<'_>> for Text {
+    #[inline]
+    fn from(text: ReceivedText<'_>) -> Self {
+        match text {
+            ReceivedText::Part { block, part } => {
+                Self::inline(part).unwrap_or_else(|| Self::Shared(block.slice_ref(part)))
+            }
+            ReceivedText::Made(text) => text.into(),
+        }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::inline(&text).unwrap_or_else(|| Self::Shared(text.into()))
     }
 }
 
@@ -57,8 +122,13 @@ impl HeaderName {
     }
 
     /// A name that was received, taken as it is.
-    pub(super) fn received(text: ByteString) -> Self {
-        Self(Text::Shared(text))
+    pub(super) fn received(text: ReceivedText<'_>) -> Self {
+        Self(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     #[inline]
@@ -81,7 +151,7 @@ const fn is_name(name: &[u8]) -> bool {
 
 impl PartialEq for HeaderName {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -89,7 +159,7 @@ impl Eq for HeaderName {}
 
 impl Hash for HeaderName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        self.as_bytes().hash(state);
     }
 }
 
@@ -113,7 +183,7 @@ impl AsRef<str> for HeaderName {
 
 impl AsRef<[u8]> for HeaderName {
     fn as_ref(&self) -> &[u8] {
-        self.as_str().as_bytes()
+        self.as_bytes()
     }
 }
 
@@ -155,7 +225,7 @@ impl<'de> Deserialize<'de> for HeaderName {
         if text.is_empty() || text.contains([':', '\r', '\n']) {
             return Err(D::Error::custom(ParseHeaderNameError));
         }
-        Ok(Self::received(text.into()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -187,8 +257,13 @@ impl HeaderValue {
     }
 
     /// A value that was received, taken as it is.
-    pub(super) fn received(text: ByteString) -> Self {
-        Self(Text::Shared(text))
+    pub(super) fn received(text: ReceivedText<'_>) -> Self {
+        Self(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     /// The text.
@@ -223,7 +298,7 @@ impl Default for HeaderValue {
 
 impl PartialEq for HeaderValue {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -249,7 +324,7 @@ impl AsRef<str> for HeaderValue {
 
 impl AsRef<[u8]> for HeaderValue {
     fn as_ref(&self) -> &[u8] {
-        self.as_str().as_bytes()
+        self.as_bytes()
     }
 }
 
@@ -278,7 +353,7 @@ impl From<String> for HeaderValue {
         if !is_value(text.as_bytes()) {
             refuse_value();
         }
-        Self(Text::Shared(text.into()))
+        Self(text.into())
     }
 }
 
@@ -286,7 +361,7 @@ macro_rules! value_from_number {
     ($($number:ty),*) => {$(
         impl From<$number> for HeaderValue {
             fn from(number: $number) -> Self {
-                Self(Text::Shared(number.to_string().into()))
+                Self(number.to_string().into())
             }
         }
     )*};
@@ -308,7 +383,7 @@ impl<'de> Deserialize<'de> for HeaderValue {
         if text.contains('\n') {
             return Err(D::Error::custom(ParseHeaderValueError));
         }
-        Ok(Self::received(text.into()))
+        Ok(Self(text.into()))
     }
 }
 

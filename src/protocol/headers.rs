@@ -169,7 +169,7 @@ impl HeaderMap {
         if entries.len() < 2 {
             return entries.len();
         }
-        let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&[u8]> = entries.iter().map(|(name, _)| name.as_bytes()).collect();
         names.sort_unstable();
         names.dedup();
         names.len()
@@ -240,7 +240,11 @@ impl HeaderMap {
     pub fn get_all<K: IntoHeaderName>(&self, key: K) -> GetAll<'_, HeaderValue> {
         let entries = self.as_slice();
         // The first entry with the name lends it to the iterator: nothing to copy.
-        let first = key.with_text(|name| entries.iter().position(|e| e.0.as_str() == name));
+        let first = key.with_text(|name| {
+            entries
+                .iter()
+                .position(|e| e.0.as_bytes() == name.as_bytes())
+        });
         let entries = first.and_then(|first| entries.get(first..)).unwrap_or(&[]);
         GetAll { entries, at: 0 }
     }
@@ -291,10 +295,11 @@ impl HeaderMap {
 
     /// Every name with its values, names in the order of their first entry.
     pub(super) fn grouped(&self) -> Vec<(&HeaderName, Vec<&HeaderValue>)> {
-        let mut place: HashMap<&str, usize, BuildHasherDefault<DefaultHasher>> = HashMap::default();
+        let mut place: HashMap<&[u8], usize, BuildHasherDefault<DefaultHasher>> =
+            HashMap::default();
         let mut groups: Vec<(&HeaderName, Vec<&HeaderValue>)> = Vec::new();
         for (name, value) in self.as_slice() {
-            let at = *place.entry(name.as_str()).or_insert(groups.len());
+            let at = *place.entry(name.as_bytes()).or_insert(groups.len());
             match groups.get_mut(at) {
                 Some((_, values)) => values.push(value),
                 None => groups.push((name, vec![value])),
@@ -367,7 +372,7 @@ impl PartialEq for HeaderMap {
 /// By name; the values of one name keep their order.
 fn sorted(entries: &[Entry]) -> Vec<&Entry> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+    sorted.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     sorted
 }
 

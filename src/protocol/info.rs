@@ -270,3 +270,110 @@ impl From<&Info> for ServerInfo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_info_of_2_15_is_read_whole() {
+        let json = br#"{"server_id":"N","server_name":"n","version":"2.15.1","proto":1,
+            "git_commit":"b2fd3ef","go":"go1.27.2","host":"::1","port":4222,"headers":true,
+            "auth_required":true,"tls_required":true,"tls_verify":true,"tls_available":true,
+            "max_payload":100,"jetstream":true,"ip":"i","client_id":6,"client_ip":"127.0.0.1",
+            "nonce":"x","cluster":"c","cluster_dynamic":true,"domain":"d",
+            "connect_urls":["a:1","b:2"],"ws_connect_urls":["w:3"],"ldm":true,
+            "compression":"off","connect_info":true,"remote_account":"A","acc_is_sys":true,
+            "api_lvl":5,"xkey":"X","import":{},"gateway_urls":[1]}"#;
+        let some = |text: &str| Some(text.to_owned());
+        let info = Info::parse(json).unwrap();
+        let expected = Info {
+            server_id: "N".to_owned(),
+            server_name: "n".to_owned(),
+            version: "2.15.1".to_owned(),
+            proto: 1,
+            git_commit: some("b2fd3ef"),
+            go: "go1.27.2".to_owned(),
+            host: "::1".to_owned(),
+            port: 4222,
+            headers: true,
+            auth_required: true,
+            tls_required: true,
+            tls_verify: true,
+            tls_available: true,
+            max_payload: Some(100),
+            jetstream: true,
+            ip: some("i"),
+            client_id: Some(6),
+            client_ip: some("127.0.0.1"),
+            nonce: some("x"),
+            cluster: some("c"),
+            cluster_dynamic: true,
+            domain: some("d"),
+            connect_urls: vec!["a:1".to_owned(), "b:2".to_owned()],
+            ws_connect_urls: vec!["w:3".to_owned()],
+            lame_duck_mode: true,
+            compression: some("off"),
+            connect_info: true,
+            remote_account: some("A"),
+            acc_is_sys: true,
+            api_lvl: Some(5),
+            xkey: some("X"),
+        };
+        assert_eq!(info, expected);
+        assert_eq!(info.max_payload(), 100);
+        let server = ServerInfo::from(&info);
+        assert_eq!(
+            (server.client_id, server.proto, server.max_payload),
+            (6, 1, 100)
+        );
+        assert!(server.lame_duck_mode && server.headers && server.jetstream);
+    }
+
+    #[test]
+    fn absent_null_and_wrong_fields_are_empty_and_cost_no_other() {
+        assert_eq!(Info::parse(b"{}"), Ok(Info::default()));
+        let json = br#"{"server_id":null,"version":7,"port":-1,"headers":"yes","client_id":1.5,
+            "connect_urls":["a:1",null,3],"max_payload":-1,"proto":"1","nonce":[],"host":"h"}"#;
+        let info = Info::parse(json).unwrap();
+        let expected = Info {
+            host: "h".to_owned(),
+            connect_urls: vec!["a:1".to_owned()],
+            ..Info::default()
+        };
+        assert_eq!(info, expected);
+    }
+
+    #[test]
+    fn max_payload_is_never_0() {
+        let of = |json: &str| Info::parse(json.as_bytes()).unwrap().max_payload();
+        assert_eq!(of("{}"), 1_048_576);
+        assert_eq!(of(r#"{"max_payload":0}"#), 1_048_576);
+        assert_eq!(of(r#"{"max_payload":2147483647}"#), 2_147_483_647);
+        assert_eq!(ServerInfo::from(&Info::default()).max_payload, 1_048_576);
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error() {
+        for bad in [
+            &b""[..],
+            b"{",
+            b"[]",
+            b"null",
+            b"\"x\"",
+            b"{}x",
+            b"\xff{}",
+            b"{\"a\":}",
+        ] {
+            assert!(Info::parse(bad).is_err(), "{}", bad.escape_ascii());
+        }
+        let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
+        assert!(Info::parse(&deep).is_err());
+    }
+
+    #[test]
+    fn the_older_type_reads_json_too() {
+        let info: ServerInfo = serde_json::from_str(r#"{"ldm":true,"port":4222,"x":1}"#).unwrap();
+        assert!(info.lame_duck_mode && info.port == 4222);
+    }
+}

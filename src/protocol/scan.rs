@@ -85,6 +85,28 @@ pub(super) fn trim_blanks(bytes: &[u8]) -> &[u8] {
     bytes.get(..bytes.len() - blanks).unwrap_or(&[])
 }
 
+/// Where the first byte stands that is a blank or a control character.
+///
+/// Eight bytes at a time: `(x - 0x21…) & !x` has the top bit of a byte set where it is below
+/// 0x21. A borrow can set it wrongly, but only above a byte that is a hit itself, and the lowest
+/// hit is what counts. Tokens are too short for a call into a search routine to pay.
+#[inline]
+pub(super) fn end_of_token(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut words = bytes.chunks_exact(8);
+    let mut at = 0;
+    for word in &mut words {
+        let word = u64::from_le_bytes(word.try_into().ok()?);
+        let hits = word.wrapping_sub(0x21 * ONES) & !word & (0x80 * ONES);
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = words.remainder().iter().position(|byte| *byte <= b' ')?;
+    Some(at + rest)
+}
+
 /// What the first bytes of a buffer can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word<T> {
@@ -129,4 +151,48 @@ pub(super) fn word<T: Copy>(table: &[(&[u8], Ends, T)], buf: &[u8]) -> Word<T> {
         }
     }
     if partial { Word::Partial } else { Word::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_token_is_the_first_byte_below_0x21() {
+        for len in 0..40 {
+            for byte in 0..=u8::MAX {
+                for at in 0..len {
+                    let mut bytes = vec![0xa1; len];
+                    bytes[at] = byte;
+                    let expected = bytes.iter().position(|b| *b <= b' ');
+                    assert_eq!(end_of_token(&bytes), expected, "{bytes:?}");
+                    bytes[len - 1] = b' ';
+                    let expected = bytes.iter().position(|b| *b <= b' ');
+                    assert_eq!(end_of_token(&bytes), expected, "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_within_64_bits() {
+        assert_eq!(number("MSG", b"0"), Ok(0));
+        assert_eq!(number("MSG", b"000000000000000000000000000007"), Ok(7));
+        assert_eq!(number("MSG", b"18446744073709551615"), Ok(u64::MAX));
+        let overflow = Err(ProtocolError::NumberOverflow);
+        assert_eq!(number("MSG", b"18446744073709551616"), overflow);
+        for bad in [
+            &b""[..],
+            b"-1",
+            b"+1",
+            b"1.0",
+            b"1e3",
+            b"0x1",
+            b" 1",
+            b"\xb2",
+        ] {
+            let fault = number("MSG", bad).map_err(|error| error.name());
+            assert_eq!(fault, Err("bad_number"), "{bad:?}");
+        }
+    }
 }

@@ -29,6 +29,20 @@ pub enum SubjectFault {
     },
 }
 
+impl SubjectFault {
+    /// A short name for logs and fixtures, the same in every version.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Blank { .. } => "blank",
+            Self::LineEnd { .. } => "line_end",
+            Self::EdgeDot => "edge_dot",
+            Self::EmptyToken { .. } => "empty_token",
+        }
+    }
+}
+
 /// May a message be published to this subject, or name it as its reply?
 ///
 /// Not empty, and none of SP, TAB, CR, LF. Tokens and wildcards are not checked, as in async-nats

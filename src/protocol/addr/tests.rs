@@ -1,1 +1,210 @@
 //! Server addresses: what is read, what is refused, and that no secret is shown.
+
+use super::*;
+use std::collections::HashSet;
+
+fn addr(text: &str) -> ServerAddr {
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn parts_and_defaults() {
+    for (text, scheme, host, port) in [
+        ("localhost", "nats", "localhost", 4222),
+        ("localhost:4223", "nats", "localhost", 4223),
+        ("nats://demo.nats.io", "nats", "demo.nats.io", 4222),
+        ("tls://demo.nats.io:443/", "tls", "demo.nats.io", 443),
+        ("TLS://Demo", "tls", "Demo", 4222),
+        ("ws://a", "ws", "a", 80),
+        ("wss://a", "wss", "a", 443),
+        ("wss://a:4444", "wss", "a", 4444),
+        ("127.0.0.1:1", "nats", "127.0.0.1", 1),
+        ("[::1]", "nats", "::1", 4222),
+        ("nats://[fe80::1]:65535", "nats", "fe80::1", 65535),
+        ("  nats://a:1 \n", "nats", "a", 1),
+        ("under_score", "nats", "under_score", 4222),
+        ("bücher.example", "nats", "bücher.example", 4222),
+    ] {
+        let addr = addr(text);
+        assert_eq!(
+            (addr.scheme(), addr.host(), addr.port()),
+            (scheme, host, port),
+            "{text}"
+        );
+        assert_eq!(addr.tls_required(), scheme == "tls");
+        assert_eq!(addr.is_websocket(), scheme.starts_with("ws"));
+        assert!(!addr.has_user_pass() && addr.token().is_none());
+        assert_eq!(addr.as_url_str().parse::<ServerAddr>().unwrap(), addr);
+    }
+    assert_eq!(addr("localhost:4222").as_url_str(), "nats://localhost:4222");
+}
+
+#[test]
+fn credentials_are_decoded() {
+    for (text, user, password, token) in [
+        ("nats://u:p@h", Some("u"), Some("p"), None),
+        ("nats://t@h", Some("t"), None, Some("t")),
+        ("u:p@h", Some("u"), Some("p"), None),
+        ("nats://u:@h", Some("u"), Some(""), None),
+        ("nats://:p@h", None, Some("p"), None),
+        ("nats://@h", None, None, None),
+        ("nats://a%40b:c%3Ad%2F@h", Some("a@b"), Some("c:d/"), None),
+        ("nats://u:100%@h", Some("u"), Some("100%"), None),
+        ("nats://u:%zz@h", Some("u"), Some("%zz"), None),
+        ("nats://u:p:q@h", Some("u"), Some("p:q"), None),
+        ("nats://u:p@q@h", Some("u"), Some("p@q"), None),
+        ("nats://%C3%A9@h", Some("é"), None, Some("é")),
+    ] {
+        let addr = addr(text);
+        assert_eq!(
+            (addr.username(), addr.password()),
+            (user, password),
+            "{text}"
+        );
+        assert_eq!(addr.token(), token, "{text}");
+        assert_eq!(addr.host(), "h");
+    }
+}
+
+#[test]
+fn what_is_refused_is_named_with_its_rule() {
+    for (text, rule) in [
+        ("", "the host is missing"),
+        ("nats://", "the host is missing"),
+        (":4222", "the host is missing"),
+        ("http://a", "the scheme must be"),
+        ("://a", "the scheme must be"),
+        ("a:b", "the port must be a number"),
+        ("a:", "the port must be a number"),
+        ("a:+1", "the port must be a number"),
+        ("a:0", "within 1 and 65535"),
+        ("a:65536", "within 1 and 65535"),
+        ("a:99999999999999999999", "within 1 and 65535"),
+        ("::1", "must stand in brackets"),
+        ("nats://fe80::1:4222", "must stand in brackets"),
+        ("[::1", "the bracket is not closed"),
+        ("[::1]4222", "only a port may follow"),
+        ("[127.0.0.1]", "must be an IPv6 address"),
+        ("[]", "must be an IPv6 address"),
+        ("a/b", "nothing may follow"),
+        ("a?b", "nothing may follow"),
+        ("nats://a//", "nothing may follow"),
+        ("a b", "no host name has"),
+        ("a\r\nb", "no host name has"),
+        ("a\0", "no host name has"),
+        ("a,b", "not a list"),
+        ("1.2.3", "looks like an IPv4 address"),
+        ("1.2.3.256", "looks like an IPv4 address"),
+        ("nats://%ff:x@h", "must be UTF-8"),
+    ] {
+        let error = text.parse::<ServerAddr>().expect_err(text);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let shown = error.to_string();
+        assert!(shown.contains(rule), "{text:?}: {shown}");
+        assert!(shown.contains("invalid server address"), "{shown}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    for text in [
+        "nats://ada:s3cret@h:4222",
+        "nats://s3cret@h:4222",
+        "tls://ada:s3cret@q@h",
+        "ada:s3cret@h",
+    ] {
+        let addr = addr(text);
+        let shown = format!("{addr} {addr:?} {addr:#?}");
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("ada"),
+            "{shown}"
+        );
+        assert!(shown.contains("***@"), "{shown}");
+        assert!(addr.as_url_str().contains("s3cret"));
+    }
+    for bad in [
+        "nats://ada:s3cret@",
+        "nats://ada:s3cret@h:x",
+        "http://ada:s3cret@h",
+        "nats://ada:s3/cret@h",
+        "nats://ada:s3://cret@h",
+        "ada:s3cret://x@h",
+        "nats://ada:s3cret@h/path",
+    ] {
+        let shown = bad.parse::<ServerAddr>().expect_err(bad).to_string();
+        assert!(
+            !shown.contains("s3") && !shown.contains("cret"),
+            "{bad}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn gossip_inherits_scheme_and_credentials() {
+    let seed = addr("tls://ada:p%40ss@seed:4222/");
+    let told = ServerAddr::from_gossip("10.0.0.2:4333", &seed).unwrap();
+    assert_eq!(
+        (told.scheme(), told.host(), told.port()),
+        ("tls", "10.0.0.2", 4333)
+    );
+    assert_eq!(
+        (told.username(), told.password()),
+        (Some("ada"), Some("p@ss"))
+    );
+    assert_eq!(told.as_url_str(), "tls://ada:p%40ss@10.0.0.2:4333");
+    assert_eq!(told.as_url_str().parse::<ServerAddr>().unwrap(), told);
+
+    let seed = addr("seed");
+    let told = |entry| ServerAddr::from_gossip(entry, &seed);
+    assert_eq!(told("[::1]:4333").unwrap().host(), "::1");
+    assert_eq!(told("h").unwrap().port(), 4222);
+    assert_eq!(told("tls://h:1").unwrap().scheme(), "nats");
+    for bad in [
+        "",
+        ":4222",
+        "a:0",
+        "u:s3cret@h:1",
+        "::1:4222",
+        "a b:1",
+        "a:1/x",
+    ] {
+        let error = told(bad).expect_err(bad);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(!error.to_string().contains("s3cret"));
+    }
+}
+
+#[test]
+fn equal_is_what_means_the_same() {
+    let same = ["nats://Host", "nats://host:4222", "host", "HOST:4222/"];
+    let set: HashSet<_> = same.iter().map(|text| addr(text)).collect();
+    assert_eq!(set.len(), 1);
+    for other in ["tls://host", "host:4223", "u@host", "hosts"] {
+        assert_ne!(addr(other), addr("host"), "{other}");
+    }
+    assert!(addr("tls://u:p@Host").same_endpoint(&addr("host:4222")));
+    assert!(!addr("host").same_endpoint(&addr("host:4223")));
+}
+
+#[test]
+fn everything_that_gives_addresses_does() {
+    fn count<A: ToServerAddrs>(addrs: A) -> usize {
+        addrs
+            .to_server_addrs()
+            .map(Iterator::count)
+            .unwrap_or(usize::MAX)
+    }
+    assert_eq!(count("a"), 1);
+    assert_eq!(count("a".to_owned()), 1);
+    assert_eq!(count(&"a".to_owned()), 1);
+    assert_eq!(count(addr("a")), 1);
+    assert_eq!(count(&addr("a")), 1);
+    assert_eq!(count(["a", "b"].as_slice()), 2);
+    assert_eq!(count(vec!["a", "b"]), 2);
+    assert_eq!(count(vec!["a".to_owned()]), 1);
+    assert_eq!(count(vec![addr("a"), addr("b")]), 2);
+    assert_eq!(count([addr("a")].as_slice()), 1);
+    assert_eq!(count("a,b"), usize::MAX);
+    assert_eq!(count(vec!["a", "b:x"]), usize::MAX);
+}

@@ -1,1 +1,151 @@
-//! The decoder's unit tests: the remembered position, early refusals, places in the buffer.
+//! The decoder's unit tests: what it remembers, how much it asks for, what its limits mean.
+
+use super::*;
+
+fn server(decoder: &mut Decoder, bytes: &[u8]) -> Result<usize, ProtocolError> {
+    match decoder.decode_server(bytes)? {
+        Decoded::Op { len, .. } => Ok(len),
+        Decoded::NeedMore(more) => panic!("needs {more} more"),
+    }
+}
+
+fn needs(decoder: &mut Decoder, bytes: &[u8]) -> usize {
+    match decoder.decode_server(bytes) {
+        Ok(Decoded::NeedMore(more)) => more,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_the_beginning_of_everything() {
+    assert_eq!(needs(&mut Decoder::default(), b""), 1);
+    let step = Decoder::default().decode_client(b"");
+    assert_eq!(step, Ok(Decoded::NeedMore(1)));
+}
+
+#[test]
+fn a_body_is_asked_for_by_its_length() {
+    let mut decoder = Decoder::default();
+    let mut bytes = b"HMSG a 1 12 1000\r\n".to_vec();
+    assert_eq!(needs(&mut decoder, &bytes), 1002);
+    bytes.extend_from_slice(b"NATS/1.0\r\n\r\n");
+    assert_eq!(needs(&mut decoder, &bytes), 990);
+    bytes.extend([b'x'; 988]);
+    assert_eq!(needs(&mut decoder, &bytes), 2);
+    bytes.push(b'\r');
+    assert_eq!(needs(&mut decoder, &bytes), 1);
+    bytes.push(b'\n');
+    assert_eq!(server(&mut decoder, &bytes), Ok(bytes.len()));
+}
+
+#[test]
+fn the_largest_body_is_not_reserved_but_only_asked_for() {
+    let mut decoder = Decoder::default();
+    let bytes = b"MSG a 1 68157440\r\nabc";
+    assert_eq!(needs(&mut decoder, bytes), 68_157_440 - 3 + 2);
+}
+
+#[test]
+fn the_decoder_is_as_new_after_every_operation() {
+    let mut decoder = Decoder::default();
+    for end in 1..14 {
+        let bytes = b"MSG a 1 2\r\nhi\r\n";
+        assert!(needs(&mut decoder, &bytes[..end]) > 0);
+        assert_eq!(server(&mut decoder, bytes), Ok(bytes.len()));
+        assert_eq!(decoder.scanned, 0);
+        assert!(decoder.body.is_none());
+        assert!(needs(&mut decoder, b"PIN") > 0);
+        assert!(needs(&mut decoder, b"PING ") > 0);
+        assert_eq!(server(&mut decoder, b"PING \n"), Ok(6));
+    }
+}
+
+#[test]
+fn a_line_in_pieces_is_searched_once() {
+    let mut decoder = Decoder::default();
+    let mut bytes = b"INFO {".to_vec();
+    for _ in 0..1000 {
+        bytes.push(b'x');
+        assert_eq!(needs(&mut decoder, &bytes), 1);
+        assert_eq!(decoder.scanned, bytes.len());
+    }
+}
+
+#[test]
+fn other_bytes_than_before_are_a_mistake_but_no_panic() {
+    let mut decoder = Decoder::default();
+    assert_eq!(needs(&mut decoder, b"MSG subject.long 1 5\r\nhel"), 4);
+    assert!(decoder.decode_server(b"M").is_ok());
+    assert!(decoder.decode_server(b"").is_ok());
+    let mut decoder = Decoder::default();
+    assert_eq!(needs(&mut decoder, b"-ERR 'something long"), 1);
+    assert!(decoder.decode_server(b"-ERR '\r\n").is_ok());
+}
+
+#[test]
+fn limits_of_any_size_are_kept_without_overflow() {
+    let huge = Limits {
+        line: usize::MAX,
+        headers: usize::MAX,
+        total: usize::MAX,
+    };
+    let bytes = b"MSG a 1 18446744073709551615\r\nx";
+    assert!(Decoder::new(huge).decode_server(bytes).is_ok());
+    let bytes = b"HMSG a 1 18446744073709551615 18446744073709551615\r\nx";
+    assert!(Decoder::new(huge).decode_server(bytes).is_ok());
+    let none = Limits {
+        line: 0,
+        headers: 0,
+        total: 0,
+    };
+    let name = |bytes| server(&mut Decoder::new(none), bytes).map_err(|e| e.name());
+    assert_eq!(name(b"PING\r\n"), Err("line_too_long"));
+    assert_eq!(name(b"MSG a 1 0\r\n\r\n"), Err("line_too_long"));
+    assert_eq!(name(b"XYZ"), Err("unknown_op"));
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_on_both_paths() {
+    let limits = Limits {
+        total: 3,
+        headers: 2,
+        ..Limits::default()
+    };
+    for (bytes, expected) in [
+        (&b"MSG a 1 3\r\nabc\r\n"[..], Ok(16)),
+        (b"msg a 1 3\r\nabc\r\n", Ok(16)),
+        (b"MSG a 1 4\r\nabcd\r\n", Err("too_large")),
+        (b"msg a 1 4\r\nabcd\r\n", Err("too_large")),
+        (b"HMSG a 1 2 3\r\nabc\r\n", Ok(19)),
+        (b"HMSG a 1 3 3\r\nabc\r\n", Err("too_large")),
+        (b"HMSG a 1 2 1\r\nabc\r\n", Err("headers_too_long")),
+    ] {
+        let found = server(&mut Decoder::new(limits), bytes).map_err(|error| error.name());
+        assert_eq!(found, expected, "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn the_fast_path_takes_what_servers_write_and_leaves_the_rest() {
+    let limits = Limits::default();
+    let plain = |bytes: &[u8]| plain_msg(bytes, &limits).map(|(_, len)| len);
+    assert_eq!(plain(b"MSG a.b 12 3\r\nabc\r\nPING"), Some(19));
+    assert_eq!(plain(b"MSG a.b 12 r.1 3\r\nabc\r\n"), Some(23));
+    assert_eq!(plain(b"HMSG a 1 2 3\r\nabc\r\n"), Some(19));
+    assert_eq!(plain(b"HMSG a 1 r 2 3\r\nabc\r\n"), Some(21));
+    for other in [
+        &b"MSG a 1 3\r\nabc\r"[..],
+        b"MSG a 1 3\r\nabcd\r\n",
+        b"MSG a 1 3\nabc\r\n",
+        b"MSG  a 1 3\r\nabc\r\n",
+        b"MSG a\t1 3\r\nabc\r\n",
+        b"MSG a 1 3 \r\nabc\r\n",
+        b"MSG a 00000000000000000001 3\r\nabc\r\n",
+        b"HMSG a 1 4 3\r\nabc\r\n",
+        b"HMSG a 1 3\r\nabc\r\n",
+        b"PING\r\n",
+        b"MSG ",
+    ] {
+        assert_eq!(plain(other), None, "{}", other.escape_ascii());
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads the files of `protocol-fixtures/`; their README defines the format.
+#![allow(unreachable_pub)] // each test binary is a crate
+
+use crate::wire::{Body, Op, Side};
+use nats_lifeline::protocol::Limits;
+use std::path::Path;
+
+/// One case of a file.
+pub struct Case {
+    pub name: String,
+    pub side: Side,
+    pub limits: Limits,
+    pub input: Vec<u8>,
+    pub chunks: Vec<Vec<usize>>,
+    pub ops: Vec<Expected>,
+    /// `clean`, `need_more` or the name of an error.
+    pub end: String,
+    pub both: bool,
+    /// A check of something that a program gives, and its outcome.
+    pub check: Option<(Check, String)>,
+}
+
+/// An operation, and what its header block says. The block's bytes come from the input.
+pub struct Expected {
+    pub op: Op,
+    pub block_len: Option<usize>,
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    pub status: Option<u16>,
+    pub description: Option<Vec<u8>>,
+    pub malformed: Option<String>,
+}
+
+/// One line of `client/refused.txt`.
+pub enum Check {
+    PublishSubject(Vec<u8>),
+    SubscribeSubject(Vec<u8>),
+    Queue(Vec<u8>),
+    HeaderName(Vec<u8>),
+    HeaderValue(Vec<u8>),
+    ControlLine {
+        subject: usize,
+        headers: Option<usize>,
+        payload: usize,
+    },
+}
+
+/// All cases of one folder, by file.
+pub fn read_folder(folder: &str, side: Side) -> Vec<Case> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("protocol-fixtures")
+        .join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{stem}.txt line {}", number + 1);
+            read_line(&mut cases, side, &stem, line).unwrap_or_else(|| panic!("{place}: {line}"));
+        }
+    }
+    cases
+}
+
+fn read_line(cases: &mut Vec<Case>, side: Side, stem: &str, line: &str) -> Option<()> {
+    if line.is_empty() || line.starts_with('#') {
+        return Some(());
+    }
+    let (word, rest) = line.trim_start().split_once(' ').unwrap_or((line, ""));
+    if word == "case" {
+        cases.push(Case {
+            name: format!("{stem}/{rest}"),
+            side,
+            limits: Limits::default(),
+            input: Vec::new(),
+            chunks: Vec::new(),
+            ops: Vec::new(),
+            end: String::new(),
+            both: false,
+            check: None,
+        });
+        return Some(());
+    }
+    let case = cases.last_mut()?;
+    if line.starts_with("  ") {
+        return block_line(case.ops.last_mut()?, word, rest);
+    }
+    match word {
+        "note" | "policy" | "server" | "<" => {}
+        "limits" => case.limits.line = rest.strip_prefix("line=")?.parse().ok()?,
+        ">" => case.input.extend(Cursor(rest).text()?),
+        "chunks" => case.chunks.push(
+            rest.split(' ')
+                .map(|n| n.parse().ok())
+                .collect::<Option<_>>()?,
+        ),
+        "=" => case.ops.push(operation(rest)?),
+        "end" => case.end = rest.strip_prefix("error ").unwrap_or(rest).to_owned(),
+        "both" => case.both = true,
+        "accepted" => case.check.as_mut()?.1 = "accepted".to_owned(),
+        "refused" => case.check.as_mut()?.1 = rest.to_owned(),
+        _ => case.check = Some((check(word, rest)?, String::new())),
+    }
+    Some(())
+}
+
+fn block_line(expected: &mut Expected, word: &str, rest: &str) -> Option<()> {
+    let mut cursor = Cursor(rest);
+    match word {
+        "header" => expected.headers.push((cursor.text()?, cursor.text()?)),
+        "status" => expected.status = Some(rest.parse().ok()?),
+        "description" => expected.description = Some(cursor.text()?),
+        "malformed" => expected.malformed = Some(rest.to_owned()),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn check(word: &str, rest: &str) -> Option<Check> {
+    if word == "control_line" {
+        let mut cursor = Cursor(rest);
+        return Some(Check::ControlLine {
+            subject: cursor.number("subject")?,
+            headers: cursor.number("headers"),
+            payload: cursor.number("payload")?,
+        });
+    }
+    let text = Cursor(rest).text()?;
+    Some(match word {
+        "publish_subject" => Check::PublishSubject(text),
+        "subscribe_subject" => Check::SubscribeSubject(text),
+        "queue" => Check::Queue(text),
+        "header_name" => Check::HeaderName(text),
+        "header_value" => Check::HeaderValue(text),
+        _ => return None,
+    })
+}
+
+fn operation(line: &str) -> Option<Expected> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let mut cursor = Cursor(rest);
+    let mut block_len = None;
+    let op = match word {
+        "PING" => Op::Ping,
+        "PONG" => Op::Pong,
+        "+OK" => Op::Ok,
+        "-ERR" => Op::Err(cursor.field("text")?),
+        "INFO" => Op::Info(cursor.field("json")?),
+        "CONNECT" => Op::Connect(cursor.field("json")?),
+        "SUB" => Op::Sub(
+            cursor.field("subject")?,
+            cursor.field("queue"),
+            cursor.number("sid")?,
+        ),
+        "UNSUB" => Op::Unsub(cursor.number("sid")?, cursor.number("max")),
+        "MSG" | "HMSG" | "PUB" | "HPUB" => {
+            let subject = cursor.field("subject")?;
+            let sid = if word.ends_with("MSG") {
+                Some(cursor.number("sid")?)
+            } else {
+                None
+            };
+            let reply = cursor.field("reply");
+            if word.starts_with('H') {
+                block_len = Some(cursor.number("headers")?);
+            }
+            let body = Body {
+                subject,
+                reply,
+                headers: None,
+                payload: cursor.field("payload")?,
+            };
+            match sid {
+                Some(sid) => Op::Msg(sid, body),
+                None => Op::Pub(body),
+            }
+        }
+        _ => return None,
+    };
+    let expected = Expected {
+        op,
+        block_len,
+        headers: Vec::new(),
+        status: None,
+        description: None,
+        malformed: None,
+    };
+    cursor.0.trim().is_empty().then_some(expected)
+}
+
+/// Reads values off the front of a line.
+struct Cursor<'a>(&'a str);
+
+impl<'a> Cursor<'a> {
+    /// `name="…"`, if it is next.
+    fn field(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.0 = self.name(name)?;
+        self.text()
+    }
+
+    /// `name=N`, if it is next.
+    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
+        let rest = self.name(name)?;
+        let end = rest.find(' ').unwrap_or(rest.len());
+        let (number, rest) = rest.split_at(end);
+        self.0 = rest;
+        number.parse().ok()
+    }
+
+    fn name(&self, name: &str) -> Option<&'a str> {
+        self.0.trim_start().strip_prefix(name)?.strip_prefix('=')
+    }
+
+    /// `"…"`, possibly `* N`.
+    fn text(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut rest = self.0.trim_start().strip_prefix('"')?.chars();
+        loop {
+            match rest.next()? {
+                '"' => break,
+                '\\' => bytes.push(match rest.next()? {
+                    'r' => b'\r',
+                    'n' => b'\n',
+                    't' => b'\t',
+                    'x' => {
+                        let hex: String = rest.by_ref().take(2).collect();
+                        u8::from_str_radix(&hex, 16).ok()?
+                    }
+                    same @ ('"' | '\\') => same as u8,
+                    _ => return None,
+                }),
+                plain => bytes.push(u8::try_from(plain).ok().filter(u8::is_ascii)?),
+            }
+        }
+        let rest = rest.as_str();
+        match rest.trim_start().strip_prefix('*') {
+            None => self.0 = rest,
+            Some(count) => {
+                let count = count.trim_start();
+                let end = count.find(' ').unwrap_or(count.len());
+                let times: usize = count[..end].parse().ok()?;
+                bytes = bytes.repeat(times);
+                self.0 = &count[end..];
+            }
+        }
+        Some(bytes)
+    }
+}
