@@ -138,7 +138,11 @@ impl Decoder {
     /// A decoder for one direction of one new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scanned: 0, body: None }
+        Self {
+            limits,
+            scanned: 0,
+            body: None,
+        }
     }
 
     /// Reads one operation of a server. The contract is on the type.
@@ -263,7 +267,11 @@ impl Decoder {
 
     /// The rest of the control line behind its word, without the line end, and the length of the
     /// whole line with it; `None` when the LF has not arrived.
-    fn line<'a>(&mut self, buf: &'a [u8], word_len: usize) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
+    fn line<'a>(
+        &mut self,
+        buf: &'a [u8],
+        word_len: usize,
+    ) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
         let limit = self.limits.line;
         let from = self.scanned.max(word_len);
         // The limit is on the line without its LF, so the LF may stand at `limit` at the latest.
@@ -336,12 +344,17 @@ impl Decoder {
             payload: buf.get(split..end).unwrap_or(&[]),
         };
         self.body = None;
-        Ok(Decoded::Op { op: frame, len: end + 2 })
+        Ok(Decoded::Op {
+            op: frame,
+            len: end + 2,
+        })
     }
 }
 
 fn unknown(buf: &[u8]) -> ProtocolError {
-    ProtocolError::UnknownOp { start: Snippet::new(buf) }
+    ProtocolError::UnknownOp {
+        start: Snippet::new(buf),
+    }
 }
 
 /// The JSON document of INFO and CONNECT: something must be there.
@@ -355,7 +368,9 @@ fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError>
 /// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without
 /// quotes is taken as it is.
 fn unquote(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")).unwrap_or(text)
+    text.strip_prefix(b"'")
+        .and_then(|rest| rest.strip_suffix(b"'"))
+        .unwrap_or(text)
 }
 
 /// Reads a MSG or HMSG that is wholly there and written the way servers write it: one blank
@@ -391,8 +406,28 @@ fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>, usize)> {
     if !behind.starts_with(b"\r\n") {
         return None;
     }
-    let message = MsgOp { subject, sid, reply, headers: None, payload };
-    Some((message, head + size + 2))
+    let (block, payload) = body.split_at_checked(headers)?;
+    let message = MsgOp {
+        subject,
+        sid,
+        reply,
+        headers: has_headers.then_some(block),
+        payload,
+    };
+    Some((message, head + total + 2))
+}
+
+/// `total CRLF`, or `headers SP total CRLF`, and what is behind it.
+#[inline]
+fn plain_sizes(bytes: &[u8], has_headers: bool) -> Option<(u64, u64, &[u8])> {
+    let (first, rest) = digits(bytes)?;
+    let (headers, total, rest) = if has_headers {
+        let (total, rest) = digits(rest.strip_prefix(b" ")?)?;
+        (first, total, rest)
+    } else {
+        (0, first, rest)
+    };
+    Some((headers, total, rest.strip_prefix(b"\r\n")?))
 }
 
 /// Bytes up to one blank, and what is behind the blank.
@@ -410,7 +445,8 @@ fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
     for (at, byte) in bytes.iter().enumerate().take(20) {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return if at == 0 { None } else { Some((value, bytes.get(at..)?)) };
+            let rest = bytes.get(at..)?;
+            return (at > 0).then_some((value, rest));
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
@@ -499,7 +535,12 @@ fn hpub(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, 
 }
 
 /// The two sizes of HMSG and HPUB: `headers <= total`, both within the limits.
-fn sizes(args: &Args<'_>, headers: &[u8], total: &[u8], limits: &Limits) -> Result<(usize, usize), ProtocolError> {
+fn sizes(
+    args: &Args<'_>,
+    headers: &[u8],
+    total: &[u8],
+    limits: &Limits,
+) -> Result<(usize, usize), ProtocolError> {
     let headers = args.size(headers, limits.headers)?;
     let total = args.size(total, limits.total)?;
     if headers > total {
@@ -516,7 +557,11 @@ fn sub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [subject, queue, sid] => (subject, Some(queue), sid),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Sub { subject, queue, sid: args.number(sid)? })
+    Ok(ClientOp::Sub {
+        subject,
+        queue,
+        sid: args.number(sid)?,
+    })
 }
 
 /// `UNSUB sid [max]`.
@@ -527,5 +572,8 @@ fn unsub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [sid, max] => (sid, args.number(max).ok()),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Unsub { sid: args.number(sid)?, max })
+    Ok(ClientOp::Unsub {
+        sid: args.number(sid)?,
+        max,
+    })
 }

@@ -102,7 +102,9 @@ pub struct ParseHeaderNameError;
 
 impl fmt::Display for ParseHeaderNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("invalid header name (a name is printable ASCII without ':' and blanks, not empty)")
+        f.write_str(
+            "invalid header name (a name is printable ASCII without ':' and blanks, not empty)",
+        )
     }
 }
 
@@ -191,7 +193,11 @@ impl FromStr for HeaderName {
     type Err = ParseHeaderNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_name(text.as_bytes()) { Ok(Self(Text::Shared(text.into()))) } else { Err(ParseHeaderNameError) }
+        if is_name(text.as_bytes()) {
+            Ok(Self(Text::new(text)))
+        } else {
+            Err(ParseHeaderNameError)
+        }
     }
 }
 
@@ -207,7 +213,11 @@ impl TryFrom<String> for HeaderName {
     type Error = ParseHeaderNameError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_name(text.as_bytes()) { Ok(Self(Text::Shared(text.into()))) } else { Err(ParseHeaderNameError) }
+        if is_name(text.as_bytes()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ParseHeaderNameError)
+        }
     }
 }
 
@@ -332,7 +342,11 @@ impl FromStr for HeaderValue {
     type Err = ParseHeaderValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_value(text.as_bytes()) { Ok(Self(Text::Shared(text.into()))) } else { Err(ParseHeaderValueError) }
+        if is_value(text.as_bytes()) {
+            Ok(Self(Text::new(text)))
+        } else {
+            Err(ParseHeaderValueError)
+        }
     }
 }
 

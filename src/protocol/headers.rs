@@ -107,7 +107,10 @@ impl HeaderMap {
             return Self(None);
         }
         let read = OnceLock::new();
-        Self(Some(Arc::new(Inner { source: Source::Received { raw: block, read }, ..Inner::default() })))
+        Self(Some(Arc::new(Inner {
+            source: Source::Received { raw: block, read },
+            ..Inner::default()
+        })))
     }
 
     /// The block as received, status line included; none for a map that was made or changed here.
@@ -216,10 +219,15 @@ impl HeaderMap {
     /// Removes a name with all its values, and says whether it was there.
     pub fn remove<K: IntoHeaderName>(&mut self, key: K) -> bool {
         key.with_text(|name| {
-            if !self.as_slice().iter().any(|(present, _)| present.as_str() == name) {
+            if !self
+                .as_slice()
+                .iter()
+                .any(|(present, _)| present.as_bytes() == name.as_bytes())
+            {
                 return false;
             }
-            self.change().retain(|(present, _)| present.as_str() != name);
+            self.change()
+                .retain(|(present, _)| present.as_bytes() != name.as_bytes());
             true
         })
     }
@@ -227,13 +235,23 @@ impl HeaderMap {
     /// The first value of a name. Case matters.
     pub fn get<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
         let entries = self.as_slice();
-        key.with_text(|name| entries.iter().find(|entry| entry.0.as_str() == name)).map(|(_, value)| value)
+        key.with_text(|name| {
+            entries
+                .iter()
+                .find(|entry| entry.0.as_bytes() == name.as_bytes())
+        })
+        .map(|(_, value)| value)
     }
 
     /// The last value of a name. Case matters.
     pub fn get_last<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
         let entries = self.as_slice();
-        key.with_text(|name| entries.iter().rfind(|entry| entry.0.as_str() == name)).map(|(_, value)| value)
+        key.with_text(|name| {
+            entries
+                .iter()
+                .rfind(|entry| entry.0.as_bytes() == name.as_bytes())
+        })
+        .map(|(_, value)| value)
     }
 
     /// All values of a name in their order. Case matters.
@@ -290,7 +308,9 @@ impl HeaderMap {
 
     /// The inner map, if there is an entry in it.
     fn filled(&self) -> Option<&Inner> {
-        self.0.as_deref().filter(|inner| !inner.entries().is_empty())
+        self.0
+            .as_deref()
+            .filter(|inner| !inner.entries().is_empty())
     }
 
     /// Every name with its values, names in the order of their first entry.
@@ -380,7 +400,9 @@ impl Eq for HeaderMap {}
 
 impl fmt::Debug for HeaderMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts = self.entries().map(|(name, value)| (name.as_str(), value.as_str()));
+        let texts = self
+            .entries()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         f.debug_map().entries(texts).finish()
     }
 }

@@ -102,7 +102,9 @@ impl Info {
     /// ```
     pub fn parse(json: &[u8]) -> Result<Self, InfoError> {
         let fields: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| InfoError { reason: error.to_string() })?;
+            serde_json::from_slice(json).map_err(|error| InfoError {
+                reason: error.to_string(),
+            })?;
         let mut fields = Fields(fields);
         Ok(Self {
             server_id: fields.text("server_id"),

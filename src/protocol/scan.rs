@@ -43,7 +43,10 @@ impl<'a> Args<'a> {
 
     /// The error for a wrong number of arguments.
     pub(super) fn wrong_count(&self) -> ProtocolError {
-        ProtocolError::BadArgs { op: self.op, found: self.found }
+        ProtocolError::BadArgs {
+            op: self.op,
+            found: self.found,
+        }
     }
 
     /// Reads a number: ASCII digits only, no sign, leading zeros allowed (a server echoes those of
@@ -64,11 +67,16 @@ impl<'a> Args<'a> {
 
 fn number(op: &'static str, token: &[u8]) -> Result<u64, ProtocolError> {
     if token.is_empty() || !token.iter().all(u8::is_ascii_digit) {
-        return Err(ProtocolError::BadNumber { op, token: Snippet::new(token) });
+        return Err(ProtocolError::BadNumber {
+            op,
+            token: Snippet::new(token),
+        });
     }
     token
         .iter()
-        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+        .try_fold(0_u64, |sum, digit| {
+            sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
         .ok_or(ProtocolError::NumberOverflow)
 }
 
@@ -150,7 +158,11 @@ pub(super) fn word<T: Copy>(table: &[(&[u8], Ends, T)], buf: &[u8]) -> Word<T> {
             (Ends::AtBlank, Some(_)) => {}
         }
     }
-    if partial { Word::Partial } else { Word::Unknown }
+    if partial {
+        Word::Partial
+    } else {
+        Word::Unknown
+    }
 }
 
 #[cfg(test)]
