@@ -98,7 +98,7 @@ pub struct Stats {
     /// Sent a second time; not part of the sum.
     pub resent: u64,
     /// Bytes that wait for the transport.
-    pub pending_bytes: usize,
+    pub pending_bytes: u64,
     /// Messages received.
     pub in_messages: u64,
     /// Messages accepted: the same as `accepted`.
@@ -109,6 +109,8 @@ pub struct Stats {
     pub out_bytes: u64,
     /// Connections made.
     pub connects: u64,
+    /// Connections made after the first.
+    pub reconnects: u64,
 }
 
 impl Stats {
@@ -124,12 +126,13 @@ impl Stats {
             in_doubt: ledger.in_doubt,
             lost: ledger.lost,
             resent: ledger.resent,
-            pending_bytes,
+            pending_bytes: pending_bytes as u64,
             in_messages: counter(&counters.in_messages),
             out_messages: ledger.accepted,
             in_bytes: counter(&counters.in_bytes),
             out_bytes: counter(&counters.out_bytes),
             connects: counter(&counters.connects),
+            reconnects: counter(&counters.connects).saturating_sub(1),
         }
     }
 
