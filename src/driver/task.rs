@@ -191,9 +191,15 @@ impl Task {
         }
     }
 
-    /// Carries out effects until there is none.
+    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
+    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
     fn carry_out(&mut self, now: Instant) {
+        self.show_state();
+        let mut learnt = false;
         while let Some(effect) = self.engine.poll_effect() {
+            if !std::mem::replace(&mut learnt, true) {
+                self.shared.learn(&self.engine);
+            }
             match effect {
                 Effect::Dial { epoch, addr, deadline: _ } => {
                     let options = DialOptions {
@@ -232,7 +238,9 @@ impl Task {
                 }
             }
         }
-        self.show_state();
+        if self.ended {
+            self.shared.listeners.end();
+        }
         self.wake_all();
     }
 
@@ -269,9 +277,6 @@ impl Task {
             self.shown = state;
             let server = self.engine.server().map(str::to_owned);
             self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
-        }
-        if self.ended {
-            self.shared.listeners.end();
         }
     }
 
