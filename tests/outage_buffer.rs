@@ -69,7 +69,7 @@ async fn during_an_outage_messages_are_taken_up_to_the_cap_and_not_one_byte_more
             let payload = format!("{n:0500}");
             line.client.publish("a", payload.into()).await.unwrap_or_else(|error| panic!("message {n}: {error}"));
         }
-        assert_eq!(line.client.stats().pending_bytes, (10 * frame(500)) as u64);
+        assert_eq!(line.client.stats().pending_bytes, 10 * frame(500));
         let last = soon("an answer at once", line.client.publish("a", Bytes::new())).await;
         assert_eq!(last.is_ok(), fits, "{last:?}");
         if let Err(error) = last {
