@@ -4,11 +4,6 @@
 
 mod support;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use futures_util::StreamExt;
 use nats_lifeline::{ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use support::{CallbackLog, Cluster, SOON, Server, eventually, soon};

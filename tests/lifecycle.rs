@@ -57,8 +57,15 @@ async fn a_client_passes_through_its_states_in_the_drawn_order() {
     within("the stream ends", SOON, async { while unread.next().await.is_some() {} }).await;
     becomes(Status::Closed).await;
     soon("the watch ends", watching).await.unwrap();
-    use Status::{Closed, Connected, Connecting, Draining, Reconnecting};
-    let expected = [Connecting, Reconnecting, Connected, Reconnecting, Connected, Draining, Closed];
+    let expected = [
+        Status::Connecting,
+        Status::Reconnecting,
+        Status::Connected,
+        Status::Reconnecting,
+        Status::Connected,
+        Status::Draining,
+        Status::Closed,
+    ];
     assert_eq!(*seen.lock().unwrap(), expected);
 }
 
@@ -222,7 +229,7 @@ async fn the_numbers_are_right() {
     assert!(stats.balances(), "{stats:?}");
     assert_eq!((stats.accepted, stats.confirmed, stats.waiting, stats.unconfirmed), (100, 100, 0, 0));
     assert_eq!((stats.in_messages, stats.out_messages, stats.pending_bytes), (100, 100, 0));
-    assert_eq!((stats.connects, stats.reconnects), (1, 0));
+    assert_eq!(stats.connects, 1);
     // Bytes are those on the wire. The early PING of the server may come between the two readings.
     eventually("the bytes agree", SOON, async || {
         let (stats, passage) = (client.stats(), proxy.passages().remove(0));
@@ -234,8 +241,7 @@ async fn the_numbers_are_right() {
     assert_eq!((read(&compat.in_messages), read(&compat.out_messages), read(&compat.connects)), (100, 100, 1));
     proxy.cut(Cut::Fin);
     timeline.reconnected(0).await;
-    let stats = client.stats();
-    assert_eq!((stats.connects, stats.reconnects), (2, 1));
+    assert_eq!(client.stats().connects, 2);
     assert_eq!(read(&client.statistics().connects), 2);
 }
 
@@ -311,12 +317,11 @@ async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothin
     eventually("the last event", SOON, async || heard.lock().unwrap().contains(&Event::Closed)).await;
     let heard: Vec<Event> =
         heard.lock().unwrap().drain(..).filter(|event| !matches!(event, Event::ClientError(_))).collect();
-    use Event::{Closed, Connected, Disconnected};
-    let pair = [Disconnected, Connected];
-    let expected = [&[Connected][..], &pair, &pair, &pair, &[Closed]].concat();
+    let pair = [Event::Disconnected, Event::Connected];
+    let expected = [&[Event::Connected][..], &pair, &pair, &pair, &[Event::Closed]].concat();
     // Closing may tell of the loss that it is.
     let heard: Vec<Event> = match heard.as_slice() {
-        [before @ .., Disconnected, Closed] => before.iter().cloned().chain([Closed]).collect(),
+        [before @ .., Event::Disconnected, Event::Closed] => before.iter().cloned().chain([Event::Closed]).collect(),
         all => all.to_vec(),
     };
     assert_eq!(heard, expected);

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nats_lifeline::{
@@ -48,6 +50,7 @@ async fn survives(end: &str) {
     let mut own = client.subscribe("a").await.unwrap();
     publish_numbers(&client, "a", 0..100).await;
     assert_eq!(numbers(&mut own, 100).await, (0..100).collect::<Vec<_>>());
+    client.flush().await.unwrap();
 
     server.signal(end);
     server.ended().await;
@@ -177,6 +180,8 @@ async fn after_the_last_attempt_calls_fail_streams_end_and_the_user_is_told() {
     let options = ConnectOptions::new().max_reconnects(3).event_callback(log.callback());
     let client = options.connect(server.url()).await.unwrap();
     let mut own = client.subscribe("a").await.unwrap();
+    // A connection that dies within its first second counts as a failure of its own.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     server.kill();
     log.times(Event::ClientError(ClientError::MaxReconnects), 1).await;
     let failed = |event: &Event| matches!(event, Event::ClientError(ClientError::Other(_)));

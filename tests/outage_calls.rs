@@ -115,20 +115,20 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_
     for n in 0..3 {
         client.publish("a", n.to_string().into()).await.unwrap();
     }
-    let flusher = client.clone();
-    let flush = tokio::spawn(async move { flusher.flush().await });
-    for n in 0..3 {
-        assert_eq!(raw.next().await.text(), n.to_string(), "the server has it, and the client can't know");
-    }
-    assert!(!flush.is_finished());
-    // The PONG waits in the proxy, and dies there.
-    proxy.cut(Cut::Rst);
-    proxy.unfreeze(Direction::ToClient);
-    log.times(Event::Connected, 2).await;
-    let error = soon("the flush", flush).await.unwrap().expect_err("no PONG ever covered the messages");
+    let dies = async {
+        for n in 0..3 {
+            assert_eq!(raw.next().await.text(), n.to_string(), "the server has it, and the client can't know");
+        }
+        // The PONG waits in the proxy, and dies there.
+        proxy.cut(Cut::Rst);
+        proxy.unfreeze(Direction::ToClient);
+        log.times(Event::Connected, 2).await;
+    };
+    let (flushed, ()) = soon("the flush", async { tokio::join!(client.flush(), dies) }).await;
+    let error = flushed.expect_err("no PONG ever covered the messages");
     assert_eq!(error.kind(), FlushErrorKind::FlushError);
     assert!(error.to_string().contains('3'), "how many are in doubt: {error}");
-    soon("the next flush", client.flush()).await.expect("said once");
+    soon("the next flush", client.flush()).await.expect("each handle says it once");
     assert_eq!(raw.received().await, [], "what is in doubt is not sent again");
 }
 

@@ -7,11 +7,8 @@ mod support;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
-use nats_lifeline::{
-    Client, ConnectOptions, HeaderMap, Message, PublishErrorKind, SubscribeErrorKind, Subscriber,
-    message::OutboundMessage,
-};
+use futures_util::StreamExt;
+use nats_lifeline::{Client, ConnectOptions, HeaderMap, Message, PublishErrorKind, SubscribeErrorKind, Subscriber};
 use support::{SOON, Server, eventually, soon};
 
 async fn client_of(server: &Server) -> Client {
@@ -341,21 +338,4 @@ async fn a_dropped_subscriber_is_unsubscribed() {
     eventually("one is left", SOON, async || server.subscriptions().iter().map(|one| one.subject.as_str()).eq(["b"]))
         .await;
     drop(kept);
-}
-
-// P1
-#[tokio::test]
-async fn a_client_is_a_sink_of_messages() {
-    let server = Server::start().await;
-    let mut client = client_of(&server).await;
-    let mut raw = server.raw().await;
-    raw.subscribe("a", "1").await;
-    for n in 0..100 {
-        let message =
-            OutboundMessage { subject: "a".into(), reply: None, payload: n.to_string().into(), headers: None };
-        client.feed(message).await.unwrap();
-    }
-    SinkExt::<OutboundMessage>::flush(&mut client).await.unwrap();
-    let seen: Vec<String> = raw.next_n(100).await.iter().map(|message| message.text()).collect();
-    assert_eq!(seen, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }

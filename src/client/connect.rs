@@ -33,6 +33,8 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let mut status = shared.watch_status();
     shared.command(Command::Connect);
     if retry {
+        // Not before something is being done.
+        let _ = status.changed().await;
         return Ok(client);
     }
     // From here on dropping this future drops the client, and so ends the task.

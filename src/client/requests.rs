@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{RequestError, RequestErrorKind};
+use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKind};
 use super::message::Message;
 use super::publish::{Outgoing, block};
 use super::request::Request;
@@ -134,7 +134,12 @@ impl Client {
     }
 }
 
-/// A request that could not be sent.
-fn refused(error: super::error::PublishError) -> RequestError {
-    RequestError::from(error)
+/// A request that could not be sent. What is wrong with the request itself keeps its kind; only that makes this
+/// different from the conversion, which async-nats has too.
+fn refused(error: PublishError) -> RequestError {
+    match error.kind() {
+        PublishErrorKind::InvalidSubject => RequestError::with_source(RequestErrorKind::InvalidSubject, error),
+        PublishErrorKind::MaxPayloadExceeded => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
+        PublishErrorKind::Send => RequestError::from(error),
+    }
 }

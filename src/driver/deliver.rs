@@ -115,6 +115,11 @@ impl Sorter {
         Some(index)
     }
 
+    /// Whether there is nothing to deliver.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// Messages in this read, wanted or not.
     pub(super) fn messages(&self) -> u64 {
         self.messages
@@ -259,8 +264,13 @@ pub(super) enum PauseState {
 const YIELDS: u32 = 64;
 
 impl Pause {
-    pub(super) fn new(crowded: Vec<Crowded>, until: Instant) -> Pause {
-        Pause { until, yields: 0, crowded }
+    pub(super) fn new(until: Instant) -> Pause {
+        Pause { until, yields: 0, crowded: Vec::new() }
+    }
+
+    /// More consumers that lag.
+    pub(super) fn add(&mut self, crowded: Vec<Crowded>) {
+        self.crowded.extend(crowded);
     }
 
     /// Looks how the consumers are doing.

@@ -450,14 +450,12 @@ impl Shared {
         } else if !inner.room.is_empty() && inner.outbox.has_room() {
             wakers.extend(std::iter::from_fn(|| inner.room.pop()).take(WAKE_AT_ONCE));
         }
-        inner.ledger = engine.ledger(inner.outbox.admitted());
-        inner.round_trip = engine.round_trip();
-        let news = engine.info().filter(|info| inner.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info)));
-        if let Some(info) = news {
-            inner.max_payload = info.max_payload();
-            inner.headers = info.headers;
-            inner.info = Some(info.clone());
-        }
+        inner.learn(engine);
+    }
+
+    /// Makes public what the engine knows, so that whoever is told of it next finds it so.
+    pub(super) fn learn(&self, engine: &Engine<Sink>) {
+        self.inner().learn(engine);
     }
 
     /// Parks the task unless there is something to do for it. `busy`: the transport has not taken everything yet, so
@@ -550,6 +548,17 @@ impl Inner {
     fn unpark(&mut self) -> Option<Waker> {
         self.parked = Parked::No;
         self.task.clone()
+    }
+
+    fn learn(&mut self, engine: &Engine<Sink>) {
+        self.ledger = engine.ledger(self.outbox.admitted());
+        self.round_trip = engine.round_trip();
+        let news = engine.info().filter(|info| self.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info)));
+        if let Some(info) = news {
+            self.max_payload = info.max_payload();
+            self.headers = info.headers;
+            self.info = Some(info.clone());
+        }
     }
 
     fn ledger_now(&self) -> Ledger {

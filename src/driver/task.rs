@@ -191,9 +191,17 @@ impl Task {
         }
     }
 
-    /// Carries out effects until there is none.
+    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
+    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
     fn carry_out(&mut self, now: Instant) {
+        if self.engine.status() != Status::Closed {
+            self.show_state();
+        }
+        let mut learnt = false;
         while let Some(effect) = self.engine.poll_effect() {
+            if !std::mem::replace(&mut learnt, true) {
+                self.shared.learn(&self.engine);
+            }
             match effect {
                 Effect::Dial { epoch, addr, deadline: _ } => {
                     let options = DialOptions {
@@ -229,10 +237,13 @@ impl Task {
                     self.ended = true;
                     self.flushes.clear();
                     self.shared.end(&reason, completed, self.undelivered);
+                    self.show_state();
                 }
             }
         }
-        self.show_state();
+        if self.ended {
+            self.shared.listeners.end();
+        }
         self.wake_all();
     }
 
@@ -269,9 +280,6 @@ impl Task {
             self.shown = state;
             let server = self.engine.server().map(str::to_owned);
             self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
-        }
-        if self.ended {
-            self.shared.listeners.end();
         }
     }
 
@@ -363,6 +371,12 @@ impl Task {
                     self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
                     at += len;
                 }
+                Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
+                    // What came before this is delivered before it acts: a PONG may end a subscription.
+                    self.deliver(at, now);
+                    self.sorter.begin();
+                    at = 0;
+                }
                 Ok(Decoded::Op { op, len }) => {
                     self.engine.handle_op(epoch, &op, now);
                     at += len;
@@ -378,15 +392,21 @@ impl Task {
                 Err(error) => break Some(error),
             }
         };
-        Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
-        let allocated = self.want.max(self.buf.capacity());
-        self.sorter.deliver(&mut self.buf, at, allocated, &mut self.engine, &mut self.delivered);
+        self.deliver(at, now);
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
+    }
+
+    /// Hands the first `consumed` bytes of the buffer out.
+    fn deliver(&mut self, consumed: usize, now: Instant) {
+        Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
+        let allocated = self.want.max(self.buf.capacity());
+        self.sorter.deliver(&mut self.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
         if !self.delivered.crowded.is_empty() {
             let crowded = std::mem::take(&mut self.delivered.crowded);
-            self.pause = Some(Pause::new(crowded, now + self.shared.settings.slow_consumer_grace));
+            let until = now + self.shared.settings.slow_consumer_grace;
+            self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
         }
         self.tell_losses();
         self.wake_all();

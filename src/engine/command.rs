@@ -164,7 +164,8 @@ impl<H> Engine<H> {
         if self.link.connection().is_some_and(|connection| connection.carries()) {
             self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
         } else {
-            self.finish(EndReason::Closed, false);
+            // Complete if nothing is held: the end will see.
+            self.finish(EndReason::Closed, true);
         }
     }
 

@@ -61,7 +61,7 @@ pub enum Effect<H> {
         /// How many are in doubt.
         in_doubt: u64,
     },
-    /// Everything has ended; no effect follows.
+    /// Everything has ended; only the event that says so follows.
     Closed {
         /// Why.
         reason: EndReason,

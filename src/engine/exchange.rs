@@ -33,7 +33,7 @@ impl<H> Engine<H> {
             self.exchange_drain(facts);
         }
         if matches!(self.intent, Intent::End { .. }) {
-            self.end(outbox);
+            self.end(outbox, now);
         }
         if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Replaying(_))) {
             self.replay(outbox, facts, now);
@@ -172,7 +172,9 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
 
         let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;
-        self.history.failures = if stable { 0 } else { self.history.failures + 1 };
+        if stable {
+            self.history.failures = 0;
+        }
         let forced = matches!(cause, Cause::Forced);
         let loss = Loss { cause: cause.clone(), stable: stable || forced };
         let server = connection.attempt.server;
@@ -261,10 +263,13 @@ impl<H> Engine<H> {
     }
 
     /// Everything ends.
-    fn end(&mut self, outbox: &mut Outbox) {
+    fn end(&mut self, outbox: &mut Outbox, now: Instant) {
         let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else {
             return;
         };
+        // If it was about to be said that there is a connection, it is said before that it ends.
+        self.announce(now);
+        let mut in_doubt = 0;
         match std::mem::replace(&mut self.link, Link::Idle) {
             Link::Up(connection) => {
                 let finished = completed && self.flight.is_empty();
@@ -272,7 +277,7 @@ impl<H> Engine<H> {
                 self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
                 let was_up = connection.carries();
                 let taken = connection.taken + self.flight.give_back(outbox);
-                let in_doubt = taken - connection.confirmed;
+                in_doubt = taken - connection.confirmed;
                 self.books.in_doubt += in_doubt;
                 self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
                 if was_up {
@@ -287,12 +292,12 @@ impl<H> Engine<H> {
             }
             Link::Idle | Link::GivingUp(_) | Link::Backoff { .. } => {}
         }
-        let completed = completed && outbox.is_empty();
+        let completed = completed && outbox.is_empty() && in_doubt == 0;
         self.drop_held(outbox);
         self.fail_waiters(&reason);
         self.end_all_subscriptions(&reason);
-        self.emit(ConnectionEvent::Closed { cause: reason.clone() });
-        self.effects.push_back(Effect::Closed { reason, completed });
+        self.effects.push_back(Effect::Closed { reason: reason.clone(), completed });
+        self.emit(ConnectionEvent::Closed { cause: reason });
     }
 
     /// The next time at which [`handle_timeout`](Engine::handle_timeout) has something to do.

@@ -1,8 +1,12 @@
 //! The texts of `-ERR`, as a closed type: what happened, and does the server close?
 
+use super::go_quote::unquote;
 use super::subject::Subject;
 use bytes::Bytes;
 use core::fmt;
+
+#[cfg(test)]
+mod tests;
 
 /// What a `-ERR` of a server says.
 ///
@@ -233,160 +237,4 @@ fn violation(text: &[u8]) -> Option<Violation> {
 fn strip<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
-}
-
-/// Reads a string as Go writes it with `%q`, and gives what is behind it. `None` without both
-/// quotes. An escape that Go doesn't have stays as it is.
-fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut rest = text.strip_prefix(b"\"")?;
-    let mut plain = Vec::new();
-    loop {
-        rest = match rest {
-            [b'"', rest @ ..] => return Some((plain, rest)),
-            [b'\\', rest @ ..] => unescape(&mut plain, rest),
-            [byte, rest @ ..] => {
-                plain.push(*byte);
-                rest
-            }
-            [] => return None,
-        };
-    }
-}
-
-/// Reads one escape behind its backslash, and gives what is behind it.
-fn unescape<'a>(plain: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
-    let Some((kind, rest)) = text.split_first() else {
-        plain.push(b'\\');
-        return text;
-    };
-    let digits = match kind {
-        b'x' => 2,
-        b'u' => 4,
-        b'U' => 8,
-        _ => {
-            match kind {
-                b'a' => plain.push(0x07),
-                b'b' => plain.push(0x08),
-                b'f' => plain.push(0x0c),
-                b'n' => plain.push(b'\n'),
-                b'r' => plain.push(b'\r'),
-                b't' => plain.push(b'\t'),
-                b'v' => plain.push(0x0b),
-                b'"' | b'\'' | b'\\' => plain.push(*kind),
-                other => plain.extend([b'\\', *other]),
-            }
-            return rest;
-        }
-    };
-    let code = rest.split_at_checked(digits).filter(|(hex, _)| hex.iter().all(u8::is_ascii_hexdigit)).and_then(
-        |(hex, rest)| {
-            let hex = core::str::from_utf8(hex).ok()?;
-            Some((u32::from_str_radix(hex, 16).ok()?, rest))
-        },
-    );
-    match code {
-        // `\x` is a byte, which need not be a character.
-        Some((code, behind)) if *kind == b'x' => {
-            plain.extend(u8::try_from(code));
-            behind
-        }
-        Some((code, behind)) => {
-            let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-            plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            behind
-        }
-        None => {
-            plain.extend([b'\\', *kind]);
-            rest
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_text_reads_as_its_kind_in_any_case_and_with_more_behind_it() {
-        for (text, kind) in TEXTS {
-            for text in
-                [text.to_string(), text.to_uppercase(), text.to_lowercase(), format!("{text}. Please try again later.")]
-            {
-                assert_eq!(ErrKind::parse(text.as_bytes()), *kind, "{text}");
-            }
-            assert_eq!(kind.to_string(), *text);
-        }
-    }
-
-    #[test]
-    fn violations_say_of_what() {
-        let subject = |text: &str| Subject::from(text);
-        for (text, expected) in [
-            (r#"Permissions Violation for Publish to "a.b""#, Violation::Publish { subject: subject("a.b") }),
-            (r#"permissions violation for publish with reply of "r""#, Violation::PublishReply { reply: subject("r") }),
-            (
-                r#"Permissions Violation for Subscription to "a.>""#,
-                Violation::Subscription { subject: subject("a.>"), queue: None, sid: None },
-            ),
-            (
-                r#"Permissions Violation for Subscription to "a" using queue "q\"\\""#,
-                Violation::Subscription { subject: subject("a"), queue: Some("q\"\\".to_owned()), sid: None },
-            ),
-            (
-                r#"Permissions Violation for Subscription to "a" using queue "q" (sid "7")"#,
-                Violation::Subscription { subject: subject("a"), queue: Some("q".to_owned()), sid: Some(7) },
-            ),
-            (
-                r#"Permissions Violation for Subscription to "a" (sid "18446744073709551615")"#,
-                Violation::Subscription { subject: subject("a"), queue: None, sid: Some(u64::MAX) },
-            ),
-            (
-                r#"Permissions Violation for Subscription to "a.b.c", too many tokens"#,
-                Violation::Subscription { subject: subject("a.b.c"), queue: None, sid: None },
-            ),
-        ] {
-            let kind = ErrKind::parse(text.as_bytes());
-            assert_eq!(kind, ErrKind::PermissionsViolation(expected), "{text}");
-            assert!(!kind.closes() && !kind.is_auth());
-            assert_eq!(ErrKind::parse(kind.to_string().as_bytes()), kind);
-        }
-    }
-
-    #[test]
-    fn quoted_subjects_are_the_bytes_they_were() {
-        let text = br#"Permissions Violation for Publish to "\a\b\f\n\r\t\v\x00\xff\u00e9\U0001f600\q\"""#;
-        let ErrKind::PermissionsViolation(Violation::Publish { subject }) = ErrKind::parse(text) else {
-            panic!("a violation")
-        };
-        let expected = b"\x07\x08\x0c\n\r\t\x0b\x00\xff\xc3\xa9\xf0\x9f\x98\x80\\q\"";
-        assert_eq!(subject.as_bytes(), expected);
-        assert!(subject.is_lossy());
-    }
-
-    #[test]
-    fn what_is_not_known_is_kept_as_text() {
-        for text in [
-            "",
-            "x",
-            "Stale",
-            "Permissions Violation",
-            "Permissions Violation for Something to \"a\"",
-            "Permissions Violation for Publish to a",
-            "Permissions Violation for Publish to \"a",
-            "Permissions Violation for Publish to \"a\\",
-        ] {
-            let kind = ErrKind::parse(text.as_bytes());
-            assert_eq!(kind, ErrKind::Other(text.to_owned()));
-            assert!(!kind.closes());
-        }
-        assert_eq!(ErrKind::parse(b"\xff"), ErrKind::Other("\u{fffd}".to_owned()));
-    }
-
-    #[test]
-    fn broken_escapes_do_not_panic() {
-        for text in [r#""\"#, r#""\x"#, r#""\x4"#, r#""\xzz""#, r#""\u12""#, r#""\Uffffffff""#] {
-            let text = format!("Permissions Violation for Publish to {text}");
-            let _ = ErrKind::parse(text.as_bytes());
-        }
-    }
 }

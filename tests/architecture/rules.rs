@@ -30,7 +30,9 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
             found.push(lines, format!("{lines} lines, at most {LONGEST_FILE} are allowed: split it"));
         }
         arrows(&mut found, inside, &tokens);
-        if inside.starts_with("protocol/") || inside.starts_with("engine/") {
+        // Unit tests may shuffle and sort as they like: they decide nothing.
+        let test = inside.ends_with("/tests.rs") || inside.contains("/tests/");
+        if !test && (inside.starts_with("protocol/") || inside.starts_with("engine/")) {
             purity(&mut found, &tokens);
         }
     }
