@@ -16,7 +16,7 @@ use super::options::Settings;
 use super::server::Server;
 use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Command, Handle, Inbox, InboxLimits, Shared, Statistics};
+use crate::driver::{Command, Handle, Inbox, InboxLimits, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
 use crate::protocol::{
     Info, ServerAddr, ServerInfo, Subject, ToServerAddrs, ToSubject, check_queue_name, check_subscribe_subject,
@@ -45,6 +45,8 @@ pub struct Client {
     pub(super) core: Arc<Core>,
     /// The in-doubt total that this handle has reported (DECISIONS D12).
     reported: AtomicU64,
+    /// Where this handle waits for room as a `Sink`.
+    pub(super) room: Option<Room>,
 }
 
 /// What clones share.
@@ -61,7 +63,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 impl Clone for Client {
     /// A clone starts with what its parent has reported as in doubt.
     fn clone(&self) -> Self {
-        Client { core: self.core.clone(), reported: AtomicU64::new(self.reported.load(Ordering::Relaxed)) }
+        Client { core: self.core.clone(), reported: AtomicU64::new(self.reported.load(Ordering::Relaxed)), room: None }
     }
 }
 
@@ -77,7 +79,7 @@ impl fmt::Debug for Client {
 impl Client {
     pub(super) fn new(handle: Arc<Handle>, settings: Settings) -> Client {
         let reply_prefix = format!("{}.{}.", settings.inbox_prefix, super::inbox_id::new());
-        Client { core: Arc::new(Core { handle, settings, reply_prefix }), reported: AtomicU64::new(0) }
+        Client { core: Arc::new(Core { handle, settings, reply_prefix }), reported: AtomicU64::new(0), room: None }
     }
 
     pub(super) fn shared(&self) -> &Shared {

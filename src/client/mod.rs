@@ -14,6 +14,7 @@ mod publish;
 mod request;
 mod requests;
 mod server;
+mod sink;
 mod subscriber;
 pub mod traits;
 mod traits_impl;

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
 use super::message::OutboundMessage;
 use super::wait;
-use crate::driver::{Denied, Publish, Room};
+use crate::driver::{Denied, Patience, Publish, Room};
 use crate::engine::{EndReason, Frame, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
@@ -142,7 +142,7 @@ impl Client {
         let admitted = self
             .check(outgoing)
             .map_err(Fault::Publish)
-            .and_then(|()| self.admit(outgoing, false, |_| {}).map_err(Fault::Denied));
+            .and_then(|()| self.admit(outgoing, Patience::Never, |_| {}).map_err(Fault::Denied));
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
@@ -154,7 +154,7 @@ impl Client {
 
     pub(super) async fn publish_outgoing(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
         self.check(outgoing)?;
-        match self.admit(outgoing, true, |_| {}) {
+        match self.admit(outgoing, Patience::Yield, |_| {}) {
             Ok(()) => Ok(()),
             Err(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
@@ -194,7 +194,7 @@ impl Client {
     pub(super) fn admit(
         &self,
         outgoing: Outgoing<'_>,
-        may_yield: bool,
+        patience: Patience,
         registered: impl FnOnce(u64),
     ) -> Result<(), Denied> {
         let frame = Frame {
@@ -203,7 +203,7 @@ impl Client {
             headers: outgoing.headers.map(|headers| &headers[..]),
             payload: outgoing.payload,
         };
-        self.shared().publish(&Publish { frame, may_yield }, registered)
+        self.shared().publish(&Publish { frame, patience }, registered)
     }
 
     /// The way for a message that was not admitted at once.
@@ -217,7 +217,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let shared = self.shared();
         let began = wait::now();
-        let mut room = pin!(Room::new(shared));
+        let mut room = pin!(Room::new(self.core.handle.clone()));
         let mut denied = first;
         loop {
             match denied {
@@ -230,7 +230,7 @@ impl Client {
                 }
                 denied => return Err(publish_error(denied)),
             }
-            match self.admit(outgoing, false, registered) {
+            match self.admit(outgoing, Patience::Never, registered) {
                 Ok(()) => return Ok(()),
                 Err(again) => denied = again,
             }
@@ -264,7 +264,7 @@ fn full(refusal: Refusal) -> SendFault {
     }
 }
 
-fn publish_error(denied: Denied) -> PublishError {
+pub(super) fn publish_error(denied: Denied) -> PublishError {
     match denied {
         Denied::MaxPayload { size, limit } => {
             PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, PayloadTooLarge { max: limit, size })

@@ -12,7 +12,7 @@ use super::publish::{Outgoing, block};
 use super::request::Request;
 use super::subscriber::message;
 use super::wait;
-use crate::driver::Waiting;
+use crate::driver::{Patience, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 impl Client {
@@ -99,7 +99,7 @@ impl Client {
         let requests = Arc::clone(&shared.requests);
         let registered = |number| requests.admitted(ticket, number);
         self.check(outgoing).map_err(refused)?;
-        if let Err(denied) = self.admit(outgoing, true, registered) {
+        if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
             // The deadline of the whole request is around this.
             self.publish_slowly(outgoing, denied, None, registered).await.map_err(refused)?;
         }
@@ -123,7 +123,7 @@ impl Client {
         let _ = replies.unsubscribe_after(1).await;
         let outgoing = Outgoing { subject, reply: Some(&inbox), headers, payload };
         self.check(outgoing).map_err(refused)?;
-        if let Err(denied) = self.admit(outgoing, true, |_| {}) {
+        if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
             self.publish_slowly(outgoing, denied, None, |_| {}).await.map_err(refused)?;
         }
         let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;

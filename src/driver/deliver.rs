@@ -246,7 +246,7 @@ pub(super) struct Pause {
 
 /// What a pause wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum PauseState {
     /// Read on.
     Over,
     /// Let others run, then ask again.
@@ -264,7 +264,7 @@ impl Pause {
     }
 
     /// Looks how the consumers are doing.
-    pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> Patience {
+    pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
         let over = now >= self.until;
         self.crowded.retain_mut(|crowded| {
             if let Some(rest) = crowded.rest.take() {
@@ -282,12 +282,12 @@ impl Pause {
             crowded.inbox.wait_for_consumer() || crowded.rest.is_some()
         });
         if self.crowded.is_empty() {
-            Patience::Over
+            PauseState::Over
         } else if self.yields < YIELDS {
             self.yields += 1;
-            Patience::Yield
+            PauseState::Yield
         } else {
-            Patience::Wait(self.until)
+            PauseState::Wait(self.until)
         }
     }
 

@@ -120,8 +120,18 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Publish<'a> {
     pub(crate) frame: Frame<'a>,
-    /// Whether the caller can yield and ask again.
-    pub(crate) may_yield: bool,
+    pub(crate) patience: Patience,
+}
+
+/// What a publisher can do when it should not go on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Let others run, and ask again.
+    Yield,
+    /// Nothing.
+    Never,
+    /// Nothing, and it was promised room: a mark that was reached since does not count.
+    Insist,
 }
 
 /// Why a message was not admitted.
@@ -217,13 +227,13 @@ impl Shared {
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.may_yield && (inner.unyielded >= YIELD_BYTES || inner.refused >= YIELD_REFUSALS) {
+        if publish.patience == Patience::Yield && (inner.unyielded >= YIELD_BYTES || inner.refused >= YIELD_REFUSALS) {
             inner.unyielded = 0;
             inner.refused = 0;
             return Err(Denied::Yield);
         }
         let before = inner.outbox.pending();
-        match inner.admit(&publish.frame) {
+        match inner.admit(&publish.frame, publish.patience == Patience::Insist) {
             Ok(sequence) => {
                 inner.unyielded += inner.outbox.pending() - before;
                 registered(sequence);
@@ -511,7 +521,7 @@ impl Shared {
 
 impl Inner {
     #[inline]
-    fn admit(&mut self, frame: &Frame<'_>) -> Result<u64, Denied> {
+    fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Denied> {
         let size = frame.headers.map_or(0, <[u8]>::len) + frame.payload.len();
         if size > self.max_payload {
             return Err(Denied::MaxPayload { size, limit: self.max_payload });
@@ -519,7 +529,7 @@ impl Inner {
         if frame.headers.is_some() && !self.headers {
             return Err(Denied::NoHeaders);
         }
-        self.outbox.admit(frame).map_err(|refusal| match (refusal, &self.barred) {
+        self.outbox.admit(frame, over_mark).map_err(|refusal| match (refusal, &self.barred) {
             (Refusal::Shut, Some(reason)) => Denied::Ended(reason.clone()),
             (Refusal::Shut, None) => {
                 Denied::Ended(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers)))

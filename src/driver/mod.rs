@@ -16,7 +16,7 @@ mod transport;
 
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
-pub(crate) use mailbox::{Command, Denied, Handle, Publish, Shared, Waiting, spawn};
+pub(crate) use mailbox::{Command, Denied, Handle, Patience, Publish, Shared, Waiting, spawn};
 pub(crate) use reads::{Raw, Share};
 pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::mailbox::Shared;
+use super::mailbox::Handle;
 
 /// Waiters by ticket. A woken waiter that finds no room comes back under its old ticket, which is the lowest.
 #[derive(Debug, Default)]
@@ -44,30 +45,31 @@ impl Queue {
 }
 
 /// Ready when there is room, or nothing to wait for. It may be polled again after that: it then keeps its place.
-pub(crate) struct Room<'a> {
-    shared: &'a Shared,
+#[derive(Debug)]
+pub(crate) struct Room {
+    handle: Arc<Handle>,
     ticket: Option<u64>,
 }
 
-impl<'a> Room<'a> {
-    pub(crate) fn new(shared: &'a Shared) -> Room<'a> {
-        Room { shared, ticket: None }
+impl Room {
+    pub(crate) fn new(handle: Arc<Handle>) -> Room {
+        Room { handle, ticket: None }
     }
 }
 
-impl Future for Room<'_> {
+impl Future for Room {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = self.shared;
+        let this = &mut *self;
         // Cloned and dropped where no lock is held: it may be a user's own.
         let waker = cx.waker().clone();
-        let mut guard = shared.inner();
+        let mut guard = this.handle.shared.inner();
         let inner = &mut *guard;
         let (outcome, old) = if inner.outbox.has_room() {
-            (Poll::Ready(()), self.ticket.and_then(|ticket| inner.room.leave(ticket)))
+            (Poll::Ready(()), this.ticket.and_then(|ticket| inner.room.leave(ticket)))
         } else {
-            (Poll::Pending, inner.room.enter(&mut self.ticket, waker))
+            (Poll::Pending, inner.room.enter(&mut this.ticket, waker))
         };
         drop(guard);
         drop(old);
@@ -75,10 +77,10 @@ impl Future for Room<'_> {
     }
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let mut guard = self.shared.inner();
+        let mut guard = self.handle.shared.inner();
         let inner = &mut *guard;
         let own = inner.room.leave(ticket);
         // If it was woken and gives up, the next one must be told.

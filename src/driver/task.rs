@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::deliver::{Delivered, Patience, Pause, Sink, Sorter};
+use super::deliver::{Delivered, Pause, PauseState, Sink, Sorter};
 use super::dial::{DialOptions, dial};
 use super::mailbox::{Command, Shared};
 use super::statistics::Statistics;
@@ -405,15 +405,15 @@ impl Task {
         };
         let patience = pause.poll(now, &mut self.delivered);
         let paused = match patience {
-            Patience::Over => {
+            PauseState::Over => {
                 self.pause = None;
                 false
             }
-            Patience::Yield => {
+            PauseState::Yield => {
                 cx.waker().wake_by_ref();
                 true
             }
-            Patience::Wait(_) => true,
+            PauseState::Wait(_) => true,
         };
         self.tell_losses();
         self.wake_all();

@@ -167,15 +167,16 @@ impl Outbox {
         self.tail.messages + self.sealed.iter().map(|segment| segment.messages).sum::<u64>()
     }
 
-    /// Admits a message, or says why not. `Ok` is its sequence number, from 1.
+    /// Admits a message, or says why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised
+    /// room, so a mark that was reached since does not count.
     #[inline]
-    pub fn admit(&mut self, frame: &Frame<'_>) -> Result<u64, Refusal> {
+    pub fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Refusal> {
         let len = frame.len();
         if len > self.cap && self.cap != 0 {
             return Err(Refusal::TooLarge { limit: self.cap, frame: len });
         }
         match self.gate {
-            Gate::Open if self.pending < self.mark => {}
+            Gate::Open if over_mark || self.pending < self.mark => {}
             Gate::Open => return Err(Refusal::NoRoom),
             Gate::Held if self.pending + len <= self.cap => {}
             Gate::Held => {

@@ -138,11 +138,7 @@ impl Decoder {
     /// A decoder for one direction of one new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            scanned: 0,
-            body: None,
-        }
+        Self { limits, scanned: 0, body: None }
     }
 
     /// Reads one operation of a server. The contract is on the type.
@@ -267,11 +263,7 @@ impl Decoder {
 
     /// The rest of the control line behind its word, without the line end, and the length of the
     /// whole line with it; `None` when the LF has not arrived.
-    fn line<'a>(
-        &mut self,
-        buf: &'a [u8],
-        word_len: usize,
-    ) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
+    fn line<'a>(&mut self, buf: &'a [u8], word_len: usize) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
         let limit = self.limits.line;
         let from = self.scanned.max(word_len);
         // The limit is on the line without its LF, so the LF may stand at `limit` at the latest.
@@ -344,17 +336,12 @@ impl Decoder {
             payload: buf.get(split..end).unwrap_or(&[]),
         };
         self.body = None;
-        Ok(Decoded::Op {
-            op: frame,
-            len: end + 2,
-        })
+        Ok(Decoded::Op { op: frame, len: end + 2 })
     }
 }
 
 fn unknown(buf: &[u8]) -> ProtocolError {
-    ProtocolError::UnknownOp {
-        start: Snippet::new(buf),
-    }
+    ProtocolError::UnknownOp { start: Snippet::new(buf) }
 }
 
 /// The JSON document of INFO and CONNECT: something must be there.
@@ -368,9 +355,7 @@ fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError>
 /// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without
 /// quotes is taken as it is.
 fn unquote(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"'")
-        .and_then(|rest| rest.strip_suffix(b"'"))
-        .unwrap_or(text)
+    text.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")).unwrap_or(text)
 }
 
 /// Reads a MSG or HMSG that is wholly there and written the way servers write it: one blank
@@ -407,13 +392,7 @@ fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>, usize)> {
         return None;
     }
     let (block, payload) = body.split_at_checked(headers)?;
-    let message = MsgOp {
-        subject,
-        sid,
-        reply,
-        headers: has_headers.then_some(block),
-        payload,
-    };
+    let message = MsgOp { subject, sid, reply, headers: has_headers.then_some(block), payload };
     Some((message, head + total + 2))
 }
 
@@ -535,12 +514,7 @@ fn hpub(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, 
 }
 
 /// The two sizes of HMSG and HPUB: `headers <= total`, both within the limits.
-fn sizes(
-    args: &Args<'_>,
-    headers: &[u8],
-    total: &[u8],
-    limits: &Limits,
-) -> Result<(usize, usize), ProtocolError> {
+fn sizes(args: &Args<'_>, headers: &[u8], total: &[u8], limits: &Limits) -> Result<(usize, usize), ProtocolError> {
     let headers = args.size(headers, limits.headers)?;
     let total = args.size(total, limits.total)?;
     if headers > total {
@@ -557,11 +531,7 @@ fn sub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [subject, queue, sid] => (subject, Some(queue), sid),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Sub {
-        subject,
-        queue,
-        sid: args.number(sid)?,
-    })
+    Ok(ClientOp::Sub { subject, queue, sid: args.number(sid)? })
 }
 
 /// `UNSUB sid [max]`.
@@ -572,8 +542,5 @@ fn unsub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [sid, max] => (sid, args.number(max).ok()),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Unsub {
-        sid: args.number(sid)?,
-        max,
-    })
+    Ok(ClientOp::Unsub { sid: args.number(sid)?, max })
 }

@@ -32,9 +32,7 @@ impl Text {
     #[inline]
     fn inline(text: &str) -> Option<Self> {
         let mut bytes = [0; INLINE];
-        bytes
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         let len = u8::try_from(text.len()).ok()?;
         Some(Self::Inline { len, bytes })
     }
@@ -63,10 +61,7 @@ impl Text {
 /// Text from a received block.
 pub(super) enum ReceivedText<'a> {
     /// A part of the block, which is text as a whole.
-    Part {
-        block: &'a ByteString,
-        part: &'a str,
-    },
+    Part { block: &'a ByteString, part: &'a str },
     /// Put together or made readable.
     Made(String),
 }
@@ -102,9 +97,7 @@ pub struct ParseHeaderNameError;
 
 impl fmt::Display for ParseHeaderNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "invalid header name (a name is printable ASCII without ':' and blanks, not empty)",
-        )
+        f.write_str("invalid header name (a name is printable ASCII without ':' and blanks, not empty)")
     }
 }
 
@@ -193,11 +186,7 @@ impl FromStr for HeaderName {
     type Err = ParseHeaderNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_name(text.as_bytes()) {
-            Ok(Self(Text::new(text)))
-        } else {
-            Err(ParseHeaderNameError)
-        }
+        if is_name(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderNameError) }
     }
 }
 
@@ -213,11 +202,7 @@ impl TryFrom<String> for HeaderName {
     type Error = ParseHeaderNameError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_name(text.as_bytes()) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseHeaderNameError)
-        }
+        if is_name(text.as_bytes()) { Ok(Self(text.into())) } else { Err(ParseHeaderNameError) }
     }
 }
 
@@ -342,11 +327,7 @@ impl FromStr for HeaderValue {
     type Err = ParseHeaderValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_value(text.as_bytes()) {
-            Ok(Self(Text::new(text)))
-        } else {
-            Err(ParseHeaderValueError)
-        }
+        if is_value(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderValueError) }
     }
 }
 

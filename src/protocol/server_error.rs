@@ -88,62 +88,26 @@ pub enum Violation {
 /// The texts without variable parts. The first that is a prefix wins, so a text stands before
 /// those that it begins with.
 const TEXTS: &[(&str, ErrKind)] = &[
-    (
-        "Unknown Protocol Operation",
-        ErrKind::UnknownProtocolOperation,
-    ),
-    (
-        "maximum control line exceeded",
-        ErrKind::MaxControlLineExceeded,
-    ),
+    ("Unknown Protocol Operation", ErrKind::UnknownProtocolOperation),
+    ("maximum control line exceeded", ErrKind::MaxControlLineExceeded),
     ("Maximum Payload Violation", ErrKind::MaxPayloadViolation),
     ("Authorization Violation", ErrKind::AuthorizationViolation),
     ("Authentication Timeout", ErrKind::AuthenticationTimeout),
-    (
-        "User Authentication Expired",
-        ErrKind::UserAuthenticationExpired,
-    ),
-    (
-        "Account Authentication Expired",
-        ErrKind::AccountAuthenticationExpired,
-    ),
-    (
-        "User Authentication Revoked",
-        ErrKind::UserAuthenticationRevoked,
-    ),
+    ("User Authentication Expired", ErrKind::UserAuthenticationExpired),
+    ("Account Authentication Expired", ErrKind::AccountAuthenticationExpired),
+    ("User Authentication Revoked", ErrKind::UserAuthenticationRevoked),
     ("Stale Connection", ErrKind::StaleConnection),
-    (
-        "maximum connections exceeded",
-        ErrKind::MaxConnectionsExceeded,
-    ),
-    (
-        "maximum account active connections exceeded",
-        ErrKind::MaxAccountConnectionsExceeded,
-    ),
-    (
-        "Connection throttling is active",
-        ErrKind::ConnectionThrottling,
-    ),
+    ("maximum connections exceeded", ErrKind::MaxConnectionsExceeded),
+    ("maximum account active connections exceeded", ErrKind::MaxAccountConnectionsExceeded),
+    ("Connection throttling is active", ErrKind::ConnectionThrottling),
     ("Secure Connection - TLS Required", ErrKind::TlsRequired),
     ("invalid client protocol", ErrKind::InvalidClientProtocol),
-    (
-        "no responders requires headers support",
-        ErrKind::NoRespondersRequiresHeaders,
-    ),
+    ("no responders requires headers support", ErrKind::NoRespondersRequiresHeaders),
     ("attempted to connect to route port", ErrKind::RoutePort),
-    (
-        "attempted to connect to leaf node port",
-        ErrKind::LeafNodePort,
-    ),
+    ("attempted to connect to leaf node port", ErrKind::LeafNodePort),
     ("attempted to connect to gateway port", ErrKind::GatewayPort),
-    (
-        "Failed Account Registration",
-        ErrKind::FailedAccountRegistration,
-    ),
-    (
-        "maximum subscriptions exceeded",
-        ErrKind::MaxSubscriptionsExceeded,
-    ),
+    ("Failed Account Registration", ErrKind::FailedAccountRegistration),
+    ("maximum subscriptions exceeded", ErrKind::MaxSubscriptionsExceeded),
     ("Invalid Subject", ErrKind::InvalidSubject),
     ("Invalid Publish Subject", ErrKind::InvalidPublishSubject),
 ];
@@ -172,10 +136,7 @@ impl ErrKind {
         TEXTS
             .iter()
             .find(|(known, _)| strip(text, known).is_some())
-            .map_or_else(
-                || Self::Other(String::from_utf8_lossy(text).into_owned()),
-                |(_, kind)| kind.clone(),
-            )
+            .map_or_else(|| Self::Other(String::from_utf8_lossy(text).into_owned()), |(_, kind)| kind.clone())
     }
 
     /// Does the server close the connection after saying so?
@@ -230,11 +191,7 @@ impl fmt::Display for Violation {
             Self::PublishReply { reply } => {
                 write!(f, "Publish with Reply of {:?}", reply.as_str())
             }
-            Self::Subscription {
-                subject,
-                queue,
-                sid,
-            } => {
+            Self::Subscription { subject, queue, sid } => {
                 write!(f, "Subscription to {:?}", subject.as_str())?;
                 if let Some(queue) = queue {
                     write!(f, " using queue {queue:?}")?;
@@ -267,22 +224,15 @@ fn violation(text: &[u8]) -> Option<Violation> {
         queue = Some(String::from_utf8_lossy(&name).into_owned());
         rest = behind;
     }
-    let sid = strip(rest, " (sid ")
-        .and_then(unquote)
-        .and_then(|(sid, _)| core::str::from_utf8(&sid).ok()?.parse().ok());
-    Some(Violation::Subscription {
-        subject: Subject::from_wire(Bytes::from(subject)),
-        queue,
-        sid,
-    })
+    let sid =
+        strip(rest, " (sid ").and_then(unquote).and_then(|(sid, _)| core::str::from_utf8(&sid).ok()?.parse().ok());
+    Some(Violation::Subscription { subject: Subject::from_wire(Bytes::from(subject)), queue, sid })
 }
 
 /// What is behind a prefix that is compared without regard to case.
 fn strip<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
-    start
-        .eq_ignore_ascii_case(prefix.as_bytes())
-        .then_some(rest)
+    start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
 }
 
 /// Reads a string as Go writes it with `%q`, and gives what is behind it. `None` without both
@@ -328,13 +278,12 @@ fn unescape<'a>(plain: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
             return rest;
         }
     };
-    let code = rest
-        .split_at_checked(digits)
-        .filter(|(hex, _)| hex.iter().all(u8::is_ascii_hexdigit))
-        .and_then(|(hex, rest)| {
+    let code = rest.split_at_checked(digits).filter(|(hex, _)| hex.iter().all(u8::is_ascii_hexdigit)).and_then(
+        |(hex, rest)| {
             let hex = core::str::from_utf8(hex).ok()?;
             Some((u32::from_str_radix(hex, 16).ok()?, rest))
-        });
+        },
+    );
     match code {
         // `\x` is a byte, which need not be a character.
         Some((code, behind)) if *kind == b'x' => {
@@ -360,12 +309,9 @@ mod tests {
     #[test]
     fn every_text_reads_as_its_kind_in_any_case_and_with_more_behind_it() {
         for (text, kind) in TEXTS {
-            for text in [
-                text.to_string(),
-                text.to_uppercase(),
-                text.to_lowercase(),
-                format!("{text}. Please try again later."),
-            ] {
+            for text in
+                [text.to_string(), text.to_uppercase(), text.to_lowercase(), format!("{text}. Please try again later.")]
+            {
                 assert_eq!(ErrKind::parse(text.as_bytes()), *kind, "{text}");
             }
             assert_eq!(kind.to_string(), *text);
@@ -376,57 +322,27 @@ mod tests {
     fn violations_say_of_what() {
         let subject = |text: &str| Subject::from(text);
         for (text, expected) in [
-            (
-                r#"Permissions Violation for Publish to "a.b""#,
-                Violation::Publish {
-                    subject: subject("a.b"),
-                },
-            ),
-            (
-                r#"permissions violation for publish with reply of "r""#,
-                Violation::PublishReply {
-                    reply: subject("r"),
-                },
-            ),
+            (r#"Permissions Violation for Publish to "a.b""#, Violation::Publish { subject: subject("a.b") }),
+            (r#"permissions violation for publish with reply of "r""#, Violation::PublishReply { reply: subject("r") }),
             (
                 r#"Permissions Violation for Subscription to "a.>""#,
-                Violation::Subscription {
-                    subject: subject("a.>"),
-                    queue: None,
-                    sid: None,
-                },
+                Violation::Subscription { subject: subject("a.>"), queue: None, sid: None },
             ),
             (
                 r#"Permissions Violation for Subscription to "a" using queue "q\"\\""#,
-                Violation::Subscription {
-                    subject: subject("a"),
-                    queue: Some("q\"\\".to_owned()),
-                    sid: None,
-                },
+                Violation::Subscription { subject: subject("a"), queue: Some("q\"\\".to_owned()), sid: None },
             ),
             (
                 r#"Permissions Violation for Subscription to "a" using queue "q" (sid "7")"#,
-                Violation::Subscription {
-                    subject: subject("a"),
-                    queue: Some("q".to_owned()),
-                    sid: Some(7),
-                },
+                Violation::Subscription { subject: subject("a"), queue: Some("q".to_owned()), sid: Some(7) },
             ),
             (
                 r#"Permissions Violation for Subscription to "a" (sid "18446744073709551615")"#,
-                Violation::Subscription {
-                    subject: subject("a"),
-                    queue: None,
-                    sid: Some(u64::MAX),
-                },
+                Violation::Subscription { subject: subject("a"), queue: None, sid: Some(u64::MAX) },
             ),
             (
                 r#"Permissions Violation for Subscription to "a.b.c", too many tokens"#,
-                Violation::Subscription {
-                    subject: subject("a.b.c"),
-                    queue: None,
-                    sid: None,
-                },
+                Violation::Subscription { subject: subject("a.b.c"), queue: None, sid: None },
             ),
         ] {
             let kind = ErrKind::parse(text.as_bytes());
@@ -438,10 +354,8 @@ mod tests {
 
     #[test]
     fn quoted_subjects_are_the_bytes_they_were() {
-        let text =
-            br#"Permissions Violation for Publish to "\a\b\f\n\r\t\v\x00\xff\u00e9\U0001f600\q\"""#;
-        let ErrKind::PermissionsViolation(Violation::Publish { subject }) = ErrKind::parse(text)
-        else {
+        let text = br#"Permissions Violation for Publish to "\a\b\f\n\r\t\v\x00\xff\u00e9\U0001f600\q\"""#;
+        let ErrKind::PermissionsViolation(Violation::Publish { subject }) = ErrKind::parse(text) else {
             panic!("a violation")
         };
         let expected = b"\x07\x08\x0c\n\r\t\x0b\x00\xff\xc3\xa9\xf0\x9f\x98\x80\\q\"";
@@ -465,22 +379,12 @@ mod tests {
             assert_eq!(kind, ErrKind::Other(text.to_owned()));
             assert!(!kind.closes());
         }
-        assert_eq!(
-            ErrKind::parse(b"\xff"),
-            ErrKind::Other("\u{fffd}".to_owned())
-        );
+        assert_eq!(ErrKind::parse(b"\xff"), ErrKind::Other("\u{fffd}".to_owned()));
     }
 
     #[test]
     fn broken_escapes_do_not_panic() {
-        for text in [
-            r#""\"#,
-            r#""\x"#,
-            r#""\x4"#,
-            r#""\xzz""#,
-            r#""\u12""#,
-            r#""\Uffffffff""#,
-        ] {
+        for text in [r#""\"#, r#""\x"#, r#""\x4"#, r#""\xzz""#, r#""\u12""#, r#""\Uffffffff""#] {
             let text = format!("Permissions Violation for Publish to {text}");
             let _ = ErrKind::parse(text.as_bytes());
         }
