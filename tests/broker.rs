@@ -3,8 +3,9 @@
 
 mod raw;
 
-use nats_lifeline::testing::Broker;
+use nats_lifeline::testing::{Broker, Sink, Source};
 use raw::{Raw, read_until_closed};
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -444,5 +445,122 @@ async fn dropping_it_closes_everything() -> Outcome {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     assert_eq!(alive, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_and_again_under_load() -> Outcome {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let cluster = Broker::cluster(2).await?;
+    let before = descriptors();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut clients = Vec::new();
+    for index in 0..6 {
+        let addr = cluster[index % 2].addr();
+        let stop = stop.clone();
+        clients.push(tokio::spawn(async move {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok(mut client) = Raw::connect_to(addr).await else {
+                    tokio::task::yield_now().await;
+                    continue;
+                };
+                let text = "CONNECT {\"verbose\":false}\r\nSUB a 1\r\nSUB b.* g 2\r\n".to_owned();
+                let text = text + &"PUB a 1\r\nx\r\nPUB b.c 1\r\ny\r\n".repeat(200);
+                while client.send(&text).await.is_ok() && client.until("x\r\n").await.is_ok() {}
+            }
+        }));
+    }
+    for round in 0..60 {
+        let broker = &cluster[round % 2];
+        broker.wait_for_subscriptions(1).await?;
+        match round % 5 {
+            0 => broker.refuse(true),
+            1 => broker.stall(),
+            2 => broker.cut_after(1000),
+            3 => assert!(broker.disconnect_all() > 0),
+            _ => {}
+        }
+        broker.kill();
+        assert_eq!((broker.sockets(), broker.subscription_count()), (0, 0), "{round}");
+        broker.refuse(false);
+        broker.resume();
+        broker.restart().await?;
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for broker in cluster.iter() {
+        broker.disconnect_all();
+        broker.close_on_accept(true);
+    }
+    for client in clients {
+        client.await?;
+    }
+    for broker in cluster.iter() {
+        broker.wait_until("sockets", |broker| broker.sockets() == 0).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(descriptors() <= before + 2, "{before} then {}", descriptors());
+    drop(cluster);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+    Ok(())
+}
+
+#[test]
+fn the_sink_counts_and_answers_in_order_however_the_bytes_are_cut() -> Outcome {
+    let block = "pub a 0003\r\nxyz\r\nHPUB a.b r 12 14\r\nNATS/1.0\r\n\r\nhi\r\nPING\r\nSUB a 1\r\n".repeat(50)
+        + "PUB a.b 300000\r\n"
+        + &"P".repeat(300_000)
+        + "\r\nPING\r\n";
+    for piece in [1 << 20, 4096, 7] {
+        let sink = Sink::start()?;
+        let mut client = std::net::TcpStream::connect(sink.addr())?;
+        let mut answers = client.try_clone()?;
+        let reader = std::thread::spawn(move || {
+            let mut received = String::new();
+            answers.read_to_string(&mut received).map(|_| received)
+        });
+        for bytes in block.as_bytes().chunks(piece) {
+            client.write_all(bytes)?;
+        }
+        client.shutdown(std::net::Shutdown::Write)?;
+        let received = reader.join().unwrap()?;
+        assert_eq!(received.matches("PONG\r\n").count(), 51);
+        assert_eq!((sink.messages(), sink.bytes()), (101, block.len() as u64), "{piece}");
+    }
+    // What does not end where it said is no figure to build on.
+    let sink = Sink::start()?;
+    let mut client = std::net::TcpStream::connect(sink.addr())?;
+    client.write_all(b"PUB a 2\r\nxyz\r\nPUB a 2\r\nxy\r\n")?;
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).unwrap_or(0);
+    assert_eq!(sink.messages(), 1);
+    Ok(())
+}
+
+#[test]
+fn the_source_sends_as_many_as_it_promised_and_ends_when_dropped() -> Outcome {
+    let source = Source::start(20_000, 100)?;
+    let mut client = std::net::TcpStream::connect(source.addr())?;
+    client.set_read_timeout(Some(Duration::from_secs(10)))?;
+    client.write_all(b"CONNECT {}\r\nSUB a.* 7\r\nPING\r\nSUB b 8\r\n")?;
+    // INFO, PONG, and the two lots.
+    let messages = 20_000 * ("MSG a.* 7 100\r\n\r\n".len() + "MSG b 8 100\r\n\r\n".len() + 200);
+    let mut received = String::new();
+    let mut piece = [0; 4096];
+    loop {
+        let info = received.find('\n').map_or(usize::MAX / 2, |end| end + 1);
+        if received.len() >= info + "PONG\r\n".len() + messages {
+            break;
+        }
+        let got = client.read(&mut piece)?;
+        assert!(got > 0);
+        received.push_str(std::str::from_utf8(&piece[..got])?);
+    }
+    assert_eq!(received.matches("MSG a.* 7 100\r\n").count(), 20_000);
+    assert_eq!(received.matches("MSG b 8 100\r\n").count(), 20_000);
+    assert_eq!(received.matches("PONG\r\n").count(), 1);
+    assert_eq!(source.sent(), 40_000);
+    drop(source);
+    assert_eq!(client.read(&mut piece).unwrap_or(0), 0);
     Ok(())
 }

@@ -207,9 +207,13 @@ impl Connection {
         }
     }
 
-    /// Says why, and closes when all is written.
+    /// Says why, and closes when all is written. It is no client any more from here on.
     pub(super) fn finish(&self, reason: Option<&str>) {
+        self.connected.store(false, Ordering::Release);
         let mut out = lock(&self.out);
+        if out.finishing {
+            return;
+        }
         if let Some(text) = reason {
             err(&mut out.buf, text);
         }

@@ -10,10 +10,10 @@
 //! | what can be broken while it runs | `faults` |
 //! | listening, counting, ending; pings and deadlines | `node`, `housekeeping` |
 //! | one connection: what waits to be written to it | `connection` |
-//! | one connection: what it says, and what that does | `session` |
+//! | one connection: what it says, what that does, and what is too much | `session`, `judgement` |
 //! | who wants which subject | `router` |
 //! | INFO and CONNECT | `greeting` |
-//! | the other end of a benchmark | `sink`, `source` |
+//! | the other end of a benchmark | `sink`, `source`, on `threads` |
 //!
 //! ```
 //! use nats_lifeline::testing::Broker;
@@ -36,17 +36,19 @@ mod connection;
 mod faults;
 mod greeting;
 mod housekeeping;
+mod judgement;
 mod node;
 mod router;
 mod session;
 mod sink;
-//mod source;
+mod source;
+mod threads;
 
 pub use broker::{Broker, WaitError};
 pub use builder::Builder;
 pub use cluster::Cluster;
 pub use sink::Sink;
-//pub use source::Source;
+pub use source::Source;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

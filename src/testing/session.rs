@@ -3,6 +3,7 @@
 use super::connection::{Close, Connection, Delivery};
 use super::faults::Meter;
 use super::greeting::{Login, say_info};
+use super::judgement::{Ending, SMALL_BUFFER, args_len, decoder, fit, rest_inside, verdict};
 use super::lock;
 use super::node::{Node, random};
 use super::router::{Routes, Subscription};
@@ -12,20 +13,12 @@ use crate::protocol::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The read buffer of a client that says little, in bytes.
-const SMALL_BUFFER: usize = 4 << 10;
-
-/// The read buffer of a client that says much, in bytes: it doubles up to here. One operation that
-/// is larger makes it larger, for as long as it takes.
-const LARGE_BUFFER: usize = 256 << 10;
-
 /// After a batch of so many bytes others get their turn: there is probably more where it came
 /// from, and reading isn't limited by tokio's budget as long as bytes are there.
 const YIELD_ABOVE: usize = 16 << 10;
 
-/// The longest operation word and its blank (`CONNECT `) and a CR: what a line may have beyond
-/// `max_control_line`, which counts arguments only.
-const AROUND_ARGS: usize = 9;
+/// How long a line that begins with `+` may be, in bytes. Arbitrary.
+const LARGEST_OK: usize = 4 << 10;
 
 pub(super) struct Session {
     connection: Arc<Connection>,
@@ -45,15 +38,6 @@ pub(super) struct Session {
     slow: Option<Arc<Connection>>,
     published: u64,
     random: u64,
-}
-
-/// Why a session ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// With `-ERR`.
-    Says(&'static str),
-    /// Without a word.
-    Silent,
 }
 
 /// Where a batch stopped.
@@ -168,6 +152,7 @@ impl Session {
                 // operations of a client, so the decoder knows none.
                 Err(_) if rest.starts_with(b"+") => match rest.iter().position(|b| *b == b'\n') {
                     Some(end) => at += end + 1,
+                    None if rest.len() > LARGEST_OK => return (at, Stop::Over(Ending::Silent)),
                     None => return (at, Stop::End { missing: 1 }),
                 },
                 Err(error) => return (at, Stop::Over(verdict(&error))),
@@ -382,60 +367,5 @@ impl Batch<'_> {
                 true
             }
         }
-    }
-}
-
-fn decoder(max_control_line: usize, max_payload: usize) -> Decoder {
-    Decoder::new(Limits { line: max_control_line + AROUND_ARGS, headers: max_payload, total: max_payload })
-}
-
-/// The length of what counts against `max_control_line`: neither the word nor the line end.
-fn args_len(op: &ClientOp<'_>, buf: &[u8], len: usize) -> usize {
-    let (word, body) = match op {
-        ClientOp::Connect(_) => (8, 0),
-        ClientOp::Sub { .. } => (4, 0),
-        ClientOp::Unsub { .. } => (6, 0),
-        ClientOp::Pub(PubOp { headers, payload, .. }) => match headers {
-            Some(block) => (5, block.len() + payload.len() + 2),
-            None => (4, payload.len() + 2),
-        },
-        // "PING, PONG: ignored up to the LF, not limited."
-        ClientOp::Ping | ClientOp::Pong => return 0,
-    };
-    let line = buf.get(..len - body).unwrap_or_default();
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    line.len().saturating_sub(word)
-}
-
-/// Is there a `>` that is not the last token? (nats-server `sublist.go`, `Insert`: invalid.)
-fn rest_inside(subject: &[u8]) -> bool {
-    let mut tokens = subject.split(|byte| *byte == b'.').rev();
-    tokens.next();
-    tokens.any(|token| token == b">")
-}
-
-/// What nats-server does about bytes that it can't read.
-fn verdict(error: &ProtocolError) -> Ending {
-    match error {
-        ProtocolError::UnknownOp { start } if start.as_bytes().starts_with(b"-") => Ending::Silent,
-        ProtocolError::UnknownOp { .. } | ProtocolError::BadPayloadEnd => Ending::Says("Unknown Protocol Operation"),
-        ProtocolError::LineTooLong { .. } => Ending::Says("maximum control line exceeded"),
-        // A size is 9 digits at most (`util.go`, `parseSize`).
-        ProtocolError::TooLarge { size, .. } if *size < 1_000_000_000 => Ending::Says("Maximum Payload Violation"),
-        _ => Ending::Silent,
-    }
-}
-
-/// Makes the buffer fit what comes next.
-fn fit(buf: &mut Vec<u8>, filled: usize, missing: usize, was_full: bool) {
-    let needed = filled + missing;
-    if needed > buf.len() {
-        buf.resize(needed.next_power_of_two().max(SMALL_BUFFER), 0);
-    } else if was_full && buf.len() < LARGE_BUFFER {
-        buf.resize(buf.len() * 2, 0);
-    } else if buf.len() > LARGE_BUFFER && needed <= LARGE_BUFFER {
-        buf.truncate(LARGE_BUFFER);
-        buf.shrink_to_fit();
     }
 }
