@@ -3,6 +3,8 @@
 mod driver;
 pub mod engine;
 pub mod protocol;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub mod client;
 
