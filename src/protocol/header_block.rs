@@ -4,7 +4,9 @@
 //! the block, so anything may arrive; reading is lenient, never fails as a whole, and says what was
 //! wrong. Writing is strict.
 
-use super::header_text::{HeaderName, HeaderValue, ReceivedText};
+use super::header_name::HeaderName;
+use super::header_text::ReceivedText;
+use super::header_value::HeaderValue;
 use super::scan::{is_blank, trim_blanks};
 use super::status::StatusCode;
 use bytes::Bytes;

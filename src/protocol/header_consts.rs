@@ -1,6 +1,6 @@
 //! The header names (and a few values) that servers give a meaning to.
 
-use super::header_text::HeaderName;
+use super::header_name::HeaderName;
 
 /// `Nats-Stream`: the stream that a message was stored in.
 pub const NATS_STREAM: HeaderName = HeaderName::from_static("Nats-Stream");

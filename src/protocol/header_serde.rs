@@ -1,6 +1,7 @@
 //! `HeaderMap` in serde: a plain map of name to values, and the older form with `inner` around it.
 
-use super::header_text::{HeaderName, HeaderValue};
+use super::header_name::HeaderName;
+use super::header_value::HeaderValue;
 use super::headers::HeaderMap;
 use core::fmt;
 use serde::de::{MapAccess, SeqAccess, Visitor};

@@ -1,7 +1,8 @@
 //! `HeaderMap`: ordered, shared copy-on-write, read on first use, its wire form cached.
 
 use super::header_block::{self, Block, HeaderError};
-use super::header_text::{HeaderName, HeaderValue, IntoHeaderName, IntoHeaderValue};
+use super::header_name::{HeaderName, IntoHeaderName};
+use super::header_value::{HeaderValue, IntoHeaderValue};
 use bytes::Bytes;
 use core::fmt;
 use core::hash::BuildHasherDefault;

@@ -7,23 +7,27 @@
 //! | operation → bytes | `encoder` |
 //! | what is too much | `limits` |
 //! | why bytes were refused | `error` |
-//! | header blocks and status lines | `headers`, `header_text`, `header_block`, `header_consts`, `status` |
+//! | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
 //! | the two JSON documents | `info`, `connect` |
-//! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr` |
-//! | the texts of `-ERR` | `server_error` |
+//! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
+//! | the texts of `-ERR` | `server_error`, on `go_quote` |
 //!
 //! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows
 //! an async runtime, and nothing in it can be made to panic by bytes from outside.
 
 mod addr;
+mod addr_list;
 mod connect;
 mod decoder;
 mod encoder;
 mod error;
+mod go_quote;
 mod header_block;
 mod header_consts;
+mod header_name;
 mod header_serde;
 mod header_text;
+mod header_value;
 mod headers;
 mod info;
 mod limits;
@@ -34,7 +38,8 @@ mod status;
 mod subject;
 mod subject_rules;
 
-pub use addr::{ServerAddr, ToServerAddrs};
+pub use addr::ServerAddr;
+pub use addr_list::ToServerAddrs;
 pub use connect::{ConnectInfo, Protocol};
 pub use decoder::{Decoded, Decoder};
 pub use encoder::{
@@ -44,10 +49,8 @@ pub use encoder::{
 pub use error::{ProtocolError, Snippet};
 pub use header_block::{HeaderError, parse_status};
 pub use header_consts::*;
-pub use header_text::{
-    HeaderName, HeaderValue, IntoHeaderName, IntoHeaderValue, ParseHeaderNameError,
-    ParseHeaderValueError,
-};
+pub use header_name::{HeaderName, IntoHeaderName, ParseHeaderNameError};
+pub use header_value::{HeaderValue, IntoHeaderValue, ParseHeaderValueError};
 pub use headers::{GetAll, HeaderMap};
 pub use info::{Info, InfoError, ServerInfo};
 pub use limits::Limits;

@@ -94,8 +94,9 @@ fn an_empty_map_has_no_block() {
         received("NATS/1.0\r\n\r\n"),
         received("NATS/1.0 503\r\n\r\n"),
     ] {
-        assert!(map.is_empty() && map.len() == 0 && map.iter().next().is_none());
-        assert_eq!((map.wire().len(), map.wire_len()), (0, 0));
+        assert!(map.is_empty() && map.iter().next().is_none());
+        let lens = (map.len(), map.wire().len(), map.wire_len());
+        assert_eq!(lens, (0, 0, 0));
         let mut out = Vec::new();
         map.write_wire(&mut out);
         assert_eq!(out, b"");

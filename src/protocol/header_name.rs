@@ -1,0 +1,209 @@
+//! `HeaderName`: its rule, and what converts into one.
+
+use super::header_text::{ReceivedText, Text};
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::str::FromStr;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The name of a header. Case is kept, and matters (ADR-4).
+///
+/// A name for sending is printable ASCII without `:` and blanks, and every way to make one asks
+/// for that. A name that was received is what stood there.
+#[derive(Clone)]
+pub struct HeaderName(Text);
+
+/// The text is no header name: printable ASCII without `:` and blanks, not empty.
+#[derive(Debug, Clone)]
+pub struct ParseHeaderNameError;
+
+impl fmt::Display for ParseHeaderNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "invalid header name (a name is printable ASCII without ':' and blanks, not empty)",
+        )
+    }
+}
+
+impl core::error::Error for ParseHeaderNameError {}
+
+impl HeaderName {
+    /// A name from text in the program, without allocation; in a constant it is checked when the
+    /// program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// On text that is no header name.
+    #[must_use]
+    pub const fn from_static(value: &'static str) -> Self {
+        assert!(is_name(value.as_bytes()), "invalid header name");
+        Self(Text::Static(value))
+    }
+
+    /// A name that was received, taken as it is.
+    pub(super) fn received(text: ReceivedText<'_>) -> Self {
+        Self(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Printable ASCII without `:` and blanks, not empty (ADR-4; the server's own check is the same).
+const fn is_name(name: &[u8]) -> bool {
+    let mut at = 0;
+    while at < name.len() {
+        if !name[at].is_ascii_graphic() || name[at] == b':' {
+            return false;
+        }
+        at += 1;
+    }
+    !name.is_empty()
+}
+
+impl PartialEq for HeaderName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for HeaderName {}
+
+impl Hash for HeaderName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HeaderName").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for HeaderName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<[u8]> for HeaderName {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl FromStr for HeaderName {
+    type Err = ParseHeaderNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_name(text.as_bytes()) {
+            Ok(Self(Text::new(text)))
+        } else {
+            Err(ParseHeaderNameError)
+        }
+    }
+}
+
+impl TryFrom<&str> for HeaderName {
+    type Error = ParseHeaderNameError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for HeaderName {
+    type Error = ParseHeaderNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if is_name(text.as_bytes()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ParseHeaderNameError)
+        }
+    }
+}
+
+impl Serialize for HeaderName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderName {
+    /// Takes what a received name can be, so that a received message can be stored and read back:
+    /// not empty, no `:`, no line end.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() || text.contains([':', '\r', '\n']) {
+            return Err(D::Error::custom(ParseHeaderNameError));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_name() -> ! {
+    panic!("{ParseHeaderNameError}")
+}
+
+/// What can be given as the name of a header.
+pub trait IntoHeaderName {
+    /// The name.
+    ///
+    /// # Panics
+    ///
+    /// For text, if it is no header name.
+    fn into_header_name(self) -> HeaderName;
+
+    /// Looks at the text of the name; a look-up needs no more, and so can't panic.
+    #[doc(hidden)]
+    fn with_text<R>(self, look: impl FnOnce(&str) -> R) -> R
+    where
+        Self: Sized,
+    {
+        look(self.into_header_name().as_str())
+    }
+}
+
+impl IntoHeaderName for &str {
+    fn into_header_name(self) -> HeaderName {
+        self.parse().unwrap_or_else(|_| refuse_name())
+    }
+
+    fn with_text<R>(self, look: impl FnOnce(&str) -> R) -> R {
+        look(self)
+    }
+}
+
+impl IntoHeaderName for String {
+    fn into_header_name(self) -> HeaderName {
+        HeaderName::try_from(self).unwrap_or_else(|_| refuse_name())
+    }
+
+    fn with_text<R>(self, look: impl FnOnce(&str) -> R) -> R {
+        look(&self)
+    }
+}
+
+impl IntoHeaderName for HeaderName {
+    fn into_header_name(self) -> HeaderName {
+        self
+    }
+}

@@ -1,0 +1,191 @@
+//! `HeaderValue`: its rule, and what converts into one.
+
+use super::header_text::{ReceivedText, Text};
+use core::fmt;
+use core::str::FromStr;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The value of a header: text without CR and LF.
+///
+/// A value that was received may hold a bare CR, since servers don't check; it is replaced by a
+/// blank should the value be sent on in a new block. Of a value that is not UTF-8 this is a lossy
+/// rendering; [`HeaderMap::raw`](super::HeaderMap::raw) has the bytes.
+#[derive(Clone)]
+pub struct HeaderValue(Text);
+
+/// The text is no header value: there is a CR or LF in it.
+#[derive(Debug, Clone)]
+pub struct ParseHeaderValueError;
+
+impl fmt::Display for ParseHeaderValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r"invalid character found in header value (value cannot contain '\r' or '\n')")
+    }
+}
+
+impl core::error::Error for ParseHeaderValueError {}
+
+impl HeaderValue {
+    /// The empty value.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Text::Static(""))
+    }
+
+    /// A value that was received, taken as it is.
+    pub(super) fn received(text: ReceivedText<'_>) -> Self {
+        Self(text.into())
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The text.
+    #[must_use]
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+fn is_value(value: &[u8]) -> bool {
+    memchr::memchr2(b'\r', b'\n', value).is_none()
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_value() -> ! {
+    panic!("{ParseHeaderValueError}")
+}
+
+impl Default for HeaderValue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for HeaderValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for HeaderValue {}
+
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HeaderValue").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl AsRef<str> for HeaderValue {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<[u8]> for HeaderValue {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl FromStr for HeaderValue {
+    type Err = ParseHeaderValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_value(text.as_bytes()) {
+            Ok(Self(Text::new(text)))
+        } else {
+            Err(ParseHeaderValueError)
+        }
+    }
+}
+
+impl From<&str> for HeaderValue {
+    /// # Panics
+    ///
+    /// On a CR or LF; [`str::parse`] gives an error instead.
+    fn from(text: &str) -> Self {
+        text.parse().unwrap_or_else(|_| refuse_value())
+    }
+}
+
+impl From<String> for HeaderValue {
+    /// # Panics
+    ///
+    /// On a CR or LF; [`str::parse`] gives an error instead.
+    fn from(text: String) -> Self {
+        if !is_value(text.as_bytes()) {
+            refuse_value();
+        }
+        Self(text.into())
+    }
+}
+
+macro_rules! value_from_number {
+    ($($number:ty),*) => {$(
+        impl From<$number> for HeaderValue {
+            fn from(number: $number) -> Self {
+                Self(number.to_string().into())
+            }
+        }
+    )*};
+}
+
+value_from_number!(i16, i32, i64, isize, u16, u32, u64, usize);
+
+impl Serialize for HeaderValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderValue {
+    /// Takes what a received value can be, so that a received message can be stored and read back:
+    /// no LF.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.contains('\n') {
+            return Err(D::Error::custom(ParseHeaderValueError));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// What can be given as the value of a header.
+pub trait IntoHeaderValue {
+    /// The value.
+    ///
+    /// # Panics
+    ///
+    /// For text with a CR or LF in it.
+    fn into_header_value(self) -> HeaderValue;
+}
+
+impl IntoHeaderValue for &str {
+    fn into_header_value(self) -> HeaderValue {
+        HeaderValue::from(self)
+    }
+}
+
+impl IntoHeaderValue for String {
+    fn into_header_value(self) -> HeaderValue {
+        HeaderValue::from(self)
+    }
+}
+
+impl IntoHeaderValue for HeaderValue {
+    fn into_header_value(self) -> HeaderValue {
+        self
+    }
+}
