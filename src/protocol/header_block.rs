@@ -151,7 +151,8 @@ pub(super) fn read(block: &Bytes) -> Block {
         if line.first().is_some_and(|byte| is_blank(*byte)) {
             if let Some((_, value)) = read.entries.last_mut() {
                 let more = String::from_utf8_lossy(trim_blanks(line));
-                *value = HeaderValue::received(ReceivedText::Made(format!("{value} {more}")));
+                let folded = format!("{value} {more}");
+                value.set_received(ReceivedText::Made(folded));
                 continue;
             }
         }
@@ -163,9 +164,12 @@ pub(super) fn read(block: &Bytes) -> Block {
         let name = trim_blanks(name);
         let value = trim_blanks(value.get(1..).unwrap_or(&[]));
         if !name.is_empty() {
-            let name = HeaderName::received(pieces.text(name));
             read.entries
-                .push((name, HeaderValue::received(pieces.text(value))));
+                .push((HeaderName::blank(), HeaderValue::blank()));
+            if let Some(entry) = read.entries.last_mut() {
+                entry.0.set_received(pieces.text(name));
+                entry.1.set_received(pieces.text(value));
+            }
         }
     }
     read

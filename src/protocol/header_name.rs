@@ -1,6 +1,6 @@
 //! `HeaderName`: its rule, and what converts into one.
 
-use super::header_text::{ReceivedText, Text};
+use super::header_text::{Given, ReceivedText, Text};
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
@@ -41,9 +41,24 @@ impl HeaderName {
         Self(Text::Static(value))
     }
 
-    /// A name that was received, taken as it is.
-    pub(super) fn received(text: ReceivedText<'_>) -> Self {
-        Self(text.into())
+    /// A place for one.
+    #[inline]
+    pub(super) const fn blank() -> Self {
+        Self(Text::blank())
+    }
+
+    #[inline]
+    pub(super) fn fill(&mut self, given: Given<'_, Self>) {
+        match given {
+            Given::Text(text) => self.0.set(text),
+            Given::Ready(name) => *self = name,
+        }
+    }
+
+    /// Takes what was received as it is.
+    #[inline]
+    pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
+        self.0.set_received(text);
     }
 
     #[inline]
@@ -57,16 +72,25 @@ impl HeaderName {
     }
 }
 
+impl Given<'_, HeaderName> {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Ready(name) => name.as_bytes(),
+        }
+    }
+}
+
 /// Printable ASCII without `:` and blanks, not empty (ADR-4; the server's own check is the same).
 const fn is_name(name: &[u8]) -> bool {
+    // No early exit: names are short and good ones the rule.
+    let mut good = !name.is_empty();
     let mut at = 0;
     while at < name.len() {
-        if !name[at].is_ascii_graphic() || name[at] == b':' {
-            return false;
-        }
+        good &= name[at].is_ascii_graphic() & (name[at] != b':');
         at += 1;
     }
-    !name.is_empty()
+    good
 }
 
 impl PartialEq for HeaderName {
@@ -180,6 +204,15 @@ pub trait IntoHeaderName {
     {
         look(self.into_header_name().as_str())
     }
+
+    /// Gives it to a map, as text if it is text, so that it need not be moved there.
+    #[doc(hidden)]
+    fn give<R>(self, take: impl FnOnce(Given<'_, HeaderName>) -> R) -> R
+    where
+        Self: Sized,
+    {
+        take(Given::Ready(self.into_header_name()))
+    }
 }
 
 impl IntoHeaderName for &str {
@@ -189,6 +222,14 @@ impl IntoHeaderName for &str {
 
     fn with_text<R>(self, look: impl FnOnce(&str) -> R) -> R {
         look(self)
+    }
+
+    #[inline]
+    fn give<R>(self, take: impl FnOnce(Given<'_, HeaderName>) -> R) -> R {
+        if !is_name(self.as_bytes()) {
+            refuse_name();
+        }
+        take(Given::Text(self))
     }
 }
 

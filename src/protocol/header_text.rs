@@ -18,20 +18,65 @@ pub(super) enum Text {
 /// other variants need.
 const INLINE: usize = 38;
 
+/// What [`Text::set`] writes into.
+const BLANK: Text = Text::Inline {
+    len: 0,
+    bytes: [0; INLINE],
+};
+
 impl Text {
-    #[inline]
+    pub(super) const fn blank() -> Self {
+        BLANK
+    }
+
     pub(super) fn new(text: &str) -> Self {
-        Self::inline(text).unwrap_or_else(|| Self::Shared(text.into()))
+        let mut new = BLANK;
+        new.set(text);
+        new
+    }
+
+    /// Copies `text` to where this text lives.
+    ///
+    /// Short text is written in its place and not moved there: a move reads, in wide loads, what
+    /// a copy has just written in narrow stores, and waits for it. That was most of the time that
+    /// making or reading a header took.
+    #[inline]
+    pub(super) fn set(&mut self, text: &str) {
+        if !self.set_inline(text) {
+            *self = Self::Shared(text.into());
+        }
+    }
+
+    /// The same for text from a received block; text that is not short shares its memory.
+    #[inline]
+    pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
+        match text {
+            ReceivedText::Part { block, part } => {
+                if !self.set_inline(part) {
+                    *self = Self::Shared(block.slice_ref(part));
+                }
+            }
+            ReceivedText::Made(text) => *self = text.into(),
+        }
     }
 
     #[inline]
-    fn inline(text: &str) -> Option<Self> {
-        let mut bytes = [0; INLINE];
-        bytes
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
-        let len = u8::try_from(text.len()).ok()?;
-        Some(Self::Inline { len, bytes })
+    fn set_inline(&mut self, text: &str) -> bool {
+        if text.len() > INLINE {
+            return false;
+        }
+        if !matches!(self, Self::Inline { .. }) {
+            *self = BLANK;
+        }
+        let Self::Inline { len, bytes } = self else {
+            return false;
+        };
+        // At most `INLINE`, which fits.
+        *len = text.len() as u8;
+        if let Some(place) = bytes.get_mut(..text.len()) {
+            place.copy_from_slice(text.as_bytes());
+        }
+        true
     }
 
     #[inline]
@@ -55,6 +100,16 @@ impl Text {
     }
 }
 
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        if text.len() > INLINE {
+            Self::Shared(text.into())
+        } else {
+            Self::new(&text)
+        }
+    }
+}
+
 /// Text from a received block.
 pub(super) enum ReceivedText<'a> {
     /// A part of the block, which is text as a whole.
@@ -66,20 +121,12 @@ pub(super) enum ReceivedText<'a> {
     Made(String),
 }
 
-impl From<ReceivedText<'_>> for Text {
-    #[inline]
-    fn from(text: ReceivedText<'_>) -> Self {
-        match text {
-            ReceivedText::Part { block, part } => {
-                Self::inline(part).unwrap_or_else(|| Self::Shared(block.slice_ref(part)))
-            }
-            ReceivedText::Made(text) => text.into(),
-        }
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self::inline(&text).unwrap_or_else(|| Self::Shared(text.into()))
-    }
+/// A name or value on its way into a map: text that was checked, or the thing itself.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Given<'a, T> {
+    /// Text that was checked.
+    Text(&'a str),
+    /// The thing itself.
+    Ready(T),
 }

@@ -1,6 +1,6 @@
 //! `HeaderValue`: its rule, and what converts into one.
 
-use super::header_text::{ReceivedText, Text};
+use super::header_text::{Given, ReceivedText, Text};
 use core::fmt;
 use core::str::FromStr;
 use serde::de::Error as _;
@@ -33,9 +33,24 @@ impl HeaderValue {
         Self(Text::Static(""))
     }
 
-    /// A value that was received, taken as it is.
-    pub(super) fn received(text: ReceivedText<'_>) -> Self {
-        Self(text.into())
+    /// A place for one.
+    #[inline]
+    pub(super) const fn blank() -> Self {
+        Self(Text::blank())
+    }
+
+    #[inline]
+    pub(super) fn fill(&mut self, given: Given<'_, Self>) {
+        match given {
+            Given::Text(text) => self.0.set(text),
+            Given::Ready(value) => *self = value,
+        }
+    }
+
+    /// Takes what was received as it is.
+    #[inline]
+    pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
+        self.0.set_received(text);
     }
 
     #[inline]
@@ -170,11 +185,28 @@ pub trait IntoHeaderValue {
     ///
     /// For text with a CR or LF in it.
     fn into_header_value(self) -> HeaderValue;
+
+    /// Gives it to a map, as text if it is text, so that it need not be moved there.
+    #[doc(hidden)]
+    fn give<R>(self, take: impl FnOnce(Given<'_, HeaderValue>) -> R) -> R
+    where
+        Self: Sized,
+    {
+        take(Given::Ready(self.into_header_value()))
+    }
 }
 
 impl IntoHeaderValue for &str {
     fn into_header_value(self) -> HeaderValue {
         HeaderValue::from(self)
+    }
+
+    #[inline]
+    fn give<R>(self, take: impl FnOnce(Given<'_, HeaderValue>) -> R) -> R {
+        if !is_value(self.as_bytes()) {
+            refuse_value();
+        }
+        take(Given::Text(self))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::header_block::{self, Block, HeaderError};
 use super::header_name::{HeaderName, IntoHeaderName};
+use super::header_text::Given;
 use super::header_value::{HeaderValue, IntoHeaderValue};
 use bytes::Bytes;
 use core::fmt;
@@ -186,24 +187,7 @@ impl HeaderMap {
     /// On text that is no header name or value; make the types with [`str::parse`] to get an error
     /// instead.
     pub fn insert<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
-        let (name, value) = (name.into_header_name(), value.into_header_value());
-        let entries = self.change();
-        let mut value = Some(value);
-        entries.retain_mut(|(present, old)| {
-            if *present != name {
-                return true;
-            }
-            match value.take() {
-                Some(new) => {
-                    *old = new;
-                    true
-                }
-                None => false,
-            }
-        });
-        if let Some(value) = value {
-            entries.push((name, value));
-        }
+        name.give(|name| value.give(|value| self.replace(name, value)));
     }
 
     /// Adds a value to a name.
@@ -213,8 +197,7 @@ impl HeaderMap {
     /// On text that is no header name or value; make the types with [`str::parse`] to get an error
     /// instead.
     pub fn append<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
-        let entry = (name.into_header_name(), value.into_header_value());
-        self.change().push(entry);
+        name.give(|name| value.give(|value| push(self.change(), name, value)));
     }
 
     /// Removes a name with all its values, and says whether it was there.
@@ -336,6 +319,22 @@ impl HeaderMap {
         }
     }
 
+    fn replace(&mut self, name: Given<'_, HeaderName>, value: Given<'_, HeaderValue>) {
+        let entries = self.change();
+        let is_name = |entry: &Entry| entry.0.as_bytes() == name.as_bytes();
+        let Some(first) = entries.iter().position(is_name) else {
+            return push(entries, name, value);
+        };
+        let mut at = 0;
+        entries.retain(|entry| {
+            at += 1;
+            at <= first + 1 || !is_name(entry)
+        });
+        if let Some((_, present)) = entries.get_mut(first) {
+            present.fill(value);
+        }
+    }
+
     /// The entries for a change: this owner's alone, and nothing cached that depends on them.
     fn change(&mut self) -> &mut Vec<Entry> {
         let inner = Arc::make_mut(self.0.get_or_insert_with(Arc::default));
@@ -349,6 +348,16 @@ impl HeaderMap {
             Source::Made(entries) => entries,
             Source::Received { .. } => unreachable!("turned into `Made` above"),
         }
+    }
+}
+
+/// Everything that can panic was done by who gives name and value, so no blank entry stays.
+#[inline]
+fn push(entries: &mut Vec<Entry>, name: Given<'_, HeaderName>, value: Given<'_, HeaderValue>) {
+    entries.push((HeaderName::blank(), HeaderValue::blank()));
+    if let Some(entry) = entries.last_mut() {
+        entry.0.fill(name);
+        entry.1.fill(value);
     }
 }
 
