@@ -136,6 +136,9 @@ pub(super) fn read(block: &Bytes) -> Block {
         }
     }
     let pieces = Pieces::new(block);
+    // The last value, while lines that continue it are added: in place of copying it for each,
+    // which a block of nothing else would make last for minutes.
+    let mut folded = None;
     let (_, mut rest) = first_line(block);
     while !rest.is_empty() {
         let at = block.len() - rest.len();
@@ -149,13 +152,14 @@ pub(super) fn read(block: &Bytes) -> Block {
             break;
         }
         if line.first().is_some_and(|byte| is_blank(*byte)) {
-            if let Some((_, value)) = read.entries.last_mut() {
-                let more = String::from_utf8_lossy(trim_blanks(line));
-                let folded = format!("{value} {more}");
-                value.set_received(ReceivedText::Made(folded));
+            if let Some((_, value)) = read.entries.last() {
+                let folded = folded.get_or_insert_with(|| value.as_str().to_owned());
+                folded.push(' ');
+                folded.push_str(&String::from_utf8_lossy(trim_blanks(line)));
                 continue;
             }
         }
+        read.unfold(&mut folded);
         let Some(colon) = memchr::memchr(b':', line) else {
             read.fault.get_or_insert(HeaderError::NoColon { at });
             continue;
@@ -172,7 +176,17 @@ pub(super) fn read(block: &Bytes) -> Block {
             }
         }
     }
+    read.unfold(&mut folded);
     read
+}
+
+impl Block {
+    /// Ends a folded value.
+    fn unfold(&mut self, folded: &mut Option<String>) {
+        if let (Some(text), Some((_, value))) = (folded.take(), self.entries.last_mut()) {
+            value.set_received(ReceivedText::Made(text));
+        }
+    }
 }
 
 /// Cuts text out of a block: shared if it is UTF-8, lossy copies if not.

@@ -139,6 +139,27 @@ fn long_and_short_values_read_the_same() {
 }
 
 #[test]
+fn continued_lines_belong_to_the_value_before_them() {
+    let map = received("NATS/1.0\r\na: 1\r\n 2\r\n\t 3 \r\nb: 4\r\n 5\r\n\r\n");
+    assert_eq!(texts(&map), [("a", "1 2 3"), ("b", "4 5")]);
+    let map = received("NATS/1.0\r\n a: 1\r\n 2\r\n");
+    assert_eq!(texts(&map), [("a", "1 2")]);
+    let map = received("NATS/1.0\r\n nothing before\r\n\r\n");
+    assert_eq!(map.malformed(), Some(HeaderError::NoColon { at: 10 }));
+}
+
+#[test]
+fn a_large_block_of_the_worst_lines_is_read_in_linear_time() {
+    for line in [" \n", " x\n", "x\n", "a:\n", ":\n", "a:\n \n", "é:\n"] {
+        let block = ["NATS/1.0\na:\n", &line.repeat((1 << 18) / line.len())].concat();
+        let map = HeaderMap::from_wire(Bytes::from(block));
+        assert!((1..3).contains(&map.len()));
+        assert_eq!(map.wire().len(), map.wire_len());
+        assert_eq!(map, map.clone());
+    }
+}
+
+#[test]
 fn equality_counts_values_of_a_name_in_order_and_names_in_any() {
     let map = received("NATS/1.0\r\na: 1\r\nb: 2\r\na: 3\r\n\r\n");
     assert_eq!(map, received("NATS/1.0\r\nb:2\r\na:1\r\na:3\r\n\r\n"));
