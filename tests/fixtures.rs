@@ -7,8 +7,8 @@ mod wire;
 use bytes::Bytes;
 use fixture_format::{Case, Check, Expected, read_folder};
 use nats_lifeline::protocol::{
-    HeaderMap, HeaderName, HeaderValue, Subject, check_publish_subject, check_queue_name,
-    check_subscribe_subject, parse_status, publish_args_len,
+    HeaderMap, HeaderName, HeaderValue, Subject, check_publish_subject, check_queue_name, check_subscribe_subject,
+    parse_status, publish_args_len,
 };
 use wire::{End, Op, Outcome, Side, feed};
 
@@ -28,10 +28,8 @@ fn what_clients_send_is_read_in_every_cut() {
 
 #[test]
 fn what_must_not_be_sent_is_refused() {
-    let checks: Vec<_> = read_folder("client", Side::Client)
-        .into_iter()
-        .filter_map(|case| Some((case.name, case.check?)))
-        .collect();
+    let checks: Vec<_> =
+        read_folder("client", Side::Client).into_iter().filter_map(|case| Some((case.name, case.check?))).collect();
     assert!(checks.len() > 30);
     for (name, (check, expected)) in checks {
         assert_eq!(outcome(&check), expected, "{name}");
@@ -39,33 +37,19 @@ fn what_must_not_be_sent_is_refused() {
 }
 
 fn run(cases: Vec<Case>, at_least: usize) {
-    let cases: Vec<_> = cases
-        .into_iter()
-        .filter(|case| case.check.is_none())
-        .collect();
+    let cases: Vec<_> = cases.into_iter().filter(|case| case.check.is_none()).collect();
     assert!(cases.len() >= at_least, "{} cases", cases.len());
     for case in &cases {
         let whole = feed(case.side, case.limits, &case.input, []);
         compare(case, &whole);
         for sizes in cuts(case) {
             let cut = feed(case.side, case.limits, &case.input, sizes.iter().copied());
-            assert_eq!(
-                cut,
-                whole,
-                "{} cut into {:?}…",
-                case.name,
-                &sizes[..sizes.len().min(9)]
-            );
+            assert_eq!(cut, whole, "{} cut into {:?}…", case.name, &sizes[..sizes.len().min(9)]);
         }
         if case.both {
             let mut out = Vec::new();
             whole.0.iter().for_each(|op| op.encode(&mut out));
-            assert!(
-                out == case.input,
-                "{} written: {}",
-                case.name,
-                out.escape_ascii()
-            );
+            assert!(out == case.input, "{} written: {}", case.name, out.escape_ascii());
         }
     }
 }
@@ -103,26 +87,15 @@ fn compare_block(name: &str, block: Vec<u8>, expected: &Expected) {
         Err(fault) => Some(fault),
     };
     let map = HeaderMap::from_wire(Bytes::from(block.clone()));
-    let found: Vec<_> = map
-        .entries()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
+    let found: Vec<_> = map.entries().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let wanted: Vec<_> = expected
-        .headers
-        .iter()
-        .map(|(n, v)| (lossy(n), lossy(v)))
-        .collect();
+    let wanted: Vec<_> = expected.headers.iter().map(|(n, v)| (lossy(n), lossy(v))).collect();
     assert_eq!(found, wanted, "{name}");
     let malformed = map.malformed().map(|fault| fault.name().to_owned());
     assert_eq!(malformed, expected.malformed, "{name}");
     assert_eq!(map.is_malformed(), expected.malformed.is_some(), "{name}");
     assert!(fault.is_none() || map.malformed() == fault, "{name}");
-    assert_eq!(
-        map.raw().map_or(&[][..], |raw| raw),
-        block,
-        "{name}: raw bytes are kept"
-    );
+    assert_eq!(map.raw().map_or(&[][..], |raw| raw), block, "{name}: raw bytes are kept");
     assert_eq!(map.wire().len(), map.wire_len(), "{name}");
 }
 
@@ -158,9 +131,7 @@ fn cuts(case: &Case) -> Vec<Vec<usize>> {
         let mut sizes = Vec::new();
         let mut sum = 0;
         while sum < len {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(round);
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round);
             let size = 1 + (seed >> 33) as usize % (1 + (len / 4).min(1 << (2 * round)));
             sizes.push(size);
             sum += size;
@@ -210,11 +181,7 @@ fn outcome(check: &Check) -> String {
             let parsed = text(value).parse::<HeaderValue>();
             parsed.is_err().then_some("header_value")
         }
-        Check::ControlLine {
-            subject,
-            headers,
-            payload,
-        } => {
+        Check::ControlLine { subject, headers, payload } => {
             let len = publish_args_len(*subject, None, *headers, *payload);
             (len > 4096).then_some("over")
         }

@@ -6,9 +6,9 @@ mod wire;
 
 use bytes::Bytes;
 use nats_lifeline::protocol::{
-    ConnectInfo, Decoded, Decoder, ErrKind, HeaderMap, HeaderName, HeaderValue, Info, Limits,
-    ServerAddr, StatusCode, Subject, check_publish_subject, check_subscribe_subject, connect,
-    matches, parse_status, publish_args_len, publish_head, publish_len,
+    ConnectInfo, Decoded, Decoder, ErrKind, HeaderMap, HeaderName, HeaderValue, Info, Limits, ServerAddr, StatusCode,
+    Subject, check_publish_subject, check_subscribe_subject, connect, matches, parse_status, publish_args_len,
+    publish_head, publish_len,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -29,18 +29,8 @@ fn body() -> impl Strategy<Value = Body> {
         8 => vec(any::<u8>(), 0..60),
         1 => vec(any::<u8>(), 60..3000),
     ];
-    (
-        token(),
-        option::of(token()),
-        option::of(vec(any::<u8>(), 0..60)),
-        payload,
-    )
-        .prop_map(|(subject, reply, headers, payload)| Body {
-            subject,
-            reply,
-            headers,
-            payload,
-        })
+    (token(), option::of(token()), option::of(vec(any::<u8>(), 0..60)), payload)
+        .prop_map(|(subject, reply, headers, payload)| Body { subject, reply, headers, payload })
 }
 
 /// Text for INFO, CONNECT and -ERR: one line, not empty, no blank at its ends.
@@ -74,8 +64,7 @@ fn client_op() -> impl Strategy<Value = Op> {
 /// Bytes that look like the protocol often enough to get deep into the decoder.
 fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        "(MSG|HMSG|PING|PONG|INFO|\\+OK|-ERR|PUB|HPUB|SUB|UNSUB|CONNECT|msg|hPub)"
-            .prop_map(String::into_bytes),
+        "(MSG|HMSG|PING|PONG|INFO|\\+OK|-ERR|PUB|HPUB|SUB|UNSUB|CONNECT|msg|hPub)".prop_map(String::into_bytes),
         "[ \t]{1,2}".prop_map(String::into_bytes),
         "\r?\n".prop_map(String::into_bytes),
         "[0-9]{1,3}".prop_map(String::into_bytes),
@@ -99,11 +88,7 @@ fn header_map() -> impl Strategy<Value = HeaderMap> {
     let name = "[!-9;-~]{1,50}".prop_map(|text| text.parse::<HeaderName>().unwrap());
     let value = "[^\r\n]{0,50}"
         // Blanks at the ends of a value are not kept by the wire form.
-        .prop_map(|text| {
-            text.trim_matches([' ', '\t'])
-                .parse::<HeaderValue>()
-                .unwrap()
-        });
+        .prop_map(|text| text.trim_matches([' ', '\t']).parse::<HeaderValue>().unwrap());
     vec((name, value), 0..8).prop_map(|entries| {
         let mut map = HeaderMap::new();
         for (name, value) in entries {
@@ -114,9 +99,7 @@ fn header_map() -> impl Strategy<Value = HeaderMap> {
 }
 
 fn entries(map: &HeaderMap) -> Vec<(String, String)> {
-    let texts = map
-        .entries()
-        .map(|(name, value)| (name.to_string(), value.to_string()));
+    let texts = map.entries().map(|(name, value)| (name.to_string(), value.to_string()));
     texts.collect()
 }
 
@@ -124,10 +107,7 @@ fn entries(map: &HeaderMap) -> Vec<(String, String)> {
 fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
     let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(1500);
-    ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(cases)
-    }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
 proptest! {

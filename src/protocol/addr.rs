@@ -87,10 +87,7 @@ impl FromStr for ServerAddr {
 
 fn invalid(value: &str, rule: &str) -> io::Error {
     let value = hide_credentials(value);
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("invalid server address {value:?}: {rule}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidInput, format!("invalid server address {value:?}: {rule}"))
 }
 
 /// `a://b@c` → `a://***@c`. On text that may be no address: everything up to the last `@` goes,
@@ -111,13 +108,8 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
     let (scheme, rest) = match input.split_once("://") {
         None => (Scheme::Nats, input),
         Some((name, rest)) => {
-            let known = Scheme::ALL
-                .into_iter()
-                .find(|s| s.name().eq_ignore_ascii_case(name));
-            (
-                known.ok_or("the scheme must be nats, tls, ws or wss")?,
-                rest,
-            )
+            let known = Scheme::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name));
+            (known.ok_or("the scheme must be nats, tls, ws or wss")?, rest)
         }
     };
     let (authority, behind) = match rest.find(['/', '?', '#']) {
@@ -125,10 +117,8 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
         None => (rest, ""),
     };
     if !matches!(behind, "" | "/") {
-        return Err(
-            "nothing may follow host and port (in credentials, write '/' as %2F, '?' as \
-                    %3F, '#' as %23)",
-        );
+        return Err("nothing may follow host and port (in credentials, write '/' as %2F, '?' as \
+                    %3F, '#' as %23)");
     }
     let (user_info, place) = match authority.rsplit_once('@') {
         Some((user_info, place)) => (Some(user_info), place),
@@ -140,19 +130,8 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
         Some(Ok((user, password))) => (Some(decode(user)?), Some(decode(password)?)),
     };
     let (host, port) = host_and_port(place, scheme.default_port())?;
-    let url = if input.contains("://") {
-        input.to_owned()
-    } else {
-        format!("nats://{input}")
-    };
-    Ok(ServerAddr {
-        url,
-        scheme,
-        user: user.filter(|user| !user.is_empty()),
-        password,
-        host: host.to_owned(),
-        port,
-    })
+    let url = if input.contains("://") { input.to_owned() } else { format!("nats://{input}") };
+    Ok(ServerAddr { url, scheme, user: user.filter(|user| !user.is_empty()), password, host: host.to_owned(), port })
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
@@ -197,17 +176,12 @@ fn host_name(host: &str) -> Result<&str, &'static str> {
     if host.contains(',') {
         return Err("one address, not a list (give a slice or a Vec of addresses)");
     }
-    let fits = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '-' | '_' | '.')
-            || (!c.is_ascii() && c.is_alphanumeric())
-    };
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || (!c.is_ascii() && c.is_alphanumeric());
     if !host.chars().all(fits) {
         return Err("the host has a character that no host name has");
     }
-    let numeric = host
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if numeric && host.parse::<Ipv4Addr>().is_err() {
         return Err("the host looks like an IPv4 address and is none");
     }
@@ -236,9 +210,7 @@ fn decode(text: &str) -> Result<String, &'static str> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 impl ServerAddr {
@@ -254,29 +226,15 @@ impl ServerAddr {
     /// the others.
     pub fn from_gossip(entry: &str, seed: &Self) -> io::Result<Self> {
         let trimmed = entry.trim();
-        let place = trimmed
-            .split_once("://")
-            .map_or(trimmed, |(_, place)| place);
+        let place = trimmed.split_once("://").map_or(trimmed, |(_, place)| place);
         let place = place.strip_suffix('/').unwrap_or(place);
         if place.contains('@') {
-            return Err(invalid(
-                trimmed,
-                "a server's entry must have no credentials",
-            ));
+            return Err(invalid(trimmed, "a server's entry must have no credentials"));
         }
-        let (host, port) = host_and_port(place, seed.scheme.default_port())
-            .map_err(|rule| invalid(trimmed, rule))?;
+        let (host, port) = host_and_port(place, seed.scheme.default_port()).map_err(|rule| invalid(trimmed, rule))?;
         let scheme = seed.scheme.name();
-        let user_info = seed
-            .user_info()
-            .map(|info| format!("{info}@"))
-            .unwrap_or_default();
-        Ok(Self {
-            url: format!("{scheme}://{user_info}{place}"),
-            host: host.to_owned(),
-            port,
-            ..seed.clone()
-        })
+        let user_info = seed.user_info().map(|info| format!("{info}@")).unwrap_or_default();
+        Ok(Self { url: format!("{scheme}://{user_info}{place}"), host: host.to_owned(), port, ..seed.clone() })
     }
 
     /// Do both name the same host and port? The case of the host doesn't matter, nor do scheme and
@@ -382,9 +340,7 @@ impl Hash for ServerAddr {
 
 impl fmt::Debug for ServerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ServerAddr")
-            .field(&hide_credentials(&self.url))
-            .finish()
+        f.debug_tuple("ServerAddr").field(&hide_credentials(&self.url)).finish()
     }
 }
 

@@ -28,8 +28,7 @@ impl ToServerAddrs for str {
     type Iter = option::IntoIter<ServerAddr>;
 
     fn to_server_addrs(&self) -> io::Result<Self::Iter> {
-        self.parse::<ServerAddr>()
-            .map(|addr| Some(addr).into_iter())
+        self.parse::<ServerAddr>().map(|addr| Some(addr).into_iter())
     }
 }
 

@@ -24,9 +24,7 @@ impl<'de> Deserialize<'de> for Protocol {
         match u8::deserialize(deserializer)? {
             0 => Ok(Self::Original),
             1 => Ok(Self::Dynamic),
-            other => Err(serde::de::Error::custom(format_args!(
-                "invalid client protocol {other}, expected 0 or 1"
-            ))),
+            other => Err(serde::de::Error::custom(format_args!("invalid client protocol {other}, expected 0 or 1"))),
         }
     }
 }
@@ -186,10 +184,7 @@ mod tests {
     #[test]
     fn the_protocol_is_a_number_and_2_is_refused() {
         assert_eq!(serde_json::to_string(&Protocol::Dynamic).unwrap(), "1");
-        assert_eq!(
-            serde_json::from_str::<Protocol>("0").unwrap(),
-            Protocol::Original
-        );
+        assert_eq!(serde_json::from_str::<Protocol>("0").unwrap(), Protocol::Original);
         assert!(serde_json::from_str::<Protocol>("2").is_err());
     }
 }

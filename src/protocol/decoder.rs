@@ -143,11 +143,7 @@ impl Decoder {
     /// A decoder for one direction of one new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            scanned: 0,
-            body: None,
-        }
+        Self { limits, scanned: 0, body: None }
     }
 
     /// Reads one operation of a server. The contract is on the type.
@@ -272,11 +268,7 @@ impl Decoder {
 
     /// The rest of the control line behind its word, without the line end, and the length of the
     /// whole line with it; `None` when the LF has not arrived.
-    fn line<'a>(
-        &mut self,
-        buf: &'a [u8],
-        word_len: usize,
-    ) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
+    fn line<'a>(&mut self, buf: &'a [u8], word_len: usize) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
         let limit = self.limits.line;
         let from = self.scanned.max(word_len);
         // The limit is on the line without its LF, so the LF may stand at `limit` at the latest.
@@ -349,17 +341,12 @@ impl Decoder {
             payload: buf.get(split..end).unwrap_or(&[]),
         };
         self.body = None;
-        Ok(Decoded::Op {
-            op: frame,
-            len: end + 2,
-        })
+        Ok(Decoded::Op { op: frame, len: end + 2 })
     }
 }
 
 fn unknown(buf: &[u8]) -> ProtocolError {
-    ProtocolError::UnknownOp {
-        start: Snippet::new(buf),
-    }
+    ProtocolError::UnknownOp { start: Snippet::new(buf) }
 }
 
 /// The JSON document of INFO and CONNECT: something must be there.
@@ -373,7 +360,5 @@ fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError>
 /// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without
 /// quotes is taken as it is.
 fn unquote(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"'")
-        .and_then(|rest| rest.strip_suffix(b"'"))
-        .unwrap_or(text)
+    text.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")).unwrap_or(text)
 }

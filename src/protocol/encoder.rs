@@ -13,12 +13,7 @@ const CRLF: &[u8] = b"\r\n";
 /// `headers` is the length of the header block: `Some` makes it an `HPUB`.
 #[must_use]
 #[inline]
-pub fn publish_len(
-    subject: usize,
-    reply: Option<usize>,
-    headers: Option<usize>,
-    payload: usize,
-) -> usize {
+pub fn publish_len(subject: usize, reply: Option<usize>, headers: Option<usize>, payload: usize) -> usize {
     let word = if headers.is_some() { 5 } else { 4 };
     let body = headers.unwrap_or(0) + payload;
     word + publish_args_len(subject, reply, headers, payload) + 2 + body + 2
@@ -29,12 +24,7 @@ pub fn publish_len(
 /// arguments pass, 4,097 close the connection).
 #[must_use]
 #[inline]
-pub fn publish_args_len(
-    subject: usize,
-    reply: Option<usize>,
-    headers: Option<usize>,
-    payload: usize,
-) -> usize {
+pub fn publish_args_len(subject: usize, reply: Option<usize>, headers: Option<usize>, payload: usize) -> usize {
     let reply = reply.map_or(0, |reply| reply + 1);
     let sizes = match headers {
         None => digits(payload as u64),
@@ -46,13 +36,7 @@ pub fn publish_args_len(
 /// Appends everything of a `PUB` or `HPUB` that stands before the payload: the control line and
 /// the header block. The caller adds `payload` bytes and CR LF.
 #[inline]
-pub fn publish_head(
-    out: &mut Vec<u8>,
-    subject: &[u8],
-    reply: Option<&[u8]>,
-    headers: Option<&[u8]>,
-    payload: usize,
-) {
+pub fn publish_head(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: usize) {
     out.extend_from_slice(if headers.is_some() { b"HPUB " } else { b"PUB " });
     out.extend_from_slice(subject);
     out.push(b' ');
@@ -74,13 +58,7 @@ pub fn publish_head(
 /// assert_eq!(out.len(), publish_len(3, Some(3), None, 2));
 /// ```
 #[inline]
-pub fn publish(
-    out: &mut Vec<u8>,
-    subject: &[u8],
-    reply: Option<&[u8]>,
-    headers: Option<&[u8]>,
-    payload: &[u8],
-) {
+pub fn publish(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: &[u8]) {
     publish_head(out, subject, reply, headers, payload.len());
     out.extend_from_slice(payload);
     out.extend_from_slice(CRLF);

@@ -43,13 +43,12 @@ fn unescape<'a>(plain: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
             return rest;
         }
     };
-    let code = rest
-        .split_at_checked(digits)
-        .filter(|(hex, _)| hex.iter().all(u8::is_ascii_hexdigit))
-        .and_then(|(hex, rest)| {
+    let code = rest.split_at_checked(digits).filter(|(hex, _)| hex.iter().all(u8::is_ascii_hexdigit)).and_then(
+        |(hex, rest)| {
             let hex = core::str::from_utf8(hex).ok()?;
             Some((u32::from_str_radix(hex, 16).ok()?, rest))
-        });
+        },
+    );
     match code {
         // `\x` is a byte, which need not be a character.
         Some((code, behind)) if *kind == b'x' => {

@@ -83,10 +83,7 @@ pub fn parse_status(block: &[u8]) -> Result<(Option<StatusCode>, Option<&[u8]>),
     if rest.is_empty() {
         return Ok((None, None));
     }
-    let end = rest
-        .iter()
-        .position(|byte| is_blank(*byte))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| is_blank(*byte)).unwrap_or(rest.len());
     let (code, description) = rest.split_at_checked(end).unwrap_or((rest, &[]));
     let code = StatusCode::from_bytes(code).map_err(|_| HeaderError::BadStatus)?;
     let description = trim_blanks(description);
@@ -121,11 +118,7 @@ pub(super) struct Block {
 /// value, no empty line at the end. A line without a name is skipped. A line that begins with a
 /// blank continues the value before it.
 pub(super) fn read(block: &Bytes) -> Block {
-    let mut read = Block {
-        entries: Vec::new(),
-        fault: None,
-        status: false,
-    };
+    let mut read = Block { entries: Vec::new(), fault: None, status: false };
     match parse_status(block) {
         Ok((status, _)) => read.status = status.is_some(),
         Err(fault) => {
@@ -168,8 +161,7 @@ pub(super) fn read(block: &Bytes) -> Block {
         let name = trim_blanks(name);
         let value = trim_blanks(value.get(1..).unwrap_or(&[]));
         if !name.is_empty() {
-            read.entries
-                .push((HeaderName::blank(), HeaderValue::blank()));
+            read.entries.push((HeaderName::blank(), HeaderValue::blank()));
             if let Some(entry) = read.entries.last_mut() {
                 entry.0.set_received(pieces.text(name));
                 entry.1.set_received(pieces.text(value));
@@ -215,10 +207,7 @@ impl<'a> Pieces<'a> {
 
 /// Length of what [`write`] appends.
 pub(super) fn written_len(entries: &[(HeaderName, HeaderValue)]) -> usize {
-    let lines: usize = entries
-        .iter()
-        .map(|(name, value)| name.as_bytes().len() + value.as_bytes().len() + 4)
-        .sum();
+    let lines: usize = entries.iter().map(|(name, value)| name.as_bytes().len() + value.as_bytes().len() + 4).sum();
     VERSION.len() + 2 + lines + 2
 }
 

@@ -31,12 +31,10 @@ pub const NATS_EXPECTED_LAST_SUBJECT_SEQUENCE: HeaderName =
     HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
 
 /// `Nats-Expected-Last-Msg-Id`: store only if the stream's last message id is this.
-pub const NATS_EXPECTED_LAST_MESSAGE_ID: HeaderName =
-    HeaderName::from_static("Nats-Expected-Last-Msg-Id");
+pub const NATS_EXPECTED_LAST_MESSAGE_ID: HeaderName = HeaderName::from_static("Nats-Expected-Last-Msg-Id");
 
 /// `Nats-Expected-Last-Sequence`: store only if the stream's last sequence number is this.
-pub const NATS_EXPECTED_LAST_SEQUENCE: HeaderName =
-    HeaderName::from_static("Nats-Expected-Last-Sequence");
+pub const NATS_EXPECTED_LAST_SEQUENCE: HeaderName = HeaderName::from_static("Nats-Expected-Last-Sequence");
 
 /// `Nats-Expected-Stream`: store only in this stream.
 pub const NATS_EXPECTED_STREAM: HeaderName = HeaderName::from_static("Nats-Expected-Stream");

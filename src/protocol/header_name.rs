@@ -21,9 +21,7 @@ pub struct ParseHeaderNameError;
 
 impl fmt::Display for ParseHeaderNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "invalid header name (a name is printable ASCII without ':' and blanks, not empty)",
-        )
+        f.write_str("invalid header name (a name is printable ASCII without ':' and blanks, not empty)")
     }
 }
 
@@ -136,11 +134,7 @@ impl FromStr for HeaderName {
     type Err = ParseHeaderNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_name(text.as_bytes()) {
-            Ok(Self(Text::new(text)))
-        } else {
-            Err(ParseHeaderNameError)
-        }
+        if is_name(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderNameError) }
     }
 }
 
@@ -156,11 +150,7 @@ impl TryFrom<String> for HeaderName {
     type Error = ParseHeaderNameError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if is_name(text.as_bytes()) {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseHeaderNameError)
-        }
+        if is_name(text.as_bytes()) { Ok(Self(text.into())) } else { Err(ParseHeaderNameError) }
     }
 }
 

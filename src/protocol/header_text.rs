@@ -19,10 +19,7 @@ pub(super) enum Text {
 const INLINE: usize = 38;
 
 /// What [`Text::set`] writes into.
-const BLANK: Text = Text::Inline {
-    len: 0,
-    bytes: [0; INLINE],
-};
+const BLANK: Text = Text::Inline { len: 0, bytes: [0; INLINE] };
 
 impl Text {
     pub(super) const fn blank() -> Self {
@@ -102,21 +99,14 @@ impl Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        if text.len() > INLINE {
-            Self::Shared(text.into())
-        } else {
-            Self::new(&text)
-        }
+        if text.len() > INLINE { Self::Shared(text.into()) } else { Self::new(&text) }
     }
 }
 
 /// Text from a received block.
 pub(super) enum ReceivedText<'a> {
     /// A part of the block, which is text as a whole.
-    Part {
-        block: &'a ByteString,
-        part: &'a str,
-    },
+    Part { block: &'a ByteString, part: &'a str },
     /// Put together or made readable.
     Made(String),
 }

@@ -118,11 +118,7 @@ impl FromStr for HeaderValue {
     type Err = ParseHeaderValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_value(text.as_bytes()) {
-            Ok(Self(Text::new(text)))
-        } else {
-            Err(ParseHeaderValueError)
-        }
+        if is_value(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderValueError) }
     }
 }
 

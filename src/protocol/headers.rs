@@ -109,10 +109,7 @@ impl HeaderMap {
             return Self(None);
         }
         let read = OnceLock::new();
-        Self(Some(Arc::new(Inner {
-            source: Source::Received { raw: block, read },
-            ..Inner::default()
-        })))
+        Self(Some(Arc::new(Inner { source: Source::Received { raw: block, read }, ..Inner::default() })))
     }
 
     /// The block as received, status line included; none for a map that was made or changed here.
@@ -203,15 +200,10 @@ impl HeaderMap {
     /// Removes a name with all its values, and says whether it was there.
     pub fn remove<K: IntoHeaderName>(&mut self, key: K) -> bool {
         key.with_text(|name| {
-            if !self
-                .as_slice()
-                .iter()
-                .any(|(present, _)| present.as_bytes() == name.as_bytes())
-            {
+            if !self.as_slice().iter().any(|(present, _)| present.as_bytes() == name.as_bytes()) {
                 return false;
             }
-            self.change()
-                .retain(|(present, _)| present.as_bytes() != name.as_bytes());
+            self.change().retain(|(present, _)| present.as_bytes() != name.as_bytes());
             true
         })
     }
@@ -219,34 +211,21 @@ impl HeaderMap {
     /// The first value of a name. Case matters.
     pub fn get<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
         let entries = self.as_slice();
-        key.with_text(|name| {
-            entries
-                .iter()
-                .find(|entry| entry.0.as_bytes() == name.as_bytes())
-        })
-        .map(|(_, value)| value)
+        key.with_text(|name| entries.iter().find(|entry| entry.0.as_bytes() == name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The last value of a name. Case matters.
     pub fn get_last<K: IntoHeaderName>(&self, key: K) -> Option<&HeaderValue> {
         let entries = self.as_slice();
-        key.with_text(|name| {
-            entries
-                .iter()
-                .rfind(|entry| entry.0.as_bytes() == name.as_bytes())
-        })
-        .map(|(_, value)| value)
+        key.with_text(|name| entries.iter().rfind(|entry| entry.0.as_bytes() == name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// All values of a name in their order. Case matters.
     pub fn get_all<K: IntoHeaderName>(&self, key: K) -> GetAll<'_, HeaderValue> {
         let entries = self.as_slice();
         // The first entry with the name lends it to the iterator: nothing to copy.
-        let first = key.with_text(|name| {
-            entries
-                .iter()
-                .position(|e| e.0.as_bytes() == name.as_bytes())
-        });
+        let first = key.with_text(|name| entries.iter().position(|e| e.0.as_bytes() == name.as_bytes()));
         let entries = first.and_then(|first| entries.get(first..)).unwrap_or(&[]);
         GetAll { entries, at: 0 }
     }
@@ -292,15 +271,12 @@ impl HeaderMap {
 
     /// The inner map, if there is an entry in it.
     fn filled(&self) -> Option<&Inner> {
-        self.0
-            .as_deref()
-            .filter(|inner| !inner.entries().is_empty())
+        self.0.as_deref().filter(|inner| !inner.entries().is_empty())
     }
 
     /// Every name with its values, names in the order of their first entry.
     pub(super) fn grouped(&self) -> Vec<(&HeaderName, Vec<&HeaderValue>)> {
-        let mut place: HashMap<&[u8], usize, BuildHasherDefault<DefaultHasher>> =
-            HashMap::default();
+        let mut place: HashMap<&[u8], usize, BuildHasherDefault<DefaultHasher>> = HashMap::default();
         let mut groups: Vec<(&HeaderName, Vec<&HeaderValue>)> = Vec::new();
         for (name, value) in self.as_slice() {
             let at = *place.entry(name.as_bytes()).or_insert(groups.len());
@@ -410,9 +386,7 @@ impl Eq for HeaderMap {}
 
 impl fmt::Debug for HeaderMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts = self
-            .entries()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let texts = self.entries().map(|(name, value)| (name.as_str(), value.as_str()));
         f.debug_map().entries(texts).finish()
     }
 }

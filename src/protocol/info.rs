@@ -102,9 +102,7 @@ impl Info {
     /// ```
     pub fn parse(json: &[u8]) -> Result<Self, InfoError> {
         let fields: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| InfoError {
-                reason: error.to_string(),
-            })?;
+            serde_json::from_slice(json).map_err(|error| InfoError { reason: error.to_string() })?;
         let mut fields = Fields(fields);
         Ok(Self {
             server_id: fields.text("server_id"),
@@ -325,10 +323,7 @@ mod tests {
         assert_eq!(info, expected);
         assert_eq!(info.max_payload(), 100);
         let server = ServerInfo::from(&info);
-        assert_eq!(
-            (server.client_id, server.proto, server.max_payload),
-            (6, 1, 100)
-        );
+        assert_eq!((server.client_id, server.proto, server.max_payload), (6, 1, 100));
         assert!(server.lame_duck_mode && server.headers && server.jetstream);
     }
 
@@ -338,11 +333,7 @@ mod tests {
         let json = br#"{"server_id":null,"version":7,"port":-1,"headers":"yes","client_id":1.5,
             "connect_urls":["a:1",null,3],"max_payload":-1,"proto":"1","nonce":[],"host":"h"}"#;
         let info = Info::parse(json).unwrap();
-        let expected = Info {
-            host: "h".to_owned(),
-            connect_urls: vec!["a:1".to_owned()],
-            ..Info::default()
-        };
+        let expected = Info { host: "h".to_owned(), connect_urls: vec!["a:1".to_owned()], ..Info::default() };
         assert_eq!(info, expected);
     }
 
@@ -357,16 +348,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_an_error() {
-        for bad in [
-            &b""[..],
-            b"{",
-            b"[]",
-            b"null",
-            b"\"x\"",
-            b"{}x",
-            b"\xff{}",
-            b"{\"a\":}",
-        ] {
+        for bad in [&b""[..], b"{", b"[]", b"null", b"\"x\"", b"{}x", b"\xff{}", b"{\"a\":}"] {
             assert!(Info::parse(bad).is_err(), "{}", bad.escape_ascii());
         }
         let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();

@@ -29,10 +29,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            line: 128 * KIB,
-            headers: MIB,
-            total: 64 * MIB + MIB,
-        }
+        Self { line: 128 * KIB, headers: MIB, total: 64 * MIB + MIB }
     }
 }

@@ -43,8 +43,8 @@ pub use addr_list::ToServerAddrs;
 pub use connect::{ConnectInfo, Protocol};
 pub use decoder::{Decoded, Decoder};
 pub use encoder::{
-    connect, err, info, message, ok, ping, pong, publish, publish_args_len, publish_head,
-    publish_len, subscribe, unsubscribe,
+    connect, err, info, message, ok, ping, pong, publish, publish_args_len, publish_head, publish_len, subscribe,
+    unsubscribe,
 };
 pub use error::{ProtocolError, Snippet};
 pub use header_block::{HeaderError, parse_status};
@@ -58,6 +58,4 @@ pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
 pub use server_error::{ErrKind, Violation};
 pub use status::{InvalidStatusCode, StatusCode};
 pub use subject::{Subject, SubjectError, ToSubject};
-pub use subject_rules::{
-    SubjectFault, check_publish_subject, check_queue_name, check_subscribe_subject, matches,
-};
+pub use subject_rules::{SubjectFault, check_publish_subject, check_queue_name, check_subscribe_subject, matches};

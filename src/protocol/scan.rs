@@ -43,10 +43,7 @@ impl<'a> Args<'a> {
 
     /// The error for a wrong number of arguments.
     pub(super) fn wrong_count(&self) -> ProtocolError {
-        ProtocolError::BadArgs {
-            op: self.op,
-            found: self.found,
-        }
+        ProtocolError::BadArgs { op: self.op, found: self.found }
     }
 
     /// Reads a number: ASCII digits only, no sign, leading zeros allowed (a server echoes those of
@@ -67,16 +64,11 @@ impl<'a> Args<'a> {
 
 fn number(op: &'static str, token: &[u8]) -> Result<u64, ProtocolError> {
     if token.is_empty() || !token.iter().all(u8::is_ascii_digit) {
-        return Err(ProtocolError::BadNumber {
-            op,
-            token: Snippet::new(token),
-        });
+        return Err(ProtocolError::BadNumber { op, token: Snippet::new(token) });
     }
     token
         .iter()
-        .try_fold(0_u64, |sum, digit| {
-            sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         .ok_or(ProtocolError::NumberOverflow)
 }
 
@@ -158,11 +150,7 @@ pub(super) fn word<T: Copy>(table: &[(&[u8], Ends, T)], buf: &[u8]) -> Word<T> {
             (Ends::AtBlank, Some(_)) => {}
         }
     }
-    if partial {
-        Word::Partial
-    } else {
-        Word::Unknown
-    }
+    if partial { Word::Partial } else { Word::Unknown }
 }
 
 #[cfg(test)]
@@ -193,16 +181,7 @@ mod tests {
         assert_eq!(number("MSG", b"18446744073709551615"), Ok(u64::MAX));
         let overflow = Err(ProtocolError::NumberOverflow);
         assert_eq!(number("MSG", b"18446744073709551616"), overflow);
-        for bad in [
-            &b""[..],
-            b"-1",
-            b"+1",
-            b"1.0",
-            b"1e3",
-            b"0x1",
-            b" 1",
-            b"\xb2",
-        ] {
+        for bad in [&b""[..], b"-1", b"+1", b"1.0", b"1e3", b"0x1", b" 1", b"\xb2"] {
             let fault = number("MSG", bad).map_err(|error| error.name());
             assert_eq!(fault, Err("bad_number"), "{bad:?}");
         }

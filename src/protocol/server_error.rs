@@ -92,62 +92,26 @@ pub enum Violation {
 /// The texts without variable parts. The first that is a prefix wins, so a text stands before
 /// those that it begins with.
 const TEXTS: &[(&str, ErrKind)] = &[
-    (
-        "Unknown Protocol Operation",
-        ErrKind::UnknownProtocolOperation,
-    ),
-    (
-        "maximum control line exceeded",
-        ErrKind::MaxControlLineExceeded,
-    ),
+    ("Unknown Protocol Operation", ErrKind::UnknownProtocolOperation),
+    ("maximum control line exceeded", ErrKind::MaxControlLineExceeded),
     ("Maximum Payload Violation", ErrKind::MaxPayloadViolation),
     ("Authorization Violation", ErrKind::AuthorizationViolation),
     ("Authentication Timeout", ErrKind::AuthenticationTimeout),
-    (
-        "User Authentication Expired",
-        ErrKind::UserAuthenticationExpired,
-    ),
-    (
-        "Account Authentication Expired",
-        ErrKind::AccountAuthenticationExpired,
-    ),
-    (
-        "User Authentication Revoked",
-        ErrKind::UserAuthenticationRevoked,
-    ),
+    ("User Authentication Expired", ErrKind::UserAuthenticationExpired),
+    ("Account Authentication Expired", ErrKind::AccountAuthenticationExpired),
+    ("User Authentication Revoked", ErrKind::UserAuthenticationRevoked),
     ("Stale Connection", ErrKind::StaleConnection),
-    (
-        "maximum connections exceeded",
-        ErrKind::MaxConnectionsExceeded,
-    ),
-    (
-        "maximum account active connections exceeded",
-        ErrKind::MaxAccountConnectionsExceeded,
-    ),
-    (
-        "Connection throttling is active",
-        ErrKind::ConnectionThrottling,
-    ),
+    ("maximum connections exceeded", ErrKind::MaxConnectionsExceeded),
+    ("maximum account active connections exceeded", ErrKind::MaxAccountConnectionsExceeded),
+    ("Connection throttling is active", ErrKind::ConnectionThrottling),
     ("Secure Connection - TLS Required", ErrKind::TlsRequired),
     ("invalid client protocol", ErrKind::InvalidClientProtocol),
-    (
-        "no responders requires headers support",
-        ErrKind::NoRespondersRequiresHeaders,
-    ),
+    ("no responders requires headers support", ErrKind::NoRespondersRequiresHeaders),
     ("attempted to connect to route port", ErrKind::RoutePort),
-    (
-        "attempted to connect to leaf node port",
-        ErrKind::LeafNodePort,
-    ),
+    ("attempted to connect to leaf node port", ErrKind::LeafNodePort),
     ("attempted to connect to gateway port", ErrKind::GatewayPort),
-    (
-        "Failed Account Registration",
-        ErrKind::FailedAccountRegistration,
-    ),
-    (
-        "maximum subscriptions exceeded",
-        ErrKind::MaxSubscriptionsExceeded,
-    ),
+    ("Failed Account Registration", ErrKind::FailedAccountRegistration),
+    ("maximum subscriptions exceeded", ErrKind::MaxSubscriptionsExceeded),
     ("Invalid Subject", ErrKind::InvalidSubject),
     ("Invalid Publish Subject", ErrKind::InvalidPublishSubject),
 ];
@@ -176,10 +140,7 @@ impl ErrKind {
         TEXTS
             .iter()
             .find(|(known, _)| strip(text, known).is_some())
-            .map_or_else(
-                || Self::Other(String::from_utf8_lossy(text).into_owned()),
-                |(_, kind)| kind.clone(),
-            )
+            .map_or_else(|| Self::Other(String::from_utf8_lossy(text).into_owned()), |(_, kind)| kind.clone())
     }
 
     /// Does the server close the connection after saying so?
@@ -234,11 +195,7 @@ impl fmt::Display for Violation {
             Self::PublishReply { reply } => {
                 write!(f, "Publish with Reply of {:?}", reply.as_str())
             }
-            Self::Subscription {
-                subject,
-                queue,
-                sid,
-            } => {
+            Self::Subscription { subject, queue, sid } => {
                 write!(f, "Subscription to {:?}", subject.as_str())?;
                 if let Some(queue) = queue {
                     write!(f, " using queue {queue:?}")?;
@@ -271,20 +228,13 @@ fn violation(text: &[u8]) -> Option<Violation> {
         queue = Some(String::from_utf8_lossy(&name).into_owned());
         rest = behind;
     }
-    let sid = strip(rest, " (sid ")
-        .and_then(unquote)
-        .and_then(|(sid, _)| core::str::from_utf8(&sid).ok()?.parse().ok());
-    Some(Violation::Subscription {
-        subject: Subject::from_wire(Bytes::from(subject)),
-        queue,
-        sid,
-    })
+    let sid =
+        strip(rest, " (sid ").and_then(unquote).and_then(|(sid, _)| core::str::from_utf8(&sid).ok()?.parse().ok());
+    Some(Violation::Subscription { subject: Subject::from_wire(Bytes::from(subject)), queue, sid })
 }
 
 /// What is behind a prefix that is compared without regard to case.
 fn strip<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
-    start
-        .eq_ignore_ascii_case(prefix.as_bytes())
-        .then_some(rest)
+    start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
 }

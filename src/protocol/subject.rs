@@ -54,10 +54,7 @@ impl Subject {
     /// A subject from text in the program, without allocation and without a check.
     #[must_use]
     pub const fn from_static(input: &'static str) -> Self {
-        Self {
-            text: ByteString::from_static(input),
-            raw: None,
-        }
+        Self { text: ByteString::from_static(input), raw: None }
     }
 
     /// A subject from text in the program that is checked like [`Self::validated`]; in a constant,
@@ -68,10 +65,7 @@ impl Subject {
     /// On a subject that breaks a rule.
     #[must_use]
     pub const fn from_static_validated(subject: &'static str) -> Self {
-        assert!(
-            check_subscribe_subject(subject.as_bytes()).is_ok(),
-            "invalid subject format"
-        );
+        assert!(check_subscribe_subject(subject.as_bytes()).is_ok(), "invalid subject format");
         Self::from_static(subject)
     }
 
@@ -105,10 +99,7 @@ impl Subject {
     pub fn from_wire(bytes: Bytes) -> Self {
         match ByteString::try_from(bytes.clone()) {
             Ok(text) => Self { text, raw: None },
-            Err(_) => Self {
-                text: String::from_utf8_lossy(&bytes).into_owned().into(),
-                raw: Some(Box::new(bytes)),
-            },
+            Err(_) => Self { text: String::from_utf8_lossy(&bytes).into_owned().into(), raw: Some(Box::new(bytes)) },
         }
     }
 
@@ -211,19 +202,13 @@ impl AsRef<str> for Subject {
 
 impl From<&str> for Subject {
     fn from(text: &str) -> Self {
-        Self {
-            text: ByteString::from(text),
-            raw: None,
-        }
+        Self { text: ByteString::from(text), raw: None }
     }
 }
 
 impl From<String> for Subject {
     fn from(text: String) -> Self {
-        Self {
-            text: ByteString::from(text),
-            raw: None,
-        }
+        Self { text: ByteString::from(text), raw: None }
     }
 }
 

@@ -71,11 +71,7 @@ pub const fn check_publish_subject(subject: &[u8]) -> Result<(), SubjectFault> {
         separators |= is_separator(subject[at]);
         at += 1;
     }
-    if separators {
-        Err(first_separator(subject))
-    } else {
-        Ok(())
-    }
+    if separators { Err(first_separator(subject)) } else { Ok(()) }
 }
 
 /// May this subject be subscribed to?

@@ -37,22 +37,13 @@ pub enum Check {
     Queue(Vec<u8>),
     HeaderName(Vec<u8>),
     HeaderValue(Vec<u8>),
-    ControlLine {
-        subject: usize,
-        headers: Option<usize>,
-        payload: usize,
-    },
+    ControlLine { subject: usize, headers: Option<usize>, payload: usize },
 }
 
 /// All cases of one folder, by file.
 pub fn read_folder(folder: &str, side: Side) -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("protocol-fixtures")
-        .join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures").join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(root).unwrap().map(|f| f.unwrap().path()).collect();
     files.sort();
     let mut cases = Vec::new();
     for file in files {
@@ -93,11 +84,7 @@ fn read_line(cases: &mut Vec<Case>, side: Side, stem: &str, line: &str) -> Optio
         "note" | "policy" | "server" | "<" => {}
         "limits" => case.limits.line = rest.strip_prefix("line=")?.parse().ok()?,
         ">" => case.input.extend(Cursor(rest).text()?),
-        "chunks" => case.chunks.push(
-            rest.split(' ')
-                .map(|n| n.parse().ok())
-                .collect::<Option<_>>()?,
-        ),
+        "chunks" => case.chunks.push(rest.split(' ').map(|n| n.parse().ok()).collect::<Option<_>>()?),
         "=" => case.ops.push(operation(rest)?),
         "end" => case.end = rest.strip_prefix("error ").unwrap_or(rest).to_owned(),
         "both" => case.both = true,
@@ -151,29 +138,16 @@ fn operation(line: &str) -> Option<Expected> {
         "-ERR" => Op::Err(cursor.field("text")?),
         "INFO" => Op::Info(cursor.field("json")?),
         "CONNECT" => Op::Connect(cursor.field("json")?),
-        "SUB" => Op::Sub(
-            cursor.field("subject")?,
-            cursor.field("queue"),
-            cursor.number("sid")?,
-        ),
+        "SUB" => Op::Sub(cursor.field("subject")?, cursor.field("queue"), cursor.number("sid")?),
         "UNSUB" => Op::Unsub(cursor.number("sid")?, cursor.number("max")),
         "MSG" | "HMSG" | "PUB" | "HPUB" => {
             let subject = cursor.field("subject")?;
-            let sid = if word.ends_with("MSG") {
-                Some(cursor.number("sid")?)
-            } else {
-                None
-            };
+            let sid = if word.ends_with("MSG") { Some(cursor.number("sid")?) } else { None };
             let reply = cursor.field("reply");
             if word.starts_with('H') {
                 block_len = Some(cursor.number("headers")?);
             }
-            let body = Body {
-                subject,
-                reply,
-                headers: None,
-                payload: cursor.field("payload")?,
-            };
+            let body = Body { subject, reply, headers: None, payload: cursor.field("payload")? };
             match sid {
                 Some(sid) => Op::Msg(sid, body),
                 None => Op::Pub(body),
@@ -181,14 +155,7 @@ fn operation(line: &str) -> Option<Expected> {
         }
         _ => return None,
     };
-    let expected = Expected {
-        op,
-        block_len,
-        headers: Vec::new(),
-        status: None,
-        description: None,
-        malformed: None,
-    };
+    let expected = Expected { op, block_len, headers: Vec::new(), status: None, description: None, malformed: None };
     cursor.0.trim().is_empty().then_some(expected)
 }
 

@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub)] // each test binary is a crate and uses a part of it
 
 use nats_lifeline::protocol::{
-    ClientOp, Decoded, Decoder, Limits, ProtocolError, ServerOp, err, info, message, ok, ping,
-    pong, publish, subscribe, unsubscribe,
+    ClientOp, Decoded, Decoder, Limits, ProtocolError, ServerOp, err, info, message, ok, ping, pong, publish,
+    subscribe, unsubscribe,
 };
 
 /// An operation of either direction that owns its bytes.
@@ -98,11 +98,7 @@ impl From<ClientOp<'_>> for Op {
                 headers: frame.headers.map(<[u8]>::to_vec),
                 payload: frame.payload.to_vec(),
             }),
-            ClientOp::Sub {
-                subject,
-                queue,
-                sid,
-            } => Self::Sub(subject.to_vec(), queue.map(<[u8]>::to_vec), sid),
+            ClientOp::Sub { subject, queue, sid } => Self::Sub(subject.to_vec(), queue.map(<[u8]>::to_vec), sid),
             ClientOp::Unsub { sid, max } => Self::Unsub(sid, max),
             ClientOp::Ping => Self::Ping,
             ClientOp::Pong => Self::Pong,
@@ -125,21 +121,12 @@ impl Op {
                 out.extend_from_slice(json);
                 out.extend_from_slice(b"\r\n");
             }
-            Self::Msg(sid, body) => message(
-                out,
-                &body.subject,
-                *sid,
-                body.reply.as_deref(),
-                body.headers.as_deref(),
-                &body.payload,
-            ),
-            Self::Pub(body) => publish(
-                out,
-                &body.subject,
-                body.reply.as_deref(),
-                body.headers.as_deref(),
-                &body.payload,
-            ),
+            Self::Msg(sid, body) => {
+                message(out, &body.subject, *sid, body.reply.as_deref(), body.headers.as_deref(), &body.payload)
+            }
+            Self::Pub(body) => {
+                publish(out, &body.subject, body.reply.as_deref(), body.headers.as_deref(), &body.payload)
+            }
             Self::Sub(subject, queue, sid) => subscribe(out, subject, queue.as_deref(), *sid),
             Self::Unsub(sid, max) => unsubscribe(out, *sid, *max),
         }
@@ -179,12 +166,7 @@ pub type Outcome = (Vec<Op>, End);
 
 /// Feeds `input` in pieces of the given sizes (the last piece is whatever is left), as a driver
 /// would, and holds the decoder to its contract on the way.
-pub fn feed(
-    side: Side,
-    limits: Limits,
-    input: &[u8],
-    sizes: impl IntoIterator<Item = usize>,
-) -> Outcome {
+pub fn feed(side: Side, limits: Limits, input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Outcome {
     let mut decoder = Decoder::new(limits);
     let mut sizes = sizes.into_iter();
     let (mut ops, mut start, mut end) = (Vec::new(), 0, 0);
@@ -200,10 +182,7 @@ pub fn feed(
             match step {
                 Ok(Decoded::Op { op, len }) => {
                     assert!(len > 0 && len <= buf.len(), "an operation of {len} bytes");
-                    assert!(
-                        start + len >= not_before,
-                        "complete before its announced end"
-                    );
+                    assert!(start + len >= not_before, "complete before its announced end");
                     ops.push(op);
                     start += len;
                     not_before = 0;

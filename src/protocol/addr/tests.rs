@@ -5,8 +5,7 @@ use crate::protocol::ToServerAddrs;
 use std::collections::HashSet;
 
 fn addr(text: &str) -> ServerAddr {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 #[test]
@@ -28,11 +27,7 @@ fn parts_and_defaults() {
         ("bücher.example", "nats", "bücher.example", 4222),
     ] {
         let addr = addr(text);
-        assert_eq!(
-            (addr.scheme(), addr.host(), addr.port()),
-            (scheme, host, port),
-            "{text}"
-        );
+        assert_eq!((addr.scheme(), addr.host(), addr.port()), (scheme, host, port), "{text}");
         assert_eq!(addr.tls_required(), scheme == "tls");
         assert_eq!(addr.is_websocket(), scheme.starts_with("ws"));
         assert!(!addr.has_user_pass() && addr.token().is_none());
@@ -58,11 +53,7 @@ fn credentials_are_decoded() {
         ("nats://%C3%A9@h", Some("é"), None, Some("é")),
     ] {
         let addr = addr(text);
-        assert_eq!(
-            (addr.username(), addr.password()),
-            (user, password),
-            "{text}"
-        );
+        assert_eq!((addr.username(), addr.password()), (user, password), "{text}");
         assert_eq!(addr.token(), token, "{text}");
         assert_eq!(addr.host(), "h");
     }
@@ -109,18 +100,10 @@ fn what_is_refused_is_named_with_its_rule() {
 
 #[test]
 fn no_secret_is_shown() {
-    for text in [
-        "nats://ada:s3cret@h:4222",
-        "nats://s3cret@h:4222",
-        "tls://ada:s3cret@q@h",
-        "ada:s3cret@h",
-    ] {
+    for text in ["nats://ada:s3cret@h:4222", "nats://s3cret@h:4222", "tls://ada:s3cret@q@h", "ada:s3cret@h"] {
         let addr = addr(text);
         let shown = format!("{addr} {addr:?} {addr:#?}");
-        assert!(
-            !shown.contains("s3cret") && !shown.contains("ada"),
-            "{shown}"
-        );
+        assert!(!shown.contains("s3cret") && !shown.contains("ada"), "{shown}");
         assert!(shown.contains("***@"), "{shown}");
         assert!(addr.as_url_str().contains("s3cret"));
     }
@@ -134,10 +117,7 @@ fn no_secret_is_shown() {
         "nats://ada:s3cret@h/path",
     ] {
         let shown = bad.parse::<ServerAddr>().expect_err(bad).to_string();
-        assert!(
-            !shown.contains("s3") && !shown.contains("cret"),
-            "{bad}: {shown}"
-        );
+        assert!(!shown.contains("s3") && !shown.contains("cret"), "{bad}: {shown}");
     }
 }
 
@@ -145,14 +125,8 @@ fn no_secret_is_shown() {
 fn gossip_inherits_scheme_and_credentials() {
     let seed = addr("tls://ada:p%40ss@seed:4222/");
     let told = ServerAddr::from_gossip("10.0.0.2:4333", &seed).unwrap();
-    assert_eq!(
-        (told.scheme(), told.host(), told.port()),
-        ("tls", "10.0.0.2", 4333)
-    );
-    assert_eq!(
-        (told.username(), told.password()),
-        (Some("ada"), Some("p@ss"))
-    );
+    assert_eq!((told.scheme(), told.host(), told.port()), ("tls", "10.0.0.2", 4333));
+    assert_eq!((told.username(), told.password()), (Some("ada"), Some("p@ss")));
     assert_eq!(told.as_url_str(), "tls://ada:p%40ss@10.0.0.2:4333");
     assert_eq!(told.as_url_str().parse::<ServerAddr>().unwrap(), told);
 
@@ -161,15 +135,7 @@ fn gossip_inherits_scheme_and_credentials() {
     assert_eq!(told("[::1]:4333").unwrap().host(), "::1");
     assert_eq!(told("h").unwrap().port(), 4222);
     assert_eq!(told("tls://h:1").unwrap().scheme(), "nats");
-    for bad in [
-        "",
-        ":4222",
-        "a:0",
-        "u:s3cret@h:1",
-        "::1:4222",
-        "a b:1",
-        "a:1/x",
-    ] {
+    for bad in ["", ":4222", "a:0", "u:s3cret@h:1", "::1:4222", "a b:1", "a:1/x"] {
         let error = told(bad).expect_err(bad);
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(!error.to_string().contains("s3cret"));
@@ -191,10 +157,7 @@ fn equal_is_what_means_the_same() {
 #[test]
 fn everything_that_gives_addresses_does() {
     fn count<A: ToServerAddrs>(addrs: A) -> usize {
-        addrs
-            .to_server_addrs()
-            .map(Iterator::count)
-            .unwrap_or(usize::MAX)
+        addrs.to_server_addrs().map(Iterator::count).unwrap_or(usize::MAX)
     }
     assert_eq!(count("a"), 1);
     let (text, one) = ("a".to_owned(), addr("a"));

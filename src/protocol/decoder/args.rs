@@ -14,12 +14,7 @@ fn place(buf: &[u8], token: &[u8]) -> Range<usize> {
 }
 
 /// `MSG subject sid [reply] size`.
-pub(super) fn msg(
-    buf: &[u8],
-    line: &[u8],
-    start: usize,
-    limits: &Limits,
-) -> Result<Body, ProtocolError> {
+pub(super) fn msg(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
     let args = Args::split("MSG", line)?;
     let (subject, sid, reply, size) = match *args.as_slice() {
         [subject, sid, size] => (subject, sid, None, size),
@@ -37,12 +32,7 @@ pub(super) fn msg(
 }
 
 /// `HMSG subject sid [reply] header-size total-size`.
-pub(super) fn hmsg(
-    buf: &[u8],
-    line: &[u8],
-    start: usize,
-    limits: &Limits,
-) -> Result<Body, ProtocolError> {
+pub(super) fn hmsg(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
     let args = Args::split("HMSG", line)?;
     let (subject, sid, reply, headers, total) = match *args.as_slice() {
         [subject, sid, headers, total] => (subject, sid, None, headers, total),
@@ -62,12 +52,7 @@ pub(super) fn hmsg(
 }
 
 /// `PUB subject [reply] size`.
-pub(super) fn pub_(
-    buf: &[u8],
-    line: &[u8],
-    start: usize,
-    limits: &Limits,
-) -> Result<Body, ProtocolError> {
+pub(super) fn pub_(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
     let args = Args::split("PUB", line)?;
     let (subject, reply, size) = match *args.as_slice() {
         [subject, size] => (subject, None, size),
@@ -85,12 +70,7 @@ pub(super) fn pub_(
 }
 
 /// `HPUB subject [reply] header-size total-size`.
-pub(super) fn hpub(
-    buf: &[u8],
-    line: &[u8],
-    start: usize,
-    limits: &Limits,
-) -> Result<Body, ProtocolError> {
+pub(super) fn hpub(buf: &[u8], line: &[u8], start: usize, limits: &Limits) -> Result<Body, ProtocolError> {
     let args = Args::split("HPUB", line)?;
     let (subject, reply, headers, total) = match *args.as_slice() {
         [subject, headers, total] => (subject, None, headers, total),
@@ -109,12 +89,7 @@ pub(super) fn hpub(
 }
 
 /// The two sizes of HMSG and HPUB: `headers <= total`, both within the limits.
-fn sizes(
-    args: &Args<'_>,
-    headers: &[u8],
-    total: &[u8],
-    limits: &Limits,
-) -> Result<(usize, usize), ProtocolError> {
+fn sizes(args: &Args<'_>, headers: &[u8], total: &[u8], limits: &Limits) -> Result<(usize, usize), ProtocolError> {
     let headers = args.size(headers, limits.headers)?;
     let total = args.size(total, limits.total)?;
     if headers > total {
@@ -131,11 +106,7 @@ pub(super) fn sub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [subject, queue, sid] => (subject, Some(queue), sid),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Sub {
-        subject,
-        queue,
-        sid: args.number(sid)?,
-    })
+    Ok(ClientOp::Sub { subject, queue, sid: args.number(sid)? })
 }
 
 /// `UNSUB sid [max]`.
@@ -146,8 +117,5 @@ pub(super) fn unsub(line: &[u8]) -> Result<ClientOp<'_>, ProtocolError> {
         [sid, max] => (sid, args.number(max).ok()),
         _ => return Err(args.wrong_count()),
     };
-    Ok(ClientOp::Unsub {
-        sid: args.number(sid)?,
-        max,
-    })
+    Ok(ClientOp::Unsub { sid: args.number(sid)?, max })
 }

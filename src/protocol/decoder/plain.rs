@@ -38,13 +38,7 @@ pub(super) fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>
         return None;
     }
     let (block, payload) = body.split_at_checked(headers)?;
-    let message = MsgOp {
-        subject,
-        sid,
-        reply,
-        headers: has_headers.then_some(block),
-        payload,
-    };
+    let message = MsgOp { subject, sid, reply, headers: has_headers.then_some(block), payload };
     Some((message, head + total + 2))
 }
 

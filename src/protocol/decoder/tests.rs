@@ -84,20 +84,12 @@ fn other_bytes_than_before_are_a_mistake_but_no_panic() {
 
 #[test]
 fn limits_of_any_size_are_kept_without_overflow() {
-    let huge = Limits {
-        line: usize::MAX,
-        headers: usize::MAX,
-        total: usize::MAX,
-    };
+    let huge = Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX };
     let bytes = b"MSG a 1 18446744073709551615\r\nx";
     assert!(Decoder::new(huge).decode_server(bytes).is_ok());
     let bytes = b"HMSG a 1 18446744073709551615 18446744073709551615\r\nx";
     assert!(Decoder::new(huge).decode_server(bytes).is_ok());
-    let none = Limits {
-        line: 0,
-        headers: 0,
-        total: 0,
-    };
+    let none = Limits { line: 0, headers: 0, total: 0 };
     let name = |bytes| server(&mut Decoder::new(none), bytes).map_err(|e| e.name());
     assert_eq!(name(b"PING\r\n"), Err("line_too_long"));
     assert_eq!(name(b"MSG a 1 0\r\n\r\n"), Err("line_too_long"));
@@ -106,11 +98,7 @@ fn limits_of_any_size_are_kept_without_overflow() {
 
 #[test]
 fn a_body_over_the_limit_is_refused_on_both_paths() {
-    let limits = Limits {
-        total: 3,
-        headers: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { total: 3, headers: 2, ..Limits::default() };
     for (bytes, expected) in [
         (&b"MSG a 1 3\r\nabc\r\n"[..], Ok(16)),
         (b"msg a 1 3\r\nabc\r\n", Ok(16)),

@@ -8,9 +8,7 @@ fn received(block: &'static str) -> HeaderMap {
 }
 
 fn texts(map: &HeaderMap) -> Vec<(&str, &str)> {
-    map.entries()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+    map.entries().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 #[test]
@@ -30,10 +28,7 @@ fn order_and_repeats_are_kept_and_case_matters() {
     map.append("a", "2");
     map.append("B", "3");
     map.append("b", "4");
-    assert_eq!(
-        texts(&map),
-        [("b", "1"), ("a", "2"), ("B", "3"), ("b", "4")]
-    );
+    assert_eq!(texts(&map), [("b", "1"), ("a", "2"), ("B", "3"), ("b", "4")]);
     assert_eq!(map.len(), 3);
     assert_eq!(map.get("b").map(HeaderValue::as_str), Some("1"));
     assert_eq!(map.get_last("b").map(HeaderValue::as_str), Some("4"));
@@ -41,10 +36,7 @@ fn order_and_repeats_are_kept_and_case_matters() {
     assert_eq!(all, ["1", "4"]);
     assert_eq!(map.get_all("c").count(), 0);
     assert_eq!(map.get("c d\n"), None);
-    assert_eq!(
-        map.wire(),
-        "NATS/1.0\r\nb: 1\r\na: 2\r\nB: 3\r\nb: 4\r\n\r\n"
-    );
+    assert_eq!(map.wire(), "NATS/1.0\r\nb: 1\r\na: 2\r\nB: 3\r\nb: 4\r\n\r\n");
 }
 
 #[test]
@@ -186,13 +178,7 @@ fn json_is_a_plain_map_and_the_older_form_is_read() {
     let named: HeaderMap = serde_json::from_str(r#"{"inner":["x"]}"#).unwrap();
     assert_eq!(texts(&named), [("inner", "x")]);
     assert_eq!(serde_json::to_string(&HeaderMap::new()).unwrap(), "{}");
-    for bad in [
-        r#"{"a:b":["1"]}"#,
-        r#"{"a":["1\n2"]}"#,
-        r#"{"":["1"]}"#,
-        r#"{"a":1}"#,
-        "[]",
-    ] {
+    for bad in [r#"{"a:b":["1"]}"#, r#"{"a":["1\n2"]}"#, r#"{"":["1"]}"#, r#"{"a":1}"#, "[]"] {
         assert!(serde_json::from_str::<HeaderMap>(bad).is_err(), "{bad}");
     }
 }
@@ -207,10 +193,8 @@ fn what_was_received_can_be_stored_and_read_back() {
 #[test]
 fn collecting_keeps_the_last_value_of_a_name() {
     let name = |text: &str| text.parse::<HeaderName>().unwrap();
-    let map: HeaderMap = [("a", "1"), ("b", "2"), ("a", "3")]
-        .into_iter()
-        .map(|(n, v)| (name(n), HeaderValue::from(v)))
-        .collect();
+    let map: HeaderMap =
+        [("a", "1"), ("b", "2"), ("a", "3")].into_iter().map(|(n, v)| (name(n), HeaderValue::from(v))).collect();
     assert_eq!(texts(&map), [("a", "3"), ("b", "2")]);
 }
 

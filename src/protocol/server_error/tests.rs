@@ -5,12 +5,9 @@ use super::*;
 #[test]
 fn every_text_reads_as_its_kind_in_any_case_and_with_more_behind_it() {
     for (text, kind) in TEXTS {
-        for text in [
-            text.to_string(),
-            text.to_uppercase(),
-            text.to_lowercase(),
-            format!("{text}. Please try again later."),
-        ] {
+        for text in
+            [text.to_string(), text.to_uppercase(), text.to_lowercase(), format!("{text}. Please try again later.")]
+        {
             assert_eq!(ErrKind::parse(text.as_bytes()), *kind, "{text}");
         }
         assert_eq!(kind.to_string(), *text);
@@ -21,57 +18,27 @@ fn every_text_reads_as_its_kind_in_any_case_and_with_more_behind_it() {
 fn violations_say_of_what() {
     let subject = |text: &str| Subject::from(text);
     for (text, expected) in [
-        (
-            r#"Permissions Violation for Publish to "a.b""#,
-            Violation::Publish {
-                subject: subject("a.b"),
-            },
-        ),
-        (
-            r#"permissions violation for publish with reply of "r""#,
-            Violation::PublishReply {
-                reply: subject("r"),
-            },
-        ),
+        (r#"Permissions Violation for Publish to "a.b""#, Violation::Publish { subject: subject("a.b") }),
+        (r#"permissions violation for publish with reply of "r""#, Violation::PublishReply { reply: subject("r") }),
         (
             r#"Permissions Violation for Subscription to "a.>""#,
-            Violation::Subscription {
-                subject: subject("a.>"),
-                queue: None,
-                sid: None,
-            },
+            Violation::Subscription { subject: subject("a.>"), queue: None, sid: None },
         ),
         (
             r#"Permissions Violation for Subscription to "a" using queue "q\"\\""#,
-            Violation::Subscription {
-                subject: subject("a"),
-                queue: Some("q\"\\".to_owned()),
-                sid: None,
-            },
+            Violation::Subscription { subject: subject("a"), queue: Some("q\"\\".to_owned()), sid: None },
         ),
         (
             r#"Permissions Violation for Subscription to "a" using queue "q" (sid "7")"#,
-            Violation::Subscription {
-                subject: subject("a"),
-                queue: Some("q".to_owned()),
-                sid: Some(7),
-            },
+            Violation::Subscription { subject: subject("a"), queue: Some("q".to_owned()), sid: Some(7) },
         ),
         (
             r#"Permissions Violation for Subscription to "a" (sid "18446744073709551615")"#,
-            Violation::Subscription {
-                subject: subject("a"),
-                queue: None,
-                sid: Some(u64::MAX),
-            },
+            Violation::Subscription { subject: subject("a"), queue: None, sid: Some(u64::MAX) },
         ),
         (
             r#"Permissions Violation for Subscription to "a.b.c", too many tokens"#,
-            Violation::Subscription {
-                subject: subject("a.b.c"),
-                queue: None,
-                sid: None,
-            },
+            Violation::Subscription { subject: subject("a.b.c"), queue: None, sid: None },
         ),
     ] {
         let kind = ErrKind::parse(text.as_bytes());
@@ -83,8 +50,7 @@ fn violations_say_of_what() {
 
 #[test]
 fn quoted_subjects_are_the_bytes_they_were() {
-    let text =
-        br#"Permissions Violation for Publish to "\a\b\f\n\r\t\v\x00\xff\u00e9\U0001f600\q\"""#;
+    let text = br#"Permissions Violation for Publish to "\a\b\f\n\r\t\v\x00\xff\u00e9\U0001f600\q\"""#;
     let ErrKind::PermissionsViolation(Violation::Publish { subject }) = ErrKind::parse(text) else {
         panic!("a violation")
     };
@@ -109,22 +75,12 @@ fn what_is_not_known_is_kept_as_text() {
         assert_eq!(kind, ErrKind::Other(text.to_owned()));
         assert!(!kind.closes());
     }
-    assert_eq!(
-        ErrKind::parse(b"\xff"),
-        ErrKind::Other("\u{fffd}".to_owned())
-    );
+    assert_eq!(ErrKind::parse(b"\xff"), ErrKind::Other("\u{fffd}".to_owned()));
 }
 
 #[test]
 fn broken_escapes_do_not_panic() {
-    for text in [
-        r#""\"#,
-        r#""\x"#,
-        r#""\x4"#,
-        r#""\xzz""#,
-        r#""\u12""#,
-        r#""\Uffffffff""#,
-    ] {
+    for text in [r#""\"#, r#""\x"#, r#""\x4"#, r#""\xzz""#, r#""\u12""#, r#""\Uffffffff""#] {
         let text = format!("Permissions Violation for Publish to {text}");
         let _ = ErrKind::parse(text.as_bytes());
     }

@@ -1,0 +1,63 @@
+//! Connecting: options are checked, the task is started, and the first connection is waited for.
+
+use std::sync::Arc;
+
+use rand::Rng;
+
+use super::callback;
+use super::client::Client;
+use super::error::{ConnectError, ConnectErrorKind};
+use super::options::ConnectOptions;
+use crate::driver::{self, Command, DriverSettings, Shared};
+use crate::engine::{Cause, Status};
+use crate::protocol::{ServerAddr, ToServerAddrs};
+
+pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
+    let settings = options.into_settings()?;
+    let addrs: Vec<ServerAddr> = addrs
+        .to_server_addrs()
+        .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
+        .collect();
+    if addrs.is_empty() {
+        return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
+    }
+    let retry = settings.config.retry_on_initial_connect;
+    let config = settings.config.clone();
+    let driver = DriverSettings::from(&settings);
+    let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64());
+    if let Some(callback) = settings.event_callback.clone() {
+        callback::run(handle.shared.events(), callback);
+    }
+    let shared = handle.shared.clone();
+    let client = Client::new(handle, settings);
+    let mut status = shared.watch_status();
+    shared.command(Command::Connect);
+    if retry {
+        // Not before something is being done.
+        let _ = status.changed().await;
+        return Ok(client);
+    }
+    // From here on dropping this future drops the client, and so ends the task.
+    loop {
+        // The sender lives in `shared`, so there is always one.
+        let _ = status.changed().await;
+        match *status.borrow_and_update() {
+            Status::Connected => return Ok(client),
+            Status::Disconnected | Status::Closed => return Err(failure(&shared)),
+            Status::Connecting | Status::Reconnecting | Status::Draining => {}
+        }
+    }
+}
+
+/// Why the first connection could not be made.
+fn failure(shared: &Arc<Shared>) -> ConnectError {
+    let cause = shared.last_error().unwrap_or(Cause::NoServers);
+    let kind = match &cause {
+        Cause::TimedOut { .. } => ConnectErrorKind::TimedOut,
+        Cause::Dns(_) => ConnectErrorKind::Dns,
+        Cause::Tls(_) => ConnectErrorKind::Tls,
+        Cause::Server(kind) if kind.is_auth() => ConnectErrorKind::AuthorizationViolation,
+        _ => ConnectErrorKind::Io,
+    };
+    ConnectError::with_source(kind, cause)
+}

@@ -1,0 +1,113 @@
+//! The errors that users see: one generic error, a kind for each call, and typed sources below them.
+
+mod ending;
+mod kinds;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::error;
+use std::fmt::{self, Debug, Display};
+
+pub use ending::{CloseError, DrainError, DrainReport, ReconnectError, UnsubscribeError};
+pub use kinds::{
+    ConnectError, ConnectErrorKind, FlushError, FlushErrorKind, PublishError, PublishErrorKind, RequestError,
+    RequestErrorKind, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
+    SubscribeErrorKind,
+};
+pub use refusal::{PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
+
+/// An error of one call: a `kind` to match on, and the reason below it where there is one.
+///
+/// Each call has its own kind and its own alias, [`PublishError`] for `publish` and so on. A kind is a small
+/// `Copy` enum; [`source`](std::error::Error::source) holds the reason with its data, such as [`SendFault`] or
+/// [`InvalidOption`](crate::client::options::InvalidOption), and can be downcast.
+///
+/// ```
+/// use nats_lifeline::error::Error;
+/// use nats_lifeline::{PublishError, PublishErrorKind};
+///
+/// let bare = PublishError::new(PublishErrorKind::InvalidSubject);
+/// assert_eq!(bare.kind(), PublishErrorKind::InvalidSubject);
+/// assert_eq!(bare.to_string(), "invalid subject");
+///
+/// let with_reason = Error::with_source(PublishErrorKind::Send, "the dog ate it");
+/// assert_eq!(with_reason.to_string(), "failed to send message: the dog ate it");
+/// ```
+#[derive(Debug)]
+pub struct Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    kind: Kind,
+    source: Option<crate::Error>,
+}
+
+impl<Kind> Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    /// An error without a reason below it.
+    pub fn new(kind: Kind) -> Self {
+        Error { kind, source: None }
+    }
+
+    /// An error with a reason: another error, or text.
+    pub fn with_source<S>(kind: Kind, source: S) -> Self
+    where
+        S: Into<crate::Error>,
+    {
+        Error { kind, source: Some(source.into()) }
+    }
+
+    /// What went wrong, to match on.
+    pub fn kind(&self) -> Kind {
+        self.kind.clone()
+    }
+
+    /// The reason, if there is one and if it is an `E`.
+    ///
+    /// Short for downcasting [`source`](std::error::Error::source).
+    ///
+    /// ```
+    /// use nats_lifeline::client::SendFault;
+    /// use nats_lifeline::{PublishError, PublishErrorKind};
+    ///
+    /// let error = PublishError::with_source(PublishErrorKind::Send, SendFault::Closed);
+    /// assert_eq!(error.source_as::<SendFault>(), Some(&SendFault::Closed));
+    /// ```
+    pub fn source_as<E: error::Error + 'static>(&self) -> Option<&E> {
+        self.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+}
+
+impl<Kind> Display for Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {source}", self.kind),
+            None => write!(f, "{}", self.kind),
+        }
+    }
+}
+
+impl<Kind> error::Error for Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        // The cast drops the two auto traits, which the trait object of `source` does not have.
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+    }
+}
+
+impl<Kind> From<Kind> for Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    fn from(kind: Kind) -> Self {
+        Error::new(kind)
+    }
+}

@@ -1,0 +1,97 @@
+//! How things end: unsubscribing, draining, closing, and a forced reconnect.
+
+use std::time::Duration;
+
+use crate::engine::Lost;
+
+/// An unsubscribe or drain of a subscription could not be asked for, because the client is closed.
+///
+/// The subscription is gone all the same.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("failed to send unsubscribe")]
+pub struct UnsubscribeError(String);
+
+impl UnsubscribeError {
+    /// An error with `reason`, which only Debug shows.
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        UnsubscribeError(reason.into())
+    }
+}
+
+/// Draining could not begin, because the client is closed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to send drain: {0}")]
+pub struct DrainError(#[source] crate::Error);
+
+impl DrainError {
+    /// An error with the reason: another error, or text.
+    pub(crate) fn new(source: impl Into<crate::Error>) -> Self {
+        DrainError(source.into())
+    }
+}
+
+/// A reconnect could not be asked for, because the client is closed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to send reconnect: {0}")]
+pub struct ReconnectError(#[source] crate::Error);
+
+impl ReconnectError {
+    /// An error with the reason: another error, or text.
+    pub(crate) fn new(source: impl Into<crate::Error>) -> Self {
+        ReconnectError(source.into())
+    }
+}
+
+/// What became of everything when a client was drained or closed.
+///
+/// The numbers count from the call on; what was lost or in doubt before it is in
+/// [`Ledger`](crate::connection::Ledger).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Whether everything was finished before the deadline: subscriptions read to their end, and every accepted
+    /// message covered by a PONG.
+    pub completed: bool,
+    /// Messages that were received and not yet read when it ended. Their streams still have them.
+    pub undelivered: u64,
+    /// Messages of ours that the server has confirmed with a PONG.
+    pub confirmed: u64,
+    /// Messages of ours that the transport had taken and no PONG covered: the server may or may not have processed
+    /// them.
+    pub in_doubt: u64,
+    /// Messages of ours that never left, by reason.
+    pub lost: Lost,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The client is closed now, and not everything that it had accepted was confirmed first.
+///
+/// ```
+/// use nats_lifeline::client::CloseError;
+///
+/// fn note(error: &CloseError) {
+///     let report = error.report();
+///     eprintln!("never sent: {}, in doubt: {}", report.lost.total(), report.in_doubt);
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "closed with {} messages never sent, {} in doubt and {} unread",
+    .report.lost.total(), .report.in_doubt, .report.undelivered
+)]
+pub struct CloseError {
+    report: DrainReport,
+}
+
+impl CloseError {
+    /// An error that says what `report` counts.
+    pub(crate) fn new(report: DrainReport) -> Self {
+        CloseError { report }
+    }
+
+    /// The numbers.
+    pub fn report(&self) -> DrainReport {
+        self.report
+    }
+}

@@ -1,0 +1,217 @@
+//! One kind of error for each call, with the texts and variants that programs written for async-nats match on.
+
+use std::fmt;
+use std::io;
+
+use super::Error;
+
+/// Why [`connect`](crate::connect) failed.
+pub type ConnectError = Error<ConnectErrorKind>;
+
+/// The kinds of [`ConnectError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ConnectErrorKind {
+    /// A server address could not be read.
+    ServerParse,
+    /// A server's name could not be looked up.
+    Dns,
+    /// The credentials could not be made ready, for instance because signing the server's nonce failed.
+    Authentication,
+    /// The server refused the credentials.
+    AuthorizationViolation,
+    /// No attempt came to its end within
+    /// [`connection_timeout`](crate::ConnectOptions::connection_timeout).
+    TimedOut,
+    /// TLS was wanted by one side and could not be had.
+    Tls,
+    /// The transport failed; or an option makes no sense, then the source is an
+    /// [`InvalidOption`](crate::client::InvalidOption).
+    Io,
+    /// [`max_reconnects`](crate::ConnectOptions::max_reconnects) attempts failed.
+    MaxReconnects,
+}
+
+impl fmt::Display for ConnectErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConnectErrorKind::ServerParse => "failed to parse server or server list",
+            ConnectErrorKind::Dns => "DNS error",
+            ConnectErrorKind::Authentication => "failed signing nonce",
+            ConnectErrorKind::AuthorizationViolation => "authorization violation",
+            ConnectErrorKind::TimedOut => "timed out",
+            ConnectErrorKind::Tls => "TLS error",
+            ConnectErrorKind::Io => "IO error",
+            ConnectErrorKind::MaxReconnects => "reached maximum number of reconnects",
+        })
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    /// An error of kind [`Io`](ConnectErrorKind::Io) with `error` as its source.
+    fn from(error: io::Error) -> Self {
+        Error::with_source(ConnectErrorKind::Io, error)
+    }
+}
+
+/// Why a message was not published.
+///
+/// An error means: not accepted, and never sent. While disconnected a message is accepted (held) up to
+/// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
+pub type PublishError = Error<PublishErrorKind>;
+
+/// The kinds of [`PublishError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PublishErrorKind {
+    /// Payload and headers together are larger than the server takes. The source is a
+    /// [`PayloadTooLarge`](super::PayloadTooLarge).
+    MaxPayloadExceeded,
+    /// The subject (or the reply subject) can't go on the wire: empty, or with blanks or line ends.
+    InvalidSubject,
+    /// The message found no way out. The source is a [`SendFault`](super::SendFault) that says why.
+    Send,
+}
+
+impl fmt::Display for PublishErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PublishErrorKind::MaxPayloadExceeded => "max payload size exceeded",
+            PublishErrorKind::InvalidSubject => "invalid subject",
+            PublishErrorKind::Send => "failed to send message",
+        })
+    }
+}
+
+/// Why a request has no reply.
+pub type RequestError = Error<RequestErrorKind>;
+
+/// The kinds of [`RequestError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RequestErrorKind {
+    /// No reply came within the request's timeout. It may have been sent, and even answered.
+    TimedOut,
+    /// The server said that nobody listens on the subject (status 503).
+    NoResponders,
+    /// The subject can't go on the wire: empty, or with blanks or line ends.
+    InvalidSubject,
+    /// Payload and headers together are larger than the server takes.
+    MaxPayloadExceeded,
+    /// Anything else; the source says what.
+    Other,
+}
+
+impl fmt::Display for RequestErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RequestErrorKind::TimedOut => "request timed out",
+            RequestErrorKind::NoResponders => "no responders",
+            RequestErrorKind::InvalidSubject => "invalid subject",
+            RequestErrorKind::MaxPayloadExceeded => "max payload size exceeded",
+            RequestErrorKind::Other => "request failed",
+        })
+    }
+}
+
+impl From<PublishError> for RequestError {
+    /// An error of kind [`Other`](RequestErrorKind::Other) with `error` as its source.
+    fn from(error: PublishError) -> Self {
+        Error::with_source(RequestErrorKind::Other, error)
+    }
+}
+
+impl From<SubscribeError> for RequestError {
+    /// An error of kind [`Other`](RequestErrorKind::Other) with `error` as its source.
+    fn from(error: SubscribeError) -> Self {
+        Error::with_source(RequestErrorKind::Other, error)
+    }
+}
+
+/// Why a subscription was not made. While disconnected it is made all the same, and sent to the next server.
+pub type SubscribeError = Error<SubscribeErrorKind>;
+
+/// The kinds of [`SubscribeError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SubscribeErrorKind {
+    /// The subject is empty, has blanks or line ends, or an empty token (`..`, a dot at either end).
+    InvalidSubject,
+    /// The queue group's name is empty or has blanks or line ends.
+    InvalidQueueName,
+    /// Anything else, such as a client that drains or is closed; the source says what.
+    Other,
+}
+
+impl fmt::Display for SubscribeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SubscribeErrorKind::InvalidSubject => "invalid subject",
+            SubscribeErrorKind::InvalidQueueName => "invalid queue name",
+            SubscribeErrorKind::Other => "subscribe failed",
+        })
+    }
+}
+
+/// Why a flush is not a proof that the server has processed everything.
+pub type FlushError = Error<FlushErrorKind>;
+
+/// The kinds of [`FlushError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FlushErrorKind {
+    /// The flush could not be asked for, because the client is closed.
+    SendError,
+    /// It was asked for and not confirmed: messages are in doubt, the deadline passed, or the client ended. The
+    /// source says which.
+    FlushError,
+}
+
+impl fmt::Display for FlushErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FlushErrorKind::SendError => "failed to send flush request",
+            FlushErrorKind::FlushError => "flush failed",
+        })
+    }
+}
+
+/// Why the pool of servers was not replaced. The old pool stays.
+pub type SetServerPoolError = Error<SetServerPoolErrorKind>;
+
+/// The kinds of [`SetServerPoolError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SetServerPoolErrorKind {
+    /// The client is closed.
+    Send,
+    /// An address could not be read.
+    InvalidAddress,
+    /// WebSocket addresses (`ws`, `wss`) stand beside others; a pool has one sort or the other.
+    MixedSchemes,
+    /// The list is empty.
+    EmptyPool,
+}
+
+impl fmt::Display for SetServerPoolErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SetServerPoolErrorKind::Send => "failed to send set_server_pool command",
+            SetServerPoolErrorKind::InvalidAddress => "invalid server address",
+            SetServerPoolErrorKind::MixedSchemes => "cannot mix websocket and non-websocket URLs in server pool",
+            SetServerPoolErrorKind::EmptyPool => "server pool cannot be empty",
+        })
+    }
+}
+
+/// Why the pool of servers could not be read.
+pub type ServerPoolError = Error<ServerPoolErrorKind>;
+
+/// The kinds of [`ServerPoolError`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ServerPoolErrorKind {
+    /// The client is closed.
+    Send,
+}
+
+impl fmt::Display for ServerPoolErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ServerPoolErrorKind::Send => "failed to send server_pool command",
+        })
+    }
+}

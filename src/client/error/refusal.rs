@@ -1,0 +1,168 @@
+//! Refused messages: why, with the numbers, and for `try_publish` the message itself.
+
+use std::error;
+use std::fmt;
+use std::time::Duration;
+
+use crate::client::message::OutboundMessage;
+
+/// Why a message found no way out: the source of a publish error of kind
+/// [`Send`](super::PublishErrorKind::Send).
+///
+/// The message was not accepted in any of these cases, and will not be sent.
+///
+/// ```
+/// use nats_lifeline::client::SendFault;
+/// use nats_lifeline::{PublishError, PublishErrorKind};
+///
+/// fn is_worth_a_retry(error: &PublishError) -> bool {
+///     matches!(
+///         error.source_as::<SendFault>(),
+///         Some(SendFault::NoRoom { .. } | SendFault::BufferFull { .. } | SendFault::Disconnected)
+///     )
+/// }
+///
+/// let full = SendFault::BufferFull { pending: 8_388_600, limit: 8_388_608, frame: 46 };
+/// assert!(is_worth_a_retry(&PublishError::with_source(PublishErrorKind::Send, full)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendFault {
+    /// The server took bytes more slowly than they were published, for the whole of
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout).
+    #[error("no room in the outbox after waiting {waited:?}")]
+    NoRoom {
+        /// For how long the call waited.
+        waited: Duration,
+    },
+    /// No server is connected and the messages held so far leave no room for this one; or it alone is larger than
+    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size), then it is refused while
+    /// connected too.
+    #[error("outbox full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")]
+    BufferFull {
+        /// Bytes that were pending.
+        pending: usize,
+        /// The limit, in bytes.
+        limit: usize,
+        /// Bytes of the refused message with its control line.
+        frame: usize,
+    },
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+    /// The message has headers, and the connected server does not take them.
+    #[error("the server does not support headers")]
+    HeadersUnsupported,
+    /// No server is connected and none is sought: reconnecting is off or was given up.
+    #[error("disconnected, and no connection is being sought")]
+    Disconnected,
+}
+
+/// Payload and headers are larger than the server takes: the source of errors of a kind `MaxPayloadExceeded`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Payload size limit of {max} exceeded by message size of {size}")]
+pub struct PayloadTooLarge {
+    /// `max_payload` of the server, in bytes; 1 MiB before the first connection.
+    pub max: usize,
+    /// Payload and encoded headers, in bytes.
+    pub size: usize,
+}
+
+/// Why `try_publish` refused a message, with the message.
+///
+/// ```
+/// use nats_lifeline::client::{TryPublishError, TryPublishErrorKind};
+/// use nats_lifeline::message::OutboundMessage;
+///
+/// /// What to keep for later; what no second try can save is dropped.
+/// fn keep(error: TryPublishError) -> Option<OutboundMessage> {
+///     match error.kind() {
+///         TryPublishErrorKind::NoRoom | TryPublishErrorKind::BufferFull => Some(error.into_message()),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TryPublishError {
+    kind: TryPublishErrorKind,
+    message: OutboundMessage,
+    source: Option<crate::Error>,
+}
+
+/// The kinds of [`TryPublishError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryPublishErrorKind {
+    /// The server takes bytes more slowly than they are published; where `publish` would wait.
+    NoRoom,
+    /// No server is connected and the messages held so far leave no room for this one; or it alone is larger than
+    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
+    BufferFull,
+    /// Payload and headers together are larger than the server takes.
+    MaxPayloadExceeded,
+    /// The subject (or the reply subject) can't go on the wire: empty, or with blanks or line ends.
+    InvalidSubject,
+    /// The message has headers, and the connected server does not take them.
+    HeadersUnsupported,
+    /// The client is closed, or no connection is being sought any more.
+    Closed,
+}
+
+impl fmt::Display for TryPublishErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryPublishErrorKind::NoRoom => "no room in the outbox",
+            TryPublishErrorKind::BufferFull => "outbox full",
+            TryPublishErrorKind::MaxPayloadExceeded => "max payload size exceeded",
+            TryPublishErrorKind::InvalidSubject => "invalid subject",
+            TryPublishErrorKind::HeadersUnsupported => "headers not supported by the server",
+            TryPublishErrorKind::Closed => "the client is closed",
+        })
+    }
+}
+
+impl TryPublishError {
+    /// A refusal that its kind explains. Allocates nothing: a loop over a full outbox makes millions of these.
+    pub(crate) fn new(kind: TryPublishErrorKind, message: OutboundMessage) -> Self {
+        TryPublishError { kind, message, source: None }
+    }
+
+    /// A refusal with a reason: another error, or text.
+    pub(crate) fn with_source(
+        kind: TryPublishErrorKind,
+        message: OutboundMessage,
+        source: impl Into<crate::Error>,
+    ) -> Self {
+        TryPublishError { kind, message, source: Some(source.into()) }
+    }
+
+    /// Why it was refused, to match on.
+    pub fn kind(&self) -> TryPublishErrorKind {
+        self.kind
+    }
+
+    /// The message that was refused.
+    pub fn message(&self) -> &OutboundMessage {
+        &self.message
+    }
+
+    /// The message that was refused, to be kept or tried again.
+    pub fn into_message(self) -> OutboundMessage {
+        self.message
+    }
+}
+
+impl fmt::Display for TryPublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {source}", self.kind),
+            None => write!(f, "{}", self.kind),
+        }
+    }
+}
+
+impl error::Error for TryPublishError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+    }
+}

@@ -1,0 +1,228 @@
+//! Events as programs written for async-nats know them, made from the engine's richer ones.
+
+use std::fmt;
+
+use crate::engine::ConnectionEvent;
+use crate::protocol::ErrKind;
+
+/// Something that happened to the connection, as told to
+/// [`event_callback`](crate::ConnectOptions::event_callback).
+///
+/// [`ConnectionEvent`](crate::connection::ConnectionEvent) tells more: the cause, the server, how long it took and
+/// how many messages are in doubt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Connected, for the first time or again. Subscriptions are at the server.
+    Connected,
+    /// The connection is gone. Another is being sought unless reconnecting is off.
+    Disconnected,
+    /// The server is about to shut down and has asked its clients to move.
+    LameDuckMode,
+    /// A drain has begun.
+    Draining,
+    /// The end: this client won't connect again.
+    Closed,
+    /// The subscription with this id loses messages, because its reader is too slow. Told once per read of the
+    /// connection in which it lost something.
+    SlowConsumer(u64),
+    /// The server sent an error.
+    ServerError(ServerError),
+    /// An attempt failed, or attempts were given up.
+    ClientError(ClientError),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Connected => f.write_str("connected"),
+            Event::Disconnected => f.write_str("disconnected"),
+            Event::LameDuckMode => f.write_str("lame duck mode detected"),
+            Event::Draining => f.write_str("draining"),
+            Event::Closed => f.write_str("closed"),
+            Event::SlowConsumer(sid) => write!(f, "slow consumers for subscription {sid}"),
+            Event::ServerError(error) => write!(f, "server error: {error}"),
+            Event::ClientError(error) => write!(f, "client error: {error}"),
+        }
+    }
+}
+
+/// An error that the server sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    /// The credentials were refused.
+    #[error("nats: authorization violation")]
+    AuthorizationViolation,
+    /// A subscription's reader is too slow. Never made by this crate, which says [`Event::SlowConsumer`].
+    #[error("nats: subscription {0} is a slow consumer")]
+    SlowConsumer(u64),
+    /// Anything else, in the server's words.
+    #[error("nats: {0}")]
+    Other(String),
+}
+
+impl ServerError {
+    /// The error in async-nats's terms, which names one of them and gives the text of the others.
+    fn compat(kind: &ErrKind) -> ServerError {
+        match kind {
+            ErrKind::AuthorizationViolation => ServerError::AuthorizationViolation,
+            other => ServerError::Other(other.to_string()),
+        }
+    }
+}
+
+/// Something that went wrong on our side of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientError {
+    /// An attempt to connect failed; the text says with which server and why.
+    Other(String),
+    /// Attempts were given up, see [`max_reconnects`](crate::ConnectOptions::max_reconnects).
+    MaxReconnects,
+    /// The callback that picks a server named one that is not in the pool.
+    ServerNotInPool,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Other(text) => write!(f, "nats: {text}"),
+            ClientError::MaxReconnects => f.write_str("nats: max reconnects reached"),
+            ClientError::ServerNotInPool => f.write_str("nats: reconnect callback returned server not in pool"),
+        }
+    }
+}
+
+/// Either error, for programs that keep both in one place. This crate makes none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallbackError {
+    /// One of ours.
+    Client(ClientError),
+    /// One of the server's.
+    Server(ServerError),
+}
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallbackError::Client(error) => error.fmt(f),
+            CallbackError::Server(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ServerError> for CallbackError {
+    fn from(error: ServerError) -> Self {
+        CallbackError::Server(error)
+    }
+}
+
+impl From<ClientError> for CallbackError {
+    fn from(error: ClientError) -> Self {
+        CallbackError::Client(error)
+    }
+}
+
+/// What `event` is in async-nats's terms: one event, or nothing where those have no word for it.
+pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Event> + use<> {
+    let told = match event {
+        ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => Some(Event::Connected),
+        ConnectionEvent::Disconnected { .. } => Some(Event::Disconnected),
+        ConnectionEvent::AttemptFailed { server, cause, .. } => {
+            Some(Event::ClientError(ClientError::Other(format!("{server}: {cause}"))))
+        }
+        ConnectionEvent::GaveUp { .. } => Some(Event::ClientError(ClientError::MaxReconnects)),
+        ConnectionEvent::LameDuck { .. } => Some(Event::LameDuckMode),
+        ConnectionEvent::SlowConsumer { sid, .. } => Some(Event::SlowConsumer(*sid)),
+        ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::compat(error))),
+        ConnectionEvent::Draining => Some(Event::Draining),
+        ConnectionEvent::Closed { .. } => Some(Event::Closed),
+        ConnectionEvent::Connecting { .. } | ConnectionEvent::ServersChanged { .. } | ConnectionEvent::Lost { .. } => {
+            None
+        }
+    };
+    told.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Lost;
+    use crate::engine::{Cause, EndReason};
+
+    fn server() -> String {
+        "a:4222".to_owned()
+    }
+
+    #[test]
+    fn each_rich_event_has_its_counterpart() {
+        let reconnected = ConnectionEvent::Reconnected {
+            server: server(),
+            previous: None,
+            downtime: Duration::ZERO,
+            attempts: 1,
+            subscriptions: 0,
+            flushed: 0,
+            still_held: 0,
+        };
+        let disconnected =
+            ConnectionEvent::Disconnected { server: server(), cause: Cause::ClosedByServer, in_doubt: 0, held: 0 };
+        let failed = ConnectionEvent::AttemptFailed {
+            server: server(),
+            attempt: 1,
+            cause: Cause::NoServers,
+            retry_in: Duration::ZERO,
+        };
+        let refused = ServerError::AuthorizationViolation;
+        let cases = [
+            (ConnectionEvent::Connected { server: server(), attempts: 0 }, Some(Event::Connected)),
+            (reconnected, Some(Event::Connected)),
+            (disconnected, Some(Event::Disconnected)),
+            (failed, Some(Event::ClientError(ClientError::Other("a:4222: no servers in the pool".to_owned())))),
+            (
+                ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 3 },
+                Some(Event::ClientError(ClientError::MaxReconnects)),
+            ),
+            (ConnectionEvent::LameDuck { server: server() }, Some(Event::LameDuckMode)),
+            (ConnectionEvent::SlowConsumer { sid: 7, dropped: 2 }, Some(Event::SlowConsumer(7))),
+            (
+                ConnectionEvent::ServerError { error: ErrKind::AuthorizationViolation },
+                Some(Event::ServerError(refused)),
+            ),
+            (ConnectionEvent::Draining, Some(Event::Draining)),
+            (ConnectionEvent::Closed { cause: EndReason::Closed }, Some(Event::Closed)),
+            (ConnectionEvent::Connecting { server: server(), attempt: 1 }, None),
+            (ConnectionEvent::ServersChanged { added: vec![server()], removed: vec![] }, None),
+            (ConnectionEvent::Lost { lost: Lost::default() }, None),
+        ];
+        for (rich, told) in cases {
+            assert_eq!(compat_events(&rich).collect::<Vec<_>>(), told.into_iter().collect::<Vec<_>>(), "{rich:?}");
+        }
+    }
+
+    #[test]
+    fn texts() {
+        let cases = [
+            (Event::Connected, "connected"),
+            (Event::Disconnected, "disconnected"),
+            (Event::LameDuckMode, "lame duck mode detected"),
+            (Event::Draining, "draining"),
+            (Event::Closed, "closed"),
+            (Event::SlowConsumer(3), "slow consumers for subscription 3"),
+            (Event::ServerError(ServerError::AuthorizationViolation), "server error: nats: authorization violation"),
+            (Event::ServerError(ServerError::SlowConsumer(3)), "server error: nats: subscription 3 is a slow consumer"),
+            (Event::ServerError(ServerError::Other("x".to_owned())), "server error: nats: x"),
+            (Event::ClientError(ClientError::Other("x".to_owned())), "client error: nats: x"),
+            (Event::ClientError(ClientError::MaxReconnects), "client error: nats: max reconnects reached"),
+            (
+                Event::ClientError(ClientError::ServerNotInPool),
+                "client error: nats: reconnect callback returned server not in pool",
+            ),
+        ];
+        for (event, text) in cases {
+            assert_eq!(event.to_string(), text);
+        }
+        assert_eq!(CallbackError::from(ClientError::MaxReconnects).to_string(), "nats: max reconnects reached");
+        assert_eq!(CallbackError::from(ServerError::Other("x".to_owned())).to_string(), "nats: x");
+    }
+}

@@ -1,0 +1,144 @@
+//! Messages, in and out: what a subscriber gets and what a publisher gives.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
+
+/// A message from the server.
+///
+/// The payload is a slice of the bytes that were read from the connection, not a copy. A message that is kept for
+/// long can keep up to four times its size alive; `Bytes::copy_from_slice` cuts it loose.
+///
+/// It can be serialised, for instance to store it; the headers and the status are in it.
+///
+/// ```
+/// use nats_lifeline::Message;
+///
+/// fn describe(message: &Message) -> String {
+///     match &message.reply {
+///         Some(reply) => format!("{} wants an answer at {reply}", message.subject),
+///         None => format!("{}: {} bytes", message.subject, message.payload.len()),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// The subject that it was published to; with a wildcard subscription not the subject subscribed to.
+    pub subject: Subject,
+    /// Where the publisher wants an answer to go.
+    pub reply: Option<Subject>,
+    /// The content.
+    pub payload: Bytes,
+    /// The headers: `Some`, and possibly empty, if the server sent a header block.
+    pub headers: Option<HeaderMap>,
+    /// The status in the header block's first line, such as 503 for "no responders". Messages of other clients
+    /// have none.
+    pub status: Option<StatusCode>,
+    /// The text behind the status.
+    pub description: Option<String>,
+    /// Bytes of subject, reply, payload and header block together.
+    pub length: usize,
+}
+
+impl Message {
+    /// A message of these parts, as they were received. `header_block` is the whole block with its first line; it is
+    /// `None` for a message that came without one, and then headers are `None` too.
+    ///
+    /// A block that can't be read costs nothing but its status: what could be read is in the headers, see
+    /// [`HeaderMap::is_malformed`].
+    pub(crate) fn new(subject: Subject, reply: Option<Subject>, payload: Bytes, header_block: Option<Bytes>) -> Self {
+        let mut length = subject.as_bytes().len() + payload.len();
+        length += reply.as_ref().map_or(0, |reply| reply.as_bytes().len());
+        let (mut headers, mut status, mut description) = (None, None, None);
+        if let Some(block) = header_block {
+            length += block.len();
+            if let Ok((code, text)) = parse_status(&block) {
+                status = code;
+                description = text.map(|text| String::from_utf8_lossy(text).into_owned());
+            }
+            headers = Some(HeaderMap::from_wire(block));
+        }
+        Message { subject, reply, payload, headers, status, description, length }
+    }
+}
+
+/// A message to be published, as a value: for [`Sink`](futures_sink::Sink), for the trait
+/// [`Publisher`](crate::client::traits::Publisher), and handed back by a publish that was refused.
+///
+/// ```
+/// use nats_lifeline::message::OutboundMessage;
+///
+/// let message = OutboundMessage {
+///     subject: "orders.new".into(),
+///     reply: None,
+///     payload: "four wheels".into(),
+///     headers: None,
+/// };
+/// assert_eq!(message.subject.as_str(), "orders.new");
+/// ```
+#[derive(Clone, Debug)]
+pub struct OutboundMessage {
+    /// Where it goes.
+    pub subject: Subject,
+    /// Where answers shall go.
+    pub reply: Option<Subject>,
+    /// The content.
+    pub payload: Bytes,
+    /// The headers; an empty map is sent as no headers.
+    pub headers: Option<HeaderMap>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(text: &'static str) -> Option<Bytes> {
+        Some(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn length_counts_subject_reply_payload_and_header_block() {
+        let reply = Some(Subject::from_static("r"));
+        let plain = Message::new(Subject::from_static("foo"), reply, Bytes::from_static(b"12345"), None);
+        assert_eq!(plain.length, 3 + 1 + 5);
+        assert!(plain.headers.is_none() && plain.status.is_none() && plain.description.is_none());
+
+        let status = Message::new(Subject::from_static("foo"), None, Bytes::new(), block("NATS/1.0 503\r\n\r\n"));
+        assert_eq!(status.length, 3 + 16);
+        assert_eq!(status.status, Some(StatusCode::NO_RESPONDERS));
+        assert_eq!(status.description, None);
+        assert_eq!(status.headers, Some(HeaderMap::new()), "a header block without headers gives an empty map");
+
+        let lossy = Message::new(Subject::from_wire(Bytes::from_static(b"\xff")), None, Bytes::new(), None);
+        assert_eq!(lossy.length, 1, "bytes on the wire, not of the text that stands for them");
+    }
+
+    #[test]
+    fn a_header_block_that_can_not_be_read_costs_only_its_status() {
+        let message =
+            Message::new(Subject::from_static("foo"), None, Bytes::from_static(b"x"), block("HTTP/1.1 200\r\n\r\n"));
+        assert_eq!((message.status, message.description), (None, None));
+        assert!(message.headers.is_some_and(|headers| headers.is_malformed()));
+        assert_eq!(&message.payload[..], b"x");
+    }
+
+    #[test]
+    fn a_message_survives_json() {
+        let head = block("NATS/1.0 408 Request Timeout\r\nTrace: 17\r\n\r\n");
+        let message = Message::new(Subject::from_static("a.b"), None, Bytes::from_static(b"\x00\xff"), head);
+        assert_eq!(message.description.as_deref(), Some("Request Timeout"));
+
+        let text = serde_json::to_string(&message).unwrap();
+        let back: Message = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.subject, message.subject);
+        assert_eq!(back.payload, message.payload);
+        assert_eq!(
+            back.headers.as_ref().and_then(|headers| headers.get("Trace")).map(|value| value.as_str()),
+            Some("17")
+        );
+        assert_eq!(back.headers, message.headers);
+        assert_eq!((back.status, back.description), (message.status, message.description));
+        assert_eq!(back.length, message.length);
+    }
+}

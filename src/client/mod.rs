@@ -1,0 +1,34 @@
+//! What a user types: the client, its options, messages, events and errors. Thin handles over the layers below.
+
+mod callback;
+#[allow(clippy::module_inception)]
+mod client;
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod error;
+pub(crate) mod event;
+mod inbox_id;
+pub(crate) mod message;
+pub(crate) mod options;
+mod publish;
+mod request;
+mod requests;
+mod server;
+mod sink;
+mod subscriber;
+pub mod traits;
+mod traits_impl;
+mod wait;
+
+pub use crate::driver::Statistics;
+pub use client::Client;
+pub use error::{
+    CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,
+    ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
+    SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
+    TryPublishErrorKind,
+};
+pub use options::InvalidOption;
+pub use request::Request;
+pub use server::Server;
+pub use subscriber::Subscriber;

@@ -1,0 +1,247 @@
+//! The builder that users see: every option with its unit, its default and what it causes.
+
+mod buffers;
+mod identity;
+mod recovery;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Client;
+use super::error::ConnectError;
+use super::event::Event;
+use crate::engine::Config;
+use crate::engine::backoff::Backoff;
+use crate::protocol::{Limits, ToServerAddrs};
+
+pub use settings::InvalidOption;
+#[allow(unused_imports, reason = "for the client's core")]
+pub(crate) use settings::Settings;
+
+/// What a user's event callback is kept as.
+pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// How to connect, and how the client behaves afterwards.
+///
+/// Every option has a default that works; [`ConnectOptions::default`] is what [`connect`](crate::connect) uses.
+/// Values are checked when connecting: a bad one gives an error of kind [`Io`](crate::ConnectErrorKind::Io) whose
+/// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty
+/// years count as thirty years.
+///
+/// ```no_run
+/// use nats_lifeline::ConnectOptions;
+/// use std::time::Duration;
+///
+/// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
+/// let client = ConnectOptions::new()
+///     .name("billing")
+///     .user_and_password("billing".to_owned(), "secret".to_owned())
+///     .ping_interval(Duration::from_secs(5))
+///     .reconnect_buffer_size(64 * 1024 * 1024)
+///     .connect(["nats://one.example:4222", "nats://two.example:4222"].as_slice())
+///     .await?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ConnectOptions {
+    // Who we are.
+    name: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+    token: Option<String>,
+    no_echo: bool,
+    verbose: bool,
+    pedantic: bool,
+    inbox_prefix: String,
+    // Finding a connection again.
+    retry_on_initial_connect: bool,
+    reconnect: bool,
+    max_reconnects: Option<usize>,
+    backoff: Backoff,
+    ignore_discovered_servers: bool,
+    retain_servers_order: bool,
+    local_address: Option<SocketAddr>,
+    event_callback: Option<EventCallback>,
+    // How long things may take.
+    connection_timeout: Duration,
+    ping_interval: Duration,
+    max_pings_out: usize,
+    write_timeout: Duration,
+    flush_timeout: Duration,
+    publish_timeout: Duration,
+    request_timeout: Option<Duration>,
+    slow_consumer_grace: Duration,
+    // How much is kept and taken.
+    client_capacity: usize,
+    reconnect_buffer_size: usize,
+    subscription_capacity: usize,
+    subscription_byte_capacity: usize,
+    read_buffer_capacity: u16,
+    max_control_line: usize,
+    limits: Limits,
+    skip_subject_validation: bool,
+}
+
+impl Default for ConnectOptions {
+    /// The defaults that each method names.
+    fn default() -> Self {
+        // What the engine also has to know has one home for its default, the engine's configuration.
+        let engine = Config::default();
+        ConnectOptions {
+            name: None,
+            user: None,
+            password: None,
+            token: None,
+            no_echo: false,
+            verbose: false,
+            pedantic: false,
+            inbox_prefix: "_INBOX".to_owned(),
+            retry_on_initial_connect: engine.retry_on_initial_connect,
+            reconnect: engine.reconnect,
+            max_reconnects: None,
+            backoff: engine.backoff,
+            ignore_discovered_servers: engine.ignore_discovered,
+            retain_servers_order: engine.retain_order,
+            local_address: None,
+            event_callback: None,
+            connection_timeout: engine.connect_timeout,
+            ping_interval: engine.ping_interval,
+            max_pings_out: engine.max_pings_out as usize,
+            write_timeout: engine.write_timeout,
+            flush_timeout: Duration::from_secs(10),
+            publish_timeout: Duration::from_secs(10),
+            request_timeout: Some(Duration::from_secs(10)),
+            slow_consumer_grace: Duration::from_millis(10),
+            client_capacity: 2048,
+            reconnect_buffer_size: 8 * 1024 * 1024,
+            subscription_capacity: 65_536,
+            subscription_byte_capacity: 64 * 1024 * 1024,
+            read_buffer_capacity: 4096,
+            max_control_line: engine.max_control_line,
+            limits: Limits::default(),
+            skip_subject_validation: false,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// The defaults, to be changed by the other methods.
+    ///
+    /// ```
+    /// use nats_lifeline::ConnectOptions;
+    ///
+    /// let options = ConnectOptions::new().name("billing").no_echo();
+    /// assert!(format!("{options:?}").contains("billing"));
+    /// ```
+    pub fn new() -> ConnectOptions {
+        ConnectOptions::default()
+    }
+
+    /// Connects to one of `addrs` with these options.
+    ///
+    /// Each server is tried once, in shuffled order (see
+    /// [`retain_servers_order`](ConnectOptions::retain_servers_order)); with
+    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect) the client is returned at once and
+    /// connects in the background.
+    ///
+    /// # Errors
+    ///
+    /// The last server's error when none could be reached; [`Io`](crate::ConnectErrorKind::Io) with an
+    /// [`InvalidOption`] for a value that makes no sense; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for
+    /// an address that can't be read.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
+    /// let client = nats_lifeline::ConnectOptions::new().connect("demo.nats.io").await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect<A: ToServerAddrs>(self, addrs: A) -> Result<Client, ConnectError> {
+        super::connect::connect(addrs, self).await
+    }
+}
+
+impl fmt::Debug for ConnectOptions {
+    /// Everything except secrets, which appear as `"***"`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConnectOptions {
+            name,
+            user,
+            password,
+            token,
+            no_echo,
+            verbose,
+            pedantic,
+            inbox_prefix,
+            retry_on_initial_connect,
+            reconnect,
+            max_reconnects,
+            backoff,
+            ignore_discovered_servers,
+            retain_servers_order,
+            local_address,
+            event_callback,
+            connection_timeout,
+            ping_interval,
+            max_pings_out,
+            write_timeout,
+            flush_timeout,
+            publish_timeout,
+            request_timeout,
+            slow_consumer_grace,
+            client_capacity,
+            reconnect_buffer_size,
+            subscription_capacity,
+            subscription_byte_capacity,
+            read_buffer_capacity,
+            max_control_line,
+            limits,
+            skip_subject_validation,
+        } = self;
+        f.debug_struct("ConnectOptions")
+            .field("name", name)
+            .field("user", user)
+            .field("password", &password.as_ref().map(|_| "***"))
+            .field("token", &token.as_ref().map(|_| "***"))
+            .field("no_echo", no_echo)
+            .field("verbose", verbose)
+            .field("pedantic", pedantic)
+            .field("inbox_prefix", inbox_prefix)
+            .field("retry_on_initial_connect", retry_on_initial_connect)
+            .field("reconnect", reconnect)
+            .field("max_reconnects", max_reconnects)
+            .field("backoff", backoff)
+            .field("ignore_discovered_servers", ignore_discovered_servers)
+            .field("retain_servers_order", retain_servers_order)
+            .field("local_address", local_address)
+            .field("event_callback", &event_callback.as_ref().map(|_| "Fn"))
+            .field("connection_timeout", connection_timeout)
+            .field("ping_interval", ping_interval)
+            .field("max_pings_out", max_pings_out)
+            .field("write_timeout", write_timeout)
+            .field("flush_timeout", flush_timeout)
+            .field("publish_timeout", publish_timeout)
+            .field("request_timeout", request_timeout)
+            .field("slow_consumer_grace", slow_consumer_grace)
+            .field("client_capacity", client_capacity)
+            .field("reconnect_buffer_size", reconnect_buffer_size)
+            .field("subscription_capacity", subscription_capacity)
+            .field("subscription_byte_capacity", subscription_byte_capacity)
+            .field("read_buffer_capacity", read_buffer_capacity)
+            .field("max_control_line", max_control_line)
+            .field("limits", limits)
+            .field("skip_subject_validation", skip_subject_validation)
+            .finish()
+    }
+}

@@ -1,0 +1,100 @@
+//! Options that say how much is kept in memory, and how much is taken from a peer.
+
+use super::ConnectOptions;
+use crate::protocol::Limits;
+
+impl ConnectOptions {
+    /// Limits what waits to be sent, in bytes with control lines and headers. Default 8 MiB.
+    ///
+    /// While disconnected messages are held up to it; the next one is refused with
+    /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). At 1 KiB a message 8 MiB are about 8,000 of
+    /// them. Zero refuses every message while disconnected. A single message over a limit that is not zero is
+    /// refused while connected too. Memory grows with what waits, not with the limit.
+    ///
+    /// ```
+    /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);
+    /// let fail_fast = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(0);
+    /// # drop((big, fail_fast));
+    /// ```
+    pub fn reconnect_buffer_size(mut self, bytes: usize) -> ConnectOptions {
+        self.reconnect_buffer_size = bytes;
+        self
+    }
+
+    /// Limits the messages that wait in one subscription until its reader takes them. Default 65,536; must be at
+    /// least 1.
+    ///
+    /// At this limit, or at [`subscription_byte_capacity`](ConnectOptions::subscription_byte_capacity), whichever
+    /// comes first, that subscription loses messages, with an
+    /// [`Event::SlowConsumer`](crate::Event::SlowConsumer); the others are not affected. It happens after
+    /// [`slow_consumer_grace`](ConnectOptions::slow_consumer_grace) at the earliest.
+    pub fn subscription_capacity(mut self, capacity: usize) -> ConnectOptions {
+        self.subscription_capacity = capacity;
+        self
+    }
+
+    /// Limits the bytes of the messages that wait in one subscription. Default 64 MiB; must be at least 1.
+    ///
+    /// See [`subscription_capacity`](ConnectOptions::subscription_capacity).
+    pub fn subscription_byte_capacity(mut self, bytes: usize) -> ConnectOptions {
+        self.subscription_byte_capacity = bytes;
+        self
+    }
+
+    /// Sets the size below which the read buffer never shrinks, in bytes. Default 4,096; less than 512 counts as
+    /// 512.
+    ///
+    /// The buffer grows by itself under load and shrinks when idle. A higher floor saves the growing after each
+    /// pause, at the price of that memory for each idle connection.
+    pub fn read_buffer_capacity(mut self, size: u16) -> ConnectOptions {
+        self.read_buffer_capacity = size;
+        self
+    }
+
+    /// Has no effect. It exists because async-nats has it.
+    ///
+    /// There it is the length of a queue of commands. Here there is no such queue: what waits to be sent is limited
+    /// by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), in bytes.
+    pub fn client_capacity(mut self, capacity: usize) -> ConnectOptions {
+        self.client_capacity = capacity;
+        self
+    }
+
+    /// Sets the longest control line that the servers accept, in bytes: subject, reply, queue group and numbers
+    /// together. Default 4,096, the servers' own default (`max_control_line` in their configuration); must be at
+    /// least 128.
+    ///
+    /// A publish or subscribe with a longer one is refused here, because a server answers it by closing the
+    /// connection.
+    pub fn max_control_line(mut self, bytes: usize) -> ConnectOptions {
+        self.max_control_line = bytes;
+        self
+    }
+
+    /// Sets how much is taken from a server: control line, header block and message, in bytes. Default 128 KiB,
+    /// 1 MiB and 65 MiB; none may be zero, the line no shorter than 4,096, and the header block no longer than the
+    /// message.
+    ///
+    /// A server that sends more breaks the protocol and loses the connection, before any memory is reserved.
+    ///
+    /// ```
+    /// use nats_lifeline::{ConnectOptions, protocol::Limits};
+    ///
+    /// let options = ConnectOptions::new().limits(Limits { line: 1024 * 1024, ..Limits::default() });
+    /// # drop(options);
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> ConnectOptions {
+        self.limits = limits;
+        self
+    }
+
+    /// Publishes without checking subjects. Default false: they are checked.
+    ///
+    /// It saves some nanoseconds a message. **A blank or a line end in a subject then ends up in the protocol**,
+    /// where it breaks the connection or worse; use it for subjects that can't contain any. Empty subjects are
+    /// refused all the same, and subscribing always checks.
+    pub fn skip_subject_validation(mut self, skip: bool) -> ConnectOptions {
+        self.skip_subject_validation = skip;
+        self
+    }
+}

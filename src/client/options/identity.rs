@@ -1,0 +1,88 @@
+//! Options that say who we are to the server: name, credentials, echo, inboxes.
+
+use super::ConnectOptions;
+
+impl ConnectOptions {
+    /// Options with a token; short for `ConnectOptions::new().token(token)`.
+    pub fn with_token(token: String) -> Self {
+        ConnectOptions::new().token(token)
+    }
+
+    /// Authenticates with a token. Default: none.
+    ///
+    /// All credentials that are set go out together; the server picks those that it knows.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
+    /// let token = std::env::var("NATS_TOKEN").unwrap_or_default();
+    /// let client = nats_lifeline::ConnectOptions::new().token(token).connect("nats.example").await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn token(mut self, token: String) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Options with a user and a password; short for `ConnectOptions::new().user_and_password(user, pass)`.
+    pub fn with_user_and_password(user: String, pass: String) -> Self {
+        ConnectOptions::new().user_and_password(user, pass)
+    }
+
+    /// Authenticates with a user name and a password. Default: none.
+    ///
+    /// ```
+    /// let options = nats_lifeline::ConnectOptions::new().user_and_password("joe".into(), "hunter2".into());
+    /// assert!(!format!("{options:?}").contains("hunter2"));
+    /// ```
+    pub fn user_and_password(mut self, user: String, pass: String) -> Self {
+        self.user = Some(user);
+        self.password = Some(pass);
+        self
+    }
+
+    /// Names the connection; the server's monitoring and its log show it. Default: none.
+    pub fn name<T: ToString>(mut self, name: T) -> ConnectOptions {
+        self.name = Some(name.to_string());
+        self
+    }
+
+    /// Asks the server not to send back to this client what it publishes itself. Default: it does send it, to every
+    /// matching subscription.
+    pub fn no_echo(mut self) -> ConnectOptions {
+        self.no_echo = true;
+        self
+    }
+
+    /// Asks the server to acknowledge every operation with `+OK`. Default false.
+    ///
+    /// For looking at a connection with other tools: the acknowledgements cost bandwidth and this client does
+    /// nothing with them.
+    pub fn verbose(mut self, verbose: bool) -> ConnectOptions {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Asks the server to check more strictly, such as subjects of messages that are published. Default false.
+    ///
+    /// What it finds it answers with an error, which arrives as an [`Event`](crate::Event).
+    pub fn pedantic(mut self, pedantic: bool) -> ConnectOptions {
+        self.pedantic = pedantic;
+        self
+    }
+
+    /// Sets what the subjects of inboxes, where replies come to, begin with. Default `_INBOX`.
+    ///
+    /// Servers can be configured to let a user subscribe to its own inboxes only; then each user needs its prefix.
+    /// It must be a subject without wildcards; the dot behind it is added.
+    ///
+    /// ```
+    /// let options = nats_lifeline::ConnectOptions::new().custom_inbox_prefix("_INBOX_billing");
+    /// # drop(options);
+    /// ```
+    pub fn custom_inbox_prefix<T: ToString>(mut self, prefix: T) -> ConnectOptions {
+        self.inbox_prefix = prefix.to_string();
+        self
+    }
+}

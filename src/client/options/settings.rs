@@ -1,0 +1,231 @@
+//! Options, checked and put where they are needed: the engine's configuration and the numbers of the client.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{ConnectOptions, EventCallback};
+use crate::client::error::{ConnectError, ConnectErrorKind};
+use crate::driver::DriverSettings;
+use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::{Config, Identity};
+use crate::protocol::{Limits, check_subscribe_subject};
+
+/// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
+/// would overflow. Thirty years, the same as tokio's idea of the far future.
+const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// Smallest read buffer; arbitrary, but an INFO of a server without a cluster fits.
+const SMALLEST_READ_BUFFER: usize = 512;
+
+/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary.
+const SHORTEST_CONTROL_LINE: usize = 128;
+
+/// Shortest allowed line from a server: what servers send by default can be this long.
+const SHORTEST_SERVER_LINE: usize = 4096;
+
+/// An option has a value that makes no sense.
+///
+/// It is the source of a [`ConnectError`] of kind [`Io`](crate::ConnectErrorKind::Io).
+///
+/// ```no_run
+/// use nats_lifeline::{ConnectOptions, client::InvalidOption};
+/// use std::time::Duration;
+///
+/// # async fn example() {
+/// let options = ConnectOptions::new().connection_timeout(Duration::ZERO);
+/// let error = options.connect("localhost").await.unwrap_err();
+/// let invalid = error.source_as::<InvalidOption>().unwrap();
+/// assert_eq!(invalid.option, "connection_timeout");
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid option {option} = {value}: {rule}")]
+#[non_exhaustive]
+pub struct InvalidOption {
+    /// The option: the name of the method of [`ConnectOptions`].
+    pub option: &'static str,
+    /// The value, as text.
+    pub value: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+/// Checked options.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// What the engine must know.
+    pub(crate) config: Config,
+    /// Bytes that may wait to be sent.
+    pub(crate) outbox_cap: usize,
+    /// Messages that may wait in one subscription.
+    pub(crate) subscription_messages: usize,
+    /// Bytes that may wait in one subscription.
+    pub(crate) subscription_bytes: usize,
+    /// How long reading may pause for a slow consumer.
+    pub(crate) slow_consumer_grace: Duration,
+    /// Below this the read buffer never shrinks.
+    pub(crate) read_buffer: usize,
+    /// What inboxes begin with, without the dot behind it.
+    pub(crate) inbox_prefix: String,
+    /// Limit of a request without its own; `None` waits for ever.
+    pub(crate) request_timeout: Option<Duration>,
+    /// Limit of a flush.
+    pub(crate) flush_timeout: Duration,
+    /// Limit of a publish that waits for room.
+    pub(crate) publish_timeout: Duration,
+    /// Whom to tell events.
+    pub(crate) event_callback: Option<EventCallback>,
+    /// Whether publish takes subjects as they are.
+    pub(crate) skip_subject_validation: bool,
+    /// Local end of the connections.
+    pub(crate) local_address: Option<SocketAddr>,
+    /// How much is taken from a server.
+    pub(crate) limits: Limits,
+}
+
+impl From<&Settings> for DriverSettings {
+    fn from(settings: &Settings) -> Self {
+        DriverSettings {
+            outbox_cap: settings.outbox_cap,
+            slow_consumer_grace: settings.slow_consumer_grace,
+            read_buffer: settings.read_buffer,
+            local_address: settings.local_address,
+            write_timeout: settings.config.write_timeout,
+            limits: settings.limits,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Checks every value and sorts them by who needs them.
+    pub(crate) fn into_settings(self) -> Result<Settings, ConnectError> {
+        self.check().map_err(|invalid| ConnectError::with_source(ConnectErrorKind::Io, invalid))?;
+        let ConnectOptions {
+            name,
+            user,
+            password,
+            token,
+            no_echo,
+            verbose,
+            pedantic,
+            inbox_prefix,
+            retry_on_initial_connect,
+            reconnect,
+            max_reconnects,
+            backoff,
+            ignore_discovered_servers,
+            retain_servers_order,
+            local_address,
+            event_callback,
+            connection_timeout,
+            ping_interval,
+            max_pings_out,
+            write_timeout,
+            flush_timeout,
+            publish_timeout,
+            request_timeout,
+            slow_consumer_grace,
+            client_capacity: _,
+            reconnect_buffer_size,
+            subscription_capacity,
+            subscription_byte_capacity,
+            read_buffer_capacity,
+            max_control_line,
+            limits,
+            skip_subject_validation,
+        } = self;
+        let config = Config {
+            connect_timeout: connection_timeout.min(FAR_FUTURE),
+            ping_interval: ping_interval.min(FAR_FUTURE),
+            max_pings_out: u32::try_from(max_pings_out).unwrap_or(u32::MAX),
+            write_timeout: write_timeout.min(FAR_FUTURE),
+            reconnect,
+            max_reconnects: max_reconnects.map(|max| u64::try_from(max).unwrap_or(u64::MAX)),
+            retry_on_initial_connect,
+            ignore_discovered: ignore_discovered_servers,
+            retain_order: retain_servers_order,
+            backoff: Backoff { initial: backoff.initial.min(FAR_FUTURE), max: backoff.max.min(FAR_FUTURE), ..backoff },
+            max_control_line,
+            identity: Identity { name, user, password, token, echo: !no_echo, verbose, pedantic },
+            ..Config::default()
+        };
+        let slow_consumer_grace =
+            if ping_interval.is_zero() { slow_consumer_grace } else { slow_consumer_grace.min(ping_interval / 2) };
+        Ok(Settings {
+            config,
+            outbox_cap: reconnect_buffer_size,
+            subscription_messages: subscription_capacity,
+            subscription_bytes: subscription_byte_capacity,
+            slow_consumer_grace: slow_consumer_grace.min(FAR_FUTURE),
+            read_buffer: usize::from(read_buffer_capacity).max(SMALLEST_READ_BUFFER),
+            inbox_prefix,
+            request_timeout: request_timeout.map(|timeout| timeout.min(FAR_FUTURE)),
+            flush_timeout: flush_timeout.min(FAR_FUTURE),
+            publish_timeout: publish_timeout.min(FAR_FUTURE),
+            event_callback,
+            skip_subject_validation,
+            local_address,
+            limits,
+        })
+    }
+
+    fn check(&self) -> Result<(), InvalidOption> {
+        const LONGER_THAN_ZERO: &str = "must be longer than zero";
+        const AT_LEAST_ONE: &str = "must be at least 1";
+        for (option, value) in [
+            ("connection_timeout", self.connection_timeout),
+            ("write_timeout", self.write_timeout),
+            ("flush_timeout", self.flush_timeout),
+            ("publish_timeout", self.publish_timeout),
+        ] {
+            rule(option, &value, LONGER_THAN_ZERO, !value.is_zero())?;
+        }
+        if let Some(timeout) = self.request_timeout {
+            rule("request_timeout", &timeout, "must be longer than zero (None waits for ever)", !timeout.is_zero())?;
+        }
+        for (option, value) in [
+            ("max_pings_out", self.max_pings_out),
+            ("subscription_capacity", self.subscription_capacity),
+            ("subscription_byte_capacity", self.subscription_byte_capacity),
+        ] {
+            rule(option, &value, AT_LEAST_ONE, value > 0)?;
+        }
+        let line = self.max_control_line;
+        rule("max_control_line", &line, "must be at least 128 bytes", line >= SHORTEST_CONTROL_LINE)?;
+        let Limits { line, headers, total } = self.limits;
+        rule("limits.line", &line, "must be at least 4096 bytes", line >= SHORTEST_SERVER_LINE)?;
+        rule(
+            "limits.headers",
+            &headers,
+            "must be at least 1 and at most limits.total",
+            (1..=total).contains(&headers),
+        )?;
+        rule(
+            "custom_inbox_prefix",
+            &self.inbox_prefix,
+            "must be a subject without wildcards, blanks and empty tokens",
+            is_inbox_prefix(&self.inbox_prefix),
+        )?;
+        self.check_backoff()
+    }
+
+    fn check_backoff(&self) -> Result<(), InvalidOption> {
+        let Backoff { initial, factor, max, jitter } = self.backoff;
+        rule("backoff.factor", &factor, "must be a number of at least 1", factor.is_finite() && factor >= 1.0)?;
+        rule("backoff.initial", &initial, "must be at most backoff.max", initial <= max)?;
+        if let Jitter::Symmetric(share) = jitter {
+            rule("backoff.jitter", &share, "must be a number of at least 0", share.is_finite() && share >= 0.0)?;
+        }
+        Ok(())
+    }
+}
+
+fn rule(option: &'static str, value: &dyn fmt::Debug, rule: &'static str, kept: bool) -> Result<(), InvalidOption> {
+    if kept { Ok(()) } else { Err(InvalidOption { option, value: format!("{value:?}"), rule }) }
+}
+
+/// Whether inboxes can begin with `prefix`: something to subscribe to, and not more than one thing.
+fn is_inbox_prefix(prefix: &str) -> bool {
+    check_subscribe_subject(prefix.as_bytes()).is_ok() && !prefix.split('.').any(|token| token == "*" || token == ">")
+}

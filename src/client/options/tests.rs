@@ -1,0 +1,249 @@
+//! Defaults, redaction, and every rule that a value can break.
+
+use std::time::Duration;
+
+use super::*;
+use crate::client::error::ConnectErrorKind;
+use crate::engine::backoff::Jitter;
+
+fn settings(options: ConnectOptions) -> Settings {
+    options.into_settings().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The option that is refused, and the whole text.
+fn refused(options: ConnectOptions) -> (&'static str, String) {
+    let error = match options.into_settings() {
+        Ok(_) => panic!("must be refused"),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ConnectErrorKind::Io);
+    let invalid = error.source_as::<InvalidOption>().unwrap();
+    (invalid.option, error.to_string())
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let settings = settings(ConnectOptions::default());
+    assert_eq!(settings.outbox_cap, 8 * 1024 * 1024);
+    assert_eq!(settings.subscription_messages, 65_536);
+    assert_eq!(settings.subscription_bytes, 64 * 1024 * 1024);
+    assert_eq!(settings.slow_consumer_grace, Duration::from_millis(10));
+    assert_eq!(settings.read_buffer, 4096);
+    assert_eq!(settings.inbox_prefix, "_INBOX");
+    assert_eq!(settings.request_timeout, Some(Duration::from_secs(10)));
+    assert_eq!(settings.flush_timeout, Duration::from_secs(10));
+    assert_eq!(settings.publish_timeout, Duration::from_secs(10));
+    assert_eq!(settings.limits, Limits::default());
+    assert_eq!(settings.local_address, None);
+    assert!(settings.event_callback.is_none());
+    assert!(!settings.skip_subject_validation);
+
+    let config = settings.config;
+    assert_eq!(config, Config::default(), "the engine has no default of its own that differs");
+    assert_eq!(config.connect_timeout, Duration::from_secs(5));
+    assert_eq!(config.ping_interval, Duration::from_secs(20));
+    assert_eq!(config.max_pings_out, 2);
+    assert_eq!(config.write_timeout, Duration::from_secs(10));
+    assert_eq!(config.max_reconnects, None);
+    assert_eq!(config.max_control_line, 4096);
+    assert!(config.reconnect && config.identity.echo);
+    assert!(!config.retry_on_initial_connect && !config.ignore_discovered && !config.retain_order);
+}
+
+#[test]
+fn every_option_arrives_where_it_is_needed() {
+    let second = Duration::from_secs(1);
+    let backoff = Backoff { initial: second, factor: 3.0, max: 9 * second, jitter: Jitter::Full };
+    let limits = Limits { line: 1 << 20, ..Limits::default() };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let settings = settings(
+        ConnectOptions::new()
+            .name("n")
+            .user_and_password("u".to_owned(), "p".to_owned())
+            .token("t".to_owned())
+            .no_echo()
+            .verbose(true)
+            .pedantic(true)
+            .custom_inbox_prefix("mine.inbox")
+            .retry_on_initial_connect()
+            .no_reconnect()
+            .max_reconnects(7)
+            .backoff(backoff)
+            .ignore_discovered_servers()
+            .retain_servers_order()
+            .local_address(address)
+            .event_callback(|_| async {})
+            .connection_timeout(2 * second)
+            .ping_interval(3 * second)
+            .max_pings_out(4)
+            .write_timeout(5 * second)
+            .flush_timeout(6 * second)
+            .publish_timeout(7 * second)
+            .request_timeout(None)
+            .slow_consumer_grace(second)
+            .client_capacity(1)
+            .reconnect_buffer_size(0)
+            .subscription_capacity(10)
+            .subscription_byte_capacity(11)
+            .read_buffer_capacity(1024)
+            .max_control_line(1234)
+            .limits(limits)
+            .skip_subject_validation(true),
+    );
+    let config = Config {
+        connect_timeout: 2 * second,
+        ping_interval: 3 * second,
+        max_pings_out: 4,
+        write_timeout: 5 * second,
+        reconnect: false,
+        max_reconnects: Some(7),
+        retry_on_initial_connect: true,
+        ignore_discovered: true,
+        retain_order: true,
+        backoff,
+        max_control_line: 1234,
+        identity: crate::engine::Identity {
+            name: Some("n".to_owned()),
+            user: Some("u".to_owned()),
+            password: Some("p".to_owned()),
+            token: Some("t".to_owned()),
+            echo: false,
+            verbose: true,
+            pedantic: true,
+        },
+        ..Config::default()
+    };
+    assert_eq!(settings.config, config);
+    assert_eq!(settings.outbox_cap, 0);
+    assert_eq!(settings.subscription_messages, 10);
+    assert_eq!(settings.subscription_bytes, 11);
+    assert_eq!(settings.slow_consumer_grace, second);
+    assert_eq!(settings.read_buffer, 1024);
+    assert_eq!(settings.inbox_prefix, "mine.inbox");
+    assert_eq!(settings.request_timeout, None);
+    assert_eq!(settings.flush_timeout, 6 * second);
+    assert_eq!(settings.publish_timeout, 7 * second);
+    assert!(settings.event_callback.is_some());
+    assert_eq!(settings.local_address, Some(address));
+    assert_eq!(settings.limits, limits);
+    assert!(settings.skip_subject_validation);
+}
+
+#[test]
+fn zero_and_none_both_mean_that_reconnecting_never_ends() {
+    assert_eq!(settings(ConnectOptions::new().max_reconnects(0)).config.max_reconnects, None);
+    assert_eq!(settings(ConnectOptions::new().max_reconnects(None)).config.max_reconnects, None);
+    assert_eq!(settings(ConnectOptions::new().max_reconnects(Some(3))).config.max_reconnects, Some(3));
+}
+
+#[test]
+fn extreme_values_are_bounded_not_refused() {
+    let settings = settings(
+        ConnectOptions::new()
+            .connection_timeout(Duration::MAX)
+            .ping_interval(Duration::MAX)
+            .request_timeout(Some(Duration::MAX))
+            .flush_timeout(Duration::MAX)
+            .slow_consumer_grace(Duration::MAX)
+            .backoff(Backoff { max: Duration::MAX, ..Config::default().backoff })
+            .max_pings_out(usize::MAX)
+            .read_buffer_capacity(0),
+    );
+    let thirty_years = Duration::from_secs(946_080_000);
+    assert_eq!(settings.config.connect_timeout, thirty_years);
+    assert_eq!(settings.config.ping_interval, thirty_years);
+    assert_eq!(settings.config.backoff.max, thirty_years);
+    assert_eq!(settings.config.max_pings_out, u32::MAX);
+    assert_eq!(settings.request_timeout, Some(thirty_years));
+    assert_eq!(settings.flush_timeout, thirty_years);
+    assert_eq!(settings.slow_consumer_grace, thirty_years);
+    assert_eq!(settings.read_buffer, 512);
+}
+
+#[test]
+fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
+    let options = ConnectOptions::new().slow_consumer_grace(Duration::from_secs(1));
+    let hasty = options.clone().ping_interval(Duration::from_millis(100));
+    assert_eq!(settings(hasty).slow_consumer_grace, Duration::from_millis(50));
+    let no_pings = options.ping_interval(Duration::ZERO);
+    assert_eq!(settings(no_pings).slow_consumer_grace, Duration::from_secs(1));
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_by_name() {
+    let new = ConnectOptions::new;
+    let zero = Duration::ZERO;
+    let backoff = Config::default().backoff;
+    let limits = Limits::default();
+    let cases = [
+        ("connection_timeout", new().connection_timeout(zero)),
+        ("write_timeout", new().write_timeout(zero)),
+        ("flush_timeout", new().flush_timeout(zero)),
+        ("publish_timeout", new().publish_timeout(zero)),
+        ("request_timeout", new().request_timeout(Some(zero))),
+        ("max_pings_out", new().max_pings_out(0)),
+        ("subscription_capacity", new().subscription_capacity(0)),
+        ("subscription_byte_capacity", new().subscription_byte_capacity(0)),
+        ("max_control_line", new().max_control_line(127)),
+        ("limits.line", new().limits(Limits { line: 4095, ..limits })),
+        ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
+        ("limits.headers", new().limits(Limits { total: limits.headers - 1, ..limits })),
+        ("backoff.factor", new().backoff(Backoff { factor: 0.5, ..backoff })),
+        ("backoff.factor", new().backoff(Backoff { factor: f64::NAN, ..backoff })),
+        ("backoff.factor", new().backoff(Backoff { factor: f64::INFINITY, ..backoff })),
+        ("backoff.initial", new().backoff(Backoff { max: Duration::from_millis(1), ..backoff })),
+        ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(-0.1), ..backoff })),
+        ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(f64::NAN), ..backoff })),
+    ];
+    for (option, options) in cases {
+        let (named, text) = refused(options);
+        assert_eq!(named, option, "{text}");
+    }
+    for prefix in ["", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\r\nPUB x 0", "*", "a.*", "a.>"] {
+        assert_eq!(refused(new().custom_inbox_prefix(prefix)).0, "custom_inbox_prefix", "{prefix:?}");
+    }
+    for prefix in ["_INBOX", "a.b", "a*b", "é"] {
+        assert_eq!(settings(new().custom_inbox_prefix(prefix)).inbox_prefix, prefix);
+    }
+}
+
+#[test]
+fn a_refusal_names_option_value_and_rule() {
+    let (_, text) = refused(ConnectOptions::new().write_timeout(Duration::ZERO));
+    assert_eq!(text, "IO error: invalid option write_timeout = 0ns: must be longer than zero");
+    let (_, text) = refused(ConnectOptions::new().custom_inbox_prefix("a b"));
+    assert_eq!(
+        text,
+        "IO error: invalid option custom_inbox_prefix = \"a b\": must be a subject without wildcards, blanks and \
+         empty tokens"
+    );
+}
+
+#[test]
+fn debug_shows_everything_but_secrets() {
+    let options = ConnectOptions::with_token("tok-secret".to_owned())
+        .user_and_password("joe".to_owned(), "pass-secret".to_owned())
+        .name("billing")
+        .event_callback(|_| async {});
+    for text in [format!("{options:?}"), format!("{options:#?}")] {
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains("joe") && text.contains("billing") && text.contains("***"), "{text}");
+    }
+    let nothing_set = format!("{:?}", ConnectOptions::new());
+    assert!(nothing_set.contains("password: None") && nothing_set.contains("token: None"), "{nothing_set}");
+}
+
+#[test]
+fn the_short_constructors_set_what_they_say() {
+    let identity = settings(ConnectOptions::with_token("t".to_owned())).config.identity;
+    assert_eq!((identity.token.as_deref(), identity.user), (Some("t"), None));
+    let identity = settings(ConnectOptions::with_user_and_password("u".to_owned(), "p".to_owned())).config.identity;
+    assert_eq!((identity.user.as_deref(), identity.password.as_deref()), (Some("u"), Some("p")));
+}
+
+#[test]
+fn options_are_shared_between_tasks() {
+    fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
+    shared::<ConnectOptions>();
+    shared::<Settings>();
+}

@@ -1,0 +1,105 @@
+//! Options that say how long things may take before they count as failed.
+
+use std::time::Duration;
+
+use super::ConnectOptions;
+
+impl ConnectOptions {
+    /// Limits one attempt to connect, from the look-up of the server's name to the first PONG, credentials
+    /// included. Default 5 s; must be longer than zero.
+    ///
+    /// An attempt that takes longer counts as failed and the next server is tried. It is the limit of each attempt,
+    /// not of all together.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let over_a_satellite = nats_lifeline::ConnectOptions::new().connection_timeout(Duration::from_secs(30));
+    /// # drop(over_a_satellite);
+    /// ```
+    pub fn connection_timeout(mut self, timeout: Duration) -> ConnectOptions {
+        self.connection_timeout = timeout;
+        self
+    }
+
+    /// Sends a PING after so much silence from the server. Default 20 s; zero sends none while idle.
+    ///
+    /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) it says how soon a silent network is noticed:
+    /// after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or resets the
+    /// connection is noticed at once in any case.
+    pub fn ping_interval(mut self, ping_interval: Duration) -> ConnectOptions {
+        self.ping_interval = ping_interval;
+        self
+    }
+
+    /// Gives a connection up when a PING has been unanswered for so many
+    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at least
+    /// 1.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// // A dead network is noticed within 4 s.
+    /// let hasty = nats_lifeline::ConnectOptions::new().ping_interval(Duration::from_secs(1)).max_pings_out(3);
+    /// # drop(hasty);
+    /// ```
+    pub fn max_pings_out(mut self, max: usize) -> ConnectOptions {
+        self.max_pings_out = max;
+        self
+    }
+
+    /// Gives a connection up when it takes no byte for so long although some wait to be written. Default 10 s; must
+    /// be longer than zero.
+    ///
+    /// What it did not take goes to the next connection.
+    pub fn write_timeout(mut self, timeout: Duration) -> ConnectOptions {
+        self.write_timeout = timeout;
+        self
+    }
+
+    /// Limits [`flush`](crate::Client::flush), an outage in the meantime included. Default 10 s; must be longer
+    /// than zero.
+    ///
+    /// After that it fails; what was published before it is still sent.
+    pub fn flush_timeout(mut self, timeout: Duration) -> ConnectOptions {
+        self.flush_timeout = timeout;
+        self
+    }
+
+    /// Limits how long a publish waits for room while the server takes bytes more slowly than they are published.
+    /// Default 10 s; must be longer than zero.
+    ///
+    /// After that it fails with [`SendFault::NoRoom`](crate::client::SendFault::NoRoom). It does not wait while
+    /// disconnected: then messages are held up to
+    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), and the next one is refused at once.
+    pub fn publish_timeout(mut self, timeout: Duration) -> ConnectOptions {
+        self.publish_timeout = timeout;
+        self
+    }
+
+    /// Limits a request that has no timeout of its own, an outage in the meantime included. Default `Some(10 s)`;
+    /// must be longer than zero.
+    ///
+    /// `None` waits for ever, and then a lost reply is a call that never returns.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = nats_lifeline::ConnectOptions::new().request_timeout(Some(Duration::from_secs(3)));
+    /// # drop(options);
+    /// ```
+    pub fn request_timeout(mut self, timeout: Option<Duration>) -> ConnectOptions {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Stops reading from the server for up to this long before a slow subscription loses a message, so that its
+    /// reader can catch up. Default 10 ms; zero never stops.
+    ///
+    /// All subscriptions of this client wait in the meantime; writing goes on. It is never more than half a
+    /// [`ping_interval`](ConnectOptions::ping_interval), so that the pause can't look like a dead server.
+    pub fn slow_consumer_grace(mut self, grace: Duration) -> ConnectOptions {
+        self.slow_consumer_grace = grace;
+        self
+    }
+}

@@ -1,0 +1,294 @@
+//! Publishing: one path from a message to the outbox, for every way to call it.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::client::Client;
+use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
+use super::message::OutboundMessage;
+use super::wait;
+use crate::driver::{Denied, Patience, Publish, Room};
+use crate::engine::{EndReason, Frame, Refusal};
+use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
+
+/// A message on its way into the outbox, borrowed.
+#[derive(Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) reply: Option<&'a Subject>,
+    /// The encoded block.
+    pub(super) headers: Option<&'a Bytes>,
+    pub(super) payload: &'a Bytes,
+}
+
+/// The block of `headers`; an empty map is no headers.
+pub(super) fn block(headers: &HeaderMap) -> Option<Bytes> {
+    (!headers.is_empty()).then(|| headers.wire())
+}
+
+/// Longest digits of a size, with a blank.
+const SIZE_ARG: usize = 11;
+
+impl Client {
+    /// Publishes a message.
+    ///
+    /// Ok means accepted: the message is in the outbox, in order behind what this client's clones published before.
+    /// [`flush`](Client::flush) tells when the server has processed it. If the server takes bytes more
+    /// slowly than they are published, this waits for room, up to
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). While disconnected the message is held, up to
+    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) in total, and refused at once beyond
+    /// that. A future that is dropped before it is ready has published nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSubject`](PublishErrorKind::InvalidSubject) and
+    /// [`MaxPayloadExceeded`](PublishErrorKind::MaxPayloadExceeded), with the rule and the numbers as their source;
+    /// [`Send`](PublishErrorKind::Send) with a [`SendFault`] as its source. In no such case will the message be sent.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// client.publish("orders.new", "four wheels".into()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
+        let subject = subject.to_subject();
+        self.publish_outgoing(Outgoing { subject: &subject, reply: None, headers: None, payload: &payload }).await
+    }
+
+    /// [`publish`](Client::publish) with headers. An empty map is sent as no headers.
+    ///
+    /// # Errors
+    ///
+    /// As `publish`; the headers count towards the size.
+    pub async fn publish_with_headers<S: ToSubject>(
+        &self,
+        subject: S,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        let (subject, headers) = (subject.to_subject(), block(&headers));
+        let outgoing = Outgoing { subject: &subject, reply: None, headers: headers.as_ref(), payload: &payload };
+        self.publish_outgoing(outgoing).await
+    }
+
+    /// [`publish`](Client::publish) with a subject to which answers go.
+    ///
+    /// # Errors
+    ///
+    /// As `publish`; the reply subject is checked by the same rules.
+    pub async fn publish_with_reply<S: ToSubject, R: ToSubject>(
+        &self,
+        subject: S,
+        reply: R,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        let (subject, reply) = (subject.to_subject(), reply.to_subject());
+        let outgoing = Outgoing { subject: &subject, reply: Some(&reply), headers: None, payload: &payload };
+        self.publish_outgoing(outgoing).await
+    }
+
+    /// [`publish`](Client::publish) with headers and a subject to which answers go.
+    ///
+    /// # Errors
+    ///
+    /// As `publish`.
+    pub async fn publish_with_reply_and_headers<S: ToSubject, R: ToSubject>(
+        &self,
+        subject: S,
+        reply: R,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        let (subject, reply, headers) = (subject.to_subject(), reply.to_subject(), block(&headers));
+        let outgoing =
+            Outgoing { subject: &subject, reply: Some(&reply), headers: headers.as_ref(), payload: &payload };
+        self.publish_outgoing(outgoing).await
+    }
+
+    /// Publishes without ever waiting; a message that is refused comes back in the error.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`](TryPublishErrorKind::NoRoom) where [`publish`](Client::publish) would wait; otherwise as there.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_lifeline::Client) {
+    /// if let Err(error) = client.try_publish("ticks", "1".into()) {
+    ///     let message = error.into_message();
+    ///     eprintln!("kept back: {} bytes for {}", message.payload.len(), message.subject);
+    /// }
+    /// # }
+    /// ```
+    pub fn try_publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), TryPublishError> {
+        self.try_publish_message(OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers: None })
+    }
+
+    /// [`try_publish`](Client::try_publish) of a whole message.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
+        let headers = message.headers.as_ref().and_then(block);
+        let outgoing = Outgoing {
+            subject: &message.subject,
+            reply: message.reply.as_ref(),
+            headers: headers.as_ref(),
+            payload: &message.payload,
+        };
+        let admitted = self
+            .check(outgoing)
+            .map_err(Fault::Publish)
+            .and_then(|()| self.admit(outgoing, Patience::Never, |_| {}).map_err(Fault::Denied));
+        match admitted {
+            Ok(()) => Ok(()),
+            Err(Fault::Publish(error)) => {
+                Err(TryPublishError::with_source(TryPublishErrorKind::InvalidSubject, message, error))
+            }
+            Err(Fault::Denied(denied)) => Err(try_error(denied, message)),
+        }
+    }
+
+    pub(super) async fn publish_outgoing(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
+        self.check(outgoing)?;
+        match self.admit(outgoing, Patience::Yield, |_| {}) {
+            Ok(()) => Ok(()),
+            Err(denied) => {
+                let limit = Some(self.core.settings.publish_timeout);
+                self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {}).await
+            }
+        }
+    }
+
+    /// The subjects are fit for the wire, and so is the control line.
+    #[inline]
+    pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
+        let Outgoing { subject, reply, headers, payload } = outgoing;
+        let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
+        let settings = &self.core.settings;
+        if !settings.skip_subject_validation {
+            check_publish_subject(subject.as_bytes()).map_err(|fault| invalid(fault.into()))?;
+            if let Some(reply) = reply {
+                check_publish_subject(reply.as_bytes()).map_err(|fault| invalid(fault.into()))?;
+            }
+        } else if subject.as_bytes().is_empty() {
+            return Err(invalid("the subject is empty".into()));
+        }
+        let reply = reply.map(|reply| reply.as_bytes().len());
+        let longest = subject.as_bytes().len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
+        let limit = settings.config.max_control_line;
+        if longest > limit {
+            let args = publish_args_len(subject.as_bytes().len(), reply, headers.map(Bytes::len), payload.len());
+            if args > limit {
+                let text = format!("the control line would have {args} bytes; max_control_line is {limit}");
+                return Err(invalid(text.into()));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn admit(
+        &self,
+        outgoing: Outgoing<'_>,
+        patience: Patience,
+        registered: impl FnOnce(u64),
+    ) -> Result<(), Denied> {
+        let frame = Frame {
+            subject: outgoing.subject.as_bytes(),
+            reply: outgoing.reply.map(Subject::as_bytes),
+            headers: outgoing.headers.map(|headers| &headers[..]),
+            payload: outgoing.payload,
+        };
+        self.shared().publish(&Publish { frame, patience }, registered)
+    }
+
+    /// The way for a message that was not admitted at once.
+    #[cold]
+    pub(super) async fn publish_slowly(
+        &self,
+        outgoing: Outgoing<'_>,
+        first: Denied,
+        deadline: Option<Instant>,
+        registered: impl Fn(u64) + Copy,
+    ) -> Result<(), PublishError> {
+        let shared = self.shared();
+        let began = wait::now();
+        let mut room = pin!(Room::new(self.core.handle.clone()));
+        let mut denied = first;
+        loop {
+            match denied {
+                Denied::Yield => wait::yield_once().await,
+                Denied::Outbox(Refusal::NoRoom) => {
+                    if wait::until(shared, deadline, room.as_mut()).await.is_err() {
+                        let waited = wait::now().saturating_duration_since(began);
+                        return Err(send(SendFault::NoRoom { waited }));
+                    }
+                }
+                denied => return Err(publish_error(denied)),
+            }
+            match self.admit(outgoing, Patience::Never, registered) {
+                Ok(()) => return Ok(()),
+                Err(again) => denied = again,
+            }
+        }
+    }
+}
+
+enum Fault {
+    Publish(PublishError),
+    Denied(Denied),
+}
+
+fn send(fault: SendFault) -> PublishError {
+    PublishError::with_source(PublishErrorKind::Send, fault)
+}
+
+/// Why nothing is accepted any more.
+fn ended(reason: &EndReason) -> SendFault {
+    match reason {
+        EndReason::GaveUp(_) => SendFault::Disconnected,
+        _ => SendFault::Closed,
+    }
+}
+
+fn full(refusal: Refusal) -> SendFault {
+    match refusal {
+        Refusal::Full { pending, limit, frame } => SendFault::BufferFull { pending, limit, frame },
+        Refusal::TooLarge { limit, frame } => SendFault::BufferFull { pending: 0, limit, frame },
+        Refusal::NoRoom => SendFault::NoRoom { waited: std::time::Duration::ZERO },
+        Refusal::Shut => SendFault::Closed,
+    }
+}
+
+pub(super) fn publish_error(denied: Denied) -> PublishError {
+    match denied {
+        Denied::MaxPayload { size, limit } => {
+            PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, PayloadTooLarge { max: limit, size })
+        }
+        Denied::NoHeaders => send(SendFault::HeadersUnsupported),
+        Denied::Ended(reason) => send(ended(&reason)),
+        Denied::Outbox(refusal) => send(full(refusal)),
+        Denied::Yield => send(SendFault::NoRoom { waited: std::time::Duration::ZERO }),
+    }
+}
+
+fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
+    match denied {
+        Denied::Yield | Denied::Outbox(Refusal::NoRoom) => TryPublishError::new(TryPublishErrorKind::NoRoom, message),
+        Denied::Outbox(Refusal::Shut) => TryPublishError::new(TryPublishErrorKind::Closed, message),
+        Denied::Outbox(refusal) => {
+            TryPublishError::with_source(TryPublishErrorKind::BufferFull, message, full(refusal))
+        }
+        Denied::MaxPayload { size, limit } => TryPublishError::with_source(
+            TryPublishErrorKind::MaxPayloadExceeded,
+            message,
+            PayloadTooLarge { max: limit, size },
+        ),
+        Denied::NoHeaders => TryPublishError::new(TryPublishErrorKind::HeadersUnsupported, message),
+        Denied::Ended(reason) => TryPublishError::with_source(TryPublishErrorKind::Closed, message, ended(&reason)),
+    }
+}

@@ -1,0 +1,39 @@
+//! Servers of the pool, as users see them.
+
+use std::fmt;
+
+use crate::engine::pool;
+use crate::protocol::ServerAddr;
+
+/// A server of the pool and what is remembered of it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it is.
+    pub addr: ServerAddr,
+    /// Failed attempts since it was last connected.
+    pub failed_attempts: usize,
+    /// Whether it was ever connected.
+    pub did_connect: bool,
+    /// Whether the cluster told of it, not the user.
+    pub is_discovered: bool,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.addr, f)
+    }
+}
+
+impl From<pool::Server> for Server {
+    fn from(server: pool::Server) -> Self {
+        Server {
+            addr: server.addr,
+            failed_attempts: usize::try_from(server.failures).unwrap_or(usize::MAX),
+            did_connect: server.did_connect,
+            is_discovered: server.discovered,
+            last_error: server.last_error.map(|cause| cause.to_string()),
+        }
+    }
+}

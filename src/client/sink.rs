@@ -1,0 +1,52 @@
+//! The client as a `Sink` of messages.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_sink::Sink;
+
+use super::client::Client;
+use super::error::PublishError;
+use super::message::OutboundMessage;
+use super::publish::{Outgoing, block, publish_error};
+use crate::driver::{Patience, Room};
+
+/// Ready when there is room in the outbox; what is sent is accepted as by [`publish`](Client::publish). Flushing and
+/// closing the sink wait for nothing more, since an accepted message needs no help to leave: for a round trip use
+/// [`Client::flush`](Client::flush), for the end [`Client::close`](Client::close).
+///
+/// The subject is checked too.
+impl Sink<OutboundMessage> for Client {
+    type Error = PublishError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        let this = &mut *self;
+        let room = this.room.get_or_insert_with(|| Room::new(this.core.handle.clone()));
+        ready!(Pin::new(room).poll(cx));
+        this.room = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
+        let headers = message.headers.as_ref().and_then(block);
+        let outgoing = Outgoing {
+            subject: &message.subject,
+            reply: message.reply.as_ref(),
+            headers: headers.as_ref(),
+            payload: &message.payload,
+        };
+        self.check(outgoing)?;
+        // There was room when the sink said that it was ready; if others have taken it since, this one message more
+        // does no harm.
+        self.admit(outgoing, Patience::Insist, |_| {}).map_err(publish_error)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
+        Poll::Ready(Ok(()))
+    }
+}

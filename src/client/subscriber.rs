@@ -1,0 +1,172 @@
+//! The subscriber: the reading end of a subscription.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use futures_core::Stream;
+
+use super::error::UnsubscribeError;
+use super::message::Message;
+use crate::driver::{Command, Handle, Inbox, Next, Raw, Share};
+use crate::engine::EndReason;
+use crate::protocol::Subject;
+
+/// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
+///
+/// It survives reconnects. What was published while no server was connected, or while this client was not, does not
+/// come: NATS without JetStream delivers to those who are there. A consumer that is slower than its messages is waited
+/// for a moment; then messages that don't fit
+/// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped, and
+/// [`dropped`](Subscriber::dropped) counts them.
+pub struct Subscriber {
+    handle: Arc<Handle>,
+    inbox: Arc<Inbox>,
+    sid: u64,
+    /// The share that is being read.
+    current: Option<Share>,
+    /// This consumer's waker, for the inbox.
+    spare: Option<Waker>,
+    delivered: u64,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("sid", &self.sid)
+            .field("delivered", &self.delivered)
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message from where it lies.
+pub(super) fn message(raw: &Raw<'_>) -> Message {
+    Message::new(Subject::from_wire(raw.subject()), raw.reply().map(Subject::from_wire), raw.payload(), raw.headers())
+}
+
+impl Subscriber {
+    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64) -> Subscriber {
+        Subscriber { handle, inbox, sid, current: None, spare: None, delivered: 0 }
+    }
+
+    /// The subscription's id, as the server knows it.
+    pub fn sid(&self) -> u64 {
+        self.sid
+    }
+
+    /// Messages that were taken out of this stream.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Messages that were lost because this stream was read too slowly.
+    pub fn dropped(&self) -> u64 {
+        self.inbox.dropped()
+    }
+
+    /// Messages that were received and not yet read.
+    pub fn pending(&self) -> usize {
+        self.inbox.pending().0 + self.current.as_ref().map_or(0, Share::count)
+    }
+
+    /// Why nothing more comes, as soon as that is known. What was received before can still be read.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.inbox.end_reason()
+    }
+
+    /// Unsubscribes at once. Messages that were received already can still be read; then the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// If the client is closed; the stream ends all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
+        self.open()?;
+        self.inbox.end_by_consumer();
+        self.handle.shared.unsubscribe(self.sid);
+        Ok(())
+    }
+
+    /// Ends the stream when it has received `unsub_after` messages in total, over all connections. If it has received as
+    /// many already it ends now.
+    ///
+    /// # Errors
+    ///
+    /// If the client is closed.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// let mut first_ten = client.subscribe("ticks").await?;
+    /// first_ten.unsubscribe_after(10).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn unsubscribe_after(&mut self, unsub_after: u64) -> Result<(), UnsubscribeError> {
+        self.open()?;
+        self.handle.shared.command(Command::UnsubscribeAfter { sid: self.sid, max: unsub_after });
+        Ok(())
+    }
+
+    /// Unsubscribes, and ends the stream behind everything that the server had sent before it knew.
+    ///
+    /// While disconnected no server sends anything: the stream ends behind what was received.
+    ///
+    /// # Errors
+    ///
+    /// If the client is closed.
+    pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
+        self.open()?;
+        self.handle.shared.drain_subscription(self.sid);
+        Ok(())
+    }
+
+    fn open(&self) -> Result<(), UnsubscribeError> {
+        match self.handle.shared.completed() {
+            Some(_) => Err(UnsubscribeError::new("the client is closed")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Stream for Subscriber {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = &mut *self;
+        loop {
+            if let Some(share) = &mut this.current {
+                let next = message(&share.first());
+                if !share.advance() {
+                    this.current = None;
+                }
+                this.delivered += 1;
+                return Poll::Ready(Some(next));
+            }
+            // Once per share, not per message: a consumer that never waits must let others run now and then.
+            let turn = ready!(tokio::task::coop::poll_proceed(cx));
+            match ready!(this.inbox.poll_next(cx, &mut this.spare)) {
+                Next::Share { share, wake_task } => {
+                    this.current = Some(share);
+                    if wake_task {
+                        this.handle.shared.wake();
+                    }
+                }
+                Next::Finished => this.handle.shared.command(Command::Finished { sid: this.sid }),
+                Next::End => return Poll::Ready(None),
+            }
+            turn.made_progress();
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // Payloads and their owners are dropped here, where no lock is held.
+        drop(self.inbox.abandon());
+        if self.inbox.ended_by_task() {
+            return;
+        }
+        self.handle.shared.unsubscribe(self.sid);
+    }
+}

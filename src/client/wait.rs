@@ -1,0 +1,46 @@
+//! Waiting with a deadline, from any executor: the timer is the one of the runtime that drives the connection.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::driver::Shared;
+
+/// Not in time.
+#[derive(Debug)]
+pub(super) struct Elapsed;
+
+/// When a call that may take `limit` has to end; `None`: never.
+pub(super) fn deadline(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| now().checked_add(limit))
+}
+
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Waits for `future` until `deadline`. What is ready at the deadline counts as in time.
+pub(super) async fn until<F: Future>(
+    shared: &Shared,
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let Some(deadline) = deadline else { return Poll::Pending };
+        // Made only when there is something to wait for.
+        let timer = timer.get_or_insert_with(|| shared.timer(deadline));
+        timer.as_mut().poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}
+
+/// Lets others run once.
+pub(super) async fn yield_once() {
+    tokio::task::yield_now().await;
+}

@@ -1,0 +1,325 @@
+//! From the read buffer to the inboxes: one lock and one wake per subscription and read.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::inbox::Inbox;
+use super::reads::{Range, Read, Share};
+use super::requests::Requests;
+use crate::engine::{Engine, Subscriptions};
+use crate::protocol::MsgOp;
+
+/// Where messages of a subscription go.
+#[derive(Clone, Debug)]
+pub(crate) enum Sink {
+    /// To a subscriber.
+    Inbox(Arc<Inbox>),
+    /// To whoever asked.
+    Requests(Arc<Requests>),
+}
+
+/// Shorter reads are copied, so that a message never pins much more memory than it counts (DECISIONS D20).
+const SHARE_FROM: usize = 16 * 1024;
+
+/// Messages of one read, sorted by subscription. Its buffers are kept from read to read.
+#[derive(Debug, Default)]
+pub(super) struct Sorter {
+    ranges: Vec<Range>,
+    groups: Vec<Group>,
+    last_sid: u64,
+    last_group: usize,
+    /// Number of this read; a subscription's slot that carries another number is of an earlier read.
+    read: u32,
+    messages: u64,
+}
+
+#[derive(Debug)]
+struct Group {
+    sid: u64,
+    first: u32,
+    last: u32,
+    count: u32,
+    bytes: usize,
+}
+
+/// What delivering one read led to; to be acted on when no lock is held.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    pub(super) wakers: Vec<Waker>,
+    /// Consumers for which the task should wait, with what did not fit.
+    pub(super) crowded: Vec<Crowded>,
+    /// Series of losses that have begun: sid and total.
+    pub(super) losing: Vec<(u64, u64)>,
+}
+
+/// A consumer that lags.
+#[derive(Debug)]
+pub(super) struct Crowded {
+    pub(super) sid: u64,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) rest: Option<Share>,
+}
+
+impl Sorter {
+    /// Begins a new read.
+    pub(super) fn begin(&mut self) {
+        self.groups.clear();
+        self.ranges.clear();
+        self.read = self.read.wrapping_add(1).max(1);
+        self.messages = 0;
+    }
+
+    /// Adds a message, the slices of which lie in `buf`.
+    #[inline]
+    pub(super) fn push(&mut self, op: &MsgOp<'_>, buf: &[u8], table: &mut Subscriptions<Sink>) {
+        self.messages += 1;
+        let group = if op.sid == self.last_sid && self.last_group < self.groups.len() {
+            self.last_group
+        } else {
+            let Some(group) = self.find(op.sid, table) else {
+                return;
+            };
+            self.last_sid = op.sid;
+            self.last_group = group;
+            group
+        };
+        let range = Range::of(op, buf);
+        let index = self.ranges.len() as u32;
+        let Some(group) = self.groups.get_mut(group) else {
+            return;
+        };
+        if group.count == 0 {
+            group.first = index;
+        } else if let Some(last) = self.ranges.get_mut(group.last as usize) {
+            last.next = index;
+        }
+        group.last = index;
+        group.count += 1;
+        group.bytes += range.bytes();
+        self.ranges.push(range);
+    }
+
+    /// The group of `sid` in this read. `None`: nobody wants it; in flight behind an UNSUB, or never ours.
+    fn find(&mut self, sid: u64, table: &mut Subscriptions<Sink>) -> Option<usize> {
+        let subscription = table.get_mut(sid)?;
+        let (read, index) = ((subscription.slot >> 32) as u32, subscription.slot as u32 as usize);
+        if read == self.read && self.groups.get(index).is_some_and(|group| group.sid == sid) {
+            return Some(index);
+        }
+        let index = self.groups.len();
+        subscription.slot = u64::from(self.read) << 32 | index as u64;
+        self.groups.push(Group { sid, first: 0, last: 0, count: 0, bytes: 0 });
+        Some(index)
+    }
+
+    /// Whether there is nothing to deliver.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Messages in this read, wanted or not.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Hands the first `consumed` bytes of `buf` out to the subscriptions. `allocated`: how much memory
+    /// a part of `buf` pins.
+    pub(super) fn deliver(
+        &mut self,
+        buf: &mut BytesMut,
+        consumed: usize,
+        allocated: usize,
+        engine: &mut Engine<Sink>,
+        out: &mut Delivered,
+    ) {
+        let worth = |bytes: usize| consumed >= SHARE_FROM && bytes * 4 >= allocated;
+        let read = if self.groups.iter().any(|group| worth(group.bytes)) {
+            let chunk = buf.split_to(consumed).freeze();
+            let ranges = std::mem::take(&mut self.ranges);
+            self.ranges.reserve(ranges.len());
+            Some(Arc::new(Read { chunk, ranges }))
+        } else {
+            None
+        };
+        let groups = std::mem::take(&mut self.groups);
+        for group in &groups {
+            let Some(accepted) = engine.receive(group.sid, u64::from(group.count)) else {
+                continue;
+            };
+            let (ranges, bytes): (&[Range], &[u8]) = match &read {
+                Some(read) => (&read.ranges, &read.chunk),
+                None => (&self.ranges, buf),
+            };
+            let Some(sink) = engine.subscriptions.get(group.sid).map(|subscription| &subscription.handle) else {
+                continue;
+            };
+            match sink {
+                Sink::Requests(requests) => {
+                    let replies = chain(ranges, group).map(|range| (range, bytes));
+                    requests.deliver(replies, &mut out.wakers);
+                }
+                Sink::Inbox(inbox) => {
+                    let share = match &read {
+                        Some(read) if worth(group.bytes) => Share::Many {
+                            read: read.clone(),
+                            first: group.first,
+                            count: group.count,
+                            bytes: group.bytes,
+                        },
+                        _ => copied(ranges, bytes, group),
+                    };
+                    let wanted = usize::try_from(accepted.count).unwrap_or(usize::MAX);
+                    let share = if wanted < share.count() { share.split(wanted, usize::MAX).0 } else { Some(share) };
+                    if let Some(share) = share {
+                        offer(group.sid, inbox, share, out);
+                    }
+                }
+            }
+            if let Some(max) = accepted.complete {
+                engine.handle_complete(group.sid, max);
+            }
+        }
+        self.groups = groups;
+        if read.is_none() {
+            buf.advance(consumed);
+        }
+    }
+
+    /// Gives unused memory back.
+    pub(super) fn shrink(&mut self) {
+        self.ranges = Vec::new();
+        self.groups = Vec::new();
+    }
+}
+
+/// Offers a share to an inbox and notes what follows from it.
+pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delivered) {
+    let offered = inbox.offer(share);
+    out.wakers.extend(offered.consumer);
+    if offered.crowded {
+        out.crowded.push(Crowded { sid, inbox: inbox.clone(), rest: offered.rest });
+    } else if let Some(rest) = offered.rest {
+        lose(sid, inbox, &rest, out);
+    }
+}
+
+/// Gives up what does not fit.
+pub(super) fn lose(sid: u64, inbox: &Inbox, rest: &Share, out: &mut Delivered) {
+    if let Some(total) = inbox.lose(rest.count() as u64) {
+        out.losing.push((sid, total));
+    }
+}
+
+fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Range> {
+    let mut at = group.first;
+    (0..group.count).map_while(move |_| {
+        let range = ranges.get(at as usize)?;
+        at = range.next;
+        Some(range)
+    })
+}
+
+/// The group's messages in a chunk of their own.
+fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
+    let part = |range: &Range| bytes.get(range.span()).unwrap_or_default();
+    if let (1, Some(range)) = (group.count, ranges.get(group.first as usize)) {
+        return Share::One { chunk: Bytes::copy_from_slice(part(range)), range: range.moved_to(0) };
+    }
+    let mut chunk = Vec::with_capacity(chain(ranges, group).map(|range| range.span().len()).sum());
+    let mut moved = Vec::with_capacity(group.count as usize);
+    for range in chain(ranges, group) {
+        let mut place = range.moved_to(chunk.len());
+        place.next = moved.len() as u32 + 1;
+        chunk.extend_from_slice(part(range));
+        moved.push(place);
+    }
+    let read = Arc::new(Read { chunk: chunk.into(), ranges: moved });
+    Share::Many { read, first: 0, count: group.count, bytes: group.bytes }
+}
+
+/// The task waits for consumers that lag: first it yields, then it stops reading for a while, never writing
+/// (DECISIONS D21).
+#[derive(Debug)]
+pub(super) struct Pause {
+    until: Instant,
+    yields: u32,
+    crowded: Vec<Crowded>,
+}
+
+/// What a pause wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PauseState {
+    /// Read on.
+    Over,
+    /// Let others run, then ask again.
+    Yield,
+    /// Wait for a consumer, or until then.
+    Wait(Instant),
+}
+
+/// So often the task yields before it waits.
+const YIELDS: u32 = 64;
+
+impl Pause {
+    pub(super) fn new(until: Instant) -> Pause {
+        Pause { until, yields: 0, crowded: Vec::new() }
+    }
+
+    /// More consumers that lag.
+    pub(super) fn add(&mut self, crowded: Vec<Crowded>) {
+        self.crowded.extend(crowded);
+    }
+
+    /// Looks how the consumers are doing.
+    pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
+        let over = now >= self.until;
+        self.crowded.retain_mut(|crowded| {
+            if let Some(rest) = crowded.rest.take() {
+                let offered = crowded.inbox.offer(rest);
+                out.wakers.extend(offered.consumer);
+                crowded.rest = offered.rest;
+            }
+            if over {
+                crowded.inbox.stop_waiting();
+                if let Some(rest) = crowded.rest.take() {
+                    lose(crowded.sid, &crowded.inbox, &rest, out);
+                }
+                return false;
+            }
+            crowded.inbox.wait_for_consumer() || crowded.rest.is_some()
+        });
+        if self.crowded.is_empty() {
+            PauseState::Over
+        } else if self.yields < YIELDS {
+            self.yields += 1;
+            PauseState::Yield
+        } else {
+            PauseState::Wait(self.until)
+        }
+    }
+
+    /// When it has to be looked at again at the latest. While it yields, the task wakes itself.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (self.yields >= YIELDS).then_some(self.until)
+    }
+
+    /// `sid` ends: what waits for room is offered a last time.
+    pub(super) fn settle(&mut self, sid: u64, out: &mut Delivered) {
+        self.crowded.retain_mut(|crowded| {
+            if crowded.sid != sid {
+                return true;
+            }
+            if let Some(rest) = crowded.rest.take() {
+                let offered = crowded.inbox.offer(rest);
+                out.wakers.extend(offered.consumer);
+                if let Some(rest) = offered.rest {
+                    lose(sid, &crowded.inbox, &rest, out);
+                }
+            }
+            false
+        });
+    }
+}

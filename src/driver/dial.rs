@@ -1,0 +1,104 @@
+//! Getting a byte stream: all addresses of a name, raced, and the socket's options.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rand::seq::SliceRandom;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::sleep;
+
+use super::resolve::resolve;
+use super::transport::Transport;
+use crate::engine::Cause;
+use crate::protocol::ServerAddr;
+
+/// The next address of a name is tried so much later, while the earlier ones are still being tried.
+/// RFC 8305 §5 recommends 250 ms.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// A silent connection is probed by the kernel after so long. It catches a dead path where PINGs are off.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How to dial.
+#[derive(Clone, Debug)]
+pub(super) struct DialOptions {
+    pub(super) local: Option<SocketAddr>,
+    /// For TCP_USER_TIMEOUT: unacknowledged bytes fail the connection after so long.
+    pub(super) write_timeout: Duration,
+}
+
+/// Looks `addr` up and connects to the first of its addresses that answers. Cancelled by dropping it; the caller has
+/// the deadline.
+pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Transport, Cause> {
+    if addr.is_websocket() {
+        return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
+    }
+    if addr.tls_required() {
+        return Err(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
+    }
+    let mut found = resolve(&addr).await.map_err(Cause::Dns)?;
+    found.shuffle(&mut rand::rng());
+    let stream = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
+    Ok(Transport::new(stream))
+}
+
+async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut racing: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
+    let mut head_start = Box::pin(sleep(Duration::ZERO));
+    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
+    std::future::poll_fn(move |cx| {
+        loop {
+            let mut failed = false;
+            let mut at = 0;
+            while let Some(attempt) = racing.get_mut(at) {
+                match attempt.as_mut().poll(cx) {
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(error)) => {
+                        last = error;
+                        failed = true;
+                        drop(racing.swap_remove(at));
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            let due = head_start.as_mut().poll(cx).is_ready();
+            if !due && !failed {
+                return Poll::Pending;
+            }
+            match waiting.next() {
+                Some(address) => {
+                    racing.push(Box::pin(connect(address, options.clone())));
+                    head_start.as_mut().reset(tokio::time::Instant::now() + HEAD_START);
+                }
+                None if racing.is_empty() => {
+                    let error = std::mem::replace(&mut last, io::Error::other("asked twice"));
+                    return Poll::Ready(Err(error));
+                }
+                None => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(local) = options.local {
+        socket.bind(local)?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    // Without these the engine's own timers still find a dead peer.
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_user_timeout(Some(options.write_timeout));
+    Ok(stream)
+}

@@ -1,0 +1,251 @@
+//! One queue per subscription: shares of reads, under limits, between the task and one consumer.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use super::lock;
+use super::reads::Share;
+use crate::engine::EndReason;
+
+/// The queue of one subscription. The task puts shares in, the subscriber takes them out.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Share>,
+    /// Messages in the queue.
+    messages: usize,
+    /// Bytes in the queue.
+    bytes: usize,
+    limits: InboxLimits,
+    consumer: Option<Waker>,
+    /// Why nothing more comes; what is in the queue still does.
+    end: Option<EndReason>,
+    /// Nothing more comes from the server, but the stream may not end yet: the client is being drained.
+    draining: bool,
+    dropped: u64,
+    grace: Grace,
+}
+
+/// The limits of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InboxLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Whether the task has waited for this consumer (DECISIONS D21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grace {
+    /// Not needed.
+    Unused,
+    /// The task has stopped reading and wants to be woken when half of the queue is read.
+    Waited,
+    /// It was in vain; the policy applies until half of the queue is read.
+    Spent,
+    /// The same, and messages were lost already, which was said.
+    Losing,
+}
+
+/// What became of a share.
+#[derive(Debug, Default)]
+pub(crate) struct Offered {
+    /// To be woken when no lock is held.
+    pub(crate) consumer: Option<Waker>,
+    /// What does not fit.
+    pub(crate) rest: Option<Share>,
+    /// More than half full, and the task has not waited for this consumer yet.
+    pub(crate) crowded: bool,
+}
+
+/// What a subscriber gets.
+pub(crate) enum Next {
+    /// The next share.
+    Share {
+        share: Share,
+        /// The task waits for this queue to be read.
+        wake_task: bool,
+    },
+    /// Everything was read; say so to the task, once.
+    Finished,
+    /// The end.
+    End,
+}
+
+impl State {
+    fn is_crowded(&self) -> bool {
+        self.messages > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(limits: InboxLimits) -> Inbox {
+        Inbox {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                messages: 0,
+                bytes: 0,
+                limits,
+                consumer: None,
+                end: None,
+                draining: false,
+                dropped: 0,
+                grace: Grace::Unused,
+            }),
+        }
+    }
+
+    /// Puts in as much of `share` as fits.
+    pub(super) fn offer(&self, share: Share) -> Offered {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if state.end.is_some() {
+            // The consumer is gone or does not want more.
+            drop(guard);
+            drop(share);
+            return Offered::default();
+        }
+        let count = share.count();
+        let bytes = share.bytes();
+        let free_messages = state.limits.messages.saturating_sub(state.messages);
+        let free_bytes = state.limits.bytes.saturating_sub(state.bytes);
+        let (fits, rest) = if count <= free_messages && bytes <= free_bytes {
+            state.messages += count;
+            state.bytes += bytes;
+            (Some(share), None)
+        } else {
+            let (fits, rest) = share.split(free_messages, free_bytes);
+            if let Some(fits) = &fits {
+                state.messages += fits.count();
+                state.bytes += fits.bytes();
+            }
+            (fits, rest)
+        };
+        let news = fits.is_some();
+        state.queue.extend(fits);
+        let crowded = rest.is_some() || state.is_crowded();
+        if !crowded {
+            state.grace = Grace::Unused;
+        }
+        let crowded = crowded && state.grace == Grace::Unused;
+        Offered { consumer: if news { state.consumer.take() } else { None }, rest, crowded }
+    }
+
+    /// The task stops reading for this consumer's sake. `false`: no need, it has caught up.
+    pub(super) fn wait_for_consumer(&self) -> bool {
+        let mut state = lock(&self.state);
+        if !state.is_crowded() || state.end.is_some() {
+            state.grace = Grace::Unused;
+            return false;
+        }
+        state.grace = Grace::Waited;
+        true
+    }
+
+    /// The task reads on: whatever does not fit from now on is lost, until the consumer has caught up.
+    pub(super) fn stop_waiting(&self) {
+        let mut state = lock(&self.state);
+        if state.grace == Grace::Waited {
+            state.grace = Grace::Spent;
+        }
+    }
+
+    /// `count` messages did not fit and are lost. Returns the total so far when a series of losses begins.
+    pub(super) fn lose(&self, count: u64) -> Option<u64> {
+        let mut state = lock(&self.state);
+        state.dropped += count;
+        let begins = state.grace != Grace::Losing;
+        state.grace = Grace::Losing;
+        begins.then_some(state.dropped)
+    }
+
+    /// Nothing more comes from the server, but the end waits for the whole client's drain.
+    pub(super) fn set_draining(&self) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        state.draining = true;
+        state.consumer.take()
+    }
+
+    /// Nothing more comes; the first reason stays.
+    pub(super) fn end(&self, reason: EndReason) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        state.end.get_or_insert(reason);
+        state.consumer.take()
+    }
+
+    /// The consumer is gone: forget everything. What was queued is handed out, to be dropped without a lock.
+    pub(crate) fn abandon(&self) -> VecDeque<Share> {
+        let mut state = lock(&self.state);
+        state.end.get_or_insert(EndReason::Unsubscribed);
+        state.messages = 0;
+        state.bytes = 0;
+        std::mem::take(&mut state.queue)
+    }
+
+    /// The next share, or that there is none yet. `spare`: the consumer's waker, cloned where no lock is held; it is
+    /// made when it is missing and there is nothing to read.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, spare: &mut Option<Waker>) -> Poll<Next> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if let Some(share) = state.queue.pop_front() {
+            state.messages -= share.count().min(state.messages);
+            state.bytes -= share.bytes().min(state.bytes);
+            let caught_up = !state.is_crowded();
+            let wake_task = caught_up && state.grace == Grace::Waited;
+            if caught_up {
+                state.grace = Grace::Unused;
+                // A burst is over: give its memory back.
+                if state.queue.is_empty() && state.queue.capacity() > 64 {
+                    state.queue = VecDeque::new();
+                }
+            }
+            return Poll::Ready(Next::Share { share, wake_task });
+        }
+        if state.end.is_some() {
+            return Poll::Ready(Next::End);
+        }
+        if state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return if std::mem::take(&mut state.draining) { Poll::Ready(Next::Finished) } else { Poll::Pending };
+        }
+        let Some(waker) = spare.take_if(|waker| waker.will_wake(cx.waker())) else {
+            drop(guard);
+            *spare = Some(cx.waker().clone());
+            return self.poll_next(cx, spare);
+        };
+        let old = state.consumer.replace(waker);
+        let finished = std::mem::take(&mut state.draining);
+        drop(guard);
+        drop(old);
+        if finished { Poll::Ready(Next::Finished) } else { Poll::Pending }
+    }
+
+    /// The consumer wants no more, but may read what is there.
+    pub(crate) fn end_by_consumer(&self) {
+        lock(&self.state).end.get_or_insert(EndReason::Unsubscribed);
+    }
+
+    /// Whether the task has ended it, and so knows.
+    pub(crate) fn ended_by_task(&self) -> bool {
+        lock(&self.state).end.as_ref().is_some_and(|reason| *reason != EndReason::Unsubscribed)
+    }
+
+    /// Messages lost because the consumer was too slow.
+    pub(crate) fn dropped(&self) -> u64 {
+        lock(&self.state).dropped
+    }
+
+    /// Messages and bytes in the queue.
+    pub(crate) fn pending(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.messages, state.bytes)
+    }
+
+    /// Why nothing more comes.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        lock(&self.state).end.clone()
+    }
+}

@@ -1,0 +1,31 @@
+//! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
+
+mod deliver;
+mod dial;
+mod inbox;
+mod listeners;
+mod mailbox;
+mod reads;
+mod requests;
+mod resolve;
+mod room;
+mod settings;
+mod statistics;
+mod task;
+mod transport;
+
+pub(crate) use inbox::{Inbox, InboxLimits, Next};
+pub use listeners::Events;
+pub(crate) use mailbox::{Command, Denied, Handle, Patience, Publish, Shared, Waiting, spawn};
+pub(crate) use reads::{Raw, Share};
+pub(crate) use room::Room;
+pub(crate) use settings::DriverSettings;
+pub use statistics::Statistics;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, whatever a panicking thread left behind: every critical section here leaves consistent data at each step
+/// (DECISIONS D2).
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,211 @@
+//! One read from the socket, sorted: where in it each message lies, chained by subscription.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::protocol::MsgOp;
+
+/// Where a message lies in its chunk. Half a cache line; positions are within the chunk, which the decoder's limits
+/// keep far below 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    subject: u32,
+    subject_len: u32,
+    reply: u32,
+    /// 0: no reply subject.
+    reply_len: u32,
+    /// Start of the header block if there is one, else of the payload.
+    body: u32,
+    /// `NO_HEADERS`: a MSG.
+    headers_len: u32,
+    payload_len: u32,
+    /// The next message of the same subscription in this read.
+    pub(super) next: u32,
+}
+
+const NO_HEADERS: u32 = u32::MAX;
+
+impl Range {
+    /// The place of `op` in `buf`, of which its slices are parts.
+    #[inline]
+    pub(super) fn of(op: &MsgOp<'_>, buf: &[u8]) -> Range {
+        let base = buf.as_ptr() as usize;
+        let start = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(base) as u32;
+        let (reply, reply_len) = op.reply.map_or((0, 0), |reply| (start(reply), reply.len() as u32));
+        let (body, headers_len) =
+            op.headers.map_or((start(op.payload), NO_HEADERS), |headers| (start(headers), headers.len() as u32));
+        Range {
+            subject: start(op.subject),
+            subject_len: op.subject.len() as u32,
+            reply,
+            reply_len,
+            body,
+            headers_len,
+            payload_len: op.payload.len() as u32,
+            next: 0,
+        }
+    }
+
+    fn headers(&self) -> u32 {
+        if self.headers_len == NO_HEADERS { 0 } else { self.headers_len }
+    }
+
+    /// What a message counts against a subscription's byte limit: subject, reply, headers and payload.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.subject_len as usize + self.reply_len as usize + self.headers() as usize + self.payload_len as usize
+    }
+
+    /// From the subject's first byte to the payload's last.
+    pub(super) fn span(&self) -> std::ops::Range<usize> {
+        self.subject as usize..(self.body + self.headers() + self.payload_len) as usize
+    }
+
+    /// The same place, where `span().start` lies at `start`.
+    pub(super) fn moved_to(&self, start: usize) -> Range {
+        let shift = |at: u32| (at - self.subject) + start as u32;
+        Range {
+            subject: start as u32,
+            reply: if self.reply_len == 0 { 0 } else { shift(self.reply) },
+            body: shift(self.body),
+            ..*self
+        }
+    }
+
+    pub(super) fn subject_in<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        part(chunk, self.subject, self.subject_len)
+    }
+}
+
+fn part(chunk: &[u8], start: u32, len: u32) -> &[u8] {
+    chunk.get(start as usize..(start + len) as usize).unwrap_or_default()
+}
+
+/// A chunk of received bytes and the messages in it.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(super) chunk: Bytes,
+    pub(super) ranges: Vec<Range>,
+}
+
+/// One message as it was received: a chunk and the place in it. Cheap; slicing and checking are the consumer's work.
+#[derive(Debug)]
+pub(crate) struct Raw<'a> {
+    chunk: &'a Bytes,
+    range: Range,
+}
+
+impl<'a> Raw<'a> {
+    fn slice(&self, start: u32, len: u32) -> Bytes {
+        let (start, end) = (start as usize, start as usize + len as usize);
+        if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
+    }
+
+    pub(crate) fn subject(&self) -> Bytes {
+        self.slice(self.range.subject, self.range.subject_len)
+    }
+
+    pub(crate) fn reply(&self) -> Option<Bytes> {
+        (self.range.reply_len > 0).then(|| self.slice(self.range.reply, self.range.reply_len))
+    }
+
+    pub(crate) fn headers(&self) -> Option<Bytes> {
+        (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
+    }
+
+    pub(crate) fn payload(&self) -> Bytes {
+        self.slice(self.range.body + self.range.headers(), self.range.payload_len)
+    }
+}
+
+/// A subscription's share of one read.
+#[derive(Debug)]
+pub(crate) enum Share {
+    /// A single message with a chunk of its own.
+    One { chunk: Bytes, range: Range },
+    /// `count` messages, chained from `first` on, `bytes` together when it was made. `count > 0`.
+    Many { read: Arc<Read>, first: u32, count: u32, bytes: usize },
+}
+
+impl Share {
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Share::One { .. } => 1,
+            Share::Many { count, .. } => *count as usize,
+        }
+    }
+
+    /// What the whole share counts against a byte limit.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Share::One { range, .. } => range.bytes(),
+            Share::Many { bytes, .. } => *bytes,
+        }
+    }
+
+    /// The first message, and the rest. Its `Raw` lives as long as the chunk is kept in `hold`.
+    pub(crate) fn first(&self) -> Raw<'_> {
+        match self {
+            Share::One { chunk, range } => Raw { chunk, range: *range },
+            Share::Many { read, first, .. } => {
+                let range = read.ranges.get(*first as usize).copied().unwrap_or(EMPTY);
+                Raw { chunk: &read.chunk, range }
+            }
+        }
+    }
+
+    /// Forgets the first message; `false`: it was the last.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> bool {
+        match self {
+            Share::Many { read, first, count, .. } if *count > 1 => {
+                *count -= 1;
+                *first = read.ranges.get(*first as usize).map_or(0, |range| range.next);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Splits off as many messages from the front as fit `count` and `bytes`: what fits, and what does not.
+    pub(super) fn split(self, count: usize, bytes: usize) -> (Option<Share>, Option<Share>) {
+        match self {
+            Share::One { ref range, .. } if count >= 1 && range.bytes() <= bytes => (Some(self), None),
+            Share::One { .. } => (None, Some(self)),
+            Share::Many { read, first, count: all, bytes: total } => {
+                let (mut at, mut fit, mut left) = (first, 0, bytes);
+                while fit < all && (fit as usize) < count {
+                    let Some(range) = read.ranges.get(at as usize) else {
+                        break;
+                    };
+                    let Some(less) = left.checked_sub(range.bytes()) else {
+                        break;
+                    };
+                    left = less;
+                    at = range.next;
+                    fit += 1;
+                }
+                let used = bytes - left;
+                let rest = (fit < all).then(|| Share::Many {
+                    read: read.clone(),
+                    first: at,
+                    count: all - fit,
+                    bytes: total.saturating_sub(used),
+                });
+                ((fit > 0).then_some(Share::Many { read, first, count: fit, bytes: used }), rest)
+            }
+        }
+    }
+}
+
+const EMPTY: Range = Range {
+    subject: 0,
+    subject_len: 0,
+    reply: 0,
+    reply_len: 0,
+    body: 0,
+    headers_len: NO_HEADERS,
+    payload_len: 0,
+    next: 0,
+};

@@ -1,0 +1,197 @@
+//! Requests that wait for their replies: a slot each, and no channel.
+
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::lock;
+use super::reads::{Range, Share};
+use crate::engine::EndReason;
+
+/// All requests of one client.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Of the next registration.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Another with each use, so that a late reply finds nobody.
+    generation: u32,
+    state: SlotState,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    Free,
+    /// `sequence`: of its message in the outbox; 0 while it is not admitted.
+    Waiting {
+        sequence: u64,
+        waker: Option<Waker>,
+    },
+    Done(Share),
+    Failed(RequestFailure),
+}
+
+/// Why no reply will come.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum RequestFailure {
+    /// The request was handed to a connection that was lost: whether it was served is not known.
+    #[error("the connection was lost after the request had been handed over; {in_doubt} messages are in doubt")]
+    ConnectionLost {
+        /// Messages in doubt by that loss.
+        in_doubt: u64,
+    },
+    /// The client ended, or the server refused the subscription for replies.
+    #[error("{0}")]
+    Ended(EndReason),
+}
+
+/// Names a request; the last token of its reply subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    index: u32,
+    generation: u32,
+}
+
+impl Ticket {
+    /// As it stands in the reply subject.
+    pub(crate) fn encode(self, out: &mut String) {
+        use std::fmt::Write;
+        let _ = write!(out, "{:x}", u64::from(self.generation) << 32 | u64::from(self.index));
+    }
+
+    fn decode(subject: &[u8]) -> Option<Ticket> {
+        let at = memchr::memrchr(b'.', subject)?;
+        let token = std::str::from_utf8(subject.get(at + 1..)?).ok()?;
+        let number = u64::from_str_radix(token, 16).ok()?;
+        Some(Ticket { index: number as u32, generation: (number >> 32) as u32 })
+    }
+}
+
+impl Requests {
+    /// A place for one more.
+    pub(crate) fn register(&self) -> Ticket {
+        let mut inner = lock(&self.inner);
+        inner.generation = inner.generation.wrapping_add(1);
+        let generation = inner.generation;
+        let fresh = Slot { generation, state: SlotState::Waiting { sequence: 0, waker: None } };
+        let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
+        match inner.slots.get_mut(index as usize) {
+            Some(slot) => *slot = fresh,
+            None => inner.slots.push(fresh),
+        }
+        Ticket { index, generation }
+    }
+
+    /// Its message was admitted with this sequence number.
+    pub(crate) fn admitted(&self, ticket: Ticket, number: u64) {
+        if let Some(SlotState::Waiting { sequence, .. }) = lock(&self.inner).state(ticket) {
+            *sequence = number;
+        }
+    }
+
+    /// The reply, as a share of one message.
+    pub(crate) fn poll(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
+        let mut own = Some(cx.waker().clone());
+        let mut inner = lock(&self.inner);
+        let Some(state) = inner.state(ticket) else {
+            return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
+        };
+        match std::mem::replace(state, SlotState::Free) {
+            SlotState::Waiting { sequence, waker } => {
+                *state = SlotState::Waiting { sequence, waker: own.take() };
+                drop(inner);
+                drop(waker);
+                Poll::Pending
+            }
+            SlotState::Done(share) => Poll::Ready(Ok(share)),
+            SlotState::Failed(failure) => Poll::Ready(Err(failure)),
+            SlotState::Free => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+        }
+    }
+
+    /// Nobody waits any more. `true`: it was the last one.
+    pub(crate) fn release(&self, ticket: Ticket) -> bool {
+        let mut inner = lock(&self.inner);
+        let Some(state) = inner.state(ticket) else {
+            return false;
+        };
+        let old = std::mem::replace(state, SlotState::Free);
+        inner.free.push(ticket.index);
+        let last = inner.free.len() == inner.slots.len();
+        if last && inner.slots.len() > 1024 {
+            let inner = &mut *inner;
+            inner.slots.truncate(1024);
+            inner.slots.shrink_to_fit();
+            inner.free = (0..inner.slots.len() as u32).collect();
+        }
+        drop(inner);
+        drop(old);
+        last
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.slots.len() - inner.free.len()
+    }
+
+    /// Replies came: each is given to who waits for it.
+    pub(super) fn deliver<'a>(&self, replies: impl Iterator<Item = (&'a Range, &'a [u8])>, wakers: &mut Vec<Waker>) {
+        let mut inner = lock(&self.inner);
+        for (range, bytes) in replies {
+            let Some(ticket) = Ticket::decode(range.subject_in(bytes)) else {
+                continue;
+            };
+            let Some(state) = inner.state(ticket) else {
+                continue;
+            };
+            if let SlotState::Waiting { waker, .. } = state {
+                let chunk = Bytes::copy_from_slice(bytes.get(range.span()).unwrap_or_default());
+                wakers.extend(waker.take());
+                *state = SlotState::Done(Share::One { chunk, range: range.moved_to(0) });
+            }
+        }
+    }
+
+    /// A connection took messages up to `through` and is gone: their replies won't come.
+    pub(super) fn handed_over(&self, through: u64, in_doubt: u64, wakers: &mut Vec<Waker>) {
+        self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence| {
+            sequence != 0 && sequence <= through
+        });
+    }
+
+    /// No reply will come any more.
+    pub(super) fn end(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
+        self.fail(&RequestFailure::Ended(reason.clone()), wakers, |_| true);
+    }
+
+    fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64) -> bool) {
+        for slot in &mut lock(&self.inner).slots {
+            match &mut slot.state {
+                SlotState::Waiting { sequence, waker } if concerned(*sequence) => {
+                    wakers.extend(waker.take());
+                    slot.state = SlotState::Failed(failure.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn state(&mut self, ticket: Ticket) -> Option<&mut SlotState> {
+        let slot = self.slots.get_mut(ticket.index as usize)?;
+        (slot.generation == ticket.generation).then_some(&mut slot.state)
+    }
+}

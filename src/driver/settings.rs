@@ -1,0 +1,23 @@
+//! What the driver must know beforehand.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::protocol::Limits;
+
+/// Settings of one driver, fixed for its life.
+#[derive(Clone, Debug)]
+pub(crate) struct DriverSettings {
+    /// Cap of the outbox, bytes.
+    pub(crate) outbox_cap: usize,
+    /// How long reading stops for a consumer that lags.
+    pub(crate) slow_consumer_grace: Duration,
+    /// Smallest size of the read buffer.
+    pub(crate) read_buffer: usize,
+    /// Local address to dial from.
+    pub(crate) local_address: Option<SocketAddr>,
+    /// For TCP_USER_TIMEOUT, where it exists.
+    pub(crate) write_timeout: Duration,
+    /// What the decoder accepts.
+    pub(crate) limits: Limits,
+}

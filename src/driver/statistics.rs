@@ -1,0 +1,26 @@
+//! Counters that anybody may read at any time.
+
+use portable_atomic::{AtomicU64, Ordering};
+
+/// Counters of one client since it was made. They are updated once per read, write or connection.
+///
+/// The fields are those of async-nats. Bytes are counted where they cross the socket: everything, not payloads only.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    /// Bytes received.
+    pub in_bytes: AtomicU64,
+    /// Bytes that the transport has taken.
+    pub out_bytes: AtomicU64,
+    /// Messages received, those that nobody wanted included.
+    pub in_messages: AtomicU64,
+    /// Messages accepted by `publish` and requests.
+    pub out_messages: AtomicU64,
+    /// Connections made.
+    pub connects: AtomicU64,
+}
+
+impl Statistics {
+    pub(super) fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}

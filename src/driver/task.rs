@@ -1,0 +1,554 @@
+//! The connection task: one loop, one `poll_fn`. It carries out what the engine decides, and waits for everything at once.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use super::deliver::{Delivered, Pause, PauseState, Sink, Sorter};
+use super::dial::{DialOptions, dial};
+use super::mailbox::{Command, Shared};
+use super::statistics::Statistics;
+use super::transport::Transport;
+use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Engine, FlushFailure, Interest, Status};
+use crate::protocol::{Decoded, Decoder, ServerOp};
+
+/// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
+pub(super) struct Task {
+    shared: Arc<Shared>,
+    engine: Engine<Sink>,
+    link: Link,
+    /// Connections that were left in order: read to their end, for a while.
+    leaving: Vec<(Transport, Instant)>,
+    decoder: Decoder,
+    buf: BytesMut,
+    /// How large the read buffer is to be; it grows when reads fill it.
+    want: usize,
+    /// What the decoder asked for last.
+    needed: usize,
+    sorter: Sorter,
+    pause: Option<Pause>,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer fires; it is never set later while it has not fired.
+    armed: Option<Instant>,
+    flushes: HashMap<u64, oneshot::Sender<Result<(), FlushFailure>>>,
+    next_token: u64,
+    commands: Vec<Command>,
+    delivered: Delivered,
+    shown: (Status, u64),
+    /// When something moved last; `None`: memory was given back since.
+    moved: Option<Instant>,
+    /// Messages that were received and not read when their subscriptions ended; told at the end.
+    undelivered: u64,
+    ended: bool,
+}
+
+type Dialing = Pin<Box<dyn Future<Output = Result<Transport, Cause>> + Send>>;
+
+enum Link {
+    None,
+    Dialing { epoch: u64, dialing: Dialing },
+    Up { epoch: u64, transport: Transport },
+}
+
+/// Rounds per poll; then others get their turn.
+const ROUNDS: usize = 16;
+
+/// Parts handed to one write. Linux takes up to 1,024; a chunk is 64 KiB, so 64 parts are more than a socket takes.
+const PARTS: usize = 64;
+
+/// The read buffer starts at this size.
+const READ_MIN: usize = 4 * 1024;
+
+/// And grows up to this.
+const READ_MAX: usize = 256 * 1024;
+
+/// A connection left in order is read to its end for so long at most (DECISIONS D7).
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// After so long without movement, memory is given back (DECISIONS D28).
+const IDLE: Duration = Duration::from_secs(1);
+
+impl Task {
+    pub(super) fn new(shared: Arc<Shared>, engine: Engine<Sink>) -> Task {
+        let want = shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
+        Task {
+            decoder: Decoder::new(shared.settings.limits),
+            shared,
+            engine,
+            link: Link::None,
+            leaving: Vec::new(),
+            buf: BytesMut::new(),
+            want,
+            needed: 1,
+            sorter: Sorter::default(),
+            pause: None,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed: None,
+            flushes: HashMap::new(),
+            next_token: 0,
+            commands: Vec::new(),
+            delivered: Delivered::default(),
+            shown: (Status::Disconnected, 0),
+            moved: None,
+            undelivered: 0,
+            ended: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        // The loop bounds itself; tokio's budget would make writing wait because reading has used it up.
+        tokio::task::unconstrained(poll_fn(|cx| self.poll(cx))).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS {
+            let now = now();
+            self.exchange(now);
+            let mut moved = self.apply_commands(now);
+            self.carry_out(now);
+            moved |= self.poll_dial(cx, now);
+            moved |= self.poll_read(cx, now);
+            moved |= self.poll_write(cx, now);
+            self.poll_leaving(cx, now);
+            self.carry_out(now);
+            if self.ended && self.leaving.is_empty() {
+                return Poll::Ready(());
+            }
+            if moved {
+                self.moved = Some(now);
+            }
+            moved |= self.poll_timer(cx, now);
+            if !moved && !self.engine.wants_exchange() {
+                let busy = self.engine.can_write() && !self.engine.flight().is_empty();
+                if let Ok(_old_waker) = self.shared.park(cx.waker(), busy, self.engine.carries()) {
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn exchange(&mut self, now: Instant) {
+        self.shared.exchange(&mut self.engine, &mut self.commands, &mut self.delivered.wakers, now);
+        drop(self.engine.take_garbage());
+        self.wake_all();
+    }
+
+    fn wake_all(&mut self) {
+        self.delivered.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn apply_commands(&mut self, now: Instant) -> bool {
+        if self.commands.is_empty() {
+            return false;
+        }
+        let mut commands = std::mem::take(&mut self.commands);
+        for command in commands.drain(..) {
+            self.apply(command, now);
+        }
+        self.commands = commands;
+        true
+    }
+
+    fn apply(&mut self, command: Command, now: Instant) {
+        let engine = &mut self.engine;
+        match command {
+            Command::Connect => engine.connect(now),
+            Command::Subscribe { sid, subject, queue, sink, framed } => {
+                let interest = Interest {
+                    subject: subject.as_bytes(),
+                    queue: queue.as_deref().map(str::as_bytes),
+                    internal: matches!(sink, Sink::Requests(_)),
+                };
+                engine.subscribe(sid, interest, sink, framed);
+            }
+            Command::Unsubscribe { sid, framed } => engine.unsubscribe(sid, framed),
+            Command::UnsubscribeAfter { sid, max } => engine.unsubscribe_after(sid, max),
+            Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
+            Command::Finished { sid } => engine.handle_finished(sid),
+            Command::Flush { seen, done } => {
+                self.next_token += 1;
+                self.flushes.insert(self.next_token, done);
+                engine.flush(self.next_token, seen);
+            }
+            Command::ForceReconnect => engine.force_reconnect(now),
+            Command::SetPool(servers) => engine.set_server_pool(servers, now),
+            Command::Pool(answer) => {
+                // Who asked may have gone.
+                let _ = answer.send(engine.pool().servers().to_vec());
+            }
+            Command::Drain { within } => engine.drain(within, now),
+            Command::Close => engine.close(now),
+        }
+    }
+
+    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
+    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
+    fn carry_out(&mut self, now: Instant) {
+        if self.engine.status() != Status::Closed {
+            self.show_state();
+        }
+        let mut learnt = false;
+        while let Some(effect) = self.engine.poll_effect() {
+            if !std::mem::replace(&mut learnt, true) {
+                self.shared.learn(&self.engine);
+            }
+            match effect {
+                Effect::Dial { epoch, addr, deadline: _ } => {
+                    let options = DialOptions {
+                        local: self.shared.settings.local_address,
+                        write_timeout: self.shared.settings.write_timeout,
+                    };
+                    self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
+                }
+                Effect::StopDialing { epoch } => {
+                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
+                        self.link = Link::None;
+                    }
+                }
+                Effect::Close { epoch, how } => self.close(epoch, how, now),
+                Effect::Emit(event) => self.emit(&event),
+                Effect::Complete { token, outcome } => {
+                    if let Some(done) = self.flushes.remove(&token) {
+                        // Who flushed may have stopped waiting.
+                        let _ = done.send(outcome);
+                    }
+                }
+                Effect::Draining { sid } => {
+                    self.settle_pause(sid);
+                    if let Some(Sink::Inbox(inbox)) = self.engine.subscriptions.get(sid).map(|entry| &entry.handle) {
+                        self.delivered.wakers.extend(inbox.set_draining());
+                    }
+                }
+                Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
+                Effect::HandedOver { through, in_doubt } => {
+                    self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
+                }
+                Effect::Closed { reason, completed } => {
+                    self.ended = true;
+                    self.flushes.clear();
+                    self.shared.end(&reason, completed, self.undelivered);
+                    self.show_state();
+                }
+            }
+        }
+        if self.ended {
+            self.shared.listeners.end();
+        }
+        self.wake_all();
+    }
+
+    fn emit(&self, event: &ConnectionEvent) {
+        if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
+            Statistics::add(&self.shared.counters().connects, 1);
+        }
+        self.shared.listeners.emit(event);
+    }
+
+    fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {
+        self.settle_pause(sid);
+        match handle {
+            Sink::Inbox(inbox) => {
+                self.undelivered += inbox.pending().0 as u64;
+                self.delivered.wakers.extend(inbox.end(reason));
+            }
+            Sink::Requests(requests) => {
+                requests.end(&reason, &mut self.delivered.wakers);
+                self.shared.forget_replies();
+            }
+        }
+    }
+
+    fn settle_pause(&mut self, sid: u64) {
+        if let Some(pause) = &mut self.pause {
+            pause.settle(sid, &mut self.delivered);
+        }
+    }
+
+    fn show_state(&mut self) {
+        let state = (self.engine.status(), self.engine.epoch());
+        if state != self.shown {
+            self.shown = state;
+            let server = self.engine.server().map(str::to_owned);
+            self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
+        }
+    }
+
+    fn close(&mut self, epoch: u64, how: CloseHow, now: Instant) {
+        if !matches!(self.link, Link::Up { epoch: up, .. } if up == epoch) {
+            return;
+        }
+        if let Link::Up { transport, .. } = std::mem::replace(&mut self.link, Link::None) {
+            match how {
+                CloseHow::Reset => transport.reset(),
+                CloseHow::Drop => drop(transport),
+                CloseHow::Finish => {
+                    transport.finish();
+                    self.leaving.push((transport, now + LEAVING));
+                }
+            }
+        }
+        self.buf.clear();
+        self.needed = 1;
+        self.decoder = Decoder::new(self.shared.settings.limits);
+    }
+
+    fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Link::Dialing { epoch, dialing } = &mut self.link else {
+            return false;
+        };
+        let epoch = *epoch;
+        let Poll::Ready(outcome) = dialing.as_mut().poll(cx) else {
+            return false;
+        };
+        match outcome {
+            Ok(transport) => {
+                self.link = Link::Up { epoch, transport };
+                self.engine.handle_dialed(epoch, now);
+            }
+            Err(cause) => {
+                self.link = Link::None;
+                self.engine.handle_dial_failed(epoch, cause, now);
+            }
+        }
+        true
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.is_paused(cx, now) {
+            return false;
+        }
+        let Link::Up { epoch, transport } = &mut self.link else {
+            return false;
+        };
+        let epoch = *epoch;
+        let spare = self.buf.capacity() - self.buf.len();
+        // A message that was announced is no reason to reserve all of it: bytes must come first.
+        let room = (self.want / 2).max(self.needed.min(self.buf.len().max(self.want)));
+        if spare < room {
+            self.buf.reserve(room.max(self.want));
+        }
+        let spare = self.buf.capacity() - self.buf.len();
+        let n = match transport.poll_read(cx, &mut self.buf) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => {
+                self.engine.handle_lost(epoch, Cause::ClosedByServer, now);
+                return true;
+            }
+            Poll::Ready(Err(error)) => {
+                self.engine.handle_lost(epoch, Cause::from(error), now);
+                return true;
+            }
+            Poll::Ready(Ok(n)) => n,
+        };
+        if n == spare {
+            self.want = (self.want * 4).min(READ_MAX);
+        }
+        Statistics::add(&self.shared.counters().in_bytes, n as u64);
+        self.engine.handle_received(epoch, now);
+        self.decode(epoch, now);
+        true
+    }
+
+    /// Decodes every complete operation, and delivers the messages among them.
+    fn decode(&mut self, epoch: u64, now: Instant) {
+        self.sorter.begin();
+        let mut at = 0;
+        let mut expected = self.engine.expects_messages();
+        let fault = loop {
+            let rest = self.buf.get(at..).unwrap_or_default();
+            match self.decoder.decode_server(rest) {
+                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
+                    self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
+                    at += len;
+                }
+                Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
+                    // What came before this is delivered before it acts: a PONG may end a subscription.
+                    self.deliver(at, now);
+                    self.sorter.begin();
+                    at = 0;
+                }
+                Ok(Decoded::Op { op, len }) => {
+                    self.engine.handle_op(epoch, &op, now);
+                    at += len;
+                    if !self.engine.is_live(epoch) {
+                        break None;
+                    }
+                    expected = self.engine.expects_messages();
+                }
+                Ok(Decoded::NeedMore(needed)) => {
+                    self.needed = needed;
+                    break None;
+                }
+                Err(error) => break Some(error),
+            }
+        };
+        self.deliver(at, now);
+        if let Some(error) = fault {
+            self.engine.handle_lost(epoch, Cause::Protocol(error), now);
+        }
+    }
+
+    /// Hands the first `consumed` bytes of the buffer out.
+    fn deliver(&mut self, consumed: usize, now: Instant) {
+        Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
+        let allocated = self.want.max(self.buf.capacity());
+        self.sorter.deliver(&mut self.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
+        if !self.delivered.crowded.is_empty() {
+            let crowded = std::mem::take(&mut self.delivered.crowded);
+            let until = now + self.shared.settings.slow_consumer_grace;
+            self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
+        }
+        self.tell_losses();
+        self.wake_all();
+    }
+
+    fn tell_losses(&mut self) {
+        for (sid, dropped) in std::mem::take(&mut self.delivered.losing) {
+            self.emit(&ConnectionEvent::slow_consumer(sid, dropped));
+        }
+    }
+
+    /// Whether reading waits for a consumer. Writing, PONGs and timers never do.
+    fn is_paused(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(pause) = &mut self.pause else {
+            return false;
+        };
+        let patience = pause.poll(now, &mut self.delivered);
+        let paused = match patience {
+            PauseState::Over => {
+                self.pause = None;
+                false
+            }
+            PauseState::Yield => {
+                cx.waker().wake_by_ref();
+                true
+            }
+            PauseState::Wait(_) => true,
+        };
+        self.tell_losses();
+        self.wake_all();
+        paused
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Link::Up { epoch, transport } = &mut self.link else {
+            return false;
+        };
+        if self.engine.flight().is_empty() || !self.engine.can_write() {
+            return false;
+        }
+        let mut parts = [IoSlice::new(&[]); PARTS];
+        let mut count = 0;
+        for (part, bytes) in parts.iter_mut().zip(self.engine.flight().slices()) {
+            *part = IoSlice::new(bytes);
+            count += 1;
+        }
+        let outcome = match transport.poll_write(cx, parts.get(..count).unwrap_or_default()) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => Err(io::Error::from(io::ErrorKind::WriteZero)),
+            Poll::Ready(outcome) => outcome,
+        };
+        match outcome {
+            Ok(n) => {
+                Statistics::add(&self.shared.counters().out_bytes, n as u64);
+                self.engine.handle_taken(*epoch, n, now);
+            }
+            Err(error) => self.engine.handle_write_failed(*epoch, Cause::from(error), now),
+        }
+        true
+    }
+
+    fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.leaving.retain_mut(|(transport, until)| {
+            let mut waste = BytesMut::with_capacity(READ_MIN);
+            loop {
+                waste.clear();
+                match transport.poll_read(cx, &mut waste) {
+                    Poll::Ready(Ok(0) | Err(_)) => return false,
+                    Poll::Ready(Ok(_)) if now < *until => {}
+                    _ => return now < *until,
+                }
+            }
+        });
+    }
+
+    /// Sets the timer to the next deadline, and tells the engine if one has come.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let pause = match &mut self.pause {
+            Some(pause) => pause.deadline(),
+            None => None,
+        };
+        let leaving = self.leaving.iter().map(|(_, until)| *until).min();
+        let idle = self.moved.map(|moved| moved + IDLE);
+        let next = [self.engine.poll_timeout(), pause, leaving, idle].into_iter().flatten().min();
+        let Some(next) = next else { return false };
+        if idle.is_some_and(|idle| idle <= now) {
+            self.shrink();
+        }
+        if next <= now {
+            self.engine.handle_timeout(now);
+            return true;
+        }
+        if self.armed.is_none_or(|armed| armed > next || armed <= now) {
+            self.timer.as_mut().reset(next.into());
+            self.armed = Some(next);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return true;
+        }
+        false
+    }
+
+    fn shrink(&mut self) {
+        self.moved = None;
+        self.shared.shrink();
+        self.engine.shrink();
+        self.sorter.shrink();
+        self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
+        }
+        self.commands.shrink_to(4);
+    }
+}
+
+impl Drop for Task {
+    /// The runtime is gone first: what can still be said in one breath is said, and nobody waits for ever.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.exchange(now());
+        if let (Link::Up { transport, .. }, true) = (&self.link, self.engine.carries()) {
+            let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
+            let _ = transport.try_write(&parts);
+        }
+        let reason = EndReason::DriverGone;
+        for (_, subscription) in self.engine.subscriptions.iter() {
+            if let Sink::Inbox(inbox) = &subscription.handle {
+                self.delivered.wakers.extend(inbox.end(reason.clone()));
+            }
+        }
+        self.shared.end(&reason, false, self.undelivered);
+        self.shared.publish_state(Status::Closed, None, self.engine.last_error().cloned());
+        self.shared.listeners.emit(&ConnectionEvent::closed(reason));
+        self.shared.listeners.end();
+        self.wake_all();
+    }
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

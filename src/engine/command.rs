@@ -1,0 +1,214 @@
+//! Commands: what the user wants. Each is legal in every phase.
+
+use std::time::{Duration, Instant};
+
+use super::effect::{CloseHow, Effect};
+use super::engine::Engine;
+use super::error::{Cause, EndReason, FlushFailure};
+use super::event::ConnectionEvent;
+use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
+use super::subscriptions::Interest;
+use crate::protocol::{self, ServerAddr};
+
+impl<H> Engine<H> {
+    /// Seeks a connection, unless one is there or sought already.
+    pub fn connect(&mut self, now: Instant) {
+        if matches!(self.link, Link::Idle) && matches!(self.intent, Intent::Run) {
+            self.history.failures = 0;
+            self.seek(now);
+        }
+    }
+
+    /// Adds a subscription. `framed`: its SUB is in the outbox already, since the gate was open when it was made.
+    pub fn subscribe(&mut self, sid: u64, interest: Interest<'_>, handle: H, framed: bool) {
+        self.subscriptions.insert(sid, interest, handle);
+        if matches!(self.intent, Intent::Drain { .. } | Intent::Closed | Intent::End { .. }) {
+            // It was made before the drain was, in another thread: it ends with the others.
+            return self.end_subscription(sid, EndReason::Closed);
+        }
+        let Link::Up(connection) = &mut self.link else { return };
+        if let (false, Stage::Replaying(replay)) = (framed, &mut connection.stage) {
+            replay.add(sid);
+        }
+    }
+
+    /// Forgets a subscription. `framed`: its UNSUB is in the outbox already.
+    pub fn unsubscribe(&mut self, sid: u64, framed: bool) {
+        if self.subscriptions.get(sid).is_none() {
+            return;
+        }
+        self.end_subscription(sid, EndReason::Unsubscribed);
+        if !framed {
+            self.tell_unsubscribed(sid, None);
+        }
+    }
+
+    /// Ends a subscription when it has received `max` messages in total, over all connections.
+    pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
+        match self.subscriptions.limit(sid, max) {
+            Some(here) => self.tell_unsubscribed(sid, Some(here)),
+            None if self.subscriptions.get(sid).is_some() => {
+                self.end_subscription(sid, EndReason::Complete { max });
+                self.tell_unsubscribed(sid, None);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends a subscription behind everything that the server sends before it knows. `framed`: its UNSUB is in the
+    /// outbox already.
+    pub fn drain_subscription(&mut self, sid: u64, framed: bool) {
+        if self.subscriptions.get(sid).is_none() {
+            return;
+        }
+        if self.link.connection().is_some_and(|connection| connection.carries()) {
+            if !framed {
+                self.tell_unsubscribed(sid, None);
+            }
+            self.subscriptions.set_draining(sid);
+            self.wanted.push(Waiter::Subscription(sid));
+        } else {
+            // No server is sending.
+            self.end_subscription(sid, EndReason::Drained);
+            self.tell_unsubscribed(sid, None);
+        }
+    }
+
+    /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
+    /// what comes too much is not delivered.
+    fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let knows = match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            _ => connection.carries(),
+        };
+        if knows {
+            let mut out = Vec::with_capacity(32);
+            protocol::unsubscribe(&mut out, sid, max);
+            self.flight.push_wire(out);
+        }
+    }
+
+    /// Asks for a PONG behind everything admitted so far. `seen`: the in-doubt total that the asking handle has
+    /// reported. The answer is [`Effect::Complete`].
+    pub fn flush(&mut self, token: u64, seen: u64) {
+        let over = match (&self.intent, &self.link) {
+            (Intent::Closed | Intent::End { .. }, _) => Some(EndReason::Closed),
+            (_, Link::Idle | Link::GivingUp(_)) => {
+                Some(EndReason::GaveUp(self.history.last_error.clone().unwrap_or(Cause::NoServers)))
+            }
+            _ => None,
+        };
+        if let Some(reason) = over {
+            self.effects.push_back(Effect::Complete { token, outcome: Err(FlushFailure::Ended(reason)) });
+        } else if self.books.in_doubt > seen {
+            let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
+            self.effects.push_back(Effect::Complete { token, outcome });
+        } else {
+            self.wanted.push(Waiter::Flush { token, seen });
+        }
+    }
+
+    /// Nobody waits for this flush any more.
+    pub fn cancel_flush(&mut self, token: u64) {
+        self.wanted.retain(|waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token));
+    }
+
+    /// Leaves the present server for another connection, without waiting for any backoff; revives a client
+    /// that had given up.
+    pub fn force_reconnect(&mut self, now: Instant) {
+        if !matches!(self.intent, Intent::Run) {
+            return;
+        }
+        self.pool.hurry();
+        match &self.link {
+            Link::Up(_) => self.lose(Cause::Forced, CloseHow::Finish, now),
+            Link::Backoff { .. } => self.seek(now),
+            Link::Idle => self.connect(now),
+            Link::Dialing(_) | Link::GivingUp(_) => {}
+        }
+    }
+
+    /// Replaces the user's servers; the next attempt uses the new list.
+    pub fn set_server_pool(&mut self, servers: Vec<ServerAddr>, now: Instant) {
+        self.pool.replace(servers);
+        self.history.failures = 0;
+        if matches!(self.link, Link::Backoff { .. }) {
+            self.seek(now);
+        }
+    }
+
+    /// Ends in order: no new interest, what is there is delivered, what consumers publish meanwhile is
+    /// sent, and a last PONG confirms it. After `within` it ends anyhow, and says so.
+    pub fn drain(&mut self, within: Duration, now: Instant) {
+        if !matches!(self.intent, Intent::Run) {
+            return;
+        }
+        self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
+        self.emit(ConnectionEvent::Draining);
+        if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
+            self.finish(EndReason::Drained, true);
+        } else {
+            self.advance_drain();
+        }
+    }
+
+    /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is
+    /// waited for while no server is connected.
+    pub fn close(&mut self, now: Instant) {
+        if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
+            return;
+        }
+        if self.link.connection().is_some_and(|connection| connection.carries()) {
+            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
+        } else {
+            // Complete if nothing is held: the end will see.
+            self.finish(EndReason::Closed, true);
+        }
+    }
+
+    /// Everything ends in the next exchange.
+    pub(super) fn finish(&mut self, reason: EndReason, completed: bool) {
+        self.intent = Intent::End { reason, completed };
+    }
+
+    /// Takes the drain as far as it can go without waiting.
+    pub(super) fn advance_drain(&mut self) {
+        let Intent::Drain { stage, .. } = &mut self.intent else {
+            return;
+        };
+        if *stage != DrainStage::Begin {
+            return;
+        }
+        let sids = self.subscriptions.unfinished();
+        let carries = self.link.connection().is_some_and(|connection| connection.carries());
+        for sid in &sids {
+            self.subscriptions.set_draining(*sid);
+        }
+        if carries {
+            *stage = DrainStage::Interest;
+            let mut out = Vec::new();
+            for sid in sids {
+                protocol::unsubscribe(&mut out, sid, None);
+            }
+            if !out.is_empty() {
+                self.flight.push_wire(out);
+            }
+            self.wanted.push(Waiter::Intent);
+        } else {
+            self.begin_delivering();
+        }
+    }
+
+    /// No server sends any more: consumers read what is there.
+    pub(super) fn begin_delivering(&mut self) {
+        if let Intent::Drain { stage, .. } = &mut self.intent {
+            *stage = DrainStage::Delivering;
+            for sid in self.subscriptions.unfinished() {
+                self.effects.push_back(Effect::Draining { sid });
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the engine must know beforehand: every number that steers it, with its unit, default and source.
+
+use std::time::Duration;
+
+use super::backoff::{Backoff, Jitter};
+
+/// The settings of one [`Engine`](super::Engine), fixed for its life.
+///
+/// [`Default`] gives the documented defaults; `client::ConnectOptions` is the builder that users see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How long one attempt may take from the start of the name look-up to the first PONG. Default 5 s.
+    pub connect_timeout: Duration,
+    /// After so much silence from the server a PING is sent. Default 20 s; zero turns idle PINGs off.
+    pub ping_interval: Duration,
+    /// A connection is dead when a PING has gone unanswered, with no byte received, for so many intervals. Default 2.
+    pub max_pings_out: u32,
+    /// A connection is dead when the transport takes no byte for so long although some wait. Default 10 s.
+    pub write_timeout: Duration,
+    /// Whether a lost connection is replaced at all. Default true.
+    pub reconnect: bool,
+    /// So many failed attempts over all servers, since the last stable connection, end the search. Default: no limit.
+    pub max_reconnects: Option<u64>,
+    /// Whether the first connection is retried like a lost one, instead of failing when each server was tried once.
+    pub retry_on_initial_connect: bool,
+    /// Whether servers told by INFO's `connect_urls` are left out of the pool. Default false.
+    pub ignore_discovered: bool,
+    /// Whether the user's order is kept; otherwise the pool is shuffled once. Default false.
+    pub retain_order: bool,
+    /// Delays between failed attempts on one server. Default 100 ms × 2 up to 4 s, equal jitter.
+    pub backoff: Backoff,
+    /// A connection that lived so long is stable: its server's penalty is cleared. Default 1 s.
+    pub stable_after: Duration,
+    /// The server that was just lost is redialled after a uniformly random part of this, so that the
+    /// clients of a restarted server don't come back in one instant. Default 250 ms.
+    pub redial_spread: Duration,
+    /// `Reconnected` is said this long after the subscriptions were written, even when held messages
+    /// still wait. Default 1 s.
+    pub announce_after: Duration,
+    /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
+    pub close_grace: Duration,
+    /// Longest control line that a server accepts from us, arguments only. Default 4096
+    /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
+    pub max_control_line: usize,
+    /// What CONNECT says about this client.
+    pub identity: Identity,
+}
+
+/// The part of CONNECT that does not depend on the server.
+#[derive(Clone, Default, PartialEq)]
+pub struct Identity {
+    /// Connection name, shown in the server's monitoring.
+    pub name: Option<String>,
+    /// User name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Token.
+    pub token: Option<String>,
+    /// Whether the server sends us what we publish ourselves.
+    pub echo: bool,
+    /// Whether the server acknowledges each operation with `+OK`.
+    pub verbose: bool,
+    /// Whether the server checks subjects more strictly.
+    pub pedantic: bool,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Identity { name, user, password, token, echo, verbose, pedantic } = self;
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
+        f.debug_struct("Identity")
+            .field("name", name)
+            .field("user", user)
+            .field("password", &hidden(password))
+            .field("token", &hidden(token))
+            .field("echo", echo)
+            .field("verbose", verbose)
+            .field("pedantic", pedantic)
+            .finish()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            connect_timeout: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(20),
+            max_pings_out: 2,
+            write_timeout: Duration::from_secs(10),
+            reconnect: true,
+            max_reconnects: None,
+            retry_on_initial_connect: false,
+            ignore_discovered: false,
+            retain_order: false,
+            backoff: Backoff {
+                initial: Duration::from_millis(100),
+                factor: 2.0,
+                max: Duration::from_secs(4),
+                jitter: Jitter::Equal,
+            },
+            stable_after: Duration::from_secs(1),
+            redial_spread: Duration::from_millis(250),
+            announce_after: Duration::from_secs(1),
+            close_grace: Duration::from_secs(1),
+            max_control_line: 4096,
+            identity: Identity { echo: true, ..Identity::default() },
+        }
+    }
+}

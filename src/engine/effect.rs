@@ -1,0 +1,82 @@
+//! What the engine wants done. Effects are values; the driver carries them out in order.
+
+use std::time::Instant;
+
+use super::error::{EndReason, FlushFailure};
+use super::event::ConnectionEvent;
+use crate::protocol::ServerAddr;
+
+/// One thing to do. `H` is the driver's handle of a subscription.
+#[derive(Debug)]
+pub enum Effect<H> {
+    /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch.
+    Dial {
+        /// Names the attempt.
+        epoch: u64,
+        /// Where to.
+        addr: ServerAddr,
+        /// When the attempt ends at the latest.
+        deadline: Instant,
+    },
+    /// Stop the dialling of that epoch.
+    StopDialing {
+        /// Names the attempt.
+        epoch: u64,
+    },
+    /// Leave the connection of that epoch.
+    Close {
+        /// Names the connection.
+        epoch: u64,
+        /// In which way.
+        how: CloseHow,
+    },
+    /// Tell the user.
+    Emit(ConnectionEvent),
+    /// A flush has ended.
+    Complete {
+        /// The token that came with it.
+        token: u64,
+        /// Its outcome.
+        outcome: Result<(), FlushFailure>,
+    },
+    /// Nothing more comes for a subscription: say so behind its last message, and answer
+    /// with `handle_finished` when it was read.
+    Draining {
+        /// The subscription.
+        sid: u64,
+    },
+    /// A subscription is out of the table; its stream ends behind what was delivered.
+    Ended {
+        /// The subscription.
+        sid: u64,
+        /// The driver's handle.
+        handle: H,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Messages up to this sequence number were handed to a transport that is gone, and are not sent again.
+    HandedOver {
+        /// The last such number.
+        through: u64,
+        /// How many are in doubt.
+        in_doubt: u64,
+    },
+    /// Everything has ended; only the event that says so follows.
+    Closed {
+        /// Why.
+        reason: EndReason,
+        /// Whether all that was asked for was done: nothing was given up.
+        completed: bool,
+    },
+}
+
+/// How to leave a connection (DECISIONS D7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseHow {
+    /// The peer is given up: no byte of ours may reach it later.
+    Reset,
+    /// The connection is over already.
+    Drop,
+    /// Everything was flushed: half-close, and read to the end.
+    Finish,
+}

@@ -1,0 +1,380 @@
+//! The engine: connects the parts. Each part does its own work and returns what happened; only here do they meet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::config::Config;
+use super::effect::{CloseHow, Effect};
+use super::error::{Cause, EndReason};
+use super::event::{ConnectionEvent, Status};
+use super::flight::Flight;
+use super::ledger::{Ledger, Lost};
+use super::outbox::Outbox;
+use super::phase::{Attempt, Intent, Link, Recovering, Stage, Waiter};
+use super::pool::{self, Pool, ServerId};
+use super::segment::Segment;
+use super::subscriptions::Subscriptions;
+use crate::protocol::{Info, ServerAddr};
+
+/// The state machine of one client.
+///
+/// Its methods come in four families:
+///
+/// - **getters** look and change nothing;
+/// - **`handle_*`** say what happened in the world. Each that speaks of a connection carries the epoch
+///   that [`Effect::Dial`] gave it; one of an earlier epoch is stale and ignored;
+/// - **commands** (`connect`, `subscribe`, `flush`, `drain`, …) say what the user wants. They are legal in every phase;
+/// - **`poll_*`**, [`exchange`](Engine::exchange) and [`flight`](Engine::flight) say what to do: effects, the
+///   next deadline, the bytes to write.
+///
+/// A driver's round: take the commands and call `exchange` in one critical section of the mailbox; apply the
+/// commands; carry out `poll_effect` until it is empty; read and write; call `handle_timeout` when `poll_timeout`
+/// has come. Nothing here blocks, reads a clock or does I/O. With the same seed, the same calls give the same
+/// results.
+///
+/// `H` is the driver's handle of a subscription, kept in the table for it.
+#[derive(Debug)]
+pub struct Engine<H> {
+    pub(super) config: Config,
+    pub(super) rng: SmallRng,
+    pub(super) link: Link,
+    pub(super) intent: Intent,
+    pub(super) pool: Pool,
+    /// Where messages go; see [`Subscriptions`].
+    pub subscriptions: Subscriptions<H>,
+    pub(super) flight: Flight,
+    pub(super) info: Option<Arc<Info>>,
+    pub(super) books: Books,
+    pub(super) history: History,
+    /// Who waits for a PING that was not sent yet.
+    pub(super) wanted: Vec<Waiter>,
+    pub(super) effects: VecDeque<Effect<H>>,
+    pub(super) garbage: Vec<Segment>,
+    pub(super) next_epoch: u64,
+}
+
+/// The part of the ledger that the engine keeps; the rest follows from what the outbox admitted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Books {
+    pub(super) confirmed: u64,
+    pub(super) in_doubt: u64,
+    pub(super) lost: Lost,
+    pub(super) resent: u64,
+}
+
+/// What is remembered from one connection to the next.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Attempts since the last connection.
+    pub(super) attempts: u64,
+    /// Failed attempts since the last stable connection.
+    pub(super) failures: u64,
+    /// The server of the last connection; `None`: never connected.
+    pub(super) previous: Option<String>,
+    pub(super) lost_at: Option<Instant>,
+    pub(super) last_error: Option<Cause>,
+}
+
+/// What the driver tells in an [`exchange`](Engine::exchange).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// Commands were taken in this critical section and are not yet applied.
+    pub commands_waiting: bool,
+    /// Requests still wait for their replies.
+    pub requests_waiting: bool,
+}
+
+impl<H> Engine<H> {
+    /// An engine that does nothing yet. `seed` is the source of all its randomness.
+    pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64) -> Engine<H> {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let pool = Pool::new(servers, config.retain_order, &mut rng);
+        Engine {
+            config,
+            rng,
+            link: Link::Idle,
+            intent: Intent::Run,
+            pool,
+            subscriptions: Subscriptions::default(),
+            flight: Flight::default(),
+            info: None,
+            books: Books::default(),
+            history: History::default(),
+            wanted: Vec::new(),
+            effects: VecDeque::new(),
+            garbage: Vec::new(),
+            next_epoch: 0,
+        }
+    }
+
+    // Getters.
+
+    /// The state that the user sees.
+    pub fn status(&self) -> Status {
+        match (&self.intent, &self.link) {
+            (Intent::Closed, _) => Status::Closed,
+            (Intent::Drain { .. }, _) => Status::Draining,
+            (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
+            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => Status::Connected,
+            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
+            _ => Status::Reconnecting,
+        }
+    }
+
+    /// The server's latest INFO.
+    pub fn info(&self) -> Option<&Arc<Info>> {
+        self.info.as_ref()
+    }
+
+    /// `host:port` of the server that is connected.
+    pub fn server(&self) -> Option<&str> {
+        let connection = self.link.connection()?;
+        connection.carries().then_some(connection.attempt.endpoint.as_str())
+    }
+
+    /// The servers and what is remembered of them.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Why the last attempt failed or the last connection was lost.
+    pub fn last_error(&self) -> Option<&Cause> {
+        self.history.last_error.as_ref()
+    }
+
+    /// The time that the last PING took.
+    pub fn round_trip(&self) -> Option<std::time::Duration> {
+        self.link.connection()?.liveness.round_trip()
+    }
+
+    /// The bytes to write, to the connection of [`epoch`](Engine::epoch).
+    pub fn flight(&self) -> &Flight {
+        &self.flight
+    }
+
+    /// Names the present connection or attempt.
+    pub fn epoch(&self) -> u64 {
+        self.next_epoch
+    }
+
+    /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
+    pub fn can_write(&self) -> bool {
+        self.link
+            .connection()
+            .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
+    }
+
+    /// Whether the connection of `epoch` still stands.
+    pub fn is_live(&self, epoch: u64) -> bool {
+        self.link
+            .connection()
+            .is_some_and(|connection| connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)))
+    }
+
+    /// Whether messages may flow out: what the outbox holds will be loaded by the next exchange.
+    pub fn carries(&self) -> bool {
+        self.link.connection().is_some_and(|connection| connection.carries())
+    }
+
+    /// Whether messages may come in: the handshake is done.
+    pub fn expects_messages(&self) -> bool {
+        self.link.connection().is_some_and(|connection| !connection.is_handshake())
+    }
+
+    /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
+    pub fn ledger(&self, admitted: u64) -> Ledger {
+        let Books { confirmed, in_doubt, lost, resent } = self.books;
+        let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
+        let settled = confirmed + in_doubt + lost.total() + unconfirmed;
+        Ledger { accepted: admitted, waiting: admitted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
+    }
+
+    /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
+    pub fn count_waiting(&self, outbox: &Outbox) -> u64 {
+        outbox.messages() + self.flight.messages()
+    }
+
+    // What to do.
+
+    /// The next effect.
+    pub fn poll_effect(&mut self) -> Option<Effect<H>> {
+        self.effects.pop_front()
+    }
+
+    /// What may be dropped now that no lock is held: payloads have destructors of their own.
+    pub fn take_garbage(&mut self) -> Vec<Segment> {
+        std::mem::take(&mut self.garbage)
+    }
+
+    /// Whether another exchange has something to do at once, without a stimulus from outside.
+    pub fn wants_exchange(&self) -> bool {
+        if matches!(self.link, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
+            return true;
+        }
+        let Some(connection) = self.link.connection() else {
+            return false;
+        };
+        match &connection.stage {
+            Stage::Lost(_) => true,
+            Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
+            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
+            Stage::AwaitInfo | Stage::AwaitPong => false,
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: ConnectionEvent) {
+        self.effects.push_back(Effect::Emit(event));
+    }
+
+    // The way to a connection.
+
+    /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it.
+    pub(super) fn seek(&mut self, now: Instant) {
+        if !matches!(self.intent, Intent::Run | Intent::Drain { .. }) {
+            self.link = Link::Idle;
+            return;
+        }
+        let Some((server, due)) = self.pool.next() else {
+            self.link = Link::GivingUp(Cause::NoServers);
+            return;
+        };
+        match due {
+            Some(until) if until > now => self.link = Link::Backoff { until },
+            _ => self.dial(server, now),
+        }
+    }
+
+    fn dial(&mut self, server: ServerId, now: Instant) {
+        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
+            return;
+        };
+        self.next_epoch += 1;
+        self.history.attempts += 1;
+        let attempt = Attempt {
+            epoch: self.next_epoch,
+            server,
+            endpoint: pool::endpoint(&addr),
+            number: self.history.attempts,
+            deadline: now + self.config.connect_timeout,
+        };
+        self.emit(ConnectionEvent::Connecting { server: attempt.endpoint.clone(), attempt: attempt.number });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
+        self.link = Link::Dialing(attempt);
+    }
+
+    /// An attempt came to nothing, before anything was at stake on it.
+    pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+        self.garbage.extend(self.flight.clear());
+        self.history.failures += 1;
+        self.history.last_error = Some(cause.clone());
+        let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
+        self.emit(ConnectionEvent::AttemptFailed {
+            server: attempt.endpoint,
+            attempt: attempt.number,
+            cause: cause.clone(),
+            retry_in,
+        });
+        let never = self.history.previous.is_none();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
+        if first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
+            self.link = Link::GivingUp(cause);
+        } else {
+            self.seek(now);
+        }
+    }
+
+    pub(super) fn out_of_retries(&self) -> bool {
+        self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
+    }
+
+    /// The first round over the pool is no retry: each server is tried once whatever the limit is.
+    fn is_retrying(&self) -> bool {
+        self.history.previous.is_some() || self.config.retry_on_initial_connect
+    }
+
+    /// The connection ends here. If it had carried messages, the outbox is settled in the next exchange.
+    pub(super) fn lose(&mut self, cause: Cause, how: CloseHow, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
+        match connection.stage {
+            Stage::Lost(_) => {
+                self.effects.pop_back();
+            }
+            Stage::AwaitInfo | Stage::AwaitPong | Stage::Replaying(_) => {
+                let attempt = connection.attempt.clone();
+                self.end_drained_subscriptions();
+                self.attempt_failed(attempt, cause, now);
+            }
+            Stage::Recovering(_) => {
+                // Messages were at stake: the pair of events is complete, even if it was short.
+                self.announce(now);
+                self.lose_carrying(cause);
+            }
+            Stage::Ready => self.lose_carrying(cause),
+        }
+    }
+
+    fn lose_carrying(&mut self, cause: Cause) {
+        if let Link::Up(connection) = &mut self.link {
+            connection.stage = Stage::Lost(cause);
+        }
+    }
+
+    /// The server's memory of subscriptions is gone; those that were only waiting for its last word end.
+    pub(super) fn end_drained_subscriptions(&mut self) {
+        let drained = self.subscriptions.connection_lost();
+        // While the whole client is drained, streams end only when the gate is shut.
+        if !matches!(self.intent, Intent::Drain { .. }) {
+            for sid in drained {
+                self.end_subscription(sid, EndReason::Drained);
+            }
+        }
+    }
+
+    /// Takes a subscription out of the table and ends its stream.
+    pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
+        if let Some(subscription) = self.subscriptions.remove(sid) {
+            self.effects.push_back(Effect::Ended { sid, handle: subscription.handle, reason });
+        }
+    }
+
+    pub(super) fn end_all_subscriptions(&mut self, reason: &EndReason) {
+        for sid in self.subscriptions.sids() {
+            self.end_subscription(sid, reason.clone());
+        }
+    }
+
+    /// Says that the connection is ready, once.
+    pub(super) fn announce(&mut self, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else {
+            return;
+        };
+        connection.stage = Stage::Ready;
+        let server = connection.attempt.endpoint.clone();
+        let flushed = connection.taken.min(held);
+        let attempts = std::mem::take(&mut self.history.attempts);
+        let previous = self.history.previous.replace(server.clone());
+        let event = match self.history.lost_at.take() {
+            None => ConnectionEvent::Connected { server, attempts },
+            Some(lost_at) => ConnectionEvent::Reconnected {
+                server,
+                previous,
+                downtime: now.saturating_duration_since(lost_at),
+                attempts,
+                subscriptions: replayed,
+                flushed,
+                still_held: held - flushed,
+            },
+        };
+        self.emit(event);
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a connection, an attempt, a subscription or a waiting call ended: closed enums with data and blame.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::{ErrKind, InfoError, ProtocolError};
+
+/// Why an attempt failed or a connection was lost.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Cause {
+    /// The server closed the connection without a word.
+    #[error("closed by the server")]
+    ClosedByServer,
+    /// The server said why and closed, or refused us.
+    #[error("server error: {0}")]
+    Server(ErrKind),
+    /// The transport failed.
+    #[error("I/O error: {0}")]
+    Io(Arc<io::Error>),
+    /// The server's name could not be looked up.
+    #[error("DNS error: {0}")]
+    Dns(Arc<io::Error>),
+    /// The attempt took longer than the connect timeout; the text says how far it came.
+    #[error("timed out after {limit:?} {stage}")]
+    TimedOut {
+        /// The limit that was reached.
+        limit: Duration,
+        /// What was being waited for.
+        stage: &'static str,
+    },
+    /// PINGs went unanswered and nothing else came either.
+    #[error("stale connection: no byte for {silent:?} although a PING was out")]
+    Stale {
+        /// For how long nothing had come.
+        silent: Duration,
+    },
+    /// The transport took no byte for so long although some waited.
+    #[error("write stalled for {stalled:?}")]
+    WriteStalled {
+        /// For how long.
+        stalled: Duration,
+    },
+    /// The server spoke something that is not the NATS protocol.
+    #[error("protocol error: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The server's first INFO could not be read.
+    #[error("bad INFO: {0}")]
+    BadInfo(#[from] InfoError),
+    /// The server sent this operation when another was due.
+    #[error("the server sent {got} where {expected} was due")]
+    OutOfTurn {
+        /// What came.
+        got: &'static str,
+        /// What should have come.
+        expected: &'static str,
+    },
+    /// TLS is wanted by one side and can't be had.
+    #[error("TLS: {0}")]
+    Tls(Arc<str>),
+    /// This build or this address can't be dialled.
+    #[error("unsupported: {0}")]
+    Unsupported(Arc<str>),
+    /// The user asked for another connection.
+    #[error("reconnect was forced")]
+    Forced,
+    /// The user drains or closes.
+    #[error("closed by the user")]
+    ByUser,
+    /// The pool holds no server.
+    #[error("no servers in the pool")]
+    NoServers,
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Cause::Io(Arc::new(error))
+    }
+}
+
+impl PartialEq for Cause {
+    /// I/O errors are equal when their kinds are; the rest is compared by value.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Cause::Io(a), Cause::Io(b)) | (Cause::Dns(a), Cause::Dns(b)) => a.kind() == b.kind(),
+            (Cause::Server(a), Cause::Server(b)) => a == b,
+            (Cause::Protocol(a), Cause::Protocol(b)) => a == b,
+            _ => self.to_string() == other.to_string(),
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the server refused our credentials.
+    pub fn is_auth(&self) -> bool {
+        matches!(self, Cause::Server(kind) if kind.is_auth())
+    }
+}
+
+/// Why a subscription's stream, or the client itself, ended.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EndReason {
+    /// It was unsubscribed or dropped.
+    #[error("unsubscribed")]
+    Unsubscribed,
+    /// It had received the number of messages that `unsubscribe_after` named.
+    #[error("received the {max} messages asked for")]
+    Complete {
+        /// That number.
+        max: u64,
+    },
+    /// It was drained: everything sent before the UNSUB was delivered.
+    #[error("drained")]
+    Drained,
+    /// The server refused it.
+    #[error("refused by the server: {0}")]
+    Refused(ErrKind),
+    /// The client was closed.
+    #[error("the client was closed")]
+    Closed,
+    /// Reconnecting was given up.
+    #[error("reconnecting was given up: {0}")]
+    GaveUp(Cause),
+    /// The runtime that drove the connection is gone.
+    #[error("the runtime that drove the connection is gone")]
+    DriverGone,
+    /// The consumer was too slow and the policy says close.
+    #[error("slow consumer")]
+    SlowConsumer,
+}
+
+/// How a flush failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FlushFailure {
+    /// Messages of this client are in doubt: a connection was lost after the transport had taken them and
+    /// before a PONG covered them. Said once; the next flush can be Ok.
+    #[error("{0} messages are in doubt: the connection was lost before the server confirmed them")]
+    InDoubt(u64),
+    /// The client ended first.
+    #[error("{0}")]
+    Ended(EndReason),
+}

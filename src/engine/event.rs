@@ -1,0 +1,178 @@
+//! What the engine reports: the six states, the events of a connection's life, and why things ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::error::{Cause, EndReason};
+use super::ledger::Lost;
+
+/// The state of a client, a pure function of the engine's phase.
+///
+/// ```text
+///                 connect                first attempt failed
+/// Disconnected ───────────▶ Connecting ─────────────────────▶ Reconnecting ◀──┐
+///      ▲                        │                               │   │         │ lost
+///      │                        └────────────▶ Connected ◀──────┘   │         │
+///      │ retries exhausted                      │   │ └─────────────┼─────────┘
+///      └────────────────────────────────────────┼───┼───────────────┘
+///                             Draining ◀────────┘   │ close (from every state)
+///                                └────▶ Closed ◀────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// No connection, and none is sought: never connected, retries exhausted, or reconnecting is off.
+    Disconnected,
+    /// The first connection is being sought and nothing has failed yet.
+    Connecting,
+    /// Messages flow.
+    Connected,
+    /// A connection is sought after a loss or a failed first attempt.
+    Reconnecting,
+    /// `drain` has begun: no new subscription, what is there is finished.
+    Draining,
+    /// The end. A closed client can't be used again.
+    Closed,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Disconnected => "disconnected",
+            Status::Connecting => "connecting",
+            Status::Connected => "connected",
+            Status::Reconnecting => "reconnecting",
+            Status::Draining => "draining",
+            Status::Closed => "closed",
+        })
+    }
+}
+
+/// Something that happened to the connection, told in order and without gaps.
+///
+/// `Connected`/`Reconnected` and `Disconnected` strictly alternate. More fields and kinds may come:
+/// match with `..`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionEvent {
+    /// The first connection is ready: subscriptions are at the server, messages flow.
+    #[non_exhaustive]
+    Connected {
+        /// `host:port` of the server.
+        server: String,
+        /// Attempts that it took, the successful one included.
+        attempts: u64,
+    },
+    /// A later connection is ready: subscriptions were replayed first, then the held messages.
+    #[non_exhaustive]
+    Reconnected {
+        /// `host:port` of the server.
+        server: String,
+        /// The server before.
+        previous: Option<String>,
+        /// Time since the loss.
+        downtime: Duration,
+        /// Attempts that it took, the successful one included.
+        attempts: u64,
+        /// How many subscriptions were replayed.
+        subscriptions: usize,
+        /// How many held messages the transport has taken so far.
+        flushed: u64,
+        /// How many held messages still wait (see DECISIONS D18: it is said after 1 s at the latest).
+        still_held: u64,
+    },
+    /// The connection is gone.
+    #[non_exhaustive]
+    Disconnected {
+        /// `host:port` of the server that was lost.
+        server: String,
+        /// Why.
+        cause: Cause,
+        /// Messages that the transport had taken wholly and no PONG covered: they may or may not have
+        /// been processed. They are never sent again at most once.
+        in_doubt: u64,
+        /// Messages that go to the next connection.
+        held: u64,
+    },
+    /// A server is being dialled.
+    #[non_exhaustive]
+    Connecting {
+        /// `host:port` of the server.
+        server: String,
+        /// Number of this attempt since the last connection, from 1.
+        attempt: u64,
+    },
+    /// An attempt failed.
+    #[non_exhaustive]
+    AttemptFailed {
+        /// `host:port` of the server.
+        server: String,
+        /// Number of this attempt since the last connection, from 1.
+        attempt: u64,
+        /// Why.
+        cause: Cause,
+        /// When this server is due again.
+        retry_in: Duration,
+    },
+    /// Servers were learnt from, or taken back by, the cluster's gossip (`connect_urls` in INFO).
+    #[non_exhaustive]
+    ServersChanged {
+        /// New in the pool.
+        added: Vec<String>,
+        /// Gone from the pool.
+        removed: Vec<String>,
+    },
+    /// The server sent an `-ERR`. Whether the connection survives is told by what follows.
+    #[non_exhaustive]
+    ServerError {
+        /// What it said, typed.
+        error: crate::protocol::ErrKind,
+    },
+    /// The server is about to shut down and has asked clients to move (`ldm` in INFO).
+    #[non_exhaustive]
+    LameDuck {
+        /// `host:port` of the server.
+        server: String,
+    },
+    /// A subscription has begun to lose messages because its consumer is too slow.
+    #[non_exhaustive]
+    SlowConsumer {
+        /// The subscription's id.
+        sid: u64,
+        /// Messages that it has lost so far.
+        dropped: u64,
+    },
+    /// Accepted messages were lost, with the reason.
+    #[non_exhaustive]
+    Lost {
+        /// How many, by reason.
+        lost: Lost,
+    },
+    /// Reconnecting has been given up; see [`Status::Disconnected`].
+    #[non_exhaustive]
+    GaveUp {
+        /// Why the last attempt failed.
+        cause: Cause,
+        /// Failed attempts since the last stable connection.
+        attempts: u64,
+    },
+    /// `drain` has begun.
+    Draining,
+    /// The end.
+    #[non_exhaustive]
+    Closed {
+        /// Why.
+        cause: EndReason,
+    },
+}
+
+impl ConnectionEvent {
+    /// The driver saw a subscription begin to lose messages.
+    pub(crate) fn slow_consumer(sid: u64, dropped: u64) -> ConnectionEvent {
+        ConnectionEvent::SlowConsumer { sid, dropped }
+    }
+
+    /// The driver itself ended.
+    pub(crate) fn closed(cause: EndReason) -> ConnectionEvent {
+        ConnectionEvent::Closed { cause }
+    }
+}

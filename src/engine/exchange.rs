@@ -1,0 +1,383 @@
+//! The exchange with the outbox, and time: the one place where the gate moves and losses are settled.
+
+use std::time::{Duration, Instant};
+
+use super::effect::{CloseHow, Effect};
+use super::engine::{Engine, Facts};
+use super::error::{Cause, EndReason, FlushFailure};
+use super::event::ConnectionEvent;
+use super::ledger::Lost;
+use super::outbox::{Gate, Outbox};
+use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
+use super::pool::Loss;
+
+/// How long reading goes on after writing failed (DECISIONS D6).
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// SUBs are replayed in pieces of this size, with reads in between.
+const REPLAY_PIECE: usize = 64 * 1024;
+
+impl<H> Engine<H> {
+    /// Settles everything between engine and outbox: reports what was taken, takes back what a dead connection did
+    /// not take, opens and shuts the gate, and loads what waits. Called under the mailbox's lock, in the
+    /// same critical section in which the commands are taken.
+    pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
+        self.flight.report(outbox);
+        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_))) {
+            self.settle_loss(outbox, now);
+        }
+        if matches!(self.link, Link::GivingUp(_)) {
+            self.give_up(outbox);
+        }
+        if matches!(self.intent, Intent::Drain { .. }) {
+            self.exchange_drain(facts);
+        }
+        if matches!(self.intent, Intent::End { .. }) {
+            self.end(outbox, now);
+        }
+        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Replaying(_))) {
+            self.replay(outbox, facts, now);
+        }
+        outbox.set_gate(self.gate());
+        if self.link.connection().is_some_and(Connection::carries) {
+            self.load(outbox, now);
+        }
+        debug_assert_eq!(
+            self.ledger(outbox.admitted()).waiting,
+            self.count_waiting(outbox),
+            "the ledger disagrees with the outbox"
+        );
+    }
+
+    /// Gives unused memory back; called when nothing has moved for a while.
+    pub fn shrink(&mut self) {
+        self.flight.shrink();
+    }
+
+    fn gate(&self) -> Gate {
+        match (&self.intent, &self.link) {
+            (Intent::Run, Link::Idle | Link::GivingUp(_)) => Gate::Shut,
+            (Intent::Drain { stage: DrainStage::Publishing { .. }, .. }, _) => Gate::Shut,
+            (Intent::Run | Intent::Drain { .. }, Link::Up(connection)) if connection.carries() => Gate::Open,
+            (Intent::Run | Intent::Drain { .. }, _) => Gate::Held,
+            (Intent::Close { .. } | Intent::End { .. } | Intent::Closed, _) => Gate::Shut,
+        }
+    }
+
+    /// Hands SUBs to the flight, and opens the gate behind the last of them.
+    fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let Stage::Replaying(replay) = &mut connection.stage else {
+            return;
+        };
+        if self.flight.len() < REPLAY_PIECE && !replay.is_done() {
+            if self.flight.is_empty() {
+                connection.progress = now;
+            }
+            let piece = replay.piece(&self.subscriptions, REPLAY_PIECE);
+            if !piece.is_empty() {
+                self.flight.push_wire(piece);
+            }
+        }
+        // A SUB or UNSUB that was taken from the mailbox just now has no frame, and would be forgotten.
+        if !replay.is_done() || facts.commands_waiting {
+            return;
+        }
+        let replayed = replay.replayed;
+        let lost = self.revise(outbox);
+        let held = outbox.messages();
+        let replay_left = self.flight.len();
+        if let Link::Up(connection) = &mut self.link {
+            let until = now + self.config.announce_after;
+            connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
+        }
+        if lost.total() > 0 {
+            self.emit(ConnectionEvent::Lost { lost });
+        }
+        if held == 0 && replay_left == 0 {
+            self.announce(now);
+        }
+        self.advance_drain();
+    }
+
+    /// Checks what was held against the server that is to get it. A message that this one can't take fails
+    /// alone.
+    fn revise(&mut self, outbox: &mut Outbox) -> Lost {
+        let mut lost = Lost::default();
+        let Some(info) = &self.info else { return lost };
+        let (max, headers) = (info.max_payload(), info.headers);
+        let keep = |frame: super::segment::FrameView| {
+            if frame.size > max {
+                lost.too_large += 1;
+            } else if frame.headers && !headers {
+                lost.no_headers += 1;
+            } else {
+                return true;
+            }
+            false
+        };
+        outbox.retain(keep, &mut self.garbage);
+        self.books.lost.too_large += lost.too_large;
+        self.books.lost.no_headers += lost.no_headers;
+        lost
+    }
+
+    /// Loads what waits, and a PING behind it if one is wanted or due: one per batch, shared by all who wait.
+    fn load(&mut self, outbox: &mut Outbox, now: Instant) {
+        let shutting = matches!(
+            self.intent,
+            Intent::Close { asked: false, .. } | Intent::Drain { stage: DrainStage::Publishing { asked: false }, .. }
+        );
+        if shutting {
+            match &mut self.intent {
+                Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
+                    *asked = true;
+                }
+                _ => {}
+            }
+            self.wanted.push(Waiter::Intent);
+        }
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        if self.flight.is_empty() {
+            connection.progress = now;
+        }
+        outbox.load(&mut self.flight);
+        let queued = connection.taken + self.flight.messages();
+        let due = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
+        if due || !self.wanted.is_empty() {
+            self.flight.push_ping();
+            connection.liveness.sent(queued, std::mem::take(&mut self.wanted), now);
+        }
+    }
+
+    /// What the dead connection did not take goes back; what it took and no PONG covers is in doubt.
+    fn settle_loss(&mut self, outbox: &mut Outbox, now: Instant) {
+        let Link::Up(mut connection) = std::mem::replace(&mut self.link, Link::Idle) else {
+            return;
+        };
+        let Stage::Lost(cause) = connection.stage else {
+            return;
+        };
+        connection.taken += self.flight.give_back(outbox);
+        let in_doubt = connection.taken - connection.confirmed;
+        self.books.in_doubt += in_doubt;
+        self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+        let server = connection.attempt.endpoint.clone();
+        self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
+        self.history.lost_at = Some(now);
+        self.history.last_error = Some(cause.clone());
+
+        let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;
+        if stable {
+            self.history.failures = 0;
+        }
+        let forced = matches!(cause, Cause::Forced);
+        let loss = Loss { cause: cause.clone(), stable: stable || forced };
+        let server = connection.attempt.server;
+        self.pool.lost(server, loss, &self.config.backoff, self.config.redial_spread, now, &mut self.rng);
+        if forced {
+            self.pool.hurry();
+        }
+
+        self.resettle_waiters(connection.liveness.into_waiters());
+        self.end_drained_subscriptions();
+        if !self.config.reconnect || self.out_of_retries() {
+            self.link = Link::GivingUp(cause);
+        } else {
+            self.seek(now);
+        }
+    }
+
+    /// Who waited for a PONG of the dead connection waits for one of the next, unless something is in doubt.
+    fn resettle_waiters(&mut self, waiters: impl Iterator<Item = Waiter>) {
+        let waiting: Vec<Waiter> = waiters.chain(std::mem::take(&mut self.wanted)).collect();
+        for waiter in waiting {
+            match waiter {
+                Waiter::Flush { token, seen } if self.books.in_doubt > seen => {
+                    let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
+                    self.effects.push_back(Effect::Complete { token, outcome });
+                }
+                Waiter::Flush { .. } => self.wanted.push(waiter),
+                // It is ended by the table, which knows that it was draining.
+                Waiter::Subscription(_) => {}
+                Waiter::Intent => match &mut self.intent {
+                    Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
+                    Intent::Drain { .. } => self.begin_delivering(),
+                    Intent::Close { .. } => self.finish(EndReason::Closed, false),
+                    Intent::Run | Intent::End { .. } | Intent::Closed => {}
+                },
+            }
+        }
+    }
+
+    /// Reconnecting ends: what waits fails, streams end, held messages are reported lost.
+    fn give_up(&mut self, outbox: &mut Outbox) {
+        let Link::GivingUp(cause) = std::mem::replace(&mut self.link, Link::Idle) else {
+            return;
+        };
+        self.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
+        if matches!(self.intent, Intent::Run) {
+            let reason = EndReason::GaveUp(cause);
+            self.drop_held(outbox);
+            self.fail_waiters(&reason);
+            self.end_all_subscriptions(&reason);
+        } else {
+            self.finish(EndReason::GaveUp(cause), false);
+        }
+    }
+
+    fn drop_held(&mut self, outbox: &mut Outbox) {
+        let (gone, messages) = outbox.clear();
+        self.garbage.extend(gone);
+        self.books.lost.closed += messages;
+        if messages > 0 {
+            self.emit(ConnectionEvent::Lost { lost: Lost { closed: messages, ..Lost::default() } });
+        }
+    }
+
+    fn fail_waiters(&mut self, reason: &EndReason) {
+        for waiter in std::mem::take(&mut self.wanted) {
+            if let Waiter::Flush { token, .. } = waiter {
+                let outcome = Err(FlushFailure::Ended(reason.clone()));
+                self.effects.push_back(Effect::Complete { token, outcome });
+            }
+        }
+    }
+
+    /// Goes on with a drain whose consumers have read everything.
+    fn exchange_drain(&mut self, facts: Facts) {
+        let Intent::Drain { stage, .. } = &mut self.intent else {
+            return;
+        };
+        let waiting = facts.requests_waiting || facts.commands_waiting || !self.subscriptions.all_finished();
+        if *stage != DrainStage::Delivering || waiting {
+            return;
+        }
+        // The gate shuts in this critical section, and only then do the streams end.
+        *stage = DrainStage::Publishing { asked: false };
+        self.end_all_subscriptions(&EndReason::Drained);
+    }
+
+    /// Everything ends.
+    fn end(&mut self, outbox: &mut Outbox, now: Instant) {
+        let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else {
+            return;
+        };
+        // If it was about to be said that there is a connection, it is said before that it ends.
+        self.announce(now);
+        let mut in_doubt = 0;
+        match std::mem::replace(&mut self.link, Link::Idle) {
+            Link::Up(connection) => {
+                let finished = completed && self.flight.is_empty();
+                let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
+                self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
+                let was_up = connection.carries();
+                let taken = connection.taken + self.flight.give_back(outbox);
+                in_doubt = taken - connection.confirmed;
+                self.books.in_doubt += in_doubt;
+                self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+                if was_up {
+                    let server = connection.attempt.endpoint.clone();
+                    let held = outbox.messages();
+                    self.emit(ConnectionEvent::Disconnected { server, cause: Cause::ByUser, in_doubt, held });
+                }
+                self.wanted.extend(connection.liveness.into_waiters());
+            }
+            Link::Dialing(attempt) => {
+                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
+            }
+            Link::Idle | Link::GivingUp(_) | Link::Backoff { .. } => {}
+        }
+        let completed = completed && outbox.is_empty() && in_doubt == 0;
+        self.drop_held(outbox);
+        self.fail_waiters(&reason);
+        self.end_all_subscriptions(&reason);
+        self.effects.push_back(Effect::Closed { reason: reason.clone(), completed });
+        self.emit(ConnectionEvent::Closed { cause: reason });
+    }
+
+    /// The next time at which [`handle_timeout`](Engine::handle_timeout) has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let link = match &self.link {
+            Link::Idle | Link::GivingUp(_) => None,
+            Link::Backoff { until } => Some(*until),
+            Link::Dialing(attempt) => Some(attempt.deadline),
+            Link::Up(connection) => self.connection_timers(connection).into_iter().flatten().min(),
+        };
+        let intent = match &self.intent {
+            Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } => Some(*deadline),
+            Intent::Run | Intent::End { .. } | Intent::Closed => None,
+        };
+        link.into_iter().chain(intent).min()
+    }
+
+    /// The timers of a connection, by name.
+    fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
+        let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
+        let announce = match connection.stage {
+            Stage::Recovering(recovering) => Some(recovering.until),
+            _ => None,
+        };
+        let last_words = connection.broken.as_ref().map(|(until, _)| *until);
+        let stall = (!self.flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
+        let liveness = connection.liveness.dead_at().or_else(|| {
+            let unconfirmed = connection.taken + self.flight.messages() > connection.confirmed;
+            connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
+        });
+        [handshake, announce, last_words, stall, liveness]
+    }
+
+    /// A deadline may have come; those that have not are left alone.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.intent {
+            Intent::Drain { deadline, .. } if deadline <= now => self.finish(EndReason::Drained, false),
+            Intent::Close { deadline, .. } if deadline <= now => self.finish(EndReason::Closed, false),
+            _ => {}
+        }
+        match &self.link {
+            Link::Backoff { until } if *until <= now => self.seek(now),
+            Link::Dialing(attempt) if attempt.deadline <= now => {
+                let attempt = attempt.clone();
+                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
+                let cause = Cause::TimedOut { limit: self.config.connect_timeout, stage: "looking up and dialling" };
+                self.attempt_failed(attempt, cause, now);
+            }
+            Link::Up(_) => self.handle_connection_timeout(now),
+            _ => {}
+        }
+    }
+
+    fn handle_connection_timeout(&mut self, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if connection.is_handshake() && connection.attempt.deadline <= now {
+            let stage = match connection.stage {
+                Stage::AwaitInfo => "waiting for INFO",
+                _ => "waiting for the PONG to CONNECT and PING",
+            };
+            return self.lose(Cause::TimedOut { limit: self.config.connect_timeout, stage }, CloseHow::Reset, now);
+        }
+        if due(connection.broken.as_ref().map(|(until, _)| *until)) {
+            let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));
+            return self.lose(cause, CloseHow::Reset, now);
+        }
+        if due(connection.liveness.dead_at()) {
+            let silent = connection.liveness.silent(now);
+            return self.lose(Cause::Stale { silent }, CloseHow::Reset, now);
+        }
+        if !self.flight.is_empty() && connection.progress + self.config.write_timeout <= now {
+            let stalled = now.saturating_duration_since(connection.progress);
+            return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
+        }
+        if matches!(&connection.stage, Stage::Recovering(recovering) if recovering.until <= now) {
+            self.announce(now);
+        }
+        // A PING that is due goes out with the next exchange.
+    }
+}

@@ -1,0 +1,68 @@
+//! The sum of promise 3: where every accepted message is.
+
+/// Accepted messages that were lost on our side, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// Dropped by the overflow policy while no server was connected.
+    pub overflow: u64,
+    /// Older than the age limit when a server was there again.
+    pub expired: u64,
+    /// Larger than the new server's `max_payload`.
+    pub too_large: u64,
+    /// With headers, and the new server can't take headers.
+    pub no_headers: u64,
+    /// Killed connections again and again.
+    pub poison: u64,
+    /// Still held when the client was closed, or when reconnecting was given up.
+    pub closed: u64,
+}
+
+impl Lost {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Lost { overflow, expired, too_large, no_headers, poison, closed } = self;
+        overflow + expired + too_large + no_headers + poison + closed
+    }
+
+    /// What was lost since `before`.
+    pub fn since(&self, before: &Lost) -> Lost {
+        Lost {
+            overflow: self.overflow - before.overflow,
+            expired: self.expired - before.expired,
+            too_large: self.too_large - before.too_large,
+            no_headers: self.no_headers - before.no_headers,
+            poison: self.poison - before.poison,
+            closed: self.closed - before.closed,
+        }
+    }
+}
+
+/// The account of all messages that were ever accepted, at one moment.
+///
+/// `accepted = waiting + unconfirmed + confirmed + in_doubt + lost`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ledger {
+    /// Messages for which `publish` or a request said Ok.
+    pub accepted: u64,
+    /// Still with us: in the outbox, or in a chunk of which the transport has not taken every byte.
+    pub waiting: u64,
+    /// Taken by the transport, not yet covered by a PONG.
+    pub unconfirmed: u64,
+    /// Covered by a PONG: that server has processed them.
+    pub confirmed: u64,
+    /// Taken by a transport that died before a PONG covered them.
+    pub in_doubt: u64,
+    /// Lost on our side.
+    pub lost: Lost,
+    /// Sent a second time (at least once only); not part of the sum.
+    pub resent: u64,
+}
+
+impl Ledger {
+    /// Whether the sum holds.
+    pub fn balances(&self) -> bool {
+        self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
+    }
+}

@@ -1,0 +1,107 @@
+//! PING and PONG: which PINGs are out, what they cover, and when a peer is dead.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A PING that was not answered yet.
+#[derive(Debug)]
+pub struct Ping<W> {
+    /// How many messages of this connection its PONG confirms: all that were put before it.
+    pub covers: u64,
+    /// When the transport took it; `None`: not yet, which is the write timer's concern.
+    taken: Option<Instant>,
+    /// Who waits for its PONG.
+    pub waiters: Vec<W>,
+}
+
+/// The numbers of [`Config`](super::Config) that matter here.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Silence after which a PING is due; zero: idle PINGs are off.
+    pub interval: Duration,
+    /// Intervals that a PING may stay unanswered.
+    pub max_out: u32,
+}
+
+/// One FIFO of PINGs per connection. PONGs answer them in order.
+#[derive(Debug)]
+pub struct Liveness<W> {
+    rules: Rules,
+    pings: VecDeque<Ping<W>>,
+    last_byte: Instant,
+    last_ping: Instant,
+    round_trip: Option<Duration>,
+}
+
+impl<W> Liveness<W> {
+    /// A connection that has just come up.
+    pub fn new(rules: Rules, now: Instant) -> Self {
+        Liveness { rules, pings: VecDeque::new(), last_byte: now, last_ping: now, round_trip: None }
+    }
+
+    /// A PING was put in line behind `covers` messages of this connection.
+    pub fn sent(&mut self, covers: u64, waiters: Vec<W>, now: Instant) {
+        self.last_ping = now;
+        self.pings.push_back(Ping { covers, taken: None, waiters });
+    }
+
+    /// The transport took `count` more PINGs.
+    pub fn taken(&mut self, count: usize, now: Instant) {
+        for ping in self.pings.iter_mut().filter(|ping| ping.taken.is_none()).take(count) {
+            ping.taken = Some(now);
+        }
+    }
+
+    /// Bytes came in, whatever they say.
+    pub fn received(&mut self, now: Instant) {
+        self.last_byte = now;
+    }
+
+    /// A PONG came. `None`: nothing was asked, which is ignored. A PONG before its PING was wholly written is
+    /// answered to something else, so it counts for nothing either.
+    pub fn pong(&mut self, now: Instant) -> Option<Ping<W>> {
+        let asked = self.pings.front()?.taken?;
+        self.round_trip = Some(now.saturating_duration_since(asked));
+        self.pings.pop_front()
+    }
+
+    /// The time between the last answered PING and its PONG.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Whether a PING should be sent now without being asked for: after a silent interval, and more often while
+    /// messages are unconfirmed. One at a time is enough.
+    pub fn ping_due(&self, unconfirmed: bool) -> Option<Instant> {
+        if !self.pings.is_empty() || self.rules.interval.is_zero() {
+            return None;
+        }
+        let idle = self.last_byte.max(self.last_ping) + self.rules.interval;
+        let busy = self.last_ping + (self.rules.interval / 4).min(MAX_UNCONFIRMED);
+        Some(if unconfirmed { idle.min(busy) } else { idle })
+    }
+
+    /// When the peer is dead unless something comes before: the oldest PING was taken `max_out` intervals ago,
+    /// and no byte has come for as long.
+    pub fn dead_at(&self) -> Option<Instant> {
+        let asked = self.pings.front()?.taken?;
+        let patience = if self.rules.interval.is_zero() { DEFAULT_INTERVAL } else { self.rules.interval };
+        Some(asked.max(self.last_byte) + patience.saturating_mul(self.rules.max_out.max(1)))
+    }
+
+    /// How long nothing has come.
+    pub fn silent(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_byte)
+    }
+
+    /// All who still wait, oldest first.
+    pub fn into_waiters(self) -> impl Iterator<Item = W> {
+        self.pings.into_iter().flat_map(|ping| ping.waiters)
+    }
+}
+
+/// While messages are unconfirmed, a PING goes out at least so often (DECISIONS D13).
+const MAX_UNCONFIRMED: Duration = Duration::from_secs(1);
+
+/// What a flush's PING is measured by where idle PINGs are off.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(20);

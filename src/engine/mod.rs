@@ -1,0 +1,32 @@
+//! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
+//! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
+
+pub mod backoff;
+mod command;
+mod config;
+mod effect;
+mod engine;
+mod error;
+mod event;
+mod exchange;
+mod flight;
+mod ledger;
+mod liveness;
+mod outbox;
+mod phase;
+pub mod pool;
+mod segment;
+mod stimulus;
+mod subscriptions;
+
+pub use config::{Config, Identity};
+pub use effect::{CloseHow, Effect};
+pub use engine::{Engine, Facts};
+pub use error::{Cause, EndReason, FlushFailure};
+pub use event::{ConnectionEvent, Status};
+pub use flight::{Flight, Taken};
+pub use ledger::{Ledger, Lost};
+pub use liveness::{Liveness, Ping, Rules};
+pub use outbox::{CHUNK, Frame, Gate, MARK, Outbox, Refusal, SHARED_PAYLOAD};
+pub use segment::{FrameView, Segment};
+pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};

@@ -1,0 +1,183 @@
+//! The phases: what the link does × what the user intends. Nothing else says in which state the engine is.
+
+use std::time::Instant;
+
+use super::error::{Cause, EndReason};
+use super::liveness::Liveness;
+use super::pool::ServerId;
+use super::subscriptions::Replay;
+use crate::protocol::ErrKind;
+
+/// The connection, or the way to one.
+///
+/// ```text
+///            connect, force_reconnect
+///   Idle ──────────────────────────────▶ Backoff ◀───────────────┐
+///    ▲                                      │ due                │ failed
+///    │ gave up                              ▼                    │
+///    ├───────────────────────────────── Dialing ────────────────▶┤
+///    │                                      │ byte stream        │
+///    │                                      ▼                    │
+///    │            Up { AwaitInfo ─INFO─▶ AwaitPong ──────────────┤
+///    │                                      │ PONG               │
+///    │                                      ▼                    │
+///    │                                  Replaying ───────────────┤
+///    │                                      │ SUBs handed over   │
+///    │                                      ▼ gate opens         │
+///    │                                  Recovering ──────────────┤
+///    │                                      │ held messages      │
+///    │                                      ▼ taken, or 1 s      │
+///    │                                    Ready ─────▶ Lost ─────┘
+///    │                                               settled }
+/// ```
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Nothing is sought: not started, given up, or closed.
+    Idle,
+    /// Reconnecting ends here, as soon as the outbox can be settled.
+    GivingUp(Cause),
+    /// Until the next server is due.
+    Backoff { until: Instant },
+    /// The driver looks names up, connects, secures.
+    Dialing(Attempt),
+    /// There is a byte stream.
+    Up(Box<Connection>),
+}
+
+/// One try to reach one server.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
+    pub(super) epoch: u64,
+    pub(super) server: ServerId,
+    /// `host:port`, for events.
+    pub(super) endpoint: String,
+    /// Number since the last connection, from 1.
+    pub(super) number: u64,
+    /// It must be connected, PONG included, by then.
+    pub(super) deadline: Instant,
+}
+
+/// A byte stream to a server. `confirmed <= taken`.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) attempt: Attempt,
+    pub(super) stage: Stage,
+    /// Since when there is a byte stream.
+    pub(super) since: Instant,
+    pub(super) liveness: Liveness<Waiter>,
+    /// Messages that the transport took wholly.
+    pub(super) taken: u64,
+    /// Messages that a PONG covers.
+    pub(super) confirmed: u64,
+    /// When the transport took a byte last, or the flight became non-empty.
+    pub(super) progress: Instant,
+    /// The last `-ERR` after which a server closes: the reason, once the socket says that it did.
+    pub(super) said: Option<ErrKind>,
+    /// Writing failed: we read on until the server's reason comes or this time is reached (DECISIONS D6).
+    pub(super) broken: Option<(Instant, Cause)>,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    AwaitInfo,
+    AwaitPong,
+    /// SUBs are on their way; the gate is held.
+    Replaying(Replay),
+    /// The gate is open; `Reconnected` is said when the messages that were held are taken, or at `until`.
+    Recovering(Recovering),
+    Ready,
+    /// The end of this connection; the outbox is settled in the next exchange.
+    Lost(Cause),
+}
+
+/// What must be taken before a new connection is announced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovering {
+    /// Bytes of the replay that the transport has not taken.
+    pub(super) replay_left: usize,
+    /// Messages that were held when the gate opened.
+    pub(super) held: u64,
+    /// Subscriptions that were replayed.
+    pub(super) replayed: usize,
+    pub(super) until: Instant,
+}
+
+/// What the user wants.
+#[derive(Debug)]
+pub(super) enum Intent {
+    Run,
+    Drain {
+        deadline: Instant,
+        stage: DrainStage,
+    },
+    /// A last PING is out, or will be.
+    Close {
+        deadline: Instant,
+        asked: bool,
+    },
+    /// Everything ends in the next exchange.
+    End {
+        reason: EndReason,
+        completed: bool,
+    },
+    Closed,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DrainStage {
+    /// UNSUBs are to be sent.
+    Begin,
+    /// They are on their way; the PONG behind them will say that nothing more comes.
+    Interest,
+    /// Consumers read what is there, and may still publish.
+    Delivering,
+    /// The gate is shut; the PONG behind the last message is awaited.
+    Publishing { asked: bool },
+}
+
+/// Who waits for a PONG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// A flush; `seen`: the in-doubt total that its handle has reported.
+    Flush { token: u64, seen: u64 },
+    /// A subscription being drained.
+    Subscription(u64),
+    /// The intent's present stage.
+    Intent,
+}
+
+impl Link {
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        match self {
+            Link::Up(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The connection of `epoch`, unless that is over.
+    pub(super) fn live(&mut self, epoch: u64) -> Option<&mut Connection> {
+        match self {
+            Link::Up(connection)
+                if connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)) =>
+            {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Connection {
+    /// Whether messages may flow.
+    pub(super) fn carries(&self) -> bool {
+        matches!(self.stage, Stage::Recovering(_) | Stage::Ready)
+    }
+
+    /// Whether the handshake is still going on.
+    pub(super) fn is_handshake(&self) -> bool {
+        matches!(self.stage, Stage::AwaitInfo | Stage::AwaitPong)
+    }
+}

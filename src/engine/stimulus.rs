@@ -1,0 +1,275 @@
+//! Stimuli: what happened in the world. Each that speaks of a connection carries its epoch; stale ones are ignored.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::effect::{CloseHow, Effect};
+use super::engine::Engine;
+use super::error::{Cause, EndReason};
+use super::event::ConnectionEvent;
+use super::liveness::{Liveness, Rules};
+use super::phase::{Connection, DrainStage, Intent, Link, Stage, Waiter};
+use super::subscriptions::{Accepted, Replay};
+use crate::protocol::{self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation};
+
+impl<H> Engine<H> {
+    /// There is a byte stream to the server of `epoch`.
+    pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
+        let Link::Dialing(attempt) = &self.link else {
+            return;
+        };
+        if attempt.epoch != epoch {
+            return;
+        }
+        let rules = Rules { interval: self.config.ping_interval, max_out: self.config.max_pings_out };
+        self.link = Link::Up(Box::new(Connection {
+            attempt: attempt.clone(),
+            stage: Stage::AwaitInfo,
+            since: now,
+            liveness: Liveness::new(rules, now),
+            taken: 0,
+            confirmed: 0,
+            progress: now,
+            said: None,
+            broken: None,
+        }));
+    }
+
+    /// The server of `epoch` could not be reached.
+    pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        match &self.link {
+            Link::Dialing(attempt) if attempt.epoch == epoch => {
+                let attempt = attempt.clone();
+                self.attempt_failed(attempt, cause, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes came in, whatever they say. Once per read, before what they say is handled.
+    pub fn handle_received(&mut self, epoch: u64, now: Instant) {
+        if let Some(connection) = self.link.live(epoch) {
+            connection.liveness.received(now);
+        }
+    }
+
+    /// The transport took `n` bytes of the flight.
+    pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
+        connection.progress = now;
+        let taken = self.flight.advance(n);
+        connection.taken += taken.messages;
+        connection.liveness.taken(taken.pings, now);
+        if let Stage::Recovering(recovering) = &mut connection.stage {
+            recovering.replay_left = recovering.replay_left.saturating_sub(n);
+            if recovering.replay_left == 0 && connection.taken >= recovering.held {
+                self.announce(now);
+            }
+        }
+    }
+
+    /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
+    pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if let Some(connection) = self.link.live(epoch) {
+            connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
+        }
+    }
+
+    /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
+    pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
+        // What the server said before it closed is the better reason.
+        let said = connection.said.take();
+        let broken = connection.broken.take().map(|(_, cause)| cause);
+        let cause = match (said, cause) {
+            (Some(kind), _) => Cause::Server(kind),
+            (None, Cause::ClosedByServer) => broken.unwrap_or(Cause::ClosedByServer),
+            (None, cause) => cause,
+        };
+        self.lose(cause, CloseHow::Drop, now);
+    }
+
+    /// An operation came from the server. Messages don't come here, their payload is none of the engine's
+    /// business: see [`receive`](Engine::receive).
+    pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
+        match op {
+            ServerOp::Ping => self.flight.push_pong(),
+            ServerOp::Pong => match connection.stage {
+                Stage::AwaitInfo => self.out_of_turn("PONG", "INFO", now),
+                Stage::AwaitPong => self.handshake_done(now),
+                _ => self.handle_pong(now),
+            },
+            ServerOp::Info(json) => self.handle_info(json, now),
+            ServerOp::Err(text) => self.handle_err(ErrKind::parse(text), now),
+            ServerOp::Ok => {}
+            ServerOp::Msg(_) if connection.is_handshake() => self.out_of_turn("MSG", "PONG", now),
+            ServerOp::Msg(_) => {}
+        }
+    }
+
+    /// `count` messages came for `sid`. Tells how many of them are wanted; `None`: nobody wants them.
+    pub fn receive(&mut self, sid: u64, count: u64) -> Option<Accepted> {
+        self.subscriptions.receive(sid, count)
+    }
+
+    /// All that was wanted was delivered: the subscription ends behind it.
+    pub fn handle_complete(&mut self, sid: u64, max: u64) {
+        self.end_subscription(sid, EndReason::Complete { max });
+    }
+
+    /// The consumer has read a draining subscription to its end.
+    pub fn handle_finished(&mut self, sid: u64) {
+        self.subscriptions.set_finished(sid);
+    }
+
+    fn out_of_turn(&mut self, got: &'static str, expected: &'static str, now: Instant) {
+        self.lose(Cause::OutOfTurn { got, expected }, CloseHow::Drop, now);
+    }
+
+    fn handle_info(&mut self, json: &[u8], now: Instant) {
+        let parsed = Info::parse(json);
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let first = matches!(connection.stage, Stage::AwaitInfo);
+        let info = match parsed {
+            Ok(info) => Arc::new(info),
+            Err(error) if first => return self.lose(Cause::BadInfo(error), CloseHow::Drop, now),
+            // A later INFO that can't be read changes nothing: what we knew still holds.
+            Err(_) => return,
+        };
+        let attempt = &connection.attempt;
+        let (server, endpoint) = (attempt.server, attempt.endpoint.clone());
+        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
+            return self.lose(Cause::Forced, CloseHow::Drop, now);
+        };
+        if first {
+            if let Some(refusal) = transport_fault(&addr, &info) {
+                return self.lose(refusal, CloseHow::Drop, now);
+            }
+            connection.stage = Stage::AwaitPong;
+            connection.progress = now;
+            let mut out = Vec::new();
+            protocol::connect(&mut out, &self.introduction(&addr, &info));
+            protocol::ping(&mut out);
+            self.flight.push_wire(out);
+        }
+        let was_lame = self.info.as_ref().is_some_and(|info| info.lame_duck_mode) && !first;
+        if !self.config.ignore_discovered {
+            let (added, removed) =
+                self.pool.gossip(&info.connect_urls, &addr, Some(server), self.config.retain_order, &mut self.rng);
+            if !(added.is_empty() && removed.is_empty()) {
+                self.emit(ConnectionEvent::ServersChanged { added, removed });
+            }
+        }
+        if info.lame_duck_mode && !was_lame {
+            self.emit(ConnectionEvent::LameDuck { server: endpoint });
+        }
+        self.info = Some(info);
+    }
+
+    /// What CONNECT says to this server.
+    fn introduction(&self, addr: &ServerAddr, info: &Info) -> ConnectInfo {
+        let identity = &self.config.identity;
+        // What stands in a server's own address is meant for that server.
+        let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
+            (_, _, Some(token)) => (None, None, Some(token.to_owned())),
+            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
+            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
+        };
+        ConnectInfo {
+            verbose: identity.verbose,
+            pedantic: identity.pedantic,
+            user_jwt: None,
+            nkey: None,
+            signature: None,
+            name: identity.name.clone(),
+            echo: identity.echo,
+            lang: "rust".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: Protocol::Dynamic,
+            tls_required: false,
+            user,
+            pass,
+            auth_token: token,
+            headers: info.headers,
+            no_responders: info.headers,
+        }
+    }
+
+    fn handshake_done(&mut self, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        connection.since = now;
+        connection.stage = Stage::Replaying(Replay::of(&self.subscriptions));
+        self.pool.connected(connection.attempt.server);
+    }
+
+    fn handle_pong(&mut self, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let Some(ping) = connection.liveness.pong(now) else {
+            return;
+        };
+        self.books.confirmed += ping.covers.saturating_sub(connection.confirmed);
+        connection.confirmed = connection.confirmed.max(ping.covers);
+        for waiter in ping.waiters {
+            match waiter {
+                Waiter::Flush { token, .. } => {
+                    self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
+                }
+                Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
+                Waiter::Intent => self.handle_intent_pong(),
+            }
+        }
+    }
+
+    fn handle_intent_pong(&mut self) {
+        match self.intent {
+            Intent::Drain { stage: DrainStage::Interest, .. } => self.begin_delivering(),
+            Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
+            Intent::Close { .. } => self.finish(EndReason::Closed, true),
+            _ => {}
+        }
+    }
+
+    fn handle_err(&mut self, kind: ErrKind, now: Instant) {
+        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        if connection.is_handshake() {
+            return self.lose(Cause::Server(kind), CloseHow::Drop, now);
+        }
+        if let ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) = &kind {
+            let sids = match sid {
+                Some(sid) => vec![*sid],
+                None => self.subscriptions.sids_of(subject.as_bytes(), queue.as_deref().map(str::as_bytes)),
+            };
+            for sid in sids {
+                self.end_subscription(sid, EndReason::Refused(kind.clone()));
+            }
+        } else if kind.closes() {
+            // The socket decides; when it closes, this is why.
+            connection.said = Some(kind);
+        }
+    }
+}
+
+/// Why this server can't be spoken to over what is there, if so. TLS asked for by either side is not to be had yet,
+/// and is never given up silently.
+fn transport_fault(addr: &ServerAddr, info: &Info) -> Option<Cause> {
+    if addr.tls_required() {
+        return Some(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
+    }
+    info.tls_required.then(|| Cause::Tls("the server requires TLS, which this version does not speak yet".into()))
+}

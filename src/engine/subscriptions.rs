@@ -1,0 +1,288 @@
+//! The subscription table: who is interested in what, and what a new connection must be told.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::protocol;
+
+/// One subscription. `before + received_here <= max` while it lives.
+#[derive(Debug)]
+pub struct Subscription<H> {
+    /// The driver's own: where messages of this subscription go.
+    pub handle: H,
+    /// Scratch for the driver while it sorts one read by subscription.
+    pub slot: u64,
+    /// `subject` or `subject queue`, as SUB has it. One allocation, no more: there may be 100,000 of them.
+    interest: Box<[u8]>,
+    subject_len: u32,
+    /// Messages received over all connections.
+    received: u64,
+    /// Those of them that came over earlier connections: a server counts its own only.
+    before: u64,
+    /// The total after which it ends; `u64::MAX`: never.
+    max: u64,
+    draining: bool,
+    /// Whether the end of the client need not wait for its consumer.
+    finished: bool,
+}
+
+impl<H> Subscription<H> {
+    /// The subject.
+    pub fn subject(&self) -> &[u8] {
+        self.interest.get(..self.subject_len as usize).unwrap_or_default()
+    }
+
+    /// The queue group.
+    pub fn queue(&self) -> Option<&[u8]> {
+        self.interest.get(self.subject_len as usize + 1..)
+    }
+
+    /// Messages received over all connections.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many more may be received; `None`: no limit was set.
+    pub fn remaining(&self) -> Option<u64> {
+        (self.max != u64::MAX).then(|| self.max - self.received)
+    }
+
+    fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+        protocol::subscribe(out, self.subject(), self.queue(), sid);
+        if let Some(remaining) = self.remaining() {
+            protocol::unsubscribe(out, sid, Some(remaining));
+        }
+    }
+}
+
+/// What a subscription is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Interest<'a> {
+    /// Subject, wildcards included.
+    pub subject: &'a [u8],
+    /// Queue group.
+    pub queue: Option<&'a [u8]>,
+    /// The client's own, for replies to requests: a drain keeps it to the end.
+    pub internal: bool,
+}
+
+/// What a share of messages did to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many of the share are wanted.
+    pub count: u64,
+    /// Whether the limit of `unsubscribe_after` is reached, with that limit.
+    pub complete: Option<u64>,
+}
+
+/// The table. Iteration in any order that matters goes by sid, so that a run can be repeated.
+#[derive(Debug)]
+pub struct Subscriptions<H> {
+    table: HashMap<u64, Subscription<H>, BuildHasherDefault<SidHasher>>,
+}
+
+impl<H> Default for Subscriptions<H> {
+    fn default() -> Self {
+        Subscriptions { table: HashMap::default() }
+    }
+}
+
+impl<H> Subscriptions<H> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The subscription of `sid`.
+    #[inline]
+    pub fn get_mut(&mut self, sid: u64) -> Option<&mut Subscription<H>> {
+        self.table.get_mut(&sid)
+    }
+
+    /// The subscription of `sid`.
+    pub fn get(&self, sid: u64) -> Option<&Subscription<H>> {
+        self.table.get(&sid)
+    }
+
+    /// All, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Subscription<H>)> {
+        self.table.iter().map(|(sid, subscription)| (*sid, subscription))
+    }
+
+    pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
+        let Interest { subject, queue, internal } = interest;
+        let mut interest = subject.to_vec();
+        if let Some(queue) = queue {
+            interest.push(b' ');
+            interest.extend_from_slice(queue);
+        }
+        let subscription = Subscription {
+            handle,
+            slot: 0,
+            interest: interest.into_boxed_slice(),
+            subject_len: u32::try_from(subject.len()).unwrap_or(u32::MAX),
+            received: 0,
+            before: 0,
+            max: u64::MAX,
+            draining: false,
+            finished: internal,
+        };
+        self.table.insert(sid, subscription);
+    }
+
+    pub(super) fn remove(&mut self, sid: u64) -> Option<Subscription<H>> {
+        let removed = self.table.remove(&sid);
+        if self.table.len() * 8 < self.table.capacity() {
+            self.table.shrink_to(self.table.len() * 2);
+        }
+        removed
+    }
+
+    /// Counts `offered` messages for `sid`; `None`: nobody wants them.
+    pub(super) fn receive(&mut self, sid: u64, offered: u64) -> Option<Accepted> {
+        let subscription = self.table.get_mut(&sid)?;
+        let count = offered.min(subscription.max - subscription.received);
+        subscription.received += count;
+        let complete = (subscription.received == subscription.max).then_some(subscription.max);
+        Some(Accepted { count, complete })
+    }
+
+    /// Sets the total after which `sid` ends. Returns what to say in UNSUB on this connection, or `None` if the
+    /// total is reached already.
+    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<u64> {
+        let subscription = self.table.get_mut(&sid)?;
+        if max <= subscription.received {
+            return None;
+        }
+        subscription.max = max;
+        Some(max - subscription.before)
+    }
+
+    /// The consumer has read it to its end.
+    pub(super) fn set_finished(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            subscription.finished = true;
+        }
+    }
+
+    /// Those that the end of the client waits for, ascending.
+    pub(super) fn unfinished(&self) -> Vec<u64> {
+        let mut sids: Vec<u64> = self.table.iter().filter(|(_, entry)| !entry.finished).map(|(sid, _)| *sid).collect();
+        sids.sort_unstable();
+        sids
+    }
+
+    pub(super) fn all_finished(&self) -> bool {
+        self.table.values().all(|subscription| subscription.finished)
+    }
+
+    pub(super) fn set_draining(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            subscription.draining = true;
+        }
+    }
+
+    /// The connection is gone. Returns the subscriptions that were being drained: they end here.
+    pub(super) fn connection_lost(&mut self) -> Vec<u64> {
+        for subscription in self.table.values_mut() {
+            subscription.before = subscription.received;
+        }
+        let mut drained: Vec<u64> =
+            self.table.iter().filter(|(_, subscription)| subscription.draining).map(|(sid, _)| *sid).collect();
+        drained.sort_unstable();
+        drained
+    }
+
+    /// All sids, ascending.
+    pub(super) fn sids(&self) -> Vec<u64> {
+        let mut sids: Vec<u64> = self.table.keys().copied().collect();
+        sids.sort_unstable();
+        sids
+    }
+
+    /// The sids of `subject`, narrowed to `queue` if one is given, ascending.
+    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
+        let mut sids: Vec<u64> = self
+            .table
+            .iter()
+            .filter(|(_, entry)| entry.subject() == subject && (queue.is_none() || entry.queue() == queue))
+            .map(|(sid, _)| *sid)
+            .collect();
+        sids.sort_unstable();
+        sids
+    }
+}
+
+/// What a new connection must be told: one SUB for each subscription, with the remaining count directly behind
+/// it.
+#[derive(Debug)]
+pub(super) struct Replay {
+    sids: Vec<u64>,
+    next: usize,
+    pub(super) replayed: usize,
+}
+
+impl Replay {
+    pub(super) fn of<H>(table: &Subscriptions<H>) -> Replay {
+        let mut sids = table.sids();
+        sids.retain(|sid| table.get(*sid).is_some_and(|subscription| !subscription.draining));
+        Replay { sids, next: 0, replayed: 0 }
+    }
+
+    /// A subscription that was made meanwhile. Sids only grow, so it comes last.
+    pub(super) fn add(&mut self, sid: u64) {
+        self.sids.push(sid);
+    }
+
+    /// Whether `sid` was told already.
+    pub(super) fn passed(&self, sid: u64) -> bool {
+        self.sids.get(self.next).is_none_or(|next| sid < *next)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.sids.len()
+    }
+
+    /// The next piece, about `size` bytes.
+    pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, size: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < size {
+            let Some(sid) = self.sids.get(self.next) else {
+                break;
+            };
+            self.next += 1;
+            // Gone meanwhile: nothing to tell.
+            if let Some(subscription) = table.get(*sid) {
+                subscription.encode(*sid, &mut out);
+                self.replayed += 1;
+            }
+        }
+        out
+    }
+}
+
+/// Sids are our own and count upwards, so an attacker has no say in them: one multiplication spreads them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SidHasher(u64);
+
+impl Hasher for SidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        // 2^64 divided by the golden ratio; the high bits, which select the bucket's tag, depend on all bits.
+        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,264 @@
+//! What a test holds in its hand: starting, looking and waiting.
+
+use super::builder::Builder;
+use super::cluster::Cluster;
+use super::connection::Close;
+use super::lock;
+use super::node::Node;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long the `wait_for_…` methods wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A NATS broker inside the process, on a port of 127.0.0.1.
+///
+/// It speaks what nats-server 2.15 speaks to clients: wildcards, queue groups, headers, no
+/// responders, `max_payload` and the other limits, with the same errors. JetStream, TLS, NKeys,
+/// accounts, permissions and websockets it does not have.
+///
+/// It can be broken in many ways while it runs, from [`kill`](Self::kill) to
+/// [`cut_after_sent`](Self::cut_after_sent). Its tasks run on the tokio runtime that it was started
+/// on. Dropping it ends them and closes its sockets.
+///
+/// ```
+/// use nats_lifeline::testing::Broker;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::TcpStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broker = Broker::start().await?;
+/// let mut client = TcpStream::connect(broker.addr()).await?;
+/// client
+///     .write_all(b"CONNECT {\"verbose\":false}\r\nSUB a.* 1\r\nPUB a.b 2\r\nhi\r\n")
+///     .await?;
+/// broker.wait_for_subscriptions(1).await?;
+///
+/// let mut received = String::new();
+/// while !received.ends_with("MSG a.b 1 2\r\nhi\r\n") {
+///     received.push(client.read_u8().await?.into());
+/// }
+/// assert!(received.starts_with("INFO {"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Broker {
+    pub(super) node: Arc<Node>,
+}
+
+impl Broker {
+    /// Starts a broker on a free port; see [`Builder`] for what can be set.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        Builder::default().start().await
+    }
+
+    /// What can be set before it starts.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts so many brokers that pass messages on to each other and know of each other. The same
+    /// with settings: [`Builder::cluster`].
+    ///
+    /// # Errors
+    ///
+    /// When a port can't be had.
+    pub async fn cluster(brokers: usize) -> io::Result<Cluster> {
+        Builder::default().cluster(brokers).await
+    }
+
+    /// `nats://127.0.0.1:port`, without credentials. It stays the same over
+    /// [`restart`](Self::restart).
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.node.addr)
+    }
+
+    /// Where it listens, when it is up.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.node.addr
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.node.addr.port()
+    }
+
+    /// Is it up? Not after [`kill`](Self::kill), [`shutdown`](Self::shutdown) and the end of
+    /// [`lame_duck`](Self::lame_duck).
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.node.is_up()
+    }
+
+    /// How many clients there are: connections that are open and whose CONNECT was accepted.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let connected = |all: &Arc<super::connection::Connection>| all.connected.load(Ordering::Acquire);
+        self.node.all().iter().filter(|all| connected(all)).count()
+    }
+
+    /// How many connections are open, also those that have not come to their CONNECT yet.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.node.all().len()
+    }
+
+    /// How many connections were accepted since the start, over all restarts, also those that were
+    /// closed at once by [`close_on_accept`](Self::close_on_accept). While it
+    /// [stalls](Self::stall) nothing is accepted, although dialling succeeds.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.node.counters.accepted.load(Ordering::Relaxed)
+    }
+
+    /// When they were accepted, oldest first; the last 65,536. Times are of tokio's clock.
+    #[must_use]
+    pub fn accept_times(&self) -> Vec<Instant> {
+        let times = lock(&self.node.counters.accept_times);
+        times.iter().map(|time| time.into_std()).collect()
+    }
+
+    /// Subject and queue group of every subscription of the clients of this broker. Ordered by
+    /// client, in no order within one.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut found = Vec::new();
+        for connection in self.node.all() {
+            for subscription in lock(&connection.subscriptions).values() {
+                let queue = subscription.queue.as_deref().map(text);
+                found.push((text(&subscription.subject), queue));
+            }
+        }
+        found
+    }
+
+    /// How many subscriptions the clients of this broker have.
+    #[must_use]
+    pub fn subscription_count(&self) -> usize {
+        let of = |connection: &Arc<super::connection::Connection>| lock(&connection.subscriptions).len();
+        self.node.all().iter().map(of).sum()
+    }
+
+    /// How many messages the clients of this broker have published, over all restarts.
+    #[must_use]
+    pub fn messages_in(&self) -> u64 {
+        self.node.counters.messages_in.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were written, or are being written, to clients of this broker, over all
+    /// restarts.
+    #[must_use]
+    pub fn messages_out(&self) -> u64 {
+        self.node.counters.messages_out.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there are at least so many [clients](Self::connections), or none for 0.
+    ///
+    /// # Errors
+    ///
+    /// When that isn't so after 10 seconds.
+    pub async fn wait_for_connections(&self, clients: usize) -> Result<(), WaitError> {
+        let enough = |broker: &Self| enough(broker.connections(), clients);
+        self.wait_until(&format!("{clients} connections"), enough).await
+    }
+
+    /// Waits until there are at least so many [subscriptions](Self::subscriptions), or none for 0.
+    /// A client's own, such as the one for the answers to requests, count.
+    ///
+    /// # Errors
+    ///
+    /// When that isn't so after 10 seconds.
+    pub async fn wait_for_subscriptions(&self, subscriptions: usize) -> Result<(), WaitError> {
+        let enough = |broker: &Self| enough(broker.subscription_count(), subscriptions);
+        self.wait_until(&format!("{subscriptions} subscriptions"), enough).await
+    }
+
+    /// Waits until something is so. It is looked at when a connection or subscription comes or
+    /// goes, and every few milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// When it isn't so after 10 seconds. The error shows `what` was waited for.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = nats_lifeline::testing::Broker::start().await?;
+    /// broker.wait_until("no message yet", |broker| broker.messages_in() == 0).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<(), WaitError> {
+        // The system's clock, because what is waited for goes through sockets: on tokio's clock,
+        // when a test has paused it, the time would be over before the bytes are there.
+        let started = Instant::now();
+        loop {
+            let mut changed = pin!(self.node.changed.notified());
+            changed.as_mut().enable();
+            if is_so(self) {
+                return Ok(());
+            }
+            if started.elapsed() >= PATIENCE {
+                return Err(WaitError { wanted: what.to_owned(), found: format!("{self:?}") });
+            }
+            let look_again = Duration::from_millis(5);
+            // Woken or not, it is looked at again.
+            let _ = tokio::time::timeout(look_again, changed).await;
+        }
+    }
+}
+
+fn enough(found: usize, wanted: usize) -> bool {
+    if wanted == 0 { found == 0 } else { found >= wanted }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.node.stop(Close::Plain);
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("addr", &self.addr())
+            .field("up", &self.is_up())
+            .field("connections", &self.connections())
+            .field("sockets", &self.sockets())
+            .field("accepted", &self.accepted())
+            .field("subscriptions", &self.subscription_count())
+            .field("messages_in", &self.messages_in())
+            .field("messages_out", &self.messages_out())
+            .finish()
+    }
+}
+
+/// What was waited for did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitError {
+    wanted: String,
+    found: String,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, found } = self;
+        write!(f, "no {wanted} after {PATIENCE:?}, but {found}")
+    }
+}
+
+impl std::error::Error for WaitError {}

@@ -1,0 +1,58 @@
+//! A NATS broker inside the process, with faults that can be switched on while it runs.
+//!
+//! For tests of programs that use this crate, and of this crate: outages without Docker, without a
+//! server to install, in milliseconds.
+//!
+//! | question | file |
+//! |---|---|
+//! | what a test holds in its hand: start, look, wait | `broker`, `cluster` |
+//! | what can be set before the start | `builder` |
+//! | what can be broken while it runs | `faults` |
+//! | listening, counting, ending; pings and deadlines | `node`, `housekeeping` |
+//! | one connection: what waits to be written to it | `connection` |
+//! | one connection: what it says, what that does, and what is too much | `session`, `judgement` |
+//! | who wants which subject | `router` |
+//! | INFO and CONNECT | `greeting` |
+//! | the other end of a benchmark | `sink`, `source`, on `threads` |
+//!
+//! ```
+//! use nats_lifeline::testing::Broker;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = Broker::start().await?;
+//! assert!(broker.url().starts_with("nats://127.0.0.1:"));
+//!
+//! broker.kill(); // every connection is reset, the port is closed
+//! broker.restart().await?; // the same port, without a memory
+//! # Ok(())
+//! # }
+//! ```
+
+mod broker;
+mod builder;
+mod cluster;
+mod connection;
+mod faults;
+mod greeting;
+mod housekeeping;
+mod judgement;
+mod node;
+mod router;
+mod session;
+mod sink;
+mod source;
+mod threads;
+
+pub use broker::{Broker, WaitError};
+pub use builder::Builder;
+pub use cluster::Cluster;
+pub use sink::Sink;
+pub use source::Source;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, whatever a panicking thread left behind: no critical section here leaves data half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,194 @@
+//! The far end of a receiving benchmark: it sends messages that were encoded beforehand.
+
+use super::threads::{INFO, Threads};
+use crate::protocol::{ClientOp, Decoded, Decoder, message};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// How much is written at once, in bytes, about: whole frames, and at least one.
+const BLOCK: usize = 256 << 10;
+
+/// A server that answers every SUB with a number of messages, all the same, as fast as the client
+/// takes them.
+///
+/// They go to the subject of the SUB, as it stands there. PINGs are answered between two blocks of
+/// messages of about 256 KiB, UNSUB ends the messages of its subscription, and what is published is
+/// thrown away. It runs on threads of its own, not on the runtime of the client that is measured,
+/// and ends when dropped.
+///
+/// ```
+/// use nats_lifeline::testing::Source;
+/// use std::io::{Read, Write};
+///
+/// let source = Source::start(1_000, 16)?;
+/// let mut client = std::net::TcpStream::connect(source.addr())?;
+/// client.write_all(b"CONNECT {}\r\nSUB a 1\r\nPING\r\n")?;
+/// let mut received = Vec::new();
+/// while !received.ends_with(b"PONG\r\n") {
+///     let mut byte = [0];
+///     client.read_exact(&mut byte)?;
+///     received.extend_from_slice(&byte);
+/// }
+/// let messages = received.windows(8).filter(|bytes| bytes == b"MSG a 1 ").count();
+/// assert_eq!(messages, 1_000);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Source {
+    threads: Threads,
+    sent: Arc<AtomicU64>,
+}
+
+impl Source {
+    /// Starts it on a free port of 127.0.0.1: `messages` for each SUB, each with `payload` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port, or no thread.
+    pub fn start(messages: u64, payload: usize) -> io::Result<Self> {
+        let sent = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&sent);
+        let threads = Threads::start("source", move |socket| serve(socket, messages, payload, &counter))?;
+        Ok(Self { threads, sent })
+    }
+
+    /// `nats://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.threads.addr)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.threads.addr
+    }
+
+    /// How many messages the system took for sending, over all subscriptions.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Acquire)
+    }
+}
+
+/// What the reading thread tells the writing one.
+enum Order {
+    Pong,
+    Begin { subject: Vec<u8>, sid: u64 },
+    End { sid: u64 },
+}
+
+fn serve(mut socket: TcpStream, messages: u64, payload: usize, sent: &Arc<AtomicU64>) -> io::Result<()> {
+    socket.write_all(format!("INFO {INFO} \r\n").as_bytes())?;
+    let (orders, taken) = channel();
+    let mut writing = Writing { socket: socket.try_clone()?, messages, payload, sent: Arc::clone(sent) };
+    let writer = thread::Builder::new().name("source-out".to_owned()).spawn(move || {
+        // It ends with the connection; either end may be first.
+        let _ = writing.follow(&taken);
+        let _ = writing.socket.shutdown(Shutdown::Both);
+    })?;
+    let result = listen(&mut socket, &orders);
+    drop(orders);
+    let _ = socket.shutdown(Shutdown::Both);
+    let _ = writer.join();
+    result
+}
+
+fn listen(socket: &mut TcpStream, orders: &Sender<Order>) -> io::Result<()> {
+    let mut decoder = Decoder::default();
+    let mut received = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let got = match socket.read(&mut piece)? {
+            0 => return Ok(()),
+            got => got,
+        };
+        received.extend_from_slice(piece.get(..got).unwrap_or_default());
+        let mut used = 0;
+        loop {
+            let bytes = received.get(used..).unwrap_or_default();
+            let decoded = decoder.decode_client(bytes).map_err(|_| io::ErrorKind::InvalidData)?;
+            let Decoded::Op { op, len } = decoded else {
+                break;
+            };
+            used += len;
+            let order = match op {
+                ClientOp::Ping => Order::Pong,
+                ClientOp::Sub { subject, sid, .. } => Order::Begin { subject: subject.to_vec(), sid },
+                ClientOp::Unsub { sid, max: None } => Order::End { sid },
+                _ => continue,
+            };
+            orders.send(order).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
+        received.drain(..used);
+    }
+}
+
+struct Writing {
+    socket: TcpStream,
+    messages: u64,
+    payload: usize,
+    sent: Arc<AtomicU64>,
+}
+
+/// A subscription that has not got all of its messages.
+struct Blast {
+    sid: u64,
+    left: u64,
+    block: Vec<u8>,
+    frame: usize,
+}
+
+impl Writing {
+    /// Orders come first; between them, one block for each subscription in turn.
+    fn follow(&mut self, orders: &Receiver<Order>) -> io::Result<()> {
+        let mut blasts: Vec<Blast> = Vec::new();
+        loop {
+            let order = if blasts.is_empty() {
+                match orders.recv() {
+                    Ok(order) => Some(order),
+                    Err(_) => return Ok(()),
+                }
+            } else {
+                orders.try_recv().ok()
+            };
+            match order {
+                Some(Order::Pong) => {
+                    // Whoever asks wants to know that what it ordered before is on its way.
+                    self.round(&mut blasts)?;
+                    self.socket.write_all(b"PONG\r\n")?;
+                }
+                Some(Order::Begin { subject, sid }) => blasts.push(self.blast(&subject, sid)),
+                Some(Order::End { sid }) => blasts.retain(|blast| blast.sid != sid),
+                None => self.round(&mut blasts)?,
+            }
+        }
+    }
+
+    fn blast(&self, subject: &[u8], sid: u64) -> Blast {
+        let mut block = Vec::new();
+        let payload = vec![b'x'; self.payload];
+        message(&mut block, subject, sid, None, None, &payload);
+        let frame = block.len();
+        let frames = (BLOCK / frame).max(1);
+        let block = block.repeat(frames);
+        Blast { sid, left: self.messages, block, frame }
+    }
+
+    fn round(&mut self, blasts: &mut Vec<Blast>) -> io::Result<()> {
+        for blast in blasts.iter_mut() {
+            let whole = (blast.block.len() / blast.frame) as u64;
+            let frames = whole.min(blast.left);
+            let end = usize::try_from(frames).map_or(blast.block.len(), |frames| frames * blast.frame);
+            self.socket.write_all(blast.block.get(..end).unwrap_or_default())?;
+            blast.left -= frames;
+            self.sent.fetch_add(frames, Ordering::Release);
+        }
+        blasts.retain(|blast| blast.left > 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! One nats-server process under a watchdog that outlives this process and lets nothing outlive itself.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+/// The watchdog holds the server as its child and reads commands. When its input ends, because the
+/// `Process` was dropped or because this whole process was killed, it kills the server and removes the
+/// folder. It keeps the server's pid reserved (not waited for) until `wait`, so no signal can hit a stranger.
+const WATCHDOG: &str = r#"
+dir=$1; shift
+"$@" </dev/null >>"$dir/stdout" 2>>"$dir/stderr" &
+pid=$!
+echo "$pid"
+while read -r word arg; do
+    case $word in
+        signal) kill -s "$arg" "$pid" 2>/dev/null; echo "$?" ;;
+        wait) wait "$pid" 2>/dev/null; echo "$?"; pid= ;;
+        leave) dir=; break ;;
+    esac
+done
+if [ -n "$pid" ]; then kill -s KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; fi
+if [ -n "$dir" ]; then rm -rf "$dir"; fi
+"#;
+
+pub(crate) struct Process {
+    watchdog: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    pid: u32,
+    running: bool,
+}
+
+impl Process {
+    /// Starts `program args…`. `dir` takes its output and is removed at the end, unless [`Process::leave`] is called.
+    pub(crate) fn start(dir: &Path, program: &Path, args: &[&OsStr]) -> Process {
+        let mut watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(dir)
+            .arg(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Its own group: the terminal's Ctrl-C ends the tests, and the watchdog sees that and tidies up.
+            .process_group(0)
+            .spawn()
+            .expect("sh starts");
+        let commands = watchdog.stdin.take();
+        let answers = BufReader::new(watchdog.stdout.take().expect("stdout is piped"));
+        let mut process = Process { watchdog, commands, answers, pid: 0, running: true };
+        process.pid = process.answer().parse().expect("the watchdog says the pid first");
+        process
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn running(&self) -> bool {
+        self.running
+    }
+
+    /// Sends a signal by its name without SIG: KILL, TERM, STOP, CONT, USR2.
+    pub(crate) fn signal(&mut self, name: &str) {
+        assert!(self.running, "the server is down already");
+        self.command(&format!("signal {name}"));
+    }
+
+    /// Returns when SIGSTOP has reached every thread: until then they go on working.
+    pub(crate) fn stopped(&self) {
+        let tasks = format!("/proc/{}/task", self.pid);
+        let Ok(tasks) = fs::read_dir(tasks).map(|tasks| tasks.flatten().collect::<Vec<_>>()) else {
+            // No such file system: a thread that runs reaches its signal within a scheduler's tick.
+            return std::thread::sleep(Duration::from_millis(100));
+        };
+        let runs = |task: &fs::DirEntry| {
+            let state = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            !state.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with(['T', 't']))
+        };
+        while tasks.iter().any(runs) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Returns when the server has ended: blocks, so end it first.
+    pub(crate) fn wait(&mut self) {
+        if self.running {
+            self.command("wait");
+            self.running = false;
+        }
+    }
+
+    /// Ends the watchdog and keeps the folder.
+    pub(crate) fn leave(mut self) {
+        if let Some(commands) = &mut self.commands {
+            let _ = writeln!(commands, "leave");
+        }
+    }
+
+    fn command(&mut self, line: &str) -> String {
+        let commands = self.commands.as_mut().expect("open until dropped");
+        writeln!(commands, "{line}").expect("the watchdog lives");
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the watchdog answers");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        let _ = self.watchdog.wait();
+    }
+}

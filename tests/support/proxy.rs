@@ -1,0 +1,217 @@
+//! A byte-precise fault proxy between a client and a server, switchable while it runs.
+
+mod carry;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::ports::Ports;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    ToServer,
+    ToClient,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Orderly, in both directions.
+    Fin,
+    /// With a reset, in both directions.
+    Rst,
+}
+
+/// What the proxy does to one direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Faults {
+    frozen: bool,
+    bytes_per_second: Option<u64>,
+    one_byte_writes: bool,
+    cut_at: Option<(u64, Cut)>,
+}
+
+/// What the proxy does to new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Nobody listens.
+    Refusing,
+    /// Accepts, and neither reads nor writes.
+    Silent,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    door: Door,
+    to_server: Faults,
+    to_client: Faults,
+    /// Raised to end all connections of this moment.
+    cuts: u64,
+    cut_how: Cut,
+    target: u16,
+}
+
+impl Settings {
+    fn faults(&self, direction: Direction) -> &Faults {
+        match direction {
+            Direction::ToServer => &self.to_server,
+            Direction::ToClient => &self.to_client,
+        }
+    }
+
+    fn faults_mut(&mut self, direction: Direction) -> &mut Faults {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+}
+
+/// One connection that came through.
+#[derive(Clone, Debug)]
+pub(crate) struct Passage {
+    pub(crate) accepted: Instant,
+    pub(crate) to_server: u64,
+    pub(crate) to_client: u64,
+    pub(crate) open: bool,
+    /// Everything that the client sent and the proxy passed on.
+    pub(crate) sent: Vec<u8>,
+}
+
+impl Passage {
+    /// What the client sent, line by line; payloads are lines of their own.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.sent).lines().map(str::to_owned).collect()
+    }
+}
+
+pub(crate) struct Proxy {
+    ports: Ports,
+    settings: Arc<watch::Sender<Settings>>,
+    passages: Arc<Mutex<Vec<Passage>>>,
+    listening: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Forwards to that port of this machine.
+    pub(crate) async fn start(target: u16) -> Proxy {
+        let ports = Ports::reserve();
+        let initial = Settings {
+            door: Door::Open,
+            to_server: Faults::default(),
+            to_client: Faults::default(),
+            cuts: 0,
+            cut_how: Cut::Rst,
+            target,
+        };
+        let settings = Arc::new(watch::Sender::new(initial));
+        let (say, listening) = watch::channel(false);
+        let passages = Arc::new(Mutex::new(Vec::new()));
+        let task = tokio::spawn(carry::accept(ports.client(), Arc::clone(&settings), say, Arc::clone(&passages)));
+        let proxy = Proxy { ports, settings, passages, listening, task };
+        proxy.listens(true).await;
+        proxy
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.ports.client()
+    }
+
+    /// New connections go to another server.
+    pub(crate) fn target(&self, port: u16) {
+        self.settings.send_modify(|settings| settings.target = port);
+    }
+
+    /// Ends every connection that is open now.
+    pub(crate) fn cut(&self, how: Cut) {
+        self.settings.send_modify(|settings| {
+            settings.cuts += 1;
+            settings.cut_how = how;
+        });
+    }
+
+    /// Ends the first connection on which `bytes` have passed in that direction, at exactly that byte. Once.
+    pub(crate) fn cut_at(&self, direction: Direction, bytes: u64, how: Cut) {
+        self.change(direction, |faults| faults.cut_at = Some((bytes, how)));
+    }
+
+    /// Passes nothing on any more; the kernels' buffers fill up.
+    pub(crate) fn freeze(&self, direction: Direction) {
+        self.change(direction, |faults| faults.frozen = true);
+    }
+
+    pub(crate) fn unfreeze(&self, direction: Direction) {
+        self.change(direction, |faults| faults.frozen = false);
+    }
+
+    pub(crate) fn throttle(&self, direction: Direction, bytes_per_second: Option<u64>) {
+        self.change(direction, |faults| faults.bytes_per_second = bytes_per_second);
+    }
+
+    /// Every byte a write of its own.
+    pub(crate) fn one_byte_writes(&self, direction: Direction, on: bool) {
+        self.change(direction, |faults| faults.one_byte_writes = on);
+    }
+
+    /// Closes the listener: connecting is refused until [`Proxy::admit`].
+    pub(crate) async fn refuse(&self) {
+        self.settings.send_modify(|settings| settings.door = Door::Refusing);
+        self.listens(false).await;
+    }
+
+    /// Accepts connections and leaves them without a word until [`Proxy::admit`].
+    pub(crate) fn silence(&self) {
+        self.settings.send_modify(|settings| settings.door = Door::Silent);
+    }
+
+    pub(crate) async fn admit(&self) {
+        self.settings.send_modify(|settings| settings.door = Door::Open);
+        self.listens(true).await;
+    }
+
+    /// Every connection so far, in the order in which they came.
+    pub(crate) fn passages(&self) -> Vec<Passage> {
+        self.passages.lock().unwrap().clone()
+    }
+
+    pub(crate) fn accepted(&self) -> usize {
+        self.passages.lock().unwrap().len()
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.passages.lock().unwrap().iter().filter(|passage| passage.open).count()
+    }
+
+    /// Bytes passed on by the latest connection.
+    pub(crate) fn passed(&self, direction: Direction) -> u64 {
+        let passages = self.passages.lock().unwrap();
+        passages.last().map_or(0, |passage| match direction {
+            Direction::ToServer => passage.to_server,
+            Direction::ToClient => passage.to_client,
+        })
+    }
+
+    fn change(&self, direction: Direction, change: impl FnOnce(&mut Faults)) {
+        self.settings.send_modify(|settings| change(settings.faults_mut(direction)));
+    }
+
+    async fn listens(&self, wanted: bool) {
+        self.listening.clone().wait_for(|now| *now == wanted).await.expect("the proxy runs");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

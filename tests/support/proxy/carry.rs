@@ -1,0 +1,207 @@
+//! What the proxy does for each connection: accept, carry bytes, and end it when told.
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    sync::watch,
+    task::JoinSet,
+};
+
+use super::{Cut, Direction, Door, Passage, Settings};
+
+/// Takes connections while the door allows it. Dropping the set ends them all.
+pub(super) async fn accept(
+    port: u16,
+    board: Arc<watch::Sender<Settings>>,
+    say: watch::Sender<bool>,
+    passages: Arc<Mutex<Vec<Passage>>>,
+) {
+    let mut settings = board.subscribe();
+    let mut connections = JoinSet::new();
+    loop {
+        if settings.borrow_and_update().door == Door::Refusing {
+            say.send_replace(false);
+            if settings.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a reserved port");
+        say.send_replace(true);
+        while settings.borrow_and_update().door != Door::Refusing {
+            tokio::select! {
+                changed = settings.changed() => if changed.is_err() { return },
+                accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                    let number = {
+                        let mut passages = passages.lock().unwrap();
+                        passages.push(Passage { accepted: Instant::now(), to_server: 0, to_client: 0, open: true, sent: Vec::new() });
+                        passages.len() - 1
+                    };
+                    connections.spawn(connection(client, Arc::clone(&board), Arc::clone(&passages), number));
+                }
+            }
+        }
+    }
+}
+
+/// Carries one connection to its end.
+async fn connection(
+    mut client: TcpStream,
+    board: Arc<watch::Sender<Settings>>,
+    passages: Arc<Mutex<Vec<Passage>>>,
+    number: usize,
+) {
+    let mut settings = board.subscribe();
+    let now = *settings.borrow_and_update();
+    if now.door == Door::Silent {
+        // Held open, without a word, until it is cut or the proxy is dropped.
+        while settings.borrow_and_update().cuts == now.cuts {
+            if settings.changed().await.is_err() {
+                break;
+            }
+        }
+    } else if let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, now.target)).await {
+        let _ = client.set_nodelay(true);
+        let _ = server.set_nodelay(true);
+        let end = {
+            let (client_reads, client_writes) = client.split();
+            let (server_reads, server_writes) = server.split();
+            let count = |direction, bytes: &[u8]| {
+                let passage = &mut passages.lock().unwrap()[number];
+                match direction {
+                    Direction::ToServer => {
+                        passage.to_server += bytes.len() as u64;
+                        passage.sent.extend_from_slice(bytes);
+                    }
+                    Direction::ToClient => passage.to_client += bytes.len() as u64,
+                }
+            };
+            let up = pump(Direction::ToServer, client_reads, server_writes, &board, now.cuts, &count);
+            let down = pump(Direction::ToClient, server_reads, client_writes, &board, now.cuts, &count);
+            tokio::try_join!(up, down).err()
+        };
+        match end {
+            Some(Cut::Rst) => {
+                let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+                let _ = SockRef::from(&server).set_linger(Some(Duration::ZERO));
+            }
+            Some(Cut::Fin) => {
+                passages.lock().unwrap()[number].open = false;
+                let _ = tokio::join!(client.shutdown(), server.shutdown());
+                // Unread bytes in a socket that is closed would turn its FIN into a RST.
+                let rest = async { tokio::join!(discard(&mut client), discard(&mut server)) };
+                let _ = tokio::time::timeout(Duration::from_secs(1), rest).await;
+            }
+            None => {}
+        }
+    } else {
+        // A proxy in front of a dead server: the client sees a reset instead of a refusal.
+        let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+    }
+    passages.lock().unwrap()[number].open = false;
+}
+
+/// Moves bytes one way. Ok at the end of the stream, which it passes on; Err when the connection is to be cut.
+async fn pump(
+    direction: Direction,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    board: &watch::Sender<Settings>,
+    cuts: u64,
+    count: &impl Fn(Direction, &[u8]),
+) -> Result<(), Cut> {
+    let mut settings = board.subscribe();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut passed = 0_u64;
+    loop {
+        let now = *settings.borrow_and_update();
+        let faults = *now.faults(direction);
+        if now.cuts != cuts {
+            return Err(now.cut_how);
+        }
+        let mut room = buffer.len();
+        if let Some((at, how)) = faults.cut_at {
+            if passed >= at {
+                let taken = board.send_if_modified(|settings| settings.faults_mut(direction).cut_at.take().is_some());
+                if taken {
+                    return Err(how);
+                }
+                continue;
+            }
+            room = room.min(usize::try_from(at - passed).unwrap_or(usize::MAX));
+        }
+        if let Some(rate) = faults.bytes_per_second {
+            room = room.min(usize::try_from(rate / 50).unwrap_or(usize::MAX).max(1));
+        }
+        if faults.frozen {
+            let _ = settings.changed().await;
+            continue;
+        }
+        let read = tokio::select! {
+            // A change that was made before the bytes came holds for them.
+            biased;
+            changed = settings.changed() => {
+                if changed.is_err() {
+                    return Err(Cut::Rst);
+                }
+                continue;
+            }
+            read = from.read(&mut buffer[..room]) => read,
+        };
+        let bytes = match read {
+            Ok(0) => {
+                let _ = to.shutdown().await;
+                return Ok(());
+            }
+            Ok(read) => &buffer[..read],
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Cut::Rst),
+            Err(_) => return Err(Cut::Fin),
+        };
+        // Counted first: whoever has received these bytes finds them counted.
+        count(direction, bytes);
+        let mut left = bytes;
+        while !left.is_empty() {
+            let piece = if faults.one_byte_writes { &left[..1] } else { left };
+            let written = tokio::select! {
+                biased;
+                how = told_to_cut(&mut settings, cuts) => return Err(how),
+                written = to.write(piece) => written,
+            };
+            match written {
+                Ok(written) => left = &left[written..],
+                Err(_) => return Err(Cut::Rst),
+            }
+            if faults.one_byte_writes {
+                tokio::task::yield_now().await;
+            }
+        }
+        passed += bytes.len() as u64;
+        if let Some(rate) = faults.bytes_per_second {
+            tokio::time::sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;
+        }
+    }
+}
+
+/// Ready when this connection is told to end, also while a write is stuck.
+async fn told_to_cut(settings: &mut watch::Receiver<Settings>, cuts: u64) -> Cut {
+    match settings.wait_for(|settings| settings.cuts != cuts).await {
+        Ok(settings) => settings.cut_how,
+        Err(_) => Cut::Rst,
+    }
+}
+
+async fn discard(stream: &mut TcpStream) {
+    let mut sink = [0; 16 * 1024];
+    while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+}

@@ -1,0 +1,326 @@
+//! A real nats-server of a test's own.
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{binary, monitor, ports::Ports, process::Process, raw::RawClient};
+
+/// How long a server may take to start. It takes 50 ms; this is for machines that do a hundred things.
+const START: Duration = Duration::from_secs(60);
+
+/// What the configuration file of a server will say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerBuilder {
+    lines: Vec<String>,
+    cluster: Option<(String, Vec<u16>)>,
+    credentials: Option<String>,
+    binary: Option<PathBuf>,
+}
+
+impl ServerBuilder {
+    /// Any line of a nats-server configuration.
+    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
+        self.lines.push(line.into());
+        self
+    }
+
+    pub(crate) fn user_and_password(mut self, user: &str, password: &str) -> Self {
+        self.credentials = Some(format!(r#""user":"{user}","pass":"{password}""#));
+        self.line(format!("authorization {{ user: \"{user}\", password: \"{password}\" }}"))
+    }
+
+    pub(crate) fn token(mut self, token: &str) -> Self {
+        self.credentials = Some(format!(r#""auth_token":"{token}""#));
+        self.line(format!("authorization {{ token: \"{token}\" }}"))
+    }
+
+    /// For a server whose accounts are given by [`ServerBuilder::line`]: what the observer logs in with.
+    pub(crate) fn observer(mut self, connect_fields: &str) -> Self {
+        self.credentials = Some(connect_fields.to_owned());
+        self
+    }
+
+    pub(crate) fn max_payload(self, bytes: usize) -> Self {
+        self.line(format!("max_payload: {bytes}"))
+    }
+
+    pub(crate) fn max_control_line(self, bytes: usize) -> Self {
+        self.line(format!("max_control_line: {bytes}"))
+    }
+
+    pub(crate) fn max_connections(self, count: usize) -> Self {
+        self.line(format!("max_connections: {count}"))
+    }
+
+    pub(crate) fn ping_interval(self, interval: Duration) -> Self {
+        self.line(format!("ping_interval: \"{}ms\"", interval.as_millis()))
+    }
+
+    pub(crate) fn no_header_support(self) -> Self {
+        self.line("no_header_support: true")
+    }
+
+    /// How long a lame duck waits before it kicks the first client, and over what time it kicks them all.
+    pub(crate) fn lame_duck(self, grace: Duration, duration: Duration) -> Self {
+        self.line(format!("lame_duck_grace_period: \"{}s\"", grace.as_secs()))
+            .line(format!("lame_duck_duration: \"{}s\"", duration.as_secs()))
+    }
+
+    /// Joins the cluster whose other members listen for routes on these ports.
+    pub(crate) fn cluster(mut self, name: &str, routes: Vec<u16>) -> Self {
+        self.cluster = Some((name.to_owned(), routes));
+        self
+    }
+
+    /// Another nats-server than the usual one.
+    pub(crate) fn binary(mut self, binary: &Path) -> Self {
+        self.binary = Some(binary.to_path_buf());
+        self
+    }
+
+    pub(crate) async fn start(self) -> Server {
+        self.start_on(Ports::reserve()).await
+    }
+
+    /// Starts on ports that were reserved before, because others had to know them first.
+    pub(crate) async fn start_on(self, ports: Ports) -> Server {
+        let mut server = Server::prepare(self, ports);
+        server.launch().await;
+        server.leave_no_trace().await;
+        server
+    }
+}
+
+/// A running, stopped or dead nats-server. Dropping it kills it and removes its folder.
+pub(crate) struct Server {
+    setup: ServerBuilder,
+    ports: Ports,
+    folder: PathBuf,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// A server with the default configuration.
+    pub(crate) async fn start() -> Server {
+        Server::builder().start().await
+    }
+
+    pub(crate) fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port())
+    }
+
+    /// `host:port`, as gossip says it.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.ports.client()
+    }
+
+    pub(crate) fn running(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::running)
+    }
+
+    pub(crate) fn cluster_port(&self) -> u16 {
+        self.ports.cluster()
+    }
+
+    /// An observer of its own on this server.
+    pub(crate) async fn raw(&self) -> RawClient {
+        RawClient::connect_with(self.port(), self.setup.credentials.as_deref().unwrap_or_default()).await
+    }
+
+    /// SIGKILL: gone at once, nothing said.
+    pub(crate) fn kill(&mut self) {
+        self.signal("KILL");
+        self.process.as_mut().expect("started").wait();
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub(crate) async fn terminate(&mut self) {
+        self.signal("TERM");
+        self.ended().await;
+    }
+
+    /// Waits until the server has ended by itself or by a signal.
+    pub(crate) async fn ended(&mut self) {
+        let mut process = self.process.take().expect("started");
+        let waiting = tokio::task::spawn_blocking(move || {
+            process.wait();
+            process
+        });
+        self.process = Some(waiting.await.expect("waiting does not panic"));
+    }
+
+    /// SIGSTOP: the process hangs, its kernel goes on accepting connections and bytes.
+    pub(crate) fn stop(&mut self) {
+        self.signal("STOP");
+        self.process.as_ref().expect("started").stopped();
+    }
+
+    /// SIGCONT.
+    pub(crate) fn cont(&mut self) {
+        self.signal("CONT");
+    }
+
+    /// SIGUSR2: lame duck mode.
+    pub(crate) fn lame_duck(&mut self) {
+        self.signal("USR2");
+    }
+
+    pub(crate) fn signal(&mut self, name: &str) {
+        self.process.as_mut().expect("started").signal(name);
+    }
+
+    /// Starts a dead server again, on the same ports.
+    pub(crate) async fn restart(&mut self) {
+        let process = self.process.take().expect("started");
+        assert!(!process.running(), "end the server before restarting it");
+        process.leave();
+        self.launch().await;
+    }
+
+    /// The same with other configuration lines.
+    pub(crate) async fn restart_as(&mut self, setup: ServerBuilder) {
+        self.setup = setup;
+        self.restart().await;
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn monitor_port(&self) -> u16 {
+        self.ports.monitor()
+    }
+
+    /// The clients' connections that the server has, in the order in which they came.
+    pub(crate) fn connections(&self) -> Vec<monitor::Connection> {
+        monitor::connections(self.ports.monitor()).expect("the monitoring port answers")
+    }
+
+    /// The connection of the client with that name.
+    pub(crate) fn connection(&self, name: &str) -> Option<monitor::Connection> {
+        monitor::connections(self.ports.monitor())?.into_iter().find(|connection| connection.name == name)
+    }
+
+    /// All subscriptions of clients that the server has.
+    pub(crate) fn subscriptions(&self) -> Vec<monitor::Subscription> {
+        self.connections().into_iter().flat_map(|connection| connection.subscriptions).collect()
+    }
+
+    fn prepare(setup: ServerBuilder, ports: Ports) -> Server {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("server-{}-{number}-{}", std::process::id(), ports.client());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).expect("target/tmp can be written");
+        Server { setup, ports, folder, process: None }
+    }
+
+    /// Starts the process, and again while a port is in use, until it is ready.
+    async fn launch(&mut self) {
+        fs::write(self.folder.join("config"), self.configuration()).expect("target/tmp can be written");
+        let start = Instant::now();
+        loop {
+            let said = self.log().len();
+            let program = self.setup.binary.as_deref().unwrap_or_else(|| binary::nats_server());
+            let config = self.folder.join("config");
+            let mut process = Process::start(&self.folder, program, &[OsStr::new("-c"), config.as_os_str()]);
+            let ready = loop {
+                let log = self.log();
+                let news = log.get(said..).unwrap_or_default();
+                if news.contains("Server is ready") {
+                    break true;
+                }
+                // A process that is gone says why in its log, or on its standard error for a bad configuration.
+                let failed =
+                    news.contains("[FTL]") || fs::metadata(self.folder.join("stderr")).is_ok_and(|file| file.len() > 0);
+                if failed {
+                    break false;
+                }
+                assert!(start.elapsed() < START, "nats-server does not get ready:\n{log}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            if ready {
+                self.process = Some(process);
+                return;
+            }
+            process.wait();
+            process.leave();
+            let log = self.log();
+            let port_in_use = log.get(said..).is_some_and(|news| news.contains("address already in use"));
+            let complaint = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
+            assert!(port_in_use && start.elapsed() < START, "nats-server does not start:\n{log}\n{complaint}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sees the server greet, and leaves no connection behind that a test could count.
+    async fn leave_no_trace(&self) {
+        let greeting = TcpStream::connect(("127.0.0.1", self.port())).and_then(|stream| {
+            stream.set_read_timeout(Some(START))?;
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line)?;
+            Ok(line)
+        });
+        let greeting = greeting.expect("a ready server accepts");
+        // A server that wants TLS first, or has no free place, greets differently.
+        assert!(greeting.starts_with("INFO {") || greeting.is_empty(), "no greeting: {greeting}");
+        super::eventually("the greeted connection is gone", START, async || {
+            monitor::connections(self.ports.monitor()).is_some_and(|connections| connections.is_empty())
+        })
+        .await;
+    }
+
+    fn configuration(&self) -> String {
+        let mut text = format!(
+            "server_name: \"n{}\"\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\nlog_file: \"{}\"\ndebug: true\n",
+            self.port(),
+            self.port(),
+            self.ports.monitor(),
+            self.folder.join("log").display(),
+        );
+        if let Some((name, routes)) = &self.setup.cluster {
+            let routes: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
+            let _ = writeln!(
+                text,
+                "cluster {{ name: \"{name}\", listen: \"127.0.0.1:{}\", routes: [{}] }}",
+                self.ports.cluster(),
+                routes.join(", ")
+            );
+        }
+        for line in &self.setup.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the last lines of nats-server {}:", self.port());
+            tail.into_iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        // The watchdog kills and removes the folder; without one, this does.
+        drop(self.process.take());
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
