@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::{Client, HeaderMap, Subject, Subscriber};
+use nats_lifeline::{Client, HeaderMap, Subscriber};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Args;
@@ -82,7 +82,8 @@ pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
 struct Publishing {
     client: Client,
     msgs: u64,
-    subject: Subject,
+    /// As programs write it: a constant.
+    subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
 }
@@ -90,7 +91,13 @@ struct Publishing {
 impl Publishing {
     fn new(args: &Args, client: &Client, msgs: u64) -> Publishing {
         let payload = Bytes::from(vec![0; args.size]);
-        Publishing { client: client.clone(), msgs, subject: args.subject.clone(), headers: headers(args), payload }
+        Publishing {
+            client: client.clone(),
+            msgs,
+            subject: args.subject.as_str().to_owned().leak(),
+            headers: headers(args),
+            payload,
+        }
     }
 
     /// `epoch`: some messages carry the time since then.
@@ -101,9 +108,9 @@ impl Publishing {
                 _ => self.payload.clone(),
             };
             match &self.headers {
-                None => self.client.publish(self.subject.clone(), payload).await?,
+                None => self.client.publish(self.subject, payload).await?,
                 Some(headers) => {
-                    self.client.publish_with_headers(self.subject.clone(), headers.clone(), payload).await?;
+                    self.client.publish_with_headers(self.subject, headers.clone(), payload).await?;
                 }
             }
         }

@@ -145,8 +145,8 @@ pub(crate) enum Denied {
     MaxPayload { size: usize, limit: usize },
     /// The server can't take headers.
     NoHeaders,
-    /// The client has ended, or has given up.
-    Ended(EndReason),
+    /// The client has ended, or has given up. Boxed, so that every publish's result is small.
+    Ended(Box<EndReason>),
 }
 
 /// A publisher that is never made to wait yields after so many bytes: on a current-thread runtime the task would not
@@ -216,6 +216,7 @@ impl Shared {
         }
     }
 
+    #[inline(always)]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         lock(&self.inner)
     }
@@ -223,7 +224,7 @@ impl Shared {
     // What handles do.
 
     /// Admits a message or says why not. `registered` is told its sequence number in the same critical section.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -240,8 +241,11 @@ impl Shared {
                 let task = inner.wake_for_messages();
                 let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };
                 drop(guard);
-                for waker in [task, next].into_iter().flatten() {
-                    waker.wake();
+                if let Some(task) = task {
+                    task.wake();
+                }
+                if let Some(next) = next {
+                    next.wake();
                 }
                 Ok(())
             }
@@ -526,7 +530,7 @@ impl Shared {
 }
 
 impl Inner {
-    #[inline]
+    #[inline(always)]
     fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Denied> {
         let size = frame.headers.map_or(0, <[u8]>::len) + frame.payload.len();
         if size > self.max_payload {
@@ -536,15 +540,15 @@ impl Inner {
             return Err(Denied::NoHeaders);
         }
         self.outbox.admit(frame, over_mark).map_err(|refusal| match (refusal, &self.barred) {
-            (Refusal::Shut, Some(reason)) => Denied::Ended(reason.clone()),
+            (Refusal::Shut, Some(reason)) => Denied::Ended(Box::new(reason.clone())),
             (Refusal::Shut, None) => {
-                Denied::Ended(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers)))
+                Denied::Ended(Box::new(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers))))
             }
             (refusal, _) => Denied::Outbox(refusal),
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn wake_for_messages(&mut self) -> Option<Waker> {
         if self.parked == Parked::ForAll && self.outbox.gate() == Gate::Open { self.unpark() } else { None }
     }

@@ -58,6 +58,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Bytes on the wire.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         protocol::publish_len(
             self.subject.len(),
@@ -139,11 +140,13 @@ impl Outbox {
     }
 
     /// What may be admitted now.
+    #[inline]
     pub fn gate(&self) -> Gate {
         self.gate
     }
 
     /// Bytes that are not yet taken by the transport, those in a [`Flight`] included.
+    #[inline]
     pub fn pending(&self) -> usize {
         self.pending
     }
@@ -200,6 +203,7 @@ impl Outbox {
     }
 
     /// Whether a waiter for room would be admitted, or told off.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.gate != Gate::Open || self.pending < self.mark
     }
@@ -216,7 +220,7 @@ impl Outbox {
 
     /// Admits a message, or says why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised
     /// room, so a mark that was reached since does not count.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Refusal> {
         let len = frame.len();
         if len > self.cap && self.cap != 0 {
@@ -233,10 +237,7 @@ impl Outbox {
         }
         let Frame { subject, reply, headers, payload } = *frame;
         if payload.len() >= SHARED_PAYLOAD {
-            let mut head = Vec::with_capacity(len - payload.len());
-            protocol::publish_head(&mut head, subject, reply, headers, payload.len());
-            self.seal();
-            self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
+            self.push_shared(frame, len);
         } else {
             let head = self.room_for(len);
             let whole = head.len();
@@ -250,6 +251,15 @@ impl Outbox {
         self.pending += len;
         self.admitted += 1;
         Ok(self.admitted)
+    }
+
+    /// A frame with a large payload: a segment of its own, in which the payload is shared.
+    fn push_shared(&mut self, frame: &Frame<'_>, len: usize) {
+        let Frame { subject, reply, headers, payload } = *frame;
+        let mut head = Vec::with_capacity(len - payload.len());
+        protocol::publish_head(&mut head, subject, reply, headers, payload.len());
+        self.seal();
+        self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
     }
 
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
@@ -277,15 +287,28 @@ impl Outbox {
     }
 
     /// The tail's buffer, sealed and replaced first if `len` more bytes would make the chunk too large.
-    #[inline]
+    #[inline(always)]
     fn room_for(&mut self, len: usize) -> &mut Vec<u8> {
-        if self.tail.head.len() + len > CHUNK {
-            self.seal();
-        }
-        if self.tail.head.capacity() == 0 {
-            self.tail.head = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
+        if self.tail.head.capacity() - self.tail.head.len() < len {
+            self.make_room(len);
         }
         &mut self.tail.head
+    }
+
+    /// The tail is full: seals it if the chunk would become too large, and otherwise lets it grow.
+    #[cold]
+    fn make_room(&mut self, len: usize) {
+        if !self.tail.head.is_empty() && self.tail.head.len() + len > CHUNK {
+            self.seal();
+        }
+        let tail = &mut self.tail.head;
+        if tail.capacity() == 0 {
+            *tail = self.spare.pop().unwrap_or_default();
+        }
+        if tail.capacity() - tail.len() < len {
+            let doubled = (tail.capacity() * 2).clamp(FIRST_CHUNK, CHUNK);
+            tail.reserve_exact(doubled.max(tail.len() + len) - tail.len());
+        }
     }
 
     fn seal(&mut self) {
@@ -310,7 +333,10 @@ impl Outbox {
         self.pending = self.pending.saturating_sub(bytes);
         while self.spare.len() < SPARE_CHUNKS {
             let Some(chunk) = spent.pop() else { break };
-            self.spare.push(chunk);
+            // One that a long frame has made larger is not kept.
+            if chunk.capacity() <= CHUNK {
+                self.spare.push(chunk);
+            }
         }
     }
 
