@@ -207,6 +207,23 @@ fn a_held_message_can_be_taken_out_wherever_it_lies() {
 }
 
 #[test]
+fn taking_out_what_is_held_leaves_what_is_in_flight_alone() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.force_reconnect();
+    assert_eq!(pair.outbox.gate(), Gate::Held);
+    let second = pair.publish("x", "2");
+    assert_eq!(pair.outbox.pending(), 24);
+    let mut gone = Vec::new();
+    assert!(!pair.outbox.cancel(1, &mut gone), "it is in flight");
+    assert!(pair.outbox.cancel(second, &mut gone));
+    assert_eq!(pair.outbox.pending(), 12);
+    pair.take_all();
+    assert_eq!(pair.outbox.pending(), 0);
+}
+
+#[test]
 fn the_cap_counts_what_came_back() {
     let mut pair = Pair::seeded(config(), &["a"], 24, 1);
     pair.connect();

@@ -11,6 +11,7 @@ mod interest;
 mod journal;
 mod liveness;
 mod moving;
+mod outbox;
 mod pair;
 mod pool;
 mod servers;
