@@ -2,6 +2,7 @@
 //!
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
+mod backoff;
 mod commands;
 mod cuts;
 mod ending;
