@@ -207,7 +207,9 @@ impl<H> Engine<H> {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
         };
-        if *stage != DrainStage::Begin {
+        // A server that is being told of subscriptions is told to the end, and then takes them back.
+        let replaying = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Replaying(_)));
+        if *stage != DrainStage::Begin || replaying {
             return;
         }
         let sids = self.subscriptions.unfinished();

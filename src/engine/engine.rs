@@ -312,6 +312,8 @@ impl<H> Engine<H> {
                 let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
                 self.attempt_failed(attempt, cause, now);
+                // A drain that began during the replay waited for its end.
+                self.advance_drain();
             }
             Stage::Recovering(_) => {
                 // Messages were at stake: the pair of events is complete, even if it was short.

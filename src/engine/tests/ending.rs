@@ -192,6 +192,53 @@ fn a_drain_while_retries_run_out() {
 }
 
 #[test]
+fn a_drain_during_the_replay_tells_the_server_too() {
+    // What the server was told must be taken back, or it goes on sending to nobody.
+    let mut pair = Pair::new();
+    pair.connect();
+    for sid in 1..=9000 {
+        pair.queue_subscribe("some.subject.of.some.length", Some("q"), sid);
+    }
+    pair.dialed();
+    pair.serve(INFO);
+    pair.takes = false;
+    pair.serve(PONG);
+    pair.drain(secs(30));
+    pair.forget();
+    pair.take_all();
+    let wire = String::from_utf8_lossy(&pair.wire[0]).into_owned();
+    let (told, taken_back) = (wire.matches("\r\nSUB ").count(), wire.matches("\r\nUNSUB ").count());
+    assert!(told > 0 && taken_back >= told, "{told} told, {taken_back} taken back");
+    assert!(wire.ends_with("PING\r\n"));
+    pair.serve(b"MSG s 1 0\r\n\r\n");
+    assert_eq!(pair.delivered, [1]);
+    let journal = pair.journal();
+    assert!(!journal.iter().any(|entry| entry.starts_with("no more")), "{journal:?}");
+    pair.serve(PONG);
+    pair.expect_among("no more for 9000");
+}
+
+#[test]
+fn a_drain_during_a_replay_that_dies_goes_on() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.handle_op(epoch, &crate::protocol::ServerOp::Pong, now);
+    pair.engine.drain(secs(30), now);
+    pair.engine.handle_lost(epoch, eof(), now);
+    pair.expect_among("no more for 1");
+    pair.finished(1);
+    pair.advance(secs(1));
+    pair.accept();
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
 fn close_sends_what_was_admitted_and_waits_for_its_pong() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
