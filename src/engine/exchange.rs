@@ -185,6 +185,10 @@ impl<H> Engine<H> {
 
         self.resettle_waiters(connection.liveness.into_waiters());
         self.end_drained_subscriptions();
+        if matches!(self.intent, Intent::Close { .. }) {
+            // No server will answer, so there is nothing to wait for; the end sees what is still held.
+            self.finish(EndReason::Closed, in_doubt == 0);
+        }
         if !self.config.reconnect || self.out_of_retries() {
             self.link = Link::GivingUp(cause);
         } else {
@@ -207,8 +211,7 @@ impl<H> Engine<H> {
                 Waiter::Intent => match &mut self.intent {
                     Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
                     Intent::Drain { .. } => self.begin_delivering(),
-                    Intent::Close { .. } => self.finish(EndReason::Closed, false),
-                    Intent::Run | Intent::End { .. } | Intent::Closed => {}
+                    Intent::Run | Intent::Close { .. } | Intent::End { .. } | Intent::Closed => {}
                 },
             }
         }

@@ -314,6 +314,23 @@ fn close_does_not_wait_where_nobody_answers() {
 }
 
 #[test]
+fn a_loss_ends_a_close_at_once() {
+    // The last PING is out.
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.close();
+    pair.lose(eof());
+    pair.expect_among("the end: the client was closed, completed: false");
+    // It is not: the loss came in the same round.
+    let mut pair = Pair::ready();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_lost(epoch, eof(), now);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
 fn close_behind_a_drains_last_ping_needs_no_other() {
     let mut pair = drained_to(2);
     pair.close();
