@@ -222,6 +222,10 @@ impl<H> Engine<H> {
         let Link::GivingUp(cause) = std::mem::replace(&mut self.link, Link::Idle) else {
             return;
         };
+        if matches!(self.intent, Intent::End { .. } | Intent::Closed) {
+            // The user's end came first, and is the reason.
+            return;
+        }
         self.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);

@@ -331,6 +331,20 @@ fn a_loss_ends_a_close_at_once() {
 }
 
 #[test]
+fn an_attempt_that_fails_while_closing_changes_nothing() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.forget();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_dial_failed(epoch, eof(), now);
+    pair.net = super::pair::Net::None;
+    let journal = pair.journal();
+    assert!(journal.contains(&"the end: the client was closed, completed: true".to_owned()), "{journal:?}");
+    assert!(!journal.iter().any(|entry| entry.starts_with("GaveUp")), "{journal:?}");
+}
+
+#[test]
 fn close_behind_a_drains_last_ping_needs_no_other() {
     let mut pair = drained_to(2);
     pair.close();
