@@ -190,7 +190,8 @@ impl<H> Engine<H> {
             connection.abandon_move();
         }
         if self.link.connection().is_some_and(|connection| connection.carries()) {
-            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
+            let drained = matches!(self.intent, Intent::Drain { .. });
+            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false, drained };
         } else {
             // Complete if nothing is held: the end will see.
             self.finish(EndReason::Closed, true);
@@ -226,7 +227,7 @@ impl<H> Engine<H> {
             if !out.is_empty() {
                 self.flight.push_wire(out);
             }
-            self.wanted.push(Waiter::Intent);
+            self.wanted.push(Waiter::Interest);
         } else {
             self.begin_delivering();
         }

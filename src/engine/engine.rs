@@ -116,8 +116,8 @@ impl<H> Engine<H> {
     /// The state that the user sees.
     pub fn status(&self) -> Status {
         match (&self.intent, &self.link) {
-            (Intent::Closed, _) => Status::Closed,
-            (Intent::Drain { .. }, _) => Status::Draining,
+            (Intent::End { .. } | Intent::Closed, _) => Status::Closed,
+            (Intent::Drain { .. } | Intent::Close { drained: true, .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
             (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
                 Status::Connected

@@ -137,7 +137,7 @@ impl<H> Engine<H> {
                 }
                 _ => {}
             }
-            self.wanted.push(Waiter::Intent);
+            self.wanted.push(Waiter::Last);
         }
         let Link::Up(connection) = &mut self.link else {
             return;
@@ -208,11 +208,15 @@ impl<H> Engine<H> {
                 Waiter::Flush { .. } => self.wanted.push(waiter),
                 // It is ended by the table, which knows that it was draining.
                 Waiter::Subscription(_) | Waiter::Move => {}
-                Waiter::Intent => match &mut self.intent {
-                    Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
-                    Intent::Drain { .. } => self.begin_delivering(),
-                    Intent::Run | Intent::Close { .. } | Intent::End { .. } | Intent::Closed => {}
-                },
+                Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
+                    self.begin_delivering();
+                }
+                Waiter::Interest => {}
+                Waiter::Last => {
+                    if let Intent::Drain { stage: DrainStage::Publishing { asked }, .. } = &mut self.intent {
+                        *asked = false;
+                    }
+                }
             }
         }
     }

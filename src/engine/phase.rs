@@ -119,10 +119,11 @@ pub(super) enum Intent {
         deadline: Instant,
         stage: DrainStage,
     },
-    /// A last PING is out, or will be.
+    /// A last PING is out, or will be. `drained`: a drain had begun before.
     Close {
         deadline: Instant,
         asked: bool,
+        drained: bool,
     },
     /// Everything ends in the next exchange.
     End {
@@ -152,8 +153,10 @@ pub(super) enum Waiter {
     Flush { token: u64, seen: u64 },
     /// A subscription being drained.
     Subscription(u64),
-    /// The intent's present stage.
-    Intent,
+    /// A drain: behind this PONG the server sends nothing more.
+    Interest,
+    /// A drain or a close: behind this PONG the last message is confirmed.
+    Last,
     /// The move to another server.
     Move,
 }

@@ -228,15 +228,18 @@ impl<H> Engine<H> {
                     self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
-                Waiter::Intent => self.handle_intent_pong(),
+                Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
+                    self.begin_delivering();
+                }
+                Waiter::Interest => {}
+                Waiter::Last => self.handle_last_pong(),
                 Waiter::Move => self.finish_move(now),
             }
         }
     }
 
-    fn handle_intent_pong(&mut self) {
+    fn handle_last_pong(&mut self) {
         match self.intent {
-            Intent::Drain { stage: DrainStage::Interest, .. } => self.begin_delivering(),
             Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
             Intent::Close { .. } => self.finish(EndReason::Closed, true),
             _ => {}

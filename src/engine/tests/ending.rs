@@ -345,6 +345,21 @@ fn an_attempt_that_fails_while_closing_changes_nothing() {
 }
 
 #[test]
+fn close_during_a_drain_waits_for_its_own_pong() {
+    // The drain's PING is out; its PONG says nothing about what was published behind it.
+    let mut pair = drained_to(0);
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.close();
+    pair.serve(PONG);
+    pair.take_all();
+    assert_eq!(pair.engine.status(), Status::Draining);
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+}
+
+#[test]
 fn close_behind_a_drains_last_ping_needs_no_other() {
     let mut pair = drained_to(2);
     pair.close();

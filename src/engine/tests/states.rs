@@ -56,6 +56,35 @@ fn drain_goes_through_draining_to_closed() {
 }
 
 #[test]
+fn close_is_an_arrow_from_every_state() {
+    let mut pair = Pair::new();
+    pair.close();
+    assert_eq!(pair.statuses, [Disconnected, Closed]);
+
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.close();
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Closed]);
+
+    let mut pair = Pair::ready();
+    pair.close();
+    pair.serve(b"PONG\r\n");
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Closed]);
+
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.close();
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Reconnecting, Closed]);
+
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.drain(secs(30));
+    pair.close();
+    pair.serve(b"PONG\r\nPONG\r\n");
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Draining, Closed]);
+}
+
+#[test]
 fn closed_is_final() {
     let mut pair = Pair::ready();
     pair.close();
