@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
-use super::phase::{Connection, DrainStage, Intent, Link, Stage, Waiter};
+use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
 use crate::protocol::{self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation};
 
@@ -100,7 +100,7 @@ impl<H> Engine<H> {
             return;
         };
         match op {
-            ServerOp::Ping => self.flight.push_pong(),
+            ServerOp::Ping => self.answer_ping(),
             ServerOp::Pong => match connection.stage {
                 Stage::AwaitInfo => self.out_of_turn("PONG", "INFO", now),
                 Stage::AwaitPong => self.handshake_done(now),
@@ -127,6 +127,25 @@ impl<H> Engine<H> {
     /// The consumer has read a draining subscription to its end.
     pub fn handle_finished(&mut self, sid: u64) {
         self.subscriptions.set_finished(sid);
+    }
+
+    fn answer_ping(&mut self) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let before = self.flight.len();
+        if connection.is_handshake() {
+            // Nothing goes before CONNECT.
+            self.flight.push_wire(b"PONG\r\n".to_vec());
+        } else {
+            self.flight.push_pong();
+        }
+        if let Stage::Recovering(Recovering { replay_left, .. }) = &mut connection.stage {
+            if *replay_left > 0 {
+                // It goes ahead of what is left of the replay.
+                *replay_left += self.flight.len() - before;
+            }
+        }
     }
 
     fn out_of_turn(&mut self, got: &'static str, expected: &'static str, now: Instant) {

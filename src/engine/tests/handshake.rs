@@ -73,6 +73,36 @@ fn what_is_still_held_is_said_after_a_second() {
 }
 
 #[test]
+fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.subscribe("s", 1);
+    pair.dialed();
+    pair.serve(INFO);
+    pair.takes = false;
+    pair.serve(PONG);
+    pair.forget();
+    // S: PING — C: PONG goes first, and the SUB's last byte is still ours.
+    pair.serve(b"PING\r\nPING\r\n");
+    pair.take("PONG\r\nPONG\r\nSUB s 1\r".len());
+    pair.expect_written("PONG PONG SUB s 1\r");
+    pair.expect(&[]);
+    pair.take(1);
+    pair.expect(&["Connected a:4222 after 1"]);
+}
+
+#[test]
+fn connect_goes_before_every_answer() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.dialed();
+    let mut greeting = INFO.to_vec();
+    greeting.extend_from_slice(b"PING\r\n");
+    pair.serve(&greeting);
+    pair.expect_written("CONNECT {… PING PONG");
+}
+
+#[test]
 fn all_of_the_handshake_may_come_in_one_read() {
     let mut pair = Pair::new();
     pair.connect();
