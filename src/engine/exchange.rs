@@ -330,7 +330,7 @@ impl<H> Engine<H> {
     fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
         let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
-            Stage::Recovering(recovering) => Some(recovering.until),
+            Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
             Stage::Moving { until } => Some(until),
             _ => None,
         };
@@ -390,7 +390,7 @@ impl<H> Engine<H> {
         if matches!(connection.stage, Stage::Moving { until } if until <= now) {
             return self.lose(Cause::Forced, CloseHow::Finish, now);
         }
-        if matches!(&connection.stage, Stage::Recovering(recovering) if recovering.until <= now) {
+        if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
             self.announce(now);
         }
         // A PING that is due goes out with the next exchange.

@@ -108,6 +108,7 @@ pub(super) struct Recovering {
     pub(super) held: u64,
     /// Subscriptions that were replayed.
     pub(super) replayed: usize,
+    /// It counts when the replay was taken.
     pub(super) until: Instant,
 }
 

@@ -63,6 +63,9 @@ impl<H> Engine<H> {
         connection.taken += taken.messages;
         connection.liveness.taken(taken.pings, now);
         if let Stage::Recovering(recovering) = &mut connection.stage {
+            if (1..=n).contains(&recovering.replay_left) {
+                recovering.until = now + self.config.announce_after;
+            }
             recovering.replay_left = recovering.replay_left.saturating_sub(n);
             if recovering.replay_left == 0 && connection.taken >= recovering.held {
                 self.announce(now);

@@ -73,6 +73,23 @@ fn what_is_still_held_is_said_after_a_second() {
 }
 
 #[test]
+fn nothing_is_said_before_the_subscriptions_were_taken() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.subscribe("s", 1);
+    pair.dialed();
+    pair.serve(INFO);
+    pair.takes = false;
+    pair.serve(PONG);
+    pair.forget();
+    pair.take(3);
+    pair.advance(secs(3));
+    pair.expect(&[]);
+    pair.take(100);
+    pair.expect(&["Connected a:4222 after 1"]);
+}
+
+#[test]
 fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
     let mut pair = Pair::new();
     pair.connect();
