@@ -64,7 +64,13 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
+        let sending = self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            // Until the move, which ends it.
+            Stage::Moving { .. } => true,
+            _ => connection.carries(),
+        });
+        if sending {
             if !framed {
                 self.tell_unsubscribed(sid, None);
             }

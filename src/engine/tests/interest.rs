@@ -125,6 +125,22 @@ fn what_is_unsubscribed_during_the_replay_is_not_told_or_taken_back() {
 }
 
 #[test]
+fn a_drain_of_what_the_replay_has_told_waits_for_the_server() {
+    let mut pair = replaying();
+    pair.drain_subscription(1);
+    pair.drain_subscription(9000);
+    // The second server knows nothing of the second.
+    pair.expect(&["stream 9000 ends: drained"]);
+    pair.take_all();
+    pair.serve(&message(1));
+    assert_eq!(pair.delivered, [1]);
+    assert!(pair.written().ends_with("PING"));
+    pair.forget();
+    pair.serve(PONG);
+    pair.expect(&["stream 1 ends: drained"]);
+}
+
+#[test]
 fn a_drained_subscription_gets_what_the_server_had_sent() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);

@@ -111,6 +111,18 @@ fn a_move_while_recovering_says_connected_first() {
 }
 
 #[test]
+fn a_subscription_drained_during_a_move_gets_what_the_server_had_sent() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.force_reconnect();
+    pair.drain_subscription(1);
+    pair.serve(b"MSG s 1 0\r\n\r\n");
+    assert_eq!(pair.delivered, [1]);
+    pair.serve(PONG);
+    pair.expect_among("stream 1 ends: drained");
+}
+
+#[test]
 fn interest_that_changes_during_a_move_goes_to_the_next_server() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
