@@ -188,6 +188,21 @@ fn a_refused_subscription_ends_and_its_neighbours_do_not() {
 }
 
 #[test]
+fn a_refusal_without_a_queue_is_for_the_plain_subscription_if_there_is_one() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.queue_subscribe("s", Some("q"), 2);
+    pair.forget();
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n");
+    let journal = pair.journal();
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    assert!(journal[1].starts_with("stream 1 ends: refused by the server"));
+    // An old server does not name the queue.
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n");
+    pair.expect_among("stream 2 ends: refused by the server");
+}
+
+#[test]
 fn messages_before_the_handshake_is_done_are_out_of_turn_and_for_nobody() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
