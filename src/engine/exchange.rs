@@ -377,6 +377,7 @@ impl<H> Engine<H> {
         }
         if due(connection.broken.as_ref().map(|(until, _)| *until)) {
             let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));
+            let cause = connection.said.take().map_or(cause, Cause::Server);
             return self.lose(cause, CloseHow::Reset, now);
         }
         if due(connection.liveness.dead_at()) {

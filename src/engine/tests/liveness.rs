@@ -224,6 +224,15 @@ fn after_a_write_error_the_server_has_100_ms_to_say_why() {
 }
 
 #[test]
+fn what_was_said_within_those_100_ms_counts_without_an_end_too() {
+    let mut pair = Pair::ready();
+    pair.break_writing();
+    pair.serve(b"-ERR 'Maximum Payload Violation'\r\n");
+    pair.advance(ms(100));
+    pair.expect_among("Disconnected: server error: Maximum Payload Violation");
+}
+
+#[test]
 fn without_a_word_the_write_error_is_the_reason() {
     let mut pair = Pair::ready();
     pair.break_writing();
