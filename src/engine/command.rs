@@ -135,10 +135,10 @@ impl<H> Engine<H> {
         self.pool.hurry();
         match &self.link {
             Link::Up(connection) if connection.carries() => self.begin_move(now),
-            Link::Up(_) => self.lose(Cause::Forced, CloseHow::Finish, now),
             Link::Backoff { .. } => self.seek(now),
             Link::Idle => self.connect(now),
-            Link::Dialing(_) | Link::GivingUp(_) => {}
+            // What is asked for is under way: an attempt, a move, or the settling of a loss.
+            Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
         }
     }
 

@@ -38,6 +38,18 @@ fn a_move_waits_no_longer_than_two_seconds() {
 }
 
 #[test]
+fn asking_twice_for_a_move_is_asking_once() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.force_reconnect();
+    pair.force_reconnect();
+    pair.expect(&[]);
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+    assert_eq!(pair.dials.len(), 2);
+}
+
+#[test]
 fn a_loss_during_a_move_is_a_loss() {
     let mut pair = Pair::ready();
     pair.publish("x", "1");
@@ -67,6 +79,19 @@ fn force_reconnect_skips_the_wait() {
     pair.forget();
     pair.force_reconnect();
     pair.expect(&["Connecting a:4222 11", "dial a"]);
+}
+
+#[test]
+fn an_attempt_under_way_is_the_reconnect_that_is_asked_for() {
+    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
+    pair.connect();
+    pair.force_reconnect();
+    pair.dialed();
+    pair.force_reconnect();
+    pair.serve(INFO);
+    pair.force_reconnect();
+    pair.serve(PONG);
+    pair.expect(&["Connecting a:4222 1", "dial a", "Connected a:4222 after 1"]);
 }
 
 #[test]
