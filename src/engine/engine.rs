@@ -260,6 +260,7 @@ impl<H> Engine<H> {
             epoch: self.next_epoch,
             server,
             endpoint: pool::endpoint(&addr),
+            addr: addr.clone(),
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };

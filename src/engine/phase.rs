@@ -6,7 +6,7 @@ use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
 use super::subscriptions::Replay;
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, ServerAddr};
 
 /// The connection, or the way to one.
 ///
@@ -52,6 +52,8 @@ pub(super) struct Attempt {
     /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
     pub(super) epoch: u64,
     pub(super) server: ServerId,
+    /// Kept here too: the pool may be replaced meanwhile.
+    pub(super) addr: ServerAddr,
     /// `host:port`, for events.
     pub(super) endpoint: String,
     /// Number since the last connection, from 1.

@@ -168,10 +168,7 @@ impl<H> Engine<H> {
             Err(_) => return,
         };
         let attempt = &connection.attempt;
-        let (server, endpoint) = (attempt.server, attempt.endpoint.clone());
-        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
-            return self.lose(Cause::Forced, CloseHow::Drop, now);
-        };
+        let (server, addr, endpoint) = (attempt.server, attempt.addr.clone(), attempt.endpoint.clone());
         if first {
             if let Some(refusal) = transport_fault(&addr, &info) {
                 return self.lose(refusal, CloseHow::Drop, now);

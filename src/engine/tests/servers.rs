@@ -195,6 +195,38 @@ fn a_lame_duck_is_told_once() {
 }
 
 #[test]
+fn a_new_pool_is_used_by_the_next_attempt() {
+    let mut pair = Pair::ready();
+    pair.set_pool(&["b", "c"]);
+    pair.expect(&[]);
+    // The connection stays although its server is not in the pool, also when that server speaks.
+    pair.serve(b"INFO {\"connect_urls\":[\"z:4222\"],\"max_payload\":5}\r\n");
+    assert_eq!(pair.engine.status(), Status::Connected);
+    assert_eq!(pair.engine.info().unwrap().max_payload(), 5);
+    pair.forget();
+    pair.lose(eof());
+    pair.refuse();
+    pair.refuse();
+    let dialled: Vec<&str> = pair.dials.iter().skip(1).map(|(_, name)| name.as_str()).collect();
+    assert_eq!(dialled, ["b", "c"]);
+}
+
+#[test]
+fn a_new_pool_ends_the_wait() {
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.forget();
+    pair.set_pool(&["b"]);
+    pair.expect(&["Connecting b:4222 1", "dial b"]);
+    // The attempt under way goes on.
+    pair.set_pool(&["c"]);
+    pair.dialed();
+    pair.serve(INFO);
+    pair.serve(PONG);
+    pair.expect_among("Reconnected b:4222");
+}
+
+#[test]
 fn an_empty_pool_ends_with_that_cause() {
     let mut pair = Pair::ready();
     pair.set_pool(&[]);
