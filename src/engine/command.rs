@@ -18,6 +18,7 @@ impl<H> Engine<H> {
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.link, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
+            self.history.retrying = false;
             self.seek(now);
         }
     }

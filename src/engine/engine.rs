@@ -73,6 +73,8 @@ pub(super) struct History {
     pub(super) attempts: u64,
     /// Failed attempts since the last stable connection.
     pub(super) failures: u64,
+    /// Whether something has failed or was lost since `connect`.
+    pub(super) retrying: bool,
     /// The server of the last connection; `None`: never connected.
     pub(super) previous: Option<String>,
     pub(super) lost_at: Option<Instant>,
@@ -122,8 +124,8 @@ impl<H> Engine<H> {
             (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
                 Status::Connected
             }
-            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
-            _ => Status::Reconnecting,
+            _ if self.history.retrying => Status::Reconnecting,
+            _ => Status::Connecting,
         }
     }
 
@@ -273,6 +275,7 @@ impl<H> Engine<H> {
     pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
+        self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
         let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
         self.emit(ConnectionEvent::AttemptFailed {

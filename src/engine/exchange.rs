@@ -169,6 +169,7 @@ impl<H> Engine<H> {
         let server = connection.attempt.endpoint.clone();
         self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
         self.history.lost_at = Some(now);
+        self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
 
         let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;

@@ -47,6 +47,35 @@ fn a_loss_is_reconnecting_until_it_is_connected() {
 }
 
 #[test]
+fn exhausted_retries_end_disconnected_not_closed() {
+    let mut pair = Pair::with(Config { max_reconnects: Some(2), ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.advance(secs(2));
+    pair.lose(eof());
+    pair.advance(secs(1));
+    pair.refuse();
+    pair.advance(secs(1));
+    pair.refuse();
+    pair.expect_among("GaveUp after 2: ");
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Reconnecting, Disconnected]);
+    // It can be taken up again.
+    pair.connect();
+    pair.accept();
+    assert_eq!(pair.statuses[5..], [Connecting, Connected]);
+}
+
+#[test]
+fn a_new_pool_is_no_first_attempt() {
+    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
+    pair.connect();
+    pair.refuse();
+    pair.set_pool(&["b"]);
+    pair.accept();
+    assert_eq!(pair.statuses, [Disconnected, Connecting, Reconnecting, Connected]);
+}
+
+#[test]
 fn drain_goes_through_draining_to_closed() {
     let mut pair = Pair::ready();
     pair.drain(secs(30));
