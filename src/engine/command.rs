@@ -18,6 +18,7 @@ impl<H> Engine<H> {
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.link, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
+            self.history.retrying = false;
             self.seek(now);
         }
     }
@@ -64,7 +65,13 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
+        let sending = self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            // Until the move, which ends it.
+            Stage::Moving { .. } => true,
+            _ => connection.carries(),
+        });
+        if sending {
             if !framed {
                 self.tell_unsubscribed(sid, None);
             }
@@ -129,10 +136,10 @@ impl<H> Engine<H> {
         self.pool.hurry();
         match &self.link {
             Link::Up(connection) if connection.carries() => self.begin_move(now),
-            Link::Up(_) => self.lose(Cause::Forced, CloseHow::Finish, now),
             Link::Backoff { .. } => self.seek(now),
             Link::Idle => self.connect(now),
-            Link::Dialing(_) | Link::GivingUp(_) => {}
+            // What is asked for is under way: an attempt, a move, or the settling of a loss.
+            Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
         }
     }
 
@@ -190,7 +197,8 @@ impl<H> Engine<H> {
             connection.abandon_move();
         }
         if self.link.connection().is_some_and(|connection| connection.carries()) {
-            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
+            let drained = matches!(self.intent, Intent::Drain { .. });
+            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false, drained };
         } else {
             // Complete if nothing is held: the end will see.
             self.finish(EndReason::Closed, true);
@@ -207,7 +215,9 @@ impl<H> Engine<H> {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
         };
-        if *stage != DrainStage::Begin {
+        // A server that is being told of subscriptions is told to the end, and then takes them back.
+        let replaying = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Replaying(_)));
+        if *stage != DrainStage::Begin || replaying {
             return;
         }
         let sids = self.subscriptions.unfinished();
@@ -224,7 +234,7 @@ impl<H> Engine<H> {
             if !out.is_empty() {
                 self.flight.push_wire(out);
             }
-            self.wanted.push(Waiter::Intent);
+            self.wanted.push(Waiter::Interest);
         } else {
             self.begin_delivering();
         }

@@ -73,6 +73,8 @@ pub(super) struct History {
     pub(super) attempts: u64,
     /// Failed attempts since the last stable connection.
     pub(super) failures: u64,
+    /// Whether something has failed or was lost since `connect`.
+    pub(super) retrying: bool,
     /// The server of the last connection; `None`: never connected.
     pub(super) previous: Option<String>,
     pub(super) lost_at: Option<Instant>,
@@ -116,14 +118,14 @@ impl<H> Engine<H> {
     /// The state that the user sees.
     pub fn status(&self) -> Status {
         match (&self.intent, &self.link) {
-            (Intent::Closed, _) => Status::Closed,
-            (Intent::Drain { .. }, _) => Status::Draining,
+            (Intent::End { .. } | Intent::Closed, _) => Status::Closed,
+            (Intent::Drain { .. } | Intent::Close { drained: true, .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
             (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
                 Status::Connected
             }
-            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
-            _ => Status::Reconnecting,
+            _ if self.history.retrying => Status::Reconnecting,
+            _ => Status::Connecting,
         }
     }
 
@@ -260,6 +262,7 @@ impl<H> Engine<H> {
             epoch: self.next_epoch,
             server,
             endpoint: pool::endpoint(&addr),
+            addr: addr.clone(),
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
@@ -272,6 +275,7 @@ impl<H> Engine<H> {
     pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
+        self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
         let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
         self.emit(ConnectionEvent::AttemptFailed {
@@ -312,6 +316,8 @@ impl<H> Engine<H> {
                 let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
                 self.attempt_failed(attempt, cause, now);
+                // A drain that began during the replay waited for its end.
+                self.advance_drain();
             }
             Stage::Recovering(_) => {
                 // Messages were at stake: the pair of events is complete, even if it was short.

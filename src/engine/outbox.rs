@@ -176,6 +176,7 @@ impl Outbox {
         if self.gate != Gate::Held || sequence <= self.through() || !self.gaps.insert(sequence) {
             return false;
         }
+        let before = self.waiting();
         let mut behind = self.admitted - sequence - self.gaps.range(sequence + 1..).count() as u64;
         for segment in [&mut self.tail].into_iter().chain(self.sealed.iter_mut().rev()) {
             if behind >= segment.messages {
@@ -193,7 +194,7 @@ impl Outbox {
             break;
         }
         self.withdrawn += 1;
-        self.recount();
+        self.forget(before);
         true
     }
 
@@ -351,12 +352,15 @@ impl Outbox {
             segment.retain(|frame| frame.message);
         }
         self.gaps = self.gaps.split_off(&(self.through() + 1));
-        self.recount();
+        // Nothing is in flight any more.
+        self.sealed.retain(|segment| !segment.is_empty());
+        self.pending = self.waiting();
     }
 
     /// Keeps the waiting messages for which `keep` says so; SUB and UNSUB stay. What goes leaves its payload in `gone`, to
     /// be dropped where its destructor may run.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
+        let before = self.waiting();
         let mut sequence = self.through();
         let mut left = Vec::new();
         for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
@@ -380,16 +384,16 @@ impl Outbox {
             }
         }
         self.gaps.extend(left);
-        self.recount();
+        self.forget(before);
     }
 
     /// Gives up everything that waits. Returns the segments, to be dropped elsewhere, and how many messages
     /// they held.
     pub(super) fn clear(&mut self) -> (Vec<Segment>, u64) {
-        let messages = self.messages();
+        let (messages, before) = (self.messages(), self.waiting());
         self.seal();
         let gone = self.sealed.drain(..).collect();
-        self.recount();
+        self.forget(before);
         (gone, messages)
     }
 
@@ -411,9 +415,15 @@ impl Outbox {
         }
     }
 
-    fn recount(&mut self) {
+    /// Bytes that wait here, those of a [`Flight`] not included.
+    fn waiting(&self) -> usize {
+        self.tail.len() + self.sealed.iter().map(Segment::len).sum::<usize>()
+    }
+
+    /// After frames were taken out: `before` bytes waited here. What a flight has loaded counts on.
+    fn forget(&mut self, before: usize) {
         self.sealed.retain(|segment| !segment.is_empty());
-        self.pending = self.tail.len() + self.sealed.iter().map(Segment::len).sum::<usize>();
+        self.pending -= before - self.waiting();
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
 use super::subscriptions::Replay;
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, ServerAddr};
 
 /// The connection, or the way to one.
 ///
@@ -52,6 +52,8 @@ pub(super) struct Attempt {
     /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
     pub(super) epoch: u64,
     pub(super) server: ServerId,
+    /// Kept here too: the pool may be replaced meanwhile.
+    pub(super) addr: ServerAddr,
     /// `host:port`, for events.
     pub(super) endpoint: String,
     /// Number since the last connection, from 1.
@@ -108,6 +110,7 @@ pub(super) struct Recovering {
     pub(super) held: u64,
     /// Subscriptions that were replayed.
     pub(super) replayed: usize,
+    /// It counts when the replay was taken.
     pub(super) until: Instant,
 }
 
@@ -119,10 +122,11 @@ pub(super) enum Intent {
         deadline: Instant,
         stage: DrainStage,
     },
-    /// A last PING is out, or will be.
+    /// A last PING is out, or will be. `drained`: a drain had begun before.
     Close {
         deadline: Instant,
         asked: bool,
+        drained: bool,
     },
     /// Everything ends in the next exchange.
     End {
@@ -152,8 +156,10 @@ pub(super) enum Waiter {
     Flush { token: u64, seen: u64 },
     /// A subscription being drained.
     Subscription(u64),
-    /// The intent's present stage.
-    Intent,
+    /// A drain: behind this PONG the server sends nothing more.
+    Interest,
+    /// A drain or a close: behind this PONG the last message is confirmed.
+    Last,
     /// The move to another server.
     Move,
 }
