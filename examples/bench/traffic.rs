@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::{Client, HeaderMap, Subject, Subscriber};
+use nats_lifeline::{Client, HeaderMap, Subscriber};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Args;
@@ -82,7 +82,7 @@ pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
 struct Publishing {
     client: Client,
     msgs: u64,
-    subject: Subject,
+    subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
 }
@@ -90,7 +90,7 @@ struct Publishing {
 impl Publishing {
     fn new(args: &Args, client: &Client, msgs: u64) -> Publishing {
         let payload = Bytes::from(vec![0; args.size]);
-        Publishing { client: client.clone(), msgs, subject: args.subject.clone(), headers: headers(args), payload }
+        Publishing { client: client.clone(), msgs, subject: args.subject, headers: headers(args), payload }
     }
 
     /// `epoch`: some messages carry the time since then.
@@ -101,9 +101,9 @@ impl Publishing {
                 _ => self.payload.clone(),
             };
             match &self.headers {
-                None => self.client.publish(self.subject.clone(), payload).await?,
+                None => self.client.publish(self.subject, payload).await?,
                 Some(headers) => {
-                    self.client.publish_with_headers(self.subject.clone(), headers.clone(), payload).await?;
+                    self.client.publish_with_headers(self.subject, headers.clone(), payload).await?;
                 }
             }
         }
@@ -131,7 +131,7 @@ type Reader = JoinHandle<Taken>;
 async fn read(args: &Args, clients: &[Client], each: u64, epoch: Option<Instant>) -> Result<Vec<Reader>, Error> {
     let mut readers = Vec::new();
     for client in clients {
-        let subscriber = client.subscribe(args.subject.clone()).await?;
+        let subscriber = client.subscribe(args.subject).await?;
         let latency = epoch.map(|_| Latency::new()).transpose()?;
         readers.push(tokio::spawn(take(subscriber, each, epoch.zip(latency))));
     }
