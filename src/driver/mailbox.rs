@@ -418,9 +418,17 @@ impl Shared {
 
     /// The counters, the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
-        let admitted = self.inner().outbox.admitted();
-        self.statistics.out_messages.store(admitted, portable_atomic::Ordering::Relaxed);
+        let accepted = self.inner().outbox.accepted();
+        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
         self.statistics.clone()
+    }
+
+    /// Takes a held message out again, if it is still held.
+    fn withdraw(&self, sequence: u64) {
+        let mut gone = Vec::new();
+        self.inner().outbox.cancel(sequence, &mut gone);
+        // Dropped here, where no lock is held.
+        drop(gone);
     }
 
     // What the task does.
@@ -551,7 +559,7 @@ impl Inner {
     }
 
     fn learn(&mut self, engine: &Engine<Sink>) {
-        self.ledger = engine.ledger(self.outbox.admitted());
+        self.ledger = engine.ledger(self.outbox.accepted());
         self.round_trip = engine.round_trip();
         let news = engine.info().filter(|info| self.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info)));
         if let Some(info) = news {
@@ -562,8 +570,9 @@ impl Inner {
     }
 
     fn ledger_now(&self) -> Ledger {
-        let accepted = self.outbox.admitted();
-        Ledger { accepted, waiting: self.ledger.waiting + (accepted - self.ledger.accepted), ..self.ledger }
+        let accepted = self.outbox.accepted();
+        // What was admitted or withdrawn since the last exchange waits, or waited.
+        Ledger { accepted, waiting: (self.ledger.waiting + accepted) - self.ledger.accepted, ..self.ledger }
     }
 }
 
@@ -577,7 +586,12 @@ pub(crate) struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let shared = &self.handle.shared;
-        if shared.requests.release(self.ticket) && shared.barred().is_some() {
+        let released = shared.requests.release(self.ticket);
+        if let Some(sequence) = released.unanswered {
+            // If it was not sent yet, nobody needs it any more.
+            shared.withdraw(sequence);
+        }
+        if released.last && shared.barred().is_some() {
             // A drain may be waiting for the last request.
             shared.wake();
         }

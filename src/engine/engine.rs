@@ -119,7 +119,9 @@ impl<H> Engine<H> {
             (Intent::Closed, _) => Status::Closed,
             (Intent::Drain { .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
-            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => Status::Connected,
+            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
+                Status::Connected
+            }
             _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
             _ => Status::Reconnecting,
         }
@@ -185,12 +187,12 @@ impl<H> Engine<H> {
         self.link.connection().is_some_and(|connection| !connection.is_handshake())
     }
 
-    /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
-    pub fn ledger(&self, admitted: u64) -> Ledger {
+    /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.
+    pub fn ledger(&self, accepted: u64) -> Ledger {
         let Books { confirmed, in_doubt, lost, resent } = self.books;
         let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
         let settled = confirmed + in_doubt + lost.total() + unconfirmed;
-        Ledger { accepted: admitted, waiting: admitted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
+        Ledger { accepted, waiting: accepted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
     }
 
     /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
@@ -222,7 +224,7 @@ impl<H> Engine<H> {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
             Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
-            Stage::AwaitInfo | Stage::AwaitPong => false,
+            Stage::AwaitInfo | Stage::AwaitPong | Stage::Moving { .. } => false,
         }
     }
 
@@ -316,7 +318,7 @@ impl<H> Engine<H> {
                 self.announce(now);
                 self.lose_carrying(cause);
             }
-            Stage::Ready => self.lose_carrying(cause),
+            Stage::Ready | Stage::Moving { .. } => self.lose_carrying(cause),
         }
     }
 

@@ -43,7 +43,7 @@ impl<H> Engine<H> {
             self.load(outbox, now);
         }
         debug_assert_eq!(
-            self.ledger(outbox.admitted()).waiting,
+            self.ledger(outbox.accepted()).waiting,
             self.count_waiting(outbox),
             "the ledger disagrees with the outbox"
         );
@@ -165,7 +165,7 @@ impl<H> Engine<H> {
         connection.taken += self.flight.give_back(outbox);
         let in_doubt = connection.taken - connection.confirmed;
         self.books.in_doubt += in_doubt;
-        self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+        self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
         let server = connection.attempt.endpoint.clone();
         self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
         self.history.lost_at = Some(now);
@@ -203,7 +203,7 @@ impl<H> Engine<H> {
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
                 // It is ended by the table, which knows that it was draining.
-                Waiter::Subscription(_) => {}
+                Waiter::Subscription(_) | Waiter::Move => {}
                 Waiter::Intent => match &mut self.intent {
                     Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
                     Intent::Drain { .. } => self.begin_delivering(),
@@ -279,7 +279,7 @@ impl<H> Engine<H> {
                 let taken = connection.taken + self.flight.give_back(outbox);
                 in_doubt = taken - connection.confirmed;
                 self.books.in_doubt += in_doubt;
-                self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+                self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
@@ -320,6 +320,7 @@ impl<H> Engine<H> {
         let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
             Stage::Recovering(recovering) => Some(recovering.until),
+            Stage::Moving { until } => Some(until),
             _ => None,
         };
         let last_words = connection.broken.as_ref().map(|(until, _)| *until);
@@ -374,6 +375,9 @@ impl<H> Engine<H> {
         if !self.flight.is_empty() && connection.progress + self.config.write_timeout <= now {
             let stalled = now.saturating_duration_since(connection.progress);
             return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
+        }
+        if matches!(connection.stage, Stage::Moving { until } if until <= now) {
+            return self.lose(Cause::Forced, CloseHow::Finish, now);
         }
         if matches!(&connection.stage, Stage::Recovering(recovering) if recovering.until <= now) {
             self.announce(now);

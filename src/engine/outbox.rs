@@ -4,7 +4,7 @@
 //! connection task owns. Frames move from here to there when the task loads them, and come back
 //! to the front when a connection dies before the transport took them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -112,6 +112,10 @@ pub struct Outbox {
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
+    /// Sequence numbers, among those of the messages that wait, that wait no more: cancelled, or not fit for the server.
+    gaps: BTreeSet<u64>,
+    /// How many were ever taken out again.
+    withdrawn: u64,
 }
 
 impl Outbox {
@@ -129,6 +133,8 @@ impl Outbox {
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
+            gaps: BTreeSet::new(),
+            withdrawn: 0,
         }
     }
 
@@ -142,9 +148,50 @@ impl Outbox {
         self.pending
     }
 
-    /// Messages ever admitted; also the sequence number of the last one.
-    pub fn admitted(&self) -> u64 {
-        self.admitted
+    /// Messages ever admitted and not withdrawn: the left side of the ledger.
+    pub fn accepted(&self) -> u64 {
+        self.admitted - self.withdrawn
+    }
+
+    /// The sequence number of the last message that does not wait here.
+    pub fn through(&self) -> u64 {
+        let waiting = self.messages();
+        let mut through = self.admitted - waiting;
+        loop {
+            let gaps = self.gaps.range(through + 1..).count() as u64;
+            let next = self.admitted - waiting - gaps;
+            if next == through {
+                return through;
+            }
+            through = next;
+        }
+    }
+
+    /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
+    /// `gone`, to be dropped where a payload's destructor may run.
+    pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
+        if self.gate != Gate::Held || sequence <= self.through() || !self.gaps.insert(sequence) {
+            return false;
+        }
+        let mut behind = self.admitted - sequence - self.gaps.range(sequence + 1..).count() as u64;
+        for segment in [&mut self.tail].into_iter().chain(self.sealed.iter_mut().rev()) {
+            if behind >= segment.messages {
+                behind -= segment.messages;
+                continue;
+            }
+            let victim = segment.messages - 1 - behind;
+            gone.push(Segment { body: segment.body.clone(), ..Segment::default() });
+            let mut number = 0;
+            segment.retain(|frame| {
+                let stays = !frame.message || number != victim;
+                number += u64::from(frame.message);
+                stays
+            });
+            break;
+        }
+        self.withdrawn += 1;
+        self.recount();
+        true
     }
 
     /// The cap in bytes.
@@ -277,26 +324,36 @@ impl Outbox {
         for segment in self.sealed.iter_mut().chain([&mut self.tail]).filter(|segment| segment.interest) {
             segment.retain(|frame| frame.message);
         }
+        self.gaps = self.gaps.split_off(&(self.through() + 1));
         self.recount();
     }
 
-    /// Keeps the waiting messages for which `keep` says so. Segments that are empty then go to `gone`, to be
-    /// dropped where a payload's destructor may run.
+    /// Keeps the waiting messages for which `keep` says so; SUB and UNSUB stay. What goes leaves its payload in `gone`, to
+    /// be dropped where its destructor may run.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
+        let mut sequence = self.through();
+        let mut left = Vec::new();
         for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
-            if segment.body.is_some() {
-                let mut lonely = std::mem::take(segment);
-                let body = lonely.body.clone();
-                lonely.retain(&mut keep);
-                if lonely.is_empty() {
-                    gone.push(Segment { body, ..Segment::default() });
-                } else {
-                    *segment = lonely;
+            let body = segment.body.clone();
+            segment.retain(|frame| {
+                if !frame.message {
+                    return true;
                 }
-            } else {
-                segment.retain(&mut keep);
+                sequence += 1;
+                while self.gaps.contains(&sequence) {
+                    sequence += 1;
+                }
+                let stays = keep(frame);
+                if !stays {
+                    left.push(sequence);
+                }
+                stays
+            });
+            if segment.is_empty() {
+                gone.push(Segment { body, ..Segment::default() });
             }
         }
+        self.gaps.extend(left);
         self.recount();
     }
 

@@ -27,8 +27,10 @@ use crate::protocol::ErrKind;
 ///    │                                  Recovering ──────────────┤
 ///    │                                      │ held messages      │
 ///    │                                      ▼ taken, or 1 s      │
-///    │                                    Ready ─────▶ Lost ─────┘
-///    │                                               settled }
+///    │            force_reconnect ┌───── Ready ─────▶ Lost ──────┘
+///    │                            ▼ gate held    ▲   settled }
+///    │                          Moving ─────────┘
+///    │                             PONG, or 2 s
 /// ```
 #[derive(Debug)]
 pub(super) enum Link {
@@ -88,6 +90,11 @@ pub(super) enum Stage {
     /// The gate is open; `Reconnected` is said when the messages that were held are taken, or at `until`.
     Recovering(Recovering),
     Ready,
+    /// The connection is to be left for another: the gate is held, and the PONG behind what was loaded is awaited
+    /// until then, so that nothing is in doubt.
+    Moving {
+        until: Instant,
+    },
     /// The end of this connection; the outbox is settled in the next exchange.
     Lost(Cause),
 }
@@ -147,6 +154,8 @@ pub(super) enum Waiter {
     Subscription(u64),
     /// The intent's present stage.
     Intent,
+    /// The move to another server.
+    Move,
 }
 
 impl Link {
@@ -174,6 +183,13 @@ impl Connection {
     /// Whether messages may flow.
     pub(super) fn carries(&self) -> bool {
         matches!(self.stage, Stage::Recovering(_) | Stage::Ready)
+    }
+
+    /// What the user wants now goes before a move.
+    pub(super) fn abandon_move(&mut self) {
+        if matches!(self.stage, Stage::Moving { .. }) {
+            self.stage = Stage::Ready;
+        }
     }
 
     /// Whether the handshake is still going on.

@@ -229,6 +229,7 @@ impl<H> Engine<H> {
                 }
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Intent => self.handle_intent_pong(),
+                Waiter::Move => self.finish_move(now),
             }
         }
     }
