@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use nats_lifeline::engine::FlushFailure;
 use nats_lifeline::{Client, ConnectOptions, Message, RequestError, Subscriber};
 use tokio::task::JoinHandle;
 
@@ -19,6 +20,9 @@ const ASKING: u64 = 4;
 
 /// A pause between two of them.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(5);
+
+/// How often the program asks whether all has arrived, as one does that wants to know.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the end may take: until everything is confirmed, and until everything is read.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
@@ -37,10 +41,21 @@ pub(crate) struct Load {
     /// Publishes that failed, and so told the caller.
     pub(crate) refused: Arc<AtomicU64>,
     pub(crate) answers: Arc<Mutex<Answers>>,
+    pub(crate) flushes: Flushes,
     /// Messages that a client threw away because its subscriber was too slow.
     pub(crate) dropped: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     working: Vec<JoinHandle<()>>,
+    flushing: Option<JoinHandle<Flushes>>,
+}
+
+/// What `flush` said.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    /// So many messages are in doubt, say those that failed. Each is said once.
+    pub(crate) in_doubt: u64,
 }
 
 #[derive(Debug, Default)]
@@ -58,9 +73,27 @@ impl Answers {
             Ok(_) => self.wrong += 1,
             Err(error) => {
                 let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                // Behind it stand numbers that differ from time to time.
+                let reason = reason.split(';').next().unwrap_or_default().to_owned();
                 *self.failed.entry(reason).or_default() += 1;
             }
         }
+    }
+}
+
+impl Flushes {
+    async fn flush(&mut self, client: &Client) -> bool {
+        match client.flush_timeout(CONFIRM_WITHIN).await {
+            Ok(()) => self.ok += 1,
+            Err(error) => {
+                self.failed += 1;
+                if let Some(FlushFailure::InDoubt(messages)) = error.source_as() {
+                    self.in_doubt += messages;
+                    return true;
+                }
+            }
+        }
+        false
     }
 }
 
@@ -78,9 +111,11 @@ impl Load {
             published: Arc::default(),
             refused: Arc::default(),
             answers: Arc::default(),
+            flushes: Flushes::default(),
             dropped: Arc::default(),
             over: Arc::default(),
             working: Vec::new(),
+            flushing: None,
         };
         load.work(args).await
     }
@@ -107,6 +142,7 @@ impl Load {
             self.refused.clone(),
             self.over.clone(),
         )));
+        self.flushing = Some(tokio::spawn(flush(self.publisher.clone(), self.over.clone())));
         for first in 0..ASKING {
             let (client, subject) = (self.asker.clone(), questions.clone());
             self.working.push(tokio::spawn(ask(client, subject, first, self.answers.clone(), self.over.clone())));
@@ -134,9 +170,8 @@ impl Load {
             // A panic there would show in the account.
             let _ = task.await;
         }
-        // The first says once that messages are in doubt, the second is Ok if all the others are confirmed.
-        if self.publisher.flush_timeout(CONFIRM_WITHIN).await.is_err() {
-            let _ = self.publisher.flush_timeout(CONFIRM_WITHIN).await;
+        if let Some(flushing) = self.flushing.take() {
+            self.flushes = flushing.await.unwrap_or_default();
         }
         let ended = Instant::now();
         let mut before = self.received();
@@ -190,6 +225,17 @@ async fn publish(
         }
         published.store(number, Ordering::Relaxed);
     }
+}
+
+async fn flush(client: Client, over: Arc<AtomicBool>) -> Flushes {
+    let mut flushes = Flushes::default();
+    while !over.load(Ordering::Relaxed) {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        flushes.flush(&client).await;
+    }
+    // The last word: what is in doubt was said before or is said now, and everything else is confirmed.
+    while flushes.flush(&client).await {}
+    flushes
 }
 
 async fn answer(client: Client, mut questions: Subscriber) {

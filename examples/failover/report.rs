@@ -9,7 +9,7 @@ use nats_lifeline::connection::Stats;
 use crate::account::Account;
 use crate::args::Args;
 use crate::attack::Attack;
-use crate::load::{Load, lock};
+use crate::load::{Flushes, Load, lock};
 use crate::told::{News, Told};
 
 /// Colours, where there is a terminal to show them.
@@ -117,6 +117,11 @@ impl<'a> Report<'a> {
                 format!("{name}: {missing} are missing, and only {unconfirmed} were not confirmed"),
             );
         }
+        let flushes = &self.load.flushes;
+        must(
+            flushes.in_doubt == in_doubt,
+            format!("{in_doubt} are in doubt, and `flush` has said so of {}", flushes.in_doubt),
+        );
         let dropped = self.load.dropped.load(Ordering::Relaxed);
         must(dropped == 0, format!("{dropped} were dropped because this program reads too slowly"));
         let wrong = lock(&self.load.answers).wrong;
@@ -205,6 +210,13 @@ impl<'a> Report<'a> {
             killed => format!(", {killed} brokers killed"),
         };
         println!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
+        let Flushes { ok, failed, in_doubt } = &self.load.flushes;
+        println!(
+            "flushes      {:>11}  Ok, {} failed and said of {} messages that they are in doubt",
+            grouped(*ok),
+            grouped(*failed),
+            grouped(*in_doubt)
+        );
         let answers = lock(&self.load.answers);
         let failed: u64 = answers.failed.values().sum();
         println!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
