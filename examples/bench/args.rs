@@ -52,7 +52,8 @@ pub(crate) struct Args {
     pub(crate) headers: usize,
     pub(crate) clients: usize,
     pub(crate) in_flight: usize,
-    pub(crate) subject: Subject,
+    /// Text that lives as long as the program, as the subjects of most programs do.
+    pub(crate) subject: &'static str,
     pub(crate) server: Option<String>,
     pub(crate) threads: usize,
 }
@@ -70,9 +71,17 @@ impl Args {
             None => return Err("nothing to measure: name pub, sub, pubsub or request".to_owned()),
         };
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let subject = Subject::from("bench".to_owned());
-        let mut args =
-            Args { work, msgs, size: 16, headers: 0, clients: 1, in_flight: 1, subject, server: None, threads };
+        let mut args = Args {
+            work,
+            msgs,
+            size: 16,
+            headers: 0,
+            clients: 1,
+            in_flight: 1,
+            subject: "bench",
+            server: None,
+            threads,
+        };
         while let Some(option) = given.next() {
             if matches!(option.as_str(), "-h" | "--help") {
                 return Ok(None);
@@ -88,8 +97,9 @@ impl Args {
                 "--server" => args.server = Some(value()?),
                 "--subject" => {
                     let value = value()?;
-                    args.subject = Subject::validated(&value)
+                    Subject::validated(&value)
                         .map_err(|_| format!("--subject {value:?}: must have no blank and no empty token"))?;
+                    args.subject = value.leak();
                 }
                 _ => return Err(format!("{option:?}: there is no such option")),
             }
@@ -111,7 +121,7 @@ impl Args {
             return Err(format!("--headers {}: those who publish decide on headers, not sub", self.headers));
         }
         if work != Work::Sub && self.subject.split('.').any(|token| matches!(token, "*" | ">")) {
-            return Err(format!("--subject {:?}: must have no wildcard, since it is published to", &*self.subject));
+            return Err(format!("--subject {:?}: must have no wildcard, since it is published to", self.subject));
         }
         Ok(Some(self))
     }

@@ -10,8 +10,11 @@ use crate::args::{Args, Work};
 pub(crate) enum FarEnd {
     Sink(Sink),
     Source(Source),
-    /// On a runtime of its own, so that its CPU time can be told from the clients'.
-    Broker(Broker, Runtime),
+    Broker {
+        broker: Broker,
+        /// Its own, so that its CPU time can be told from the clients'. It runs as long as this lives.
+        _runtime: Runtime,
+    },
     Server(String),
 }
 
@@ -24,8 +27,8 @@ impl FarEnd {
             Work::Pub => FarEnd::Sink(Sink::start()?),
             Work::Sub => FarEnd::Source(Source::start(args.share(0, args.clients), args.size)?),
             Work::PubSub | Work::Request => {
-                let threads = Builder::new_multi_thread().thread_name("broker").enable_all().build()?;
-                FarEnd::Broker(threads.block_on(Broker::start())?, threads)
+                let runtime = Builder::new_multi_thread().thread_name("broker").enable_all().build()?;
+                FarEnd::Broker { broker: runtime.block_on(Broker::start())?, _runtime: runtime }
             }
         })
     }
@@ -34,7 +37,7 @@ impl FarEnd {
         match self {
             FarEnd::Sink(sink) => sink.url(),
             FarEnd::Source(source) => source.url(),
-            FarEnd::Broker(broker, _) => broker.url(),
+            FarEnd::Broker { broker, .. } => broker.url(),
             FarEnd::Server(url) => url.clone(),
         }
     }
@@ -44,7 +47,7 @@ impl FarEnd {
         match self {
             FarEnd::Sink(_) => "a sink in this process".to_owned(),
             FarEnd::Source(_) => "a source in this process".to_owned(),
-            FarEnd::Broker(..) => "the broker in this process".to_owned(),
+            FarEnd::Broker { .. } => "the broker in this process".to_owned(),
             FarEnd::Server(url) => url.clone(),
         }
     }
@@ -53,7 +56,7 @@ impl FarEnd {
     pub(crate) fn counted(&self) -> Option<u64> {
         match self {
             FarEnd::Sink(sink) => Some(sink.messages()),
-            FarEnd::Broker(broker, _) => Some(broker.messages_in()),
+            FarEnd::Broker { broker, .. } => Some(broker.messages_in()),
             FarEnd::Source(_) | FarEnd::Server(_) => None,
         }
     }

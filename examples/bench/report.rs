@@ -88,7 +88,7 @@ fn counted(args: &Args, far_end: &FarEnd) -> String {
     match far_end {
         FarEnd::Sink(_) => format!("{work}; not the sink's threads"),
         FarEnd::Source(_) => format!("{work}; not the source's threads"),
-        FarEnd::Broker(..) => format!("{work}; not the broker's threads"),
+        FarEnd::Broker { .. } => format!("{work}; not the broker's threads"),
         FarEnd::Server(_) => format!("{work}; all of this process"),
     }
 }

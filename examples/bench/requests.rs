@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::{Client, HeaderMap, Request, Subject};
+use nats_lifeline::{Client, HeaderMap, Request};
 use tokio::task::JoinSet;
 
 use crate::args::Args;
@@ -13,7 +13,7 @@ use crate::{Clock, Error, Outcome, clients, headers, progress};
 
 pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
     let responder = nats_lifeline::connect(url.to_owned()).await?;
-    let mut questions = responder.subscribe(args.subject.clone()).await?;
+    let mut questions = responder.subscribe(args.subject).await?;
     responder.flush().await?;
     tokio::spawn(async move {
         while let Some(question) = questions.next().await {
@@ -25,7 +25,7 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
     let clients = clients(args.clients, url).await?;
     for client in &clients {
         // The first request of a client also makes the subscription for all answers.
-        client.request(args.subject.clone(), Bytes::new()).await?;
+        client.request(args.subject, Bytes::new()).await?;
     }
     let clock = Clock::start();
     let mut tasks = JoinSet::new();
@@ -34,7 +34,7 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
         if let Some(client) = clients.get(number % args.clients) {
             let asking = Asking {
                 client: client.clone(),
-                subject: args.subject.clone(),
+                subject: args.subject,
                 headers: headers(args),
                 payload: Bytes::from(vec![0; args.size]),
                 answers: Latency::new()?,
@@ -61,7 +61,7 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
 /// One of those who ask, one request after the other.
 struct Asking {
     client: Client,
-    subject: Subject,
+    subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
     answers: Latency,
@@ -74,7 +74,7 @@ impl Asking {
             let request =
                 Request { payload: Some(self.payload.clone()), headers: self.headers.clone(), ..Request::new() };
             let asked = Instant::now();
-            match self.client.send_request(self.subject.clone(), request).await {
+            match self.client.send_request(self.subject, request).await {
                 Ok(_) => self.answers.record(asked.elapsed()),
                 Err(_) => self.failed += 1,
             }

@@ -82,7 +82,6 @@ pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
 struct Publishing {
     client: Client,
     msgs: u64,
-    /// As programs write it: a constant.
     subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
@@ -91,13 +90,7 @@ struct Publishing {
 impl Publishing {
     fn new(args: &Args, client: &Client, msgs: u64) -> Publishing {
         let payload = Bytes::from(vec![0; args.size]);
-        Publishing {
-            client: client.clone(),
-            msgs,
-            subject: args.subject.as_str().to_owned().leak(),
-            headers: headers(args),
-            payload,
-        }
+        Publishing { client: client.clone(), msgs, subject: args.subject, headers: headers(args), payload }
     }
 
     /// `epoch`: some messages carry the time since then.
@@ -138,7 +131,7 @@ type Reader = JoinHandle<Taken>;
 async fn read(args: &Args, clients: &[Client], each: u64, epoch: Option<Instant>) -> Result<Vec<Reader>, Error> {
     let mut readers = Vec::new();
     for client in clients {
-        let subscriber = client.subscribe(args.subject.clone()).await?;
+        let subscriber = client.subscribe(args.subject).await?;
         let latency = epoch.map(|_| Latency::new()).transpose()?;
         readers.push(tokio::spawn(take(subscriber, each, epoch.zip(latency))));
     }
