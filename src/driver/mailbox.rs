@@ -216,6 +216,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         lock(&self.inner)
     }
@@ -240,7 +241,10 @@ impl Shared {
                 let task = inner.wake_for_messages();
                 let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };
                 drop(guard);
-                for waker in [task, next].into_iter().flatten() {
+                if let Some(waker) = task {
+                    waker.wake();
+                }
+                if let Some(waker) = next {
                     waker.wake();
                 }
                 Ok(())

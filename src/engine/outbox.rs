@@ -58,6 +58,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Bytes on the wire.
+    #[inline]
     pub fn len(&self) -> usize {
         protocol::publish_len(
             self.subject.len(),
