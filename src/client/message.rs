@@ -47,6 +47,7 @@ impl Message {
     ///
     /// A block that can't be read costs nothing but its status: what could be read is in the headers, see
     /// [`HeaderMap::is_malformed`].
+    #[inline]
     pub(crate) fn new(subject: Subject, reply: Option<Subject>, payload: Bytes, header_block: Option<Bytes>) -> Self {
         let mut length = subject.as_bytes().len() + payload.len();
         length += reply.as_ref().map_or(0, |reply| reply.as_bytes().len());

@@ -42,6 +42,7 @@ impl fmt::Debug for Subscriber {
 }
 
 /// A message from where it lies.
+#[inline]
 pub(super) fn message(raw: &Raw<'_>) -> Message {
     Message::new(Subject::from_wire(raw.subject()), raw.reply().map(Subject::from_wire), raw.payload(), raw.headers())
 }

@@ -1,5 +1,6 @@
 //! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
 
+mod buffers;
 mod deliver;
 mod dial;
 mod inbox;

@@ -97,23 +97,28 @@ pub(crate) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
+    #[inline]
     fn slice(&self, start: u32, len: u32) -> Bytes {
         let (start, end) = (start as usize, start as usize + len as usize);
         if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
     }
 
+    #[inline]
     pub(crate) fn subject(&self) -> Bytes {
         self.slice(self.range.subject, self.range.subject_len)
     }
 
+    #[inline]
     pub(crate) fn reply(&self) -> Option<Bytes> {
         (self.range.reply_len > 0).then(|| self.slice(self.range.reply, self.range.reply_len))
     }
 
+    #[inline]
     pub(crate) fn headers(&self) -> Option<Bytes> {
         (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
     }
 
+    #[inline]
     pub(crate) fn payload(&self) -> Bytes {
         self.slice(self.range.body + self.range.headers(), self.range.payload_len)
     }
@@ -145,6 +150,7 @@ impl Share {
     }
 
     /// The first message, and the rest. Its `Raw` lives as long as the chunk is kept in `hold`.
+    #[inline]
     pub(crate) fn first(&self) -> Raw<'_> {
         match self {
             Share::One { chunk, range } => Raw { chunk, range: *range },

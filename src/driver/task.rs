@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::buffers::Buffers;
 use super::deliver::{Delivered, Pause, PauseState, Sink, Sorter};
 use super::dial::{DialOptions, dial};
 use super::mailbox::{Command, Shared};
@@ -29,6 +30,7 @@ pub(super) struct Task {
     leaving: Vec<(Transport, Instant)>,
     decoder: Decoder,
     buf: BytesMut,
+    buffers: Buffers,
     /// How large the read buffer is to be; it grows when reads fill it.
     want: usize,
     /// What the decoder asked for last.
@@ -86,6 +88,7 @@ impl Task {
             link: Link::None,
             leaving: Vec::new(),
             buf: BytesMut::new(),
+            buffers: Buffers::default(),
             want,
             needed: 1,
             sorter: Sorter::default(),
@@ -335,7 +338,7 @@ impl Task {
         // A message that was announced is no reason to reserve all of it: bytes must come first.
         let room = (self.want / 2).max(self.needed.min(self.buf.len().max(self.want)));
         if spare < room {
-            self.buf.reserve(room.max(self.want));
+            self.buffers.make_room(&mut self.buf, room.max(self.want));
         }
         let spare = self.buf.capacity() - self.buf.len();
         let n = match transport.poll_read(cx, &mut self.buf) {
@@ -515,6 +518,7 @@ impl Task {
         self.shared.shrink();
         self.engine.shrink();
         self.sorter.shrink();
+        self.buffers.shrink();
         self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
         if self.buf.is_empty() {
             self.buf = BytesMut::new();

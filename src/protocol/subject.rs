@@ -97,9 +97,11 @@ impl Subject {
     #[must_use]
     #[inline]
     pub fn from_wire(bytes: Bytes) -> Self {
-        match ByteString::try_from(bytes.clone()) {
+        // Next to every subject is ASCII, and then nothing must be kept for the other case: no second handle.
+        let kept = if bytes.is_ascii() { Bytes::new() } else { bytes.clone() };
+        match ByteString::try_from(bytes) {
             Ok(text) => Self { text, raw: None },
-            Err(_) => Self { text: String::from_utf8_lossy(&bytes).into_owned().into(), raw: Some(Box::new(bytes)) },
+            Err(_) => Self { text: String::from_utf8_lossy(&kept).into_owned().into(), raw: Some(Box::new(kept)) },
         }
     }
 

@@ -1,0 +1,32 @@
+//! nats-lifeline and async-nats side by side, on the same machine, with the same payload and server, as ratios.
+
+mod args;
+mod child;
+mod clients;
+mod far_end;
+mod raw;
+mod report;
+mod rounds;
+mod workload;
+
+use args::Args;
+use std::process::ExitCode;
+
+/// Any error; there is nothing to do about one but say it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1).peekable();
+    let outcome = if words.peek().is_some_and(|word| word == child::FLAG) {
+        child::main(words.skip(1))
+    } else {
+        Args::parse(words).and_then(|args| rounds::run(&args))
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("compare: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Read buffers: one in use, and those whose messages are still being read, to be used again when they are free.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+/// So many are remembered. Without this each read under load is into memory that is fresh from the system, and at 1 KiB
+/// a message clearing its pages costs more than everything that we do (measured).
+const KEPT: usize = 8;
+
+/// Buffers that were handed out wholly. Each handle pins its memory until then, [`KEPT`] of them at most.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    kept: VecDeque<BytesMut>,
+}
+
+impl Buffers {
+    /// Sees to it that `buf` has room for `want` more bytes; what it holds stays.
+    pub(super) fn make_room(&mut self, buf: &mut BytesMut, want: usize) {
+        if buf.try_reclaim(want) {
+            return;
+        }
+        let need = want + buf.len();
+        let free = self.kept.iter_mut().position(|kept| kept.try_reclaim(need));
+        let mut next = free.and_then(|at| self.kept.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(need));
+        next.extend_from_slice(buf);
+        let mut old = std::mem::replace(buf, next);
+        if old.capacity() > 0 {
+            old.clear();
+            if self.kept.len() == KEPT {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(old);
+        }
+    }
+
+    /// Gives the memory back.
+    pub(super) fn shrink(&mut self) {
+        self.kept = VecDeque::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_when_its_messages_are_gone() {
+        let mut buffers = Buffers::default();
+        let mut buf = BytesMut::with_capacity(64);
+        buf.extend_from_slice(&[b'a'; 60]);
+        let place = buf.as_ptr() as usize;
+        let message = buf.split_to(50).freeze();
+
+        buffers.make_room(&mut buf, 50);
+        assert_eq!((&buf[..], &message[..]), (&[b'a'; 10][..], &[b'a'; 50][..]), "what is left moves along");
+        assert_ne!(buf.as_ptr() as usize, place + 50);
+        drop(message);
+        let other = buf.split_to(10).freeze();
+        buffers.make_room(&mut buf, 60);
+        assert_eq!(buf.as_ptr() as usize, place, "the first again");
+        drop(other);
+    }
+
+    #[test]
+    fn no_more_than_a_few_are_kept() {
+        let mut buffers = Buffers::default();
+        let mut buf = BytesMut::new();
+        let mut messages = Vec::new();
+        for _ in 0..100 {
+            buffers.make_room(&mut buf, 64);
+            buf.extend_from_slice(&[0; 64]);
+            messages.push(buf.split().freeze());
+        }
+        assert_eq!(buffers.kept.len(), KEPT);
+        buffers.shrink();
+        assert_eq!(buffers.kept.capacity(), 0);
+    }
+}
