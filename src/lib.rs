@@ -1,75 +1,30 @@
-//! The crate root: documentation from the README, and the names that users type.
+//! The crate root: the documentation is the README's, and the names are those that users type.
 
-mod driver;
-pub mod engine;
+#![doc = include_str!("../README.md")]
+
+// The layers, from the bottom up. Where there is no operating system the two that wait are left out, which proves that the
+// others don't need one.
 pub mod protocol;
-#[cfg(feature = "testing")]
-pub mod testing;
 
+pub mod engine;
+
+#[cfg(not(target_family = "wasm"))]
+mod driver;
+
+#[cfg(not(target_family = "wasm"))]
 pub mod client;
 
-pub use client::Client;
-pub use client::Request;
-pub use client::error::{
-    ConnectError, ConnectErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, ServerPoolError,
-    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
-    UnsubscribeError,
-};
-pub use client::event::{CallbackError, ClientError, Event, ServerError};
-pub use client::message::Message;
-pub use client::options::ConnectOptions;
-pub use client::{Server, Statistics, Subscriber};
+#[cfg(not(target_family = "wasm"))]
+mod names;
+#[cfg(all(feature = "testing", not(target_family = "wasm")))]
+pub mod testing;
+
+#[cfg(not(target_family = "wasm"))]
+pub use names::*;
 pub use protocol::{
     ConnectInfo, HeaderMap, HeaderName, HeaderValue, Protocol, ServerAddr, ServerInfo, StatusCode, Subject,
     SubjectError, ToServerAddrs, ToSubject,
 };
-
-/// Any error: what the sources of this crate's errors are kept as.
-pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
-
-/// The old name of [`OutboundMessage`](message::OutboundMessage).
-#[deprecated(since = "0.44.0", note = "use `message::OutboundMessage`")]
-pub type PublishMessage = message::OutboundMessage;
-
-/// Connects to one of `addrs` with the default options: [`connect_with_options`] with
-/// [`ConnectOptions::default`].
-///
-/// # Errors
-///
-/// As [`ConnectOptions::connect`].
-///
-/// ```no_run
-/// # async fn example() -> Result<(), nats_lifeline::Error> {
-/// let client = nats_lifeline::connect("demo.nats.io").await?;
-/// client.publish("greetings", "hello".into()).await?;
-/// client.flush().await?;
-/// # Ok(())
-/// # }
-/// ```
-pub async fn connect<A: ToServerAddrs>(addrs: A) -> Result<Client, ConnectError> {
-    connect_with_options(addrs, ConnectOptions::default()).await
-}
-
-/// Connects to one of `addrs`; the same as [`ConnectOptions::connect`].
-///
-/// # Errors
-///
-/// As [`ConnectOptions::connect`].
-pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
-    client::connect::connect(addrs, options).await
-}
-
-/// The connection's state, events and sums.
-pub mod connection {
-    pub use crate::client::connection::{
-        Cause, ConnectionEvent, EndReason, Events, Lost, ShouldFlush, State, Stats, Status, StatusWatch,
-    };
-}
-
-/// The generic error that all calls use.
-pub mod error {
-    pub use crate::client::error::Error;
-}
 
 /// Headers: names, values, the map, and the names that NATS itself uses.
 pub mod header {
@@ -87,11 +42,6 @@ pub mod header {
         NATS_SCHEDULE_TTL, NATS_SCHEDULE_WEEKLY, NATS_SCHEDULE_YEARLY, NATS_SCHEDULER, NATS_SEQUENCE, NATS_STREAM,
         NATS_SUBJECT, NATS_TIME_STAMP,
     };
-}
-
-/// Messages, in and out.
-pub mod message {
-    pub use crate::client::message::{Message, OutboundMessage};
 }
 
 /// Status codes of messages.

@@ -1,0 +1,67 @@
+//! The names of the crate root that need the client: async-nats's names, in its places.
+
+use crate::protocol::ToServerAddrs;
+
+pub use crate::client::Client;
+pub use crate::client::Request;
+pub use crate::client::error::{
+    ConnectError, ConnectErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, ServerPoolError,
+    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
+    UnsubscribeError,
+};
+pub use crate::client::event::{CallbackError, ClientError, Event, ServerError};
+pub use crate::client::message::Message;
+pub use crate::client::options::ConnectOptions;
+pub use crate::client::{Server, Statistics, Subscriber};
+
+/// Any error: what the sources of this crate's errors are kept as.
+pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// The old name of [`OutboundMessage`](message::OutboundMessage).
+#[deprecated(since = "0.44.0", note = "use `message::OutboundMessage`")]
+pub type PublishMessage = message::OutboundMessage;
+
+/// Connects to one of `addrs` with the default options: [`connect_with_options`] with
+/// [`ConnectOptions::default`].
+///
+/// # Errors
+///
+/// As [`ConnectOptions::connect`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), nats_lifeline::Error> {
+/// let client = nats_lifeline::connect("localhost").await?;
+/// client.publish("greetings", "hello".into()).await?;
+/// client.flush().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn connect<A: ToServerAddrs>(addrs: A) -> Result<Client, ConnectError> {
+    connect_with_options(addrs, ConnectOptions::default()).await
+}
+
+/// Connects to one of `addrs`; the same as [`ConnectOptions::connect`].
+///
+/// # Errors
+///
+/// As [`ConnectOptions::connect`].
+pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
+    crate::client::connect::connect(addrs, options).await
+}
+
+/// The connection's state, events and sums.
+pub mod connection {
+    pub use crate::client::connection::{
+        Cause, ConnectionEvent, EndReason, Events, Lost, ShouldFlush, State, Stats, Status, StatusWatch,
+    };
+}
+
+/// The generic error that all calls use.
+pub mod error {
+    pub use crate::client::error::Error;
+}
+
+/// Messages, in and out.
+pub mod message {
+    pub use crate::client::message::{Message, OutboundMessage};
+}
