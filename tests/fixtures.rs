@@ -1,4 +1,5 @@
 //! Every case of `protocol-fixtures/`, in every cut that matters, in both directions.
+#![allow(clippy::unwrap_used)] // a test may
 
 mod fixture_format;
 mod wire;

@@ -235,7 +235,11 @@ impl Client {
     ///
     /// If the client is closed already.
     pub async fn drain(&self) -> Result<(), DrainError> {
-        self.begin_drain(DRAIN_WITHIN)
+        let mut status = self.shared().watch_status();
+        self.begin_drain(DRAIN_WITHIN)?;
+        // The sender lives as long as this handle. It has begun when it can be seen.
+        let _ = status.wait_for(|status| matches!(status, Status::Draining | Status::Closed)).await;
+        Ok(())
     }
 
     fn begin_drain(&self, within: Duration) -> Result<(), DrainError> {

@@ -64,7 +64,9 @@ impl StatusWatch {
     /// Waits until the state is another than when this was last asked, and tells it; `None`: it will never change
     /// again. States that pass quickly may be skipped; [`Events`] skips nothing.
     pub async fn changed(&mut self) -> Option<Status> {
-        if self.receiver.changed().await.is_err() {
+        let news = self.receiver.has_changed().unwrap_or(false);
+        let over = !news && self.status() == Status::Closed;
+        if over || self.receiver.changed().await.is_err() {
             return None;
         }
         Some(*self.receiver.borrow_and_update())

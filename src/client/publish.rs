@@ -55,7 +55,11 @@ impl Client {
     /// ```
     pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
         let subject = subject.to_subject();
-        self.publish_outgoing(Outgoing { subject: &subject, reply: None, headers: None, payload: &payload }).await
+        let outgoing = Outgoing { subject: &subject, reply: None, headers: None, payload: &payload };
+        match self.publish_now(outgoing) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.publish_later(outgoing, fault).await,
+        }
     }
 
     /// [`publish`](Client::publish) with headers. An empty map is sent as no headers.
@@ -71,7 +75,10 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (subject, headers) = (subject.to_subject(), block(&headers));
         let outgoing = Outgoing { subject: &subject, reply: None, headers: headers.as_ref(), payload: &payload };
-        self.publish_outgoing(outgoing).await
+        match self.publish_now(outgoing) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.publish_later(outgoing, fault).await,
+        }
     }
 
     /// [`publish`](Client::publish) with a subject to which answers go.
@@ -87,7 +94,10 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (subject, reply) = (subject.to_subject(), reply.to_subject());
         let outgoing = Outgoing { subject: &subject, reply: Some(&reply), headers: None, payload: &payload };
-        self.publish_outgoing(outgoing).await
+        match self.publish_now(outgoing) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.publish_later(outgoing, fault).await,
+        }
     }
 
     /// [`publish`](Client::publish) with headers and a subject to which answers go.
@@ -105,7 +115,10 @@ impl Client {
         let (subject, reply, headers) = (subject.to_subject(), reply.to_subject(), block(&headers));
         let outgoing =
             Outgoing { subject: &subject, reply: Some(&reply), headers: headers.as_ref(), payload: &payload };
-        self.publish_outgoing(outgoing).await
+        match self.publish_now(outgoing) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.publish_later(outgoing, fault).await,
+        }
     }
 
     /// Publishes without ever waiting; a message that is refused comes back in the error.
@@ -152,19 +165,27 @@ impl Client {
         }
     }
 
-    pub(super) async fn publish_outgoing(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
-        self.check(outgoing)?;
-        match self.admit(outgoing, Patience::Yield, |_| {}) {
-            Ok(()) => Ok(()),
-            Err(denied) => {
+    /// The whole of publishing where nothing is in the way. It is no `async fn`, so that a publish that need not wait is
+    /// a call and not a state machine.
+    fn publish_now(&self, outgoing: Outgoing<'_>) -> Result<(), Fault> {
+        self.check(outgoing).map_err(Fault::Publish)?;
+        self.admit(outgoing, Patience::Yield, |_| {}).map_err(Fault::Denied)
+    }
+
+    /// What remains where something is. Boxed: it is rare, and would make every publish's future large.
+    #[cold]
+    async fn publish_later(&self, outgoing: Outgoing<'_>, fault: Fault) -> Result<(), PublishError> {
+        match fault {
+            Fault::Publish(error) => Err(error),
+            Fault::Denied(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
-                self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {}).await
+                Box::pin(self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {})).await
             }
         }
     }
 
     /// The subjects are fit for the wire, and so is the control line.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
         let Outgoing { subject, reply, headers, payload } = outgoing;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
@@ -190,7 +211,7 @@ impl Client {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit(
         &self,
         outgoing: Outgoing<'_>,

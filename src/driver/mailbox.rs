@@ -145,8 +145,8 @@ pub(crate) enum Denied {
     MaxPayload { size: usize, limit: usize },
     /// The server can't take headers.
     NoHeaders,
-    /// The client has ended, or has given up.
-    Ended(EndReason),
+    /// The client has ended, or has given up. Boxed, so that every publish's result is small.
+    Ended(Box<EndReason>),
 }
 
 /// A publisher that is never made to wait yields after so many bytes: on a current-thread runtime the task would not
@@ -216,7 +216,7 @@ impl Shared {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         lock(&self.inner)
     }
@@ -224,7 +224,7 @@ impl Shared {
     // What handles do.
 
     /// Admits a message or says why not. `registered` is told its sequence number in the same critical section.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -241,11 +241,11 @@ impl Shared {
                 let task = inner.wake_for_messages();
                 let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };
                 drop(guard);
-                if let Some(waker) = task {
-                    waker.wake();
+                if let Some(task) = task {
+                    task.wake();
                 }
-                if let Some(waker) = next {
-                    waker.wake();
+                if let Some(next) = next {
+                    next.wake();
                 }
                 Ok(())
             }
@@ -422,9 +422,17 @@ impl Shared {
 
     /// The counters, the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
-        let admitted = self.inner().outbox.admitted();
-        self.statistics.out_messages.store(admitted, portable_atomic::Ordering::Relaxed);
+        let accepted = self.inner().outbox.accepted();
+        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
         self.statistics.clone()
+    }
+
+    /// Takes a held message out again, if it is still held.
+    fn withdraw(&self, sequence: u64) {
+        let mut gone = Vec::new();
+        self.inner().outbox.cancel(sequence, &mut gone);
+        // Dropped here, where no lock is held.
+        drop(gone);
     }
 
     // What the task does.
@@ -522,7 +530,7 @@ impl Shared {
 }
 
 impl Inner {
-    #[inline]
+    #[inline(always)]
     fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Denied> {
         let size = frame.headers.map_or(0, <[u8]>::len) + frame.payload.len();
         if size > self.max_payload {
@@ -532,15 +540,15 @@ impl Inner {
             return Err(Denied::NoHeaders);
         }
         self.outbox.admit(frame, over_mark).map_err(|refusal| match (refusal, &self.barred) {
-            (Refusal::Shut, Some(reason)) => Denied::Ended(reason.clone()),
+            (Refusal::Shut, Some(reason)) => Denied::Ended(Box::new(reason.clone())),
             (Refusal::Shut, None) => {
-                Denied::Ended(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers)))
+                Denied::Ended(Box::new(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers))))
             }
             (refusal, _) => Denied::Outbox(refusal),
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn wake_for_messages(&mut self) -> Option<Waker> {
         if self.parked == Parked::ForAll && self.outbox.gate() == Gate::Open { self.unpark() } else { None }
     }
@@ -555,7 +563,7 @@ impl Inner {
     }
 
     fn learn(&mut self, engine: &Engine<Sink>) {
-        self.ledger = engine.ledger(self.outbox.admitted());
+        self.ledger = engine.ledger(self.outbox.accepted());
         self.round_trip = engine.round_trip();
         let news = engine.info().filter(|info| self.info.as_ref().is_none_or(|known| !Arc::ptr_eq(known, info)));
         if let Some(info) = news {
@@ -566,8 +574,9 @@ impl Inner {
     }
 
     fn ledger_now(&self) -> Ledger {
-        let accepted = self.outbox.admitted();
-        Ledger { accepted, waiting: self.ledger.waiting + (accepted - self.ledger.accepted), ..self.ledger }
+        let accepted = self.outbox.accepted();
+        // What was admitted or withdrawn since the last exchange waits, or waited.
+        Ledger { accepted, waiting: (self.ledger.waiting + accepted) - self.ledger.accepted, ..self.ledger }
     }
 }
 
@@ -581,7 +590,12 @@ pub(crate) struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let shared = &self.handle.shared;
-        if shared.requests.release(self.ticket) && shared.barred().is_some() {
+        let released = shared.requests.release(self.ticket);
+        if let Some(sequence) = released.unanswered {
+            // If it was not sent yet, nobody needs it any more.
+            shared.withdraw(sequence);
+        }
+        if released.last && shared.barred().is_some() {
             // A drain may be waiting for the last request.
             shared.wake();
         }

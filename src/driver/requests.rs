@@ -56,6 +56,15 @@ pub(crate) enum RequestFailure {
     Ended(EndReason),
 }
 
+/// What was given up with a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Released {
+    /// No request waits any more.
+    pub(crate) last: bool,
+    /// It was admitted with this sequence number, and no answer has come.
+    pub(crate) unanswered: Option<u64>,
+}
+
 /// Names a request; the last token of its reply subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
@@ -120,11 +129,11 @@ impl Requests {
         }
     }
 
-    /// Nobody waits any more. `true`: it was the last one.
-    pub(crate) fn release(&self, ticket: Ticket) -> bool {
+    /// Nobody waits any more.
+    pub(crate) fn release(&self, ticket: Ticket) -> Released {
         let mut inner = lock(&self.inner);
         let Some(state) = inner.state(ticket) else {
-            return false;
+            return Released::default();
         };
         let old = std::mem::replace(state, SlotState::Free);
         inner.free.push(ticket.index);
@@ -136,8 +145,12 @@ impl Requests {
             inner.free = (0..inner.slots.len() as u32).collect();
         }
         drop(inner);
+        let unanswered = match &old {
+            SlotState::Waiting { sequence, .. } if *sequence != 0 => Some(*sequence),
+            _ => None,
+        };
         drop(old);
-        last
+        Released { last, unanswered }
     }
 
     /// How many wait.

@@ -49,6 +49,10 @@ impl Backoff {
         let Some(exponent) = failures.checked_sub(1) else {
             return Duration::ZERO;
         };
+        if self.initial.is_zero() {
+            // Zero times the infinity that powf reaches is no number, and would be taken for the cap.
+            return Duration::ZERO;
+        }
         // powf on a clamped exponent: beyond it every factor above 1 has long reached any cap.
         let grown = self.initial.as_secs_f64() * self.factor.max(1.0).powf(exponent.min(1 << 20) as f64);
         if grown.is_finite() && grown < self.max.as_secs_f64() {

@@ -10,11 +10,15 @@ use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::Interest;
 use crate::protocol::{self, ServerAddr};
 
+/// How long a planned move waits for the PONG of the server that is left (DECISIONS D15).
+const MOVE_WITHIN: Duration = Duration::from_secs(2);
+
 impl<H> Engine<H> {
     /// Seeks a connection, unless one is there or sought already.
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.link, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
+            self.history.retrying = false;
             self.seek(now);
         }
     }
@@ -61,7 +65,13 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
+        let sending = self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            // Until the move, which ends it.
+            Stage::Moving { .. } => true,
+            _ => connection.carries(),
+        });
+        if sending {
             if !framed {
                 self.tell_unsubscribed(sid, None);
             }
@@ -117,17 +127,36 @@ impl<H> Engine<H> {
     }
 
     /// Leaves the present server for another connection, without waiting for any backoff; revives a client
-    /// that had given up.
+    /// that had given up. What the present server was sent is confirmed first, if that takes no longer than two
+    /// seconds: a move that the user wants should leave nothing in doubt.
     pub fn force_reconnect(&mut self, now: Instant) {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
         self.pool.hurry();
         match &self.link {
-            Link::Up(_) => self.lose(Cause::Forced, CloseHow::Finish, now),
+            Link::Up(connection) if connection.carries() => self.begin_move(now),
             Link::Backoff { .. } => self.seek(now),
             Link::Idle => self.connect(now),
-            Link::Dialing(_) | Link::GivingUp(_) => {}
+            // What is asked for is under way: an attempt, a move, or the settling of a loss.
+            Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
+        }
+    }
+
+    /// Nothing more is loaded; a PING goes behind what was.
+    fn begin_move(&mut self, now: Instant) {
+        self.announce(now);
+        let Link::Up(connection) = &mut self.link else { return };
+        connection.stage = Stage::Moving { until: now + MOVE_WITHIN };
+        self.flight.push_ping();
+        let queued = connection.taken + self.flight.messages();
+        connection.liveness.sent(queued, vec![Waiter::Move], now);
+    }
+
+    /// The server that is left has confirmed everything.
+    pub(super) fn finish_move(&mut self, now: Instant) {
+        if self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Moving { .. })) {
+            self.lose(Cause::Forced, CloseHow::Finish, now);
         }
     }
 
@@ -146,6 +175,9 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
+        if let Link::Up(connection) = &mut self.link {
+            connection.abandon_move();
+        }
         self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
@@ -161,8 +193,12 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
             return;
         }
+        if let Link::Up(connection) = &mut self.link {
+            connection.abandon_move();
+        }
         if self.link.connection().is_some_and(|connection| connection.carries()) {
-            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false };
+            let drained = matches!(self.intent, Intent::Drain { .. });
+            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false, drained };
         } else {
             // Complete if nothing is held: the end will see.
             self.finish(EndReason::Closed, true);
@@ -179,7 +215,9 @@ impl<H> Engine<H> {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
         };
-        if *stage != DrainStage::Begin {
+        // A server that is being told of subscriptions is told to the end, and then takes them back.
+        let replaying = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Replaying(_)));
+        if *stage != DrainStage::Begin || replaying {
             return;
         }
         let sids = self.subscriptions.unfinished();
@@ -196,7 +234,7 @@ impl<H> Engine<H> {
             if !out.is_empty() {
                 self.flight.push_wire(out);
             }
-            self.wanted.push(Waiter::Intent);
+            self.wanted.push(Waiter::Interest);
         } else {
             self.begin_delivering();
         }

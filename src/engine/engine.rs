@@ -73,6 +73,8 @@ pub(super) struct History {
     pub(super) attempts: u64,
     /// Failed attempts since the last stable connection.
     pub(super) failures: u64,
+    /// Whether something has failed or was lost since `connect`.
+    pub(super) retrying: bool,
     /// The server of the last connection; `None`: never connected.
     pub(super) previous: Option<String>,
     pub(super) lost_at: Option<Instant>,
@@ -116,12 +118,14 @@ impl<H> Engine<H> {
     /// The state that the user sees.
     pub fn status(&self) -> Status {
         match (&self.intent, &self.link) {
-            (Intent::Closed, _) => Status::Closed,
-            (Intent::Drain { .. }, _) => Status::Draining,
+            (Intent::End { .. } | Intent::Closed, _) => Status::Closed,
+            (Intent::Drain { .. } | Intent::Close { drained: true, .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
-            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready) => Status::Connected,
-            _ if self.history.previous.is_none() && self.history.failures == 0 => Status::Connecting,
-            _ => Status::Reconnecting,
+            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
+                Status::Connected
+            }
+            _ if self.history.retrying => Status::Reconnecting,
+            _ => Status::Connecting,
         }
     }
 
@@ -185,12 +189,12 @@ impl<H> Engine<H> {
         self.link.connection().is_some_and(|connection| !connection.is_handshake())
     }
 
-    /// Where every accepted message is. `outbox` must be the one that this engine exchanges with.
-    pub fn ledger(&self, admitted: u64) -> Ledger {
+    /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.
+    pub fn ledger(&self, accepted: u64) -> Ledger {
         let Books { confirmed, in_doubt, lost, resent } = self.books;
         let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
         let settled = confirmed + in_doubt + lost.total() + unconfirmed;
-        Ledger { accepted: admitted, waiting: admitted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
+        Ledger { accepted, waiting: accepted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
     }
 
     /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
@@ -222,7 +226,7 @@ impl<H> Engine<H> {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
             Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
-            Stage::AwaitInfo | Stage::AwaitPong => false,
+            Stage::AwaitInfo | Stage::AwaitPong | Stage::Moving { .. } => false,
         }
     }
 
@@ -258,6 +262,7 @@ impl<H> Engine<H> {
             epoch: self.next_epoch,
             server,
             endpoint: pool::endpoint(&addr),
+            addr: addr.clone(),
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
@@ -270,6 +275,7 @@ impl<H> Engine<H> {
     pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
+        self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
         let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
         self.emit(ConnectionEvent::AttemptFailed {
@@ -310,13 +316,15 @@ impl<H> Engine<H> {
                 let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
                 self.attempt_failed(attempt, cause, now);
+                // A drain that began during the replay waited for its end.
+                self.advance_drain();
             }
             Stage::Recovering(_) => {
                 // Messages were at stake: the pair of events is complete, even if it was short.
                 self.announce(now);
                 self.lose_carrying(cause);
             }
-            Stage::Ready => self.lose_carrying(cause),
+            Stage::Ready | Stage::Moving { .. } => self.lose_carrying(cause),
         }
     }
 

@@ -22,7 +22,7 @@ use super::ledger::Lost;
 pub enum Status {
     /// No connection, and none is sought: never connected, retries exhausted, or reconnecting is off.
     Disconnected,
-    /// The first connection is being sought and nothing has failed yet.
+    /// A connection is being sought and nothing has failed since `connect`.
     Connecting,
     /// Messages flow.
     Connected,

@@ -43,7 +43,7 @@ impl<H> Engine<H> {
             self.load(outbox, now);
         }
         debug_assert_eq!(
-            self.ledger(outbox.admitted()).waiting,
+            self.ledger(outbox.accepted()).waiting,
             self.count_waiting(outbox),
             "the ledger disagrees with the outbox"
         );
@@ -137,7 +137,7 @@ impl<H> Engine<H> {
                 }
                 _ => {}
             }
-            self.wanted.push(Waiter::Intent);
+            self.wanted.push(Waiter::Last);
         }
         let Link::Up(connection) = &mut self.link else {
             return;
@@ -165,10 +165,11 @@ impl<H> Engine<H> {
         connection.taken += self.flight.give_back(outbox);
         let in_doubt = connection.taken - connection.confirmed;
         self.books.in_doubt += in_doubt;
-        self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+        self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
         let server = connection.attempt.endpoint.clone();
         self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
         self.history.lost_at = Some(now);
+        self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
 
         let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;
@@ -185,6 +186,10 @@ impl<H> Engine<H> {
 
         self.resettle_waiters(connection.liveness.into_waiters());
         self.end_drained_subscriptions();
+        if matches!(self.intent, Intent::Close { .. }) {
+            // No server will answer, so there is nothing to wait for; the end sees what is still held.
+            self.finish(EndReason::Closed, in_doubt == 0);
+        }
         if !self.config.reconnect || self.out_of_retries() {
             self.link = Link::GivingUp(cause);
         } else {
@@ -203,13 +208,16 @@ impl<H> Engine<H> {
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
                 // It is ended by the table, which knows that it was draining.
-                Waiter::Subscription(_) => {}
-                Waiter::Intent => match &mut self.intent {
-                    Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => *asked = false,
-                    Intent::Drain { .. } => self.begin_delivering(),
-                    Intent::Close { .. } => self.finish(EndReason::Closed, false),
-                    Intent::Run | Intent::End { .. } | Intent::Closed => {}
-                },
+                Waiter::Subscription(_) | Waiter::Move => {}
+                Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
+                    self.begin_delivering();
+                }
+                Waiter::Interest => {}
+                Waiter::Last => {
+                    if let Intent::Drain { stage: DrainStage::Publishing { asked }, .. } = &mut self.intent {
+                        *asked = false;
+                    }
+                }
             }
         }
     }
@@ -219,6 +227,10 @@ impl<H> Engine<H> {
         let Link::GivingUp(cause) = std::mem::replace(&mut self.link, Link::Idle) else {
             return;
         };
+        if matches!(self.intent, Intent::End { .. } | Intent::Closed) {
+            // The user's end came first, and is the reason.
+            return;
+        }
         self.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);
@@ -279,7 +291,7 @@ impl<H> Engine<H> {
                 let taken = connection.taken + self.flight.give_back(outbox);
                 in_doubt = taken - connection.confirmed;
                 self.books.in_doubt += in_doubt;
-                self.effects.push_back(Effect::HandedOver { through: outbox.admitted() - outbox.messages(), in_doubt });
+                self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
@@ -319,7 +331,8 @@ impl<H> Engine<H> {
     fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
         let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
-            Stage::Recovering(recovering) => Some(recovering.until),
+            Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
+            Stage::Moving { until } => Some(until),
             _ => None,
         };
         let last_words = connection.broken.as_ref().map(|(until, _)| *until);
@@ -365,6 +378,7 @@ impl<H> Engine<H> {
         }
         if due(connection.broken.as_ref().map(|(until, _)| *until)) {
             let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));
+            let cause = connection.said.take().map_or(cause, Cause::Server);
             return self.lose(cause, CloseHow::Reset, now);
         }
         if due(connection.liveness.dead_at()) {
@@ -375,7 +389,10 @@ impl<H> Engine<H> {
             let stalled = now.saturating_duration_since(connection.progress);
             return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
         }
-        if matches!(&connection.stage, Stage::Recovering(recovering) if recovering.until <= now) {
+        if matches!(connection.stage, Stage::Moving { until } if until <= now) {
+            return self.lose(Cause::Forced, CloseHow::Finish, now);
+        }
+        if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
             self.announce(now);
         }
         // A PING that is due goes out with the next exchange.

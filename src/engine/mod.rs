@@ -18,6 +18,8 @@ pub mod pool;
 mod segment;
 mod stimulus;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, Identity};
 pub use effect::{CloseHow, Effect};

@@ -4,7 +4,7 @@
 //! connection task owns. Frames move from here to there when the task loads them, and come back
 //! to the front when a connection dies before the transport took them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -58,7 +58,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Bytes on the wire.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         protocol::publish_len(
             self.subject.len(),
@@ -113,6 +113,10 @@ pub struct Outbox {
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
+    /// Sequence numbers, among those of the messages that wait, that wait no more: cancelled, or not fit for the server.
+    gaps: BTreeSet<u64>,
+    /// How many were ever taken out again.
+    withdrawn: u64,
 }
 
 impl Outbox {
@@ -130,22 +134,68 @@ impl Outbox {
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
+            gaps: BTreeSet::new(),
+            withdrawn: 0,
         }
     }
 
     /// What may be admitted now.
+    #[inline]
     pub fn gate(&self) -> Gate {
         self.gate
     }
 
     /// Bytes that are not yet taken by the transport, those in a [`Flight`] included.
+    #[inline]
     pub fn pending(&self) -> usize {
         self.pending
     }
 
-    /// Messages ever admitted; also the sequence number of the last one.
-    pub fn admitted(&self) -> u64 {
-        self.admitted
+    /// Messages ever admitted and not withdrawn: the left side of the ledger.
+    pub fn accepted(&self) -> u64 {
+        self.admitted - self.withdrawn
+    }
+
+    /// The sequence number of the last message that does not wait here.
+    pub fn through(&self) -> u64 {
+        let waiting = self.messages();
+        let mut through = self.admitted - waiting;
+        loop {
+            let gaps = self.gaps.range(through + 1..).count() as u64;
+            let next = self.admitted - waiting - gaps;
+            if next == through {
+                return through;
+            }
+            through = next;
+        }
+    }
+
+    /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
+    /// `gone`, to be dropped where a payload's destructor may run.
+    pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
+        if self.gate != Gate::Held || sequence <= self.through() || !self.gaps.insert(sequence) {
+            return false;
+        }
+        let before = self.waiting();
+        let mut behind = self.admitted - sequence - self.gaps.range(sequence + 1..).count() as u64;
+        for segment in [&mut self.tail].into_iter().chain(self.sealed.iter_mut().rev()) {
+            if behind >= segment.messages {
+                behind -= segment.messages;
+                continue;
+            }
+            let victim = segment.messages - 1 - behind;
+            gone.push(Segment { body: segment.body.clone(), ..Segment::default() });
+            let mut number = 0;
+            segment.retain(|frame| {
+                let stays = !frame.message || number != victim;
+                number += u64::from(frame.message);
+                stays
+            });
+            break;
+        }
+        self.withdrawn += 1;
+        self.forget(before);
+        true
     }
 
     /// The cap in bytes.
@@ -154,6 +204,7 @@ impl Outbox {
     }
 
     /// Whether a waiter for room would be admitted, or told off.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.gate != Gate::Open || self.pending < self.mark
     }
@@ -170,7 +221,7 @@ impl Outbox {
 
     /// Admits a message, or says why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised
     /// room, so a mark that was reached since does not count.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Refusal> {
         let len = frame.len();
         if len > self.cap && self.cap != 0 {
@@ -187,10 +238,7 @@ impl Outbox {
         }
         let Frame { subject, reply, headers, payload } = *frame;
         if payload.len() >= SHARED_PAYLOAD {
-            let mut head = Vec::with_capacity(len - payload.len());
-            protocol::publish_head(&mut head, subject, reply, headers, payload.len());
-            self.seal();
-            self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
+            self.push_shared(frame, len);
         } else {
             let head = self.room_for(len);
             let whole = head.len();
@@ -204,6 +252,15 @@ impl Outbox {
         self.pending += len;
         self.admitted += 1;
         Ok(self.admitted)
+    }
+
+    /// A frame with a large payload: a segment of its own, in which the payload is shared.
+    fn push_shared(&mut self, frame: &Frame<'_>, len: usize) {
+        let Frame { subject, reply, headers, payload } = *frame;
+        let mut head = Vec::with_capacity(len - payload.len());
+        protocol::publish_head(&mut head, subject, reply, headers, payload.len());
+        self.seal();
+        self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
     }
 
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
@@ -231,15 +288,28 @@ impl Outbox {
     }
 
     /// The tail's buffer, sealed and replaced first if `len` more bytes would make the chunk too large.
-    #[inline]
+    #[inline(always)]
     fn room_for(&mut self, len: usize) -> &mut Vec<u8> {
-        if self.tail.head.len() + len > CHUNK {
-            self.seal();
-        }
-        if self.tail.head.capacity() == 0 {
-            self.tail.head = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_CHUNK.max(len)));
+        if self.tail.head.capacity() - self.tail.head.len() < len {
+            self.make_room(len);
         }
         &mut self.tail.head
+    }
+
+    /// The tail is full: seals it if the chunk would become too large, and otherwise lets it grow.
+    #[cold]
+    fn make_room(&mut self, len: usize) {
+        if !self.tail.head.is_empty() && self.tail.head.len() + len > CHUNK {
+            self.seal();
+        }
+        let tail = &mut self.tail.head;
+        if tail.capacity() == 0 {
+            *tail = self.spare.pop().unwrap_or_default();
+        }
+        if tail.capacity() - tail.len() < len {
+            let doubled = (tail.capacity() * 2).clamp(FIRST_CHUNK, CHUNK);
+            tail.reserve_exact(doubled.max(tail.len() + len) - tail.len());
+        }
     }
 
     fn seal(&mut self) {
@@ -264,7 +334,10 @@ impl Outbox {
         self.pending = self.pending.saturating_sub(bytes);
         while self.spare.len() < SPARE_CHUNKS {
             let Some(chunk) = spent.pop() else { break };
-            self.spare.push(chunk);
+            // One that a long frame has made larger is not kept.
+            if chunk.capacity() <= CHUNK {
+                self.spare.push(chunk);
+            }
         }
     }
 
@@ -278,36 +351,49 @@ impl Outbox {
         for segment in self.sealed.iter_mut().chain([&mut self.tail]).filter(|segment| segment.interest) {
             segment.retain(|frame| frame.message);
         }
-        self.recount();
+        self.gaps = self.gaps.split_off(&(self.through() + 1));
+        // Nothing is in flight any more.
+        self.sealed.retain(|segment| !segment.is_empty());
+        self.pending = self.waiting();
     }
 
-    /// Keeps the waiting messages for which `keep` says so. Segments that are empty then go to `gone`, to be
-    /// dropped where a payload's destructor may run.
+    /// Keeps the waiting messages for which `keep` says so; SUB and UNSUB stay. What goes leaves its payload in `gone`, to
+    /// be dropped where its destructor may run.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
+        let before = self.waiting();
+        let mut sequence = self.through();
+        let mut left = Vec::new();
         for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
-            if segment.body.is_some() {
-                let mut lonely = std::mem::take(segment);
-                let body = lonely.body.clone();
-                lonely.retain(&mut keep);
-                if lonely.is_empty() {
-                    gone.push(Segment { body, ..Segment::default() });
-                } else {
-                    *segment = lonely;
+            let body = segment.body.clone();
+            segment.retain(|frame| {
+                if !frame.message {
+                    return true;
                 }
-            } else {
-                segment.retain(&mut keep);
+                sequence += 1;
+                while self.gaps.contains(&sequence) {
+                    sequence += 1;
+                }
+                let stays = keep(frame);
+                if !stays {
+                    left.push(sequence);
+                }
+                stays
+            });
+            if segment.is_empty() {
+                gone.push(Segment { body, ..Segment::default() });
             }
         }
-        self.recount();
+        self.gaps.extend(left);
+        self.forget(before);
     }
 
     /// Gives up everything that waits. Returns the segments, to be dropped elsewhere, and how many messages
     /// they held.
     pub(super) fn clear(&mut self) -> (Vec<Segment>, u64) {
-        let messages = self.messages();
+        let (messages, before) = (self.messages(), self.waiting());
         self.seal();
         let gone = self.sealed.drain(..).collect();
-        self.recount();
+        self.forget(before);
         (gone, messages)
     }
 
@@ -329,9 +415,15 @@ impl Outbox {
         }
     }
 
-    fn recount(&mut self) {
+    /// Bytes that wait here, those of a [`Flight`] not included.
+    fn waiting(&self) -> usize {
+        self.tail.len() + self.sealed.iter().map(Segment::len).sum::<usize>()
+    }
+
+    /// After frames were taken out: `before` bytes waited here. What a flight has loaded counts on.
+    fn forget(&mut self, before: usize) {
         self.sealed.retain(|segment| !segment.is_empty());
-        self.pending = self.tail.len() + self.sealed.iter().map(Segment::len).sum::<usize>();
+        self.pending -= before - self.waiting();
     }
 }
 

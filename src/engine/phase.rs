@@ -6,7 +6,7 @@ use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
 use super::subscriptions::Replay;
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, ServerAddr};
 
 /// The connection, or the way to one.
 ///
@@ -27,8 +27,10 @@ use crate::protocol::ErrKind;
 ///    │                                  Recovering ──────────────┤
 ///    │                                      │ held messages      │
 ///    │                                      ▼ taken, or 1 s      │
-///    │                                    Ready ─────▶ Lost ─────┘
-///    │                                               settled }
+///    │            force_reconnect ┌───── Ready ─────▶ Lost ──────┘
+///    │                            ▼ gate held    ▲   settled }
+///    │                          Moving ─────────┘
+///    │                             PONG, or 2 s
 /// ```
 #[derive(Debug)]
 pub(super) enum Link {
@@ -50,6 +52,8 @@ pub(super) struct Attempt {
     /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
     pub(super) epoch: u64,
     pub(super) server: ServerId,
+    /// Kept here too: the pool may be replaced meanwhile.
+    pub(super) addr: ServerAddr,
     /// `host:port`, for events.
     pub(super) endpoint: String,
     /// Number since the last connection, from 1.
@@ -88,6 +92,11 @@ pub(super) enum Stage {
     /// The gate is open; `Reconnected` is said when the messages that were held are taken, or at `until`.
     Recovering(Recovering),
     Ready,
+    /// The connection is to be left for another: the gate is held, and the PONG behind what was loaded is awaited
+    /// until then, so that nothing is in doubt.
+    Moving {
+        until: Instant,
+    },
     /// The end of this connection; the outbox is settled in the next exchange.
     Lost(Cause),
 }
@@ -101,6 +110,7 @@ pub(super) struct Recovering {
     pub(super) held: u64,
     /// Subscriptions that were replayed.
     pub(super) replayed: usize,
+    /// It counts when the replay was taken.
     pub(super) until: Instant,
 }
 
@@ -112,10 +122,11 @@ pub(super) enum Intent {
         deadline: Instant,
         stage: DrainStage,
     },
-    /// A last PING is out, or will be.
+    /// A last PING is out, or will be. `drained`: a drain had begun before.
     Close {
         deadline: Instant,
         asked: bool,
+        drained: bool,
     },
     /// Everything ends in the next exchange.
     End {
@@ -145,8 +156,12 @@ pub(super) enum Waiter {
     Flush { token: u64, seen: u64 },
     /// A subscription being drained.
     Subscription(u64),
-    /// The intent's present stage.
-    Intent,
+    /// A drain: behind this PONG the server sends nothing more.
+    Interest,
+    /// A drain or a close: behind this PONG the last message is confirmed.
+    Last,
+    /// The move to another server.
+    Move,
 }
 
 impl Link {
@@ -174,6 +189,13 @@ impl Connection {
     /// Whether messages may flow.
     pub(super) fn carries(&self) -> bool {
         matches!(self.stage, Stage::Recovering(_) | Stage::Ready)
+    }
+
+    /// What the user wants now goes before a move.
+    pub(super) fn abandon_move(&mut self) {
+        if matches!(self.stage, Stage::Moving { .. }) {
+            self.stage = Stage::Ready;
+        }
     }
 
     /// Whether the handshake is still going on.

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
-use super::phase::{Connection, DrainStage, Intent, Link, Stage, Waiter};
+use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
 use crate::protocol::{self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation};
 
@@ -63,6 +63,9 @@ impl<H> Engine<H> {
         connection.taken += taken.messages;
         connection.liveness.taken(taken.pings, now);
         if let Stage::Recovering(recovering) = &mut connection.stage {
+            if (1..=n).contains(&recovering.replay_left) {
+                recovering.until = now + self.config.announce_after;
+            }
             recovering.replay_left = recovering.replay_left.saturating_sub(n);
             if recovering.replay_left == 0 && connection.taken >= recovering.held {
                 self.announce(now);
@@ -100,7 +103,7 @@ impl<H> Engine<H> {
             return;
         };
         match op {
-            ServerOp::Ping => self.flight.push_pong(),
+            ServerOp::Ping => self.answer_ping(),
             ServerOp::Pong => match connection.stage {
                 Stage::AwaitInfo => self.out_of_turn("PONG", "INFO", now),
                 Stage::AwaitPong => self.handshake_done(now),
@@ -129,6 +132,25 @@ impl<H> Engine<H> {
         self.subscriptions.set_finished(sid);
     }
 
+    fn answer_ping(&mut self) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let before = self.flight.len();
+        if connection.is_handshake() {
+            // Nothing goes before CONNECT.
+            self.flight.push_wire(b"PONG\r\n".to_vec());
+        } else {
+            self.flight.push_pong();
+        }
+        if let Stage::Recovering(Recovering { replay_left, .. }) = &mut connection.stage {
+            if *replay_left > 0 {
+                // It goes ahead of what is left of the replay.
+                *replay_left += self.flight.len() - before;
+            }
+        }
+    }
+
     fn out_of_turn(&mut self, got: &'static str, expected: &'static str, now: Instant) {
         self.lose(Cause::OutOfTurn { got, expected }, CloseHow::Drop, now);
     }
@@ -146,10 +168,7 @@ impl<H> Engine<H> {
             Err(_) => return,
         };
         let attempt = &connection.attempt;
-        let (server, endpoint) = (attempt.server, attempt.endpoint.clone());
-        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
-            return self.lose(Cause::Forced, CloseHow::Drop, now);
-        };
+        let (server, addr, endpoint) = (attempt.server, attempt.addr.clone(), attempt.endpoint.clone());
         if first {
             if let Some(refusal) = transport_fault(&addr, &info) {
                 return self.lose(refusal, CloseHow::Drop, now);
@@ -228,14 +247,18 @@ impl<H> Engine<H> {
                     self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
-                Waiter::Intent => self.handle_intent_pong(),
+                Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
+                    self.begin_delivering();
+                }
+                Waiter::Interest => {}
+                Waiter::Last => self.handle_last_pong(),
+                Waiter::Move => self.finish_move(now),
             }
         }
     }
 
-    fn handle_intent_pong(&mut self) {
+    fn handle_last_pong(&mut self) {
         match self.intent {
-            Intent::Drain { stage: DrainStage::Interest, .. } => self.begin_delivering(),
             Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
             Intent::Close { .. } => self.finish(EndReason::Closed, true),
             _ => {}

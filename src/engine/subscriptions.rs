@@ -205,14 +205,15 @@ impl<H> Subscriptions<H> {
         sids
     }
 
-    /// The sids of `subject`, narrowed to `queue` if one is given, ascending.
+    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the
+    /// subject are meant if none is plain.
     pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
-        let mut sids: Vec<u64> = self
-            .table
-            .iter()
-            .filter(|(_, entry)| entry.subject() == subject && (queue.is_none() || entry.queue() == queue))
-            .map(|(sid, _)| *sid)
-            .collect();
+        let of_subject = || self.table.iter().filter(|(_, entry)| entry.subject() == subject);
+        let exact = of_subject().filter(|(_, entry)| entry.queue() == queue);
+        let mut sids: Vec<u64> = exact.map(|(sid, _)| *sid).collect();
+        if sids.is_empty() && queue.is_none() {
+            sids.extend(of_subject().map(|(sid, _)| *sid));
+        }
         sids.sort_unstable();
         sids
     }

@@ -151,7 +151,7 @@ impl Decoder {
     /// # Errors
     ///
     /// When the bytes can't be, or become, an operation, or are over a limit.
-    #[inline]
+    #[inline(always)]
     pub fn decode_server<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
         if self.body.is_some() {
             return self.finish_msg(buf);
@@ -167,6 +167,7 @@ impl Decoder {
     }
 
     /// Everything but a whole, canonical MSG.
+    #[cold]
     fn decode_server_slowly<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
         let (op, word_len) = match word(SERVER_WORDS, buf) {
             Word::Known(op, len) => (op, len),

@@ -12,7 +12,7 @@ const CRLF: &[u8] = b"\r\n";
 ///
 /// `headers` is the length of the header block: `Some` makes it an `HPUB`.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn publish_len(subject: usize, reply: Option<usize>, headers: Option<usize>, payload: usize) -> usize {
     let word = if headers.is_some() { 5 } else { 4 };
     let body = headers.unwrap_or(0) + payload;
@@ -23,7 +23,7 @@ pub fn publish_len(subject: usize, reply: Option<usize>, headers: Option<usize>,
 /// writes, in bytes: the arguments only, neither the word nor the line end (seen: 4,096 bytes of
 /// arguments pass, 4,097 close the connection).
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn publish_args_len(subject: usize, reply: Option<usize>, headers: Option<usize>, payload: usize) -> usize {
     let reply = reply.map_or(0, |reply| reply + 1);
     let sizes = match headers {
@@ -35,16 +35,41 @@ pub fn publish_args_len(subject: usize, reply: Option<usize>, headers: Option<us
 
 /// Appends everything of a `PUB` or `HPUB` that stands before the payload: the control line and
 /// the header block. The caller adds `payload` bytes and CR LF.
-#[inline]
+#[inline(always)]
 pub fn publish_head(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: usize) {
     out.extend_from_slice(if headers.is_some() { b"HPUB " } else { b"PUB " });
     out.extend_from_slice(subject);
-    out.push(b' ');
     if let Some(reply) = reply {
-        out.extend_from_slice(reply);
         out.push(b' ');
+        out.extend_from_slice(reply);
     }
-    sizes_and_block(out, headers, payload);
+    match headers {
+        None => size_and_line_end(out, payload),
+        Some(headers) => {
+            out.push(b' ');
+            sizes_and_block(out, Some(headers), payload);
+        }
+    }
+}
+
+/// Appends a blank, `size` and CR LF. On the path of every publish, so the common sizes are arrays of a known length, for
+/// which no copying routine is called.
+#[inline(always)]
+fn size_and_line_end(out: &mut Vec<u8>, size: usize) {
+    let digit = |unit: usize| b'0' + (size / unit % 10) as u8;
+    match size {
+        0..=9 => out.extend_from_slice(&[b' ', digit(1), b'\r', b'\n']),
+        10..=99 => out.extend_from_slice(&[b' ', digit(10), digit(1), b'\r', b'\n']),
+        100..=999 => out.extend_from_slice(&[b' ', digit(100), digit(10), digit(1), b'\r', b'\n']),
+        1000..=9999 => {
+            out.extend_from_slice(&[b' ', digit(1000), digit(100), digit(10), digit(1), b'\r', b'\n']);
+        }
+        _ => {
+            out.push(b' ');
+            long_number(out, size as u64);
+            out.extend_from_slice(CRLF);
+        }
+    }
 }
 
 /// Appends a whole `PUB` frame, or `HPUB` if there is a header block (also an empty one).
@@ -57,7 +82,7 @@ pub fn publish_head(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, hea
 /// assert_eq!(out, b"PUB foo r.1 2\r\nhi\r\n");
 /// assert_eq!(out.len(), publish_len(3, Some(3), None, 2));
 /// ```
-#[inline]
+#[inline(always)]
 pub fn publish(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: &[u8]) {
     publish_head(out, subject, reply, headers, payload.len());
     out.extend_from_slice(payload);
@@ -172,9 +197,15 @@ fn sizes_and_block(out: &mut Vec<u8>, headers: Option<&[u8]>, payload: usize) {
 }
 
 /// How many decimal digits `value` has.
-#[inline]
+#[inline(always)]
 fn digits(value: u64) -> usize {
-    value.checked_ilog10().map_or(1, |log| log as usize + 1)
+    match value {
+        0..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        1000..=9999 => 4,
+        _ => value.checked_ilog10().map_or(1, |log| log as usize + 1),
+    }
 }
 
 /// Appends `value` in decimal digits, without allocating more than the buffer needs.

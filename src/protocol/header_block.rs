@@ -215,9 +215,10 @@ pub(super) fn written_len(entries: &[(HeaderName, HeaderValue)]) -> usize {
 pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
     out.extend_from_slice(b"NATS/1.0\r\n");
     for (name, value) in entries {
-        write_text(out, name.as_bytes());
+        // A blank at the front would make the line a continuation of the one before.
+        write_text(out, name.as_bytes(), b'_');
         out.extend_from_slice(b": ");
-        write_text(out, value.as_bytes());
+        write_text(out, value.as_bytes(), b' ');
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -225,13 +226,13 @@ pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
 
 /// A name or value that a program made has no line end in it; one that was received may have a
 /// bare CR, which must not become a line end for somebody else.
-fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+fn write_text(out: &mut Vec<u8>, text: &[u8], instead: u8) {
     let start = out.len();
     out.extend_from_slice(text);
     if memchr::memchr2(b'\r', b'\n', text).is_some() {
         for byte in out.iter_mut().skip(start) {
             if matches!(byte, b'\r' | b'\n') {
-                *byte = b' ';
+                *byte = instead;
             }
         }
     }

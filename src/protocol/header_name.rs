@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The name of a header. Case is kept, and matters (ADR-4).
 ///
 /// A name for sending is printable ASCII without `:` and blanks, and every way to make one asks
-/// for that. A name that was received is what stood there.
+/// for that. A name that was received is what stood there; should it be sent on in a new block, a
+/// bare CR in it is replaced by `_`.
 #[derive(Clone)]
 pub struct HeaderName(Text);
 

@@ -63,15 +63,15 @@ pub const fn check_publish_subject(subject: &[u8]) -> Result<(), SubjectFault> {
     if subject.is_empty() {
         return Err(SubjectFault::Empty);
     }
-    // On the path of every publish. No early exit, so that it compiles to a few vector
-    // instructions; the place is looked for only when there is one.
+    // On the path of every publish: a subject has no byte below 0x21 as a rule, and one comparison a byte says so.
     let mut at = 0;
-    let mut separators = false;
     while at < subject.len() {
-        separators |= is_separator(subject[at]);
+        if subject[at] <= b' ' && is_separator(subject[at]) {
+            return Err(first_separator(subject));
+        }
         at += 1;
     }
-    if separators { Err(first_separator(subject)) } else { Ok(()) }
+    Ok(())
 }
 
 /// May this subject be subscribed to?

@@ -40,6 +40,9 @@ pub(super) struct Connection {
     out: Mutex<Out>,
     /// Written only under the lock of `out`.
     closed: AtomicBool,
+    /// Held while it closes, so that whoever closes it too returns when it *is* closed. Taken before
+    /// all other locks.
+    closing: Mutex<()>,
     /// There is something to write.
     wake: Notify,
     /// Something was written.
@@ -108,6 +111,7 @@ impl Connection {
             socket: RwLock::new(Some(socket)),
             out: Mutex::default(),
             closed: AtomicBool::new(false),
+            closing: Mutex::default(),
             wake: Notify::new(),
             drained: Notify::new(),
             subscriptions: Mutex::default(),
@@ -227,8 +231,9 @@ impl Connection {
         self.wake.notify_one();
     }
 
-    /// Closes the socket, now. What is not written is lost.
+    /// Closes the socket, now: closed and forgotten when this returns. What is not written is lost.
     pub(super) fn close(&self, how: Close) {
+        let _closing = lock(&self.closing);
         let mut out = lock(&self.out);
         if self.closed.swap(true, Ordering::AcqRel) {
             return;

@@ -227,30 +227,26 @@ impl Node {
     }
 
     fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, epoch: u64) {
-        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        let mut times = lock(&self.counters.accept_times);
-        if times.len() == ACCEPT_TIMES {
-            times.pop_front();
+        // A delay on small frames is all that is lost if it can't be set.
+        let _ = socket.set_nodelay(true);
+        // Under this lock, so that nothing is counted or added once the port is closed: whoever
+        // closes it finds every connection that came through it.
+        let door = lock(&self.door);
+        if door.epoch != epoch {
+            return;
         }
-        times.push_back(Instant::now());
-        drop(times);
-        self.changed.notify_waiters();
+        self.count_accepted();
         if self.faults.close_on_accept.load(Ordering::Acquire) {
             return;
         }
-        // A delay on small frames is all that is lost if it can't be set.
-        let _ = socket.set_nodelay(true);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let connection = Connection::new(Arc::clone(self), id, peer, socket);
         let mut connections = lock(&self.connections);
         let full = connections.len() >= self.max_connections.load(Ordering::Acquire);
         connections.insert(id, Arc::clone(&connection));
         drop(connections);
-        // Closed meanwhile: this one came too late to be closed with the others.
-        if lock(&self.door).epoch != epoch {
-            connection.close(Close::Reset);
-            return;
-        }
+        drop(door);
+        self.changed.notify_waiters();
         let writer = self.runtime.spawn(Arc::clone(&connection).write_out());
         connection.own(writer.abort_handle());
         connection.say(|out| say_info(out, self, &connection, false));
@@ -262,6 +258,15 @@ impl Node {
             let session = Session::new(Arc::clone(&connection));
             connection.own(self.runtime.spawn(session.run()).abort_handle());
         }
+    }
+
+    fn count_accepted(&self) {
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        let mut times = lock(&self.counters.accept_times);
+        if times.len() == ACCEPT_TIMES {
+            times.pop_front();
+        }
+        times.push_back(Instant::now());
     }
 
     /// All connections, oldest first.

@@ -7,9 +7,7 @@ use super::judgement::{Ending, SMALL_BUFFER, args_len, decoder, fit, rest_inside
 use super::lock;
 use super::node::{Node, random};
 use super::router::{Routes, Subscription};
-use crate::protocol::{
-    ClientOp, Decoded, Decoder, Limits, ProtocolError, PubOp, check_subscribe_subject, err, message, ok, pong,
-};
+use crate::protocol::{ClientOp, Decoded, Decoder, PubOp, check_subscribe_subject, err, message, ok, pong};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -9,7 +9,7 @@ use crate::protocol::scan::end_of_token;
 /// else, errors included, which the general path then judges.
 ///
 /// One pass over the bytes of the line, without searching for its end first.
-#[inline]
+#[inline(always)]
 pub(super) fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>, usize)> {
     let (rest, has_headers) = match buf {
         [b'M', b'S', b'G', b' ', rest @ ..] => (rest, false),
@@ -43,7 +43,7 @@ pub(super) fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>
 }
 
 /// `total CRLF`, or `headers SP total CRLF`, and what is behind it.
-#[inline]
+#[inline(always)]
 fn plain_sizes(bytes: &[u8], has_headers: bool) -> Option<(u64, u64, &[u8])> {
     let (first, rest) = digits(bytes)?;
     let (headers, total, rest) = if has_headers {
@@ -56,7 +56,7 @@ fn plain_sizes(bytes: &[u8], has_headers: bool) -> Option<(u64, u64, &[u8])> {
 }
 
 /// Bytes up to one blank, and what is behind the blank.
-#[inline]
+#[inline(always)]
 fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (token, rest) = bytes.split_at_checked(end_of_token(bytes)?)?;
     let rest = rest.strip_prefix(b" ")?;
@@ -64,7 +64,7 @@ fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// 1 to 19 digits, which can't overflow, and what is behind them.
-#[inline]
+#[inline(always)]
 fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(20) {

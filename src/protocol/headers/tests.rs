@@ -117,6 +117,14 @@ fn a_good_block_goes_on_as_it_came_and_a_bad_one_is_written_anew() {
 }
 
 #[test]
+fn a_bare_cr_is_no_line_end_for_anybody_else() {
+    let mut map = received("NATS/1.0\r\n\rn\r: \rv\r\n\r\n");
+    assert_eq!(texts(&map), [("\rn\r", "\rv")]);
+    map.append("a", "1");
+    assert_eq!(map.wire(), "NATS/1.0\r\n_n_:  v\r\na: 1\r\n\r\n");
+}
+
+#[test]
 fn long_and_short_values_read_the_same() {
     for len in 0..100 {
         let text = "é".repeat(len);

@@ -1,4 +1,4 @@
-//! The client as a sink of messages. Move it up to `tests/` when `Client` is a `Sink`.
+//! The client as a sink of messages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -11,18 +11,18 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection of which the first INFO was read.
-pub struct Raw {
-    pub info: String,
+pub(crate) struct Raw {
+    pub(crate) info: String,
     socket: TcpStream,
     received: Vec<u8>,
 }
 
 impl Raw {
-    pub async fn connect(broker: &Broker) -> io::Result<Self> {
+    pub(crate) async fn connect(broker: &Broker) -> io::Result<Self> {
         Self::connect_to(broker.addr()).await
     }
 
-    pub async fn connect_to(addr: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect_to(addr: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(addr).await?;
         socket.set_nodelay(true)?;
         let mut raw = Self { info: String::new(), socket, received: Vec::new() };
@@ -32,7 +32,7 @@ impl Raw {
     }
 
     /// Through the handshake and the second INFO; with headers and no responders.
-    pub async fn connected(broker: &Broker) -> io::Result<Self> {
+    pub(crate) async fn connected(broker: &Broker) -> io::Result<Self> {
         let mut raw = Self::connect(broker).await?;
         raw.send(
             "CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\
@@ -45,11 +45,11 @@ impl Raw {
         Ok(raw)
     }
 
-    pub async fn send(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) async fn send(&mut self, text: &str) -> io::Result<()> {
         self.send_bytes(text.as_bytes()).await
     }
 
-    pub async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         timeout(PATIENCE, self.socket.write_all(bytes)).await?
     }
 
@@ -61,7 +61,7 @@ impl Raw {
     }
 
     /// Everything up to and with `end`.
-    pub async fn until(&mut self, end: &str) -> io::Result<String> {
+    pub(crate) async fn until(&mut self, end: &str) -> io::Result<String> {
         let mut from = 0;
         loop {
             let seen = &self.received[from..];
@@ -77,7 +77,7 @@ impl Raw {
     }
 
     /// Exactly this must come next.
-    pub async fn expect(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) async fn expect(&mut self, text: &str) -> io::Result<()> {
         while self.received.len() < text.len() {
             if let Err(error) = self.more().await {
                 let got = String::from_utf8_lossy(&self.received);
@@ -91,7 +91,7 @@ impl Raw {
     }
 
     /// So many MSGs with payloads of one line, each as one line.
-    pub async fn frames(&mut self, count: usize) -> io::Result<Vec<String>> {
+    pub(crate) async fn frames(&mut self, count: usize) -> io::Result<Vec<String>> {
         let mut frames = Vec::new();
         for _ in 0..count {
             let head = self.until("\r\n").await?;
@@ -101,7 +101,7 @@ impl Raw {
         Ok(frames)
     }
 
-    pub async fn is_silent(&mut self, time: Duration) -> io::Result<bool> {
+    pub(crate) async fn is_silent(&mut self, time: Duration) -> io::Result<bool> {
         assert!(self.received.is_empty());
         match timeout(time, self.socket.read_buf(&mut self.received)).await {
             Err(_) => Ok(true),
@@ -111,7 +111,7 @@ impl Raw {
 }
 
 /// What comes before the end of the stream, be it FIN or RST.
-pub async fn read_until_closed(raw: &mut Raw) -> io::Result<String> {
+pub(crate) async fn read_until_closed(raw: &mut Raw) -> io::Result<String> {
     loop {
         match raw.more().await {
             Ok(()) => {}

@@ -3,10 +3,8 @@
 //! Each input was sent behind CONNECT and PING, and a PING was appended; the reply is without the
 //! PONG of that.
 
-mod raw;
-
+use crate::raw::{Raw, read_until_closed};
 use nats_lifeline::testing::Broker;
-use raw::{Raw, read_until_closed};
 
 /// Name, what was sent, the reply, was the connection closed?
 const SEEN: &[(&str, &[u8], &str, bool)] = &[

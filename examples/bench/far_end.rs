@@ -1,0 +1,63 @@
+//! Whom the clients talk to: a sink, source or broker in this process, or a real server.
+
+use std::io;
+
+use nats_lifeline::testing::{Broker, Sink, Source};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{Args, Work};
+
+pub(crate) enum FarEnd {
+    Sink(Sink),
+    Source(Source),
+    Broker {
+        broker: Broker,
+        /// Its own, so that its CPU time can be told from the clients'. It runs as long as this lives.
+        _runtime: Runtime,
+    },
+    Server(String),
+}
+
+impl FarEnd {
+    pub(crate) fn start(args: &Args) -> io::Result<FarEnd> {
+        if let Some(url) = &args.server {
+            return Ok(FarEnd::Server(url.clone()));
+        }
+        Ok(match args.work {
+            Work::Pub => FarEnd::Sink(Sink::start()?),
+            Work::Sub => FarEnd::Source(Source::start(args.share(0, args.clients), args.size)?),
+            Work::PubSub | Work::Request => {
+                let runtime = Builder::new_multi_thread().thread_name("broker").enable_all().build()?;
+                FarEnd::Broker { broker: runtime.block_on(Broker::start())?, _runtime: runtime }
+            }
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
+            FarEnd::Sink(sink) => sink.url(),
+            FarEnd::Source(source) => source.url(),
+            FarEnd::Broker { broker, .. } => broker.url(),
+            FarEnd::Server(url) => url.clone(),
+        }
+    }
+
+    /// How it is called in the report.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            FarEnd::Sink(_) => "a sink in this process".to_owned(),
+            FarEnd::Source(_) => "a source in this process".to_owned(),
+            FarEnd::Broker { .. } => "the broker in this process".to_owned(),
+            FarEnd::Server(url) => url.clone(),
+        }
+    }
+
+    /// How many messages it has counted, if it counts those that are published.
+    pub(crate) fn counted(&self) -> Option<u64> {
+        match self {
+            FarEnd::Sink(sink) => Some(sink.messages()),
+            FarEnd::Broker { broker, .. } => Some(broker.messages_in()),
+            FarEnd::Source(_) | FarEnd::Server(_) => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Measures this client: publishing, receiving, both, and requests. `cargo run --release --example bench -- --help`
+
+mod args;
+mod cpu;
+mod far_end;
+mod latency;
+mod progress;
+mod report;
+mod requests;
+mod traffic;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use nats_lifeline::{Client, HeaderMap};
+use tokio::runtime::Builder;
+
+use args::{Args, Work};
+use far_end::FarEnd;
+use latency::Latency;
+
+type Error = nats_lifeline::Error;
+
+/// What came out.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Messages published, or requests answered.
+    published: u64,
+    received: u64,
+    /// Thrown away by the client because its subscriber was too slow.
+    dropped: u64,
+    /// Published, and neither received nor counted as dropped; requests that failed.
+    missing: u64,
+    elapsed: Duration,
+    cpu: Option<Duration>,
+    latency: Option<Latency>,
+}
+
+fn main() -> ExitCode {
+    let args = match Args::read(std::env::args().skip(1)) {
+        Ok(Some(args)) => args,
+        Ok(None) => {
+            print!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("bench: {error}\n`bench --help` tells what there is");
+            return ExitCode::from(2);
+        }
+    };
+    match measure(&args) {
+        Ok(sound) if sound => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures and reports. `false`: something was lost, so the numbers are worth nothing.
+fn measure(args: &Args) -> Result<bool, Error> {
+    let far_end = FarEnd::start(args)?;
+    let runtime = Builder::new_multi_thread().worker_threads(args.threads).enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let url = far_end.url();
+        match args.work {
+            Work::Pub => traffic::publish(args, &url).await,
+            Work::Sub => traffic::receive(args, &url).await,
+            Work::PubSub => traffic::both(args, &url).await,
+            Work::Request => requests::ask(args, &url).await,
+        }
+    })?;
+    report::print(args, &far_end, &outcome, &mut io::stdout())?;
+    Ok(outcome.dropped == 0 && outcome.missing == 0)
+}
+
+/// Connects `count` clients.
+pub(crate) async fn clients(count: usize, url: &str) -> Result<Vec<Client>, Error> {
+    let mut clients = Vec::with_capacity(count);
+    for _ in 0..count {
+        clients.push(nats_lifeline::connect(url.to_owned()).await?);
+    }
+    Ok(clients)
+}
+
+/// The headers of each message; `None`: it has none.
+pub(crate) fn headers(args: &Args) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for number in 0..args.headers {
+        headers.insert(format!("Bench-{number}"), format!("value {number}"));
+    }
+    (args.headers > 0).then_some(headers)
+}
+
+/// What a measurement takes: time, and the CPU of the clients' threads.
+pub(crate) struct Clock {
+    began: Instant,
+    cpu: Option<Duration>,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { cpu: cpu::used(), began: Instant::now() }
+    }
+
+    /// Time and CPU since the start.
+    pub(crate) fn stop(&self) -> (Duration, Option<Duration>) {
+        let elapsed = self.began.elapsed();
+        (elapsed, cpu::used().zip(self.cpu).map(|(after, before)| after.saturating_sub(before)))
+    }
+}

@@ -1,0 +1,118 @@
+//! What is printed at the end, with what was counted and what was not.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::args::{Args, Work};
+use crate::far_end::FarEnd;
+
+pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
+    let Outcome { published, received, dropped, missing, elapsed, cpu, latency } = outcome;
+    let seconds = elapsed.as_secs_f64().max(1e-9);
+    let headers = if args.headers > 0 { format!(" and {} headers", args.headers) } else { String::new() };
+    writeln!(to, "{}: {} B{headers}, {}, {}", args.work.name(), args.size, who(args), far_end.name())?;
+
+    // Of what the CPU time is told: of what this client's side mainly did.
+    let (unit, count) = match args.work {
+        Work::Pub => ("published", *published),
+        Work::Sub | Work::PubSub => ("received", *received),
+        Work::Request => ("answered", *published),
+    };
+    let mut rate = |what: &str, count: u64| {
+        let per_second = count as f64 / seconds;
+        let payload = per_second * args.size as f64 / 1e6;
+        writeln!(to, "  {what:<10} {:>14} /s  {payload:>9.1} MB/s of payload", grouped(per_second as u64))
+    };
+    if matches!(args.work, Work::Pub | Work::PubSub) {
+        rate("published", *published)?;
+    }
+    if matches!(args.work, Work::Sub | Work::PubSub) {
+        rate("received", *received)?;
+    }
+    if args.work == Work::Request {
+        rate("answered", *published)?;
+    }
+    writeln!(to, "  time       {seconds:>14.3} s   for {}", grouped(count))?;
+    match cpu {
+        Some(cpu) => {
+            let each = cpu.as_nanos() as f64 / count.max(1) as f64;
+            writeln!(to, "  CPU        {each:>14.1} ns  for each {unit}: {}", counted(args, far_end))?;
+        }
+        None => writeln!(to, "  CPU                     ?   this system does not tell it thread by thread")?,
+    }
+    if let Some(latency) = latency.as_ref().filter(|latency| latency.count() > 0) {
+        let at = |percent| short(latency.at(percent));
+        let of = if args.work == Work::Request { "from question to answer" } else { "from publish to subscriber" };
+        writeln!(to, "  {of}, {} measured:", grouped(latency.count()))?;
+        writeln!(
+            to,
+            "             p50 {}   p90 {}   p99 {}   p99.9 {}   longest {}",
+            at(50.0),
+            at(90.0),
+            at(99.0),
+            at(99.9),
+            short(latency.longest())
+        )?;
+    }
+    if let Some(far) = far_end.counted().filter(|_| args.work != Work::Request) {
+        writeln!(to, "  the far end has counted {} messages", grouped(far))?;
+    }
+    match args.work {
+        Work::Pub => Ok(()),
+        Work::Sub | Work::PubSub => {
+            writeln!(to, "  dropped {}, missing {}", grouped(*dropped), grouped(*missing))
+        }
+        Work::Request => writeln!(to, "  failed {}", grouped(*missing)),
+    }
+}
+
+fn who(args: &Args) -> String {
+    let s = if args.clients == 1 { "" } else { "s" };
+    match args.work {
+        Work::Pub => format!("{} client{s} to", args.clients),
+        Work::Sub => format!("{} client{s} from", args.clients),
+        Work::PubSub => format!("one client to {} other{s} through", args.clients),
+        Work::Request => format!("{} client{s} with {} at a time through", args.clients, args.in_flight),
+    }
+}
+
+/// Whose CPU time it is.
+fn counted(args: &Args, far_end: &FarEnd) -> String {
+    let work = match args.work {
+        Work::Pub => "publishers and connections",
+        Work::Sub => "connections and subscribers",
+        Work::PubSub => "publisher, subscribers and connections",
+        Work::Request => "who asks, who answers, and connections",
+    };
+    match far_end {
+        FarEnd::Sink(_) => format!("{work}; not the sink's threads"),
+        FarEnd::Source(_) => format!("{work}; not the source's threads"),
+        FarEnd::Broker { .. } => format!("{work}; not the broker's threads"),
+        FarEnd::Server(_) => format!("{work}; all of this process"),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration in three digits or so.
+fn short(duration: Duration) -> String {
+    let micros = duration.as_nanos() as f64 / 1e3;
+    match micros {
+        _ if micros < 1e2 => format!("{micros:.1} µs"),
+        _ if micros < 1e4 => format!("{micros:.0} µs"),
+        _ if micros < 1e6 => format!("{:.1} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}

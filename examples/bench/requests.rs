@@ -1,0 +1,84 @@
+//! Requests: one client answers, the others ask, each with a number of requests under way.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use nats_lifeline::{Client, HeaderMap, Request};
+use tokio::task::JoinSet;
+
+use crate::args::Args;
+use crate::latency::Latency;
+use crate::{Clock, Error, Outcome, clients, headers, progress};
+
+pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
+    let responder = nats_lifeline::connect(url.to_owned()).await?;
+    let mut questions = responder.subscribe(args.subject).await?;
+    responder.flush().await?;
+    tokio::spawn(async move {
+        while let Some(question) = questions.next().await {
+            let Some(reply) = question.reply else { continue };
+            // Who asked will say that there was no answer.
+            let _ = responder.publish(reply, question.payload).await;
+        }
+    });
+    let clients = clients(args.clients, url).await?;
+    for client in &clients {
+        // The first request of a client also makes the subscription for all answers.
+        client.request(args.subject, Bytes::new()).await?;
+    }
+    let clock = Clock::start();
+    let mut tasks = JoinSet::new();
+    let at_once = args.clients * args.in_flight;
+    for number in 0..at_once {
+        if let Some(client) = clients.get(number % args.clients) {
+            let asking = Asking {
+                client: client.clone(),
+                subject: args.subject,
+                headers: headers(args),
+                payload: Bytes::from(vec![0; args.size]),
+                answers: Latency::new()?,
+                failed: 0,
+            };
+            tasks.spawn(asking.run(args.share(number, at_once)));
+        }
+    }
+    let asked = || clients.iter().map(|client| client.stats().accepted).sum();
+    let mut all = Latency::new()?;
+    let mut missing = 0;
+    let work = async {
+        while let Some(asked) = tasks.join_next().await {
+            let asked = asked?;
+            all.add(&asked.answers)?;
+            missing += asked.failed;
+        }
+        Ok::<_, Error>(clock.stop())
+    };
+    let (elapsed, cpu) = progress::show(args.msgs, asked, work).await?;
+    Ok(Outcome { published: all.count(), missing, elapsed, cpu, latency: Some(all), ..Outcome::default() })
+}
+
+/// One of those who ask, one request after the other.
+struct Asking {
+    client: Client,
+    subject: &'static str,
+    headers: Option<HeaderMap>,
+    payload: Bytes,
+    answers: Latency,
+    failed: u64,
+}
+
+impl Asking {
+    async fn run(mut self, times: u64) -> Asking {
+        for _ in 0..times {
+            let request =
+                Request { payload: Some(self.payload.clone()), headers: self.headers.clone(), ..Request::new() };
+            let asked = Instant::now();
+            match self.client.send_request(self.subject, request).await {
+                Ok(_) => self.answers.record(asked.elapsed()),
+                Err(_) => self.failed += 1,
+            }
+        }
+        self
+    }
+}

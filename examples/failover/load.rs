@@ -1,0 +1,258 @@
+//! The load: who publishes, who receives, who asks and who answers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use nats_lifeline::engine::FlushFailure;
+use nats_lifeline::{Client, ConnectOptions, Message, RequestError, Subscriber};
+use tokio::task::JoinHandle;
+
+use crate::account::Account;
+use crate::args::Args;
+use crate::attack::Attack;
+use crate::{Error, payload};
+
+/// Requests that are under way at a time.
+const ASKING: u64 = 4;
+
+/// A pause between two of them.
+const BETWEEN_REQUESTS: Duration = Duration::from_millis(5);
+
+/// How often the program asks whether all has arrived, as one does that wants to know.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the end may take: until everything is confirmed, and until everything is read.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+const READ_WITHIN: Duration = Duration::from_secs(2);
+
+pub(crate) struct Load {
+    /// Publishes, and receives what it has published. This is the one whose servers are killed.
+    pub(crate) publisher: Client,
+    /// Asks. Its servers are the same.
+    pub(crate) asker: Client,
+    /// Has a member of the queue group and the responder, on a server that lives.
+    helper: Client,
+    pub(crate) plain: Arc<Mutex<Account>>,
+    pub(crate) queue: Arc<Mutex<Account>>,
+    pub(crate) published: Arc<AtomicU64>,
+    /// Publishes that failed, and so told the caller.
+    pub(crate) refused: Arc<AtomicU64>,
+    pub(crate) answers: Arc<Mutex<Answers>>,
+    pub(crate) flushes: Flushes,
+    /// Messages that a client threw away because its subscriber was too slow.
+    pub(crate) dropped: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    working: Vec<JoinHandle<()>>,
+    flushing: Option<JoinHandle<Flushes>>,
+}
+
+/// What `flush` said.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    /// So many messages are in doubt, say those that failed. Each is said once.
+    pub(crate) in_doubt: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) right: u64,
+    /// Answers to another question.
+    pub(crate) wrong: u64,
+    pub(crate) failed: BTreeMap<String, u64>,
+}
+
+impl Answers {
+    fn note(&mut self, question: u64, outcome: Result<Message, RequestError>) {
+        match outcome {
+            Ok(answer) if payload::number(&answer.payload) == Some(question) => self.right += 1,
+            Ok(_) => self.wrong += 1,
+            Err(error) => {
+                let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                // Behind it stand numbers that differ from time to time.
+                let reason = reason.split(';').next().unwrap_or_default().to_owned();
+                *self.failed.entry(reason).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl Flushes {
+    async fn flush(&mut self, client: &Client) -> bool {
+        match client.flush_timeout(CONFIRM_WITHIN).await {
+            Ok(()) => self.ok += 1,
+            Err(error) => {
+                self.failed += 1;
+                if let Some(FlushFailure::InDoubt(messages)) = error.source_as() {
+                    self.in_doubt += messages;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Load {
+    pub(crate) async fn start(args: &Args, attack: &Attack) -> Result<Load, Error> {
+        let options = ConnectOptions::new();
+        // The cluster tells everybody about C; whoever went there could not be attacked any more.
+        let exposed = if attack.is_ours() { options.clone().ignore_discovered_servers() } else { options.clone() };
+        let load = Load {
+            publisher: exposed.clone().name("publisher").connect(attack.exposed.clone()).await?,
+            asker: exposed.name("asker").connect(attack.exposed.clone()).await?,
+            helper: options.name("helper").connect(attack.sheltered.clone()).await?,
+            plain: Arc::default(),
+            queue: Arc::default(),
+            published: Arc::default(),
+            refused: Arc::default(),
+            answers: Arc::default(),
+            flushes: Flushes::default(),
+            dropped: Arc::default(),
+            over: Arc::default(),
+            working: Vec::new(),
+            flushing: None,
+        };
+        load.work(args).await
+    }
+
+    async fn work(mut self, args: &Args) -> Result<Load, Error> {
+        // Others may run the same on the same servers.
+        let here = self.publisher.new_inbox();
+        let (data, questions) = (format!("{here}.data"), format!("{here}.questions"));
+        let group = || "group".to_owned();
+        self.read(self.publisher.subscribe(data.clone()).await?, &self.plain);
+        self.read(self.publisher.queue_subscribe(data.clone(), group()).await?, &self.queue);
+        self.read(self.helper.queue_subscribe(data.clone(), group()).await?, &self.queue);
+        tokio::spawn(answer(self.helper.clone(), self.helper.subscribe(questions.clone()).await?));
+        // Behind this the servers know who listens; in a cluster of real ones they tell each other a moment later.
+        self.publisher.flush().await?;
+        self.helper.flush().await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+
+        self.working.push(tokio::spawn(publish(
+            self.publisher.clone(),
+            data,
+            args.rate,
+            self.published.clone(),
+            self.refused.clone(),
+            self.over.clone(),
+        )));
+        self.flushing = Some(tokio::spawn(flush(self.publisher.clone(), self.over.clone())));
+        for first in 0..ASKING {
+            let (client, subject) = (self.asker.clone(), questions.clone());
+            self.working.push(tokio::spawn(ask(client, subject, first, self.answers.clone(), self.over.clone())));
+        }
+        Ok(self)
+    }
+
+    /// Notes everything that comes.
+    fn read(&self, mut subscriber: Subscriber, account: &Arc<Mutex<Account>>) {
+        let (account, dropped) = (account.clone(), self.dropped.clone());
+        tokio::spawn(async move {
+            let (mut highest, mut told) = (None, 0);
+            while let Some(message) = subscriber.next().await {
+                lock(&account).note(&message.payload, &mut highest);
+                dropped.fetch_add(subscriber.dropped() - told, Ordering::Relaxed);
+                told = subscriber.dropped();
+            }
+        });
+    }
+
+    /// Ends the load, waits until what was published is confirmed, and until what is on its way is read.
+    pub(crate) async fn finish(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        for task in self.working.drain(..) {
+            // A panic there would show in the account.
+            let _ = task.await;
+        }
+        if let Some(flushing) = self.flushing.take() {
+            self.flushes = flushing.await.unwrap_or_default();
+        }
+        let ended = Instant::now();
+        let mut before = self.received();
+        while ended.elapsed() < READ_WITHIN {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = self.received();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        for client in [self.publisher, self.asker, self.helper] {
+            // What it would say is in the account.
+            let _ = client.close().await;
+        }
+    }
+
+    /// By the plain subscription, and by the queue group.
+    pub(crate) fn received(&self) -> (u64, u64) {
+        (lock(&self.plain).received, lock(&self.queue).received)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn publish(
+    client: Client,
+    subject: String,
+    rate: u64,
+    published: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+) {
+    let subject = nats_lifeline::Subject::from(subject);
+    let (began, mut number, mut tried) = (Instant::now(), 0, 0);
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    while !over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        let due = began.elapsed().as_micros() as u64 * rate / 1_000_000;
+        while tried < due {
+            tried += 1;
+            match client.publish(subject.clone(), payload::of(number)).await {
+                Ok(()) => number += 1,
+                Err(_) => _ = refused.fetch_add(1, Ordering::Relaxed),
+            }
+        }
+        published.store(number, Ordering::Relaxed);
+    }
+}
+
+async fn flush(client: Client, over: Arc<AtomicBool>) -> Flushes {
+    let mut flushes = Flushes::default();
+    while !over.load(Ordering::Relaxed) {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        flushes.flush(&client).await;
+    }
+    // The last word: what is in doubt was said before or is said now, and everything else is confirmed.
+    while flushes.flush(&client).await {}
+    flushes
+}
+
+async fn answer(client: Client, mut questions: Subscriber) {
+    while let Some(question) = questions.next().await {
+        if let Some(reply) = question.reply {
+            // Who asked will notice.
+            let _ = client.publish(reply, question.payload).await;
+        }
+    }
+}
+
+async fn ask(client: Client, subject: String, first: u64, answers: Arc<Mutex<Answers>>, over: Arc<AtomicBool>) {
+    let mut number = first;
+    while !over.load(Ordering::Relaxed) {
+        let outcome = client.request(subject.clone(), payload::of(number)).await;
+        lock(&answers).note(number, outcome);
+        number += ASKING;
+        tokio::time::sleep(BETWEEN_REQUESTS).await;
+    }
+}

@@ -1,0 +1,249 @@
+//! What is printed: a line each second, and the closing account with its verdict.
+
+use std::io::IsTerminal;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nats_lifeline::connection::Stats;
+
+use crate::account::Account;
+use crate::args::Args;
+use crate::attack::Attack;
+use crate::load::{Flushes, Load, lock};
+use crate::told::{News, Told};
+
+/// Colours, where there is a terminal to show them.
+pub(crate) struct Terminal {
+    colours: bool,
+}
+
+impl Terminal {
+    pub(crate) fn find() -> Terminal {
+        Terminal { colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    fn verdict(&self, good: bool, text: &str) -> String {
+        match (self.colours, good) {
+            (false, _) => text.to_owned(),
+            (true, true) => format!("\x1b[1;32m{text}\x1b[0m"),
+            (true, false) => format!("\x1b[1;31m{text}\x1b[0m"),
+        }
+    }
+}
+
+pub(crate) fn begin(attack: &Attack, args: &Args) {
+    let (exposed, sheltered) = (attack.exposed.join(" "), attack.sheltered.join(" "));
+    if attack.is_ours() {
+        println!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
+        println!("queue member 2, responder:                               C        {sheltered}");
+        println!(
+            "Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n"
+        );
+    } else {
+        println!("all clients: {exposed}");
+        println!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
+    }
+    println!(
+        "{:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  server and news",
+        "s", "published", "confirmed", "plain", "queue", "in doubt", "held", "reconnects"
+    );
+}
+
+/// What has been by now, and the news of this second.
+pub(crate) fn line(second: u64, load: &Load, told: &mut Told, attack: &mut Attack) {
+    let stats = load.publisher.stats();
+    let (plain, queue) = load.received();
+    let server = load.publisher.connected_server();
+    let mut text = server.map_or_else(|| "-".to_owned(), |server| attack.name(&server));
+    let mut news = Vec::from_iter(attack.news.take());
+    news.extend(told.news.drain(..).map(|news| match news {
+        News::Lost { in_doubt } => format!("{} in doubt", grouped(in_doubt)),
+        News::Back { server, downtime } => format!("{} after {}", attack.name(&server), short(downtime)),
+    }));
+    if !news.is_empty() {
+        text += &format!("  {}", news.join(", "));
+    }
+    println!(
+        "{second:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  {text}",
+        grouped(load.published.load(Ordering::Relaxed)),
+        grouped(stats.confirmed),
+        grouped(plain),
+        grouped(queue),
+        grouped(stats.in_doubt),
+        grouped(if load.publisher.connected_server().is_some() { 0 } else { stats.waiting }),
+        stats.reconnects,
+    );
+}
+
+/// The closing account.
+pub(crate) struct Report<'a> {
+    load: &'a Load,
+    told: &'a Told,
+    attack: &'a Attack,
+    stats: Stats,
+    published: u64,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(load: &'a Load, told: &'a Told, attack: &'a Attack) -> Report<'a> {
+        let published = load.published.load(Ordering::Relaxed);
+        Report { load, told, attack, stats: load.publisher.stats(), published }
+    }
+
+    /// What is broken, in words; nothing, if all is well.
+    fn broken(&self) -> Vec<String> {
+        let (plain, queue) = (lock(&self.load.plain), lock(&self.load.queue));
+        let Stats { accepted, in_doubt, .. } = self.stats;
+        let mut broken = Vec::new();
+        let mut must = |holds: bool, what: String| {
+            if !holds {
+                broken.push(what);
+            }
+        };
+        must(self.stats.balances(), "the sum does not hold".to_owned());
+        must(accepted == self.published, format!("{} were published, and {accepted} accepted", self.published));
+        let unconfirmed = self.published - self.stats.confirmed.min(self.published);
+        for (name, account, is_exact) in [("plain", &plain, true), ("queue", &queue, self.attack.is_ours())] {
+            let Account { duplicated, corrupted, out_of_order, .. } = **account;
+            let missing = account.missing(self.published);
+            must(duplicated == 0, format!("{name}: {duplicated} came twice"));
+            must(corrupted == 0, format!("{name}: {corrupted} came changed"));
+            must(
+                out_of_order <= self.late(is_exact && name == "plain"),
+                format!("{name}: {out_of_order} came out of order, of {in_doubt} in doubt"),
+            );
+            must(
+                !is_exact || missing <= unconfirmed,
+                format!("{name}: {missing} are missing, and only {unconfirmed} were not confirmed"),
+            );
+        }
+        let flushes = &self.load.flushes;
+        must(
+            flushes.in_doubt == in_doubt,
+            format!("{in_doubt} are in doubt, and `flush` has said so of {}", flushes.in_doubt),
+        );
+        let dropped = self.load.dropped.load(Ordering::Relaxed);
+        must(dropped == 0, format!("{dropped} were dropped because this program reads too slowly"));
+        let wrong = lock(&self.load.answers).wrong;
+        must(wrong == 0, format!("{wrong} requests got another's answer"));
+        broken
+    }
+
+    /// How many may be behind later ones. A message in doubt may arrive late, when its server acts on it after the
+    /// publisher has moved; a killed one can't, as far as its own clients are concerned.
+    fn late(&self, same_connection: bool) -> u64 {
+        if self.attack.is_ours() && same_connection { 0 } else { self.stats.in_doubt }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.broken().is_empty()
+    }
+
+    pub(crate) fn print(&self, terminal: &Terminal) {
+        let Stats { accepted, waiting, unconfirmed, confirmed, in_doubt, lost, reconnects, .. } = self.stats;
+        let refused = self.load.refused.load(Ordering::Relaxed);
+        let row = |name: &str, number: u64, text: &str| println!("{name:<13}{:>11}  {text}", grouped(number));
+        println!();
+        row("published", self.published, "accepted by `publish`");
+        row("refused", refused, "an error of `publish`: no more could be held");
+        row("confirmed", confirmed, "a PONG says: that server has processed them");
+        row("in doubt", in_doubt, "taken by a server that died before it could say so");
+        row(
+            "lost",
+            lost.total(),
+            &format!(
+                "overflow {}, expired {}, too large {}, no headers {}, poison {}, closed {}",
+                lost.overflow, lost.expired, lost.too_large, lost.no_headers, lost.poison, lost.closed
+            ),
+        );
+        self.print_received();
+        self.print_recovery(reconnects);
+
+        println!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost");
+        let parts = [waiting, unconfirmed, confirmed, in_doubt, lost.total()].map(grouped);
+        let sign = if self.stats.balances() { "=" } else { "≠" };
+        println!("{} {sign} {}", grouped(accepted), parts.join(" + "));
+
+        let broken = self.broken();
+        println!();
+        if broken.is_empty() {
+            let text = "Every message is accounted for: received or in doubt, once, whole and in order.";
+            println!("{}", terminal.verdict(true, text));
+        }
+        for broken in broken {
+            println!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
+        }
+    }
+
+    fn print_received(&self) {
+        let (plain, queue) = (lock(&self.load.plain), lock(&self.load.queue));
+        println!("\n{:<13}{:>11} {:>11}", "", "plain", "queue");
+        let row = |name: &str, of: &dyn Fn(&Account) -> String, text: &str| {
+            println!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
+        };
+        let missing = match self.attack.is_ours() {
+            true => "each of them was in doubt",
+            false => "plain: each was in doubt; queue: copies may have died with their server",
+        };
+        row("received", &|account| grouped(account.received), "");
+        row("missing", &|account| grouped(account.missing(self.published)), missing);
+        row("duplicated", &|account| grouped(account.duplicated), "");
+        row("out of order", &|account| grouped(account.out_of_order), "");
+        row("corrupted", &|account| grouped(account.corrupted), "");
+        row("longest gap", &|account| short(account.gap), &self.dark());
+    }
+
+    /// Why the longest gap is as long as it is.
+    fn dark(&self) -> String {
+        match self.attack.dark {
+            0 => String::new(),
+            times => format!("{times} times no broker was up, for {} at most", short(self.attack.longest_dark)),
+        }
+    }
+
+    fn print_recovery(&self, reconnects: u64) {
+        let mut downtimes = self.told.downtimes.clone();
+        downtimes.sort_unstable();
+        let median = downtimes.get(downtimes.len() / 2).map_or_else(|| "-".to_owned(), |median| short(*median));
+        let killed = match self.attack.killed {
+            0 => String::new(),
+            killed => format!(", {killed} brokers killed"),
+        };
+        println!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
+        let Flushes { ok, failed, in_doubt } = &self.load.flushes;
+        println!(
+            "flushes      {:>11}  Ok, {} failed and said of {} messages that they are in doubt",
+            grouped(*ok),
+            grouped(*failed),
+            grouped(*in_doubt)
+        );
+        let answers = lock(&self.load.answers);
+        let failed: u64 = answers.failed.values().sum();
+        println!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
+        for (reason, times) in &answers.failed {
+            println!("             {:>11}  {reason}", grouped(*times));
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn short(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1e3;
+    match millis {
+        _ if millis < 10.0 => format!("{millis:.2} ms"),
+        _ if millis < 1000.0 => format!("{millis:.0} ms"),
+        _ => format!("{:.2} s", millis / 1e3),
+    }
+}

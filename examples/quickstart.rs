@@ -1,0 +1,27 @@
+//! The first program: subscribe, publish, flush, ask. `cargo run --example quickstart [server]`
+
+use futures_util::StreamExt;
+use nats_lifeline::testing::Broker;
+
+#[tokio::main]
+async fn main() -> Result<(), nats_lifeline::Error> {
+    let broker = Broker::start().await?; // for those who name no server: one inside this program
+    let server = std::env::args().nth(1).unwrap_or_else(|| broker.url());
+    let client = nats_lifeline::connect(server).await?;
+
+    let mut orders = client.subscribe("orders.*").await?;
+    client.publish("orders.new", "four wheels".into()).await?;
+    client.flush().await?; // Ok: the server has processed it
+    let Some(order) = orders.next().await else { return Ok(()) };
+    println!("{}: {}", order.subject, String::from_utf8_lossy(&order.payload));
+
+    let (mut questions, responder) = (client.subscribe("weather").await?, client.clone());
+    tokio::spawn(async move {
+        while let Some(reply) = questions.next().await.and_then(|question| question.reply) {
+            let _ = responder.publish(reply, "sunny".into()).await;
+        }
+    });
+    let answer = client.request("weather", "and tomorrow?".into()).await?;
+    println!("weather: {}", String::from_utf8_lossy(&answer.payload));
+    Ok(client.close().await?)
+}

@@ -1,0 +1,416 @@
+//! Drain and close, in every stage and with everything going wrong (D19).
+
+use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
+use crate::engine::{Config, Gate, Status};
+
+#[test]
+fn a_drain_in_order() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.subscribe("t", 2);
+    pair.forget();
+    pair.drain(secs(30));
+    pair.expect(&["Draining"]);
+    // C: no more interest. S: what it had sent, then PONG.
+    pair.expect_written("UNSUB 1 UNSUB 2 PING");
+    pair.serve(b"MSG s 1 0\r\n\r\n");
+    pair.serve(PONG);
+    assert_eq!(pair.delivered, [1]);
+    pair.expect(&["no more for 1", "no more for 2"]);
+    // Consumers still publish while they read.
+    assert_eq!(pair.outbox.gate(), Gate::Open);
+    pair.publish("x", "1");
+    pair.finished(1);
+    pair.expect(&[]);
+    pair.admit("x", b"2").unwrap();
+    pair.finished(2);
+    // The gate shuts before the last stream ends, and a PING goes behind the last message.
+    pair.expect(&["stream 1 ends: drained", "stream 2 ends: drained"]);
+    assert_eq!(pair.outbox.gate(), Gate::Shut);
+    pair.expect_written("PUB x 1 1 PUB x 1 2 PING");
+    pair.serve(PONG);
+    pair.expect(&[
+        "close Finish",
+        "handed over to 2, 0 in doubt",
+        "Disconnected: closed by the user, 0 in doubt, 0 held",
+        "the end: drained, completed: true",
+        "Closed: drained",
+    ]);
+    assert_eq!(pair.engine.ledger(2).confirmed, 2);
+}
+
+#[test]
+fn a_drain_waits_for_requests() {
+    let mut pair = Pair::ready();
+    pair.requests_waiting = true;
+    pair.drain(secs(30));
+    pair.serve(PONG);
+    assert_eq!(pair.outbox.gate(), Gate::Open);
+    pair.requests_waiting = false;
+    pair.settle();
+    assert_eq!(pair.outbox.gate(), Gate::Shut);
+    pair.serve(PONG);
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
+fn the_replies_subscription_is_kept_to_the_end_of_a_drain() {
+    let mut pair = Pair::ready();
+    let framed = pair.outbox.admit_subscribe(b"_INBOX.1.*", None, 1);
+    pair.command(move |engine, _| {
+        let interest = crate::engine::Interest { subject: b"_INBOX.1.*", queue: None, internal: true };
+        engine.subscribe(1, interest, 1, framed);
+    });
+    pair.requests_waiting = true;
+    pair.drain(secs(30));
+    pair.expect_written("SUB _INBOX.1.* 1 PING");
+    pair.serve(PONG);
+    // Lost and found again: replies still come.
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING SUB _INBOX.1.* 1");
+    pair.serve(b"MSG _INBOX.1.2 1 0\r\n\r\n");
+    assert_eq!(pair.delivered, [1]);
+    pair.requests_waiting = false;
+    pair.settle();
+    pair.serve(PONG);
+    pair.expect_among("stream 1 ends: drained");
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+/// Drained up to the stage, with one subscription and a held or unconfirmed message.
+fn drained_to(stage: usize) -> Pair {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.forget();
+    pair.drain(secs(30));
+    if stage > 0 {
+        pair.serve(PONG);
+    }
+    if stage > 1 {
+        pair.publish("x", "1");
+        pair.finished(1);
+    }
+    pair
+}
+
+#[test]
+fn a_loss_while_interest_is_being_withdrawn() {
+    let mut pair = drained_to(0);
+    pair.lose(eof());
+    pair.expect_among("no more for 1");
+    pair.publish("x", "1");
+    pair.finished(1);
+    pair.expect_among("stream 1 ends: drained");
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING PUB x 1 1 PING");
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn a_loss_while_consumers_read() {
+    let mut pair = drained_to(1);
+    pair.lose(eof());
+    pair.publish("x", "1");
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING PUB x 1 1");
+    pair.finished(1);
+    pair.expect_written("PING");
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn a_loss_while_the_last_pong_is_awaited() {
+    let mut pair = drained_to(2);
+    pair.lose(eof());
+    pair.expect_among("Disconnected: closed by the server, 1 in doubt, 0 held");
+    assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Shut, Status::Draining));
+    pair.advance(ms(250));
+    pair.accept();
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn the_deadline_ends_a_drain_in_every_stage() {
+    for stage in 0..3 {
+        let mut pair = drained_to(stage);
+        pair.forget();
+        for _ in 0..2 {
+            pair.advance(ms(14_999));
+            pair.serve(b"MSG s 9 0\r\n\r\n");
+        }
+        assert_eq!(pair.engine.status(), Status::Draining);
+        pair.advance(ms(2));
+        let journal = pair.journal();
+        assert!(journal.contains(&"the end: drained, completed: false".to_owned()), "{stage}: {journal:?}");
+        let ended = journal.iter().filter(|entry| entry.starts_with("stream 1 ends")).count();
+        assert_eq!(ended, usize::from(stage < 2), "{stage}: {journal:?}");
+        assert_eq!(pair.engine.status(), Status::Closed);
+    }
+}
+
+#[test]
+fn a_drain_while_down_waits_for_a_connection_and_reports() {
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.publish("x", "1");
+    pair.drain(secs(3));
+    pair.forget();
+    assert_eq!(pair.outbox.gate(), Gate::Shut);
+    pair.advance(secs(1));
+    pair.refuse();
+    pair.advance(secs(2));
+    pair.expect_among("the end: drained, completed: false");
+    assert_eq!(pair.engine.ledger(pair.outbox.accepted()).lost.closed, 1);
+}
+
+#[test]
+fn a_drain_of_what_never_was_connected_ends_at_once() {
+    let mut pair = Pair::new();
+    pair.drain(secs(3));
+    pair.expect(&["Draining", "the end: drained, completed: true", "Closed: drained"]);
+}
+
+#[test]
+fn a_drain_while_retries_run_out() {
+    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.advance(secs(2));
+    pair.lose(eof());
+    pair.drain(secs(30));
+    pair.advance(secs(1));
+    pair.refuse();
+    pair.expect_among("the end: reconnecting was given up: I/O error: connection refused, completed: false");
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
+fn a_drain_during_the_replay_tells_the_server_too() {
+    // What the server was told must be taken back, or it goes on sending to nobody.
+    let mut pair = Pair::new();
+    pair.connect();
+    for sid in 1..=9000 {
+        pair.queue_subscribe("some.subject.of.some.length", Some("q"), sid);
+    }
+    pair.dialed();
+    pair.serve(INFO);
+    pair.takes = false;
+    pair.serve(PONG);
+    pair.drain(secs(30));
+    pair.forget();
+    pair.take_all();
+    let wire = String::from_utf8_lossy(&pair.wire[0]).into_owned();
+    let (told, taken_back) = (wire.matches("\r\nSUB ").count(), wire.matches("\r\nUNSUB ").count());
+    assert!(told > 0 && taken_back >= told, "{told} told, {taken_back} taken back");
+    assert!(wire.ends_with("PING\r\n"));
+    pair.serve(b"MSG s 1 0\r\n\r\n");
+    assert_eq!(pair.delivered, [1]);
+    let journal = pair.journal();
+    assert!(!journal.iter().any(|entry| entry.starts_with("no more")), "{journal:?}");
+    pair.serve(PONG);
+    pair.expect_among("no more for 9000");
+}
+
+#[test]
+fn a_drain_during_a_replay_that_dies_goes_on() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.handle_op(epoch, &crate::protocol::ServerOp::Pong, now);
+    pair.engine.drain(secs(30), now);
+    pair.engine.handle_lost(epoch, eof(), now);
+    pair.expect_among("no more for 1");
+    pair.finished(1);
+    pair.advance(secs(1));
+    pair.accept();
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn close_sends_what_was_admitted_and_waits_for_its_pong() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.forget();
+    pair.admit("x", b"1").unwrap();
+    pair.close();
+    pair.expect_written("PUB x 1 1 PING");
+    assert_eq!(pair.outbox.gate(), Gate::Shut);
+    pair.advance(ms(999));
+    pair.expect(&[]);
+    pair.serve(PONG);
+    pair.expect(&[
+        "close Finish",
+        "handed over to 1, 0 in doubt",
+        "Disconnected: closed by the user, 0 in doubt, 0 held",
+        "stream 1 ends: the client was closed",
+        "the end: the client was closed, completed: true",
+        "Closed: the client was closed",
+    ]);
+}
+
+#[test]
+fn close_waits_no_longer_than_a_second() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.publish("x", "2");
+    pair.close();
+    pair.take(15);
+    pair.flush(0);
+    pair.advance(secs(1));
+    let journal = pair.journal();
+    assert_eq!(journal[0], "close Drop");
+    assert_eq!(journal[2], "Disconnected: closed by the user, 1 in doubt, 1 held");
+    assert!(journal.contains(&"flush 1 failed: the client was closed".to_owned()));
+    assert!(journal.contains(&"the end: the client was closed, completed: false".to_owned()));
+    let ledger = pair.engine.ledger(pair.outbox.accepted());
+    assert_eq!((ledger.in_doubt, ledger.lost.closed, ledger.waiting), (1, 1, 0));
+}
+
+#[test]
+fn close_does_not_wait_where_nobody_answers() {
+    let stages: [fn(&mut Pair); 6] = [
+        |_| {},
+        |pair| pair.connect(),
+        |pair| {
+            pair.connect();
+            pair.dialed();
+        },
+        |pair| {
+            pair.connect();
+            pair.dialed();
+            pair.serve(INFO);
+        },
+        |pair| {
+            pair.connect();
+            pair.accept();
+            pair.lose(eof());
+        },
+        |pair| {
+            pair.connect();
+            pair.refuse();
+        },
+    ];
+    for (n, stage) in stages.into_iter().enumerate() {
+        let mut pair = Pair::new();
+        stage(&mut pair);
+        pair.close();
+        assert_eq!(pair.engine.status(), Status::Closed, "{n}");
+        assert_eq!(pair.net, super::pair::Net::None, "{n}");
+        pair.expect_among("the end: the client was closed, completed: true");
+    }
+}
+
+#[test]
+fn a_loss_ends_a_close_at_once() {
+    // The last PING is out.
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.close();
+    pair.lose(eof());
+    pair.expect_among("the end: the client was closed, completed: false");
+    // It is not: the loss came in the same round.
+    let mut pair = Pair::ready();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_lost(epoch, eof(), now);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
+fn an_attempt_that_fails_while_closing_changes_nothing() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.forget();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_dial_failed(epoch, eof(), now);
+    pair.net = super::pair::Net::None;
+    let journal = pair.journal();
+    assert!(journal.contains(&"the end: the client was closed, completed: true".to_owned()), "{journal:?}");
+    assert!(!journal.iter().any(|entry| entry.starts_with("GaveUp")), "{journal:?}");
+}
+
+#[test]
+fn close_during_a_drain_waits_for_its_own_pong() {
+    // The drain's PING is out; its PONG says nothing about what was published behind it.
+    let mut pair = drained_to(0);
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.close();
+    pair.serve(PONG);
+    pair.take_all();
+    assert_eq!(pair.engine.status(), Status::Draining);
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+}
+
+#[test]
+fn close_behind_a_drains_last_ping_needs_no_other() {
+    let mut pair = drained_to(2);
+    pair.close();
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+}
+
+#[test]
+fn who_wants_to_end_does_not_move() {
+    let mut pair = Pair::ready();
+    pair.force_reconnect();
+    pair.admit("x", b"1").unwrap();
+    pair.close();
+    pair.expect_written("PING PUB x 1 1 PING");
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.dials.len(), 1);
+
+    let mut pair = Pair::ready();
+    pair.force_reconnect();
+    pair.drain(secs(9));
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn what_is_subscribed_while_draining_ends() {
+    let mut pair = drained_to(1);
+    pair.subscribe("t", 2);
+    pair.expect_among("stream 2 ends: the client was closed");
+    pair.finished(1);
+    pair.serve(PONG);
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
+fn an_end_while_recovering_says_connected_first() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.publish("x", "1");
+    pair.dialed();
+    pair.serve(INFO);
+    pair.takes = false;
+    pair.serve(PONG);
+    pair.close();
+    pair.forget();
+    pair.advance(secs(1));
+    let journal = pair.journal();
+    assert_eq!(journal[0], "Connected a:4222 after 1", "{journal:?}");
+    assert!(journal.contains(&"Disconnected: closed by the user, 0 in doubt, 1 held".to_owned()), "{journal:?}");
+}

@@ -1,0 +1,121 @@
+//! Flush: Ok only behind a PONG (I2 of promise, I5), in doubt once, and per handle.
+
+use super::pair::{PONG, Pair, config, eof, ms, secs};
+use crate::engine::Config;
+
+#[test]
+fn a_flush_waits_for_the_pong_behind_everything() {
+    let mut pair = Pair::ready();
+    pair.admit("x", b"1").unwrap();
+    pair.flush(0);
+    pair.expect_written("PUB x 1 1 PING");
+    pair.expect(&[]);
+    pair.serve(PONG);
+    pair.expect(&["flush 1 ok"]);
+}
+
+#[test]
+fn flushes_of_one_round_share_a_ping_and_later_ones_do_not() {
+    let mut pair = Pair::ready();
+    pair.command(|engine, _| {
+        engine.flush(101, 0);
+        engine.flush(102, 0);
+    });
+    pair.admit("x", b"1").unwrap();
+    pair.settle();
+    pair.flush(0);
+    pair.expect_written("PUB x 1 1 PING PING");
+    pair.serve(PONG);
+    pair.expect(&["flush 101 ok", "flush 102 ok"]);
+    pair.serve(PONG);
+    pair.expect(&["flush 1 ok"]);
+}
+
+#[test]
+fn a_flush_waits_through_an_outage() {
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.publish("x", "1");
+    pair.flush(0);
+    pair.forget();
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING PUB x 1 1 PING");
+    pair.serve(PONG);
+    pair.expect_among("flush 1 ok");
+}
+
+#[test]
+fn what_is_in_doubt_fails_a_flush_once_and_each_handle_for_itself() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.publish("x", "2");
+    pair.flush(0);
+    pair.lose(eof());
+    let doubt = "2 messages are in doubt: the connection was lost before the server confirmed them";
+    pair.expect_among(&format!("flush 1 failed: {doubt}"));
+    // The handle that knows can flush again; another is told first.
+    pair.flush(2);
+    pair.expect(&[]);
+    pair.flush(0);
+    pair.expect(&[&format!("flush 3 failed: {doubt}")]);
+    pair.advance(ms(250));
+    pair.accept();
+    pair.serve(PONG);
+    pair.expect_among("flush 2 ok");
+    // A difference only.
+    pair.publish("x", "3");
+    pair.lose(eof());
+    pair.flush(2);
+    pair.expect_among("flush 4 failed: 1 messages are in doubt");
+}
+
+#[test]
+fn a_flush_with_nothing_in_doubt_survives_the_loss() {
+    let mut pair = Pair::ready();
+    pair.flush(0);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.serve(PONG);
+    pair.expect_among("flush 1 ok");
+}
+
+#[test]
+fn a_cancelled_flush_asks_for_no_ping() {
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.flush(0);
+    pair.command(|engine, _| engine.cancel_flush(1));
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING");
+}
+
+#[test]
+fn a_flush_of_what_has_ended_says_so() {
+    let mut pair = Pair::new();
+    pair.flush(0);
+    pair.expect(&["flush 1 failed: reconnecting was given up: no servers in the pool"]);
+    pair.connect();
+    pair.flush(0);
+    pair.expect(&["Connecting a:4222 1", "dial a"]);
+    pair.refuse();
+    pair.expect_among("flush 2 failed: reconnecting was given up: I/O error: connection refused");
+    pair.close();
+    pair.flush(0);
+    pair.expect_among("flush 3 failed: the client was closed");
+}
+
+#[test]
+fn a_flush_that_waits_fails_when_reconnecting_is_given_up() {
+    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.advance(secs(2));
+    pair.flush(0);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.refuse();
+    pair.expect_among("flush 1 failed: reconnecting was given up");
+}

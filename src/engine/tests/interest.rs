@@ -1,0 +1,234 @@
+//! Subscriptions over connections: what each server is told, limits (I10), drains and refusals.
+
+use super::pair::{INFO, PONG, Pair, eof, ms};
+use crate::protocol::ServerOp;
+
+fn message(sid: u64) -> Vec<u8> {
+    format!("MSG s {sid} 1\r\nm\r\n").into_bytes()
+}
+
+#[test]
+fn interest_keeps_its_place_among_the_messages() {
+    let mut pair = Pair::ready();
+    pair.admit("x", b"1").unwrap();
+    pair.queue_subscribe("s", None, 1);
+    pair.admit("x", b"2").unwrap();
+    pair.settle();
+    pair.expect_written("PUB x 1 1 SUB s 1 PUB x 1 2");
+    pair.unsubscribe(1);
+    pair.expect_written("UNSUB 1");
+    pair.expect(&["stream 1 ends: unsubscribed"]);
+    pair.serve(&message(1));
+    assert!(pair.delivered.is_empty());
+}
+
+#[test]
+fn a_limit_holds_over_all_connections() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.unsubscribe_after(1, 7);
+    pair.expect_written("SUB s 1 UNSUB 1 7");
+    pair.serve(&message(1).repeat(3));
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 4");
+    pair.serve(&message(1).repeat(2));
+    // Said anew on the second connection: the server counts from its own SUB.
+    pair.unsubscribe_after(1, 6);
+    pair.expect_written("UNSUB 1 3");
+    pair.forget();
+    pair.serve(&message(1).repeat(5));
+    assert_eq!(pair.delivered_to(1), 6);
+    pair.expect(&["stream 1 ends: received the 6 messages asked for"]);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING");
+}
+
+#[test]
+fn a_limit_that_is_reached_already_ends_at_once() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.serve(&message(1).repeat(3));
+    pair.unsubscribe_after(1, 3);
+    pair.expect(&["stream 1 ends: received the 3 messages asked for"]);
+    pair.expect_written("SUB s 1 UNSUB 1");
+    pair.subscribe("s", 2);
+    pair.unsubscribe_after(2, 0);
+    pair.expect(&["stream 2 ends: received the 0 messages asked for"]);
+}
+
+#[test]
+fn a_limit_that_is_set_while_down_is_told_with_the_replay() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.serve(&message(1));
+    pair.lose(eof());
+    pair.unsubscribe_after(1, 3);
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 2");
+}
+
+/// A connection whose replay has told `1` and not yet `9000`: the transport takes nothing.
+fn replaying() -> Pair {
+    let mut pair = Pair::new();
+    pair.connect();
+    for sid in 1..=9000 {
+        pair.queue_subscribe("some.subject.of.some.length", None, sid);
+    }
+    pair.dialed();
+    pair.serve(INFO);
+    pair.forget();
+    pair.takes = false;
+    pair.serve(PONG);
+    assert!(pair.engine.flight().len() < 70_000, "in pieces");
+    pair
+}
+
+#[test]
+fn a_large_replay_goes_in_pieces() {
+    let mut pair = replaying();
+    pair.take(60_000);
+    pair.expect(&[]);
+    pair.take_all();
+    let written = pair.written();
+    assert_eq!(written.matches("SUB").count(), 9000);
+    pair.expect(&["Connected a:4222 after 1"]);
+}
+
+#[test]
+fn what_is_subscribed_during_the_replay_is_told_last() {
+    let mut pair = replaying();
+    pair.subscribe("late", 9001);
+    pair.unsubscribe_after(9001, 2);
+    pair.admit("x", b"1").unwrap();
+    pair.take_all();
+    let written = pair.written();
+    assert!(written.ends_with("9000 SUB late 9001 UNSUB 9001 2 PUB x 1 1"), "{}", &written[written.len() - 99..]);
+}
+
+#[test]
+fn what_is_unsubscribed_during_the_replay_is_not_told_or_taken_back() {
+    let mut pair = replaying();
+    pair.unsubscribe(1);
+    pair.unsubscribe(9000);
+    pair.unsubscribe_after(2, 4);
+    pair.unsubscribe_after(8999, 4);
+    pair.take_all();
+    let written = pair.written();
+    assert!(written.contains(" UNSUB 1 ") && written.contains(" UNSUB 2 4 "));
+    assert!(!written.contains(" 9000"), "it was never told");
+    assert!(written.ends_with("length 8999 UNSUB 8999 4"));
+}
+
+#[test]
+fn a_drain_of_what_the_replay_has_told_waits_for_the_server() {
+    let mut pair = replaying();
+    pair.drain_subscription(1);
+    pair.drain_subscription(9000);
+    // The second server knows nothing of the second.
+    pair.expect(&["stream 9000 ends: drained"]);
+    pair.take_all();
+    pair.serve(&message(1));
+    assert_eq!(pair.delivered, [1]);
+    assert!(pair.written().ends_with("PING"));
+    pair.forget();
+    pair.serve(PONG);
+    pair.expect(&["stream 1 ends: drained"]);
+}
+
+#[test]
+fn a_drained_subscription_gets_what_the_server_had_sent() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.drain_subscription(1);
+    pair.expect_written("SUB s 1 UNSUB 1 PING");
+    pair.serve(&message(1));
+    assert_eq!(pair.delivered, [1]);
+    pair.serve(PONG);
+    pair.expect(&["stream 1 ends: drained"]);
+}
+
+#[test]
+fn a_drained_subscription_ends_with_its_connection() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.drain_subscription(1);
+    pair.lose(eof());
+    pair.expect_among("stream 1 ends: drained");
+    pair.subscribe("s", 2);
+    pair.drain_subscription(2);
+    pair.expect_among("stream 2 ends: drained");
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING");
+}
+
+#[test]
+fn a_refused_subscription_ends_and_its_neighbours_do_not() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.queue_subscribe("s", Some("q"), 2);
+    pair.queue_subscribe("s", Some("r"), 3);
+    pair.subscribe("t", 4);
+    pair.forget();
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\" using queue \"q\"'\r\n");
+    let journal = pair.journal();
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    assert!(journal[1].starts_with("stream 2 ends: refused by the server"));
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"t\" (sid \"4\")'\r\n");
+    pair.expect_among("stream 4 ends: refused by the server");
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING SUB s 1 SUB s r 3");
+}
+
+#[test]
+fn a_refusal_without_a_queue_is_for_the_plain_subscription_if_there_is_one() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.queue_subscribe("s", Some("q"), 2);
+    pair.forget();
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n");
+    let journal = pair.journal();
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    assert!(journal[1].starts_with("stream 1 ends: refused by the server"));
+    // An old server does not name the queue.
+    pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n");
+    pair.expect_among("stream 2 ends: refused by the server");
+}
+
+#[test]
+fn messages_before_the_handshake_is_done_are_out_of_turn_and_for_nobody() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.serve(&message(1));
+    assert!(pair.delivered.is_empty());
+    pair.expect_among("AttemptFailed a:4222 1: the server sent MSG where PONG was due");
+}
+
+#[test]
+fn an_unknown_sid_is_for_nobody() {
+    let mut pair = Pair::ready();
+    pair.serve(&message(77));
+    pair.unsubscribe_after(77, 1);
+    pair.command(|engine, _| {
+        engine.unsubscribe(77, false);
+        engine.drain_subscription(77, false);
+        engine.handle_finished(77);
+        engine.handle_complete(77, 1);
+    });
+    pair.expect(&[]);
+    pair.expect_written("");
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.handle_op(epoch, &ServerOp::Ok, now);
+    pair.expect(&[]);
+}

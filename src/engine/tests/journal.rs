@@ -1,0 +1,51 @@
+//! Effects as short sentences, so that a dialogue can be read.
+
+use crate::engine::{ConnectionEvent, Effect, Lost};
+
+pub(super) fn describe(effect: &Effect<u64>) -> String {
+    match effect {
+        Effect::Dial { addr, .. } => format!("dial {}", addr.host()),
+        Effect::StopDialing { .. } => "stop dialling".to_owned(),
+        Effect::Close { how, .. } => format!("close {how:?}"),
+        Effect::Emit(event) => said(event),
+        Effect::Complete { token, outcome: Ok(()) } => format!("flush {token} ok"),
+        Effect::Complete { token, outcome: Err(failure) } => format!("flush {token} failed: {failure}"),
+        Effect::Draining { sid } => format!("no more for {sid}"),
+        Effect::Ended { sid, handle, reason } => {
+            assert_eq!(sid, handle, "a subscription's handle was mixed up");
+            format!("stream {sid} ends: {reason}")
+        }
+        Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
+        Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
+    }
+}
+
+fn said(event: &ConnectionEvent) -> String {
+    match event {
+        ConnectionEvent::Connected { server, attempts } => format!("Connected {server} after {attempts}"),
+        ConnectionEvent::Reconnected { server, attempts, subscriptions, flushed, still_held, .. } => {
+            format!("Reconnected {server} after {attempts}: {subscriptions} subs, {flushed} flushed, {still_held} held")
+        }
+        ConnectionEvent::Disconnected { cause, in_doubt, held, .. } => {
+            format!("Disconnected: {cause}, {in_doubt} in doubt, {held} held")
+        }
+        ConnectionEvent::Connecting { server, attempt } => format!("Connecting {server} {attempt}"),
+        ConnectionEvent::AttemptFailed { server, attempt, cause, .. } => {
+            format!("AttemptFailed {server} {attempt}: {cause}")
+        }
+        ConnectionEvent::ServersChanged { added, removed } => {
+            format!("ServersChanged +{} -{}", added.join(","), removed.join(","))
+        }
+        ConnectionEvent::ServerError { error } => format!("ServerError {error}"),
+        ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
+        ConnectionEvent::SlowConsumer { .. } => unreachable!("the driver says that"),
+        ConnectionEvent::Lost { lost } => {
+            let Lost { too_large, no_headers, closed, .. } = *lost;
+            assert_eq!(lost.total(), too_large + no_headers + closed);
+            format!("Lost {too_large} too large, {no_headers} with headers, {closed} closed")
+        }
+        ConnectionEvent::GaveUp { cause, attempts } => format!("GaveUp after {attempts}: {cause}"),
+        ConnectionEvent::Draining => "Draining".to_owned(),
+        ConnectionEvent::Closed { cause } => format!("Closed: {cause}"),
+    }
+}

@@ -1,0 +1,259 @@
+//! When a peer is dead, when it is not, and what is named as the reason.
+
+use super::pair::{Pair, config, eof, ms, reset, secs};
+use crate::engine::Config;
+
+#[test]
+fn an_idle_connection_is_dead_after_three_silent_intervals() {
+    let mut pair = Pair::ready();
+    pair.advance(ms(19_999));
+    pair.expect_written("");
+    pair.advance(ms(1));
+    pair.expect_written("PING");
+    pair.advance(ms(39_999));
+    pair.expect(&[]);
+    pair.expect_written("");
+    pair.advance(ms(1));
+    let journal = pair.journal();
+    assert_eq!(journal[0], "close Reset");
+    assert!(journal[2].starts_with("Disconnected: stale connection: no byte for 60s"), "{journal:?}");
+}
+
+#[test]
+fn a_publishing_connection_is_dead_after_two_and_a_quarter() {
+    let mut pair = Pair::with(Config { ping_interval: secs(2), ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.forget();
+    let last = pair.now;
+    pair.publish("x", "1");
+    // Every quarter of an interval is enough, however much is published.
+    for _ in 0..49 {
+        pair.advance(ms(10));
+        pair.publish("x", "1");
+    }
+    assert!(!pair.written().contains("PING"));
+    pair.advance(ms(10));
+    pair.expect_written("PING");
+    while pair.engine.carries() {
+        pair.publish("x", "1");
+        pair.advance(ms(10));
+        assert!(pair.now < last + secs(10));
+    }
+    assert_eq!(pair.now - last, ms(4500));
+    pair.expect_among("Disconnected: stale connection: no byte for 4.5s");
+}
+
+#[test]
+fn bytes_without_a_pong_keep_a_connection_alive() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.advance(secs(20));
+    pair.expect_written("SUB s 1 PING");
+    for _ in 0..20 {
+        pair.advance(secs(39));
+        pair.serve(b"MSG s 1 0\r\n\r\n");
+    }
+    pair.expect(&[]);
+    assert_eq!(pair.delivered.len(), 20);
+    // Half an operation is a sign of life too; nothing is not.
+    pair.advance(secs(39));
+    pair.serve(b"MSG s");
+    pair.advance(ms(39_999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect_among("Disconnected: stale connection: no byte for 40s");
+}
+
+#[test]
+fn pongs_that_nobody_asked_for_count_for_nothing() {
+    let mut pair = Pair::ready();
+    pair.serve(&b"PONG\r\n".repeat(1000));
+    pair.publish("x", "1");
+    assert_eq!(pair.engine.ledger(1).unconfirmed, 1);
+    pair.serve(&b"PONG\r\n".repeat(1000));
+    pair.expect(&[]);
+    assert_eq!(pair.engine.ledger(1).unconfirmed, 1);
+    let token = pair.flush(0);
+    pair.serve(b"PONG\r\n");
+    pair.expect(&[&format!("flush {token} ok")]);
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+}
+
+#[test]
+fn a_pong_is_none_before_its_ping_was_wholly_taken() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    let token = pair.flush(0);
+    pair.take("PING\r".len());
+    pair.serve(b"PONG\r\n");
+    pair.expect(&[]);
+    pair.take(1);
+    pair.serve(b"PONG\r\n");
+    pair.expect(&[&format!("flush {token} ok")]);
+}
+
+#[test]
+fn messages_are_confirmed_without_being_asked_and_not_too_often() {
+    let mut pair = Pair::ready();
+    for _ in 0..100 {
+        pair.publish("x", "1");
+        pair.advance(ms(100));
+        if pair.written().contains("PING") {
+            pair.serve(b"PONG\r\n");
+        }
+    }
+    let pings = String::from_utf8_lossy(&pair.wire[0]).matches("PING").count();
+    assert!((9..=12).contains(&pings), "{pings} in ten seconds");
+    pair.advance(secs(1));
+    pair.serve(b"PONG\r\n");
+    let ledger = pair.engine.ledger(pair.outbox.accepted());
+    assert_eq!((ledger.confirmed, ledger.unconfirmed), (100, 0));
+}
+
+#[test]
+fn idle_pings_can_be_switched_off() {
+    let mut pair = Pair::with(Config { ping_interval: secs(0), ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.forget();
+    pair.publish("x", "1");
+    pair.advance(secs(100_000));
+    pair.expect_written("PUB x 1 1");
+    pair.expect(&[]);
+    // A flush still does not wait for ever: its PING is measured by the default interval.
+    pair.flush(0);
+    pair.advance(secs(40));
+    pair.expect_among("flush 1 failed: 1 messages are in doubt");
+}
+
+#[test]
+fn a_ping_is_answered_ahead_of_what_waits_but_not_inside_it() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.admit("x", &[b'p'; 40_000]).unwrap();
+    pair.serve(b"PING\r\n");
+    pair.take(6 + 5);
+    pair.expect_written("PONG PUB x");
+    pair.serve(b"PING\r\n");
+    pair.take(7 + 6);
+    pair.expect_written("… 1 1 PONG");
+}
+
+#[test]
+fn a_transport_that_takes_nothing_for_ten_seconds_is_dead() {
+    let mut pair = Pair::ready();
+    pair.advance(secs(5));
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.advance(ms(9_999));
+    pair.take(1);
+    pair.advance(ms(9_999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    let journal = pair.journal();
+    assert_eq!(journal[0], "close Reset");
+    assert_eq!(journal[2], "Disconnected: write stalled for 10s, 0 in doubt, 1 held");
+}
+
+#[test]
+fn the_write_timer_starts_when_there_is_something_to_write() {
+    // The last byte was written fifteen seconds ago; nothing has stalled since.
+    for stimulus in [Pair::serve_ping, Pair::limit_one, Pair::begin_drain, Pair::force_reconnect] {
+        let mut pair = Pair::ready();
+        pair.subscribe("s", 1);
+        pair.advance(secs(15));
+        pair.takes = false;
+        stimulus(&mut pair);
+        assert!(!pair.engine.flight().is_empty());
+        let now = pair.now;
+        pair.engine.handle_timeout(now);
+        pair.settle();
+        assert!(pair.engine.is_live(1), "{:?}", pair.journal());
+        pair.advance(ms(1_900));
+        assert!(pair.engine.is_live(1), "{:?}", pair.journal());
+    }
+}
+
+impl Pair {
+    fn serve_ping(&mut self) {
+        self.serve(b"PING\r\n");
+    }
+
+    fn limit_one(&mut self) {
+        self.unsubscribe_after(1, 5);
+    }
+
+    fn begin_drain(&mut self) {
+        self.drain(secs(60));
+    }
+}
+
+#[test]
+fn what_the_server_said_before_it_closed_is_the_reason() {
+    let mut pair = Pair::ready();
+    pair.serve(b"-ERR 'Stale Connection'\r\n");
+    pair.expect(&["ServerError Stale Connection"]);
+    pair.lose(eof());
+    pair.expect_among("Disconnected: server error: Stale Connection, 0 in doubt");
+    // Also when it resets.
+    let mut pair = Pair::ready();
+    pair.serve(b"-ERR 'User Authentication Expired'\r\n");
+    pair.lose(reset());
+    pair.expect_among("Disconnected: server error: User Authentication Expired");
+    // What does not close is no reason.
+    let mut pair = Pair::ready();
+    pair.serve(b"-ERR 'Permissions Violation for Publish to \"x\"'\r\n");
+    pair.lose(eof());
+    pair.expect_among("Disconnected: closed by the server");
+}
+
+#[test]
+fn after_a_write_error_the_server_has_100_ms_to_say_why() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.break_writing();
+    assert!(!pair.engine.can_write());
+    pair.publish("x", "2");
+    pair.expect(&[]);
+    pair.advance(ms(99));
+    pair.serve(b"-ERR 'Maximum Payload Violation'\r\n");
+    pair.lose(eof());
+    pair.expect_among("Disconnected: server error: Maximum Payload Violation, 1 in doubt, 1 held");
+}
+
+#[test]
+fn what_was_said_within_those_100_ms_counts_without_an_end_too() {
+    let mut pair = Pair::ready();
+    pair.break_writing();
+    pair.serve(b"-ERR 'Maximum Payload Violation'\r\n");
+    pair.advance(ms(100));
+    pair.expect_among("Disconnected: server error: Maximum Payload Violation");
+}
+
+#[test]
+fn without_a_word_the_write_error_is_the_reason() {
+    let mut pair = Pair::ready();
+    pair.break_writing();
+    pair.advance(ms(99));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect_among("Disconnected: I/O error: connection reset");
+    let mut pair = Pair::ready();
+    pair.break_writing();
+    pair.lose(eof());
+    pair.expect_among("Disconnected: I/O error: connection reset");
+}
+
+#[test]
+fn the_round_trip_is_measured_from_the_last_byte_of_the_ping() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.flush(0);
+    pair.advance(ms(50));
+    pair.take(6);
+    pair.advance(ms(30));
+    pair.serve(b"PONG\r\n");
+    assert_eq!(pair.engine.round_trip(), Some(ms(30)));
+}

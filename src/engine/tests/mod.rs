@@ -1,0 +1,21 @@
+//! Dialogues with the engine on a virtual clock, properties of its parts, and a random walk.
+//!
+//! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
+
+mod backoff;
+mod commands;
+mod cuts;
+mod ending;
+mod flushing;
+mod handshake;
+mod interest;
+mod journal;
+mod liveness;
+mod moving;
+mod outbox;
+mod pair;
+mod pool;
+mod servers;
+mod states;
+mod subscriptions;
+mod walk;

@@ -1,0 +1,510 @@
+//! An engine, its outbox and a scripted peer, driven in the order that the doc of `Engine` prescribes.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::journal::describe;
+use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status};
+use crate::protocol::{Decoded, Decoder, Limits, ServerAddr, ServerOp};
+
+type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
+
+/// Where the byte stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Net {
+    None,
+    Dialing(u64),
+    Up(u64),
+}
+
+pub(super) struct Pair {
+    pub(super) engine: Engine<u64>,
+    pub(super) outbox: Outbox,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    /// Whether the transport takes everything at once; otherwise only [`take`](Pair::take) does.
+    pub(super) takes: bool,
+    /// Whether requests wait for replies.
+    pub(super) requests_waiting: bool,
+    pub(super) net: Net,
+    /// All that each connection's transport took, by connection.
+    pub(super) wire: Vec<Vec<u8>>,
+    /// When which server was dialled.
+    pub(super) dials: Vec<(Duration, String)>,
+    /// How long each failed attempt says that its server waits.
+    pub(super) retries: Vec<Duration>,
+    /// Which messages came to which subscription.
+    pub(super) delivered: Vec<u64>,
+    /// Every status that was seen, without repetitions.
+    pub(super) statuses: Vec<Status>,
+    commands: Vec<Command>,
+    journal: Vec<String>,
+    looked: usize,
+    decoder: Decoder,
+    unread: Vec<u8>,
+    /// Whether `Connected` was said last.
+    connected: bool,
+    next_token: u64,
+}
+
+pub(super) const INFO: &[u8] = b"INFO {\"server_id\":\"S\",\"max_payload\":1048576,\"headers\":true}\r\n";
+pub(super) const PONG: &[u8] = b"PONG\r\n";
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(super) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+pub(super) fn addr(name: &str) -> ServerAddr {
+    format!("nats://{name}").parse().unwrap()
+}
+
+pub(super) fn eof() -> Cause {
+    Cause::ClosedByServer
+}
+
+pub(super) fn reset() -> Cause {
+    Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+}
+
+/// The defaults, with the pool in the order given.
+pub(super) fn config() -> Config {
+    Config { retain_order: true, ..Config::default() }
+}
+
+impl Pair {
+    /// One server, `a`, and the defaults. Nothing has happened yet.
+    pub(super) fn new() -> Pair {
+        Pair::with(config(), &["a"])
+    }
+
+    pub(super) fn with(config: Config, servers: &[&str]) -> Pair {
+        Pair::seeded(config, servers, 8 << 20, 7)
+    }
+
+    pub(super) fn seeded(config: Config, servers: &[&str], cap: usize, seed: u64) -> Pair {
+        let start = Instant::now();
+        let servers = servers.iter().map(|name| addr(name)).collect();
+        Pair {
+            engine: Engine::new(config, servers, seed),
+            outbox: Outbox::new(cap),
+            start,
+            now: start,
+            takes: true,
+            requests_waiting: false,
+            net: Net::None,
+            wire: Vec::new(),
+            dials: Vec::new(),
+            retries: Vec::new(),
+            delivered: Vec::new(),
+            statuses: vec![Status::Disconnected],
+            commands: Vec::new(),
+            journal: Vec::new(),
+            looked: 0,
+            decoder: Decoder::new(Limits::default()),
+            unread: Vec::new(),
+            connected: false,
+            next_token: 0,
+        }
+    }
+
+    /// Connected to `a`, and nothing of it left in the journal.
+    pub(super) fn ready() -> Pair {
+        let mut pair = Pair::new();
+        pair.connect();
+        pair.accept();
+        pair.forget();
+        pair
+    }
+
+    // Commands, put in line as a handle does.
+
+    pub(super) fn command(&mut self, command: impl FnOnce(&mut Engine<u64>, Instant) + 'static) {
+        self.commands.push(Box::new(command));
+    }
+
+    /// C: connect.
+    pub(super) fn connect(&mut self) {
+        self.command(|engine, now| engine.connect(now));
+        self.settle();
+    }
+
+    /// C: subscribe, without a round.
+    pub(super) fn queue_subscribe(&mut self, subject: &'static str, queue: Option<&'static str>, sid: u64) {
+        let group = queue.map(str::as_bytes);
+        let framed = self.outbox.admit_subscribe(subject.as_bytes(), group, sid);
+        self.command(move |engine, _| {
+            engine.subscribe(sid, Interest { subject: subject.as_bytes(), queue: group, internal: false }, sid, framed);
+        });
+    }
+
+    pub(super) fn subscribe(&mut self, subject: &'static str, sid: u64) {
+        self.queue_subscribe(subject, None, sid);
+        self.settle();
+    }
+
+    pub(super) fn unsubscribe(&mut self, sid: u64) {
+        let framed = self.outbox.admit_unsubscribe(sid);
+        self.command(move |engine, _| engine.unsubscribe(sid, framed));
+        self.settle();
+    }
+
+    pub(super) fn drain_subscription(&mut self, sid: u64) {
+        let framed = self.outbox.admit_unsubscribe(sid);
+        self.command(move |engine, _| engine.drain_subscription(sid, framed));
+        self.settle();
+    }
+
+    pub(super) fn unsubscribe_after(&mut self, sid: u64, max: u64) {
+        self.command(move |engine, _| engine.unsubscribe_after(sid, max));
+        self.settle();
+    }
+
+    /// C: flush; `seen` is what the handle has reported. Returns the token.
+    pub(super) fn flush(&mut self, seen: u64) -> u64 {
+        self.next_token += 1;
+        let token = self.next_token;
+        self.command(move |engine, _| engine.flush(token, seen));
+        self.settle();
+        token
+    }
+
+    pub(super) fn force_reconnect(&mut self) {
+        self.command(|engine, now| engine.force_reconnect(now));
+        self.settle();
+    }
+
+    pub(super) fn set_pool(&mut self, servers: &[&str]) {
+        let servers = servers.iter().map(|name| addr(name)).collect();
+        self.command(|engine, now| engine.set_server_pool(servers, now));
+        self.settle();
+    }
+
+    pub(super) fn drain(&mut self, within: Duration) {
+        self.command(move |engine, now| engine.drain(within, now));
+        self.settle();
+    }
+
+    pub(super) fn close(&mut self) {
+        self.command(|engine, now| engine.close(now));
+        self.settle();
+    }
+
+    /// C: the consumer of a draining subscription has read it to its end.
+    pub(super) fn finished(&mut self, sid: u64) {
+        self.command(move |engine, _| engine.handle_finished(sid));
+        self.settle();
+    }
+
+    /// C: publish, without a round: the task has not run yet.
+    pub(super) fn admit(&mut self, subject: &str, payload: &[u8]) -> Result<u64, Refusal> {
+        let payload = Bytes::copy_from_slice(payload);
+        self.outbox.admit(&Frame { subject: subject.as_bytes(), reply: None, headers: None, payload: &payload }, false)
+    }
+
+    /// C: publish.
+    pub(super) fn publish(&mut self, subject: &str, payload: &str) -> u64 {
+        let sequence = self.admit(subject, payload.as_bytes()).unwrap();
+        self.settle();
+        sequence
+    }
+
+    // What the world does.
+
+    /// S: accepts the connection.
+    pub(super) fn dialed(&mut self) {
+        let Net::Dialing(epoch) = self.net else { panic!("nothing is being dialled: {:?}", self.net) };
+        self.settle();
+        self.net = Net::Up(epoch);
+        self.wire.push(Vec::new());
+        self.looked = 0;
+        self.engine.handle_dialed(epoch, self.now);
+        self.settle();
+    }
+
+    /// S: refuses the connection.
+    pub(super) fn refuse(&mut self) {
+        let Net::Dialing(epoch) = self.net else { panic!("nothing is being dialled: {:?}", self.net) };
+        self.settle();
+        self.net = Net::None;
+        self.engine.handle_dial_failed(
+            epoch,
+            Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+            self.now,
+        );
+        self.settle();
+    }
+
+    /// S: accepts, greets and answers the handshake.
+    pub(super) fn accept(&mut self) {
+        self.accept_with(INFO);
+    }
+
+    pub(super) fn accept_with(&mut self, info: &[u8]) {
+        self.dialed();
+        self.serve(info);
+        self.take_all();
+        self.serve(PONG);
+    }
+
+    /// S: sends bytes; those of one call come in one read.
+    pub(super) fn serve(&mut self, bytes: &[u8]) {
+        self.settle();
+        self.feed(bytes);
+        self.settle();
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let Net::Up(epoch) = self.net else { return };
+        self.unread.extend_from_slice(bytes);
+        let read = std::mem::take(&mut self.unread);
+        self.engine.handle_received(epoch, self.now);
+        let mut at = 0;
+        while let Ok(Decoded::Op { op, len }) = self.decoder.decode_server(&read[at..]) {
+            at += len;
+            match &op {
+                ServerOp::Msg(message) if self.engine.expects_messages() => {
+                    if let Some(accepted) = self.engine.receive(message.sid, 1) {
+                        self.delivered.extend((0..accepted.count).map(|_| message.sid));
+                        if let Some(max) = accepted.complete {
+                            self.engine.handle_complete(message.sid, max);
+                        }
+                    }
+                }
+                op => self.engine.handle_op(epoch, op, self.now),
+            }
+            if !self.engine.is_live(epoch) {
+                return;
+            }
+        }
+        self.unread = read[at..].to_vec();
+    }
+
+    /// The transport takes `n` bytes, or all that there is.
+    pub(super) fn take(&mut self, n: usize) {
+        self.settle();
+        self.take_now(n);
+        self.settle();
+    }
+
+    fn take_now(&mut self, n: usize) -> usize {
+        let Net::Up(epoch) = self.net else { return 0 };
+        if !self.engine.can_write() {
+            return 0;
+        }
+        let bytes: Vec<u8> = self.engine.flight().slices().flatten().copied().take(n).collect();
+        assert_eq!(bytes.len(), n.min(self.engine.flight().len()), "slices and length of the flight disagree");
+        self.wire.last_mut().unwrap().extend_from_slice(&bytes);
+        self.engine.handle_taken(epoch, bytes.len(), self.now);
+        bytes.len()
+    }
+
+    /// The transport takes all that there is.
+    pub(super) fn take_all(&mut self) {
+        let held_back = std::mem::replace(&mut self.takes, true);
+        self.settle();
+        self.takes = held_back;
+    }
+
+    /// Writing fails.
+    pub(super) fn break_writing(&mut self) {
+        let Net::Up(epoch) = self.net else { panic!("no connection") };
+        self.settle();
+        self.engine.handle_write_failed(epoch, reset(), self.now);
+        self.settle();
+    }
+
+    /// The connection breaks.
+    pub(super) fn lose(&mut self, cause: Cause) {
+        let Net::Up(epoch) = self.net else { panic!("no connection") };
+        self.settle();
+        self.engine.handle_lost(epoch, cause, self.now);
+        self.settle();
+    }
+
+    /// Time passes, and every deadline on the way is kept.
+    pub(super) fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        self.settle();
+        let (mut at, mut again) = (self.now, 0);
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            again = if self.now == at { again + 1 } else { 0 };
+            assert!(again < 100, "a deadline that was kept comes again for ever");
+            at = self.now;
+            self.settle();
+            self.engine.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = until;
+        self.settle();
+    }
+
+    /// Rounds of a driver, until nothing is left to do without the world.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..1000 {
+            let commands = std::mem::take(&mut self.commands);
+            let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting: self.requests_waiting };
+            self.engine.exchange(&mut self.outbox, facts, self.now);
+            self.check();
+            drop(self.engine.take_garbage());
+            let mut moved = !commands.is_empty();
+            for command in commands {
+                command(&mut self.engine, self.now);
+                self.look();
+            }
+            moved |= self.carry_out();
+            if self.takes {
+                moved |= self.take_now(usize::MAX) > 0;
+                moved |= self.carry_out();
+            }
+            if !moved && !self.engine.wants_exchange() {
+                return;
+            }
+        }
+        panic!("the engine never comes to rest");
+    }
+
+    fn look(&mut self) {
+        let status = self.engine.status();
+        if self.statuses.last() != Some(&status) {
+            self.statuses.push(status);
+        }
+    }
+
+    fn carry_out(&mut self) -> bool {
+        self.look();
+        let mut moved = false;
+        while let Some(effect) = self.engine.poll_effect() {
+            moved = true;
+            self.journal.push(describe(&effect));
+            match effect {
+                Effect::Dial { epoch, addr, .. } => {
+                    assert_eq!(self.net, Net::None, "one connection at a time");
+                    self.net = Net::Dialing(epoch);
+                    self.dials.push((self.now - self.start, addr.host().to_owned()));
+                }
+                Effect::StopDialing { epoch } => {
+                    assert_eq!(self.net, Net::Dialing(epoch));
+                    self.net = Net::None;
+                }
+                Effect::Close { epoch, .. } => {
+                    assert_eq!(self.net, Net::Up(epoch));
+                    self.net = Net::None;
+                    self.unread.clear();
+                    self.decoder = Decoder::new(Limits::default());
+                }
+                Effect::Emit(event) => self.hear(&event),
+                Effect::Complete { .. }
+                | Effect::Draining { .. }
+                | Effect::Ended { .. }
+                | Effect::HandedOver { .. }
+                | Effect::Closed { .. } => {}
+            }
+        }
+        moved
+    }
+
+    /// I9: `Connected` and `Disconnected` alternate.
+    fn hear(&mut self, event: &ConnectionEvent) {
+        match event {
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {:?}", self.journal);
+            }
+            ConnectionEvent::Disconnected { .. } => {
+                assert!(std::mem::replace(&mut self.connected, false), "disconnected twice: {:?}", self.journal);
+            }
+            ConnectionEvent::AttemptFailed { retry_in, .. } => self.retries.push(*retry_in),
+            _ => {}
+        }
+    }
+
+    /// What holds behind every exchange.
+    fn check(&mut self) {
+        let ledger = self.engine.ledger(self.outbox.accepted());
+        assert!(ledger.balances(), "{ledger:?}");
+        assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
+        assert!(self.outbox.through() <= self.outbox.accepted() + ledger.lost.total() + 1_000_000);
+        self.carry_out();
+        match self.engine.status() {
+            Status::Connected => assert!(self.connected, "connected, and nobody was told: {:?}", self.journal),
+            Status::Draining => {}
+            status => assert!(!self.connected, "{status}, and nobody was told: {:?}", self.journal),
+        }
+    }
+
+    // What the test sees.
+
+    /// Everything that the engine has said since the last look, in order.
+    pub(super) fn journal(&mut self) -> Vec<String> {
+        self.settle();
+        std::mem::take(&mut self.journal)
+    }
+
+    /// The journal is exactly this.
+    #[track_caller]
+    pub(super) fn expect(&mut self, expected: &[&str]) {
+        assert_eq!(self.journal(), expected);
+    }
+
+    /// The journal begins an entry with this, somewhere.
+    #[track_caller]
+    pub(super) fn expect_among(&mut self, expected: &str) {
+        let journal = self.journal();
+        assert!(journal.iter().any(|entry| entry.starts_with(expected)), "no {expected:?} in {journal:#?}");
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.settle();
+        self.journal.clear();
+        self.looked = self.wire.last().map_or(0, Vec::len);
+    }
+
+    /// What the present connection's server got since the last look, line ends shown as blanks.
+    pub(super) fn written(&mut self) -> String {
+        self.settle();
+        let wire = self.wire.last().map_or(&[][..], Vec::as_slice);
+        let text = String::from_utf8_lossy(&wire[self.looked..]).replace("\r\n", " ").trim_end().to_owned();
+        self.looked = wire.len();
+        text
+    }
+
+    /// C: exactly this; `…` stands for anything.
+    #[track_caller]
+    pub(super) fn expect_written(&mut self, pattern: &str) {
+        let written = self.written();
+        let mut rest = written.as_str();
+        let mut parts = pattern.split('…').map(str::trim).peekable();
+        let first = parts.next().unwrap_or_default();
+        let mut fits = rest.starts_with(first);
+        rest = rest.get(first.len()..).unwrap_or_default();
+        while let (true, Some(part)) = (fits, parts.next()) {
+            let at = if parts.peek().is_none() {
+                rest.ends_with(part).then(|| rest.len() - part.len())
+            } else {
+                rest.find(part)
+            };
+            fits = at.is_some();
+            rest = at.and_then(|at| rest.get(at + part.len()..)).unwrap_or_default();
+        }
+        assert!(fits && rest.is_empty(), "written: {written:?}, expected: {pattern:?}");
+    }
+
+    pub(super) fn in_doubt(&self) -> u64 {
+        self.engine.ledger(self.outbox.accepted()).in_doubt
+    }
+
+    /// How long since the beginning.
+    pub(super) fn at(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Messages that came for `sid`.
+    pub(super) fn delivered_to(&self, sid: u64) -> usize {
+        self.delivered.iter().filter(|other| **other == sid).count()
+    }
+}

@@ -1,0 +1,157 @@
+//! The table against a model that is too simple to be wrong.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::engine::subscriptions::Replay;
+use crate::engine::{Interest, Subscriptions};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u8, bool),
+    Remove(usize),
+    Receive(usize, u64),
+    Limit(usize, u64),
+    Drain(usize),
+    Finish(usize),
+    Lose,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let at = 0_usize..6;
+    prop_oneof![
+        3 => (0_u8..4, any::<bool>()).prop_map(|(subject, queue)| Step::Insert(subject, queue)),
+        1 => at.clone().prop_map(Step::Remove),
+        5 => (at.clone(), 0_u64..5).prop_map(|(at, n)| Step::Receive(at, n)),
+        3 => (at.clone(), 0_u64..12).prop_map(|(at, n)| Step::Limit(at, n)),
+        1 => at.clone().prop_map(Step::Drain),
+        1 => at.prop_map(Step::Finish),
+        2 => Just(Step::Lose),
+    ]
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    subject: String,
+    queue: bool,
+    received: u64,
+    here: u64,
+    max: Option<u64>,
+    draining: bool,
+    finished: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_table_does_what_the_model_does(steps in vec(step(), 0..80)) {
+        let mut table = Subscriptions::<u64>::default();
+        let mut model = BTreeMap::<u64, Model>::new();
+        let mut last = 0;
+        for step in steps {
+            let pick = |at: usize| model.keys().copied().nth(at).unwrap_or(999);
+            match step {
+                Step::Insert(subject, queue) => {
+                    last += 1;
+                    let subject = format!("subject.{subject}");
+                    let interest = Interest { subject: subject.as_bytes(), queue: queue.then_some(b"q"), internal: false };
+                    table.insert(last, interest, last * 10);
+                    model.insert(last, Model { subject, queue, ..Model::default() });
+                }
+                Step::Remove(at) => {
+                    let sid = pick(at);
+                    prop_assert_eq!(table.remove(sid).map(|entry| entry.handle), model.remove(&sid).map(|_| sid * 10));
+                }
+                Step::Receive(at, n) => {
+                    let sid = pick(at);
+                    let accepted = table.receive(sid, n);
+                    let Some(entry) = model.get_mut(&sid) else {
+                        prop_assert_eq!(accepted, None);
+                        continue;
+                    };
+                    let wanted = n.min(entry.max.map_or(n, |max| max - entry.received));
+                    entry.received += wanted;
+                    entry.here += wanted;
+                    let accepted = accepted.unwrap();
+                    prop_assert_eq!(accepted.count, wanted);
+                    let complete = entry.max.filter(|max| *max == entry.received);
+                    prop_assert_eq!(accepted.complete, complete);
+                    if complete.is_some() {
+                        table.remove(sid);
+                        model.remove(&sid);
+                    }
+                }
+                Step::Limit(at, max) => {
+                    let sid = pick(at);
+                    let told = table.limit(sid, max);
+                    match model.get_mut(&sid) {
+                        Some(entry) if max > entry.received => {
+                            entry.max = Some(max);
+                            // The server has counted what came over this connection.
+                            prop_assert_eq!(told, Some(max - entry.received + entry.here));
+                        }
+                        _ => prop_assert_eq!(told, None),
+                    }
+                }
+                Step::Drain(at) => {
+                    table.set_draining(pick(at));
+                    let sid = pick(at);
+                    model.entry(sid).and_modify(|entry| entry.draining = true);
+                }
+                Step::Finish(at) => {
+                    let sid = pick(at);
+                    table.set_finished(sid);
+                    model.entry(sid).and_modify(|entry| entry.finished = true);
+                }
+                Step::Lose => {
+                    let drained: Vec<u64> = model.iter().filter(|(_, entry)| entry.draining).map(|(sid, _)| *sid).collect();
+                    prop_assert_eq!(table.connection_lost(), drained);
+                    model.values_mut().for_each(|entry| entry.here = 0);
+                    // What a new connection is told, in one piece and in small ones.
+                    let mut expected = String::new();
+                    for (sid, entry) in model.iter().filter(|(_, entry)| !entry.draining) {
+                        let queue = if entry.queue { " q" } else { "" };
+                        expected.push_str(&format!("SUB {}{queue} {sid}\r\n", entry.subject));
+                        if let Some(max) = entry.max {
+                            expected.push_str(&format!("UNSUB {sid} {}\r\n", max - entry.received));
+                        }
+                    }
+                    for size in [1, 30, 1 << 20] {
+                        let (mut replay, mut told) = (Replay::of(&table), Vec::new());
+                        while !replay.is_done() {
+                            told.extend(replay.piece(&table, size));
+                        }
+                        prop_assert_eq!(String::from_utf8(told).unwrap(), expected.as_str());
+                    }
+                }
+            }
+            prop_assert_eq!(table.len(), model.len());
+            prop_assert_eq!(table.sids(), model.keys().copied().collect::<Vec<_>>());
+            let unfinished: Vec<u64> = model.iter().filter(|(_, entry)| !entry.finished).map(|(sid, _)| *sid).collect();
+            prop_assert_eq!(table.all_finished(), unfinished.is_empty());
+            prop_assert_eq!(table.unfinished(), unfinished);
+            for (sid, entry) in &model {
+                let found = table.get(*sid).unwrap();
+                prop_assert_eq!(found.subject(), entry.subject.as_bytes());
+                prop_assert_eq!(found.queue(), entry.queue.then_some(&b"q"[..]));
+                prop_assert_eq!(found.received(), entry.received);
+                prop_assert_eq!(found.remaining(), entry.max.map(|max| max - entry.received));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_that_was_large_gives_its_memory_back() {
+    let mut table = Subscriptions::<u64>::default();
+    for sid in 0..100_000 {
+        table.insert(sid, Interest { subject: b"s", queue: None, internal: false }, sid);
+    }
+    for sid in 0..100_000 {
+        table.remove(sid);
+    }
+    assert!(table.is_empty());
+}

@@ -1,0 +1,296 @@
+//! A random walk over the whole engine: any stimulus, any command, any timing; the invariants hold after each step.
+//!
+//! The server is honest: it answers each PING when the walk lets it, so what it has received is known. The seed of a
+//! failing run is in the message; `WALK_SEED` runs one alone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::pair::{INFO, Net, Pair, config, eof, ms, reset};
+use crate::engine::{Config, Status};
+use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
+
+const SEEDS: u64 = 300;
+const STEPS: usize = 250;
+const SERVERS: [&str; 3] = ["a", "b", "c"];
+
+/// What the server at the other end of one connection knows.
+#[derive(Default)]
+struct Server {
+    read: usize,
+    /// Messages received when each unanswered PING came.
+    pings: VecDeque<u64>,
+    received: u64,
+    /// Messages that a sent PONG covers.
+    confirmed: u64,
+    subs: BTreeMap<u64, Option<u64>>,
+}
+
+struct Walk {
+    rng: SmallRng,
+    pair: Pair,
+    server: Server,
+    /// On which connection each message was received wholly.
+    seen: BTreeMap<String, usize>,
+    order: u64,
+    confirmed: u64,
+    published: u64,
+    sids: u64,
+    /// Flushes that wait, with the number of messages admitted before.
+    flushes: BTreeMap<u64, u64>,
+    limits: BTreeMap<u64, u64>,
+}
+
+impl Walk {
+    fn new(seed: u64) -> Walk {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let config = Config {
+            max_reconnects: rng.random_bool(0.3).then_some(6),
+            retry_on_initial_connect: rng.random_bool(0.5),
+            reconnect: rng.random_bool(0.95),
+            ping_interval: ms(if rng.random_bool(0.2) { 0 } else { 400 }),
+            write_timeout: ms(1500),
+            ..config()
+        };
+        let cap = if rng.random_bool(0.3) { 300 } else { 100_000 };
+        let servers = rng.random_range(1..=SERVERS.len());
+        Walk {
+            pair: Pair::seeded(config, &SERVERS[..servers], cap, seed),
+            rng,
+            server: Server::default(),
+            seen: BTreeMap::new(),
+            order: 0,
+            confirmed: 0,
+            published: 0,
+            sids: 0,
+            flushes: BTreeMap::new(),
+            limits: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.pair.takes = self.rng.random_bool(0.5);
+        match self.rng.random_range(0..100) {
+            0..20 => self.publish(),
+            20..45 => self.world(),
+            45..60 => {
+                let n = self.rng.random_range(0..60);
+                self.pair.take(n);
+            }
+            60..75 => {
+                let most = [5, 60, 700][self.rng.random_range(0..3)];
+                let by = self.rng.random_range(0..most);
+                self.pair.advance(ms(by));
+            }
+            _ => self.command(),
+        }
+        self.pair.settle();
+        self.read_wire();
+        self.check();
+    }
+
+    fn publish(&mut self) {
+        for _ in 0..self.rng.random_range(1..4) {
+            let size = if self.rng.random_bool(0.05) { 33_000 } else { self.rng.random_range(0..30) };
+            let subject = format!("m.{}", self.published + 1);
+            if self.pair.admit(&subject, &vec![b'.'; size]).is_ok() {
+                self.published += 1;
+            }
+        }
+        if self.rng.random_bool(0.2) {
+            let victim = self.rng.random_range(0..=self.published);
+            self.pair.outbox.cancel(victim, &mut Vec::new());
+        }
+    }
+
+    /// The network and the server.
+    fn world(&mut self) {
+        match self.pair.net {
+            Net::None => {}
+            Net::Dialing(_) if self.rng.random_bool(0.4) => self.pair.refuse(),
+            Net::Dialing(_) => {
+                self.pair.dialed();
+                self.server = Server::default();
+                if self.rng.random_bool(0.9) {
+                    self.pair.serve(INFO);
+                }
+            }
+            Net::Up(_) => match self.rng.random_range(0..20) {
+                0..10 => self.answer(),
+                10 => self.pair.serve(b"PING\r\n"),
+                11..15 => {
+                    let sid = self.rng.random_range(0..=self.sids);
+                    // An honest server sends only what it was asked for, and counts it.
+                    if let Some(left) = self.server.subs.get_mut(&sid) {
+                        if *left != Some(0) {
+                            *left = left.map(|left| left - 1);
+                            self.pair.serve(format!("MSG s {sid} 1\r\nm\r\n").as_bytes());
+                        }
+                    }
+                }
+                15 => self.pair.serve(b"INFO {\"connect_urls\":[\"b:4222\",\"d:4222\"],\"headers\":true}\r\n"),
+                16 => self.pair.serve(b"-ERR 'Stale Connection'\r\n"),
+                17 => self.pair.break_writing(),
+                _ => {
+                    let cause = if self.rng.random_bool(0.5) { eof() } else { reset() };
+                    self.pair.lose(cause);
+                }
+            },
+        }
+    }
+
+    fn answer(&mut self) {
+        self.pair.settle();
+        self.read_wire();
+        for _ in 0..self.rng.random_range(1..4) {
+            let Some(covered) = self.server.pings.pop_front() else { return };
+            self.confirmed += covered - self.server.confirmed;
+            self.server.confirmed = covered;
+            self.pair.serve(b"PONG\r\n");
+        }
+    }
+
+    fn command(&mut self) {
+        let sid = self.rng.random_range(0..=self.sids + 1);
+        match self.rng.random_range(0..200) {
+            0..50 => self.pair.connect(),
+            50..80 => {
+                self.sids += 1;
+                self.pair.subscribe("s", self.sids);
+            }
+            80..100 => self.pair.unsubscribe(sid),
+            100..120 => {
+                let max = self.rng.random_range(0..6);
+                self.limits.insert(sid, max);
+                self.pair.unsubscribe_after(sid, max);
+            }
+            120..130 => self.pair.drain_subscription(sid),
+            130..170 => {
+                let seen = self.pair.in_doubt();
+                let token = self.pair.flush(seen);
+                self.flushes.insert(token, self.published);
+            }
+            170..180 => self.pair.force_reconnect(),
+            180..184 => self.pair.set_pool(&SERVERS[..self.rng.random_range(1..=3)]),
+            184..194 => self.pair.finished(sid),
+            194..196 => self.pair.drain(ms(3000)),
+            196 => self.pair.close(),
+            _ => self.pair.settle(),
+        }
+    }
+
+    /// What the server got: whole frames, each once, in order.
+    fn read_wire(&mut self) {
+        let limits = Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX };
+        let (connection, mut decoder) = (self.pair.wire.len(), Decoder::new(limits));
+        let Some(wire) = self.pair.wire.last() else { return };
+        loop {
+            match decoder.decode_client(&wire[self.server.read..]) {
+                Ok(Decoded::Op { op, len }) => {
+                    self.server.read += len;
+                    match op {
+                        ClientOp::Ping => self.server.pings.push_back(self.server.received),
+                        ClientOp::Pub(message) => {
+                            let subject = String::from_utf8_lossy(message.subject).into_owned();
+                            let number: u64 = subject[2..].parse().unwrap();
+                            assert!(number > self.order, "{subject} overtook {}", self.order);
+                            self.order = number;
+                            assert_eq!(self.seen.insert(subject, connection), None, "on two connections");
+                            self.server.received += 1;
+                        }
+                        ClientOp::Sub { sid, .. } => assert_eq!(self.server.subs.insert(sid, None), None, "told twice"),
+                        ClientOp::Unsub { sid, max: None } => drop(self.server.subs.remove(&sid)),
+                        // The count is from the SUB on; the walk's server forgets what it has sent before, and so is stricter.
+                        ClientOp::Unsub { sid, max } => drop(self.server.subs.get_mut(&sid).map(|left| *left = max)),
+                        ClientOp::Connect(_) | ClientOp::Pong => {}
+                    }
+                }
+                Ok(Decoded::NeedMore(_)) => return,
+                Err(error) => panic!("the client wrote nonsense: {error}"),
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        let (engine, outbox) = (&self.pair.engine, &self.pair.outbox);
+        let ledger = engine.ledger(outbox.accepted());
+        assert!(ledger.balances(), "{ledger:?}");
+        assert_eq!(ledger.confirmed, self.confirmed, "confirmed is what a PONG covered");
+        assert!(ledger.in_doubt + ledger.unconfirmed + ledger.confirmed <= self.seen.len() as u64);
+        for (sid, max) in &self.limits {
+            assert!(self.pair.delivered_to(*sid) as u64 <= (*max).max(6), "sid {sid} got more than {max}");
+        }
+        for entry in self.pair.journal() {
+            let mut words = entry.split(' ');
+            if let (Some("flush"), Some(token), Some(outcome)) = (words.next(), words.next(), words.next()) {
+                let admitted = self.flushes.remove(&token.parse().unwrap()).expect("a flush is answered once");
+                if outcome == "ok" {
+                    // Nothing that was admitted before it waits or is unconfirmed.
+                    assert_eq!(self.flushed_through(admitted), 0, "flush Ok, and messages before it are not confirmed");
+                }
+            }
+        }
+    }
+
+    /// How many of the first `admitted` messages the present server has and has not confirmed.
+    fn flushed_through(&self, admitted: u64) -> usize {
+        let connection = self.pair.wire.len();
+        let mut here: Vec<u64> = self
+            .seen
+            .iter()
+            .filter(|(_, at)| **at == connection)
+            .map(|(subject, _)| subject[2..].parse().unwrap())
+            .collect();
+        here.sort_unstable();
+        here.iter().skip(usize::try_from(self.server.confirmed).unwrap()).filter(|number| **number <= admitted).count()
+    }
+
+    /// No more faults: a client that is not closed and has not given up is connected soon (I7), and ends in order.
+    fn calm(&mut self) {
+        for _ in 0..2000 {
+            self.pair.takes = true;
+            match self.pair.net {
+                Net::Dialing(_) => {
+                    self.pair.dialed();
+                    self.server = Server::default();
+                    self.pair.serve(INFO);
+                }
+                Net::Up(_) => self.answer(),
+                Net::None => {}
+            }
+            self.pair.advance(ms(10));
+            self.read_wire();
+            self.check();
+        }
+        let status = self.pair.engine.status();
+        assert!(matches!(status, Status::Connected | Status::Disconnected | Status::Closed), "{status}");
+        assert!(self.flushes.is_empty(), "flushes that nobody answered: {:?}", self.flushes);
+        if status == Status::Connected {
+            let ledger = self.pair.engine.ledger(self.pair.outbox.accepted());
+            assert_eq!((ledger.waiting, self.pair.outbox.pending()), (0, 0), "{ledger:?}");
+            let known: Vec<u64> = self.server.subs.keys().copied().collect();
+            assert_eq!(self.pair.engine.subscriptions.sids(), known, "every subscription is live, and no other");
+        }
+        self.pair.close();
+        self.answer();
+        self.pair.advance(ms(1000));
+        assert_eq!(self.pair.engine.status(), Status::Closed);
+    }
+}
+
+#[test]
+fn the_invariants_hold_on_every_walk() {
+    let one = std::env::var("WALK_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
+    for seed in one.map_or(0..SEEDS, |seed| seed..seed + 1) {
+        let walk = std::panic::catch_unwind(|| {
+            let mut walk = Walk::new(seed);
+            for _ in 0..STEPS {
+                walk.step();
+            }
+            walk.calm();
+        });
+        assert!(walk.is_ok(), "the walk of seed {seed} failed: WALK_SEED={seed} repeats it");
+    }
+}
