@@ -70,7 +70,7 @@ fn through(broker: &Broker, messages: usize, payload: usize, subscribers: usize)
     }
     blast(addr, messages, payload)?;
     for reader in readers {
-        reader.join().unwrap()?;
+        reader.join().map_err(|_| io::Error::other("a subscriber panicked"))??;
     }
     let rate = messages as f64 / started.elapsed().as_secs_f64() / 1e6;
     println!("  {payload:6} B, {subscribers} subscribers: {rate:.2} M published/s");

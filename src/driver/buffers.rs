@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-/// So many are remembered. Without this each read under load is into memory that is fresh from the system, and at 1 KiB
-/// a message clearing its pages costs more than everything that we do (measured).
+/// So many are remembered, so that reads under load are not all into memory that is fresh from the system, with pages
+/// that it must clear first. Arbitrary: 2 MiB when the buffers have grown.
 const KEPT: usize = 8;
 
 /// Buffers that were handed out wholly. Each handle pins its memory until then, [`KEPT`] of them at most.
@@ -25,13 +25,12 @@ impl Buffers {
         let mut next = free.and_then(|at| self.kept.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(need));
         next.extend_from_slice(buf);
         let mut old = std::mem::replace(buf, next);
-        if old.capacity() > 0 {
-            old.clear();
-            if self.kept.len() == KEPT {
-                self.kept.pop_front();
-            }
-            self.kept.push_back(old);
+        // Also one without room behind what it held: all of it comes back with the last of its messages.
+        old.clear();
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
         }
+        self.kept.push_back(old);
     }
 
     /// Gives the memory back.

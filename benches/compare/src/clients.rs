@@ -182,7 +182,7 @@ macro_rules! client {
 
 // What both come with.
 client!(lifeline, nats_lifeline, 65_536);
-// At 65,536 it drops in `sub16` and `sub1k`, and then its figures would not count. This is room for everything.
+// At 65,536 it dropped in `sub16`, and then its figures would not count. This is room for everything.
 client!(peer, async_nats, 16_777_216);
 
 pub(crate) use lifeline::Subject as Lifeline;
