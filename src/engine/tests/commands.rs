@@ -100,7 +100,7 @@ fn ready(pair: &mut Pair) {
 
 fn replaying(pair: &mut Pair) {
     pair.connect();
-    for sid in 1..=4000 {
+    for sid in 1..=1500 {
         pair.queue_subscribe("a.subject.that.is.long.enough.for.several.pieces", None, sid);
     }
     pair.dialed();

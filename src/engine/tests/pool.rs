@@ -40,7 +40,7 @@ fn name(n: u8) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn the_next_server_is_the_one_that_is_due_earliest(

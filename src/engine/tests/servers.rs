@@ -208,7 +208,7 @@ fn a_new_pool_is_used_by_the_next_attempt() {
     pair.refuse();
     pair.refuse();
     let dialled: Vec<&str> = pair.dials.iter().skip(1).map(|(_, name)| name.as_str()).collect();
-    assert_eq!(dialled, ["b", "c"]);
+    assert_eq!(dialled, ["b", "c", "z"]);
 }
 
 #[test]

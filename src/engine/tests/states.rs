@@ -61,6 +61,7 @@ fn exhausted_retries_end_disconnected_not_closed() {
     assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Reconnecting, Disconnected]);
     // It can be taken up again.
     pair.connect();
+    pair.advance(secs(1));
     pair.accept();
     assert_eq!(pair.statuses[5..], [Connecting, Connected]);
 }

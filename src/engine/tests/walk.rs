@@ -13,7 +13,7 @@ use crate::engine::{Config, Status};
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 const SEEDS: u64 = 300;
-const STEPS: usize = 250;
+const STEPS: usize = 180;
 const SERVERS: [&str; 3] = ["a", "b", "c"];
 
 /// What the server at the other end of one connection knows.
@@ -249,7 +249,7 @@ impl Walk {
 
     /// No more faults: a client that is not closed and has not given up is connected soon (I7), and ends in order.
     fn calm(&mut self) {
-        for _ in 0..2000 {
+        for _ in 0..900 {
             self.pair.takes = true;
             match self.pair.net {
                 Net::Dialing(_) => {
