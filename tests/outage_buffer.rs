@@ -16,7 +16,8 @@ use nats_lifeline::{
 use support::{Cut, Direction, Proxy, RawClient, SOON, Server, Timeline, eventually, soon, within};
 
 struct Line {
-    server: Server,
+    // Kept alive.
+    _server: Server,
     proxy: Proxy,
     client: Client,
     timeline: Timeline,
@@ -31,7 +32,7 @@ async fn line(options: ConnectOptions) -> Line {
     let timeline = Timeline::of(&client);
     let mut raw = server.raw().await;
     raw.subscribe(">", "1").await;
-    Line { server, proxy, client, timeline, raw }
+    Line { _server: server, proxy, client, timeline, raw }
 }
 
 impl Line {
@@ -239,7 +240,7 @@ async fn publishing_to_a_server_that_reads_nothing_waits_and_then_says_so() {
 async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
     let options =
         ConnectOptions::new().write_timeout(Duration::from_millis(500)).ping_interval(Duration::from_secs(600));
-    let mut line = line(options).await;
+    let line = line(options).await;
     line.client.flush().await.unwrap();
     line.proxy.freeze(Direction::ToServer);
     let publisher = line.client.clone();

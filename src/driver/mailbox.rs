@@ -1,27 +1,25 @@
 //! The mailbox: the outbox and the commands behind one lock, and the wakers. Handles put in, the task takes out.
 
-use std::pin::Pin;
+mod known;
+mod task_side;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::time::Sleep;
+use tokio::sync::watch;
 
+use super::command::Command;
 use super::deliver::Sink;
 use super::inbox::Inbox;
-use super::listeners::{Events, Listeners};
+use super::listeners::Listeners;
 use super::lock;
-use super::requests::{Requests, Ticket};
+use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
-use super::task::Task;
-use crate::engine::pool::Server;
-use crate::engine::{
-    Cause, Config, EndReason, Engine, Facts, FlushFailure, Frame, Gate, Ledger, Outbox, Refusal, Status,
-};
-use crate::protocol::{Info, ServerAddr, Subject};
+use crate::engine::{Cause, EndReason, Engine, Frame, Gate, Ledger, Outbox, Refusal, Status};
+use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
 #[derive(Debug)]
@@ -76,46 +74,6 @@ enum Parked {
     ForAll,
 }
 
-/// What a user wants of the engine. `framed`: the frame is in the outbox already.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Connect,
-    Subscribe {
-        sid: u64,
-        subject: Subject,
-        queue: Option<String>,
-        sink: Sink,
-        framed: bool,
-    },
-    Unsubscribe {
-        sid: u64,
-        framed: bool,
-    },
-    UnsubscribeAfter {
-        sid: u64,
-        max: u64,
-    },
-    DrainSubscription {
-        sid: u64,
-        framed: bool,
-    },
-    /// The consumer has read a draining subscription to its end.
-    Finished {
-        sid: u64,
-    },
-    Flush {
-        seen: u64,
-        done: oneshot::Sender<Result<(), FlushFailure>>,
-    },
-    ForceReconnect,
-    SetPool(Vec<ServerAddr>),
-    Pool(oneshot::Sender<Vec<Server>>),
-    Drain {
-        within: Duration,
-    },
-    Close,
-}
-
 /// A message to publish, with what is checked under the lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Publish<'a> {
@@ -162,29 +120,8 @@ const WAKE_AT_ONCE: usize = 16;
 /// Until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
 const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
-/// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last closes.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub(crate) shared: Arc<Shared>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.bar(EndReason::Closed);
-        self.shared.command(Command::Close);
-    }
-}
-
-/// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`].
-pub(crate) fn spawn(config: Config, servers: Vec<ServerAddr>, settings: DriverSettings, seed: u64) -> Arc<Handle> {
-    let shared = Arc::new(Shared::new(settings));
-    let engine = Engine::new(config, servers, seed);
-    tokio::spawn(Task::new(shared.clone(), engine).run());
-    Arc::new(Handle { shared })
-}
-
 impl Shared {
-    fn new(settings: DriverSettings) -> Shared {
+    pub(super) fn new(settings: DriverSettings) -> Shared {
         Shared {
             inner: Mutex::new(Inner {
                 outbox: Outbox::new(settings.outbox_cap),
@@ -365,167 +302,12 @@ impl Shared {
         }
     }
 
-    /// Where every accepted message is, and how many bytes wait.
-    pub(crate) fn ledger(&self) -> (Ledger, usize) {
-        let inner = self.inner();
-        (inner.ledger_now(), inner.outbox.pending())
-    }
-
-    /// Messages that were received and not read when the client ended.
-    pub(crate) fn undelivered(&self) -> u64 {
-        self.inner().undelivered
-    }
-
-    /// Whether there ever was a connection.
-    pub(crate) fn was_connected(&self) -> bool {
-        self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
-    }
-
-    /// A timer of the runtime that drives the connection, for whoever polls it.
-    pub(crate) fn timer(&self, at: Instant) -> Pin<Box<Sleep>> {
-        let _runtime = self.runtime.enter();
-        Box::pin(tokio::time::sleep_until(at.into()))
-    }
-
-    pub(crate) fn info(&self) -> Option<Arc<Info>> {
-        self.inner().info.clone()
-    }
-
-    pub(crate) fn max_payload(&self) -> usize {
-        self.inner().max_payload
-    }
-
-    pub(crate) fn server(&self) -> Option<String> {
-        self.inner().server.clone()
-    }
-
-    pub(crate) fn last_error(&self) -> Option<Cause> {
-        self.inner().last_error.clone()
-    }
-
-    pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.inner().round_trip
-    }
-
-    /// Once closed: whether everything that was asked for was done.
-    pub(crate) fn completed(&self) -> Option<bool> {
-        self.inner().completed
-    }
-
-    pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
-    }
-
-    pub(crate) fn events(&self) -> Events {
-        self.listeners.listen(self.completed().is_some())
-    }
-
-    /// The counters, the number of accepted messages brought up to date.
-    pub(crate) fn statistics(&self) -> Arc<Statistics> {
-        let accepted = self.inner().outbox.accepted();
-        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
-        self.statistics.clone()
-    }
-
     /// Takes a held message out again, if it is still held.
-    fn withdraw(&self, sequence: u64) {
+    pub(super) fn withdraw(&self, sequence: u64) {
         let mut gone = Vec::new();
         self.inner().outbox.cancel(sequence, &mut gone);
         // Dropped here, where no lock is held.
         drop(gone);
-    }
-
-    // What the task does.
-
-    pub(super) fn counters(&self) -> &Statistics {
-        &self.statistics
-    }
-
-    /// Takes the commands, and lets the engine settle with the outbox, in one critical section.
-    pub(super) fn exchange(
-        &self,
-        engine: &mut Engine<Sink>,
-        commands: &mut Vec<Command>,
-        wakers: &mut Vec<Waker>,
-        now: Instant,
-    ) {
-        let requests_waiting = engine.status() == Status::Draining && self.requests.waiting() > 0;
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        inner.parked = Parked::No;
-        std::mem::swap(commands, &mut inner.commands);
-        let gate = inner.outbox.gate();
-        let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting };
-        engine.exchange(&mut inner.outbox, facts, now);
-        if inner.outbox.gate() != gate {
-            wakers.extend(inner.room.take());
-        } else if !inner.room.is_empty() && inner.outbox.has_room() {
-            wakers.extend(std::iter::from_fn(|| inner.room.pop()).take(WAKE_AT_ONCE));
-        }
-        inner.learn(engine);
-    }
-
-    /// Makes public what the engine knows, so that whoever is told of it next finds it so.
-    pub(super) fn learn(&self, engine: &Engine<Sink>) {
-        self.inner().learn(engine);
-    }
-
-    /// Parks the task unless there is something to do for it. `busy`: the transport has not taken everything yet, so
-    /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
-    pub(super) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
-        let mut inner = self.inner();
-        let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
-        if work {
-            return Err(());
-        }
-        inner.parked = if busy { Parked::ForCommands } else { Parked::ForAll };
-        Ok(match &inner.task {
-            Some(known) if known.will_wake(waker) => None,
-            _ => inner.task.replace(waker.clone()),
-        })
-    }
-
-    /// Makes the state public.
-    pub(super) fn publish_state(&self, status: Status, server: Option<String>, last_error: Option<Cause>) {
-        {
-            let mut inner = self.inner();
-            inner.server = server;
-            inner.last_error = last_error;
-        }
-        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
-    }
-
-    /// The subscription for replies is gone; the next request makes another.
-    pub(super) fn forget_replies(&self) {
-        self.inner().replies = None;
-    }
-
-    /// The task ends: nothing is admitted any more, and nobody waits for ever.
-    pub(super) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        inner.barred.get_or_insert(reason.clone());
-        inner.completed.get_or_insert(completed);
-        inner.undelivered = undelivered;
-        let mut wakers: Vec<Waker> = inner.room.take().collect();
-        let commands = std::mem::take(&mut inner.commands);
-        let task = inner.task.take();
-        inner.outbox.shut();
-        drop(guard);
-        // Dropping the commands tells those who wait for an answer that there is none.
-        drop(commands);
-        drop(task);
-        self.requests.end(reason, &mut wakers);
-        for waker in wakers {
-            waker.wake();
-        }
-    }
-
-    /// Gives unused memory back.
-    pub(super) fn shrink(&self) {
-        let mut inner = self.inner();
-        inner.outbox.shrink();
-        inner.commands.shrink_to(4);
     }
 }
 
@@ -577,27 +359,5 @@ impl Inner {
         let accepted = self.outbox.accepted();
         // What was admitted or withdrawn since the last exchange waits, or waited.
         Ledger { accepted, waiting: (self.ledger.waiting + accepted) - self.ledger.accepted, ..self.ledger }
-    }
-}
-
-/// A request that is waited for; dropping it forgets the request.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) ticket: Ticket,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let shared = &self.handle.shared;
-        let released = shared.requests.release(self.ticket);
-        if let Some(sequence) = released.unanswered {
-            // If it was not sent yet, nobody needs it any more.
-            shared.withdraw(sequence);
-        }
-        if released.last && shared.barred().is_some() {
-            // A drain may be waiting for the last request.
-            shared.wake();
-        }
     }
 }

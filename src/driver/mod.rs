@@ -1,8 +1,10 @@
 //! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
 
 mod buffers;
+mod command;
 mod deliver;
 mod dial;
+mod handle;
 mod inbox;
 mod listeners;
 mod mailbox;
@@ -15,9 +17,11 @@ mod statistics;
 mod task;
 mod transport;
 
+pub(crate) use command::Command;
+pub(crate) use handle::{Handle, Waiting, spawn};
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
-pub(crate) use mailbox::{Command, Denied, Handle, Patience, Publish, Shared, Waiting, spawn};
+pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Raw, Share};
 pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;

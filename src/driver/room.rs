@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::mailbox::Handle;
+use super::handle::Handle;
 
 /// Waiters by ticket. A woken waiter that finds no room comes back under its old ticket, which is the lowest.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::buffers::Buffers;
+use super::command::Command;
 use super::deliver::{Delivered, Pause, PauseState, Sink, Sorter};
 use super::dial::{DialOptions, dial};
-use super::mailbox::{Command, Shared};
+use super::mailbox::Shared;
 use super::statistics::Statistics;
 use super::transport::Transport;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Engine, FlushFailure, Interest, Status};

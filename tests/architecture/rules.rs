@@ -5,6 +5,9 @@ use crate::lexer::{Token, tokens};
 /// From the bottom up. A layer may name itself and what stands before it.
 const LAYERS: [&str; 4] = ["protocol", "engine", "driver", "client"];
 
+/// What the crate root shows, beside `lib.rs`.
+const ROOT_NAMES: &str = "names.rs";
+
 /// The broker for tests stands beside the layers: it speaks the protocol, and nothing else.
 const TESTING: &str = "testing";
 
@@ -57,6 +60,10 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
         module.pop();
     }
     let Some(&layer) = module.first() else { return };
+    // The root's names stand above all layers.
+    if inside == ROOT_NAMES {
+        return;
+    }
     let rank = LAYERS.iter().position(|name| *name == layer);
     if rank.is_none() && layer != TESTING {
         return found.push(

@@ -1,0 +1,54 @@
+//! What keeps a connection alive, and what ends when it is dropped.
+
+use std::sync::Arc;
+
+use super::command::Command;
+use super::mailbox::Shared;
+use super::requests::Ticket;
+use super::settings::DriverSettings;
+use super::task::Task;
+use crate::engine::{Config, EndReason, Engine};
+use crate::protocol::ServerAddr;
+
+/// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last closes.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.bar(EndReason::Closed);
+        self.shared.command(Command::Close);
+    }
+}
+
+/// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`].
+pub(crate) fn spawn(config: Config, servers: Vec<ServerAddr>, settings: DriverSettings, seed: u64) -> Arc<Handle> {
+    let shared = Arc::new(Shared::new(settings));
+    let engine = Engine::new(config, servers, seed);
+    tokio::spawn(Task::new(shared.clone(), engine).run());
+    Arc::new(Handle { shared })
+}
+
+/// A request that is waited for; dropping it forgets the request.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) ticket: Ticket,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let shared = &self.handle.shared;
+        let released = shared.requests.release(self.ticket);
+        if let Some(sequence) = released.unanswered {
+            // If it was not sent yet, nobody needs it any more.
+            shared.withdraw(sequence);
+        }
+        if released.last && shared.barred().is_some() {
+            // A drain may be waiting for the last request.
+            shared.wake();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What anybody may know of a client without asking its task.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use super::Shared;
+use crate::driver::listeners::Events;
+use crate::driver::statistics::Statistics;
+use crate::engine::{Cause, Ledger, Status};
+use crate::protocol::Info;
+
+impl Shared {
+    /// Where every accepted message is, and how many bytes wait.
+    pub(crate) fn ledger(&self) -> (Ledger, usize) {
+        let inner = self.inner();
+        (inner.ledger_now(), inner.outbox.pending())
+    }
+
+    /// Messages that were received and not read when the client ended.
+    pub(crate) fn undelivered(&self) -> u64 {
+        self.inner().undelivered
+    }
+
+    /// Whether there ever was a connection.
+    pub(crate) fn was_connected(&self) -> bool {
+        self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
+    }
+
+    /// A timer of the runtime that drives the connection, for whoever polls it.
+    pub(crate) fn timer(&self, at: Instant) -> Pin<Box<Sleep>> {
+        let _runtime = self.runtime.enter();
+        Box::pin(tokio::time::sleep_until(at.into()))
+    }
+
+    pub(crate) fn info(&self) -> Option<Arc<Info>> {
+        self.inner().info.clone()
+    }
+
+    pub(crate) fn max_payload(&self) -> usize {
+        self.inner().max_payload
+    }
+
+    pub(crate) fn server(&self) -> Option<String> {
+        self.inner().server.clone()
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Cause> {
+        self.inner().last_error.clone()
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.inner().round_trip
+    }
+
+    /// Once closed: whether everything that was asked for was done.
+    pub(crate) fn completed(&self) -> Option<bool> {
+        self.inner().completed
+    }
+
+    pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        self.listeners.listen(self.completed().is_some())
+    }
+
+    /// The counters, the number of accepted messages brought up to date.
+    pub(crate) fn statistics(&self) -> Arc<Statistics> {
+        let accepted = self.inner().outbox.accepted();
+        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
+        self.statistics.clone()
+    }
+}

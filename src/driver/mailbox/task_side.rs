@@ -1,0 +1,103 @@
+//! What the task does with the mailbox: take, settle, park, make public, end.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use super::{Parked, Shared, WAKE_AT_ONCE};
+use crate::driver::command::Command;
+use crate::driver::deliver::Sink;
+use crate::driver::statistics::Statistics;
+use crate::engine::{Cause, EndReason, Engine, Facts, Status};
+
+impl Shared {
+    pub(in crate::driver) fn counters(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Takes the commands, and lets the engine settle with the outbox, in one critical section.
+    pub(in crate::driver) fn exchange(
+        &self,
+        engine: &mut Engine<Sink>,
+        commands: &mut Vec<Command>,
+        wakers: &mut Vec<Waker>,
+        now: Instant,
+    ) {
+        let requests_waiting = engine.status() == Status::Draining && self.requests.waiting() > 0;
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.parked = Parked::No;
+        std::mem::swap(commands, &mut inner.commands);
+        let gate = inner.outbox.gate();
+        let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting };
+        engine.exchange(&mut inner.outbox, facts, now);
+        if inner.outbox.gate() != gate {
+            wakers.extend(inner.room.take());
+        } else if !inner.room.is_empty() && inner.outbox.has_room() {
+            wakers.extend(std::iter::from_fn(|| inner.room.pop()).take(WAKE_AT_ONCE));
+        }
+        inner.learn(engine);
+    }
+
+    /// Makes public what the engine knows, so that whoever is told of it next finds it so.
+    pub(in crate::driver) fn learn(&self, engine: &Engine<Sink>) {
+        self.inner().learn(engine);
+    }
+
+    /// Parks the task unless there is something to do for it. `busy`: the transport has not taken everything yet, so
+    /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
+    pub(in crate::driver) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
+        let mut inner = self.inner();
+        let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
+        if work {
+            return Err(());
+        }
+        inner.parked = if busy { Parked::ForCommands } else { Parked::ForAll };
+        Ok(match &inner.task {
+            Some(known) if known.will_wake(waker) => None,
+            _ => inner.task.replace(waker.clone()),
+        })
+    }
+
+    /// Makes the state public.
+    pub(in crate::driver) fn publish_state(&self, status: Status, server: Option<String>, last_error: Option<Cause>) {
+        {
+            let mut inner = self.inner();
+            inner.server = server;
+            inner.last_error = last_error;
+        }
+        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+    }
+
+    /// The subscription for replies is gone; the next request makes another.
+    pub(in crate::driver) fn forget_replies(&self) {
+        self.inner().replies = None;
+    }
+
+    /// The task ends: nothing is admitted any more, and nobody waits for ever.
+    pub(in crate::driver) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.barred.get_or_insert(reason.clone());
+        inner.completed.get_or_insert(completed);
+        inner.undelivered = undelivered;
+        let mut wakers: Vec<Waker> = inner.room.take().collect();
+        let commands = std::mem::take(&mut inner.commands);
+        let task = inner.task.take();
+        inner.outbox.shut();
+        drop(guard);
+        // Dropping the commands tells those who wait for an answer that there is none.
+        drop(commands);
+        drop(task);
+        self.requests.end(reason, &mut wakers);
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Gives unused memory back.
+    pub(in crate::driver) fn shrink(&self) {
+        let mut inner = self.inner();
+        inner.outbox.shrink();
+        inner.commands.shrink_to(4);
+    }
+}
