@@ -6,6 +6,7 @@ use nats_lifeline::testing::{Broker, Sink, Source};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::{Args, Work};
+use crate::headers;
 
 pub(crate) enum FarEnd {
     Sink(Sink),
@@ -25,7 +26,10 @@ impl FarEnd {
         }
         Ok(match args.work {
             Work::Pub => FarEnd::Sink(Sink::start()?),
-            Work::Sub => FarEnd::Source(Source::start(args.share(0, args.clients), args.size)?),
+            Work::Sub => {
+                let headers = headers(args).unwrap_or_default();
+                FarEnd::Source(Source::start_with_headers(args.share(0, args.clients), args.size, &headers)?)
+            }
             Work::PubSub | Work::Request => {
                 let runtime = Builder::new_multi_thread().thread_name("broker").enable_all().build()?;
                 FarEnd::Broker { broker: runtime.block_on(Broker::start())?, _runtime: runtime }

@@ -11,7 +11,7 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
     let Outcome { published, received, dropped, missing, elapsed, cpu, latency } = outcome;
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let headers = if args.headers > 0 { format!(" and {} headers", args.headers) } else { String::new() };
-    writeln!(to, "{}: {} B{headers}, {}, {}", args.work.name(), args.size, who(args), far_end.name())?;
+    writeln!(to, "{}: {} B{headers}, {} {}", args.work.name(), args.size, who(args), far_end.name())?;
 
     // Of what the CPU time is told: of what this client's side mainly did.
     let (unit, count) = match args.work {

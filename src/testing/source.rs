@@ -1,7 +1,8 @@
 //! The far end of a receiving benchmark: it sends messages that were encoded beforehand.
 
 use super::threads::{INFO, Threads};
-use crate::protocol::{ClientOp, Decoded, Decoder, message};
+use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, message};
+use bytes::Bytes;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -50,9 +51,20 @@ impl Source {
     ///
     /// When there is no port, or no thread.
     pub fn start(messages: u64, payload: usize) -> io::Result<Self> {
+        Self::start_with_headers(messages, payload, &HeaderMap::new())
+    }
+
+    /// The same, and each message has these headers; none if the map is empty.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port, or no thread.
+    pub fn start_with_headers(messages: u64, payload: usize, headers: &HeaderMap) -> io::Result<Self> {
         let sent = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&sent);
-        let threads = Threads::start("source", move |socket| serve(socket, messages, payload, &counter))?;
+        let headers = (!headers.is_empty()).then(|| headers.wire());
+        let load = Load { messages, payload, headers };
+        let threads = Threads::start("source", move |socket| serve(socket, &load, &counter))?;
         Ok(Self { threads, sent })
     }
 
@@ -82,10 +94,19 @@ enum Order {
     End { sid: u64 },
 }
 
-fn serve(mut socket: TcpStream, messages: u64, payload: usize, sent: &Arc<AtomicU64>) -> io::Result<()> {
+/// What each subscription gets.
+#[derive(Debug, Clone)]
+struct Load {
+    messages: u64,
+    /// Bytes.
+    payload: usize,
+    headers: Option<Bytes>,
+}
+
+fn serve(mut socket: TcpStream, load: &Load, sent: &Arc<AtomicU64>) -> io::Result<()> {
     socket.write_all(format!("INFO {INFO} \r\n").as_bytes())?;
     let (orders, taken) = channel();
-    let mut writing = Writing { socket: socket.try_clone()?, messages, payload, sent: Arc::clone(sent) };
+    let mut writing = Writing { socket: socket.try_clone()?, load: load.clone(), sent: Arc::clone(sent) };
     let writer = thread::Builder::new().name("source-out".to_owned()).spawn(move || {
         // It ends with the connection; either end may be first.
         let _ = writing.follow(&taken);
@@ -130,8 +151,7 @@ fn listen(socket: &mut TcpStream, orders: &Sender<Order>) -> io::Result<()> {
 
 struct Writing {
     socket: TcpStream,
-    messages: u64,
-    payload: usize,
+    load: Load,
     sent: Arc<AtomicU64>,
 }
 
@@ -171,12 +191,13 @@ impl Writing {
 
     fn blast(&self, subject: &[u8], sid: u64) -> Blast {
         let mut block = Vec::new();
-        let payload = vec![b'x'; self.payload];
-        message(&mut block, subject, sid, None, None, &payload);
+        let Load { messages, payload, headers } = &self.load;
+        let payload = vec![b'x'; *payload];
+        message(&mut block, subject, sid, None, headers.as_deref(), &payload);
         let frame = block.len();
         let frames = (BLOCK / frame).max(1);
         let block = block.repeat(frames);
-        Blast { sid, left: self.messages, block, frame }
+        Blast { sid, left: *messages, block, frame }
     }
 
     fn round(&mut self, blasts: &mut Vec<Blast>) -> io::Result<()> {
