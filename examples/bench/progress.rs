@@ -15,7 +15,7 @@ pub(crate) async fn show<T>(total: u64, done: impl Fn() -> u64, work: impl Futur
     if !std::io::stderr().is_terminal() {
         return work.await;
     }
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}, {per_sec}");
+    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len}");
     let bar = ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut work = pin!(work);
     let mut ticks = tokio::time::interval(EVERY);

@@ -182,8 +182,8 @@ impl<'a> Report<'a> {
             println!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
         };
         let missing = match self.attack.is_ours() {
-            true => "each of them was in doubt",
-            false => "plain: each was in doubt; queue: copies may have died with their server",
+            true => "no more than are in doubt",
+            false => "plain: no more than are in doubt; queue: copies may have died with their server",
         };
         row("received", &|account| grouped(account.received), "");
         row("missing", &|account| grouped(account.missing(self.published)), missing);
