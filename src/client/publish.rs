@@ -23,6 +23,13 @@ pub(super) struct Outgoing<'a> {
     pub(super) payload: &'a Bytes,
 }
 
+impl<'a> Outgoing<'a> {
+    /// `message`, with its headers encoded.
+    pub(super) fn of(message: &'a OutboundMessage, headers: Option<&'a Bytes>) -> Outgoing<'a> {
+        Outgoing { subject: &message.subject, reply: message.reply.as_ref(), headers, payload: &message.payload }
+    }
+}
+
 /// The block of `headers`; an empty map is no headers.
 pub(super) fn block(headers: &HeaderMap) -> Option<Bytes> {
     (!headers.is_empty()).then(|| headers.wire())
@@ -146,12 +153,7 @@ impl Client {
     /// As there.
     pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing {
-            subject: &message.subject,
-            reply: message.reply.as_ref(),
-            headers: headers.as_ref(),
-            payload: &message.payload,
-        };
+        let outgoing = Outgoing::of(&message, headers.as_ref());
         let admitted = self
             .check(outgoing)
             .map_err(Fault::Publish)

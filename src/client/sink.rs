@@ -30,12 +30,7 @@ impl Sink<OutboundMessage> for Client {
 
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing {
-            subject: &message.subject,
-            reply: message.reply.as_ref(),
-            headers: headers.as_ref(),
-            payload: &message.payload,
-        };
+        let outgoing = Outgoing::of(&message, headers.as_ref());
         self.check(outgoing)?;
         // There was room when the sink said that it was ready; if others have taken it since, this one message more
         // does no harm.

@@ -40,6 +40,8 @@ pub(super) struct Inner {
     pub(super) room: Queue,
     commands: Vec<Command>,
     parked: Parked,
+    /// Something outside of this lock has changed that the task waits for: it may have looked before that.
+    nudged: bool,
     task: Option<Waker>,
     next_sid: u64,
     replies: Option<u64>,
@@ -128,6 +130,7 @@ impl Shared {
                 room: Queue::default(),
                 commands: Vec::new(),
                 parked: Parked::No,
+                nudged: false,
                 task: None,
                 next_sid: 0,
                 replies: None,
@@ -294,9 +297,12 @@ impl Shared {
         self.inner().barred.clone()
     }
 
-    /// Wakes the task, which looks around.
+    /// Wakes the task, which looks around; if it runs, it looks around once more before it parks.
     pub(crate) fn wake(&self) {
-        let waker = self.inner().wake_for_commands();
+        let mut inner = self.inner();
+        inner.nudged = true;
+        let waker = inner.wake_for_commands();
+        drop(inner);
         if let Some(waker) = waker {
             waker.wake();
         }

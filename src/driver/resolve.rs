@@ -15,8 +15,10 @@ use crate::protocol::ServerAddr;
 
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// Look-ups that are going on, and who waits for each.
-static RUNNING: LazyLock<Mutex<HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>>> = LazyLock::new(Mutex::default);
+/// Look-ups that are going on, by host and port, and who waits for each.
+type Running = HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>;
+
+static RUNNING: LazyLock<Mutex<Running>> = LazyLock::new(Mutex::default);
 
 /// All addresses of `addr`, in the resolver's order.
 pub(super) async fn resolve(addr: &ServerAddr) -> Answer {

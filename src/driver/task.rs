@@ -1,5 +1,8 @@
 //! The connection task: one loop, one `poll_fn`. It carries out what the engine decides, and waits for everything at once.
 
+mod effects;
+mod receive;
+
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -14,13 +17,12 @@ use tokio::time::Sleep;
 
 use super::buffers::Buffers;
 use super::command::Command;
-use super::deliver::{Delivered, Pause, PauseState, Sink, Sorter};
-use super::dial::{DialOptions, dial};
+use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
 use super::transport::Transport;
-use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Engine, FlushFailure, Interest, Status};
-use crate::protocol::{Decoded, Decoder, ServerOp};
+use crate::engine::{Cause, ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
+use crate::protocol::Decoder;
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
@@ -195,117 +197,6 @@ impl Task {
         }
     }
 
-    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
-    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
-    fn carry_out(&mut self, now: Instant) {
-        if self.engine.status() != Status::Closed {
-            self.show_state();
-        }
-        let mut learnt = false;
-        while let Some(effect) = self.engine.poll_effect() {
-            if !std::mem::replace(&mut learnt, true) {
-                self.shared.learn(&self.engine);
-            }
-            match effect {
-                Effect::Dial { epoch, addr, deadline: _ } => {
-                    let options = DialOptions {
-                        local: self.shared.settings.local_address,
-                        write_timeout: self.shared.settings.write_timeout,
-                    };
-                    self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
-                }
-                Effect::StopDialing { epoch } => {
-                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
-                        self.link = Link::None;
-                    }
-                }
-                Effect::Close { epoch, how } => self.close(epoch, how, now),
-                Effect::Emit(event) => self.emit(&event),
-                Effect::Complete { token, outcome } => {
-                    if let Some(done) = self.flushes.remove(&token) {
-                        // Who flushed may have stopped waiting.
-                        let _ = done.send(outcome);
-                    }
-                }
-                Effect::Draining { sid } => {
-                    self.settle_pause(sid);
-                    if let Some(Sink::Inbox(inbox)) = self.engine.subscriptions.get(sid).map(|entry| &entry.handle) {
-                        self.delivered.wakers.extend(inbox.set_draining());
-                    }
-                }
-                Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
-                Effect::HandedOver { through, in_doubt } => {
-                    self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
-                }
-                Effect::Closed { reason, completed } => {
-                    self.ended = true;
-                    self.flushes.clear();
-                    self.shared.end(&reason, completed, self.undelivered);
-                    self.show_state();
-                }
-            }
-        }
-        if self.ended {
-            self.shared.listeners.end();
-        }
-        self.wake_all();
-    }
-
-    fn emit(&self, event: &ConnectionEvent) {
-        if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
-            Statistics::add(&self.shared.counters().connects, 1);
-        }
-        self.shared.listeners.emit(event);
-    }
-
-    fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {
-        self.settle_pause(sid);
-        match handle {
-            Sink::Inbox(inbox) => {
-                self.undelivered += inbox.pending().0 as u64;
-                self.delivered.wakers.extend(inbox.end(reason));
-            }
-            Sink::Requests(requests) => {
-                requests.end(&reason, &mut self.delivered.wakers);
-                self.shared.forget_replies();
-            }
-        }
-    }
-
-    fn settle_pause(&mut self, sid: u64) {
-        if let Some(pause) = &mut self.pause {
-            pause.settle(sid, &mut self.delivered);
-        }
-    }
-
-    fn show_state(&mut self) {
-        let state = (self.engine.status(), self.engine.epoch());
-        if state != self.shown {
-            self.shown = state;
-            let server = self.engine.server().map(str::to_owned);
-            self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
-        }
-    }
-
-    fn close(&mut self, epoch: u64, how: CloseHow, now: Instant) {
-        if !matches!(self.link, Link::Up { epoch: up, .. } if up == epoch) {
-            return;
-        }
-        if let Link::Up { transport, .. } = std::mem::replace(&mut self.link, Link::None) {
-            match how {
-                CloseHow::Reset => transport.reset(),
-                CloseHow::Drop => drop(transport),
-                CloseHow::Finish => {
-                    transport.finish();
-                    self.leaving.push((transport, now + LEAVING));
-                }
-            }
-        }
-        self.buf.clear();
-        self.needed = 1;
-        self.decoder = Decoder::new(self.shared.settings.limits);
-    }
-
     fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Link::Dialing { epoch, dialing } = &mut self.link else {
             return false;
@@ -325,123 +216,6 @@ impl Task {
             }
         }
         true
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.is_paused(cx, now) {
-            return false;
-        }
-        let Link::Up { epoch, transport } = &mut self.link else {
-            return false;
-        };
-        let epoch = *epoch;
-        let spare = self.buf.capacity() - self.buf.len();
-        // A message that was announced is no reason to reserve all of it: bytes must come first.
-        let room = (self.want / 2).max(self.needed.min(self.buf.len().max(self.want)));
-        if spare < room {
-            self.buffers.make_room(&mut self.buf, room.max(self.want));
-        }
-        let spare = self.buf.capacity() - self.buf.len();
-        let n = match transport.poll_read(cx, &mut self.buf) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(0)) => {
-                self.engine.handle_lost(epoch, Cause::ClosedByServer, now);
-                return true;
-            }
-            Poll::Ready(Err(error)) => {
-                self.engine.handle_lost(epoch, Cause::from(error), now);
-                return true;
-            }
-            Poll::Ready(Ok(n)) => n,
-        };
-        if n == spare {
-            self.want = (self.want * 4).min(READ_MAX);
-        }
-        Statistics::add(&self.shared.counters().in_bytes, n as u64);
-        self.engine.handle_received(epoch, now);
-        self.decode(epoch, now);
-        true
-    }
-
-    /// Decodes every complete operation, and delivers the messages among them.
-    fn decode(&mut self, epoch: u64, now: Instant) {
-        self.sorter.begin();
-        let mut at = 0;
-        let mut expected = self.engine.expects_messages();
-        let fault = loop {
-            let rest = self.buf.get(at..).unwrap_or_default();
-            match self.decoder.decode_server(rest) {
-                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
-                    self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
-                    at += len;
-                }
-                Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
-                    // What came before this is delivered before it acts: a PONG may end a subscription.
-                    self.deliver(at, now);
-                    self.sorter.begin();
-                    at = 0;
-                }
-                Ok(Decoded::Op { op, len }) => {
-                    self.engine.handle_op(epoch, &op, now);
-                    at += len;
-                    if !self.engine.is_live(epoch) {
-                        break None;
-                    }
-                    expected = self.engine.expects_messages();
-                }
-                Ok(Decoded::NeedMore(needed)) => {
-                    self.needed = needed;
-                    break None;
-                }
-                Err(error) => break Some(error),
-            }
-        };
-        self.deliver(at, now);
-        if let Some(error) = fault {
-            self.engine.handle_lost(epoch, Cause::Protocol(error), now);
-        }
-    }
-
-    /// Hands the first `consumed` bytes of the buffer out.
-    fn deliver(&mut self, consumed: usize, now: Instant) {
-        Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
-        let allocated = self.want.max(self.buf.capacity());
-        self.sorter.deliver(&mut self.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
-        if !self.delivered.crowded.is_empty() {
-            let crowded = std::mem::take(&mut self.delivered.crowded);
-            let until = now + self.shared.settings.slow_consumer_grace;
-            self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
-        }
-        self.tell_losses();
-        self.wake_all();
-    }
-
-    fn tell_losses(&mut self) {
-        for (sid, dropped) in std::mem::take(&mut self.delivered.losing) {
-            self.emit(&ConnectionEvent::slow_consumer(sid, dropped));
-        }
-    }
-
-    /// Whether reading waits for a consumer. Writing, PONGs and timers never do.
-    fn is_paused(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(pause) = &mut self.pause else {
-            return false;
-        };
-        let patience = pause.poll(now, &mut self.delivered);
-        let paused = match patience {
-            PauseState::Over => {
-                self.pause = None;
-                false
-            }
-            PauseState::Yield => {
-                cx.waker().wake_by_ref();
-                true
-            }
-            PauseState::Wait(_) => true,
-        };
-        self.tell_losses();
-        self.wake_all();
-        paused
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {

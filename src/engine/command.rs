@@ -50,7 +50,8 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
-            Some(here) => self.tell_unsubscribed(sid, Some(here)),
+            Some(Some(here)) => self.tell_unsubscribed(sid, Some(here)),
+            Some(None) => {}
             None if self.subscriptions.get(sid).is_some() => {
                 self.end_subscription(sid, EndReason::Complete { max });
                 self.tell_unsubscribed(sid, None);
@@ -86,7 +87,7 @@ impl<H> Engine<H> {
 
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
-    fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
+    pub(super) fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
         let Link::Up(connection) = &mut self.link else {
             return;
         };

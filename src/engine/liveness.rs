@@ -73,8 +73,12 @@ impl<W> Liveness<W> {
     /// Whether a PING should be sent now without being asked for: after a silent interval, and more often while
     /// messages are unconfirmed. One at a time is enough.
     pub fn ping_due(&self, unconfirmed: bool) -> Option<Instant> {
-        if !self.pings.is_empty() || self.rules.interval.is_zero() {
+        if !self.pings.is_empty() {
             return None;
+        }
+        if self.rules.interval.is_zero() {
+            // Idle PINGs are off; what was published is confirmed all the same, or all of it would be in doubt at a loss.
+            return unconfirmed.then(|| self.last_ping + MAX_UNCONFIRMED);
         }
         let idle = self.last_byte.max(self.last_ping) + self.rules.interval;
         let busy = self.last_ping + (self.rules.interval / 4).min(MAX_UNCONFIRMED);

@@ -5,6 +5,8 @@ pub mod backoff;
 mod command;
 mod config;
 mod effect;
+// The file that connects the parts has the name of the whole: where else would one look?
+#[allow(clippy::module_inception)]
 mod engine;
 mod error;
 mod event;

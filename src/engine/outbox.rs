@@ -173,7 +173,8 @@ impl Outbox {
     /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
     /// `gone`, to be dropped where a payload's destructor may run.
     pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
-        if self.gate != Gate::Held || sequence <= self.through() || !self.gaps.insert(sequence) {
+        let waits = self.through() < sequence && sequence <= self.admitted;
+        if self.gate != Gate::Held || !waits || !self.gaps.insert(sequence) {
             return false;
         }
         let before = self.waiting();

@@ -124,7 +124,11 @@ impl<H> Engine<H> {
 
     /// All that was wanted was delivered: the subscription ends behind it.
     pub fn handle_complete(&mut self, sid: u64, max: u64) {
+        let server_counts = self.subscriptions.server_counts(sid);
         self.end_subscription(sid, EndReason::Complete { max });
+        if !server_counts {
+            self.tell_unsubscribed(sid, None);
+        }
     }
 
     /// The consumer has read a draining subscription to its end.

@@ -49,11 +49,15 @@ impl<H> Subscription<H> {
 
     fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         protocol::subscribe(out, self.subject(), self.queue(), sid);
-        if let Some(remaining) = self.remaining() {
+        if let Some(remaining) = self.remaining().filter(|remaining| *remaining <= LARGEST_MAX) {
             protocol::unsubscribe(out, sid, Some(remaining));
         }
     }
 }
+
+/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription at once
+/// (`parseSize` in the server's util.go).
+const LARGEST_MAX: u64 = 999_999_999;
 
 /// What a subscription is for.
 #[derive(Clone, Copy, Debug)]
@@ -154,13 +158,21 @@ impl<H> Subscriptions<H> {
 
     /// Sets the total after which `sid` ends. Returns what to say in UNSUB on this connection, or `None` if the
     /// total is reached already.
-    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<u64> {
+    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<Option<u64>> {
         let subscription = self.table.get_mut(&sid)?;
         if max <= subscription.received {
             return None;
         }
-        subscription.max = max;
-        Some(max - subscription.before)
+        let limited = std::mem::replace(&mut subscription.max, max) != u64::MAX;
+        let here = max - subscription.before;
+        // One that a server can't read would end the subscription now. We count ourselves; only a smaller one, which
+        // the server may know already, has to be overridden.
+        Some((limited || here <= LARGEST_MAX).then_some(here.min(LARGEST_MAX)))
+    }
+
+    /// Whether the server of this connection ends `sid` at its limit without being told then.
+    pub(super) fn server_counts(&self, sid: u64) -> bool {
+        self.table.get(&sid).is_none_or(|subscription| subscription.max - subscription.before <= LARGEST_MAX)
     }
 
     /// The consumer has read it to its end.

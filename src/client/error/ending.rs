@@ -45,7 +45,7 @@ impl ReconnectError {
 /// What became of everything when a client was drained or closed.
 ///
 /// The numbers count from the call on; what was lost or in doubt before it is in
-/// [`Ledger`](crate::connection::Ledger).
+/// [`Stats`](crate::connection::Stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {

@@ -48,7 +48,7 @@ impl Shared {
     pub(in crate::driver) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
         let mut inner = self.inner();
         let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
-        if work {
+        if work || std::mem::take(&mut inner.nudged) {
             return Err(());
         }
         inner.parked = if busy { Parked::ForCommands } else { Parked::ForAll };

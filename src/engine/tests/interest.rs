@@ -61,6 +61,24 @@ fn a_limit_that_is_reached_already_ends_at_once() {
 }
 
 #[test]
+fn a_limit_that_servers_can_not_read_is_kept_here_and_not_told() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.unsubscribe_after(1, 1_000_000_000);
+    pair.expect_written("SUB s 1");
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    // Ten digits would be junk to a server, and end the subscription.
+    pair.expect_written("CONNECT {… PING SUB s 1");
+    // A smaller one is told, and overridden with the largest that can be.
+    pair.unsubscribe_after(1, 5);
+    pair.expect_written("UNSUB 1 5");
+    pair.unsubscribe_after(1, 2_000_000_000);
+    pair.expect_written("UNSUB 1 999999999");
+}
+
+#[test]
 fn a_limit_that_is_set_while_down_is_told_with_the_replay() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);

@@ -1,0 +1,123 @@
+//! The task carries out what the engine wants: one arm per effect, and no decision.
+
+use std::time::Instant;
+
+use super::{LEAVING, Link, Task};
+use crate::driver::deliver::Sink;
+use crate::driver::dial::{DialOptions, dial};
+use crate::driver::statistics::Statistics;
+use crate::engine::{CloseHow, ConnectionEvent, Effect, EndReason, Status};
+use crate::protocol::Decoder;
+
+impl Task {
+    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
+    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
+    pub(super) fn carry_out(&mut self, now: Instant) {
+        if self.engine.status() != Status::Closed {
+            self.show_state();
+        }
+        let mut learnt = false;
+        while let Some(effect) = self.engine.poll_effect() {
+            if !std::mem::replace(&mut learnt, true) {
+                self.shared.learn(&self.engine);
+            }
+            match effect {
+                Effect::Dial { epoch, addr, deadline: _ } => {
+                    let options = DialOptions {
+                        local: self.shared.settings.local_address,
+                        write_timeout: self.shared.settings.write_timeout,
+                    };
+                    self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
+                }
+                Effect::StopDialing { epoch } => {
+                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
+                        self.link = Link::None;
+                    }
+                }
+                Effect::Close { epoch, how } => self.close(epoch, how, now),
+                Effect::Emit(event) => self.emit(&event),
+                Effect::Complete { token, outcome } => {
+                    if let Some(done) = self.flushes.remove(&token) {
+                        // Who flushed may have stopped waiting.
+                        let _ = done.send(outcome);
+                    }
+                }
+                Effect::Draining { sid } => {
+                    self.settle_pause(sid);
+                    if let Some(Sink::Inbox(inbox)) = self.engine.subscriptions.get(sid).map(|entry| &entry.handle) {
+                        self.delivered.wakers.extend(inbox.set_draining());
+                    }
+                }
+                Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
+                Effect::HandedOver { through, in_doubt } => {
+                    self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
+                }
+                Effect::Closed { reason, completed } => {
+                    self.ended = true;
+                    self.flushes.clear();
+                    self.shared.end(&reason, completed, self.undelivered);
+                    self.show_state();
+                }
+            }
+        }
+        if self.ended {
+            self.shared.listeners.end();
+        }
+        self.wake_all();
+    }
+
+    pub(super) fn emit(&self, event: &ConnectionEvent) {
+        if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
+            Statistics::add(&self.shared.counters().connects, 1);
+        }
+        self.shared.listeners.emit(event);
+    }
+
+    fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {
+        self.settle_pause(sid);
+        match handle {
+            Sink::Inbox(inbox) => {
+                self.undelivered += inbox.pending().0 as u64;
+                self.delivered.wakers.extend(inbox.end(reason));
+            }
+            Sink::Requests(requests) => {
+                requests.end(&reason, &mut self.delivered.wakers);
+                self.shared.forget_replies();
+            }
+        }
+    }
+
+    fn settle_pause(&mut self, sid: u64) {
+        if let Some(pause) = &mut self.pause {
+            pause.settle(sid, &mut self.delivered);
+        }
+    }
+
+    fn show_state(&mut self) {
+        let state = (self.engine.status(), self.engine.epoch());
+        if state != self.shown {
+            self.shown = state;
+            let server = self.engine.server().map(str::to_owned);
+            self.shared.publish_state(state.0, server, self.engine.last_error().cloned());
+        }
+    }
+
+    fn close(&mut self, epoch: u64, how: CloseHow, now: Instant) {
+        if !matches!(self.link, Link::Up { epoch: up, .. } if up == epoch) {
+            return;
+        }
+        if let Link::Up { transport, .. } = std::mem::replace(&mut self.link, Link::None) {
+            match how {
+                CloseHow::Reset => transport.reset(),
+                CloseHow::Drop => drop(transport),
+                CloseHow::Finish => {
+                    transport.finish();
+                    self.leaving.push((transport, now + LEAVING));
+                }
+            }
+        }
+        self.buf.clear();
+        self.needed = 1;
+        self.decoder = Decoder::new(self.shared.settings.limits);
+    }
+}

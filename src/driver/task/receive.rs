@@ -1,0 +1,129 @@
+//! The task's reading half: bytes in, operations to the engine, messages to their inboxes.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::{Link, READ_MAX, Task};
+use crate::driver::deliver::{Pause, PauseState};
+use crate::driver::statistics::Statistics;
+use crate::engine::{Cause, ConnectionEvent};
+use crate::protocol::{Decoded, ServerOp};
+
+impl Task {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.is_paused(cx, now) {
+            return false;
+        }
+        let Link::Up { epoch, transport } = &mut self.link else {
+            return false;
+        };
+        let epoch = *epoch;
+        let spare = self.buf.capacity() - self.buf.len();
+        // A message that was announced is no reason to reserve all of it: bytes must come first.
+        let room = (self.want / 2).max(self.needed.min(self.buf.len().max(self.want)));
+        if spare < room {
+            self.buffers.make_room(&mut self.buf, room.max(self.want));
+        }
+        let spare = self.buf.capacity() - self.buf.len();
+        let n = match transport.poll_read(cx, &mut self.buf) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(0)) => {
+                self.engine.handle_lost(epoch, Cause::ClosedByServer, now);
+                return true;
+            }
+            Poll::Ready(Err(error)) => {
+                self.engine.handle_lost(epoch, Cause::from(error), now);
+                return true;
+            }
+            Poll::Ready(Ok(n)) => n,
+        };
+        if n == spare {
+            self.want = (self.want * 4).min(READ_MAX);
+        }
+        Statistics::add(&self.shared.counters().in_bytes, n as u64);
+        self.engine.handle_received(epoch, now);
+        self.decode(epoch, now);
+        true
+    }
+
+    /// Decodes every complete operation, and delivers the messages among them.
+    fn decode(&mut self, epoch: u64, now: Instant) {
+        self.sorter.begin();
+        let mut at = 0;
+        let mut expected = self.engine.expects_messages();
+        let fault = loop {
+            let rest = self.buf.get(at..).unwrap_or_default();
+            match self.decoder.decode_server(rest) {
+                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
+                    self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
+                    at += len;
+                }
+                Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
+                    // What came before this is delivered before it acts: a PONG may end a subscription.
+                    self.deliver(at, now);
+                    self.sorter.begin();
+                    at = 0;
+                }
+                Ok(Decoded::Op { op, len }) => {
+                    self.engine.handle_op(epoch, &op, now);
+                    at += len;
+                    if !self.engine.is_live(epoch) {
+                        break None;
+                    }
+                    expected = self.engine.expects_messages();
+                }
+                Ok(Decoded::NeedMore(needed)) => {
+                    self.needed = needed;
+                    break None;
+                }
+                Err(error) => break Some(error),
+            }
+        };
+        self.deliver(at, now);
+        if let Some(error) = fault {
+            self.engine.handle_lost(epoch, Cause::Protocol(error), now);
+        }
+    }
+
+    /// Hands the first `consumed` bytes of the buffer out.
+    fn deliver(&mut self, consumed: usize, now: Instant) {
+        Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
+        let allocated = self.want.max(self.buf.capacity());
+        self.sorter.deliver(&mut self.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
+        if !self.delivered.crowded.is_empty() {
+            let crowded = std::mem::take(&mut self.delivered.crowded);
+            let until = now + self.shared.settings.slow_consumer_grace;
+            self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
+        }
+        self.tell_losses();
+        self.wake_all();
+    }
+
+    fn tell_losses(&mut self) {
+        for (sid, dropped) in std::mem::take(&mut self.delivered.losing) {
+            self.emit(&ConnectionEvent::slow_consumer(sid, dropped));
+        }
+    }
+
+    /// Whether reading waits for a consumer. Writing, PONGs and timers never do.
+    fn is_paused(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(pause) = &mut self.pause else {
+            return false;
+        };
+        let patience = pause.poll(now, &mut self.delivered);
+        let paused = match patience {
+            PauseState::Over => {
+                self.pause = None;
+                false
+            }
+            PauseState::Yield => {
+                cx.waker().wake_by_ref();
+                true
+            }
+            PauseState::Wait(_) => true,
+        };
+        self.tell_losses();
+        self.wake_all();
+        paused
+    }
+}
