@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::driver::Parts;
 use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 
 /// A message from the server.
@@ -42,25 +43,24 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of these parts, as they were received. `header_block` is the whole block with its first line; it is
-    /// `None` for a message that came without one, and then headers are `None` too.
-    ///
-    /// A block that can't be read costs nothing but its status: what could be read is in the headers, see
-    /// [`HeaderMap::is_malformed`].
-    #[inline]
-    pub(crate) fn new(subject: Subject, reply: Option<Subject>, payload: Bytes, header_block: Option<Bytes>) -> Self {
-        let mut length = subject.as_bytes().len() + payload.len();
-        length += reply.as_ref().map_or(0, |reply| reply.as_bytes().len());
-        let (mut headers, mut status, mut description) = (None, None, None);
-        if let Some(block) = header_block {
-            length += block.len();
-            if let Ok((code, text)) = parse_status(&block) {
-                status = code;
-                description = text.map(|text| String::from_utf8_lossy(text).into_owned());
-            }
-            headers = Some(HeaderMap::from_wire(block));
+    /// A message of these parts, as they were received. A header block that can't be read costs nothing but its status:
+    /// what could be read is in the headers, see [`HeaderMap::is_malformed`].
+    #[inline(always)]
+    pub(crate) fn from_parts(parts: Parts) -> Message {
+        let Parts { subject, reply, headers, payload } = parts;
+        let length = subject.len() + reply.as_ref().map_or(0, Bytes::len) + payload.len();
+        let (subject, reply) = (Subject::from_wire(subject), reply.map(Subject::from_wire));
+        match headers {
+            None => Message { subject, reply, payload, headers: None, status: None, description: None, length },
+            Some(block) => Message::with_headers(subject, reply, payload, block, length),
         }
-        Message { subject, reply, payload, headers, status, description, length }
+    }
+
+    fn with_headers(subject: Subject, reply: Option<Subject>, payload: Bytes, block: Bytes, length: usize) -> Message {
+        let (status, text) = parse_status(&block).unwrap_or_default();
+        let description = text.map(|text| String::from_utf8_lossy(text).into_owned());
+        let length = length + block.len();
+        Message { subject, reply, payload, headers: Some(HeaderMap::from_wire(block)), status, description, length }
     }
 }
 
@@ -94,6 +94,11 @@ pub struct OutboundMessage {
 mod tests {
     use super::*;
 
+    fn message(subject: Subject, reply: Option<Subject>, payload: Bytes, headers: Option<Bytes>) -> Message {
+        let raw = |subject: Subject| Bytes::copy_from_slice(subject.as_bytes());
+        Message::from_parts(Parts { subject: raw(subject), reply: reply.map(raw), headers, payload })
+    }
+
     fn block(text: &'static str) -> Option<Bytes> {
         Some(Bytes::from_static(text.as_bytes()))
     }
@@ -101,24 +106,24 @@ mod tests {
     #[test]
     fn length_counts_subject_reply_payload_and_header_block() {
         let reply = Some(Subject::from_static("r"));
-        let plain = Message::new(Subject::from_static("foo"), reply, Bytes::from_static(b"12345"), None);
+        let plain = message(Subject::from_static("foo"), reply, Bytes::from_static(b"12345"), None);
         assert_eq!(plain.length, 3 + 1 + 5);
         assert!(plain.headers.is_none() && plain.status.is_none() && plain.description.is_none());
 
-        let status = Message::new(Subject::from_static("foo"), None, Bytes::new(), block("NATS/1.0 503\r\n\r\n"));
+        let status = message(Subject::from_static("foo"), None, Bytes::new(), block("NATS/1.0 503\r\n\r\n"));
         assert_eq!(status.length, 3 + 16);
         assert_eq!(status.status, Some(StatusCode::NO_RESPONDERS));
         assert_eq!(status.description, None);
         assert_eq!(status.headers, Some(HeaderMap::new()), "a header block without headers gives an empty map");
 
-        let lossy = Message::new(Subject::from_wire(Bytes::from_static(b"\xff")), None, Bytes::new(), None);
+        let lossy = message(Subject::from_wire(Bytes::from_static(b"\xff")), None, Bytes::new(), None);
         assert_eq!(lossy.length, 1, "bytes on the wire, not of the text that stands for them");
     }
 
     #[test]
     fn a_header_block_that_can_not_be_read_costs_only_its_status() {
         let message =
-            Message::new(Subject::from_static("foo"), None, Bytes::from_static(b"x"), block("HTTP/1.1 200\r\n\r\n"));
+            message(Subject::from_static("foo"), None, Bytes::from_static(b"x"), block("HTTP/1.1 200\r\n\r\n"));
         assert_eq!((message.status, message.description), (None, None));
         assert!(message.headers.is_some_and(|headers| headers.is_malformed()));
         assert_eq!(&message.payload[..], b"x");
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn a_message_survives_json() {
         let head = block("NATS/1.0 408 Request Timeout\r\nTrace: 17\r\n\r\n");
-        let message = Message::new(Subject::from_static("a.b"), None, Bytes::from_static(b"\x00\xff"), head);
+        let message = message(Subject::from_static("a.b"), None, Bytes::from_static(b"\x00\xff"), head);
         assert_eq!(message.description.as_deref(), Some("Request Timeout"));
 
         let text = serde_json::to_string(&message).unwrap();

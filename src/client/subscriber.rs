@@ -11,7 +11,6 @@ use super::error::UnsubscribeError;
 use super::message::Message;
 use crate::driver::{Command, Handle, Inbox, Next, Raw, Share};
 use crate::engine::EndReason;
-use crate::protocol::Subject;
 
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
@@ -44,7 +43,7 @@ impl fmt::Debug for Subscriber {
 /// A message from where it lies.
 #[inline]
 pub(super) fn message(raw: &Raw<'_>) -> Message {
-    Message::new(Subject::from_wire(raw.subject()), raw.reply().map(Subject::from_wire), raw.payload(), raw.headers())
+    Message::from_parts(raw.parts())
 }
 
 impl Subscriber {
@@ -133,30 +132,44 @@ impl Subscriber {
 impl Stream for Subscriber {
     type Item = Message;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
         loop {
             if let Some(share) = &mut this.current {
-                let next = message(&share.first());
+                // Only handles are taken while the share is in use: the message itself is made where it is returned.
+                let parts = share.first().parts();
                 if !share.advance() {
                     this.current = None;
                 }
                 this.delivered += 1;
-                return Poll::Ready(Some(next));
+                return Poll::Ready(Some(Message::from_parts(parts)));
             }
+            if ready!(this.poll_share(cx)).is_none() {
+                return Poll::Ready(None);
+            }
+        }
+    }
+}
+
+impl Subscriber {
+    /// Gets the next share; `None`: the end.
+    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        loop {
             // Once per share, not per message: a consumer that never waits must let others run now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));
-            match ready!(this.inbox.poll_next(cx, &mut this.spare)) {
+            match ready!(self.inbox.poll_next(cx, &mut self.spare)) {
                 Next::Share { share, wake_task } => {
-                    this.current = Some(share);
+                    turn.made_progress();
+                    self.current = Some(share);
                     if wake_task {
-                        this.handle.shared.wake();
+                        self.handle.shared.wake();
                     }
+                    return Poll::Ready(Some(()));
                 }
-                Next::Finished => this.handle.shared.command(Command::Finished { sid: this.sid }),
+                Next::Finished => self.handle.shared.command(Command::Finished { sid: self.sid }),
                 Next::End => return Poll::Ready(None),
             }
-            turn.made_progress();
         }
     }
 }

@@ -97,31 +97,33 @@ pub(crate) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    #[inline]
+    #[inline(always)]
     fn slice(&self, start: u32, len: u32) -> Bytes {
         let (start, end) = (start as usize, start as usize + len as usize);
         if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
     }
 
-    #[inline]
-    pub(crate) fn subject(&self) -> Bytes {
-        self.slice(self.range.subject, self.range.subject_len)
+    /// Handles of its parts. Nothing is copied, nothing is checked.
+    #[inline(always)]
+    pub(crate) fn parts(&self) -> Parts {
+        let Range { subject, subject_len, reply, reply_len, body, headers_len, payload_len, next: _ } = self.range;
+        Parts {
+            subject: self.slice(subject, subject_len),
+            reply: (reply_len > 0).then(|| self.slice(reply, reply_len)),
+            headers: (headers_len != NO_HEADERS).then(|| self.slice(body, headers_len)),
+            payload: self.slice(body + self.range.headers(), payload_len),
+        }
     }
+}
 
-    #[inline]
-    pub(crate) fn reply(&self) -> Option<Bytes> {
-        (self.range.reply_len > 0).then(|| self.slice(self.range.reply, self.range.reply_len))
-    }
-
-    #[inline]
-    pub(crate) fn headers(&self) -> Option<Bytes> {
-        (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
-    }
-
-    #[inline]
-    pub(crate) fn payload(&self) -> Bytes {
-        self.slice(self.range.body + self.range.headers(), self.range.payload_len)
-    }
+/// The parts of one message, as they were received.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) subject: Bytes,
+    pub(crate) reply: Option<Bytes>,
+    /// The whole header block; `None`: it came without one.
+    pub(crate) headers: Option<Bytes>,
+    pub(crate) payload: Bytes,
 }
 
 /// A subscription's share of one read.
