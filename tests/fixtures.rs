@@ -5,7 +5,7 @@ mod fixture_format;
 mod wire;
 
 use bytes::Bytes;
-use fixture_format::{Case, Check, Expected, read_folder};
+use fixture_format::{Case, Check, Expected, files_of, folders, read_file, read_folder};
 use nats_lifeline::protocol::{
     HeaderMap, HeaderName, HeaderValue, Subject, check_publish_subject, check_queue_name, check_subscribe_subject,
     parse_status, publish_args_len,
@@ -16,30 +16,49 @@ use wire::{End, Op, Outcome, Side, feed};
 /// and at some places in between.
 const SMALL: usize = 2048;
 
-#[test]
-fn what_servers_send_is_read_in_every_cut() {
-    run(read_folder("server", Side::Server), 130);
+/// A test for each file, and one that finds a file without a test.
+macro_rules! files {
+    ($($folder:ident $side:expr => $($file:ident)*;)*) => {
+        $(mod $folder {
+            $(#[test]
+            fn $file() {
+                super::run(super::read_file(concat!(stringify!($folder), "/", stringify!($file), ".txt"), $side));
+            })*
+        })*
+
+        #[test]
+        fn every_file_has_its_test() {
+            $(assert_eq!(files_of(stringify!($folder)), [$(concat!(stringify!($file), ".txt")),*]);)*
+            assert_eq!(folders(), [$(stringify!($folder)),*]);
+        }
+    };
+}
+
+files! {
+    client super::Side::Client => frames hostile refused servers session;
+    server super::Side::Server => err hmsg hostile info limits msg session simple status unknown;
 }
 
 #[test]
-fn what_clients_send_is_read_in_every_cut() {
-    run(read_folder("client", Side::Client), 50);
+fn no_case_was_lost() {
+    let mut names: Vec<_> = [("server", Side::Server), ("client", Side::Client)]
+        .into_iter()
+        .flat_map(|(folder, side)| read_folder(folder, side).into_iter().map(move |case| (folder, case.name)))
+        .collect();
+    let count = names.len();
+    assert!(count >= 290, "{count} cases");
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "two cases have the same name");
 }
 
-#[test]
-fn what_must_not_be_sent_is_refused() {
-    let checks: Vec<_> =
-        read_folder("client", Side::Client).into_iter().filter_map(|case| Some((case.name, case.check?))).collect();
-    assert!(checks.len() > 30);
-    for (name, (check, expected)) in checks {
-        assert_eq!(outcome(&check), expected, "{name}");
-    }
-}
-
-fn run(cases: Vec<Case>, at_least: usize) {
-    let cases: Vec<_> = cases.into_iter().filter(|case| case.check.is_none()).collect();
-    assert!(cases.len() >= at_least, "{} cases", cases.len());
+fn run(cases: Vec<Case>) {
+    assert!(!cases.is_empty());
     for case in &cases {
+        if let Some((check, expected)) = &case.check {
+            assert_eq!(&outcome(check), expected, "{}", case.name);
+            continue;
+        }
         let whole = feed(case.side, case.limits, &case.input, []);
         compare(case, &whole);
         for sizes in cuts(case) {

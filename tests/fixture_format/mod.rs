@@ -1,9 +1,9 @@
 //! Reads the files of `protocol-fixtures/`; their README defines the format.
-#![allow(unreachable_pub)] // each test binary is a crate
+#![allow(dead_code, unreachable_pub)] // each test binary is a crate and uses a part of it
 
 use crate::wire::{Body, Op, Side};
 use nats_lifeline::protocol::Limits;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One case of a file.
 pub struct Case {
@@ -40,19 +40,42 @@ pub enum Check {
     ControlLine { subject: usize, headers: Option<usize>, payload: usize },
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures")
+}
+
+fn names_in(folder: &Path, of_folders: bool) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut names: Vec<_> = entries
+        .filter(|entry| entry.path().is_dir() == of_folders)
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The folders.
+pub fn folders() -> Vec<String> {
+    names_in(&root(), true)
+}
+
+/// The files of one folder.
+pub fn files_of(folder: &str) -> Vec<String> {
+    names_in(&root().join(folder), false)
+}
+
 /// All cases of one folder, by file.
 pub fn read_folder(folder: &str, side: Side) -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol-fixtures").join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(root).unwrap().map(|f| f.unwrap().path()).collect();
-    files.sort();
+    files_of(folder).into_iter().flat_map(|file| read_file(&format!("{folder}/{file}"), side)).collect()
+}
+
+/// The cases of one file, `folder/name.txt`.
+pub fn read_file(file: &str, side: Side) -> Vec<Case> {
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let stem = Path::new(file).file_stem().unwrap().to_string_lossy();
     let mut cases = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
-        for (number, line) in text.lines().enumerate() {
-            let place = format!("{stem}.txt line {}", number + 1);
-            read_line(&mut cases, side, &stem, line).unwrap_or_else(|| panic!("{place}: {line}"));
-        }
+    for (number, line) in text.lines().enumerate() {
+        read_line(&mut cases, side, &stem, line).unwrap_or_else(|| panic!("{file} line {}: {line}", number + 1));
     }
     cases
 }
