@@ -21,6 +21,7 @@ pub(crate) use command::Command;
 pub(crate) use handle::{Handle, Waiting, spawn};
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
+pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Parts, Raw, Share};
 pub(crate) use room::Room;
