@@ -373,7 +373,17 @@ async fn reconnected_says_what_the_outage_cost() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     proxy.admit().await;
     let ConnectionEvent::Reconnected {
-        downtime, attempts, previous, subscriptions, flushed, dropped, expired, in_doubt, rtt, still_held, ..
+        downtime,
+        attempts,
+        previous,
+        subscriptions,
+        flushed,
+        dropped,
+        expired,
+        in_doubt,
+        rtt,
+        still_held,
+        ..
     } = timeline.reconnected(0).await
     else {
         panic!("no Reconnected")

@@ -206,10 +206,7 @@ mod tests {
             (ConnectionEvent::Closed { cause: EndReason::Closed }, Some(Event::Closed)),
             (ConnectionEvent::Connecting { server: server(), attempt: 1, waited: Duration::ZERO }, None),
             (ConnectionEvent::ServerInfo { server: server(), info: Arc::default() }, None),
-            (
-                ConnectionEvent::RecoveryDone { server: server(), flushed: 2, late: 1, took: Duration::ZERO },
-                None,
-            ),
+            (ConnectionEvent::RecoveryDone { server: server(), flushed: 2, late: 1, took: Duration::ZERO }, None),
             (ConnectionEvent::ServersChanged { added: vec![server()], removed: vec![] }, None),
             (ConnectionEvent::Lost { lost: Lost::default() }, None),
         ];

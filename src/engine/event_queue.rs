@@ -123,7 +123,8 @@ impl EventQueue {
         }
         for event in kept.into_iter().rev() {
             // The oldest of its kind behind what was removed takes it; otherwise it stays, one of each kind.
-            let taken = kind(&event) == Kind::Sum && self.events.iter_mut().skip(begin).any(|newer| absorb(newer, &event));
+            let taken =
+                kind(&event) == Kind::Sum && self.events.iter_mut().skip(begin).any(|newer| absorb(newer, &event));
             if !taken {
                 self.events.insert(begin, event);
             }

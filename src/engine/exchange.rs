@@ -305,7 +305,13 @@ impl<H> Engine<H> {
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
-                    self.emit(ConnectionEvent::Disconnected { server, cause: Cause::ByUser, in_doubt, held, folded: 0 });
+                    self.emit(ConnectionEvent::Disconnected {
+                        server,
+                        cause: Cause::ByUser,
+                        in_doubt,
+                        held,
+                        folded: 0,
+                    });
                 }
                 self.wanted.extend(connection.liveness.into_waiters());
             }

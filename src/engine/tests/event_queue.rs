@@ -199,7 +199,8 @@ fn a_full_queue_folds_the_oldest_outage_behind_the_head_into_the_next() {
     };
     assert_eq!((server.as_str(), *in_doubt, *held, *folded), ("1", 2, 7, 1));
     assert_eq!(*cause, Cause::Stale { silent: Duration::from_secs(1) });
-    let ConnectionEvent::Reconnected { server, previous, downtime, attempts, flushed, still_held, folded, .. } = &read[3]
+    let ConnectionEvent::Reconnected { server, previous, downtime, attempts, flushed, still_held, folded, .. } =
+        &read[3]
     else {
         panic!("{:?}", read[3])
     };

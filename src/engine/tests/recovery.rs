@@ -26,7 +26,17 @@ fn reconnected_gives_the_whole_account_of_an_outage() {
     pair.serve(PONG);
     let outage = last(&pair, |event| match event {
         ConnectionEvent::Reconnected {
-            downtime, attempts, subscriptions, flushed, dropped, expired, in_doubt, rtt, still_held, folded, ..
+            downtime,
+            attempts,
+            subscriptions,
+            flushed,
+            dropped,
+            expired,
+            in_doubt,
+            rtt,
+            still_held,
+            folded,
+            ..
         } => {
             assert_eq!((*attempts, *subscriptions, *folded), (1, 1, 0));
             Some((*downtime, [*flushed, *dropped, *expired, *in_doubt, *still_held], *rtt))
