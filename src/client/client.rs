@@ -14,6 +14,7 @@ use super::error::{
 };
 use super::options::Settings;
 use super::server::Server;
+use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
 use crate::driver::{Command, Handle, Hears, Inbox, InboxLimits, Room, Shared, Statistics};
@@ -136,7 +137,48 @@ impl Client {
         self.subscribe_now(subject.to_subject(), Some(queue_group))
     }
 
+    /// Subscribes with limits and a policy of its own, instead of the client's.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Client::subscribe) and [`queue_subscribe`](Client::queue_subscribe);
+    /// [`Other`](SubscribeErrorKind::Other) with an [`InvalidOption`](crate::client::InvalidOption) for a limit of
+    /// zero.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::client::{SubscribeOptions, WhenFull};
+    ///
+    /// // A gauge: only the latest values matter.
+    /// let options = SubscribeOptions::new().capacity(16).when_full(WhenFull::DropOldest);
+    /// let temperatures = client.subscribe_with("temperature.*", options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn subscribe_with<S: ToSubject>(
+        &self,
+        subject: S,
+        options: SubscribeOptions,
+    ) -> Result<Subscriber, SubscribeError> {
+        let limits = options.limits(&self.core.settings)?;
+        if let Some(queue) = &options.queue_group {
+            check_queue_name(queue.as_bytes())
+                .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
+        }
+        self.subscribe_within(subject.to_subject(), options.queue_group, limits)
+    }
+
     pub(super) fn subscribe_now(&self, subject: Subject, queue: Option<String>) -> Result<Subscriber, SubscribeError> {
+        let limits = SubscribeOptions::default().limits(&self.core.settings)?;
+        self.subscribe_within(subject, queue, limits)
+    }
+
+    fn subscribe_within(
+        &self,
+        subject: Subject,
+        queue: Option<String>,
+        limits: InboxLimits,
+    ) -> Result<Subscriber, SubscribeError> {
         check_subscribe_subject(subject.as_bytes())
             .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
         let settings = &self.core.settings;
@@ -150,7 +192,6 @@ impl Client {
                 ),
             ));
         }
-        let limits = InboxLimits { messages: settings.subscription_messages, bytes: settings.subscription_bytes };
         let inbox = Arc::new(Inbox::new(limits));
         let sid = self
             .shared()
@@ -175,7 +216,7 @@ impl Client {
     /// # Errors
     ///
     /// [`FlushErrorKind::FlushError`] at the deadline, and if messages are in doubt since a connection was lost; the
-    /// source then says how many, once for each clone: the next flush can be Ok again.
+    /// source, a [`FlushFailure`](crate::client::FlushFailure), then says how many, once for each clone: the next flush can be Ok again.
     /// [`FlushErrorKind::SendError`] when the client is closed or has given up.
     ///
     /// ```no_run

@@ -5,6 +5,7 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::deliver::Sink;
 use super::inbox::Inbox;
 use super::listeners::Listeners;
 use super::lock;
+use super::record::Record;
 use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
@@ -29,6 +31,9 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     pub(crate) requests: Arc<Requests>,
     pub(super) listeners: Listeners,
+    pub(crate) record: Record,
+    /// Streams that want to know of each loss of the connection.
+    pub(crate) gap_streams: AtomicUsize,
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
     pub(super) status: watch::Sender<Status>,
@@ -151,6 +156,8 @@ impl Shared {
             }),
             requests: Arc::default(),
             listeners: Listeners::default(),
+            record: Record::default(),
+            gap_streams: AtomicUsize::new(0),
             statistics: Arc::default(),
             settings,
             status: watch::Sender::new(Status::Disconnected),

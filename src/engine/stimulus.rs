@@ -130,6 +130,14 @@ impl<H> Engine<H> {
         }
     }
 
+    /// The consumer was too slow, and its policy is to end: behind what it has got.
+    pub fn handle_overrun(&mut self, sid: u64) {
+        if self.subscriptions.get(sid).is_some() {
+            self.end_subscription(sid, EndReason::SlowConsumer);
+            self.tell_unsubscribed(sid, None);
+        }
+    }
+
     /// The consumer has read a draining subscription to its end.
     pub fn handle_finished(&mut self, sid: u64) {
         self.subscriptions.set_finished(sid);

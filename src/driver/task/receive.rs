@@ -4,8 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::{Link, READ_MAX, Task};
-use crate::driver::deliver::{Pause, PauseState};
-use crate::driver::inbox::Losing;
+use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
@@ -101,12 +100,15 @@ impl Task {
     }
 
     fn tell_losses(&mut self) {
-        for (sid, Losing { dropped, begins }) in self.delivered.losing.drain(..) {
+        for Overrun { sid, dropped, begins, closes } in self.delivered.losing.drain(..) {
             let event = ConnectionEvent::slow_consumer(sid, dropped);
             if begins {
                 self.shared.listeners.emit(&event);
             } else {
                 self.shared.listeners.repeat(&event);
+            }
+            if closes {
+                self.engine.handle_overrun(sid);
             }
         }
     }
