@@ -79,8 +79,7 @@ async fn the_recovery_log_tells_a_life_in_lines() {
     client.close().await.unwrap();
     let log = client.recovery_log();
     let states: Vec<Status> = log.iter().map(|change| change.status).collect();
-    let expected =
-        [Status::Connecting, Status::Connected, Status::Reconnecting, Status::Connected, Status::Closed];
+    let expected = [Status::Connecting, Status::Connected, Status::Reconnecting, Status::Connected, Status::Closed];
     assert_eq!(states, expected, "{log:#?}");
     let outage = &log[2];
     assert!(outage.failed_attempts >= 1 && outage.last_failure.is_some(), "{outage}");

@@ -17,6 +17,7 @@ mod request;
 mod requests;
 mod server;
 mod sink;
+mod subscribe;
 mod subscribe_options;
 mod subscriber;
 pub mod traits;

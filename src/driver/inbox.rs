@@ -133,9 +133,13 @@ impl State {
             self.messages += count;
             self.bytes += share.bytes();
             self.accepted += count as u64;
-            self.most = (self.most.0.max(self.messages), self.most.1.max(self.bytes));
             self.queue.push_back(share);
         }
+    }
+
+    #[inline]
+    fn note_most(&mut self) {
+        self.most = (self.most.0.max(self.messages), self.most.1.max(self.bytes));
     }
 }
 
@@ -180,6 +184,7 @@ impl Inbox {
         };
         let news = fits.is_some();
         state.put(fits);
+        state.note_most();
         let crowded = rest.is_some() || state.is_crowded();
         if !crowded {
             state.grace = Grace::Unused;
@@ -228,6 +233,7 @@ impl Inbox {
                     gone.push(out);
                 }
             }
+            state.note_most();
         } else {
             gone.push(rest);
         }
