@@ -10,7 +10,6 @@ use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKin
 use super::message::Message;
 use super::publish::{Outgoing, block};
 use super::request::Request;
-use super::subscriber::message;
 use super::wait;
 use crate::driver::{Patience, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
@@ -108,7 +107,7 @@ impl Client {
             .await
             .map_err(|failure| RequestError::with_source(RequestErrorKind::Other, failure))?;
         drop(waiting);
-        Ok(message(&share.first()))
+        Ok(Message::from_raw(&share.first(), &reply))
     }
 
     /// Over a subscription of its own.

@@ -22,7 +22,7 @@ pub(crate) use handle::{Handle, Waiting, spawn};
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
-pub(crate) use reads::{Parts, Raw, Share};
+pub(crate) use reads::{Raw, Share};
 pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
