@@ -48,7 +48,8 @@ impl Message {
     /// what could be read is in the headers, see [`HeaderMap::is_malformed`].
     #[inline(always)]
     pub(crate) fn from_raw(raw: &Raw<'_>, own: &Subject) -> Message {
-        let subject = if raw.subject_bytes() == own.as_bytes() { own.clone() } else { Subject::from_wire(raw.subject()) };
+        let subject =
+            if raw.subject_bytes() == own.as_bytes() { own.clone() } else { Subject::from_wire(raw.subject()) };
         let (reply, payload, length) = (raw.reply().map(Subject::from_wire), raw.payload(), raw.len());
         match raw.headers() {
             None => Message { subject, reply, payload, headers: None, status: None, description: None, length },
