@@ -16,7 +16,7 @@ use super::options::Settings;
 use super::server::Server;
 use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Command, Handle, Inbox, InboxLimits, Room, Shared, Statistics};
+use crate::driver::{Command, Handle, Hears, Inbox, InboxLimits, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
 use crate::protocol::{
     Info, ServerAddr, ServerInfo, Subject, ToServerAddrs, ToSubject, check_queue_name, check_subscribe_subject,
@@ -320,7 +320,8 @@ impl Client {
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
     }
 
-    /// What happens to the connection from now on, in order and without gaps. It does not keep the connection alive.
+    /// What happens to the connection from now on, in order. No transition is lost, however slowly it is read. It does not
+    /// keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -335,7 +336,7 @@ impl Client {
     /// # }
     /// ```
     pub fn events(&self) -> Events {
-        self.shared().events()
+        self.shared().events(Hears::Edges)
     }
 
     /// Where every message is that was ever accepted, and counters of the connection: a snapshot.

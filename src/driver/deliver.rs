@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Losing};
 use super::reads::{Range, Read, Share};
 use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
@@ -51,8 +51,8 @@ pub(super) struct Delivered {
     pub(super) wakers: Vec<Waker>,
     /// Consumers for which the task should wait, with what did not fit.
     pub(super) crowded: Vec<Crowded>,
-    /// Series of losses that have begun: sid and total.
-    pub(super) losing: Vec<(u64, u64)>,
+    /// Subscriptions that have lost messages, by sid.
+    pub(super) losing: Vec<(u64, Losing)>,
 }
 
 /// A consumer that lags.
@@ -208,9 +208,7 @@ pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delive
 
 /// Gives up what does not fit.
 pub(super) fn lose(sid: u64, inbox: &Inbox, rest: &Share, out: &mut Delivered) {
-    if let Some(total) = inbox.lose(rest.count() as u64) {
-        out.losing.push((sid, total));
-    }
+    out.losing.push((sid, inbox.lose(rest.count() as u64)));
 }
 
 fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Range> {

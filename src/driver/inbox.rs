@@ -62,6 +62,15 @@ pub(crate) struct Offered {
     pub(crate) crowded: bool,
 }
 
+/// Messages were lost because the consumer is too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Losing {
+    /// How many so far.
+    pub(super) dropped: u64,
+    /// Whether a series of losses begins.
+    pub(super) begins: bool,
+}
+
 /// What a subscriber gets.
 pub(crate) enum Next {
     /// The next share.
@@ -154,13 +163,13 @@ impl Inbox {
         }
     }
 
-    /// `count` messages did not fit and are lost. Returns the total so far when a series of losses begins.
-    pub(super) fn lose(&self, count: u64) -> Option<u64> {
+    /// `count` messages did not fit and are lost.
+    pub(super) fn lose(&self, count: u64) -> Losing {
         let mut state = lock(&self.state);
         state.dropped += count;
         let begins = state.grace != Grace::Losing;
         state.grace = Grace::Losing;
-        begins.then_some(state.dropped)
+        Losing { dropped: state.dropped, begins }
     }
 
     /// Nothing more comes from the server, but the end waits for the whole client's drain.
