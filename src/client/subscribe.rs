@@ -119,9 +119,9 @@ impl Client {
         let inbox = Arc::new(Inbox::new(limits));
         let sid = self
             .shared()
-            .subscribe(subject, queue, inbox.clone())
+            .subscribe(subject.clone(), queue, inbox.clone())
             .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
-        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid))
+        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject))
     }
 
     /// A subject that nobody else listens to, for replies: the inbox prefix and a random id.

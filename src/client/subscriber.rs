@@ -10,8 +10,9 @@ use futures_core::Stream;
 
 use super::error::UnsubscribeError;
 use super::message::Message;
-use crate::driver::{Command, Handle, Inbox, Next, Raw, Share, Shared};
+use crate::driver::{Command, Handle, Inbox, Next, Share, Shared};
 use crate::engine::EndReason;
+use crate::protocol::Subject;
 
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
@@ -24,6 +25,7 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
     sid: u64,
+    subject: Subject,
     /// The share that is being read.
     current: Option<Share>,
     /// This consumer's waker, for the inbox.
@@ -61,15 +63,9 @@ impl fmt::Debug for Subscriber {
     }
 }
 
-/// A message from where it lies.
-#[inline]
-pub(super) fn message(raw: &Raw<'_>) -> Message {
-    Message::from_parts(raw.parts())
-}
-
 impl Subscriber {
-    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64) -> Subscriber {
-        Subscriber { handle, inbox, sid, current: None, spare: None, delivered: 0, taken: 0..0 }
+    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64, subject: Subject) -> Subscriber {
+        Subscriber { handle, inbox, sid, subject, current: None, spare: None, delivered: 0, taken: 0..0 }
     }
 
     /// The subscription's id, as the server knows it.
@@ -171,13 +167,12 @@ impl Stream for Subscriber {
         let this = &mut *self;
         loop {
             if let Some(share) = &mut this.current {
-                // Only handles are taken while the share is in use: the message itself is made where it is returned.
-                let parts = share.first().parts();
+                let message = Message::from_raw(&share.first(), &this.subject);
                 if !share.advance() {
                     this.current = None;
                 }
                 this.delivered += 1;
-                return Poll::Ready(Some(Message::from_parts(parts)));
+                return Poll::Ready(Some(message));
             }
             if ready!(this.poll_share(cx)).is_none() {
                 return Poll::Ready(None);

@@ -29,7 +29,7 @@ pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;
 pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
-pub(crate) use reads::{Parts, Raw, Share};
+pub(crate) use reads::{Raw, Share};
 pub use record::StateChange;
 pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;
