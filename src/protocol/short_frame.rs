@@ -18,7 +18,7 @@ pub const SHORT_PARTS: usize = SHORT_FRAME - b"PUB  128\r\n\r\n".len();
 /// use nats_lifeline::protocol::publish_short;
 ///
 /// let mut out = Vec::new();
-/// assert_eq!(publish_short(&mut out, b"foo", b"hi"), Some(14));
+/// assert_eq!(publish_short(&mut out, b"foo", b"hi"), Some(15));
 /// assert_eq!(out, b"PUB foo 2\r\nhi\r\n");
 /// assert_eq!(publish_short(&mut out, b"foo", &[0; 128]), None);
 /// ```
