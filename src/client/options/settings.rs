@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::driver::DriverSettings;
+use crate::driver::{Dialer, DriverSettings, Resolver};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::{Config, Identity};
-use crate::protocol::{Limits, check_subscribe_subject};
+use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
 /// would overflow. Thirty years, the same as tokio's idea of the far future.
@@ -18,8 +18,9 @@ const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 /// Smallest read buffer; arbitrary, but an INFO of a server without a cluster fits.
 const SMALLEST_READ_BUFFER: usize = 512;
 
-/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary.
-const SHORTEST_CONTROL_LINE: usize = 128;
+/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary, but the line of a
+/// [`SHORT_FRAME`] is not looked at any more.
+const SHORTEST_CONTROL_LINE: usize = SHORT_FRAME;
 
 /// Shortest allowed line from a server: what servers send by default can be this long.
 const SHORTEST_SERVER_LINE: usize = 4096;
@@ -80,6 +81,10 @@ pub(crate) struct Settings {
     pub(crate) skip_subject_validation: bool,
     /// Local end of the connections.
     pub(crate) local_address: Option<SocketAddr>,
+    /// Finds addresses instead of the system's resolver.
+    pub(crate) resolver: Option<Resolver>,
+    /// Makes byte streams instead of look-up and TCP.
+    pub(crate) dialer: Option<Dialer>,
     /// How much is taken from a server.
     pub(crate) limits: Limits,
 }
@@ -92,6 +97,8 @@ impl From<&Settings> for DriverSettings {
             read_buffer: settings.read_buffer,
             local_address: settings.local_address,
             write_timeout: settings.config.write_timeout,
+            resolver: settings.resolver.clone(),
+            dialer: settings.dialer.clone(),
             limits: settings.limits,
         }
     }
@@ -117,6 +124,8 @@ impl ConnectOptions {
             ignore_discovered_servers,
             retain_servers_order,
             local_address,
+            resolver,
+            dialer,
             event_callback,
             connection_timeout,
             ping_interval,
@@ -166,6 +175,8 @@ impl ConnectOptions {
             event_callback,
             skip_subject_validation,
             local_address,
+            resolver,
+            dialer,
             limits,
         })
     }
