@@ -169,7 +169,13 @@ impl Books {
     }
 
     /// I5. `answered`: how many PONGs the client has handled on the connection `conn`.
-    pub(crate) fn complete(&mut self, token: u64, outcome: &Result<(), FlushFailure>, conn: Option<usize>, answered: usize) {
+    pub(crate) fn complete(
+        &mut self,
+        token: u64,
+        outcome: &Result<(), FlushFailure>,
+        conn: Option<usize>,
+        answered: usize,
+    ) {
         let flush = self.flushes.remove(&token).expect("a flush is answered once");
         match outcome {
             Ok(()) => {

@@ -81,7 +81,8 @@ impl World {
                 _ => {}
             }
             let next = self.next_event();
-            let next = next.unwrap_or_else(|| panic!("I7: {}, and nothing is awaited: {}", self.status(), self.state()));
+            let next =
+                next.unwrap_or_else(|| panic!("I7: {}, and nothing is awaited: {}", self.status(), self.state()));
             assert!(next <= deadline, "I7: {} at the end of the bound: {}", self.status(), self.state());
             self.now = next.max(self.now);
         }
@@ -146,9 +147,8 @@ impl World {
     fn check_table(&mut self) {
         let Some(at) = self.driver.conn() else { return };
         let table = self.driver.engine.subscriptions.iter();
-        let ours: BTreeMap<u64, _> = table
-            .map(|(sid, it)| (sid, (it.subject().to_vec(), it.queue().is_some(), it.remaining())))
-            .collect();
+        let ours: BTreeMap<u64, _> =
+            table.map(|(sid, it)| (sid, (it.subject().to_vec(), it.queue().is_some(), it.remaining()))).collect();
         let theirs: BTreeMap<u64, _> = self.conns[at]
             .subs
             .iter()
@@ -176,7 +176,11 @@ impl World {
             if self.rng.random_bool(0.5) {
                 self.fault();
             }
-            if self.rng.random_bool(0.5) { self.close() } else { self.drain() }
+            if self.rng.random_bool(0.5) {
+                self.close()
+            } else {
+                self.drain()
+            }
             self.meddling = false;
             let bound = self.now + ms(3000 + 1000 + 2000);
             loop {

@@ -38,8 +38,14 @@ pub(crate) enum Command {
 pub(crate) enum Link {
     None,
     /// What comes of it is known to the network; `None`: nothing ever.
-    Dialing { epoch: u64, outcome: Option<(Instant, Option<usize>)> },
-    Up { epoch: u64, conn: usize },
+    Dialing {
+        epoch: u64,
+        outcome: Option<(Instant, Option<usize>)>,
+    },
+    Up {
+        epoch: u64,
+        conn: usize,
+    },
 }
 
 /// What the parked task wants to be woken for.

@@ -38,9 +38,8 @@ impl World {
     /// A connection at the far end of which a server still is.
     fn some_conn(&mut self) -> Option<usize> {
         let at = self.driver.conn().filter(|_| self.rng.random_ratio(4, 5));
-        let at = at.or_else(|| {
-            (!self.active.is_empty()).then(|| self.active[self.rng.random_range(0..self.active.len())])
-        })?;
+        let at =
+            at.or_else(|| (!self.active.is_empty()).then(|| self.active[self.rng.random_range(0..self.active.len())]))?;
         self.conns[at].open.then_some(at)
     }
 

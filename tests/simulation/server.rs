@@ -127,7 +127,8 @@ impl World {
                     let queue = if queue { " using queue \"q\"" } else { "" };
                     let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
                     let subject = SUBJECTS[subject];
-                    let text = format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
+                    let text =
+                        format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
                     self.tally.fault("denied SUB");
                     self.conns[at].say(text.as_bytes());
                 }

@@ -71,13 +71,7 @@ impl fmt::Display for Tally {
         writeln!(
             f,
             "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
-            self.connections,
-            self.accepted,
-            self.processed,
-            self.delivered,
-            self.in_doubt,
-            self.lost,
-            self.flushed
+            self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
         )?;
         write!(f, "faults {faults}:")?;
         for (name, count) in &self.faults {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_lifeline::ServerAddr;
-use nats_lifeline::engine::{EndReason, Frame, Gate, Refusal};
+use nats_lifeline::engine::{EndReason, Frame, Gate, MARK, Refusal};
 use rand::RngExt;
 
 use crate::books::{Fate, Flush, Record};
@@ -82,14 +82,12 @@ impl World {
                 continue;
             }
             let body = content::payload(number, payload);
-            let frame = Frame {
-                subject: SUBJECTS[subject].as_bytes(),
-                reply: None,
-                headers: block.as_deref(),
-                payload: &body,
-            };
-            let promised = self.rng.random_ratio(1, 10);
+            let frame =
+                Frame { subject: SUBJECTS[subject].as_bytes(), reply: None, headers: block.as_deref(), payload: &body };
             let outbox = &mut self.driver.outbox;
+            // A promise is given while there is room, and others may have used it up since.
+            let mark = if self.plan.cap == 0 { MARK } else { MARK.min(self.plan.cap / 2) };
+            let promised = self.rng.random_ratio(1, 10) && outbox.pending() < 2 * mark;
             let (before, len) = (outbox.pending(), frame.len());
             match outbox.admit(&frame, promised) {
                 Ok(sequence) => {
@@ -145,7 +143,10 @@ impl World {
             self.books.record(number).fate = Fate::Withdrawn;
             self.books.withdrawn += 1;
         } else {
-            assert!(!(held && number > through && fate == Fate::Waiting), "message {number} waits and can't be withdrawn");
+            assert!(
+                !(held && number > through && fate == Fate::Waiting),
+                "message {number} waits and can't be withdrawn"
+            );
         }
     }
 
