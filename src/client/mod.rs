@@ -7,6 +7,8 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod event;
+mod gaps;
+mod health;
 mod inbox_id;
 pub(crate) mod message;
 pub(crate) mod options;
@@ -15,12 +17,15 @@ mod request;
 mod requests;
 mod server;
 mod sink;
+mod subscribe;
+mod subscribe_options;
 mod subscriber;
 pub mod traits;
 mod traits_impl;
 mod wait;
 
-pub use crate::driver::Statistics;
+pub use crate::driver::{Statistics, WhenFull};
+pub use crate::engine::FlushFailure;
 pub use client::Client;
 pub use error::{
     CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,
@@ -28,7 +33,10 @@ pub use error::{
     SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
     TryPublishErrorKind,
 };
+pub use gaps::{Delivery, GapStream};
+pub use health::{Health, HealthSnapshot};
 pub use options::InvalidOption;
 pub use request::Request;
 pub use server::Server;
-pub use subscriber::Subscriber;
+pub use subscribe_options::SubscribeOptions;
+pub use subscriber::{Subscriber, SubscriberCounts};

@@ -10,7 +10,6 @@ use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKin
 use super::message::Message;
 use super::publish::{Outgoing, block};
 use super::request::Request;
-use super::subscriber::message;
 use super::wait;
 use crate::driver::{Patience, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
@@ -95,7 +94,7 @@ impl Client {
         reply.push_str(&core.reply_prefix);
         ticket.encode(&mut reply);
         let reply = Subject::from(reply);
-        let outgoing = Outgoing { subject, reply: Some(&reply), headers, payload };
+        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(reply.as_bytes()), headers, payload };
         let requests = Arc::clone(&shared.requests);
         let registered = |number| requests.admitted(ticket, number);
         self.check(outgoing).map_err(refused)?;
@@ -107,7 +106,7 @@ impl Client {
             .await
             .map_err(|failure| RequestError::with_source(RequestErrorKind::Other, failure))?;
         drop(waiting);
-        Ok(message(&share.first()))
+        Ok(Message::from_raw(&share.first(), &reply))
     }
 
     /// Over a subscription of its own.
@@ -121,7 +120,7 @@ impl Client {
         let mut replies = self.subscribe_now(inbox.clone(), None)?;
         // The connection is open: its end is seen by the stream below.
         let _ = replies.unsubscribe_after(1).await;
-        let outgoing = Outgoing { subject, reply: Some(&inbox), headers, payload };
+        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(inbox.as_bytes()), headers, payload };
         self.check(outgoing).map_err(refused)?;
         if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
             self.publish_slowly(outgoing, denied, None, |_| {}).await.map_err(refused)?;
