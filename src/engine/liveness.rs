@@ -126,8 +126,7 @@ impl<W> Liveness<W> {
 /// server, and hundreds of thousands of messages in doubt are a lot to a user.
 const UNASKED_TIME: Duration = Duration::from_millis(100);
 
-/// Or behind so many bytes, whichever comes first: at full speed 100 ms are 100 MB. Measured: PINGs at this distance cost
-/// a publisher nothing that can be seen.
+/// Or behind so many bytes, whichever comes first: at full speed 100 ms are 100 MB. Arbitrary: a few chunks.
 const UNASKED_BYTES: usize = 256 * 1024;
 
 /// What a flush's PING is measured by where idle PINGs are off.
