@@ -38,17 +38,27 @@ pub(crate) struct Waiting {
     pub(crate) ticket: Ticket,
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
+impl Waiting {
+    /// Forgets the request. Tells whether it certainly was not sent and never will be.
+    pub(crate) fn give_up(&self) -> bool {
         let shared = &self.handle.shared;
         let released = shared.requests.release(self.ticket);
-        if let Some(sequence) = released.unanswered {
+        let unsent = match released.unanswered {
+            None => false,
+            Some(0) => true,
             // If it was not sent yet, nobody needs it any more.
-            shared.withdraw(sequence);
-        }
+            Some(sequence) => shared.withdraw(sequence),
+        };
         if released.last && shared.barred().is_some() {
             // A drain may be waiting for the last request.
             shared.wake();
         }
+        unsent
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
