@@ -138,7 +138,7 @@ impl Client {
             .subscribe_replies(|| Subject::from(format!("{}*", core.reply_prefix)))
             .map_err(|reason| Failed::unsent(RequestError::with_source(RequestErrorKind::Other, reason)))?;
         let ticket = shared.requests.register(keep);
-        let waiting = Waiting { handle: core.handle.clone(), ticket };
+        let mut waiting = Waiting::new(core.handle.clone(), ticket);
         let mut reply = String::with_capacity(core.reply_prefix.len() + 16);
         reply.push_str(&core.reply_prefix);
         ticket.encode(&mut reply);
