@@ -157,9 +157,7 @@ impl Client {
         };
         match wait::until(shared, deadline, asked).await {
             Ok(share) => Ok(Message::from_raw(&share?.first(), &reply)),
-            Err(wait::Elapsed) => {
-                Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() })
-            }
+            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
         }
     }
 
