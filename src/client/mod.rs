@@ -14,6 +14,7 @@ pub(crate) mod message;
 pub(crate) mod options;
 mod publish;
 mod request;
+mod request_options;
 mod requests;
 mod server;
 mod sink;
@@ -28,8 +29,8 @@ pub use crate::driver::{Statistics, WhenFull};
 pub use crate::engine::FlushFailure;
 pub use client::Client;
 pub use error::{
-    CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,
-    ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,
+    PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
     SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
     TryPublishErrorKind,
 };
@@ -37,6 +38,7 @@ pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 pub use options::InvalidOption;
 pub use request::Request;
+pub use request_options::RequestOptions;
 pub use server::Server;
 pub use subscribe_options::SubscribeOptions;
 pub use subscriber::{Subscriber, SubscriberCounts};

@@ -289,12 +289,13 @@ impl Shared {
         unlock_and_wake(inner);
     }
 
-    /// Takes a held message out again, if it is still held.
-    pub(super) fn withdraw(&self, sequence: u64) {
+    /// Takes a held message out again, if it is still held; tells whether it was.
+    pub(super) fn withdraw(&self, sequence: u64) -> bool {
         let mut gone = Vec::new();
-        self.inner().outbox.cancel(sequence, &mut gone);
+        let withdrawn = self.inner().outbox.cancel(sequence, &mut gone);
         // Dropped here, where no lock is held.
         drop(gone);
+        withdrawn
     }
 }
 

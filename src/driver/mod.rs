@@ -31,6 +31,7 @@ pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Raw, Share};
 pub use record::StateChange;
+pub(crate) use requests::RequestFailure;
 pub(crate) use room::Room;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
