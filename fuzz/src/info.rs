@@ -1,8 +1,6 @@
 //! The two JSON documents: INFO reads as the JSON says, and CONNECT is one line, whatever is put into it.
 
-use nats_lifeline::protocol::{
-    ClientOp, ConnectInfo, Decoded, Decoder, Info, Limits, ServerAddr, ServerInfo, connect,
-};
+use nats_lifeline::protocol::{ClientOp, ConnectInfo, Decoded, Decoder, Info, Limits, ServerAddr, ServerInfo, connect};
 use serde_json::Value;
 
 use super::choices::Choices;

@@ -36,8 +36,11 @@ pub use info::info;
 pub use names::names;
 pub use round_trip::round_trip;
 
+/// What a target calls with the fuzzer's bytes.
+pub type Body = fn(&[u8]);
+
 /// Every body by the name of its target.
-pub const BODIES: &[(&str, fn(&[u8]))] = &[
+pub const BODIES: &[(&str, Body)] = &[
     ("decoder_server", decoder_server),
     ("decoder_client", decoder_client),
     ("round_trip", round_trip),

@@ -53,7 +53,10 @@ impl Server {
                 let (number, size): (u64, usize) = (number.parse().unwrap(), size.parse().unwrap());
                 assert!(number > self.last, "{number} behind {}", self.last);
                 assert_eq!(message.payload.len(), size);
-                assert!(message.payload.iter().all(|byte| *byte == number as u8), "the payload of {number} has changed");
+                assert!(
+                    message.payload.iter().all(|byte| *byte == number as u8),
+                    "the payload of {number} has changed"
+                );
                 self.last = number;
                 self.received += 1;
             }

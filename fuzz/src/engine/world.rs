@@ -9,7 +9,7 @@ use bytes::Bytes;
 use nats_lifeline::engine::{
     Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, MARK, Outbox, Status, pool,
 };
-use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, HeaderValue, ServerAddr, ServerOp};
+use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
 
 use super::server::Server;
 
@@ -111,11 +111,10 @@ impl World {
         let number = self.published + 1;
         let subject = format!("m.{number}.{size}");
         let mut map = HeaderMap::new();
-        map.insert("Number", HeaderValue::from(number));
+        map.insert("Number", number.to_string());
         let block = headers.then(|| map.wire());
         let payload = Bytes::from(vec![number as u8; size]);
-        let frame =
-            Frame { subject: subject.as_bytes(), reply: None, headers: block.as_deref(), payload: &payload };
+        let frame = Frame { subject: subject.as_bytes(), reply: None, headers: block.as_deref(), payload: &payload };
         let len = frame.len();
         if let Ok(sequence) = self.outbox.admit(&frame, false) {
             assert_eq!(sequence, number, "sequence numbers have no gap");
