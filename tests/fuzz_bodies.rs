@@ -3,7 +3,6 @@
 
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
-#[allow(dead_code)] // fixtures.rs uses all of it
 mod fixture_format;
 mod wire;
 
