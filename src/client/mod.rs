@@ -30,5 +30,5 @@ pub use error::{
 };
 pub use options::InvalidOption;
 pub use request::Request;
-pub use server::Server;
+pub use server::{ReconnectToServer, Server};
 pub use subscriber::Subscriber;

@@ -2,6 +2,7 @@
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
 pub mod backoff;
+mod choose;
 mod command;
 mod config;
 mod effect;
@@ -24,7 +25,7 @@ mod subscriptions;
 mod tests;
 
 pub use config::{Config, Identity};
-pub use effect::{CloseHow, Effect};
+pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::journal::describe;
-use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status};
+use crate::engine::{
+    Cause, Choice, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status,
+};
 use crate::protocol::{Decoded, Decoder, Limits, ServerAddr, ServerOp};
 
 type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
@@ -38,6 +40,8 @@ pub(super) struct Pair {
     pub(super) delivered: Vec<u64>,
     /// Every status that was seen, without repetitions.
     pub(super) statuses: Vec<Status>,
+    /// The question that the user's callbacks have not answered yet.
+    asked: Option<u64>,
     commands: Vec<Command>,
     journal: Vec<String>,
     looked: usize,
@@ -102,6 +106,7 @@ impl Pair {
             retries: Vec::new(),
             delivered: Vec::new(),
             statuses: vec![Status::Disconnected],
+            asked: None,
             commands: Vec::new(),
             journal: Vec::new(),
             looked: 0,
@@ -211,6 +216,13 @@ impl Pair {
         let sequence = self.admit(subject, payload.as_bytes()).unwrap();
         self.settle();
         sequence
+    }
+
+    /// C: the callbacks answer.
+    pub(super) fn choose(&mut self, server: Option<&str>, delay: Option<Duration>) {
+        let ask = self.asked.take().expect("nobody is asked");
+        self.engine.handle_choice(ask, Choice { server: server.map(addr), delay }, self.now);
+        self.settle();
     }
 
     // What the world does.
@@ -398,6 +410,7 @@ impl Pair {
                     self.unread.clear();
                     self.decoder = Decoder::new(Limits::default());
                 }
+                Effect::Choose { ask, .. } => self.asked = Some(ask),
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { .. }
                 | Effect::Draining { .. }
