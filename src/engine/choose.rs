@@ -1,6 +1,6 @@
 //! The way to a connection: which server is next, when it is dialled, and what a failed attempt leads to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::effect::{Choice, Effect};
 use super::engine::Engine;
@@ -70,7 +70,6 @@ impl<H> Engine<H> {
     pub(super) fn backoff_over(&mut self, chosen: Option<ServerId>, now: Instant) {
         match chosen.filter(|id| self.pool.get(*id).is_some()) {
             Some(server) => self.dial(server, now),
-            None if self.config.ask_delay => self.seek(now),
             None => self.follow(Choice::default(), now),
         }
     }
@@ -94,7 +93,9 @@ impl<H> Engine<H> {
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
-        self.emit(ConnectionEvent::Connecting { server: attempt.endpoint.clone(), attempt: attempt.number });
+        let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let server = attempt.endpoint.clone();
+        self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
         self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr });
         self.link = Link::Dialing(attempt);
     }
@@ -104,6 +105,7 @@ impl<H> Engine<H> {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.retrying = true;
+        self.history.waiting = Some(now);
         self.history.last_error = Some(cause.clone());
         self.tell_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::announce::Outage;
 use super::effect::{Choice, CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
@@ -152,7 +153,9 @@ impl<H> Engine<H> {
         if self.flight.is_empty() {
             connection.progress = now;
         }
+        let before = self.flight.len();
         outbox.load(&mut self.flight);
+        connection.liveness.loaded(self.flight.len() - before);
         let queued = connection.taken + self.flight.messages();
         let due = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
         if due || !self.wanted.is_empty() {
@@ -174,8 +177,10 @@ impl<H> Engine<H> {
         self.books.in_doubt += in_doubt;
         self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
         let server = connection.attempt.endpoint.clone();
-        self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
-        self.history.lost_at = Some(now);
+        let (told, held) = (cause.clone(), outbox.messages());
+        self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
+        self.history.outage = Some(Outage { since: now, in_doubt, lost: self.books.lost });
+        self.history.waiting = Some(now);
         self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
 
@@ -305,7 +310,13 @@ impl<H> Engine<H> {
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
-                    self.emit(ConnectionEvent::Disconnected { server, cause: Cause::ByUser, in_doubt, held });
+                    self.emit(ConnectionEvent::Disconnected {
+                        server,
+                        cause: Cause::ByUser,
+                        in_doubt,
+                        held,
+                        folded: 0,
+                    });
                 }
                 self.wanted.extend(connection.liveness.into_waiters());
             }

@@ -1,6 +1,7 @@
 //! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
+mod announce;
 pub mod backoff;
 mod choose;
 mod command;
@@ -11,6 +12,7 @@ mod effect;
 mod engine;
 mod error;
 mod event;
+mod event_queue;
 mod exchange;
 mod flight;
 mod ledger;
@@ -29,6 +31,7 @@ pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};
+pub use event_queue::EventQueue;
 pub use flight::{Flight, Taken};
 pub use ledger::{Ledger, Lost};
 pub use liveness::{Liveness, Ping, Rules};

@@ -3,9 +3,11 @@
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
 mod backoff;
+mod choosing;
 mod commands;
 mod cuts;
 mod ending;
+mod event_queue;
 mod flushing;
 mod handshake;
 mod interest;
@@ -15,6 +17,7 @@ mod moving;
 mod outbox;
 mod pair;
 mod pool;
+mod recovery;
 mod servers;
 mod states;
 mod subscriptions;

@@ -42,6 +42,10 @@ pub(super) struct Pair {
     pub(super) statuses: Vec<Status>,
     /// The question that the user's callbacks have not answered yet.
     asked: Option<u64>,
+    /// Every INFO that was told.
+    pub(super) infos: Vec<String>,
+    /// Every event, as it is.
+    pub(super) events: Vec<ConnectionEvent>,
     commands: Vec<Command>,
     journal: Vec<String>,
     looked: usize,
@@ -107,6 +111,8 @@ impl Pair {
             delivered: Vec::new(),
             statuses: vec![Status::Disconnected],
             asked: None,
+            infos: Vec::new(),
+            events: Vec::new(),
             commands: Vec::new(),
             journal: Vec::new(),
             looked: 0,
@@ -305,7 +311,7 @@ impl Pair {
 
     fn take_now(&mut self, n: usize) -> usize {
         let Net::Up(epoch) = self.net else { return 0 };
-        if !self.engine.can_write() {
+        if !self.engine.can_write() || self.engine.flight().is_empty() {
             return 0;
         }
         let bytes: Vec<u8> = self.engine.flight().slices().flatten().copied().take(n).collect();
@@ -393,7 +399,11 @@ impl Pair {
         let mut moved = false;
         while let Some(effect) = self.engine.poll_effect() {
             moved = true;
-            self.journal.push(describe(&effect));
+            // Said with every INFO; those who look for it look into `infos`.
+            match &effect {
+                Effect::Emit(ConnectionEvent::ServerInfo { .. }) => self.infos.push(describe(&effect)),
+                effect => self.journal.push(describe(effect)),
+            }
             match effect {
                 Effect::Dial { epoch, addr, .. } => {
                     assert_eq!(self.net, Net::None, "one connection at a time");
@@ -424,6 +434,7 @@ impl Pair {
 
     /// I9: `Connected` and `Disconnected` alternate.
     fn hear(&mut self, event: &ConnectionEvent) {
+        self.events.push(event.clone());
         match event {
             ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
                 assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {:?}", self.journal);
