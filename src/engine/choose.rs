@@ -96,7 +96,7 @@ impl<H> Engine<H> {
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
         self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
         self.link = Link::Dialing(attempt);
     }
 

@@ -1,6 +1,6 @@
 //! What the engine wants done. Effects are values; the driver carries them out in order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::{EndReason, FlushFailure};
 use super::event::ConnectionEvent;
@@ -18,13 +18,14 @@ pub enum Effect<H> {
         /// Whether the server is asked for, beside the delay.
         server: bool,
     },
-    /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch. The engine has the
-    /// deadline, and says `StopDialing` when it has come.
+    /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch.
     Dial {
         /// Names the attempt.
         epoch: u64,
         /// Where to.
         addr: ServerAddr,
+        /// When the attempt ends at the latest; the engine says `StopDialing` then.
+        deadline: Instant,
     },
     /// Stop the dialling of that epoch.
     StopDialing {

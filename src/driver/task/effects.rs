@@ -29,7 +29,7 @@ impl Task {
                     let question = Question { servers, info: self.engine.info().cloned(), attempt, server };
                     self.asked = Some(Asked::new(ask, self.shared.settings.chooser.as_ref(), question));
                 }
-                Effect::Dial { epoch, addr } => {
+                Effect::Dial { epoch, addr, deadline: _ } => {
                     self.asked = None;
                     let settings = &self.shared.settings;
                     let options = DialOptions {
