@@ -12,7 +12,7 @@ pub use crate::client::error::{
 pub use crate::client::event::{CallbackError, ClientError, Event, ServerError};
 pub use crate::client::message::Message;
 pub use crate::client::options::ConnectOptions;
-pub use crate::client::{Server, Statistics, Subscriber};
+pub use crate::client::{ReconnectToServer, Server, Statistics, Subscriber};
 
 /// Any error: what the sources of this crate's errors are kept as.
 pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;

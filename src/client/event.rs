@@ -130,6 +130,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
             Some(Event::ClientError(ClientError::Other(format!("{server}: {cause}"))))
         }
         ConnectionEvent::GaveUp { .. } => Some(Event::ClientError(ClientError::MaxReconnects)),
+        ConnectionEvent::ServerNotInPool { .. } => Some(Event::ClientError(ClientError::ServerNotInPool)),
         ConnectionEvent::LameDuck { .. } => Some(Event::LameDuckMode),
         ConnectionEvent::SlowConsumer { sid, .. } => Some(Event::SlowConsumer(*sid)),
         ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::compat(error))),
@@ -195,6 +196,10 @@ mod tests {
             (
                 ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 3 },
                 Some(Event::ClientError(ClientError::MaxReconnects)),
+            ),
+            (
+                ConnectionEvent::ServerNotInPool { server: server() },
+                Some(Event::ClientError(ClientError::ServerNotInPool)),
             ),
             (ConnectionEvent::LameDuck { server: server() }, Some(Event::LameDuckMode)),
             (ConnectionEvent::SlowConsumer { sid: 7, dropped: 2 }, Some(Event::SlowConsumer(7))),

@@ -39,6 +39,6 @@ pub use health::{Health, HealthSnapshot};
 pub use options::InvalidOption;
 pub use request::Request;
 pub use request_options::RequestOptions;
-pub use server::Server;
+pub use server::{ReconnectToServer, Server};
 pub use subscribe_options::SubscribeOptions;
 pub use subscriber::{Subscriber, SubscriberCounts};

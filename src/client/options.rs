@@ -1,6 +1,8 @@
 //! The builder that users see: every option with its unit, its default and what it causes.
 
+mod backoff;
 mod buffers;
+mod choice;
 mod dialling;
 mod identity;
 mod recovery;
@@ -21,9 +23,10 @@ use super::error::ConnectError;
 use super::event::Event;
 use crate::driver::{Dialer, Resolver};
 use crate::engine::Config;
-use crate::engine::backoff::Backoff;
+use crate::engine::pool::Policy;
 use crate::protocol::{Limits, ToServerAddrs};
 
+use choice::Callbacks;
 pub use settings::InvalidOption;
 #[allow(unused_imports, reason = "for the client's core")]
 pub(crate) use settings::Settings;
@@ -69,7 +72,8 @@ pub struct ConnectOptions {
     retry_on_initial_connect: bool,
     reconnect: bool,
     max_reconnects: Option<usize>,
-    backoff: Backoff,
+    policy: Policy,
+    callbacks: Callbacks,
     ignore_discovered_servers: bool,
     retain_servers_order: bool,
     local_address: Option<SocketAddr>,
@@ -113,7 +117,8 @@ impl Default for ConnectOptions {
             retry_on_initial_connect: engine.retry_on_initial_connect,
             reconnect: engine.reconnect,
             max_reconnects: None,
-            backoff: engine.backoff,
+            policy: engine.policy,
+            callbacks: Callbacks::default(),
             ignore_discovered_servers: engine.ignore_discovered,
             retain_servers_order: engine.retain_order,
             local_address: None,
@@ -193,7 +198,8 @@ impl fmt::Debug for ConnectOptions {
             retry_on_initial_connect,
             reconnect,
             max_reconnects,
-            backoff,
+            policy,
+            callbacks,
             ignore_discovered_servers,
             retain_servers_order,
             local_address,
@@ -229,7 +235,8 @@ impl fmt::Debug for ConnectOptions {
             .field("retry_on_initial_connect", retry_on_initial_connect)
             .field("reconnect", reconnect)
             .field("max_reconnects", max_reconnects)
-            .field("backoff", backoff)
+            .field("policy", policy)
+            .field("callbacks", callbacks)
             .field("ignore_discovered_servers", ignore_discovered_servers)
             .field("retain_servers_order", retain_servers_order)
             .field("local_address", local_address)

@@ -1,6 +1,7 @@
 //! Servers of the pool, as users see them.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::engine::pool;
 use crate::protocol::ServerAddr;
@@ -18,6 +19,16 @@ pub struct Server {
     pub is_discovered: bool,
     /// Why it failed last.
     pub last_error: Option<String>,
+}
+
+/// Where to go next: the answer of a
+/// [`reconnect_to_server_callback`](crate::ConnectOptions::reconnect_to_server_callback).
+#[derive(Clone, Debug)]
+pub struct ReconnectToServer {
+    /// A server of the pool.
+    pub addr: ServerAddr,
+    /// After how long; `None`: when the server is due by its backoff, zero: at once.
+    pub delay: Option<Duration>,
 }
 
 impl fmt::Display for Server {

@@ -1,6 +1,7 @@
 //! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
 
 mod buffers;
+mod chooser;
 mod command;
 mod deliver;
 mod dial;
@@ -20,6 +21,7 @@ mod statistics;
 mod task;
 mod transport;
 
+pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;
 pub(crate) use dialer::{Dialer, Resolver};
 pub(crate) use gaps::Gap;

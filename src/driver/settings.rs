@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::chooser::Chooser;
 use super::dialer::{Dialer, Resolver};
 use crate::protocol::Limits;
 
@@ -23,6 +24,8 @@ pub(crate) struct DriverSettings {
     pub(crate) resolver: Option<Resolver>,
     /// Makes byte streams instead of look-up and TCP.
     pub(crate) dialer: Option<Dialer>,
+    /// Says where the next attempt goes and when, if the engine asks.
+    pub(crate) chooser: Option<Chooser>,
     /// What the decoder accepts.
     pub(crate) limits: Limits,
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::buffers::Buffers;
+use super::chooser::Asked;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::mailbox::Shared;
@@ -29,6 +30,8 @@ pub(super) struct Task {
     shared: Arc<Shared>,
     engine: Engine<Sink>,
     link: Link,
+    /// The user's callbacks, while they are asked.
+    asked: Option<Asked>,
     /// Connections that were left in order: read to their end, for a while.
     leaving: Vec<(Transport, Instant)>,
     decoder: Decoder,
@@ -89,6 +92,7 @@ impl Task {
             shared,
             engine,
             link: Link::None,
+            asked: None,
             leaving: Vec::new(),
             buf: BytesMut::new(),
             buffers: Buffers::default(),
@@ -120,6 +124,7 @@ impl Task {
             self.exchange(now);
             let mut moved = self.apply_commands(now);
             self.carry_out(now);
+            moved |= self.poll_asked(cx, now);
             moved |= self.poll_dial(cx, now);
             moved |= self.poll_read(cx, now);
             moved |= self.poll_write(cx, now);
@@ -195,6 +200,15 @@ impl Task {
             Command::Drain { within } => engine.drain(within, now),
             Command::Close => engine.close(now),
         }
+    }
+
+    fn poll_asked(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(Poll::Ready((ask, choice))) = self.asked.as_mut().map(|asked| asked.poll(cx)) else {
+            return false;
+        };
+        self.asked = None;
+        self.engine.handle_choice(ask, choice, now);
+        true
     }
 
     fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {

@@ -44,6 +44,24 @@ pub enum Jitter {
 }
 
 impl Backoff {
+    /// The same delay after every failure, of which half is random.
+    ///
+    /// ```
+    /// use nats_lifeline::engine::backoff::Backoff;
+    /// use std::time::Duration;
+    ///
+    /// let two = Duration::from_secs(2);
+    /// assert_eq!([1, 2, 99].map(|n| Backoff::fixed(two).base(n)), [two; 3]);
+    /// ```
+    pub const fn fixed(delay: Duration) -> Backoff {
+        Backoff { initial: delay, factor: 1.0, max: delay, jitter: Jitter::Equal }
+    }
+
+    /// `initial` after the first failure, doubled by each further one up to `max`; half of each delay is random.
+    pub const fn exponential(initial: Duration, max: Duration) -> Backoff {
+        Backoff { initial, factor: 2.0, max, jitter: Jitter::Equal }
+    }
+
     /// The delay after `failures` failures, before jitter. No failure, no delay.
     pub fn base(&self, failures: u64) -> Duration {
         let Some(exponent) = failures.checked_sub(1) else {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{CloseHow, Effect};
+use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
@@ -144,10 +144,12 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
+        self.pool.forgive();
         self.pool.hurry();
         match &self.link {
             Link::Up(connection) if connection.carries() => self.begin_move(now),
-            Link::Backoff { .. } => self.seek(now),
+            // Nobody is asked: the user wants one now.
+            Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
             Link::Idle => self.connect(now),
             // What is asked for is under way: an attempt, a move, or the settling of a loss.
             Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
@@ -175,7 +177,7 @@ impl<H> Engine<H> {
     pub fn set_server_pool(&mut self, servers: Vec<ServerAddr>, now: Instant) {
         self.pool.replace(servers);
         self.history.failures = 0;
-        if matches!(self.link, Link::Backoff { .. }) {
+        if matches!(self.link, Link::Backoff { .. } | Link::Choosing { .. }) {
             self.seek(now);
         }
     }

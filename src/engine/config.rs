@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::backoff::{Backoff, Jitter};
+use super::pool::Policy;
 
 /// The settings of one [`Engine`](super::Engine), fixed for its life.
 ///
@@ -27,13 +27,12 @@ pub struct Config {
     pub ignore_discovered: bool,
     /// Whether the user's order is kept; otherwise the pool is shuffled once. Default false.
     pub retain_order: bool,
-    /// Delays between failed attempts on one server. Default 100 ms × 2 up to 4 s, equal jitter.
-    pub backoff: Backoff,
-    /// A connection that lived so long is stable: its server's penalty is cleared. Default 1 s.
-    pub stable_after: Duration,
-    /// The server that was just lost is redialled after a uniformly random part of this, so that the
-    /// clients of a restarted server don't come back in one instant. Default 250 ms.
-    pub redial_spread: Duration,
+    /// How long servers wait after failures and losses, and when they leave the pool.
+    pub policy: Policy,
+    /// Whether the delay before each attempt is asked for, by [`Effect::Choose`](super::Effect::Choose). Default false.
+    pub ask_delay: bool,
+    /// Whether the server of each attempt after the first connection is asked for. Default false.
+    pub ask_server: bool,
     /// `Reconnected` is said this long after the subscriptions were written, even when held messages
     /// still wait. Default 1 s.
     pub announce_after: Duration,
@@ -93,14 +92,9 @@ impl Default for Config {
             retry_on_initial_connect: false,
             ignore_discovered: false,
             retain_order: false,
-            backoff: Backoff {
-                initial: Duration::from_millis(100),
-                factor: 2.0,
-                max: Duration::from_secs(4),
-                jitter: Jitter::Equal,
-            },
-            stable_after: Duration::from_secs(1),
-            redial_spread: Duration::from_millis(250),
+            policy: Policy::default(),
+            ask_delay: false,
+            ask_server: false,
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
             max_control_line: 4096,

@@ -1,6 +1,6 @@
 //! What the engine wants done. Effects are values; the driver carries them out in order.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::{EndReason, FlushFailure};
 use super::event::ConnectionEvent;
@@ -9,13 +9,22 @@ use crate::protocol::ServerAddr;
 /// One thing to do. `H` is the driver's handle of a subscription.
 #[derive(Debug)]
 pub enum Effect<H> {
+    /// Ask the user's callbacks where the next attempt goes and when; answer with `handle_choice` of that `ask`.
+    Choose {
+        /// Names the question.
+        ask: u64,
+        /// Number of the attempt since the last connection, from 1.
+        attempt: u64,
+        /// Whether the server is asked for, beside the delay.
+        server: bool,
+    },
     /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch.
     Dial {
         /// Names the attempt.
         epoch: u64,
         /// Where to.
         addr: ServerAddr,
-        /// When the attempt ends at the latest.
+        /// When the attempt ends at the latest; the engine says `StopDialing` then.
         deadline: Instant,
     },
     /// Stop the dialling of that epoch.
@@ -68,6 +77,15 @@ pub enum Effect<H> {
         /// Whether all that was asked for was done: nothing was given up.
         completed: bool,
     },
+}
+
+/// What the user's callbacks say of the next attempt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Which server, one of the pool; `None`: the next by the pool's own rule.
+    pub server: Option<ServerAddr>,
+    /// After how long; `None`: when the server is due by its backoff.
+    pub delay: Option<Duration>,
 }
 
 /// How to leave a connection (DECISIONS D7).

@@ -15,8 +15,8 @@ use super::event::{ConnectionEvent, Status};
 use super::flight::Flight;
 use super::ledger::{Ledger, Lost};
 use super::outbox::Outbox;
-use super::phase::{Attempt, Intent, Link, Stage, Waiter};
-use super::pool::{self, Pool, ServerId};
+use super::phase::{Intent, Link, Stage, Waiter};
+use super::pool::Pool;
 use super::segment::Segment;
 use super::subscriptions::Subscriptions;
 use crate::protocol::{Info, ServerAddr};
@@ -56,6 +56,7 @@ pub struct Engine<H> {
     pub(super) effects: VecDeque<Effect<H>>,
     pub(super) garbage: Vec<Segment>,
     pub(super) next_epoch: u64,
+    pub(super) next_ask: u64,
 }
 
 /// The part of the ledger that the engine keeps; the rest follows from what the outbox admitted.
@@ -114,6 +115,7 @@ impl<H> Engine<H> {
             effects: VecDeque::new(),
             garbage: Vec::new(),
             next_epoch: 0,
+            next_ask: 0,
         }
     }
 
@@ -236,77 +238,6 @@ impl<H> Engine<H> {
 
     pub(super) fn emit(&mut self, event: ConnectionEvent) {
         self.effects.push_back(Effect::Emit(event));
-    }
-
-    // The way to a connection.
-
-    /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it.
-    pub(super) fn seek(&mut self, now: Instant) {
-        if !matches!(self.intent, Intent::Run | Intent::Drain { .. }) {
-            self.link = Link::Idle;
-            return;
-        }
-        let Some((server, due)) = self.pool.next() else {
-            self.link = Link::GivingUp(Cause::NoServers);
-            return;
-        };
-        match due {
-            Some(until) if until > now => self.link = Link::Backoff { until },
-            _ => self.dial(server, now),
-        }
-    }
-
-    fn dial(&mut self, server: ServerId, now: Instant) {
-        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
-            return;
-        };
-        self.next_epoch += 1;
-        self.history.attempts += 1;
-        let attempt = Attempt {
-            epoch: self.next_epoch,
-            server,
-            endpoint: pool::endpoint(&addr),
-            addr: addr.clone(),
-            number: self.history.attempts,
-            deadline: now + self.config.connect_timeout,
-        };
-        let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        let server = attempt.endpoint.clone();
-        self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
-        self.link = Link::Dialing(attempt);
-    }
-
-    /// An attempt came to nothing, before anything was at stake on it.
-    pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
-        self.garbage.extend(self.flight.clear());
-        self.history.failures += 1;
-        self.history.retrying = true;
-        self.history.waiting = Some(now);
-        self.history.last_error = Some(cause.clone());
-        let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
-        self.emit(ConnectionEvent::AttemptFailed {
-            server: attempt.endpoint,
-            attempt: attempt.number,
-            cause: cause.clone(),
-            retry_in,
-        });
-        let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
-        if first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
-            self.link = Link::GivingUp(cause);
-        } else {
-            self.seek(now);
-        }
-    }
-
-    pub(super) fn out_of_retries(&self) -> bool {
-        self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
-    }
-
-    /// The first round over the pool is no retry: each server is tried once whatever the limit is.
-    fn is_retrying(&self) -> bool {
-        self.history.previous.is_some() || self.config.retry_on_initial_connect
     }
 
     /// The connection ends here. If it had carried messages, the outbox is settled in the next exchange.

@@ -153,13 +153,20 @@ pub enum ConnectionEvent {
         /// What it said: id, name, version, cluster, limits and so on.
         info: Arc<Info>,
     },
-    /// Servers were learnt from, or taken back by, the cluster's gossip (`connect_urls` in INFO).
+    /// Servers were learnt from, or taken back by, the cluster's gossip (`connect_urls` in INFO); or one was taken out
+    /// because it refused our credentials twice, or has failed as often as it may.
     #[non_exhaustive]
     ServersChanged {
         /// New in the pool.
         added: Vec<String>,
         /// Gone from the pool.
         removed: Vec<String>,
+    },
+    /// The callback that picks a server has named one that is not in the pool; the pool's own rule was followed.
+    #[non_exhaustive]
+    ServerNotInPool {
+        /// `host:port` of what it named.
+        server: String,
     },
     /// The server sent an `-ERR`. Whether the connection survives is told by what follows.
     #[non_exhaustive]

@@ -47,6 +47,7 @@ fn kind(event: &ConnectionEvent) -> Kind {
         ConnectionEvent::Connecting { .. }
         | ConnectionEvent::AttemptFailed { .. }
         | ConnectionEvent::ServerInfo { .. }
+        | ConnectionEvent::ServerNotInPool { .. }
         | ConnectionEvent::ServerError { .. }
         | ConnectionEvent::LameDuck { .. }
         | ConnectionEvent::SlowConsumer { .. } => Kind::Detail,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::announce::Outage;
-use super::effect::{CloseHow, Effect};
+use super::effect::{Choice, CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
@@ -184,15 +184,18 @@ impl<H> Engine<H> {
         self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
 
-        let stable = now.saturating_duration_since(connection.since) >= self.config.stable_after;
-        if stable {
+        let lived = now.saturating_duration_since(connection.since);
+        let planned = matches!(cause, Cause::Forced);
+        if lived >= self.config.policy.stable_after {
             self.history.failures = 0;
+        } else if !planned {
+            // Otherwise a server that accepts and closes would never be given up.
+            self.history.failures += 1;
         }
-        let forced = matches!(cause, Cause::Forced);
-        let loss = Loss { cause: cause.clone(), stable: stable || forced };
-        let server = connection.attempt.server;
-        self.pool.lost(server, loss, &self.config.backoff, self.config.redial_spread, now, &mut self.rng);
-        if forced {
+        let loss = Loss { cause: cause.clone(), lived, planned };
+        let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
+        self.tell_removed(out);
+        if planned {
             self.pool.hurry();
         }
 
@@ -320,7 +323,7 @@ impl<H> Engine<H> {
             Link::Dialing(attempt) => {
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
             }
-            Link::Idle | Link::GivingUp(_) | Link::Backoff { .. } => {}
+            Link::Idle | Link::GivingUp(_) | Link::Choosing { .. } | Link::Backoff { .. } => {}
         }
         let completed = completed && outbox.is_empty() && in_doubt == 0;
         self.drop_held(outbox);
@@ -334,7 +337,7 @@ impl<H> Engine<H> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = match &self.link {
             Link::Idle | Link::GivingUp(_) => None,
-            Link::Backoff { until } => Some(*until),
+            Link::Choosing { until, .. } | Link::Backoff { until, .. } => Some(*until),
             Link::Dialing(attempt) => Some(attempt.deadline),
             Link::Up(connection) => self.connection_timers(connection).into_iter().flatten().min(),
         };
@@ -370,7 +373,9 @@ impl<H> Engine<H> {
             _ => {}
         }
         match &self.link {
-            Link::Backoff { until } if *until <= now => self.seek(now),
+            // Who does not answer leaves it to the pool.
+            Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
+            Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
             Link::Dialing(attempt) if attempt.deadline <= now => {
                 let attempt = attempt.clone();
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });

@@ -3,6 +3,7 @@
 
 mod announce;
 pub mod backoff;
+mod choose;
 mod command;
 mod config;
 mod effect;
@@ -26,7 +27,7 @@ mod subscriptions;
 mod tests;
 
 pub use config::{Config, Identity};
-pub use effect::{CloseHow, Effect};
+pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};

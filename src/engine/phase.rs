@@ -12,8 +12,8 @@ use crate::protocol::{ErrKind, ServerAddr};
 ///
 /// ```text
 ///            connect, force_reconnect
-///   Idle ──────────────────────────────▶ Backoff ◀───────────────┐
-///    ▲                                      │ due                │ failed
+///   Idle ─────────────────▶ (Choosing ─▶) Backoff ◀──────────────┐
+///    ▲                       callbacks      │ due                │ failed
 ///    │ gave up                              ▼                    │
 ///    ├───────────────────────────────── Dialing ────────────────▶┤
 ///    │                                      │ byte stream        │
@@ -38,8 +38,10 @@ pub(super) enum Link {
     Idle,
     /// Reconnecting ends here, as soon as the outbox can be settled.
     GivingUp(Cause),
-    /// Until the next server is due.
-    Backoff { until: Instant },
+    /// The user's callbacks are asked where the next attempt goes and when; no longer than `until`.
+    Choosing { ask: u64, until: Instant },
+    /// Until the next server is due. `chosen`: the one that is dialled then, unless it has left the pool.
+    Backoff { until: Instant, chosen: Option<ServerId> },
     /// The driver looks names up, connects, secures.
     Dialing(Attempt),
     /// There is a byte stream.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::backoff::{self, Backoff};
+use super::backoff::{self, Backoff, Jitter};
 use super::error::Cause;
 use crate::protocol::ServerAddr;
 
@@ -26,10 +26,16 @@ pub struct Server {
     pub did_connect: bool,
     /// Failed attempts since its last success.
     pub failures: u64,
+    /// Failed attempts and short connections since its last stable connection.
+    streak: u64,
     /// What steers its backoff: grows when a dial fails or a connection was short, cleared by a stable one.
     penalty: u64,
     /// Not to be dialled before; `None`: now.
     due: Option<Instant>,
+    /// When it was dialled last.
+    dialled: Option<Instant>,
+    /// How it refused our credentials last, if it did at its last attempt.
+    refused: Option<Cause>,
     /// Position in the rotation: the least recently used is first among those that are equally due.
     turn: u64,
     /// Why it failed last.
@@ -40,12 +46,61 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Pool {
     servers: Vec<Server>,
+    /// Taken out, for what they did: gossip does not bring them back.
+    barred: Vec<Server>,
     next_id: u64,
     next_turn: u64,
 }
 
 /// Gossip can't grow the pool beyond this. Arbitrary; the largest clusters known have some hundred nodes.
 pub const MAX_SERVERS: usize = 4096;
+
+/// No server is dialled more often than this, whatever backoff or callback say: ten times a second (DECISIONS D14).
+pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
+
+/// How failures and losses are answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Delays between failed attempts on one server. Default 100 ms × 2 up to 4 s, equal jitter.
+    pub backoff: Backoff,
+    /// What is added to them where TLS is spoken, uniformly random up to this: handshakes are dear to a server that many
+    /// come back to. Default 1 s.
+    pub tls_jitter: Duration,
+    /// A connection that lived so long is stable: its server's penalty is cleared. Default 1 s.
+    pub stable_after: Duration,
+    /// The server whose stable connection was just lost is redialled after this. Default 250 ms.
+    pub redial: Duration,
+    /// How that is spread. Default full, so that the clients of a restarted server don't come back in one instant.
+    pub redial_jitter: Jitter,
+    /// So many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
+    /// limit.
+    pub max_per_server: Option<u64>,
+    /// Whether a server that refuses our credentials twice in a row, in the same words, stays in the pool. Default false.
+    pub keep_refusing: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            backoff: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(4)),
+            tls_jitter: Duration::from_secs(1),
+            stable_after: Duration::from_secs(1),
+            redial: Duration::from_millis(250),
+            redial_jitter: Jitter::Full,
+            max_per_server: None,
+            keep_refusing: false,
+        }
+    }
+}
+
+/// What a failed attempt led to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failed {
+    /// When the server is due again.
+    pub wait: Duration,
+    /// The server was taken out of the pool; this is its `host:port`.
+    pub out: Option<String>,
+}
 
 impl Pool {
     /// The user's servers, shuffled unless `retain_order`.
@@ -90,11 +145,24 @@ impl Pool {
             discovered,
             did_connect: false,
             failures: 0,
+            streak: 0,
             penalty: 0,
             due: None,
+            dialled: None,
+            refused: None,
             turn,
             last_error: None,
         });
+    }
+
+    /// Whether nobody is left.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// Whether somebody was taken out.
+    pub fn has_barred(&self) -> bool {
+        !self.barred.is_empty()
     }
 
     /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
@@ -102,30 +170,52 @@ impl Pool {
         self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
     }
 
+    /// The server that was not used for the longest time, whenever it is due.
+    pub fn next_in_turn(&self) -> Option<ServerId> {
+        self.servers.iter().min_by_key(|server| server.turn).map(|server| server.id)
+    }
+
+    /// The server at that address.
+    pub fn find(&self, addr: &ServerAddr) -> Option<ServerId> {
+        self.servers.iter().find(|server| server.addr.same_endpoint(addr)).map(|server| server.id)
+    }
+
+    /// When `id` is due.
+    pub fn due(&self, id: ServerId) -> Option<Instant> {
+        self.get(id)?.due
+    }
+
+    /// When `id` may be dialled if somebody says: after `delay`.
+    pub fn due_after(&self, id: ServerId, delay: Duration, now: Instant) -> Instant {
+        let wished = now + delay.min(FAR);
+        self.get(id).and_then(|server| server.dialled).map_or(wished, |dialled| wished.max(dialled + SHORTEST_GAP))
+    }
+
+    /// `id` is being dialled.
+    pub fn dialling(&mut self, id: ServerId, now: Instant) {
+        if let Some(server) = self.get_mut(id) {
+            server.dialled = Some(now);
+        }
+    }
+
     /// Whether every server has failed at least once since it was last connected.
     pub fn all_failed(&self) -> bool {
         self.servers.iter().all(|server| server.failures > 0)
     }
 
-    /// An attempt on `id` failed. Returns how long it now has to wait.
-    pub fn failed<R: Rng>(
-        &mut self,
-        id: ServerId,
-        cause: Cause,
-        backoff: &Backoff,
-        now: Instant,
-        rng: &mut R,
-    ) -> Duration {
+    /// An attempt on `id` failed.
+    pub fn failed<R: Rng>(&mut self, id: ServerId, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Failed {
         self.take_turn(id);
         let Some(server) = self.get_mut(id) else {
-            return Duration::ZERO;
+            return Failed { wait: Duration::ZERO, out: None };
         };
         server.failures += 1;
-        server.penalty += 1;
-        server.last_error = Some(cause);
-        let delay = backoff.delay(server.penalty, rng);
-        server.due = Some(now + delay);
-        delay
+        let again = cause.is_auth() && server.refused.as_ref() == Some(&cause);
+        server.refused = cause.is_auth().then(|| cause.clone());
+        let wait = server.punish(cause, policy, now, rng);
+        let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
+        let out = if spent || (again && !policy.keep_refusing) { self.bar(id) } else { None };
+        Failed { wait, out }
     }
 
     /// A connection to `id` was made.
@@ -134,33 +224,57 @@ impl Pool {
         if let Some(server) = self.get_mut(id) {
             server.did_connect = true;
             server.failures = 0;
+            server.refused = None;
         }
     }
 
-    /// A connection to `id` was lost. A stable one clears the penalty, and the redial is spread over `spread`;
-    /// a short one counts like a failed attempt, so that a server that accepts and closes for ever is not
-    /// hammered.
+    /// A connection to `id` was lost. A stable one clears the penalty, and the redial is spread; a shorter one counts like
+    /// a failed attempt, so that a server that accepts and closes for ever is not hammered. But the longer it lived, the
+    /// more of the earlier penalty it has worked off: a server that keeps its connections for most of a second, again and
+    /// again, is not avoided like one that is dead.
     pub fn lost<R: Rng>(
         &mut self,
         id: ServerId,
         loss: Loss,
-        backoff: &Backoff,
-        spread: Duration,
+        policy: &Policy,
         now: Instant,
         rng: &mut R,
-    ) {
-        let Some(server) = self.get_mut(id) else {
-            return;
-        };
-        server.last_error = Some(loss.cause);
-        let delay = if loss.stable {
+    ) -> Option<String> {
+        let server = self.get_mut(id)?;
+        if loss.lived >= policy.stable_after || loss.planned {
             server.penalty = 0;
-            backoff::between(Duration::ZERO, spread, rng)
-        } else {
-            server.penalty += 1;
-            backoff.delay(server.penalty, rng)
-        };
-        server.due = Some(now + delay);
+            server.streak = 0;
+            server.last_error = Some(loss.cause);
+            server.due = Some(now + policy.redial_jitter.apply(policy.redial, rng));
+            return None;
+        }
+        let left = 1.0 - loss.lived.as_secs_f64() / policy.stable_after.as_secs_f64();
+        // Rounded down: nobody's penalty is so large that a double could not hold it.
+        server.penalty = (server.penalty as f64 * left) as u64;
+        server.punish(loss.cause, policy, now, rng);
+        let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
+        if spent { self.bar(id) } else { None }
+    }
+
+    /// Takes `id` out, for good. Returns its `host:port`.
+    fn bar(&mut self, id: ServerId) -> Option<String> {
+        let at = self.servers.iter().position(|server| server.id == id)?;
+        let server = self.servers.remove(at);
+        let name = endpoint(&server.addr);
+        if self.barred.len() < MAX_SERVERS {
+            self.barred.push(server);
+        }
+        Some(name)
+    }
+
+    /// The user wants another try with everybody.
+    pub fn forgive(&mut self) {
+        for mut server in std::mem::take(&mut self.barred) {
+            if !self.contains(&server.addr) {
+                (server.streak, server.penalty, server.due, server.refused) = (0, 0, None, None);
+                self.servers.push(server);
+            }
+        }
     }
 
     /// Makes every server due at once: the user does not want to wait.
@@ -206,7 +320,10 @@ impl Pool {
             }
             stays
         });
-        let mut fresh: Vec<ServerAddr> = told.into_iter().filter(|addr| !self.contains(addr)).collect();
+        self.barred.retain(|server| !server.discovered || told.iter().any(|addr| addr.same_endpoint(&server.addr)));
+        let barred = |addr: &ServerAddr| self.barred.iter().any(|server| server.addr.same_endpoint(addr));
+        let mut fresh: Vec<ServerAddr> =
+            told.into_iter().filter(|addr| !self.contains(addr) && !barred(addr)).collect();
         if !retain_order {
             fresh.shuffle(rng);
         }
@@ -221,6 +338,7 @@ impl Pool {
 
     /// Replaces the user's list. What is in both keeps its memory; nothing counts as discovered any more.
     pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
+        self.barred.clear();
         let old = std::mem::take(&mut self.servers);
         for addr in addrs {
             if self.contains(&addr) {
@@ -241,8 +359,29 @@ impl Pool {
 pub struct Loss {
     /// Why.
     pub cause: Cause,
-    /// Whether it had lived long enough to trust the server again.
-    pub stable: bool,
+    /// How long it had lived.
+    pub lived: Duration,
+    /// We left it; the server has done nothing wrong.
+    pub planned: bool,
+}
+
+/// Later than anybody waits: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Server {
+    /// It has failed: it waits, longer each time.
+    fn punish<R: Rng>(&mut self, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Duration {
+        self.streak += 1;
+        self.penalty += 1;
+        self.last_error = Some(cause);
+        let mut delay = policy.backoff.delay(self.penalty, rng).min(FAR);
+        if self.addr.tls_required() {
+            delay += backoff::between(Duration::ZERO, policy.tls_jitter.min(FAR), rng);
+        }
+        let due = (now + delay).max(self.dialled.unwrap_or(now) + SHORTEST_GAP);
+        self.due = Some(due);
+        due.saturating_duration_since(now)
+    }
 }
 
 /// `host:port`, with brackets where the host needs them. No scheme, no credentials: this is what events and logs

@@ -223,6 +223,7 @@ impl World {
             let late = matches!(effect, Effect::Ended { .. } | Effect::Complete { .. });
             assert!(self.books.closed.is_none() || late, "I8: {effect:?} behind the end");
             match effect {
+                Effect::Choose { .. } => unreachable!("no callbacks are set"),
                 Effect::Dial { epoch, addr, .. } => {
                     assert_eq!(self.driver.link, Link::None, "one connection at a time");
                     let outcome = self.dial(&addr);

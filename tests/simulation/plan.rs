@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nats_lifeline::engine::Config;
 use nats_lifeline::engine::backoff::{Backoff, Jitter};
+use nats_lifeline::engine::pool::Policy;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -54,14 +55,19 @@ impl Plan {
             retry_on_initial_connect: rng.random_bool(0.6),
             ignore_discovered: rng.random_bool(0.1),
             retain_order: rng.random_bool(0.5),
-            backoff: Backoff {
-                initial: ms(pick(rng, &[0, 2, 100])),
-                factor: pick(rng, &[1.0, 2.0, 10.0]),
-                max: ms(pick(rng, &[10, 1000, 4000])),
-                jitter,
+            policy: Policy {
+                backoff: Backoff {
+                    initial: ms(pick(rng, &[0, 2, 100])),
+                    factor: pick(rng, &[1.0, 2.0, 10.0]),
+                    max: ms(pick(rng, &[10, 1000, 4000])),
+                    jitter,
+                },
+                stable_after: ms(pick(rng, &[0, 50, 1000])),
+                redial: ms(pick(rng, &[0, 250])),
+                // Whoever refuses us will take us again when the faults are over.
+                keep_refusing: true,
+                ..Policy::default()
             },
-            stable_after: ms(pick(rng, &[0, 50, 1000])),
-            redial_spread: ms(pick(rng, &[0, 250])),
             ..Config::default()
         };
         Plan {
@@ -88,7 +94,7 @@ impl Plan {
         // A dead peer is found by its PING or by a write that stalls; reading goes on behind a failed write for 100 ms.
         let silent = config.ping_interval * (config.max_pings_out + 1) + config.write_timeout + ms(100);
         // Symmetric jitter can double a delay.
-        let wait = config.backoff.max * 2 + config.redial_spread + ms(100) * self.nodes as u32;
+        let wait = config.policy.backoff.max * 2 + config.policy.redial + ms(100) * self.nodes as u32;
         // A move that had begun, the announcement, the PING that confirms, and a breath.
         let rest = ms(2000 + 1000 + 1000 + 500);
         attempt + silent + wait + rest

@@ -338,6 +338,7 @@ impl World {
         while let Some(effect) = self.engine.poll_effect() {
             moved = true;
             match effect {
+                Effect::Choose { .. } => unreachable!("no callbacks are set"),
                 Effect::Dial { epoch, deadline, .. } => {
                     assert!(!self.told.closed && self.net == Net::None, "one connection at a time");
                     assert!(epoch > self.told.epoch && deadline > self.now);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::ConnectOptions;
 use crate::client::event::Event;
-use crate::engine::backoff::Backoff;
 
 impl ConnectOptions {
     /// Makes [`connect`](ConnectOptions::connect) return at once and the first connection be sought like a lost
@@ -33,50 +32,6 @@ impl ConnectOptions {
     /// fail, held messages are reported lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
     pub fn no_reconnect(mut self) -> ConnectOptions {
         self.reconnect = false;
-        self
-    }
-
-    /// Gives up after this many failed attempts, counted over all servers since the last connection that lived for
-    /// a second. Default: never; `None` and `0` mean never too.
-    ///
-    /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
-    /// fail, held messages are reported lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
-    ///
-    /// ```
-    /// use nats_lifeline::ConnectOptions;
-    ///
-    /// let twenty = ConnectOptions::new().max_reconnects(20);
-    /// let for_ever = ConnectOptions::new().max_reconnects(None);
-    /// # drop((twenty, for_ever));
-    /// ```
-    pub fn max_reconnects<T: Into<Option<usize>>>(mut self, max_reconnects: T) -> ConnectOptions {
-        // 0 has meant "no limit" for as long as there are NATS clients; `no_reconnect` is the other thing.
-        self.max_reconnects = max_reconnects.into().filter(|&max| max != 0);
-        self
-    }
-
-    /// Sets the delays between failed attempts on one server. Default: 100 ms after the first failure, doubled by
-    /// each further one up to 4 s, and half of each delay is random.
-    ///
-    /// Each server waits by itself: with three of them the next one is dialled at once. Shorter delays find a
-    /// server sooner; longer ones, and more randomness, spare a server that many clients come back to.
-    ///
-    /// ```
-    /// use nats_lifeline::ConnectOptions;
-    /// use nats_lifeline::engine::backoff::{Backoff, Jitter};
-    /// use std::time::Duration;
-    ///
-    /// let patient = Backoff {
-    ///     initial: Duration::from_secs(1),
-    ///     factor: 2.0,
-    ///     max: Duration::from_secs(30),
-    ///     jitter: Jitter::Symmetric(0.3),
-    /// };
-    /// let options = ConnectOptions::new().backoff(patient);
-    /// # drop(options);
-    /// ```
-    pub fn backoff(mut self, backoff: Backoff) -> ConnectOptions {
-        self.backoff = backoff;
         self
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::driver::{Dialer, DriverSettings, Resolver};
+use crate::driver::{Chooser, Dialer, DriverSettings, Resolver};
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::pool::Policy;
 use crate::engine::{Config, Identity};
 use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
 
@@ -85,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) resolver: Option<Resolver>,
     /// Makes byte streams instead of look-up and TCP.
     pub(crate) dialer: Option<Dialer>,
+    /// Says where the next attempt goes and when.
+    pub(crate) chooser: Option<Chooser>,
     /// How much is taken from a server.
     pub(crate) limits: Limits,
 }
@@ -99,6 +102,7 @@ impl From<&Settings> for DriverSettings {
             write_timeout: settings.config.write_timeout,
             resolver: settings.resolver.clone(),
             dialer: settings.dialer.clone(),
+            chooser: settings.chooser.clone(),
             limits: settings.limits,
         }
     }
@@ -120,7 +124,8 @@ impl ConnectOptions {
             retry_on_initial_connect,
             reconnect,
             max_reconnects,
-            backoff,
+            policy,
+            callbacks,
             ignore_discovered_servers,
             retain_servers_order,
             local_address,
@@ -154,7 +159,9 @@ impl ConnectOptions {
             retry_on_initial_connect,
             ignore_discovered: ignore_discovered_servers,
             retain_order: retain_servers_order,
-            backoff: Backoff { initial: backoff.initial.min(FAR_FUTURE), max: backoff.max.min(FAR_FUTURE), ..backoff },
+            policy: within_reach(policy),
+            ask_delay: callbacks.asks_delay(),
+            ask_server: callbacks.asks_server(),
             max_control_line,
             identity: Identity { name, user, password, token, echo: !no_echo, verbose, pedantic },
             ..Config::default()
@@ -177,6 +184,7 @@ impl ConnectOptions {
             local_address,
             resolver,
             dialer,
+            chooser: callbacks.into_chooser(),
             limits,
         })
     }
@@ -222,7 +230,7 @@ impl ConnectOptions {
     }
 
     fn check_backoff(&self) -> Result<(), InvalidOption> {
-        let Backoff { initial, factor, max, jitter } = self.backoff;
+        let Backoff { initial, factor, max, jitter } = self.policy.backoff;
         rule("backoff.factor", &factor, "must be a number of at least 1", factor.is_finite() && factor >= 1.0)?;
         rule("backoff.initial", &initial, "must be at most backoff.max", initial <= max)?;
         if let Jitter::Symmetric(share) = jitter {
@@ -230,6 +238,12 @@ impl ConnectOptions {
         }
         Ok(())
     }
+}
+
+fn within_reach(policy: Policy) -> Policy {
+    let Backoff { initial, max, .. } = policy.backoff;
+    let backoff = Backoff { initial: initial.min(FAR_FUTURE), max: max.min(FAR_FUTURE), ..policy.backoff };
+    Policy { backoff, tls_jitter: policy.tls_jitter.min(FAR_FUTURE), ..policy }
 }
 
 fn rule(option: &'static str, value: &dyn fmt::Debug, rule: &'static str, kept: bool) -> Result<(), InvalidOption> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::client::error::ConnectErrorKind;
-use crate::engine::backoff::Jitter;
+use crate::engine::backoff::{Backoff, Jitter};
 
 fn settings(options: ConnectOptions) -> Settings {
     options.into_settings().unwrap_or_else(|error| panic!("{error}"))
@@ -70,6 +70,11 @@ fn every_option_arrives_where_it_is_needed() {
             .no_reconnect()
             .max_reconnects(7)
             .backoff(backoff)
+            .tls_reconnect_jitter(8 * second)
+            .max_reconnects_per_server(9)
+            .retry_on_auth_error()
+            .reconnect_delay_callback(|_| Duration::ZERO)
+            .reconnect_to_server_callback(|_, _| async { None })
             .ignore_discovered_servers()
             .retain_servers_order()
             .local_address(address)
@@ -103,7 +108,15 @@ fn every_option_arrives_where_it_is_needed() {
         retry_on_initial_connect: true,
         ignore_discovered: true,
         retain_order: true,
-        backoff,
+        policy: Policy {
+            backoff,
+            tls_jitter: 8 * second,
+            max_per_server: Some(9),
+            keep_refusing: true,
+            ..Policy::default()
+        },
+        ask_delay: true,
+        ask_server: true,
         max_control_line: 1234,
         identity: crate::engine::Identity {
             name: Some("n".to_owned()),
@@ -149,14 +162,14 @@ fn extreme_values_are_bounded_not_refused() {
             .request_timeout(Some(Duration::MAX))
             .flush_timeout(Duration::MAX)
             .slow_consumer_grace(Duration::MAX)
-            .backoff(Backoff { max: Duration::MAX, ..Config::default().backoff })
+            .backoff(Backoff { max: Duration::MAX, ..Config::default().policy.backoff })
             .max_pings_out(usize::MAX)
             .read_buffer_capacity(0),
     );
     let thirty_years = Duration::from_secs(946_080_000);
     assert_eq!(settings.config.connect_timeout, thirty_years);
     assert_eq!(settings.config.ping_interval, thirty_years);
-    assert_eq!(settings.config.backoff.max, thirty_years);
+    assert_eq!(settings.config.policy.backoff.max, thirty_years);
     assert_eq!(settings.config.max_pings_out, u32::MAX);
     assert_eq!(settings.request_timeout, Some(thirty_years));
     assert_eq!(settings.flush_timeout, thirty_years);
@@ -177,7 +190,7 @@ fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
 fn values_that_make_no_sense_are_refused_by_name() {
     let new = ConnectOptions::new;
     let zero = Duration::ZERO;
-    let backoff = Config::default().backoff;
+    let backoff = Config::default().policy.backoff;
     let limits = Limits::default();
     let cases = [
         ("connection_timeout", new().connection_timeout(zero)),

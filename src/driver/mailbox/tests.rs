@@ -21,6 +21,7 @@ fn shared() -> Shared {
         write_timeout: Duration::from_secs(10),
         resolver: None,
         dialer: None,
+        chooser: None,
         limits: Limits::default(),
     })
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use super::{LEAVING, Link, Task};
+use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::{DialOptions, dial};
 use crate::driver::statistics::Statistics;
@@ -23,7 +24,13 @@ impl Task {
                 self.shared.learn(&self.engine);
             }
             match effect {
+                Effect::Choose { ask, attempt, server } => {
+                    let servers = if server { self.engine.pool().servers().to_vec() } else { Vec::new() };
+                    let question = Question { servers, info: self.engine.info().cloned(), attempt, server };
+                    self.asked = Some(Asked::new(ask, self.shared.settings.chooser.as_ref(), question));
+                }
                 Effect::Dial { epoch, addr, deadline: _ } => {
+                    self.asked = None;
                     let settings = &self.shared.settings;
                     let options = DialOptions {
                         local: settings.local_address,

@@ -4,6 +4,7 @@ use crate::engine::{ConnectionEvent, Effect, Lost};
 
 pub(super) fn describe(effect: &Effect<u64>) -> String {
     match effect {
+        Effect::Choose { attempt, server, .. } => format!("choose {attempt}, server: {server}"),
         Effect::Dial { addr, .. } => format!("dial {}", addr.host()),
         Effect::StopDialing { .. } => "stop dialling".to_owned(),
         Effect::Close { how, .. } => format!("close {how:?}"),
@@ -40,6 +41,7 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::ServersChanged { added, removed } => {
             format!("ServersChanged +{} -{}", added.join(","), removed.join(","))
         }
+        ConnectionEvent::ServerNotInPool { server } => format!("ServerNotInPool {server}"),
         ConnectionEvent::ServerError { error } => format!("ServerError {error}"),
         ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
         ConnectionEvent::SlowConsumer { .. } => unreachable!("the driver says that"),

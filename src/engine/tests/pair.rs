@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::journal::describe;
-use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status};
+use crate::engine::{
+    Cause, Choice, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status,
+};
 use crate::protocol::{Decoded, Decoder, Limits, ServerAddr, ServerOp};
 
 type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
@@ -38,6 +40,8 @@ pub(super) struct Pair {
     pub(super) delivered: Vec<u64>,
     /// Every status that was seen, without repetitions.
     pub(super) statuses: Vec<Status>,
+    /// The question that the user's callbacks have not answered yet.
+    asked: Option<u64>,
     /// Every INFO that was told.
     pub(super) infos: Vec<String>,
     /// Every event, as it is.
@@ -106,6 +110,7 @@ impl Pair {
             retries: Vec::new(),
             delivered: Vec::new(),
             statuses: vec![Status::Disconnected],
+            asked: None,
             infos: Vec::new(),
             events: Vec::new(),
             commands: Vec::new(),
@@ -217,6 +222,13 @@ impl Pair {
         let sequence = self.admit(subject, payload.as_bytes()).unwrap();
         self.settle();
         sequence
+    }
+
+    /// C: the callbacks answer.
+    pub(super) fn choose(&mut self, server: Option<&str>, delay: Option<Duration>) {
+        let ask = self.asked.take().expect("nobody is asked");
+        self.engine.handle_choice(ask, Choice { server: server.map(addr), delay }, self.now);
+        self.settle();
     }
 
     // What the world does.
@@ -408,6 +420,7 @@ impl Pair {
                     self.unread.clear();
                     self.decoder = Decoder::new(Limits::default());
                 }
+                Effect::Choose { ask, .. } => self.asked = Some(ask),
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { .. }
                 | Effect::Draining { .. }

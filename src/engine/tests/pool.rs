@@ -8,9 +8,9 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::pair::addr;
+use crate::engine::Cause;
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::pool::{Loss, Pool, ServerId, endpoint};
-use crate::engine::{Cause, Config};
+use crate::engine::pool::{Failed, Loss, Policy, Pool, ServerId, endpoint};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -49,7 +49,8 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let rng = &mut SmallRng::seed_from_u64(seed);
-        let backoff = Config::default().backoff;
+        let policy = Policy::default();
+        let backoff = policy.backoff;
         let mut now = Instant::now();
         let mut pool = Pool::new(first.iter().map(|n| addr(&name(*n))).collect(), false, rng);
         // What the pool should know: when each server is due.
@@ -64,7 +65,8 @@ proptest! {
                 Step::Wait(by) => now += Duration::from_millis(by),
                 Step::Fail(at) => {
                     let id = pick(at).unwrap();
-                    let wait = pool.failed(id, Cause::ClosedByServer, &backoff, now, rng);
+                    let Failed { wait, out } = pool.failed(id, Cause::ClosedByServer, &policy, now, rng);
+                    prop_assert_eq!(out, None);
                     prop_assert!(wait >= backoff.initial / 2 && wait <= backoff.max);
                     set(&mut due, id, Some(now + wait));
                 }
@@ -75,13 +77,15 @@ proptest! {
                 }
                 Step::Lose(at, stable) => {
                     let id = pick(at).unwrap();
-                    let loss = Loss { cause: Cause::ClosedByServer, stable };
+                    let lived = if stable { policy.stable_after } else { Duration::ZERO };
+                    let loss = Loss { cause: Cause::ClosedByServer, lived, planned: false };
                     let exact = Backoff { jitter: Jitter::None, ..backoff };
-                    pool.lost(id, loss, &exact, Duration::ZERO, now, rng);
+                    let exact = Policy { backoff: exact, redial: Duration::ZERO, ..Policy::default() };
+                    prop_assert_eq!(pool.lost(id, loss, &exact, now, rng), None);
                     let server = pool.next().filter(|next| next.0 == id);
                     // Its due time can be seen only when it is next; then it must not be in the past.
                     if let (Some((_, Some(at))), false) = (server, stable) {
-                        prop_assert!(at >= now + exact.initial);
+                        prop_assert!(at >= now + exact.backoff.initial);
                     }
                     let at = if stable { Some(now) } else { None };
                     if stable { set(&mut due, id, at) } else { pool.hurry(); due.iter_mut().for_each(|entry| entry.1 = None) }
@@ -133,7 +137,7 @@ proptest! {
         for _ in 0..usize::from(count) * rounds {
             let (id, _) = pool.next().unwrap();
             seen.push(id);
-            pool.failed(id, Cause::ClosedByServer, &Config::default().backoff, Instant::now(), rng);
+            pool.failed(id, Cause::ClosedByServer, &Policy::default(), Instant::now(), rng);
             pool.hurry();
         }
         for round in seen.chunks(usize::from(count)) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pair::{INFO, PONG, Pair, config, eof, ms};
+use crate::engine::pool::Policy;
 use crate::engine::{Config, ConnectionEvent, SHARED_PAYLOAD};
 
 fn last<T>(pair: &Pair, find: impl Fn(&ConnectionEvent) -> Option<T>) -> T {
@@ -109,7 +110,7 @@ fn a_recovery_that_is_cut_off_is_not_told_as_done() {
 
 #[test]
 fn each_attempt_says_how_long_nothing_was_tried_before_it() {
-    let mut pair = Pair::with(Config { redial_spread: Duration::ZERO, ..config() }, &["a"]);
+    let mut pair = Pair::with(Config { policy: Policy { redial: Duration::ZERO, ..Policy::default() }, ..config() }, &["a"]);
     pair.connect();
     pair.accept();
     pair.advance(ms(2000));

@@ -2,12 +2,14 @@
 
 use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::pool::Policy;
 use crate::engine::{Config, Status};
 
 /// Plain doubling from 100 ms to 4 s, no jitter, no spread, for ever.
 fn exact() -> Config {
-    let backoff = Backoff { jitter: Jitter::None, ..Config::default().backoff };
-    Config { backoff, redial_spread: ms(0), retry_on_initial_connect: true, ..config() }
+    let backoff = Backoff { jitter: Jitter::None, ..Policy::default().backoff };
+    let policy = Policy { backoff, redial: ms(0), ..Policy::default() };
+    Config { policy, retry_on_initial_connect: true, ..config() }
 }
 
 /// Refuses every dial until `until`.
@@ -131,11 +133,9 @@ fn attempts_are_counted_over_all_servers_since_the_last_stable_connection() {
         pair.refuse();
         pair.advance(secs(4));
     }
-    // A short life in between clears nothing.
+    // A short life in between clears nothing, and counts like an attempt that failed.
     pair.accept();
     pair.lose(eof());
-    pair.advance(secs(4));
-    pair.refuse();
     pair.advance(secs(4));
     assert_eq!(pair.engine.status(), Status::Reconnecting);
     pair.forget();

@@ -1,0 +1,100 @@
+//! Options that say how long servers wait after failures, and when they or all of them are given up.
+
+use std::time::Duration;
+
+use super::ConnectOptions;
+use crate::engine::backoff::{Backoff, Jitter};
+
+impl ConnectOptions {
+    /// Gives up after this many failed attempts, counted over all servers since the last connection that lived for
+    /// a second; a connection that lived for less counts as one of them. Default: never; `None` and `0` mean never too.
+    ///
+    /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
+    /// fail, held messages are reported lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
+    ///
+    /// ```
+    /// use nats_lifeline::ConnectOptions;
+    ///
+    /// let twenty = ConnectOptions::new().max_reconnects(20);
+    /// let for_ever = ConnectOptions::new().max_reconnects(None);
+    /// # drop((twenty, for_ever));
+    /// ```
+    pub fn max_reconnects<T: Into<Option<usize>>>(mut self, max_reconnects: T) -> ConnectOptions {
+        // 0 has meant "no limit" for as long as there are NATS clients; `no_reconnect` is the other thing.
+        self.max_reconnects = max_reconnects.into().filter(|&max| max != 0);
+        self
+    }
+
+    /// Sets the delays between failed attempts on one server. Default: 100 ms after the first failure, doubled by
+    /// each further one up to 4 s, and half of each delay is random.
+    ///
+    /// Each server waits by itself: with three of them the next one is dialled at once. Shorter delays find a
+    /// server sooner; longer ones, and more randomness, spare a server that many clients come back to.
+    ///
+    /// ```
+    /// use nats_lifeline::ConnectOptions;
+    /// use nats_lifeline::engine::backoff::{Backoff, Jitter};
+    /// use std::time::Duration;
+    ///
+    /// let patient = Backoff {
+    ///     initial: Duration::from_secs(1),
+    ///     factor: 2.0,
+    ///     max: Duration::from_secs(30),
+    ///     jitter: Jitter::Symmetric(0.3),
+    /// };
+    /// let options = ConnectOptions::new().backoff(patient);
+    /// # drop(options);
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> ConnectOptions {
+        self.policy.backoff = backoff;
+        self
+    }
+
+    /// Adds a random time up to this to each delay of a server that is spoken to with TLS. Default 1 s.
+    ///
+    /// A TLS handshake costs a server much more than a plain one, so the clients of a cluster that restarts should come
+    /// back over a longer time. The first redial after a loss is not delayed by it.
+    pub fn tls_reconnect_jitter(mut self, jitter: Duration) -> ConnectOptions {
+        self.policy.tls_jitter = jitter;
+        self
+    }
+
+    /// Sets the patient policy that guides to NATS show: 2 s after the first failure, doubled up to 30 s, each ± 30 %; the
+    /// server that was just lost is redialled after 1 s ± 30 %; and after 10 failed attempts the client gives up.
+    ///
+    /// It sets [`backoff`](ConnectOptions::backoff) and [`max_reconnects`](ConnectOptions::max_reconnects), which can be
+    /// changed behind it.
+    ///
+    /// ```
+    /// let patient_for_ever = nats_lifeline::ConnectOptions::new().patient_reconnect().max_reconnects(None);
+    /// # drop(patient_for_ever);
+    /// ```
+    pub fn patient_reconnect(mut self) -> ConnectOptions {
+        let (second, jitter) = (Duration::from_secs(1), Jitter::Symmetric(0.3));
+        self.policy.backoff = Backoff { jitter, ..Backoff::exponential(2 * second, 30 * second) };
+        self.policy.redial = second;
+        self.policy.redial_jitter = jitter;
+        self.max_reconnects(10)
+    }
+
+    /// Takes a server out of the pool after this many failed attempts, counted since its last connection that lived for a
+    /// second. Default: never; `None` and `0` mean never too.
+    ///
+    /// Gossip does not bring it back; [`set_server_pool`](crate::Client::set_server_pool) and
+    /// [`force_reconnect`](crate::Client::force_reconnect) do. When none is left the client gives up, as after
+    /// [`max_reconnects`](ConnectOptions::max_reconnects).
+    pub fn max_reconnects_per_server<T: Into<Option<usize>>>(mut self, max: T) -> ConnectOptions {
+        let max = max.into().filter(|&max| max != 0);
+        self.policy.max_per_server = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Goes on trying servers that refuse the credentials. Default: one that refuses them twice in a row, with the same
+    /// error, is taken out of the pool; when none is left the client gives up with that error.
+    ///
+    /// Use it where accounts may appear at a server later than the clients that use them.
+    pub fn retry_on_auth_error(mut self) -> ConnectOptions {
+        self.policy.keep_refusing = true;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! The way to a connection: which server is next, when it is dialled, and what a failed attempt leads to.
+
+use std::time::{Duration, Instant};
+
+use super::effect::{Choice, Effect};
+use super::engine::Engine;
+use super::error::Cause;
+use super::event::ConnectionEvent;
+use super::phase::{Attempt, Intent, Link};
+use super::pool::{self, ServerId};
+
+impl<H> Engine<H> {
+    /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it. The
+    /// user's callbacks are asked first where there are some.
+    pub(super) fn seek(&mut self, now: Instant) {
+        let server = self.config.ask_server && self.history.previous.is_some();
+        if (server || self.config.ask_delay) && self.may_seek() {
+            self.next_ask += 1;
+            let ask = self.next_ask;
+            let attempt = self.history.attempts + 1;
+            self.effects.push_back(Effect::Choose { ask, attempt, server });
+            self.link = Link::Choosing { ask, until: now + self.config.connect_timeout };
+        } else {
+            self.follow(Choice::default(), now);
+        }
+    }
+
+    /// The user's callbacks have answered.
+    pub fn handle_choice(&mut self, ask: u64, choice: Choice, now: Instant) {
+        if matches!(self.link, Link::Choosing { ask: open, .. } if open == ask) {
+            self.follow(choice, now);
+        }
+    }
+
+    /// Goes to the server of the choice, or to the next by the pool's own rule.
+    pub(super) fn follow(&mut self, choice: Choice, now: Instant) {
+        if !self.may_seek() {
+            self.link = Link::Idle;
+            return;
+        }
+        let mut chosen = None;
+        if let Some(addr) = &choice.server {
+            chosen = self.pool.find(addr);
+            if chosen.is_none() {
+                self.emit(ConnectionEvent::ServerNotInPool { server: pool::endpoint(addr) });
+            }
+        }
+        // Where a callback says when, it says so for whoever's turn it is.
+        let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next().map(|(id, _)| id) };
+        let Some(server) = chosen.or(own) else {
+            let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
+            self.link = Link::GivingUp(cause);
+            return;
+        };
+        let due = match choice.delay {
+            Some(delay) => Some(self.pool.due_after(server, delay, now)),
+            None => self.pool.due(server),
+        };
+        match due {
+            Some(until) if until > now => {
+                // The pool's own choice is made anew when the wait is over.
+                let chosen = if choice.delay.is_some() { Some(server) } else { chosen };
+                self.link = Link::Backoff { until, chosen };
+            }
+            _ => self.dial(server, now),
+        }
+    }
+
+    /// The wait is over.
+    pub(super) fn backoff_over(&mut self, chosen: Option<ServerId>, now: Instant) {
+        match chosen.filter(|id| self.pool.get(*id).is_some()) {
+            Some(server) => self.dial(server, now),
+            None => self.follow(Choice::default(), now),
+        }
+    }
+
+    fn may_seek(&self) -> bool {
+        matches!(self.intent, Intent::Run | Intent::Drain { .. })
+    }
+
+    fn dial(&mut self, server: ServerId, now: Instant) {
+        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
+            return;
+        };
+        self.pool.dialling(server, now);
+        self.next_epoch += 1;
+        self.history.attempts += 1;
+        let attempt = Attempt {
+            epoch: self.next_epoch,
+            server,
+            endpoint: pool::endpoint(&addr),
+            addr: addr.clone(),
+            number: self.history.attempts,
+            deadline: now + self.config.connect_timeout,
+        };
+        let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let server = attempt.endpoint.clone();
+        self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
+        self.link = Link::Dialing(attempt);
+    }
+
+    /// An attempt came to nothing, before anything was at stake on it.
+    pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+        self.garbage.extend(self.flight.clear());
+        self.history.failures += 1;
+        self.history.retrying = true;
+        self.history.waiting = Some(now);
+        self.history.last_error = Some(cause.clone());
+        self.tell_failed(attempt, cause.clone(), now);
+        let never = self.history.previous.is_none();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
+        let nobody_left = self.pool.is_empty();
+        if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
+            self.link = Link::GivingUp(cause);
+        } else {
+            self.seek(now);
+        }
+    }
+
+    /// Notes that an attempt has failed, and says so.
+    pub(super) fn tell_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+        let failed = self.pool.failed(attempt.server, cause.clone(), &self.config.policy, now, &mut self.rng);
+        self.emit(ConnectionEvent::AttemptFailed {
+            server: attempt.endpoint,
+            attempt: attempt.number,
+            cause,
+            retry_in: failed.wait,
+        });
+        self.tell_removed(failed.out);
+    }
+
+    pub(super) fn tell_removed(&mut self, out: Option<String>) {
+        if let Some(out) = out {
+            self.emit(ConnectionEvent::ServersChanged { added: Vec::new(), removed: vec![out] });
+        }
+    }
+
+    pub(super) fn out_of_retries(&self) -> bool {
+        self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
+    }
+
+    /// The first round over the pool is no retry: each server is tried once whatever the limit is.
+    fn is_retrying(&self) -> bool {
+        self.history.previous.is_some() || self.config.retry_on_initial_connect
+    }
+}

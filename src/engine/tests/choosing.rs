@@ -1,0 +1,242 @@
+//! The user's callbacks say which server is next, and when; and servers that leave the pool for what they did.
+
+use super::pair::{INFO, Pair, config, eof, ms, secs};
+use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::pool::Policy;
+use crate::engine::{Config, Status};
+
+fn asks_server() -> Config {
+    Config { ask_server: true, ..exact(Policy::default()) }
+}
+
+fn asks_delay() -> Config {
+    Config { ask_delay: true, ..exact(Policy::default()) }
+}
+
+/// Plain doubling from 100 ms, and no wait for the first redial.
+fn exact(policy: Policy) -> Config {
+    let backoff = Backoff { jitter: Jitter::None, ..policy.backoff };
+    Config { policy: Policy { backoff, redial: ms(0), ..policy }, retry_on_initial_connect: true, ..config() }
+}
+
+fn dialled(pair: &Pair) -> Vec<(u128, &str)> {
+    pair.dials.iter().map(|(at, name)| (at.as_millis(), name.as_str())).collect()
+}
+
+/// Connected to `a` for two seconds, and lost.
+fn lost(config: Config, servers: &[&str]) -> Pair {
+    let mut pair = Pair::with(config, servers);
+    pair.connect();
+    pair.accept();
+    pair.advance(secs(2));
+    pair.forget();
+    pair.lose(eof());
+    pair
+}
+
+/// S: greets and refuses the credentials.
+fn refuse_login(pair: &mut Pair, text: &str) {
+    pair.dialed();
+    pair.serve(INFO);
+    pair.take_all();
+    pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
+}
+
+#[test]
+fn the_callback_picks_the_server_of_each_attempt_after_the_first_connection() {
+    let mut pair = lost(asks_server(), &["a", "b", "c"]);
+    pair.expect_among("choose 1, server: true");
+    assert_eq!((dialled(&pair).len(), pair.engine.status()), (1, Status::Reconnecting));
+    pair.choose(Some("c"), None);
+    pair.refuse();
+    pair.expect_among("choose 2, server: true");
+    // It has just failed, so it is due after its backoff; b would be due now.
+    pair.choose(Some("c"), None);
+    pair.advance(ms(99));
+    assert_eq!(dialled(&pair), [(0, "a"), (2000, "c")]);
+    pair.advance(ms(1));
+    assert_eq!(dialled(&pair)[2], (2100, "c"));
+    pair.accept();
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
+
+#[test]
+fn a_server_that_is_not_in_the_pool_is_told_and_not_dialled() {
+    let mut pair = lost(asks_server(), &["a", "b"]);
+    pair.choose(Some("z"), None);
+    pair.expect_among("ServerNotInPool z:4222");
+    assert_eq!(dialled(&pair), [(0, "a"), (2000, "b")]);
+}
+
+#[test]
+fn who_does_not_answer_is_not_waited_for() {
+    let mut pair = lost(asks_server(), &["a", "b"]);
+    let limit = Config::default().connect_timeout;
+    pair.advance(limit - ms(1));
+    assert_eq!(dialled(&pair).len(), 1);
+    pair.advance(ms(1));
+    assert_eq!(dialled(&pair).last(), Some(&((secs(2) + limit).as_millis(), "b")));
+    // An answer that comes too late changes nothing.
+    pair.choose(Some("a"), Some(ms(0)));
+    assert_eq!(dialled(&pair).len(), 2);
+    pair.accept();
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
+
+#[test]
+fn the_user_does_not_wait_for_the_callback() {
+    let mut pair = lost(asks_server(), &["a", "b"]);
+    pair.force_reconnect();
+    assert_eq!(dialled(&pair).len(), 2);
+}
+
+#[test]
+fn an_end_while_the_callback_is_asked_is_an_end() {
+    let mut pair = lost(asks_server(), &["a", "b"]);
+    pair.close();
+    assert_eq!(pair.engine.status(), Status::Closed);
+    pair.choose(Some("b"), None);
+    assert_eq!((dialled(&pair).len(), pair.engine.poll_timeout()), (1, None));
+}
+
+#[test]
+fn a_chosen_server_that_leaves_the_pool_during_the_wait_is_not_dialled() {
+    let mut pair = lost(asks_server(), &["a", "b"]);
+    pair.choose(Some("b"), Some(secs(1)));
+    pair.set_pool(&["a", "c"]);
+    pair.choose(None, None);
+    pair.advance(secs(1));
+    assert!(!dialled(&pair).iter().any(|(_, name)| *name == "b"), "{:?}", pair.dials);
+    assert_eq!(dialled(&pair).len(), 2);
+}
+
+#[test]
+fn the_delay_of_the_callback_is_obeyed_from_the_first_attempt_on() {
+    let mut pair = Pair::with(asks_delay(), &["a", "b"]);
+    pair.connect();
+    for (attempt, delay) in [(1, 0), (2, 700), (3, 50), (4, 9000)] {
+        pair.expect_among(&format!("choose {attempt}, server: false"));
+        pair.choose(None, Some(ms(delay)));
+        pair.advance(ms(delay));
+        pair.refuse();
+    }
+    // In turn, although each had failed and its backoff would have been another.
+    assert_eq!(dialled(&pair), [(0, "a"), (700, "b"), (750, "a"), (9750, "b")]);
+}
+
+#[test]
+fn a_delay_of_zero_is_ten_dials_a_second_and_no_more() {
+    let mut pair = Pair::with(asks_delay(), &["a"]);
+    pair.connect();
+    pair.choose(None, Some(ms(0)));
+    while pair.at() < secs(3) {
+        if matches!(pair.net, super::pair::Net::Dialing(_)) {
+            pair.refuse();
+            pair.choose(None, Some(ms(0)));
+        }
+        pair.advance(ms(1));
+    }
+    assert_eq!(pair.dials.len(), 30);
+}
+
+#[test]
+fn short_connections_count_as_failed_attempts() {
+    let mut pair = Pair::with(Config { max_reconnects: Some(4), ..exact(Policy::default()) }, &["a"]);
+    pair.connect();
+    let mut lives = 0;
+    while pair.engine.status() != Status::Disconnected {
+        assert!(pair.at() < secs(60), "a flapping server is never given up");
+        if matches!(pair.net, super::pair::Net::Dialing(_)) {
+            pair.accept();
+            pair.lose(eof());
+            lives += 1;
+        }
+        pair.advance(ms(10));
+    }
+    assert_eq!(lives, 4);
+    pair.expect_among("GaveUp after 4: closed by the server");
+}
+
+#[test]
+fn the_longer_a_connection_lived_the_less_its_end_costs() {
+    let mut pair = Pair::with(exact(Policy::default()), &["a"]);
+    pair.connect();
+    for _ in 0..30 {
+        pair.accept();
+        pair.advance(ms(900));
+        let at = pair.at();
+        pair.lose(eof());
+        while !matches!(pair.net, super::pair::Net::Dialing(_)) {
+            pair.advance(ms(1));
+        }
+        assert!(pair.at() - at <= ms(200), "{:?}", pair.at() - at);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_the_credentials_twice_in_the_same_words_leaves_the_pool() {
+    let mut pair = lost(exact(Policy::default()), &["a", "b"]);
+    let (violation, expired) = ("Authorization Violation", "User Authentication Expired");
+    refuse_login(&mut pair, violation);
+    refuse_login(&mut pair, violation);
+    pair.advance(ms(100));
+    // S: b refuses in other words, a in the same.
+    refuse_login(&mut pair, expired);
+    assert_eq!(pair.engine.pool().servers().len(), 2);
+    refuse_login(&mut pair, violation);
+    pair.expect_among("ServersChanged + -a:4222");
+    // Gossip does not bring it back.
+    pair.advance(ms(200));
+    pair.dialed();
+    pair.serve(b"INFO {\"connect_urls\":[\"a:4222\"]}\r\n");
+    pair.take_all();
+    assert_eq!(pair.engine.pool().servers().len(), 1);
+    pair.serve(format!("-ERR '{expired}'\r\n").as_bytes());
+    pair.expect_among("GaveUp after 5: server error: User Authentication Expired");
+    assert_eq!((pair.engine.status(), pair.engine.poll_timeout()), (Status::Disconnected, None));
+    // The user wants another try with both.
+    pair.force_reconnect();
+    refuse_login(&mut pair, violation);
+    pair.accept();
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
+
+#[test]
+fn a_connection_in_between_forgives_a_refusal() {
+    let mut pair = lost(exact(Policy::default()), &["a"]);
+    for _ in 0..3 {
+        refuse_login(&mut pair, "Authorization Violation");
+        pair.advance(ms(100));
+        pair.accept();
+        pair.advance(secs(2));
+        pair.lose(eof());
+    }
+    assert_eq!(pair.engine.pool().servers().len(), 1);
+}
+
+#[test]
+fn servers_that_refuse_the_credentials_are_kept_if_that_is_wanted() {
+    let mut pair = lost(exact(Policy { keep_refusing: true, ..Policy::default() }), &["a"]);
+    for _ in 0..5 {
+        refuse_login(&mut pair, "Authorization Violation");
+        pair.advance(secs(4));
+    }
+    pair.accept();
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
+
+#[test]
+fn a_server_has_its_own_limit_of_attempts() {
+    let mut pair = lost(exact(Policy { max_per_server: Some(2), ..Policy::default() }), &["a", "b"]);
+    pair.refuse();
+    pair.accept();
+    pair.forget();
+    // A short life is an attempt that failed, too.
+    pair.lose(eof());
+    pair.advance(ms(100));
+    pair.refuse();
+    pair.expect_among("ServersChanged + -b:4222");
+    pair.refuse();
+    pair.expect_among("ServersChanged + -a:4222");
+    pair.expect_among("GaveUp after 4: I/O error: connection refused");
+}
