@@ -51,12 +51,10 @@ async fn a_callback_picks_the_server() {
 async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
     let (brokers, urls) = three().await;
     let log = CallbackLog::new();
-    let options = ConnectOptions::new()
-        .retain_servers_order()
-        .event_callback(log.callback())
-        .reconnect_to_server_callback(|_, _| async {
-            Some(ReconnectToServer { addr: "nats://no.such.host:1".parse().unwrap(), delay: None })
-        });
+    let options =
+        ConnectOptions::new().retain_servers_order().event_callback(log.callback()).reconnect_to_server_callback(
+            |_, _| async { Some(ReconnectToServer { addr: "nats://no.such.host:1".parse().unwrap(), delay: None }) },
+        );
     let client = soon("a connection", options.connect(urls)).await.unwrap();
     let timeline = Timeline::of(&client);
     brokers[0].kill();
@@ -161,9 +159,7 @@ async fn credentials_that_are_refused_twice_end_the_client_and_a_new_try_revives
         broker.reject_logins(true);
         broker.disconnect_all();
         if keep {
-            timeline
-                .nth("AttemptFailed", 3, |event| matches!(event, ConnectionEvent::AttemptFailed { .. }))
-                .await;
+            timeline.nth("AttemptFailed", 3, |event| matches!(event, ConnectionEvent::AttemptFailed { .. })).await;
         } else {
             let end = timeline.nth("GaveUp", 0, |event| matches!(event, ConnectionEvent::GaveUp { .. })).await;
             let refused = |cause: &Cause| cause.is_auth();

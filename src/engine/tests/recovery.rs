@@ -110,7 +110,8 @@ fn a_recovery_that_is_cut_off_is_not_told_as_done() {
 
 #[test]
 fn each_attempt_says_how_long_nothing_was_tried_before_it() {
-    let mut pair = Pair::with(Config { policy: Policy { redial: Duration::ZERO, ..Policy::default() }, ..config() }, &["a"]);
+    let mut pair =
+        Pair::with(Config { policy: Policy { redial: Duration::ZERO, ..Policy::default() }, ..config() }, &["a"]);
     pair.connect();
     pair.accept();
     pair.advance(ms(2000));
