@@ -22,9 +22,11 @@ pub(crate) struct Question {
     pub(crate) server: bool,
 }
 
+type Answer = Pin<Box<dyn Future<Output = Choice> + Send>>;
+
 /// Asks the callbacks.
 #[derive(Clone)]
-pub(crate) struct Chooser(Arc<dyn Fn(Question) -> Pin<Box<dyn Future<Output = Choice> + Send>> + Send + Sync>);
+pub(crate) struct Chooser(Arc<dyn Fn(Question) -> Answer + Send + Sync>);
 
 impl Chooser {
     pub(crate) fn new<F, Fut>(choose: F) -> Chooser
