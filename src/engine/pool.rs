@@ -249,8 +249,8 @@ impl Pool {
             return None;
         }
         let left = 1.0 - loss.lived.as_secs_f64() / policy.stable_after.as_secs_f64();
-        // Rounded down: nobody's penalty is so large that a double could not hold it.
-        server.penalty = (server.penalty as f64 * left) as u64;
+        // Rounded up: otherwise a life of some milliseconds would work off a whole failure, and the waits never grow.
+        server.penalty = (server.penalty as f64 * left).ceil() as u64;
         server.punish(loss.cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
         if spent { self.bar(id) } else { None }

@@ -231,7 +231,7 @@ fn an_empty_pool_ends_with_that_cause() {
     let mut pair = Pair::ready();
     pair.set_pool(&[]);
     pair.lose(eof());
-    pair.expect_among("GaveUp after 0: no servers in the pool");
+    pair.expect_among("GaveUp after 1: no servers in the pool");
 }
 
 #[test]
