@@ -145,7 +145,9 @@ impl<H> Engine<H> {
         if self.flight.is_empty() {
             connection.progress = now;
         }
+        let before = self.flight.len();
         outbox.load(&mut self.flight);
+        connection.liveness.loaded(self.flight.len() - before);
         let queued = connection.taken + self.flight.messages();
         let due = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
         if due || !self.wanted.is_empty() {
