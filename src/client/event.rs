@@ -135,9 +135,11 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::compat(error))),
         ConnectionEvent::Draining => Some(Event::Draining),
         ConnectionEvent::Closed { .. } => Some(Event::Closed),
-        ConnectionEvent::Connecting { .. } | ConnectionEvent::ServersChanged { .. } | ConnectionEvent::Lost { .. } => {
-            None
-        }
+        ConnectionEvent::Connecting { .. }
+        | ConnectionEvent::ServersChanged { .. }
+        | ConnectionEvent::Lost { .. }
+        | ConnectionEvent::BufferHigh { .. }
+        | ConnectionEvent::BufferLow { .. } => None,
     };
     told.into_iter()
 }
@@ -147,8 +149,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::Lost;
-    use crate::engine::{Cause, EndReason};
+    use crate::engine::{Cause, EndReason, Lost, LostMessages};
 
     fn server() -> String {
         "a:4222".to_owned()
@@ -193,7 +194,9 @@ mod tests {
             (ConnectionEvent::Closed { cause: EndReason::Closed }, Some(Event::Closed)),
             (ConnectionEvent::Connecting { server: server(), attempt: 1 }, None),
             (ConnectionEvent::ServersChanged { added: vec![server()], removed: vec![] }, None),
-            (ConnectionEvent::Lost { lost: Lost::default() }, None),
+            (ConnectionEvent::Lost { lost: Lost::default(), messages: LostMessages::default() }, None),
+            (ConnectionEvent::BufferHigh { pending: 81, limit: 100 }, None),
+            (ConnectionEvent::BufferLow { pending: 69, limit: 100 }, None),
         ];
         for (rich, told) in cases {
             assert_eq!(compat_events(&rich).collect::<Vec<_>>(), told.into_iter().collect::<Vec<_>>(), "{rich:?}");

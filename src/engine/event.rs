@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::{Cause, EndReason};
 use super::ledger::Lost;
+use super::returned::LostMessages;
 
 /// The state of a client, a pure function of the engine's phase.
 ///
@@ -141,11 +142,31 @@ pub enum ConnectionEvent {
         /// Messages that it has lost so far.
         dropped: u64,
     },
-    /// Accepted messages were lost, with the reason.
+    /// Accepted messages were lost on our side, with the reason, and are handed back.
     #[non_exhaustive]
     Lost {
         /// How many, by reason.
         lost: Lost,
+        /// The messages. At most 1 MiB of them waits for a listener; what is lost beyond that is only counted, so there may
+        /// be fewer here than in `lost`.
+        messages: LostMessages,
+    },
+    /// While no server is connected, what is held has reached 80 % of the cap: soon the overflow policy will decide. Said
+    /// once, until [`BufferLow`](ConnectionEvent::BufferLow).
+    #[non_exhaustive]
+    BufferHigh {
+        /// Bytes that wait.
+        pending: usize,
+        /// The cap, in bytes.
+        limit: usize,
+    },
+    /// Behind [`BufferHigh`](ConnectionEvent::BufferHigh): what waits has fallen below 70 % of the cap.
+    #[non_exhaustive]
+    BufferLow {
+        /// Bytes that wait.
+        pending: usize,
+        /// The cap, in bytes.
+        limit: usize,
     },
     /// Reconnecting has been given up; see [`Status::Disconnected`].
     #[non_exhaustive]

@@ -2,6 +2,7 @@
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
 pub mod backoff;
+mod backlog;
 mod command;
 mod config;
 mod effect;
@@ -14,23 +15,27 @@ mod exchange;
 mod flight;
 mod ledger;
 mod liveness;
+mod losses;
 mod outbox;
 mod phase;
 pub mod pool;
+mod returned;
 mod segment;
 mod stimulus;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Identity};
+pub use config::{Config, Delivery, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};
 pub use flight::{Flight, Taken};
-pub use ledger::{Ledger, Lost};
+pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Liveness, Ping, Rules};
+pub use losses::HANDED_BACK;
 pub use outbox::{CHUNK, Frame, Gate, MARK, Outbox, Refusal, SHARED_PAYLOAD};
+pub use returned::{LostMessage, LostMessages};
 pub use segment::{FrameView, Segment};
 pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};
