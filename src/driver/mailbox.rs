@@ -2,6 +2,8 @@
 
 mod known;
 mod task_side;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
@@ -198,19 +200,7 @@ impl Shared {
 
     /// Puts a command in line.
     pub(crate) fn command(&self, command: Command) {
-        let mut inner = self.inner();
-        if inner.completed.is_some() {
-            // Nobody will take it. Dropping it tells whoever waits for an answer.
-            drop(inner);
-            drop(command);
-            return;
-        }
-        inner.commands.push(command);
-        let waker = inner.wake_for_commands();
-        drop(inner);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        hand_in(self.inner(), command);
     }
 
     /// Makes a subscription.
@@ -220,10 +210,7 @@ impl Shared {
         queue: Option<String>,
         inbox: Arc<Inbox>,
     ) -> Result<u64, EndReason> {
-        self.inner_subscribe(|inner| {
-            inner.next_sid += 1;
-            Ok((inner.next_sid, subject, queue, Sink::Inbox(inbox)))
-        })
+        add_interest(self.inner(), subject, queue, Sink::Inbox(inbox))
     }
 
     /// Makes the subscription for replies, unless it is there.
@@ -233,37 +220,13 @@ impl Shared {
             return Ok(());
         }
         let subject = subject();
-        self.inner_subscribe(|inner| {
-            if inner.replies.is_some() {
-                return Err(EndReason::Unsubscribed);
-            }
-            inner.next_sid += 1;
-            inner.replies = Some(inner.next_sid);
-            Ok((inner.next_sid, subject, None, Sink::Requests(self.requests.clone())))
-        })
-        .map(drop)
-        // Another request was first.
-        .or_else(|reason| if reason == EndReason::Unsubscribed { Ok(()) } else { Err(reason) })
-    }
-
-    fn inner_subscribe(
-        &self,
-        make: impl FnOnce(&mut Inner) -> Result<(u64, Subject, Option<String>, Sink), EndReason>,
-    ) -> Result<u64, EndReason> {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        if let Some(reason) = &inner.barred {
-            return Err(reason.clone());
+        let inner = self.inner();
+        if inner.replies.is_some() {
+            // Another request was first.
+            drop(inner);
+            return Ok(());
         }
-        let (sid, subject, queue, sink) = make(inner)?;
-        let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
-        inner.commands.push(Command::Subscribe { sid, subject, queue, sink, framed });
-        let waker = inner.wake_for_commands();
-        drop(guard);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Ok(sid)
+        add_interest(inner, subject, None, Sink::Requests(self.requests.clone())).map(drop)
     }
 
     /// Forgets a subscription at once; what was queued for it can still be read.
@@ -279,12 +242,7 @@ impl Shared {
     fn end_interest(&self, sid: u64, command: impl FnOnce(bool) -> Command) {
         let mut inner = self.inner();
         let framed = inner.outbox.admit_unsubscribe(sid);
-        inner.commands.push(command(framed));
-        let waker = inner.wake_for_commands();
-        drop(inner);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        hand_in(inner, command(framed));
     }
 
     /// No subscription from now on; the first reason stays.
@@ -301,11 +259,7 @@ impl Shared {
     pub(crate) fn wake(&self) {
         let mut inner = self.inner();
         inner.nudged = true;
-        let waker = inner.wake_for_commands();
-        drop(inner);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        unlock_and_wake(inner);
     }
 
     /// Takes a held message out again, if it is still held.
@@ -314,6 +268,51 @@ impl Shared {
         self.inner().outbox.cancel(sequence, &mut gone);
         // Dropped here, where no lock is held.
         drop(gone);
+    }
+}
+
+/// Adds a subscription and its SUB in one critical section, unless the client is ending.
+fn add_interest(
+    mut guard: MutexGuard<'_, Inner>,
+    subject: Subject,
+    queue: Option<String>,
+    sink: Sink,
+) -> Result<u64, EndReason> {
+    let inner = &mut *guard;
+    if let Some(reason) = inner.barred.clone() {
+        // What came with the call is dropped behind the lock.
+        drop(guard);
+        return Err(reason);
+    }
+    inner.next_sid += 1;
+    let sid = inner.next_sid;
+    if matches!(sink, Sink::Requests(_)) {
+        inner.replies = Some(sid);
+    }
+    let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
+    hand_in(guard, Command::Subscribe { sid, subject, queue, sink, framed });
+    Ok(sid)
+}
+
+/// Puts a command in line, lets go of the lock and wakes the task. When the client has ended nobody takes commands any
+/// more: it is dropped, which tells whoever waits for an answer.
+fn hand_in(mut inner: MutexGuard<'_, Inner>, command: Command) {
+    let refused = if inner.completed.is_some() {
+        Some(command)
+    } else {
+        inner.commands.push(command);
+        None
+    };
+    unlock_and_wake(inner);
+    drop(refused);
+}
+
+/// Lets go of the lock, and then wakes the task if it is parked.
+fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
+    let waker = inner.wake_for_commands();
+    drop(inner);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

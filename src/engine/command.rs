@@ -31,8 +31,18 @@ impl<H> Engine<H> {
             return self.end_subscription(sid, EndReason::Closed);
         }
         let Link::Up(connection) = &mut self.link else { return };
-        if let (false, Stage::Replaying(replay)) = (framed, &mut connection.stage) {
-            replay.add(sid);
+        match &mut connection.stage {
+            _ if framed => {}
+            Stage::Replaying(replay) => replay.add(sid),
+            // The gate was opened when this was taken from the mailbox, and no message was loaded since.
+            Stage::Recovering(recovering) => {
+                let mut out = Vec::new();
+                self.subscriptions.encode(sid, &mut out);
+                self.flight.push_wire(out);
+                recovering.replay_left = self.flight.len();
+                recovering.replayed += 1;
+            }
+            _ => {}
         }
     }
 

@@ -358,6 +358,16 @@ impl<H> Engine<H> {
         }
     }
 
+    /// Says that the connection is ready if the transport has taken what was held for it.
+    pub(super) fn announce_if_taken(&mut self, now: Instant) {
+        let Some(connection) = self.link.connection() else {
+            return;
+        };
+        if matches!(connection.stage, Stage::Recovering(it) if it.replay_left == 0 && connection.taken >= it.held) {
+            self.announce(now);
+        }
+    }
+
     /// Says that the connection is ready, once.
     pub(super) fn announce(&mut self, now: Instant) {
         let Link::Up(connection) = &mut self.link else {

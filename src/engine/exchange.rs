@@ -35,11 +35,18 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox, now);
         }
-        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Replaying(_))) {
-            self.replay(outbox, facts, now);
-        }
+        let opened = match self.link.connection().map(|connection| &connection.stage) {
+            Some(Stage::Replaying(_)) => self.replay(outbox, facts, now),
+            _ => {
+                self.announce_if_taken(now);
+                false
+            }
+        };
         outbox.set_gate(self.gate());
-        if self.link.connection().is_some_and(Connection::carries) {
+        // A SUB that was taken from the mailbox just now has no frame. It is applied first, so that it goes ahead of the
+        // messages that were held with it.
+        let unframed = opened && facts.commands_waiting;
+        if !unframed && self.link.connection().is_some_and(Connection::carries) {
             self.load(outbox, now);
         }
         debug_assert_eq!(
@@ -64,13 +71,13 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Hands SUBs to the flight, and opens the gate behind the last of them.
-    fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
+    /// Hands SUBs to the flight, and opens the gate behind the last of them. Tells whether it does.
+    fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) -> bool {
         let Link::Up(connection) = &mut self.link else {
-            return;
+            return false;
         };
         let Stage::Replaying(replay) = &mut connection.stage else {
-            return;
+            return false;
         };
         if self.flight.len() < REPLAY_PIECE && !replay.is_done() {
             if self.flight.is_empty() {
@@ -81,9 +88,8 @@ impl<H> Engine<H> {
                 self.flight.push_wire(piece);
             }
         }
-        // A SUB or UNSUB that was taken from the mailbox just now has no frame, and would be forgotten.
-        if !replay.is_done() || facts.commands_waiting {
-            return;
+        if !replay.is_done() {
+            return false;
         }
         let replayed = replay.replayed;
         let lost = self.revise(outbox);
@@ -96,10 +102,11 @@ impl<H> Engine<H> {
         if lost.total() > 0 {
             self.emit(ConnectionEvent::Lost { lost });
         }
-        if held == 0 && replay_left == 0 {
-            self.announce(now);
+        if !facts.commands_waiting {
+            self.announce_if_taken(now);
         }
         self.advance_drain();
+        true
     }
 
     /// Checks what was held against the server that is to get it. A message that this one can't take fails

@@ -67,10 +67,8 @@ impl<H> Engine<H> {
                 recovering.until = now + self.config.announce_after;
             }
             recovering.replay_left = recovering.replay_left.saturating_sub(n);
-            if recovering.replay_left == 0 && connection.taken >= recovering.held {
-                self.announce(now);
-            }
         }
+        self.announce_if_taken(now);
     }
 
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.

@@ -217,6 +217,13 @@ impl<H> Subscriptions<H> {
         sids
     }
 
+    /// What a server that does not know `sid` must be told of it.
+    pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+        if let Some(subscription) = self.table.get(&sid) {
+            subscription.encode(sid, out);
+        }
+    }
+
     /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the
     /// subject are meant if none is plain.
     pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! Subscriptions over connections: what each server is told, limits (I10), drains and refusals.
 
 use super::pair::{INFO, PONG, Pair, eof, ms};
+use crate::engine::{Facts, Gate, Interest, Status};
 use crate::protocol::ServerOp;
 
 fn message(sid: u64) -> Vec<u8> {
@@ -249,4 +250,45 @@ fn an_unknown_sid_is_for_nobody() {
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.handle_op(epoch, &ServerOp::Ok, now);
     pair.expect(&[]);
+}
+
+#[test]
+fn a_handle_that_subscribes_without_a_pause_does_not_hold_the_gate_shut() {
+    let mut pair = Pair::ready();
+    pair.subscribe("a", 1);
+    pair.lose(eof());
+    pair.admit("x", b"1").unwrap();
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.forget();
+    pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
+    for round in 0..3 {
+        let sid = 2 + round;
+        let framed = pair.outbox.admit_subscribe(b"b", None, sid);
+        assert_eq!(framed, round > 0, "the gate is open from the second round on");
+        let facts = Facts { commands_waiting: true, requests_waiting: false };
+        pair.engine.exchange(&mut pair.outbox, facts, pair.now);
+        assert_eq!(pair.outbox.gate(), Gate::Open);
+        let interest = Interest { subject: b"b", queue: None, internal: false };
+        pair.engine.subscribe(sid, interest, sid, framed);
+        assert_eq!(pair.engine.status(), Status::Reconnecting, "the transport has taken nothing yet");
+    }
+    // What was published behind a subscription stays behind it.
+    pair.expect_written("SUB a 1 SUB b 2 PUB x 1 1 SUB b 3 SUB b 4");
+    pair.expect_among("Reconnected");
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
+
+#[test]
+fn commands_that_write_nothing_delay_no_announcement() {
+    let mut pair = Pair::ready();
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
+    pair.command(|engine, _| engine.handle_finished(9));
+    pair.forget();
+    assert_eq!(pair.engine.status(), Status::Connected);
 }
