@@ -21,6 +21,7 @@ mod traits_impl;
 mod wait;
 
 pub use crate::driver::Statistics;
+pub use crate::engine::{Delivery, OverflowPolicy};
 pub use client::Client;
 pub use error::{
     CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,

@@ -1,6 +1,7 @@
 //! The builder that users see: every option with its unit, its default and what it causes.
 
 mod buffers;
+mod delivery;
 mod identity;
 mod recovery;
 mod settings;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
-use crate::engine::Config;
+use crate::engine::{Config, Delivery, OutboxRules, OverflowPolicy};
 use crate::engine::backoff::Backoff;
 use crate::protocol::{Limits, ToServerAddrs};
 
@@ -84,6 +85,10 @@ pub struct ConnectOptions {
     // How much is kept and taken.
     client_capacity: usize,
     reconnect_buffer_size: usize,
+    reconnect_buffer_messages: Option<u64>,
+    overflow_policy: OverflowPolicy,
+    max_message_age: Option<Duration>,
+    delivery: Delivery,
     subscription_capacity: usize,
     subscription_byte_capacity: usize,
     read_buffer_capacity: u16,
@@ -97,6 +102,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         // What the engine also has to know has one home for its default, the engine's configuration.
         let engine = Config::default();
+        let outbox = OutboxRules::default();
         ConnectOptions {
             name: None,
             user: None,
@@ -123,7 +129,11 @@ impl Default for ConnectOptions {
             request_timeout: Some(Duration::from_secs(10)),
             slow_consumer_grace: Duration::from_millis(10),
             client_capacity: 2048,
-            reconnect_buffer_size: 8 * 1024 * 1024,
+            reconnect_buffer_size: outbox.cap,
+            reconnect_buffer_messages: outbox.messages,
+            overflow_policy: outbox.overflow,
+            max_message_age: outbox.max_age,
+            delivery: outbox.delivery,
             subscription_capacity: 65_536,
             subscription_byte_capacity: 64 * 1024 * 1024,
             read_buffer_capacity: 4096,
@@ -202,6 +212,10 @@ impl fmt::Debug for ConnectOptions {
             slow_consumer_grace,
             client_capacity,
             reconnect_buffer_size,
+            reconnect_buffer_messages,
+            overflow_policy,
+            max_message_age,
+            delivery,
             subscription_capacity,
             subscription_byte_capacity,
             read_buffer_capacity,
@@ -236,6 +250,10 @@ impl fmt::Debug for ConnectOptions {
             .field("slow_consumer_grace", slow_consumer_grace)
             .field("client_capacity", client_capacity)
             .field("reconnect_buffer_size", reconnect_buffer_size)
+            .field("reconnect_buffer_messages", reconnect_buffer_messages)
+            .field("overflow_policy", overflow_policy)
+            .field("max_message_age", max_message_age)
+            .field("delivery", delivery)
             .field("subscription_capacity", subscription_capacity)
             .field("subscription_byte_capacity", subscription_byte_capacity)
             .field("read_buffer_capacity", read_buffer_capacity)

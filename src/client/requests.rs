@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::client::Client;
 use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKind};
 use super::message::Message;
-use super::publish::{Outgoing, block};
+use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
 use super::subscriber::message;
 use super::wait;
@@ -101,7 +101,7 @@ impl Client {
         self.check(outgoing).map_err(refused)?;
         if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
             // The deadline of the whole request is around this.
-            self.publish_slowly(outgoing, denied, None, registered).await.map_err(refused)?;
+            self.publish_slowly(outgoing, denied, None, registered).await.map_err(publish_error).map_err(refused)?;
         }
         let share = poll_fn(|cx| shared.requests.poll(ticket, cx))
             .await
@@ -124,7 +124,7 @@ impl Client {
         let outgoing = Outgoing { subject, reply: Some(&inbox), headers, payload };
         self.check(outgoing).map_err(refused)?;
         if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
-            self.publish_slowly(outgoing, denied, None, |_| {}).await.map_err(refused)?;
+            self.publish_slowly(outgoing, denied, None, |_| {}).await.map_err(publish_error).map_err(refused)?;
         }
         let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
         next.ok_or_else(|| match replies.end_reason() {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::lock;
-use crate::engine::ConnectionEvent;
+use crate::engine::{ConnectionEvent, HANDED_BACK};
 
 /// Events kept for a listener that does not read. Arbitrary; see [`Queue::push`] for what goes first.
 const CAPACITY: usize = 1024;
@@ -27,6 +27,8 @@ struct Listener {
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<ConnectionEvent>,
+    /// Bytes of lost messages in the events.
+    handed_back: usize,
     waker: Option<Waker>,
     ended: bool,
 }
@@ -45,11 +47,12 @@ impl Listeners {
     pub(super) fn emit(&self, event: &ConnectionEvent) {
         tracing::debug!(?event, "connection");
         for listener in self.alive() {
-            let waker = {
+            let (waker, _gone) = {
                 let mut queue = lock(&listener.state);
-                queue.push(event.clone());
-                queue.waker.take()
+                let gone = queue.push(event.clone());
+                (queue.waker.take(), gone)
             };
+            // What is gone may hold payloads, and is dropped here, where no lock is held.
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -78,17 +81,32 @@ impl Listeners {
 impl Queue {
     /// A full queue loses details before it loses transitions, and transitions only in pairs, so that `Connected` and
     /// `Disconnected` still alternate and the last event agrees with the state (invariant I9).
-    fn push(&mut self, event: ConnectionEvent) {
+    fn push(&mut self, mut event: ConnectionEvent) -> Vec<ConnectionEvent> {
+        let mut gone = Vec::new();
+        if self.handed_back + event.handed_back() > HANDED_BACK {
+            gone.push(event.clone());
+            event.keep_counts_only();
+        }
+        self.handed_back += event.handed_back();
         self.events.push_back(event);
         if self.events.len() <= CAPACITY {
-            return;
+            return gone;
         }
         if let Some(detail) = self.events.iter().position(|event| !is_transition(event)) {
-            self.events.remove(detail);
+            let detail = self.events.remove(detail);
+            self.handed_back -= detail.as_ref().map_or(0, ConnectionEvent::handed_back);
+            gone.extend(detail);
         } else if self.events.len() > 2 {
             // All are transitions, which alternate: the two behind the head are a pair.
-            self.events.drain(1..3);
+            gone.extend(self.events.drain(1..3));
         }
+        gone
+    }
+
+    fn pop(&mut self) -> Option<ConnectionEvent> {
+        let event = self.events.pop_front()?;
+        self.handed_back -= event.handed_back();
+        Some(event)
     }
 }
 
@@ -121,7 +139,7 @@ impl Events {
 
     /// The next event, if there is one already.
     pub fn try_recv(&mut self) -> Option<ConnectionEvent> {
-        lock(&self.listener.state).events.pop_front()
+        lock(&self.listener.state).pop()
     }
 }
 
@@ -131,7 +149,7 @@ impl Stream for Events {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ConnectionEvent>> {
         let waker = cx.waker().clone();
         let mut queue = lock(&self.listener.state);
-        if let Some(event) = queue.events.pop_front() {
+        if let Some(event) = queue.pop() {
             return Poll::Ready(Some(event));
         }
         if queue.ended {

@@ -328,6 +328,6 @@ impl Drop for Task {
 }
 
 /// Tokio's clock, which tests can stop.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -192,6 +192,21 @@ impl ConnectionEvent {
         ConnectionEvent::SlowConsumer { sid, dropped }
     }
 
+    /// Bytes of lost messages in this event.
+    pub(crate) fn handed_back(&self) -> usize {
+        match self {
+            ConnectionEvent::Lost { messages, .. } => messages.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// For a listener that has enough of them waiting already.
+    pub(crate) fn keep_counts_only(&mut self) {
+        if let ConnectionEvent::Lost { messages, .. } = self {
+            *messages = LostMessages::default();
+        }
+    }
+
     /// The driver itself ended.
     pub(crate) fn closed(cause: EndReason) -> ConnectionEvent {
         ConnectionEvent::Closed { cause }

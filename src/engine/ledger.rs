@@ -114,6 +114,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The account when `accepted` messages are accepted in all and `lost` more are lost: all the others wait.
+    pub fn since(&self, accepted: u64, lost: &Lost) -> Ledger {
+        let mut now = Ledger { accepted, waiting: (self.waiting + accepted) - self.accepted - lost.total(), ..*self };
+        now.lost.merge(lost);
+        now
+    }
+
     /// Whether the sum holds.
     pub fn balances(&self) -> bool {
         self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()

@@ -73,21 +73,6 @@ impl Losses {
         std::mem::take(&mut self.garbage)
     }
 
-    /// Takes over what another has.
-    pub(super) fn merge(&mut self, mut other: Losses) {
-        self.lost.merge(&other.lost);
-        for numbers in other.sequences.drain(..) {
-            self.name(numbers);
-        }
-        for (reason, segment) in other.runs.drain(..) {
-            // Counted above.
-            let before = self.lost;
-            self.push(reason, segment);
-            self.lost = before;
-        }
-        self.garbage.append(&mut other.garbage);
-    }
-
     /// What there is to tell, if anything.
     pub(super) fn tell(&mut self) -> Option<Told> {
         if self.lost == Lost::default() {

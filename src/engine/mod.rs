@@ -5,6 +5,7 @@ pub mod backoff;
 mod backlog;
 mod command;
 mod config;
+mod delivery;
 mod effect;
 // The file that connects the parts has the name of the whole: where else would one look?
 #[allow(clippy::module_inception)]
@@ -13,6 +14,7 @@ mod error;
 mod event;
 mod exchange;
 mod flight;
+mod gaps;
 mod ledger;
 mod liveness;
 mod losses;
@@ -35,7 +37,7 @@ pub use flight::{Flight, Taken};
 pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Liveness, Ping, Rules};
 pub use losses::HANDED_BACK;
-pub use outbox::{CHUNK, Frame, Gate, MARK, Outbox, Refusal, SHARED_PAYLOAD};
+pub use outbox::{CHUNK, Frame, Gate, Level, MARK, Outbox, Refusal, SHARED_PAYLOAD};
 pub use returned::{LostMessage, LostMessages};
 pub use segment::{FrameView, Segment};
 pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};

@@ -6,7 +6,8 @@
 
 mod held;
 
-use std::collections::BTreeSet;
+pub use held::Level;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use super::backlog::Backlog;
 use super::config::{Delivery, OutboxRules};
 use super::flight::Flight;
+use super::gaps::Gaps;
 use super::losses::Losses;
 use super::segment::Segment;
 use crate::protocol;
@@ -130,7 +132,7 @@ pub struct Outbox {
     pending: usize,
     admitted: u64,
     /// Sequence numbers, among those of the messages that wait, that wait no more: cancelled, or not fit for the server.
-    gaps: BTreeSet<u64>,
+    gaps: Gaps,
     /// How many were ever taken out again.
     withdrawn: u64,
     /// Accepted, and dropped before they had a number.
@@ -175,7 +177,7 @@ impl Outbox {
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
-            gaps: BTreeSet::new(),
+            gaps: Gaps::default(),
             withdrawn: 0,
             unnumbered: 0,
             alarm: held::alarm(cap),
@@ -209,7 +211,7 @@ impl Outbox {
         let waiting = self.messages();
         let mut through = self.admitted - waiting;
         loop {
-            let gaps = self.gaps.range(through + 1..).count() as u64;
+            let gaps = self.gaps.count_behind(through);
             let next = self.admitted - waiting - gaps;
             if next == through {
                 return through;
@@ -223,15 +225,24 @@ impl Outbox {
         self.cap
     }
 
+    /// Bytes at which publishers wait while the gate is open.
+    pub fn mark(&self) -> usize {
+        self.mark
+    }
+
     /// Whether a waiter for room would be admitted, or told off.
     #[inline]
     pub fn has_room(&self) -> bool {
         if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_held(1) }
     }
 
-    /// The same for a frame of so many bytes.
-    pub fn has_room_for(&self, len: usize) -> bool {
-        if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_held(len) }
+    /// The same for one with a frame of so many bytes, or for one that does not wait while held.
+    pub fn has_room_for(&self, frame: Option<usize>) -> bool {
+        match frame {
+            Some(len) if self.gate != Gate::Open => self.has_room_while_held(len),
+            None if self.gate != Gate::Open => true,
+            _ => self.pending < self.mark,
+        }
     }
 
     /// Whether the next exchange has something to tell, so that the task is to be woken for it.
@@ -386,9 +397,9 @@ impl Outbox {
         self.gate = Gate::Held;
         self.sealed.forget_interest(&mut self.losses);
         if self.rules.max_age.is_some() {
-            self.sealed.each(|segment| drop(segment.held_since.get_or_insert(now)));
+            self.sealed.each(|segment| segment.held_since = segment.held_since.or(Some(now)));
         }
-        self.gaps = self.gaps.split_off(&(self.through() + 1));
+        self.gaps.forget_through(self.through());
         // Nothing is in flight any more.
         self.pending = self.waiting();
     }

@@ -128,7 +128,10 @@ impl Segment {
                     kept.push(range);
                 }
                 Verdict::Forget => {}
-                Verdict::Lose(reason) => losses.push_frame(reason, self.head.get(range).unwrap_or_default()),
+                Verdict::Lose(reason) => {
+                    let head = self.head.get(range).unwrap_or_default().to_vec();
+                    losses.push(reason, Segment { head, messages: 1, ..Segment::default() });
+                }
             }
         }
         let mut write = 0;

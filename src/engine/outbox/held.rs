@@ -65,7 +65,8 @@ impl Outbox {
         }
         // With cap 0 nothing is held, so there is nothing to drop either.
         match self.rules.overflow {
-            OverflowPolicy::DropOldest if self.cap != 0 => {
+            // What is on its way to a server that is being left can't be dropped. Nothing is, if that would not be enough.
+            OverflowPolicy::DropOldest if self.pending - self.waiting() + len <= self.cap => {
                 while !self.fits(len) && self.drop_first() {}
             }
             OverflowPolicy::DropNewest if self.cap != 0 => {
@@ -112,8 +113,7 @@ impl Outbox {
         }
         let Some(message) = found else { return false };
         self.losses.push(LossReason::Overflow, message);
-        self.forget(before);
-        self.losses.name(through + 1..=self.through());
+        self.lost_in_front(through, before);
         self.note_drop();
         true
     }
@@ -131,6 +131,20 @@ impl Outbox {
         self.losses.push(LossReason::Overflow, segment);
         self.unnumbered += 1;
         self.note_drop();
+    }
+
+    /// Messages were lost in front: all that waited here up to the first that still does. `through`: the last number before
+    /// them, `before`: the bytes that waited here.
+    fn lost_in_front(&mut self, through: u64, before: usize) {
+        let elsewhere = self.pending != before;
+        self.forget(before);
+        let lost = through + 1..=self.through();
+        if elsewhere {
+            // What is on its way may come back, and then these are missing in the middle. Some of them may be known to be.
+            self.gaps.forget_between(&lost);
+            self.gaps.insert(lost.clone());
+        }
+        self.losses.name(lost);
     }
 
     fn note_drop(&mut self) {
@@ -207,8 +221,7 @@ impl Outbox {
                 self.news = true;
             }
         }
-        self.forget(before);
-        self.losses.name(through + 1..=self.through());
+        self.lost_in_front(through, before);
     }
 
     // What is taken out.
@@ -219,9 +232,9 @@ impl Outbox {
         if self.gate != Gate::Held || !self.waits(sequence) {
             return false;
         }
-        self.gaps.insert(sequence);
+        self.gaps.insert(sequence..=sequence);
         let before = self.waiting();
-        let behind = self.admitted - sequence - self.gaps.range(sequence + 1..).count() as u64;
+        let behind = self.admitted - sequence - self.gaps.count_behind(sequence);
         let mut losses = Losses::default();
         match behind.checked_sub(self.tail.messages) {
             None => self.tail.withdraw(behind, &mut losses),
@@ -235,7 +248,7 @@ impl Outbox {
 
     /// Whether the message with this number still waits here.
     pub fn waits(&self, sequence: u64) -> bool {
-        self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(&sequence)
+        self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
     }
 
     /// Loses the waiting messages for which `judge` has a reason; SUB and UNSUB stay.
@@ -249,10 +262,7 @@ impl Outbox {
             if !frame.message {
                 return Verdict::Keep;
             }
-            sequence += 1;
-            while gaps.contains(&sequence) {
-                sequence += 1;
-            }
+            sequence = gaps.skip(sequence + 1);
             match judge(frame) {
                 None => Verdict::Keep,
                 Some(reason) => {
@@ -262,10 +272,10 @@ impl Outbox {
             }
         };
         self.sealed.sift(decide, &mut self.losses);
-        for sequence in &left {
-            self.losses.name(*sequence..=*sequence);
+        for sequence in left {
+            self.losses.name(sequence..=sequence);
+            self.gaps.insert(sequence..=sequence);
         }
-        self.gaps.extend(left);
         self.forget(before);
     }
 
@@ -283,8 +293,7 @@ impl Outbox {
             }
             self.losses.push(LossReason::Closed, segment);
         }
-        self.forget(before);
-        self.losses.name(through + 1..=self.through());
+        self.lost_in_front(through, before);
         in_doubt
     }
 

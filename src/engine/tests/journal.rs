@@ -16,6 +16,10 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
             format!("stream {sid} ends: {reason}")
         }
         Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
+        Effect::Dropped { sequences } => {
+            let ranges = sequences.iter().map(|range| format!("{}-{}", range.start(), range.end()));
+            format!("dropped {}", ranges.collect::<Vec<_>>().join(", "))
+        }
         Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
     }
 }

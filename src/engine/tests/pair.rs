@@ -403,6 +403,7 @@ impl Pair {
                 | Effect::Draining { .. }
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
+                | Effect::Dropped { .. }
                 | Effect::Closed { .. } => {}
             }
         }
