@@ -2,6 +2,7 @@
 
 mod buffers;
 mod delivery;
+mod dialling;
 mod identity;
 mod recovery;
 mod settings;
@@ -19,8 +20,9 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
-use crate::engine::{Config, Delivery, OutboxRules, OverflowPolicy};
+use crate::driver::{Dialer, Resolver};
 use crate::engine::backoff::Backoff;
+use crate::engine::{Config, Delivery, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, ToServerAddrs};
 
 pub use settings::InvalidOption;
@@ -72,6 +74,8 @@ pub struct ConnectOptions {
     ignore_discovered_servers: bool,
     retain_servers_order: bool,
     local_address: Option<SocketAddr>,
+    resolver: Option<Resolver>,
+    dialer: Option<Dialer>,
     event_callback: Option<EventCallback>,
     // How long things may take.
     connection_timeout: Duration,
@@ -119,6 +123,8 @@ impl Default for ConnectOptions {
             ignore_discovered_servers: engine.ignore_discovered,
             retain_servers_order: engine.retain_order,
             local_address: None,
+            resolver: None,
+            dialer: None,
             event_callback: None,
             connection_timeout: engine.connect_timeout,
             ping_interval: engine.ping_interval,
@@ -201,6 +207,8 @@ impl fmt::Debug for ConnectOptions {
             ignore_discovered_servers,
             retain_servers_order,
             local_address,
+            resolver,
+            dialer,
             event_callback,
             connection_timeout,
             ping_interval,
@@ -239,6 +247,8 @@ impl fmt::Debug for ConnectOptions {
             .field("ignore_discovered_servers", ignore_discovered_servers)
             .field("retain_servers_order", retain_servers_order)
             .field("local_address", local_address)
+            .field("resolver", resolver)
+            .field("dialer", dialer)
             .field("event_callback", &event_callback.as_ref().map(|_| "Fn"))
             .field("connection_timeout", connection_timeout)
             .field("ping_interval", ping_interval)

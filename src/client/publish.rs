@@ -337,7 +337,9 @@ pub(super) fn publish_error(denied: Denied) -> PublishError {
 
 fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
     match denied {
-        Denied::Yield | Denied::NotInTime { .. } | Denied::Outbox(Refusal::NoRoom) => TryPublishError::new(TryPublishErrorKind::NoRoom, message),
+        Denied::Yield | Denied::NotInTime { .. } | Denied::Outbox(Refusal::NoRoom) => {
+            TryPublishError::new(TryPublishErrorKind::NoRoom, message)
+        }
         Denied::Outbox(Refusal::Shut) => TryPublishError::new(TryPublishErrorKind::Closed, message),
         Denied::Outbox(refusal) => {
             TryPublishError::with_source(TryPublishErrorKind::BufferFull, message, full(refusal))

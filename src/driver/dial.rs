@@ -13,6 +13,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 
+use super::dialer::{Dialer, Resolver};
 use super::resolve::resolve;
 use super::transport::Transport;
 use crate::engine::Cause;
@@ -31,10 +32,14 @@ pub(super) struct DialOptions {
     pub(super) local: Option<SocketAddr>,
     /// For TCP_USER_TIMEOUT: unacknowledged bytes fail the connection after so long.
     pub(super) write_timeout: Duration,
+    /// Finds addresses instead of the system's resolver.
+    pub(super) resolver: Option<Resolver>,
+    /// Makes byte streams instead of all that is here.
+    pub(super) dialer: Option<Dialer>,
 }
 
-/// Looks `addr` up and connects to the first of its addresses that answers. Cancelled by dropping it; the caller has
-/// the deadline.
+/// Looks `addr` up and connects to the first of its addresses that answers, or has the user's dialer do so. Cancelled by
+/// dropping it; the caller has the deadline.
 pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Transport, Cause> {
     if addr.is_websocket() {
         return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
@@ -42,10 +47,13 @@ pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Trans
     if addr.tls_required() {
         return Err(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
     }
-    let mut found = resolve(&addr).await.map_err(Cause::Dns)?;
+    if let Some(dialer) = &options.dialer {
+        return Ok(Transport::custom(dialer.dial(addr).await?));
+    }
+    let mut found = resolve(&addr, options.resolver.as_ref()).await.map_err(Cause::Dns)?;
     found.shuffle(&mut rand::rng());
     let stream = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
-    Ok(Transport::new(stream))
+    Ok(Transport::tcp(stream))
 }
 
 async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<TcpStream> {

@@ -4,6 +4,7 @@ mod buffers;
 mod command;
 mod deliver;
 mod dial;
+mod dialer;
 mod handle;
 mod inbox;
 mod listeners;
@@ -18,6 +19,7 @@ mod task;
 mod transport;
 
 pub(crate) use command::Command;
+pub(crate) use dialer::{Dialer, Resolver};
 pub(crate) use handle::{Handle, Waiting, spawn};
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 pub use listeners::Events;

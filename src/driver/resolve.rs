@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::sync::oneshot;
 
+use super::dialer::Resolver;
 use super::lock;
 use crate::protocol::ServerAddr;
 
@@ -20,11 +21,15 @@ type Running = HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>;
 
 static RUNNING: LazyLock<Mutex<Running>> = LazyLock::new(Mutex::default);
 
-/// All addresses of `addr`, in the resolver's order.
-pub(super) async fn resolve(addr: &ServerAddr) -> Answer {
+/// All addresses of `addr`, in the resolver's order. `own`: the user's, instead of the system's.
+pub(super) async fn resolve(addr: &ServerAddr, own: Option<&Resolver>) -> Answer {
     let (host, port) = (addr.host(), addr.port());
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    if let Some(own) = own {
+        let found = own.resolve(host, port).await?;
+        return if found.is_empty() { Err(no_address()) } else { Ok(found) };
     }
     let (sender, receiver) = oneshot::channel();
     let key = (host.to_owned(), port);
@@ -37,16 +42,11 @@ pub(super) async fn resolve(addr: &ServerAddr) -> Answer {
     if first {
         let name = key.clone();
         let started = std::thread::Builder::new().name("nats-lookup".to_owned()).spawn(move || {
-            let answer: Answer =
-                (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect).map_err(Arc::new).and_then(
-                    |found: Vec<_>| {
-                        if found.is_empty() {
-                            Err(Arc::new(io::Error::other("the name has no address")))
-                        } else {
-                            Ok(found)
-                        }
-                    },
-                );
+            let answer: Answer = (name.0.as_str(), name.1)
+                .to_socket_addrs()
+                .map(Iterator::collect)
+                .map_err(Arc::new)
+                .and_then(|found: Vec<_>| if found.is_empty() { Err(no_address()) } else { Ok(found) });
             finish(&name, &answer);
         });
         if let Err(error) = started {
@@ -54,6 +54,10 @@ pub(super) async fn resolve(addr: &ServerAddr) -> Answer {
         }
     }
     receiver.await.unwrap_or_else(|_| Err(Arc::new(io::Error::other("the look-up was abandoned"))))
+}
+
+fn no_address() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the name has no address"))
 }
 
 fn finish(key: &(String, u16), answer: &Answer) {
@@ -71,7 +75,7 @@ impl ServerAddr {
     ///
     /// What the system's resolver says.
     pub async fn socket_addrs(&self) -> io::Result<impl Iterator<Item = SocketAddr> + '_> {
-        match resolve(self).await {
+        match resolve(self, None).await {
             Ok(found) => Ok(found.into_iter()),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::dialer::{Dialer, Resolver};
 use crate::engine::OutboxRules;
 use crate::protocol::Limits;
 
@@ -19,6 +20,10 @@ pub(crate) struct DriverSettings {
     pub(crate) local_address: Option<SocketAddr>,
     /// For TCP_USER_TIMEOUT, where it exists.
     pub(crate) write_timeout: Duration,
+    /// Finds addresses instead of the system's resolver.
+    pub(crate) resolver: Option<Resolver>,
+    /// Makes byte streams instead of look-up and TCP.
+    pub(crate) dialer: Option<Dialer>,
     /// What the decoder accepts.
     pub(crate) limits: Limits,
 }

@@ -20,7 +20,7 @@ use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
-use super::transport::Transport;
+use super::transport::{Transport, WriteFailed};
 use crate::engine::{Cause, ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
 use crate::protocol::Decoder;
 
@@ -223,7 +223,7 @@ impl Task {
             return false;
         };
         if self.engine.flight().is_empty() || !self.engine.can_write() {
-            return false;
+            return transport.is_unflushed() && self.poll_flush(cx, now);
         }
         let mut parts = [IoSlice::new(&[]); PARTS];
         let mut count = 0;
@@ -233,7 +233,7 @@ impl Task {
         }
         let outcome = match transport.poll_write(cx, parts.get(..count).unwrap_or_default()) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(0)) => Err(io::Error::from(io::ErrorKind::WriteZero)),
+            Poll::Ready(Ok(0)) => Err(WriteFailed { doubtful: 0, error: io::ErrorKind::WriteZero.into() }),
             Poll::Ready(outcome) => outcome,
         };
         match outcome {
@@ -241,9 +241,27 @@ impl Task {
                 Statistics::add(&self.shared.counters().out_bytes, n as u64);
                 self.engine.handle_taken(*epoch, n, now);
             }
-            Err(error) => self.engine.handle_write_failed(*epoch, Cause::from(error), now),
+            Err(WriteFailed { doubtful, error }) => {
+                if doubtful > 0 {
+                    self.engine.handle_taken(*epoch, doubtful, now);
+                }
+                self.engine.handle_write_failed(*epoch, Cause::from(error), now);
+            }
         }
         true
+    }
+
+    /// A stream of a user's may keep what it takes until it is told that there is no more for now.
+    #[cold]
+    fn poll_flush(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Link::Up { epoch, transport } = &mut self.link else {
+            return false;
+        };
+        if let Poll::Ready(Err(error)) = transport.poll_flush(cx) {
+            self.engine.handle_write_failed(*epoch, Cause::from(error), now);
+            return true;
+        }
+        false
     }
 
     fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) {
@@ -251,7 +269,7 @@ impl Task {
             let mut waste = BytesMut::with_capacity(READ_MIN);
             loop {
                 waste.clear();
-                match transport.poll_read(cx, &mut waste) {
+                match transport.poll_rest(cx, &mut waste) {
                     Poll::Ready(Ok(0) | Err(_)) => return false,
                     Poll::Ready(Ok(_)) if now < *until => {}
                     _ => return now < *until,
@@ -311,7 +329,7 @@ impl Drop for Task {
         self.exchange(now());
         if let (Link::Up { transport, .. }, true) = (&self.link, self.engine.carries()) {
             let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
-            let _ = transport.try_write(&parts);
+            transport.write_last(&parts);
         }
         let reason = EndReason::DriverGone;
         for (_, subscription) in self.engine.subscriptions.iter() {

@@ -1,19 +1,44 @@
 //! A byte stream and what it has taken.
 
+use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use socket2::SockRef;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
-/// A connected byte stream. Plain TCP: what the kernel took is taken.
+use super::dialer::ByteStream;
+
+/// A connected byte stream.
 #[derive(Debug)]
-pub(super) struct Transport {
-    stream: TcpStream,
+pub(super) enum Transport {
+    /// Plain TCP: what the kernel took is taken.
+    Tcp(TcpStream),
+    /// A stream that a user's dialer made.
+    Custom(Custom),
+}
+
+/// A stream of which we know no more than its traits say.
+pub(super) struct Custom {
+    stream: Box<dyn ByteStream>,
+    /// Bytes were written since the last flush that was completed.
+    unflushed: bool,
+    /// The writing side was shut.
+    shut: bool,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct WriteFailed {
+    /// So many of the bytes that were offered may have got through all the same (DECISIONS D4).
+    pub(super) doubtful: usize,
+    pub(super) error: io::Error,
 }
 
 /// A write to a socket whose peer is gone must be an error, never a signal that kills a process in which SIGPIPE is at
@@ -24,17 +49,25 @@ const FLAGS: i32 = libc::MSG_NOSIGNAL;
 const FLAGS: i32 = 0;
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream) -> Transport {
+    pub(super) fn tcp(stream: TcpStream) -> Transport {
         #[cfg(target_vendor = "apple")]
         let _ = SockRef::from(&stream).set_nosigpipe(true);
-        Transport { stream }
+        Transport::Tcp(stream)
+    }
+
+    pub(super) fn custom(stream: Box<dyn ByteStream>) -> Transport {
+        Transport::Custom(Custom { stream, unflushed: false, shut: false })
     }
 
     /// Reads into the spare capacity of `buf`; 0 is the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let stream = match self {
+            Transport::Tcp(stream) => stream,
+            Transport::Custom(custom) => return custom.poll_read(cx, buf),
+        };
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read_buf(buf) {
+            ready!(stream.poll_read_ready(cx))?;
+            match stream.try_read_buf(buf) {
                 Err(error) if again(&error) => {}
                 outcome => return Poll::Ready(outcome),
             }
@@ -42,29 +75,117 @@ impl Transport {
     }
 
     /// Hands `parts` over; what comes back is how many bytes were taken.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, WriteFailed>> {
+        let stream = match self {
+            Transport::Tcp(stream) => stream,
+            Transport::Custom(custom) => return custom.poll_write(cx, parts),
+        };
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.try_write(parts) {
+            ready!(stream.poll_write_ready(cx)).map_err(WriteFailed::certain)?;
+            match send(stream, parts) {
                 Err(error) if again(&error) => {}
-                outcome => return Poll::Ready(outcome),
+                outcome => return Poll::Ready(outcome.map_err(WriteFailed::certain)),
             }
         }
     }
 
-    /// The same without waiting.
-    pub(super) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.try_io(Interest::WRITABLE, || SockRef::from(&self.stream).send_vectored_with_flags(parts, FLAGS))
+    /// Whether bytes that were taken may not be on their way yet: [`poll_flush`](Transport::poll_flush) sees to it.
+    pub(super) fn is_unflushed(&self) -> bool {
+        matches!(self, Transport::Custom(Custom { unflushed: true, .. }))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Tcp(_) => Poll::Ready(Ok(())),
+            Transport::Custom(custom) => custom.poll_flush(cx),
+        }
+    }
+
+    /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
+    pub(super) fn write_last(&self, parts: &[IoSlice<'_>]) {
+        if let Transport::Tcp(stream) = self {
+            let _ = send(stream, parts);
+        }
     }
 
     /// Nothing more will be written; the peer reads to the end.
     pub(super) fn finish(&self) {
-        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+        if let Transport::Tcp(stream) = self {
+            let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+        }
+    }
+
+    /// After [`finish`](Transport::finish): reads what the peer still says; 0 is the end.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if let Transport::Custom(custom) = self {
+            if !custom.shut {
+                custom.shut = Pin::new(&mut custom.stream).poll_shutdown(cx)?.is_ready();
+            }
+        }
+        self.poll_read(cx, buf)
     }
 
     /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
     pub(super) fn reset(self) {
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        if let Transport::Tcp(stream) = self {
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+fn send(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    stream.try_io(Interest::WRITABLE, || SockRef::from(stream).send_vectored_with_flags(parts, FLAGS))
+}
+
+impl Custom {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        // It counts nothing by itself: dropped while it waits, it has taken nothing.
+        pin!(self.stream.read_buf(buf)).poll(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
+        let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts));
+        match outcome {
+            Ok(taken) => {
+                self.unflushed = true;
+                Poll::Ready(Ok(taken))
+            }
+            Err(error) => {
+                // Streams have been seen to hand bytes on and then report an error for the same call.
+                let lens = parts.iter().map(|part| part.len());
+                let offered = if self.stream.is_write_vectored() {
+                    lens.sum()
+                } else {
+                    lens.into_iter().find(|len| *len > 0).unwrap_or(0)
+                };
+                Poll::Ready(Err(WriteFailed { doubtful: offered, error }))
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Custom").field("unflushed", &self.unflushed).finish_non_exhaustive()
+    }
+}
+
+impl WriteFailed {
+    /// Nothing of what was offered got through.
+    fn certain(error: io::Error) -> WriteFailed {
+        WriteFailed { doubtful: 0, error }
     }
 }
 

@@ -189,7 +189,12 @@ impl Flight {
 
     /// Nothing is sent any more: what was taken and not confirmed stays in doubt, whatever the mode. Only what was not taken
     /// goes back. Payloads that stay go to `gone`.
-    pub(super) fn give_back_at_the_end(&mut self, outbox: &mut Outbox, now: Instant, gone: &mut Vec<Segment>) -> GivenBack {
+    pub(super) fn give_back_at_the_end(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Instant,
+        gone: &mut Vec<Segment>,
+    ) -> GivenBack {
         let back = self.rewind();
         gone.extend(self.kept.drain());
         self.give_back(outbox, now);

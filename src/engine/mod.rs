@@ -1,8 +1,8 @@
 //! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
-pub mod backoff;
 mod backlog;
+pub mod backoff;
 mod command;
 mod config;
 mod delivery;

@@ -1,7 +1,6 @@
 //! Options that steer how a connection is found and found again.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ConnectOptions;
@@ -91,15 +90,6 @@ impl ConnectOptions {
     /// same list spread over the cluster.
     pub fn retain_servers_order(mut self) -> ConnectOptions {
         self.retain_servers_order = true;
-        self
-    }
-
-    /// Binds the local end of each connection to this address; port 0 lets the system choose one. Default: the
-    /// system chooses both.
-    ///
-    /// With a fixed port a reconnect can fail for as long as the system holds the old connection's address.
-    pub fn local_address(mut self, address: SocketAddr) -> ConnectOptions {
-        self.local_address = Some(address);
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::driver::DriverSettings;
+use crate::driver::{Dialer, DriverSettings, Resolver};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, check_subscribe_subject};
@@ -80,6 +80,10 @@ pub(crate) struct Settings {
     pub(crate) skip_subject_validation: bool,
     /// Local end of the connections.
     pub(crate) local_address: Option<SocketAddr>,
+    /// Finds addresses instead of the system's resolver.
+    pub(crate) resolver: Option<Resolver>,
+    /// Makes byte streams instead of look-up and TCP.
+    pub(crate) dialer: Option<Dialer>,
     /// How much is taken from a server.
     pub(crate) limits: Limits,
 }
@@ -92,6 +96,8 @@ impl From<&Settings> for DriverSettings {
             read_buffer: settings.read_buffer,
             local_address: settings.local_address,
             write_timeout: settings.config.write_timeout,
+            resolver: settings.resolver.clone(),
+            dialer: settings.dialer.clone(),
             limits: settings.limits,
         }
     }
@@ -117,6 +123,8 @@ impl ConnectOptions {
             ignore_discovered_servers,
             retain_servers_order,
             local_address,
+            resolver,
+            dialer,
             event_callback,
             connection_timeout,
             ping_interval,
@@ -181,6 +189,8 @@ impl ConnectOptions {
             event_callback,
             skip_subject_validation,
             local_address,
+            resolver,
+            dialer,
             limits,
         })
     }

@@ -35,6 +35,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.publish_timeout, Duration::from_secs(10));
     assert_eq!(settings.limits, Limits::default());
     assert_eq!(settings.local_address, None);
+    assert!(settings.resolver.is_none() && settings.dialer.is_none());
     assert!(settings.event_callback.is_none());
     assert!(!settings.skip_subject_validation);
 
@@ -72,6 +73,8 @@ fn every_option_arrives_where_it_is_needed() {
             .ignore_discovered_servers()
             .retain_servers_order()
             .local_address(address)
+            .resolver(|_, _| async { Ok(Vec::new()) })
+            .dialer(|_| async { Ok(tokio::io::empty()) })
             .event_callback(|_| async {})
             .connection_timeout(2 * second)
             .ping_interval(3 * second)
@@ -115,6 +118,7 @@ fn every_option_arrives_where_it_is_needed() {
     };
     assert_eq!(settings.config, config);
     assert_eq!(settings.outbox.cap, 0);
+    assert!(settings.resolver.is_some() && settings.dialer.is_some());
     assert_eq!(settings.subscription_messages, 10);
     assert_eq!(settings.subscription_bytes, 11);
     assert_eq!(settings.slow_consumer_grace, second);

@@ -19,6 +19,8 @@ fn shared() -> Shared {
         read_buffer: 4096,
         local_address: None,
         write_timeout: Duration::from_secs(10),
+        resolver: None,
+        dialer: None,
         limits: Limits::default(),
     })
 }

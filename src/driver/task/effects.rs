@@ -23,9 +23,12 @@ impl Task {
             }
             match effect {
                 Effect::Dial { epoch, addr, deadline: _ } => {
+                    let settings = &self.shared.settings;
                     let options = DialOptions {
-                        local: self.shared.settings.local_address,
-                        write_timeout: self.shared.settings.write_timeout,
+                        local: settings.local_address,
+                        write_timeout: settings.write_timeout,
+                        resolver: settings.resolver.clone(),
+                        dialer: settings.dialer.clone(),
                     };
                     self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
                 }

@@ -77,9 +77,7 @@ impl Outbox {
         }
         match self.rules.messages {
             _ if self.fits(len) => Ok(()),
-            Some(limit) if self.pending + len <= self.cap => {
-                Err(Refusal::TooMany { pending: self.messages(), limit })
-            }
+            Some(limit) if self.pending + len <= self.cap => Err(Refusal::TooMany { pending: self.messages(), limit }),
             _ => Err(Refusal::Full { pending: self.pending, limit: self.cap, frame: len }),
         }
     }
@@ -205,9 +203,8 @@ impl Outbox {
     /// Gives up what is strictly older than the limit, by the clock of the last tick.
     pub(in crate::engine) fn expire(&mut self) {
         let (Some(age), Some((now, _))) = (self.rules.max_age, self.clock) else { return };
-        let old = |segment: &Segment| {
-            segment.held_since.is_some_and(|since| now.saturating_duration_since(since) > age)
-        };
+        let old =
+            |segment: &Segment| segment.held_since.is_some_and(|since| now.saturating_duration_since(since) > age);
         let (through, before) = (self.through(), self.waiting());
         loop {
             if self.sealed.is_empty() && old(&self.tail) {

@@ -60,7 +60,8 @@ fn said(event: &ConnectionEvent) -> String {
             let back: Vec<String> = messages
                 .iter()
                 .map(|message| {
-                    let payload = String::from_utf8_lossy(&message.payload[..message.payload.len().min(10)]).into_owned();
+                    let payload =
+                        String::from_utf8_lossy(&message.payload[..message.payload.len().min(10)]).into_owned();
                     format!("{} {payload}", message.subject)
                 })
                 .collect();

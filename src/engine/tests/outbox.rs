@@ -205,7 +205,9 @@ impl World {
                         assert!(!full && gate == Gate::Held && pending >= limit);
                         assert_eq!(Some(limit), self.rules.messages);
                     }
-                    Refusal::Dropped => assert_eq!((self.rules.overflow, gate), (OverflowPolicy::DropNewest, Gate::Held)),
+                    Refusal::Dropped => {
+                        assert_eq!((self.rules.overflow, gate), (OverflowPolicy::DropNewest, Gate::Held))
+                    }
                     Refusal::NoRoom => assert!(pending >= self.outbox.mark() && gate == Gate::Open),
                     Refusal::Shut => assert_eq!(gate, Gate::Shut),
                 }
@@ -382,7 +384,10 @@ impl World {
     fn check(&mut self) {
         assert_eq!(self.outbox.messages(), self.held.len() as u64);
         let unnumbered = self.offered - self.offered.min(self.admitted);
-        assert!((self.admitted - self.withdrawn..=self.admitted + unnumbered - self.withdrawn).contains(&self.outbox.accepted()));
+        assert!(
+            (self.admitted - self.withdrawn..=self.admitted + unnumbered - self.withdrawn)
+                .contains(&self.outbox.accepted())
+        );
         // The last that does not wait here: everything behind it waits or was taken out.
         let through = self.outbox.through();
         assert!(self.held.front().is_none_or(|first| through < first.sequence), "through {through}");
