@@ -53,7 +53,7 @@ pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOp
 pub mod connection {
     pub use crate::client::connection::{
         Cause, ConnectionEvent, EndReason, Events, LossReason, Lost, LostMessage, LostMessages, ShouldFlush, State,
-        Stats, Status, StatusWatch,
+        StateChange, Stats, Status, StatusWatch,
     };
 }
 

@@ -326,3 +326,74 @@ async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothin
     };
     assert_eq!(heard, expected);
 }
+
+// SCENARIOS 73: a callback that blocks its thread keeps one worker busy, and nothing else
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_that_blocks_its_thread_holds_nothing_up() {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let blocked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&blocked);
+    let options = ConnectOptions::new().event_callback(move |_| {
+        let count = Arc::clone(&count);
+        async move {
+            *count.lock().unwrap() += 1;
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+    let client = options.connect(proxy.url()).await.unwrap();
+    let timeline = Timeline::of(&client);
+    eventually("the callback blocks", SOON, async || *blocked.lock().unwrap() == 1).await;
+    let start = Instant::now();
+    for round in 0..3 {
+        client.publish("a", "x".into()).await.unwrap();
+        soon("a flush", client.flush()).await.unwrap();
+        proxy.cut(Cut::Fin);
+        timeline.reconnected(round).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(*blocked.lock().unwrap(), 1, "one call after the other");
+}
+
+// N2, S12: the whole account, and who the server is
+#[tokio::test]
+async fn reconnected_says_what_the_outage_cost() {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let client = ConnectOptions::new().connect(proxy.url()).await.unwrap();
+    let timeline = Timeline::of(&client);
+    let _subscriber = client.subscribe("a").await.unwrap();
+    soon("a flush", client.flush()).await.unwrap();
+    proxy.refuse().await;
+    proxy.cut(Cut::Fin);
+    timeline.disconnected(0).await;
+    for _ in 0..5 {
+        client.publish("b", "held".into()).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    proxy.admit().await;
+    let ConnectionEvent::Reconnected {
+        downtime,
+        attempts,
+        previous,
+        subscriptions,
+        flushed,
+        dropped,
+        expired,
+        in_doubt,
+        rtt,
+        still_held,
+        ..
+    } = timeline.reconnected(0).await
+    else {
+        panic!("no Reconnected")
+    };
+    assert!(downtime >= Duration::from_millis(300) && attempts >= 1, "{downtime:?}, {attempts}");
+    assert_eq!(previous, Some(format!("127.0.0.1:{}", proxy.port())));
+    assert_eq!((subscriptions, flushed, dropped, expired, in_doubt, still_held), (1, 5, 0, 0, 0, 0));
+    assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(5), "{rtt:?}");
+    let told = timeline.nth("ServerInfo", 0, |event| matches!(event, ConnectionEvent::ServerInfo { .. })).await;
+    let ConnectionEvent::ServerInfo { info, .. } = told else { panic!("no ServerInfo") };
+    assert_eq!(Some(info.server_id.clone()), client.info().map(|info| info.server_id.clone()));
+    assert!(!info.version.is_empty());
+}

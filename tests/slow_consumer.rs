@@ -1,12 +1,14 @@
 //! A consumer that is slower than its messages: waited for first, then it alone loses, and exactly what is counted.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, ConnectOptions, Subscriber};
+use nats_lifeline::{Client, ConnectOptions, Event, Subscriber};
 
 async fn client(options: ConnectOptions, broker: &Broker) -> Client {
     options.connect(broker.url()).await.unwrap()
@@ -25,7 +27,15 @@ async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
 #[tokio::test]
 async fn a_consumer_that_does_not_read_loses_the_newest_and_nobody_else_loses_anything() {
     let broker = Broker::start().await.unwrap();
-    let options = ConnectOptions::new().subscription_capacity(10).slow_consumer_grace(Duration::from_millis(50));
+    let told_each_time = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&told_each_time);
+    let options = ConnectOptions::new()
+        .subscription_capacity(10)
+        .slow_consumer_grace(Duration::from_millis(50))
+        .event_callback(move |event| {
+            counter.fetch_add(usize::from(matches!(event, Event::SlowConsumer(_))), Ordering::Relaxed);
+            std::future::ready(())
+        });
     let receiver = client(options, &broker).await;
     let mut events = receiver.events();
     let mut slow = receiver.subscribe("a").await.unwrap();
@@ -57,6 +67,9 @@ async fn a_consumer_that_does_not_read_loses_the_newest_and_nobody_else_loses_an
         }
     }
     assert_eq!(told, [slow.sid()], "said once, when it began");
+    // D17: the callback hears of each read that lost something; how many messages one read brings is the network's affair.
+    let times = told_each_time.load(Ordering::Relaxed);
+    assert!((2..=90).contains(&times), "{times} times");
 
     // It has caught up: it loses nothing more, and a new series would be said anew.
     publisher.publish("a", "100".into()).await.unwrap();

@@ -10,21 +10,18 @@ use tokio::sync::oneshot;
 use super::connection::{Events, State, Stats, StatusWatch};
 use super::error::{
     CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, ReconnectError, ServerPoolError,
-    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
+    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind,
 };
 use super::options::Settings;
 use super::server::Server;
-use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Command, Handle, Inbox, InboxLimits, Room, Shared, Statistics};
+use crate::driver::{Command, Handle, Hears, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
-use crate::protocol::{
-    Info, ServerAddr, ServerInfo, Subject, ToServerAddrs, ToSubject, check_queue_name, check_subscribe_subject,
-};
+use crate::protocol::{Info, ServerAddr, ServerInfo, ToServerAddrs};
 
 /// A connection to NATS that survives its servers.
 ///
-/// Clones share one connection. It ends when the last clone, [`Subscriber`] and request is dropped: what was accepted
+/// Clones share one connection. It ends when the last clone, [`Subscriber`](crate::Subscriber) and request is dropped: what was accepted
 /// is then sent, if a server is connected, within a second. Every call answers within a deadline of its
 /// own, in every state.
 ///
@@ -86,84 +83,6 @@ impl Client {
         &self.core.handle.shared
     }
 
-    // Interest.
-
-    /// Subscribes to a subject, wildcards included.
-    ///
-    /// Returns at once, in every state: while connected the SUB goes out in order with what this client publishes, so
-    /// that a message published after it is received; while disconnected the next connection is told, before any
-    /// held message is sent. Subscriptions survive reconnects.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the rule that is broken as its source;
-    /// [`Other`](SubscribeErrorKind::Other) once the client is draining or closed.
-    ///
-    /// ```no_run
-    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
-    /// use futures_util::StreamExt;
-    ///
-    /// let mut orders = client.subscribe("orders.>").await?;
-    /// while let Some(message) = orders.next().await {
-    ///     println!("{}: {} bytes", message.subject, message.payload.len());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn subscribe<S: ToSubject>(&self, subject: S) -> Result<Subscriber, SubscribeError> {
-        self.subscribe_now(subject.to_subject(), None)
-    }
-
-    /// Subscribes as a member of a queue group: each message goes to one member.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Client::subscribe), and [`InvalidQueueName`](SubscribeErrorKind::InvalidQueueName).
-    ///
-    /// ```no_run
-    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
-    /// let jobs = client.queue_subscribe("jobs", "workers".to_owned()).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn queue_subscribe<S: ToSubject>(
-        &self,
-        subject: S,
-        queue_group: String,
-    ) -> Result<Subscriber, SubscribeError> {
-        check_queue_name(queue_group.as_bytes())
-            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
-        self.subscribe_now(subject.to_subject(), Some(queue_group))
-    }
-
-    pub(super) fn subscribe_now(&self, subject: Subject, queue: Option<String>) -> Result<Subscriber, SubscribeError> {
-        check_subscribe_subject(subject.as_bytes())
-            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
-        let settings = &self.core.settings;
-        let args = subject.as_bytes().len() + queue.as_ref().map_or(0, |queue| queue.len() + 1) + SID_ARG;
-        if args > settings.config.max_control_line {
-            return Err(SubscribeError::with_source(
-                SubscribeErrorKind::InvalidSubject,
-                format!(
-                    "subject and queue group make a control line of up to {args} bytes; max_control_line is {}",
-                    settings.config.max_control_line
-                ),
-            ));
-        }
-        let limits = InboxLimits { messages: settings.subscription_messages, bytes: settings.subscription_bytes };
-        let inbox = Arc::new(Inbox::new(limits));
-        let sid = self
-            .shared()
-            .subscribe(subject, queue, inbox.clone())
-            .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
-        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid))
-    }
-
-    /// A subject that nobody else listens to, for replies: the inbox prefix and a random id.
-    pub fn new_inbox(&self) -> String {
-        format!("{}.{}", self.core.settings.inbox_prefix, super::inbox_id::new())
-    }
-
     // Flush and the end.
 
     /// Waits until the server has processed everything that this client's clones have published so far.
@@ -175,7 +94,7 @@ impl Client {
     /// # Errors
     ///
     /// [`FlushErrorKind::FlushError`] at the deadline, and if messages are in doubt since a connection was lost; the
-    /// source then says how many, once for each clone: the next flush can be Ok again.
+    /// source, a [`FlushFailure`](crate::client::FlushFailure), then says how many, once for each clone: the next flush can be Ok again.
     /// [`FlushErrorKind::SendError`] when the client is closed or has given up.
     ///
     /// ```no_run
@@ -320,7 +239,8 @@ impl Client {
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
     }
 
-    /// What happens to the connection from now on, in order and without gaps. It does not keep the connection alive.
+    /// What happens to the connection from now on, in order. No transition is lost, however slowly it is read. It does not
+    /// keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -335,7 +255,7 @@ impl Client {
     /// # }
     /// ```
     pub fn events(&self) -> Events {
-        self.shared().events()
+        self.shared().events(Hears::Edges)
     }
 
     /// Where every message is that was ever accepted, and counters of the connection: a snapshot.
@@ -443,9 +363,6 @@ impl Client {
         Ok(servers.into_iter().map(Server::from).collect())
     }
 }
-
-/// Room for the longest sid in SUB's arguments, with its blank.
-const SID_ARG: usize = 21;
 
 /// Watches the end of a client, and sums up what it cost.
 struct Ending {

@@ -8,7 +8,7 @@ use super::callback;
 use super::client::Client;
 use super::error::{ConnectError, ConnectErrorKind};
 use super::options::ConnectOptions;
-use crate::driver::{self, Command, DriverSettings, Shared};
+use crate::driver::{self, Command, DriverSettings, Hears, Shared};
 use crate::engine::{Cause, Status};
 use crate::protocol::{ServerAddr, ToServerAddrs};
 
@@ -26,7 +26,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let driver = DriverSettings::from(&settings);
     let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64());
     if let Some(callback) = settings.event_callback.clone() {
-        callback::run(handle.shared.events(), callback);
+        callback::run(handle.shared.events(Hears::Repetitions), callback);
     }
     let shared = handle.shared.clone();
     let client = Client::new(handle, settings);

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::driver::Shared;
 
-pub use crate::driver::Events;
+pub use crate::driver::{Events, StateChange};
 pub use crate::engine::{Cause, ConnectionEvent, EndReason, LossReason, Lost, LostMessage, LostMessages, Status};
 
 /// Whether there is a connection, in three words; [`Status`] has six.
@@ -113,6 +113,10 @@ pub struct Stats {
     pub connects: u64,
     /// Connections made after the first.
     pub reconnects: u64,
+    /// Connections that ended, whoever wanted it.
+    pub disconnects: u64,
+    /// Errors: failed attempts, losses that nobody wanted, errors that servers sent, failed health checks.
+    pub errors: u64,
 }
 
 impl Stats {
@@ -120,6 +124,7 @@ impl Stats {
         let counters = shared.statistics();
         let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (ledger, pending_bytes) = shared.ledger();
+        let known = shared.record.known();
         Stats {
             accepted: ledger.accepted,
             waiting: ledger.waiting,
@@ -135,6 +140,8 @@ impl Stats {
             out_bytes: counter(&counters.out_bytes),
             connects: counter(&counters.connects),
             reconnects: counter(&counters.connects).saturating_sub(1),
+            disconnects: known.disconnects,
+            errors: known.errors,
         }
     }
 

@@ -136,7 +136,9 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         ConnectionEvent::Draining => Some(Event::Draining),
         ConnectionEvent::Closed { .. } => Some(Event::Closed),
         ConnectionEvent::Connecting { .. }
+        | ConnectionEvent::ServerInfo { .. }
         | ConnectionEvent::ServersChanged { .. }
+        | ConnectionEvent::RecoveryDone { .. }
         | ConnectionEvent::Lost { .. }
         | ConnectionEvent::BufferHigh { .. }
         | ConnectionEvent::BufferLow { .. } => None,
@@ -146,6 +148,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -164,10 +167,20 @@ mod tests {
             attempts: 1,
             subscriptions: 0,
             flushed: 0,
+            dropped: 0,
+            expired: 0,
+            in_doubt: 0,
+            rtt: Duration::ZERO,
             still_held: 0,
+            folded: 0,
         };
-        let disconnected =
-            ConnectionEvent::Disconnected { server: server(), cause: Cause::ClosedByServer, in_doubt: 0, held: 0 };
+        let disconnected = ConnectionEvent::Disconnected {
+            server: server(),
+            cause: Cause::ClosedByServer,
+            in_doubt: 0,
+            held: 0,
+            folded: 0,
+        };
         let failed = ConnectionEvent::AttemptFailed {
             server: server(),
             attempt: 1,
@@ -192,7 +205,9 @@ mod tests {
             ),
             (ConnectionEvent::Draining, Some(Event::Draining)),
             (ConnectionEvent::Closed { cause: EndReason::Closed }, Some(Event::Closed)),
-            (ConnectionEvent::Connecting { server: server(), attempt: 1 }, None),
+            (ConnectionEvent::Connecting { server: server(), attempt: 1, waited: Duration::ZERO }, None),
+            (ConnectionEvent::ServerInfo { server: server(), info: Arc::default() }, None),
+            (ConnectionEvent::RecoveryDone { server: server(), flushed: 2, late: 1, took: Duration::ZERO }, None),
             (ConnectionEvent::ServersChanged { added: vec![server()], removed: vec![] }, None),
             (ConnectionEvent::Lost { lost: Lost::default(), messages: LostMessages::default() }, None),
             (ConnectionEvent::BufferHigh { pending: 81, limit: 100 }, None),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::driver::Parts;
+use crate::driver::Raw;
 use crate::engine::LostMessage;
 use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 
@@ -44,14 +44,15 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of these parts, as they were received. A header block that can't be read costs nothing but its status:
+    /// A message from where it lies. `own`: the subject of the subscription, which is what most messages carry; its handle
+    /// is cheaper than one of what was received. A header block that can't be read costs nothing but its status:
     /// what could be read is in the headers, see [`HeaderMap::is_malformed`].
     #[inline(always)]
-    pub(crate) fn from_parts(parts: Parts) -> Message {
-        let Parts { subject, reply, headers, payload } = parts;
-        let length = subject.len() + reply.as_ref().map_or(0, Bytes::len) + payload.len();
-        let (subject, reply) = (Subject::from_wire(subject), reply.map(Subject::from_wire));
-        match headers {
+    pub(crate) fn from_raw(raw: &Raw<'_>, own: &Subject) -> Message {
+        let subject =
+            if raw.subject_bytes() == own.as_bytes() { own.clone() } else { Subject::from_wire(raw.subject()) };
+        let (reply, payload, length) = (raw.reply().map(Subject::from_wire), raw.payload(), raw.len());
+        match raw.headers() {
             None => Message { subject, reply, payload, headers: None, status: None, description: None, length },
             Some(block) => Message::with_headers(subject, reply, payload, block, length),
         }
@@ -60,7 +61,6 @@ impl Message {
     fn with_headers(subject: Subject, reply: Option<Subject>, payload: Bytes, block: Bytes, length: usize) -> Message {
         let (status, text) = parse_status(&block).unwrap_or_default();
         let description = text.map(|text| String::from_utf8_lossy(text).into_owned());
-        let length = length + block.len();
         Message { subject, reply, payload, headers: Some(HeaderMap::from_wire(block)), status, description, length }
     }
 }
@@ -102,10 +102,12 @@ impl From<LostMessage> for OutboundMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Share;
 
     fn message(subject: Subject, reply: Option<Subject>, payload: Bytes, headers: Option<Bytes>) -> Message {
-        let raw = |subject: Subject| Bytes::copy_from_slice(subject.as_bytes());
-        Message::from_parts(Parts { subject: raw(subject), reply: reply.map(raw), headers, payload })
+        let reply = reply.as_ref().map(Subject::as_bytes);
+        let share = Share::of(subject.as_bytes(), reply, headers.as_deref(), &payload);
+        Message::from_raw(&share.first(), &Subject::from_static("own"))
     }
 
     fn block(text: &'static str) -> Option<Bytes> {

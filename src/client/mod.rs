@@ -7,29 +7,38 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod event;
+mod gaps;
+mod health;
 mod inbox_id;
 pub(crate) mod message;
 pub(crate) mod options;
 mod publish;
 mod request;
+mod request_options;
 mod requests;
 mod server;
 mod sink;
+mod subscribe;
+mod subscribe_options;
 mod subscriber;
 pub mod traits;
 mod traits_impl;
 mod wait;
 
-pub use crate::driver::Statistics;
-pub use crate::engine::{Delivery, OverflowPolicy};
+pub use crate::driver::{Statistics, WhenFull};
+pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
 pub use client::Client;
 pub use error::{
-    CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError, PublishErrorKind,
-    ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,
+    PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
     SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
     TryPublishErrorKind,
 };
+pub use gaps::{Delivery, GapStream};
+pub use health::{Health, HealthSnapshot};
 pub use options::InvalidOption;
 pub use request::Request;
+pub use request_options::RequestOptions;
 pub use server::Server;
-pub use subscriber::Subscriber;
+pub use subscribe_options::SubscribeOptions;
+pub use subscriber::{Subscriber, SubscriberCounts};

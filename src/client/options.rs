@@ -22,7 +22,7 @@ use super::error::ConnectError;
 use super::event::Event;
 use crate::driver::{Dialer, Resolver};
 use crate::engine::backoff::Backoff;
-use crate::engine::{Config, Delivery, OutboxRules, OverflowPolicy};
+use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, ToServerAddrs};
 
 pub use settings::InvalidOption;
@@ -92,7 +92,7 @@ pub struct ConnectOptions {
     reconnect_buffer_messages: Option<u64>,
     overflow_policy: OverflowPolicy,
     max_message_age: Option<Duration>,
-    delivery: Delivery,
+    delivery: DeliveryMode,
     subscription_capacity: usize,
     subscription_byte_capacity: usize,
     read_buffer_capacity: u16,

@@ -16,8 +16,8 @@ use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publ
 /// A message on its way into the outbox, borrowed.
 #[derive(Clone, Copy)]
 pub(super) struct Outgoing<'a> {
-    pub(super) subject: &'a Subject,
-    pub(super) reply: Option<&'a Subject>,
+    pub(super) subject: &'a [u8],
+    pub(super) reply: Option<&'a [u8]>,
     /// The encoded block.
     pub(super) headers: Option<&'a Bytes>,
     pub(super) payload: &'a Bytes,
@@ -26,7 +26,17 @@ pub(super) struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     /// `message`, with its headers encoded.
     pub(super) fn of(message: &'a OutboundMessage, headers: Option<&'a Bytes>) -> Outgoing<'a> {
-        Outgoing { subject: &message.subject, reply: message.reply.as_ref(), headers, payload: &message.payload }
+        let reply = message.reply.as_ref().map(Subject::as_bytes);
+        Outgoing { subject: message.subject.as_bytes(), reply, headers, payload: &message.payload }
+    }
+}
+
+/// The bytes of a subject in whatever form it was given; `made` keeps one that had to be made.
+#[inline(always)]
+pub(super) fn wire_bytes<'a, S: ToSubject>(given: &'a S, made: &'a mut Option<Subject>) -> &'a [u8] {
+    match given.wire_bytes() {
+        Some(bytes) => bytes,
+        None => made.insert(given.to_subject()).as_bytes(),
     }
 }
 
@@ -61,8 +71,12 @@ impl Client {
     /// # }
     /// ```
     pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
-        let subject = subject.to_subject();
-        let outgoing = Outgoing { subject: &subject, reply: None, headers: None, payload: &payload };
+        let mut made = None;
+        let subject = wire_bytes(&subject, &mut made);
+        if self.publish_short(subject, &payload) {
+            return Ok(());
+        }
+        let outgoing = Outgoing { subject, reply: None, headers: None, payload: &payload };
         match self.publish_now(outgoing) {
             Ok(()) => Ok(()),
             Err(fault) => self.publish_later(outgoing, fault).await,
@@ -80,8 +94,9 @@ impl Client {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        let (subject, headers) = (subject.to_subject(), block(&headers));
-        let outgoing = Outgoing { subject: &subject, reply: None, headers: headers.as_ref(), payload: &payload };
+        let (mut made, headers) = (None, block(&headers));
+        let subject = wire_bytes(&subject, &mut made);
+        let outgoing = Outgoing { subject, reply: None, headers: headers.as_ref(), payload: &payload };
         match self.publish_now(outgoing) {
             Ok(()) => Ok(()),
             Err(fault) => self.publish_later(outgoing, fault).await,
@@ -99,8 +114,9 @@ impl Client {
         reply: R,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        let (subject, reply) = (subject.to_subject(), reply.to_subject());
-        let outgoing = Outgoing { subject: &subject, reply: Some(&reply), headers: None, payload: &payload };
+        let mut made = (None, None);
+        let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
+        let outgoing = Outgoing { subject, reply: Some(reply), headers: None, payload: &payload };
         match self.publish_now(outgoing) {
             Ok(()) => Ok(()),
             Err(fault) => self.publish_later(outgoing, fault).await,
@@ -119,9 +135,9 @@ impl Client {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        let (subject, reply, headers) = (subject.to_subject(), reply.to_subject(), block(&headers));
-        let outgoing =
-            Outgoing { subject: &subject, reply: Some(&reply), headers: headers.as_ref(), payload: &payload };
+        let (mut made, headers) = ((None, None), block(&headers));
+        let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
+        let outgoing = Outgoing { subject, reply: Some(reply), headers: headers.as_ref(), payload: &payload };
         match self.publish_now(outgoing) {
             Ok(()) => Ok(()),
             Err(fault) => self.publish_later(outgoing, fault).await,
@@ -169,6 +185,13 @@ impl Client {
         }
     }
 
+    /// The whole of publishing a short message where nothing is in the way, and what is looked at is in few places. `false`:
+    /// nothing was done, go the usual way, which also finds out why.
+    fn publish_short(&self, subject: &[u8], payload: &Bytes) -> bool {
+        // A short frame's control line is shorter than any `max_control_line` that may be set.
+        check_publish_subject(subject).is_ok() && self.shared().publish_short(subject, payload)
+    }
+
     /// The whole of publishing where nothing is in the way. It is no `async fn`, so that a publish that need not wait is
     /// a call and not a state machine.
     fn publish_now(&self, outgoing: Outgoing<'_>) -> Result<(), Fault> {
@@ -195,18 +218,18 @@ impl Client {
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
         let settings = &self.core.settings;
         if !settings.skip_subject_validation {
-            check_publish_subject(subject.as_bytes()).map_err(|fault| invalid(fault.into()))?;
+            check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
             if let Some(reply) = reply {
-                check_publish_subject(reply.as_bytes()).map_err(|fault| invalid(fault.into()))?;
+                check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
             }
-        } else if subject.as_bytes().is_empty() {
+        } else if subject.is_empty() {
             return Err(invalid("the subject is empty".into()));
         }
-        let reply = reply.map(|reply| reply.as_bytes().len());
-        let longest = subject.as_bytes().len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
+        let reply = reply.map(<[u8]>::len);
+        let longest = subject.len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
         let limit = settings.config.max_control_line;
         if longest > limit {
-            let args = publish_args_len(subject.as_bytes().len(), reply, headers.map(Bytes::len), payload.len());
+            let args = publish_args_len(subject.len(), reply, headers.map(Bytes::len), payload.len());
             if args > limit {
                 let text = format!("the control line would have {args} bytes; max_control_line is {limit}");
                 return Err(invalid(text.into()));
@@ -274,8 +297,8 @@ impl Client {
     #[inline(always)]
     fn frame<'a>(&self, outgoing: Outgoing<'a>) -> Frame<'a> {
         Frame {
-            subject: outgoing.subject.as_bytes(),
-            reply: outgoing.reply.map(Subject::as_bytes),
+            subject: outgoing.subject,
+            reply: outgoing.reply,
             headers: outgoing.headers.map(|headers| &headers[..]),
             payload: outgoing.payload,
         }

@@ -2,17 +2,18 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKind};
+use super::error::{ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault};
 use super::message::Message;
 use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
-use super::subscriber::message;
+use super::request_options::RequestOptions;
 use super::wait;
-use crate::driver::{Patience, Waiting};
+use crate::driver::{Patience, RequestFailure, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 impl Client {
@@ -21,12 +22,14 @@ impl Client {
     /// an outage, the way there and back.
     ///
     /// A request that was still with us when a connection was lost goes to the next. One that had been handed over
-    /// fails at once, since nobody can tell whether it was served.
+    /// fails at once, since nobody can tell whether it was served; [`request_with`](Client::request_with) can go on
+    /// waiting, or ask again.
     ///
     /// # Errors
     ///
     /// [`TimedOut`](RequestErrorKind::TimedOut); [`NoResponders`](RequestErrorKind::NoResponders) if the server
-    /// knows nobody who listens; [`Other`](RequestErrorKind::Other) with the reason as its source; and what
+    /// knows nobody who listens; [`Other`](RequestErrorKind::Other) with the reason as its source, a
+    /// [`ConnectionLost`](crate::client::ConnectionLost) or an [`EndReason`](crate::connection::EndReason); and what
     /// [`publish`](Client::publish) refuses.
     ///
     /// ```no_run
@@ -60,77 +63,163 @@ impl Client {
     ///
     /// As [`request`](Client::request).
     pub async fn send_request<S: ToSubject>(&self, subject: S, request: Request) -> Result<Message, RequestError> {
+        self.request_with(subject, request, RequestOptions::default()).await
+    }
+
+    /// [`send_request`](Client::send_request) with retries, or with patience over a lost connection. The request's timeout
+    /// covers all of it: every try and the pauses between them.
+    ///
+    /// # Errors
+    ///
+    /// That of the last try, as [`request`](Client::request).
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::Request;
+    /// use nats_lifeline::client::RequestOptions;
+    /// use std::time::Duration;
+    ///
+    /// // Three tries of five seconds, and asking twice does no harm.
+    /// let request = Request::new().timeout(Some(Duration::from_secs(16)));
+    /// let options = RequestOptions::new().retries(2).try_timeout(Duration::from_secs(5)).idempotent();
+    /// let reply = client.request_with("time.now", request, options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request_with<S: ToSubject>(
+        &self,
+        subject: S,
+        request: Request,
+        options: RequestOptions,
+    ) -> Result<Message, RequestError> {
         let subject = subject.to_subject();
         let Request { payload, headers, timeout, inbox } = request;
         let payload = payload.unwrap_or_default();
         let headers = headers.as_ref().and_then(block);
-        let limit = timeout.unwrap_or(self.core.settings.request_timeout);
-        let deadline = wait::deadline(limit);
-        let asked = async {
-            match inbox {
-                None => self.ask(&subject, headers.as_ref(), &payload).await,
-                Some(inbox) => self.ask_with_inbox(&subject, Subject::from(inbox), headers.as_ref(), &payload).await,
+        let deadline = wait::deadline(timeout.unwrap_or(self.core.settings.request_timeout));
+        let mut tries = 0;
+        loop {
+            let until = options.try_deadline(deadline);
+            let tried = match &inbox {
+                None => self.ask(&subject, headers.as_ref(), &payload, until, options.keeps_waiting()).await,
+                Some(inbox) => self.ask_with_inbox(&subject, inbox, headers.as_ref(), &payload, until).await,
+            };
+            let failed = match tried {
+                Ok(reply) if reply.status == Some(StatusCode::NO_RESPONDERS) && reply.payload.is_empty() => {
+                    Failed { error: RequestErrorKind::NoResponders.into(), unsent: false }
+                }
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
+            let Some(pause) = options.pause(tries, &failed.error, failed.unsent) else {
+                return Err(failed.error);
+            };
+            tries += 1;
+            let next = wait::deadline(Some(pause));
+            if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
+                return Err(failed.error);
             }
-        };
-        let reply = match wait::until(self.shared(), deadline, asked).await {
-            Ok(outcome) => outcome?,
-            Err(wait::Elapsed) => return Err(RequestErrorKind::TimedOut.into()),
-        };
-        if reply.status == Some(StatusCode::NO_RESPONDERS) && reply.payload.is_empty() {
-            return Err(RequestErrorKind::NoResponders.into());
+            let _ = wait::until(self.shared(), next, std::future::pending::<()>()).await;
         }
-        Ok(reply)
     }
 
     /// Over the one subscription that all requests share.
-    async fn ask(&self, subject: &Subject, headers: Option<&Bytes>, payload: &Bytes) -> Result<Message, RequestError> {
+    async fn ask(
+        &self,
+        subject: &Subject,
+        headers: Option<&Bytes>,
+        payload: &Bytes,
+        deadline: Option<Instant>,
+        keep: bool,
+    ) -> Result<Message, Failed> {
         let core = &self.core;
         let shared = self.shared();
         shared
             .subscribe_replies(|| Subject::from(format!("{}*", core.reply_prefix)))
-            .map_err(|reason| RequestError::with_source(RequestErrorKind::Other, reason))?;
-        let ticket = shared.requests.register();
-        let waiting = Waiting { handle: core.handle.clone(), ticket };
+            .map_err(|reason| Failed::unsent(RequestError::with_source(RequestErrorKind::Other, reason)))?;
+        let ticket = shared.requests.register(keep);
+        let mut waiting = Waiting::new(core.handle.clone(), ticket);
         let mut reply = String::with_capacity(core.reply_prefix.len() + 16);
         reply.push_str(&core.reply_prefix);
         ticket.encode(&mut reply);
         let reply = Subject::from(reply);
-        let outgoing = Outgoing { subject, reply: Some(&reply), headers, payload };
+        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(reply.as_bytes()), headers, payload };
         let requests = Arc::clone(&shared.requests);
         let registered = |number| requests.admitted(ticket, number);
-        self.check(outgoing).map_err(refused)?;
-        if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
-            // The deadline of the whole request is around this.
-            self.publish_slowly(outgoing, denied, None, registered).await.map_err(publish_error).map_err(refused)?;
+        let asked = async {
+            self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
+            if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
+                // The deadline of the whole request is around this.
+                let sent = self.publish_slowly(outgoing, denied, None, registered).await;
+                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
+            }
+            poll_fn(|cx| shared.requests.poll(ticket, cx)).await.map_err(|failure| Failed::after(&failure))
+        };
+        match wait::until(shared, deadline, asked).await {
+            Ok(share) => Ok(Message::from_raw(&share?.first(), &reply)),
+            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
         }
-        let share = poll_fn(|cx| shared.requests.poll(ticket, cx))
-            .await
-            .map_err(|failure| RequestError::with_source(RequestErrorKind::Other, failure))?;
-        drop(waiting);
-        Ok(message(&share.first()))
     }
 
     /// Over a subscription of its own.
     async fn ask_with_inbox(
         &self,
         subject: &Subject,
-        inbox: Subject,
+        inbox: &str,
         headers: Option<&Bytes>,
         payload: &Bytes,
-    ) -> Result<Message, RequestError> {
-        let mut replies = self.subscribe_now(inbox.clone(), None)?;
+        deadline: Option<Instant>,
+    ) -> Result<Message, Failed> {
+        let inbox = Subject::from(inbox.to_owned());
+        let mut replies = self.subscribe_now(inbox.clone(), None).map_err(|error| Failed::unsent(error.into()))?;
         // The connection is open: its end is seen by the stream below.
         let _ = replies.unsubscribe_after(1).await;
-        let outgoing = Outgoing { subject, reply: Some(&inbox), headers, payload };
-        self.check(outgoing).map_err(refused)?;
-        if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
-            self.publish_slowly(outgoing, denied, None, |_| {}).await.map_err(publish_error).map_err(refused)?;
+        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(inbox.as_bytes()), headers, payload };
+        let asked = async {
+            self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
+            if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
+                let sent = self.publish_slowly(outgoing, denied, None, |_| {}).await;
+                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
+            }
+            let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
+            next.ok_or_else(|| Failed {
+                error: match replies.end_reason() {
+                    Some(reason) => RequestError::with_source(RequestErrorKind::Other, reason),
+                    None => RequestErrorKind::Other.into(),
+                },
+                unsent: false,
+            })
+        };
+        match wait::until(self.shared(), deadline, asked).await {
+            Ok(outcome) => outcome,
+            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: false }),
         }
-        let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
-        next.ok_or_else(|| match replies.end_reason() {
-            Some(reason) => RequestError::with_source(RequestErrorKind::Other, reason),
-            None => RequestErrorKind::Other.into(),
-        })
+    }
+}
+
+/// A try without a reply.
+struct Failed {
+    error: RequestError,
+    /// It certainly was not sent, and never will be.
+    unsent: bool,
+}
+
+impl Failed {
+    fn unsent(error: RequestError) -> Failed {
+        Failed { error, unsent: true }
+    }
+
+    fn after(failure: &RequestFailure) -> Failed {
+        let error = match failure {
+            RequestFailure::ConnectionLost { in_doubt } => {
+                RequestError::with_source(RequestErrorKind::Other, ConnectionLost { in_doubt: *in_doubt })
+            }
+            RequestFailure::Dropped => {
+                return Failed::unsent(RequestError::with_source(RequestErrorKind::Other, SendFault::Dropped));
+            }
+            RequestFailure::Ended(reason) => RequestError::with_source(RequestErrorKind::Other, reason.clone()),
+        };
+        Failed { error, unsent: false }
     }
 }
 

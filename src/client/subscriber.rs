@@ -1,6 +1,7 @@
 //! The subscriber: the reading end of a subscription.
 
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -9,8 +10,9 @@ use futures_core::Stream;
 
 use super::error::UnsubscribeError;
 use super::message::Message;
-use crate::driver::{Command, Handle, Inbox, Next, Raw, Share};
+use crate::driver::{Command, Handle, Inbox, Next, Share, Shared};
 use crate::engine::EndReason;
+use crate::protocol::Subject;
 
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
@@ -23,11 +25,32 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
     sid: u64,
+    subject: Subject,
     /// The share that is being read.
     current: Option<Share>,
     /// This consumer's waker, for the inbox.
     spare: Option<Waker>,
     delivered: u64,
+    /// The numbers of the messages in the share that was taken last; those before it were read or dropped.
+    taken: Range<u64>,
+}
+
+/// What became of a subscription's messages: see [`Subscriber::counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriberCounts {
+    /// Messages that were taken out of the stream.
+    pub delivered: u64,
+    /// Messages that were lost because the stream was read too slowly.
+    pub dropped: u64,
+    /// Messages that were received and not yet read.
+    pub pending: usize,
+    /// Bytes that wait to be taken; those of the messages that are being read are no longer among them.
+    pub pending_bytes: usize,
+    /// The most messages that ever waited.
+    pub most_pending: usize,
+    /// The most bytes that ever waited.
+    pub most_pending_bytes: usize,
 }
 
 impl fmt::Debug for Subscriber {
@@ -40,15 +63,9 @@ impl fmt::Debug for Subscriber {
     }
 }
 
-/// A message from where it lies.
-#[inline]
-pub(super) fn message(raw: &Raw<'_>) -> Message {
-    Message::from_parts(raw.parts())
-}
-
 impl Subscriber {
-    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64) -> Subscriber {
-        Subscriber { handle, inbox, sid, current: None, spare: None, delivered: 0 }
+    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64, subject: Subject) -> Subscriber {
+        Subscriber { handle, inbox, sid, subject, current: None, spare: None, delivered: 0, taken: 0..0 }
     }
 
     /// The subscription's id, as the server knows it.
@@ -69,6 +86,19 @@ impl Subscriber {
     /// Messages that were received and not yet read.
     pub fn pending(&self) -> usize {
         self.inbox.pending().0 + self.current.as_ref().map_or(0, Share::count)
+    }
+
+    /// All counts at once: nothing that was received is missing in `delivered + dropped + pending`.
+    pub fn counts(&self) -> SubscriberCounts {
+        let (most_pending, most_pending_bytes) = self.inbox.most_pending();
+        SubscriberCounts {
+            delivered: self.delivered,
+            dropped: self.dropped(),
+            pending: self.pending(),
+            pending_bytes: self.inbox.pending().1,
+            most_pending,
+            most_pending_bytes,
+        }
     }
 
     /// Why nothing more comes, as soon as that is known. What was received before can still be read.
@@ -137,13 +167,12 @@ impl Stream for Subscriber {
         let this = &mut *self;
         loop {
             if let Some(share) = &mut this.current {
-                // Only handles are taken while the share is in use: the message itself is made where it is returned.
-                let parts = share.first().parts();
+                let message = Message::from_raw(&share.first(), &this.subject);
                 if !share.advance() {
                     this.current = None;
                 }
                 this.delivered += 1;
-                return Poll::Ready(Some(Message::from_parts(parts)));
+                return Poll::Ready(Some(message));
             }
             if ready!(this.poll_share(cx)).is_none() {
                 return Poll::Ready(None);
@@ -154,13 +183,14 @@ impl Stream for Subscriber {
 
 impl Subscriber {
     /// Gets the next share; `None`: the end.
-    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    pub(super) fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         loop {
             // Once per share, not per message: a consumer that never waits must let others run now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));
             match ready!(self.inbox.poll_next(cx, &mut self.spare)) {
-                Next::Share { share, wake_task } => {
+                Next::Share { share, at, wake_task } => {
                     turn.made_progress();
+                    self.taken = at..at + share.count() as u64;
                     self.current = Some(share);
                     if wake_task {
                         self.handle.shared.wake();
@@ -171,6 +201,25 @@ impl Subscriber {
                 Next::End => return Poll::Ready(None),
             }
         }
+    }
+}
+
+/// For the stream that tells of gaps.
+impl Subscriber {
+    pub(super) fn has_share(&self) -> bool {
+        self.current.is_some()
+    }
+
+    pub(super) fn taken(&self) -> Range<u64> {
+        self.taken.clone()
+    }
+
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.handle.shared
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Losing};
 use super::reads::{Range, Read, Share};
 use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
@@ -51,8 +51,20 @@ pub(super) struct Delivered {
     pub(super) wakers: Vec<Waker>,
     /// Consumers for which the task should wait, with what did not fit.
     pub(super) crowded: Vec<Crowded>,
-    /// Series of losses that have begun: sid and total.
-    pub(super) losing: Vec<(u64, u64)>,
+    /// Subscriptions that have lost messages.
+    pub(super) losing: Vec<Overrun>,
+}
+
+/// A subscription that has lost messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overrun {
+    pub(super) sid: u64,
+    /// How many so far.
+    pub(super) dropped: u64,
+    /// Whether a series of losses begins.
+    pub(super) begins: bool,
+    /// Whether it is to end.
+    pub(super) closes: bool,
 }
 
 /// A consumer that lags.
@@ -202,15 +214,16 @@ pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delive
     if offered.crowded {
         out.crowded.push(Crowded { sid, inbox: inbox.clone(), rest: offered.rest });
     } else if let Some(rest) = offered.rest {
-        lose(sid, inbox, &rest, out);
+        lose(sid, inbox, rest, out);
     }
 }
 
 /// Gives up what does not fit.
-pub(super) fn lose(sid: u64, inbox: &Inbox, rest: &Share, out: &mut Delivered) {
-    if let Some(total) = inbox.lose(rest.count() as u64) {
-        out.losing.push((sid, total));
-    }
+pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
+    let Losing { dropped, begins, closes, consumer, gone } = inbox.lose(rest);
+    out.wakers.extend(consumer);
+    out.losing.push(Overrun { sid, dropped, begins, closes });
+    drop(gone);
 }
 
 fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Range> {
@@ -285,7 +298,7 @@ impl Pause {
             if over {
                 crowded.inbox.stop_waiting();
                 if let Some(rest) = crowded.rest.take() {
-                    lose(crowded.sid, &crowded.inbox, &rest, out);
+                    lose(crowded.sid, &crowded.inbox, rest, out);
                 }
                 return false;
             }
@@ -316,7 +329,7 @@ impl Pause {
                 let offered = crowded.inbox.offer(rest);
                 out.wakers.extend(offered.consumer);
                 if let Some(rest) = offered.rest {
-                    lose(sid, &crowded.inbox, &rest, out);
+                    lose(sid, &crowded.inbox, rest, out);
                 }
             }
             false

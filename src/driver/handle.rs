@@ -34,21 +34,39 @@ pub(crate) fn spawn(config: Config, servers: Vec<ServerAddr>, settings: DriverSe
 /// A request that is waited for; dropping it forgets the request.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) ticket: Ticket,
+    handle: Arc<Handle>,
+    /// `None`: it was given up.
+    ticket: Option<Ticket>,
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
+impl Waiting {
+    pub(crate) fn new(handle: Arc<Handle>, ticket: Ticket) -> Waiting {
+        Waiting { handle, ticket: Some(ticket) }
+    }
+
+    /// Forgets the request. Tells whether it certainly was not sent and never will be.
+    pub(crate) fn give_up(&mut self) -> bool {
+        let Some(ticket) = self.ticket.take() else {
+            return false;
+        };
         let shared = &self.handle.shared;
-        let released = shared.requests.release(self.ticket);
-        if let Some(sequence) = released.unanswered {
+        let released = shared.requests.release(ticket);
+        let unsent = match released.unanswered {
+            None => false,
+            Some(0) => true,
             // If it was not sent yet, nobody needs it any more.
-            shared.withdraw(sequence);
-        }
+            Some(sequence) => shared.withdraw(sequence),
+        };
         if released.last && shared.barred().is_some() {
             // A drain may be waiting for the last request.
             shared.wake();
         }
+        unsent
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }

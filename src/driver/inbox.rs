@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+use super::gaps::{Gap, Gaps};
 use super::lock;
 use super::reads::Share;
 use crate::engine::EndReason;
@@ -29,6 +30,12 @@ struct State {
     draining: bool,
     dropped: u64,
     grace: Grace,
+    /// Messages that were ever put in; the first in the queue is number `accepted - messages`.
+    accepted: u64,
+    /// The most that ever were in the queue.
+    most: (usize, usize),
+    /// For a consumer that wants to know where messages are missing.
+    gaps: Option<Box<Gaps>>,
 }
 
 /// The limits of a queue.
@@ -36,6 +43,21 @@ struct State {
 pub(crate) struct InboxLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    pub(crate) when_full: WhenFull,
+}
+
+/// What is lost when a subscription's reader is so slow that its limits are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The newest messages: what comes is dropped until there is room. The default.
+    #[default]
+    DropNewest,
+    /// The oldest messages: what comes takes their place.
+    DropOldest,
+    /// The subscription: it ends behind what was received, with
+    /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer).
+    Close,
 }
 
 /// Whether the task has waited for this consumer (DECISIONS D21).
@@ -62,11 +84,28 @@ pub(crate) struct Offered {
     pub(crate) crowded: bool,
 }
 
+/// Messages were lost because the consumer is too slow.
+#[derive(Debug)]
+pub(super) struct Losing {
+    /// How many so far.
+    pub(super) dropped: u64,
+    /// Whether a series of losses begins.
+    pub(super) begins: bool,
+    /// Whether the subscription is to end.
+    pub(super) closes: bool,
+    /// To be woken when no lock is held.
+    pub(super) consumer: Option<Waker>,
+    /// What was lost, to be dropped when no lock is held.
+    pub(super) gone: Vec<Share>,
+}
+
 /// What a subscriber gets.
 pub(crate) enum Next {
     /// The next share.
     Share {
         share: Share,
+        /// The number of its first message in the subscription.
+        at: u64,
         /// The task waits for this queue to be read.
         wake_task: bool,
     },
@@ -79,6 +118,28 @@ pub(crate) enum Next {
 impl State {
     fn is_crowded(&self) -> bool {
         self.messages > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2
+    }
+
+    /// The number of the first message in the queue.
+    #[inline]
+    fn first(&self) -> u64 {
+        self.accepted - self.messages as u64
+    }
+
+    #[inline]
+    fn put(&mut self, share: Option<Share>) {
+        if let Some(share) = share {
+            let count = share.count();
+            self.messages += count;
+            self.bytes += share.bytes();
+            self.accepted += count as u64;
+            self.queue.push_back(share);
+        }
+    }
+
+    #[inline]
+    fn note_most(&mut self) {
+        self.most = (self.most.0.max(self.messages), self.most.1.max(self.bytes));
     }
 }
 
@@ -95,6 +156,9 @@ impl Inbox {
                 draining: false,
                 dropped: 0,
                 grace: Grace::Unused,
+                accepted: 0,
+                most: (0, 0),
+                gaps: None,
             }),
         }
     }
@@ -114,19 +178,13 @@ impl Inbox {
         let free_messages = state.limits.messages.saturating_sub(state.messages);
         let free_bytes = state.limits.bytes.saturating_sub(state.bytes);
         let (fits, rest) = if count <= free_messages && bytes <= free_bytes {
-            state.messages += count;
-            state.bytes += bytes;
             (Some(share), None)
         } else {
-            let (fits, rest) = share.split(free_messages, free_bytes);
-            if let Some(fits) = &fits {
-                state.messages += fits.count();
-                state.bytes += fits.bytes();
-            }
-            (fits, rest)
+            share.split(free_messages, free_bytes)
         };
         let news = fits.is_some();
-        state.queue.extend(fits);
+        state.put(fits);
+        state.note_most();
         let crowded = rest.is_some() || state.is_crowded();
         if !crowded {
             state.grace = Grace::Unused;
@@ -154,13 +212,76 @@ impl Inbox {
         }
     }
 
-    /// `count` messages did not fit and are lost. Returns the total so far when a series of losses begins.
-    pub(super) fn lose(&self, count: u64) -> Option<u64> {
-        let mut state = lock(&self.state);
+    /// `rest` does not fit: something is lost, by the policy.
+    pub(super) fn lose(&self, rest: Share) -> Losing {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let first = state.first();
+        let mut gone = Vec::new();
+        if state.limits.when_full == WhenFull::DropOldest {
+            state.put(Some(rest));
+            while state.messages > state.limits.messages || state.bytes > state.limits.bytes {
+                let Some(oldest) = state.queue.pop_front() else { break };
+                let excess = state.messages.saturating_sub(state.limits.messages).max(1);
+                let (out, kept) = oldest.split(excess, usize::MAX);
+                if let Some(kept) = kept {
+                    state.queue.push_front(kept);
+                }
+                if let Some(out) = out {
+                    state.messages -= out.count().min(state.messages);
+                    state.bytes -= out.bytes().min(state.bytes);
+                    gone.push(out);
+                }
+            }
+            state.note_most();
+        } else {
+            gone.push(rest);
+        }
+        let count = gone.iter().map(|share| share.count() as u64).sum();
+        let (accepted, now_first) = (state.accepted, state.first());
+        if let Some(gaps) = &mut state.gaps {
+            if now_first > first {
+                gaps.drop_front(first, now_first);
+            } else {
+                gaps.mark(accepted, Gap::Lagged(count));
+            }
+        }
         state.dropped += count;
         let begins = state.grace != Grace::Losing;
         state.grace = Grace::Losing;
-        begins.then_some(state.dropped)
+        Losing {
+            dropped: state.dropped,
+            begins,
+            closes: state.limits.when_full == WhenFull::Close,
+            consumer: state.consumer.take(),
+            gone,
+        }
+    }
+
+    /// From now on it is noted where messages are missing.
+    pub(crate) fn note_gaps(&self) {
+        lock(&self.state).gaps.get_or_insert_default();
+    }
+
+    /// The connection was lost: messages may be missing here. `None`: nobody wants to know.
+    pub(super) fn interrupt(&self) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        if state.end.is_some() {
+            return None;
+        }
+        let accepted = state.accepted;
+        state.gaps.as_mut()?.mark(accepted, Gap::Interrupted);
+        state.consumer.take()
+    }
+
+    /// The next gap that comes before the message number `next`.
+    pub(crate) fn take_gap(&self, next: u64) -> Option<Gap> {
+        lock(&self.state).gaps.as_mut()?.take(next)
+    }
+
+    /// The most messages and bytes that ever were in the queue.
+    pub(crate) fn most_pending(&self) -> (usize, usize) {
+        lock(&self.state).most
     }
 
     /// Nothing more comes from the server, but the end waits for the whole client's drain.
@@ -191,6 +312,7 @@ impl Inbox {
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>, spare: &mut Option<Waker>) -> Poll<Next> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
+        let at = state.first();
         if let Some(share) = state.queue.pop_front() {
             state.messages -= share.count().min(state.messages);
             state.bytes -= share.bytes().min(state.bytes);
@@ -203,7 +325,7 @@ impl Inbox {
                     state.queue = VecDeque::new();
                 }
             }
-            return Poll::Ready(Next::Share { share, wake_task });
+            return Poll::Ready(Next::Share { share, at, wake_task });
         }
         if state.end.is_some() {
             return Poll::Ready(Next::End);

@@ -1,6 +1,5 @@
 //! Who listens to the connection's events, each with a bounded queue of its own.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
@@ -8,9 +7,9 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::lock;
-use crate::engine::{ConnectionEvent, HANDED_BACK};
+use crate::engine::{ConnectionEvent, EventQueue};
 
-/// Events kept for a listener that does not read. Arbitrary; see [`Queue::push`] for what goes first.
+/// Events kept for a listener that does not read (DECISIONS D17); see [`EventQueue`] for what becomes of more.
 const CAPACITY: usize = 1024;
 
 /// All listeners of one client.
@@ -19,43 +18,51 @@ pub(crate) struct Listeners {
     list: Mutex<Vec<Weak<Listener>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Listener {
-    state: Mutex<Queue>,
+    hears: Hears,
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    events: VecDeque<ConnectionEvent>,
-    /// Bytes of lost messages in the events.
-    handed_back: usize,
+/// How often a listener is told what goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hears {
+    /// That it has begun.
+    Edges,
+    /// Each time, as the callback of async-nats is.
+    Repetitions,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: EventQueue,
     waker: Option<Waker>,
     ended: bool,
 }
 
 impl Listeners {
     /// A new listener, which gets everything from now on.
-    pub(crate) fn listen(&self, ended: bool) -> Events {
-        let listener = Arc::new(Listener::default());
-        lock(&listener.state).ended = ended;
+    pub(crate) fn listen(&self, hears: Hears, ended: bool) -> Events {
+        let state = State { queue: EventQueue::new(CAPACITY), waker: None, ended };
+        let listener = Arc::new(Listener { hears, state: Mutex::new(state) });
         let mut list = lock(&self.list);
         list.retain(|listener| listener.strong_count() > 0);
         list.push(Arc::downgrade(&listener));
         Events { listener }
     }
 
+    /// Tells everybody.
     pub(super) fn emit(&self, event: &ConnectionEvent) {
         tracing::debug!(?event, "connection");
         for listener in self.alive() {
-            let (waker, _gone) = {
-                let mut queue = lock(&listener.state);
-                let gone = queue.push(event.clone());
-                (queue.waker.take(), gone)
-            };
-            // What is gone may hold payloads, and is dropped here, where no lock is held.
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            listener.tell(event);
+        }
+    }
+
+    /// The same has happened again, which some want to know.
+    pub(super) fn repeat(&self, event: &ConnectionEvent) {
+        for listener in self.alive().iter().filter(|listener| listener.hears == Hears::Repetitions) {
+            listener.tell(event);
         }
     }
 
@@ -63,9 +70,9 @@ impl Listeners {
     pub(super) fn end(&self) {
         for listener in self.alive() {
             let waker = {
-                let mut queue = lock(&listener.state);
-                queue.ended = true;
-                queue.waker.take()
+                let mut state = lock(&listener.state);
+                state.ended = true;
+                state.waker.take()
             };
             if let Some(waker) = waker {
                 waker.wake();
@@ -78,54 +85,24 @@ impl Listeners {
     }
 }
 
-impl Queue {
-    /// A full queue loses details before it loses transitions, and transitions only in pairs, so that `Connected` and
-    /// `Disconnected` still alternate and the last event agrees with the state (invariant I9).
-    fn push(&mut self, mut event: ConnectionEvent) -> Vec<ConnectionEvent> {
-        let mut gone = Vec::new();
-        if self.handed_back + event.handed_back() > HANDED_BACK {
-            gone.push(event.clone());
-            event.keep_counts_only();
+impl Listener {
+    fn tell(&self, event: &ConnectionEvent) {
+        let waker = {
+            let mut state = lock(&self.state);
+            state.queue.push(event.clone());
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
-        self.handed_back += event.handed_back();
-        self.events.push_back(event);
-        if self.events.len() <= CAPACITY {
-            return gone;
-        }
-        if let Some(detail) = self.events.iter().position(|event| !is_transition(event)) {
-            let detail = self.events.remove(detail);
-            self.handed_back -= detail.as_ref().map_or(0, ConnectionEvent::handed_back);
-            gone.extend(detail);
-        } else if self.events.len() > 2 {
-            // All are transitions, which alternate: the two behind the head are a pair.
-            gone.extend(self.events.drain(1..3));
-        }
-        gone
     }
-
-    fn pop(&mut self) -> Option<ConnectionEvent> {
-        let event = self.events.pop_front()?;
-        self.handed_back -= event.handed_back();
-        Some(event)
-    }
-}
-
-fn is_transition(event: &ConnectionEvent) -> bool {
-    matches!(
-        event,
-        ConnectionEvent::Connected { .. }
-            | ConnectionEvent::Reconnected { .. }
-            | ConnectionEvent::Disconnected { .. }
-            | ConnectionEvent::Draining
-            | ConnectionEvent::Closed { .. }
-    )
 }
 
 /// The events of a client from the moment at which this was made, in order. It ends after
 /// [`Closed`](ConnectionEvent::Closed), and does not keep the connection alive.
 ///
-/// Up to 1,024 events wait for a listener that does not read; beyond that details are dropped first, and
-/// transitions only in pairs.
+/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages fold into one, with their
+/// sums, as [`EventQueue`] says: no transition is lost, and every sum over the events stays exact.
 #[derive(Debug)]
 pub struct Events {
     listener: Arc<Listener>,
@@ -139,7 +116,7 @@ impl Events {
 
     /// The next event, if there is one already.
     pub fn try_recv(&mut self) -> Option<ConnectionEvent> {
-        lock(&self.listener.state).pop()
+        lock(&self.listener.state).queue.pop()
     }
 }
 
@@ -148,15 +125,15 @@ impl Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ConnectionEvent>> {
         let waker = cx.waker().clone();
-        let mut queue = lock(&self.listener.state);
-        if let Some(event) = queue.pop() {
+        let mut state = lock(&self.listener.state);
+        if let Some(event) = state.queue.pop() {
             return Poll::Ready(Some(event));
         }
-        if queue.ended {
+        if state.ended {
             return Poll::Ready(None);
         }
-        let old = queue.waker.replace(waker);
-        drop(queue);
+        let old = state.waker.replace(waker);
+        drop(state);
         drop(old);
         Poll::Pending
     }

@@ -6,6 +6,7 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::deliver::Sink;
 use super::inbox::Inbox;
 use super::listeners::Listeners;
 use super::lock;
+use super::record::Record;
 use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
@@ -30,6 +32,9 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     pub(crate) requests: Arc<Requests>,
     pub(super) listeners: Listeners,
+    pub(crate) record: Record,
+    /// Streams that want to know of each loss of the connection.
+    pub(crate) gap_streams: AtomicUsize,
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
     pub(super) status: watch::Sender<Status>,
@@ -62,10 +67,8 @@ pub(super) struct Inner {
     completed: Option<bool>,
     /// Messages that were received and not read at the end.
     undelivered: u64,
-    /// Bytes admitted since a publisher yielded last.
+    /// Bytes admitted since a publisher yielded last; a refused message counts for its part of [`YIELD_BYTES`].
     unyielded: usize,
-    /// Messages refused since then.
-    refused: usize,
 }
 
 /// What the task, when it is parked, wants to be woken for.
@@ -150,10 +153,11 @@ impl Shared {
                 completed: None,
                 undelivered: 0,
                 unyielded: 0,
-                refused: 0,
             }),
             requests: Arc::default(),
             listeners: Listeners::default(),
+            record: Record::default(),
+            gap_streams: AtomicUsize::new(0),
             statistics: Arc::default(),
             settings,
             status: watch::Sender::new(Status::Disconnected),
@@ -168,14 +172,37 @@ impl Shared {
 
     // What handles do.
 
+    /// Admits a short message without headers and reply subject where nothing is in the way. `false`: nothing was done, ask
+    /// [`publish`](Self::publish).
+    #[inline(always)]
+    pub(crate) fn publish_short(&self, subject: &[u8], payload: &[u8]) -> bool {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let clear = payload.len() <= inner.max_payload && inner.unyielded < YIELD_BYTES && inner.room.is_empty();
+        if !clear {
+            return false;
+        }
+        let Some(len) = inner.outbox.admit_short(subject, payload) else {
+            return false;
+        };
+        inner.unyielded += len;
+        if inner.parked == Parked::ForAll {
+            let task = inner.unpark();
+            drop(guard);
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
+        true
+    }
+
     /// Admits a message or says why not. `registered` is told its sequence number in the same critical section.
     #[inline(always)]
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.patience == Patience::Yield && (inner.unyielded >= YIELD_BYTES || inner.refused >= YIELD_REFUSALS) {
+        if publish.patience == Patience::Yield && inner.unyielded >= YIELD_BYTES {
             inner.unyielded = 0;
-            inner.refused = 0;
             return Err(Denied::Yield);
         }
         if inner.outbox.wants_ticks() {
@@ -326,13 +353,21 @@ impl Inner {
         if frame.headers.is_some() && !self.headers {
             return Err(Denied::NoHeaders);
         }
-        self.outbox.admit(frame, over_mark).map_err(|refusal| match (refusal, &self.barred) {
+        match self.outbox.admit(frame, over_mark) {
+            Ok(sequence) => Ok(sequence),
+            Err(refusal) => Err(self.denied(refusal)),
+        }
+    }
+
+    #[cold]
+    fn denied(&self, refusal: Refusal) -> Denied {
+        match (refusal, &self.barred) {
             (Refusal::Shut, Some(reason)) => Denied::Ended(Box::new(reason.clone())),
             (Refusal::Shut, None) => {
                 Denied::Ended(Box::new(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers))))
             }
             (refusal, _) => Denied::Outbox(refusal),
-        })
+        }
     }
 
     #[inline(always)]

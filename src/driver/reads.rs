@@ -103,27 +103,57 @@ impl<'a> Raw<'a> {
         if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
     }
 
-    /// Handles of its parts. Nothing is copied, nothing is checked.
+    /// The subject as it was received.
     #[inline(always)]
-    pub(crate) fn parts(&self) -> Parts {
-        let Range { subject, subject_len, reply, reply_len, body, headers_len, payload_len, next: _ } = self.range;
-        Parts {
-            subject: self.slice(subject, subject_len),
-            reply: (reply_len > 0).then(|| self.slice(reply, reply_len)),
-            headers: (headers_len != NO_HEADERS).then(|| self.slice(body, headers_len)),
-            payload: self.slice(body + self.range.headers(), payload_len),
-        }
+    pub(crate) fn subject_bytes(&self) -> &'a [u8] {
+        self.range.subject_in(self.chunk)
+    }
+
+    /// What [`subject_bytes`](Self::subject_bytes) gives, as a handle.
+    pub(crate) fn subject(&self) -> Bytes {
+        self.slice(self.range.subject, self.range.subject_len)
+    }
+
+    /// The payload.
+    #[inline(always)]
+    pub(crate) fn payload(&self) -> Bytes {
+        self.slice(self.range.body + self.range.headers(), self.range.payload_len)
+    }
+
+    /// The reply subject.
+    #[inline(always)]
+    pub(crate) fn reply(&self) -> Option<Bytes> {
+        (self.range.reply_len > 0).then(|| self.slice(self.range.reply, self.range.reply_len))
+    }
+
+    /// The whole header block; `None`: it came without one.
+    #[inline(always)]
+    pub(crate) fn headers(&self) -> Option<Bytes> {
+        (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
+    }
+
+    /// Bytes of subject, reply, headers and payload together.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.range.bytes()
     }
 }
 
-/// The parts of one message, as they were received.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) subject: Bytes,
-    pub(crate) reply: Option<Bytes>,
-    /// The whole header block; `None`: it came without one.
-    pub(crate) headers: Option<Bytes>,
-    pub(crate) payload: Bytes,
+#[cfg(test)]
+impl Share {
+    /// A message of these parts.
+    pub(crate) fn of(subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: &[u8]) -> Share {
+        let mut frame = Vec::new();
+        crate::protocol::message(&mut frame, subject, 1, reply, headers, payload);
+        let chunk = Bytes::from(frame);
+        let mut decoder = crate::protocol::Decoder::new(crate::protocol::Limits::default());
+        match decoder.decode_server(&chunk) {
+            Ok(crate::protocol::Decoded::Op { op: crate::protocol::ServerOp::Msg(op), .. }) => {
+                Share::One { range: Range::of(&op, &chunk), chunk: chunk.clone() }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// A subscription's share of one read.

@@ -35,8 +35,10 @@ struct Slot {
 enum SlotState {
     Free,
     /// `sequence`: of its message in the outbox; 0 while it is not admitted.
+    /// `keep`: it goes on waiting when the connection that took it is lost.
     Waiting {
         sequence: u64,
+        keep: bool,
         waker: Option<Waker>,
     },
     Done(Share),
@@ -66,7 +68,7 @@ pub(crate) enum RequestFailure {
 pub(crate) struct Released {
     /// No request waits any more.
     pub(crate) last: bool,
-    /// It was admitted with this sequence number, and no answer has come.
+    /// No answer has come; its sequence number, 0 if it was not admitted.
     pub(crate) unanswered: Option<u64>,
 }
 
@@ -93,12 +95,12 @@ impl Ticket {
 }
 
 impl Requests {
-    /// A place for one more.
-    pub(crate) fn register(&self) -> Ticket {
+    /// A place for one more. `keep`: it goes on waiting when the connection that took it is lost.
+    pub(crate) fn register(&self, keep: bool) -> Ticket {
         let mut inner = lock(&self.inner);
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
-        let fresh = Slot { generation, state: SlotState::Waiting { sequence: 0, waker: None } };
+        let fresh = Slot { generation, state: SlotState::Waiting { sequence: 0, keep, waker: None } };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
@@ -122,8 +124,8 @@ impl Requests {
             return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
         };
         match std::mem::replace(state, SlotState::Free) {
-            SlotState::Waiting { sequence, waker } => {
-                *state = SlotState::Waiting { sequence, waker: own.take() };
+            SlotState::Waiting { sequence, keep, waker } => {
+                *state = SlotState::Waiting { sequence, keep, waker: own.take() };
                 drop(inner);
                 drop(waker);
                 Poll::Pending
@@ -151,7 +153,7 @@ impl Requests {
         }
         drop(inner);
         let unanswered = match &old {
-            SlotState::Waiting { sequence, .. } if *sequence != 0 => Some(*sequence),
+            SlotState::Waiting { sequence, .. } => Some(*sequence),
             _ => None,
         };
         drop(old);
@@ -184,27 +186,27 @@ impl Requests {
 
     /// A connection took messages up to `through` and is gone: their replies won't come.
     pub(super) fn handed_over(&self, through: u64, in_doubt: u64, wakers: &mut Vec<Waker>) {
-        self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence| {
-            sequence != 0 && sequence <= through
+        self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence, keep| {
+            sequence != 0 && sequence <= through && !keep
         });
     }
 
     /// Messages were lost before they were sent: no replies will come to them.
     pub(super) fn dropped(&self, sequences: &[RangeInclusive<u64>], wakers: &mut Vec<Waker>) {
-        self.fail(&RequestFailure::Dropped, wakers, |sequence| {
+        self.fail(&RequestFailure::Dropped, wakers, |sequence, _| {
             sequence != 0 && sequences.iter().any(|numbers| numbers.contains(&sequence))
         });
     }
 
     /// No reply will come any more.
     pub(super) fn end(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
-        self.fail(&RequestFailure::Ended(reason.clone()), wakers, |_| true);
+        self.fail(&RequestFailure::Ended(reason.clone()), wakers, |_, _| true);
     }
 
-    fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64) -> bool) {
+    fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64, bool) -> bool) {
         for slot in &mut lock(&self.inner).slots {
             match &mut slot.state {
-                SlotState::Waiting { sequence, waker } if concerned(*sequence) => {
+                SlotState::Waiting { sequence, keep, waker } if concerned(*sequence, *keep) => {
                     wakers.extend(waker.take());
                     slot.state = SlotState::Failed(failure.clone());
                 }

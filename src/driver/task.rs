@@ -339,7 +339,7 @@ impl Drop for Task {
         }
         self.shared.end(&reason, false, self.undelivered);
         self.shared.publish_state(Status::Closed, None, self.engine.last_error().cloned());
-        self.shared.listeners.emit(&ConnectionEvent::closed(reason));
+        self.emit(&ConnectionEvent::closed(reason));
         self.shared.listeners.end();
         self.wake_all();
     }

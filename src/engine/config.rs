@@ -40,7 +40,7 @@ pub struct Config {
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
     pub close_grace: Duration,
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
-    pub delivery: Delivery,
+    pub delivery: DeliveryMode,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
     /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
     pub max_control_line: usize,
@@ -70,7 +70,7 @@ pub enum OverflowPolicy {
 /// What becomes of messages that the transport has taken and no PONG has confirmed when their connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Delivery {
+pub enum DeliveryMode {
     /// They are in doubt, counted, and never sent again. The default: nothing arrives twice.
     #[default]
     AtMostOnce,
@@ -91,7 +91,7 @@ pub struct OutboxRules {
     /// What has been held for longer when a server is there again is not sent. Default: no limit.
     pub max_age: Option<Duration>,
     /// When a message counts as gone. It must be that of [`Config`].
-    pub delivery: Delivery,
+    pub delivery: DeliveryMode,
 }
 
 impl Default for OutboxRules {
@@ -101,7 +101,7 @@ impl Default for OutboxRules {
             messages: None,
             overflow: OverflowPolicy::Error,
             max_age: None,
-            delivery: Delivery::AtMostOnce,
+            delivery: DeliveryMode::AtMostOnce,
         }
     }
 }
@@ -163,7 +163,7 @@ impl Default for Config {
             redial_spread: Duration::from_millis(250),
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
-            delivery: Delivery::AtMostOnce,
+            delivery: DeliveryMode::AtMostOnce,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::config::Delivery;
+use super::config::DeliveryMode;
 use super::effect::Effect;
 use super::engine::Engine;
 use super::event::ConnectionEvent;
@@ -44,8 +44,8 @@ impl<H> Engine<H> {
         let late = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
         let much = match self.config.delivery {
             // One at a time, so that a slow server is not asked the more often.
-            Delivery::AtMostOnce => connection.liveness.is_unasked(UNASKED_BYTES, 0),
-            Delivery::AtLeastOnce => {
+            DeliveryMode::AtMostOnce => connection.liveness.is_unasked(UNASKED_BYTES, 0),
+            DeliveryMode::AtLeastOnce => {
                 let bytes = UNASKED_BYTES.min(outbox.mark() / PINGS_PER_MARK);
                 connection.liveness.is_unasked(bytes, outbox.mark() / bytes.max(1))
             }

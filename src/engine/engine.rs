@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::announce::Outage;
 use super::config::Config;
 use super::effect::{CloseHow, Effect};
 use super::error::{Cause, EndReason};
@@ -14,7 +15,7 @@ use super::event::{ConnectionEvent, Status};
 use super::flight::Flight;
 use super::ledger::{Ledger, Lost};
 use super::outbox::Outbox;
-use super::phase::{Attempt, Intent, Link, Recovering, Stage, Waiter};
+use super::phase::{Attempt, Intent, Link, Stage, Waiter};
 use super::pool::{self, Pool, ServerId};
 use super::segment::Segment;
 use super::subscriptions::Subscriptions;
@@ -77,7 +78,10 @@ pub(super) struct History {
     pub(super) retrying: bool,
     /// The server of the last connection; `None`: never connected.
     pub(super) previous: Option<String>,
-    pub(super) lost_at: Option<Instant>,
+    /// The outage that goes on.
+    pub(super) outage: Option<Outage>,
+    /// Since when no attempt is being made.
+    pub(super) waiting: Option<Instant>,
     pub(super) last_error: Option<Cause>,
     /// Which of the two watermarks was told last.
     pub(super) buffer_high: bool,
@@ -154,7 +158,7 @@ impl<H> Engine<H> {
     }
 
     /// The time that the last PING took.
-    pub fn round_trip(&self) -> Option<std::time::Duration> {
+    pub fn round_trip(&self) -> Option<Duration> {
         self.link.connection()?.liveness.round_trip()
     }
 
@@ -269,7 +273,9 @@ impl<H> Engine<H> {
             number: self.history.attempts,
             deadline: now + self.config.connect_timeout,
         };
-        self.emit(ConnectionEvent::Connecting { server: attempt.endpoint.clone(), attempt: attempt.number });
+        let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let server = attempt.endpoint.clone();
+        self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
         self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
         self.link = Link::Dialing(attempt);
     }
@@ -279,6 +285,7 @@ impl<H> Engine<H> {
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.retrying = true;
+        self.history.waiting = Some(now);
         self.history.last_error = Some(cause.clone());
         let retry_in = self.pool.failed(attempt.server, cause.clone(), &self.config.backoff, now, &mut self.rng);
         self.emit(ConnectionEvent::AttemptFailed {
@@ -359,43 +366,5 @@ impl<H> Engine<H> {
         for sid in self.subscriptions.sids() {
             self.end_subscription(sid, reason.clone());
         }
-    }
-
-    /// Says that the connection is ready if the transport has taken what was held for it.
-    pub(super) fn announce_if_taken(&mut self, now: Instant) {
-        let Some(connection) = self.link.connection() else {
-            return;
-        };
-        if matches!(connection.stage, Stage::Recovering(it) if it.replay_left == 0 && connection.taken >= it.held) {
-            self.announce(now);
-        }
-    }
-
-    /// Says that the connection is ready, once.
-    pub(super) fn announce(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else {
-            return;
-        };
-        connection.stage = Stage::Ready;
-        let server = connection.attempt.endpoint.clone();
-        let flushed = connection.taken.min(held);
-        let attempts = std::mem::take(&mut self.history.attempts);
-        let previous = self.history.previous.replace(server.clone());
-        let event = match self.history.lost_at.take() {
-            None => ConnectionEvent::Connected { server, attempts },
-            Some(lost_at) => ConnectionEvent::Reconnected {
-                server,
-                previous,
-                downtime: now.saturating_duration_since(lost_at),
-                attempts,
-                subscriptions: replayed,
-                flushed,
-                still_held: held - flushed,
-            },
-        };
-        self.emit(event);
     }
 }

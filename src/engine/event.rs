@@ -1,11 +1,13 @@
 //! What the engine reports: the six states, the events of a connection's life, and why things ended.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{Cause, EndReason};
 use super::ledger::Lost;
 use super::returned::LostMessages;
+use crate::protocol::Info;
 
 /// The state of a client, a pure function of the engine's phase.
 ///
@@ -48,10 +50,11 @@ impl fmt::Display for Status {
     }
 }
 
-/// Something that happened to the connection, told in order and without gaps.
+/// Something that happened to the connection, told in order.
 ///
-/// `Connected`/`Reconnected` and `Disconnected` strictly alternate. More fields and kinds may come:
-/// match with `..`.
+/// `Connected`/`Reconnected` and `Disconnected` strictly alternate. A listener that reads too slowly gets fewer
+/// events, and sums that are exact all the same: see [`EventQueue`](super::EventQueue). More fields and kinds may
+/// come: match with `..`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionEvent {
@@ -78,8 +81,32 @@ pub enum ConnectionEvent {
         subscriptions: usize,
         /// How many held messages the transport has taken so far.
         flushed: u64,
-        /// How many held messages still wait (see DECISIONS D18: it is said after 1 s at the latest).
+        /// How many messages were lost on our side since the loss, those that expired aside.
+        dropped: u64,
+        /// How many held messages were too old to be sent.
+        expired: u64,
+        /// How many messages were in doubt at the loss, as [`Disconnected`](ConnectionEvent::Disconnected) said.
+        in_doubt: u64,
+        /// A round trip to this server: from CONNECT and PING to the PONG.
+        rtt: Duration,
+        /// How many held messages still wait. This event is said a second after the subscriptions were written at the
+        /// latest; if messages still wait then, [`RecoveryDone`](ConnectionEvent::RecoveryDone) follows.
         still_held: u64,
+        /// How many earlier outages are summed up in this event, because nobody read them in time.
+        folded: u64,
+    },
+    /// The last of the messages that still waited when [`Reconnected`](ConnectionEvent::Reconnected) was said was
+    /// taken by the transport. If the connection is lost before that, this is not said.
+    #[non_exhaustive]
+    RecoveryDone {
+        /// `host:port` of the server.
+        server: String,
+        /// How many held messages the transport has taken in all.
+        flushed: u64,
+        /// Those of them that it took after `Reconnected`.
+        late: u64,
+        /// Time from the loss to the last held message.
+        took: Duration,
     },
     /// The connection is gone.
     #[non_exhaustive]
@@ -93,6 +120,9 @@ pub enum ConnectionEvent {
         in_doubt: u64,
         /// Messages that go to the next connection.
         held: u64,
+        /// How many later outages are summed up in this event, because nobody read them in time. Server and cause are
+        /// the first one's.
+        folded: u64,
     },
     /// A server is being dialled.
     #[non_exhaustive]
@@ -101,6 +131,8 @@ pub enum ConnectionEvent {
         server: String,
         /// Number of this attempt since the last connection, from 1.
         attempt: u64,
+        /// How long nothing was tried before it, since the last attempt failed or the connection was lost.
+        waited: Duration,
     },
     /// An attempt failed.
     #[non_exhaustive]
@@ -113,6 +145,14 @@ pub enum ConnectionEvent {
         cause: Cause,
         /// When this server is due again.
         retry_in: Duration,
+    },
+    /// The server has introduced itself, or something in its INFO has changed.
+    #[non_exhaustive]
+    ServerInfo {
+        /// `host:port` of the server.
+        server: String,
+        /// What it said: id, name, version, cluster, limits and so on.
+        info: Arc<Info>,
     },
     /// Servers were learnt from, or taken back by, the cluster's gossip (`connect_urls` in INFO).
     #[non_exhaustive]

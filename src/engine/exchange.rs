@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::Delivery;
+use super::announce::Outage;
+use super::config::DeliveryMode;
 use super::effect::{CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
@@ -121,14 +122,16 @@ impl<H> Engine<H> {
         connection.taken += back.taken;
         self.books.resent += back.resent;
         let in_doubt = match self.config.delivery {
-            Delivery::AtMostOnce => connection.taken - connection.confirmed,
-            Delivery::AtLeastOnce => 0,
+            DeliveryMode::AtMostOnce => connection.taken - connection.confirmed,
+            DeliveryMode::AtLeastOnce => 0,
         };
         self.books.in_doubt += in_doubt;
         self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
         let server = connection.attempt.endpoint.clone();
-        self.emit(ConnectionEvent::Disconnected { server, cause: cause.clone(), in_doubt, held: outbox.messages() });
-        self.history.lost_at = Some(now);
+        let (told, held) = (cause.clone(), outbox.messages());
+        self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
+        self.history.outage = Some(Outage { since: now, in_doubt, lost: self.books.lost });
+        self.history.waiting = Some(now);
         self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
 
@@ -248,7 +251,13 @@ impl<H> Engine<H> {
                 if was_up {
                     let server = connection.attempt.endpoint.clone();
                     let held = outbox.messages();
-                    self.emit(ConnectionEvent::Disconnected { server, cause: Cause::ByUser, in_doubt, held });
+                    self.emit(ConnectionEvent::Disconnected {
+                        server,
+                        cause: Cause::ByUser,
+                        in_doubt,
+                        held,
+                        folded: 0,
+                    });
                 }
                 self.wanted.extend(connection.liveness.into_waiters());
             }

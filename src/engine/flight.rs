@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::backlog::Backlog;
-use super::config::Delivery;
+use super::config::DeliveryMode;
 use super::outbox::Outbox;
 use super::segment::Segment;
 
@@ -47,7 +47,7 @@ pub(super) struct GivenBack {
 /// Bytes on their way, with a cursor: `at <= length of the first segment`.
 #[derive(Debug, Default)]
 pub struct Flight {
-    delivery: Delivery,
+    delivery: DeliveryMode,
     items: VecDeque<(Kind, Segment)>,
     at: usize,
     len: usize,
@@ -61,7 +61,7 @@ pub struct Flight {
 
 impl Flight {
     /// An empty flight.
-    pub fn new(delivery: Delivery) -> Flight {
+    pub fn new(delivery: DeliveryMode) -> Flight {
         Flight { delivery, ..Flight::default() }
     }
 
@@ -125,7 +125,7 @@ impl Flight {
             let step = left.min(len - self.at);
             left -= step;
             self.at += step;
-            if *kind == Kind::Frames && self.delivery == Delivery::AtMostOnce {
+            if *kind == Kind::Frames && self.delivery == DeliveryMode::AtMostOnce {
                 self.released += step;
             }
             if self.at == len {
@@ -137,8 +137,8 @@ impl Flight {
                     taken.resent += segment.sent;
                     self.messages -= segment.messages;
                     match (kind, self.delivery) {
-                        (Kind::Frames, Delivery::AtMostOnce) => self.recycle(segment),
-                        (Kind::Frames, Delivery::AtLeastOnce) => self.kept.push_back(segment),
+                        (Kind::Frames, DeliveryMode::AtMostOnce) => self.recycle(segment),
+                        (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
                         (Kind::Ping | Kind::Wire, _) => {}
                     }
                 }
@@ -177,8 +177,8 @@ impl Flight {
     /// also what was taken and not confirmed.
     pub(super) fn give_back(&mut self, outbox: &mut Outbox, now: Instant) -> GivenBack {
         let back = match self.delivery {
-            Delivery::AtMostOnce => self.rewind(),
-            Delivery::AtLeastOnce => self.rewind_to_confirmed(),
+            DeliveryMode::AtMostOnce => self.rewind(),
+            DeliveryMode::AtLeastOnce => self.rewind_to_confirmed(),
         };
         let kept = self.kept.drain();
         let rest = self.items.drain(..).filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);

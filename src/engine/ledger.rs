@@ -78,6 +78,18 @@ impl Lost {
         overflow + expired + too_large + no_headers + poison + closed
     }
 
+    /// Both together.
+    pub fn plus(&self, other: &Lost) -> Lost {
+        Lost {
+            overflow: self.overflow + other.overflow,
+            expired: self.expired + other.expired,
+            too_large: self.too_large + other.too_large,
+            no_headers: self.no_headers + other.no_headers,
+            poison: self.poison + other.poison,
+            closed: self.closed + other.closed,
+        }
+    }
+
     /// What was lost since `before`.
     pub fn since(&self, before: &Lost) -> Lost {
         Lost {

@@ -73,6 +73,11 @@ impl<W> Liveness<W> {
         self.pings.pop_front()
     }
 
+    /// A round trip that was measured elsewhere: the handshake's.
+    pub fn measured(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip);
+    }
+
     /// The time between the last answered PING and its PONG.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip

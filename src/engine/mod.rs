@@ -1,6 +1,7 @@
 //! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
+mod announce;
 mod backlog;
 pub mod backoff;
 mod command;
@@ -12,6 +13,7 @@ mod effect;
 mod engine;
 mod error;
 mod event;
+mod event_queue;
 mod exchange;
 mod flight;
 mod gaps;
@@ -28,11 +30,12 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Delivery, Identity, OutboxRules, OverflowPolicy};
+pub use config::{Config, DeliveryMode, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};
+pub use event_queue::EventQueue;
 pub use flight::{Flight, Taken};
 pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Liveness, Ping, Rules};

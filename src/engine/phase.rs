@@ -74,6 +74,8 @@ pub(super) struct Connection {
     pub(super) taken: u64,
     /// Messages that a PONG covers.
     pub(super) confirmed: u64,
+    /// What was held for this connection is not yet all taken, although it was announced.
+    pub(super) recovery: Option<Recovery>,
     /// When the transport took a byte last, or the flight became non-empty.
     pub(super) progress: Instant,
     /// The last `-ERR` after which a server closes: the reason, once the socket says that it did.
@@ -112,6 +114,17 @@ pub(super) struct Recovering {
     pub(super) replayed: usize,
     /// It counts when the replay was taken.
     pub(super) until: Instant,
+}
+
+/// What remains of a recovery after the announcement. `flushed < held`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovery {
+    /// Messages that were held when the gate opened.
+    pub(super) held: u64,
+    /// Those that were taken when it was announced.
+    pub(super) flushed: u64,
+    /// When the connection before was lost.
+    pub(super) since: Instant,
 }
 
 /// What the user wants.

@@ -43,7 +43,7 @@ pub struct LostMessages {
 }
 
 /// Frames that were lost for one reason.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Run {
     reason: LossReason,
     /// Whole frames; if there is a body, one frame without its payload.
@@ -61,6 +61,15 @@ impl LostMessages {
             body: segment.body,
         };
         LostMessages { runs: runs.into_iter().map(run).collect(), count, bytes }
+    }
+
+    /// These, and then those.
+    pub(super) fn followed_by(&self, those: &LostMessages) -> LostMessages {
+        LostMessages {
+            runs: self.runs.iter().chain(those.runs.iter()).cloned().collect(),
+            count: self.count + those.count,
+            bytes: self.bytes + those.bytes,
+        }
     }
 
     /// How many there are. More may have been lost than are handed back: the counts beside this say so.

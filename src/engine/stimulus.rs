@@ -29,6 +29,7 @@ impl<H> Engine<H> {
             liveness: Liveness::new(rules, now),
             taken: 0,
             confirmed: 0,
+            recovery: None,
             progress: now,
             said: None,
             broken: None,
@@ -130,6 +131,14 @@ impl<H> Engine<H> {
         }
     }
 
+    /// The consumer was too slow, and its policy is to end: behind what it has got.
+    pub fn handle_overrun(&mut self, sid: u64) {
+        if self.subscriptions.get(sid).is_some() {
+            self.end_subscription(sid, EndReason::SlowConsumer);
+            self.tell_unsubscribed(sid, None);
+        }
+    }
+
     /// The consumer has read a draining subscription to its end.
     pub fn handle_finished(&mut self, sid: u64) {
         self.subscriptions.set_finished(sid);
@@ -184,6 +193,9 @@ impl<H> Engine<H> {
             self.flight.push_wire(out);
         }
         let was_lame = self.info.as_ref().is_some_and(|info| info.lame_duck_mode) && !first;
+        if first || self.info.as_ref().is_none_or(|known| *known != info) {
+            self.emit(ConnectionEvent::ServerInfo { server: endpoint.clone(), info: info.clone() });
+        }
         if !self.config.ignore_discovered {
             let (added, removed) =
                 self.pool.gossip(&info.connect_urls, &addr, Some(server), self.config.retain_order, &mut self.rng);
@@ -231,6 +243,7 @@ impl<H> Engine<H> {
             return;
         };
         connection.since = now;
+        connection.liveness.measured(now.saturating_duration_since(connection.progress));
         connection.stage = Stage::Replaying(Replay::of(&self.subscriptions));
         self.pool.connected(connection.attempt.server);
     }

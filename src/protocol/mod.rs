@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what can be said on the wire | `op` |
 //! | bytes → one operation, "not yet", or an error | `decoder`, on `scan` |
-//! | operation → bytes | `encoder` |
+//! | operation → bytes | `encoder`, and `short_frame` for the usual small message |
 //! | what is too much | `limits` |
 //! | why bytes were refused | `error` |
 //! | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
@@ -34,6 +34,7 @@ mod limits;
 mod op;
 mod scan;
 mod server_error;
+mod short_frame;
 mod status;
 mod subject;
 mod subject_rules;
@@ -56,6 +57,7 @@ pub use info::{Info, InfoError, ServerInfo};
 pub use limits::Limits;
 pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
 pub use server_error::{ErrKind, Violation};
+pub use short_frame::{SHORT_FRAME, SHORT_PARTS, publish_short};
 pub use status::{InvalidStatusCode, StatusCode};
 pub use subject::{Subject, SubjectError, ToSubject};
 pub use subject_rules::{SubjectFault, check_publish_subject, check_queue_name, check_subscribe_subject, matches};

@@ -241,11 +241,23 @@ impl<'de> Deserialize<'de> for Subject {
 pub trait ToSubject {
     /// The subject; cheap for [`Subject`] and `&'static str`, a copy for `String`.
     fn to_subject(&self) -> Subject;
+
+    /// The bytes of [`to_subject`](Self::to_subject), where they are at hand without making one: publishing needs
+    /// no more, and is spared an allocation or the counting of a reference. `None`: make one.
+    #[inline(always)]
+    fn wire_bytes(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl ToSubject for Subject {
     fn to_subject(&self) -> Subject {
         self.clone()
+    }
+
+    #[inline(always)]
+    fn wire_bytes(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
     }
 }
 
@@ -253,10 +265,20 @@ impl ToSubject for &'static str {
     fn to_subject(&self) -> Subject {
         Subject::from_static(self)
     }
+
+    #[inline(always)]
+    fn wire_bytes(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
+    }
 }
 
 impl ToSubject for String {
     fn to_subject(&self) -> Subject {
         Subject::from(self.as_str())
+    }
+
+    #[inline(always)]
+    fn wire_bytes(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
     }
 }

@@ -81,6 +81,16 @@ pub struct PayloadTooLarge {
     pub size: usize,
 }
 
+/// The connection was lost after it had taken a request: whether that was served is not known. The source of request errors
+/// of kind [`Other`](super::RequestErrorKind::Other).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection was lost after the request had been handed over; {in_doubt} messages are in doubt")]
+#[non_exhaustive]
+pub struct ConnectionLost {
+    /// Messages in doubt by that loss, requests among them. Zero: all had been processed, only the reply is missing.
+    pub in_doubt: u64,
+}
+
 /// Why `try_publish` refused a message, with the message.
 ///
 /// ```

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
-use crate::engine::{Delivery, OverflowPolicy};
+use crate::engine::{DeliveryMode, OverflowPolicy};
 
 impl ConnectOptions {
     /// Says what happens to a message for which there is no room while no server is connected: refused
@@ -66,8 +66,8 @@ impl ConnectOptions {
     }
 
     /// Says what becomes of messages that were written to a connection and not confirmed by a PONG when it is lost: never
-    /// sent again and reported as in doubt ([`Delivery::AtMostOnce`], the default), or sent again, in order, from the first
-    /// unconfirmed on ([`Delivery::AtLeastOnce`]).
+    /// sent again and reported as in doubt ([`DeliveryMode::AtMostOnce`], the default), or sent again, in order, from the first
+    /// unconfirmed on ([`DeliveryMode::AtLeastOnce`]).
     ///
     /// At least once, messages stay in memory until their PONG, and count for
     /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) until then; publishing waits when half of it is
@@ -76,12 +76,12 @@ impl ConnectOptions {
     /// dies with it loses it all the same.
     ///
     /// ```
-    /// use nats_lifeline::{ConnectOptions, client::Delivery};
+    /// use nats_lifeline::{ConnectOptions, client::DeliveryMode};
     ///
-    /// let options = ConnectOptions::new().delivery(Delivery::AtLeastOnce);
+    /// let options = ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce);
     /// # drop(options);
     /// ```
-    pub fn delivery(mut self, delivery: Delivery) -> ConnectOptions {
+    pub fn delivery(mut self, delivery: DeliveryMode) -> ConnectOptions {
         self.delivery = delivery;
         self
     }

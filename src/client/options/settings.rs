@@ -9,7 +9,7 @@ use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::driver::{Dialer, DriverSettings, Resolver};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy};
-use crate::protocol::{Limits, check_subscribe_subject};
+use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
 /// would overflow. Thirty years, the same as tokio's idea of the far future.
@@ -18,8 +18,9 @@ const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 /// Smallest read buffer; arbitrary, but an INFO of a server without a cluster fits.
 const SMALLEST_READ_BUFFER: usize = 512;
 
-/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary.
-const SHORTEST_CONTROL_LINE: usize = 128;
+/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary, but the line of a
+/// [`SHORT_FRAME`] is not looked at any more.
+const SHORTEST_CONTROL_LINE: usize = SHORT_FRAME;
 
 /// Shortest allowed line from a server: what servers send by default can be this long.
 const SHORTEST_SERVER_LINE: usize = 4096;

@@ -2,7 +2,7 @@
 
 use std::sync::MutexGuard;
 
-use super::{Inner, Shared};
+use super::{Inner, Shared, YIELD_BYTES, YIELD_REFUSALS};
 use crate::driver::task::now;
 use crate::engine::Segment;
 
@@ -35,7 +35,7 @@ impl Inner {
     /// them as for refusals.
     #[cold]
     pub(super) fn take_dropped(&mut self) -> Vec<Segment> {
-        self.refused += self.outbox.take_dropped();
+        self.unyielded += self.outbox.take_dropped() * (YIELD_BYTES / YIELD_REFUSALS);
         self.outbox.take_garbage()
     }
 }
@@ -44,7 +44,7 @@ impl Inner {
 #[cold]
 pub(super) fn refused(mut guard: MutexGuard<'_, Inner>) {
     let inner = &mut *guard;
-    inner.refused += 1;
+    inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
     let task = inner.wake_for_messages();
     let gone = inner.take_dropped();
     drop(guard);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::Shared;
-use crate::driver::listeners::Events;
+use crate::driver::listeners::{Events, Hears};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, Ledger, Status};
 use crate::protocol::Info;
@@ -65,8 +65,8 @@ impl Shared {
         self.status.subscribe()
     }
 
-    pub(crate) fn events(&self) -> Events {
-        self.listeners.listen(self.completed().is_some())
+    pub(crate) fn events(&self, hears: Hears) -> Events {
+        self.listeners.listen(hears, self.completed().is_some())
     }
 
     /// The counters, the number of accepted messages brought up to date.

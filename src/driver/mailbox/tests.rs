@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use crate::driver::command::Command;
-use crate::driver::inbox::{Inbox, InboxLimits};
+use crate::driver::inbox::{Inbox, InboxLimits, WhenFull};
 use crate::driver::settings::DriverSettings;
 use crate::engine::{EndReason, OutboxRules};
 use crate::protocol::{Limits, Subject};
@@ -30,7 +30,7 @@ async fn behind_the_end_commands_are_dropped_and_whoever_waits_is_told() {
     let shared = shared();
     let (done, mut waiting) = oneshot::channel();
     shared.command(Command::Flush { seen: 0, done });
-    let inbox = Arc::new(Inbox::new(InboxLimits { messages: 1, bytes: 1 }));
+    let inbox = Arc::new(Inbox::new(InboxLimits { messages: 1, bytes: 1, when_full: WhenFull::default() }));
     shared.subscribe(Subject::from("a"), None, inbox.clone()).unwrap();
     assert_eq!(shared.inner().commands.len(), 2);
 

@@ -1,12 +1,13 @@
 //! The task carries out what the engine wants: one arm per effect, and no decision.
 
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
 
 use super::{LEAVING, Link, Task};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::{DialOptions, dial};
 use crate::driver::statistics::Statistics;
-use crate::engine::{CloseHow, ConnectionEvent, Effect, EndReason, Status};
+use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
 use crate::protocol::Decoder;
 
 impl Task {
@@ -38,7 +39,12 @@ impl Task {
                     }
                 }
                 Effect::Close { epoch, how } => self.close(epoch, how, now),
-                Effect::Emit(event) => self.emit(&event),
+                Effect::Emit(event) => {
+                    if matches!(&event, ConnectionEvent::Disconnected { cause, .. } if *cause != Cause::ByUser) {
+                        self.interrupt_streams();
+                    }
+                    self.emit(&event);
+                }
                 Effect::Complete { token, outcome } => {
                     if let Some(done) = self.flushes.remove(&token) {
                         // Who flushed may have stopped waiting.
@@ -76,7 +82,20 @@ impl Task {
         if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
             Statistics::add(&self.shared.counters().connects, 1);
         }
+        self.shared.record.write(event, SystemTime::now());
         self.shared.listeners.emit(event);
+    }
+
+    /// Whoever wants to know finds out where in its messages the connection was lost.
+    fn interrupt_streams(&mut self) {
+        if self.shared.gap_streams.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for (_, subscription) in self.engine.subscriptions.iter() {
+            if let Sink::Inbox(inbox) = &subscription.handle {
+                self.delivered.wakers.extend(inbox.interrupt());
+            }
+        }
     }
 
     fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::{Link, READ_MAX, Task};
-use crate::driver::deliver::{Pause, PauseState};
+use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
@@ -100,8 +100,16 @@ impl Task {
     }
 
     fn tell_losses(&mut self) {
-        for (sid, dropped) in std::mem::take(&mut self.delivered.losing) {
-            self.emit(&ConnectionEvent::slow_consumer(sid, dropped));
+        for Overrun { sid, dropped, begins, closes } in self.delivered.losing.drain(..) {
+            let event = ConnectionEvent::slow_consumer(sid, dropped);
+            if begins {
+                self.shared.listeners.emit(&event);
+            } else {
+                self.shared.listeners.repeat(&event);
+            }
+            if closes {
+                self.engine.handle_overrun(sid);
+            }
         }
     }
 

@@ -33,7 +33,11 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::Disconnected { cause, in_doubt, held, .. } => {
             format!("Disconnected: {cause}, {in_doubt} in doubt, {held} held")
         }
-        ConnectionEvent::Connecting { server, attempt } => format!("Connecting {server} {attempt}"),
+        ConnectionEvent::RecoveryDone { server, flushed, late, .. } => {
+            format!("RecoveryDone {server}: {flushed} flushed, {late} of them late")
+        }
+        ConnectionEvent::ServerInfo { server, info } => format!("ServerInfo {server}: {}", info.server_id),
+        ConnectionEvent::Connecting { server, attempt, .. } => format!("Connecting {server} {attempt}"),
         ConnectionEvent::AttemptFailed { server, attempt, cause, .. } => {
             format!("AttemptFailed {server} {attempt}: {cause}")
         }

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::engine::{
-    Delivery, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy, Refusal, Segment,
+    DeliveryMode, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy, Refusal, Segment,
 };
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
@@ -66,7 +66,7 @@ fn rules() -> impl Strategy<Value = OutboxRules> {
         Just(OverflowPolicy::DropNewest),
         Just(OverflowPolicy::Wait(AGE)),
     ];
-    let delivery = prop_oneof![Just(Delivery::AtMostOnce), Just(Delivery::AtLeastOnce)];
+    let delivery = prop_oneof![Just(DeliveryMode::AtMostOnce), Just(DeliveryMode::AtLeastOnce)];
     (cap, proptest::option::of(1_u64..12), overflow, any::<bool>(), delivery).prop_map(
         |(cap, messages, overflow, ages, delivery)| OutboxRules {
             cap,
@@ -151,7 +151,7 @@ impl World {
     }
 
     fn again(&self) -> bool {
-        self.rules.delivery == Delivery::AtLeastOnce
+        self.rules.delivery == DeliveryMode::AtLeastOnce
     }
 
     fn admit(&mut self, size: usize, reply: bool, headers: bool) {

@@ -38,6 +38,10 @@ pub(super) struct Pair {
     pub(super) delivered: Vec<u64>,
     /// Every status that was seen, without repetitions.
     pub(super) statuses: Vec<Status>,
+    /// Every INFO that was told.
+    pub(super) infos: Vec<String>,
+    /// Every event, as it is.
+    pub(super) events: Vec<ConnectionEvent>,
     commands: Vec<Command>,
     journal: Vec<String>,
     looked: usize,
@@ -102,6 +106,8 @@ impl Pair {
             retries: Vec::new(),
             delivered: Vec::new(),
             statuses: vec![Status::Disconnected],
+            infos: Vec::new(),
+            events: Vec::new(),
             commands: Vec::new(),
             journal: Vec::new(),
             looked: 0,
@@ -293,7 +299,7 @@ impl Pair {
 
     fn take_now(&mut self, n: usize) -> usize {
         let Net::Up(epoch) = self.net else { return 0 };
-        if !self.engine.can_write() {
+        if !self.engine.can_write() || self.engine.flight().is_empty() {
             return 0;
         }
         let bytes: Vec<u8> = self.engine.flight().slices().flatten().copied().take(n).collect();
@@ -381,7 +387,11 @@ impl Pair {
         let mut moved = false;
         while let Some(effect) = self.engine.poll_effect() {
             moved = true;
-            self.journal.push(describe(&effect));
+            // Said with every INFO; those who look for it look into `infos`.
+            match &effect {
+                Effect::Emit(ConnectionEvent::ServerInfo { .. }) => self.infos.push(describe(&effect)),
+                effect => self.journal.push(describe(effect)),
+            }
             match effect {
                 Effect::Dial { epoch, addr, .. } => {
                     assert_eq!(self.net, Net::None, "one connection at a time");
@@ -412,6 +422,7 @@ impl Pair {
 
     /// I9: `Connected` and `Disconnected` alternate.
     fn hear(&mut self, event: &ConnectionEvent) {
+        self.events.push(event.clone());
         match event {
             ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
                 assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {:?}", self.journal);

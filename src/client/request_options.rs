@@ -1,0 +1,147 @@
+//! How a request goes on when there is no reply: retries, and patience over a lost connection.
+
+use std::time::{Duration, Instant};
+
+use super::error::{ConnectionLost, RequestError, RequestErrorKind, SendFault};
+use super::wait;
+
+/// How [`Client::request_with`](crate::Client::request_with) goes on when there is no reply.
+///
+/// A try is repeated when that is safe: when the request certainly was not sent, or when the server said that nobody
+/// listens. What may have been served is asked again only if that does no harm: see
+/// [`idempotent`](RequestOptions::idempotent).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestOptions {
+    retries: u32,
+    backoff: Duration,
+    try_timeout: Option<Duration>,
+    idempotent: bool,
+    keep_waiting: bool,
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        RequestOptions {
+            retries: 0,
+            backoff: Duration::from_millis(100),
+            try_timeout: None,
+            idempotent: false,
+            keep_waiting: false,
+        }
+    }
+}
+
+impl RequestOptions {
+    /// One try, as [`request`](crate::Client::request).
+    pub fn new() -> RequestOptions {
+        RequestOptions::default()
+    }
+
+    /// Tries so many times more. Default 0.
+    pub fn retries(mut self, retries: u32) -> RequestOptions {
+        self.retries = retries;
+        self
+    }
+
+    /// Sets the pause before the first retry; each further one is twice as long. Default 100 ms.
+    pub fn backoff(mut self, first: Duration) -> RequestOptions {
+        self.backoff = first;
+        self
+    }
+
+    /// Limits each try. Default: a try may take all of the request's timeout, so that only what fails earlier is
+    /// repeated.
+    pub fn try_timeout(mut self, timeout: Duration) -> RequestOptions {
+        self.try_timeout = Some(timeout);
+        self
+    }
+
+    /// Says that the request may be served twice: then it is also repeated when a try timed out, or when the connection
+    /// that took it was lost. Default: it may not.
+    pub fn idempotent(mut self) -> RequestOptions {
+        self.idempotent = true;
+        self
+    }
+
+    /// Goes on waiting for the reply when the connection that took the request is lost: the responder may still answer,
+    /// to the next connection. Default: the try fails at once, with [`ConnectionLost`]. A request with an inbox of its own
+    /// goes on waiting in any case.
+    pub fn keep_waiting(mut self) -> RequestOptions {
+        self.keep_waiting = true;
+        self
+    }
+
+    pub(super) fn keeps_waiting(self) -> bool {
+        self.keep_waiting
+    }
+
+    /// When a try that begins now ends, within `deadline`.
+    pub(super) fn try_deadline(self, deadline: Option<Instant>) -> Option<Instant> {
+        let own = wait::deadline(self.try_timeout);
+        own.into_iter().chain(deadline).min()
+    }
+
+    /// How long to wait before the next try, after `tries` retries; `None`: there is none.
+    pub(super) fn pause(self, tries: u32, error: &RequestError, unsent: bool) -> Option<Duration> {
+        let worth_it = match error.kind() {
+            RequestErrorKind::NoResponders => true,
+            RequestErrorKind::TimedOut => unsent || self.idempotent,
+            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => false,
+            RequestErrorKind::Other if error.source_as::<ConnectionLost>().is_some() => self.idempotent,
+            // What the client itself refused for want of room may find some later; an ended client never does.
+            RequestErrorKind::Other => unsent && is_for_want_of_room(error),
+        };
+        (worth_it && tries < self.retries).then(|| self.backoff.saturating_mul(1 << tries.min(20)))
+    }
+}
+
+fn is_for_want_of_room(error: &RequestError) -> bool {
+    let publish = error.source_as::<super::error::PublishError>();
+    let fault = publish.and_then(|error| error.source_as::<SendFault>());
+    matches!(fault, Some(SendFault::NoRoom { .. } | SendFault::BufferFull { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::error::{PublishError, PublishErrorKind};
+
+    fn error(kind: RequestErrorKind) -> RequestError {
+        kind.into()
+    }
+
+    #[test]
+    fn what_is_safe_is_repeated_and_the_rest_only_if_the_user_says_so() {
+        let careful = RequestOptions::new().retries(2);
+        let careless = careful.idempotent();
+        let lost = RequestError::with_source(RequestErrorKind::Other, ConnectionLost { in_doubt: 1 });
+        let full = SendFault::BufferFull { pending: 1, limit: 1, frame: 1 };
+        let full = RequestError::from(PublishError::with_source(PublishErrorKind::Send, full));
+        let closed = RequestError::from(PublishError::with_source(PublishErrorKind::Send, SendFault::Closed));
+        let cases = [
+            (error(RequestErrorKind::NoResponders), false, true, true),
+            (error(RequestErrorKind::TimedOut), true, true, true),
+            (error(RequestErrorKind::TimedOut), false, false, true),
+            (lost, false, false, true),
+            (full, true, true, true),
+            (closed, true, false, false),
+            (error(RequestErrorKind::InvalidSubject), true, false, false),
+            (error(RequestErrorKind::MaxPayloadExceeded), true, false, false),
+            (error(RequestErrorKind::Other), false, false, false),
+        ];
+        for (error, unsent, carefully, carelessly) in cases {
+            assert_eq!(careful.pause(0, &error, unsent).is_some(), carefully, "{error} {unsent}");
+            assert_eq!(careless.pause(0, &error, unsent).is_some(), carelessly, "{error} {unsent}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_and_end_with_the_retries() {
+        let options = RequestOptions::new().retries(3);
+        let nobody = error(RequestErrorKind::NoResponders);
+        let pauses: Vec<_> = (0..4).map(|tries| options.pause(tries, &nobody, false)).collect();
+        let ms = |ms| Some(Duration::from_millis(ms));
+        assert_eq!(pauses, [ms(100), ms(200), ms(400), None]);
+        assert_eq!(RequestOptions::new().pause(0, &nobody, false), None, "one try by default");
+    }
+}

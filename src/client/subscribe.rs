@@ -1,0 +1,131 @@
+//! Subscribing: checks, limits, and the inbox that the messages come to.
+
+use std::sync::Arc;
+
+use super::client::Client;
+use super::error::{SubscribeError, SubscribeErrorKind};
+use super::subscribe_options::SubscribeOptions;
+use super::subscriber::Subscriber;
+use crate::driver::{Inbox, InboxLimits};
+use crate::protocol::{Subject, ToSubject, check_queue_name, check_subscribe_subject};
+
+/// Room for the longest sid in SUB's arguments, with its blank.
+const SID_ARG: usize = 21;
+
+impl Client {
+    /// Subscribes to a subject, wildcards included.
+    ///
+    /// Returns at once, in every state: while connected the SUB goes out in order with what this client publishes, so
+    /// that a message published after it is received; while disconnected the next connection is told, before any
+    /// held message is sent. Subscriptions survive reconnects.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the rule that is broken as its source;
+    /// [`Other`](SubscribeErrorKind::Other) once the client is draining or closed.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut orders = client.subscribe("orders.>").await?;
+    /// while let Some(message) = orders.next().await {
+    ///     println!("{}: {} bytes", message.subject, message.payload.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn subscribe<S: ToSubject>(&self, subject: S) -> Result<Subscriber, SubscribeError> {
+        self.subscribe_now(subject.to_subject(), None)
+    }
+
+    /// Subscribes as a member of a queue group: each message goes to one member.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Client::subscribe), and [`InvalidQueueName`](SubscribeErrorKind::InvalidQueueName).
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// let jobs = client.queue_subscribe("jobs", "workers".to_owned()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn queue_subscribe<S: ToSubject>(
+        &self,
+        subject: S,
+        queue_group: String,
+    ) -> Result<Subscriber, SubscribeError> {
+        check_queue_name(queue_group.as_bytes())
+            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
+        self.subscribe_now(subject.to_subject(), Some(queue_group))
+    }
+
+    /// Subscribes with limits and a policy of its own, instead of the client's.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Client::subscribe) and [`queue_subscribe`](Client::queue_subscribe);
+    /// [`Other`](SubscribeErrorKind::Other) with an [`InvalidOption`](crate::client::InvalidOption) for a limit of
+    /// zero.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::client::{SubscribeOptions, WhenFull};
+    ///
+    /// // A gauge: only the latest values matter.
+    /// let options = SubscribeOptions::new().capacity(16).when_full(WhenFull::DropOldest);
+    /// let temperatures = client.subscribe_with("temperature.*", options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn subscribe_with<S: ToSubject>(
+        &self,
+        subject: S,
+        options: SubscribeOptions,
+    ) -> Result<Subscriber, SubscribeError> {
+        let limits = options.limits(&self.core.settings)?;
+        if let Some(queue) = &options.queue_group {
+            check_queue_name(queue.as_bytes())
+                .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
+        }
+        self.subscribe_within(subject.to_subject(), options.queue_group, limits)
+    }
+
+    pub(super) fn subscribe_now(&self, subject: Subject, queue: Option<String>) -> Result<Subscriber, SubscribeError> {
+        let limits = SubscribeOptions::default().limits(&self.core.settings)?;
+        self.subscribe_within(subject, queue, limits)
+    }
+
+    fn subscribe_within(
+        &self,
+        subject: Subject,
+        queue: Option<String>,
+        limits: InboxLimits,
+    ) -> Result<Subscriber, SubscribeError> {
+        check_subscribe_subject(subject.as_bytes())
+            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
+        let settings = &self.core.settings;
+        let args = subject.as_bytes().len() + queue.as_ref().map_or(0, |queue| queue.len() + 1) + SID_ARG;
+        if args > settings.config.max_control_line {
+            return Err(SubscribeError::with_source(
+                SubscribeErrorKind::InvalidSubject,
+                format!(
+                    "subject and queue group make a control line of up to {args} bytes; max_control_line is {}",
+                    settings.config.max_control_line
+                ),
+            ));
+        }
+        let inbox = Arc::new(Inbox::new(limits));
+        let sid = self
+            .shared()
+            .subscribe(subject.clone(), queue, inbox.clone())
+            .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
+        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject))
+    }
+
+    /// A subject that nobody else listens to, for replies: the inbox prefix and a random id.
+    pub fn new_inbox(&self) -> String {
+        format!("{}.{}", self.core.settings.inbox_prefix, super::inbox_id::new())
+    }
+}

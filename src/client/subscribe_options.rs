@@ -1,0 +1,75 @@
+//! Options of a single subscription.
+
+use super::error::{SubscribeError, SubscribeErrorKind};
+use super::options::{InvalidOption, Settings};
+use crate::driver::{InboxLimits, WhenFull};
+
+/// How to subscribe with [`Client::subscribe_with`](crate::Client::subscribe_with): limits and policy of one
+/// subscription.
+///
+/// ```
+/// use nats_lifeline::client::{SubscribeOptions, WhenFull};
+///
+/// let options = SubscribeOptions::new()
+///     .queue_group("workers")
+///     .capacity(1_000)
+///     .byte_capacity(1024 * 1024)
+///     .when_full(WhenFull::Close);
+/// # drop(options);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SubscribeOptions {
+    pub(super) queue_group: Option<String>,
+    capacity: Option<usize>,
+    byte_capacity: Option<usize>,
+    when_full: WhenFull,
+}
+
+impl SubscribeOptions {
+    /// No queue group, the client's limits, and the newest messages are dropped at them.
+    pub fn new() -> SubscribeOptions {
+        SubscribeOptions::default()
+    }
+
+    /// Makes it a member of a queue group: each message goes to one member.
+    pub fn queue_group(mut self, name: impl Into<String>) -> SubscribeOptions {
+        self.queue_group = Some(name.into());
+        self
+    }
+
+    /// Limits the messages that wait for the reader. Default: the client's
+    /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity); must be at least 1.
+    pub fn capacity(mut self, messages: usize) -> SubscribeOptions {
+        self.capacity = Some(messages);
+        self
+    }
+
+    /// Limits the bytes that wait for the reader. Default: the client's
+    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1.
+    pub fn byte_capacity(mut self, bytes: usize) -> SubscribeOptions {
+        self.byte_capacity = Some(bytes);
+        self
+    }
+
+    /// Says what is lost at the limits, if the reader does not catch up within the client's
+    /// [`slow_consumer_grace`](crate::ConnectOptions::slow_consumer_grace). Default: the newest messages.
+    pub fn when_full(mut self, policy: WhenFull) -> SubscribeOptions {
+        self.when_full = policy;
+        self
+    }
+
+    pub(super) fn limits(&self, settings: &Settings) -> Result<InboxLimits, SubscribeError> {
+        let checked = |option: &'static str, value: Option<usize>, default: usize| match value {
+            Some(0) => {
+                let invalid = InvalidOption { option, value: "0".to_owned(), rule: "must be at least 1" };
+                Err(SubscribeError::with_source(SubscribeErrorKind::Other, invalid))
+            }
+            value => Ok(value.unwrap_or(default)),
+        };
+        Ok(InboxLimits {
+            messages: checked("capacity", self.capacity, settings.subscription_messages)?,
+            bytes: checked("byte_capacity", self.byte_capacity, settings.subscription_bytes)?,
+            when_full: self.when_full,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Gaps in a subscription: between which of its messages some are missing, or may be. Only for those who asked.
+
+use std::collections::VecDeque;
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// So many messages were dropped, because the consumer is too slow.
+    Lagged(u64),
+    /// The connection was lost: nobody knows what was missed until the next knew the subscription.
+    Interrupted,
+}
+
+/// The gaps that the consumer has not come to, in order. Each stands behind so many messages of the subscription; between
+/// two there is a message that is still queued, so there are never many more gaps than messages.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    marks: VecDeque<(u64, Gap)>,
+}
+
+impl Gaps {
+    /// A gap behind the first `at` messages.
+    pub(super) fn mark(&mut self, at: u64, gap: Gap) {
+        match (self.marks.back_mut(), gap) {
+            (Some((last, Gap::Lagged(count))), Gap::Lagged(more)) if *last == at => *count += more,
+            (Some((last, Gap::Interrupted)), Gap::Interrupted) if *last == at => {}
+            _ => self.marks.push_back((at, gap)),
+        }
+    }
+
+    /// The messages `from..to`, which were the next to be read, were dropped.
+    pub(super) fn drop_front(&mut self, from: u64, to: u64) {
+        let index = self.marks.partition_point(|(at, _)| *at <= to);
+        if let Some((at, Gap::Lagged(count))) = index.checked_sub(1).and_then(|before| self.marks.get_mut(before)) {
+            if *at >= from {
+                *at = to;
+                *count += to - from;
+                return;
+            }
+        }
+        self.marks.insert(index, (to, Gap::Lagged(to - from)));
+    }
+
+    /// The next gap, if it comes before the message number `next`.
+    pub(super) fn take(&mut self, next: u64) -> Option<Gap> {
+        let (at, _) = self.marks.front()?;
+        if *at <= next { self.marks.pop_front().map(|(_, gap)| gap) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_at_one_place_are_one() {
+        let mut gaps = Gaps::default();
+        gaps.mark(3, Gap::Lagged(1));
+        gaps.mark(3, Gap::Lagged(2));
+        gaps.mark(3, Gap::Interrupted);
+        gaps.mark(3, Gap::Interrupted);
+        assert_eq!(gaps.take(2), None);
+        assert_eq!(gaps.take(3), Some(Gap::Lagged(3)));
+        assert_eq!(gaps.take(9), Some(Gap::Interrupted));
+        assert_eq!(gaps.take(9), None);
+    }
+
+    #[test]
+    fn what_is_dropped_in_front_stands_in_front_of_what_is_left() {
+        let mut gaps = Gaps::default();
+        gaps.mark(6, Gap::Interrupted);
+        gaps.drop_front(2, 4);
+        gaps.drop_front(4, 5);
+        // The interruption lies within what is dropped now, and the messages around it are one loss less one.
+        gaps.drop_front(5, 8);
+        assert_eq!(gaps.take(8), Some(Gap::Lagged(3)));
+        assert_eq!(gaps.take(8), Some(Gap::Interrupted));
+        assert_eq!(gaps.take(8), Some(Gap::Lagged(3)));
+        assert_eq!(gaps.take(8), None);
+    }
+}

@@ -1,0 +1,314 @@
+//! What is remembered of a connection's life: the last changes of its state with their reasons, and when it was up and down.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use super::lock;
+use crate::engine::{Cause, ConnectionEvent, EndReason, Status};
+
+/// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
+const CHANGES: usize = 128;
+
+/// The record of one client, written with each event of its connection, which is rarely.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    changes: VecDeque<StateChange>,
+    health: Known,
+}
+
+/// What a health snapshot is made of, besides the state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Failed or running attempts since the last connection.
+    pub(crate) attempts: u64,
+    pub(crate) last_connected_at: Option<SystemTime>,
+    pub(crate) last_disconnected_at: Option<SystemTime>,
+    pub(crate) last_error: Option<String>,
+    /// Connections lost.
+    pub(crate) disconnects: u64,
+    /// Errors: failed attempts, errors of the server, losses that nobody wanted.
+    pub(crate) errors: u64,
+}
+
+/// One change of a client's state, with its reason: a line of [`recovery_log`](crate::Client::recovery_log).
+///
+/// [`Display`](std::fmt::Display) makes one line of text of it, with the time in UTC.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StateChange {
+    /// When it happened, by the wall clock.
+    pub at: SystemTime,
+    /// The state that was entered.
+    pub status: Status,
+    /// `host:port` of the server that was connected or lost.
+    pub server: Option<String>,
+    /// Why a connection was lost or reconnecting given up, why the client ended, or what a reconnect cost.
+    pub reason: Option<String>,
+    /// Attempts that failed in this state.
+    pub failed_attempts: u64,
+    /// Why the last of them failed, and with which server.
+    pub last_failure: Option<String>,
+}
+
+impl Record {
+    /// Takes an event down. `at`: the time by the wall clock.
+    pub(super) fn write(&self, event: &ConnectionEvent, at: SystemTime) {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.count(event, at);
+        state.note(event, at);
+    }
+
+    /// An error that no event tells: a health check that failed.
+    pub(crate) fn note_error(&self, error: &str) {
+        let mut guard = lock(&self.state);
+        guard.health.errors += 1;
+        guard.health.last_error = Some(error.to_owned());
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        lock(&self.state).health.clone()
+    }
+
+    pub(crate) fn changes(&self) -> Vec<StateChange> {
+        lock(&self.state).changes.iter().cloned().collect()
+    }
+}
+
+impl State {
+    fn count(&mut self, event: &ConnectionEvent, at: SystemTime) {
+        let health = &mut self.health;
+        let error = match event {
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                health.attempts = 0;
+                health.last_connected_at = Some(at);
+                return;
+            }
+            ConnectionEvent::Disconnected { server, cause, .. } => {
+                health.disconnects += 1;
+                health.last_disconnected_at = Some(at);
+                if matches!(cause, Cause::ByUser | Cause::Forced) {
+                    return;
+                }
+                format!("{server}: {cause}")
+            }
+            ConnectionEvent::Connecting { attempt, .. } => {
+                health.attempts = *attempt;
+                return;
+            }
+            ConnectionEvent::AttemptFailed { server, cause, .. } => format!("{server}: {cause}"),
+            ConnectionEvent::ServerError { error } => error.to_string(),
+            _ => return,
+        };
+        health.errors += 1;
+        health.last_error = Some(error);
+    }
+
+    fn note(&mut self, event: &ConnectionEvent, at: SystemTime) {
+        let last = self.changes.back().map(|change| change.status);
+        let (status, server, reason) = match event {
+            ConnectionEvent::Connecting { .. } if matches!(last, None | Some(Status::Disconnected)) => {
+                (Status::Connecting, None, None)
+            }
+            ConnectionEvent::AttemptFailed { server, cause, .. } => {
+                let failure = format!("{server}: {cause}");
+                if last == Some(Status::Connecting) {
+                    self.push(StateChange::new(at, Status::Reconnecting, None, None));
+                }
+                if let Some(change) = self.changes.back_mut() {
+                    change.failed_attempts += 1;
+                    change.last_failure = Some(failure);
+                }
+                return;
+            }
+            ConnectionEvent::Connected { server, attempts } => {
+                (Status::Connected, Some(server), Some(format!("attempt {attempts}")))
+            }
+            ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_held, .. } => {
+                let cost = format!(
+                    "after {downtime:.1?}, attempt {attempts}, {subscriptions} subscriptions, {flushed} held messages \
+                     sent, {still_held} to be sent"
+                );
+                (Status::Connected, Some(server), Some(cost))
+            }
+            // The end follows, and is the line.
+            ConnectionEvent::Disconnected { cause: Cause::ByUser, .. } => return,
+            ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
+                let loss = format!("{cause}; {in_doubt} in doubt, {held} held");
+                // A client that drains goes on with it.
+                let status = if last == Some(Status::Draining) { Status::Draining } else { Status::Reconnecting };
+                (status, Some(server), Some(loss))
+            }
+            ConnectionEvent::GaveUp { cause, attempts } => {
+                (Status::Disconnected, None, Some(format!("gave up after {attempts} failed attempts: {cause}")))
+            }
+            ConnectionEvent::Draining => (Status::Draining, None, None),
+            ConnectionEvent::Closed { cause } => (Status::Closed, None, Some(end(cause))),
+            _ => return,
+        };
+        self.push(StateChange::new(at, status, server.cloned(), reason));
+    }
+
+    fn push(&mut self, change: StateChange) {
+        if self.changes.len() == CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(change);
+    }
+}
+
+fn end(reason: &EndReason) -> String {
+    match reason {
+        EndReason::Closed => "by the user".to_owned(),
+        reason => reason.to_string(),
+    }
+}
+
+impl StateChange {
+    fn new(at: SystemTime, status: Status, server: Option<String>, reason: Option<String>) -> StateChange {
+        StateChange { at, status, server, reason, failed_attempts: 0, last_failure: None }
+    }
+}
+
+impl std::fmt::Display for StateChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", utc(self.at), self.status)?;
+        if let Some(server) = &self.server {
+            write!(f, " {server}")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        if let (1.., Some(failure)) = (self.failed_attempts, &self.last_failure) {
+            write!(f, "; {} attempts failed, the last: {failure}", self.failed_attempts)?;
+        }
+        Ok(())
+    }
+}
+
+/// `2025-02-28T23:59:59.123Z`. Times before 1970 are shown as 1970.
+fn utc(at: SystemTime) -> String {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
+
+/// Year, month and day so many days after 1970-01-01.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01: leap days then come last in their year, and 400 years have 146,097 days.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // From March on, months have 31, 30, 31, 30, 31 days, twice and again: 153 in five.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + carry, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn failed(server: &str) -> ConnectionEvent {
+        let (cause, retry_in) = (Cause::NoServers, Duration::ZERO);
+        ConnectionEvent::AttemptFailed { server: server.to_owned(), attempt: 1, cause, retry_in }
+    }
+
+    fn connecting(attempt: u64) -> ConnectionEvent {
+        ConnectionEvent::Connecting { server: "a".to_owned(), attempt, waited: Duration::ZERO }
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(utc(at(seconds)), text);
+        }
+        assert_eq!(utc(at(1) + Duration::from_millis(7)), "1970-01-01T00:00:01.007Z");
+    }
+
+    #[test]
+    fn state_changes_are_lines_with_reasons_and_attempts_only_count() {
+        let record = Record::default();
+        let events = [
+            connecting(1),
+            failed("a"),
+            connecting(2),
+            failed("b"),
+            ConnectionEvent::Connected { server: "a".to_owned(), attempts: 3 },
+            ConnectionEvent::Disconnected {
+                server: "a".to_owned(),
+                cause: Cause::ClosedByServer,
+                in_doubt: 1,
+                held: 2,
+                folded: 0,
+            },
+            connecting(1),
+            failed("a"),
+            ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 1 },
+            connecting(2),
+            ConnectionEvent::Draining,
+            ConnectionEvent::Closed { cause: EndReason::Drained },
+        ];
+        for (second, event) in events.iter().enumerate() {
+            record.write(event, at(second as u64));
+        }
+        let lines: Vec<String> = record.changes().iter().map(|change| change.to_string()[11..].to_owned()).collect();
+        assert_eq!(
+            lines,
+            [
+                "00:00:00.000Z connecting",
+                "00:00:01.000Z reconnecting; 2 attempts failed, the last: b: no servers in the pool",
+                "00:00:04.000Z connected a: attempt 3",
+                "00:00:05.000Z reconnecting a: closed by the server; 1 in doubt, 2 held; 1 attempts failed, the last: a: no \
+                 servers in the pool",
+                "00:00:08.000Z disconnected: gave up after 1 failed attempts: no servers in the pool",
+                "00:00:09.000Z connecting",
+                "00:00:10.000Z draining",
+                "00:00:11.000Z closed: drained",
+            ]
+        );
+        let known = record.known();
+        assert_eq!((known.attempts, known.disconnects, known.errors), (2, 1, 4));
+        assert_eq!((known.last_connected_at, known.last_disconnected_at), (Some(at(4)), Some(at(5))));
+        assert_eq!(known.last_error.as_deref(), Some("a: no servers in the pool"));
+    }
+
+    #[test]
+    fn a_long_outage_is_one_line_and_a_long_life_no_more_than_the_last_changes() {
+        let record = Record::default();
+        for _ in 0..10_000 {
+            record.write(&connecting(1), at(0));
+            record.write(&failed("a"), at(0));
+        }
+        assert_eq!(record.changes().len(), 2);
+        for second in 0..1000 {
+            record.write(&ConnectionEvent::Draining, at(second));
+        }
+        let changes = record.changes();
+        assert_eq!((changes.len(), changes.last().map(|change| change.at)), (CHANGES, Some(at(999))));
+    }
+}

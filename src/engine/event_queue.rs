@@ -1,0 +1,265 @@
+//! A bounded queue of events for one listener: what nobody reads in time is summed up, and no transition is lost.
+
+use std::collections::VecDeque;
+
+use super::event::ConnectionEvent;
+use super::losses::HANDED_BACK;
+
+/// Events for one listener, at most so many.
+///
+/// When it is full, the oldest outage behind the head, from `Disconnected` to `Reconnected`, folds into the next
+/// one: the first cause stays; downtime, attempts, messages in doubt, flushed and lost are added up; `folded` counts
+/// the outages that are no longer there. Details of what was folded go. Where there is no such pair the oldest detail
+/// goes, an attempt for instance; what counts something is added to the next of its kind.
+///
+/// So `Connected`/`Reconnected` and `Disconnected` alternate whatever is read when, the newest event is never lost,
+/// and every sum over the events is exact.
+#[derive(Debug)]
+pub struct EventQueue {
+    events: VecDeque<ConnectionEvent>,
+    capacity: usize,
+    /// Bytes of lost messages in the events; never more than [`HANDED_BACK`].
+    handed_back: usize,
+}
+
+/// The smallest capacity: what can't be folded fits in, with room. A head, one whole pair and the beginning of the next,
+/// `Draining`, `Closed`, and one of each kind that counts something.
+const SMALLEST: usize = 16;
+
+/// What may become of an event that nobody has read when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Said once, and never lost.
+    Once,
+    /// One half of an outage, which is only lost together with the other.
+    Half,
+    /// It counts something, or the newest is what matters: it goes into the next of its kind.
+    Sum,
+    /// It may be lost; what matters of it is in a sum elsewhere.
+    Detail,
+}
+
+fn kind(event: &ConnectionEvent) -> Kind {
+    match event {
+        ConnectionEvent::Connected { .. } | ConnectionEvent::Draining | ConnectionEvent::Closed { .. } => Kind::Once,
+        ConnectionEvent::Reconnected { .. } | ConnectionEvent::Disconnected { .. } => Kind::Half,
+        ConnectionEvent::RecoveryDone { .. }
+        | ConnectionEvent::Lost { .. }
+        | ConnectionEvent::ServersChanged { .. }
+        | ConnectionEvent::GaveUp { .. } => Kind::Sum,
+        ConnectionEvent::Connecting { .. }
+        | ConnectionEvent::AttemptFailed { .. }
+        | ConnectionEvent::ServerInfo { .. }
+        | ConnectionEvent::ServerError { .. }
+        | ConnectionEvent::LameDuck { .. }
+        | ConnectionEvent::SlowConsumer { .. }
+        | ConnectionEvent::BufferHigh { .. }
+        | ConnectionEvent::BufferLow { .. } => Kind::Detail,
+    }
+}
+
+impl EventQueue {
+    /// An empty queue of at most `capacity` events, and never less than 16.
+    pub fn new(capacity: usize) -> EventQueue {
+        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), handed_back: 0 }
+    }
+
+    /// How many events wait.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The oldest event.
+    pub fn pop(&mut self) -> Option<ConnectionEvent> {
+        let event = self.events.pop_front()?;
+        self.handed_back -= event.handed_back();
+        Some(event)
+    }
+
+    /// Adds an event, and makes room if there is none.
+    pub fn push(&mut self, mut event: ConnectionEvent) {
+        if self.handed_back + event.handed_back() > HANDED_BACK {
+            event.keep_counts_only();
+        }
+        self.handed_back += event.handed_back();
+        self.events.push_back(event);
+        if self.events.len() > self.capacity && !self.fold_oldest_outage() && !self.drop_oldest_detail() {
+            self.add_up();
+        }
+    }
+
+    /// Where the next event is that is like this, from `from` on.
+    fn find(&self, from: usize, like: impl Fn(&ConnectionEvent) -> bool) -> Option<usize> {
+        self.events.iter().skip(from).position(like).map(|at| at + from)
+    }
+
+    fn fold_oldest_outage(&mut self) -> bool {
+        let lost = |event: &ConnectionEvent| matches!(event, ConnectionEvent::Disconnected { .. });
+        let found = |event: &ConnectionEvent| matches!(event, ConnectionEvent::Reconnected { .. });
+        let pair = |from| {
+            let begin = self.find(from, lost)?;
+            Some((begin, self.find(begin, found)?))
+        };
+        let Some((begin, end)) = pair(1) else {
+            return false;
+        };
+        let Some((next_begin, next_end)) = pair(end) else {
+            return false;
+        };
+        let mut kept = Vec::new();
+        let mut halves = Vec::new();
+        for event in self.events.drain(begin..next_begin) {
+            match kind(&event) {
+                Kind::Half => halves.push(event),
+                // It came to nothing: the outage ended after all.
+                Kind::Sum if matches!(event, ConnectionEvent::GaveUp { .. }) => {}
+                Kind::Sum | Kind::Once => kept.push(event),
+                Kind::Detail => {}
+            }
+        }
+        let removed = next_begin - begin;
+        let mut halves = halves.into_iter();
+        if let (Some(first), Some(mut second)) = (halves.next(), halves.next()) {
+            kept.retain(|event| !finish(&mut second, event));
+            for (at, older) in [(next_begin - removed, first), (next_end - removed, second)] {
+                if let Some(newer) = self.events.get_mut(at) {
+                    absorb(newer, &older);
+                }
+            }
+        }
+        for event in kept.into_iter().rev() {
+            // The oldest of its kind behind what was removed takes it; otherwise it stays, one of each kind.
+            let taken =
+                kind(&event) == Kind::Sum && self.events.iter_mut().skip(begin).any(|newer| absorb(newer, &event));
+            if !taken {
+                self.events.insert(begin, event);
+            }
+        }
+        true
+    }
+
+    fn drop_oldest_detail(&mut self) -> bool {
+        // The newest event says in which state the connection is.
+        let newest = self.events.len() - 1;
+        match self.find(1, |event| kind(event) == Kind::Detail).filter(|at| *at < newest) {
+            Some(at) => self.events.remove(at).is_some(),
+            None => false,
+        }
+    }
+
+    /// Only what was never lost and what counts is left: counts of one kind are added up.
+    fn add_up(&mut self) {
+        for at in 1..self.events.len().saturating_sub(1) {
+            let Some(event) = self.events.get(at).filter(|event| kind(event) == Kind::Sum).cloned() else {
+                continue;
+            };
+            let before = self.events.iter_mut().take(at).skip(1).rev().any(|older| finish(older, &event));
+            if before || self.events.iter_mut().skip(at + 1).any(|newer| absorb(newer, &event)) {
+                self.events.remove(at);
+                return;
+            }
+        }
+    }
+}
+
+/// `event` is the end of the recovery that `reconnected` has announced: its counts go in there.
+fn finish(reconnected: &mut ConnectionEvent, event: &ConnectionEvent) -> bool {
+    match (reconnected, event) {
+        (ConnectionEvent::Reconnected { flushed, still_held, .. }, ConnectionEvent::RecoveryDone { late, .. }) => {
+            *flushed += late;
+            *still_held = 0;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Puts what `older` counts into `newer`, if that is of the same kind.
+fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
+    match (newer, older) {
+        (
+            ConnectionEvent::Disconnected { server, cause, in_doubt, held: _, folded },
+            ConnectionEvent::Disconnected {
+                server: first_server,
+                cause: first_cause,
+                in_doubt: before,
+                held: _,
+                folded: more,
+            },
+        ) => {
+            server.clone_from(first_server);
+            cause.clone_from(first_cause);
+            *in_doubt += before;
+            *folded += more + 1;
+        }
+        (
+            ConnectionEvent::Reconnected {
+                server: _,
+                previous,
+                downtime,
+                attempts,
+                subscriptions: _,
+                flushed,
+                dropped,
+                expired,
+                in_doubt,
+                rtt: _,
+                still_held: _,
+                folded,
+            },
+            ConnectionEvent::Reconnected {
+                server: _,
+                previous: first,
+                downtime: down_before,
+                attempts: attempts_before,
+                subscriptions: _,
+                flushed: flushed_before,
+                dropped: dropped_before,
+                expired: expired_before,
+                in_doubt: in_doubt_before,
+                rtt: _,
+                still_held: _,
+                folded: more,
+            },
+        ) => {
+            previous.clone_from(first);
+            *downtime += *down_before;
+            *attempts += attempts_before;
+            *flushed += flushed_before;
+            *dropped += dropped_before;
+            *expired += expired_before;
+            *in_doubt += in_doubt_before;
+            *folded += more + 1;
+        }
+        (
+            ConnectionEvent::Lost { lost, messages },
+            ConnectionEvent::Lost { lost: before, messages: messages_before },
+        ) => {
+            *lost = lost.plus(before);
+            *messages = messages_before.followed_by(messages);
+        }
+        (
+            ConnectionEvent::ServersChanged { added, removed },
+            ConnectionEvent::ServersChanged { added: added_before, removed: removed_before },
+        ) => {
+            let mut all_added = without(added_before, removed);
+            let mut all_removed = without(removed_before, added);
+            all_added.extend(without(added, removed_before));
+            all_removed.extend(without(removed, added_before));
+            (*added, *removed) = (all_added, all_removed);
+        }
+        (ConnectionEvent::GaveUp { .. }, ConnectionEvent::GaveUp { .. }) => {}
+        _ => return false,
+    }
+    true
+}
+
+/// What stands in `these` and not in `those`.
+fn without(these: &[String], those: &[String]) -> Vec<String> {
+    these.iter().filter(|this| !those.contains(this)).cloned().collect()
+}

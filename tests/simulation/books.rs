@@ -1,0 +1,267 @@
+//! What became of every message, written down independently of the engine, and compared with what it says.
+
+use nats_lifeline::engine::{ConnectionEvent, EndReason, FlushFailure, Ledger, Lost, Status};
+use std::collections::BTreeMap;
+
+use crate::content;
+use crate::wire::Found;
+
+/// What became of a message, as seen from outside the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// No transport has taken all of it.
+    Waiting,
+    /// Taken out again by its publisher.
+    Withdrawn,
+    /// The transport of the present connection took it.
+    Taken,
+    /// The client has read a PONG that covers it.
+    Confirmed,
+    /// Its connection is gone, and no PONG covered it.
+    InDoubt,
+    /// Given up by the client, which has said so.
+    Lost,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) subject: usize,
+    /// Payload and header block.
+    pub(crate) size: usize,
+    pub(crate) payload: usize,
+    pub(crate) headers: bool,
+    pub(crate) fate: Fate,
+    /// A server has processed it.
+    pub(crate) processed: bool,
+}
+
+/// A flush that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Flush {
+    /// Messages admitted before.
+    pub(crate) through: u64,
+    /// The in-doubt total that its handle has reported.
+    pub(crate) seen: u64,
+    /// The connection, and the PINGs on its wire, when the engine was told.
+    pub(crate) asked: Option<(usize, usize)>,
+    pub(crate) cancelled: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Books {
+    pub(crate) records: Vec<Record>,
+    pub(crate) confirmed: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) lost: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) processed: u64,
+    /// The last message that a transport took wholly (I2: it only grows).
+    last_taken: u64,
+    pub(crate) flushes: BTreeMap<u64, Flush>,
+    pub(crate) flushed: u64,
+    /// The lost ones that the engine has told of.
+    said_lost: Lost,
+    /// Held messages were given up in the last exchange.
+    pub(crate) gave_up_now: bool,
+    pub(crate) ever_connected: bool,
+    connected: bool,
+    /// Announced before the subscriptions were taken, as when a move or the loss comes before that: Disconnected follows.
+    pub(crate) hasty: bool,
+    pub(crate) closed: Option<EndReason>,
+}
+
+impl Books {
+    pub(crate) fn record(&mut self, number: u64) -> &mut Record {
+        &mut self.records[usize::try_from(number - 1).unwrap()]
+    }
+
+    pub(crate) fn admitted(&mut self, sequence: u64, record: Record) {
+        self.records.push(record);
+        assert_eq!(sequence, self.records.len() as u64, "admission numbers count up");
+    }
+
+    /// I2, I3: a transport took `found` wholly.
+    pub(crate) fn taken(&mut self, found: &Found) {
+        let number = found.number;
+        assert!(number > self.last_taken, "I2: message {number} behind {}", self.last_taken);
+        self.last_taken = number;
+        let record = self.record(number);
+        assert_eq!(record.fate, Fate::Waiting, "I3: message {number} went out, and it was not to");
+        record.fate = Fate::Taken;
+        let whole = (record.subject, record.size, record.headers);
+        assert_eq!(whole, (found.subject, found.size, found.headers), "I1: message {number} was changed");
+    }
+
+    /// A server has processed a message.
+    pub(crate) fn processed(&mut self, number: u64) -> Record {
+        let record = self.record(number);
+        assert!(!record.processed, "I3: message {number} was processed twice");
+        record.processed = true;
+        let record = record.clone();
+        self.processed += 1;
+        record
+    }
+
+    /// The client has read a PONG behind `messages`.
+    pub(crate) fn confirm(&mut self, messages: &[u64]) {
+        for number in messages {
+            let record = self.record(*number);
+            assert_eq!(record.fate, Fate::Taken);
+            assert!(record.processed, "a PONG before its message was processed");
+            record.fate = Fate::Confirmed;
+            self.confirmed += 1;
+        }
+    }
+
+    /// The connection that took `messages` is gone, and nothing covers them.
+    pub(crate) fn doubt(&mut self, messages: &[u64]) {
+        for number in messages {
+            let record = self.record(*number);
+            assert_eq!(record.fate, Fate::Taken);
+            record.fate = Fate::InDoubt;
+            self.in_doubt += 1;
+        }
+    }
+
+    /// The ledger, right behind an exchange. `max_payload` and `headers`: what the present server takes.
+    pub(crate) fn compare_lost(&mut self, ledger: &Ledger, max_payload: usize, headers: bool) {
+        let more = ledger.lost.since(&self.said_lost);
+        self.gave_up_now = more.closed > 0;
+        if more == Lost::default() {
+            return;
+        }
+        self.said_lost = ledger.lost;
+        let (mut too_large, mut no_headers, mut closed) = (0, 0, 0);
+        for record in self.records.iter_mut().filter(|record| record.fate == Fate::Waiting) {
+            let counter = if more.closed > 0 {
+                &mut closed
+            } else if record.size > max_payload {
+                &mut too_large
+            } else if record.headers && !headers {
+                &mut no_headers
+            } else {
+                continue;
+            };
+            *counter += 1;
+            record.fate = Fate::Lost;
+            self.lost += 1;
+        }
+        let said = (more.too_large, more.no_headers, more.closed);
+        assert_eq!(said, (too_large, no_headers, closed), "I4: lost, too large, with headers or closed: {more:?}");
+        assert_eq!(more.total(), too_large + no_headers + closed, "{more:?}");
+    }
+
+    /// Promise 3, at any moment.
+    pub(crate) fn compare(&self, ledger: &Ledger) {
+        assert!(ledger.balances(), "{ledger:?}");
+        let accepted = self.records.len() as u64 - self.withdrawn;
+        let said = (ledger.accepted, ledger.confirmed, ledger.in_doubt, ledger.lost.total());
+        let seen = (accepted, self.confirmed, self.in_doubt, self.lost);
+        assert_eq!(said, seen, "accepted, confirmed, in doubt, lost: said and seen");
+        let waiting = self.count(Fate::Waiting);
+        // The engine counts a message as taken when its whole segment is.
+        assert!(ledger.waiting >= waiting, "waiting: said {}, seen {waiting}", ledger.waiting);
+    }
+
+    pub(crate) fn count(&self, fate: Fate) -> u64 {
+        // What waits or was taken is near the end; the rest is settled in order, so most of it need not be looked at.
+        self.records.iter().filter(|record| record.fate == fate).count() as u64
+    }
+
+    /// I5. `answered`: how many PONGs the client has handled on the connection `conn`.
+    pub(crate) fn complete(
+        &mut self,
+        token: u64,
+        outcome: &Result<(), FlushFailure>,
+        conn: Option<usize>,
+        answered: usize,
+    ) {
+        let flush = self.flushes.remove(&token).expect("a flush is answered once");
+        match outcome {
+            Ok(()) => {
+                self.flushed += 1;
+                if let Some((asked, pings)) = flush.asked.filter(|(asked, _)| Some(*asked) == conn) {
+                    assert!(answered > pings, "I5: flush {token} Ok by an older PING, on connection {asked}");
+                }
+                let before = self.records.iter().take(usize::try_from(flush.through).unwrap());
+                let (mut in_doubt, mut early) = (0, 0);
+                for record in before {
+                    match record.fate {
+                        Fate::Waiting | Fate::Taken => early += 1,
+                        Fate::InDoubt => in_doubt += 1,
+                        Fate::Confirmed | Fate::Withdrawn | Fate::Lost => {}
+                    }
+                }
+                assert_eq!(early, 0, "I5: flush {token} Ok, and {early} messages before it are not confirmed");
+                assert!(in_doubt <= flush.seen, "I5: flush {token} Ok, {in_doubt} in doubt, {} told", flush.seen);
+            }
+            Err(FlushFailure::InDoubt(more)) => {
+                assert_eq!(*more, self.in_doubt - flush.seen, "I5: the difference since the handle was told");
+                assert!(*more > 0, "I5: in doubt, and nothing is");
+            }
+            Err(FlushFailure::Ended(_)) => {}
+        }
+    }
+
+    /// I9. `ready`: every subscription of the present connection was taken by its transport.
+    pub(crate) fn hear(&mut self, event: &ConnectionEvent, ready: bool) {
+        assert!(self.closed.is_none(), "I9: {event:?} behind Closed");
+        match event {
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                assert!(!std::mem::replace(&mut self.connected, true), "I9: connected twice: {event:?}");
+                self.hasty = !ready;
+                self.ever_connected = true;
+            }
+            ConnectionEvent::Disconnected { .. } => {
+                assert!(std::mem::replace(&mut self.connected, false), "I9: disconnected twice: {event:?}");
+                self.hasty = false;
+            }
+            ConnectionEvent::Closed { cause, .. } => {
+                assert!(!self.connected, "I9: closed, and not disconnected before");
+                self.closed = Some(cause.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// I9: the last event agrees with the state.
+    pub(crate) fn agrees(&self, status: Status) {
+        match status {
+            Status::Connected => assert!(self.connected, "I9: connected, and nobody was told"),
+            Status::Draining => {}
+            Status::Closed => {}
+            status => assert!(!self.connected, "I9: {status}, and nobody was told"),
+        }
+    }
+
+    /// Nothing is open any more, behind the end.
+    pub(crate) fn close(&self) {
+        assert!(!self.connected && self.closed.is_some(), "I9: the last event is Closed");
+        let open = self.flushes.values().filter(|flush| !flush.cancelled).count();
+        assert_eq!(open, 0, "I8: flushes that nobody answered: {:?}", self.flushes);
+        assert_eq!(self.count(Fate::Waiting) + self.count(Fate::Taken), 0, "promise 3: neither here nor there");
+    }
+
+    /// I4, once no server acts on anything old any more: what is missing was said to be in doubt or lost.
+    pub(crate) fn check_missing(&self) {
+        let mut missing = 0;
+        for (record, number) in self.records.iter().zip(1..) {
+            let accounted = matches!(record.fate, Fate::InDoubt | Fate::Lost | Fate::Withdrawn | Fate::Waiting);
+            assert!(record.processed || accounted, "I4: message {number} is missing: {record:?}");
+            assert!(
+                !record.processed || matches!(record.fate, Fate::Confirmed | Fate::InDoubt | Fate::Taken),
+                "message {number} was processed: {record:?}"
+            );
+            missing += u64::from(!record.processed && record.fate != Fate::Withdrawn && record.fate != Fate::Waiting);
+        }
+        assert!(missing <= self.in_doubt + self.lost, "I4: {missing} missing");
+    }
+
+    /// A number that a server sent: ours or of others.
+    pub(crate) fn check_delivery(&mut self, number: u64, subject: usize, size: usize) {
+        if number < content::FOREIGN {
+            let record = self.record(number);
+            assert_eq!((record.subject, record.payload), (subject, size), "I1: message {number} was changed");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One connection: two pipes that can be cut at any byte, stalled and narrowed, and what the server at the far end
+//! remembers of it. It outlives the client's interest in it: a server reads on what its kernel has.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::content;
+use crate::wire::Wire;
+
+/// How a reader's side ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Eof,
+    Reset,
+    /// Nothing comes any more, and nobody says so.
+    Silence,
+}
+
+/// How a server treats one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Normal,
+    /// Accepts, and never says INFO.
+    Mute,
+    CloseAtOnce,
+    InfoThenClose,
+    BadInfo,
+    /// PONG where INFO is due.
+    PongFirst,
+    NoPong,
+    Refuse(&'static str),
+    PongThenClose,
+}
+
+/// A subscription, as a server has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interest {
+    pub(crate) subject: usize,
+    pub(crate) queue: bool,
+    /// Since its SUB.
+    pub(crate) sent: u64,
+    pub(crate) max: Option<u64>,
+}
+
+pub(crate) struct Conn {
+    pub(crate) node: usize,
+    pub(crate) mood: Mood,
+
+    // Client to server.
+    pub(crate) wire: Wire,
+    /// The server has read so many bytes.
+    pub(crate) read: u64,
+    /// The server never gets more than this.
+    pub(crate) ends_at: Option<u64>,
+    /// So many bytes fit between the two.
+    pub(crate) window: u64,
+    /// When so many bytes were taken, writing fails.
+    pub(crate) breaks_at: Option<u64>,
+    pub(crate) reading_stalls: Option<Instant>,
+
+    // Server to client.
+    pub(crate) out: Vec<u8>,
+    /// So many bytes have arrived at the client's side.
+    pub(crate) arrived: usize,
+    /// And so many it has read.
+    pub(crate) seen: usize,
+    pub(crate) out_ends: Option<(usize, End)>,
+    pub(crate) sending_stalls: Option<Instant>,
+
+    // What the server remembers.
+    pub(crate) open: bool,
+    pub(crate) greeted: bool,
+    pub(crate) welcomed: bool,
+    pub(crate) subs: BTreeMap<u64, Interest>,
+    /// The largest `max_payload` that was said here.
+    pub(crate) max_payload: usize,
+    pub(crate) headers: bool,
+    /// What was sent to each subscription, in order.
+    pub(crate) sent: BTreeMap<u64, Vec<u64>>,
+
+    // What the client made of it.
+    /// How much of `sent` has come in.
+    pub(crate) came: BTreeMap<u64, usize>,
+    /// PONGs that it has handled.
+    pub(crate) pongs: usize,
+    /// Messages that they cover.
+    pub(crate) confirmed: usize,
+    /// The subscriptions in the table when the handshake was done.
+    pub(crate) at_handshake: Option<Vec<u64>>,
+    pub(crate) carried: bool,
+    pub(crate) settled: bool,
+    /// The client has closed its side.
+    pub(crate) left: bool,
+}
+
+impl Conn {
+    pub(crate) fn new(node: usize, mood: Mood, window: u64) -> Conn {
+        Conn {
+            node,
+            mood,
+            wire: Wire::new(),
+            read: 0,
+            ends_at: None,
+            window,
+            breaks_at: None,
+            reading_stalls: None,
+            out: Vec::new(),
+            arrived: 0,
+            seen: 0,
+            out_ends: None,
+            sending_stalls: None,
+            open: true,
+            greeted: false,
+            welcomed: false,
+            subs: BTreeMap::new(),
+            max_payload: 0,
+            headers: false,
+            sent: BTreeMap::new(),
+            came: BTreeMap::new(),
+            pongs: 0,
+            confirmed: 0,
+            at_handshake: None,
+            carried: false,
+            settled: false,
+            left: false,
+        }
+    }
+
+    /// The server says something, if anybody can hear it.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        if self.open {
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
+    /// The server delivers message `number` to `sid`, and forgets a subscription that is at its limit.
+    pub(crate) fn deliver(&mut self, sid: u64, number: u64, subject: usize, size: usize, with_headers: bool) {
+        let Some(interest) = self.subs.get_mut(&sid) else { return };
+        interest.sent += 1;
+        let done = interest.max == Some(interest.sent);
+        let block = (with_headers && self.headers).then(|| content::headers(number));
+        let payload = content::payload(number, size);
+        let subject = content::SUBJECTS[subject].as_bytes();
+        nats_lifeline::protocol::message(&mut self.out, subject, sid, None, block.as_deref(), &payload);
+        self.sent.entry(sid).or_default().push(number);
+        if done {
+            self.subs.remove(&sid);
+        }
+    }
+
+    /// The server's side closes; what it has sent may arrive, or not all of it.
+    pub(crate) fn close(&mut self, how: End, arrives: usize) {
+        self.open = false;
+        self.subs.clear();
+        let at = arrives.clamp(self.seen, self.out.len());
+        self.end_out(at, how);
+    }
+
+    /// The client gets nothing behind byte `at`.
+    pub(crate) fn end_out(&mut self, at: usize, how: End) {
+        let earlier = self.out_ends.is_some_and(|(known, end)| known <= at && end != End::Silence);
+        if !earlier {
+            self.out_ends = Some((at, how));
+            self.arrived = self.arrived.min(at.max(self.seen));
+        }
+    }
+
+    /// The server gets nothing behind byte `at`.
+    pub(crate) fn end_in(&mut self, at: u64) {
+        let at = at.max(self.read);
+        self.ends_at = Some(self.ends_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// How far the client may read in the end.
+    pub(crate) fn out_limit(&self) -> usize {
+        self.out_ends.map_or(self.out.len(), |(at, _)| at.min(self.out.len()))
+    }
+
+    /// What the client's reader finds: bytes, or the end.
+    pub(crate) fn readable(&self) -> bool {
+        self.arrived > self.seen || self.end_reached().is_some()
+    }
+
+    pub(crate) fn end_reached(&self) -> Option<End> {
+        self.out_ends.filter(|(at, end)| *at <= self.seen && *end != End::Silence).map(|(_, end)| end)
+    }
+
+    /// How many bytes the transport would take now; `None`: writing fails.
+    pub(crate) fn room(&self) -> Option<u64> {
+        let taken = self.wire.taken;
+        if self.breaks_at.is_some_and(|at| taken >= at) {
+            return None;
+        }
+        // A transport takes what its own buffers hold, whether the peer still reads or not.
+        let room = self.window.saturating_sub(taken - self.read);
+        Some(self.breaks_at.map_or(room, |at| room.min(at - taken)))
+    }
+
+    /// How many bytes the server could read now.
+    pub(crate) fn unread(&self) -> u64 {
+        self.ends_at.map_or(self.wire.taken, |at| at.min(self.wire.taken)) - self.read
+    }
+
+    /// Whether anything can still happen at the far end.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.open && self.left
+    }
+}

@@ -1,0 +1,96 @@
+//! What is drawn for a whole run: the client's settings, the servers, and how rough the world is.
+
+use std::time::Duration;
+
+use nats_lifeline::engine::Config;
+use nats_lifeline::engine::backoff::{Backoff, Jitter};
+use rand::RngExt;
+use rand::rngs::SmallRng;
+
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) cap: usize,
+    pub(crate) nodes: usize,
+    /// How many of the nodes the user names.
+    pub(crate) named: usize,
+    /// Rough and calm parts alternate so often.
+    pub(crate) parts: usize,
+    /// Steps of one rough part.
+    pub(crate) steps: usize,
+    /// One step in so many brings a fault.
+    pub(crate) faults: u32,
+    /// One byte stream in so many has a server that misbehaves in the handshake.
+    pub(crate) moods: u32,
+    /// The longest write, in bytes.
+    pub(crate) longest_write: u64,
+    /// The longest read.
+    pub(crate) longest_read: usize,
+    pub(crate) window: u64,
+    /// Largest payload.
+    pub(crate) payload: usize,
+    /// Whether drain or close may come in a rough part.
+    pub(crate) may_end: bool,
+}
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn pick<T: Clone>(rng: &mut SmallRng, from: &[T]) -> T {
+    from[rng.random_range(0..from.len())].clone()
+}
+
+impl Plan {
+    pub(crate) fn draw(rng: &mut SmallRng) -> Plan {
+        let nodes = rng.random_range(1..=4);
+        let jitter = pick(rng, &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(0.5)]);
+        let config = Config {
+            connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
+            ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
+            max_pings_out: rng.random_range(1..=3),
+            write_timeout: ms(pick(rng, &[1500, 10_000])),
+            reconnect: !rng.random_bool(0.04),
+            max_reconnects: rng.random_bool(0.15).then(|| rng.random_range(1..8)),
+            retry_on_initial_connect: rng.random_bool(0.6),
+            ignore_discovered: rng.random_bool(0.1),
+            retain_order: rng.random_bool(0.5),
+            backoff: Backoff {
+                initial: ms(pick(rng, &[0, 2, 100])),
+                factor: pick(rng, &[1.0, 2.0, 10.0]),
+                max: ms(pick(rng, &[10, 1000, 4000])),
+                jitter,
+            },
+            stable_after: ms(pick(rng, &[0, 50, 1000])),
+            redial_spread: ms(pick(rng, &[0, 250])),
+            ..Config::default()
+        };
+        Plan {
+            config,
+            cap: pick(rng, &[0, 300, 4000, 100_000, 8 << 20]),
+            nodes,
+            named: rng.random_range(1..=nodes),
+            parts: rng.random_range(1..=3),
+            steps: rng.random_range(20..120),
+            faults: pick(rng, &[6, 12, 40, 1000]),
+            moods: pick(rng, &[2, 5, 20, 1000]),
+            longest_write: pick(rng, &[1, 7, 100, 4000, 1 << 20]),
+            longest_read: pick(rng, &[1, 7, 100, 4000]),
+            window: pick(rng, &[50, 1000, 100_000]),
+            payload: pick(rng, &[16, 40, 200, 2000]),
+            may_end: rng.random_bool(0.1),
+        }
+    }
+
+    /// Within this a client that may use a server, with no more faults, is connected and has delivered everything (I7).
+    pub(crate) fn bound(&self) -> Duration {
+        let config = &self.config;
+        let attempt = config.connect_timeout;
+        // A dead peer is found by its PING or by a write that stalls; reading goes on behind a failed write for 100 ms.
+        let silent = config.ping_interval * (config.max_pings_out + 1) + config.write_timeout + ms(100);
+        // Symmetric jitter can double a delay.
+        let wait = config.backoff.max * 2 + config.redial_spread + ms(100) * self.nodes as u32;
+        // A move that had begun, the announcement, the PING that confirms, and a breath.
+        let rest = ms(2000 + 1000 + 1000 + 500);
+        attempt + silent + wait + rest
+    }
+}

@@ -1,0 +1,198 @@
+//! The model server: what a nats-server does with the bytes it reads, and nothing else.
+
+use rand::RngExt;
+
+use crate::conn::{End, Interest, Mood};
+use crate::content::{self, SUBJECTS};
+use crate::script::say;
+use crate::wire::Said;
+use crate::world::World;
+
+/// A server: what it is like now. Connections outlive a restart only as bytes on their way.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) up: bool,
+    /// Packets to it vanish.
+    pub(crate) dark: bool,
+    pub(crate) max_payload: usize,
+    pub(crate) headers: bool,
+    pub(crate) accepts_us: bool,
+    pub(crate) lame: bool,
+    /// A subject that it does not let us subscribe to, and whether it names the sid when it says so.
+    pub(crate) denies: Option<(usize, bool)>,
+}
+
+impl Node {
+    pub(crate) fn new(name: String) -> Node {
+        Node {
+            name,
+            up: true,
+            dark: false,
+            max_payload: 1 << 20,
+            headers: true,
+            accepts_us: true,
+            lame: false,
+            denies: None,
+        }
+    }
+}
+
+impl World {
+    /// The server of connection `at` reads up to `most` bytes and acts on every whole operation.
+    pub(crate) fn serve(&mut self, at: usize, most: u64) {
+        let conn = &mut self.conns[at];
+        if !conn.open || conn.reading_stalls.is_some_and(|until| until > self.now) {
+            return;
+        }
+        if !conn.greeted {
+            conn.greeted = true;
+            self.greet(at);
+        }
+        let conn = &mut self.conns[at];
+        conn.read += conn.unread().min(most);
+        while let Some((end, said)) = self.conns[at].wire.ops.front().copied() {
+            if end > self.conns[at].read || !self.conns[at].open {
+                break;
+            }
+            self.conns[at].wire.ops.pop_front();
+            self.act(at, said);
+        }
+        let conn = &mut self.conns[at];
+        if conn.open && conn.ends_at.is_some_and(|end| conn.read >= end) {
+            // Half an operation at the end is discarded.
+            let arrives = conn.out.len();
+            conn.close(End::Eof, arrives);
+        }
+    }
+
+    fn greet(&mut self, at: usize) {
+        let mood = self.conns[at].mood;
+        let how = if self.rng.random_bool(0.5) { End::Eof } else { End::Reset };
+        match mood {
+            Mood::Mute => return,
+            Mood::CloseAtOnce => return self.conns[at].close(how, 0),
+            Mood::BadInfo => return self.conns[at].say(b"INFO {\"max_payload\":\r\n"),
+            Mood::PongFirst => return self.conns[at].say(b"PONG\r\n"),
+            _ => self.say_info(at),
+        }
+        if mood == Mood::InfoThenClose {
+            let conn = &mut self.conns[at];
+            let arrives = self.rng.random_range(0..=conn.out.len());
+            conn.close(how, arrives);
+        }
+    }
+
+    /// INFO, as the server is now.
+    pub(crate) fn say_info(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        let node = &self.nodes[conn.node];
+        conn.max_payload = conn.max_payload.max(node.max_payload);
+        conn.headers |= node.headers;
+        let urls: Vec<String> = self.gossip.iter().map(|url| format!("\"{url}\"")).collect();
+        let info = format!(
+            "INFO {{\"server_id\":\"{}\",\"max_payload\":{},\"headers\":{},\"ldm\":{},\"connect_urls\":[{}]}}\r\n",
+            node.name,
+            node.max_payload,
+            node.headers,
+            node.lame,
+            urls.join(",")
+        );
+        conn.say(info.as_bytes());
+    }
+
+    fn refuse(&mut self, at: usize, text: &str) {
+        say!(self, "server: {text} on connection {at}");
+        let conn = &mut self.conns[at];
+        conn.say(format!("-ERR '{text}'\r\n").as_bytes());
+        let arrives = conn.out.len();
+        conn.close(End::Eof, arrives);
+    }
+
+    fn act(&mut self, at: usize, said: Said) {
+        let node = self.conns[at].node;
+        match said {
+            Said::Connect => {
+                if !self.nodes[node].accepts_us {
+                    self.refuse(at, "Authorization Violation");
+                } else if let Mood::Refuse(text) = self.conns[at].mood {
+                    self.refuse(at, text);
+                }
+            }
+            Said::Ping => self.answer(at),
+            Said::Pong => {}
+            Said::Pub { number } => self.process(at, number),
+            Said::Sub { sid, subject, queue } => match self.nodes[node].denies {
+                Some((denied, names_sid)) if denied == subject => {
+                    let queue = if queue { " using queue \"q\"" } else { "" };
+                    let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
+                    let subject = SUBJECTS[subject];
+                    let text =
+                        format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
+                    self.tally.fault("denied SUB");
+                    self.conns[at].say(text.as_bytes());
+                }
+                _ => {
+                    self.conns[at].subs.insert(sid, Interest { subject, queue, sent: 0, max: None });
+                }
+            },
+            Said::Unsub { sid, max } => {
+                let subs = &mut self.conns[at].subs;
+                match (subs.get_mut(&sid), max) {
+                    (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
+                    _ => drop(subs.remove(&sid)),
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        if conn.mood == Mood::NoPong {
+            return;
+        }
+        conn.say(b"PONG\r\n");
+        if !conn.welcomed {
+            conn.welcomed = true;
+            match conn.mood {
+                Mood::PongThenClose => {
+                    let arrives = self.rng.random_range(0..=conn.out.len());
+                    conn.close(End::Eof, arrives);
+                }
+                // Newer servers say INFO again behind the first PONG.
+                Mood::Normal => self.say_info(at),
+                _ => {}
+            }
+        }
+    }
+
+    fn process(&mut self, at: usize, number: u64) {
+        let record = self.books.processed(number);
+        let conn = &self.conns[at];
+        assert!(record.size <= conn.max_payload, "message {number} is larger than this server ever allowed");
+        assert!(!record.headers || conn.headers, "message {number} has headers, and this server can't take any");
+        self.route(number, record.subject, record.payload, record.headers);
+    }
+
+    /// To every subscription that any server has; to one of a queue group.
+    pub(crate) fn route(&mut self, number: u64, subject: usize, size: usize, headers: bool) {
+        for at in 0..self.active.len() {
+            let at = self.active[at];
+            let conn = &self.conns[at];
+            if !conn.open {
+                continue;
+            }
+            let mut sids: Vec<u64> = Vec::new();
+            let mut groups: [Vec<u64>; SUBJECTS.len()] = Default::default();
+            for (sid, interest) in conn.subs.iter().filter(|(_, it)| content::matches(it.subject, subject)) {
+                if interest.queue { groups[interest.subject].push(*sid) } else { sids.push(*sid) }
+            }
+            for group in groups.iter().filter(|group| !group.is_empty()) {
+                sids.push(group[self.rng.random_range(0..group.len())]);
+            }
+            for sid in sids {
+                self.conns[at].deliver(sid, number, subject, size, headers);
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the runs did, summed: faults injected, messages, virtual time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) seeds: u64,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    pub(crate) users: BTreeMap<&'static str, u64>,
+    pub(crate) virtual_time: Duration,
+    pub(crate) rounds: u64,
+    pub(crate) connections: u64,
+    pub(crate) accepted: u64,
+    pub(crate) processed: u64,
+    pub(crate) delivered: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) lost: u64,
+    pub(crate) flushed: u64,
+}
+
+impl Tally {
+    pub(crate) fn fault(&mut self, name: &'static str) {
+        *self.faults.entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn user(&mut self, name: &'static str) {
+        *self.users.entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: Tally) {
+        let Tally {
+            seeds,
+            faults,
+            users,
+            virtual_time,
+            rounds,
+            connections,
+            accepted,
+            processed,
+            delivered,
+            in_doubt,
+            lost,
+            flushed,
+        } = other;
+        self.seeds += seeds;
+        self.virtual_time += virtual_time;
+        self.rounds += rounds;
+        self.connections += connections;
+        self.accepted += accepted;
+        self.processed += processed;
+        self.delivered += delivered;
+        self.in_doubt += in_doubt;
+        self.lost += lost;
+        self.flushed += flushed;
+        for (name, count) in faults {
+            *self.faults.entry(name).or_default() += count;
+        }
+        for (name, count) in users {
+            *self.users.entry(name).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.virtual_time.as_secs_f64() / 3600.0;
+        let faults: u64 = self.faults.values().sum();
+        writeln!(f, "seeds {}, virtual time {hours:.1} h, rounds {}", self.seeds, self.rounds)?;
+        writeln!(
+            f,
+            "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
+            self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
+        )?;
+        write!(f, "faults {faults}:")?;
+        for (name, count) in &self.faults {
+            write!(f, " {name} {count},")?;
+        }
+        write!(f, "\nusers:")?;
+        for (name, count) in &self.users {
+            write!(f, " {name} {count},")?;
+        }
+        Ok(())
+    }
+}

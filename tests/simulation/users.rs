@@ -1,0 +1,305 @@
+//! Users: publishers, subscribers and whoever holds the client. They act between the steps of the task's round.
+
+use std::time::Duration;
+
+use nats_lifeline::ServerAddr;
+use nats_lifeline::engine::{EndReason, Frame, Gate, MARK, Refusal};
+use rand::RngExt;
+
+use crate::books::{Fate, Flush, Record};
+use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
+use crate::driver::Command;
+use crate::plan::ms;
+use crate::script::say;
+use crate::world::World;
+
+/// A subscription as its user sees it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stream {
+    pub(crate) delivered: u64,
+    /// The total after which it ends, once the engine knows it.
+    pub(crate) max: Option<u64>,
+    /// The total that its user asked for last.
+    pub(crate) asked: Option<u64>,
+    /// Its user has ended it.
+    pub(crate) unsubscribed: bool,
+    pub(crate) draining: bool,
+    pub(crate) ended: bool,
+}
+
+/// How a stream ended.
+pub(crate) enum Ending {
+    Said(EndReason),
+}
+
+impl World {
+    /// Other threads act while the task is in its round.
+    pub(crate) fn meddle(&mut self) {
+        if self.meddling && self.rng.random_ratio(1, 8) {
+            self.user();
+        }
+    }
+
+    /// One act of one user.
+    pub(crate) fn user(&mut self) {
+        match self.rng.random_range(0..1000) {
+            0..500 => self.publish(),
+            500..590 => self.subscribe(),
+            590..640 => self.unsubscribe(),
+            640..700 => self.unsubscribe_after(),
+            700..730 => self.drain_subscription(),
+            730..830 => self.flush(),
+            830..850 => self.cancel_flush(),
+            850..890 => self.withdraw(),
+            890..910 => self.ask("force_reconnect", Command::ForceReconnect),
+            910..920 => self.set_pool(),
+            920..950 => self.ask("connect", Command::Connect),
+            950..990 => self.publish_elsewhere(),
+            _ if !self.plan.may_end => self.publish(),
+            990..992 => self.close(),
+            992..996 => self.drain(),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn ask(&mut self, name: &'static str, command: Command) {
+        self.tally.user(name);
+        self.command(command);
+    }
+
+    pub(crate) fn publish(&mut self) {
+        for _ in 0..self.rng.random_range(1..4) {
+            let number = self.books.records.len() as u64 + 1;
+            let large = self.rng.random_ratio(1, 50);
+            let payload = if large { 33_000 } else { self.rng.random_range(DIGITS..=self.plan.payload) };
+            let subject = self.rng.random_range(0..PUBLISHED);
+            let (max_payload, headers_known) = self.driver.limits();
+            let with_headers = headers_known && self.rng.random_ratio(1, 5);
+            let block = with_headers.then(|| content::headers(number));
+            let size = payload + block.as_ref().map_or(0, Vec::len);
+            if size > max_payload {
+                self.tally.user("refused: max_payload");
+                continue;
+            }
+            let body = content::payload(number, payload);
+            let frame =
+                Frame { subject: SUBJECTS[subject].as_bytes(), reply: None, headers: block.as_deref(), payload: &body };
+            let outbox = &mut self.driver.outbox;
+            // A promise is given while there is room, and others may have used it up since.
+            let mark = if self.plan.cap == 0 { MARK } else { MARK.min(self.plan.cap / 2) };
+            let promised = self.rng.random_ratio(1, 10) && outbox.pending() < 2 * mark;
+            let (before, len) = (outbox.pending(), frame.len());
+            match outbox.admit(&frame, promised) {
+                Ok(sequence) => {
+                    say!(self, "publishes {number}, {len} bytes");
+                    let held = self.driver.outbox.gate() == Gate::Held;
+                    assert!(!held || before + len <= self.plan.cap, "I6: {before} + {len} held, cap {}", self.plan.cap);
+                    self.tally.user("publish");
+                    let fate = Fate::Waiting;
+                    let record = Record { subject, size, payload, headers: with_headers, fate, processed: false };
+                    self.books.admitted(sequence, record);
+                    self.wake_for_messages();
+                }
+                Err(refusal) => self.check_refusal(refusal, before, len, promised),
+            }
+        }
+    }
+
+    fn check_refusal(&mut self, refusal: Refusal, pending: usize, len: usize, promised: bool) {
+        let cap = self.plan.cap;
+        let legitimate = match refusal {
+            Refusal::NoRoom => self.driver.outbox.gate() == Gate::Open && !promised && pending > 0,
+            Refusal::Full { .. } => self.driver.outbox.gate() == Gate::Held && pending + len > cap,
+            Refusal::TooLarge { .. } => cap != 0 && len > cap,
+            Refusal::Shut => self.barred || self.driver.ended || self.driver.idle_at_exchange,
+        };
+        assert!(legitimate, "{refusal:?} at {pending} bytes for {len} more, cap {cap}, {}", self.status());
+        self.tally.user("refused");
+    }
+
+    fn publish_elsewhere(&mut self) {
+        let number = content::FOREIGN | self.foreign;
+        self.foreign += 1;
+        let subject = self.rng.random_range(0..PUBLISHED);
+        let size = self.rng.random_range(DIGITS..=self.plan.payload);
+        self.route(number, subject, size, false);
+    }
+
+    fn withdraw(&mut self) {
+        let last = self.books.records.len() as u64;
+        let number = self.rng.random_range(last.saturating_sub(8)..=last);
+        let mut gone = Vec::new();
+        let outbox = &mut self.driver.outbox;
+        let (held, through) = (outbox.gate() == Gate::Held, outbox.through());
+        let withdrawn = outbox.cancel(number, &mut gone);
+        if number == 0 {
+            return assert!(!withdrawn);
+        }
+        let fate = self.books.record(number).fate;
+        if withdrawn {
+            say!(self, "withdraws {number}");
+            self.tally.user("withdraw");
+            assert_eq!(fate, Fate::Waiting, "message {number} was taken out, and it did not wait");
+            self.books.record(number).fate = Fate::Withdrawn;
+            self.books.withdrawn += 1;
+        } else {
+            assert!(
+                !(held && number > through && fate == Fate::Waiting),
+                "message {number} waits and can't be withdrawn"
+            );
+        }
+    }
+
+    fn subscribe(&mut self) {
+        if self.barred || self.driver.ended {
+            return;
+        }
+        self.tally.user("subscribe");
+        let sid = self.streams.len() as u64 + 1;
+        let subject = self.rng.random_range(0..SUBJECTS.len());
+        let queue = self.rng.random_ratio(1, 5);
+        let group = queue.then_some(&b"q"[..]);
+        let framed = self.driver.outbox.admit_subscribe(SUBJECTS[subject].as_bytes(), group, sid);
+        self.streams.push(Stream::default());
+        self.command(Command::Subscribe { sid, subject, queue, framed });
+        if self.rng.random_ratio(1, 4) {
+            let max = self.rng.random_range(0..6);
+            self.stream(sid).asked = Some(max);
+            self.command(Command::UnsubscribeAfter { sid, max });
+        }
+    }
+
+    pub(crate) fn stream(&mut self, sid: u64) -> &mut Stream {
+        &mut self.streams[usize::try_from(sid - 1).unwrap()]
+    }
+
+    /// One of the younger subscriptions that has not ended.
+    fn some_stream(&mut self) -> Option<u64> {
+        let last = self.streams.len() as u64;
+        if last == 0 {
+            return None;
+        }
+        let sid = self.rng.random_range(last.saturating_sub(12).max(1)..=last);
+        (!self.stream(sid).unsubscribed).then_some(sid)
+    }
+
+    fn unsubscribe(&mut self) {
+        let Some(sid) = self.some_stream() else { return };
+        self.tally.user("unsubscribe");
+        self.stream(sid).unsubscribed = true;
+        let framed = self.driver.outbox.admit_unsubscribe(sid);
+        self.command(Command::Unsubscribe { sid, framed });
+    }
+
+    fn unsubscribe_after(&mut self) {
+        let Some(sid) = self.some_stream() else { return };
+        self.tally.user("unsubscribe_after");
+        // Never above an earlier limit: a server that has reached that one has forgotten the subscription, and whether
+        // it had when a larger one is asked for can't be known here.
+        let wanted = self.stream(sid).delivered + self.rng.random_range(0..6);
+        let max = self.stream(sid).asked.map_or(wanted, |asked| wanted.min(asked));
+        self.stream(sid).asked = Some(max);
+        self.command(Command::UnsubscribeAfter { sid, max });
+    }
+
+    /// The engine is told of a limit.
+    pub(crate) fn limit(&mut self, sid: u64, max: u64) {
+        if self.driver.engine.subscriptions.get(sid).is_some() {
+            self.stream(sid).max = Some(max);
+        }
+    }
+
+    fn drain_subscription(&mut self) {
+        let Some(sid) = self.some_stream() else { return };
+        self.tally.user("drain a subscription");
+        self.stream(sid).draining = true;
+        let framed = self.driver.outbox.admit_unsubscribe(sid);
+        self.command(Command::DrainSubscription { sid, framed });
+    }
+
+    pub(crate) fn flush(&mut self) {
+        if self.driver.ended {
+            return;
+        }
+        self.tally.user("flush");
+        self.tokens += 1;
+        let token = self.tokens;
+        // A handle has been told of the whole total, or of none of it.
+        let in_doubt = self.driver.engine.ledger(self.driver.outbox.accepted()).in_doubt;
+        let seen = if self.rng.random_ratio(4, 5) { in_doubt } else { 0 };
+        let through = self.books.records.len() as u64;
+        self.books.flushes.insert(token, Flush { through, seen, asked: None, cancelled: false });
+        self.command(Command::Flush { token, seen });
+    }
+
+    fn cancel_flush(&mut self) {
+        let Some((token, flush)) = self.books.flushes.iter_mut().next() else { return };
+        flush.cancelled = true;
+        let token = *token;
+        self.command(Command::CancelFlush { token });
+    }
+
+    fn set_pool(&mut self) {
+        let many = self.rng.random_range(1..=self.nodes.len());
+        let servers = self.addresses(many);
+        self.ask("set the pool", Command::SetPool(servers));
+    }
+
+    pub(crate) fn addresses(&self, many: usize) -> Vec<ServerAddr> {
+        self.nodes[..many].iter().map(|node| node.name.parse().unwrap()).collect()
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.barred = true;
+        self.ask("close", Command::Close);
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.barred = true;
+        let within = ms(self.rng.random_range(10..3000));
+        self.ask("drain", Command::Drain { within });
+    }
+
+    /// A consumer reads a draining subscription to its end, in its own time.
+    pub(crate) fn finish_later(&mut self, sid: u64) {
+        let at = self.now + Duration::from_millis(self.rng.random_range(0..30));
+        self.finishing.push((at, sid));
+    }
+
+    // What streams are told.
+
+    /// `offered` messages came for `sid`; the engine wants `count` of them.
+    pub(crate) fn accept(&mut self, sid: u64, offered: u64, count: u64) {
+        let stream = self.stream(sid);
+        assert!(!stream.ended, "I10: a message for {sid}, which has ended");
+        let wanted = stream.max.map_or(offered, |max| offered.min(max - stream.delivered));
+        assert_eq!(count, wanted, "I10: sid {sid} after {} of {:?}", stream.delivered, stream.max);
+        stream.delivered += count;
+        self.tally.delivered += count;
+    }
+
+    pub(crate) fn end_stream(&mut self, sid: u64, Ending::Said(reason): Ending) {
+        let stream = self.stream(sid);
+        assert!(!std::mem::replace(&mut stream.ended, true), "I8: stream {sid} ended twice");
+        let stream = stream.clone();
+        match reason {
+            EndReason::Unsubscribed => assert!(stream.unsubscribed, "nobody unsubscribed {sid}"),
+            EndReason::Complete { max } => {
+                assert_eq!(stream.max, Some(max), "I10: sid {sid}");
+                assert!(stream.delivered >= max, "I10: {} of {max} delivered, and the end", stream.delivered);
+            }
+            EndReason::Drained => {
+                assert!(stream.draining || self.barred, "nobody drained {sid}");
+                if let Some(conn) = self.driver.conn() {
+                    let conn = &self.conns[conn];
+                    let sent = conn.sent.get(&sid).map_or(0, Vec::len);
+                    let came = conn.came.get(&sid).copied().unwrap_or(0);
+                    assert_eq!(sent, came, "sid {sid} was drained, and something is behind");
+                }
+            }
+            EndReason::Refused(_) => assert!(self.denied, "{sid} was refused by no server"),
+            EndReason::Closed | EndReason::GaveUp(_) => {}
+            other => panic!("{sid} ended with {other}"),
+        }
+    }
+}

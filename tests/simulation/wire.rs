@@ -1,0 +1,115 @@
+//! What the transport of one connection took, read back into operations.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, Limits};
+
+use crate::content;
+
+/// One operation of the client, and where its last byte lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Connect,
+    Pub { number: u64 },
+    Sub { sid: u64, subject: usize, queue: bool },
+    Unsub { sid: u64, max: Option<u64> },
+    Ping,
+    Pong,
+}
+
+/// The client's half of a connection, as far as the transport has taken it. Whether the server has it is
+/// another question: see [`Conn`](crate::conn::Conn).
+pub(crate) struct Wire {
+    decoder: Decoder,
+    rest: Vec<u8>,
+    /// Bytes taken.
+    pub(crate) taken: u64,
+    parsed: u64,
+    /// What the server has not read yet, with the offset behind it.
+    pub(crate) ops: VecDeque<(u64, Said)>,
+    /// Messages, in order.
+    pub(crate) messages: Vec<u64>,
+    /// For each PING how many messages went before it.
+    pub(crate) pings: Vec<usize>,
+    /// Subscriptions that were told.
+    pub(crate) told: BTreeSet<u64>,
+}
+
+/// A message as it stands on the wire, to be compared with what was published.
+pub(crate) struct Found {
+    pub(crate) number: u64,
+    pub(crate) subject: usize,
+    pub(crate) size: usize,
+    pub(crate) headers: bool,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Wire {
+        let limits = Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX };
+        Wire {
+            decoder: Decoder::new(limits),
+            rest: Vec::new(),
+            taken: 0,
+            parsed: 0,
+            ops: VecDeque::new(),
+            messages: Vec::new(),
+            pings: Vec::new(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// The transport took `bytes` more. Returns the messages that are now whole; I1 is checked here.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Found> {
+        self.taken += bytes.len() as u64;
+        self.rest.extend_from_slice(bytes);
+        let rest = std::mem::take(&mut self.rest);
+        let mut found = Vec::new();
+        let mut at = 0;
+        loop {
+            match self.decoder.decode_client(&rest[at..]) {
+                Ok(Decoded::Op { op, len }) => {
+                    at += len;
+                    self.parsed += len as u64;
+                    let said = self.read(&op, &mut found);
+                    self.ops.push_back((self.parsed, said));
+                }
+                Ok(Decoded::NeedMore(_)) => break,
+                Err(error) => panic!("I1: the client wrote nonsense: {error}"),
+            }
+        }
+        self.rest = rest;
+        self.rest.drain(..at);
+        found
+    }
+
+    fn read(&mut self, op: &ClientOp<'_>, found: &mut Vec<Found>) -> Said {
+        match op {
+            ClientOp::Connect(_) => Said::Connect,
+            ClientOp::Pub(message) => {
+                let Some(number) = content::read(message.payload) else {
+                    panic!("I1: a payload was changed: {:?}", String::from_utf8_lossy(message.payload));
+                };
+                if let Some(block) = message.headers {
+                    assert_eq!(block, content::headers(number), "I1: headers of another message");
+                }
+                let subject = content::index(message.subject).expect("I1: a subject that nobody published to");
+                let headers = message.headers.is_some();
+                let size = message.headers.map_or(0, <[u8]>::len) + message.payload.len();
+                found.push(Found { number, subject, size, headers });
+                self.messages.push(number);
+                Said::Pub { number }
+            }
+            ClientOp::Sub { subject, queue, sid } => {
+                assert!(self.told.insert(*sid), "sid {sid} was told twice on one connection");
+                let subject = content::index(subject).expect("a subject that nobody subscribed to");
+                Said::Sub { sid: *sid, subject, queue: queue.is_some() }
+            }
+            ClientOp::Unsub { sid, max } => Said::Unsub { sid: *sid, max: *max },
+            ClientOp::Ping => {
+                self.pings.push(self.messages.len());
+                Said::Ping
+            }
+            ClientOp::Pong => Said::Pong,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The world of one seed: the client, the servers, the connections between them, and a clock that only moves when
+//! nobody acts.
+
+use std::time::Instant;
+
+use nats_lifeline::engine::{ConnectionEvent, Engine, Outbox, Status};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::books::{Books, Fate};
+use crate::conn::Conn;
+use crate::driver::{Command, Driver};
+use crate::plan::{Plan, ms};
+use crate::script::{Script, say};
+use crate::server::Node;
+use crate::tally::Tally;
+use crate::users::Stream;
+
+pub(crate) struct World {
+    pub(crate) rng: SmallRng,
+    pub(crate) plan: Plan,
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) driver: Driver,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) conns: Vec<Conn>,
+    /// Those of them at which something can still happen.
+    pub(crate) active: Vec<usize>,
+    pub(crate) gossip: Vec<String>,
+    /// When a connection that was cut ends although its byte was not reached.
+    pub(crate) cuts: Vec<(Instant, usize, crate::conn::End)>,
+    pub(crate) streams: Vec<Stream>,
+    /// Consumers that will have read a draining subscription to its end.
+    pub(crate) finishing: Vec<(Instant, u64)>,
+    /// Messages of others.
+    pub(crate) foreign: u64,
+    pub(crate) tokens: u64,
+    /// No subscription is made any more.
+    pub(crate) barred: bool,
+    /// Some server has refused a subscription.
+    pub(crate) denied: bool,
+    /// What the connection settled in this round left in doubt.
+    pub(crate) settled_now: Option<u64>,
+    /// Whether users act and faults come.
+    pub(crate) meddling: bool,
+    pub(crate) books: Books,
+    pub(crate) tally: Tally,
+    pub(crate) script: Script,
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, script: Script) -> World {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let plan = Plan::draw(&mut rng);
+        let start = Instant::now();
+        let nodes: Vec<Node> = (0..plan.nodes).map(|number| Node::new(format!("n{number}"))).collect();
+        let servers = nodes[..plan.named].iter().map(|node| node.name.parse().unwrap()).collect();
+        let engine = Engine::new(plan.config.clone(), servers, seed);
+        let driver = Driver::new(engine, Outbox::new(plan.cap));
+        World {
+            rng,
+            plan,
+            start,
+            now: start,
+            driver,
+            nodes,
+            conns: Vec::new(),
+            active: Vec::new(),
+            gossip: Vec::new(),
+            cuts: Vec::new(),
+            streams: Vec::new(),
+            finishing: Vec::new(),
+            foreign: 0,
+            tokens: 0,
+            barred: false,
+            denied: false,
+            settled_now: None,
+            meddling: false,
+            books: Books::default(),
+            tally: Tally::default(),
+            script,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The whole run.
+    pub(crate) fn run(mut self) -> Tally {
+        say!(self, "the plan: {:?}, cap {}", self.plan.config, self.plan.cap);
+        if self.rng.random_bool(0.9) {
+            self.command(Command::Connect);
+        }
+        for _ in 0..self.plan.parts {
+            self.meddling = true;
+            for _ in 0..self.plan.steps {
+                self.step();
+            }
+            self.calm();
+        }
+        self.end();
+        let ledger = self.driver.engine.ledger(self.driver.outbox.accepted());
+        self.tally.seeds = 1;
+        self.tally.virtual_time = self.now - self.start;
+        self.tally.accepted = ledger.accepted;
+        self.tally.in_doubt = ledger.in_doubt;
+        self.tally.lost = ledger.lost.total();
+        self.tally.processed = self.books.processed;
+        self.tally.flushed = self.books.flushed;
+        self.tally
+    }
+
+    /// A moment of a rough time: some act, some bytes move, the task may run, and time may pass.
+    fn step(&mut self) {
+        for _ in 0..self.rng.random_range(0..3) {
+            self.user();
+        }
+        if self.rng.random_ratio(1, self.plan.faults) {
+            self.fault();
+        }
+        self.recover();
+        for at in self.active.clone() {
+            if self.rng.random_bool(0.7) {
+                let most = [3, 100, 100_000][self.rng.random_range(0..3)];
+                self.serve(at, most);
+            }
+            self.carry(at);
+        }
+        self.due();
+        for _ in 0..self.rng.random_range(0..6) {
+            if self.is_woken() {
+                self.round();
+            }
+        }
+        self.pass();
+        self.tidy();
+    }
+
+    /// What was sent arrives, up to any byte.
+    fn carry(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        let limit = conn.out_limit();
+        if conn.sending_stalls.is_some_and(|until| until > self.now) || conn.arrived >= limit {
+            return;
+        }
+        conn.arrived = match self.rng.random_range(0..3) {
+            0 => self.rng.random_range(conn.arrived..=limit),
+            1 => (conn.arrived + self.rng.random_range(0..8)).min(limit),
+            _ => limit,
+        };
+    }
+
+    /// Servers come back, in their own time.
+    fn recover(&mut self) {
+        for node in 0..self.nodes.len() {
+            let node = &mut self.nodes[node];
+            if !node.up && self.rng.random_ratio(1, 12) {
+                node.up = true;
+            }
+            if node.dark && self.rng.random_ratio(1, 12) {
+                node.dark = false;
+            }
+            if !node.accepts_us && self.rng.random_ratio(1, 20) {
+                node.accepts_us = true;
+            }
+            if node.lame && self.rng.random_ratio(1, 20) {
+                let node = self.nodes.iter().position(|node| node.lame).unwrap();
+                self.nodes[node].lame = false;
+                self.down(node);
+            }
+        }
+    }
+
+    /// What was to happen by now.
+    pub(crate) fn due(&mut self) {
+        let now = self.now;
+        let mut finished = Vec::new();
+        self.finishing.retain(|(at, sid)| {
+            let due = *at <= now;
+            if due {
+                finished.push(*sid);
+            }
+            !due
+        });
+        for sid in finished {
+            self.command(Command::Finished { sid });
+        }
+        let conns = &mut self.conns;
+        self.cuts.retain(|(at, conn, end)| {
+            let due = *at <= now;
+            if due {
+                let conn = &mut conns[*conn];
+                let (arrives, read) = (conn.out.len(), conn.read);
+                conn.end_in(read);
+                conn.close(*end, arrives);
+            }
+            !due
+        });
+    }
+
+    fn pass(&mut self) {
+        let by = match self.rng.random_range(0..10) {
+            0..5 => return,
+            5..8 => ms(self.rng.random_range(0..5)),
+            8 => ms(self.rng.random_range(0..60)),
+            _ => match self.driver.engine.poll_timeout() {
+                Some(next) => next.saturating_duration_since(self.now) + ms(self.rng.random_range(0..2)),
+                None => ms(self.rng.random_range(0..1000)),
+            },
+        };
+        self.now += by;
+    }
+
+    pub(crate) fn tidy(&mut self) {
+        let conns = &self.conns;
+        self.active.retain(|at| !conns[*at].is_over());
+    }
+
+    // What the checks are made of.
+
+    /// The transport of connection `at` took `bytes`.
+    pub(crate) fn take(&mut self, at: usize, bytes: &[u8]) {
+        let found = self.conns[at].wire.take(bytes);
+        say!(self, "connection {at} takes {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(bytes));
+        if !found.is_empty() && !self.conns[at].carried {
+            self.conns[at].carried = true;
+            let missing = self.untold(at);
+            assert!(missing.is_empty(), "messages went before SUB of {missing:?} on connection {at}");
+        }
+        for message in &found {
+            self.books.taken(message);
+        }
+    }
+
+    /// Subscriptions that were in the table when connection `at` was made and of which its wire does not tell.
+    fn untold(&self, at: usize) -> Vec<u64> {
+        let table = &self.driver.engine.subscriptions;
+        let conn = &self.conns[at];
+        let told = |sid: &u64| conn.wire.told.contains(sid) || table.get(*sid).is_none();
+        let draining = |sid: &u64| self.barred || self.streams[usize::try_from(*sid - 1).unwrap()].draining;
+        let known = conn.at_handshake.as_deref().unwrap_or_default();
+        known.iter().filter(|sid| !told(sid) && !draining(sid)).copied().collect()
+    }
+
+    /// The client reads a PONG on connection `at`.
+    pub(crate) fn pong(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        let Some(covers) = conn.wire.pings.get(conn.pongs).copied() else { return };
+        conn.pongs += 1;
+        let from = std::mem::replace(&mut conn.confirmed, covers);
+        self.books.confirm(&self.conns[at].wire.messages[from..covers]);
+    }
+
+    /// Messages came for `sid` on connection `at`: exactly those that its server sent, in their order.
+    pub(crate) fn arrive(&mut self, at: usize, sid: u64, numbers: &[u64]) {
+        let conn = &mut self.conns[at];
+        let came = conn.came.entry(sid).or_default();
+        let sent = conn.sent.get(&sid).map_or(&[][..], Vec::as_slice);
+        let part = sent.get(*came..*came + numbers.len());
+        assert_eq!(part, Some(numbers), "I2: what came for {sid} on connection {at}");
+        *came += numbers.len();
+    }
+
+    pub(crate) fn hear(&mut self, event: &ConnectionEvent) {
+        let ready = self.driver.last.is_none_or(|at| self.untold(at).is_empty());
+        if let (ConnectionEvent::Disconnected { in_doubt, .. }, Some(at)) = (event, self.driver.last) {
+            let conn = &self.conns[at];
+            assert_eq!(*in_doubt, (conn.wire.messages.len() - conn.confirmed) as u64, "I4: Disconnected says");
+        }
+        self.books.hear(event, ready);
+    }
+
+    /// The engine has settled a lost connection.
+    pub(crate) fn settle(&mut self, through: u64, in_doubt: u64) {
+        let conn = &mut self.conns[self.driver.last.unwrap()];
+        assert!(!std::mem::replace(&mut conn.settled, true), "a connection was settled twice");
+        let doubtful = &conn.wire.messages[conn.confirmed..];
+        assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
+        self.books.doubt(doubtful);
+        self.settled_now = Some(in_doubt);
+        for (record, number) in self.books.records.iter().zip(1..) {
+            let waits = record.fate == Fate::Waiting;
+            assert!(!(waits && number <= through), "message {number} waits, and was handed over up to {through}");
+            let gone = matches!(record.fate, Fate::InDoubt | Fate::Confirmed | Fate::Taken);
+            assert!(!(gone && number > through), "message {number} is gone, and was handed over up to {through}");
+        }
+    }
+
+    pub(crate) fn check_exchange(&mut self) {
+        self.settled_now = None;
+        let Driver { engine, outbox, .. } = &self.driver;
+        let ledger = engine.ledger(outbox.accepted());
+        assert_eq!(ledger.waiting, engine.count_waiting(outbox), "{ledger:?}");
+        // A frame, and SUBs and UNSUBs, for which the mark does not hold.
+        let extra = 34_000 + 64 * self.streams.len() * 3;
+        let mark = if self.plan.cap == 0 { 1 << 20 } else { (self.plan.cap / 2).min(1 << 20) };
+        let most = self.plan.cap.max(2 * mark) + extra;
+        assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.cap);
+        let (max_payload, headers) = self.driver.limits();
+        self.books.compare_lost(&ledger, max_payload, headers);
+    }
+
+    pub(crate) fn check_round(&mut self) {
+        let Driver { engine, outbox, .. } = &self.driver;
+        self.books.compare(&engine.ledger(outbox.accepted()));
+        if !engine.wants_exchange() && self.driver.commands.is_empty() {
+            self.books.agrees(engine.status());
+        }
+    }
+
+    /// A complete end has given nothing up and left nothing in doubt.
+    pub(crate) fn check_completed(&mut self, completed: bool) {
+        if completed {
+            assert!(!self.books.gave_up_now, "the end is complete, and held messages were given up in it");
+            assert_eq!(self.settled_now.unwrap_or(0), 0, "the end is complete, and its last messages are in doubt");
+        }
+    }
+
+    /// Whether reconnecting was given up for a reason.
+    pub(crate) fn may_give_up(&self) -> bool {
+        let config = &self.plan.config;
+        let never = !self.books.ever_connected && !config.retry_on_initial_connect;
+        self.status() == Status::Disconnected && (!config.reconnect || config.max_reconnects.is_some() || never)
+    }
+}
