@@ -293,6 +293,9 @@ impl Decoder {
     /// is not collected up to the limit.
     fn end_of_bare(&mut self, buf: &[u8], word_len: usize) -> Result<Option<usize>, ProtocolError> {
         let limit = self.limits.line;
+        if word_len > limit {
+            return Err(ProtocolError::LineTooLong { limit });
+        }
         let from = self.scanned.max(word_len);
         for (at, byte) in buf.iter().enumerate().skip(from) {
             match byte {

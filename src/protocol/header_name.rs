@@ -162,10 +162,10 @@ impl Serialize for HeaderName {
 
 impl<'de> Deserialize<'de> for HeaderName {
     /// Takes what a received name can be, so that a received message can be stored and read back:
-    /// not empty, no `:`, no line end.
+    /// not empty, no `:`, no LF.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.is_empty() || text.contains([':', '\r', '\n']) {
+        if text.is_empty() || text.contains([':', '\n']) {
             return Err(D::Error::custom(ParseHeaderNameError));
         }
         Ok(Self(text.into()))

@@ -1,0 +1,45 @@
+//! The decoder against a slow parser that was written separately.
+
+use nats_lifeline::protocol::{Decoded, Decoder};
+
+use super::choices::Choices;
+use super::cuts::{Client, Server, Side};
+use super::naive::{NaiveParser, Verdict};
+use super::owned::Owned;
+
+/// A direction, limits, and then bytes. The decoder is fed with one byte more at a time, and once with all of them; each
+/// operation and error must come at the byte at which the slow parser has it.
+pub fn differential(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let (from_server, limits) = (choices.flag(), choices.limits());
+    // What the decoder remembers makes it fast, so long inputs are fine; but then the slow parser is what is fuzzed.
+    let bytes = choices.bytes(1 << 16);
+    if from_server {
+        compare::<Server>(NaiveParser::server(limits), &mut [Decoder::new(limits), Decoder::new(limits)], bytes);
+    } else {
+        compare::<Client>(NaiveParser::client(limits), &mut [Decoder::new(limits), Decoder::new(limits)], bytes);
+    }
+}
+
+fn compare<S: Side>(mut naive: NaiveParser, [slowly, at_once]: &mut [Decoder; 2], bytes: &[u8]) {
+    let mut start = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let verdict = naive.push(*byte);
+        let step = S::decode(slowly, &bytes[start..=at]);
+        match verdict {
+            Verdict::NotYet => assert!(matches!(step, Ok(Decoded::NeedMore(_))), "not yet at {at}, {step:?}"),
+            Verdict::Op(expected) => {
+                let Ok(Decoded::Op { op, len }) = step else { panic!("{expected:?} at {at}, {step:?}") };
+                assert_eq!(len, at + 1 - start);
+                assert_eq!(Into::<Owned>::into(op), expected);
+                assert_eq!(S::decode(at_once, &bytes[start..]), step);
+                start = at + 1;
+            }
+            Verdict::Bad(expected) => {
+                assert_eq!(step.map_err(|error| error.name()), Err(expected), "at {at}");
+                let all = S::decode(at_once, &bytes[start..]);
+                return assert_eq!(all.map_err(|error| error.name()), Err(expected), "at once");
+            }
+        }
+    }
+}

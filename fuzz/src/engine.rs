@@ -1,0 +1,126 @@
+//! The engine under any script: commands, bytes, time and faults, in any order.
+
+use core::time::Duration;
+
+use nats_lifeline::engine::{Config, Status};
+
+use super::choices::Choices;
+use world::{Command, Net, World};
+
+mod server;
+mod world;
+
+/// Settings, and then steps until the input ends. Behind the last step the client is closed, and must have come to its end.
+pub fn engine(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let mut world = World::new(config(&mut choices), 1 + choices.below(3), cap(&mut choices), choices.number());
+    while !choices.is_empty() {
+        step(&mut world, &mut choices);
+        world.check();
+    }
+    world.end();
+}
+
+fn config(choices: &mut Choices<'_>) -> Config {
+    let flags = choices.byte();
+    let flag = |at: u8| flags >> at & 1 == 1;
+    Config {
+        reconnect: !flag(0),
+        max_reconnects: flag(1).then_some(3),
+        retry_on_initial_connect: flag(2),
+        ignore_discovered: flag(3),
+        retain_order: flag(4),
+        ping_interval: ms(if flag(5) { 0 } else { 400 }),
+        write_timeout: ms(1500),
+        ..Config::default()
+    }
+}
+
+fn cap(choices: &mut Choices<'_>) -> usize {
+    [8 << 20, 300, 0, 100_000][choices.below(4)]
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn step(world: &mut World, choices: &mut Choices<'_>) {
+    match choices.below(24) {
+        0 => world.publish(usize::from(choices.byte()), false),
+        1 => world.publish(choices.below(8), true),
+        // Large enough to be shared, not copied.
+        2 => world.publish(33_000, false),
+        3 => world.cancel(choices.number()),
+        4 => world.command(Command::Connect),
+        5 => world.subscribe(choices.flag().then_some("workers")),
+        6 => world.unsubscribe(choices.byte()),
+        7 => world.command(Command::UnsubscribeAfter(u64::from(choices.byte()), choices.number())),
+        8 => world.drain_subscription(choices.byte()),
+        9 => world.flush(choices.flag()),
+        10 => world.cancel_flush(choices.byte()),
+        11 => world.command(Command::ForceReconnect),
+        12 => world.command(Command::SetPool(choices.below(5))),
+        13 => world.command(Command::Finished(u64::from(choices.byte()))),
+        14 => match choices.below(8) {
+            0 => world.command(Command::Drain(ms(3000))),
+            1 => world.command(Command::Close),
+            _ => world.settle(),
+        },
+        15 => world.take(usize::from(choices.byte())),
+        16 => world.takes = choices.flag(),
+        17 => world.advance(ms([1, 30, 250, 2000][choices.below(4)] * u64::from(choices.byte()) / 16)),
+        18 | 19 => proceed(world, choices),
+        20 => world.serve(choices.some_bytes()),
+        21 => serve_something(world, choices),
+        22 => world.lose(choices.flag()),
+        _ => world.break_writing(),
+    }
+}
+
+/// The next thing that a server does which means well.
+fn proceed(world: &mut World, choices: &mut Choices<'_>) {
+    match world.net {
+        Net::None => world.settle(),
+        Net::Dialing(_) if choices.below(4) == 1 => world.refuse(),
+        Net::Dialing(_) => {
+            world.accept();
+            world.serve(world::INFO);
+        }
+        Net::Up(_) => {
+            world.take(usize::MAX);
+            world.serve(b"PONG\r\n");
+        }
+    }
+}
+
+/// What servers say, of which some is out of place at any moment.
+fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
+    let sid = choices.byte();
+    let bytes = match choices.below(10) {
+        0 => b"PING\r\n".to_vec(),
+        1 => b"PONG\r\nPONG\r\n".to_vec(),
+        2 => b"INFO {\"headers\":true,\"connect_urls\":[\"d:4222\",\"e\",\"\xff\"],\"ldm\":true}\r\n".to_vec(),
+        3 => b"INFO {\"max_payload\":20,\"connect_urls\":[]}\r\n".to_vec(),
+        4 => b"-ERR 'Stale Connection'\r\n".to_vec(),
+        5 => b"-ERR 'Authorization Violation'\r\n".to_vec(),
+        6 => b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n".to_vec(),
+        7 => format!("-ERR 'Permissions Violation for Subscription to \"s\" (sid \"{sid}\")'\r\n").into_bytes(),
+        8 => format!("MSG s {sid} 1\r\nm\r\n").repeat(choices.below(8)).into_bytes(),
+        _ => format!("INFO {{\"connect_urls\":[\"a{sid}:{sid}\"]}}\r\n").into_bytes(),
+    };
+    world.serve(&bytes);
+}
+
+/// A client that is closed has nothing left.
+impl World {
+    fn end(&mut self) {
+        self.command(Command::Close);
+        self.takes = true;
+        self.settle();
+        self.serve(b"PONG\r\n");
+        self.advance(ms(2000));
+        self.check();
+        assert_eq!(self.engine.status(), Status::Closed);
+        self.check_end();
+    }
+}

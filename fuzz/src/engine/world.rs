@@ -1,0 +1,427 @@
+//! An engine, its outbox and everything around them, driven in the order that the doc of `Engine` prescribes.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+use nats_lifeline::engine::{
+    Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, MARK, Outbox, Status, pool,
+};
+use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
+
+use super::server::Server;
+
+pub(super) const INFO: &[u8] = b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n";
+
+/// Where the byte stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Net {
+    None,
+    Dialing(u64),
+    Up(u64),
+}
+
+/// What a handle puts in line.
+pub(super) enum Command {
+    Connect,
+    Subscribe { sid: u64, queue: Option<&'static str>, framed: bool },
+    Unsubscribe { sid: u64, framed: bool },
+    UnsubscribeAfter(u64, u64),
+    DrainSubscription { sid: u64, framed: bool },
+    Flush { token: u64, seen: u64 },
+    CancelFlush(u64),
+    ForceReconnect,
+    SetPool(usize),
+    Finished(u64),
+    Drain(Duration),
+    Close,
+}
+
+pub(super) struct World {
+    pub(super) engine: Engine<u64>,
+    outbox: Outbox,
+    now: Instant,
+    /// Whether the transport takes everything at once.
+    pub(super) takes: bool,
+    pub(super) net: Net,
+    server: Server,
+    commands: Vec<Command>,
+    decoder: Decoder,
+    unread: Vec<u8>,
+    told: Told,
+    published: u64,
+    largest: usize,
+    /// Bytes of SUB and UNSUB that were put among the messages, which the cap does not count.
+    interest: usize,
+    sids: u64,
+    /// Flushes that were not answered; whether somebody still waits.
+    flushes: BTreeMap<u64, bool>,
+    tokens: u64,
+}
+
+/// What the engine has said so far.
+#[derive(Default)]
+struct Told {
+    connected: bool,
+    closed: bool,
+    in_doubt: u64,
+    lost: u64,
+    epoch: u64,
+    through: u64,
+    /// Subscriptions that have ended.
+    ended: Vec<u64>,
+}
+
+fn addresses(count: usize) -> Vec<ServerAddr> {
+    ["a", "b", "c", "d"].iter().take(count).map(|host| host.parse().unwrap()).collect()
+}
+
+impl World {
+    pub(super) fn new(config: Config, servers: usize, cap: usize, seed: u64) -> World {
+        World {
+            engine: Engine::new(config, addresses(servers), seed),
+            outbox: Outbox::new(cap),
+            now: Instant::now(),
+            takes: true,
+            net: Net::None,
+            server: Server::default(),
+            commands: Vec::new(),
+            decoder: Decoder::default(),
+            unread: Vec::new(),
+            told: Told::default(),
+            published: 0,
+            largest: 0,
+            interest: 0,
+            sids: 0,
+            flushes: BTreeMap::new(),
+            tokens: 0,
+        }
+    }
+
+    // What handles do.
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// A message that says its number and size.
+    pub(super) fn publish(&mut self, size: usize, headers: bool) {
+        let number = self.published + 1;
+        let subject = format!("m.{number}.{size}");
+        let mut map = HeaderMap::new();
+        map.insert("Number", number.to_string());
+        let block = headers.then(|| map.wire());
+        let payload = Bytes::from(vec![number as u8; size]);
+        let frame = Frame { subject: subject.as_bytes(), reply: None, headers: block.as_deref(), payload: &payload };
+        let len = frame.len();
+        if let Ok(sequence) = self.outbox.admit(&frame, false) {
+            assert_eq!(sequence, number, "sequence numbers have no gap");
+            self.published = number;
+            self.largest = self.largest.max(len);
+        }
+    }
+
+    pub(super) fn cancel(&mut self, sequence: u64) {
+        let (accepted, through) = (self.outbox.accepted(), self.outbox.through());
+        let gone = self.outbox.cancel(sequence, &mut Vec::new());
+        assert_eq!(self.outbox.accepted() + u64::from(gone), accepted);
+        assert!(!gone || (sequence > through && sequence <= self.published));
+    }
+
+    pub(super) fn subscribe(&mut self, queue: Option<&'static str>) {
+        self.sids += 1;
+        let framed = self.outbox.admit_subscribe(b"s", queue.map(str::as_bytes), self.sids);
+        self.interest += 64;
+        self.command(Command::Subscribe { sid: self.sids, queue, framed });
+    }
+
+    pub(super) fn unsubscribe(&mut self, sid: u8) {
+        let sid = u64::from(sid);
+        let framed = self.outbox.admit_unsubscribe(sid);
+        self.interest += 64;
+        self.command(Command::Unsubscribe { sid, framed });
+    }
+
+    pub(super) fn drain_subscription(&mut self, sid: u8) {
+        let sid = u64::from(sid);
+        let framed = self.outbox.admit_unsubscribe(sid);
+        self.interest += 64;
+        self.command(Command::DrainSubscription { sid, framed });
+    }
+
+    /// `informed`: the handle knows of what is in doubt.
+    pub(super) fn flush(&mut self, informed: bool) {
+        self.tokens += 1;
+        self.flushes.insert(self.tokens, true);
+        let seen = if informed { self.engine.ledger(self.outbox.accepted()).in_doubt } else { 0 };
+        self.command(Command::Flush { token: self.tokens, seen });
+    }
+
+    pub(super) fn cancel_flush(&mut self, token: u8) {
+        self.command(Command::CancelFlush(u64::from(token)));
+    }
+
+    fn apply(&mut self, command: Command) {
+        let (engine, now) = (&mut self.engine, self.now);
+        match command {
+            Command::Connect => engine.connect(now),
+            Command::Subscribe { sid, queue, framed } => {
+                let interest = Interest { subject: b"s", queue: queue.map(str::as_bytes), internal: false };
+                engine.subscribe(sid, interest, sid, framed);
+            }
+            Command::Unsubscribe { sid, framed } => engine.unsubscribe(sid, framed),
+            Command::UnsubscribeAfter(sid, max) => engine.unsubscribe_after(sid, max),
+            Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
+            Command::Flush { token, seen } => engine.flush(token, seen),
+            Command::CancelFlush(token) => {
+                engine.cancel_flush(token);
+                if let Some(waiting) = self.flushes.get_mut(&token) {
+                    *waiting = false;
+                }
+            }
+            Command::ForceReconnect => engine.force_reconnect(now),
+            Command::SetPool(count) => engine.set_server_pool(addresses(count), now),
+            Command::Finished(sid) => engine.handle_finished(sid),
+            Command::Drain(within) => engine.drain(within, now),
+            Command::Close => engine.close(now),
+        }
+    }
+
+    // What the network does.
+
+    pub(super) fn accept(&mut self) {
+        self.settle();
+        let Net::Dialing(epoch) = self.net else { return };
+        self.net = Net::Up(epoch);
+        self.server.begin();
+        self.engine.handle_dialed(epoch, self.now);
+        self.settle();
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.settle();
+        let Net::Dialing(epoch) = self.net else { return };
+        self.net = Net::None;
+        let cause = Cause::from(io::Error::from(io::ErrorKind::ConnectionRefused));
+        self.engine.handle_dial_failed(epoch, cause, self.now);
+        self.settle();
+    }
+
+    pub(super) fn lose(&mut self, by_server: bool) {
+        self.settle();
+        let Net::Up(epoch) = self.net else { return };
+        let reset = Cause::from(io::Error::from(io::ErrorKind::ConnectionReset));
+        self.engine.handle_lost(epoch, if by_server { Cause::ClosedByServer } else { reset }, self.now);
+        self.settle();
+    }
+
+    pub(super) fn break_writing(&mut self) {
+        self.settle();
+        let Net::Up(epoch) = self.net else { return };
+        let cause = Cause::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        self.engine.handle_write_failed(epoch, cause, self.now);
+        self.settle();
+    }
+
+    /// The server's bytes come in, as one read.
+    pub(super) fn serve(&mut self, bytes: &[u8]) {
+        self.settle();
+        let Net::Up(epoch) = self.net else { return };
+        self.unread.extend_from_slice(bytes);
+        let read = std::mem::take(&mut self.unread);
+        self.engine.handle_received(epoch, self.now);
+        let mut at = 0;
+        loop {
+            match self.decoder.decode_server(&read[at..]) {
+                Ok(Decoded::Op { op, len }) => {
+                    at += len;
+                    self.handle(epoch, &op);
+                }
+                Ok(Decoded::NeedMore(_)) => break,
+                Err(error) => {
+                    self.engine.handle_lost(epoch, Cause::Protocol(error), self.now);
+                    break;
+                }
+            }
+            if !self.engine.is_live(epoch) {
+                break;
+            }
+        }
+        if self.engine.is_live(epoch) {
+            self.unread = read[at..].to_vec();
+        }
+        self.settle();
+    }
+
+    fn handle(&mut self, epoch: u64, op: &ServerOp<'_>) {
+        match op {
+            ServerOp::Msg(message) if self.engine.expects_messages() => {
+                let known = self.engine.subscriptions.get(message.sid).is_some();
+                let Some(accepted) = self.engine.receive(message.sid, 1) else { return assert!(!known) };
+                assert!(known && accepted.count <= 1);
+                if let Some(max) = accepted.complete {
+                    self.engine.handle_complete(message.sid, max);
+                }
+            }
+            op => self.engine.handle_op(epoch, op, self.now),
+        }
+    }
+
+    /// The transport takes so many bytes, or all that there are.
+    pub(super) fn take(&mut self, most: usize) {
+        self.settle();
+        self.take_now(most);
+        self.settle();
+    }
+
+    fn take_now(&mut self, most: usize) -> bool {
+        let Net::Up(epoch) = self.net else { return false };
+        if !self.engine.can_write() {
+            return false;
+        }
+        let flight = self.engine.flight();
+        let total: usize = flight.slices().map(<[u8]>::len).sum();
+        assert_eq!(total, flight.len());
+        let mut left = most;
+        for slice in flight.slices() {
+            let taken = slice.len().min(left);
+            self.server.read(&slice[..taken]);
+            left -= taken;
+        }
+        let taken = total.min(most);
+        self.engine.handle_taken(epoch, taken, self.now);
+        taken > 0
+    }
+
+    /// Time passes, and every deadline on the way is kept.
+    pub(super) fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        self.settle();
+        let mut again = 0;
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
+            again = if due <= self.now { again + 1 } else { 0 };
+            assert!(again < 50, "a deadline that was kept comes again for ever");
+            self.now = self.now.max(due);
+            self.settle();
+            self.engine.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = until;
+        self.settle();
+    }
+
+    /// Rounds of a driver, until nothing is left to do without the world.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..1000 {
+            let commands = std::mem::take(&mut self.commands);
+            let facts = Facts { commands_waiting: !commands.is_empty(), ..Facts::default() };
+            self.engine.exchange(&mut self.outbox, facts, self.now);
+            drop(self.engine.take_garbage());
+            let mut moved = !commands.is_empty();
+            for command in commands {
+                self.apply(command);
+            }
+            moved |= self.carry_out();
+            moved |= self.takes && self.take_now(usize::MAX);
+            moved |= self.carry_out();
+            if !moved && !self.engine.wants_exchange() {
+                return;
+            }
+        }
+        panic!("the engine never comes to rest");
+    }
+
+    fn carry_out(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(effect) = self.engine.poll_effect() {
+            moved = true;
+            match effect {
+                Effect::Dial { epoch, deadline, .. } => {
+                    assert!(!self.told.closed && self.net == Net::None, "one connection at a time");
+                    assert!(epoch > self.told.epoch && deadline > self.now);
+                    self.told.epoch = epoch;
+                    self.net = Net::Dialing(epoch);
+                }
+                Effect::StopDialing { epoch } => {
+                    assert_eq!(self.net, Net::Dialing(epoch));
+                    self.net = Net::None;
+                }
+                Effect::Close { epoch, .. } => {
+                    assert_eq!(self.net, Net::Up(epoch));
+                    self.net = Net::None;
+                    self.unread.clear();
+                    self.decoder = Decoder::default();
+                }
+                Effect::Emit(event) => self.hear(&event),
+                Effect::Complete { token, .. } => {
+                    assert!(self.flushes.remove(&token).is_some(), "flush {token} was answered twice, or is none");
+                }
+                Effect::Draining { sid } => assert!(!self.told.ended.contains(&sid)),
+                Effect::Ended { sid, handle, .. } => {
+                    assert!(sid == handle && sid <= self.sids && !self.told.ended.contains(&sid));
+                    self.told.ended.push(sid);
+                }
+                Effect::HandedOver { through, .. } => {
+                    assert!(through >= self.told.through && through <= self.published);
+                    self.told.through = through;
+                }
+                Effect::Closed { .. } => {
+                    assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");
+                }
+            }
+        }
+        moved
+    }
+
+    fn hear(&mut self, event: &ConnectionEvent) {
+        match event {
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                assert!(!std::mem::replace(&mut self.told.connected, true), "connected twice");
+            }
+            ConnectionEvent::Disconnected { in_doubt, .. } => {
+                assert!(std::mem::replace(&mut self.told.connected, false), "disconnected twice");
+                self.told.in_doubt += in_doubt;
+            }
+            ConnectionEvent::Lost { lost, .. } => self.told.lost += lost.total(),
+            _ => {}
+        }
+    }
+
+    // What must hold.
+
+    /// At rest, whatever has happened.
+    pub(super) fn check(&mut self) {
+        self.settle();
+        let ledger = self.engine.ledger(self.outbox.accepted());
+        assert!(ledger.balances(), "{ledger:?}");
+        assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
+        assert_eq!(ledger.in_doubt, self.told.in_doubt, "what is in doubt was said");
+        assert_eq!(ledger.lost.total(), self.told.lost, "what is lost was said");
+        match self.engine.status() {
+            Status::Connected => assert!(self.told.connected),
+            Status::Draining => {}
+            status => assert!(!self.told.connected, "{status}, and nobody was told"),
+        }
+
+        // Memory follows what was given to us, whatever the server does.
+        let mark = if self.outbox.cap() == 0 { MARK } else { MARK.min(self.outbox.cap() / 2).max(1) };
+        let most = self.outbox.cap().max(2 * mark + self.largest) + self.interest;
+        assert!(self.outbox.pending() <= most, "{} of {most} bytes", self.outbox.pending());
+        let replay = 64 * 1024 + self.interest;
+        assert!(self.engine.flight().len() <= self.outbox.pending() + replay + 64 * 1024);
+        assert!(self.engine.pool().servers().len() <= pool::MAX_SERVERS);
+        assert!(self.engine.subscriptions.len() + self.told.ended.len() <= self.sids as usize);
+    }
+
+    /// Behind the end.
+    pub(super) fn check_end(&mut self) {
+        assert!(self.told.closed && !self.told.connected && self.net == Net::None);
+        assert!(self.engine.subscriptions.is_empty() && self.told.ended.len() == self.sids as usize);
+        assert!(!self.flushes.values().any(|waiting| *waiting), "flushes that nobody answered: {:?}", self.flushes);
+        let ledger = self.engine.ledger(self.outbox.accepted());
+        assert_eq!((ledger.waiting, ledger.unconfirmed, self.outbox.pending()), (0, 0, 0), "{ledger:?}");
+        assert_eq!(self.engine.poll_timeout(), None);
+    }
+}
