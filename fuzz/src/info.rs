@@ -74,15 +74,14 @@ fn connect_is_one_line(choices: &mut Choices<'_>) {
         assert_eq!(field(key), value.as_deref());
     }
     assert_eq!(field("lang"), Some(lang.as_str()));
-    let shown = format!("{document:?}");
-    for secret in [pass, auth_token, user_jwt, signature].into_iter().flatten() {
-        // A short one may stand there by chance.
-        assert!(secret.len() < 9 || !shown.contains(secret.as_str()) || shown_elsewhere(&document, secret));
-    }
-}
-
-/// Is the secret also part of something that is shown?
-fn shown_elsewhere(document: &ConnectInfo, secret: &str) -> bool {
-    let open = ConnectInfo { pass: None, auth_token: None, user_jwt: None, signature: None, ..document.clone() };
-    format!("{open:?}XXXXXXXX").contains(secret)
+    // What is shown does not depend on the secrets.
+    let other = |secret: &Option<String>| secret.as_ref().map(|_| "another".to_owned());
+    let others = ConnectInfo {
+        pass: other(pass),
+        auth_token: other(auth_token),
+        user_jwt: other(user_jwt),
+        signature: other(signature),
+        ..document.clone()
+    };
+    assert_eq!(format!("{document:?}"), format!("{others:?}"));
 }
