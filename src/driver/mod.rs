@@ -9,6 +9,7 @@ mod dialer;
 mod gaps;
 mod handle;
 mod inbox;
+mod link;
 mod listeners;
 mod mailbox;
 mod reads;

@@ -4,7 +4,7 @@ mod effects;
 mod receive;
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,28 +19,25 @@ use super::buffers::Buffers;
 use super::chooser::Asked;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
+use super::link::{Link, Stream};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed};
 use crate::engine::{Cause, ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
-use crate::protocol::Decoder;
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
     shared: Arc<Shared>,
     engine: Engine<Sink>,
-    link: Link,
+    /// The present connection, and another beside it while a planned move is prepared.
+    links: Vec<Link>,
     /// The user's callbacks, while they are asked.
     asked: Option<Asked>,
     /// Connections that were left in order: read to their end, for a while.
     leaving: Vec<(Transport, Instant)>,
-    decoder: Decoder,
-    buf: BytesMut,
     buffers: Buffers,
     /// How large the read buffer is to be; it grows when reads fill it.
     want: usize,
-    /// What the decoder asked for last.
-    needed: usize,
     sorter: Sorter,
     pause: Option<Pause>,
     timer: Pin<Box<Sleep>>,
@@ -56,14 +53,6 @@ pub(super) struct Task {
     /// Messages that were received and not read when their subscriptions ended; told at the end.
     undelivered: u64,
     ended: bool,
-}
-
-type Dialing = Pin<Box<dyn Future<Output = Result<Transport, Cause>> + Send>>;
-
-enum Link {
-    None,
-    Dialing { epoch: u64, dialing: Dialing },
-    Up { epoch: u64, transport: Transport },
 }
 
 /// Rounds per poll; then others get their turn.
@@ -88,16 +77,13 @@ impl Task {
     pub(super) fn new(shared: Arc<Shared>, engine: Engine<Sink>) -> Task {
         let want = shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
         Task {
-            decoder: Decoder::new(shared.settings.limits),
             shared,
             engine,
-            link: Link::None,
+            links: Vec::with_capacity(1),
             asked: None,
             leaving: Vec::new(),
-            buf: BytesMut::new(),
             buffers: Buffers::default(),
             want,
-            needed: 1,
             sorter: Sorter::default(),
             pause: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -138,7 +124,7 @@ impl Task {
             }
             moved |= self.poll_timer(cx, now);
             if !moved && !self.engine.wants_exchange() {
-                let busy = self.engine.can_write() && !self.engine.flight().is_empty();
+                let busy = self.engine.has_bytes();
                 if let Ok(_old_waker) = self.shared.park(cx.waker(), busy, self.engine.carries()) {
                     return Poll::Pending;
                 }
@@ -212,70 +198,68 @@ impl Task {
     }
 
     fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Link::Dialing { epoch, dialing } = &mut self.link else {
-            return false;
-        };
-        let epoch = *epoch;
-        let Poll::Ready(outcome) = dialing.as_mut().poll(cx) else {
-            return false;
-        };
-        match outcome {
-            Ok(transport) => {
-                self.link = Link::Up { epoch, transport };
-                self.engine.handle_dialed(epoch, now);
+        let mut moved = false;
+        let engine = &mut self.engine;
+        self.links.retain_mut(|link| {
+            let Stream::Dialing(dialing) = &mut link.stream else {
+                return true;
+            };
+            let Poll::Ready(outcome) = dialing.as_mut().poll(cx) else {
+                return true;
+            };
+            moved = true;
+            match outcome {
+                Ok(transport) => {
+                    link.stream = Stream::Up(transport);
+                    engine.handle_dialed(link.epoch, now);
+                    true
+                }
+                Err(cause) => {
+                    engine.handle_dial_failed(link.epoch, cause, now);
+                    false
+                }
             }
-            Err(cause) => {
-                self.link = Link::None;
-                self.engine.handle_dial_failed(epoch, cause, now);
-            }
-        }
-        true
+        });
+        moved
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Link::Up { epoch, transport } = &mut self.link else {
-            return false;
-        };
-        if self.engine.flight().is_empty() || !self.engine.can_write() {
-            return transport.is_unflushed() && self.poll_flush(cx, now);
-        }
-        let mut parts = [IoSlice::new(&[]); PARTS];
-        let mut count = 0;
-        for (part, bytes) in parts.iter_mut().zip(self.engine.flight().slices()) {
-            *part = IoSlice::new(bytes);
-            count += 1;
-        }
-        let outcome = match transport.poll_write(cx, parts.get(..count).unwrap_or_default()) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(0)) => Err(WriteFailed { doubtful: 0, error: io::ErrorKind::WriteZero.into() }),
-            Poll::Ready(outcome) => outcome,
-        };
-        match outcome {
-            Ok(n) => {
-                Statistics::add(&self.shared.counters().out_bytes, n as u64);
-                self.engine.handle_taken(*epoch, n, now);
+        let mut moved = false;
+        for link in &mut self.links {
+            let epoch = link.epoch;
+            let Some(transport) = link.transport() else {
+                continue;
+            };
+            let Some(flight) = self.engine.flight_of(epoch) else {
+                moved |= transport.is_unflushed() && poll_flush(&mut self.engine, epoch, transport, cx, now);
+                continue;
+            };
+            let mut parts = [IoSlice::new(&[]); PARTS];
+            let mut count = 0;
+            for (part, bytes) in parts.iter_mut().zip(flight.slices()) {
+                *part = IoSlice::new(bytes);
+                count += 1;
             }
-            Err(WriteFailed { doubtful, error }) => {
-                if doubtful > 0 {
-                    self.engine.handle_taken(*epoch, doubtful, now);
+            let outcome = match transport.poll_write(cx, parts.get(..count).unwrap_or_default()) {
+                Poll::Pending => continue,
+                Poll::Ready(Ok(0)) => Err(WriteFailed { doubtful: 0, error: io::ErrorKind::WriteZero.into() }),
+                Poll::Ready(outcome) => outcome,
+            };
+            moved = true;
+            match outcome {
+                Ok(n) => {
+                    Statistics::add(&self.shared.counters().out_bytes, n as u64);
+                    self.engine.handle_taken(epoch, n, now);
                 }
-                self.engine.handle_write_failed(*epoch, Cause::from(error), now);
+                Err(WriteFailed { doubtful, error }) => {
+                    if doubtful > 0 {
+                        self.engine.handle_taken(epoch, doubtful, now);
+                    }
+                    self.engine.handle_write_failed(epoch, Cause::from(error), now);
+                }
             }
         }
-        true
-    }
-
-    /// A stream of a user's may keep what it takes until it is told that there is no more for now.
-    #[cold]
-    fn poll_flush(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Link::Up { epoch, transport } = &mut self.link else {
-            return false;
-        };
-        if let Poll::Ready(Err(error)) = transport.poll_flush(cx) {
-            self.engine.handle_write_failed(*epoch, Cause::from(error), now);
-            return true;
-        }
-        false
+        moved
     }
 
     fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) {
@@ -327,8 +311,8 @@ impl Task {
         self.sorter.shrink();
         self.buffers.shrink();
         self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
-        if self.buf.is_empty() {
-            self.buf = BytesMut::new();
+        for link in &mut self.links {
+            link.input.shrink();
         }
         self.commands.shrink_to(4);
     }
@@ -341,9 +325,12 @@ impl Drop for Task {
             return;
         }
         self.exchange(now());
-        if let (Link::Up { transport, .. }, true) = (&self.link, self.engine.carries()) {
+        let epoch = self.engine.carrying();
+        if let Some(link) = self.links.iter_mut().find(|link| Some(link.epoch) == epoch) {
             let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
-            transport.write_last(&parts);
+            if let Some(transport) = link.transport() {
+                transport.write_last(&parts);
+            }
         }
         let reason = EndReason::DriverGone;
         for (_, subscription) in self.engine.subscriptions.iter() {
@@ -357,6 +344,22 @@ impl Drop for Task {
         self.shared.listeners.end();
         self.wake_all();
     }
+}
+
+/// A stream of a user's may keep what it takes until it is told that there is no more for now.
+#[cold]
+fn poll_flush(
+    engine: &mut Engine<Sink>,
+    epoch: u64,
+    transport: &mut Transport,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> bool {
+    if let Poll::Ready(Err(error)) = transport.poll_flush(cx) {
+        engine.handle_write_failed(epoch, Cause::from(error), now);
+        return true;
+    }
+    false
 }
 
 /// Tokio's clock, which tests can stop.

@@ -178,6 +178,21 @@ impl<H> Engine<H> {
             .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
     }
 
+    /// The bytes to write to the connection of `epoch`, if there are any and writing makes sense.
+    pub fn flight_of(&self, epoch: u64) -> Option<&Flight> {
+        (self.is_live(epoch) && self.has_bytes()).then_some(&self.flight)
+    }
+
+    /// Whether there is something to write, and somebody to take it.
+    pub fn has_bytes(&self) -> bool {
+        !self.flight.is_empty() && self.can_write()
+    }
+
+    /// The connection that carries messages.
+    pub fn carrying(&self) -> Option<u64> {
+        self.link.connection().filter(|connection| connection.carries()).map(|connection| connection.attempt.epoch)
+    }
+
     /// Whether the connection of `epoch` still stands.
     pub fn is_live(&self, epoch: u64) -> bool {
         self.link
@@ -193,6 +208,11 @@ impl<H> Engine<H> {
     /// Whether messages may come in: the handshake is done.
     pub fn expects_messages(&self) -> bool {
         self.link.connection().is_some_and(|connection| !connection.is_handshake())
+    }
+
+    /// The same of the connection of `epoch`.
+    pub fn expects_messages_of(&self, epoch: u64) -> bool {
+        self.is_live(epoch) && self.expects_messages()
     }
 
     /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use super::{LEAVING, Link, Task};
+use super::{LEAVING, Task};
 use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::{DialOptions, dial};
+use crate::driver::link::{Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
-use crate::protocol::Decoder;
 
 impl Task {
     /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
@@ -38,12 +38,11 @@ impl Task {
                         resolver: settings.resolver.clone(),
                         dialer: settings.dialer.clone(),
                     };
-                    self.link = Link::Dialing { epoch, dialing: Box::pin(dial(addr, options)) };
+                    let limits = settings.limits;
+                    self.links.push(Link::dialing(epoch, Box::pin(dial(addr, options)), limits));
                 }
                 Effect::StopDialing { epoch } => {
-                    if matches!(self.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
-                        self.link = Link::None;
-                    }
+                    self.links.retain(|link| link.epoch != epoch);
                 }
                 Effect::Close { epoch, how } => self.close(epoch, how, now),
                 Effect::Emit(event) => {
@@ -132,21 +131,19 @@ impl Task {
     }
 
     fn close(&mut self, epoch: u64, how: CloseHow, now: Instant) {
-        if !matches!(self.link, Link::Up { epoch: up, .. } if up == epoch) {
+        let Some(at) = self.links.iter().position(|link| link.epoch == epoch) else {
             return;
-        }
-        if let Link::Up { transport, .. } = std::mem::replace(&mut self.link, Link::None) {
-            match how {
-                CloseHow::Reset => transport.reset(),
-                CloseHow::Drop => drop(transport),
-                CloseHow::Finish => {
-                    transport.finish();
-                    self.leaving.push((transport, now + LEAVING));
-                }
+        };
+        let Link { stream: Stream::Up(transport), .. } = self.links.remove(at) else {
+            return;
+        };
+        match how {
+            CloseHow::Reset => transport.reset(),
+            CloseHow::Drop => drop(transport),
+            CloseHow::Finish => {
+                transport.finish();
+                self.leaving.push((transport, now + LEAVING));
             }
         }
-        self.buf.clear();
-        self.needed = 1;
-        self.decoder = Decoder::new(self.shared.settings.limits);
     }
 }

@@ -3,8 +3,9 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{Link, READ_MAX, Task};
+use super::{READ_MAX, Task};
 use crate::driver::deliver::{Overrun, Pause, PauseState};
+use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
@@ -14,18 +15,27 @@ impl Task {
         if self.is_paused(cx, now) {
             return false;
         }
-        let Link::Up { epoch, transport } = &mut self.link else {
+        let mut moved = false;
+        for at in 0..self.links.len() {
+            moved |= self.read_from(at, cx, now);
+        }
+        moved
+    }
+
+    fn read_from(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(Link { epoch, stream: Stream::Up(transport), input }) = self.links.get_mut(at) else {
             return false;
         };
         let epoch = *epoch;
-        let spare = self.buf.capacity() - self.buf.len();
+        let buf = &mut input.buf;
+        let spare = buf.capacity() - buf.len();
         // A message that was announced is no reason to reserve all of it: bytes must come first.
-        let room = (self.want / 2).max(self.needed.min(self.buf.len().max(self.want)));
+        let room = (self.want / 2).max(input.needed.min(buf.len().max(self.want)));
         if spare < room {
-            self.buffers.make_room(&mut self.buf, room.max(self.want));
+            self.buffers.make_room(buf, room.max(self.want));
         }
-        let spare = self.buf.capacity() - self.buf.len();
-        let n = match transport.poll_read(cx, &mut self.buf) {
+        let spare = buf.capacity() - buf.len();
+        let n = match transport.poll_read(cx, buf) {
             Poll::Pending => return false,
             Poll::Ready(Ok(0)) => {
                 self.engine.handle_lost(epoch, Cause::ClosedByServer, now);
@@ -42,25 +52,29 @@ impl Task {
         }
         Statistics::add(&self.shared.counters().in_bytes, n as u64);
         self.engine.handle_received(epoch, now);
-        self.decode(epoch, now);
+        let mut input = std::mem::take(input);
+        self.decode(&mut input, epoch, now);
+        if let Some(link) = self.links.get_mut(at) {
+            link.input = input;
+        }
         true
     }
 
     /// Decodes every complete operation, and delivers the messages among them.
-    fn decode(&mut self, epoch: u64, now: Instant) {
+    fn decode(&mut self, input: &mut Input, epoch: u64, now: Instant) {
         self.sorter.begin();
         let mut at = 0;
-        let mut expected = self.engine.expects_messages();
+        let mut expected = self.engine.expects_messages_of(epoch);
         let fault = loop {
-            let rest = self.buf.get(at..).unwrap_or_default();
-            match self.decoder.decode_server(rest) {
+            let rest = input.buf.get(at..).unwrap_or_default();
+            match input.decoder.decode_server(rest) {
                 Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
-                    self.sorter.push(&message, &self.buf, &mut self.engine.subscriptions);
+                    self.sorter.push(&message, &input.buf, &mut self.engine.subscriptions);
                     at += len;
                 }
                 Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
                     // What came before this is delivered before it acts: a PONG may end a subscription.
-                    self.deliver(at, now);
+                    self.deliver(input, at, now);
                     self.sorter.begin();
                     at = 0;
                 }
@@ -70,26 +84,26 @@ impl Task {
                     if !self.engine.is_live(epoch) {
                         break None;
                     }
-                    expected = self.engine.expects_messages();
+                    expected = self.engine.expects_messages_of(epoch);
                 }
                 Ok(Decoded::NeedMore(needed)) => {
-                    self.needed = needed;
+                    input.needed = needed;
                     break None;
                 }
                 Err(error) => break Some(error),
             }
         };
-        self.deliver(at, now);
+        self.deliver(input, at, now);
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
     }
 
     /// Hands the first `consumed` bytes of the buffer out.
-    fn deliver(&mut self, consumed: usize, now: Instant) {
+    fn deliver(&mut self, input: &mut Input, consumed: usize, now: Instant) {
         Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
-        let allocated = self.want.max(self.buf.capacity());
-        self.sorter.deliver(&mut self.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
+        let allocated = self.want.max(input.buf.capacity());
+        self.sorter.deliver(&mut input.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
         if !self.delivered.crowded.is_empty() {
             let crowded = std::mem::take(&mut self.delivered.crowded);
             let until = now + self.shared.settings.slow_consumer_grace;

@@ -1,0 +1,59 @@
+//! One connection, or the way to one: its byte stream, and what was read from it and not yet handed out.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::BytesMut;
+
+use super::transport::Transport;
+use crate::engine::Cause;
+use crate::protocol::{Decoder, Limits};
+
+/// A link. The task has one, and a second one while a planned move is prepared; what each is for, only the engine knows.
+pub(super) struct Link {
+    /// How engine and task name it.
+    pub(super) epoch: u64,
+    pub(super) stream: Stream,
+    pub(super) input: Input,
+}
+
+/// A dialling that is going on.
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Transport, Cause>> + Send>>;
+
+pub(super) enum Stream {
+    Dialing(Dialing),
+    Up(Transport),
+}
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct Input {
+    pub(super) decoder: Decoder,
+    pub(super) buf: BytesMut,
+    /// What the decoder asked for last.
+    pub(super) needed: usize,
+}
+
+impl Input {
+    /// Gives unused memory back.
+    pub(super) fn shrink(&mut self) {
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn dialing(epoch: u64, dialing: Dialing, limits: Limits) -> Link {
+        let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1 };
+        Link { epoch, stream: Stream::Dialing(dialing), input }
+    }
+
+    /// Its byte stream, if there is one.
+    pub(super) fn transport(&mut self) -> Option<&mut Transport> {
+        match &mut self.stream {
+            Stream::Up(transport) => Some(transport),
+            Stream::Dialing(_) => None,
+        }
+    }
+}
