@@ -26,7 +26,7 @@ mod traits_impl;
 mod wait;
 
 pub use crate::driver::{Statistics, WhenFull};
-pub use crate::engine::FlushFailure;
+pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
 pub use client::Client;
 pub use error::{
     CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,

@@ -363,6 +363,6 @@ fn poll_flush(
 }
 
 /// Tokio's clock, which tests can stop.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

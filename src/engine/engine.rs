@@ -84,6 +84,8 @@ pub(super) struct History {
     /// Since when no attempt is being made.
     pub(super) waiting: Option<Instant>,
     pub(super) last_error: Option<Cause>,
+    /// Which of the two watermarks was told last.
+    pub(super) buffer_high: bool,
 }
 
 /// What the driver tells in an [`exchange`](Engine::exchange).
@@ -100,6 +102,7 @@ impl<H> Engine<H> {
     pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64) -> Engine<H> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let pool = Pool::new(servers, config.retain_order, &mut rng);
+        let flight = Flight::new(config.delivery);
         Engine {
             config,
             rng,
@@ -107,7 +110,7 @@ impl<H> Engine<H> {
             intent: Intent::Run,
             pool,
             subscriptions: Subscriptions::default(),
-            flight: Flight::default(),
+            flight,
             info: None,
             books: Books::default(),
             history: History::default(),

@@ -254,6 +254,7 @@ impl World {
                     assert_eq!(sid, handle, "a subscription's handle was mixed up");
                     self.end_stream(sid, Ending::Said(reason));
                 }
+                Effect::Dropped { sequences } => self.books.dropped(sequences),
                 Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
                 Effect::Closed { completed, .. } => {
                     self.driver.ended = true;
@@ -267,6 +268,7 @@ impl World {
                 }
             }
         }
+        self.books.check_named();
     }
 
     fn poll_dial(&mut self) -> bool {

@@ -47,7 +47,8 @@ impl Shared {
     /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
     pub(in crate::driver) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
         let mut inner = self.inner();
-        let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
+        let work =
+            !inner.commands.is_empty() || inner.outbox.has_news() || (carries && !busy && !inner.outbox.is_empty());
         if work || std::mem::take(&mut inner.nudged) {
             return Err(());
         }
