@@ -65,21 +65,14 @@ impl Server {
             ClientOp::Pong => {}
             _ => assert!(self.introduced, "{op:?} ahead of CONNECT"),
         }
-        match op {
-            ClientOp::Pub(message) => {
-                let text = core::str::from_utf8(message.subject).unwrap();
-                let (number, size) = text.strip_prefix("m.").unwrap().split_once('.').unwrap();
-                let (number, size): (u64, usize) = (number.parse().unwrap(), size.parse().unwrap());
-                assert!(number > self.last, "{number} behind {}", self.last);
-                assert_eq!(message.payload.len(), size);
-                assert!(
-                    message.payload.iter().all(|byte| *byte == number as u8),
-                    "the payload of {number} has changed"
-                );
-                self.last = number;
-                self.received.push(number);
-            }
-            _ => {}
-        }
+        let ClientOp::Pub(message) = op else { return };
+        let text = core::str::from_utf8(message.subject).unwrap();
+        let (number, size) = text.strip_prefix("m.").unwrap().split_once('.').unwrap();
+        let (number, size): (u64, usize) = (number.parse().unwrap(), size.parse().unwrap());
+        assert!(number > self.last, "{number} behind {}", self.last);
+        assert_eq!(message.payload.len(), size);
+        assert!(message.payload.iter().all(|byte| *byte == number as u8), "the payload of {number} has changed");
+        self.last = number;
+        self.received.push(number);
     }
 }

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, ConnectionEvent, DeliveryMode, Effect, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules,
-    Refusal, Status, pool,
+    Cause, Config, Effect, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
 };
 use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
 
 use super::server::Server;
+use laws::Told;
+
+mod laws;
 
 pub(super) const INFO: &[u8] = b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n";
 
@@ -61,21 +63,6 @@ pub(super) struct World {
     /// Flushes that were not answered; whether somebody still waits.
     flushes: BTreeMap<u64, bool>,
     tokens: u64,
-}
-
-/// What the engine has said so far.
-#[derive(Default)]
-struct Told {
-    connected: bool,
-    closed: bool,
-    /// Reconnecting was given up, or the client is closed.
-    gave_up: bool,
-    in_doubt: u64,
-    lost: u64,
-    epoch: u64,
-    through: u64,
-    /// Subscriptions that have ended.
-    ended: Vec<u64>,
 }
 
 fn addresses(count: usize) -> Vec<ServerAddr> {
@@ -398,63 +385,5 @@ impl World {
             }
         }
         moved
-    }
-
-    fn hear(&mut self, event: &ConnectionEvent) {
-        match event {
-            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
-                assert!(!std::mem::replace(&mut self.told.connected, true), "connected twice");
-            }
-            ConnectionEvent::Disconnected { in_doubt, .. } => {
-                assert!(std::mem::replace(&mut self.told.connected, false), "disconnected twice");
-                self.told.in_doubt += in_doubt;
-            }
-            ConnectionEvent::Lost { lost, messages, .. } => {
-                assert!(messages.len() as u64 <= lost.total());
-                self.told.lost += lost.total();
-            }
-            ConnectionEvent::GaveUp { .. } | ConnectionEvent::Closed { .. } => self.told.gave_up = true,
-            _ => {}
-        }
-    }
-
-    // What must hold.
-
-    /// At rest, whatever has happened.
-    pub(super) fn check(&mut self) {
-        self.settle();
-        let ledger = self.engine.ledger(self.outbox.accepted());
-        assert!(ledger.balances(), "{ledger:?}");
-        assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
-        // At least once, what is given up after a connection had taken it is in doubt too, and only the ledger has it.
-        let unsaid = ledger.in_doubt - self.told.in_doubt;
-        let may = self.rules.delivery == DeliveryMode::AtLeastOnce && self.told.gave_up;
-        assert!(unsaid == 0 || may, "{unsaid} in doubt, and nobody was told");
-        assert_eq!(ledger.lost.total(), self.told.lost, "what is lost was said");
-        match self.engine.status() {
-            Status::Connected => assert!(self.told.connected),
-            Status::Draining => {}
-            status => assert!(!self.told.connected, "{status}, and nobody was told"),
-        }
-
-        // Memory follows what was given to us, whatever the server does.
-        let mark = self.outbox.mark();
-        // Below the mark one more is admitted, whatever its size; and the frame that a dying connection had cut comes back whole.
-        let most = self.outbox.cap().max(mark + 2 * self.largest) + self.interest;
-        assert!(self.outbox.pending() <= most, "{} of {most} bytes", self.outbox.pending());
-        let replay = 64 * 1024 + self.interest;
-        assert!(self.engine.flight().len() <= self.outbox.pending() + replay + 64 * 1024);
-        assert!(self.engine.pool().servers().len() <= pool::MAX_SERVERS);
-        assert!(self.engine.subscriptions.len() + self.told.ended.len() <= self.sids as usize);
-    }
-
-    /// Behind the end.
-    pub(super) fn check_end(&mut self) {
-        assert!(self.told.closed && !self.told.connected && self.net == Net::None);
-        assert!(self.engine.subscriptions.is_empty() && self.told.ended.len() == self.sids as usize);
-        assert!(!self.flushes.values().any(|waiting| *waiting), "flushes that nobody answered: {:?}", self.flushes);
-        let ledger = self.engine.ledger(self.outbox.accepted());
-        assert_eq!((ledger.waiting, ledger.unconfirmed, self.outbox.pending()), (0, 0, 0), "{ledger:?}");
-        assert_eq!(self.engine.poll_timeout(), None);
     }
 }
