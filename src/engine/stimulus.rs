@@ -111,6 +111,10 @@ impl<H> Engine<H> {
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
+        if matches!(connection.stage, Stage::Securing(_)) {
+            let cause = Cause::Tls("the server spoke in clear while the link was to be secured".into());
+            return self.lose(cause, CloseHow::Drop, now);
+        }
         match op {
             ServerOp::Ping => self.answer_ping(),
             ServerOp::Pong => match connection.stage {
@@ -159,7 +163,7 @@ impl<H> Engine<H> {
             return;
         };
         let before = self.flight.len();
-        if matches!(connection.stage, Stage::Securing(_) | Stage::Authenticating(_)) {
+        if matches!(connection.stage, Stage::Authenticating(_)) {
             // A server that wants credentials takes anything before CONNECT for an attack. The PING behind it says as much.
             return;
         }

@@ -28,6 +28,10 @@ impl Task {
             return false;
         };
         let epoch = *epoch;
+        if self.engine.is_securing(epoch) {
+            // The upgrade is about to begin: what comes now is TLS, or nothing that we want to hear.
+            return false;
+        }
         let buf = &mut input.buf;
         let spare = buf.capacity() - buf.len();
         // A message that was announced is no reason to reserve all of it: bytes must come first.

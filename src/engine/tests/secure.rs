@@ -75,6 +75,16 @@ fn tls_first_begins_before_info() {
 }
 
 #[test]
+fn what_is_heard_in_clear_while_the_link_is_secured_is_not_believed() {
+    let mut pair = Pair::with(Config { tls_first: true, ..config() }, &["a"]);
+    pair.connect();
+    pair.dialed();
+    pair.serve(INFO);
+    pair.expect_among("AttemptFailed a:4222 1: TLS: the server spoke in clear");
+    assert!(pair.engine.info().is_none() && pair.wire[0].is_empty());
+}
+
+#[test]
 fn credentials_do_not_go_out_in_clear_once_a_server_had_tls() {
     let identity = crate::engine::Identity { user: Some("u".to_owned()), ..config().identity };
     for (config, refused) in [(config(), false), (Config { identity, ..config() }, true)] {
