@@ -3,8 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
+
+#[cfg(feature = "tls")]
+use nats_lifeline::rustls::{self, pki_types::pem::PemObject};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -44,6 +50,18 @@ impl Authority {
     /// The file with the authority's own certificate.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.join("ca.pem")
+    }
+
+    /// A configuration of rustls that trusts the authority and speaks just these versions.
+    #[cfg(feature = "tls")]
+    pub(crate) fn config(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(rustls::pki_types::CertificateDer::from_pem_file(self.certificate()).unwrap()).unwrap();
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
     }
 
     /// A place in the authority's folder.
