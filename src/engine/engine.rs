@@ -86,6 +86,8 @@ pub(super) struct History {
     pub(super) last_error: Option<Cause>,
     /// Which of the two watermarks was told last.
     pub(super) buffer_high: bool,
+    /// Whether a link was ever secured.
+    pub(super) secured: bool,
 }
 
 /// What the driver tells in an [`exchange`](Engine::exchange).
@@ -255,7 +257,11 @@ impl<H> Engine<H> {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
             Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
-            Stage::AwaitInfo | Stage::AwaitPong | Stage::Moving { .. } => false,
+            Stage::AwaitInfo
+            | Stage::Securing(_)
+            | Stage::Authenticating(_)
+            | Stage::AwaitPong
+            | Stage::Moving { .. } => false,
         }
     }
 
@@ -273,7 +279,11 @@ impl<H> Engine<H> {
             Stage::Lost(_) => {
                 self.effects.pop_back();
             }
-            Stage::AwaitInfo | Stage::AwaitPong | Stage::Replaying(_) => {
+            Stage::AwaitInfo
+            | Stage::Securing(_)
+            | Stage::Authenticating(_)
+            | Stage::AwaitPong
+            | Stage::Replaying(_) => {
                 let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
                 self.attempt_failed(attempt, cause, now);

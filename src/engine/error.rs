@@ -58,6 +58,9 @@ pub enum Cause {
     /// TLS is wanted by one side and can't be had.
     #[error("TLS: {0}")]
     Tls(Arc<str>),
+    /// The user's credentials could not be had: a callback, a key or a file failed.
+    #[error("no credentials: {0}")]
+    Credentials(Arc<str>),
     /// This build or this address can't be dialled.
     #[error("unsupported: {0}")]
     Unsupported(Arc<str>),

@@ -339,6 +339,8 @@ impl<H> Engine<H> {
         if connection.is_handshake() && connection.attempt.deadline <= now {
             let stage = match connection.stage {
                 Stage::AwaitInfo => "waiting for INFO",
+                Stage::Securing(_) => "in the TLS handshake",
+                Stage::Authenticating(_) => "waiting for credentials",
                 _ => "waiting for the PONG to CONNECT and PING",
             };
             return self.lose(Cause::TimedOut { limit: self.config.connect_timeout, stage }, CloseHow::Reset, now);

@@ -1,12 +1,13 @@
 //! The phases: what the link does × what the user intends. Nothing else says in which state the engine is.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
 use super::subscriptions::Replay;
-use crate::protocol::{ErrKind, ServerAddr};
+use crate::protocol::{ErrKind, Info, ServerAddr};
 
 /// The connection, or the way to one.
 ///
@@ -18,7 +19,11 @@ use crate::protocol::{ErrKind, ServerAddr};
 ///    ├───────────────────────────────── Dialing ────────────────▶┤
 ///    │                                      │ byte stream        │
 ///    │                                      ▼                    │
-///    │            Up { AwaitInfo ─INFO─▶ AwaitPong ──────────────┤
+///    │            Up { AwaitInfo ──────────────────────────────▶┤
+///    │          ▲ TLS first  │ INFO                              │
+///    │          └─ Securing ◀┤ TLS wanted                        │
+///    │                   └──▶▼                                   │
+///    │            (Authenticating ─▶) AwaitPong ────────────────▶┤
 ///    │                                      │ PONG               │
 ///    │                                      ▼                    │
 ///    │                                  Replaying ───────────────┤
@@ -84,12 +89,18 @@ pub(super) struct Connection {
     pub(super) said: Option<ErrKind>,
     /// Writing failed: we read on until the server's reason comes or this time is reached (DECISIONS D6).
     pub(super) broken: Option<(Instant, Cause)>,
+    /// It is TLS.
+    pub(super) secured: bool,
 }
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub(super) enum Stage {
     AwaitInfo,
+    /// The driver upgrades the link to TLS: before INFO (`None`), or behind this one.
+    Securing(Option<Arc<Info>>),
+    /// The user's credentials are asked for.
+    Authenticating(Arc<Info>),
     AwaitPong,
     /// SUBs are on their way; the gate is held.
     Replaying(Replay),
@@ -215,6 +226,6 @@ impl Connection {
 
     /// Whether the handshake is still going on.
     pub(super) fn is_handshake(&self) -> bool {
-        matches!(self.stage, Stage::AwaitInfo | Stage::AwaitPong)
+        matches!(self.stage, Stage::AwaitInfo | Stage::Securing(_) | Stage::Authenticating(_) | Stage::AwaitPong)
     }
 }

@@ -165,6 +165,11 @@ impl Pool {
         !self.barred.is_empty()
     }
 
+    /// Whether an address asks for TLS, also one that was taken out.
+    pub fn asks_for_tls(&self) -> bool {
+        self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
+    }
+
     /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
     pub fn next(&self) -> Option<(ServerId, Option<Instant>)> {
         self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, MARK, Outbox, Status, pool,
+    Cause, Config, ConnectionEvent, Credentials, Effect, Engine, Facts, Frame, Interest, MARK, Outbox, Status, pool,
 };
 use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
 
@@ -21,6 +21,13 @@ pub(super) enum Net {
     None,
     Dialing(u64),
     Up(u64),
+}
+
+/// What the engine waits for an answer to.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Upgrade,
+    Credentials,
 }
 
 /// What a handle puts in line.
@@ -50,6 +57,7 @@ pub(super) struct World {
     commands: Vec<Command>,
     decoder: Decoder,
     unread: Vec<u8>,
+    asked: Option<(Asked, u64)>,
     told: Told,
     published: u64,
     largest: usize,
@@ -90,6 +98,7 @@ impl World {
             commands: Vec::new(),
             decoder: Decoder::default(),
             unread: Vec::new(),
+            asked: None,
             told: Told::default(),
             published: 0,
             largest: 0,
@@ -229,6 +238,10 @@ impl World {
     pub(super) fn serve(&mut self, bytes: &[u8]) {
         self.settle();
         let Net::Up(epoch) = self.net else { return };
+        if self.engine.is_securing(epoch) {
+            // It is not being read from.
+            return;
+        }
         self.unread.extend_from_slice(bytes);
         let read = std::mem::take(&mut self.unread);
         self.engine.handle_received(epoch, self.now);
@@ -246,6 +259,12 @@ impl World {
                 }
             }
             if !self.engine.is_live(epoch) {
+                break;
+            }
+            if self.engine.is_securing(epoch) {
+                if at < read.len() {
+                    self.engine.handle_lost(epoch, Cause::Tls("more in clear".into()), self.now);
+                }
                 break;
             }
         }
@@ -267,6 +286,27 @@ impl World {
             }
             op => self.engine.handle_op(epoch, op, self.now),
         }
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Answers what the engine has asked for, if it has; also late, when it does not matter any more.
+    pub(super) fn answer(&mut self, fails: bool) {
+        let Some((asked, epoch)) = self.asked.take() else { return };
+        let cause = Cause::Unsupported("as the script says".into());
+        match asked {
+            Asked::Upgrade if fails => {
+                self.engine.handle_upgrade_failed(epoch, cause, self.now);
+            }
+            Asked::Upgrade => self.engine.handle_upgraded(epoch, self.now),
+            Asked::Credentials => {
+                let answer = if fails { Err(cause) } else { Ok(Credentials::default()) };
+                self.engine.handle_credentials(epoch, answer, self.now);
+            }
+        }
+        self.settle();
     }
 
     /// The transport takes so many bytes, or all that there are.
@@ -344,6 +384,15 @@ impl World {
                     assert!(epoch > self.told.epoch && deadline > self.now);
                     self.told.epoch = epoch;
                     self.net = Net::Dialing(epoch);
+                }
+                Effect::Upgrade { epoch, .. } => {
+                    assert_eq!(self.net, Net::Up(epoch));
+                    assert!(self.unread.is_empty() && self.engine.flight().is_empty(), "something in clear is left");
+                    self.asked = Some((Asked::Upgrade, epoch));
+                }
+                Effect::Authenticate { epoch, attempt, .. } => {
+                    assert!(self.net == Net::Up(epoch) && attempt > 0);
+                    self.asked = Some((Asked::Credentials, epoch));
                 }
                 Effect::StopDialing { epoch } => {
                     assert_eq!(self.net, Net::Dialing(epoch));

@@ -207,7 +207,7 @@ fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
 
 #[test]
 fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::with(Config { tls_possible: false, ..config() }, &["a"]);
     pair.connect();
     pair.dialed();
     pair.serve(b"INFO {\"tls_required\":true}\r\n");

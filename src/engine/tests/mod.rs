@@ -19,6 +19,7 @@ mod outbox;
 mod pair;
 mod pool;
 mod recovery;
+mod secure;
 mod servers;
 mod states;
 mod subscriptions;

@@ -441,6 +441,8 @@ impl Pair {
                 Effect::Choose { ask, .. } => self.asked = Some(ask),
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { .. }
+                | Effect::Upgrade { .. }
+                | Effect::Authenticate { .. }
                 | Effect::Draining { .. }
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
