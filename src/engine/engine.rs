@@ -84,6 +84,8 @@ pub(super) struct History {
     /// Since when no attempt is being made.
     pub(super) waiting: Option<Instant>,
     pub(super) last_error: Option<Cause>,
+    /// When the last credentials that expire do so.
+    pub(super) credentials_until: Option<Instant>,
     /// Whether a link was ever secured.
     pub(super) secured: bool,
 }

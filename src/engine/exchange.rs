@@ -349,7 +349,7 @@ impl<H> Engine<H> {
     }
 
     /// The timers of a connection, by name.
-    fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
+    fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 6] {
         let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
@@ -362,7 +362,8 @@ impl<H> Engine<H> {
             let unconfirmed = connection.taken + self.flight.messages() > connection.confirmed;
             connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
         });
-        [handshake, announce, last_words, stall, liveness]
+        let renew = connection.renew_at.filter(|_| connection.carries());
+        [handshake, announce, last_words, stall, liveness, renew]
     }
 
     /// A deadline may have come; those that have not are left alone.
@@ -416,6 +417,9 @@ impl<H> Engine<H> {
         }
         if matches!(connection.stage, Stage::Moving { until } if until <= now) {
             return self.lose(Cause::Forced, CloseHow::Finish, now);
+        }
+        if connection.carries() && due(connection.renew_at) {
+            return self.renew(now);
         }
         if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
             self.announce(now);

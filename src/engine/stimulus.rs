@@ -34,6 +34,7 @@ impl<H> Engine<H> {
             said: None,
             broken: None,
             secured: false,
+            renew_at: None,
         }));
         self.begin_handshake(now);
     }
