@@ -53,7 +53,8 @@ pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOp
 /// The connection's state, events and sums.
 pub mod connection {
     pub use crate::client::connection::{
-        Cause, ConnectionEvent, EndReason, Events, Lost, ShouldFlush, State, StateChange, Stats, Status, StatusWatch,
+        Cause, ConnectionEvent, EndReason, Events, LossReason, Lost, LostMessage, LostMessages, ShouldFlush, State,
+        StateChange, Stats, Status, StatusWatch,
     };
 }
 

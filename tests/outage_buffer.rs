@@ -9,50 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use nats_lifeline::{
-    Client, ConnectOptions, PublishErrorKind,
+    ConnectOptions, PublishErrorKind,
     client::{SendFault, TryPublishErrorKind},
     connection::{ConnectionEvent, Status},
 };
-use support::{Cut, Direction, Proxy, RawClient, SOON, Server, Timeline, eventually, soon, within};
-
-struct Line {
-    // Kept alive.
-    _server: Server,
-    proxy: Proxy,
-    client: Client,
-    timeline: Timeline,
-    raw: RawClient,
-}
-
-/// A client behind a proxy, and an observer of everything on the server itself.
-async fn line(options: ConnectOptions) -> Line {
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let client = options.name("lifeline").connect(proxy.url()).await.unwrap();
-    let timeline = Timeline::of(&client);
-    let mut raw = server.raw().await;
-    raw.subscribe(">", "1").await;
-    Line { _server: server, proxy, client, timeline, raw }
-}
-
-impl Line {
-    async fn outage(&self, number: usize) -> ConnectionEvent {
-        self.proxy.refuse().await;
-        self.proxy.cut(Cut::Rst);
-        self.timeline.disconnected(number).await
-    }
-
-    async fn recovery(&self, number: usize) -> ConnectionEvent {
-        self.proxy.admit().await;
-        self.timeline.reconnected(number).await
-    }
-
-    /// The payloads that the server has, after a round trip of the client.
-    async fn arrived(&mut self) -> Vec<String> {
-        within("a flush", SOON * 2, self.client.flush()).await.unwrap();
-        self.raw.received().await.iter().map(|message| message.text()).collect()
-    }
-}
+use support::line::line;
+use support::{Direction, SOON, Server, Timeline, eventually, soon, within};
 
 /// The bytes of `PUB a <size>\r\n<payload>\r\n`.
 fn frame(payload: usize) -> usize {

@@ -11,9 +11,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::connection::{Cause, ConnectionEvent};
-use nats_lifeline::rustls::{
-    ClientConfig, RootCertStore, crypto, pki_types::CertificateDer, pki_types::pem::PemObject,
-};
 use nats_lifeline::{ConnectErrorKind, ConnectOptions, ToServerAddrs, rustls};
 use support::fake::Fake;
 use support::{Authority, Cluster, Proxy, Server, Timeline, soon};

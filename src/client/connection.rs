@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::driver::Shared;
 
 pub use crate::driver::{Events, StateChange};
-pub use crate::engine::{Cause, ConnectionEvent, EndReason, Lost, Status};
+pub use crate::engine::{Cause, ConnectionEvent, EndReason, LossReason, Lost, LostMessage, LostMessages, Status};
 
 /// Whether there is a connection, in three words; [`Status`] has six.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,7 +140,9 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         | ConnectionEvent::ServerInfo { .. }
         | ConnectionEvent::ServersChanged { .. }
         | ConnectionEvent::RecoveryDone { .. }
-        | ConnectionEvent::Lost { .. } => None,
+        | ConnectionEvent::Lost { .. }
+        | ConnectionEvent::BufferHigh { .. }
+        | ConnectionEvent::BufferLow { .. } => None,
     };
     told.into_iter()
 }
@@ -151,8 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::Lost;
-    use crate::engine::{Cause, EndReason};
+    use crate::engine::{Cause, EndReason, Lost, LostMessages};
 
     fn server() -> String {
         "a:4222".to_owned()
@@ -213,7 +214,9 @@ mod tests {
             (ConnectionEvent::ServerInfo { server: server(), info: Arc::default() }, None),
             (ConnectionEvent::RecoveryDone { server: server(), flushed: 2, late: 1, took: Duration::ZERO }, None),
             (ConnectionEvent::ServersChanged { added: vec![server()], removed: vec![] }, None),
-            (ConnectionEvent::Lost { lost: Lost::default() }, None),
+            (ConnectionEvent::Lost { lost: Lost::default(), messages: LostMessages::default() }, None),
+            (ConnectionEvent::BufferHigh { pending: 81, limit: 100 }, None),
+            (ConnectionEvent::BufferLow { pending: 69, limit: 100 }, None),
         ];
         for (rich, told) in cases {
             assert_eq!(compat_events(&rich).collect::<Vec<_>>(), told.into_iter().collect::<Vec<_>>(), "{rich:?}");

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::Raw;
+use crate::engine::LostMessage;
 use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 
 /// A message from the server.
@@ -88,6 +89,14 @@ pub struct OutboundMessage {
     pub payload: Bytes,
     /// The headers; an empty map is sent as no headers.
     pub headers: Option<HeaderMap>,
+}
+
+impl From<LostMessage> for OutboundMessage {
+    /// What was lost, to be published again.
+    fn from(lost: LostMessage) -> Self {
+        let LostMessage { reason: _, subject, reply, payload, headers, .. } = lost;
+        OutboundMessage { subject, reply, payload, headers }
+    }
 }
 
 #[cfg(test)]

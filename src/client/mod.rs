@@ -32,7 +32,7 @@ mod traits_impl;
 mod wait;
 
 pub use crate::driver::{Statistics, WhenFull};
-pub use crate::engine::FlushFailure;
+pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
 pub use auth::AuthRequest;
 pub use client::Client;
 #[cfg(feature = "nkeys")]

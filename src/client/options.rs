@@ -4,6 +4,7 @@ mod auth;
 mod backoff;
 mod buffers;
 mod choice;
+mod delivery;
 mod dialling;
 mod identity;
 mod recovery;
@@ -24,8 +25,8 @@ use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
 use crate::driver::{Dialer, Resolver, TlsSettings};
-use crate::engine::Config;
 use crate::engine::pool::Policy;
+use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, ToServerAddrs};
 
 use auth::Credentials;
@@ -100,6 +101,10 @@ pub struct ConnectOptions {
     // How much is kept and taken.
     client_capacity: usize,
     reconnect_buffer_size: usize,
+    reconnect_buffer_messages: Option<u64>,
+    overflow_policy: OverflowPolicy,
+    max_message_age: Option<Duration>,
+    delivery: DeliveryMode,
     subscription_capacity: usize,
     subscription_byte_capacity: usize,
     read_buffer_capacity: u16,
@@ -113,6 +118,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         // What the engine also has to know has one home for its default, the engine's configuration.
         let engine = Config::default();
+        let outbox = OutboxRules::default();
         ConnectOptions {
             name: None,
             user: None,
@@ -146,7 +152,11 @@ impl Default for ConnectOptions {
             request_timeout: Some(Duration::from_secs(10)),
             slow_consumer_grace: Duration::from_millis(10),
             client_capacity: 2048,
-            reconnect_buffer_size: 8 * 1024 * 1024,
+            reconnect_buffer_size: outbox.cap,
+            reconnect_buffer_messages: outbox.messages,
+            overflow_policy: outbox.overflow,
+            max_message_age: outbox.max_age,
+            delivery: outbox.delivery,
             subscription_capacity: 65_536,
             subscription_byte_capacity: 64 * 1024 * 1024,
             read_buffer_capacity: 4096,
@@ -232,6 +242,10 @@ impl fmt::Debug for ConnectOptions {
             slow_consumer_grace,
             client_capacity,
             reconnect_buffer_size,
+            reconnect_buffer_messages,
+            overflow_policy,
+            max_message_age,
+            delivery,
             subscription_capacity,
             subscription_byte_capacity,
             read_buffer_capacity,
@@ -273,6 +287,10 @@ impl fmt::Debug for ConnectOptions {
             .field("slow_consumer_grace", slow_consumer_grace)
             .field("client_capacity", client_capacity)
             .field("reconnect_buffer_size", reconnect_buffer_size)
+            .field("reconnect_buffer_messages", reconnect_buffer_messages)
+            .field("overflow_policy", overflow_policy)
+            .field("max_message_age", max_message_age)
+            .field("delivery", delivery)
             .field("subscription_capacity", subscription_capacity)
             .field("subscription_byte_capacity", subscription_byte_capacity)
             .field("read_buffer_capacity", read_buffer_capacity)

@@ -1,7 +1,7 @@
 //! Publishing: one path from a message to the outbox, for every way to call it.
 
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, T
 use super::message::OutboundMessage;
 use super::wait;
 use crate::driver::{Denied, Patience, Publish, Room};
-use crate::engine::{EndReason, Frame, Refusal};
+use crate::engine::{EndReason, Frame, OverflowPolicy, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
 /// A message on its way into the outbox, borrowed.
@@ -179,6 +179,8 @@ impl Client {
             Err(Fault::Publish(error)) => {
                 Err(TryPublishError::with_source(TryPublishErrorKind::InvalidSubject, message, error))
             }
+            // Accepted, and counted as lost: that is what the policy was chosen for.
+            Err(Fault::Denied(Denied::Outbox(Refusal::Dropped))) => Ok(()),
             Err(Fault::Denied(denied)) => Err(try_error(denied, message)),
         }
     }
@@ -204,7 +206,7 @@ impl Client {
             Fault::Publish(error) => Err(error),
             Fault::Denied(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
-                Box::pin(self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {})).await
+                Box::pin(self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {})).await.or_else(accepted)
             }
         }
     }
@@ -243,8 +245,7 @@ impl Client {
         patience: Patience,
         registered: impl FnOnce(u64),
     ) -> Result<(), Denied> {
-        let Outgoing { subject, reply, headers, payload } = outgoing;
-        let frame = Frame { subject, reply, headers: headers.map(|headers| &headers[..]), payload };
+        let frame = self.frame(outgoing);
         self.shared().publish(&Publish { frame, patience }, registered)
     }
 
@@ -256,27 +257,63 @@ impl Client {
         first: Denied,
         deadline: Option<Instant>,
         registered: impl Fn(u64) + Copy,
-    ) -> Result<(), PublishError> {
-        let shared = self.shared();
+    ) -> Result<(), Denied> {
         let began = wait::now();
-        let mut room = pin!(Room::new(self.core.handle.clone()));
+        let mut room = pin!(Room::new(self.core.handle.clone(), Some(self.frame(outgoing).len())));
         let mut denied = first;
         loop {
-            match denied {
-                Denied::Yield => wait::yield_once().await,
-                Denied::Outbox(Refusal::NoRoom) => {
-                    if wait::until(shared, deadline, room.as_mut()).await.is_err() {
-                        let waited = wait::now().saturating_duration_since(began);
-                        return Err(send(SendFault::NoRoom { waited }));
-                    }
+            let until = match &denied {
+                Denied::Yield => {
+                    wait::yield_once().await;
+                    Some(None)
                 }
-                denied => return Err(publish_error(denied)),
+                Denied::Outbox(Refusal::NoRoom) => Some(Some(deadline)),
+                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) => {
+                    self.patience_while_held().map(|limit| Some(earlier(deadline, began.checked_add(limit))))
+                }
+                _ => None,
+            };
+            let Some(until) = until else { return Err(denied) };
+            if let Some(until) = until {
+                if wait::until(self.shared(), until, room.as_mut()).await.is_err() {
+                    return Err(Denied::NotInTime { waited: wait::now().saturating_duration_since(began) });
+                }
             }
             match self.admit(outgoing, Patience::Never, registered) {
                 Ok(()) => return Ok(()),
                 Err(again) => denied = again,
             }
         }
+    }
+
+    /// How long a publish waits for room while no server is connected; `None`: it is refused.
+    fn patience_while_held(&self) -> Option<Duration> {
+        match self.core.settings.outbox.overflow {
+            OverflowPolicy::Wait(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn frame<'a>(&self, outgoing: Outgoing<'a>) -> Frame<'a> {
+        Frame {
+            subject: outgoing.subject,
+            reply: outgoing.reply,
+            headers: outgoing.headers.map(|headers| &headers[..]),
+            payload: outgoing.payload,
+        }
+    }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
+/// What the policy has dropped was accepted all the same.
+pub(super) fn accepted(denied: Denied) -> Result<(), PublishError> {
+    match denied {
+        Denied::Outbox(Refusal::Dropped) => Ok(()),
+        denied => Err(publish_error(denied)),
     }
 }
 
@@ -301,7 +338,9 @@ fn full(refusal: Refusal) -> SendFault {
     match refusal {
         Refusal::Full { pending, limit, frame } => SendFault::BufferFull { pending, limit, frame },
         Refusal::TooLarge { limit, frame } => SendFault::BufferFull { pending: 0, limit, frame },
-        Refusal::NoRoom => SendFault::NoRoom { waited: std::time::Duration::ZERO },
+        Refusal::TooMany { pending, limit } => SendFault::TooManyMessages { pending, limit },
+        Refusal::Dropped => SendFault::Dropped,
+        Refusal::NoRoom => SendFault::NoRoom { waited: Duration::ZERO },
         Refusal::Shut => SendFault::Closed,
     }
 }
@@ -314,13 +353,16 @@ pub(super) fn publish_error(denied: Denied) -> PublishError {
         Denied::NoHeaders => send(SendFault::HeadersUnsupported),
         Denied::Ended(reason) => send(ended(&reason)),
         Denied::Outbox(refusal) => send(full(refusal)),
-        Denied::Yield => send(SendFault::NoRoom { waited: std::time::Duration::ZERO }),
+        Denied::NotInTime { waited } => send(SendFault::NoRoom { waited }),
+        Denied::Yield => send(SendFault::NoRoom { waited: Duration::ZERO }),
     }
 }
 
 fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
     match denied {
-        Denied::Yield | Denied::Outbox(Refusal::NoRoom) => TryPublishError::new(TryPublishErrorKind::NoRoom, message),
+        Denied::Yield | Denied::NotInTime { .. } | Denied::Outbox(Refusal::NoRoom) => {
+            TryPublishError::new(TryPublishErrorKind::NoRoom, message)
+        }
         Denied::Outbox(Refusal::Shut) => TryPublishError::new(TryPublishErrorKind::Closed, message),
         Denied::Outbox(refusal) => {
             TryPublishError::with_source(TryPublishErrorKind::BufferFull, message, full(refusal))

@@ -7,9 +7,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind};
+use super::error::{ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault};
 use super::message::Message;
-use super::publish::{Outgoing, block};
+use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
 use super::request_options::RequestOptions;
 use super::wait;
@@ -151,7 +151,7 @@ impl Client {
             if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
                 // The deadline of the whole request is around this.
                 let sent = self.publish_slowly(outgoing, denied, None, registered).await;
-                sent.map_err(|error| Failed::unsent(refused(error)))?;
+                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
             }
             poll_fn(|cx| shared.requests.poll(ticket, cx)).await.map_err(|failure| Failed::after(&failure))
         };
@@ -179,7 +179,7 @@ impl Client {
             self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
             if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
                 let sent = self.publish_slowly(outgoing, denied, None, |_| {}).await;
-                sent.map_err(|error| Failed::unsent(refused(error)))?;
+                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
             }
             let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
             next.ok_or_else(|| Failed {
@@ -213,6 +213,9 @@ impl Failed {
         let error = match failure {
             RequestFailure::ConnectionLost { in_doubt } => {
                 RequestError::with_source(RequestErrorKind::Other, ConnectionLost { in_doubt: *in_doubt })
+            }
+            RequestFailure::Dropped => {
+                return Failed::unsent(RequestError::with_source(RequestErrorKind::Other, SendFault::Dropped));
             }
             RequestFailure::Ended(reason) => RequestError::with_source(RequestErrorKind::Other, reason.clone()),
         };

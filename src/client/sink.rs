@@ -9,7 +9,7 @@ use futures_sink::Sink;
 use super::client::Client;
 use super::error::PublishError;
 use super::message::OutboundMessage;
-use super::publish::{Outgoing, block, publish_error};
+use super::publish::{Outgoing, accepted, block};
 use crate::driver::{Patience, Room};
 
 /// Ready when there is room in the outbox; what is sent is accepted as by [`publish`](Client::publish). Flushing and
@@ -22,7 +22,7 @@ impl Sink<OutboundMessage> for Client {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), PublishError>> {
         let this = &mut *self;
-        let room = this.room.get_or_insert_with(|| Room::new(this.core.handle.clone()));
+        let room = this.room.get_or_insert_with(|| Room::new(this.core.handle.clone(), None));
         ready!(Pin::new(room).poll(cx));
         this.room = None;
         Poll::Ready(Ok(()))
@@ -34,7 +34,7 @@ impl Sink<OutboundMessage> for Client {
         self.check(outgoing)?;
         // There was room when the sink said that it was ready; if others have taken it since, this one message more
         // does no harm.
-        self.admit(outgoing, Patience::Insist, |_| {}).map_err(publish_error)
+        self.admit(outgoing, Patience::Insist, |_| {}).or_else(accepted)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), PublishError>> {

@@ -1,5 +1,6 @@
 //! The mailbox: the outbox and the commands behind one lock, and the wakers. Handles put in, the task takes out.
 
+mod held;
 mod known;
 mod task_side;
 #[cfg(test)]
@@ -104,6 +105,8 @@ pub(crate) enum Patience {
 pub(crate) enum Denied {
     /// Others must run first: yield and ask again.
     Yield,
+    /// There was no room in time. Only those who wait say so.
+    NotInTime { waited: Duration },
     /// The outbox says no.
     Outbox(Refusal),
     /// Headers and payload exceed the server's limit.
@@ -131,7 +134,7 @@ impl Shared {
     pub(super) fn new(settings: DriverSettings) -> Shared {
         Shared {
             inner: Mutex::new(Inner {
-                outbox: Outbox::new(settings.outbox_cap),
+                outbox: Outbox::with(settings.outbox.clone()),
                 room: Queue::default(),
                 commands: Vec::new(),
                 parked: Parked::No,
@@ -202,14 +205,19 @@ impl Shared {
             inner.unyielded = 0;
             return Err(Denied::Yield);
         }
+        if inner.outbox.wants_ticks() {
+            inner.tick();
+        }
         let before = inner.outbox.pending();
         match inner.admit(&publish.frame, publish.patience == Patience::Insist) {
             Ok(sequence) => {
-                inner.unyielded += inner.outbox.pending() - before;
+                inner.unyielded += inner.outbox.pending().saturating_sub(before);
                 registered(sequence);
                 let task = inner.wake_for_messages();
+                let gone = if inner.outbox.has_news() { inner.take_dropped() } else { Vec::new() };
                 let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };
                 drop(guard);
+                drop(gone);
                 if let Some(task) = task {
                     task.wake();
                 }
@@ -219,7 +227,7 @@ impl Shared {
                 Ok(())
             }
             Err(denied) => {
-                inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
+                held::refused(guard);
                 Err(denied)
             }
         }
@@ -287,15 +295,6 @@ impl Shared {
         let mut inner = self.inner();
         inner.nudged = true;
         unlock_and_wake(inner);
-    }
-
-    /// Takes a held message out again, if it is still held; tells whether it was.
-    pub(super) fn withdraw(&self, sequence: u64) -> bool {
-        let mut gone = Vec::new();
-        let withdrawn = self.inner().outbox.cancel(sequence, &mut gone);
-        // Dropped here, where no lock is held.
-        drop(gone);
-        withdrawn
     }
 }
 
@@ -373,7 +372,12 @@ impl Inner {
 
     #[inline(always)]
     fn wake_for_messages(&mut self) -> Option<Waker> {
-        if self.parked == Parked::ForAll && self.outbox.gate() == Gate::Open { self.unpark() } else { None }
+        match self.parked {
+            Parked::No => None,
+            Parked::ForAll if self.outbox.gate() == Gate::Open => self.unpark(),
+            _ if self.outbox.has_news() => self.unpark(),
+            _ => None,
+        }
     }
 
     fn wake_for_commands(&mut self) -> Option<Waker> {
@@ -397,8 +401,7 @@ impl Inner {
     }
 
     fn ledger_now(&self) -> Ledger {
-        let accepted = self.outbox.accepted();
-        // What was admitted or withdrawn since the last exchange waits, or waited.
-        Ledger { accepted, waiting: (self.ledger.waiting + accepted) - self.ledger.accepted, ..self.ledger }
+        // What was admitted or withdrawn since the last exchange waits, or waited, unless it was lost since.
+        self.ledger.since(self.outbox.accepted(), &self.outbox.lost_since())
     }
 }

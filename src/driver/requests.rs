@@ -1,5 +1,6 @@
 //! Requests that wait for their replies: a slot each, and no channel.
 
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
@@ -53,6 +54,10 @@ pub(crate) enum RequestFailure {
         /// Messages in doubt by that loss.
         in_doubt: u64,
     },
+    /// The request was lost before it was sent: dropped by the overflow policy, too old, or not fit for the server that was
+    /// there at last.
+    #[error("the request was dropped before it was sent")]
+    Dropped,
     /// The client ended, or the server refused the subscription for replies.
     #[error("{0}")]
     Ended(EndReason),
@@ -183,6 +188,13 @@ impl Requests {
     pub(super) fn handed_over(&self, through: u64, in_doubt: u64, wakers: &mut Vec<Waker>) {
         self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence, keep| {
             sequence != 0 && sequence <= through && !keep
+        });
+    }
+
+    /// Messages were lost before they were sent: no replies will come to them.
+    pub(super) fn dropped(&self, sequences: &[RangeInclusive<u64>], wakers: &mut Vec<Waker>) {
+        self.fail(&RequestFailure::Dropped, wakers, |sequence, _| {
+            sequence != 0 && sequences.iter().any(|numbers| numbers.contains(&sequence))
         });
     }
 

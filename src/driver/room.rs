@@ -49,11 +49,13 @@ impl Queue {
 pub(crate) struct Room {
     handle: Arc<Handle>,
     ticket: Option<u64>,
+    /// Bytes of the frame for which there must be room while no server is connected; `None`: it does not wait then.
+    frame: Option<usize>,
 }
 
 impl Room {
-    pub(crate) fn new(handle: Arc<Handle>) -> Room {
-        Room { handle, ticket: None }
+    pub(crate) fn new(handle: Arc<Handle>, frame: Option<usize>) -> Room {
+        Room { handle, ticket: None, frame }
     }
 }
 
@@ -66,7 +68,7 @@ impl Future for Room {
         let waker = cx.waker().clone();
         let mut guard = this.handle.shared.inner();
         let inner = &mut *guard;
-        let (outcome, old) = if inner.outbox.has_room() {
+        let (outcome, old) = if inner.outbox.has_room_for(this.frame) {
             (Poll::Ready(()), this.ticket.and_then(|ticket| inner.room.leave(ticket)))
         } else {
             (Poll::Pending, inner.room.enter(&mut this.ticket, waker))

@@ -8,13 +8,14 @@ use super::authenticator::Authenticator;
 use super::chooser::Chooser;
 use super::dialer::{Dialer, Resolver};
 use super::secure::TlsSettings;
+use crate::engine::OutboxRules;
 use crate::protocol::Limits;
 
 /// Settings of one driver, fixed for its life.
 #[derive(Clone, Debug)]
 pub(crate) struct DriverSettings {
-    /// Cap of the outbox, bytes.
-    pub(crate) outbox_cap: usize,
+    /// The rules of the outbox.
+    pub(crate) outbox: OutboxRules,
     /// How long reading stops for a consumer that lags.
     pub(crate) slow_consumer_grace: Duration,
     /// Smallest size of the read buffer.

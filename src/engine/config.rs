@@ -47,11 +47,71 @@ pub struct Config {
     pub announce_after: Duration,
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
     pub close_grace: Duration,
+    /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
+    pub delivery: DeliveryMode,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
     /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
     pub max_control_line: usize,
     /// What CONNECT says about this client.
     pub identity: Identity,
+}
+
+/// What happens to a message for which there is no room while no server is connected.
+///
+/// With a [cap](OutboxRules::cap) of 0 nothing is held, so nothing can be dropped: then the first three are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverflowPolicy {
+    /// It is refused at once, and the caller keeps it. The default: nothing that was accepted is lost.
+    #[default]
+    Error,
+    /// It is accepted, and those that have waited longest are dropped to make room: for values of which only the latest
+    /// count. What is dropped is counted as `lost.overflow` and handed back by an event.
+    DropOldest,
+    /// It is accepted and dropped itself: for values of which the first count. It is counted and handed back likewise.
+    DropNewest,
+    /// Publishing waits for room, first come, first served, for so long at most; then the message is refused. What can't
+    /// wait (`try_publish`, the `Sink`) is refused at once.
+    Wait(Duration),
+}
+
+/// What becomes of messages that the transport has taken and no PONG has confirmed when their connection is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryMode {
+    /// They are in doubt, counted, and never sent again. The default: nothing arrives twice.
+    #[default]
+    AtMostOnce,
+    /// They are kept until a PONG confirms them, and sent again from the first unconfirmed on: nothing is lost by a lost
+    /// connection, and some messages may arrive twice, in order each time.
+    AtLeastOnce,
+}
+
+/// The rules of one [`Outbox`](super::Outbox), fixed for its life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxRules {
+    /// Bytes that may be held while no server is connected; 0 admits nothing then. Default 8 MiB.
+    pub cap: usize,
+    /// Messages that may be held then. Default: no limit but the bytes.
+    pub messages: Option<u64>,
+    /// What happens beyond that. Default: an error.
+    pub overflow: OverflowPolicy,
+    /// What has been held for longer when a server is there again is not sent. Default: no limit.
+    pub max_age: Option<Duration>,
+    /// When a message counts as gone. It must be that of [`Config`].
+    pub delivery: DeliveryMode,
+}
+
+impl Default for OutboxRules {
+    fn default() -> Self {
+        OutboxRules {
+            cap: 8 * 1024 * 1024,
+            messages: None,
+            overflow: OverflowPolicy::Error,
+            max_age: None,
+            delivery: DeliveryMode::AtMostOnce,
+        }
+    }
 }
 
 /// The part of CONNECT that does not depend on the server.
@@ -110,6 +170,7 @@ impl Default for Config {
             ask_credentials: false,
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
+            delivery: DeliveryMode::AtMostOnce,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
         }

@@ -1,5 +1,6 @@
 //! What the engine wants done. Effects are values; the driver carries them out in order.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::error::{Cause, EndReason, FlushFailure};
@@ -90,6 +91,12 @@ pub enum Effect<H> {
         through: u64,
         /// How many are in doubt.
         in_doubt: u64,
+    },
+    /// The messages with these sequence numbers were lost on our side while they waited, as the event behind this tells.
+    /// Numbers of messages that were withdrawn before may be among them.
+    Dropped {
+        /// The numbers.
+        sequences: Vec<RangeInclusive<u64>>,
     },
     /// Everything has ended; only the event that says so follows.
     Closed {

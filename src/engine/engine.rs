@@ -88,6 +88,8 @@ pub(super) struct History {
     pub(super) credentials_until: Option<Instant>,
     /// Whether a link was ever secured.
     pub(super) secured: bool,
+    /// Which of the two watermarks was told last.
+    pub(super) buffer_high: bool,
 }
 
 /// What the driver tells in an [`exchange`](Engine::exchange).
@@ -104,6 +106,7 @@ impl<H> Engine<H> {
     pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64) -> Engine<H> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let pool = Pool::new(servers, config.retain_order, &mut rng);
+        let flight = Flight::new(config.delivery);
         Engine {
             config,
             rng,
@@ -111,7 +114,7 @@ impl<H> Engine<H> {
             intent: Intent::Run,
             pool,
             subscriptions: Subscriptions::default(),
-            flight: Flight::default(),
+            flight,
             info: None,
             books: Books::default(),
             history: History::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::error::{Cause, EndReason};
 use super::ledger::Lost;
+use super::returned::LostMessages;
 use crate::protocol::Info;
 
 /// The state of a client, a pure function of the engine's phase.
@@ -188,11 +189,31 @@ pub enum ConnectionEvent {
         /// Messages that it has lost so far.
         dropped: u64,
     },
-    /// Accepted messages were lost, with the reason.
+    /// Accepted messages were lost on our side, with the reason, and are handed back.
     #[non_exhaustive]
     Lost {
         /// How many, by reason.
         lost: Lost,
+        /// The messages. At most 1 MiB of them waits for a listener; what is lost beyond that is only counted, so there may
+        /// be fewer here than in `lost`.
+        messages: LostMessages,
+    },
+    /// While no server is connected, what is held has reached 80 % of the cap: soon the overflow policy will decide. Said
+    /// once, until [`BufferLow`](ConnectionEvent::BufferLow).
+    #[non_exhaustive]
+    BufferHigh {
+        /// Bytes that wait.
+        pending: usize,
+        /// The cap, in bytes.
+        limit: usize,
+    },
+    /// Behind [`BufferHigh`](ConnectionEvent::BufferHigh): what waits has fallen below 70 % of the cap.
+    #[non_exhaustive]
+    BufferLow {
+        /// Bytes that wait.
+        pending: usize,
+        /// The cap, in bytes.
+        limit: usize,
     },
     /// Reconnecting has been given up; see [`Status::Disconnected`].
     #[non_exhaustive]
@@ -216,6 +237,21 @@ impl ConnectionEvent {
     /// The driver saw a subscription begin to lose messages.
     pub(crate) fn slow_consumer(sid: u64, dropped: u64) -> ConnectionEvent {
         ConnectionEvent::SlowConsumer { sid, dropped }
+    }
+
+    /// Bytes of lost messages in this event.
+    pub(crate) fn handed_back(&self) -> usize {
+        match self {
+            ConnectionEvent::Lost { messages, .. } => messages.bytes(),
+            _ => 0,
+        }
+    }
+
+    /// For a listener that has enough of them waiting already.
+    pub(crate) fn keep_counts_only(&mut self) {
+        if let ConnectionEvent::Lost { messages, .. } = self {
+            *messages = LostMessages::default();
+        }
     }
 
     /// The driver itself ended.

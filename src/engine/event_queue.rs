@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::event::ConnectionEvent;
+use super::losses::HANDED_BACK;
 
 /// Events for one listener, at most so many.
 ///
@@ -17,6 +18,8 @@ use super::event::ConnectionEvent;
 pub struct EventQueue {
     events: VecDeque<ConnectionEvent>,
     capacity: usize,
+    /// Bytes of lost messages in the events; never more than [`HANDED_BACK`].
+    handed_back: usize,
 }
 
 /// The smallest capacity: what can't be folded fits in, with room. A head, one whole pair and the beginning of the next,
@@ -50,14 +53,16 @@ fn kind(event: &ConnectionEvent) -> Kind {
         | ConnectionEvent::ServerNotInPool { .. }
         | ConnectionEvent::ServerError { .. }
         | ConnectionEvent::LameDuck { .. }
-        | ConnectionEvent::SlowConsumer { .. } => Kind::Detail,
+        | ConnectionEvent::SlowConsumer { .. }
+        | ConnectionEvent::BufferHigh { .. }
+        | ConnectionEvent::BufferLow { .. } => Kind::Detail,
     }
 }
 
 impl EventQueue {
     /// An empty queue of at most `capacity` events, and never less than 16.
     pub fn new(capacity: usize) -> EventQueue {
-        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST) }
+        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), handed_back: 0 }
     }
 
     /// How many events wait.
@@ -72,11 +77,17 @@ impl EventQueue {
 
     /// The oldest event.
     pub fn pop(&mut self) -> Option<ConnectionEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        self.handed_back -= event.handed_back();
+        Some(event)
     }
 
     /// Adds an event, and makes room if there is none.
-    pub fn push(&mut self, event: ConnectionEvent) {
+    pub fn push(&mut self, mut event: ConnectionEvent) {
+        if self.handed_back + event.handed_back() > HANDED_BACK {
+            event.keep_counts_only();
+        }
+        self.handed_back += event.handed_back();
         self.events.push_back(event);
         if self.events.len() > self.capacity && !self.fold_oldest_outage() && !self.drop_oldest_detail() {
             self.add_up();
@@ -226,7 +237,13 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
             *in_doubt += in_doubt_before;
             *folded += more + 1;
         }
-        (ConnectionEvent::Lost { lost }, ConnectionEvent::Lost { lost: before }) => *lost = lost.plus(before),
+        (
+            ConnectionEvent::Lost { lost, messages },
+            ConnectionEvent::Lost { lost: before, messages: messages_before },
+        ) => {
+            *lost = lost.plus(before);
+            *messages = messages_before.followed_by(messages);
+        }
         (
             ConnectionEvent::ServersChanged { added, removed },
             ConnectionEvent::ServersChanged { added: added_before, removed: removed_before },

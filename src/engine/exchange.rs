@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::announce::Outage;
+use super::config::DeliveryMode;
 use super::effect::{Choice, CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
-use super::ledger::Lost;
 use super::outbox::{Gate, Outbox};
 use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
@@ -24,6 +24,7 @@ impl<H> Engine<H> {
     /// same critical section in which the commands are taken.
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
         self.flight.report(outbox);
+        self.tell_losses(outbox);
         if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_))) {
             self.settle_loss(outbox, now);
         }
@@ -50,11 +51,20 @@ impl<H> Engine<H> {
         if !unframed && self.link.connection().is_some_and(Connection::carries) {
             self.load(outbox, now);
         }
+        self.tell_level(outbox);
         debug_assert_eq!(
             self.ledger(outbox.accepted()).waiting,
             self.count_waiting(outbox),
             "the ledger disagrees with the outbox"
         );
+    }
+
+    /// A connection is sought that was not sought before: from now on messages are held for it. So that whoever is told of
+    /// it can rely on it, this comes before the state is made public.
+    pub fn begin_holding(&self, outbox: &mut Outbox) {
+        if outbox.gate() == Gate::Shut && self.gate() == Gate::Held {
+            outbox.set_gate(Gate::Held);
+        }
     }
 
     /// Gives unused memory back; called when nothing has moved for a while.
@@ -93,15 +103,12 @@ impl<H> Engine<H> {
             return false;
         }
         let replayed = replay.replayed;
-        let lost = self.revise(outbox);
+        self.revise(outbox, now);
         let held = outbox.messages();
         let replay_left = self.flight.len();
         if let Link::Up(connection) = &mut self.link {
             let until = now + self.config.announce_after;
             connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
-        }
-        if lost.total() > 0 {
-            self.emit(ConnectionEvent::Lost { lost });
         }
         if !facts.commands_waiting {
             self.announce_if_taken(now);
@@ -110,61 +117,8 @@ impl<H> Engine<H> {
         true
     }
 
-    /// Checks what was held against the server that is to get it. A message that this one can't take fails
-    /// alone.
-    fn revise(&mut self, outbox: &mut Outbox) -> Lost {
-        let mut lost = Lost::default();
-        let Some(info) = &self.info else { return lost };
-        let (max, headers) = (info.max_payload(), info.headers);
-        let keep = |frame: super::segment::FrameView| {
-            if frame.size > max {
-                lost.too_large += 1;
-            } else if frame.headers && !headers {
-                lost.no_headers += 1;
-            } else {
-                return true;
-            }
-            false
-        };
-        outbox.retain(keep, &mut self.garbage);
-        self.books.lost.too_large += lost.too_large;
-        self.books.lost.no_headers += lost.no_headers;
-        lost
-    }
-
-    /// Loads what waits, and a PING behind it if one is wanted or due: one per batch, shared by all who wait.
-    fn load(&mut self, outbox: &mut Outbox, now: Instant) {
-        let shutting = matches!(
-            self.intent,
-            Intent::Close { asked: false, .. } | Intent::Drain { stage: DrainStage::Publishing { asked: false }, .. }
-        );
-        if shutting {
-            match &mut self.intent {
-                Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
-                    *asked = true;
-                }
-                _ => {}
-            }
-            self.wanted.push(Waiter::Last);
-        }
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        if self.flight.is_empty() {
-            connection.progress = now;
-        }
-        let before = self.flight.len();
-        outbox.load(&mut self.flight);
-        connection.liveness.loaded(self.flight.len() - before);
-        let queued = connection.taken + self.flight.messages();
-        let due = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
-        if due || !self.wanted.is_empty() {
-            self.flight.push_ping();
-            connection.liveness.sent(queued, std::mem::take(&mut self.wanted), now);
-        }
-    }
-
-    /// What the dead connection did not take goes back; what it took and no PONG covers is in doubt.
+    /// What the dead connection did not take goes back; what it took and no PONG covers is in doubt, or at least once goes
+    /// back too.
     fn settle_loss(&mut self, outbox: &mut Outbox, now: Instant) {
         let Link::Up(mut connection) = std::mem::replace(&mut self.link, Link::Idle) else {
             return;
@@ -172,8 +126,13 @@ impl<H> Engine<H> {
         let Stage::Lost(cause) = connection.stage else {
             return;
         };
-        connection.taken += self.flight.give_back(outbox);
-        let in_doubt = connection.taken - connection.confirmed;
+        let back = self.flight.give_back(outbox, now);
+        connection.taken += back.taken;
+        self.books.resent += back.resent;
+        let in_doubt = match self.config.delivery {
+            DeliveryMode::AtMostOnce => connection.taken - connection.confirmed,
+            DeliveryMode::AtLeastOnce => 0,
+        };
         self.books.in_doubt += in_doubt;
         self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
         let server = connection.attempt.endpoint.clone();
@@ -257,15 +216,6 @@ impl<H> Engine<H> {
         }
     }
 
-    fn drop_held(&mut self, outbox: &mut Outbox) {
-        let (gone, messages) = outbox.clear();
-        self.garbage.extend(gone);
-        self.books.lost.closed += messages;
-        if messages > 0 {
-            self.emit(ConnectionEvent::Lost { lost: Lost { closed: messages, ..Lost::default() } });
-        }
-    }
-
     fn fail_waiters(&mut self, reason: &EndReason) {
         for waiter in std::mem::take(&mut self.wanted) {
             if let Waiter::Flush { token, .. } = waiter {
@@ -303,7 +253,9 @@ impl<H> Engine<H> {
                 let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
                 self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
                 let was_up = connection.carries();
-                let taken = connection.taken + self.flight.give_back(outbox);
+                let back = self.flight.give_back_at_the_end(outbox, now, &mut self.garbage);
+                let taken = connection.taken + back.taken;
+                self.books.resent += back.resent;
                 in_doubt = taken - connection.confirmed;
                 self.books.in_doubt += in_doubt;
                 self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });

@@ -4,7 +4,10 @@
 //! are put between them here, always at a frame's end.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
+use super::backlog::Backlog;
+use super::config::DeliveryMode;
 use super::outbox::Outbox;
 use super::segment::Segment;
 
@@ -26,15 +29,32 @@ pub struct Taken {
     pub messages: u64,
     /// PINGs of which the last byte is now taken.
     pub pings: usize,
+    /// Those of the messages that a connection before this one had taken too.
+    pub resent: u64,
+}
+
+/// What a flight gives back when its connection is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct GivenBack {
+    /// Messages that the transport had taken wholly, and that were not counted as taken before.
+    pub(super) taken: u64,
+    /// Those of them that a connection before this one had taken too.
+    pub(super) resent: u64,
+    /// Whether the transport had taken a part of the next one, and no more.
+    pub(super) cut: bool,
 }
 
 /// Bytes on their way, with a cursor: `at <= length of the first segment`.
 #[derive(Debug, Default)]
 pub struct Flight {
+    delivery: DeliveryMode,
     items: VecDeque<(Kind, Segment)>,
     at: usize,
     len: usize,
     messages: u64,
+    /// At least once: taken, and not confirmed.
+    kept: Backlog,
+    /// Bytes that no longer count for the outbox, and chunks that are free again, since the last report.
     released: usize,
     /// So many of the bytes not yet taken are with the transport already, in this order.
     begun: usize,
@@ -42,6 +62,11 @@ pub struct Flight {
 }
 
 impl Flight {
+    /// An empty flight.
+    pub fn new(delivery: DeliveryMode) -> Flight {
+        Flight { delivery, ..Flight::default() }
+    }
+
     /// Bytes not yet taken.
     pub fn len(&self) -> usize {
         self.len - self.at
@@ -115,7 +140,7 @@ impl Flight {
             let step = left.min(len - self.at);
             left -= step;
             self.at += step;
-            if *kind == Kind::Frames {
+            if *kind == Kind::Frames && self.delivery == DeliveryMode::AtMostOnce {
                 self.released += step;
             }
             if self.at == len {
@@ -124,11 +149,12 @@ impl Flight {
                 if let Some((kind, segment)) = self.items.pop_front() {
                     taken.messages += segment.messages;
                     taken.pings += usize::from(kind == Kind::Ping);
+                    taken.resent += segment.sent;
                     self.messages -= segment.messages;
-                    if kind == Kind::Frames && segment.body.is_none() && self.spent.len() < 64 {
-                        let mut chunk = segment.head;
-                        chunk.clear();
-                        self.spent.push(chunk);
+                    match (kind, self.delivery) {
+                        (Kind::Frames, DeliveryMode::AtMostOnce) => self.recycle(segment),
+                        (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
+                        (Kind::Ping | Kind::Wire, _) => {}
                     }
                 }
             }
@@ -136,32 +162,90 @@ impl Flight {
         taken
     }
 
+    fn recycle(&mut self, segment: Segment) {
+        if segment.body.is_none() && self.spent.len() < 64 {
+            let mut chunk = segment.head;
+            chunk.clear();
+            self.spent.push(chunk);
+        }
+    }
+
+    /// A PONG confirms so many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
+    /// ones.
+    pub(super) fn confirmed(&mut self, messages: u64) {
+        let mut left = messages;
+        while self.kept.front().is_some_and(|segment| segment.messages <= left) {
+            if let Some(segment) = self.kept.pop_front() {
+                left -= segment.messages;
+                self.released += segment.len();
+                self.recycle(segment);
+            }
+        }
+    }
+
     /// Tells the outbox what was taken since the last time.
     pub(super) fn report(&mut self, outbox: &mut Outbox) {
         outbox.release(std::mem::take(&mut self.released), &mut self.spent);
     }
 
-    /// The connection is gone: what was not taken goes back to the outbox, the cut frame from its first byte.
-    /// Returns how many messages of the cut segment had been taken wholly.
-    pub(super) fn give_back(&mut self, outbox: &mut Outbox) -> u64 {
+    /// The connection is gone: what was not taken goes back to the outbox, the cut frame from its first byte; at least once
+    /// also what was taken and not confirmed.
+    pub(super) fn give_back(&mut self, outbox: &mut Outbox, now: Instant) -> GivenBack {
+        let back = match self.delivery {
+            DeliveryMode::AtMostOnce => self.rewind(),
+            DeliveryMode::AtLeastOnce => self.rewind_to_confirmed(),
+        };
+        let kept = self.kept.drain();
+        let rest = self.items.drain(..).filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);
+        outbox.take_back(kept.chain(rest).collect::<Vec<_>>().into_iter(), now);
+        *self = Flight::new(self.delivery);
+        back
+    }
+
+    /// Nothing is sent any more: what was taken and not confirmed stays in doubt, whatever the mode. Only what was not taken
+    /// goes back. Payloads that stay go to `gone`.
+    pub(super) fn give_back_at_the_end(
+        &mut self,
+        outbox: &mut Outbox,
+        now: Instant,
+        gone: &mut Vec<Segment>,
+    ) -> GivenBack {
+        let back = self.rewind();
+        gone.extend(self.kept.drain());
+        self.give_back(outbox, now);
+        back
+    }
+
+    /// Forgets the messages that were taken wholly.
+    fn rewind(&mut self) -> GivenBack {
         let at = std::mem::take(&mut self.at);
-        let mut taken = 0;
-        if let Some((Kind::Frames, cut)) = self.items.front_mut() {
-            if at > 0 {
-                taken = cut.forget_taken(at);
-            }
-        }
-        let frames = self.items.drain(..).filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);
-        outbox.take_back(frames.collect::<Vec<_>>().into_iter());
-        *self = Flight::default();
-        taken
+        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else {
+            return GivenBack::default();
+        };
+        let sent = cut.sent;
+        let place = cut.forget_taken(at);
+        GivenBack { taken: place.messages, resent: sent - cut.sent, cut: place.inside }
+    }
+
+    /// Remembers which were taken, and forgets none.
+    fn rewind_to_confirmed(&mut self) -> GivenBack {
+        let at = std::mem::take(&mut self.at);
+        self.kept.mark_sent();
+        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else {
+            return GivenBack::default();
+        };
+        let place = cut.cut_at(at);
+        let resent = cut.sent.min(place.messages);
+        cut.sent = cut.sent.max(place.messages);
+        GivenBack { taken: place.messages, resent, cut: place.inside }
     }
 
     /// Forgets everything; for a connection that never carried messages, or after a clean end.
     pub(super) fn clear(&mut self) -> Vec<Segment> {
         let items = std::mem::take(&mut self.items);
-        *self = Flight::default();
-        items.into_iter().map(|(_, segment)| segment).collect()
+        let kept = std::mem::take(&mut self.kept);
+        *self = Flight::new(self.delivery);
+        items.into_iter().map(|(_, segment)| segment).chain(kept.into_segments()).collect()
     }
 
     /// Gives unused memory back.

@@ -1,5 +1,38 @@
 //! The sum of promise 3: where every accepted message is.
 
+use std::fmt;
+
+/// Why an accepted message was lost on our side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The overflow policy dropped it while no server was connected.
+    Overflow,
+    /// It was older than the age limit.
+    Expired,
+    /// It is larger than the new server's `max_payload`.
+    TooLarge,
+    /// It has headers, and the new server can't take headers.
+    NoHeaders,
+    /// It killed connections again and again.
+    Poison,
+    /// It was still held when the client was closed, or when reconnecting was given up.
+    Closed,
+}
+
+impl fmt::Display for LossReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LossReason::Overflow => "dropped by the overflow policy",
+            LossReason::Expired => "older than the age limit",
+            LossReason::TooLarge => "larger than the server's max_payload",
+            LossReason::NoHeaders => "with headers, which the server can't take",
+            LossReason::Poison => "killed connections again and again",
+            LossReason::Closed => "still held at the end",
+        })
+    }
+}
+
 /// Accepted messages that were lost on our side, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,6 +52,26 @@ pub struct Lost {
 }
 
 impl Lost {
+    pub(super) fn add(&mut self, reason: LossReason, messages: u64) {
+        *match reason {
+            LossReason::Overflow => &mut self.overflow,
+            LossReason::Expired => &mut self.expired,
+            LossReason::TooLarge => &mut self.too_large,
+            LossReason::NoHeaders => &mut self.no_headers,
+            LossReason::Poison => &mut self.poison,
+            LossReason::Closed => &mut self.closed,
+        } += messages;
+    }
+
+    pub(super) fn merge(&mut self, other: &Lost) {
+        self.overflow += other.overflow;
+        self.expired += other.expired;
+        self.too_large += other.too_large;
+        self.no_headers += other.no_headers;
+        self.poison += other.poison;
+        self.closed += other.closed;
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         let Lost { overflow, expired, too_large, no_headers, poison, closed } = self;
@@ -73,6 +126,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The account when `accepted` messages are accepted in all and `lost` more are lost: all the others wait.
+    pub fn since(&self, accepted: u64, lost: &Lost) -> Ledger {
+        let mut now = Ledger { accepted, waiting: (self.waiting + accepted) - self.accepted - lost.total(), ..*self };
+        now.lost.merge(lost);
+        now
+    }
+
     /// Whether the sum holds.
     pub fn balances(&self) -> bool {
         self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()

@@ -83,8 +83,13 @@ impl<W> Liveness<W> {
         self.round_trip
     }
 
+    /// Whether so many bytes of messages stand behind the last PING, and no more than `out` PINGs are out.
+    pub fn is_unasked(&self, bytes: usize, out: usize) -> bool {
+        self.unasked > 0 && self.unasked >= bytes && self.pings.len() <= out
+    }
+
     /// When a PING should be sent without being asked for: after a silent interval, and much sooner while messages are
-    /// unconfirmed, by time and by bytes. One at a time is enough, so that a slow server is not asked the more often.
+    /// unconfirmed. One at a time is enough.
     pub fn ping_due(&self, unconfirmed: bool) -> Option<Instant> {
         if !self.pings.is_empty() {
             return None;
@@ -93,9 +98,6 @@ impl<W> Liveness<W> {
         let idle = (!interval.is_zero()).then(|| self.last_byte.max(self.last_ping) + interval);
         if !unconfirmed {
             return idle;
-        }
-        if self.unasked >= UNASKED_BYTES {
-            return Some(self.last_ping);
         }
         // Where idle PINGs are off, what was published is confirmed all the same, or all of it would be in doubt at a loss.
         let patience = if interval.is_zero() { UNASKED_TIME } else { UNASKED_TIME.min(interval / 4) };
@@ -125,9 +127,6 @@ impl<W> Liveness<W> {
 /// then what was published within this time and a round trip, not within a second: ten PINGs a second are nothing to a
 /// server, and hundreds of thousands of messages in doubt are a lot to a user.
 const UNASKED_TIME: Duration = Duration::from_millis(100);
-
-/// Or behind so many bytes, whichever comes first: at full speed 100 ms are 100 MB. Arbitrary: a few chunks.
-const UNASKED_BYTES: usize = 256 * 1024;
 
 /// What a flush's PING is measured by where idle PINGs are off.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(20);

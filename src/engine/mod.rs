@@ -2,10 +2,12 @@
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
 mod announce;
+mod backlog;
 pub mod backoff;
 mod choose;
 mod command;
 mod config;
+mod delivery;
 mod effect;
 // The file that connects the parts has the name of the whole: where else would one look?
 #[allow(clippy::module_inception)]
@@ -15,19 +17,22 @@ mod event;
 mod event_queue;
 mod exchange;
 mod flight;
+mod gaps;
 mod handshake;
 mod ledger;
 mod liveness;
+mod losses;
 mod outbox;
 mod phase;
 pub mod pool;
+mod returned;
 mod segment;
 mod stimulus;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Identity};
+pub use config::{Config, DeliveryMode, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
@@ -35,8 +40,10 @@ pub use event::{ConnectionEvent, Status};
 pub use event_queue::EventQueue;
 pub use flight::{Flight, Taken};
 pub use handshake::Credentials;
-pub use ledger::{Ledger, Lost};
+pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Liveness, Ping, Rules};
-pub use outbox::{CHUNK, Frame, Gate, MARK, Outbox, Refusal, SHARED_PAYLOAD};
+pub use losses::HANDED_BACK;
+pub use outbox::{CHUNK, Frame, Gate, Level, MARK, Outbox, Refusal, SHARED_PAYLOAD};
+pub use returned::{LostMessage, LostMessages};
 pub use segment::{FrameView, Segment};
 pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};

@@ -4,12 +4,20 @@
 //! connection task owns. Frames move from here to there when the task loads them, and come back
 //! to the front when a connection dies before the transport took them.
 
-use std::collections::{BTreeSet, VecDeque};
+mod held;
+
+pub use held::Level;
+
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::backlog::Backlog;
+use super::config::{DeliveryMode, OutboxRules};
 use super::flight::Flight;
-use super::segment::{FrameView, Segment};
+use super::gaps::Gaps;
+use super::losses::Losses;
+use super::segment::Segment;
 use crate::protocol::{self, SHORT_FRAME};
 
 /// Small frames are gathered into chunks of this size; none straddles two.
@@ -88,6 +96,16 @@ pub enum Refusal {
         /// Bytes of the refused frame.
         frame: usize,
     },
+    /// The gate is held and so many messages are that one more would exceed the cap in messages.
+    TooMany {
+        /// Messages held.
+        pending: u64,
+        /// The cap.
+        limit: u64,
+    },
+    /// The message was accepted, and dropped at once by the policy [`DropNewest`](super::OverflowPolicy::DropNewest): it is
+    /// counted as lost, and handed back with the losses.
+    Dropped,
     /// The frame alone exceeds the cap: it could never be held, so it is refused in every state.
     TooLarge {
         /// The cap.
@@ -101,8 +119,8 @@ pub enum Refusal {
 
 /// The waiting frames.
 ///
-/// Invariants: `pending` = bytes here + bytes that a [`Flight`] has loaded and not yet reported as taken;
-/// while held, `pending <= cap` after every admission.
+/// Invariants: `pending` = bytes here + bytes that a [`Flight`] has loaded and does not yet report as taken, or, at least
+/// once, as confirmed; while held, `pending <= cap` after every admission.
 #[derive(Debug)]
 pub struct Outbox {
     gate: Gate,
@@ -110,35 +128,67 @@ pub struct Outbox {
     mark: usize,
     /// The mark while the gate is open and a short frame is within the cap, otherwise 0: one comparison instead of three.
     open_mark: usize,
-    sealed: VecDeque<Segment>,
+    sealed: Backlog,
     tail: Segment,
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
     /// Sequence numbers, among those of the messages that wait, that wait no more: cancelled, or not fit for the server.
-    gaps: BTreeSet<u64>,
+    gaps: Gaps,
     /// How many were ever taken out again.
     withdrawn: u64,
+    /// Accepted, and dropped before they had a number.
+    unnumbered: u64,
+    rules: OutboxRules,
+    /// What was lost since the last exchange.
+    losses: Losses,
+    /// Whether the next exchange has something to tell that nobody waits for: losses, or a watermark.
+    news: bool,
+    /// At so many pending bytes the next exchange has something to tell.
+    alarm: usize,
+    /// Messages dropped here since [`take_dropped`](Outbox::take_dropped).
+    dropped: usize,
+    /// The time of the last [`tick`](Outbox::tick), and when the tail was begun.
+    clock: Option<(Instant, Instant)>,
 }
 
 impl Outbox {
     /// An empty outbox whose gate is held. `cap`: bytes that may be held while no server is connected; 0
     /// admits nothing then.
     pub fn new(cap: usize) -> Outbox {
-        // With cap 0 the user switched holding off, not writing: the mark stays whole.
-        let mark = if cap == 0 { MARK } else { MARK.min(cap / 2).max(1) };
+        Outbox::with(OutboxRules { cap, ..OutboxRules::default() })
+    }
+
+    /// An empty outbox with other rules than the defaults.
+    pub fn with(rules: OutboxRules) -> Outbox {
+        let cap = rules.cap;
+        let mark = match rules.delivery {
+            // With cap 0 the user switched holding off, not writing: the mark stays whole.
+            _ if cap == 0 => MARK,
+            DeliveryMode::AtMostOnce => MARK.min(cap / 2).max(1),
+            // What is kept until its PONG is what the line holds, not what the socket holds: a mark for a socket would
+            // make a long line slow.
+            DeliveryMode::AtLeastOnce => (cap / 2).max(1),
+        };
         Outbox {
             gate: Gate::Held,
             cap,
             mark,
             open_mark: 0,
-            sealed: VecDeque::new(),
+            sealed: Backlog::default(),
             tail: Segment::default(),
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
-            gaps: BTreeSet::new(),
+            gaps: Gaps::default(),
             withdrawn: 0,
+            unnumbered: 0,
+            alarm: held::alarm(cap),
+            rules,
+            losses: Losses::default(),
+            news: false,
+            dropped: 0,
+            clock: None,
         }
     }
 
@@ -156,7 +206,7 @@ impl Outbox {
 
     /// Messages ever admitted and not withdrawn: the left side of the ledger.
     pub fn accepted(&self) -> u64 {
-        self.admitted - self.withdrawn
+        self.admitted + self.unnumbered - self.withdrawn
     }
 
     /// The sequence number of the last message that does not wait here.
@@ -164,7 +214,7 @@ impl Outbox {
         let waiting = self.messages();
         let mut through = self.admitted - waiting;
         loop {
-            let gaps = self.gaps.range(through + 1..).count() as u64;
+            let gaps = self.gaps.count_behind(through);
             let next = self.admitted - waiting - gaps;
             if next == through {
                 return through;
@@ -173,44 +223,35 @@ impl Outbox {
         }
     }
 
-    /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
-    /// `gone`, to be dropped where a payload's destructor may run.
-    pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
-        let waits = self.through() < sequence && sequence <= self.admitted;
-        if self.gate != Gate::Held || !waits || !self.gaps.insert(sequence) {
-            return false;
-        }
-        let before = self.waiting();
-        let mut behind = self.admitted - sequence - self.gaps.range(sequence + 1..).count() as u64;
-        for segment in [&mut self.tail].into_iter().chain(self.sealed.iter_mut().rev()) {
-            if behind >= segment.messages {
-                behind -= segment.messages;
-                continue;
-            }
-            let victim = segment.messages - 1 - behind;
-            gone.push(Segment { body: segment.body.clone(), ..Segment::default() });
-            let mut number = 0;
-            segment.retain(|frame| {
-                let stays = !frame.message || number != victim;
-                number += u64::from(frame.message);
-                stays
-            });
-            break;
-        }
-        self.withdrawn += 1;
-        self.forget(before);
-        true
-    }
-
     /// The cap in bytes.
     pub fn cap(&self) -> usize {
         self.cap
     }
 
+    /// Bytes at which publishers wait while the gate is open.
+    pub fn mark(&self) -> usize {
+        self.mark
+    }
+
     /// Whether a waiter for room would be admitted, or told off.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.gate != Gate::Open || self.pending < self.mark
+        if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_held(1) }
+    }
+
+    /// The same for one with a frame of so many bytes, or for one that does not wait while held.
+    pub fn has_room_for(&self, frame: Option<usize>) -> bool {
+        match frame {
+            Some(len) if self.gate != Gate::Open => self.has_room_while_held(len),
+            None if self.gate != Gate::Open => true,
+            _ => self.pending < self.mark,
+        }
+    }
+
+    /// Whether the next exchange has something to tell, so that the task is to be woken for it.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.news
     }
 
     /// Whether nothing waits to be loaded.
@@ -220,7 +261,7 @@ impl Outbox {
 
     /// Messages that wait here, those of a [`Flight`] not included.
     pub fn messages(&self) -> u64 {
-        self.tail.messages + self.sealed.iter().map(|segment| segment.messages).sum::<u64>()
+        self.tail.messages + self.sealed.messages()
     }
 
     /// Admits a message, or says why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised
@@ -228,7 +269,7 @@ impl Outbox {
     #[inline(always)]
     pub fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Refusal> {
         let len = frame.len();
-        self.check_room(len, over_mark)?;
+        self.check_room(frame, len, over_mark)?;
         let Frame { subject, reply, headers, payload } = *frame;
         if payload.len() >= SHARED_PAYLOAD {
             self.push_shared(frame, len);
@@ -263,18 +304,17 @@ impl Outbox {
         Some(len)
     }
 
-    /// Whether a frame of `len` bytes may be admitted.
+    /// Sees to it that a frame of `len` bytes may be admitted.
     #[inline(always)]
-    fn check_room(&self, len: usize, over_mark: bool) -> Result<(), Refusal> {
-        let (pending, limit) = (self.pending, self.cap);
+    fn check_room(&mut self, frame: &Frame<'_>, len: usize, over_mark: bool) -> Result<(), Refusal> {
+        let limit = self.cap;
         if len > limit && limit != 0 {
             return Err(Refusal::TooLarge { limit, frame: len });
         }
         match self.gate {
-            Gate::Open if over_mark || pending < self.mark => Ok(()),
+            Gate::Open if over_mark || self.pending < self.mark => Ok(()),
             Gate::Open => Err(Refusal::NoRoom),
-            Gate::Held if pending + len <= limit => Ok(()),
-            Gate::Held => Err(Refusal::Full { pending, limit, frame: len }),
+            Gate::Held => self.make_place(frame, len),
             Gate::Shut => Err(Refusal::Shut),
         }
     }
@@ -285,7 +325,14 @@ impl Outbox {
         let mut head = Vec::with_capacity(len - payload.len());
         protocol::publish_head(&mut head, subject, reply, headers, payload.len());
         self.seal();
-        self.sealed.push_back(Segment { head, body: Some(payload.clone()), messages: 1, interest: false });
+        let held_since = self.clock.map(|(now, _)| now);
+        self.sealed.push_back(Segment {
+            head,
+            body: Some(payload.clone()),
+            messages: 1,
+            held_since,
+            ..Segment::default()
+        });
     }
 
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
@@ -346,7 +393,7 @@ impl Outbox {
 
     /// Moves all that waits into `flight`, in order.
     pub(super) fn load(&mut self, flight: &mut Flight) {
-        for segment in self.sealed.drain(..) {
+        for segment in self.sealed.drain() {
             flight.push_frames(segment);
         }
         if !self.tail.is_empty() {
@@ -366,66 +413,32 @@ impl Outbox {
         }
     }
 
-    /// Takes back what the transport did not take, in front of what waits here, and forgets SUB and UNSUB:
-    /// the table replays interest. The gate is held from here on.
-    pub(super) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>) {
+    /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
+    /// forgets SUB and UNSUB: the table replays interest. The gate is held from here on.
+    pub(super) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
+        self.seal();
         for segment in returned.rev() {
             self.sealed.push_front(segment);
         }
+        if self.rules.max_age.is_some() {
+            self.sealed.stamp(now);
+        }
         self.set_gate(Gate::Held);
-        for segment in self.sealed.iter_mut().chain([&mut self.tail]).filter(|segment| segment.interest) {
-            segment.retain(|frame| frame.message);
-        }
-        self.gaps = self.gaps.split_off(&(self.through() + 1));
+        self.sealed.forget_interest(&mut self.losses);
+        self.gaps.forget_through(self.through());
         // Nothing is in flight any more.
-        self.sealed.retain(|segment| !segment.is_empty());
         self.pending = self.waiting();
-    }
-
-    /// Keeps the waiting messages for which `keep` says so; SUB and UNSUB stay. What goes leaves its payload in `gone`, to
-    /// be dropped where its destructor may run.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool, gone: &mut Vec<Segment>) {
-        let before = self.waiting();
-        let mut sequence = self.through();
-        let mut left = Vec::new();
-        for segment in self.sealed.iter_mut().chain([&mut self.tail]) {
-            let body = segment.body.clone();
-            segment.retain(|frame| {
-                if !frame.message {
-                    return true;
-                }
-                sequence += 1;
-                while self.gaps.contains(&sequence) {
-                    sequence += 1;
-                }
-                let stays = keep(frame);
-                if !stays {
-                    left.push(sequence);
-                }
-                stays
-            });
-            if segment.is_empty() {
-                gone.push(Segment { body, ..Segment::default() });
-            }
-        }
-        self.gaps.extend(left);
-        self.forget(before);
-    }
-
-    /// Gives up everything that waits. Returns the segments, to be dropped elsewhere, and how many messages
-    /// they held.
-    pub(super) fn clear(&mut self) -> (Vec<Segment>, u64) {
-        let (messages, before) = (self.messages(), self.waiting());
-        self.seal();
-        let gone = self.sealed.drain(..).collect();
-        self.forget(before);
-        (gone, messages)
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;
         let short_fits = self.cap == 0 || self.cap >= SHORT_FRAME;
         self.open_mark = if gate == Gate::Open && short_fits { self.mark } else { 0 };
+        if gate == Gate::Open && self.clock.take().is_some() {
+            // What is admitted from here on must not be taken for as old as what was held.
+            self.seal();
+            self.tail.held_since = None;
+        }
     }
 
     /// Nothing is admitted any more: whoever loaded from here is gone.
@@ -436,7 +449,7 @@ impl Outbox {
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.spare = Vec::new();
-        self.sealed.shrink_to(0);
+        self.sealed.shrink();
         if self.tail.is_empty() {
             self.tail = Segment::default();
         }
@@ -444,12 +457,11 @@ impl Outbox {
 
     /// Bytes that wait here, those of a [`Flight`] not included.
     fn waiting(&self) -> usize {
-        self.tail.len() + self.sealed.iter().map(Segment::len).sum::<usize>()
+        self.tail.len() + self.sealed.bytes()
     }
 
     /// After frames were taken out: `before` bytes waited here. What a flight has loaded counts on.
     fn forget(&mut self, before: usize) {
-        self.sealed.retain(|segment| !segment.is_empty());
         self.pending -= before - self.waiting();
     }
 }

@@ -4,9 +4,12 @@
 //! nothing until a connection is lost. No index is kept beside the bytes.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::ledger::LossReason;
+use super::losses::Losses;
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 /// One or more whole frames. Small frames share `head`; a frame with a large payload has a segment to
@@ -21,6 +24,11 @@ pub struct Segment {
     pub(super) messages: u64,
     /// Whether SUB or UNSUB is among the frames.
     pub(super) interest: bool,
+    /// How many of the messages, from the first on, were handed to a connection that died: they are sent again (at least
+    /// once only). `sent <= messages`.
+    pub(super) sent: u64,
+    /// Since when the youngest of the frames is held; `None`: it is not, or nobody wants to know.
+    pub(super) held_since: Option<Instant>,
 }
 
 /// What a frame is, as far as admission to another server is concerned.
@@ -71,57 +79,153 @@ impl Segment {
     }
 
     /// Forgets the frames of which all bytes lie before `taken`, and so rewinds to the first byte of the
-    /// frame that was cut. Returns how many messages were forgotten.
-    pub(super) fn forget_taken(&mut self, taken: usize) -> u64 {
-        if self.body.is_some() {
-            return 0;
-        }
-        let (mut end, mut messages) = (0, 0);
-        for (range, view) in frames(&self.head) {
-            if range.end > taken {
-                break;
-            }
-            end = range.end;
-            messages += u64::from(view.message);
-        }
-        self.head.drain(..end);
-        self.messages -= messages;
-        messages
+    /// frame that was cut. Returns what was forgotten.
+    pub(super) fn forget_taken(&mut self, taken: usize) -> Cut {
+        let cut = self.cut_at(taken);
+        self.head.drain(..cut.whole);
+        self.messages -= cut.messages;
+        self.sent = self.sent.saturating_sub(cut.messages);
+        cut
     }
 
-    /// Keeps the frames for which `keep` says so. Returns the bytes that went.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameView) -> bool) -> usize {
-        let before = self.len();
-        if let Some(body) = &self.body {
-            let headers = self.head.first() == Some(&b'H');
-            let line = memchr::memchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
-            let size = self.head.len() - line + body.len();
-            if !keep(FrameView { message: true, headers, size }) {
-                *self = Segment::default();
-            }
-            return before - self.len();
+    /// What lies before byte `taken`.
+    pub(super) fn cut_at(&self, taken: usize) -> Cut {
+        let mut cut = Cut { whole: 0, messages: 0, inside: taken > 0 };
+        if self.body.is_some() {
+            return cut;
         }
-        let (mut write, mut messages, mut interest) = (0, 0, false);
-        let kept: Vec<Range<usize>> = frames(&self.head)
-            .filter_map(|(range, view)| {
-                let stays = keep(view);
-                if stays {
+        for (range, view) in frames(&self.head) {
+            if range.end > taken {
+                cut.inside = range.start < taken && view.message;
+                break;
+            }
+            cut.whole = range.end;
+            cut.messages += u64::from(view.message);
+        }
+        cut
+    }
+
+    /// Decides on each frame, in order. What goes moves to `losses`.
+    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView) -> Verdict, losses: &mut Losses) {
+        if self.body.is_some() {
+            match decide(self.large_view()) {
+                Verdict::Keep => {}
+                Verdict::Forget => losses.forget(std::mem::take(self)),
+                Verdict::Lose(reason) => losses.push(reason, std::mem::take(self)),
+            }
+            return;
+        }
+        let (mut messages, mut interest, mut sent, mut number) = (0, false, 0, 0);
+        let mut kept: Vec<Range<usize>> = Vec::new();
+        for (range, view) in frames(&self.head) {
+            let again = view.message && number < self.sent;
+            number += u64::from(view.message);
+            match decide(view) {
+                Verdict::Keep => {
                     messages += u64::from(view.message);
+                    sent += u64::from(again);
                     interest |= !view.message;
+                    kept.push(range);
                 }
-                stays.then_some(range)
-            })
-            .collect();
+                Verdict::Forget => {}
+                Verdict::Lose(reason) => {
+                    let head = self.head.get(range).unwrap_or_default().to_vec();
+                    losses.push(reason, Segment { head, messages: 1, ..Segment::default() });
+                }
+            }
+        }
+        let mut write = 0;
         for range in kept {
             let len = range.len();
             self.head.copy_within(range, write);
             write += len;
         }
         self.head.truncate(write);
-        self.messages = messages;
-        self.interest = interest;
-        before - self.len()
+        (self.messages, self.interest, self.sent) = (messages, interest, sent);
     }
+
+    /// Takes out the message behind which there are `behind` others here.
+    pub(super) fn withdraw(&mut self, behind: u64, losses: &mut Losses) {
+        let victim = self.messages - 1 - behind;
+        let mut number = 0;
+        let decide = |frame: FrameView| {
+            let gone = frame.message && number == victim;
+            number += u64::from(frame.message);
+            if gone { Verdict::Forget } else { Verdict::Keep }
+        };
+        self.sift(decide, losses);
+    }
+
+    /// Takes the first message out.
+    pub(super) fn pop_message(&mut self) -> Option<Segment> {
+        if self.body.is_some() {
+            return Some(std::mem::take(self));
+        }
+        let (range, _) = frames(&self.head).find(|(_, view)| view.message)?;
+        let head = self.head.drain(range).collect();
+        let sent = self.sent.min(1);
+        self.messages -= 1;
+        self.sent -= sent;
+        Some(Segment { head, messages: 1, sent, ..Segment::default() })
+    }
+
+    /// Splits so many messages off at the front, with the SUBs and UNSUBs before them; `self` keeps the rest.
+    pub(super) fn split_messages(&mut self, messages: u64) -> Segment {
+        self.split(|_, before| before < messages)
+    }
+
+    /// Splits the frames off that lie in the first `bytes` wholly, but at least one.
+    pub(super) fn split_bytes(&mut self, bytes: usize) -> Segment {
+        self.split(|range, _| range.start == 0 || range.end <= bytes)
+    }
+
+    /// Splits frames off for as long as `goes` says so, which is told where a frame is, and how many messages before it.
+    fn split(&mut self, mut goes: impl FnMut(&Range<usize>, u64) -> bool) -> Segment {
+        if self.body.is_some() {
+            return if goes(&(0..self.len()), 0) { std::mem::take(self) } else { Segment::default() };
+        }
+        let (mut end, mut messages, mut interest) = (0, 0, false);
+        for (range, view) in frames(&self.head) {
+            if !goes(&range, messages) {
+                break;
+            }
+            end = range.end;
+            messages += u64::from(view.message);
+            interest |= !view.message;
+        }
+        let rest = self.head.split_off(end);
+        let head = std::mem::replace(&mut self.head, rest);
+        let sent = self.sent.min(messages);
+        self.messages -= messages;
+        self.sent -= sent;
+        Segment { head, body: None, messages, interest, sent, held_since: self.held_since }
+    }
+
+    fn large_view(&self) -> FrameView {
+        let line = memchr::memchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
+        let size = self.head.len() - line + self.body.as_ref().map_or(0, Bytes::len);
+        FrameView { message: true, headers: self.head.first() == Some(&b'H'), size }
+    }
+}
+
+/// What a byte offset means for the frames of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Bytes of the frames that lie before it wholly.
+    pub(super) whole: usize,
+    /// How many of those are messages.
+    pub(super) messages: u64,
+    /// Whether it lies inside a message.
+    pub(super) inside: bool,
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Keep,
+    /// It goes, and nobody needs to know.
+    Forget,
+    Lose(LossReason),
 }
 
 /// The frames in `bytes`, which hold whole frames of our own making.

@@ -65,6 +65,7 @@ impl<H> Engine<H> {
         connection.progress = now;
         let taken = self.flight.advance(n);
         connection.taken += taken.messages;
+        self.books.resent += taken.resent;
         connection.liveness.taken(taken.pings, now);
         if let Stage::Recovering(recovering) = &mut connection.stage {
             if (1..=n).contains(&recovering.replay_left) {
@@ -241,8 +242,7 @@ impl<H> Engine<H> {
         let Some(ping) = connection.liveness.pong(now) else {
             return;
         };
-        self.books.confirmed += ping.covers.saturating_sub(connection.confirmed);
-        connection.confirmed = connection.confirmed.max(ping.covers);
+        self.confirm(ping.covers);
         for waiter in ping.waiters {
             match waiter {
                 Waiter::Flush { token, .. } => {

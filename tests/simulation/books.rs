@@ -2,6 +2,7 @@
 
 use nats_lifeline::engine::{ConnectionEvent, EndReason, FlushFailure, Ledger, Lost, Status};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::content;
 use crate::wire::Found;
@@ -61,6 +62,11 @@ pub(crate) struct Books {
     pub(crate) flushed: u64,
     /// The lost ones that the engine has told of.
     said_lost: Lost,
+    /// Lost messages of which the engine has not yet told which they are.
+    unnamed: u64,
+    /// Messages that were accepted and dropped before they had a number, and how many of those the engine has counted.
+    at_once: u64,
+    at_once_counted: u64,
     /// Held messages were given up in the last exchange.
     pub(crate) gave_up_now: bool,
     pub(crate) ever_connected: bool,
@@ -124,13 +130,21 @@ impl Books {
     }
 
     /// The ledger, right behind an exchange. `max_payload` and `headers`: what the present server takes.
-    pub(crate) fn compare_lost(&mut self, ledger: &Ledger, max_payload: usize, headers: bool) {
+    pub(crate) fn compare_lost(&mut self, ledger: &Ledger, max_payload: usize, headers: bool, losing: bool) {
         let more = ledger.lost.since(&self.said_lost);
         self.gave_up_now = more.closed > 0;
         if more == Lost::default() {
             return;
         }
         self.said_lost = ledger.lost;
+        let at_once = self.at_once - std::mem::replace(&mut self.at_once_counted, self.at_once);
+        assert!(more.overflow >= at_once, "I4: {at_once} were dropped as they came: {more:?}");
+        self.lost += at_once;
+        self.unnamed += more.total() - at_once;
+        if losing {
+            // Which they are, and that they waited, is checked when they are named.
+            return;
+        }
         let (mut too_large, mut no_headers, mut closed) = (0, 0, 0);
         for record in self.records.iter_mut().filter(|record| record.fate == Fate::Waiting) {
             let counter = if more.closed > 0 {
@@ -145,21 +159,49 @@ impl Books {
             *counter += 1;
             record.fate = Fate::Lost;
             self.lost += 1;
+            self.unnamed -= 1;
         }
         let said = (more.too_large, more.no_headers, more.closed);
         assert_eq!(said, (too_large, no_headers, closed), "I4: lost, too large, with headers or closed: {more:?}");
         assert_eq!(more.total(), too_large + no_headers + closed, "{more:?}");
     }
 
+    /// The policy has dropped a message as it came.
+    pub(crate) fn dropped_at_once(&mut self) {
+        self.at_once += 1;
+    }
+
+    /// The engine names messages that were lost while they were held.
+    pub(crate) fn dropped(&mut self, sequences: Vec<RangeInclusive<u64>>) {
+        for number in sequences.into_iter().flatten() {
+            let record = self.record(number);
+            match record.fate {
+                Fate::Waiting => {
+                    record.fate = Fate::Lost;
+                    self.lost += 1;
+                    self.unnamed = self.unnamed.checked_sub(1).expect("I4: more are named than were lost");
+                }
+                Fate::Withdrawn | Fate::Lost => {}
+                fate => panic!("I4: message {number} was dropped, and it is {fate:?}"),
+            }
+        }
+    }
+
+    /// Whatever was counted as lost was named.
+    pub(crate) fn check_named(&self) {
+        assert_eq!(self.unnamed, 0, "I4: lost, and not named");
+    }
+
     /// Promise 3, at any moment.
     pub(crate) fn compare(&self, ledger: &Ledger) {
         assert!(ledger.balances(), "{ledger:?}");
-        let accepted = self.records.len() as u64 - self.withdrawn;
+        let accepted = self.records.len() as u64 - self.withdrawn + self.at_once;
         let said = (ledger.accepted, ledger.confirmed, ledger.in_doubt, ledger.lost.total());
         let seen = (accepted, self.confirmed, self.in_doubt, self.lost);
         assert_eq!(said, seen, "accepted, confirmed, in doubt, lost: said and seen");
         let waiting = self.count(Fate::Waiting);
         // The engine counts a message as taken when its whole segment is.
+        let waiting = waiting + self.at_once - self.at_once_counted;
         assert!(ledger.waiting >= waiting, "waiting: said {}, seen {waiting}", ledger.waiting);
     }
 

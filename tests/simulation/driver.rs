@@ -256,6 +256,7 @@ impl World {
                     assert_eq!(sid, handle, "a subscription's handle was mixed up");
                     self.end_stream(sid, Ending::Said(reason));
                 }
+                Effect::Dropped { sequences } => self.books.dropped(sequences),
                 Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
                 Effect::Closed { completed, .. } => {
                     self.driver.ended = true;
@@ -269,6 +270,7 @@ impl World {
                 }
             }
         }
+        self.books.check_named();
     }
 
     fn poll_dial(&mut self) -> bool {

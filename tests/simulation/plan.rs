@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use nats_lifeline::engine::Config;
 use nats_lifeline::engine::backoff::{Backoff, Jitter};
 use nats_lifeline::engine::pool::Policy;
+use nats_lifeline::engine::{Config, OutboxRules, OverflowPolicy};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
 pub(crate) struct Plan {
     pub(crate) config: Config,
-    pub(crate) cap: usize,
+    pub(crate) outbox: OutboxRules,
     pub(crate) nodes: usize,
     /// How many of the nodes the user names.
     pub(crate) named: usize,
@@ -72,7 +72,7 @@ impl Plan {
         };
         Plan {
             config,
-            cap: pick(rng, &[0, 300, 4000, 100_000, 8 << 20]),
+            outbox: Plan::draw_outbox(rng),
             nodes,
             named: rng.random_range(1..=nodes),
             parts: rng.random_range(1..=3),
@@ -85,6 +85,22 @@ impl Plan {
             payload: pick(rng, &[16, 40, 200, 2000]),
             may_end: rng.random_bool(0.1),
         }
+    }
+
+    fn draw_outbox(rng: &mut SmallRng) -> OutboxRules {
+        use OverflowPolicy::{DropNewest, DropOldest, Error};
+        OutboxRules {
+            cap: pick(rng, &[0, 300, 4000, 100_000, 8 << 20]),
+            messages: pick(rng, &[None, None, None, Some(1), Some(4), Some(40)]),
+            overflow: pick(rng, &[Error, Error, DropOldest, DropNewest]),
+            max_age: pick(rng, &[None, None, Some(ms(5)), Some(ms(300)), Some(ms(4000))]),
+            ..OutboxRules::default()
+        }
+    }
+
+    /// Whether messages that were accepted may be lost while they are held.
+    pub(crate) fn is_losing(&self) -> bool {
+        self.outbox.overflow != OverflowPolicy::Error || self.outbox.max_age.is_some()
     }
 
     /// Within this a client that may use a server, with no more faults, is connected and has delivered everything (I7).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_lifeline::ServerAddr;
-use nats_lifeline::engine::{EndReason, Frame, Gate, MARK, Refusal};
+use nats_lifeline::engine::{EndReason, Frame, Gate, MARK, OverflowPolicy, Refusal};
 use rand::RngExt;
 
 use crate::books::{Fate, Flush, Record};
@@ -86,14 +86,18 @@ impl World {
                 Frame { subject: SUBJECTS[subject].as_bytes(), reply: None, headers: block.as_deref(), payload: &body };
             let outbox = &mut self.driver.outbox;
             // A promise is given while there is room, and others may have used it up since.
-            let mark = if self.plan.cap == 0 { MARK } else { MARK.min(self.plan.cap / 2) };
+            let mark = if self.plan.outbox.cap == 0 { MARK } else { MARK.min(self.plan.outbox.cap / 2) };
             let promised = self.rng.random_ratio(1, 10) && outbox.pending() < 2 * mark;
             let (before, len) = (outbox.pending(), frame.len());
+            if outbox.wants_ticks() {
+                outbox.tick(self.now);
+            }
             match outbox.admit(&frame, promised) {
                 Ok(sequence) => {
                     say!(self, "publishes {number}, {len} bytes");
                     let held = self.driver.outbox.gate() == Gate::Held;
-                    assert!(!held || before + len <= self.plan.cap, "I6: {before} + {len} held, cap {}", self.plan.cap);
+                    let (pending, cap) = (self.driver.outbox.pending(), self.plan.outbox.cap);
+                    assert!(!held || pending <= cap, "I6: {pending} bytes held, cap {cap}");
                     self.tally.user("publish");
                     let fate = Fate::Waiting;
                     let record = Record { subject, size, payload, headers: with_headers, fate, processed: false };
@@ -106,10 +110,19 @@ impl World {
     }
 
     fn check_refusal(&mut self, refusal: Refusal, pending: usize, len: usize, promised: bool) {
-        let cap = self.plan.cap;
+        let cap = self.plan.outbox.cap;
         let legitimate = match refusal {
             Refusal::NoRoom => self.driver.outbox.gate() == Gate::Open && !promised && pending > 0,
             Refusal::Full { .. } => self.driver.outbox.gate() == Gate::Held && pending + len > cap,
+            Refusal::TooMany { pending, limit } => {
+                let outbox = &self.driver.outbox;
+                let full = pending >= limit && self.plan.outbox.messages == Some(limit);
+                outbox.gate() == Gate::Held && outbox.messages() == pending && full
+            }
+            Refusal::Dropped => {
+                self.books.dropped_at_once();
+                self.plan.outbox.overflow == OverflowPolicy::DropNewest && cap != 0
+            }
             Refusal::TooLarge { .. } => cap != 0 && len > cap,
             Refusal::Shut => self.barred || self.driver.ended || self.driver.idle_at_exchange,
         };
@@ -144,7 +157,7 @@ impl World {
             self.books.withdrawn += 1;
         } else {
             assert!(
-                !(held && number > through && fate == Fate::Waiting),
+                !(held && number > through && fate == Fate::Waiting) || self.plan.is_losing(),
                 "message {number} waits and can't be withdrawn"
             );
         }

@@ -57,7 +57,7 @@ impl World {
         let nodes: Vec<Node> = (0..plan.nodes).map(|number| Node::new(format!("n{number}"))).collect();
         let servers = nodes[..plan.named].iter().map(|node| node.name.parse().unwrap()).collect();
         let engine = Engine::new(plan.config.clone(), servers, seed);
-        let driver = Driver::new(engine, Outbox::new(plan.cap));
+        let driver = Driver::new(engine, Outbox::with(plan.outbox.clone()));
         World {
             rng,
             plan,
@@ -86,7 +86,7 @@ impl World {
 
     /// The whole run.
     pub(crate) fn run(mut self) -> Tally {
-        say!(self, "the plan: {:?}, cap {}", self.plan.config, self.plan.cap);
+        say!(self, "the plan: {:?}, cap {}", self.plan.config, self.plan.outbox.cap);
         if self.rng.random_bool(0.9) {
             self.command(Command::Connect);
         }
@@ -292,11 +292,11 @@ impl World {
         assert_eq!(ledger.waiting, engine.count_waiting(outbox), "{ledger:?}");
         // A frame, and SUBs and UNSUBs, for which the mark does not hold.
         let extra = 34_000 + 64 * self.streams.len() * 3;
-        let mark = if self.plan.cap == 0 { 1 << 20 } else { (self.plan.cap / 2).min(1 << 20) };
-        let most = self.plan.cap.max(2 * mark) + extra;
-        assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.cap);
+        let mark = if self.plan.outbox.cap == 0 { 1 << 20 } else { (self.plan.outbox.cap / 2).min(1 << 20) };
+        let most = self.plan.outbox.cap.max(2 * mark) + extra;
+        assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
-        self.books.compare_lost(&ledger, max_payload, headers);
+        self.books.compare_lost(&ledger, max_payload, headers, self.plan.is_losing());
     }
 
     pub(crate) fn check_round(&mut self) {

@@ -417,6 +417,9 @@ impl World {
                     assert!(through >= self.told.through && through <= self.published);
                     self.told.through = through;
                 }
+                Effect::Dropped { sequences } => {
+                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.end() <= self.published));
+                }
                 Effect::Closed { .. } => {
                     assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");
                 }

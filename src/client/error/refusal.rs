@@ -29,7 +29,8 @@ use crate::client::message::OutboundMessage;
 #[non_exhaustive]
 pub enum SendFault {
     /// The server took bytes more slowly than they were published, for the whole of
-    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout).
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and nothing made room within
+    /// the time of [`OverflowPolicy::Wait`](crate::client::OverflowPolicy::Wait).
     #[error("no room in the outbox after waiting {waited:?}")]
     NoRoom {
         /// For how long the call waited.
@@ -47,6 +48,18 @@ pub enum SendFault {
         /// Bytes of the refused message with its control line.
         frame: usize,
     },
+    /// No server is connected and as many messages are held as
+    /// [`reconnect_buffer_messages`](crate::ConnectOptions::reconnect_buffer_messages) allows.
+    #[error("outbox full: {pending} messages pending; the limit is {limit}")]
+    TooManyMessages {
+        /// Messages that were held.
+        pending: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The message was accepted and then lost on our side, before any connection was given all of it.
+    #[error("dropped before it was sent")]
+    Dropped,
     /// The client is closed.
     #[error("the client is closed")]
     Closed,

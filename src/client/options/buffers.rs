@@ -6,7 +6,8 @@ use crate::protocol::Limits;
 impl ConnectOptions {
     /// Limits what waits to be sent, in bytes with control lines and headers. Default 8 MiB.
     ///
-    /// While disconnected messages are held up to it; the next one is refused with
+    /// While disconnected messages are held up to it; what happens to the next one is said by
+    /// [`overflow_policy`](ConnectOptions::overflow_policy): by default it is refused with
     /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). At 1 KiB a message 8 MiB are about 8,000 of
     /// them. Zero refuses every message while disconnected. A single message over a limit that is not zero is
     /// refused while connected too. Memory grows with what waits, not with the limit.

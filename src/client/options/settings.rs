@@ -10,7 +10,7 @@ use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, TlsSettings};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
-use crate::engine::{Config, Identity};
+use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
@@ -59,8 +59,8 @@ pub struct InvalidOption {
 pub(crate) struct Settings {
     /// What the engine must know.
     pub(crate) config: Config,
-    /// Bytes that may wait to be sent.
-    pub(crate) outbox_cap: usize,
+    /// What may wait to be sent.
+    pub(crate) outbox: OutboxRules,
     /// Messages that may wait in one subscription.
     pub(crate) subscription_messages: usize,
     /// Bytes that may wait in one subscription.
@@ -100,7 +100,7 @@ pub(crate) struct Settings {
 impl From<&Settings> for DriverSettings {
     fn from(settings: &Settings) -> Self {
         DriverSettings {
-            outbox_cap: settings.outbox_cap,
+            outbox: settings.outbox.clone(),
             slow_consumer_grace: settings.slow_consumer_grace,
             read_buffer: settings.read_buffer,
             local_address: settings.local_address,
@@ -154,6 +154,10 @@ impl ConnectOptions {
             slow_consumer_grace,
             client_capacity: _,
             reconnect_buffer_size,
+            reconnect_buffer_messages,
+            overflow_policy,
+            max_message_age,
+            delivery,
             subscription_capacity,
             subscription_byte_capacity,
             read_buffer_capacity,
@@ -178,15 +182,26 @@ impl ConnectOptions {
             tls_first,
             tls_possible: cfg!(feature = "tls"),
             ask_credentials: credentials.are_asked(),
+            delivery,
             max_control_line,
             identity: Identity { name, user, password, token, echo: !no_echo, verbose, pedantic },
             ..Config::default()
+        };
+        let outbox = OutboxRules {
+            cap: reconnect_buffer_size,
+            messages: reconnect_buffer_messages,
+            overflow: match overflow_policy {
+                OverflowPolicy::Wait(limit) => OverflowPolicy::Wait(limit.min(FAR_FUTURE)),
+                other => other,
+            },
+            max_age: max_message_age.map(|age| age.min(FAR_FUTURE)),
+            delivery,
         };
         let slow_consumer_grace =
             if ping_interval.is_zero() { slow_consumer_grace } else { slow_consumer_grace.min(ping_interval / 2) };
         Ok(Settings {
             config,
-            outbox_cap: reconnect_buffer_size,
+            outbox,
             subscription_messages: subscription_capacity,
             subscription_bytes: subscription_byte_capacity,
             slow_consumer_grace: slow_consumer_grace.min(FAR_FUTURE),
@@ -217,6 +232,15 @@ impl ConnectOptions {
             ("publish_timeout", self.publish_timeout),
         ] {
             rule(option, &value, LONGER_THAN_ZERO, !value.is_zero())?;
+        }
+        if let OverflowPolicy::Wait(limit) = self.overflow_policy {
+            rule("overflow_policy", &self.overflow_policy, "must wait longer than zero", !limit.is_zero())?;
+        }
+        if let Some(age) = self.max_message_age {
+            rule("max_message_age", &age, LONGER_THAN_ZERO, !age.is_zero())?;
+        }
+        if let Some(messages) = self.reconnect_buffer_messages {
+            rule("reconnect_buffer_messages", &messages, AT_LEAST_ONE, messages > 0)?;
         }
         if let Some(timeout) = self.request_timeout {
             rule("request_timeout", &timeout, "must be longer than zero (None waits for ever)", !timeout.is_zero())?;

@@ -24,7 +24,7 @@ fn refused(options: ConnectOptions) -> (&'static str, String) {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let settings = settings(ConnectOptions::default());
-    assert_eq!(settings.outbox_cap, 8 * 1024 * 1024);
+    assert_eq!(settings.outbox.cap, 8 * 1024 * 1024);
     assert_eq!(settings.subscription_messages, 65_536);
     assert_eq!(settings.subscription_bytes, 64 * 1024 * 1024);
     assert_eq!(settings.slow_consumer_grace, Duration::from_millis(10));
@@ -130,8 +130,8 @@ fn every_option_arrives_where_it_is_needed() {
         ..Config::default()
     };
     assert_eq!(settings.config, config);
+    assert_eq!(settings.outbox.cap, 0);
     assert!(settings.resolver.is_some() && settings.dialer.is_some());
-    assert_eq!(settings.outbox_cap, 0);
     assert_eq!(settings.subscription_messages, 10);
     assert_eq!(settings.subscription_bytes, 11);
     assert_eq!(settings.slow_consumer_grace, second);

@@ -38,6 +38,11 @@ impl Shared {
         inner.learn(engine);
     }
 
+    /// Lets messages in if a connection is sought again.
+    pub(in crate::driver) fn begin_holding(&self, engine: &Engine<Sink>) {
+        engine.begin_holding(&mut self.inner().outbox);
+    }
+
     /// Makes public what the engine knows, so that whoever is told of it next finds it so.
     pub(in crate::driver) fn learn(&self, engine: &Engine<Sink>) {
         self.inner().learn(engine);
@@ -47,7 +52,8 @@ impl Shared {
     /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
     pub(in crate::driver) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
         let mut inner = self.inner();
-        let work = !inner.commands.is_empty() || (carries && !busy && !inner.outbox.is_empty());
+        let work =
+            !inner.commands.is_empty() || inner.outbox.has_news() || (carries && !busy && !inner.outbox.is_empty());
         if work || std::mem::take(&mut inner.nudged) {
             return Err(());
         }

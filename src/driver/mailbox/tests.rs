@@ -9,12 +9,12 @@ use super::Shared;
 use crate::driver::command::Command;
 use crate::driver::inbox::{Inbox, InboxLimits, WhenFull};
 use crate::driver::settings::DriverSettings;
-use crate::engine::EndReason;
+use crate::engine::{EndReason, OutboxRules};
 use crate::protocol::{Limits, Subject};
 
 fn shared() -> Shared {
     Shared::new(DriverSettings {
-        outbox_cap: 1024,
+        outbox: OutboxRules { cap: 1024, ..OutboxRules::default() },
         slow_consumer_grace: Duration::ZERO,
         read_buffer: 4096,
         local_address: None,

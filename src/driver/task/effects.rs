@@ -78,6 +78,9 @@ impl Task {
                 Effect::HandedOver { through, in_doubt } => {
                     self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
                 }
+                Effect::Dropped { sequences } => {
+                    self.shared.requests.dropped(&sequences, &mut self.delivered.wakers);
+                }
                 Effect::Closed { reason, completed } => {
                     self.ended = true;
                     self.flushes.clear();

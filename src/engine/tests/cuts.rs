@@ -154,7 +154,8 @@ fn what_the_next_server_cannot_take_fails_alone() {
     pair.expect(&[
         "Connecting a:4222 1",
         "dial a",
-        "Lost 3 too large, 0 with headers, 0 closed",
+        "dropped 2-4",
+        "Lost 3 too large: x too large, x yyyyyyyyyy, x h",
         "Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 held",
     ]);
     let ledger = pair.engine.ledger(pair.outbox.accepted());
@@ -171,7 +172,7 @@ fn headers_alone_are_a_reason_too() {
     pair.outbox.admit(&frame, false).unwrap();
     pair.advance(ms(250));
     pair.accept_with(b"INFO {\"headers\":false}\r\n");
-    pair.expect_among("Lost 0 too large, 1 with headers, 0 closed");
+    pair.expect_among("Lost 1 with headers: x h");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::engine::{Cause, ConnectionEvent, EventQueue, Lost};
+use crate::engine::{Cause, ConnectionEvent, EventQueue, Lost, LostMessages};
 
 /// A client's life as its events tell it, in the order in which an engine can say them.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Sums {
                 self.in_doubt[1] += in_doubt;
             }
             ConnectionEvent::RecoveryDone { late, .. } => self.flushed += late,
-            ConnectionEvent::Lost { lost } => self.lost = self.lost.plus(lost),
+            ConnectionEvent::Lost { lost, .. } => self.lost = self.lost.plus(lost),
             _ => {}
         }
     }
@@ -87,7 +87,10 @@ impl Life {
                 let late = std::mem::take(&mut self.still_held);
                 ConnectionEvent::RecoveryDone { server, flushed: 9, late, took: Duration::ZERO }
             }
-            (4, _) => ConnectionEvent::Lost { lost: Lost { too_large: n, ..Lost::default() } },
+            (4, _) => ConnectionEvent::Lost {
+                lost: Lost { too_large: n, ..Lost::default() },
+                messages: LostMessages::default(),
+            },
             (5, _) => ConnectionEvent::ServersChanged { added: vec![server], removed: vec![] },
             (6, false) => ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: n },
             (7, false) => ConnectionEvent::Connecting { server, attempt: n, waited: Duration::ZERO },

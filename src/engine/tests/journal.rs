@@ -22,6 +22,10 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
             format!("stream {sid} ends: {reason}")
         }
         Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
+        Effect::Dropped { sequences } => {
+            let ranges = sequences.iter().map(|range| format!("{}-{}", range.start(), range.end()));
+            format!("dropped {}", ranges.collect::<Vec<_>>().join(", "))
+        }
         Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
     }
 }
@@ -50,11 +54,32 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::ServerError { error } => format!("ServerError {error}"),
         ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
         ConnectionEvent::SlowConsumer { .. } => unreachable!("the driver says that"),
-        ConnectionEvent::Lost { lost } => {
-            let Lost { too_large, no_headers, closed, .. } = *lost;
-            assert_eq!(lost.total(), too_large + no_headers + closed);
-            format!("Lost {too_large} too large, {no_headers} with headers, {closed} closed")
+        ConnectionEvent::Lost { lost, messages } => {
+            let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = *lost;
+            let counts = [
+                (overflow, "by overflow"),
+                (expired, "expired"),
+                (too_large, "too large"),
+                (no_headers, "with headers"),
+                (poison, "poison"),
+                (closed, "closed"),
+            ];
+            let counts = counts.iter().filter(|(count, _)| *count > 0);
+            let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+            assert!(messages.len() <= lost.total());
+            assert_eq!(messages.iter().count() as u64, messages.len());
+            let back: Vec<String> = messages
+                .iter()
+                .map(|message| {
+                    let payload =
+                        String::from_utf8_lossy(&message.payload[..message.payload.len().min(10)]).into_owned();
+                    format!("{} {payload}", message.subject)
+                })
+                .collect();
+            format!("Lost {}: {}", counts.join(", "), back.join(", "))
         }
+        ConnectionEvent::BufferHigh { pending, limit } => format!("BufferHigh {pending} of {limit}"),
+        ConnectionEvent::BufferLow { pending, limit } => format!("BufferLow {pending} of {limit}"),
         ConnectionEvent::GaveUp { cause, attempts } => format!("GaveUp after {attempts}: {cause}"),
         ConnectionEvent::Draining => "Draining".to_owned(),
         ConnectionEvent::Closed { cause } => format!("Closed: {cause}"),

@@ -6,6 +6,7 @@ mod backoff;
 mod choosing;
 mod commands;
 mod cuts;
+mod delivery;
 mod ending;
 mod event_queue;
 mod flushing;

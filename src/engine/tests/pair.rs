@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::journal::describe;
 use crate::engine::{
-    Cause, Choice, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, Refusal, Status,
+    Cause, Choice, Config, ConnectionEvent, Effect, Engine, Facts, Frame, Interest, Outbox, OutboxRules, Refusal,
+    Status,
 };
 use crate::protocol::{Decoded, Decoder, Limits, ServerAddr, ServerOp};
 
@@ -95,11 +96,25 @@ impl Pair {
     }
 
     pub(super) fn seeded(config: Config, servers: &[&str], cap: usize, seed: u64) -> Pair {
+        Pair::over(Outbox::new(cap), config, servers, seed)
+    }
+
+    /// Connected to `a` by other rules for the outbox than the defaults.
+    pub(super) fn ruled(rules: OutboxRules) -> Pair {
+        let config = Config { delivery: rules.delivery, ..config() };
+        let mut pair = Pair::over(Outbox::with(rules), config, &["a"], 7);
+        pair.connect();
+        pair.accept();
+        pair.forget();
+        pair
+    }
+
+    fn over(outbox: Outbox, config: Config, servers: &[&str], seed: u64) -> Pair {
         let start = Instant::now();
         let servers = servers.iter().map(|name| addr(name)).collect();
         Pair {
             engine: Engine::new(config, servers, seed),
-            outbox: Outbox::new(cap),
+            outbox,
             start,
             now: start,
             takes: true,
@@ -214,6 +229,9 @@ impl Pair {
     /// C: publish, without a round: the task has not run yet.
     pub(super) fn admit(&mut self, subject: &str, payload: &[u8]) -> Result<u64, Refusal> {
         let payload = Bytes::copy_from_slice(payload);
+        if self.outbox.wants_ticks() {
+            self.outbox.tick(self.now);
+        }
         self.outbox.admit(&Frame { subject: subject.as_bytes(), reply: None, headers: None, payload: &payload }, false)
     }
 
@@ -428,6 +446,7 @@ impl Pair {
                 | Effect::Draining { .. }
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
+                | Effect::Dropped { .. }
                 | Effect::Closed { .. } => {}
             }
         }

@@ -1,0 +1,55 @@
+//! Publishing while no server is connected: the time for the age limit, what the overflow policy drops, and withdrawal.
+
+use std::sync::MutexGuard;
+
+use super::{Inner, Shared, YIELD_BYTES, YIELD_REFUSALS};
+use crate::driver::task::now;
+use crate::engine::Segment;
+
+impl Shared {
+    /// Takes a held message out again, if it is still held; tells whether it was.
+    pub(crate) fn withdraw(&self, sequence: u64) -> bool {
+        let mut gone = Vec::new();
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let held = inner.outbox.cancel(sequence, &mut gone);
+        let next = if inner.outbox.has_room() { inner.room.pop() } else { None };
+        drop(guard);
+        // Dropped here, where no lock is held.
+        drop(gone);
+        if let Some(next) = next {
+            next.wake();
+        }
+        held
+    }
+}
+
+impl Inner {
+    /// An age limit wants to know the time before a message is held.
+    #[cold]
+    pub(super) fn tick(&mut self) {
+        self.outbox.tick(now());
+    }
+
+    /// What messages that were dropped have left behind, to be dropped outside. Those who publish must let others run for
+    /// them as for refusals.
+    #[cold]
+    pub(super) fn take_dropped(&mut self) -> Vec<Segment> {
+        self.unyielded += self.outbox.take_dropped() * (YIELD_BYTES / YIELD_REFUSALS);
+        self.outbox.take_garbage()
+    }
+}
+
+/// A message was not taken. If the policy has dropped it, the task is to tell.
+#[cold]
+pub(super) fn refused(mut guard: MutexGuard<'_, Inner>) {
+    let inner = &mut *guard;
+    inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
+    let task = inner.wake_for_messages();
+    let gone = inner.take_dropped();
+    drop(guard);
+    drop(gone);
+    if let Some(task) = task {
+        task.wake();
+    }
+}

@@ -1,0 +1,120 @@
+//! From the outbox to the server and its PONG: what is loaded, when it is asked for, what is confirmed, and what was lost.
+
+use std::time::Instant;
+
+use super::config::DeliveryMode;
+use super::effect::Effect;
+use super::engine::Engine;
+use super::event::ConnectionEvent;
+use super::ledger::LossReason;
+use super::outbox::{Level, Outbox};
+use super::phase::{DrainStage, Intent, Link, Waiter};
+use super::segment::FrameView;
+
+/// A PING goes behind so many bytes although no time has passed: at full speed 100 ms are 100 MB. Measured: PINGs at this
+/// distance cost a publisher nothing that can be seen.
+const UNASKED_BYTES: usize = 256 * 1024;
+
+/// At least once, publishers wait when what is unconfirmed reaches the mark: so many PINGs are on their way by then, and each
+/// PONG makes room for a part of it.
+const PINGS_PER_MARK: usize = 8;
+
+impl<H> Engine<H> {
+    /// Loads what waits, and a PING behind it if one is wanted or due: one per batch, shared by all who wait.
+    pub(super) fn load(&mut self, outbox: &mut Outbox, now: Instant) {
+        let shutting = match &mut self.intent {
+            Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
+                !std::mem::replace(asked, true)
+            }
+            _ => false,
+        };
+        if shutting {
+            self.wanted.push(Waiter::Last);
+        }
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        if self.flight.is_empty() {
+            connection.progress = now;
+        }
+        let before = self.flight.len();
+        outbox.load(&mut self.flight);
+        connection.liveness.loaded(self.flight.len() - before);
+        let queued = connection.taken + self.flight.messages();
+        let late = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
+        let much = match self.config.delivery {
+            // One at a time, so that a slow server is not asked the more often.
+            DeliveryMode::AtMostOnce => connection.liveness.is_unasked(UNASKED_BYTES, 0),
+            DeliveryMode::AtLeastOnce => {
+                let bytes = UNASKED_BYTES.min(outbox.mark() / PINGS_PER_MARK);
+                connection.liveness.is_unasked(bytes, outbox.mark() / bytes.max(1))
+            }
+        };
+        if late || much || !self.wanted.is_empty() {
+            self.flight.push_ping();
+            connection.liveness.sent(queued, std::mem::take(&mut self.wanted), now);
+        }
+    }
+
+    /// A PONG covers so many messages of this connection.
+    pub(super) fn confirm(&mut self, covers: u64) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let more = covers.saturating_sub(connection.confirmed);
+        connection.confirmed += more;
+        self.books.confirmed += more;
+        self.flight.confirmed(more);
+    }
+
+    /// Checks what was held before it goes to the server that is there now. What has become too old, and what this server
+    /// can't take, is lost alone.
+    pub(super) fn revise(&mut self, outbox: &mut Outbox, now: Instant) {
+        outbox.tick(now);
+        outbox.expire();
+        if let Some(info) = &self.info {
+            let (max, headers) = (info.max_payload(), info.headers);
+            outbox.revise(|frame: FrameView| match frame {
+                FrameView { size, .. } if size > max => Some(LossReason::TooLarge),
+                FrameView { headers: true, .. } if !headers => Some(LossReason::NoHeaders),
+                _ => None,
+            });
+        }
+        self.tell_losses(outbox);
+    }
+
+    /// What is held is given up. Messages that a connection had been given before are in doubt, the others are lost.
+    pub(super) fn drop_held(&mut self, outbox: &mut Outbox) {
+        self.books.in_doubt += outbox.give_up();
+        self.tell_losses(outbox);
+    }
+
+    /// Enters in the books what was lost in the outbox since this was last asked, and tells it.
+    pub(super) fn tell_losses(&mut self, outbox: &mut Outbox) {
+        let mut losses = outbox.take_losses();
+        self.garbage.append(&mut losses.take_garbage());
+        if let Some(told) = losses.tell() {
+            self.books.lost.merge(&told.lost);
+            if !told.sequences.is_empty() {
+                self.effects.push_back(Effect::Dropped { sequences: told.sequences });
+            }
+            self.emit(ConnectionEvent::Lost { lost: told.lost, messages: told.messages });
+        }
+    }
+
+    /// Tells when what is held crosses the watermarks, each crossing once.
+    pub(super) fn tell_level(&mut self, outbox: &mut Outbox) {
+        if matches!(self.intent, Intent::Closed) {
+            // Closed was the last event.
+            return;
+        }
+        let (pending, limit) = (outbox.pending(), outbox.cap());
+        match (outbox.level(), self.history.buffer_high) {
+            (Level::High, false) => self.emit(ConnectionEvent::BufferHigh { pending, limit }),
+            (Level::Low, true) => self.emit(ConnectionEvent::BufferLow { pending, limit }),
+            _ => return,
+        }
+        self.history.buffer_high = !self.history.buffer_high;
+        outbox.told(self.history.buffer_high);
+    }
+}

@@ -1,0 +1,96 @@
+//! Sequence numbers of messages that were taken out of the line, in runs: a policy drops neighbours by the million.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// A set of numbers, kept as runs: first → last. Runs neither overlap nor touch.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    runs: BTreeMap<u64, u64>,
+}
+
+impl Gaps {
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.runs.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
+    }
+
+    /// Adds numbers none of which is there.
+    pub(super) fn insert(&mut self, numbers: RangeInclusive<u64>) {
+        let (mut first, mut last) = numbers.into_inner();
+        if first > last {
+            return;
+        }
+        if let Some((before, end)) = self.runs.range(..first).next_back().map(|(first, last)| (*first, *last)) {
+            if end + 1 == first {
+                self.runs.remove(&before);
+                first = before;
+            }
+        }
+        if let Some(end) = self.runs.remove(&(last + 1)) {
+            last = end;
+        }
+        self.runs.insert(first, last);
+    }
+
+    /// How many there are that are greater than `number`.
+    pub(super) fn count_behind(&self, number: u64) -> u64 {
+        let across = self.runs.range(..=number).next_back().map_or(0, |(_, last)| last.saturating_sub(number));
+        across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
+    }
+
+    /// The first number from `number` on that is not there.
+    pub(super) fn skip(&self, number: u64) -> u64 {
+        match self.runs.range(..=number).next_back() {
+            Some((_, last)) if number <= *last => last + 1,
+            _ => number,
+        }
+    }
+
+    /// Forgets those that lie in `numbers`; no run reaches over its ends.
+    pub(super) fn forget_between(&mut self, numbers: &RangeInclusive<u64>) {
+        self.runs.retain(|first, _| !numbers.contains(first));
+    }
+
+    /// Forgets all up to `number`.
+    pub(super) fn forget_through(&mut self, number: u64) {
+        let across = self.runs.range(..=number).next_back().map(|(_, last)| *last).filter(|last| *last > number);
+        self.runs = self.runs.split_off(&(number + 1));
+        if let Some(last) = across {
+            self.runs.insert(number + 1, last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn runs_are_a_set(steps in vec((0_u64..60, 0_u64..8, 0..8), 0..60)) {
+            let (mut gaps, mut model) = (Gaps::default(), BTreeSet::new());
+            for (number, more, what) in steps {
+                if what == 0 {
+                    gaps.forget_through(number);
+                    model = model.split_off(&(number + 1));
+                } else if (number..=number + more).all(|number| !model.contains(&number)) {
+                    gaps.insert(number..=number + more);
+                    model.extend(number..=number + more);
+                }
+                for number in 0..70 {
+                    prop_assert_eq!(gaps.contains(number), model.contains(&number));
+                    prop_assert_eq!(gaps.count_behind(number), model.range(number + 1..).count() as u64);
+                    let free = (number..).find(|number| !model.contains(number));
+                    prop_assert_eq!(Some(gaps.skip(number)), free);
+                }
+                let runs: Vec<_> = gaps.runs.iter().collect();
+                prop_assert!(runs.windows(2).all(|pair| *pair[0].1 + 1 < *pair[1].0), "runs touch: {:?}", runs);
+            }
+        }
+    }
+}

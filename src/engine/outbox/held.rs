@@ -1,0 +1,319 @@
+//! The outbox while no server is connected: what happens at the cap, to what has become too old, and to what is unwanted.
+
+use std::time::{Duration, Instant};
+
+use super::{Frame, Gate, Outbox, Refusal};
+use crate::engine::config::OverflowPolicy;
+use crate::engine::ledger::{LossReason, Lost};
+use crate::engine::losses::Losses;
+use crate::engine::segment::{FrameView, Segment, Verdict};
+use crate::protocol;
+
+/// Held frames are stamped in runs of this length (DECISIONS D9): a message expires up to so much too late, and a trickle of
+/// messages does not cost a chunk each.
+const RUN: Duration = Duration::from_millis(10);
+
+/// A chunk is cut into pieces of this size when messages are dropped from its front, so that a drop moves few bytes.
+const PIECE: usize = 4 * 1024;
+
+/// 80 % of the cap: what is told by [`BufferHigh`](crate::engine::ConnectionEvent::BufferHigh). No cap, no mark.
+pub(super) fn alarm(cap: usize) -> usize {
+    if cap == 0 { usize::MAX } else { cap - cap / 5 }
+}
+
+/// Where what waits stands to the cap, told at each crossing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Held, and at 80 % of the cap or above.
+    High,
+    /// Below 70 % of the cap.
+    Low,
+    /// Between, or above while connected: what was told last still holds.
+    Between,
+}
+
+impl Outbox {
+    /// Sees to it that there is room for a frame while held, as the policy says; or says why there is none.
+    #[cold]
+    pub(super) fn make_place(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
+        if !self.fits(len) {
+            self.expire();
+            self.overflow(frame, len)?;
+        }
+        self.begin_run();
+        if self.pending + len >= self.alarm {
+            self.alarm = usize::MAX;
+            self.news = true;
+        }
+        Ok(())
+    }
+
+    fn fits(&self, len: usize) -> bool {
+        self.pending + len <= self.cap && self.rules.messages.is_none_or(|most| self.messages() < most)
+    }
+
+    /// Whether a waiter would be admitted, or told off, with a frame of so many bytes.
+    pub(super) fn has_room_while_held(&self, len: usize) -> bool {
+        let waits = self.gate == Gate::Held && matches!(self.rules.overflow, OverflowPolicy::Wait(_));
+        !waits || self.fits(len)
+    }
+
+    /// There is no room. `Ok`: now there is.
+    fn overflow(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
+        if self.fits(len) {
+            return Ok(());
+        }
+        // With cap 0 nothing is held, so there is nothing to drop either.
+        match self.rules.overflow {
+            // What is on its way to a server that is being left can't be dropped. Nothing is, if that would not be enough.
+            OverflowPolicy::DropOldest if self.pending - self.waiting() + len <= self.cap => {
+                while !self.fits(len) && self.drop_first() {}
+            }
+            OverflowPolicy::DropNewest if self.cap != 0 => {
+                self.drop_new(frame, len);
+                return Err(Refusal::Dropped);
+            }
+            _ => {}
+        }
+        match self.rules.messages {
+            _ if self.fits(len) => Ok(()),
+            Some(limit) if self.pending + len <= self.cap => Err(Refusal::TooMany { pending: self.messages(), limit }),
+            _ => Err(Refusal::Full { pending: self.pending, limit: self.cap, frame: len }),
+        }
+    }
+
+    /// Drops the message that has waited longest. `false`: none waits here.
+    fn drop_first(&mut self) -> bool {
+        let (through, before) = (self.through(), self.waiting());
+        if self.sealed.messages() == 0 {
+            self.seal();
+        }
+        // SUBs and UNSUBs are among the frames while a move to another server has begun; they keep their places.
+        let mut passed = Vec::new();
+        let mut found = None;
+        while let Some(mut segment) = self.sealed.pop_front() {
+            if segment.body.is_none() && segment.head.len() > PIECE {
+                // At least one frame comes off, and perhaps it is all that there was.
+                let piece = segment.split_bytes(PIECE);
+                self.sealed.push_front(std::mem::replace(&mut segment, piece));
+            }
+            if segment.messages == 0 {
+                passed.push(segment);
+                continue;
+            }
+            found = segment.pop_message();
+            self.sealed.push_front(segment);
+            break;
+        }
+        for segment in passed.into_iter().rev() {
+            self.sealed.push_front(segment);
+        }
+        let Some(message) = found else { return false };
+        self.losses.push(LossReason::Overflow, message);
+        self.lost_in_front(through, before);
+        self.note_drop();
+        true
+    }
+
+    fn drop_new(&mut self, frame: &Frame<'_>, len: usize) {
+        let Frame { subject, reply, headers, payload } = *frame;
+        let mut segment = Segment { messages: 1, ..Segment::default() };
+        if payload.len() >= super::SHARED_PAYLOAD {
+            protocol::publish_head(&mut segment.head, subject, reply, headers, payload.len());
+            segment.body = Some(payload.clone());
+        } else {
+            segment.head.reserve_exact(len);
+            protocol::publish(&mut segment.head, subject, reply, headers, payload);
+        }
+        self.losses.push(LossReason::Overflow, segment);
+        self.unnumbered += 1;
+        self.note_drop();
+    }
+
+    /// Messages were lost in front: all that waited here up to the first that still does. `through`: the last number before
+    /// them, `before`: the bytes that waited here.
+    fn lost_in_front(&mut self, through: u64, before: usize) {
+        let elsewhere = self.pending != before;
+        self.forget(before);
+        let lost = through + 1..=self.through();
+        if elsewhere {
+            // What is on its way may come back, and then these are missing in the middle. Some of them may be known to be.
+            self.gaps.forget_between(&lost);
+            self.gaps.insert(lost.clone());
+        }
+        self.losses.name(lost);
+    }
+
+    fn note_drop(&mut self) {
+        self.dropped += 1;
+        self.news = true;
+    }
+
+    /// How many messages the policy has dropped since this was last asked: those who publish must let others run.
+    pub fn take_dropped(&mut self) -> usize {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// What is to be dropped where no lock is held: payloads have destructors of their own.
+    pub fn take_garbage(&mut self) -> Vec<Segment> {
+        self.losses.take_garbage()
+    }
+
+    /// What was lost since the last exchange: the ledger does not know of it yet.
+    pub fn lost_since(&self) -> Lost {
+        self.losses.lost()
+    }
+
+    // Age.
+
+    /// Tells the time before a message is admitted while held. Only an age limit needs it.
+    pub fn tick(&mut self, now: Instant) {
+        if self.rules.max_age.is_some() && self.gate == Gate::Held {
+            let begun = self.clock.map_or(now, |(_, begun)| begun);
+            self.clock = Some((now, begun));
+        }
+    }
+
+    /// Whether held messages have an age limit.
+    #[inline]
+    pub fn wants_ticks(&self) -> bool {
+        self.gate == Gate::Held && self.rules.max_age.is_some()
+    }
+
+    /// The frame that is admitted next belongs to a run of at most 10 ms, which is stamped with its end: no message
+    /// expires before its time.
+    fn begin_run(&mut self) {
+        let Some((now, begun)) = self.clock else { return };
+        let begins = self.tail.held_since.is_none() || now.saturating_duration_since(begun) >= RUN;
+        if self.tail.is_empty() || begins {
+            self.seal_tight();
+            self.clock = Some((now, now));
+        }
+        self.tail.held_since = Some(now);
+    }
+
+    /// Seals a chunk that will not be filled: a trickle of them must not hold more memory than what they say.
+    fn seal_tight(&mut self) {
+        if !self.tail.is_empty() {
+            self.tail.head.shrink_to_fit();
+            self.seal();
+        }
+    }
+
+    /// Gives up what is strictly older than the limit, by the clock of the last tick.
+    pub(in crate::engine) fn expire(&mut self) {
+        let (Some(age), Some((now, _))) = (self.rules.max_age, self.clock) else { return };
+        let old =
+            |segment: &Segment| segment.held_since.is_some_and(|since| now.saturating_duration_since(since) > age);
+        let (through, before) = (self.through(), self.waiting());
+        loop {
+            if self.sealed.is_empty() && old(&self.tail) {
+                self.seal();
+            }
+            if !self.sealed.front().is_some_and(old) {
+                break;
+            }
+            if let Some(segment) = self.sealed.pop_front() {
+                self.losses.push(LossReason::Expired, segment);
+                self.news = true;
+            }
+        }
+        self.lost_in_front(through, before);
+    }
+
+    // What is taken out.
+
+    /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
+    /// `gone`, to be dropped where a payload's destructor may run.
+    pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
+        if self.gate != Gate::Held || !self.waits(sequence) {
+            return false;
+        }
+        self.gaps.insert(sequence..=sequence);
+        let before = self.waiting();
+        let behind = self.admitted - sequence - self.gaps.count_behind(sequence);
+        let mut losses = Losses::default();
+        match behind.checked_sub(self.tail.messages) {
+            None => self.tail.withdraw(behind, &mut losses),
+            Some(behind) => self.sealed.withdraw(behind, &mut losses),
+        }
+        gone.append(&mut losses.take_garbage());
+        self.withdrawn += 1;
+        self.forget(before);
+        true
+    }
+
+    /// Whether the message with this number still waits here.
+    pub fn waits(&self, sequence: u64) -> bool {
+        self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
+    }
+
+    /// Loses the waiting messages for which `judge` has a reason; SUB and UNSUB stay.
+    pub(in crate::engine) fn revise(&mut self, mut judge: impl FnMut(FrameView) -> Option<LossReason>) {
+        let before = self.waiting();
+        let mut sequence = self.through();
+        let mut left = Vec::new();
+        self.seal();
+        let gaps = &self.gaps;
+        let decide = |frame: FrameView| {
+            if !frame.message {
+                return Verdict::Keep;
+            }
+            sequence = gaps.skip(sequence + 1);
+            match judge(frame) {
+                None => Verdict::Keep,
+                Some(reason) => {
+                    left.push(sequence);
+                    Verdict::Lose(reason)
+                }
+            }
+        };
+        self.sealed.sift(decide, &mut self.losses);
+        for sequence in left {
+            self.losses.name(sequence..=sequence);
+            self.gaps.insert(sequence..=sequence);
+        }
+        self.forget(before);
+    }
+
+    /// Gives up everything that waits. Returns how many of the messages had been handed to a connection before, and so
+    /// are in doubt; the others are lost.
+    pub(in crate::engine) fn give_up(&mut self) -> u64 {
+        let (through, before) = (self.through(), self.waiting());
+        self.seal();
+        let mut in_doubt = 0;
+        while let Some(mut segment) = self.sealed.pop_front() {
+            let sent = segment.sent;
+            if sent > 0 {
+                in_doubt += sent;
+                self.losses.forget(segment.split_messages(sent));
+            }
+            self.losses.push(LossReason::Closed, segment);
+        }
+        self.lost_in_front(through, before);
+        in_doubt
+    }
+
+    /// Hands over what was lost since the last exchange; there is no news behind it.
+    pub(in crate::engine) fn take_losses(&mut self) -> Losses {
+        self.news = false;
+        std::mem::take(&mut self.losses)
+    }
+
+    // The watermark.
+
+    /// Where what waits stands to the cap.
+    pub(in crate::engine) fn level(&self) -> Level {
+        match self.pending {
+            _ if self.cap == 0 => Level::Low,
+            pending if pending >= alarm(self.cap) && self.gate == Gate::Held => Level::High,
+            pending if pending < self.cap - self.cap / 10 * 3 => Level::Low,
+            _ => Level::Between,
+        }
+    }
+
+    /// The engine has told `level`: only the other one is news.
+    pub(in crate::engine) fn told(&mut self, high: bool) {
+        self.alarm = if high { usize::MAX } else { alarm(self.cap) };
+    }
+}
