@@ -20,6 +20,7 @@ use crate::engine::{Cause, Credentials};
 /// assert!(!format!("{auth:?}").contains("s3cr3t"));
 /// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Auth {
     /// The user's JWT.
     pub jwt: Option<String>,
@@ -33,8 +34,6 @@ pub struct Auth {
     pub password: Option<String>,
     /// Token.
     pub token: Option<String>,
-    /// So that more can be added: `Auth::new` makes one.
-    _more: (),
 }
 
 impl Auth {
@@ -44,7 +43,7 @@ impl Auth {
     }
 
     pub(super) fn into_credentials(self) -> Credentials {
-        let Auth { jwt, nkey, signature, username, password, token, _more: () } = self;
+        let Auth { jwt, nkey, signature, username, password, token } = self;
         let signature = signature.map(|signature| base64_url(&signature));
         let expires_in = jwt.as_deref().and_then(expires_in);
         Credentials { jwt, nkey, signature, user: username, password, token, expires_in, alone: true }
@@ -53,7 +52,7 @@ impl Auth {
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Auth { jwt, nkey, signature, username, password, token, _more: () } = self;
+        let Auth { jwt, nkey, signature, username, password, token } = self;
         let hidden = |set: bool| set.then_some("***");
         f.debug_struct("Auth")
             .field("jwt", &hidden(jwt.is_some()))

@@ -347,7 +347,7 @@ impl<H> Engine<H> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if connection.is_handshake() && connection.attempt.deadline <= now {
             let stage = match connection.stage {
-                Stage::AwaitInfo => "waiting for INFO",
+                Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
                 Stage::Securing(_) => "in the TLS handshake",
                 Stage::Authenticating(_) => "waiting for credentials",
                 _ => "waiting for the PONG to CONNECT and PING",
