@@ -1,6 +1,6 @@
 //! TLS against real servers: each option, with the wrong thing tried too. Where TLS was asked for nothing is said in clear.
 
-#![cfg(feature = "tls")]
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

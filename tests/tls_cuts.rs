@@ -1,6 +1,6 @@
 //! TLS streams cut at many bytes, in both directions: the account of what was taken is that of the records.
 
-#![cfg(feature = "tls")]
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
