@@ -1,6 +1,6 @@
 //! TLS against real servers: each option, with the wrong thing tried too. Where TLS was asked for nothing is said in clear.
 
-#![cfg(feature = "tls")]
+#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -11,9 +11,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::connection::{Cause, ConnectionEvent};
-use nats_lifeline::rustls::{
-    ClientConfig, RootCertStore, crypto, pki_types::CertificateDer, pki_types::pem::PemObject,
-};
 use nats_lifeline::{ConnectErrorKind, ConnectOptions, ToServerAddrs, rustls};
 use support::fake::Fake;
 use support::{Authority, Cluster, Proxy, Server, Timeline, soon};
@@ -117,7 +114,7 @@ async fn what_a_server_only_offers_is_taken_by_who_asks_and_left_by_who_does_not
     assert!(proxy.passages().last().unwrap().sent.starts_with(b"CONNECT"));
 }
 
-// P8: handshake_first, three ways
+// SCENARIOS 31: P8, handshake_first in its three ways
 #[tokio::test]
 async fn tls_first_meets_servers_that_want_it_first_and_is_refused_by_others() {
     let authority = Authority::new();
@@ -128,6 +125,7 @@ async fn tls_first_meets_servers_that_want_it_first_and_is_refused_by_others() {
     let patient = trusting(&authority).connection_timeout(Duration::from_millis(500));
     let error = soon("an answer", patient.connect(first.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut, "{error}");
+    assert!(error.to_string().contains("tls_first"), "a hint: {error}");
 
     let auto = Server::builder().line(identity.tls("handshake_first: auto")).start().await;
     works(trusting(&authority).tls_first(), auto.url()).await;
@@ -169,7 +167,7 @@ async fn a_server_that_verifies_clients_gets_a_certificate_or_refuses() {
     refused(ConnectOptions::new().add_root_certificates(broken), url, &["broken.pem"]).await;
 }
 
-// P8: files read anew at each connect
+// SCENARIOS 33: P8
 #[tokio::test]
 async fn certificates_are_read_anew_for_each_connection() {
     let (old, new) = (Authority::new(), Authority::new());
@@ -187,6 +185,42 @@ async fn certificates_are_read_anew_for_each_connection() {
     fs::copy(new.certificate(), &place).unwrap();
     timeline.reconnected(0).await;
     soon("a flush", client.flush()).await.unwrap();
+}
+
+// SCENARIOS 28: P8, never in clear
+#[tokio::test]
+async fn a_plain_server_in_the_place_of_a_tls_server_is_not_spoken_to() {
+    let authority = Authority::new();
+    let setup = Server::builder().line(authority.server(&HERE).tls(""));
+    let mut server = setup.clone().start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!("tls://u:hunter2@localhost:{}", proxy.port());
+    let client = soon("a connection", trusting(&authority).connect(url)).await.unwrap();
+    let timeline = Timeline::of(&client);
+    server.kill();
+    server.restart_as(Server::builder()).await;
+    let refused = |event: &ConnectionEvent| matches!(event, ConnectionEvent::AttemptFailed { cause: Cause::Tls(text), .. } if text.contains("not offer"));
+    timeline.nth("the plain server is refused", 0, refused).await;
+    let after = proxy.accepted();
+    server.kill();
+    server.restart_as(setup).await;
+    timeline.reconnected(0).await;
+    assert!(proxy.passages()[1..after].iter().all(|passage| passage.sent.is_empty()), "in clear");
+}
+
+// SCENARIOS 30: P8
+#[tokio::test]
+async fn a_server_that_comes_back_with_tls_gets_it_from_a_plain_address() {
+    let authority = Authority::new();
+    let mut server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let client = soon("a connection", trusting(&authority).connect(proxy.url())).await.unwrap();
+    let timeline = Timeline::of(&client);
+    server.kill();
+    server.restart_as(Server::builder().line(authority.server(&HERE).tls(""))).await;
+    timeline.reconnected(0).await;
+    soon("a flush", client.flush()).await.unwrap();
+    assert_eq!(proxy.passages().last().unwrap().sent.first(), Some(&22), "a TLS handshake record");
 }
 
 // P8: own configuration
@@ -261,7 +295,7 @@ async fn what_stands_in_clear_behind_info_is_refused_unread() {
     refused(ConnectOptions::new(), fake.url(), &["38 bytes in clear"]).await;
 }
 
-// P8
+// SCENARIOS 32: P8
 #[tokio::test]
 async fn a_server_that_leaves_or_hangs_in_the_handshake_fails_the_attempt() {
     let info = support::fake::INFO.replace("\"headers\"", "\"tls_required\":true,\"headers\"");

@@ -1,8 +1,9 @@
 //! What an authentication callback gets and gives.
 
 use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::encoding::base64_url;
+use super::encoding::{base64_url, from_base64_url};
 use crate::engine::{Cause, Credentials};
 
 /// Credentials that a callback gives for one attempt: see
@@ -19,6 +20,7 @@ use crate::engine::{Cause, Credentials};
 /// assert!(!format!("{auth:?}").contains("s3cr3t"));
 /// ```
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Auth {
     /// The user's JWT.
     pub jwt: Option<String>,
@@ -32,8 +34,6 @@ pub struct Auth {
     pub password: Option<String>,
     /// Token.
     pub token: Option<String>,
-    /// So that more can be added: `Auth::new` makes one.
-    _more: (),
 }
 
 impl Auth {
@@ -43,15 +43,16 @@ impl Auth {
     }
 
     pub(super) fn into_credentials(self) -> Credentials {
-        let Auth { jwt, nkey, signature, username, password, token, _more: () } = self;
+        let Auth { jwt, nkey, signature, username, password, token } = self;
         let signature = signature.map(|signature| base64_url(&signature));
-        Credentials { jwt, nkey, signature, user: username, password, token, alone: true }
+        let expires_in = jwt.as_deref().and_then(expires_in);
+        Credentials { jwt, nkey, signature, user: username, password, token, expires_in, alone: true }
     }
 }
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Auth { jwt, nkey, signature, username, password, token, _more: () } = self;
+        let Auth { jwt, nkey, signature, username, password, token } = self;
         let hidden = |set: bool| set.then_some("***");
         f.debug_struct("Auth")
             .field("jwt", &hidden(jwt.is_some()))
@@ -103,4 +104,31 @@ pub struct AuthRequest {
     pub attempt: u64,
     /// Why the last attempt failed, or the last connection was lost; `None` at first.
     pub last_error: Option<Cause>,
+}
+
+/// For how long a JWT still holds, by the clock of this machine; `None`: it does not say, or not any more.
+pub(super) fn expires_in(jwt: &str) -> Option<Duration> {
+    expiry(jwt)?.duration_since(SystemTime::now()).ok()
+}
+
+/// When a JWT expires, if it says so. It is not verified, which is the server's business.
+fn expiry(jwt: &str) -> Option<SystemTime> {
+    let claims: serde_json::Value = serde_json::from_slice(&from_base64_url(jwt.split('.').nth(1)?)?).ok()?;
+    let seconds = claims.get("exp")?.as_u64().filter(|seconds| *seconds > 0)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expiry_is_read_from_the_claims() {
+        let jwt = |claims: &str| format!("e30.{}.sig", base64_url(claims.as_bytes()));
+        assert_eq!(expiry(&jwt(r#"{"exp":1700000000}"#)), Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
+        for none in [r#"{"exp":0}"#, r#"{"exp":"soon"}"#, "{}", "[", r#"{"exp":-1}"#] {
+            assert_eq!(expiry(&jwt(none)), None, "{none}");
+        }
+        assert_eq!(expiry("nothing"), None);
+    }
 }

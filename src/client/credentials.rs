@@ -1,9 +1,7 @@
 //! Credentials files: a user's JWT and the seed of its key, between lines of dashes.
 
 use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::encoding::from_base64_url;
 use super::nkey::{NKeyError, UserKey};
 
 /// What a credentials file holds.
@@ -67,16 +65,8 @@ fn looks_like_jwt(text: &str) -> bool {
     text.split('.').count() == 3 && text.bytes().all(fits)
 }
 
-/// When a JWT expires, if it says so. It is not verified, which is the server's business.
-pub(super) fn expiry(jwt: &str) -> Option<SystemTime> {
-    let claims: serde_json::Value = serde_json::from_slice(&from_base64_url(jwt.split('.').nth(1)?)?).ok()?;
-    let seconds = claims.get("exp")?.as_u64().filter(|seconds| *seconds > 0)?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::encoding::base64_url;
     use super::*;
 
     const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
@@ -114,15 +104,5 @@ mod tests {
             assert_eq!(error, fault, "{text:?}");
             assert!(!format!("{error} {error:?}").contains("SUABC"));
         }
-    }
-
-    #[test]
-    fn the_expiry_is_read_from_the_claims() {
-        let jwt = |claims: &str| format!("e30.{}.sig", base64_url(claims.as_bytes()));
-        assert_eq!(expiry(&jwt(r#"{"exp":1700000000}"#)), Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
-        for none in [r#"{"exp":0}"#, r#"{"exp":"soon"}"#, "{}", "[", r#"{"exp":-1}"#] {
-            assert_eq!(expiry(&jwt(none)), None, "{none}");
-        }
-        assert_eq!(expiry("nothing"), None);
     }
 }

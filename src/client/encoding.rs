@@ -8,7 +8,6 @@ pub(super) fn base64_url(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a part of a JWT; `None` if it is no such text.
-#[cfg(feature = "nkeys")]
 pub(super) fn from_base64_url(text: &str) -> Option<Vec<u8>> {
     decode(text, BASE64, 6)
 }
@@ -50,7 +49,6 @@ fn encode(bytes: &[u8], alphabet: &[u8], bits: u32) -> String {
     text
 }
 
-#[cfg(feature = "nkeys")]
 fn decode(text: &str, alphabet: &[u8], bits: u32) -> Option<Vec<u8>> {
     let (mut held, mut count) = (0_u32, 0);
     let mut bytes = Vec::with_capacity(text.len() * bits as usize / 8);

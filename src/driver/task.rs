@@ -160,7 +160,10 @@ impl Task {
     fn apply(&mut self, command: Command, now: Instant) {
         let engine = &mut self.engine;
         match command {
-            Command::Connect => engine.connect(now),
+            Command::Connect => {
+                engine.connect(now);
+                self.shared.begin_holding(engine);
+            }
             Command::Subscribe { sid, subject, queue, sink, framed } => {
                 let interest = Interest {
                     subject: subject.as_bytes(),

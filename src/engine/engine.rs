@@ -89,10 +89,12 @@ pub(super) struct History {
     /// Since when no attempt is being made.
     pub(super) waiting: Option<Instant>,
     pub(super) last_error: Option<Cause>,
-    /// Which of the two watermarks was told last.
-    pub(super) buffer_high: bool,
+    /// When the last credentials that expire do so.
+    pub(super) credentials_until: Option<Instant>,
     /// Whether a link was ever secured.
     pub(super) secured: bool,
+    /// Which of the two watermarks was told last.
+    pub(super) buffer_high: bool,
 }
 
 /// What the driver tells in an [`exchange`](Engine::exchange).

@@ -61,6 +61,14 @@ impl<H> Engine<H> {
         );
     }
 
+    /// A connection is sought that was not sought before: from now on messages are held for it. So that whoever is told of
+    /// it can rely on it, this comes before the state is made public.
+    pub fn begin_holding(&self, outbox: &mut Outbox) {
+        if outbox.gate() == Gate::Shut && self.gate() == Gate::Held {
+            outbox.set_gate(Gate::Held);
+        }
+    }
+
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.flight.shrink();
@@ -307,7 +315,7 @@ impl<H> Engine<H> {
     }
 
     /// The timers of a connection, by name.
-    fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 5] {
+    fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
         let handshake = connection.is_prepared().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
@@ -320,7 +328,8 @@ impl<H> Engine<H> {
             let unconfirmed = connection.taken + flight.messages() > connection.confirmed;
             connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
         });
-        [handshake, announce, last_words, stall, liveness]
+        let renew = connection.renew_at.filter(|_| connection.carries());
+        [handshake, announce, last_words, stall, liveness, renew]
     }
 
     /// A deadline may have come; those that have not are left alone.
@@ -358,7 +367,7 @@ impl<H> Engine<H> {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if connection.is_prepared() && connection.attempt.deadline <= now {
             let stage = match connection.stage {
-                Stage::AwaitInfo => "waiting for INFO",
+                Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
                 Stage::Standby(_) => "waiting for the PONG behind the queue groups",
                 Stage::Securing(_) => "in the TLS handshake",
                 Stage::Authenticating(_) => "waiting for credentials",
@@ -381,6 +390,9 @@ impl<H> Engine<H> {
         }
         if matches!(connection.stage, Stage::Moving { until, .. } if until <= now) {
             return self.finish_move(now);
+        }
+        if connection.carries() && due(connection.renew_at) {
+            return self.renew(now);
         }
         if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
             self.announce(now);

@@ -2,13 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::phase::{Link, Stage};
 use crate::protocol::{self, ConnectInfo, Info, Protocol, ServerAddr};
+
+/// Credentials are renewed when a tenth of their time is left, but not earlier than a minute and not later than this
+/// before they expire. Arbitrary; a handshake and some retries fit in.
+const RENEW_AHEAD: Duration = Duration::from_secs(2);
+
+/// See [`RENEW_AHEAD`].
+const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
+
+/// Later than anybody waits: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What a user's callback, key or file gave for one attempt: the answer to [`Effect::Authenticate`].
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -25,6 +35,8 @@ pub struct Credentials {
     pub password: Option<String>,
     /// Token.
     pub token: Option<String>,
+    /// After so long they expire, and others are to be had: the connection is replaced ahead of it.
+    pub expires_in: Option<Duration>,
     /// Whether these are all: neither those of the configuration nor those of the address go out beside them.
     pub alone: bool,
 }
@@ -32,7 +44,7 @@ pub struct Credentials {
 impl fmt::Debug for Credentials {
     /// The public key, and of the rest only whether it is there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Credentials { jwt, nkey, signature, user, password, token, alone } = self;
+        let Credentials { jwt, nkey, signature, user, password, token, expires_in, alone } = self;
         let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
         f.debug_struct("Credentials")
             .field("jwt", &hidden(jwt))
@@ -41,6 +53,7 @@ impl fmt::Debug for Credentials {
             .field("user", user)
             .field("password", &hidden(password))
             .field("token", &hidden(token))
+            .field("expires_in", expires_in)
             .field("alone", alone)
             .finish()
     }
@@ -90,8 +103,37 @@ impl<H> Engine<H> {
         };
         let info = info.clone();
         match answer {
-            Ok(credentials) => self.introduce(&info, Some(credentials), now),
+            Ok(credentials) => {
+                self.plan_renewal(credentials.expires_in, now);
+                self.introduce(&info, Some(credentials), now);
+            }
             Err(cause) => self.lose(cause, CloseHow::Drop, now),
+        }
+    }
+
+    /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:
+    /// another connection would bring them again.
+    fn plan_renewal(&mut self, expires_in: Option<Duration>, now: Instant) {
+        let expiry = expires_in.map(|left| now + left.min(FAR));
+        let newer = match (expiry, self.history.credentials_until) {
+            (Some(expiry), Some(last)) => expiry > last + RENEW_AHEAD / 2,
+            _ => true,
+        };
+        self.history.credentials_until = expiry;
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        connection.renew_at = expires_in.filter(|left| newer && *left >= 2 * RENEW_AHEAD).map(|left| {
+            let left = left.min(FAR);
+            now + (left - (left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))
+        });
+    }
+
+    /// The credentials will expire soon: another connection gets new ones, and nothing is lost on the way.
+    pub(super) fn renew(&mut self, now: Instant) {
+        if let Link::Up(connection) = &mut self.link {
+            connection.renew_at = None;
+            self.force_reconnect(now);
         }
     }
 

@@ -101,6 +101,8 @@ pub(super) struct Connection {
     pub(super) broken: Option<(Instant, Cause)>,
     /// It is TLS.
     pub(super) secured: bool,
+    /// When it is to be replaced, because its credentials expire soon after.
+    pub(super) renew_at: Option<Instant>,
 }
 
 /// How far a connection has come.

@@ -37,6 +37,7 @@ impl<H> Engine<H> {
             said: None,
             broken: None,
             secured: false,
+            renew_at: None,
         }));
         self.begin_handshake(now);
     }

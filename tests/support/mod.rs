@@ -10,6 +10,8 @@ pub(crate) mod binary;
 pub(crate) mod cluster;
 pub(crate) mod events;
 pub(crate) mod fake;
+#[cfg(feature = "nkeys")]
+pub(crate) mod jwt;
 pub(crate) mod line;
 pub(crate) mod monitor;
 pub(crate) mod pki;

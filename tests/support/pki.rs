@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 use nats_lifeline::rustls::{self, pki_types::pem::PemObject};
 
 use rcgen::{
@@ -53,11 +53,15 @@ impl Authority {
     }
 
     /// A configuration of rustls that trusts the authority and speaks just these versions.
-    #[cfg(feature = "tls")]
+    #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     pub(crate) fn config(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(rustls::pki_types::CertificateDer::from_pem_file(self.certificate()).unwrap()).unwrap();
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        #[cfg(not(feature = "ring"))]
+        use rustls::crypto::aws_lc_rs as crypto;
+        #[cfg(feature = "ring")]
+        use rustls::crypto::ring as crypto;
+        rustls::ClientConfig::builder_with_provider(Arc::new(crypto::default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::ConnectOptions;
+#[cfg(feature = "nkeys")]
+use crate::client::auth::expires_in;
 use crate::client::auth::{Auth, AuthError, AuthRequest};
 #[cfg(feature = "nkeys")]
 use crate::client::credentials::{self, Creds};
@@ -104,7 +106,8 @@ impl Credentials {
             Credentials::File(path) => {
                 // In a task of its own, so it may take its time.
                 let creds = read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-                Ok(signed(&creds, nonce))
+                // Another attempt may find another file.
+                Ok(engine::Credentials { expires_in: expires_in(&creds.jwt), ..signed(&creds, nonce) })
             }
         }
     }
@@ -151,7 +154,7 @@ impl ConnectOptions {
     /// the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have a limit of their own, two
     /// seconds by default. An error or a panic fails the attempt: of `connect` with kind
     /// [`Authentication`](crate::ConnectErrorKind::Authentication), of a reconnect with an event, and the next attempt asks
-    /// again.
+    /// again. Before a JWT that it gave expires, the client moves to another connection, and so asks it again.
     ///
     /// ```no_run
     /// use nats_lifeline::{Auth, AuthError, ConnectOptions};
@@ -269,7 +272,9 @@ impl ConnectOptions {
     /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
     ///
     /// It is read now, so that a bad one is found at once, and again in every attempt: whoever renews it on disk renews
-    /// it here. If it can't be read in an attempt, that attempt fails.
+    /// it here. If it can't be read in an attempt, that attempt fails. Before its JWT expires, when a tenth of its time is
+    /// left but two seconds at least and a minute at most, the client moves to another connection, as by
+    /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then.
     ///
     /// # Errors
     ///

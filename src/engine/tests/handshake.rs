@@ -169,7 +169,12 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     pair.advance(ms(1));
     let journal = pair.journal();
     assert_eq!(journal[0], "close Reset");
-    assert_eq!(journal[1], format!("AttemptFailed b:4222 2: {late} waiting for INFO"));
+    assert_eq!(
+        journal[1],
+        format!(
+            "AttemptFailed b:4222 2: {late} waiting for INFO (a server that wants TLS first says nothing: tls_first)"
+        )
+    );
 }
 
 #[test]

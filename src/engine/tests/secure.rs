@@ -183,3 +183,31 @@ fn what_the_transport_has_begun_stays_in_its_place() {
     let bytes: Vec<u8> = pair.engine.flight().slices().flatten().copied().collect();
     assert!(bytes.starts_with(b"PONG\r\n"), "with nothing begun it goes first");
 }
+
+#[test]
+fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones() {
+    let config = Config { ask_credentials: true, ping_interval: secs(0), ..config() };
+    let mut pair = Pair::with(config, &["a"]);
+    let until = |pair: &mut Pair, left| {
+        answer(pair, Ok(Credentials { expires_in: Some(left), ..Credentials::default() }));
+        pair.serve(PONG);
+    };
+    connected_to(&mut pair, INFO);
+    until(&mut pair, secs(600));
+    pair.forget();
+    pair.advance(secs(539));
+    pair.expect(&[]);
+    // A minute before: PING, PONG, and on to another connection.
+    pair.advance(secs(1));
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+    pair.advance(secs(1));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.expect_among("authenticate to a:4222");
+    // The same as before: another connection would not help, the server will have its way.
+    until(&mut pair, secs(59));
+    pair.forget();
+    pair.advance(secs(58));
+    pair.expect(&[]);
+}
