@@ -357,3 +357,40 @@ async fn a_dialers_stream_is_secured_too() {
     let options = ConnectOptions::new().dialer(move |_| tokio::net::TcpStream::connect(("127.0.0.1", port)));
     refused(options, "tls://localhost:1", &["authority"]).await;
 }
+
+// D19 over TLS: what can still be said in one breath is said
+#[test]
+fn a_runtime_that_goes_first_takes_no_message_along_that_the_kernel_would_have_taken() {
+    let authority = Authority::new();
+    let outside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let tls = authority.server(&HERE).tls("");
+    let server = outside.block_on(Server::builder().line(format!("allow_non_tls: true\n{tls}")).start());
+    let mut raw = outside.block_on(async {
+        let mut raw = server.raw().await;
+        raw.subscribe("last", "1").await;
+        raw.sync().await;
+        raw
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = runtime.block_on(async {
+        let url = format!("tls://localhost:{}", server.port());
+        let client = soon("a connection", trusting(&authority).connect(url)).await.unwrap();
+        soon("a flush", client.flush()).await.unwrap();
+        for number in 0..100 {
+            // The task has no chance to write in between.
+            client.try_publish("last", number.to_string().into()).unwrap();
+        }
+        client
+    });
+    drop(runtime);
+    drop(client);
+    let got = outside.block_on(async {
+        support::eventually("the connection is gone", support::SOON, async || {
+            server.connections().iter().all(|connection| connection.name == "raw")
+        })
+        .await;
+        raw.received().await
+    });
+    let got: Vec<String> = got.iter().map(|message| message.text()).collect();
+    assert_eq!(got, (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+}

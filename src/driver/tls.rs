@@ -17,6 +17,9 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection}
 use super::transport::{Transport, WriteFailed};
 use crate::engine::Cause;
 
+#[cfg(all(test, feature = "ring"))]
+mod tests;
+
 /// Plaintext of one record, bytes: the most that TLS allows (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;
 
@@ -66,7 +69,13 @@ impl Tls {
         name: ServerName<'static>,
     ) -> Result<Transport, Cause> {
         let session = ClientConnection::new(config, name).map_err(|error| Cause::Tls(explain(&error).into()))?;
-        let mut tls = Box::new(Tls {
+        let mut tls = Box::new(Tls::new(lower, session));
+        poll_fn(|cx| tls.poll_handshake(cx)).await?;
+        Ok(Transport::Tls(tls))
+    }
+
+    fn new(lower: Transport, session: ClientConnection) -> Tls {
+        Tls {
             lower,
             session,
             incoming: BytesMut::new(),
@@ -76,9 +85,7 @@ impl Tls {
             sealed: VecDeque::new(),
             fault: None,
             broken: false,
-        });
-        poll_fn(|cx| tls.poll_handshake(cx)).await?;
-        Ok(Transport::Tls(tls))
+        }
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
