@@ -34,6 +34,7 @@ fn config(choices: &mut Choices<'_>) -> Config {
         write_timeout: ms(1500),
         ask_credentials: flag(6),
         tls_first: flag(7),
+        prepare_moves: false,
         ..Config::default()
     }
 }

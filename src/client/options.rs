@@ -84,6 +84,7 @@ pub struct ConnectOptions {
     policy: Policy,
     callbacks: Callbacks,
     ignore_discovered_servers: bool,
+    prepare_moves: bool,
     retain_servers_order: bool,
     local_address: Option<SocketAddr>,
     resolver: Option<Resolver>,
@@ -138,6 +139,7 @@ impl Default for ConnectOptions {
             policy: engine.policy,
             callbacks: Callbacks::default(),
             ignore_discovered_servers: engine.ignore_discovered,
+            prepare_moves: engine.prepare_moves,
             retain_servers_order: engine.retain_order,
             local_address: None,
             resolver: None,
@@ -227,6 +229,7 @@ impl fmt::Debug for ConnectOptions {
             policy,
             callbacks,
             ignore_discovered_servers,
+            prepare_moves,
             retain_servers_order,
             local_address,
             resolver,
@@ -272,6 +275,7 @@ impl fmt::Debug for ConnectOptions {
             .field("policy", policy)
             .field("callbacks", callbacks)
             .field("ignore_discovered_servers", ignore_discovered_servers)
+            .field("prepare_moves", prepare_moves)
             .field("retain_servers_order", retain_servers_order)
             .field("local_address", local_address)
             .field("resolver", resolver)

@@ -47,6 +47,9 @@ pub struct Config {
     pub announce_after: Duration,
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
     pub close_grace: Duration,
+    /// Whether a planned move makes its next connection before it leaves the present one, and whether a server that says that
+    /// it will stop is left early. Default true.
+    pub prepare_moves: bool,
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
@@ -170,6 +173,7 @@ impl Default for Config {
             ask_credentials: false,
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
+            prepare_moves: true,
             delivery: DeliveryMode::AtMostOnce,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },

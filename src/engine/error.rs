@@ -67,6 +67,9 @@ pub enum Cause {
     /// The user asked for another connection.
     #[error("reconnect was forced")]
     Forced,
+    /// The server said that it will stop (lame duck mode), and was left for another.
+    #[error("the server is about to stop")]
+    LameDuck,
     /// The user drains or closes.
     #[error("closed by the user")]
     ByUser,
@@ -94,6 +97,11 @@ impl PartialEq for Cause {
 }
 
 impl Cause {
+    /// Whether we have left the server, and it was not the server that has left us.
+    pub fn is_planned(&self) -> bool {
+        matches!(self, Cause::Forced | Cause::LameDuck)
+    }
+
     /// Whether the server refused our credentials.
     pub fn is_auth(&self) -> bool {
         matches!(self, Cause::Server(kind) if kind.is_auth())

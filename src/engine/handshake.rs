@@ -62,6 +62,9 @@ impl fmt::Debug for Credentials {
 impl<H> Engine<H> {
     /// The link of `epoch` is secured; nothing of what was read in clear is left.
     pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_upgraded(epoch, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -79,6 +82,9 @@ impl<H> Engine<H> {
 
     /// The link of `epoch` could not be secured.
     pub fn handle_upgrade_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_upgrade_failed(epoch, cause, now));
+        }
         if self.link.live(epoch).is_some_and(|connection| matches!(connection.stage, Stage::Securing(_))) {
             self.lose(cause, CloseHow::Drop, now);
         }
@@ -86,6 +92,9 @@ impl<H> Engine<H> {
 
     /// The user's credentials for the attempt of `epoch`, or why there are none.
     pub fn handle_credentials(&mut self, epoch: u64, answer: Result<Credentials, Cause>, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_credentials(epoch, answer, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -130,7 +139,8 @@ impl<H> Engine<H> {
 
     /// Whether the link of `epoch` is being secured: nothing is to be read from it and written to it.
     pub fn is_securing(&self, epoch: u64) -> bool {
-        self.link.connection().is_some_and(|at| at.attempt.epoch == epoch && matches!(at.stage, Stage::Securing(_)))
+        let link = self.link_of(epoch);
+        link.is_live(epoch) && link.connection().is_some_and(|at| matches!(at.stage, Stage::Securing(_)))
     }
 
     /// There is a byte stream. Where the user wants TLS first, the server is not heard before.

@@ -22,6 +22,7 @@ mod handshake;
 mod ledger;
 mod liveness;
 mod losses;
+mod moving;
 mod outbox;
 mod phase;
 pub mod pool;

@@ -175,6 +175,12 @@ impl Pool {
         self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
     }
 
+    /// The same among all servers but one.
+    pub fn next_but(&self, id: Option<ServerId>) -> Option<(ServerId, Option<Instant>)> {
+        let others = self.servers.iter().filter(|server| Some(server.id) != id);
+        others.min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
+    }
+
     /// The server that was not used for the longest time, whenever it is due.
     pub fn next_in_turn(&self) -> Option<ServerId> {
         self.servers.iter().min_by_key(|server| server.turn).map(|server| server.id)

@@ -8,13 +8,16 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
-use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
+use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
 use crate::protocol::{ErrKind, Info, ServerOp, Violation};
 
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
     pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dialed(epoch, now));
+        }
         let Link::Dialing(attempt) = &self.link else {
             return;
         };
@@ -41,6 +44,9 @@ impl<H> Engine<H> {
 
     /// The server of `epoch` could not be reached.
     pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dial_failed(epoch, cause, now));
+        }
         match &self.link {
             Link::Dialing(attempt) if attempt.epoch == epoch => {
                 let attempt = attempt.clone();
@@ -52,6 +58,9 @@ impl<H> Engine<H> {
 
     /// Bytes came in, whatever they say. Once per read, before what they say is handled.
     pub fn handle_received(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_received(epoch, now));
+        }
         if let Some(connection) = self.link.live(epoch) {
             connection.liveness.received(now);
         }
@@ -59,6 +68,9 @@ impl<H> Engine<H> {
 
     /// The transport took `n` bytes of the flight.
     pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_taken(epoch, n, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -79,6 +91,9 @@ impl<H> Engine<H> {
     /// The transport has begun with the next `n` bytes of the flight, without having taken them: TLS has them in records
     /// of which the last byte is not with the kernel yet. They stay in their order.
     pub fn handle_begun(&mut self, epoch: u64, n: usize) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_begun(epoch, n));
+        }
         if self.link.live(epoch).is_some() {
             self.flight.begin(n);
         }
@@ -86,6 +101,9 @@ impl<H> Engine<H> {
 
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_write_failed(epoch, cause, now));
+        }
         if let Some(connection) = self.link.live(epoch) {
             connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
         }
@@ -93,6 +111,9 @@ impl<H> Engine<H> {
 
     /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
     pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_lost(epoch, cause, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -110,6 +131,9 @@ impl<H> Engine<H> {
     /// An operation came from the server. Messages don't come here, their payload is none of the engine's
     /// business: see [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_op(epoch, op, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -220,7 +244,7 @@ impl<H> Engine<H> {
             }
         }
         if info.lame_duck_mode && !was_lame {
-            self.emit(ConnectionEvent::LameDuck { server: endpoint });
+            self.tell_lame_duck(endpoint, now);
         }
         self.info = Some(info);
     }
@@ -231,7 +255,10 @@ impl<H> Engine<H> {
         };
         connection.since = now;
         connection.liveness.measured(now.saturating_duration_since(connection.progress));
-        connection.stage = Stage::Replaying(Replay::of(&self.subscriptions));
+        connection.stage = match connection.attempt.purpose {
+            Purpose::Link => Stage::Replaying(Replay::of(&self.subscriptions)),
+            Purpose::Move => Stage::Standby(Readiness::Fresh),
+        };
         self.pool.connected(connection.attempt.server);
     }
 
@@ -248,6 +275,8 @@ impl<H> Engine<H> {
                 Waiter::Flush { token, .. } => {
                     self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
+                // Its messages may come over the next connection too, which will end it.
+                Waiter::Subscription(sid) if self.has_joined(sid) => {}
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
                     self.begin_delivering();
@@ -255,6 +284,7 @@ impl<H> Engine<H> {
                 Waiter::Interest => {}
                 Waiter::Last => self.handle_last_pong(),
                 Waiter::Move => self.finish_move(now),
+                Waiter::Join => self.joined(),
             }
         }
     }

@@ -460,7 +460,8 @@ impl World {
 
         // Memory follows what was given to us, whatever the server does.
         let mark = if self.outbox.cap() == 0 { MARK } else { MARK.min(self.outbox.cap() / 2).max(1) };
-        let most = self.outbox.cap().max(2 * mark + self.largest) + self.interest;
+        // One frame passes the mark, and one that was cut comes back whole.
+        let most = self.outbox.cap().max(mark + 2 * self.largest) + self.interest;
         assert!(self.outbox.pending() <= most, "{} of {most} bytes", self.outbox.pending());
         let replay = 64 * 1024 + self.interest;
         assert!(self.engine.flight().len() <= self.outbox.pending() + replay + 64 * 1024);
