@@ -66,7 +66,8 @@ fn decode(text: &str, alphabet: &[u8], bits: u32) -> Option<Vec<u8>> {
     (count < bits && held == 0).then_some(bytes)
 }
 
-#[cfg(all(test, feature = "nkeys"))]
+#[cfg(test)]
+#[cfg(feature = "nkeys")]
 mod tests {
     use super::*;
 

@@ -17,7 +17,8 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection}
 use super::transport::{Transport, WriteFailed};
 use crate::engine::Cause;
 
-#[cfg(all(test, feature = "ring"))]
+#[cfg(test)]
+#[cfg(feature = "ring")]
 mod tests;
 
 /// Plaintext of one record, bytes: the most that TLS allows (RFC 8446 §5.1).
