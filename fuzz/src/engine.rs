@@ -15,7 +15,8 @@ pub fn engine(input: &[u8]) {
     let mut choices = Choices::new(input);
     let config = config(&mut choices);
     let servers = 1 + choices.below(3);
-    let rules = rules(&mut choices, config.delivery);
+    let rules = rules(&mut choices);
+    let config = Config { delivery: rules.delivery, ..config };
     let mut world = World::new(config, servers, rules, choices.number());
     while !choices.is_empty() {
         step(&mut world, &mut choices);
@@ -35,12 +36,14 @@ fn config(choices: &mut Choices<'_>) -> Config {
         retain_order: flag(4),
         ping_interval: ms(if flag(5) { 0 } else { 400 }),
         write_timeout: ms(1500),
-        delivery: if flag(6) { DeliveryMode::AtLeastOnce } else { DeliveryMode::AtMostOnce },
+        ask_credentials: flag(6),
+        tls_first: flag(7),
+        prepare_moves: false,
         ..Config::default()
     }
 }
 
-fn rules(choices: &mut Choices<'_>, delivery: DeliveryMode) -> OutboxRules {
+fn rules(choices: &mut Choices<'_>) -> OutboxRules {
     let byte = usize::from(choices.byte());
     let overflow = [
         OverflowPolicy::Error,
@@ -54,7 +57,7 @@ fn rules(choices: &mut Choices<'_>, delivery: DeliveryMode) -> OutboxRules {
         overflow: overflow[byte / 4 % 4],
         messages: (byte / 16 % 2 == 1).then_some(5),
         max_age: (byte / 32 % 2 == 1).then_some(ms(300)),
-        delivery,
+        delivery: if byte / 64 % 2 == 1 { DeliveryMode::AtLeastOnce } else { DeliveryMode::AtMostOnce },
     }
 }
 
@@ -104,6 +107,10 @@ fn proceed(world: &mut World, choices: &mut Choices<'_>) {
             world.accept();
             world.serve(world::INFO);
         }
+        Net::Up(_) if world.is_asked() => {
+            world.answer(choices.below(4) == 1);
+            world.serve(world::INFO);
+        }
         Net::Up(_) => {
             world.take(usize::MAX);
             world.serve(b"PONG\r\n");
@@ -114,7 +121,7 @@ fn proceed(world: &mut World, choices: &mut Choices<'_>) {
 /// What servers say, of which some is out of place at any moment.
 fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
     let sid = choices.byte();
-    let bytes = match choices.below(10) {
+    let bytes = match choices.below(12) {
         0 => b"PING\r\n".to_vec(),
         1 => b"PONG\r\nPONG\r\n".to_vec(),
         2 => b"INFO {\"headers\":true,\"connect_urls\":[\"d:4222\",\"e\",\"\xff\"],\"ldm\":true}\r\n".to_vec(),
@@ -124,6 +131,8 @@ fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
         6 => b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n".to_vec(),
         7 => format!("-ERR 'Permissions Violation for Subscription to \"s\" (sid \"{sid}\")'\r\n").into_bytes(),
         8 => format!("MSG s {sid} 1\r\nm\r\n").repeat(choices.below(8)).into_bytes(),
+        9 => b"INFO {\"tls_required\":true,\"nonce\":\"n\"}\r\n".to_vec(),
+        10 => b"INFO {\"tls_required\":true}\r\nPING\r\n".to_vec(),
         _ => format!("INFO {{\"connect_urls\":[\"a{sid}:{sid}\"]}}\r\n").into_bytes(),
     };
     world.serve(&bytes);

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, Effect, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
+    Cause, Config, Credentials, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
 };
 use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
 
 use super::server::Server;
 use laws::Told;
 
+mod effects;
 mod laws;
 
 pub(super) const INFO: &[u8] = b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n";
@@ -24,6 +25,13 @@ pub(super) enum Net {
     None,
     Dialing(u64),
     Up(u64),
+}
+
+/// What the engine waits for an answer to.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Upgrade,
+    Credentials,
 }
 
 /// What a handle puts in line.
@@ -54,6 +62,7 @@ pub(super) struct World {
     commands: Vec<Command>,
     decoder: Decoder,
     unread: Vec<u8>,
+    asked: Option<(Asked, u64)>,
     told: Told,
     published: u64,
     largest: usize,
@@ -82,6 +91,7 @@ impl World {
             commands: Vec::new(),
             decoder: Decoder::default(),
             unread: Vec::new(),
+            asked: None,
             told: Told::default(),
             published: 0,
             largest: 0,
@@ -237,6 +247,10 @@ impl World {
     pub(super) fn serve(&mut self, bytes: &[u8]) {
         self.settle();
         let Net::Up(epoch) = self.net else { return };
+        if self.engine.is_securing(epoch) {
+            // It is not being read from.
+            return;
+        }
         self.unread.extend_from_slice(bytes);
         let read = std::mem::take(&mut self.unread);
         self.engine.handle_received(epoch, self.now);
@@ -254,6 +268,12 @@ impl World {
                 }
             }
             if !self.engine.is_live(epoch) {
+                break;
+            }
+            if self.engine.is_securing(epoch) {
+                if at < read.len() {
+                    self.engine.handle_lost(epoch, Cause::Tls("more in clear".into()), self.now);
+                }
                 break;
             }
         }
@@ -275,6 +295,27 @@ impl World {
             }
             op => self.engine.handle_op(epoch, op, self.now),
         }
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Answers what the engine has asked for, if it has; also late, when it does not matter any more.
+    pub(super) fn answer(&mut self, fails: bool) {
+        let Some((asked, epoch)) = self.asked.take() else { return };
+        let cause = Cause::Unsupported("as the script says".into());
+        match asked {
+            Asked::Upgrade if fails => {
+                self.engine.handle_upgrade_failed(epoch, cause, self.now);
+            }
+            Asked::Upgrade => self.engine.handle_upgraded(epoch, self.now),
+            Asked::Credentials => {
+                let answer = if fails { Err(cause) } else { Ok(Credentials::default()) };
+                self.engine.handle_credentials(epoch, answer, self.now);
+            }
+        }
+        self.settle();
     }
 
     /// The transport takes so many bytes, or all that there are.
@@ -339,51 +380,5 @@ impl World {
             }
         }
         panic!("the engine never comes to rest");
-    }
-
-    fn carry_out(&mut self) -> bool {
-        let mut moved = false;
-        while let Some(effect) = self.engine.poll_effect() {
-            moved = true;
-            match effect {
-                Effect::Choose { .. } => unreachable!("no callbacks are set"),
-                Effect::Dial { epoch, deadline, .. } => {
-                    assert!(!self.told.closed && self.net == Net::None, "one connection at a time");
-                    assert!(epoch > self.told.epoch && deadline > self.now);
-                    self.told.epoch = epoch;
-                    self.net = Net::Dialing(epoch);
-                }
-                Effect::StopDialing { epoch } => {
-                    assert_eq!(self.net, Net::Dialing(epoch));
-                    self.net = Net::None;
-                }
-                Effect::Close { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    self.net = Net::None;
-                    self.unread.clear();
-                    self.decoder = Decoder::default();
-                }
-                Effect::Emit(event) => self.hear(&event),
-                Effect::Complete { token, .. } => {
-                    assert!(self.flushes.remove(&token).is_some(), "flush {token} was answered twice, or is none");
-                }
-                Effect::Draining { sid } => assert!(!self.told.ended.contains(&sid)),
-                Effect::Ended { sid, handle, .. } => {
-                    assert!(sid == handle && sid <= self.sids && !self.told.ended.contains(&sid));
-                    self.told.ended.push(sid);
-                }
-                Effect::HandedOver { through, .. } => {
-                    assert!(through >= self.told.through && through <= self.published);
-                    self.told.through = through;
-                }
-                Effect::Dropped { sequences } => {
-                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.end() <= self.published));
-                }
-                Effect::Closed { .. } => {
-                    assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");
-                }
-            }
-        }
-        moved
     }
 }

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod bounds;
+mod candidate;
 mod choosing;
 mod commands;
 mod cuts;
@@ -20,6 +21,7 @@ mod outbox;
 mod pair;
 mod pool;
 mod recovery;
+mod secure;
 mod servers;
 mod states;
 mod subscriptions;

@@ -106,7 +106,7 @@ impl Walk {
 
     /// The network and the server.
     fn world(&mut self) {
-        match self.pair.net {
+        match self.pair.net() {
             Net::None => {}
             Net::Dialing(_) if self.rng.random_bool(0.4) => self.pair.refuse(),
             Net::Dialing(_) => {
@@ -254,7 +254,7 @@ impl Walk {
     fn calm(&mut self) {
         for _ in 0..900 {
             self.pair.takes = true;
-            match self.pair.net {
+            match self.pair.net() {
                 Net::Dialing(_) => {
                     self.pair.dialed();
                     self.server = Server::default();
