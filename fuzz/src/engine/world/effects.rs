@@ -1,9 +1,9 @@
 //! What the engine wants done: carried out, and held to what may be wanted.
 
 use nats_lifeline::engine::Effect;
-use nats_lifeline::protocol::Decoder;
 
-use super::{Asked, Net, World};
+use super::line::{Line, Net};
+use super::{Asked, World};
 
 impl World {
     /// Carries out all effects, and says whether there were any.
@@ -14,29 +14,31 @@ impl World {
             match effect {
                 Effect::Choose { .. } => unreachable!("no callbacks are set"),
                 Effect::Dial { epoch, deadline, .. } => {
-                    assert!(!self.told.closed && self.net == Net::None, "one connection at a time");
+                    let most = usize::from(self.prepares);
+                    assert!(!self.told.closed && self.lines.len() <= most, "one connection too many");
                     assert!(epoch > self.told.epoch && deadline > self.now);
                     self.told.epoch = epoch;
-                    self.net = Net::Dialing(epoch);
+                    self.lines.push(Line::new(epoch));
                 }
                 Effect::Upgrade { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    assert!(self.unread.is_empty() && self.engine.flight().is_empty(), "something in clear is left");
+                    let line = self.line(epoch).unwrap();
+                    assert!(line.up && line.unread.is_empty(), "something in clear is left");
+                    assert!(self.engine.flight_of(epoch).is_none(), "something in clear is left");
                     self.asked = Some((Asked::Upgrade, epoch));
                 }
                 Effect::Authenticate { epoch, attempt, .. } => {
-                    assert!(self.net == Net::Up(epoch) && attempt > 0);
+                    assert!(self.line(epoch).unwrap().up && attempt > 0);
                     self.asked = Some((Asked::Credentials, epoch));
                 }
                 Effect::StopDialing { epoch } => {
-                    assert_eq!(self.net, Net::Dialing(epoch));
-                    self.net = Net::None;
+                    assert_eq!(self.line(epoch).unwrap().net(), Net::Dialing(epoch));
+                    self.lines.retain(|line| line.epoch != epoch);
                 }
                 Effect::Close { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    self.net = Net::None;
-                    self.unread.clear();
-                    self.decoder = Decoder::default();
+                    assert_eq!(self.line(epoch).unwrap().net(), Net::Up(epoch));
+                    let at = self.lines.iter().position(|line| line.epoch == epoch).unwrap();
+                    let confirmed = self.engine.ledger(self.outbox.accepted()).confirmed;
+                    self.arrived.end(&self.lines.remove(at).server, confirmed);
                 }
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { token, .. } => {
