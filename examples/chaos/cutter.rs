@@ -9,7 +9,7 @@ use super::support::{Cut, Direction, Proxy, Server};
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
-/// How long the plan waits for a byte offset to be reached, or for the client to notice.
+/// How long the plan waits for the client to notice, or for a byte offset to be reached.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What can be done, and what it is called in the account.
@@ -83,7 +83,8 @@ impl Cutter {
                 let losses = losses(victim);
                 self.proxy.cut_at(direction, dice.between(1, bytes), how);
                 self.proxy.cut(how);
-                wait(PATIENCE, || losses_since(victim, losses) > 1).await;
+                // One that is cut before it is a connection is no loss.
+                wait(Duration::from_millis(1_500), || losses_since(victim, losses) > 1).await;
                 "cut, and again soon"
             }
             Strike::Freeze => {
@@ -151,7 +152,7 @@ impl Cutter {
             false => (Direction::ToClient, 30),
         };
         self.proxy.cut_at(direction, self.proxy.passed(direction) + dice.between(1, bytes), how);
-        wait(PATIENCE, || losses_since(victim, losses) > 0).await;
+        wait(PATIENCE / 3, || losses_since(victim, losses) > 0).await;
         self.proxy.never_cut(direction);
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod cluster;
 pub(crate) mod events;
 pub(crate) mod fake;
 pub(crate) mod line;
+pub(crate) mod memory;
 pub(crate) mod monitor;
 pub(crate) mod ports;
 pub(crate) mod process;
