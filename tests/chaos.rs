@@ -16,8 +16,8 @@ async fn kept(mode: &str, delivery: &str) {
     let args = chaos::args::Args::read(words.into_iter()).unwrap().unwrap();
     let account = chaos::run(&args).await.unwrap();
     assert_eq!(account.broken(), Vec::<String>::new(), "{mode}, {delivery}, --seed {}", args.seed);
-    let stats = account.stats;
-    assert!(account.sums.received > 0 && stats.confirmed > 0, "nothing came: {stats:?}");
+    assert!(account.sums.received > 0, "nothing came");
+    assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "nothing was done to anybody");
 }
 
 // I1, I2, I3, I4, I5, N1, promise 3

@@ -41,6 +41,7 @@ const STRIKES: [(u64, Strike); 9] = [
 pub(crate) struct Cutter {
     server: Server,
     proxy: Proxy,
+    has_begun: bool,
 }
 
 impl Cutter {
@@ -49,7 +50,7 @@ impl Cutter {
         let proxy = Proxy::start(server.port()).await;
         proxy.forget();
         proxy.one_at_a_time();
-        Cutter { server, proxy }
+        Cutter { server, proxy, has_begun: false }
     }
 
     /// Where the attacked client goes, and where the others go.
@@ -61,11 +62,12 @@ impl Cutter {
         self.server.url()
     }
 
-    /// Does one thing, waits until it has had its effect, and says what it was.
-    pub(crate) async fn strike(&self, dice: &mut Dice, victim: &Client) -> &'static str {
+    /// Does one thing, first of all a plain cut, waits until it has had its effect, and says what it was.
+    pub(crate) async fn strike(&mut self, dice: &mut Dice, victim: &Client) -> &'static str {
         let how = dice.pick(&[Cut::Fin, Cut::Rst]);
         let direction = dice.pick(&BOTH);
-        match dice.weighted(&STRIKES) {
+        let strike = if std::mem::replace(&mut self.has_begun, true) { dice.weighted(&STRIKES) } else { Strike::Now };
+        match strike {
             Strike::Byte => {
                 self.cut_at_some_byte(dice, victim, how).await;
                 "cut at a byte"

@@ -36,26 +36,30 @@ const STRIKES: [(u64, Strike); 7] = [
 
 pub(crate) struct Herd {
     cluster: Cluster,
+    has_begun: bool,
 }
 
 impl Herd {
     pub(crate) async fn start() -> Herd {
         // The shortest that a server takes; with a handful of clients it is over in seconds.
         let setup = Server::builder().lame_duck(Duration::from_secs(1), Duration::from_secs(30));
-        Herd { cluster: Cluster::start_as(SIZE, setup).await }
+        Herd { cluster: Cluster::start_as(SIZE, setup).await, has_begun: false }
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
         self.cluster.urls()
     }
 
-    /// Does one thing, mostly to the server of one of `victims`, undoes it, and says what it was.
+    /// Does one thing, mostly to the server of one of `victims`, undoes it, and says what it was. The first is plain: the
+    /// server of a client is killed.
     ///
     /// While a server hangs nothing else happens: a cluster whose members go on with old bytes beside each other may hand
     /// out a message twice, whatever clients do.
     pub(crate) async fn strike(&mut self, dice: &mut Dice, victims: &[&Client]) -> &'static str {
-        let first = self.victim(dice, victims);
-        match dice.weighted(&STRIKES) {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let first = self.victim(dice, victims, if is_first { 100 } else { 80 });
+        let strike = if is_first { Strike::Kill(1) } else { dice.weighted(&STRIKES) };
+        match strike {
             Strike::Kill(count) => {
                 let dead: Vec<usize> = (0..count).map(|more| (first + more) % SIZE).collect();
                 for index in &dead {
@@ -95,11 +99,11 @@ impl Herd {
         name
     }
 
-    /// The server of one of the clients, or any.
-    fn victim(&self, dice: &mut Dice, victims: &[&Client]) -> usize {
+    /// The server of one of the clients, in so many of a hundred cases, or any.
+    fn victim(&self, dice: &mut Dice, victims: &[&Client], percent: u64) -> usize {
         let at_random = dice.between(0, SIZE as u64 - 1) as usize;
         let victim = victims[dice.between(0, victims.len() as u64 - 1) as usize];
-        let server = victim.connected_server().filter(|_| dice.percent(80));
+        let server = victim.connected_server().filter(|_| dice.percent(percent));
         let of_it = |server: &Server| Some(server.address()) == victim.connected_server();
         server.and_then(|_| self.cluster.servers.iter().position(of_it)).unwrap_or(at_random)
     }

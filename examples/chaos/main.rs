@@ -11,7 +11,7 @@
 //!
 //! In both, `accepted = waiting + unconfirmed + confirmed + in doubt + lost` at every moment.
 
-mod args;
+pub(crate) mod args;
 mod attack;
 mod cutter;
 mod dice;
