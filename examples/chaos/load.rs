@@ -164,7 +164,10 @@ async fn read(mut messages: Subscriber, publisher: Client, subscriber: Client, s
                 None => record.corrupted += 1,
             }
         } else {
-            record.note(Letter::of(&message).filter(|letter| message.subject.ends_with(&format!(".{}", letter.from))), era);
+            record.note(
+                Letter::of(&message).filter(|letter| message.subject.ends_with(&format!(".{}", letter.from))),
+                era,
+            );
         }
     }
 }

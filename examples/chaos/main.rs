@@ -18,10 +18,10 @@ mod dice;
 #[path = "../failover/figures.rs"]
 mod figures;
 mod herd;
-mod letter;
+pub(crate) mod letter;
 mod load;
 mod publisher;
-mod record;
+pub(crate) mod record;
 mod report;
 #[path = "../../tests/support/mod.rs"]
 mod support;

@@ -60,9 +60,7 @@ impl Publisher {
                 tried += 1;
                 let letter = Letter { from: self.from, number, era };
                 let published = match letter.headers() {
-                    Some(headers) => {
-                        self.client.publish_with_headers(subject.clone(), headers, letter.payload()).await
-                    }
+                    Some(headers) => self.client.publish_with_headers(subject.clone(), headers, letter.payload()).await,
                     None => self.client.publish(subject.clone(), letter.payload()).await,
                 };
                 if published.is_err() {

@@ -15,7 +15,9 @@ use super::verdict::{Account, time};
 
 pub(crate) fn begin(args: &Args) {
     match args.mode {
-        Mode::Cut => println!("A publisher behind a proxy that does all a network can do; a subscriber on the server itself."),
+        Mode::Cut => {
+            println!("A publisher behind a proxy that does all a network can do; a subscriber on the server itself.")
+        }
         Mode::Cluster => println!("A publisher and a subscriber, and three servers that come and go."),
     }
     let delivery = if args.at_most_once() { "at most once" } else { "at least once" };
@@ -70,7 +72,9 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
         account.missing(),
         match account.mode {
             Mode::Cut => "no more than are in doubt or lost",
-            Mode::Cluster => "reported only: a server may die with what it has confirmed, and while the subscriber is away",
+            Mode::Cluster => {
+                "reported only: a server may die with what it has confirmed, and while the subscriber is away"
+            }
         },
     );
     row("duplicated", duplicated, if account.at_most_once { "" } else { "at least once they may be" });
@@ -94,7 +98,10 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
         row("", *times, name);
     }
 
-    println!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost, in {} samples", grouped(account.samples));
+    println!(
+        "\naccepted = waiting + unconfirmed + confirmed + in doubt + lost, in {} samples",
+        grouped(account.samples)
+    );
     let parts = [waiting, unconfirmed, confirmed, in_doubt, lost.total()].map(grouped);
     let sign = if account.stats.balances() { "=" } else { "≠" };
     println!("{} {sign} {}\n", grouped(accepted), parts.join(" + "));
