@@ -27,10 +27,10 @@ enum Strike {
 }
 
 const STRIKES: [(u64, Strike); 9] = [
-    (36, Strike::Byte),
-    (10, Strike::Now),
+    (30, Strike::Byte),
+    (8, Strike::Now),
     (12, Strike::Twice),
-    (8, Strike::Freeze),
+    (16, Strike::Freeze),
     (4, Strike::LongFreeze),
     (10, Strike::Throttle),
     (8, Strike::Split),
@@ -50,6 +50,7 @@ impl Cutter {
         let proxy = Proxy::start(server.port()).await;
         proxy.forget();
         proxy.one_at_a_time();
+        proxy.narrow();
         Cutter { server, proxy, has_begun: false }
     }
 
@@ -92,6 +93,9 @@ impl Cutter {
             Strike::Freeze => {
                 self.proxy.freeze(direction);
                 tokio::time::sleep(dice.millis(50, 900)).await;
+                if dice.percent(50) {
+                    self.proxy.cut(how);
+                }
                 self.proxy.unfreeze(direction);
                 "frozen"
             }

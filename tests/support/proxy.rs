@@ -58,6 +58,8 @@ struct Settings {
     recording: bool,
     /// A new connection ends those before it.
     one_at_a_time: bool,
+    /// Take few bytes ahead of what is passed on.
+    narrow: bool,
 }
 
 impl Settings {
@@ -115,6 +117,7 @@ impl Proxy {
             target,
             recording: true,
             one_at_a_time: false,
+            narrow: false,
         };
         let settings = Arc::new(watch::Sender::new(initial));
         let (say, listening) = watch::channel(false);
@@ -147,6 +150,12 @@ impl Proxy {
     /// before the new one reaches the server. A network that delivers late would be another test.
     pub(crate) fn one_at_a_time(&self) {
         self.settings.send_modify(|settings| settings.one_at_a_time = true);
+    }
+
+    /// From now on the kernel takes little for the proxy in advance: whatever holds the proxy up is soon felt by the client,
+    /// whose writes are taken in part or not at all.
+    pub(crate) fn narrow(&self) {
+        self.settings.send_modify(|settings| settings.narrow = true);
     }
 
     /// Ends every connection that is open now.

@@ -49,6 +49,9 @@ pub(super) async fn accept(
                             settings.cut_how = Cut::Rst;
                         });
                     }
+                    if settings.borrow().narrow {
+                        let _ = SockRef::from(&client).set_recv_buffer_size(8 * 1024);
+                    }
                     let number = {
                         let mut passages = passages.lock().unwrap();
                         passages.push(Passage { accepted: Instant::now(), to_server: 0, to_client: 0, open: true, sent: Vec::new() });
