@@ -18,6 +18,7 @@ enum Strike {
     Byte,
     Now,
     Twice,
+    HangUp,
     Freeze,
     LongFreeze,
     Throttle,
@@ -26,11 +27,12 @@ enum Strike {
     Silence,
 }
 
-const STRIKES: [(u64, Strike); 9] = [
+const STRIKES: [(u64, Strike); 10] = [
     (30, Strike::Byte),
     (8, Strike::Now),
     (12, Strike::Twice),
-    (16, Strike::Freeze),
+    (12, Strike::HangUp),
+    (12, Strike::Freeze),
     (4, Strike::LongFreeze),
     (10, Strike::Throttle),
     (8, Strike::Split),
@@ -90,9 +92,19 @@ impl Cutter {
                 wait(Duration::from_millis(1_500), || losses_since(victim, losses) > 1).await;
                 "cut, and again soon"
             }
+            Strike::HangUp => {
+                // What was taken by then arrives, the more of it the slower the line was.
+                self.proxy.throttle(Direction::ToServer, dice.pick(&[None, Some(100_000), Some(1_000_000)]));
+                tokio::time::sleep(dice.millis(0, 1_500)).await;
+                let losses = losses(victim);
+                self.proxy.hang_up();
+                wait(PATIENCE, || losses_since(victim, losses) > 0).await;
+                self.proxy.throttle(Direction::ToServer, None);
+                "hung up on"
+            }
             Strike::Freeze => {
                 self.proxy.freeze(direction);
-                tokio::time::sleep(dice.millis(50, 900)).await;
+                tokio::time::sleep(dice.millis(50, 1_500)).await;
                 if dice.percent(50) {
                     self.proxy.cut(how);
                 }
@@ -164,11 +176,11 @@ impl Cutter {
 
     /// Lets a slow line be slow for a while, and sometimes cuts it in the middle of that.
     async fn rest_or_cut(&self, dice: &mut Dice, direction: Direction, how: Cut) {
-        tokio::time::sleep(dice.millis(20, 700)).await;
+        tokio::time::sleep(dice.millis(20, 900)).await;
         if dice.percent(50) {
             self.proxy.cut_at(direction, self.proxy.passed(direction) + dice.between(1, 2_000), how);
         }
-        tokio::time::sleep(dice.millis(20, 700)).await;
+        tokio::time::sleep(dice.millis(20, 900)).await;
     }
 }
 

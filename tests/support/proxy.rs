@@ -53,6 +53,8 @@ struct Settings {
     /// Raised to end all connections of this moment.
     cuts: u64,
     cut_how: Cut,
+    /// Raised to end one direction of all connections of this moment.
+    hang_ups: u64,
     target: u16,
     /// Keep what the client sent, for tests to read.
     recording: bool,
@@ -114,6 +116,7 @@ impl Proxy {
             to_client: Faults::default(),
             cuts: 0,
             cut_how: Cut::Rst,
+            hang_ups: 0,
             target,
             recording: true,
             one_at_a_time: false,
@@ -153,7 +156,7 @@ impl Proxy {
     }
 
     /// From now on the kernel takes little for the proxy in advance: whatever holds the proxy up is soon felt by the client,
-    /// whose writes are taken in part or not at all.
+    /// whose writes are taken in part or not at all. (Not less than a packet of the loopback: that would be a slow line.)
     pub(crate) fn narrow(&self) {
         self.settings.send_modify(|settings| settings.narrow = true);
     }
@@ -164,6 +167,12 @@ impl Proxy {
             settings.cuts += 1;
             settings.cut_how = how;
         });
+    }
+
+    /// Tells the clients of this moment that their servers have nothing more to say, and still passes on what they have
+    /// sent: what was on its way when a connection ended arrives.
+    pub(crate) fn hang_up(&self) {
+        self.settings.send_modify(|settings| settings.hang_ups += 1);
     }
 
     /// Ends the first connection on which `bytes` have passed in that direction, at exactly that byte. Once.
