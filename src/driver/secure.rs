@@ -11,8 +11,8 @@ use crate::protocol::ServerAddr;
 /// How links are secured.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsSettings {
-    /// TLS is begun before the server has said anything.
-    pub(crate) first: bool,
+    /// TLS is asked for, whatever addresses say.
+    pub(crate) wanted: bool,
     /// Files with certificates that are trusted, beside the system's.
     pub(crate) roots: Vec<PathBuf>,
     /// Files with our certificate and its key.
@@ -31,13 +31,15 @@ pub(super) struct Prepared {
     config: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Dials. Where TLS comes first everything is read before: a server may wait for its first byte for 50 ms only.
+/// Dials. Where it is known that TLS will be wanted, everything is read before: a server may wait for its first byte for
+/// 50 ms only, and take a client that says nothing for one that does not want TLS.
 pub(super) async fn dial_prepared(
     addr: ServerAddr,
     options: DialOptions,
     settings: Arc<TlsSettings>,
 ) -> Result<(Transport, Prepared), Cause> {
-    let prepared = if settings.first { prepare(settings).await? } else { Prepared::default() };
+    let wanted = settings.wanted || addr.tls_required();
+    let prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
     Ok((dial(addr, options).await?, prepared))
 }
 
