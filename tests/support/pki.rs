@@ -124,7 +124,7 @@ impl Identity {
     /// The `tls` block of a nats-server configuration, with more lines in it.
     pub(crate) fn tls(&self, more: &str) -> String {
         format!(
-            "tls {{ cert_file: \"{}\", key_file: \"{}\", timeout: 1, {more} }}",
+            "tls {{ cert_file: \"{}\", key_file: \"{}\", timeout: 10, {more} }}",
             self.certificate.display(),
             self.key.display()
         )
