@@ -54,6 +54,12 @@ struct Settings {
     cuts: u64,
     cut_how: Cut,
     target: u16,
+    /// Keep what the client sent, for tests to read.
+    recording: bool,
+    /// A new connection ends those before it.
+    one_at_a_time: bool,
+    /// Take few bytes ahead of what is passed on.
+    narrow: bool,
 }
 
 impl Settings {
@@ -109,6 +115,9 @@ impl Proxy {
             cuts: 0,
             cut_how: Cut::Rst,
             target,
+            recording: true,
+            one_at_a_time: false,
+            narrow: false,
         };
         let settings = Arc::new(watch::Sender::new(initial));
         let (say, listening) = watch::channel(false);
@@ -132,6 +141,23 @@ impl Proxy {
         self.settings.send_modify(|settings| settings.target = port);
     }
 
+    /// Keeps nothing of what passes from now on, so that it can run for hours.
+    pub(crate) fn forget(&self) {
+        self.settings.send_modify(|settings| settings.recording = false);
+    }
+
+    /// A client that dials has left its last connection: whatever the proxy still holds of that one is thrown away
+    /// before the new one reaches the server. A network that delivers late would be another test.
+    pub(crate) fn one_at_a_time(&self) {
+        self.settings.send_modify(|settings| settings.one_at_a_time = true);
+    }
+
+    /// From now on the kernel takes little for the proxy in advance: whatever holds the proxy up is soon felt by the client,
+    /// whose writes are taken in part or not at all.
+    pub(crate) fn narrow(&self) {
+        self.settings.send_modify(|settings| settings.narrow = true);
+    }
+
     /// Ends every connection that is open now.
     pub(crate) fn cut(&self, how: Cut) {
         self.settings.send_modify(|settings| {
@@ -143,6 +169,11 @@ impl Proxy {
     /// Ends the first connection on which `bytes` have passed in that direction, at exactly that byte. Once.
     pub(crate) fn cut_at(&self, direction: Direction, bytes: u64, how: Cut) {
         self.change(direction, |faults| faults.cut_at = Some((bytes, how)));
+    }
+
+    /// Takes back a [`Proxy::cut_at`] that has not happened.
+    pub(crate) fn never_cut(&self, direction: Direction) {
+        self.change(direction, |faults| faults.cut_at = None);
     }
 
     /// Passes nothing on any more; the kernels' buffers fill up.

@@ -43,6 +43,15 @@ pub(super) async fn accept(
             tokio::select! {
                 changed = settings.changed() => if changed.is_err() { return },
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                    if settings.borrow().one_at_a_time {
+                        board.send_modify(|settings| {
+                            settings.cuts += 1;
+                            settings.cut_how = Cut::Rst;
+                        });
+                    }
+                    if settings.borrow().narrow {
+                        let _ = SockRef::from(&client).set_recv_buffer_size(8 * 1024);
+                    }
                     let number = {
                         let mut passages = passages.lock().unwrap();
                         passages.push(Passage { accepted: Instant::now(), to_server: 0, to_client: 0, open: true, sent: Vec::new() });
@@ -77,12 +86,15 @@ async fn connection(
         let end = {
             let (client_reads, client_writes) = client.split();
             let (server_reads, server_writes) = server.split();
+            let recording = now.recording;
             let count = |direction, bytes: &[u8]| {
                 let passage = &mut passages.lock().unwrap()[number];
                 match direction {
                     Direction::ToServer => {
                         passage.to_server += bytes.len() as u64;
-                        passage.sent.extend_from_slice(bytes);
+                        if recording {
+                            passage.sent.extend_from_slice(bytes);
+                        }
                     }
                     Direction::ToClient => passage.to_client += bytes.len() as u64,
                 }
