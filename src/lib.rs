@@ -25,6 +25,9 @@ pub use protocol::{
     ConnectInfo, HeaderMap, HeaderName, HeaderValue, Protocol, ServerAddr, ServerInfo, StatusCode, Subject,
     SubjectError, ToServerAddrs, ToSubject,
 };
+/// The TLS library, for [`ConnectOptions::tls_client_config`].
+#[cfg(all(feature = "tls", not(target_family = "wasm")))]
+pub use rustls;
 
 /// Headers: names, values, the map, and the names that NATS itself uses.
 pub mod header {

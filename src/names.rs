@@ -4,6 +4,7 @@ use crate::protocol::ToServerAddrs;
 
 pub use crate::client::Client;
 pub use crate::client::Request;
+pub use crate::client::auth::{Auth, AuthError};
 pub use crate::client::error::{
     ConnectError, ConnectErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, ServerPoolError,
     ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,

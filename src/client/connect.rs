@@ -56,6 +56,7 @@ fn failure(shared: &Arc<Shared>) -> ConnectError {
         Cause::TimedOut { .. } => ConnectErrorKind::TimedOut,
         Cause::Dns(_) => ConnectErrorKind::Dns,
         Cause::Tls(_) => ConnectErrorKind::Tls,
+        Cause::Credentials(_) => ConnectErrorKind::Authentication,
         Cause::Server(kind) if kind.is_auth() => ConnectErrorKind::AuthorizationViolation,
         _ => ConnectErrorKind::Io,
     };

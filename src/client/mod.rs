@@ -1,16 +1,22 @@
 //! What a user types: the client, its options, messages, events and errors. Thin handles over the layers below.
 
+pub(crate) mod auth;
 mod callback;
 #[allow(clippy::module_inception)]
 mod client;
 pub(crate) mod connect;
 pub(crate) mod connection;
+#[cfg(feature = "nkeys")]
+mod credentials;
+mod encoding;
 pub(crate) mod error;
 pub(crate) mod event;
 mod gaps;
 mod health;
 mod inbox_id;
 pub(crate) mod message;
+#[cfg(feature = "nkeys")]
+mod nkey;
 pub(crate) mod options;
 mod publish;
 mod request;
@@ -27,7 +33,10 @@ mod wait;
 
 pub use crate::driver::{Statistics, WhenFull};
 pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
+pub use auth::AuthRequest;
 pub use client::Client;
+#[cfg(feature = "nkeys")]
+pub use credentials::CredsError;
 pub use error::{
     CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,
     PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
@@ -36,6 +45,8 @@ pub use error::{
 };
 pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
+#[cfg(feature = "nkeys")]
+pub use nkey::NKeyError;
 pub use options::InvalidOption;
 pub use request::Request;
 pub use request_options::RequestOptions;

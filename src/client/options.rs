@@ -1,5 +1,6 @@
 //! The builder that users see: every option with its unit, its default and what it causes.
 
+mod auth;
 mod backoff;
 mod buffers;
 mod choice;
@@ -11,6 +12,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -22,11 +24,12 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
-use crate::driver::{Dialer, Resolver};
+use crate::driver::{Dialer, Resolver, TlsSettings};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
 use crate::protocol::{Limits, ToServerAddrs};
 
+use auth::Credentials;
 use choice::Callbacks;
 pub use settings::InvalidOption;
 #[allow(unused_imports, reason = "for the client's core")]
@@ -65,10 +68,15 @@ pub struct ConnectOptions {
     user: Option<String>,
     password: Option<String>,
     token: Option<String>,
+    credentials: Credentials,
     no_echo: bool,
     verbose: bool,
     pedantic: bool,
     inbox_prefix: String,
+    // Whom we trust.
+    require_tls: bool,
+    tls_first: bool,
+    tls: TlsSettings,
     // Finding a connection again.
     retry_on_initial_connect: bool,
     reconnect: bool,
@@ -76,6 +84,7 @@ pub struct ConnectOptions {
     policy: Policy,
     callbacks: Callbacks,
     ignore_discovered_servers: bool,
+    prepare_moves: bool,
     retain_servers_order: bool,
     local_address: Option<SocketAddr>,
     resolver: Option<Resolver>,
@@ -116,16 +125,21 @@ impl Default for ConnectOptions {
             user: None,
             password: None,
             token: None,
+            credentials: Credentials::default(),
             no_echo: false,
             verbose: false,
             pedantic: false,
             inbox_prefix: "_INBOX".to_owned(),
+            require_tls: engine.require_tls,
+            tls_first: engine.tls_first,
+            tls: TlsSettings::default(),
             retry_on_initial_connect: engine.retry_on_initial_connect,
             reconnect: engine.reconnect,
             max_reconnects: None,
             policy: engine.policy,
             callbacks: Callbacks::default(),
             ignore_discovered_servers: engine.ignore_discovered,
+            prepare_moves: engine.prepare_moves,
             retain_servers_order: engine.retain_order,
             local_address: None,
             resolver: None,
@@ -201,16 +215,21 @@ impl fmt::Debug for ConnectOptions {
             user,
             password,
             token,
+            credentials,
             no_echo,
             verbose,
             pedantic,
             inbox_prefix,
+            require_tls,
+            tls_first,
+            tls,
             retry_on_initial_connect,
             reconnect,
             max_reconnects,
             policy,
             callbacks,
             ignore_discovered_servers,
+            prepare_moves,
             retain_servers_order,
             local_address,
             resolver,
@@ -242,16 +261,21 @@ impl fmt::Debug for ConnectOptions {
             .field("user", user)
             .field("password", &password.as_ref().map(|_| "***"))
             .field("token", &token.as_ref().map(|_| "***"))
+            .field("credentials", credentials)
             .field("no_echo", no_echo)
             .field("verbose", verbose)
             .field("pedantic", pedantic)
             .field("inbox_prefix", inbox_prefix)
+            .field("require_tls", require_tls)
+            .field("tls_first", tls_first)
+            .field("tls", tls)
             .field("retry_on_initial_connect", retry_on_initial_connect)
             .field("reconnect", reconnect)
             .field("max_reconnects", max_reconnects)
             .field("policy", policy)
             .field("callbacks", callbacks)
             .field("ignore_discovered_servers", ignore_discovered_servers)
+            .field("prepare_moves", prepare_moves)
             .field("retain_servers_order", retain_servers_order)
             .field("local_address", local_address)
             .field("resolver", resolver)

@@ -44,9 +44,6 @@ pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Trans
     if addr.is_websocket() {
         return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
     }
-    if addr.tls_required() {
-        return Err(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
-    }
     if let Some(dialer) = &options.dialer {
         return Ok(Transport::custom(dialer.dial(addr).await?));
     }

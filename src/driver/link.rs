@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use bytes::BytesMut;
 
+use super::authenticator::AskedCredentials;
+use super::secure::Prepared;
 use super::transport::Transport;
 use crate::engine::Cause;
 use crate::protocol::{Decoder, Limits};
@@ -15,13 +17,19 @@ pub(super) struct Link {
     pub(super) epoch: u64,
     pub(super) stream: Stream,
     pub(super) input: Input,
+    /// The user's credentials, while they are asked for.
+    pub(super) asked: Option<AskedCredentials>,
+    /// What its upgrade is made with.
+    pub(super) prepared: Prepared,
 }
 
-/// A dialling that is going on.
-pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Transport, Cause>> + Send>>;
+/// A dialling or an upgrade that is going on.
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<(Transport, Prepared), Cause>> + Send>>;
 
 pub(super) enum Stream {
     Dialing(Dialing),
+    /// It is being upgraded to TLS.
+    Securing(Dialing),
     Up(Transport),
 }
 
@@ -46,14 +54,22 @@ impl Input {
 impl Link {
     pub(super) fn dialing(epoch: u64, dialing: Dialing, limits: Limits) -> Link {
         let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1 };
-        Link { epoch, stream: Stream::Dialing(dialing), input }
+        Link { epoch, stream: Stream::Dialing(dialing), input, asked: None, prepared: Prepared::default() }
     }
 
     /// Its byte stream, if there is one.
     pub(super) fn transport(&mut self) -> Option<&mut Transport> {
         match &mut self.stream {
             Stream::Up(transport) => Some(transport),
-            Stream::Dialing(_) => None,
+            Stream::Dialing(_) | Stream::Securing(_) => None,
+        }
+    }
+
+    /// Gives unused memory back.
+    pub(super) fn shrink(&mut self) {
+        self.input.shrink();
+        if let Stream::Up(transport) = &mut self.stream {
+            transport.shrink();
         }
     }
 }

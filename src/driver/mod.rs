@@ -1,5 +1,6 @@
 //! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
 
+mod authenticator;
 mod buffers;
 mod chooser;
 mod command;
@@ -17,11 +18,15 @@ mod record;
 mod requests;
 mod resolve;
 mod room;
+mod secure;
 mod settings;
 mod statistics;
 mod task;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 
+pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
 pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;
 pub(crate) use dialer::{Dialer, Resolver};
@@ -36,6 +41,7 @@ pub(crate) use reads::{Raw, Share};
 pub use record::StateChange;
 pub(crate) use requests::RequestFailure;
 pub(crate) use room::Room;
+pub(crate) use secure::TlsSettings;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
 

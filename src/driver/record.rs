@@ -93,7 +93,7 @@ impl State {
             ConnectionEvent::Disconnected { server, cause, .. } => {
                 health.disconnects += 1;
                 health.last_disconnected_at = Some(at);
-                if matches!(cause, Cause::ByUser | Cause::Forced) {
+                if *cause == Cause::ByUser || cause.is_planned() {
                     return;
                 }
                 format!("{server}: {cause}")

@@ -1,10 +1,13 @@
 //! What the driver must know beforehand.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::authenticator::Authenticator;
 use super::chooser::Chooser;
 use super::dialer::{Dialer, Resolver};
+use super::secure::TlsSettings;
 use crate::engine::OutboxRules;
 use crate::protocol::Limits;
 
@@ -27,6 +30,10 @@ pub(crate) struct DriverSettings {
     pub(crate) dialer: Option<Dialer>,
     /// Says where the next attempt goes and when, if the engine asks.
     pub(crate) chooser: Option<Chooser>,
+    /// How links are secured.
+    pub(crate) tls: Arc<TlsSettings>,
+    /// Gives the user's credentials, if the engine asks.
+    pub(crate) authenticator: Option<Authenticator>,
     /// What the decoder accepts.
     pub(crate) limits: Limits,
 }

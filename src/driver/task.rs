@@ -5,7 +5,7 @@ mod receive;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,8 +22,8 @@ use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::link::{Link, Stream};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
-use super::transport::{Transport, WriteFailed};
-use crate::engine::{Cause, ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
+use super::transport::{Transport, WriteFailed, cause};
+use crate::engine::{ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
@@ -112,6 +112,7 @@ impl Task {
             self.carry_out(now);
             moved |= self.poll_asked(cx, now);
             moved |= self.poll_dial(cx, now);
+            moved |= self.poll_credentials(cx, now);
             moved |= self.poll_read(cx, now);
             moved |= self.poll_write(cx, now);
             self.poll_leaving(cx, now);
@@ -159,7 +160,10 @@ impl Task {
     fn apply(&mut self, command: Command, now: Instant) {
         let engine = &mut self.engine;
         match command {
-            Command::Connect => engine.connect(now),
+            Command::Connect => {
+                engine.connect(now);
+                self.shared.begin_holding(engine);
+            }
             Command::Subscribe { sid, subject, queue, sink, framed } => {
                 let interest = Interest {
                     subject: subject.as_bytes(),
@@ -201,25 +205,49 @@ impl Task {
         let mut moved = false;
         let engine = &mut self.engine;
         self.links.retain_mut(|link| {
-            let Stream::Dialing(dialing) = &mut link.stream else {
+            let (Stream::Dialing(coming) | Stream::Securing(coming)) = &mut link.stream else {
                 return true;
             };
-            let Poll::Ready(outcome) = dialing.as_mut().poll(cx) else {
+            let Poll::Ready(outcome) = coming.as_mut().poll(cx) else {
                 return true;
             };
             moved = true;
+            let dialled = matches!(link.stream, Stream::Dialing(_));
             match outcome {
-                Ok(transport) => {
+                Ok((transport, prepared)) => {
                     link.stream = Stream::Up(transport);
-                    engine.handle_dialed(link.epoch, now);
+                    link.prepared = prepared;
+                    if dialled {
+                        engine.handle_dialed(link.epoch, now);
+                    } else {
+                        engine.handle_upgraded(link.epoch, now);
+                    }
                     true
                 }
                 Err(cause) => {
-                    engine.handle_dial_failed(link.epoch, cause, now);
+                    if dialled {
+                        engine.handle_dial_failed(link.epoch, cause, now);
+                    } else {
+                        engine.handle_upgrade_failed(link.epoch, cause, now);
+                    }
                     false
                 }
             }
         });
+        moved
+    }
+
+    /// The users' credentials that were asked for.
+    fn poll_credentials(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
+        for link in &mut self.links {
+            let Some(Poll::Ready(answer)) = link.asked.as_mut().map(|asked| asked.poll(cx)) else {
+                continue;
+            };
+            link.asked = None;
+            moved = true;
+            self.engine.handle_credentials(link.epoch, answer, now);
+        }
         moved
     }
 
@@ -231,7 +259,9 @@ impl Task {
                 continue;
             };
             let Some(flight) = self.engine.flight_of(epoch) else {
-                moved |= transport.is_unflushed() && poll_flush(&mut self.engine, epoch, transport, cx, now);
+                // Of a connection that is lost nothing more gets out: what was not taken goes to the next.
+                let unflushed = transport.is_unflushed() && self.engine.is_live(epoch);
+                moved |= unflushed && poll_flush(&mut self.engine, epoch, transport, cx, now);
                 continue;
             };
             let mut parts = [IoSlice::new(&[]); PARTS];
@@ -240,22 +270,24 @@ impl Task {
                 *part = IoSlice::new(bytes);
                 count += 1;
             }
-            let outcome = match transport.poll_write(cx, parts.get(..count).unwrap_or_default()) {
-                Poll::Pending => continue,
-                Poll::Ready(Ok(0)) => Err(WriteFailed { doubtful: 0, error: io::ErrorKind::WriteZero.into() }),
-                Poll::Ready(outcome) => outcome,
+            let outcome = transport.poll_write(cx, parts.get(..count).unwrap_or_default());
+            let begun = transport.begun();
+            let Poll::Ready(outcome) = outcome else {
+                self.engine.handle_begun(epoch, begun);
+                continue;
             };
             moved = true;
             match outcome {
                 Ok(n) => {
                     Statistics::add(&self.shared.counters().out_bytes, n as u64);
                     self.engine.handle_taken(epoch, n, now);
+                    self.engine.handle_begun(epoch, begun);
                 }
                 Err(WriteFailed { doubtful, error }) => {
                     if doubtful > 0 {
                         self.engine.handle_taken(epoch, doubtful, now);
                     }
-                    self.engine.handle_write_failed(epoch, Cause::from(error), now);
+                    self.engine.handle_write_failed(epoch, cause(error), now);
                 }
             }
         }
@@ -312,7 +344,7 @@ impl Task {
         self.buffers.shrink();
         self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
         for link in &mut self.links {
-            link.input.shrink();
+            link.shrink();
         }
         self.commands.shrink_to(4);
     }
@@ -356,7 +388,7 @@ fn poll_flush(
     now: Instant,
 ) -> bool {
     if let Poll::Ready(Err(error)) = transport.poll_flush(cx) {
-        engine.handle_write_failed(epoch, Cause::from(error), now);
+        engine.handle_write_failed(epoch, cause(error), now);
         return true;
     }
     false

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use super::dialer::ByteStream;
+use crate::engine::Cause;
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -22,6 +23,9 @@ pub(super) enum Transport {
     Tcp(TcpStream),
     /// A stream that a user's dialer made.
     Custom(Custom),
+    /// TLS over one of the others.
+    #[cfg(feature = "tls")]
+    Tls(Box<super::tls::Tls>),
 }
 
 /// A stream of which we know no more than its traits say.
@@ -64,6 +68,8 @@ impl Transport {
         let stream = match self {
             Transport::Tcp(stream) => stream,
             Transport::Custom(custom) => return custom.poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => return tls.poll_read(cx, buf),
         };
         loop {
             ready!(stream.poll_read_ready(cx))?;
@@ -74,7 +80,7 @@ impl Transport {
         }
     }
 
-    /// Hands `parts` over; what comes back is how many bytes were taken.
+    /// Hands `parts` over; what comes back is how many bytes were taken. TLS may have got on without having taken any.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,11 +89,14 @@ impl Transport {
         let stream = match self {
             Transport::Tcp(stream) => stream,
             Transport::Custom(custom) => return custom.poll_write(cx, parts),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => return tls.poll_write(cx, parts),
         };
         loop {
             ready!(stream.poll_write_ready(cx)).map_err(WriteFailed::certain)?;
             match send(stream, parts) {
                 Err(error) if again(&error) => {}
+                Ok(0) => return Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
                 outcome => return Poll::Ready(outcome.map_err(WriteFailed::certain)),
             }
         }
@@ -95,44 +104,91 @@ impl Transport {
 
     /// Whether bytes that were taken may not be on their way yet: [`poll_flush`](Transport::poll_flush) sees to it.
     pub(super) fn is_unflushed(&self) -> bool {
-        matches!(self, Transport::Custom(Custom { unflushed: true, .. }))
+        match self {
+            Transport::Tcp(_) => false,
+            Transport::Custom(custom) => custom.unflushed,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.is_unflushed(),
+        }
+    }
+
+    /// Of the bytes that it was offered last: so many are in records that were not wholly written. They must be offered
+    /// again, first and unchanged.
+    pub(super) fn begun(&self) -> usize {
+        match self {
+            Transport::Tcp(_) | Transport::Custom(_) => 0,
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.begun(),
+        }
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Tcp(_) => Poll::Ready(Ok(())),
             Transport::Custom(custom) => custom.poll_flush(cx),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.poll_flush(cx),
         }
     }
 
     /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
-    pub(super) fn write_last(&self, parts: &[IoSlice<'_>]) {
-        if let Transport::Tcp(stream) = self {
-            let _ = send(stream, parts);
+    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
+        match self {
+            Transport::Tcp(stream) => {
+                let _ = send(stream, parts);
+            }
+            Transport::Custom(_) => {}
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.write_last(parts),
         }
     }
 
     /// Nothing more will be written; the peer reads to the end.
-    pub(super) fn finish(&self) {
-        if let Transport::Tcp(stream) = self {
-            let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+    pub(super) fn finish(&mut self) {
+        match self {
+            Transport::Tcp(stream) => {
+                let _ = SockRef::from(&*stream).shutdown(Shutdown::Write);
+            }
+            Transport::Custom(_) => {}
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.finish(),
         }
     }
 
     /// After [`finish`](Transport::finish): reads what the peer still says; 0 is the end.
     pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        if let Transport::Custom(custom) = self {
-            if !custom.shut {
-                custom.shut = Pin::new(&mut custom.stream).poll_shutdown(cx)?.is_ready();
+        match self {
+            Transport::Tcp(_) => {}
+            Transport::Custom(custom) => {
+                if !custom.shut {
+                    custom.shut = Pin::new(&mut custom.stream).poll_shutdown(cx)?.is_ready();
+                }
             }
+            // What it says may go unread: it is waste.
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => return tls.lower().poll_rest(cx, buf),
         }
         self.poll_read(cx, buf)
     }
 
     /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
-    pub(super) fn reset(self) {
-        if let Transport::Tcp(stream) = self {
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    pub(super) fn reset(&mut self) {
+        match self {
+            Transport::Tcp(stream) => {
+                let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            }
+            Transport::Custom(_) => {}
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.lower().reset(),
+        }
+    }
+
+    /// Gives unused memory back.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Transport::Tcp(_) | Transport::Custom(_) => {}
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.shrink(),
         }
     }
 }
@@ -150,6 +206,7 @@ impl Custom {
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
         let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts));
         match outcome {
+            Ok(0) => Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
             Ok(taken) => {
                 self.unflushed = true;
                 Poll::Ready(Ok(taken))
@@ -169,8 +226,10 @@ impl Custom {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            let outcome = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            // What failed is not tried again for as long as the server's last words are waited for.
             self.unflushed = false;
+            return Poll::Ready(outcome);
         }
         Poll::Ready(Ok(()))
     }
@@ -184,9 +243,17 @@ impl fmt::Debug for Custom {
 
 impl WriteFailed {
     /// Nothing of what was offered got through.
-    fn certain(error: io::Error) -> WriteFailed {
+    pub(super) fn certain(error: io::Error) -> WriteFailed {
         WriteFailed { doubtful: 0, error }
     }
+}
+
+/// What a transport's error is to the engine.
+pub(super) fn cause(error: io::Error) -> Cause {
+    #[cfg(feature = "tls")]
+    return super::tls::cause(error);
+    #[cfg(not(feature = "tls"))]
+    Cause::from(error)
 }
 
 fn again(error: &io::Error) -> bool {

@@ -6,7 +6,7 @@ use super::effect::{Choice, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
-use super::phase::{Attempt, Intent, Link};
+use super::phase::{Attempt, Intent, Link, Purpose};
 use super::pool::{self, ServerId};
 
 impl<H> Engine<H> {
@@ -79,29 +79,41 @@ impl<H> Engine<H> {
     }
 
     fn dial(&mut self, server: ServerId, now: Instant) {
-        let Some(addr) = self.pool.get(server).map(|server| server.addr.clone()) else {
-            return;
-        };
+        self.history.attempts += 1;
+        if let Some(attempt) = self.dial_for(server, Purpose::Link, now) {
+            self.link = Link::Dialing(attempt);
+        }
+    }
+
+    /// Begins an attempt.
+    pub(super) fn dial_for(&mut self, server: ServerId, purpose: Purpose, now: Instant) -> Option<Attempt> {
+        let addr = self.pool.get(server).map(|server| server.addr.clone())?;
         self.pool.dialling(server, now);
         self.next_epoch += 1;
-        self.history.attempts += 1;
         let attempt = Attempt {
             epoch: self.next_epoch,
+            purpose,
             server,
             endpoint: pool::endpoint(&addr),
             addr: addr.clone(),
-            number: self.history.attempts,
+            number: match purpose {
+                Purpose::Link => self.history.attempts,
+                Purpose::Move => 1,
+            },
             deadline: now + self.config.connect_timeout,
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
         self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
         self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
-        self.link = Link::Dialing(attempt);
+        Some(attempt)
     }
 
     /// An attempt came to nothing, before anything was at stake on it.
     pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+        if attempt.purpose == Purpose::Move {
+            return self.move_failed(attempt, cause, now);
+        }
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.retrying = true;

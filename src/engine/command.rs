@@ -2,16 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Choice, CloseHow, Effect};
+use super::effect::{Choice, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::Interest;
 use crate::protocol::{self, ServerAddr};
-
-/// How long a planned move waits for the PONG of the server that is left (DECISIONS D15).
-const MOVE_WITHIN: Duration = Duration::from_secs(2);
 
 impl<H> Engine<H> {
     /// Seeks a connection, unless one is there or sought already.
@@ -147,29 +144,12 @@ impl<H> Engine<H> {
         self.pool.forgive();
         self.pool.hurry();
         match &self.link {
-            Link::Up(connection) if connection.carries() => self.begin_move(now),
+            Link::Up(connection) if connection.carries() => self.force_move(now),
             // Nobody is asked: the user wants one now.
             Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
             Link::Idle => self.connect(now),
             // What is asked for is under way: an attempt, a move, or the settling of a loss.
             Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
-        }
-    }
-
-    /// Nothing more is loaded; a PING goes behind what was.
-    fn begin_move(&mut self, now: Instant) {
-        self.announce(now);
-        let Link::Up(connection) = &mut self.link else { return };
-        connection.stage = Stage::Moving { until: now + MOVE_WITHIN };
-        self.flight.push_ping();
-        let queued = connection.taken + self.flight.messages();
-        connection.liveness.sent(queued, vec![Waiter::Move], now);
-    }
-
-    /// The server that is left has confirmed everything.
-    pub(super) fn finish_move(&mut self, now: Instant) {
-        if self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Moving { .. })) {
-            self.lose(Cause::Forced, CloseHow::Finish, now);
         }
     }
 
@@ -188,8 +168,8 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
-        if let Link::Up(connection) = &mut self.link {
-            connection.abandon_move();
+        if self.candidate.is_none() || !self.is_between() {
+            self.abandon_move();
         }
         self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
         self.emit(ConnectionEvent::Draining);
@@ -206,9 +186,7 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
             return;
         }
-        if let Link::Up(connection) = &mut self.link {
-            connection.abandon_move();
-        }
+        self.abandon_move();
         if self.link.connection().is_some_and(|connection| connection.carries()) {
             let drained = matches!(self.intent, Intent::Drain { .. });
             self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false, drained };
@@ -225,12 +203,13 @@ impl<H> Engine<H> {
 
     /// Takes the drain as far as it can go without waiting.
     pub(super) fn advance_drain(&mut self) {
-        let Intent::Drain { stage, .. } = &mut self.intent else {
+        let Intent::Drain { stage, .. } = &self.intent else {
             return;
         };
-        // A server that is being told of subscriptions is told to the end, and then takes them back.
+        // A server that is being told of subscriptions is told to the end, and then takes them back. So is the next one, if it
+        // knows of some.
         let replaying = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Replaying(_)));
-        if *stage != DrainStage::Begin || replaying {
+        if *stage != DrainStage::Begin || replaying || self.is_between() {
             return;
         }
         let sids = self.subscriptions.unfinished();
@@ -239,7 +218,9 @@ impl<H> Engine<H> {
             self.subscriptions.set_draining(*sid);
         }
         if carries {
-            *stage = DrainStage::Interest;
+            if let Intent::Drain { stage, .. } = &mut self.intent {
+                *stage = DrainStage::Interest;
+            }
             let mut out = Vec::new();
             for sid in sids {
                 protocol::unsubscribe(&mut out, sid, None);

@@ -33,11 +33,23 @@ pub struct Config {
     pub ask_delay: bool,
     /// Whether the server of each attempt after the first connection is asked for. Default false.
     pub ask_server: bool,
+    /// Whether a server must speak TLS, whatever its address says. Default false.
+    pub require_tls: bool,
+    /// Whether TLS is begun before the server has said anything. Default false.
+    pub tls_first: bool,
+    /// Whether the driver can do [`Effect::Upgrade`](super::Effect::Upgrade). Default true.
+    pub tls_possible: bool,
+    /// Whether credentials are asked for in each attempt, by [`Effect::Authenticate`](super::Effect::Authenticate).
+    /// Default false.
+    pub ask_credentials: bool,
     /// `Reconnected` is said this long after the subscriptions were written, even when held messages
     /// still wait. Default 1 s.
     pub announce_after: Duration,
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
     pub close_grace: Duration,
+    /// Whether a planned move makes its next connection before it leaves the present one, and whether a server that says that
+    /// it will stop is left early. Default true.
+    pub prepare_moves: bool,
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
@@ -155,8 +167,13 @@ impl Default for Config {
             policy: Policy::default(),
             ask_delay: false,
             ask_server: false,
+            require_tls: false,
+            tls_first: false,
+            tls_possible: true,
+            ask_credentials: false,
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
+            prepare_moves: true,
             delivery: DeliveryMode::AtMostOnce,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },

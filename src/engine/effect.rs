@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use super::error::{EndReason, FlushFailure};
+use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use crate::protocol::ServerAddr;
 
@@ -27,6 +27,27 @@ pub enum Effect<H> {
         addr: ServerAddr,
         /// When the attempt ends at the latest; the engine says `StopDialing` then.
         deadline: Instant,
+    },
+    /// Upgrade the byte stream of that epoch to TLS; answer with `handle_upgraded` or `handle_upgrade_failed`. What was
+    /// read from it and not yet handed to the engine is never parsed: bytes in clear behind INFO are a failure.
+    Upgrade {
+        /// Names the connection.
+        epoch: u64,
+        /// The server, whose name its certificate must have.
+        addr: ServerAddr,
+    },
+    /// Ask for the user's credentials; answer with `handle_credentials` of that epoch.
+    Authenticate {
+        /// Names the connection.
+        epoch: u64,
+        /// What the server wants signed, if it wants something signed.
+        nonce: Option<String>,
+        /// `host:port` of the server.
+        server: String,
+        /// Number of the attempt since the last connection, from 1.
+        attempt: u64,
+        /// Why the last attempt failed, or the last connection was lost.
+        last_error: Option<Cause>,
     },
     /// Stop the dialling of that epoch.
     StopDialing {

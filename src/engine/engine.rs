@@ -14,8 +14,9 @@ use super::error::{Cause, EndReason};
 use super::event::{ConnectionEvent, Status};
 use super::flight::Flight;
 use super::ledger::{Ledger, Lost};
+use super::moving::{Candidate, Wish};
 use super::outbox::Outbox;
-use super::phase::{Intent, Link, Stage, Waiter};
+use super::phase::{Intent, Link, Purpose, Stage, Waiter};
 use super::pool::Pool;
 use super::segment::Segment;
 use super::subscriptions::Subscriptions;
@@ -55,6 +56,10 @@ pub struct Engine<H> {
     pub(super) wanted: Vec<Waiter>,
     pub(super) effects: VecDeque<Effect<H>>,
     pub(super) garbage: Vec<Segment>,
+    /// Why the present connection is to be left.
+    pub(super) wish: Option<Wish>,
+    /// The connection that will take the place of the present one.
+    pub(super) candidate: Option<Box<Candidate>>,
     pub(super) next_epoch: u64,
     pub(super) next_ask: u64,
 }
@@ -84,6 +89,10 @@ pub(super) struct History {
     /// Since when no attempt is being made.
     pub(super) waiting: Option<Instant>,
     pub(super) last_error: Option<Cause>,
+    /// When the last credentials that expire do so.
+    pub(super) credentials_until: Option<Instant>,
+    /// Whether a link was ever secured.
+    pub(super) secured: bool,
     /// Which of the two watermarks was told last.
     pub(super) buffer_high: bool,
 }
@@ -117,6 +126,8 @@ impl<H> Engine<H> {
             wanted: Vec::new(),
             effects: VecDeque::new(),
             garbage: Vec::new(),
+            wish: None,
+            candidate: None,
             next_epoch: 0,
             next_ask: 0,
         }
@@ -171,19 +182,27 @@ impl<H> Engine<H> {
 
     /// Names the present connection or attempt.
     pub fn epoch(&self) -> u64 {
-        self.next_epoch
+        match &self.link {
+            Link::Dialing(attempt) => attempt.epoch,
+            Link::Up(connection) => connection.attempt.epoch,
+            _ => self.next_epoch,
+        }
     }
 
     /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
     pub fn can_write(&self) -> bool {
-        self.link
-            .connection()
-            .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
+        self.link.can_write()
     }
 
     /// The bytes to write to the connection of `epoch`, if there are any and writing makes sense.
     pub fn flight_of(&self, epoch: u64) -> Option<&Flight> {
-        (self.is_live(epoch) && self.has_bytes()).then_some(&self.flight)
+        let beside = self.candidate.as_ref().filter(|_| self.is_beside(epoch));
+        let (link, flight) = match beside {
+            Some(candidate) => (&candidate.link, &candidate.flight),
+            None => (&self.link, &self.flight),
+        };
+        let writes = link.is_live(epoch) && link.can_write();
+        (writes && !flight.is_empty()).then_some(flight)
     }
 
     /// Whether there is something to write, and somebody to take it.
@@ -198,9 +217,7 @@ impl<H> Engine<H> {
 
     /// Whether the connection of `epoch` still stands.
     pub fn is_live(&self, epoch: u64) -> bool {
-        self.link
-            .connection()
-            .is_some_and(|connection| connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)))
+        self.link_of(epoch).is_live(epoch)
     }
 
     /// Whether messages may flow out: what the outbox holds will be loaded by the next exchange.
@@ -215,7 +232,16 @@ impl<H> Engine<H> {
 
     /// The same of the connection of `epoch`.
     pub fn expects_messages_of(&self, epoch: u64) -> bool {
-        self.is_live(epoch) && self.expects_messages()
+        let link = self.link_of(epoch);
+        link.is_live(epoch) && link.connection().is_some_and(|connection| !connection.is_handshake())
+    }
+
+    /// The candidate's link if `epoch` names it, otherwise the present one.
+    pub(super) fn link_of(&self, epoch: u64) -> &Link {
+        match &self.candidate {
+            Some(candidate) if self.is_beside(epoch) => &candidate.link,
+            _ => &self.link,
+        }
     }
 
     /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.
@@ -248,6 +274,9 @@ impl<H> Engine<H> {
         if matches!(self.link, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
             return true;
         }
+        if self.may_advance_move() {
+            return true;
+        }
         let Some(connection) = self.link.connection() else {
             return false;
         };
@@ -255,7 +284,12 @@ impl<H> Engine<H> {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
             Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
-            Stage::AwaitInfo | Stage::AwaitPong | Stage::Moving { .. } => false,
+            Stage::AwaitInfo
+            | Stage::Securing(_)
+            | Stage::Authenticating(_)
+            | Stage::AwaitPong
+            | Stage::Standby(_)
+            | Stage::Moving { .. } => false,
         }
     }
 
@@ -273,7 +307,16 @@ impl<H> Engine<H> {
             Stage::Lost(_) => {
                 self.effects.pop_back();
             }
-            Stage::AwaitInfo | Stage::AwaitPong | Stage::Replaying(_) => {
+            _ if connection.attempt.purpose == Purpose::Move => {
+                let attempt = connection.attempt.clone();
+                self.move_failed(attempt, cause, now);
+            }
+            Stage::AwaitInfo
+            | Stage::Securing(_)
+            | Stage::Authenticating(_)
+            | Stage::AwaitPong
+            | Stage::Standby(_)
+            | Stage::Replaying(_) => {
                 let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
                 self.attempt_failed(attempt, cause, now);
@@ -297,7 +340,9 @@ impl<H> Engine<H> {
 
     /// The server's memory of subscriptions is gone; those that were only waiting for its last word end.
     pub(super) fn end_drained_subscriptions(&mut self) {
-        let drained = self.subscriptions.connection_lost();
+        let mut drained = self.subscriptions.connection_lost();
+        // A candidate's server may send more for those.
+        drained.retain(|sid| !self.has_joined(*sid));
         // While the whole client is drained, streams end only when the gate is shut.
         if !matches!(self.intent, Intent::Drain { .. }) {
             for sid in drained {

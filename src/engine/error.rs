@@ -58,12 +58,18 @@ pub enum Cause {
     /// TLS is wanted by one side and can't be had.
     #[error("TLS: {0}")]
     Tls(Arc<str>),
+    /// The user's credentials could not be had: a callback, a key or a file failed.
+    #[error("no credentials: {0}")]
+    Credentials(Arc<str>),
     /// This build or this address can't be dialled.
     #[error("unsupported: {0}")]
     Unsupported(Arc<str>),
     /// The user asked for another connection.
     #[error("reconnect was forced")]
     Forced,
+    /// The server said that it will stop (lame duck mode), and was left for another.
+    #[error("the server is about to stop")]
+    LameDuck,
     /// The user drains or closes.
     #[error("closed by the user")]
     ByUser,
@@ -91,6 +97,11 @@ impl PartialEq for Cause {
 }
 
 impl Cause {
+    /// Whether we have left the server, and it was not the server that has left us.
+    pub fn is_planned(&self) -> bool {
+        matches!(self, Cause::Forced | Cause::LameDuck)
+    }
+
     /// Whether the server refused our credentials.
     pub fn is_auth(&self) -> bool {
         matches!(self, Cause::Server(kind) if kind.is_auth())

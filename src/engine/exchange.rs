@@ -8,6 +8,7 @@ use super::effect::{Choice, CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
+use super::flight::Flight;
 use super::outbox::{Gate, Outbox};
 use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
@@ -25,6 +26,7 @@ impl<H> Engine<H> {
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
         self.flight.report(outbox);
         self.tell_losses(outbox);
+        self.advance_move(now);
         if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_))) {
             self.settle_loss(outbox, now);
         }
@@ -57,6 +59,14 @@ impl<H> Engine<H> {
             self.count_waiting(outbox),
             "the ledger disagrees with the outbox"
         );
+    }
+
+    /// A connection is sought that was not sought before: from now on messages are held for it. So that whoever is told of
+    /// it can rely on it, this comes before the state is made public.
+    pub fn begin_holding(&self, outbox: &mut Outbox) {
+        if outbox.gate() == Gate::Shut && self.gate() == Gate::Held {
+            outbox.set_gate(Gate::Held);
+        }
     }
 
     /// Gives unused memory back; called when nothing has moved for a while.
@@ -126,7 +136,10 @@ impl<H> Engine<H> {
             DeliveryMode::AtLeastOnce => 0,
         };
         self.books.in_doubt += in_doubt;
-        self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
+        let planned = cause.is_planned();
+        if !(planned && in_doubt == 0 && self.keeps_requests()) {
+            self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
+        }
         let server = connection.attempt.endpoint.clone();
         let (told, held) = (cause.clone(), outbox.messages());
         self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
@@ -136,7 +149,6 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
 
         let lived = now.saturating_duration_since(connection.since);
-        let planned = matches!(cause, Cause::Forced);
         if lived >= self.config.policy.stable_after {
             self.history.failures = 0;
         } else if !planned {
@@ -146,9 +158,6 @@ impl<H> Engine<H> {
         let loss = Loss { cause: cause.clone(), lived, planned };
         let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
         self.tell_removed(out);
-        if planned {
-            self.pool.hurry();
-        }
 
         self.resettle_waiters(connection.liveness.into_waiters());
         self.end_drained_subscriptions();
@@ -156,11 +165,18 @@ impl<H> Engine<H> {
             // No server will answer, so there is nothing to wait for; the end sees what is still held.
             self.finish(EndReason::Closed, in_doubt == 0);
         }
+        if self.adopt_candidate(now) {
+            return self.advance_drain();
+        }
+        if planned {
+            self.pool.hurry();
+        }
         if !self.config.reconnect || self.out_of_retries() {
             self.link = Link::GivingUp(cause);
         } else {
             self.seek(now);
         }
+        self.advance_drain();
     }
 
     /// Who waited for a PONG of the dead connection waits for one of the next, unless something is in doubt.
@@ -174,7 +190,7 @@ impl<H> Engine<H> {
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
                 // It is ended by the table, which knows that it was draining.
-                Waiter::Subscription(_) | Waiter::Move => {}
+                Waiter::Subscription(_) | Waiter::Move | Waiter::Join => {}
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
                     self.begin_delivering();
                 }
@@ -239,6 +255,7 @@ impl<H> Engine<H> {
         // If it was about to be said that there is a connection, it is said before that it ends.
         self.announce(now);
         let mut in_doubt = 0;
+        self.drop_candidate();
         match std::mem::replace(&mut self.link, Link::Idle) {
             Link::Up(connection) => {
                 let finished = completed && self.flight.is_empty();
@@ -283,30 +300,36 @@ impl<H> Engine<H> {
             Link::Idle | Link::GivingUp(_) => None,
             Link::Choosing { until, .. } | Link::Backoff { until, .. } => Some(*until),
             Link::Dialing(attempt) => Some(attempt.deadline),
-            Link::Up(connection) => self.connection_timers(connection).into_iter().flatten().min(),
+            Link::Up(connection) => self.connection_timers(connection, &self.flight).into_iter().flatten().min(),
         };
+        let beside = self.candidate.as_ref().and_then(|candidate| match &candidate.link {
+            Link::Dialing(attempt) => Some(attempt.deadline),
+            Link::Up(connection) => self.connection_timers(connection, &candidate.flight).into_iter().flatten().min(),
+            _ => None,
+        });
         let intent = match &self.intent {
             Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } => Some(*deadline),
             Intent::Run | Intent::End { .. } | Intent::Closed => None,
         };
-        link.into_iter().chain(intent).min()
+        link.into_iter().chain(beside).chain(self.move_due()).chain(intent).min()
     }
 
     /// The timers of a connection, by name.
-    fn connection_timers(&self, connection: &Connection) -> [Option<Instant>; 5] {
-        let handshake = connection.is_handshake().then_some(connection.attempt.deadline);
+    fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
+        let handshake = connection.is_prepared().then_some(connection.attempt.deadline);
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
-            Stage::Moving { until } => Some(until),
+            Stage::Moving { until, .. } => Some(until),
             _ => None,
         };
         let last_words = connection.broken.as_ref().map(|(until, _)| *until);
-        let stall = (!self.flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
+        let stall = (!flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
         let liveness = connection.liveness.dead_at().or_else(|| {
-            let unconfirmed = connection.taken + self.flight.messages() > connection.confirmed;
+            let unconfirmed = connection.taken + flight.messages() > connection.confirmed;
             connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
         });
-        [handshake, announce, last_words, stall, liveness]
+        let renew = connection.renew_at.filter(|_| connection.carries());
+        [handshake, announce, last_words, stall, liveness, renew]
     }
 
     /// A deadline may have come; those that have not are left alone.
@@ -316,6 +339,12 @@ impl<H> Engine<H> {
             Intent::Close { deadline, .. } if deadline <= now => self.finish(EndReason::Closed, false),
             _ => {}
         }
+        self.handle_link_timeout(now);
+        // Whatever has become of it, its own deadlines are handled once.
+        self.beside(|engine| engine.handle_link_timeout(now));
+    }
+
+    fn handle_link_timeout(&mut self, now: Instant) {
         match &self.link {
             // Who does not answer leaves it to the pool.
             Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
@@ -336,9 +365,12 @@ impl<H> Engine<H> {
             return;
         };
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if connection.is_handshake() && connection.attempt.deadline <= now {
+        if connection.is_prepared() && connection.attempt.deadline <= now {
             let stage = match connection.stage {
-                Stage::AwaitInfo => "waiting for INFO",
+                Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
+                Stage::Standby(_) => "waiting for the PONG behind the queue groups",
+                Stage::Securing(_) => "in the TLS handshake",
+                Stage::Authenticating(_) => "waiting for credentials",
                 _ => "waiting for the PONG to CONNECT and PING",
             };
             return self.lose(Cause::TimedOut { limit: self.config.connect_timeout, stage }, CloseHow::Reset, now);
@@ -356,8 +388,11 @@ impl<H> Engine<H> {
             let stalled = now.saturating_duration_since(connection.progress);
             return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
         }
-        if matches!(connection.stage, Stage::Moving { until } if until <= now) {
-            return self.lose(Cause::Forced, CloseHow::Finish, now);
+        if matches!(connection.stage, Stage::Moving { until, .. } if until <= now) {
+            return self.finish_move(now);
+        }
+        if connection.carries() && due(connection.renew_at) {
+            return self.renew(now);
         }
         if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
             self.announce(now);

@@ -56,6 +56,8 @@ pub struct Flight {
     kept: Backlog,
     /// Bytes that no longer count for the outbox, and chunks that are free again, since the last report.
     released: usize,
+    /// So many of the bytes not yet taken are with the transport already, in this order.
+    begun: usize,
     spent: Vec<Vec<u8>>,
 }
 
@@ -99,11 +101,23 @@ impl Flight {
         self.push(Kind::Ping, Segment::bare(b"PING"));
     }
 
-    /// A PONG goes ahead of everything but the segment in progress: the server's patience is limited.
+    /// The transport works on the next `n` bytes: whatever becomes of them, nothing may go between.
+    pub(super) fn begin(&mut self, n: usize) {
+        self.begun = n;
+    }
+
+    /// A PONG goes ahead of everything but the segments in progress: the server's patience is limited.
     pub(super) fn push_pong(&mut self) {
         let segment = Segment::bare(b"PONG");
         self.len += segment.len();
-        let place = usize::from(self.at > 0).min(self.items.len());
+        let (mut place, mut left) = (0, self.at + self.begun);
+        for (_, item) in &self.items {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(item.len());
+            place += 1;
+        }
         self.items.insert(place, (Kind::Wire, segment));
     }
 
@@ -114,6 +128,7 @@ impl Flight {
 
     /// The transport took `n` more bytes.
     pub(super) fn advance(&mut self, n: usize) -> Taken {
+        self.begun = self.begun.saturating_sub(n);
         let mut taken = Taken::default();
         let mut left = n;
         while left > 0 {

@@ -1,12 +1,13 @@
 //! The phases: what the link does × what the user intends. Nothing else says in which state the engine is.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
 use super::subscriptions::Replay;
-use crate::protocol::{ErrKind, ServerAddr};
+use crate::protocol::{ErrKind, Info, ServerAddr};
 
 /// The connection, or the way to one.
 ///
@@ -18,7 +19,11 @@ use crate::protocol::{ErrKind, ServerAddr};
 ///    ├───────────────────────────────── Dialing ────────────────▶┤
 ///    │                                      │ byte stream        │
 ///    │                                      ▼                    │
-///    │            Up { AwaitInfo ─INFO─▶ AwaitPong ──────────────┤
+///    │            Up { AwaitInfo ──────────────────────────────▶┤
+///    │          ▲ TLS first  │ INFO                              │
+///    │          └─ Securing ◀┤ TLS wanted                        │
+///    │                   └──▶▼                                   │
+///    │            (Authenticating ─▶) AwaitPong ────────────────▶┤
 ///    │                                      │ PONG               │
 ///    │                                      ▼                    │
 ///    │                                  Replaying ───────────────┤
@@ -53,6 +58,7 @@ pub(super) enum Link {
 pub(super) struct Attempt {
     /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
     pub(super) epoch: u64,
+    pub(super) purpose: Purpose,
     pub(super) server: ServerId,
     /// Kept here too: the pool may be replaced meanwhile.
     pub(super) addr: ServerAddr,
@@ -62,6 +68,15 @@ pub(super) struct Attempt {
     pub(super) number: u64,
     /// It must be connected, PONG included, by then.
     pub(super) deadline: Instant,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There is no connection.
+    Link,
+    /// To take the place of the present one.
+    Move,
 }
 
 /// A byte stream to a server. `confirmed <= taken`.
@@ -84,12 +99,20 @@ pub(super) struct Connection {
     pub(super) said: Option<ErrKind>,
     /// Writing failed: we read on until the server's reason comes or this time is reached (DECISIONS D6).
     pub(super) broken: Option<(Instant, Cause)>,
+    /// It is TLS.
+    pub(super) secured: bool,
+    /// When it is to be replaced, because its credentials expire soon after.
+    pub(super) renew_at: Option<Instant>,
 }
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub(super) enum Stage {
     AwaitInfo,
+    /// The driver upgrades the link to TLS: before INFO (`None`), or behind this one.
+    Securing(Option<Arc<Info>>),
+    /// The user's credentials are asked for.
+    Authenticating(Arc<Info>),
     AwaitPong,
     /// SUBs are on their way; the gate is held.
     Replaying(Replay),
@@ -100,9 +123,22 @@ pub(super) enum Stage {
     /// until then, so that nothing is in doubt.
     Moving {
         until: Instant,
+        cause: Cause,
     },
+    /// The handshake is done, and the present connection has its place still.
+    Standby(Readiness),
     /// The end of this connection; the outbox is settled in the next exchange.
     Lost(Cause),
+}
+
+/// How far a connection on standby has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Fresh,
+    /// SUBs of queue groups and of the inbox of requests are on their way.
+    Joining,
+    /// The server has processed them.
+    Joined,
 }
 
 /// What must be taken before a new connection is announced.
@@ -177,6 +213,8 @@ pub(super) enum Waiter {
     Last,
     /// The move to another server.
     Move,
+    /// A candidate's server, to know the queue groups.
+    Join,
 }
 
 impl Link {
@@ -185,6 +223,18 @@ impl Link {
             Link::Up(connection) => Some(connection),
             _ => None,
         }
+    }
+
+    /// Whether it is the connection of `epoch`, and that is not over.
+    pub(super) fn is_live(&self, epoch: u64) -> bool {
+        self.connection()
+            .is_some_and(|connection| connection.attempt.epoch == epoch && !matches!(connection.stage, Stage::Lost(_)))
+    }
+
+    /// Whether there is a connection that has not failed on the writing side.
+    pub(super) fn can_write(&self) -> bool {
+        self.connection()
+            .is_some_and(|connection| connection.broken.is_none() && !matches!(connection.stage, Stage::Lost(_)))
     }
 
     /// The connection of `epoch`, unless that is over.
@@ -206,15 +256,13 @@ impl Connection {
         matches!(self.stage, Stage::Recovering(_) | Stage::Ready)
     }
 
-    /// What the user wants now goes before a move.
-    pub(super) fn abandon_move(&mut self) {
-        if matches!(self.stage, Stage::Moving { .. }) {
-            self.stage = Stage::Ready;
-        }
+    /// Whether the attempt has a deadline still: the handshake, and what goes before a planned move.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.is_handshake() || matches!(self.stage, Stage::Standby(Readiness::Joining))
     }
 
     /// Whether the handshake is still going on.
     pub(super) fn is_handshake(&self) -> bool {
-        matches!(self.stage, Stage::AwaitInfo | Stage::AwaitPong)
+        matches!(self.stage, Stage::AwaitInfo | Stage::Securing(_) | Stage::Authenticating(_) | Stage::AwaitPong)
     }
 }

@@ -165,9 +165,20 @@ impl Pool {
         !self.barred.is_empty()
     }
 
+    /// Whether an address asks for TLS, also one that was taken out.
+    pub fn asks_for_tls(&self) -> bool {
+        self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
+    }
+
     /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
     pub fn next(&self) -> Option<(ServerId, Option<Instant>)> {
         self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
+    }
+
+    /// The same among all servers but one.
+    pub fn next_but(&self, id: Option<ServerId>) -> Option<(ServerId, Option<Instant>)> {
+        let others = self.servers.iter().filter(|server| Some(server.id) != id);
+        others.min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
     }
 
     /// The server that was not used for the longest time, whenever it is due.

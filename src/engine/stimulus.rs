@@ -8,13 +8,16 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
-use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
+use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
-use crate::protocol::{self, ConnectInfo, ErrKind, Info, Protocol, ServerAddr, ServerOp, Violation};
+use crate::protocol::{ErrKind, Info, ServerOp, Violation};
 
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
     pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dialed(epoch, now));
+        }
         let Link::Dialing(attempt) = &self.link else {
             return;
         };
@@ -33,11 +36,17 @@ impl<H> Engine<H> {
             progress: now,
             said: None,
             broken: None,
+            secured: false,
+            renew_at: None,
         }));
+        self.begin_handshake(now);
     }
 
     /// The server of `epoch` could not be reached.
     pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dial_failed(epoch, cause, now));
+        }
         match &self.link {
             Link::Dialing(attempt) if attempt.epoch == epoch => {
                 let attempt = attempt.clone();
@@ -49,6 +58,9 @@ impl<H> Engine<H> {
 
     /// Bytes came in, whatever they say. Once per read, before what they say is handled.
     pub fn handle_received(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_received(epoch, now));
+        }
         if let Some(connection) = self.link.live(epoch) {
             connection.liveness.received(now);
         }
@@ -56,6 +68,9 @@ impl<H> Engine<H> {
 
     /// The transport took `n` bytes of the flight.
     pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_taken(epoch, n, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -73,8 +88,22 @@ impl<H> Engine<H> {
         self.announce_if_taken(now);
     }
 
+    /// The transport has begun with the next `n` bytes of the flight, without having taken them: TLS has them in records
+    /// of which the last byte is not with the kernel yet. They stay in their order.
+    pub fn handle_begun(&mut self, epoch: u64, n: usize) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_begun(epoch, n));
+        }
+        if self.link.live(epoch).is_some() {
+            self.flight.begin(n);
+        }
+    }
+
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_write_failed(epoch, cause, now));
+        }
         if let Some(connection) = self.link.live(epoch) {
             connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
         }
@@ -82,6 +111,9 @@ impl<H> Engine<H> {
 
     /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
     pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_lost(epoch, cause, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
@@ -99,13 +131,21 @@ impl<H> Engine<H> {
     /// An operation came from the server. Messages don't come here, their payload is none of the engine's
     /// business: see [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_op(epoch, op, now));
+        }
         let Some(connection) = self.link.live(epoch) else {
             return;
         };
+        if matches!(connection.stage, Stage::Securing(_)) {
+            let cause = Cause::Tls("the server spoke in clear while the link was to be secured".into());
+            return self.lose(cause, CloseHow::Drop, now);
+        }
         match op {
             ServerOp::Ping => self.answer_ping(),
             ServerOp::Pong => match connection.stage {
                 Stage::AwaitInfo => self.out_of_turn("PONG", "INFO", now),
+                Stage::Authenticating(_) => self.out_of_turn("PONG", "our CONNECT", now),
                 Stage::AwaitPong => self.handshake_done(now),
                 _ => self.handle_pong(now),
             },
@@ -149,6 +189,10 @@ impl<H> Engine<H> {
             return;
         };
         let before = self.flight.len();
+        if matches!(connection.stage, Stage::Authenticating(_)) {
+            // A server that wants credentials takes anything before CONNECT for an attack. The PING behind it says as much.
+            return;
+        }
         if connection.is_handshake() {
             // Nothing goes before CONNECT.
             self.flight.push_wire(b"PONG\r\n".to_vec());
@@ -182,15 +226,11 @@ impl<H> Engine<H> {
         let attempt = &connection.attempt;
         let (server, addr, endpoint) = (attempt.server, attempt.addr.clone(), attempt.endpoint.clone());
         if first {
-            if let Some(refusal) = transport_fault(&addr, &info) {
-                return self.lose(refusal, CloseHow::Drop, now);
+            let epoch = connection.attempt.epoch;
+            self.greet(info.clone(), now);
+            if !self.is_live(epoch) {
+                return;
             }
-            connection.stage = Stage::AwaitPong;
-            connection.progress = now;
-            let mut out = Vec::new();
-            protocol::connect(&mut out, &self.introduction(&addr, &info));
-            protocol::ping(&mut out);
-            self.flight.push_wire(out);
         }
         let was_lame = self.info.as_ref().is_some_and(|info| info.lame_duck_mode) && !first;
         if first || self.info.as_ref().is_none_or(|known| *known != info) {
@@ -204,38 +244,9 @@ impl<H> Engine<H> {
             }
         }
         if info.lame_duck_mode && !was_lame {
-            self.emit(ConnectionEvent::LameDuck { server: endpoint });
+            self.tell_lame_duck(endpoint, now);
         }
         self.info = Some(info);
-    }
-
-    /// What CONNECT says to this server.
-    fn introduction(&self, addr: &ServerAddr, info: &Info) -> ConnectInfo {
-        let identity = &self.config.identity;
-        // What stands in a server's own address is meant for that server.
-        let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
-            (_, _, Some(token)) => (None, None, Some(token.to_owned())),
-            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
-            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
-        };
-        ConnectInfo {
-            verbose: identity.verbose,
-            pedantic: identity.pedantic,
-            user_jwt: None,
-            nkey: None,
-            signature: None,
-            name: identity.name.clone(),
-            echo: identity.echo,
-            lang: "rust".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: Protocol::Dynamic,
-            tls_required: false,
-            user,
-            pass,
-            auth_token: token,
-            headers: info.headers,
-            no_responders: info.headers,
-        }
     }
 
     fn handshake_done(&mut self, now: Instant) {
@@ -244,7 +255,10 @@ impl<H> Engine<H> {
         };
         connection.since = now;
         connection.liveness.measured(now.saturating_duration_since(connection.progress));
-        connection.stage = Stage::Replaying(Replay::of(&self.subscriptions));
+        connection.stage = match connection.attempt.purpose {
+            Purpose::Link => Stage::Replaying(Replay::of(&self.subscriptions)),
+            Purpose::Move => Stage::Standby(Readiness::Fresh),
+        };
         self.pool.connected(connection.attempt.server);
     }
 
@@ -261,6 +275,8 @@ impl<H> Engine<H> {
                 Waiter::Flush { token, .. } => {
                     self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
+                // Its messages may come over the next connection too, which will end it.
+                Waiter::Subscription(sid) if self.has_joined(sid) => {}
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
                     self.begin_delivering();
@@ -268,6 +284,7 @@ impl<H> Engine<H> {
                 Waiter::Interest => {}
                 Waiter::Last => self.handle_last_pong(),
                 Waiter::Move => self.finish_move(now),
+                Waiter::Join => self.joined(),
             }
         }
     }
@@ -301,13 +318,4 @@ impl<H> Engine<H> {
             connection.said = Some(kind);
         }
     }
-}
-
-/// Why this server can't be spoken to over what is there, if so. TLS asked for by either side is not to be had yet,
-/// and is never given up silently.
-fn transport_fault(addr: &ServerAddr, info: &Info) -> Option<Cause> {
-    if addr.tls_required() {
-        return Some(Cause::Tls("the address asks for TLS, which this version does not speak yet".into()));
-    }
-    info.tls_required.then(|| Cause::Tls("the server requires TLS, which this version does not speak yet".into()))
 }

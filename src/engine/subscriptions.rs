@@ -22,6 +22,8 @@ pub struct Subscription<H> {
     /// The total after which it ends; `u64::MAX`: never.
     max: u64,
     draining: bool,
+    /// An inbox of requests, which nobody reads to its end.
+    internal: bool,
     /// Whether the end of the client need not wait for its consumer.
     finished: bool,
 }
@@ -45,6 +47,11 @@ impl<H> Subscription<H> {
     /// How many more may be received; `None`: no limit was set.
     pub fn remaining(&self) -> Option<u64> {
         (self.max != u64::MAX).then(|| self.max - self.received)
+    }
+
+    /// Whether it ends behind what its server had sent.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     fn encode(&self, sid: u64, out: &mut Vec<u8>) {
@@ -134,6 +141,7 @@ impl<H> Subscriptions<H> {
             before: 0,
             max: u64::MAX,
             draining: false,
+            internal,
             finished: internal,
         };
         self.table.insert(sid, subscription);
@@ -210,6 +218,26 @@ impl<H> Subscriptions<H> {
         drained
     }
 
+    /// Those that lose nothing and repeat nothing when two servers know them at the same time: queue groups, of which each message
+    /// goes to one member, and inboxes of requests, of which each reply is taken once. A limit is counted by one server.
+    pub(super) fn may_overlap(&self) -> Vec<u64> {
+        let mut sids: Vec<u64> = self
+            .table
+            .iter()
+            .filter(|(_, entry)| {
+                (entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
+            })
+            .map(|(sid, _)| *sid)
+            .collect();
+        sids.sort_unstable();
+        sids
+    }
+
+    /// The inboxes of requests.
+    pub(super) fn internal(&self) -> impl Iterator<Item = u64> {
+        self.table.iter().filter(|(_, entry)| entry.internal).map(|(sid, _)| *sid)
+    }
+
     /// All sids, ascending.
     pub(super) fn sids(&self) -> Vec<u64> {
         let mut sids: Vec<u64> = self.table.keys().copied().collect();
@@ -242,6 +270,8 @@ impl<H> Subscriptions<H> {
 /// it.
 #[derive(Debug)]
 pub(super) struct Replay {
+    /// Those of which the server knows already, in order.
+    told: Vec<u64>,
     sids: Vec<u64>,
     next: usize,
     pub(super) replayed: usize,
@@ -249,9 +279,16 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn of<H>(table: &Subscriptions<H>) -> Replay {
+        Replay::without(table, Vec::new())
+    }
+
+    /// The same for a server that was `told` of some, in order.
+    pub(super) fn without<H>(table: &Subscriptions<H>, told: Vec<u64>) -> Replay {
         let mut sids = table.sids();
-        sids.retain(|sid| table.get(*sid).is_some_and(|subscription| !subscription.draining));
-        Replay { sids, next: 0, replayed: 0 }
+        sids.retain(|sid| {
+            table.get(*sid).is_some_and(|subscription| !subscription.draining) && told.binary_search(sid).is_err()
+        });
+        Replay { replayed: told.len(), told, sids, next: 0 }
     }
 
     /// A subscription that was made meanwhile. Sids only grow, so it comes last.
@@ -261,7 +298,7 @@ impl Replay {
 
     /// Whether `sid` was told already.
     pub(super) fn passed(&self, sid: u64) -> bool {
-        self.sids.get(self.next).is_none_or(|next| sid < *next)
+        self.sids.get(self.next).is_none_or(|next| sid < *next) || self.told.binary_search(&sid).is_ok()
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -42,6 +42,8 @@ pub struct ServerAddr {
     /// Without brackets.
     host: String,
     port: u16,
+    /// The name in the certificate, where it is not the host.
+    tls_name: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,7 +133,8 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
     };
     let (host, port) = host_and_port(place, scheme.default_port())?;
     let url = if input.contains("://") { input.to_owned() } else { format!("nats://{input}") };
-    Ok(ServerAddr { url, scheme, user: user.filter(|user| !user.is_empty()), password, host: host.to_owned(), port })
+    let user = user.filter(|user| !user.is_empty());
+    Ok(ServerAddr { url, scheme, user, password, host: host.to_owned(), port, tls_name: None })
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
@@ -188,6 +191,10 @@ fn host_name(host: &str) -> Result<&str, &'static str> {
     Ok(host)
 }
 
+fn is_ip(host: &str) -> bool {
+    host.parse::<core::net::IpAddr>().is_ok()
+}
+
 /// `%40` → `@`. A `%` without two hexadecimal digits behind it stays: passwords have them.
 fn decode(text: &str) -> Result<String, &'static str> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -218,7 +225,8 @@ impl ServerAddr {
     /// server that the user named.
     ///
     /// A scheme in front of it is ignored; an entry must not turn TLS off, and has no reason to
-    /// turn it on.
+    /// turn it on. Where it is a bare IP address and the seed has a name, the certificate is expected to be for that
+    /// name: see [`tls_host`](Self::tls_host).
     ///
     /// # Errors
     ///
@@ -234,7 +242,10 @@ impl ServerAddr {
         let (host, port) = host_and_port(place, seed.scheme.default_port()).map_err(|rule| invalid(trimmed, rule))?;
         let scheme = seed.scheme.name();
         let user_info = seed.user_info().map(|info| format!("{info}@")).unwrap_or_default();
-        Ok(Self { url: format!("{scheme}://{user_info}{place}"), host: host.to_owned(), port, ..seed.clone() })
+        let bare = is_ip(host) && !is_ip(seed.tls_host());
+        let tls_name = bare.then(|| seed.tls_host().to_owned());
+        let url = format!("{scheme}://{user_info}{place}");
+        Ok(Self { url, host: host.to_owned(), port, tls_name, ..seed.clone() })
     }
 
     /// Do both name the same host and port? The case of the host doesn't matter, nor do scheme and
@@ -275,6 +286,13 @@ impl ServerAddr {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The name that a server's certificate must have: the host, or for an IP address that came by gossip the name of the
+    /// server that the user named.
+    #[must_use]
+    pub fn tls_host(&self) -> &str {
+        self.tls_name.as_deref().unwrap_or(&self.host)
     }
 
     /// Is it for a websocket, `ws` or `wss`?

@@ -229,6 +229,8 @@ impl World {
                     let outcome = self.dial(&addr);
                     self.driver.link = Link::Dialing { epoch, outcome };
                 }
+                Effect::Upgrade { .. } => unreachable!("no server and no option asks for TLS"),
+                Effect::Authenticate { .. } => unreachable!("no credentials are asked for"),
                 Effect::StopDialing { epoch } => {
                     if matches!(self.driver.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
                         self.driver.link = Link::None;

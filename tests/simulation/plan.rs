@@ -48,6 +48,7 @@ impl Plan {
         let config = Config {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
             ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
+            prepare_moves: false,
             max_pings_out: rng.random_range(1..=3),
             write_timeout: ms(pick(rng, &[1500, 10_000])),
             reconnect: !rng.random_bool(0.04),

@@ -35,6 +35,29 @@ impl ConnectOptions {
         self
     }
 
+    /// Says whether a move to another server is prepared. Default `true`.
+    ///
+    /// When the present server says that it will stop (lame duck mode), another one of the pool is connected within a second, and
+    /// only when it is ready the present one is left; where there is no other, it is kept to its end.
+    /// [`force_reconnect`](crate::Client::force_reconnect) goes the same way, and if the one server that it tries fails, leaves
+    /// all the same. What was published is confirmed before the change and what is published meanwhile goes to the
+    /// new server, so nothing is in doubt; queue groups and replies to requests lose nothing; a plain subscription misses what is
+    /// published while it is at neither server, which is about a round trip. For a moment there are two connections.
+    ///
+    /// With `false` the present server is left before the next is dialled, and lame ducks are only told
+    /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). So it is where callbacks choose the server
+    /// or the delay.
+    ///
+    /// ```
+    /// // An account that is allowed one connection.
+    /// let options = nats_lifeline::ConnectOptions::new().prepare_moves(false);
+    /// # drop(options);
+    /// ```
+    pub fn prepare_moves(mut self, prepare: bool) -> ConnectOptions {
+        self.prepare_moves = prepare;
+        self
+    }
+
     /// Keeps to the servers given to `connect`. Default: servers that the cluster tells about are tried as well.
     pub fn ignore_discovered_servers(mut self) -> ConnectOptions {
         self.ignore_discovered_servers = true;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::driver::{Chooser, Dialer, DriverSettings, Resolver};
+use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, TlsSettings};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy};
@@ -88,6 +89,10 @@ pub(crate) struct Settings {
     pub(crate) dialer: Option<Dialer>,
     /// Says where the next attempt goes and when.
     pub(crate) chooser: Option<Chooser>,
+    /// How links are secured.
+    pub(crate) tls: Arc<TlsSettings>,
+    /// Who gives credentials.
+    pub(crate) authenticator: Option<Authenticator>,
     /// How much is taken from a server.
     pub(crate) limits: Limits,
 }
@@ -103,6 +108,8 @@ impl From<&Settings> for DriverSettings {
             resolver: settings.resolver.clone(),
             dialer: settings.dialer.clone(),
             chooser: settings.chooser.clone(),
+            tls: settings.tls.clone(),
+            authenticator: settings.authenticator.clone(),
             limits: settings.limits,
         }
     }
@@ -112,21 +119,27 @@ impl ConnectOptions {
     /// Checks every value and sorts them by who needs them.
     pub(crate) fn into_settings(self) -> Result<Settings, ConnectError> {
         self.check().map_err(|invalid| ConnectError::with_source(ConnectErrorKind::Io, invalid))?;
+        self.credentials.check().map_err(|fault| ConnectError::with_source(ConnectErrorKind::Authentication, fault))?;
         let ConnectOptions {
             name,
             user,
             password,
             token,
+            credentials,
             no_echo,
             verbose,
             pedantic,
             inbox_prefix,
+            require_tls,
+            tls_first,
+            tls,
             retry_on_initial_connect,
             reconnect,
             max_reconnects,
             policy,
             callbacks,
             ignore_discovered_servers,
+            prepare_moves,
             retain_servers_order,
             local_address,
             resolver,
@@ -162,11 +175,16 @@ impl ConnectOptions {
             max_reconnects: max_reconnects.map(|max| u64::try_from(max).unwrap_or(u64::MAX)),
             retry_on_initial_connect,
             ignore_discovered: ignore_discovered_servers,
+            prepare_moves,
             retain_order: retain_servers_order,
             policy: within_reach(policy),
             ask_delay: callbacks.asks_delay(),
             ask_server: callbacks.asks_server(),
             delivery,
+            require_tls,
+            tls_first,
+            tls_possible: cfg!(feature = "tls"),
+            ask_credentials: credentials.are_asked(),
             max_control_line,
             identity: Identity { name, user, password, token, echo: !no_echo, verbose, pedantic },
             ..Config::default()
@@ -200,6 +218,8 @@ impl ConnectOptions {
             resolver,
             dialer,
             chooser: callbacks.into_chooser(),
+            tls: Arc::new(TlsSettings { wanted: require_tls || tls_first, ..tls }),
+            authenticator: credentials.into_authenticator(),
             limits,
         })
     }

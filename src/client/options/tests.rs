@@ -40,7 +40,8 @@ fn the_defaults_are_the_documented_ones() {
     assert!(!settings.skip_subject_validation);
 
     let config = settings.config;
-    assert_eq!(config, Config::default(), "the engine has no default of its own that differs");
+    let engine = Config { tls_possible: cfg!(feature = "tls"), ..Config::default() };
+    assert_eq!(config, engine, "the engine has no default of its own that differs");
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
     assert_eq!(config.ping_interval, Duration::from_secs(20));
     assert_eq!(config.max_pings_out, 2);
@@ -71,6 +72,12 @@ fn every_option_arrives_where_it_is_needed() {
             .max_reconnects(7)
             .backoff(backoff)
             .tls_reconnect_jitter(8 * second)
+            .tls_first()
+            .tls_server_name("nats.example")
+            .add_root_certificates("a.pem".into())
+            .add_root_certificates("b.pem".into())
+            .add_client_certificate("c.pem".into(), "k.pem".into())
+            .authenticate_with(|_| async { Ok(crate::Auth::new()) })
             .max_reconnects_per_server(9)
             .retry_on_auth_error()
             .reconnect_delay_callback(|_| Duration::ZERO)
@@ -117,6 +124,10 @@ fn every_option_arrives_where_it_is_needed() {
         },
         ask_delay: true,
         ask_server: true,
+        require_tls: true,
+        tls_first: true,
+        tls_possible: cfg!(feature = "tls"),
+        ask_credentials: true,
         max_control_line: 1234,
         identity: crate::engine::Identity {
             name: Some("n".to_owned()),
@@ -132,6 +143,10 @@ fn every_option_arrives_where_it_is_needed() {
     assert_eq!(settings.config, config);
     assert_eq!(settings.outbox.cap, 0);
     assert!(settings.resolver.is_some() && settings.dialer.is_some());
+    assert_eq!(settings.tls.server_name.as_deref(), Some("nats.example"));
+    assert_eq!(settings.tls.roots, ["a.pem", "b.pem"].map(std::path::PathBuf::from));
+    assert_eq!(settings.tls.client, Some(("c.pem".into(), "k.pem".into())));
+    assert!(settings.authenticator.is_some());
     assert_eq!(settings.subscription_messages, 10);
     assert_eq!(settings.subscription_bytes, 11);
     assert_eq!(settings.slow_consumer_grace, second);

@@ -38,6 +38,11 @@ impl Shared {
         inner.learn(engine);
     }
 
+    /// Lets messages in if a connection is sought again.
+    pub(in crate::driver) fn begin_holding(&self, engine: &Engine<Sink>) {
+        engine.begin_holding(&mut self.inner().outbox);
+    }
+
     /// Makes public what the engine knows, so that whoever is told of it next finds it so.
     pub(in crate::driver) fn learn(&self, engine: &Engine<Sink>) {
         self.inner().learn(engine);

@@ -22,6 +22,8 @@ fn shared() -> Shared {
         resolver: None,
         dialer: None,
         chooser: None,
+        tls: Default::default(),
+        authenticator: None,
         limits: Limits::default(),
     })
 }

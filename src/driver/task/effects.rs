@@ -4,12 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use super::{LEAVING, Task};
+use crate::driver::authenticator::{AskedCredentials, CredentialsQuestion};
 use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
-use crate::driver::dial::{DialOptions, dial};
+use crate::driver::dial::DialOptions;
 use crate::driver::link::{Link, Stream};
+use crate::driver::secure::{dial_prepared, secure};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
+use crate::protocol::ServerAddr;
 
 impl Task {
     /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
@@ -39,7 +42,16 @@ impl Task {
                         dialer: settings.dialer.clone(),
                     };
                     let limits = settings.limits;
-                    self.links.push(Link::dialing(epoch, Box::pin(dial(addr, options)), limits));
+                    let dialing = dial_prepared(addr, options, settings.tls.clone());
+                    self.links.push(Link::dialing(epoch, Box::pin(dialing), limits));
+                }
+                Effect::Upgrade { epoch, addr } => self.upgrade(epoch, addr),
+                Effect::Authenticate { epoch, nonce, server, attempt, last_error } => {
+                    let question = CredentialsQuestion { nonce, server, attempt, last_error };
+                    let authenticator = self.shared.settings.authenticator.as_ref();
+                    if let Some(link) = self.links.iter_mut().find(|link| link.epoch == epoch) {
+                        link.asked = Some(AskedCredentials::new(authenticator, question));
+                    }
                 }
                 Effect::StopDialing { epoch } => {
                     self.links.retain(|link| link.epoch != epoch);
@@ -133,11 +145,25 @@ impl Task {
         }
     }
 
+    /// Puts the link's byte stream through a TLS handshake.
+    fn upgrade(&mut self, epoch: u64, addr: ServerAddr) {
+        let Some(at) = self.links.iter().position(|link| link.epoch == epoch) else {
+            return;
+        };
+        let mut link = self.links.remove(at);
+        if let Stream::Up(transport) = link.stream {
+            let prepared = std::mem::take(&mut link.prepared);
+            let secured = secure(transport, addr, self.shared.settings.tls.clone(), prepared);
+            link.stream = Stream::Securing(Box::pin(secured));
+        }
+        self.links.insert(at, link);
+    }
+
     fn close(&mut self, epoch: u64, how: CloseHow, now: Instant) {
         let Some(at) = self.links.iter().position(|link| link.epoch == epoch) else {
             return;
         };
-        let Link { stream: Stream::Up(transport), .. } = self.links.remove(at) else {
+        let Link { stream: Stream::Up(mut transport), .. } = self.links.remove(at) else {
             return;
         };
         match how {

@@ -7,6 +7,7 @@ use super::{READ_MAX, Task};
 use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
+use crate::driver::transport::cause;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
 
@@ -23,10 +24,14 @@ impl Task {
     }
 
     fn read_from(&mut self, at: usize, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(Link { epoch, stream: Stream::Up(transport), input }) = self.links.get_mut(at) else {
+        let Some(Link { epoch, stream: Stream::Up(transport), input, .. }) = self.links.get_mut(at) else {
             return false;
         };
         let epoch = *epoch;
+        if self.engine.is_securing(epoch) {
+            // The upgrade is about to begin: what comes now is TLS, or nothing that we want to hear.
+            return false;
+        }
         let buf = &mut input.buf;
         let spare = buf.capacity() - buf.len();
         // A message that was announced is no reason to reserve all of it: bytes must come first.
@@ -42,7 +47,7 @@ impl Task {
                 return true;
             }
             Poll::Ready(Err(error)) => {
-                self.engine.handle_lost(epoch, Cause::from(error), now);
+                self.engine.handle_lost(epoch, cause(error), now);
                 return true;
             }
             Poll::Ready(Ok(n)) => n,
@@ -81,7 +86,7 @@ impl Task {
                 Ok(Decoded::Op { op, len }) => {
                     self.engine.handle_op(epoch, &op, now);
                     at += len;
-                    if !self.engine.is_live(epoch) {
+                    if !self.engine.is_live(epoch) || self.is_cut_off(input, at, epoch, now) {
                         break None;
                     }
                     expected = self.engine.expects_messages_of(epoch);
@@ -97,6 +102,17 @@ impl Task {
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
+    }
+
+    /// Whether nothing more is read for now, since the link is to be secured. Bytes in clear that came along with INFO
+    /// could be anybody's: they are never looked at.
+    fn is_cut_off(&mut self, input: &Input, at: usize, epoch: u64, now: Instant) -> bool {
+        let securing = self.engine.is_securing(epoch);
+        if securing && input.buf.len() > at {
+            let text = format!("{} bytes in clear came behind INFO, before TLS could begin", input.buf.len() - at);
+            self.engine.handle_lost(epoch, Cause::Tls(text.into()), now);
+        }
+        securing
     }
 
     /// Hands the first `consumed` bytes of the buffer out.

@@ -130,7 +130,7 @@ fn a_delay_of_zero_is_ten_dials_a_second_and_no_more() {
     pair.connect();
     pair.choose(None, Some(ms(0)));
     while pair.at() < secs(3) {
-        if matches!(pair.net, super::pair::Net::Dialing(_)) {
+        if matches!(pair.net(), super::pair::Net::Dialing(_)) {
             pair.refuse();
             pair.choose(None, Some(ms(0)));
         }
@@ -148,7 +148,7 @@ fn short_connections_count_as_failed_attempts() {
     let mut lives = 0;
     while pair.engine.status() != Status::Disconnected {
         assert!(pair.at() < secs(60), "a flapping server is never given up");
-        if matches!(pair.net, super::pair::Net::Dialing(_)) {
+        if matches!(pair.net(), super::pair::Net::Dialing(_)) {
             pair.accept();
             pair.lose(eof());
             lives += 1;
@@ -168,7 +168,7 @@ fn the_longer_a_connection_lived_the_less_its_end_costs() {
         pair.advance(ms(900));
         let at = pair.at();
         pair.lose(eof());
-        while !matches!(pair.net, super::pair::Net::Dialing(_)) {
+        while !matches!(pair.net(), super::pair::Net::Dialing(_)) {
             pair.advance(ms(1));
         }
         assert!(pair.at() - at <= ms(200), "{:?}", pair.at() - at);

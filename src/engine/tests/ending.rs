@@ -308,7 +308,7 @@ fn close_does_not_wait_where_nobody_answers() {
         stage(&mut pair);
         pair.close();
         assert_eq!(pair.engine.status(), Status::Closed, "{n}");
-        assert_eq!(pair.net, super::pair::Net::None, "{n}");
+        assert_eq!(pair.net(), super::pair::Net::None, "{n}");
         pair.expect_among("the end: the client was closed, completed: true");
     }
 }
@@ -338,7 +338,7 @@ fn an_attempt_that_fails_while_closing_changes_nothing() {
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.close(now);
     pair.engine.handle_dial_failed(epoch, eof(), now);
-    pair.net = super::pair::Net::None;
+    pair.forget_net();
     let journal = pair.journal();
     assert!(journal.contains(&"the end: the client was closed, completed: true".to_owned()), "{journal:?}");
     assert!(!journal.iter().any(|entry| entry.starts_with("GaveUp")), "{journal:?}");

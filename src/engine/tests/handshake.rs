@@ -169,7 +169,12 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     pair.advance(ms(1));
     let journal = pair.journal();
     assert_eq!(journal[0], "close Reset");
-    assert_eq!(journal[1], format!("AttemptFailed b:4222 2: {late} waiting for INFO"));
+    assert_eq!(
+        journal[1],
+        format!(
+            "AttemptFailed b:4222 2: {late} waiting for INFO (a server that wants TLS first says nothing: tls_first)"
+        )
+    );
 }
 
 #[test]
@@ -207,7 +212,7 @@ fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
 
 #[test]
 fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::with(Config { tls_possible: false, ..config() }, &["a"]);
     pair.connect();
     pair.dialed();
     pair.serve(b"INFO {\"tls_required\":true}\r\n");

@@ -6,6 +6,11 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
     match effect {
         Effect::Choose { attempt, server, .. } => format!("choose {attempt}, server: {server}"),
         Effect::Dial { addr, .. } => format!("dial {}", addr.host()),
+        Effect::Upgrade { addr, .. } => format!("upgrade {}", addr.tls_host()),
+        Effect::Authenticate { nonce, server, attempt, last_error, .. } => {
+            let last = last_error.as_ref().map_or("nothing".to_owned(), |cause| cause.to_string());
+            format!("authenticate to {server}, attempt {attempt}, nonce {nonce:?}, before: {last}")
+        }
         Effect::StopDialing { .. } => "stop dialling".to_owned(),
         Effect::Close { how, .. } => format!("close {how:?}"),
         Effect::Emit(event) => said(event),

@@ -3,6 +3,8 @@
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
 mod backoff;
+mod bounds;
+mod candidate;
 mod choosing;
 mod commands;
 mod cuts;
@@ -19,6 +21,7 @@ mod outbox;
 mod pair;
 mod pool;
 mod recovery;
+mod secure;
 mod servers;
 mod states;
 mod subscriptions;

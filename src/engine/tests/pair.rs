@@ -1,5 +1,7 @@
 //! An engine, its outbox and a scripted peer, driven in the order that the doc of `Engine` prescribes.
 
+mod seen;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +23,22 @@ pub(super) enum Net {
     Up(u64),
 }
 
+/// The far end of one link.
+struct Far {
+    net: Net,
+    /// Which of the wires is its.
+    wire: usize,
+    looked: usize,
+    decoder: Decoder,
+    unread: Vec<u8>,
+}
+
+impl Far {
+    fn new(net: Net) -> Far {
+        Far { net, wire: 0, looked: 0, decoder: Decoder::new(Limits::default()), unread: Vec::new() }
+    }
+}
+
 pub(super) struct Pair {
     pub(super) engine: Engine<u64>,
     pub(super) outbox: Outbox,
@@ -30,7 +48,9 @@ pub(super) struct Pair {
     pub(super) takes: bool,
     /// Whether requests wait for replies.
     pub(super) requests_waiting: bool,
-    pub(super) net: Net,
+    far: Far,
+    /// The link that is prepared for a move.
+    beside: Far,
     /// All that each connection's transport took, by connection.
     pub(super) wire: Vec<Vec<u8>>,
     /// When which server was dialled.
@@ -49,9 +69,6 @@ pub(super) struct Pair {
     pub(super) events: Vec<ConnectionEvent>,
     commands: Vec<Command>,
     journal: Vec<String>,
-    looked: usize,
-    decoder: Decoder,
-    unread: Vec<u8>,
     /// Whether `Connected` was said last.
     connected: bool,
     next_token: u64,
@@ -82,7 +99,7 @@ pub(super) fn reset() -> Cause {
 
 /// The defaults, with the pool in the order given.
 pub(super) fn config() -> Config {
-    Config { retain_order: true, ..Config::default() }
+    Config { retain_order: true, prepare_moves: false, ..Config::default() }
 }
 
 impl Pair {
@@ -119,7 +136,8 @@ impl Pair {
             now: start,
             takes: true,
             requests_waiting: false,
-            net: Net::None,
+            far: Far::new(Net::None),
+            beside: Far::new(Net::None),
             wire: Vec::new(),
             dials: Vec::new(),
             retries: Vec::new(),
@@ -130,9 +148,6 @@ impl Pair {
             events: Vec::new(),
             commands: Vec::new(),
             journal: Vec::new(),
-            looked: 0,
-            decoder: Decoder::new(Limits::default()),
-            unread: Vec::new(),
             connected: false,
             next_token: 0,
         }
@@ -251,22 +266,63 @@ impl Pair {
 
     // What the world does.
 
+    /// What is done in `f` happens on the link that is prepared for a move.
+    pub(super) fn aside<R>(&mut self, f: impl FnOnce(&mut Pair) -> R) -> R {
+        self.settle();
+        std::mem::swap(&mut self.far, &mut self.beside);
+        let result = f(self);
+        self.leave_aside();
+        result
+    }
+
+    /// If a link is prepared, it is the one that is looked at, until [`leave_aside`](Pair::leave_aside).
+    pub(super) fn enter_aside(&mut self) -> bool {
+        self.settle();
+        let prepared = self.beside.net != Net::None;
+        if prepared {
+            std::mem::swap(&mut self.far, &mut self.beside);
+        }
+        prepared
+    }
+
+    pub(super) fn leave_aside(&mut self) {
+        // The present link may have ended meanwhile, and this one has taken its place.
+        if self.beside.net == Net::None {
+            self.beside = Far::new(Net::None);
+        } else {
+            std::mem::swap(&mut self.far, &mut self.beside);
+        }
+    }
+
+    /// Which of the wires is that of the link that is looked at.
+    pub(super) fn wire_number(&self) -> usize {
+        self.far.wire
+    }
+
+    /// The byte stream is gone, and the engine does not know.
+    pub(super) fn forget_net(&mut self) {
+        self.far.net = Net::None;
+    }
+
+    pub(super) fn net(&self) -> Net {
+        self.far.net
+    }
+
     /// S: accepts the connection.
     pub(super) fn dialed(&mut self) {
-        let Net::Dialing(epoch) = self.net else { panic!("nothing is being dialled: {:?}", self.net) };
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
         self.settle();
-        self.net = Net::Up(epoch);
+        self.far = Far { wire: self.wire.len(), ..Far::new(Net::Up(epoch)) };
         self.wire.push(Vec::new());
-        self.looked = 0;
         self.engine.handle_dialed(epoch, self.now);
         self.settle();
     }
 
     /// S: refuses the connection.
     pub(super) fn refuse(&mut self) {
-        let Net::Dialing(epoch) = self.net else { panic!("nothing is being dialled: {:?}", self.net) };
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
         self.settle();
-        self.net = Net::None;
+        self.far.net = Net::None;
         self.engine.handle_dial_failed(
             epoch,
             Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
@@ -295,15 +351,15 @@ impl Pair {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        let Net::Up(epoch) = self.net else { return };
-        self.unread.extend_from_slice(bytes);
-        let read = std::mem::take(&mut self.unread);
+        let Net::Up(epoch) = self.far.net else { return };
+        self.far.unread.extend_from_slice(bytes);
+        let read = std::mem::take(&mut self.far.unread);
         self.engine.handle_received(epoch, self.now);
         let mut at = 0;
-        while let Ok(Decoded::Op { op, len }) = self.decoder.decode_server(&read[at..]) {
+        while let Ok(Decoded::Op { op, len }) = self.far.decoder.decode_server(&read[at..]) {
             at += len;
             match &op {
-                ServerOp::Msg(message) if self.engine.expects_messages() => {
+                ServerOp::Msg(message) if self.engine.expects_messages_of(epoch) => {
                     if let Some(accepted) = self.engine.receive(message.sid, 1) {
                         self.delivered.extend((0..accepted.count).map(|_| message.sid));
                         if let Some(max) = accepted.complete {
@@ -317,7 +373,7 @@ impl Pair {
                 return;
             }
         }
-        self.unread = read[at..].to_vec();
+        self.far.unread = read[at..].to_vec();
     }
 
     /// The transport takes `n` bytes, or all that there is.
@@ -328,13 +384,11 @@ impl Pair {
     }
 
     fn take_now(&mut self, n: usize) -> usize {
-        let Net::Up(epoch) = self.net else { return 0 };
-        if !self.engine.can_write() || self.engine.flight().is_empty() {
-            return 0;
-        }
-        let bytes: Vec<u8> = self.engine.flight().slices().flatten().copied().take(n).collect();
-        assert_eq!(bytes.len(), n.min(self.engine.flight().len()), "slices and length of the flight disagree");
-        self.wire.last_mut().unwrap().extend_from_slice(&bytes);
+        let Net::Up(epoch) = self.far.net else { return 0 };
+        let Some(flight) = self.engine.flight_of(epoch) else { return 0 };
+        let bytes: Vec<u8> = flight.slices().flatten().copied().take(n).collect();
+        assert_eq!(bytes.len(), n.min(flight.len()), "slices and length of the flight disagree");
+        self.wire[self.far.wire].extend_from_slice(&bytes);
         self.engine.handle_taken(epoch, bytes.len(), self.now);
         bytes.len()
     }
@@ -348,7 +402,7 @@ impl Pair {
 
     /// Writing fails.
     pub(super) fn break_writing(&mut self) {
-        let Net::Up(epoch) = self.net else { panic!("no connection") };
+        let Net::Up(epoch) = self.far.net else { panic!("no connection") };
         self.settle();
         self.engine.handle_write_failed(epoch, reset(), self.now);
         self.settle();
@@ -356,7 +410,7 @@ impl Pair {
 
     /// The connection breaks.
     pub(super) fn lose(&mut self, cause: Cause) {
-        let Net::Up(epoch) = self.net else { panic!("no connection") };
+        let Net::Up(epoch) = self.far.net else { panic!("no connection") };
         self.settle();
         self.engine.handle_lost(epoch, cause, self.now);
         self.settle();
@@ -396,6 +450,9 @@ impl Pair {
             moved |= self.carry_out();
             if self.takes {
                 moved |= self.take_now(usize::MAX) > 0;
+                std::mem::swap(&mut self.far, &mut self.beside);
+                moved |= self.take_now(usize::MAX) > 0;
+                std::mem::swap(&mut self.far, &mut self.beside);
                 moved |= self.carry_out();
             }
             if !moved && !self.engine.wants_exchange() {
@@ -424,23 +481,22 @@ impl Pair {
             }
             match effect {
                 Effect::Dial { epoch, addr, .. } => {
-                    assert_eq!(self.net, Net::None, "one connection at a time");
-                    self.net = Net::Dialing(epoch);
+                    let free = if self.far.net == Net::None { &mut self.far } else { &mut self.beside };
+                    assert_eq!(free.net, Net::None, "two connections at most");
+                    free.net = Net::Dialing(epoch);
                     self.dials.push((self.now - self.start, addr.host().to_owned()));
                 }
                 Effect::StopDialing { epoch } => {
-                    assert_eq!(self.net, Net::Dialing(epoch));
-                    self.net = Net::None;
+                    self.end_net(Net::Dialing(epoch));
                 }
                 Effect::Close { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    self.net = Net::None;
-                    self.unread.clear();
-                    self.decoder = Decoder::new(Limits::default());
+                    self.end_net(Net::Up(epoch));
                 }
                 Effect::Choose { ask, .. } => self.asked = Some(ask),
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { .. }
+                | Effect::Upgrade { .. }
+                | Effect::Authenticate { .. }
                 | Effect::Draining { .. }
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
@@ -449,6 +505,19 @@ impl Pair {
             }
         }
         moved
+    }
+
+    /// A link ends. If it is the present one, the other takes its place.
+    fn end_net(&mut self, net: Net) {
+        if self.far.net == net {
+            self.far = Far { wire: self.far.wire, looked: self.far.looked, ..Far::new(Net::None) };
+            if self.beside.net != Net::None {
+                std::mem::swap(&mut self.far, &mut self.beside);
+            }
+        } else {
+            assert_eq!(self.beside.net, net, "a link ends that is not there");
+            self.beside = Far::new(Net::None);
+        }
     }
 
     /// I9: `Connected` and `Disconnected` alternate.
@@ -478,76 +547,5 @@ impl Pair {
             Status::Draining => {}
             status => assert!(!self.connected, "{status}, and nobody was told: {:?}", self.journal),
         }
-    }
-
-    // What the test sees.
-
-    /// Everything that the engine has said since the last look, in order.
-    pub(super) fn journal(&mut self) -> Vec<String> {
-        self.settle();
-        std::mem::take(&mut self.journal)
-    }
-
-    /// The journal is exactly this.
-    #[track_caller]
-    pub(super) fn expect(&mut self, expected: &[&str]) {
-        assert_eq!(self.journal(), expected);
-    }
-
-    /// The journal begins an entry with this, somewhere.
-    #[track_caller]
-    pub(super) fn expect_among(&mut self, expected: &str) {
-        let journal = self.journal();
-        assert!(journal.iter().any(|entry| entry.starts_with(expected)), "no {expected:?} in {journal:#?}");
-    }
-
-    pub(super) fn forget(&mut self) {
-        self.settle();
-        self.journal.clear();
-        self.looked = self.wire.last().map_or(0, Vec::len);
-    }
-
-    /// What the present connection's server got since the last look, line ends shown as blanks.
-    pub(super) fn written(&mut self) -> String {
-        self.settle();
-        let wire = self.wire.last().map_or(&[][..], Vec::as_slice);
-        let text = String::from_utf8_lossy(&wire[self.looked..]).replace("\r\n", " ").trim_end().to_owned();
-        self.looked = wire.len();
-        text
-    }
-
-    /// C: exactly this; `…` stands for anything.
-    #[track_caller]
-    pub(super) fn expect_written(&mut self, pattern: &str) {
-        let written = self.written();
-        let mut rest = written.as_str();
-        let mut parts = pattern.split('…').map(str::trim).peekable();
-        let first = parts.next().unwrap_or_default();
-        let mut fits = rest.starts_with(first);
-        rest = rest.get(first.len()..).unwrap_or_default();
-        while let (true, Some(part)) = (fits, parts.next()) {
-            let at = if parts.peek().is_none() {
-                rest.ends_with(part).then(|| rest.len() - part.len())
-            } else {
-                rest.find(part)
-            };
-            fits = at.is_some();
-            rest = at.and_then(|at| rest.get(at + part.len()..)).unwrap_or_default();
-        }
-        assert!(fits && rest.is_empty(), "written: {written:?}, expected: {pattern:?}");
-    }
-
-    pub(super) fn in_doubt(&self) -> u64 {
-        self.engine.ledger(self.outbox.accepted()).in_doubt
-    }
-
-    /// How long since the beginning.
-    pub(super) fn at(&self) -> Duration {
-        self.now - self.start
-    }
-
-    /// Messages that came for `sid`.
-    pub(super) fn delivered_to(&self, sid: u64) -> usize {
-        self.delivered.iter().filter(|other| **other == sid).count()
     }
 }

@@ -15,7 +15,7 @@ fn exact() -> Config {
 /// Refuses every dial until `until`.
 fn refuse_all(pair: &mut Pair, until: u64) {
     while pair.at() < ms(until) {
-        while matches!(pair.net, super::pair::Net::Dialing(_)) {
+        while matches!(pair.net(), super::pair::Net::Dialing(_)) {
             pair.refuse();
         }
         pair.advance(ms(1));
@@ -92,7 +92,7 @@ fn a_server_that_accepts_and_closes_is_not_hammered() {
         let mut pair = Pair::seeded(config(), &["a"], 1000, seed);
         pair.connect();
         while pair.at() < secs(30) {
-            if matches!(pair.net, super::pair::Net::Dialing(_)) {
+            if matches!(pair.net(), super::pair::Net::Dialing(_)) {
                 pair.accept();
                 pair.advance(ms(9));
                 pair.lose(eof());

@@ -171,3 +171,16 @@ fn everything_that_gives_addresses_does() {
     assert_eq!(count("a,b"), usize::MAX);
     assert_eq!(count(vec!["a", "b:x"]), usize::MAX);
 }
+
+#[test]
+fn an_ip_address_that_came_by_gossip_keeps_the_name_for_its_certificate() {
+    let seed: ServerAddr = "tls://nats.example:4443".parse().unwrap();
+    let bare = ServerAddr::from_gossip("10.0.0.7:4222", &seed).unwrap();
+    assert_eq!((bare.host(), bare.tls_host(), bare.tls_required()), ("10.0.0.7", "nats.example", true));
+    let further = ServerAddr::from_gossip("[::1]:4222", &bare).unwrap();
+    assert_eq!((further.host(), further.tls_host()), ("::1", "nats.example"), "over several steps");
+    let named = ServerAddr::from_gossip("other.example:4222", &bare).unwrap();
+    assert_eq!((named.host(), named.tls_host()), ("other.example", "other.example"));
+    let seed: ServerAddr = "tls://10.0.0.1".parse().unwrap();
+    assert_eq!(ServerAddr::from_gossip("10.0.0.7:4222", &seed).unwrap().tls_host(), "10.0.0.7");
+}

@@ -15,7 +15,7 @@ use async_nats::message::OutboundMessage;
 use async_nats::status::InvalidStatusCode;
 use async_nats::subject::ToSubject;
 use async_nats::{
-    CallbackError, Client, ClientError, ConnectError, ConnectErrorKind, ConnectInfo, ConnectOptions, Event, HeaderMap,
+    Auth, AuthError, CallbackError, Client, ClientError, ConnectError, ConnectErrorKind, ConnectInfo, ConnectOptions, Event, HeaderMap,
     HeaderName, HeaderValue, Message, Protocol, PublishError, PublishErrorKind, Request, RequestError,
     RequestErrorKind, ServerAddr, ServerError, ServerInfo, ServerPoolErrorKind, SetServerPoolErrorKind, StatusCode,
     Subject, SubjectError, SubscribeError, SubscribeErrorKind, Subscriber, ToServerAddrs, UnsubscribeError,
@@ -28,6 +28,38 @@ pub(crate) fn check() {
     texts();
     literals();
     addresses();
+    credentials();
+}
+
+/// The ways to prove who we are and to know whom we speak to, by their names and types.
+fn credentials() {
+    let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY".to_owned();
+    let _ = ConnectOptions::with_nkey(seed.clone()).nkey(seed);
+    let sign = |nonce: Vec<u8>| async move { if nonce.is_empty() { Err(AuthError::new("no nonce")) } else { Ok(nonce) } };
+    let _ = ConnectOptions::with_jwt("a.b.c".to_owned(), sign).jwt("a.b.c".to_owned(), sign);
+    let _ = ConnectOptions::with_auth_callback(|_nonce: Vec<u8>| async move {
+        let mut auth = Auth::new();
+        auth.jwt = Some("a.b.c".to_owned());
+        auth.nkey = Some("U".to_owned());
+        auth.signature = Some(vec![0; 64]);
+        auth.username = Some("u".to_owned());
+        auth.password = Some("p".to_owned());
+        auth.token = Some("t".to_owned());
+        Ok::<Auth, AuthError>(auth.clone())
+    });
+    assert!(ConnectOptions::with_credentials("nothing").is_err() && ConnectOptions::new().credentials("").is_err());
+    let path = std::path::PathBuf::from("/nowhere.pem");
+    let _ = ConnectOptions::new()
+        .add_root_certificates(path.clone())
+        .add_client_certificate(path.clone(), path)
+        .require_tls(true)
+        .tls_first();
+    let _ = |config: async_nats::rustls::ClientConfig| ConnectOptions::new().tls_client_config(config);
+    let _ = async || {
+        let options = ConnectOptions::with_credentials_file("/nowhere.creds").await?;
+        options.credentials_file(std::path::Path::new("/nowhere.creds")).await
+    };
+    assert_eq!(format!("{} {:?}", AuthError::new("why"), AuthError::new(7)), "AuthError(why) AuthError(7)");
 }
 
 fn error(kind: impl Display) -> String {

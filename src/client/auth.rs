@@ -1,0 +1,134 @@
+//! What an authentication callback gets and gives.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::encoding::{base64_url, from_base64_url};
+use crate::engine::{Cause, Credentials};
+
+/// Credentials that a callback gives for one attempt: see
+/// [`ConnectOptions::with_auth_callback`](crate::ConnectOptions::with_auth_callback).
+///
+/// All that are set go to the server, which picks those that it knows. `Debug` hides them.
+///
+/// ```
+/// use nats_lifeline::Auth;
+///
+/// let mut auth = Auth::new();
+/// auth.username = Some("derek".to_owned());
+/// auth.password = Some("s3cr3t".to_owned());
+/// assert!(!format!("{auth:?}").contains("s3cr3t"));
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct Auth {
+    /// The user's JWT.
+    pub jwt: Option<String>,
+    /// The user's public NKey, `U…`.
+    pub nkey: Option<String>,
+    /// The signature of the nonce, as bytes; it is encoded for the server.
+    pub signature: Option<Vec<u8>>,
+    /// User name.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Token.
+    pub token: Option<String>,
+}
+
+impl Auth {
+    /// Nothing yet.
+    pub fn new() -> Auth {
+        Auth::default()
+    }
+
+    pub(super) fn into_credentials(self) -> Credentials {
+        let Auth { jwt, nkey, signature, username, password, token } = self;
+        let signature = signature.map(|signature| base64_url(&signature));
+        let expires_in = jwt.as_deref().and_then(expires_in);
+        Credentials { jwt, nkey, signature, user: username, password, token, expires_in, alone: true }
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Auth { jwt, nkey, signature, username, password, token } = self;
+        let hidden = |set: bool| set.then_some("***");
+        f.debug_struct("Auth")
+            .field("jwt", &hidden(jwt.is_some()))
+            .field("nkey", nkey)
+            .field("signature", &hidden(signature.is_some()))
+            .field("username", username)
+            .field("password", &hidden(password.is_some()))
+            .field("token", &hidden(token.is_some()))
+            .finish()
+    }
+}
+
+/// Why a callback could give no credentials, or no signature. The text is shown in errors and events: it should hold no
+/// secret.
+#[derive(Clone, PartialEq)]
+pub struct AuthError(String);
+
+impl AuthError {
+    /// An error with that text.
+    pub fn new(s: impl ToString) -> Self {
+        AuthError(s.to_string())
+    }
+}
+
+impl fmt::Debug for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthError({})", self.0)
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthError({})", self.0)
+    }
+}
+
+impl std::error::Error for AuthError {}
+
+/// The attempt that credentials are asked for: see
+/// [`ConnectOptions::authenticate_with`](crate::ConnectOptions::authenticate_with).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuthRequest {
+    /// What the server wants signed; empty if it wants nothing signed.
+    pub nonce: Vec<u8>,
+    /// `host:port` of the server.
+    pub server: String,
+    /// Number of the attempt since the last connection, from 1.
+    pub attempt: u64,
+    /// Why the last attempt failed, or the last connection was lost; `None` at first.
+    pub last_error: Option<Cause>,
+}
+
+/// For how long a JWT still holds, by the clock of this machine; `None`: it does not say, or not any more.
+pub(super) fn expires_in(jwt: &str) -> Option<Duration> {
+    expiry(jwt)?.duration_since(SystemTime::now()).ok()
+}
+
+/// When a JWT expires, if it says so. It is not verified, which is the server's business.
+fn expiry(jwt: &str) -> Option<SystemTime> {
+    let claims: serde_json::Value = serde_json::from_slice(&from_base64_url(jwt.split('.').nth(1)?)?).ok()?;
+    let seconds = claims.get("exp")?.as_u64().filter(|seconds| *seconds > 0)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expiry_is_read_from_the_claims() {
+        let jwt = |claims: &str| format!("e30.{}.sig", base64_url(claims.as_bytes()));
+        assert_eq!(expiry(&jwt(r#"{"exp":1700000000}"#)), Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
+        for none in [r#"{"exp":0}"#, r#"{"exp":"soon"}"#, "{}", "[", r#"{"exp":-1}"#] {
+            assert_eq!(expiry(&jwt(none)), None, "{none}");
+        }
+        assert_eq!(expiry("nothing"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Credentials files: a user's JWT and the seed of its key, between lines of dashes.
+
+use std::io;
+
+use super::nkey::{NKeyError, UserKey};
+
+/// What a credentials file holds.
+#[derive(Debug)]
+pub(super) struct Creds {
+    pub(super) jwt: String,
+    pub(super) key: UserKey,
+}
+
+/// Why a credentials file can't be used. What stands in it is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredsError {
+    /// There is no JWT between two lines of dashes.
+    #[error("the credentials hold no user JWT between lines of dashes")]
+    NoJwt,
+    /// There is no second part between lines of dashes.
+    #[error("the credentials hold no NKey seed between lines of dashes, behind the JWT")]
+    NoSeed,
+    /// The second part is no user's seed.
+    #[error("the credentials hold a bad seed: {0}")]
+    Seed(#[from] NKeyError),
+}
+
+impl From<CredsError> for io::Error {
+    /// An error of kind `InvalidData`.
+    fn from(error: CredsError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+/// Reads the text of a credentials file: the first text between lines of dashes is the JWT, the second is the seed.
+pub(super) fn parse(text: &str) -> Result<Creds, CredsError> {
+    let mut sections = sections(text);
+    let jwt = sections.next().filter(|jwt| looks_like_jwt(jwt)).ok_or(CredsError::NoJwt)?;
+    let seed = sections.next().ok_or(CredsError::NoSeed)?;
+    Ok(Creds { jwt: jwt.to_owned(), key: UserKey::from_seed(seed)? })
+}
+
+/// Texts that stand alone between two lines of dashes, as in nats.go's `userConfigRE`.
+fn sections(text: &str) -> impl Iterator<Item = &str> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_rule = |line: &str| line.starts_with("---") && line.ends_with("---");
+    std::iter::from_fn(move || {
+        loop {
+            let opening = lines.next()?;
+            if !is_rule(opening) {
+                continue;
+            }
+            let inside = lines.next()?;
+            if is_rule(inside) {
+                continue;
+            }
+            return lines.next().filter(|closing| is_rule(closing)).map(|_| inside);
+        }
+    })
+}
+
+fn looks_like_jwt(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.split('.').count() == 3 && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+
+    fn file(jwt: &str, seed: &str) -> String {
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             ************************* IMPORTANT *************************\n\
+             NKEY Seed printed below can be used to sign and prove identity.\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n\n\
+             *************************************************************\n"
+        )
+    }
+
+    #[test]
+    fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
+        for text in [file("a.b.c", SEED), file("a.b.c", SEED).replace('\n', "\r\n")] {
+            let creds = parse(&text).unwrap();
+            assert_eq!((creds.jwt.as_str(), &creds.key.public()[..4]), ("a.b.c", "UDXU"));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_nothing_is_shown() {
+        let cut = file("a.b.c", SEED);
+        let (cut, _) = cut.split_once("-----BEGIN USER").unwrap();
+        for (text, fault) in [
+            ("", CredsError::NoJwt),
+            ("-----BEGIN-----\n-----END-----\n", CredsError::NoJwt),
+            (&file("not a jwt", SEED), CredsError::NoJwt),
+            (cut, CredsError::NoSeed),
+            (&file("a.b.c", "SUABC"), CredsError::Seed(NKeyError::NotASeed)),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error, fault, "{text:?}");
+            assert!(!format!("{error} {error:?}").contains("SUABC"));
+        }
+    }
+}

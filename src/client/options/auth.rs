@@ -1,0 +1,322 @@
+//! Options that prove who we are: keys, JWTs, credentials files, callbacks. Each is asked anew in every attempt.
+
+use std::fmt;
+use std::future::Future;
+#[cfg(feature = "nkeys")]
+use std::io;
+#[cfg(feature = "nkeys")]
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::ConnectOptions;
+#[cfg(feature = "nkeys")]
+use crate::client::auth::expires_in;
+use crate::client::auth::{Auth, AuthError, AuthRequest};
+#[cfg(feature = "nkeys")]
+use crate::client::credentials::{self, Creds};
+#[cfg(feature = "nkeys")]
+use crate::client::encoding::base64_url;
+#[cfg(feature = "nkeys")]
+use crate::client::nkey::{NKeyError, UserKey};
+use crate::driver::{Authenticator, CredentialsQuestion};
+use crate::engine;
+
+type AuthAnswer = Pin<Box<dyn Future<Output = Result<Auth, AuthError>> + Send>>;
+type AuthCallback = Arc<dyn Fn(AuthRequest) -> AuthAnswer + Send + Sync>;
+
+#[cfg(feature = "nkeys")]
+type SignAnswer = Pin<Box<dyn Future<Output = Result<Vec<u8>, AuthError>> + Send>>;
+#[cfg(feature = "nkeys")]
+type SignCallback = Arc<dyn Fn(Vec<u8>) -> SignAnswer + Send + Sync>;
+
+/// Who gives the credentials of an attempt, beside user, password and token.
+#[derive(Clone, Default)]
+pub(super) enum Credentials {
+    #[default]
+    None,
+    Callback(AuthCallback),
+    #[cfg(feature = "nkeys")]
+    NKey(Result<Arc<UserKey>, NKeyError>),
+    #[cfg(feature = "nkeys")]
+    Jwt(String, SignCallback),
+    #[cfg(feature = "nkeys")]
+    Text(Arc<Creds>),
+    #[cfg(feature = "nkeys")]
+    File(PathBuf),
+}
+
+impl Credentials {
+    pub(super) fn are_asked(&self) -> bool {
+        !matches!(self, Credentials::None)
+    }
+
+    /// What can be known to be wrong before anybody is asked.
+    #[cfg(feature = "nkeys")]
+    pub(super) fn check(&self) -> Result<(), NKeyError> {
+        match self {
+            Credentials::NKey(Err(error)) => Err(*error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What can be known to be wrong before anybody is asked.
+    #[cfg(not(feature = "nkeys"))]
+    pub(super) fn check(&self) -> Result<(), std::convert::Infallible> {
+        Ok(())
+    }
+
+    pub(super) fn into_authenticator(self) -> Option<Authenticator> {
+        self.are_asked().then(|| {
+            Authenticator::new(move |question| {
+                let credentials = self.clone();
+                async move { credentials.answer(question).await }
+            })
+        })
+    }
+
+    async fn answer(self, question: CredentialsQuestion) -> Result<engine::Credentials, String> {
+        let CredentialsQuestion { nonce, server, attempt, last_error } = question;
+        match self {
+            Credentials::None => Ok(engine::Credentials::default()),
+            Credentials::Callback(callback) => {
+                let nonce = nonce.map(String::into_bytes).unwrap_or_default();
+                let request = AuthRequest { nonce, server, attempt, last_error };
+                callback(request).await.map(Auth::into_credentials).map_err(|error| error.to_string())
+            }
+            #[cfg(feature = "nkeys")]
+            Credentials::NKey(key) => {
+                let key = key.map_err(|error| error.to_string())?;
+                let signature = nonce.map(|nonce| key.sign(nonce.as_bytes()));
+                let nkey = Some(key.public().to_owned());
+                Ok(engine::Credentials { nkey, signature, ..engine::Credentials::default() })
+            }
+            #[cfg(feature = "nkeys")]
+            Credentials::Jwt(jwt, sign) => {
+                let signature = match nonce {
+                    Some(nonce) => Some(sign(nonce.into_bytes()).await.map_err(|error| error.to_string())?),
+                    None => None,
+                };
+                let signature = signature.map(|signature| base64_url(&signature));
+                Ok(engine::Credentials { jwt: Some(jwt), signature, ..engine::Credentials::default() })
+            }
+            #[cfg(feature = "nkeys")]
+            Credentials::Text(creds) => Ok(signed(&creds, nonce)),
+            #[cfg(feature = "nkeys")]
+            Credentials::File(path) => {
+                // In a task of its own, so it may take its time.
+                let creds = read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                // Another attempt may find another file.
+                Ok(engine::Credentials { expires_in: expires_in(&creds.jwt), ..signed(&creds, nonce) })
+            }
+        }
+    }
+}
+
+#[cfg(feature = "nkeys")]
+fn signed(creds: &Creds, nonce: Option<String>) -> engine::Credentials {
+    let signature = nonce.map(|nonce| creds.key.sign(nonce.as_bytes()));
+    engine::Credentials { jwt: Some(creds.jwt.clone()), signature, ..engine::Credentials::default() }
+}
+
+#[cfg(feature = "nkeys")]
+fn read(path: &Path) -> io::Result<Creds> {
+    Ok(credentials::parse(&std::fs::read_to_string(path)?)?)
+}
+
+impl fmt::Debug for Credentials {
+    /// Of which sort they are, and where they come from; no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Credentials::None => f.write_str("None"),
+            Credentials::Callback(_) => f.write_str("Callback"),
+            #[cfg(feature = "nkeys")]
+            Credentials::NKey(Ok(key)) => f.debug_tuple("NKey").field(&key.public()).finish(),
+            #[cfg(feature = "nkeys")]
+            Credentials::NKey(Err(error)) => f.debug_tuple("NKey").field(error).finish(),
+            #[cfg(feature = "nkeys")]
+            Credentials::Jwt(..) => f.write_str("Jwt(***)"),
+            #[cfg(feature = "nkeys")]
+            Credentials::Text(_) => f.write_str("Text(***)"),
+            #[cfg(feature = "nkeys")]
+            Credentials::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// Of the options below, and of a callback, the one that was set last is used. User, password and token go out beside a
+/// key or a JWT, and not beside what a callback gives.
+impl ConnectOptions {
+    /// Options with an authentication callback. Default: none.
+    ///
+    /// `callback` is called in every attempt, with the nonce that the server wants signed (empty if it wants none), and
+    /// what it gives is all that the server gets: options and addresses add nothing. It runs in a task of its own within
+    /// the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have a limit of their own, two
+    /// seconds by default. An error or a panic fails the attempt: of `connect` with kind
+    /// [`Authentication`](crate::ConnectErrorKind::Authentication), of a reconnect with an event, and the next attempt asks
+    /// again. Before a JWT that it gave expires, the client moves to another connection, and so asks it again.
+    ///
+    /// ```no_run
+    /// use nats_lifeline::{Auth, AuthError, ConnectOptions};
+    ///
+    /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
+    /// let client = ConnectOptions::with_auth_callback(|_nonce| async {
+    ///     let mut auth = Auth::new();
+    ///     auth.token = Some(std::env::var("NATS_TOKEN").map_err(AuthError::new)?);
+    ///     Ok(auth)
+    /// })
+    /// .connect("nats.example")
+    /// .await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_auth_callback<F, Fut>(callback: F) -> Self
+    where
+        F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Auth, AuthError>> + 'static + Send + Sync,
+    {
+        ConnectOptions::new().authenticate_with(move |request| callback(request.nonce))
+    }
+
+    /// Has `callback` give the credentials of each attempt; it is told which server they are for, which attempt it is and
+    /// why the last one failed. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
+    ///
+    /// ```
+    /// use nats_lifeline::{Auth, ConnectOptions};
+    ///
+    /// let options = ConnectOptions::new().authenticate_with(|request| async move {
+    ///     let mut auth = Auth::new();
+    ///     auth.username = Some(format!("guest of {}", request.server));
+    ///     Ok(auth)
+    /// });
+    /// # drop(options);
+    /// ```
+    pub fn authenticate_with<F, Fut>(mut self, callback: F) -> Self
+    where
+        F: Fn(AuthRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Auth, AuthError>> + Send + 'static,
+    {
+        self.credentials = Credentials::Callback(Arc::new(move |request| Box::pin(callback(request))));
+        self
+    }
+}
+
+/// The same, as far as it needs the feature `nkeys`.
+#[cfg(feature = "nkeys")]
+impl ConnectOptions {
+    /// Options with an NKey; short for `ConnectOptions::new().nkey(seed)`.
+    pub fn with_nkey(seed: String) -> Self {
+        ConnectOptions::new().nkey(seed)
+    }
+
+    /// Authenticates with an NKey: `seed` is a user's, `SU…`, and never leaves this process. Default: none.
+    ///
+    /// What is no user's seed makes connecting fail with kind
+    /// [`Authentication`](crate::ConnectErrorKind::Authentication) and an [`NKeyError`](crate::client::NKeyError) as source.
+    ///
+    /// ```
+    /// use nats_lifeline::ConnectOptions;
+    ///
+    /// let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY".to_owned();
+    /// let options = ConnectOptions::new().nkey(seed);
+    /// assert!(!format!("{options:?}").contains("SUACSSL3"));
+    /// ```
+    pub fn nkey(mut self, seed: String) -> Self {
+        self.credentials = Credentials::NKey(UserKey::from_seed(&seed).map(Arc::new));
+        self
+    }
+
+    /// Options with a JWT; short for `ConnectOptions::new().jwt(jwt, sign_cb)`.
+    pub fn with_jwt<F, Fut>(jwt: String, sign_cb: F) -> Self
+    where
+        F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<u8>, AuthError>> + 'static + Send + Sync,
+    {
+        ConnectOptions::new().jwt(jwt, sign_cb)
+    }
+
+    /// Authenticates with a user's JWT. `sign_cb` signs the server's nonce with the user's key, in every attempt: the key
+    /// may stay wherever it is. Default: none.
+    ///
+    /// It runs in a task of its own within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout). It
+    /// gives the 64 bytes of the signature, which are encoded for the server; an error or a panic fails the attempt.
+    ///
+    /// ```
+    /// use nats_lifeline::{AuthError, ConnectOptions};
+    ///
+    /// let options = ConnectOptions::new().jwt("eyJ0…".to_owned(), |nonce| async move {
+    ///     // Ask the vault to sign `nonce`.
+    ///     Err(AuthError::new(format!("no vault to sign {} bytes", nonce.len())))
+    /// });
+    /// # drop(options);
+    /// ```
+    pub fn jwt<F, Fut>(mut self, jwt: String, sign_cb: F) -> Self
+    where
+        F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<u8>, AuthError>> + 'static + Send + Sync,
+    {
+        self.credentials = Credentials::Jwt(jwt, Arc::new(move |nonce| Box::pin(sign_cb(nonce))));
+        self
+    }
+
+    /// Options with a credentials file; short for `ConnectOptions::new().credentials_file(path)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`credentials_file`](ConnectOptions::credentials_file).
+    pub async fn with_credentials_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        ConnectOptions::new().credentials_file(path).await
+    }
+
+    /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
+    ///
+    /// It is read now, so that a bad one is found at once, and again in every attempt: whoever renews it on disk renews
+    /// it here. If it can't be read in an attempt, that attempt fails. Before its JWT expires, when a tenth of its time is
+    /// left but two seconds at least and a minute at most, the client moves to another connection, as by
+    /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), when it is no
+    /// credentials file.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), nats_lifeline::Error> {
+    /// let options = nats_lifeline::ConnectOptions::with_credentials_file("/etc/nats/billing.creds").await?;
+    /// let client = options.connect("nats.example").await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn credentials_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        read(&path)?;
+        self.credentials = Credentials::File(path);
+        Ok(self)
+    }
+
+    /// Options with the text of a credentials file; short for `ConnectOptions::new().credentials(creds)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`credentials`](ConnectOptions::credentials).
+    pub fn with_credentials(creds: &str) -> io::Result<Self> {
+        ConnectOptions::new().credentials(creds)
+    }
+
+    /// Authenticates with the text of a credentials file. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), when it is no such text. It is not shown.
+    ///
+    /// ```
+    /// let error = nats_lifeline::ConnectOptions::with_credentials("SUA…").unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    /// ```
+    pub fn credentials(mut self, creds: &str) -> io::Result<Self> {
+        self.credentials = Credentials::Text(Arc::new(credentials::parse(creds)?));
+        Ok(self)
+    }
+}

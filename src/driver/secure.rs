@@ -1,0 +1,192 @@
+//! Securing a link: what TLS is set up from, read anew for each connection, and the handshake.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::dial::{DialOptions, dial};
+use super::transport::Transport;
+use crate::engine::Cause;
+use crate::protocol::ServerAddr;
+
+/// How links are secured.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsSettings {
+    /// TLS is asked for, whatever addresses say.
+    pub(crate) wanted: bool,
+    /// Files with certificates that are trusted, beside the system's.
+    pub(crate) roots: Vec<PathBuf>,
+    /// Files with our certificate and its key.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    /// The name in the server's certificate, if it is another than the address says.
+    pub(crate) server_name: Option<String>,
+    /// The user's own configuration, instead of all that is above but the name.
+    #[cfg(feature = "tls")]
+    pub(crate) config: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// What a handshake is made with, if it was read ahead.
+#[derive(Default)]
+pub(super) struct Prepared {
+    #[cfg(feature = "tls")]
+    config: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Dials. Where it is known that TLS will be wanted, everything is read before: a server may wait for its first byte for
+/// 50 ms only, and take a client that says nothing for one that does not want TLS.
+pub(super) async fn dial_prepared(
+    addr: ServerAddr,
+    options: DialOptions,
+    settings: Arc<TlsSettings>,
+) -> Result<(Transport, Prepared), Cause> {
+    let wanted = settings.wanted || addr.tls_required();
+    let prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
+    Ok((dial(addr, options).await?, prepared))
+}
+
+#[cfg(not(feature = "tls"))]
+async fn prepare(_: Arc<TlsSettings>) -> Result<Prepared, Cause> {
+    Ok(Prepared::default())
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) async fn secure(
+    _: Transport,
+    _: ServerAddr,
+    _: Arc<TlsSettings>,
+    _: Prepared,
+) -> Result<(Transport, Prepared), Cause> {
+    Err(Cause::Tls("this build is without the feature `tls`".into()))
+}
+
+#[cfg(feature = "tls")]
+use with_tls::prepare;
+#[cfg(feature = "tls")]
+pub(super) use with_tls::secure;
+
+#[cfg(feature = "tls")]
+mod with_tls {
+    use std::path::Path;
+
+    use rustls::crypto::CryptoProvider;
+    use rustls::pki_types::pem::{Error as PemError, PemObject};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::sync::oneshot;
+
+    use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
+    use crate::driver::tls::Tls;
+
+    /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
+    /// deadline.
+    pub(in crate::driver) async fn secure(
+        transport: Transport,
+        addr: ServerAddr,
+        settings: Arc<TlsSettings>,
+        prepared: Prepared,
+    ) -> Result<(Transport, Prepared), Cause> {
+        let host = settings.server_name.as_deref().unwrap_or(addr.tls_host());
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| refused(format!("{host:?} is no name that a certificate can have")))?;
+        let config = match prepared.config {
+            Some(config) => config,
+            None => configuration(settings).await?,
+        };
+        Ok((Tls::handshake(transport, config, name).await?, Prepared::default()))
+    }
+
+    pub(super) async fn prepare(settings: Arc<TlsSettings>) -> Result<Prepared, Cause> {
+        Ok(Prepared { config: Some(configuration(settings).await?) })
+    }
+
+    async fn configuration(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {
+        match &settings.config {
+            Some(config) => Ok(config.clone()),
+            None => read(settings).await,
+        }
+    }
+
+    fn refused(text: String) -> Cause {
+        Cause::Tls(text.into())
+    }
+
+    /// Files are read on a thread of our own: they may lie on a disk that hangs.
+    async fn read(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {
+        let (sender, receiver) = oneshot::channel();
+        let started = std::thread::Builder::new().name("nats-tls-files".to_owned()).spawn(move || {
+            // Who has given up has dropped its receiver.
+            let _ = sender.send(configure(&settings).map(Arc::new));
+        });
+        started.map_err(|error| refused(format!("no thread to read certificates on: {error}")))?;
+        receiver.await.unwrap_or_else(|_| Err(refused("reading the certificates failed".to_owned())))
+    }
+
+    fn configure(settings: &TlsSettings) -> Result<ClientConfig, Cause> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!(%error, "a root certificate of the system could not be read");
+        }
+        let (_, ignored) = roots.add_parsable_certificates(native.certs);
+        if ignored > 0 {
+            tracing::warn!(ignored, "root certificates of the system are no such");
+        }
+        for path in &settings.roots {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|error| {
+                    refused(format!("{}: not a certificate that can be trusted: {error}", path.display()))
+                })?;
+            }
+        }
+        if roots.is_empty() {
+            return Err(refused("the system has no root certificates, and no others were added".to_owned()));
+        }
+        let builder = ClientConfig::builder_with_provider(provider()?)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| refused(format!("the crypto provider has no usable TLS version: {error}")))?
+            .with_root_certificates(roots);
+        let Some((certificate, key)) = &settings.client else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let chain = certificates(certificate)?;
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error, "private key"))?;
+        builder.with_client_auth_cert(chain, secret).map_err(|error| {
+            let (certificate, key) = (certificate.display(), key.display());
+            refused(format!("the client certificate {certificate} and the key {key} can't be used: {error}"))
+        })
+    }
+
+    /// All certificates of a PEM file: at least one.
+    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Cause> {
+        let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let found = read.map_err(|error| unreadable(path, &error, "certificate"))?;
+        if found.is_empty() {
+            return Err(unreadable(path, &PemError::NoItemsFound, "certificate"));
+        }
+        Ok(found)
+    }
+
+    /// What is said of a bad file names the file and the fault, and nothing that stands in it.
+    fn unreadable(path: &Path, error: &PemError, what: &str) -> Cause {
+        let fault = match error {
+            PemError::Io(error) => error.to_string(),
+            PemError::NoItemsFound => format!("it holds no {what} in PEM"),
+            PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
+            PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),
+            _ => "it is no PEM file".to_owned(),
+        };
+        refused(format!("{}: {fault}", path.display()))
+    }
+
+    /// The crypto. Named explicitly, because what a process has installed by default is nobody's business but its own,
+    /// unless this build has none.
+    #[allow(unreachable_code, reason = "which one is there depends on the features")]
+    fn provider() -> Result<Arc<CryptoProvider>, Cause> {
+        #[cfg(feature = "aws-lc-rs")]
+        return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        #[cfg(feature = "ring")]
+        return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+        CryptoProvider::get_default().cloned().ok_or_else(|| {
+            refused("there is no crypto provider: enable the feature `ring` or `aws-lc-rs`, or install one".to_owned())
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! What a peer could decrypt is compared with what was counted as taken, at every step: the two must be the same.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::*;
+
+/// Both ends of a stream, of which a test sees and steers everything.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// So many bytes are still taken from the client.
+    room: usize,
+    to_server: Vec<u8>,
+    to_client: VecDeque<u8>,
+    /// Nothing more comes, and nothing more is taken.
+    cut: bool,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock().unwrap();
+        if state.to_client.is_empty() && !state.cut {
+            return Poll::Pending;
+        }
+        let n = buf.remaining().min(state.to_client.len());
+        let bytes: Vec<u8> = state.to_client.drain(..n).collect();
+        buf.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        if state.cut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let n = buf.len().min(state.room);
+        if n == 0 {
+            return Poll::Pending;
+        }
+        state.room -= n;
+        state.to_server.extend_from_slice(&buf[..n]);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A session whose handshake is done, and its peer.
+struct Pair {
+    tls: Tls,
+    server: ServerConnection,
+    wire: Wire,
+    /// What the peer has decrypted.
+    heard: Vec<u8>,
+}
+
+impl Pair {
+    fn new(version: &'static SupportedProtocolVersion) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["here".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let secret = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], secret)
+            .unwrap();
+        let name = ServerName::try_from("here").unwrap();
+        let wire = Wire::default();
+        let session = ClientConnection::new(Arc::new(client), name).unwrap();
+        let tls = Tls::new(Transport::custom(Box::new(wire.clone())), session);
+        let server = ServerConnection::new(Arc::new(server)).unwrap();
+        let mut pair = Pair { tls, server, wire, heard: Vec::new() };
+        for _ in 0..20 {
+            pair.room(1 << 24);
+            let done = pair.tls.poll_handshake(&mut Context::from_waker(Waker::noop()));
+            pair.serve();
+            if done.is_ready() && !pair.server.is_handshaking() {
+                assert_eq!(done, Poll::Ready(Ok(())));
+                pair.wire.0.lock().unwrap().room = 0;
+                return pair;
+            }
+        }
+        panic!("the handshake comes to no end");
+    }
+
+    fn room(&self, more: usize) {
+        self.wire.0.lock().unwrap().room += more;
+    }
+
+    /// The peer reads and decrypts what was taken, and what it has to say goes on its way.
+    fn serve(&mut self) {
+        let bytes = std::mem::take(&mut self.wire.0.lock().unwrap().to_server);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            self.server.read_tls(&mut rest).unwrap();
+            self.server.process_new_packets().unwrap();
+            let mut plain = [0; 32 * 1024];
+            while let Ok(n) = self.server.reader().read(&mut plain) {
+                if n == 0 {
+                    break;
+                }
+                self.heard.extend_from_slice(&plain[..n]);
+            }
+        }
+        let mut out = Vec::new();
+        while self.server.wants_write() {
+            self.server.write_tls(&mut out).unwrap();
+        }
+        self.wire.0.lock().unwrap().to_client.extend(out);
+    }
+
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
+        self.tls.poll_write(&mut Context::from_waker(Waker::noop()), parts)
+    }
+
+    fn read(&mut self, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        buf.reserve(1000);
+        self.tls.poll_read(&mut Context::from_waker(Waker::noop()), buf)
+    }
+}
+
+impl PartialEq for WriteFailed {
+    fn eq(&self, other: &Self) -> bool {
+        self.doubtful == other.doubtful && self.error.kind() == other.error.kind()
+    }
+}
+
+/// Bytes by which one sees where they were.
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
+}
+
+/// `all` from `from` on, in parts that end at `cuts`.
+fn parts<'a>(all: &'a [u8], cuts: &[usize], from: usize) -> Vec<IoSlice<'a>> {
+    let mut at = from;
+    let ends = cuts.iter().copied().chain([all.len()]).filter(|end| *end > from);
+    ends.filter_map(|end| {
+        let part = all.get(at..end).filter(|part| !part.is_empty())?;
+        at = end;
+        Some(IoSlice::new(part))
+    })
+    .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn what_counts_as_taken_is_what_the_peer_can_decrypt(
+        old in any::<bool>(),
+        len in prop_oneof![1_usize..300, 16_000_usize..17_000, 1_usize..250_000],
+        mut cuts in prop::collection::vec(0_usize..250_000, 0..12),
+        rooms in prop::collection::vec(prop_oneof![1_usize..60, 1_usize..40_000], 1..40),
+        says in prop::collection::vec((0_usize..20_000, any::<bool>()), 0..6),
+    ) {
+        let mut pair = Pair::new(if old { &version::TLS12 } else { &version::TLS13 });
+        let all = bytes(len);
+        cuts.sort_unstable();
+        let mut taken = 0;
+        let mut said = says.into_iter();
+        let (mut told, mut got) = (Vec::new(), BytesMut::new());
+        for room in rooms.iter().cycle() {
+            if taken == len {
+                break;
+            }
+            pair.room(*room);
+            match pair.write(&parts(&all, &cuts, taken)) {
+                Poll::Ready(outcome) => taken += outcome.unwrap(),
+                Poll::Pending => {}
+            }
+            let begun = pair.tls.begun();
+            prop_assert!(begun <= len - taken && begun <= BATCH);
+            // The other direction, with new keys now and then, which the session answers between our records.
+            if let Some((more, renew)) = said.next() {
+                let more = bytes(more);
+                pair.server.writer().write_all(&more).unwrap();
+                told.extend_from_slice(&more);
+                if renew && !old {
+                    pair.server.refresh_traffic_keys().unwrap();
+                }
+            }
+            pair.serve();
+            prop_assert!(pair.heard.len() == taken && all.starts_with(&pair.heard), "{} of {taken}", pair.heard.len());
+            while let Poll::Ready(n) = pair.read(&mut got) {
+                prop_assert!(n.unwrap() > 0);
+            }
+            prop_assert_eq!(pair.tls.begun(), begun);
+        }
+        prop_assert!(told == got, "what the peer says comes in order");
+    }
+}
+
+#[test]
+fn what_was_sealed_and_not_taken_leaves_by_no_other_way() {
+    let mut pair = Pair::new(&version::TLS13);
+    let all = bytes(40_000);
+    pair.room(10_000);
+    assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(0)), "a record is not whole yet");
+    assert_eq!(pair.tls.begun(), 40_000);
+
+    pair.room(1 << 24);
+    let flushed = pair.tls.poll_flush(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(flushed, Poll::Ready(Ok(()))));
+    pair.tls.finish();
+    pair.serve();
+    assert_eq!(pair.heard, b"", "the connection was left, and the messages go to the next");
+}
+
+#[test]
+fn an_error_of_a_stream_that_may_have_passed_everything_on_leaves_all_that_was_sealed_in_doubt() {
+    let mut pair = Pair::new(&version::TLS13);
+    let all = bytes(40_000);
+    pair.room(16_406 + 5);
+    assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(RECORD)));
+    pair.wire.0.lock().unwrap().cut = true;
+    let error = io::ErrorKind::BrokenPipe.into();
+    let doubtful = all.len() - RECORD;
+    assert_eq!(pair.write(&[IoSlice::new(&all[RECORD..])]), Poll::Ready(Err(WriteFailed { doubtful, error })));
+    assert!(!pair.tls.is_unflushed(), "it is not tried again and again");
+}
+
+#[test]
+fn the_end_comes_behind_what_was_read_before_it() {
+    let mut pair = Pair::new(&version::TLS13);
+    pair.server.writer().write_all(b"last words").unwrap();
+    pair.server.send_close_notify();
+    pair.serve();
+    let mut got = BytesMut::new();
+    assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
+    assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(0))));
+    // And a fault too, with its name.
+    let mut pair = Pair::new(&version::TLS13);
+    pair.server.writer().write_all(b"last words").unwrap();
+    pair.serve();
+    pair.wire.0.lock().unwrap().to_client.extend([0x17, 3, 3, 0, 32]);
+    pair.wire.0.lock().unwrap().to_client.extend([7; 32]);
+    let mut got = BytesMut::new();
+    assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
+    let Poll::Ready(Err(error)) = pair.read(&mut got) else { panic!("a record that can't be decrypted") };
+    assert!(matches!(cause(error), Cause::Tls(_)));
+}
+
+#[test]
+fn what_can_be_said_in_one_breath_is_said_once() {
+    let mut pair = Pair::new(&version::TLS13);
+    let all = bytes(100_000);
+    pair.room(10);
+    let _ = pair.write(&[IoSlice::new(&all)]);
+    let begun = pair.tls.begun();
+    assert_eq!(begun, BATCH);
+    // A stream of the user's own gets nothing without being polled; what would go out is looked at here.
+    pair.tls.seal(&[IoSlice::new(&all)], begun, usize::MAX).unwrap();
+    assert_eq!(pair.tls.begun(), all.len());
+    pair.room(1 << 24);
+    while !pair.tls.outgoing.is_empty() {
+        let _ = pair.tls.poll_out(&mut Context::from_waker(Waker::noop()));
+    }
+    pair.serve();
+    assert!(pair.heard == all);
+}

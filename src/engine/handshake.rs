@@ -1,0 +1,293 @@
+//! The handshake between INFO and CONNECT: the link is secured, credentials are asked for, we introduce ourselves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::effect::{CloseHow, Effect};
+use super::engine::Engine;
+use super::error::Cause;
+use super::phase::{Link, Stage};
+use crate::protocol::{self, ConnectInfo, Info, Protocol, ServerAddr};
+
+/// Credentials are renewed when a tenth of their time is left, but not earlier than a minute and not later than this
+/// before they expire. Arbitrary; a handshake and some retries fit in.
+const RENEW_AHEAD: Duration = Duration::from_secs(2);
+
+/// See [`RENEW_AHEAD`].
+const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
+
+/// Later than anybody waits: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What a user's callback, key or file gave for one attempt: the answer to [`Effect::Authenticate`].
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's JWT.
+    pub jwt: Option<String>,
+    /// The user's public NKey.
+    pub nkey: Option<String>,
+    /// The signature of the nonce, base64 for URLs without padding.
+    pub signature: Option<String>,
+    /// User name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Token.
+    pub token: Option<String>,
+    /// After so long they expire, and others are to be had: the connection is replaced ahead of it.
+    pub expires_in: Option<Duration>,
+    /// Whether these are all: neither those of the configuration nor those of the address go out beside them.
+    pub alone: bool,
+}
+
+impl fmt::Debug for Credentials {
+    /// The public key, and of the rest only whether it is there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Credentials { jwt, nkey, signature, user, password, token, expires_in, alone } = self;
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
+        f.debug_struct("Credentials")
+            .field("jwt", &hidden(jwt))
+            .field("nkey", nkey)
+            .field("signature", &hidden(signature))
+            .field("user", user)
+            .field("password", &hidden(password))
+            .field("token", &hidden(token))
+            .field("expires_in", expires_in)
+            .field("alone", alone)
+            .finish()
+    }
+}
+
+impl<H> Engine<H> {
+    /// The link of `epoch` is secured; nothing of what was read in clear is left.
+    pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_upgraded(epoch, now));
+        }
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
+        let Stage::Securing(info) = &mut connection.stage else {
+            return;
+        };
+        let info = info.take();
+        connection.secured = true;
+        self.history.secured = true;
+        match info {
+            Some(info) => self.authenticate(info, now),
+            None => connection.stage = Stage::AwaitInfo,
+        }
+    }
+
+    /// The link of `epoch` could not be secured.
+    pub fn handle_upgrade_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_upgrade_failed(epoch, cause, now));
+        }
+        if self.link.live(epoch).is_some_and(|connection| matches!(connection.stage, Stage::Securing(_))) {
+            self.lose(cause, CloseHow::Drop, now);
+        }
+    }
+
+    /// The user's credentials for the attempt of `epoch`, or why there are none.
+    pub fn handle_credentials(&mut self, epoch: u64, answer: Result<Credentials, Cause>, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_credentials(epoch, answer, now));
+        }
+        let Some(connection) = self.link.live(epoch) else {
+            return;
+        };
+        let Stage::Authenticating(info) = &connection.stage else {
+            return;
+        };
+        let info = info.clone();
+        match answer {
+            Ok(credentials) => {
+                self.plan_renewal(credentials.expires_in, now);
+                self.introduce(&info, Some(credentials), now);
+            }
+            Err(cause) => self.lose(cause, CloseHow::Drop, now),
+        }
+    }
+
+    /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:
+    /// another connection would bring them again.
+    fn plan_renewal(&mut self, expires_in: Option<Duration>, now: Instant) {
+        let expiry = expires_in.map(|left| now + left.min(FAR));
+        let newer = match (expiry, self.history.credentials_until) {
+            (Some(expiry), Some(last)) => expiry > last + RENEW_AHEAD / 2,
+            _ => true,
+        };
+        self.history.credentials_until = expiry;
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        connection.renew_at = expires_in.filter(|left| newer && *left >= 2 * RENEW_AHEAD).map(|left| {
+            let left = left.min(FAR);
+            now + (left - (left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))
+        });
+    }
+
+    /// The credentials will expire soon: another connection gets new ones, and nothing is lost on the way.
+    pub(super) fn renew(&mut self, now: Instant) {
+        if let Link::Up(connection) = &mut self.link {
+            connection.renew_at = None;
+            self.force_reconnect(now);
+        }
+    }
+
+    /// Whether the link of `epoch` is being secured: nothing is to be read from it and written to it.
+    pub fn is_securing(&self, epoch: u64) -> bool {
+        let link = self.link_of(epoch);
+        link.is_live(epoch) && link.connection().is_some_and(|at| matches!(at.stage, Stage::Securing(_)))
+    }
+
+    /// There is a byte stream. Where the user wants TLS first, the server is not heard before.
+    pub(super) fn begin_handshake(&mut self, now: Instant) {
+        if self.config.tls_first {
+            if self.config.tls_possible {
+                self.secure(None);
+            } else {
+                self.lose(no_tls("tls_first asks for TLS"), CloseHow::Drop, now);
+            }
+        }
+    }
+
+    /// The first INFO is there.
+    pub(super) fn greet(&mut self, info: Arc<Info>, now: Instant) {
+        let Link::Up(connection) = &self.link else {
+            return;
+        };
+        if connection.secured {
+            return self.authenticate(info, now);
+        }
+        let wanted = self.wants_tls(&connection.attempt.addr);
+        if let Some(cause) = self.transport_fault(wanted, &info) {
+            return self.lose(cause, CloseHow::Drop, now);
+        }
+        if wanted.is_some() || info.tls_required {
+            self.secure(Some(info));
+        } else {
+            self.authenticate(info, now);
+        }
+    }
+
+    /// Why the link to this server must be secured, as far as that is ours to say. What was asked for once is never
+    /// given up silently; where only servers asked, it is kept while there are credentials to protect.
+    fn wants_tls(&self, addr: &ServerAddr) -> Option<&'static str> {
+        if self.config.require_tls {
+            Some("the options ask for TLS")
+        } else if addr.tls_required() {
+            Some("the address asks for TLS")
+        } else if self.pool.asks_for_tls() {
+            Some("another address of the pool asks for TLS")
+        } else if self.history.secured && self.has_credentials(addr) {
+            Some("an earlier server had TLS, and there are credentials to protect")
+        } else {
+            None
+        }
+    }
+
+    fn has_credentials(&self, addr: &ServerAddr) -> bool {
+        let identity = &self.config.identity;
+        let own = identity.user.is_some() || identity.password.is_some() || identity.token.is_some();
+        own || self.config.ask_credentials || addr.has_user_pass()
+    }
+
+    /// Why this server can't be spoken to, if so.
+    fn transport_fault(&self, wanted: Option<&'static str>, info: &Info) -> Option<Cause> {
+        match wanted {
+            _ if info.tls_required && !self.config.tls_possible => Some(no_tls("the server requires TLS")),
+            Some(why) if !self.config.tls_possible => Some(no_tls(why)),
+            Some(why) if !(info.tls_required || info.tls_available) => {
+                Some(Cause::Tls(format!("{why}, and the server does not offer it").into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Has the driver upgrade the link.
+    fn secure(&mut self, info: Option<Arc<Info>>) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        // A PONG to a PING that came before INFO: in clear no more is said.
+        self.garbage.extend(self.flight.clear());
+        connection.stage = Stage::Securing(info);
+        let (epoch, addr) = (connection.attempt.epoch, connection.attempt.addr.clone());
+        self.effects.push_back(Effect::Upgrade { epoch, addr });
+    }
+
+    fn authenticate(&mut self, info: Arc<Info>, now: Instant) {
+        if !self.config.ask_credentials {
+            return self.introduce(&info, None, now);
+        }
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        let attempt = &connection.attempt;
+        self.effects.push_back(Effect::Authenticate {
+            epoch: attempt.epoch,
+            nonce: info.nonce.clone(),
+            server: attempt.endpoint.clone(),
+            attempt: attempt.number,
+            last_error: self.history.last_error.clone(),
+        });
+        connection.stage = Stage::Authenticating(info);
+    }
+
+    fn introduce(&mut self, info: &Info, credentials: Option<Credentials>, now: Instant) {
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
+        connection.stage = Stage::AwaitPong;
+        connection.progress = now;
+        let (addr, secured) = (connection.attempt.addr.clone(), connection.secured);
+        let mut out = Vec::new();
+        protocol::connect(&mut out, &self.introduction(&addr, info, credentials, secured));
+        protocol::ping(&mut out);
+        self.flight.push_wire(out);
+    }
+
+    /// What CONNECT says to this server.
+    fn introduction(
+        &self,
+        addr: &ServerAddr,
+        info: &Info,
+        credentials: Option<Credentials>,
+        secured: bool,
+    ) -> ConnectInfo {
+        let identity = &self.config.identity;
+        let given = credentials.unwrap_or_default();
+        // What stands in a server's own address is meant for that server.
+        let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
+            _ if given.alone => (None, None, None),
+            (_, _, Some(token)) => (None, None, Some(token.to_owned())),
+            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
+            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
+        };
+        ConnectInfo {
+            verbose: identity.verbose,
+            pedantic: identity.pedantic,
+            user_jwt: given.jwt,
+            nkey: given.nkey,
+            signature: given.signature,
+            name: identity.name.clone(),
+            echo: identity.echo,
+            lang: "rust".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: Protocol::Dynamic,
+            tls_required: secured,
+            user: given.user.or(user),
+            pass: given.password.or(pass),
+            auth_token: given.token.or(token),
+            headers: info.headers,
+            no_responders: info.headers,
+        }
+    }
+}
+
+fn no_tls(why: &str) -> Cause {
+    Cause::Tls(format!("{why}, which this build can't do: it is without the feature `tls`").into())
+}

@@ -1,0 +1,394 @@
+//! Planned moves (DECISIONS D15): the next connection is ready before the present one is left.
+//!
+//! ```text
+//!   wished ──due, the present one carries──▶ dialled, handshake: an ordinary link, beside the present one
+//!      ▲                                        │ PONG                        │ failed
+//!      │ the next server                        ▼                             │
+//!      ├──────────────────────────────── Standby(Fresh)                       │
+//!      │                                        │ SUB of groups and requests  │
+//!      │                                 Standby(Joining) ───────────────────▶┤
+//!      │                                        │ PONG                        │
+//!      │                                 Standby(Joined)                      │
+//!      └──────────────────────────────────────  │ ─────────────────────────────┘
+//!                                               ▼
+//!   the present one: Moving ── UNSUB of all, PONG or 2 s ──▶ Lost ──settled──▶ the candidate takes its place
+//! ```
+//!
+//! Whatever the reason for which the present connection ends, a candidate that lives takes its place. Until
+//! then it is driven by the same code as any other link: [`beside`](Engine::beside) puts it in the place of the present
+//! one while a stimulus of its own is handled.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+
+use super::effect::{CloseHow, Effect};
+use super::engine::Engine;
+use super::error::Cause;
+use super::event::ConnectionEvent;
+use super::flight::Flight;
+use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
+use super::subscriptions::Replay;
+use crate::protocol::{self, Info};
+
+/// How long a planned move waits for each of its PONGs (DECISIONS D15).
+const MOVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Clients of a server that is about to stop leave it within this time, each at a moment of its own.
+const LAME_DUCK_SPREAD: Duration = Duration::from_secs(1);
+
+/// Why the present connection is to be left, and when the next step towards it may be taken.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    cause: Cause,
+    at: Instant,
+    /// Nothing is prepared: the present connection is left as soon as it is ready.
+    alone: bool,
+}
+
+/// A connection that is to take the place of the present one, or the way to it. Its link is `Dialing` or `Up`, or `Idle`
+/// once it has failed.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) link: Link,
+    pub(super) flight: Flight,
+    info: Option<Arc<Info>>,
+    /// Subscriptions of which its server was told already, in order.
+    joined: Vec<u64>,
+}
+
+impl Candidate {
+    fn attempt(&self) -> Option<&Attempt> {
+        match &self.link {
+            Link::Dialing(attempt) => Some(attempt),
+            Link::Up(connection) => Some(&connection.attempt),
+            _ => None,
+        }
+    }
+
+    fn readiness(&self) -> Option<Readiness> {
+        match self.link.connection()?.stage {
+            Stage::Standby(readiness) => Some(readiness),
+            _ => None,
+        }
+    }
+}
+
+impl<H> Engine<H> {
+    /// Whether `epoch` names the candidate.
+    pub(super) fn is_beside(&self, epoch: u64) -> bool {
+        let attempt = self.candidate.as_ref().and_then(|candidate| candidate.attempt());
+        attempt.is_some_and(|attempt| attempt.epoch == epoch)
+    }
+
+    /// Has `f` see the candidate as if it were the present link.
+    pub(super) fn beside(&mut self, f: impl FnOnce(&mut Self)) {
+        let Some(mut candidate) = self.candidate.take() else {
+            return;
+        };
+        self.change_places(&mut candidate);
+        f(self);
+        self.change_places(&mut candidate);
+        self.candidate = Some(candidate);
+    }
+
+    fn change_places(&mut self, candidate: &mut Candidate) {
+        std::mem::swap(&mut self.link, &mut candidate.link);
+        std::mem::swap(&mut self.flight, &mut candidate.flight);
+        std::mem::swap(&mut self.info, &mut candidate.info);
+    }
+
+    /// The present connection is to be left, soon.
+    pub(super) fn wish_to_move(&mut self, cause: Cause, at: Instant) {
+        // What the user wants, or an earlier reason, stays.
+        if self.wish.is_none() {
+            let alone = !self.may_prepare();
+            self.wish = Some(Wish { cause, at, alone });
+        }
+    }
+
+    /// The user wants to be gone from here, whatever else was planned.
+    pub(super) fn force_move(&mut self, now: Instant) {
+        if self.candidate.is_none() {
+            self.wish = None;
+        }
+        self.wish_to_move(Cause::Forced, now);
+    }
+
+    /// Whether a second connection may be made at all. Where callbacks choose the server they are asked when the
+    /// present one is left.
+    pub(super) fn may_prepare(&self) -> bool {
+        let config = &self.config;
+        config.prepare_moves && config.reconnect && !config.ask_server && !config.ask_delay
+    }
+
+    /// The server says that it will stop.
+    pub(super) fn leave_lame_duck(&mut self, now: Instant) {
+        if !self.may_prepare() {
+            return;
+        }
+        let spread = self.rng.random_range(Duration::ZERO..=LAME_DUCK_SPREAD);
+        self.wish_to_move(Cause::LameDuck, now + spread);
+    }
+
+    /// Whether [`advance_move`](Engine::advance_move) would do something, though no time has come.
+    pub(super) fn may_advance_move(&self) -> bool {
+        let ready = self.is_ready();
+        let Some(candidate) = &self.candidate else {
+            return ready && self.wish.as_ref().is_some_and(|wish| wish.alone);
+        };
+        let waits = matches!(candidate.readiness(), Some(Readiness::Fresh | Readiness::Joined));
+        matches!(candidate.link, Link::Idle) || (ready && waits)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Ready))
+    }
+
+    /// When a wish is due that waits for nothing else.
+    pub(super) fn move_due(&self) -> Option<Instant> {
+        let carries = self.link.connection().is_some_and(|connection| connection.carries());
+        self.wish.as_ref().filter(|wish| carries && self.candidate.is_none() && !wish.alone).map(|wish| wish.at)
+    }
+
+    /// Takes a move as far as it can go. Called in every exchange, so that nothing has to remember to.
+    pub(super) fn advance_move(&mut self, now: Instant) {
+        if self.candidate.as_ref().is_some_and(|candidate| matches!(candidate.link, Link::Idle)) {
+            self.candidate = None;
+            self.candidate_failed(now);
+        }
+        if self.move_due().is_some_and(|due| due <= now) {
+            self.begin_candidate(now);
+        }
+        if !self.is_ready() {
+            return;
+        }
+        match &self.candidate {
+            None if self.wish.as_ref().is_some_and(|wish| wish.alone) => self.begin_leaving(now),
+            None => {}
+            Some(candidate) => match candidate.readiness() {
+                Some(Readiness::Fresh) => self.join(now),
+                Some(Readiness::Joined) => self.begin_leaving(now),
+                _ => {}
+            },
+        }
+    }
+
+    /// Dials the next server for the wish. Where there is none, a server that is about to stop is kept: it may be better
+    /// than nothing; and what the user wants is done without.
+    fn begin_candidate(&mut self, now: Instant) {
+        let Some(wish) = self.wish.clone() else {
+            return;
+        };
+        let present = self.link.connection().map(|connection| connection.attempt.server);
+        let forced = matches!(wish.cause, Cause::Forced);
+        let next = self.pool.next_but(present).or_else(|| self.pool.next().filter(|_| forced));
+        let may = self.may_prepare() && matches!(self.intent, Intent::Run);
+        match next.filter(|_| may) {
+            Some((_, Some(due))) if due > now => self.wish = Some(Wish { at: due, ..wish }),
+            Some((server, _)) => {
+                let Some(attempt) = self.dial_for(server, Purpose::Move, now) else {
+                    return;
+                };
+                self.candidate = Some(Box::new(Candidate {
+                    link: Link::Dialing(attempt),
+                    flight: Flight::new(self.config.delivery),
+                    info: None,
+                    joined: Vec::new(),
+                }));
+            }
+            None if forced && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
+            None => self.wish = None,
+        }
+    }
+
+    /// The candidate came to nothing, and that was told.
+    fn candidate_failed(&mut self, now: Instant) {
+        if let Some(wish) = &mut self.wish {
+            wish.at = now;
+            // One try: the user wants to be gone from here more than to be there already.
+            wish.alone = matches!(wish.cause, Cause::Forced);
+        }
+        // A drain may have waited for it.
+        self.advance_drain();
+    }
+
+    /// An attempt for a move has failed, or its connection was lost.
+    pub(super) fn move_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+        self.garbage.extend(self.flight.clear());
+        self.link = Link::Idle;
+        self.tell_failed(attempt, cause, now);
+    }
+
+    /// Tells the new server of the queue groups and of the inbox of requests, which lose nothing by being at both.
+    /// Plain subscriptions would get what is published now twice.
+    fn join(&mut self, now: Instant) {
+        let joined = self.subscriptions.may_overlap();
+        let mut out = Vec::new();
+        for sid in &joined {
+            self.subscriptions.encode(*sid, &mut out);
+        }
+        let Some(candidate) = &mut self.candidate else {
+            return;
+        };
+        let Link::Up(connection) = &mut candidate.link else {
+            return;
+        };
+        if joined.is_empty() {
+            connection.stage = Stage::Standby(Readiness::Joined);
+            return self.begin_leaving(now);
+        }
+        connection.stage = Stage::Standby(Readiness::Joining);
+        connection.attempt.deadline = now + MOVE_WITHIN;
+        candidate.flight.push_wire(out);
+        candidate.flight.push_ping();
+        connection.liveness.sent(0, vec![Waiter::Join], now);
+        candidate.joined = joined;
+    }
+
+    /// Nothing more is loaded. The server that is left is told to send nothing more either, and its PONG says that
+    /// everything has come, there and here.
+    fn begin_leaving(&mut self, now: Instant) {
+        let told = if self.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };
+        let Link::Up(connection) = &mut self.link else { return };
+        if !matches!(connection.stage, Stage::Ready) {
+            return;
+        }
+        let cause = self.wish.take().map_or(Cause::Forced, |wish| wish.cause);
+        connection.stage = Stage::Moving { until: now + MOVE_WITHIN, cause };
+        let mut out = Vec::new();
+        for sid in told {
+            protocol::unsubscribe(&mut out, sid, None);
+        }
+        if !out.is_empty() {
+            self.flight.push_wire(out);
+        }
+        self.flight.push_ping();
+        let queued = connection.taken + self.flight.messages();
+        connection.liveness.sent(queued, vec![Waiter::Move], now);
+    }
+
+    /// What the user wants now goes before a move, unless there is a server that knows of our queue groups already.
+    pub(super) fn abandon_move(&mut self) {
+        self.drop_candidate();
+        if let Link::Up(connection) = &mut self.link {
+            if matches!(connection.stage, Stage::Moving { .. }) {
+                connection.stage = Stage::Ready;
+            }
+        }
+    }
+
+    /// The present connection is left, in order.
+    pub(super) fn finish_move(&mut self, now: Instant) {
+        if let Some(Stage::Moving { cause, .. }) = self.link.connection().map(|connection| &connection.stage) {
+            self.lose(cause.clone(), CloseHow::Finish, now);
+        }
+    }
+
+    /// The new server knows the groups: what is sent to them from now on may come from either.
+    pub(super) fn joined(&mut self) {
+        if let Link::Up(connection) = &mut self.link {
+            if matches!(connection.stage, Stage::Standby(Readiness::Joining)) {
+                connection.stage = Stage::Standby(Readiness::Joined);
+            }
+        }
+    }
+
+    /// Whether the candidate's server was told of `sid`.
+    pub(super) fn has_joined(&self, sid: u64) -> bool {
+        self.candidate.as_ref().is_some_and(|candidate| candidate.joined.binary_search(&sid).is_ok())
+    }
+
+    /// Whether a drain has to wait: messages may come over a connection that is not the present one yet.
+    pub(super) fn is_between(&self) -> bool {
+        let moving = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Moving { .. }));
+        moving || self.candidate.as_ref().is_some_and(|candidate| !candidate.joined.is_empty())
+    }
+
+    /// Whether nobody who waits for a reply loses it by this move: the inbox of requests is at the new server too.
+    pub(super) fn keeps_requests(&self) -> bool {
+        self.candidate.as_ref().is_some_and(|candidate| {
+            matches!(candidate.readiness(), Some(Readiness::Joined))
+                && self.subscriptions.internal().all(|sid| candidate.joined.binary_search(&sid).is_ok())
+        })
+    }
+
+    /// No move any more.
+    pub(super) fn drop_candidate(&mut self) {
+        self.wish = None;
+        let Some(candidate) = self.candidate.take() else {
+            return;
+        };
+        match candidate.link {
+            Link::Dialing(attempt) => self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch }),
+            Link::Up(connection) => {
+                self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how: CloseHow::Drop });
+            }
+            _ => {}
+        }
+        let mut flight = candidate.flight;
+        self.garbage.extend(flight.clear());
+    }
+
+    /// The present connection is gone and settled: the candidate takes its place, wherever it stands. Tells whether there
+    /// was one.
+    pub(super) fn adopt_candidate(&mut self, now: Instant) -> bool {
+        self.wish = None;
+        let Some(candidate) = self.candidate.take() else {
+            return false;
+        };
+        let Candidate { mut link, flight, info, joined } = *candidate;
+        match &mut link {
+            Link::Dialing(attempt) => attempt.purpose = Purpose::Link,
+            Link::Up(connection) => connection.attempt.purpose = Purpose::Link,
+            _ => return false,
+        }
+        self.history.waiting = None;
+        self.history.attempts = 1;
+        self.link = link;
+        self.flight = flight;
+        self.info = info.or(self.info.take());
+        if self.info.as_ref().is_some_and(|info| info.lame_duck_mode) {
+            self.leave_lame_duck(now);
+        }
+        let told = self.settle_joined(&joined);
+        if let Link::Up(connection) = &mut self.link {
+            if matches!(connection.stage, Stage::Standby(_)) {
+                connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, told));
+            }
+        }
+        true
+    }
+
+    /// The new server was told of these when they were otherwise than now, perhaps. Returns those that it needs not be told of
+    /// again.
+    fn settle_joined(&mut self, joined: &[u64]) -> Vec<u64> {
+        let mut told = Vec::new();
+        let mut out = Vec::new();
+        for sid in joined {
+            match self.subscriptions.get(*sid) {
+                Some(subscription) if subscription.is_draining() => {
+                    protocol::unsubscribe(&mut out, *sid, None);
+                    self.wanted.push(Waiter::Subscription(*sid));
+                    told.push(*sid);
+                }
+                Some(subscription) if subscription.remaining().is_none() => told.push(*sid),
+                // Limited since: it is told anew, with what remains.
+                _ => protocol::unsubscribe(&mut out, *sid, None),
+            }
+        }
+        if !out.is_empty() {
+            self.flight.push_wire(out);
+        }
+        told
+    }
+
+    /// A server says that it will stop. If it is the candidate's, the present one is no worse for it.
+    pub(super) fn tell_lame_duck(&mut self, server: String, now: Instant) {
+        self.emit(ConnectionEvent::LameDuck { server });
+        if self.link.connection().is_some_and(|connection| connection.attempt.purpose == Purpose::Link) {
+            self.leave_lame_duck(now);
+        }
+    }
+}

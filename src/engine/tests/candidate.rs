@@ -1,0 +1,247 @@
+//! Planned moves with a connection that is ready before the present one is left: D15, N6.
+
+use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
+use crate::engine::{Config, Gate, Status};
+
+const LAME: &[u8] = b"INFO {\"server_id\":\"S\",\"max_payload\":1048576,\"headers\":true,\"ldm\":true}\r\n";
+
+/// Connected to `a`, with `b` in the pool.
+fn ready() -> Pair {
+    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
+    pair.connect();
+    pair.accept();
+    pair.forget();
+    pair
+}
+
+/// The candidate is dialled and has done its handshake.
+fn prepared() -> Pair {
+    let mut pair = ready();
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.expect(&["Connecting b:4222 1", "dial b"]);
+    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.serve(INFO));
+    pair
+}
+
+#[test]
+fn nothing_is_left_before_the_next_server_is_ready() {
+    let mut pair = ready();
+    pair.publish("x", "1");
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.expect(&["Connecting b:4222 1", "dial b"]);
+    assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Open, Status::Connected));
+    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.serve(INFO));
+    pair.publish("x", "2");
+    pair.expect_written("PUB x 1 1 PUB x 1 2");
+    pair.expect(&[]);
+    pair.aside(|pair| pair.serve(PONG));
+    // The handshake is done: only now the present one is left.
+    pair.expect_written("PING");
+    assert_eq!(pair.outbox.gate(), Gate::Held);
+    pair.publish("x", "3");
+    pair.serve(PONG);
+    pair.expect(&[
+        "close Finish",
+        "Disconnected: reconnect was forced, 0 in doubt, 1 held",
+        "Reconnected b:4222 after 1: 0 subs, 1 flushed, 0 held",
+    ]);
+    pair.expect_written("CONNECT {… PING PUB x 1 3");
+    assert_eq!(pair.statuses.iter().filter(|status| **status == Status::Reconnecting).count(), 1);
+}
+
+#[test]
+fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.subscribe("news", 2);
+    pair.forget();
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.aside(|pair| pair.expect_written("CONNECT {… PING SUB jobs q 1 PING"));
+    pair.expect_written("");
+    // From both, now.
+    pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+    pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\ny\r\n"));
+    assert_eq!(pair.delivered_to(1), 2);
+    pair.aside(|pair| pair.serve(PONG));
+    pair.expect_written("UNSUB 1 UNSUB 2 PING");
+    pair.serve(b"MSG news 2 1\r\nz\r\nMSG jobs 1 1\r\nz\r\nPONG\r\n");
+    assert_eq!((pair.delivered_to(1), pair.delivered_to(2)), (3, 1));
+    pair.expect_written("SUB news 2");
+    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 held");
+}
+
+#[test]
+fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
+    for (how, said) in [(0, "UNSUB 1"), (1, "UNSUB 1 SUB jobs q 1 UNSUB 1 5"), (2, "UNSUB 1")] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        match how {
+            0 => pair.unsubscribe(1),
+            1 => pair.unsubscribe_after(1, 5),
+            _ => pair.drain_subscription(1),
+        }
+        pair.aside(|pair| pair.serve(PONG));
+        pair.flush(0);
+        pair.serve(PONG);
+        pair.serve(PONG);
+        pair.expect_written(&format!("CONNECT {{… PING SUB jobs q 1 PING {said}…"));
+        pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+        assert_eq!(pair.delivered_to(1), usize::from(how > 0), "drained: what was sent before is delivered");
+        // The PONG of the join was read; that of the flush ends the drained one.
+        pair.serve(PONG);
+        let ended = pair.journal().iter().any(|entry| entry.starts_with("stream 1 ends"));
+        assert_eq!(ended, how != 1);
+    }
+}
+
+#[test]
+fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
+    let mut pair = ready();
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.refuse());
+    pair.expect_among("AttemptFailed b:4222 1");
+    // As without preparation.
+    pair.expect_written("PING");
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+    pair.advance(ms(200));
+    assert!(matches!(pair.net(), Net::Dialing(_)));
+}
+
+#[test]
+fn a_loss_is_bridged_by_whatever_is_prepared() {
+    // Dialling, before INFO, before PONG, on standby while the groups join.
+    for far in 0..4 {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.subscribe("news", 2);
+        pair.publish("x", "1");
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        if far > 0 {
+            pair.aside(|pair| pair.dialed());
+        }
+        if far > 1 {
+            pair.aside(|pair| pair.serve(INFO));
+        }
+        if far > 2 {
+            pair.aside(|pair| pair.serve(PONG));
+        }
+        pair.lose(eof());
+        if far == 0 {
+            pair.dialed();
+        }
+        if far < 2 {
+            pair.serve(INFO);
+        }
+        if far < 3 {
+            pair.serve(PONG);
+        }
+        pair.expect_written(match far {
+            3 => "CONNECT {… PING SUB jobs q 1 PING SUB news 2",
+            _ => "CONNECT {… PING SUB jobs q 1 SUB news 2",
+        });
+        let journal = pair.journal();
+        let said = |what: &str| journal.iter().any(|entry| entry.starts_with(what));
+        assert!(said("Disconnected: closed by the server, 1 in doubt"), "{far}: {journal:#?}");
+        assert!(said("Reconnected b:4222 after 1: 2 subs"), "{far}: {journal:#?}");
+        assert_eq!(pair.dials.len(), 2, "no dial of its own: {far}");
+    }
+}
+
+#[test]
+fn a_candidate_that_dies_changes_nothing() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.serve(LAME);
+    pair.advance(secs(1));
+    pair.aside(|pair| pair.accept());
+    pair.written();
+    pair.aside(|pair| pair.lose(eof()));
+    assert_eq!(pair.engine.status(), Status::Connected);
+    pair.publish("x", "1");
+    pair.expect_written("PUB x 1 1 PING");
+    // It is tried again, when it is due.
+    pair.advance(secs(1));
+    pair.expect_among("Connecting b:4222 1");
+}
+
+#[test]
+fn a_lame_duck_is_left_within_a_second_and_for_another_server() {
+    let mut pair = ready();
+    pair.serve(LAME);
+    pair.expect(&["LameDuck a:4222"]);
+    pair.advance(secs(1));
+    pair.expect(&["Connecting b:4222 1", "dial b"]);
+    pair.aside(|pair| pair.accept());
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: the server is about to stop, 0 in doubt");
+    assert_eq!(pair.engine.server(), Some("b:4222"));
+    // Where there is no other, one that still serves is better than none.
+    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a"]);
+    pair.connect();
+    pair.accept();
+    pair.serve(LAME);
+    pair.advance(secs(3));
+    assert_eq!((pair.dials.len(), pair.engine.status()), (1, Status::Connected));
+}
+
+#[test]
+fn a_server_that_never_confirms_the_groups_is_no_candidate() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.forget();
+    pair.advance(secs(2));
+    pair.expect_among("AttemptFailed b:4222 1: ");
+    pair.expect_written("PING");
+}
+
+#[test]
+fn who_drains_or_closes_moves_no_more() {
+    for drains in [true, false] {
+        let mut pair = prepared();
+        pair.forget();
+        if drains {
+            pair.drain(secs(30))
+        } else {
+            pair.close()
+        }
+        pair.expect_among(if drains { "Draining" } else { "close Drop" });
+        pair.serve(PONG);
+        pair.serve(PONG);
+        pair.expect_among("the end: ");
+        assert_eq!(pair.net(), Net::None);
+    }
+}
+
+#[test]
+fn a_drain_waits_until_the_groups_are_at_one_server() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.aside(|pair| pair.serve(PONG));
+    pair.drain(secs(30));
+    pair.serve(PONG);
+    pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 PING");
+    pair.serve(b"MSG jobs 1 1\r\nx\r\nPONG\r\n");
+    assert_eq!(pair.delivered_to(1), 1);
+    pair.expect_among("no more for 1");
+    pair.finished(1);
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
+}

@@ -1,0 +1,213 @@
+//! Between INFO and CONNECT: the link is secured, and credentials are asked for.
+
+use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
+use crate::engine::{Cause, Config, Credentials};
+
+const TLS_INFO: &[u8] = b"INFO {\"server_id\":\"S\",\"headers\":true,\"tls_required\":true}\r\n";
+
+fn upgraded(pair: &mut Pair) {
+    let epoch = pair.engine.epoch();
+    pair.command(move |engine, now| engine.handle_upgraded(epoch, now));
+    pair.settle();
+}
+
+fn connected_to(pair: &mut Pair, info: &[u8]) {
+    pair.connect();
+    pair.dialed();
+    pair.serve(info);
+}
+
+#[test]
+fn a_server_that_requires_tls_gets_it_before_anything_is_said() {
+    let mut pair = Pair::new();
+    connected_to(&mut pair, TLS_INFO);
+    pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
+    pair.expect_written("");
+    assert!(pair.engine.is_securing(pair.engine.epoch()));
+    // C: TLS — C: CONNECT and PING.
+    upgraded(&mut pair);
+    assert!(pair.written().contains("\"tls_required\":true"));
+    pair.serve(PONG);
+    pair.expect(&["Connected a:4222 after 1"]);
+}
+
+#[test]
+fn where_tls_is_asked_for_a_plain_server_is_left_unsaid() {
+    let required = Config { require_tls: true, ..config() };
+    for (mut pair, why) in [
+        (Pair::with(required, &["a"]), "the options ask for TLS"),
+        (tls_pool(&["tls://a"]), "the address asks for TLS"),
+        (tls_pool(&["a", "tls://b"]), "another address of the pool asks for TLS"),
+    ] {
+        connected_to(&mut pair, INFO);
+        pair.expect_among(&format!("AttemptFailed a:4222 1: TLS: {why}, and the server does not offer it"));
+        assert_eq!(pair.wire[0], b"");
+    }
+    // What the server only offers is taken.
+    let mut pair = tls_pool(&["tls://a"]);
+    connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
+    pair.expect_among("upgrade a");
+    // And left alone by who did not ask.
+    let mut pair = Pair::new();
+    connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
+    pair.expect_written("CONNECT {… PING");
+}
+
+fn tls_pool(urls: &[&str]) -> Pair {
+    let urls: Vec<_> = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let mut pair = Pair::with(config(), &[]);
+    pair.command(move |engine, now| engine.set_server_pool(urls, now));
+    pair
+}
+
+#[test]
+fn tls_first_begins_before_info() {
+    let mut pair = Pair::with(Config { tls_first: true, require_tls: true, ..config() }, &["a"]);
+    pair.connect();
+    pair.dialed();
+    pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
+    upgraded(&mut pair);
+    pair.expect_written("");
+    pair.serve(INFO);
+    pair.expect_written("CONNECT {… PING");
+    pair.serve(PONG);
+    pair.expect(&["Connected a:4222 after 1"]);
+}
+
+#[test]
+fn what_is_heard_in_clear_while_the_link_is_secured_is_not_believed() {
+    let mut pair = Pair::with(Config { tls_first: true, ..config() }, &["a"]);
+    pair.connect();
+    pair.dialed();
+    pair.serve(INFO);
+    pair.expect_among("AttemptFailed a:4222 1: TLS: the server spoke in clear");
+    assert!(pair.engine.info().is_none() && pair.wire[0].is_empty());
+}
+
+#[test]
+fn credentials_do_not_go_out_in_clear_once_a_server_had_tls() {
+    let identity = crate::engine::Identity { user: Some("u".to_owned()), ..config().identity };
+    for (config, refused) in [(config(), false), (Config { identity, ..config() }, true)] {
+        let mut pair = Pair::with(config, &["a", "b"]);
+        connected_to(&mut pair, TLS_INFO);
+        upgraded(&mut pair);
+        pair.serve(PONG);
+        pair.lose(eof());
+        pair.forget();
+        pair.dialed();
+        pair.serve(INFO);
+        let failed = pair.journal().iter().any(|line| line.contains("an earlier server had TLS"));
+        assert_eq!(failed, refused);
+    }
+}
+
+#[test]
+fn a_handshake_that_fails_or_takes_too_long_is_a_failed_attempt() {
+    let mut pair = Pair::new();
+    connected_to(&mut pair, TLS_INFO);
+    let epoch = pair.engine.epoch();
+    pair.command(move |engine, now| engine.handle_upgrade_failed(epoch, Cause::Tls("no".into()), now));
+    pair.settle();
+    pair.expect_among("AttemptFailed a:4222 1: TLS: no");
+    // One that comes late changes nothing.
+    pair.command(move |engine, now| engine.handle_upgraded(epoch, now));
+    pair.settle();
+    pair.expect_written("");
+
+    let mut pair = Pair::new();
+    connected_to(&mut pair, TLS_INFO);
+    pair.advance(secs(5));
+    pair.expect_among("AttemptFailed a:4222 1: timed out after 5s in the TLS handshake");
+}
+
+#[test]
+fn credentials_are_asked_for_anew_in_each_attempt() {
+    let mut pair = Pair::with(Config { ask_credentials: true, ..config() }, &["a"]);
+    connected_to(&mut pair, b"INFO {\"nonce\":\"n1\",\"headers\":true}\r\n");
+    pair.expect_among("authenticate to a:4222, attempt 1, nonce Some(\"n1\"), before: nothing");
+    // S: PING — C: nothing, since a server takes anything before CONNECT for an attack.
+    pair.serve(b"PING\r\n");
+    pair.expect_written("");
+    answer(&mut pair, Ok(Credentials { nkey: Some("U1".to_owned()), ..Credentials::default() }));
+    let connect = pair.written();
+    assert!(connect.contains("\"nkey\":\"U1\"") && connect.ends_with("PING"), "{connect}");
+    pair.serve(PONG);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.forget();
+    pair.serve(b"INFO {\"nonce\":\"n2\"}\r\n");
+    pair.expect_among("authenticate to a:4222, attempt 1, nonce Some(\"n2\"), before: closed by the server");
+    answer(&mut pair, Err(Cause::Credentials("the vault is closed".into())));
+    pair.expect_among("AttemptFailed a:4222 1: no credentials: the vault is closed");
+    pair.expect_written("");
+}
+
+#[test]
+fn what_a_callback_gives_goes_out_alone_and_a_key_beside_what_is_set() {
+    let identity = crate::engine::Identity { user: Some("u".to_owned()), ..config().identity };
+    for alone in [true, false] {
+        let config = Config { ask_credentials: true, identity: identity.clone(), ..config() };
+        let mut pair = Pair::with(config, &["a"]);
+        connected_to(&mut pair, INFO);
+        answer(&mut pair, Ok(Credentials { token: Some("t".to_owned()), alone, ..Credentials::default() }));
+        let connect = pair.written();
+        assert_eq!((connect.contains("\"auth_token\":\"t\""), connect.contains("\"user\":\"u\"")), (true, !alone));
+    }
+}
+
+fn answer(pair: &mut Pair, answer: Result<Credentials, Cause>) {
+    let epoch = pair.engine.epoch();
+    pair.command(move |engine, now| engine.handle_credentials(epoch, answer, now));
+    pair.settle();
+}
+
+#[test]
+fn what_the_transport_has_begun_stays_in_its_place() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "one");
+    pair.publish("x", "two");
+    pair.settle();
+    let epoch = pair.engine.epoch();
+    let all = pair.engine.flight().len();
+    // TLS has sealed the first bytes, and none of them is taken: the PONG goes behind them, all the same.
+    pair.command(move |engine, _| engine.handle_begun(epoch, 10));
+    pair.serve(b"PING\r\n");
+    let bytes: Vec<u8> = pair.engine.flight().slices().flatten().copied().collect();
+    assert!(bytes.starts_with(b"PUB x 3\r\none\r\n") && bytes.len() == all + 6, "{bytes:?}");
+    pair.take_all();
+    pair.serve(b"PING\r\n");
+    pair.publish("x", "three");
+    pair.settle();
+    let bytes: Vec<u8> = pair.engine.flight().slices().flatten().copied().collect();
+    assert!(bytes.starts_with(b"PONG\r\n"), "with nothing begun it goes first");
+}
+
+#[test]
+fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones() {
+    let config = Config { ask_credentials: true, ping_interval: secs(0), ..config() };
+    let mut pair = Pair::with(config, &["a"]);
+    let until = |pair: &mut Pair, left| {
+        answer(pair, Ok(Credentials { expires_in: Some(left), ..Credentials::default() }));
+        pair.serve(PONG);
+    };
+    connected_to(&mut pair, INFO);
+    until(&mut pair, secs(600));
+    pair.forget();
+    pair.advance(secs(539));
+    pair.expect(&[]);
+    // A minute before: PING, PONG, and on to another connection.
+    pair.advance(secs(1));
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+    pair.advance(secs(1));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.expect_among("authenticate to a:4222");
+    // The same as before: another connection would not help, the server will have its way.
+    until(&mut pair, secs(59));
+    pair.forget();
+    pair.advance(secs(58));
+    pair.expect(&[]);
+}
