@@ -15,6 +15,7 @@ use std::{
 
 use futures_util::{StreamExt, future::join_all};
 use nats_lifeline::{ConnectOptions, connection::ConnectionEvent};
+use support::memory::{Memory, Until, busiest};
 use support::{Cut, Proxy, RawMessage, SOON, Server, Timeline, eventually, soon, within};
 
 /// Messages go out all the time while the connection is cut again and again. Every one is accounted for.
@@ -171,6 +172,64 @@ async fn the_clients_of_a_lost_server_do_not_come_back_in_one_instant() {
     assert!(busiest < Some(CLIENTS * 6 / 10), "{busiest:?} of {CLIENTS} within 10 ms");
     for client in &clients {
         soon("a flush", client.flush()).await.unwrap();
+    }
+}
+
+/// The same to the letter, on a paused clock, where the machine's load does not move a redial.
+// SCENARIOS 57, D14
+#[tokio::test(start_paused = true)]
+async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
+    const CLIENTS: usize = 200;
+    const ROUNDS: usize = 5;
+    let server = Memory::new(Until::Cut);
+    let connecting = (0..CLIENTS).map(|_| server.options().connect("anywhere"));
+    let clients: Vec<_> = join_all(connecting).await.into_iter().map(Result::unwrap).collect();
+    let mut rounds = Vec::new();
+    for round in 1..=ROUNDS {
+        // Connections that have lived for a second are stable.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let cut = tokio::time::Instant::now();
+        server.cut();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let redials = &server.dials()[round * CLIENTS..];
+        assert_eq!(redials.len(), CLIENTS, "each redials once");
+        // Timers tick in milliseconds, and not before their time.
+        let last = redials.iter().max().unwrap().duration_since(cut);
+        assert!(last <= Duration::from_millis(252), "{last:?}");
+        rounds.push(busiest(redials, Duration::from_millis(10)));
+    }
+    for client in &clients {
+        client.flush().await.unwrap();
+    }
+    // 4 % are expected in 10 ms, and some 8 % in the busiest. Chance goes beyond 10 % in a round of a hundred, hardly ever in
+    // three of five.
+    rounds.sort_unstable();
+    assert!(rounds[ROUNDS / 2] <= CLIENTS / 10, "{rounds:?} of {CLIENTS} within 10 ms");
+}
+
+/// However far it lets its clients come, and whatever delays they have chosen.
+// SCENARIOS 10, 15, 57, D14
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_closes_for_ever_is_dialled_ten_times_a_second_at_most() {
+    let second = Duration::from_secs(1);
+    for until in [Until::Accepted, Until::Greeted, Until::Connected] {
+        for hasty in [false, true] {
+            let server = Memory::new(until);
+            let options = server.options().retry_on_initial_connect();
+            let options = if hasty { options.reconnect_delay_callback(|_| Duration::ZERO) } else { options };
+            let client = options.connect("anywhere").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            let dials = server.dials();
+            drop(client);
+            let most = busiest(&dials, second);
+            assert!(most <= 10, "{most} dials in a second: {until:?}, {hasty}");
+            match hasty {
+                // It does what was asked for, as far as that goes.
+                true => assert!(dials.len() >= 1_000, "{} dials in two minutes: {until:?}", dials.len()),
+                // Between 2 and 4 s in the long run.
+                false => assert!((30..80).contains(&dials.len()), "{} dials in two minutes: {until:?}", dials.len()),
+            }
+        }
     }
 }
 

@@ -218,8 +218,7 @@ async fn what_the_kernel_never_took_is_sent_again_and_nothing_else() {
         raw.subscribe(&subject, "1").await;
         soon("a flush", client.flush()).await.unwrap();
         proxy.freeze(Direction::ToServer);
-        // The server's PINGs must be answered all the same, in their place.
-        let mut admitted = 0;
+        let (mut admitted, mut quiet) = (0, 0);
         let size = 700 + 331 * round;
         loop {
             let mut payload = format!("{admitted} ").into_bytes();
@@ -229,13 +228,14 @@ async fn what_the_kernel_never_took_is_sent_again_and_nothing_else() {
                 Err(_) => {
                     let before = client.stats();
                     tokio::time::sleep(Duration::from_millis(60)).await;
-                    if client.stats() == before {
+                    // On a machine that does other things a moment without movement says little.
+                    quiet = if client.stats() == before && before.waiting > 0 { quiet + 1 } else { 0 };
+                    if quiet == 4 {
                         break;
                     }
                 }
             }
         }
-        assert!(client.stats().waiting > 0, "the kernel takes no more");
         proxy.cut(Cut::Rst);
         proxy.unfreeze(Direction::ToServer);
         timeline.reconnected(0).await;

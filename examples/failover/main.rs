@@ -15,6 +15,7 @@
 mod account;
 mod args;
 mod attack;
+mod figures;
 mod load;
 mod payload;
 mod report;
@@ -27,8 +28,9 @@ use nats_lifeline::testing::Broker;
 
 use args::Args;
 use attack::Attack;
+use figures::Terminal;
 use load::Load;
-use report::{Report, Terminal};
+use report::Report;
 use told::Told;
 
 type Error = nats_lifeline::Error;

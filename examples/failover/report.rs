@@ -1,65 +1,31 @@
 //! What is printed: a line each second, and the closing account with its verdict.
 
-use std::io::{IsTerminal, Write};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use nats_lifeline::connection::Stats;
 
 use crate::account::Account;
 use crate::args::Args;
 use crate::attack::Attack;
+use crate::figures::{Terminal, grouped, short};
 use crate::load::{Flushes, Load, lock};
 use crate::told::{News, Told};
-
-/// `println!` for a reader that may leave: then this ends, as a program does by SIGPIPE.
-macro_rules! say {
-    ($($text:tt)*) => {
-        if writeln!(std::io::stdout().lock(), $($text)*).is_err() {
-            std::process::exit(141);
-        }
-    };
-}
-
-/// Colours, where there is a terminal to show them.
-pub(crate) struct Terminal {
-    colours: bool,
-}
-
-impl Terminal {
-    pub(crate) fn find() -> Terminal {
-        Terminal { colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
-    }
-
-    fn verdict(&self, good: bool, text: &str) -> String {
-        match (self.colours, good) {
-            (false, _) => text.to_owned(),
-            (true, true) => format!("\x1b[1;32m{text}\x1b[0m"),
-            (true, false) => format!("\x1b[1;31m{text}\x1b[0m"),
-        }
-    }
-}
 
 pub(crate) fn begin(attack: &Attack, args: &Args) {
     let (exposed, sheltered) = (attack.exposed.join(" "), attack.sheltered.join(" "));
     if attack.is_ours() {
-        say!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
-        say!("queue member 2, responder:                               C        {sheltered}");
-        say!("Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n");
+        println!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
+        println!("queue member 2, responder:                               C        {sheltered}");
+        println!(
+            "Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n"
+        );
     } else {
-        say!("all clients: {exposed}");
-        say!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
+        println!("all clients: {exposed}");
+        println!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
     }
-    say!(
+    println!(
         "{:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  server and news",
-        "s",
-        "published",
-        "confirmed",
-        "plain",
-        "queue",
-        "in doubt",
-        "held",
-        "reconnects"
+        "s", "published", "confirmed", "plain", "queue", "in doubt", "held", "reconnects"
     );
 }
 
@@ -77,7 +43,7 @@ pub(crate) fn line(second: u64, load: &Load, told: &mut Told, attack: &mut Attac
     if !news.is_empty() {
         text += &format!("  {}", news.join(", "));
     }
-    say!(
+    println!(
         "{second:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  {text}",
         grouped(load.published.load(Ordering::Relaxed)),
         grouped(stats.confirmed),
@@ -156,8 +122,8 @@ impl<'a> Report<'a> {
     pub(crate) fn print(&self, terminal: &Terminal) {
         let Stats { accepted, waiting, unconfirmed, confirmed, in_doubt, lost, reconnects, .. } = self.stats;
         let refused = self.load.refused.load(Ordering::Relaxed);
-        let row = |name: &str, number: u64, text: &str| say!("{name:<13}{:>11}  {text}", grouped(number));
-        say!();
+        let row = |name: &str, number: u64, text: &str| println!("{name:<13}{:>11}  {text}", grouped(number));
+        println!();
         row("published", self.published, "accepted by `publish`");
         row("refused", refused, "an error of `publish`: no more could be held");
         row("confirmed", confirmed, "a PONG says: that server has processed them");
@@ -173,27 +139,27 @@ impl<'a> Report<'a> {
         self.print_received();
         self.print_recovery(reconnects);
 
-        say!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost");
+        println!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost");
         let parts = [waiting, unconfirmed, confirmed, in_doubt, lost.total()].map(grouped);
         let sign = if self.stats.balances() { "=" } else { "≠" };
-        say!("{} {sign} {}", grouped(accepted), parts.join(" + "));
+        println!("{} {sign} {}", grouped(accepted), parts.join(" + "));
 
         let broken = self.broken();
-        say!();
+        println!();
         if broken.is_empty() {
             let text = "Every message is accounted for: received or in doubt, once, whole and in order.";
-            say!("{}", terminal.verdict(true, text));
+            println!("{}", terminal.verdict(true, text));
         }
         for broken in broken {
-            say!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
+            println!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
         }
     }
 
     fn print_received(&self) {
         let (plain, queue) = (lock(&self.load.plain), lock(&self.load.queue));
-        say!("\n{:<13}{:>11} {:>11}", "", "plain", "queue");
+        println!("\n{:<13}{:>11} {:>11}", "", "plain", "queue");
         let row = |name: &str, of: &dyn Fn(&Account) -> String, text: &str| {
-            say!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
+            println!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
         };
         let missing = match self.attack.is_ours() {
             true => "no more than are in doubt",
@@ -223,9 +189,9 @@ impl<'a> Report<'a> {
             0 => String::new(),
             killed => format!(", {killed} brokers killed"),
         };
-        say!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
+        println!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
         let Flushes { ok, failed, in_doubt } = &self.load.flushes;
-        say!(
+        println!(
             "flushes      {:>11}  Ok, {} failed and said of {} messages that they are in doubt",
             grouped(*ok),
             grouped(*failed),
@@ -233,31 +199,9 @@ impl<'a> Report<'a> {
         );
         let answers = lock(&self.load.answers);
         let failed: u64 = answers.failed.values().sum();
-        say!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
+        println!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
         for (reason, times) in &answers.failed {
-            say!("             {:>11}  {reason}", grouped(*times));
+            println!("             {:>11}  {reason}", grouped(*times));
         }
-    }
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn short(duration: Duration) -> String {
-    let millis = duration.as_secs_f64() * 1e3;
-    match millis {
-        _ if millis < 10.0 => format!("{millis:.2} ms"),
-        _ if millis < 1000.0 => format!("{millis:.0} ms"),
-        _ => format!("{:.2} s", millis / 1e3),
     }
 }

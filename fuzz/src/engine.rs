@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use nats_lifeline::engine::{Config, Status};
+use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy, Status};
 
 use super::choices::Choices;
 use world::{Command, Net, World};
@@ -13,7 +13,10 @@ mod world;
 /// Settings, and then steps until the input ends. Behind the last step the client is closed, and must have come to its end.
 pub fn engine(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let mut world = World::new(config(&mut choices), 1 + choices.below(3), cap(&mut choices), choices.number());
+    let config = config(&mut choices);
+    let servers = 1 + choices.below(3);
+    let rules = rules(&mut choices, config.delivery);
+    let mut world = World::new(config, servers, rules, choices.number());
     while !choices.is_empty() {
         step(&mut world, &mut choices);
         world.check();
@@ -32,15 +35,30 @@ fn config(choices: &mut Choices<'_>) -> Config {
         retain_order: flag(4),
         ping_interval: ms(if flag(5) { 0 } else { 400 }),
         write_timeout: ms(1500),
-        ask_credentials: flag(6),
-        tls_first: flag(7),
+        delivery: if flag(6) { DeliveryMode::AtLeastOnce } else { DeliveryMode::AtMostOnce },
+        ask_credentials: flag(7),
+        tls_first: flag(6) && flag(7),
         prepare_moves: false,
         ..Config::default()
     }
 }
 
-fn cap(choices: &mut Choices<'_>) -> usize {
-    [8 << 20, 300, 0, 100_000][choices.below(4)]
+fn rules(choices: &mut Choices<'_>, delivery: DeliveryMode) -> OutboxRules {
+    let byte = usize::from(choices.byte());
+    let overflow = [
+        OverflowPolicy::Error,
+        OverflowPolicy::DropOldest,
+        OverflowPolicy::DropNewest,
+        // A handle that waits is one that asks again.
+        OverflowPolicy::Wait(ms(100)),
+    ];
+    OutboxRules {
+        cap: [8 << 20, 300, 0, 100_000][byte % 4],
+        overflow: overflow[byte / 4 % 4],
+        messages: (byte / 16 % 2 == 1).then_some(5),
+        max_age: (byte / 32 % 2 == 1).then_some(ms(300)),
+        delivery,
+    }
 }
 
 fn ms(ms: u64) -> Duration {

@@ -65,7 +65,9 @@ fn subject(name: &[u8], payload: &[u8]) {
     assert_eq!(check_publish_subject(name).is_ok(), good);
     assert_eq!(check_queue_name(name).is_ok(), good);
     let may_subscribe = check_subscribe_subject(name).is_ok();
-    assert!(good || !may_subscribe);
+    let tokens: Vec<&[u8]> = name.split(|byte| *byte == b'.').collect();
+    let rest = tokens.iter().position(|token| token == b">").is_some_and(|at| at + 1 < tokens.len());
+    assert_eq!(may_subscribe, good && !rest && tokens.iter().all(|token| !token.is_empty()));
     let subject = Subject::from_wire(Bytes::copy_from_slice(name));
     assert_eq!(subject.as_bytes(), name);
     assert_eq!(subject.as_str(), String::from_utf8_lossy(name));

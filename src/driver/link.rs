@@ -6,6 +6,7 @@ use std::pin::Pin;
 use bytes::BytesMut;
 
 use super::authenticator::AskedCredentials;
+use super::secure::Prepared;
 use super::transport::Transport;
 use crate::engine::Cause;
 use crate::protocol::{Decoder, Limits};
@@ -18,10 +19,12 @@ pub(super) struct Link {
     pub(super) input: Input,
     /// The user's credentials, while they are asked for.
     pub(super) asked: Option<AskedCredentials>,
+    /// What its upgrade is made with.
+    pub(super) prepared: Prepared,
 }
 
 /// A dialling or an upgrade that is going on.
-pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Transport, Cause>> + Send>>;
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<(Transport, Prepared), Cause>> + Send>>;
 
 pub(super) enum Stream {
     Dialing(Dialing),
@@ -51,7 +54,7 @@ impl Input {
 impl Link {
     pub(super) fn dialing(epoch: u64, dialing: Dialing, limits: Limits) -> Link {
         let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1 };
-        Link { epoch, stream: Stream::Dialing(dialing), input, asked: None }
+        Link { epoch, stream: Stream::Dialing(dialing), input, asked: None, prepared: Prepared::default() }
     }
 
     /// Its byte stream, if there is one.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::dial::{DialOptions, dial};
 use super::transport::Transport;
 use crate::engine::Cause;
 use crate::protocol::ServerAddr;
@@ -10,6 +11,8 @@ use crate::protocol::ServerAddr;
 /// How links are secured.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsSettings {
+    /// TLS is asked for, whatever addresses say.
+    pub(crate) wanted: bool,
     /// Files with certificates that are trusted, beside the system's.
     pub(crate) roots: Vec<PathBuf>,
     /// Files with our certificate and its key.
@@ -21,11 +24,42 @@ pub(crate) struct TlsSettings {
     pub(crate) config: Option<Arc<rustls::ClientConfig>>,
 }
 
+/// What a handshake is made with, if it was read ahead.
+#[derive(Default)]
+pub(super) struct Prepared {
+    #[cfg(feature = "tls")]
+    config: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Dials. Where it is known that TLS will be wanted, everything is read before: a server may wait for its first byte for
+/// 50 ms only, and take a client that says nothing for one that does not want TLS.
+pub(super) async fn dial_prepared(
+    addr: ServerAddr,
+    options: DialOptions,
+    settings: Arc<TlsSettings>,
+) -> Result<(Transport, Prepared), Cause> {
+    let wanted = settings.wanted || addr.tls_required();
+    let prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
+    Ok((dial(addr, options).await?, prepared))
+}
+
 #[cfg(not(feature = "tls"))]
-pub(super) async fn secure(_: Transport, _: ServerAddr, _: Arc<TlsSettings>) -> Result<Transport, Cause> {
+async fn prepare(_: Arc<TlsSettings>) -> Result<Prepared, Cause> {
+    Ok(Prepared::default())
+}
+
+#[cfg(not(feature = "tls"))]
+pub(super) async fn secure(
+    _: Transport,
+    _: ServerAddr,
+    _: Arc<TlsSettings>,
+    _: Prepared,
+) -> Result<(Transport, Prepared), Cause> {
     Err(Cause::Tls("this build is without the feature `tls`".into()))
 }
 
+#[cfg(feature = "tls")]
+use with_tls::prepare;
 #[cfg(feature = "tls")]
 pub(super) use with_tls::secure;
 
@@ -39,7 +73,7 @@ mod with_tls {
     use rustls::{ClientConfig, RootCertStore};
     use tokio::sync::oneshot;
 
-    use super::{Arc, Cause, ServerAddr, TlsSettings, Transport};
+    use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
     use crate::driver::tls::Tls;
 
     /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
@@ -48,15 +82,27 @@ mod with_tls {
         transport: Transport,
         addr: ServerAddr,
         settings: Arc<TlsSettings>,
-    ) -> Result<Transport, Cause> {
+        prepared: Prepared,
+    ) -> Result<(Transport, Prepared), Cause> {
         let host = settings.server_name.as_deref().unwrap_or(addr.tls_host());
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| refused(format!("{host:?} is no name that a certificate can have")))?;
-        let config = match &settings.config {
-            Some(config) => config.clone(),
-            None => read(settings.clone()).await?,
+        let config = match prepared.config {
+            Some(config) => config,
+            None => configuration(settings).await?,
         };
-        Tls::handshake(transport, config, name).await
+        Ok((Tls::handshake(transport, config, name).await?, Prepared::default()))
+    }
+
+    pub(super) async fn prepare(settings: Arc<TlsSettings>) -> Result<Prepared, Cause> {
+        Ok(Prepared { config: Some(configuration(settings).await?) })
+    }
+
+    async fn configuration(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {
+        match &settings.config {
+            Some(config) => Ok(config.clone()),
+            None => read(settings).await,
+        }
     }
 
     fn refused(text: String) -> Cause {

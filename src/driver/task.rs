@@ -213,8 +213,9 @@ impl Task {
             moved = true;
             let dialled = matches!(link.stream, Stream::Dialing(_));
             match outcome {
-                Ok(transport) => {
+                Ok((transport, prepared)) => {
                     link.stream = Stream::Up(transport);
+                    link.prepared = prepared;
                     if dialled {
                         engine.handle_dialed(link.epoch, now);
                     } else {

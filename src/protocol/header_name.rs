@@ -1,6 +1,6 @@
 //! `HeaderName`: its rule, and what converts into one.
 
-use super::header_text::{Given, ReceivedText, Text};
+use super::header_text::{Given, ReceivedText, Text, text_type};
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
@@ -27,6 +27,8 @@ impl fmt::Display for ParseHeaderNameError {
 
 impl core::error::Error for ParseHeaderNameError {}
 
+text_type!(HeaderName, ParseHeaderNameError, is_name);
+
 impl HeaderName {
     /// A name from text in the program, without allocation; in a constant it is checked when the
     /// program is compiled.
@@ -38,31 +40,6 @@ impl HeaderName {
     pub const fn from_static(value: &'static str) -> Self {
         assert!(is_name(value.as_bytes()), "invalid header name");
         Self(Text::Static(value))
-    }
-
-    /// A place for one.
-    #[inline]
-    pub(super) const fn blank() -> Self {
-        Self(Text::blank())
-    }
-
-    #[inline]
-    pub(super) fn fill(&mut self, given: Given<'_, Self>) {
-        match given {
-            Given::Text(text) => self.0.set(text),
-            Given::Ready(name) => *self = name,
-        }
-    }
-
-    /// Takes what was received as it is.
-    #[inline]
-    pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
-        self.0.set_received(text);
-    }
-
-    #[inline]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
     }
 
     #[inline]
@@ -92,49 +69,9 @@ const fn is_name(name: &[u8]) -> bool {
     good
 }
 
-impl PartialEq for HeaderName {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for HeaderName {}
-
 impl Hash for HeaderName {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_bytes().hash(state);
-    }
-}
-
-impl fmt::Debug for HeaderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HeaderName").field(&self.as_str()).finish()
-    }
-}
-
-impl fmt::Display for HeaderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl AsRef<str> for HeaderName {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsRef<[u8]> for HeaderName {
-    fn as_ref(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl FromStr for HeaderName {
-    type Err = ParseHeaderNameError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_name(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderNameError) }
     }
 }
 
@@ -151,12 +88,6 @@ impl TryFrom<String> for HeaderName {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if is_name(text.as_bytes()) { Ok(Self(text.into())) } else { Err(ParseHeaderNameError) }
-    }
-}
-
-impl Serialize for HeaderName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The text inside header names and values: three places it can live in.
+//! The text inside header names and values: three places it can live in, and what both types do with it.
 
 use bytestring::ByteString;
 
@@ -120,3 +120,85 @@ pub enum Given<'a, T> {
     /// The thing itself.
     Ready(T),
 }
+
+/// What a name and a value have in common: a tuple of one [`Text`] that was made by a rule.
+///
+/// `text_type!(Type, Error, rule)`: `rule` says of bytes whether they may be such a text, and `Error` that they may not.
+macro_rules! text_type {
+    ($type:ident, $error:ident, $rule:path) => {
+        impl $type {
+            /// A place for one.
+            #[inline]
+            pub(super) const fn blank() -> Self {
+                Self(Text::blank())
+            }
+
+            #[inline]
+            pub(super) fn fill(&mut self, given: Given<'_, Self>) {
+                match given {
+                    Given::Text(text) => self.0.set(text),
+                    Given::Ready(ready) => *self = ready,
+                }
+            }
+
+            /// Takes what was received as it is.
+            #[inline]
+            pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
+                self.0.set_received(text);
+            }
+
+            #[inline]
+            pub(super) fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_bytes() == other.as_bytes()
+            }
+        }
+
+        impl Eq for $type {}
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($type)).field(&self.as_str()).finish()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self.as_str(), f)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl AsRef<[u8]> for $type {
+            fn as_ref(&self) -> &[u8] {
+                self.as_bytes()
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                if $rule(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err($error) }
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(super) use text_type;

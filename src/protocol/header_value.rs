@@ -1,6 +1,6 @@
 //! `HeaderValue`: its rule, and what converts into one.
 
-use super::header_text::{Given, ReceivedText, Text};
+use super::header_text::{Given, ReceivedText, Text, text_type};
 use core::fmt;
 use core::str::FromStr;
 use serde::de::Error as _;
@@ -26,36 +26,13 @@ impl fmt::Display for ParseHeaderValueError {
 
 impl core::error::Error for ParseHeaderValueError {}
 
+text_type!(HeaderValue, ParseHeaderValueError, is_value);
+
 impl HeaderValue {
     /// The empty value.
     #[must_use]
     pub fn new() -> Self {
         Self(Text::Static(""))
-    }
-
-    /// A place for one.
-    #[inline]
-    pub(super) const fn blank() -> Self {
-        Self(Text::blank())
-    }
-
-    #[inline]
-    pub(super) fn fill(&mut self, given: Given<'_, Self>) {
-        match given {
-            Given::Text(text) => self.0.set(text),
-            Given::Ready(value) => *self = value,
-        }
-    }
-
-    /// Takes what was received as it is.
-    #[inline]
-    pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
-        self.0.set_received(text);
-    }
-
-    #[inline]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
     }
 
     /// The text.
@@ -79,46 +56,6 @@ fn refuse_value() -> ! {
 impl Default for HeaderValue {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl PartialEq for HeaderValue {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for HeaderValue {}
-
-impl fmt::Debug for HeaderValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HeaderValue").field(&self.as_str()).finish()
-    }
-}
-
-impl fmt::Display for HeaderValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_str(), f)
-    }
-}
-
-impl AsRef<str> for HeaderValue {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsRef<[u8]> for HeaderValue {
-    fn as_ref(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl FromStr for HeaderValue {
-    type Err = ParseHeaderValueError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if is_value(text.as_bytes()) { Ok(Self(Text::new(text))) } else { Err(ParseHeaderValueError) }
     }
 }
 
@@ -154,12 +91,6 @@ macro_rules! value_from_number {
 }
 
 value_from_number!(i16, i32, i64, isize, u16, u32, u64, usize);
-
-impl Serialize for HeaderValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
 
 impl<'de> Deserialize<'de> for HeaderValue {
     /// Takes what a received value can be, so that a received message can be stored and read back:

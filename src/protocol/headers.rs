@@ -11,8 +11,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Iter};
 use std::sync::{Arc, OnceLock};
 
+mod get_all;
 #[cfg(test)]
 mod tests;
+
+pub use get_all::GetAll;
 
 type Entry = (HeaderName, HeaderValue);
 /// A fixed hasher: [`HeaderMap::iter`] gives the same order for the same names in every run.
@@ -226,8 +229,7 @@ impl HeaderMap {
         let entries = self.as_slice();
         // The first entry with the name lends it to the iterator: nothing to copy.
         let first = key.with_text(|name| entries.iter().position(|e| e.0.as_bytes() == name.as_bytes()));
-        let entries = first.and_then(|first| entries.get(first..)).unwrap_or(&[]);
-        GetAll { entries, at: 0 }
+        GetAll::new(first.and_then(|first| entries.get(first..)).unwrap_or(&[]))
     }
 
     /// The block for sending, `NATS/1.0` to the empty line; kept until the map is changed, so a
@@ -341,29 +343,6 @@ fn written(entries: &[Entry]) -> Bytes {
     let mut wire = Vec::with_capacity(header_block::written_len(entries));
     header_block::write(&mut wire, entries);
     wire.into()
-}
-
-/// The values of one name, from [`HeaderMap::get_all`].
-#[derive(Debug)]
-pub struct GetAll<'a, T> {
-    /// Begins with an entry of the name, or is empty.
-    entries: &'a [(HeaderName, T)],
-    at: usize,
-}
-
-impl<'a, T> Iterator for GetAll<'a, T> {
-    type Item = &'a T;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (name, _) = self.entries.first()?;
-        loop {
-            let (present, value) = self.entries.get(self.at)?;
-            self.at += 1;
-            if present == name {
-                return Some(value);
-            }
-        }
-    }
 }
 
 impl PartialEq for HeaderMap {

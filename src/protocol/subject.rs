@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// [`check_subscribe_subject`] names the rule and the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectError {
-    /// It is empty, has a blank or a line end in it, or an empty token.
+    /// It is empty, has a blank or a line end in it, or an empty token, or a token behind `>`.
     InvalidFormat,
 }
 
@@ -105,7 +105,7 @@ impl Subject {
         }
     }
 
-    /// A subject from text, checked: not empty, no SP, TAB, CR or LF, no empty token.
+    /// A subject from text, checked: not empty, no SP, TAB, CR or LF, no empty token, `>` only as the last token.
     ///
     /// # Errors
     ///

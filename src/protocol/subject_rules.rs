@@ -27,6 +27,12 @@ pub enum SubjectFault {
         /// Where the second dot stands, counted in bytes from 0.
         at: usize,
     },
+    /// A token `>`, which stands for all that follows, has another one behind it.
+    #[error("`>` at byte {at} is not the last token")]
+    RestInside {
+        /// Where the `>` stands, counted in bytes from 0.
+        at: usize,
+    },
 }
 
 impl SubjectFault {
@@ -39,6 +45,7 @@ impl SubjectFault {
             Self::LineEnd { .. } => "line_end",
             Self::EdgeDot => "edge_dot",
             Self::EmptyToken { .. } => "empty_token",
+            Self::RestInside { .. } => "rest_inside",
         }
     }
 }
@@ -112,11 +119,20 @@ const fn low_bytes(eight: u64) -> u64 {
 /// May this subject be subscribed to?
 ///
 /// What [`check_publish_subject`] asks, and no empty token: no dot at either end, no two dots in a
-/// row. Wildcards are not checked: a server takes `foo.>.bar` as a literal subject.
+/// row. A token `>` must be the last one. These are the rules of nats-server, which refuses any other
+/// subject with `-ERR 'Invalid Subject'`; the tests hold them against one.
 ///
 /// # Errors
 ///
 /// The first rule that is broken.
+///
+/// ```
+/// use nats_lifeline::protocol::{SubjectFault, check_subscribe_subject};
+///
+/// assert_eq!(check_subscribe_subject(b"orders.*.>"), Ok(()));
+/// assert_eq!(check_subscribe_subject(b"orders..new"), Err(SubjectFault::EmptyToken { at: 7 }));
+/// assert_eq!(check_subscribe_subject(b"orders.>.new"), Err(SubjectFault::RestInside { at: 7 }));
+/// ```
 pub const fn check_subscribe_subject(subject: &[u8]) -> Result<(), SubjectFault> {
     if let Err(fault) = check_publish_subject(subject) {
         return Err(fault);
@@ -126,8 +142,12 @@ pub const fn check_subscribe_subject(subject: &[u8]) -> Result<(), SubjectFault>
     }
     let mut at = 1;
     while at < subject.len() {
-        if subject[at] == b'.' && subject[at - 1] == b'.' {
-            return Err(SubjectFault::EmptyToken { at });
+        if subject[at] == b'.' {
+            match subject[at - 1] {
+                b'.' => return Err(SubjectFault::EmptyToken { at }),
+                b'>' if at == 1 || subject[at - 2] == b'.' => return Err(SubjectFault::RestInside { at: at - 1 }),
+                _ => {}
+            }
         }
         at += 1;
     }
@@ -224,7 +244,11 @@ mod tests {
         }
         let fault = SubjectFault::EmptyToken { at: 2 };
         assert_eq!(check_subscribe_subject(b"a..b"), Err(fault));
-        for subject in ["a", "a.b", "*", ">", "a.>", "é.x", "a.\0"] {
+        for (subject, at) in [(">.a", 0), ("a.>.b", 2), ("a.>.>", 2), ("a.>.b.>", 2), (">.>.a", 0)] {
+            assert_eq!(check_publish_subject(subject.as_bytes()), Ok(()));
+            assert_eq!(check_subscribe_subject(subject.as_bytes()), Err(SubjectFault::RestInside { at }));
+        }
+        for subject in ["a", "a.b", "*", ">", "a.>", "é.x", "a.\0", "a>.b", ">>.a", "a.>b.c", "*.>"] {
             assert_eq!(check_subscribe_subject(subject.as_bytes()), Ok(()));
         }
     }

@@ -45,13 +45,6 @@ pub(super) fn args_len(op: &ClientOp<'_>, buf: &[u8], len: usize) -> usize {
     line.len().saturating_sub(word)
 }
 
-/// Is there a `>` that is not the last token? (nats-server `sublist.go`, `Insert`: invalid.)
-pub(super) fn rest_inside(subject: &[u8]) -> bool {
-    let mut tokens = subject.split(|byte| *byte == b'.').rev();
-    tokens.next();
-    tokens.any(|token| token == b">")
-}
-
 /// What nats-server does about bytes that it can't read.
 pub(super) fn verdict(error: &ProtocolError) -> Ending {
     match error {

@@ -3,7 +3,7 @@
 use super::connection::{Close, Connection, Delivery};
 use super::faults::Meter;
 use super::greeting::{Login, say_info};
-use super::judgement::{Ending, SMALL_BUFFER, args_len, decoder, fit, rest_inside, verdict};
+use super::judgement::{Ending, SMALL_BUFFER, args_len, decoder, fit, verdict};
 use super::lock;
 use super::node::{Node, random};
 use super::router::{Routes, Subscription};
@@ -176,7 +176,7 @@ impl Session {
                 return Ok(());
             }
             ClientOp::Sub { subject, queue, sid } => {
-                if check_subscribe_subject(subject).is_err() || rest_inside(subject) {
+                if check_subscribe_subject(subject).is_err() {
                     self.reply(|out| err(out, "Invalid Subject"));
                     return Ok(());
                 }

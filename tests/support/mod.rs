@@ -13,6 +13,7 @@ pub(crate) mod fake;
 #[cfg(feature = "nkeys")]
 pub(crate) mod jwt;
 pub(crate) mod line;
+pub(crate) mod memory;
 pub(crate) mod monitor;
 pub(crate) mod pki;
 pub(crate) mod ports;

@@ -35,7 +35,7 @@ impl Authority {
     pub(crate) fn new() -> Authority {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("pki-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+        let folder = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from).join(&name);
         fs::create_dir_all(&folder).expect("target/tmp can be written");
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -124,7 +124,7 @@ impl Identity {
     /// The `tls` block of a nats-server configuration, with more lines in it.
     pub(crate) fn tls(&self, more: &str) -> String {
         format!(
-            "tls {{ cert_file: \"{}\", key_file: \"{}\", timeout: 1, {more} }}",
+            "tls {{ cert_file: \"{}\", key_file: \"{}\", timeout: 10, {more} }}",
             self.certificate.display(),
             self.key.display()
         )

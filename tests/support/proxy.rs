@@ -53,7 +53,15 @@ struct Settings {
     /// Raised to end all connections of this moment.
     cuts: u64,
     cut_how: Cut,
+    /// Raised to end one direction of all connections of this moment.
+    hang_ups: u64,
     target: u16,
+    /// Keep what the client sent, for tests to read.
+    recording: bool,
+    /// A new connection ends those before it.
+    one_at_a_time: bool,
+    /// Take few bytes ahead of what is passed on.
+    narrow: bool,
 }
 
 impl Settings {
@@ -108,7 +116,11 @@ impl Proxy {
             to_client: Faults::default(),
             cuts: 0,
             cut_how: Cut::Rst,
+            hang_ups: 0,
             target,
+            recording: true,
+            one_at_a_time: false,
+            narrow: false,
         };
         let settings = Arc::new(watch::Sender::new(initial));
         let (say, listening) = watch::channel(false);
@@ -132,6 +144,23 @@ impl Proxy {
         self.settings.send_modify(|settings| settings.target = port);
     }
 
+    /// Keeps nothing of what passes from now on, so that it can run for hours.
+    pub(crate) fn forget(&self) {
+        self.settings.send_modify(|settings| settings.recording = false);
+    }
+
+    /// A client that dials has left its last connection: whatever the proxy still holds of that one is thrown away
+    /// before the new one reaches the server. A network that delivers late would be another test.
+    pub(crate) fn one_at_a_time(&self) {
+        self.settings.send_modify(|settings| settings.one_at_a_time = true);
+    }
+
+    /// From now on the kernel takes little for the proxy in advance: whatever holds the proxy up is soon felt by the client,
+    /// whose writes are taken in part or not at all. (Not less than a packet of the loopback: that would be a slow line.)
+    pub(crate) fn narrow(&self) {
+        self.settings.send_modify(|settings| settings.narrow = true);
+    }
+
     /// Ends every connection that is open now.
     pub(crate) fn cut(&self, how: Cut) {
         self.settings.send_modify(|settings| {
@@ -140,9 +169,20 @@ impl Proxy {
         });
     }
 
+    /// Tells the clients of this moment that their servers have nothing more to say, and still passes on what they have
+    /// sent: what was on its way when a connection ended arrives.
+    pub(crate) fn hang_up(&self) {
+        self.settings.send_modify(|settings| settings.hang_ups += 1);
+    }
+
     /// Ends the first connection on which `bytes` have passed in that direction, at exactly that byte. Once.
     pub(crate) fn cut_at(&self, direction: Direction, bytes: u64, how: Cut) {
         self.change(direction, |faults| faults.cut_at = Some((bytes, how)));
+    }
+
+    /// Takes back a [`Proxy::cut_at`] that has not happened.
+    pub(crate) fn never_cut(&self, direction: Direction) {
+        self.change(direction, |faults| faults.cut_at = None);
     }
 
     /// Passes nothing on any more; the kernels' buffers fill up.

@@ -226,7 +226,7 @@ impl Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("server-{}-{number}-{}", std::process::id(), ports.client());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = binary::scratch().join(name);
         fs::create_dir_all(&folder).expect("target/tmp can be written");
         Server { setup, ports, folder, process: None }
     }

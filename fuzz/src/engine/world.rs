@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, ConnectionEvent, Credentials, Effect, Engine, Facts, Frame, Interest, MARK, Outbox, Status, pool,
+    Cause, Config, Credentials, Effect, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
 };
 use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
 
 use super::server::Server;
+use laws::Told;
+
+mod laws;
 
 pub(super) const INFO: &[u8] = b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n";
 
@@ -49,6 +52,7 @@ pub(super) enum Command {
 pub(super) struct World {
     pub(super) engine: Engine<u64>,
     outbox: Outbox,
+    rules: OutboxRules,
     now: Instant,
     /// Whether the transport takes everything at once.
     pub(super) takes: bool,
@@ -69,32 +73,20 @@ pub(super) struct World {
     tokens: u64,
 }
 
-/// What the engine has said so far.
-#[derive(Default)]
-struct Told {
-    connected: bool,
-    closed: bool,
-    in_doubt: u64,
-    lost: u64,
-    epoch: u64,
-    through: u64,
-    /// Subscriptions that have ended.
-    ended: Vec<u64>,
-}
-
 fn addresses(count: usize) -> Vec<ServerAddr> {
     ["a", "b", "c", "d"].iter().take(count).map(|host| host.parse().unwrap()).collect()
 }
 
 impl World {
-    pub(super) fn new(config: Config, servers: usize, cap: usize, seed: u64) -> World {
+    pub(super) fn new(config: Config, servers: usize, rules: OutboxRules, seed: u64) -> World {
         World {
             engine: Engine::new(config, addresses(servers), seed),
-            outbox: Outbox::new(cap),
+            outbox: Outbox::with(rules.clone()),
             now: Instant::now(),
             takes: true,
             net: Net::None,
-            server: Server::default(),
+            server: Server::new(rules.delivery),
+            rules,
             commands: Vec::new(),
             decoder: Decoder::default(),
             unread: Vec::new(),
@@ -124,12 +116,28 @@ impl World {
         let block = headers.then(|| map.wire());
         let payload = Bytes::from(vec![number as u8; size]);
         let frame = Frame { subject: subject.as_bytes(), reply: None, headers: block.as_deref(), payload: &payload };
-        let len = frame.len();
-        if let Ok(sequence) = self.outbox.admit(&frame, false) {
-            assert_eq!(sequence, number, "sequence numbers have no gap");
-            self.published = number;
-            self.largest = self.largest.max(len);
+        let (len, gate, accepted) = (frame.len(), self.outbox.gate(), self.outbox.accepted());
+        self.outbox.tick(self.now);
+        let outcome = self.outbox.admit(&frame, false);
+        let counts = matches!(outcome, Ok(_) | Err(Refusal::Dropped));
+        assert_eq!(self.outbox.accepted(), accepted + u64::from(counts));
+        match outcome {
+            Ok(sequence) => {
+                assert_eq!(sequence, number, "sequence numbers have no gap");
+                self.published = number;
+                self.largest = self.largest.max(len);
+                if gate == Gate::Held {
+                    assert!(self.outbox.pending() <= self.rules.cap);
+                    assert!(self.rules.messages.is_none_or(|most| self.outbox.messages() <= most));
+                }
+            }
+            Err(Refusal::Dropped) => assert_eq!(gate, Gate::Held),
+            Err(Refusal::Shut) => assert_eq!(gate, Gate::Shut),
+            Err(Refusal::NoRoom) => assert!(gate == Gate::Open && self.outbox.pending() >= self.outbox.mark()),
+            Err(Refusal::TooLarge { .. }) => assert!(len > self.rules.cap && self.rules.cap > 0),
+            Err(Refusal::Full { .. } | Refusal::TooMany { .. }) => assert_eq!(gate, Gate::Held),
         }
+        drop(self.outbox.take_garbage());
     }
 
     pub(super) fn cancel(&mut self, sequence: u64) {
@@ -204,7 +212,7 @@ impl World {
         self.settle();
         let Net::Dialing(epoch) = self.net else { return };
         self.net = Net::Up(epoch);
-        self.server.begin();
+        self.server.begin(self.engine.ledger(self.outbox.accepted()).confirmed);
         self.engine.handle_dialed(epoch, self.now);
         self.settle();
     }
@@ -426,56 +434,5 @@ impl World {
             }
         }
         moved
-    }
-
-    fn hear(&mut self, event: &ConnectionEvent) {
-        match event {
-            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
-                assert!(!std::mem::replace(&mut self.told.connected, true), "connected twice");
-            }
-            ConnectionEvent::Disconnected { in_doubt, .. } => {
-                assert!(std::mem::replace(&mut self.told.connected, false), "disconnected twice");
-                self.told.in_doubt += in_doubt;
-            }
-            ConnectionEvent::Lost { lost, .. } => self.told.lost += lost.total(),
-            _ => {}
-        }
-    }
-
-    // What must hold.
-
-    /// At rest, whatever has happened.
-    pub(super) fn check(&mut self) {
-        self.settle();
-        let ledger = self.engine.ledger(self.outbox.accepted());
-        assert!(ledger.balances(), "{ledger:?}");
-        assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
-        assert_eq!(ledger.in_doubt, self.told.in_doubt, "what is in doubt was said");
-        assert_eq!(ledger.lost.total(), self.told.lost, "what is lost was said");
-        match self.engine.status() {
-            Status::Connected => assert!(self.told.connected),
-            Status::Draining => {}
-            status => assert!(!self.told.connected, "{status}, and nobody was told"),
-        }
-
-        // Memory follows what was given to us, whatever the server does.
-        let mark = if self.outbox.cap() == 0 { MARK } else { MARK.min(self.outbox.cap() / 2).max(1) };
-        // One frame passes the mark, and one that was cut comes back whole.
-        let most = self.outbox.cap().max(mark + 2 * self.largest) + self.interest;
-        assert!(self.outbox.pending() <= most, "{} of {most} bytes", self.outbox.pending());
-        let replay = 64 * 1024 + self.interest;
-        assert!(self.engine.flight().len() <= self.outbox.pending() + replay + 64 * 1024);
-        assert!(self.engine.pool().servers().len() <= pool::MAX_SERVERS);
-        assert!(self.engine.subscriptions.len() + self.told.ended.len() <= self.sids as usize);
-    }
-
-    /// Behind the end.
-    pub(super) fn check_end(&mut self) {
-        assert!(self.told.closed && !self.told.connected && self.net == Net::None);
-        assert!(self.engine.subscriptions.is_empty() && self.told.ended.len() == self.sids as usize);
-        assert!(!self.flushes.values().any(|waiting| *waiting), "flushes that nobody answered: {:?}", self.flushes);
-        let ledger = self.engine.ledger(self.outbox.accepted());
-        assert_eq!((ledger.waiting, ledger.unconfirmed, self.outbox.pending()), (0, 0, 0), "{ledger:?}");
-        assert_eq!(self.engine.poll_timeout(), None);
     }
 }

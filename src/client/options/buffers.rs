@@ -12,6 +12,9 @@ impl ConnectOptions {
     /// them. Zero refuses every message while disconnected. A single message over a limit that is not zero is
     /// refused while connected too. Memory grows with what waits, not with the limit.
     ///
+    /// What was accepted while connected is kept when the connection is lost: where messages are larger than a quarter of
+    /// the limit, what waits can then be above it, by less than two of them. Nothing more is accepted until it is below.
+    ///
     /// ```
     /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);
     /// let fail_fast = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(0);

@@ -222,7 +222,7 @@ impl ConnectOptions {
             resolver,
             dialer,
             chooser: callbacks.into_chooser(),
-            tls: Arc::new(tls),
+            tls: Arc::new(TlsSettings { wanted: require_tls || tls_first, ..tls }),
             authenticator: credentials.into_authenticator(),
             limits,
         })

@@ -7,9 +7,9 @@ use super::{LEAVING, Task};
 use crate::driver::authenticator::{AskedCredentials, CredentialsQuestion};
 use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
-use crate::driver::dial::{DialOptions, dial};
+use crate::driver::dial::DialOptions;
 use crate::driver::link::{Link, Stream};
-use crate::driver::secure::secure;
+use crate::driver::secure::{dial_prepared, secure};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
 use crate::protocol::ServerAddr;
@@ -42,7 +42,8 @@ impl Task {
                         dialer: settings.dialer.clone(),
                     };
                     let limits = settings.limits;
-                    self.links.push(Link::dialing(epoch, Box::pin(dial(addr, options)), limits));
+                    let dialing = dial_prepared(addr, options, settings.tls.clone());
+                    self.links.push(Link::dialing(epoch, Box::pin(dialing), limits));
                 }
                 Effect::Upgrade { epoch, addr } => self.upgrade(epoch, addr),
                 Effect::Authenticate { epoch, nonce, server, attempt, last_error } => {
@@ -151,7 +152,8 @@ impl Task {
         };
         let mut link = self.links.remove(at);
         if let Stream::Up(transport) = link.stream {
-            let secured = secure(transport, addr, self.shared.settings.tls.clone());
+            let prepared = std::mem::take(&mut link.prepared);
+            let secured = secure(transport, addr, self.shared.settings.tls.clone(), prepared);
             link.stream = Stream::Securing(Box::pin(secured));
         }
         self.links.insert(at, link);

@@ -3,6 +3,7 @@
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
 mod backoff;
+mod bounds;
 mod candidate;
 mod choosing;
 mod commands;

@@ -271,13 +271,32 @@ impl Pair {
         self.settle();
         std::mem::swap(&mut self.far, &mut self.beside);
         let result = f(self);
+        self.leave_aside();
+        result
+    }
+
+    /// If a link is prepared, it is the one that is looked at, until [`leave_aside`](Pair::leave_aside).
+    pub(super) fn enter_aside(&mut self) -> bool {
+        self.settle();
+        let prepared = self.beside.net != Net::None;
+        if prepared {
+            std::mem::swap(&mut self.far, &mut self.beside);
+        }
+        prepared
+    }
+
+    pub(super) fn leave_aside(&mut self) {
         // The present link may have ended meanwhile, and this one has taken its place.
         if self.beside.net == Net::None {
             self.beside = Far::new(Net::None);
         } else {
             std::mem::swap(&mut self.far, &mut self.beside);
         }
-        result
+    }
+
+    /// Which of the wires is that of the link that is looked at.
+    pub(super) fn wire_number(&self) -> usize {
+        self.far.wire
     }
 
     /// The byte stream is gone, and the engine does not know.

@@ -10,6 +10,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::pair::{INFO, Net, Pair, config, eof, ms, reset};
 use crate::engine::{Config, Status};
+
+const LAME: &[u8] = b"INFO {\"connect_urls\":[\"b:4222\",\"c:4222\"],\"headers\":true,\"ldm\":true}\r\n";
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 const SEEDS: u64 = 300;
@@ -32,7 +34,8 @@ struct Server {
 struct Walk {
     rng: SmallRng,
     pair: Pair,
-    server: Server,
+    /// What each server that ever was knows, by connection.
+    servers: BTreeMap<usize, Server>,
     /// On which connection each message was received wholly.
     seen: BTreeMap<String, usize>,
     order: u64,
@@ -52,6 +55,7 @@ impl Walk {
             reconnect: rng.random_bool(0.95),
             ping_interval: ms(if rng.random_bool(0.2) { 0 } else { 400 }),
             write_timeout: ms(1500),
+            prepare_moves: rng.random_bool(0.6),
             ..config()
         };
         let cap = if rng.random_bool(0.3) { 300 } else { 100_000 };
@@ -59,7 +63,7 @@ impl Walk {
         Walk {
             pair: Pair::seeded(config, &SERVERS[..servers], cap, seed),
             rng,
-            server: Server::default(),
+            servers: BTreeMap::new(),
             seen: BTreeMap::new(),
             order: 0,
             confirmed: 0,
@@ -73,7 +77,13 @@ impl Walk {
         self.pair.takes = self.rng.random_bool(0.5);
         match self.rng.random_range(0..100) {
             0..20 => self.publish(),
-            20..45 => self.world(),
+            20..40 => self.world(),
+            40..45 => {
+                if self.pair.enter_aside() {
+                    self.world();
+                    self.pair.leave_aside();
+                }
+            }
             45..60 => {
                 let n = self.rng.random_range(0..60);
                 self.pair.take(n);
@@ -86,7 +96,7 @@ impl Walk {
             _ => self.command(),
         }
         self.pair.settle();
-        self.read_wire();
+        self.read_wires();
         self.check();
     }
 
@@ -110,28 +120,27 @@ impl Walk {
             Net::None => {}
             Net::Dialing(_) if self.rng.random_bool(0.4) => self.pair.refuse(),
             Net::Dialing(_) => {
-                self.pair.dialed();
-                self.server = Server::default();
-                if self.rng.random_bool(0.9) {
-                    self.pair.serve(INFO);
-                }
+                let greeted = self.rng.random_bool(0.9);
+                self.dialed(if greeted { INFO } else { b"" });
             }
             Net::Up(_) => match self.rng.random_range(0..20) {
                 0..10 => self.answer(),
                 10 => self.pair.serve(b"PING\r\n"),
                 11..15 => {
                     let sid = self.rng.random_range(0..=self.sids);
+                    let server = self.server();
                     // It counts from the SUB on, and forgets the subscription at its limit.
-                    if let Some((sent, max)) = self.server.subs.get_mut(&sid) {
+                    if let Some((sent, max)) = server.subs.get_mut(&sid) {
                         *sent += 1;
                         if *max == Some(*sent) {
-                            self.server.subs.remove(&sid);
+                            server.subs.remove(&sid);
                         }
                         self.pair.serve(format!("MSG s {sid} 1\r\nm\r\n").as_bytes());
                     }
                 }
                 15 => self.pair.serve(b"INFO {\"connect_urls\":[\"b:4222\",\"d:4222\"],\"headers\":true}\r\n"),
                 16 => self.pair.serve(b"-ERR 'Stale Connection'\r\n"),
+                17 if self.rng.random_bool(0.5) => self.pair.serve(LAME),
                 17 => self.pair.break_writing(),
                 _ => {
                     let cause = if self.rng.random_bool(0.5) { eof() } else { reset() };
@@ -141,14 +150,30 @@ impl Walk {
         }
     }
 
+    /// The server of the link that is looked at.
+    fn server(&mut self) -> &mut Server {
+        self.servers.entry(self.pair.wire_number()).or_default()
+    }
+
+    fn dialed(&mut self, greeting: &[u8]) {
+        self.pair.dialed();
+        self.pair.serve(greeting);
+    }
+
     fn answer(&mut self) {
         self.pair.settle();
-        self.read_wire();
+        self.read_wires();
         for _ in 0..self.rng.random_range(1..4) {
-            let Some(covered) = self.server.pings.pop_front() else { return };
-            self.confirmed += covered - self.server.confirmed;
-            self.server.confirmed = covered;
+            let server = self.server();
+            let Some(covered) = server.pings.pop_front() else { return };
+            let more = covered - std::mem::replace(&mut server.confirmed, covered);
+            self.confirmed += more;
+            let wire = self.pair.wire_number();
             self.pair.serve(b"PONG\r\n");
+            if self.pair.wire_number() != wire {
+                // The PONG was the last that was awaited from it.
+                return;
+            }
         }
     }
 
@@ -158,7 +183,9 @@ impl Walk {
             0..50 => self.pair.connect(),
             50..80 => {
                 self.sids += 1;
-                self.pair.subscribe("s", self.sids);
+                let queue = self.rng.random_bool(0.5).then_some("q");
+                self.pair.queue_subscribe("s", queue, self.sids);
+                self.pair.settle();
             }
             80..100 => self.pair.unsubscribe(sid),
             100..120 => {
@@ -180,33 +207,40 @@ impl Walk {
         }
     }
 
-    /// What the server got: whole frames, each once, in order.
-    fn read_wire(&mut self) {
+    /// What the servers got: whole frames, each once, in order.
+    fn read_wires(&mut self) {
+        let first = self.pair.wire.len().saturating_sub(3);
+        for connection in first..self.pair.wire.len() {
+            self.read_wire(connection);
+        }
+    }
+
+    fn read_wire(&mut self, connection: usize) {
         let limits = Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX };
-        let (connection, mut decoder) = (self.pair.wire.len(), Decoder::new(limits));
-        let Some(wire) = self.pair.wire.last() else { return };
+        let (wire, mut decoder) = (&self.pair.wire[connection], Decoder::new(limits));
+        let server = self.servers.entry(connection).or_default();
         loop {
-            match decoder.decode_client(&wire[self.server.read..]) {
+            match decoder.decode_client(&wire[server.read..]) {
                 Ok(Decoded::Op { op, len }) => {
-                    self.server.read += len;
+                    server.read += len;
                     match op {
-                        ClientOp::Ping => self.server.pings.push_back(self.server.received),
+                        ClientOp::Ping => server.pings.push_back(server.received),
                         ClientOp::Pub(message) => {
                             let subject = String::from_utf8_lossy(message.subject).into_owned();
                             let number: u64 = subject[2..].parse().unwrap();
                             assert!(number > self.order, "{subject} overtook {}", self.order);
                             self.order = number;
                             assert_eq!(self.seen.insert(subject, connection), None, "on two connections");
-                            self.server.received += 1;
+                            server.received += 1;
                         }
                         ClientOp::Sub { sid, .. } => {
-                            assert_eq!(self.server.subs.insert(sid, (0, None)), None, "told twice")
+                            assert_eq!(server.subs.insert(sid, (0, None)), None, "told twice")
                         }
-                        ClientOp::Unsub { sid, max: None } => drop(self.server.subs.remove(&sid)),
+                        ClientOp::Unsub { sid, max: None } => drop(server.subs.remove(&sid)),
                         ClientOp::Unsub { sid, max: Some(max) } => {
-                            if self.server.subs.get(&sid).is_some_and(|(sent, _)| *sent >= max) {
-                                self.server.subs.remove(&sid);
-                            } else if let Some((_, limit)) = self.server.subs.get_mut(&sid) {
+                            if server.subs.get(&sid).is_some_and(|(sent, _)| *sent >= max) {
+                                server.subs.remove(&sid);
+                            } else if let Some((_, limit)) = server.subs.get_mut(&sid) {
                                 *limit = Some(max);
                             }
                         }
@@ -239,7 +273,7 @@ impl Walk {
 
     /// How many of the first `admitted` messages the present server has and has not confirmed.
     fn flushed_through(&self, admitted: u64) -> usize {
-        let connection = self.pair.wire.len();
+        let connection = self.pair.wire_number();
         let mut here: Vec<u64> = self
             .seen
             .iter()
@@ -247,24 +281,21 @@ impl Walk {
             .map(|(subject, _)| subject[2..].parse().unwrap())
             .collect();
         here.sort_unstable();
-        here.iter().skip(usize::try_from(self.server.confirmed).unwrap()).filter(|number| **number <= admitted).count()
+        let confirmed = self.servers.get(&connection).map_or(0, |server| server.confirmed);
+        here.iter().skip(usize::try_from(confirmed).unwrap()).filter(|number| **number <= admitted).count()
     }
 
     /// No more faults: a client that is not closed and has not given up is connected soon (I7), and ends in order.
     fn calm(&mut self) {
         for _ in 0..900 {
             self.pair.takes = true;
-            match self.pair.net() {
-                Net::Dialing(_) => {
-                    self.pair.dialed();
-                    self.server = Server::default();
-                    self.pair.serve(INFO);
-                }
-                Net::Up(_) => self.answer(),
-                Net::None => {}
+            self.serve_well();
+            if self.pair.enter_aside() {
+                self.serve_well();
+                self.pair.leave_aside();
             }
             self.pair.advance(ms(10));
-            self.read_wire();
+            self.read_wires();
             self.check();
         }
         let status = self.pair.engine.status();
@@ -273,13 +304,23 @@ impl Walk {
         if status == Status::Connected {
             let ledger = self.pair.engine.ledger(self.pair.outbox.accepted());
             assert_eq!((ledger.waiting, self.pair.outbox.pending()), (0, 0), "{ledger:?}");
-            let known: Vec<u64> = self.server.subs.keys().copied().collect();
+            let known: Vec<u64> = self.server().subs.keys().copied().collect();
             assert_eq!(self.pair.engine.subscriptions.sids(), known, "every subscription is live, and no other");
         }
         self.pair.close();
         self.answer();
         self.pair.advance(ms(1000));
         assert_eq!(self.pair.engine.status(), Status::Closed);
+    }
+}
+
+impl Walk {
+    fn serve_well(&mut self) {
+        match self.pair.net() {
+            Net::Dialing(_) => self.dialed(INFO),
+            Net::Up(_) => self.answer(),
+            Net::None => {}
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
         tcp::{ReadHalf, WriteHalf},
@@ -43,6 +43,15 @@ pub(super) async fn accept(
             tokio::select! {
                 changed = settings.changed() => if changed.is_err() { return },
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                    if settings.borrow().one_at_a_time {
+                        board.send_modify(|settings| {
+                            settings.cuts += 1;
+                            settings.cut_how = Cut::Rst;
+                        });
+                    }
+                    if settings.borrow().narrow {
+                        let _ = SockRef::from(&client).set_recv_buffer_size(128 * 1024);
+                    }
                     let number = {
                         let mut passages = passages.lock().unwrap();
                         passages.push(Passage { accepted: Instant::now(), to_server: 0, to_client: 0, open: true, sent: Vec::new() });
@@ -77,18 +86,21 @@ async fn connection(
         let end = {
             let (client_reads, client_writes) = client.split();
             let (server_reads, server_writes) = server.split();
+            let recording = now.recording;
             let count = |direction, bytes: &[u8]| {
                 let passage = &mut passages.lock().unwrap()[number];
                 match direction {
                     Direction::ToServer => {
                         passage.to_server += bytes.len() as u64;
-                        passage.sent.extend_from_slice(bytes);
+                        if recording {
+                            passage.sent.extend_from_slice(bytes);
+                        }
                     }
                     Direction::ToClient => passage.to_client += bytes.len() as u64,
                 }
             };
-            let up = pump(Direction::ToServer, client_reads, server_writes, &board, now.cuts, &count);
-            let down = pump(Direction::ToClient, server_reads, client_writes, &board, now.cuts, &count);
+            let up = pump(Direction::ToServer, client_reads, server_writes, &board, now, &count);
+            let down = pump(Direction::ToClient, server_reads, client_writes, &board, now, &count);
             tokio::try_join!(up, down).err()
         };
         match end {
@@ -118,7 +130,7 @@ async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     board: &watch::Sender<Settings>,
-    cuts: u64,
+    begun: Settings,
     count: &impl Fn(Direction, &[u8]),
 ) -> Result<(), Cut> {
     let mut settings = board.subscribe();
@@ -127,8 +139,16 @@ async fn pump(
     loop {
         let now = *settings.borrow_and_update();
         let faults = *now.faults(direction);
-        if now.cuts != cuts {
+        if now.cuts != begun.cuts {
             return Err(now.cut_how);
+        }
+        if direction == Direction::ToClient && now.hang_ups != begun.hang_ups {
+            let _ = to.shutdown().await;
+            // What the server says is read all the same: unread bytes would turn the end into a reset.
+            tokio::select! {
+                how = told_to_cut(&mut settings, begun.cuts) => return Err(how),
+                () = discard(&mut from) => return Ok(()),
+            }
         }
         let mut room = buffer.len();
         if let Some((at, how)) = faults.cut_at {
@@ -175,7 +195,7 @@ async fn pump(
             let piece = if faults.one_byte_writes { &left[..1] } else { left };
             let written = tokio::select! {
                 biased;
-                how = told_to_cut(&mut settings, cuts) => return Err(how),
+                how = told_to_cut(&mut settings, begun.cuts) => return Err(how),
                 written = to.write(piece) => written,
             };
             match written {
@@ -201,7 +221,7 @@ async fn told_to_cut(settings: &mut watch::Receiver<Settings>, cuts: u64) -> Cut
     }
 }
 
-async fn discard(stream: &mut TcpStream) {
+async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
     let mut sink = [0; 16 * 1024];
     while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
 }

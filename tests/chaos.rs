@@ -1,0 +1,122 @@
+//! The example `chaos`, ten seconds of each kind: real servers, real trouble, and an account of every message.
+//!
+//! `cargo run --release --example chaos -- --minutes 10` is the same for longer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[allow(dead_code, reason = "its own `main` is not called here")]
+#[path = "../examples/chaos/main.rs"]
+mod chaos;
+
+use chaos::letter::Letter;
+use chaos::record::{Claim, Record};
+use nats_lifeline::Message;
+
+/// Fewer messages than the example sends: tests are not optimised, and run beside each other.
+const RATE: &str = "1000";
+
+async fn kept(mode: &str, delivery: &str) {
+    let words = ["--seconds", "10", "--rate", RATE, "--mode", mode, "--delivery", delivery].map(str::to_owned);
+    let args = chaos::args::Args::read(words.into_iter()).unwrap().unwrap();
+    let account = chaos::run(&args).await.unwrap();
+    assert_eq!(account.broken(), Vec::<String>::new(), "{mode}, {delivery}, --seed {}", args.seed);
+    assert!(account.sums.received > 0, "nothing came");
+    assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "nothing was done to anybody");
+}
+
+// SCENARIOS 56: I1, I2, I3, I4, I5, N1, promise 3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_most_once_what_a_bad_network_does_is_accounted_for() {
+    kept("cut", "at-most-once").await;
+}
+
+// SCENARIOS 56: I1, I2, I5, promise 3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_least_once_a_bad_network_loses_nothing() {
+    kept("cut", "at-least-once").await;
+}
+
+// SCENARIOS 1: I1, I2, I3, promise 3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_come_and_go_change_nothing_and_send_nothing_twice() {
+    kept("cluster", "at-most-once").await;
+}
+
+/// The record of messages of one publisher, each as number, its own connection at the earliest, and the publisher's by now.
+fn record(messages: &[(u64, u64, u64)]) -> Record {
+    let mut record = Record::default();
+    for (number, era, by_now) in messages.iter().copied() {
+        record.note(Some(Letter { from: 0, number, era }), by_now);
+    }
+    record
+}
+
+/// Received, duplicated, out of order, late.
+fn sums(record: &Record) -> [u64; 4] {
+    let sums = record.sums();
+    [sums.received, sums.duplicated, sums.out_of_order, sums.late]
+}
+
+#[test]
+fn the_record_sees_what_comes_twice_and_what_comes_behind_a_later_one() {
+    assert_eq!(sums(&record(&[(0, 1, 1), (1, 1, 1), (3, 1, 2)])), [3, 0, 0, 0], "a gap is no disorder");
+    assert_eq!(sums(&record(&[(0, 1, 1), (0, 1, 1)])), [1, 1, 0, 0]);
+    assert_eq!(sums(&record(&[(1, 1, 1), (0, 1, 1)])), [2, 0, 1, 0], "both left on the first connection");
+    assert_eq!(sums(&record(&[(1, 2, 2), (0, 2, 2)])), [2, 0, 1, 0], "both were published while it was lost");
+    assert_eq!(sums(&record(&[(1, 1, 2), (0, 1, 2)])), [2, 0, 0, 1], "the later one may have left on the second");
+    let mut moved = record(&[(5, 1, 1)]);
+    moved.moved();
+    moved.note(Some(Letter { from: 0, number: 4, era: 1 }), 1);
+    assert_eq!(sums(&moved), [2, 0, 0, 0], "another connection of the subscriber");
+    moved.note(None, 1);
+    assert_eq!(moved.corrupted, 1);
+}
+
+#[test]
+fn the_record_takes_a_flush_at_its_word() {
+    let mut record = record(&[(0, 1, 1), (1, 1, 1), (3, 1, 1)]);
+    record.claim(Claim { from: 0, numbers: 0..2 });
+    record.mark(1);
+    record.claim(Claim { from: 0, numbers: 2..4 });
+    record.mark(2);
+    record.came(1);
+    assert_eq!((record.covered, record.uncovered), (2, 0));
+    record.claim(Claim { from: 7, numbers: 0..3 });
+    record.came(2);
+    assert_eq!((record.covered, record.uncovered), (4, 1), "number 2 is not there");
+    record.mark(3);
+    record.came(3);
+    assert_eq!((record.covered, record.uncovered), (7, 4), "nothing came from there at all");
+}
+
+#[test]
+fn a_letter_shows_every_change() {
+    for number in 0..500 {
+        let letter = Letter { from: 2, number, era: 9 };
+        let payload = letter.payload();
+        let came = |payload: Vec<u8>, headers| {
+            let message = Message { payload: payload.into(), headers, ..message() };
+            Letter::of(&message)
+        };
+        assert_eq!(came(payload.to_vec(), letter.headers()), Some(letter));
+        let mut changed = payload.to_vec();
+        let at = number as usize % changed.len();
+        changed[at] ^= 0x10;
+        assert_eq!(came(changed, letter.headers()), None, "a bit of byte {at}");
+        assert_eq!(came(payload[..payload.len() - 1].to_vec(), letter.headers()), None, "cut off");
+        let other = Letter { number: number + 1, ..letter };
+        assert_eq!(came(payload.to_vec(), other.headers()), (number % 4 > 1).then_some(letter), "other headers");
+    }
+}
+
+fn message() -> Message {
+    Message {
+        subject: "a".into(),
+        reply: None,
+        payload: Default::default(),
+        headers: None,
+        status: None,
+        description: None,
+        length: 0,
+    }
+}
