@@ -17,7 +17,7 @@ use super::load::lock;
 const BACK: Duration = Duration::from_secs(10);
 
 pub(crate) enum Attack {
-    Cut(Cutter),
+    Cut(Box<Cutter>),
     Cluster(Herd),
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Strikes {
 impl Attack {
     pub(crate) async fn prepare(mode: Mode) -> Attack {
         match mode {
-            Mode::Cut => Attack::Cut(Cutter::start().await),
+            Mode::Cut => Attack::Cut(Box::new(Cutter::start().await)),
             Mode::Cluster => Attack::Cluster(Herd::start().await),
         }
     }
