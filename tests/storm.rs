@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, future::join_all};
@@ -146,9 +146,10 @@ impl Arrivals {
     }
 }
 
+/// When they dial is looked at below, where no load can move it.
 // SCENARIOS 57
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_clients_of_a_lost_server_do_not_come_back_in_one_instant() {
+async fn the_clients_of_a_lost_server_all_come_back() {
     const CLIENTS: usize = 100;
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
@@ -161,21 +162,12 @@ async fn the_clients_of_a_lost_server_do_not_come_back_in_one_instant() {
         }
     })
     .await;
-    let redials: Vec<Instant> = proxy.passages()[CLIENTS..].iter().map(|passage| passage.accepted).collect();
-    let busiest = redials
-        .iter()
-        .map(|from| {
-            redials.iter().filter(|at| **at >= *from && at.duration_since(*from) < Duration::from_millis(10)).count()
-        })
-        .max();
-    // 4 % are expected in 10 ms; a machine that stops for a moment bunches some, a client without jitter all.
-    assert!(busiest < Some(CLIENTS * 6 / 10), "{busiest:?} of {CLIENTS} within 10 ms");
     for client in &clients {
         soon("a flush", client.flush()).await.unwrap();
     }
 }
 
-/// The same to the letter, on a paused clock, where the machine's load does not move a redial.
+/// On a paused clock, where the machine's load does not move a redial.
 // SCENARIOS 57, D14
 #[tokio::test(start_paused = true)]
 async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
