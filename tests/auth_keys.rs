@@ -149,6 +149,7 @@ async fn credentials_are_read_from_text_and_from_a_file() {
 
     let error = ConnectOptions::with_credentials_file("/nowhere/at-all.creds").await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert!(error.to_string().starts_with("/nowhere/at-all.creds: "), "{error}");
     let seed = user.key.seed();
     for (text, fault) in [
         (seed.clone(), CredsError::NoJwt),

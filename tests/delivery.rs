@@ -71,7 +71,7 @@ async fn dropping_the_newest_keeps_the_first() {
     assert_eq!(back[0], "0010");
 }
 
-// S27: those who wait are served in their order, and told off in time
+// S27: those who wait are served in their order, and told off in time: their own, which may be longer than that of a publish to a server
 #[tokio::test]
 async fn waiting_for_room_ends_with_the_outage_or_with_the_patience() {
     let patient =
@@ -92,7 +92,8 @@ async fn waiting_for_room_ends_with_the_outage_or_with_the_patience() {
     soon("room", waiting).await.unwrap();
     assert_eq!(line.arrived().await, numbers(0..30));
 
-    let mut line = support::line::line(patient(Duration::from_millis(80))).await;
+    let mut line =
+        support::line::line(patient(Duration::from_millis(80)).publish_timeout(Duration::from_millis(20))).await;
     line.outage(0).await;
     publish(&line, 0..10).await;
     let refused = soon("an answer", line.client.publish("a", "0010".into())).await.unwrap_err();

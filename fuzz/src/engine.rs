@@ -5,7 +5,8 @@ use core::time::Duration;
 use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy, Status};
 
 use super::choices::Choices;
-use world::{Command, Net, World};
+use world::line::Net;
+use world::{Command, World};
 
 mod server;
 mod world;
@@ -15,9 +16,12 @@ pub fn engine(input: &[u8]) {
     let mut choices = Choices::new(input);
     let config = config(&mut choices);
     let servers = 1 + choices.below(3);
-    let rules = rules(&mut choices, config.delivery);
+    let (rules, prepare_moves) = rules(&mut choices);
+    let config = Config { delivery: rules.delivery, prepare_moves, ..config };
     let mut world = World::new(config, servers, rules, choices.number());
     while !choices.is_empty() {
+        // Where there are two connections, a step has to say which of them it is about.
+        world.aim = if world.lines.len() > 1 { choices.below(2) } else { 0 };
         step(&mut world, &mut choices);
         world.check();
     }
@@ -35,15 +39,14 @@ fn config(choices: &mut Choices<'_>) -> Config {
         retain_order: flag(4),
         ping_interval: ms(if flag(5) { 0 } else { 400 }),
         write_timeout: ms(1500),
-        delivery: if flag(6) { DeliveryMode::AtLeastOnce } else { DeliveryMode::AtMostOnce },
-        ask_credentials: flag(7),
-        tls_first: flag(6) && flag(7),
-        prepare_moves: false,
+        ask_credentials: flag(6),
+        tls_first: flag(7),
         ..Config::default()
     }
 }
 
-fn rules(choices: &mut Choices<'_>, delivery: DeliveryMode) -> OutboxRules {
+/// The outbox's, and whether moves are prepared.
+fn rules(choices: &mut Choices<'_>) -> (OutboxRules, bool) {
     let byte = usize::from(choices.byte());
     let overflow = [
         OverflowPolicy::Error,
@@ -52,13 +55,14 @@ fn rules(choices: &mut Choices<'_>, delivery: DeliveryMode) -> OutboxRules {
         // A handle that waits is one that asks again.
         OverflowPolicy::Wait(ms(100)),
     ];
-    OutboxRules {
+    let rules = OutboxRules {
         cap: [8 << 20, 300, 0, 100_000][byte % 4],
         overflow: overflow[byte / 4 % 4],
         messages: (byte / 16 % 2 == 1).then_some(5),
         max_age: (byte / 32 % 2 == 1).then_some(ms(300)),
-        delivery,
-    }
+        delivery: if byte / 64 % 2 == 1 { DeliveryMode::AtLeastOnce } else { DeliveryMode::AtMostOnce },
+    };
+    (rules, byte / 128 == 1)
 }
 
 fn ms(ms: u64) -> Duration {
@@ -100,7 +104,7 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
 
 /// The next thing that a server does which means well.
 fn proceed(world: &mut World, choices: &mut Choices<'_>) {
-    match world.net {
+    match world.net() {
         Net::None => world.settle(),
         Net::Dialing(_) if choices.below(4) == 1 => world.refuse(),
         Net::Dialing(_) => {

@@ -260,7 +260,7 @@ impl Client {
     ) -> Result<(), Denied> {
         let began = wait::now();
         let mut room = pin!(Room::new(self.core.handle.clone(), Some(self.frame(outgoing).len())));
-        let mut denied = first;
+        let (mut denied, mut deadline) = (first, deadline);
         loop {
             let until = match &denied {
                 Denied::Yield => {
@@ -269,7 +269,12 @@ impl Client {
                 }
                 Denied::Outbox(Refusal::NoRoom) => Some(Some(deadline)),
                 Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) => {
-                    self.patience_while_held().map(|limit| Some(earlier(deadline, began.checked_add(limit))))
+                    self.patience_while_held().map(|limit| {
+                        // The policy's own patience counts here, and for who is still in line when a server is there again.
+                        let held = began.checked_add(limit);
+                        deadline = deadline.zip(held).map(|(usual, held)| usual.max(held));
+                        Some(held)
+                    })
                 }
                 _ => None,
             };
@@ -303,10 +308,6 @@ impl Client {
             payload: outgoing.payload,
         }
     }
-}
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
 }
 
 /// What the policy has dropped was accepted all the same.

@@ -7,6 +7,7 @@ mod command;
 mod deliver;
 mod dial;
 mod dialer;
+mod flushes;
 mod gaps;
 mod handle;
 mod inbox;

@@ -3,7 +3,6 @@
 mod effects;
 mod receive;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -12,18 +11,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use super::buffers::Buffers;
 use super::chooser::Asked;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
+use super::flushes::Flushes;
 use super::link::{Link, Stream};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
-use crate::engine::{ConnectionEvent, EndReason, Engine, FlushFailure, Interest, Status};
+use crate::engine::{ConnectionEvent, EndReason, Engine, Interest, Status};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
@@ -43,8 +42,7 @@ pub(super) struct Task {
     timer: Pin<Box<Sleep>>,
     /// When the timer fires; it is never set later while it has not fired.
     armed: Option<Instant>,
-    flushes: HashMap<u64, oneshot::Sender<Result<(), FlushFailure>>>,
-    next_token: u64,
+    flushes: Flushes,
     commands: Vec<Command>,
     delivered: Delivered,
     shown: (Status, u64),
@@ -88,8 +86,7 @@ impl Task {
             pause: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
-            flushes: HashMap::new(),
-            next_token: 0,
+            flushes: Flushes::default(),
             commands: Vec::new(),
             delivered: Delivered::default(),
             shown: (Status::Disconnected, 0),
@@ -177,9 +174,11 @@ impl Task {
             Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
             Command::Finished { sid } => engine.handle_finished(sid),
             Command::Flush { seen, done } => {
-                self.next_token += 1;
-                self.flushes.insert(self.next_token, done);
-                engine.flush(self.next_token, seen);
+                let token = self.flushes.add(done);
+                engine.flush(token, seen);
+                if self.flushes.forget_deserted() {
+                    engine.keep_flushes(|token| self.flushes.waits(token));
+                }
             }
             Command::ForceReconnect => engine.force_reconnect(now),
             Command::SetPool(servers) => engine.set_server_pool(servers, now),

@@ -134,6 +134,14 @@ impl<H> Engine<H> {
         self.wanted.retain(|waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token));
     }
 
+    /// Nobody waits any more for a flush that was not sent yet and whose token `waits` denies.
+    pub fn keep_flushes(&mut self, waits: impl Fn(u64) -> bool) {
+        self.wanted.retain(|waiter| match waiter {
+            Waiter::Flush { token, .. } => waits(*token),
+            _ => true,
+        });
+    }
+
     /// Leaves the present server for another connection, without waiting for any backoff; revives a client
     /// that had given up. What the present server was sent is confirmed first, if that takes no longer than two
     /// seconds: a move that the user wants should leave nothing in doubt.

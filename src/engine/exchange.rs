@@ -9,6 +9,7 @@ use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::flight::Flight;
+use super::moving::MOVE_WITHIN;
 use super::outbox::{Gate, Outbox};
 use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
@@ -261,7 +262,8 @@ impl<H> Engine<H> {
                 let finished = completed && self.flight.is_empty();
                 let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
                 self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
-                let was_up = connection.carries();
+                // In the middle of a move it carries nothing more, and its user was not told that it is gone.
+                let was_up = connection.carries() || matches!(connection.stage, Stage::Moving { .. });
                 let back = self.flight.give_back_at_the_end(outbox, now, &mut self.garbage);
                 let taken = connection.taken + back.taken;
                 self.books.resent += back.resent;
@@ -366,6 +368,8 @@ impl<H> Engine<H> {
         };
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if connection.is_prepared() && connection.attempt.deadline <= now {
+            let joins = matches!(connection.stage, Stage::Standby(_));
+            let limit = if joins { MOVE_WITHIN } else { self.config.connect_timeout };
             let stage = match connection.stage {
                 Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
                 Stage::Standby(_) => "waiting for the PONG behind the queue groups",
@@ -373,7 +377,7 @@ impl<H> Engine<H> {
                 Stage::Authenticating(_) => "waiting for credentials",
                 _ => "waiting for the PONG to CONNECT and PING",
             };
-            return self.lose(Cause::TimedOut { limit: self.config.connect_timeout, stage }, CloseHow::Reset, now);
+            return self.lose(Cause::TimedOut { limit, stage }, CloseHow::Reset, now);
         }
         if due(connection.broken.as_ref().map(|(until, _)| *until)) {
             let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));

@@ -18,9 +18,15 @@ enum Kind {
     Frames,
     /// A PING, tracked by liveness.
     Ping,
-    /// Handshake, replay, UNSUB with a maximum, PONG: made anew for each connection.
+    /// An answer to a PING.
+    Pong,
+    /// Handshake, replay, UNSUB with a maximum: made anew for each connection.
     Wire,
 }
+
+/// So many PONGs wait at most. A server that sends PINGs and reads nothing must not fill the memory, and one that reads
+/// again takes any PONG as a sign of life.
+const PONGS: usize = 1024;
 
 /// What the transport took by one write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +58,8 @@ pub struct Flight {
     at: usize,
     len: usize,
     messages: u64,
+    /// PONGs in segments that were not wholly taken.
+    pongs: usize,
     /// At least once: taken, and not confirmed.
     kept: Backlog,
     /// Bytes that no longer count for the outbox, and chunks that are free again, since the last report.
@@ -106,8 +114,21 @@ impl Flight {
         self.begun = n;
     }
 
-    /// A PONG goes ahead of everything but the segments in progress: the server's patience is limited.
+    /// A PONG behind everything. Beyond the limit it is left out.
+    pub(super) fn push_pong_behind(&mut self) {
+        if self.pongs < PONGS {
+            self.pongs += 1;
+            self.push(Kind::Pong, Segment::bare(b"PONG"));
+        }
+    }
+
+    /// A PONG goes ahead of everything but the segments in progress: the server's patience is limited. Beyond the limit it
+    /// is left out.
     pub(super) fn push_pong(&mut self) {
+        if self.pongs >= PONGS {
+            return;
+        }
+        self.pongs += 1;
         let segment = Segment::bare(b"PONG");
         self.len += segment.len();
         let (mut place, mut left) = (0, self.at + self.begun);
@@ -118,7 +139,7 @@ impl Flight {
             left = left.saturating_sub(item.len());
             place += 1;
         }
-        self.items.insert(place, (Kind::Wire, segment));
+        self.items.insert(place, (Kind::Pong, segment));
     }
 
     fn push(&mut self, kind: Kind, segment: Segment) {
@@ -149,12 +170,13 @@ impl Flight {
                 if let Some((kind, segment)) = self.items.pop_front() {
                     taken.messages += segment.messages;
                     taken.pings += usize::from(kind == Kind::Ping);
+                    self.pongs -= usize::from(kind == Kind::Pong);
                     taken.resent += segment.sent;
                     self.messages -= segment.messages;
                     match (kind, self.delivery) {
                         (Kind::Frames, DeliveryMode::AtMostOnce) => self.recycle(segment),
                         (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
-                        (Kind::Ping | Kind::Wire, _) => {}
+                        (Kind::Ping | Kind::Pong | Kind::Wire, _) => {}
                     }
                 }
             }

@@ -33,7 +33,7 @@ use super::subscriptions::Replay;
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
-const MOVE_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const MOVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Clients of a server that is about to stop leave it within this time, each at a moment of its own.
 const LAME_DUCK_SPREAD: Duration = Duration::from_secs(1);

@@ -195,7 +195,7 @@ impl<H> Engine<H> {
         }
         if connection.is_handshake() {
             // Nothing goes before CONNECT.
-            self.flight.push_wire(b"PONG\r\n".to_vec());
+            self.flight.push_pong_behind();
         } else {
             self.flight.push_pong();
         }

@@ -139,6 +139,9 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn host_and_port(place: &str, default_port: u16) -> Result<(&str, u16), &'static str> {
+    if place.contains(',') {
+        return Err("one address, not a list (give a slice or a Vec of addresses)");
+    }
     let (host, port) = if let Some(rest) = place.strip_prefix('[') {
         let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;
         if host.parse::<Ipv6Addr>().is_err() {
@@ -175,9 +178,6 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(&str, u16), &'static
 fn host_name(host: &str) -> Result<&str, &'static str> {
     if host.is_empty() {
         return Err("the host is missing");
-    }
-    if host.contains(',') {
-        return Err("one address, not a list (give a slice or a Vec of addresses)");
     }
     let fits =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || (!c.is_ascii() && c.is_alphanumeric());

@@ -7,24 +7,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, Credentials, Effect, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
+    Cause, Config, Credentials, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
 };
-use nats_lifeline::protocol::{Decoded, Decoder, HeaderMap, ServerAddr, ServerOp};
+use nats_lifeline::protocol::{Decoded, HeaderMap, ServerAddr, ServerOp};
 
-use super::server::Server;
+use super::server::Arrived;
 use laws::Told;
+use line::{Line, Net};
 
+mod effects;
 mod laws;
+pub(super) mod line;
 
 pub(super) const INFO: &[u8] = b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n";
-
-/// Where the byte stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Net {
-    None,
-    Dialing(u64),
-    Up(u64),
-}
 
 /// What the engine waits for an answer to.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +51,15 @@ pub(super) struct World {
     now: Instant,
     /// Whether the transport takes everything at once.
     pub(super) takes: bool,
-    pub(super) net: Net,
-    server: Server,
+    /// The present connection, and the one that shall take its place.
+    pub(super) lines: Vec<Line>,
+    /// Which of them the next step is about.
+    pub(super) aim: usize,
+    arrived: Arrived,
     commands: Vec<Command>,
-    decoder: Decoder,
-    unread: Vec<u8>,
     asked: Option<(Asked, u64)>,
+    /// Whether a second connection may be made beside the present one.
+    prepares: bool,
     told: Told,
     published: u64,
     largest: usize,
@@ -80,16 +78,16 @@ fn addresses(count: usize) -> Vec<ServerAddr> {
 impl World {
     pub(super) fn new(config: Config, servers: usize, rules: OutboxRules, seed: u64) -> World {
         World {
+            prepares: config.prepare_moves,
             engine: Engine::new(config, addresses(servers), seed),
             outbox: Outbox::with(rules.clone()),
             now: Instant::now(),
             takes: true,
-            net: Net::None,
-            server: Server::new(rules.delivery),
+            lines: Vec::new(),
+            aim: 0,
+            arrived: Arrived::new(rules.delivery),
             rules,
             commands: Vec::new(),
-            decoder: Decoder::default(),
-            unread: Vec::new(),
             asked: None,
             told: Told::default(),
             published: 0,
@@ -208,19 +206,31 @@ impl World {
 
     // What the network does.
 
+    /// Where the connection is that the next step is about.
+    pub(super) fn net(&self) -> Net {
+        match self.lines.get(self.aim).or(self.lines.first()) {
+            Some(line) => line.net(),
+            None => Net::None,
+        }
+    }
+
+    /// That of `epoch`.
+    fn line(&mut self, epoch: u64) -> Option<&mut Line> {
+        self.lines.iter_mut().find(|line| line.epoch == epoch)
+    }
+
     pub(super) fn accept(&mut self) {
         self.settle();
-        let Net::Dialing(epoch) = self.net else { return };
-        self.net = Net::Up(epoch);
-        self.server.begin(self.engine.ledger(self.outbox.accepted()).confirmed);
+        let Net::Dialing(epoch) = self.net() else { return };
+        self.line(epoch).unwrap().up = true;
         self.engine.handle_dialed(epoch, self.now);
         self.settle();
     }
 
     pub(super) fn refuse(&mut self) {
         self.settle();
-        let Net::Dialing(epoch) = self.net else { return };
-        self.net = Net::None;
+        let Net::Dialing(epoch) = self.net() else { return };
+        self.lines.retain(|line| line.epoch != epoch);
         let cause = Cause::from(io::Error::from(io::ErrorKind::ConnectionRefused));
         self.engine.handle_dial_failed(epoch, cause, self.now);
         self.settle();
@@ -228,7 +238,7 @@ impl World {
 
     pub(super) fn lose(&mut self, by_server: bool) {
         self.settle();
-        let Net::Up(epoch) = self.net else { return };
+        let Net::Up(epoch) = self.net() else { return };
         let reset = Cause::from(io::Error::from(io::ErrorKind::ConnectionReset));
         self.engine.handle_lost(epoch, if by_server { Cause::ClosedByServer } else { reset }, self.now);
         self.settle();
@@ -236,7 +246,7 @@ impl World {
 
     pub(super) fn break_writing(&mut self) {
         self.settle();
-        let Net::Up(epoch) = self.net else { return };
+        let Net::Up(epoch) = self.net() else { return };
         let cause = Cause::from(io::Error::from(io::ErrorKind::BrokenPipe));
         self.engine.handle_write_failed(epoch, cause, self.now);
         self.settle();
@@ -245,17 +255,17 @@ impl World {
     /// The server's bytes come in, as one read.
     pub(super) fn serve(&mut self, bytes: &[u8]) {
         self.settle();
-        let Net::Up(epoch) = self.net else { return };
+        let Net::Up(epoch) = self.net() else { return };
         if self.engine.is_securing(epoch) {
             // It is not being read from.
             return;
         }
-        self.unread.extend_from_slice(bytes);
-        let read = std::mem::take(&mut self.unread);
+        let mut line = self.lines.remove(self.lines.iter().position(|line| line.epoch == epoch).unwrap());
+        line.unread.extend_from_slice(bytes);
         self.engine.handle_received(epoch, self.now);
         let mut at = 0;
         loop {
-            match self.decoder.decode_server(&read[at..]) {
+            match line.decoder.decode_server(&line.unread[at..]) {
                 Ok(Decoded::Op { op, len }) => {
                     at += len;
                     self.handle(epoch, &op);
@@ -270,21 +280,21 @@ impl World {
                 break;
             }
             if self.engine.is_securing(epoch) {
-                if at < read.len() {
+                if at < line.unread.len() {
                     self.engine.handle_lost(epoch, Cause::Tls("more in clear".into()), self.now);
                 }
                 break;
             }
         }
-        if self.engine.is_live(epoch) {
-            self.unread = read[at..].to_vec();
-        }
+        line.unread.drain(..at);
+        let place = self.lines.iter().position(|other| other.epoch > epoch).unwrap_or(self.lines.len());
+        self.lines.insert(place, line);
         self.settle();
     }
 
     fn handle(&mut self, epoch: u64, op: &ServerOp<'_>) {
         match op {
-            ServerOp::Msg(message) if self.engine.expects_messages() => {
+            ServerOp::Msg(message) if self.engine.expects_messages_of(epoch) => {
                 let known = self.engine.subscriptions.get(message.sid).is_some();
                 let Some(accepted) = self.engine.receive(message.sid, 1) else { return assert!(!known) };
                 assert!(known && accepted.count <= 1);
@@ -320,27 +330,31 @@ impl World {
     /// The transport takes so many bytes, or all that there are.
     pub(super) fn take(&mut self, most: usize) {
         self.settle();
-        self.take_now(most);
+        if let Net::Up(epoch) = self.net() {
+            self.take_now(epoch, most);
+        }
         self.settle();
     }
 
-    fn take_now(&mut self, most: usize) -> bool {
-        let Net::Up(epoch) = self.net else { return false };
-        if !self.engine.can_write() {
-            return false;
-        }
-        let flight = self.engine.flight();
+    fn take_now(&mut self, epoch: u64, most: usize) -> bool {
+        let Some(flight) = self.engine.flight_of(epoch) else { return false };
+        let Some(line) = self.lines.iter_mut().find(|line| line.epoch == epoch && line.up) else { return false };
         let total: usize = flight.slices().map(<[u8]>::len).sum();
         assert_eq!(total, flight.len());
         let mut left = most;
         for slice in flight.slices() {
             let taken = slice.len().min(left);
-            self.server.read(&slice[..taken]);
+            line.server.read(&slice[..taken], &mut self.arrived);
             left -= taken;
         }
         let taken = total.min(most);
         self.engine.handle_taken(epoch, taken, self.now);
         taken > 0
+    }
+
+    fn take_all(&mut self) -> bool {
+        let epochs: Vec<u64> = self.lines.iter().map(|line| line.epoch).collect();
+        epochs.into_iter().fold(false, |moved, epoch| self.take_now(epoch, usize::MAX) | moved)
     }
 
     /// Time passes, and every deadline on the way is kept.
@@ -372,67 +386,12 @@ impl World {
                 self.apply(command);
             }
             moved |= self.carry_out();
-            moved |= self.takes && self.take_now(usize::MAX);
+            moved |= self.takes && self.take_all();
             moved |= self.carry_out();
             if !moved && !self.engine.wants_exchange() {
                 return;
             }
         }
         panic!("the engine never comes to rest");
-    }
-
-    fn carry_out(&mut self) -> bool {
-        let mut moved = false;
-        while let Some(effect) = self.engine.poll_effect() {
-            moved = true;
-            match effect {
-                Effect::Choose { .. } => unreachable!("no callbacks are set"),
-                Effect::Dial { epoch, deadline, .. } => {
-                    assert!(!self.told.closed && self.net == Net::None, "one connection at a time");
-                    assert!(epoch > self.told.epoch && deadline > self.now);
-                    self.told.epoch = epoch;
-                    self.net = Net::Dialing(epoch);
-                }
-                Effect::Upgrade { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    assert!(self.unread.is_empty() && self.engine.flight().is_empty(), "something in clear is left");
-                    self.asked = Some((Asked::Upgrade, epoch));
-                }
-                Effect::Authenticate { epoch, attempt, .. } => {
-                    assert!(self.net == Net::Up(epoch) && attempt > 0);
-                    self.asked = Some((Asked::Credentials, epoch));
-                }
-                Effect::StopDialing { epoch } => {
-                    assert_eq!(self.net, Net::Dialing(epoch));
-                    self.net = Net::None;
-                }
-                Effect::Close { epoch, .. } => {
-                    assert_eq!(self.net, Net::Up(epoch));
-                    self.net = Net::None;
-                    self.unread.clear();
-                    self.decoder = Decoder::default();
-                }
-                Effect::Emit(event) => self.hear(&event),
-                Effect::Complete { token, .. } => {
-                    assert!(self.flushes.remove(&token).is_some(), "flush {token} was answered twice, or is none");
-                }
-                Effect::Draining { sid } => assert!(!self.told.ended.contains(&sid)),
-                Effect::Ended { sid, handle, .. } => {
-                    assert!(sid == handle && sid <= self.sids && !self.told.ended.contains(&sid));
-                    self.told.ended.push(sid);
-                }
-                Effect::HandedOver { through, .. } => {
-                    assert!(through >= self.told.through && through <= self.published);
-                    self.told.through = through;
-                }
-                Effect::Dropped { sequences } => {
-                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.end() <= self.published));
-                }
-                Effect::Closed { .. } => {
-                    assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");
-                }
-            }
-        }
-        moved
     }
 }

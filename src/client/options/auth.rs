@@ -105,7 +105,8 @@ impl Credentials {
             #[cfg(feature = "nkeys")]
             Credentials::File(path) => {
                 // In a task of its own, so it may take its time.
-                let creds = read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let text = read(&path).map_err(|error| error.to_string())?;
+                let creds = credentials::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
                 // Another attempt may find another file.
                 Ok(engine::Credentials { expires_in: expires_in(&creds.jwt), ..signed(&creds, nonce) })
             }
@@ -119,9 +120,10 @@ fn signed(creds: &Creds, nonce: Option<String>) -> engine::Credentials {
     engine::Credentials { jwt: Some(creds.jwt.clone()), signature, ..engine::Credentials::default() }
 }
 
+/// The text of the file; an error names it.
 #[cfg(feature = "nkeys")]
-fn read(path: &Path) -> io::Result<Creds> {
-    Ok(credentials::parse(&std::fs::read_to_string(path)?)?)
+fn read(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 impl fmt::Debug for Credentials {
@@ -278,8 +280,8 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// When it can't be read; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), when it is no
-    /// credentials file.
+    /// When it can't be read, with its path; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError),
+    /// when it is no credentials file.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::Error> {
@@ -291,7 +293,7 @@ impl ConnectOptions {
     /// ```
     pub async fn credentials_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_path_buf();
-        read(&path)?;
+        credentials::parse(&read(&path)?)?;
         self.credentials = Credentials::File(path);
         Ok(self)
     }

@@ -75,7 +75,8 @@ impl ConnectOptions {
     /// Sets what the subjects of inboxes, where replies come to, begin with. Default `_INBOX`.
     ///
     /// Servers can be configured to let a user subscribe to its own inboxes only; then each user needs its prefix.
-    /// It must be a subject without wildcards; the dot behind it is added.
+    /// It must be a subject without wildcards, at least 46 bytes shorter than
+    /// [`max_control_line`](ConnectOptions::max_control_line); the dot behind it is added.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().custom_inbox_prefix("_INBOX_billing");

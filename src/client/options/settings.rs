@@ -24,6 +24,10 @@ const SMALLEST_READ_BUFFER: usize = 512;
 /// [`SHORT_FRAME`] is not looked at any more.
 const SHORTEST_CONTROL_LINE: usize = SHORT_FRAME;
 
+/// What a subscription to replies adds to the inbox prefix: two dots, 22 characters of an id, `*`, a blank and the longest
+/// sid.
+const INBOX_ARGS: usize = 2 + 22 + 1 + 1 + 20;
+
 /// Shortest allowed line from a server: what servers send by default can be this long.
 const SHORTEST_SERVER_LINE: usize = 4096;
 
@@ -269,6 +273,12 @@ impl ConnectOptions {
             &self.inbox_prefix,
             "must be a subject without wildcards, blanks and empty tokens",
             is_inbox_prefix(&self.inbox_prefix),
+        )?;
+        rule(
+            "custom_inbox_prefix",
+            &self.inbox_prefix,
+            "must be at least 46 bytes shorter than max_control_line, for what an inbox and its subscription add",
+            self.inbox_prefix.len().saturating_add(INBOX_ARGS) <= self.max_control_line,
         )?;
         self.check_backoff()
     }

@@ -234,6 +234,11 @@ fn values_that_make_no_sense_are_refused_by_name() {
     for prefix in ["", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\r\nPUB x 0", "*", "a.*", "a.>"] {
         assert_eq!(refused(new().custom_inbox_prefix(prefix)).0, "custom_inbox_prefix", "{prefix:?}");
     }
+    // Longer, the subscription to replies would break every connection.
+    let longest = "p".repeat(4096 - 46);
+    assert_eq!(settings(new().custom_inbox_prefix(&longest)).inbox_prefix, longest);
+    assert_eq!(refused(new().custom_inbox_prefix(longest.clone() + "p")).0, "custom_inbox_prefix");
+    assert_eq!(refused(new().max_control_line(128).custom_inbox_prefix("p".repeat(83))).0, "custom_inbox_prefix");
     for prefix in ["_INBOX", "a.b", "a*b", "é"] {
         assert_eq!(settings(new().custom_inbox_prefix(prefix)).inbox_prefix, prefix);
     }

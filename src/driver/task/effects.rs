@@ -64,7 +64,7 @@ impl Task {
                     self.emit(&event);
                 }
                 Effect::Complete { token, outcome } => {
-                    if let Some(done) = self.flushes.remove(&token) {
+                    if let Some(done) = self.flushes.remove(token) {
                         // Who flushed may have stopped waiting.
                         let _ = done.send(outcome);
                     }

@@ -45,6 +45,29 @@ fn a_publishing_connection_is_dead_soon_after_two_intervals() {
 }
 
 #[test]
+fn a_flood_of_pings_is_not_answered_into_memory_without_end() {
+    // Nothing is taken in the middle of a read.
+    let flood = b"PING\r\n".repeat(100_000);
+    let mut pair = Pair::ready();
+    for _ in 0..3 {
+        pair.serve(&flood);
+        pair.take_all();
+        assert_eq!(pair.written().matches("PONG").count(), 1024);
+    }
+    // A few have an answer each.
+    pair.serve(b"PING\r\nPING\r\n");
+    pair.expect_written("PONG PONG");
+    // Before the PONG of the handshake too.
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.dialed();
+    pair.serve(super::pair::INFO);
+    pair.serve(&flood);
+    pair.take_all();
+    assert_eq!(pair.written().matches("PONG").count(), 1024);
+}
+
+#[test]
 fn bytes_without_a_pong_keep_a_connection_alive() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);

@@ -10,6 +10,7 @@ mod commands;
 mod cuts;
 mod delivery;
 mod ending;
+mod ending_moves;
 mod event_queue;
 mod flushing;
 mod handshake;

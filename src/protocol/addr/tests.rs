@@ -86,6 +86,7 @@ fn what_is_refused_is_named_with_its_rule() {
         ("a\r\nb", "no host name has"),
         ("a\0", "no host name has"),
         ("a,b", "not a list"),
+        ("a:1,b:2", "not a list"),
         ("1.2.3", "looks like an IPv4 address"),
         ("1.2.3.256", "looks like an IPv4 address"),
         ("nats://%ff:x@h", "must be UTF-8"),

@@ -15,10 +15,10 @@ use async_nats::message::OutboundMessage;
 use async_nats::status::InvalidStatusCode;
 use async_nats::subject::ToSubject;
 use async_nats::{
-    Auth, AuthError, CallbackError, Client, ClientError, ConnectError, ConnectErrorKind, ConnectInfo, ConnectOptions, Event, HeaderMap,
-    HeaderName, HeaderValue, Message, Protocol, PublishError, PublishErrorKind, Request, RequestError,
-    RequestErrorKind, ServerAddr, ServerError, ServerInfo, ServerPoolErrorKind, SetServerPoolErrorKind, StatusCode,
-    Subject, SubjectError, SubscribeError, SubscribeErrorKind, Subscriber, ToServerAddrs, UnsubscribeError,
+    Auth, AuthError, CallbackError, Client, ClientError, ConnectError, ConnectErrorKind, ConnectInfo, ConnectOptions,
+    Event, HeaderMap, HeaderName, HeaderValue, Message, Protocol, PublishError, PublishErrorKind, Request,
+    RequestError, RequestErrorKind, ServerAddr, ServerError, ServerInfo, ServerPoolErrorKind, SetServerPoolErrorKind,
+    StatusCode, Subject, SubjectError, SubscribeError, SubscribeErrorKind, Subscriber, ToServerAddrs, UnsubscribeError,
 };
 use bytes::Bytes;
 
@@ -35,7 +35,8 @@ pub(crate) fn check() {
 fn credentials() {
     let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY".to_owned();
     let _ = ConnectOptions::with_nkey(seed.clone()).nkey(seed);
-    let sign = |nonce: Vec<u8>| async move { if nonce.is_empty() { Err(AuthError::new("no nonce")) } else { Ok(nonce) } };
+    let sign =
+        |nonce: Vec<u8>| async move { if nonce.is_empty() { Err(AuthError::new("no nonce")) } else { Ok(nonce) } };
     let _ = ConnectOptions::with_jwt("a.b.c".to_owned(), sign).jwt("a.b.c".to_owned(), sign);
     let _ = ConnectOptions::with_auth_callback(|_nonce: Vec<u8>| async move {
         let mut auth = Auth::new();

@@ -2,7 +2,7 @@
 
 use nats_lifeline::engine::{ConnectionEvent, DeliveryMode, Status, pool};
 
-use super::{Net, World};
+use super::World;
 
 /// What the engine has said so far.
 #[derive(Default)]
@@ -68,7 +68,7 @@ impl World {
 
     /// Behind the end.
     pub(in super::super) fn check_end(&mut self) {
-        assert!(self.told.closed && !self.told.connected && self.net == Net::None);
+        assert!(self.told.closed && !self.told.connected && self.lines.is_empty());
         assert!(self.engine.subscriptions.is_empty() && self.told.ended.len() == self.sids as usize);
         assert!(!self.flushes.values().any(|waiting| *waiting), "flushes that nobody answered: {:?}", self.flushes);
         let ledger = self.engine.ledger(self.outbox.accepted());

@@ -1,0 +1,43 @@
+//! The end of a client in the middle of a planned move.
+
+use super::pair::{INFO, PONG, Pair, config, ms};
+use crate::engine::{Config, Status};
+
+/// A message is unconfirmed at `a`, and `b` is asked whether it knows the queue group.
+fn joining() -> Pair {
+    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
+    pair.connect();
+    pair.accept();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.serve(INFO));
+    pair.aside(|pair| pair.serve(PONG));
+    pair.publish("x", "1");
+    pair
+}
+
+#[test]
+fn what_is_in_doubt_is_told_where_a_drain_ends_in_the_middle_of_a_move() {
+    let mut pair = joining();
+    pair.drain(ms(1500));
+    pair.aside(|pair| pair.serve(PONG));
+    pair.forget();
+    // `b` is ready, so `a` is left, and does not answer.
+    pair.advance(ms(1500));
+    assert_eq!(pair.engine.status(), Status::Closed);
+    pair.expect_among("Disconnected: closed by the user, 1 in doubt, 0 held");
+    assert_eq!(pair.engine.ledger(pair.outbox.accepted()).in_doubt, 1);
+}
+
+#[test]
+fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set_for_it() {
+    let mut pair = joining();
+    pair.forget();
+    pair.advance(ms(1999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect_among("AttemptFailed b:4222 1: timed out after 2s waiting for the PONG behind the queue groups");
+    assert_eq!(pair.engine.status(), Status::Connected);
+}
