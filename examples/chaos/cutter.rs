@@ -93,9 +93,11 @@ impl Cutter {
                 "cut, and again soon"
             }
             Strike::HangUp => {
-                // What was taken by then arrives, the more of it the slower the line was.
-                self.proxy.throttle(Direction::ToServer, dice.pick(&[None, Some(100_000), Some(1_000_000)]));
-                tokio::time::sleep(dice.millis(0, 1_500)).await;
+                // What was taken by then arrives. If the line is full, that ends within a frame, or between two of a write.
+                if dice.percent(75) {
+                    self.proxy.throttle(Direction::ToServer, Some(100_000));
+                    wait(PATIENCE / 3, || victim.stats().pending_bytes > 100_000).await;
+                }
                 let losses = losses(victim);
                 self.proxy.hang_up();
                 wait(PATIENCE, || losses_since(victim, losses) > 0).await;
