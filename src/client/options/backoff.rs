@@ -92,7 +92,8 @@ impl ConnectOptions {
     /// Goes on trying servers that refuse the credentials. Default: one that refuses them twice in a row, with the same
     /// error, is taken out of the pool; when none is left the client gives up with that error.
     ///
-    /// Use it where accounts may appear at a server later than the clients that use them.
+    /// Use it where accounts may appear at a server later than the clients that use them. Where each attempt gets its
+    /// credentials anew, from a file or from a callback, it is so without this option: the next ones may be better.
     pub fn retry_on_auth_error(mut self) -> ConnectOptions {
         self.policy.keep_refusing = true;
         self

@@ -181,7 +181,7 @@ impl ConnectOptions {
             ignore_discovered: ignore_discovered_servers,
             prepare_moves,
             retain_order: retain_servers_order,
-            policy: within_reach(policy),
+            policy: Policy { keep_refusing: policy.keep_refusing || credentials.may_change(), ..within_reach(policy) },
             ask_delay: callbacks.asks_delay(),
             ask_server: callbacks.asks_server(),
             delivery,
