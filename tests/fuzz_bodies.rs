@@ -4,6 +4,7 @@
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;
 mod fixture_format;
+mod generated;
 mod wire;
 
 use bodies::BODIES;
@@ -93,9 +94,7 @@ fn the_corpus_passes_through_its_bodies() {
 /// 300 inputs for each body, or as many as `PROPTEST_CASES` asks for: mostly changed ones of the corpus.
 #[test]
 fn generated_bytes_pass_through_every_body() {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(300);
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let config = generated::laws(300);
     for (name, body) in BODIES {
         let seeds: Vec<_> =
             files(&folder("corpus").join(name)).iter().map(|path| std::fs::read(path).unwrap()).collect();

@@ -7,7 +7,7 @@ mod support;
 mod wire;
 
 use bytes::Bytes;
-use generated::any_text;
+use generated::{any_text, laws};
 use nats_lifeline::protocol::{
     ClientOp, Decoded, Decoder, HeaderMap, HeaderName, HeaderValue, check_publish_subject, check_queue_name,
     check_subscribe_subject, matches, message,
@@ -205,15 +205,8 @@ async fn session(name: String, user: String, password: String, token: String, ca
     soon("the end", client.close()).await.unwrap();
 }
 
-/// 200 sessions, or as many as `PROPTEST_CASES` asks for.
-fn sessions() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(200);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
-}
-
 proptest! {
-    #![proptest_config(sessions())]
+    #![proptest_config(laws(200))]
 
     #[test]
     fn what_goes_out_is_what_was_accepted(

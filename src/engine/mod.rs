@@ -31,7 +31,7 @@ mod segment;
 mod stimulus;
 mod subscriptions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{Config, DeliveryMode, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};

@@ -87,9 +87,13 @@ pub fn any_text() -> impl Strategy<Value = String> {
     vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
 
-/// 1,500 cases for each law, or as many as `PROPTEST_CASES` asks for.
+/// 1,500 cases for each law.
 pub fn config() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(1500);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    laws(1500)
+}
+
+/// So many cases, or as many as `PROPTEST_CASES` asks for. What fails goes into no file: it becomes a test.
+pub fn laws(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(cases)) }
 }

@@ -16,6 +16,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
+use crate::engine::tests::laws::laws;
 
 /// Both ends of a stream, of which a test sees and steers everything.
 #[derive(Clone, Default)]
@@ -175,7 +176,7 @@ fn parts<'a>(all: &'a [u8], cuts: &[usize], from: usize) -> Vec<IoSlice<'a>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(laws(60))]
 
     #[test]
     fn what_counts_as_taken_is_what_the_peer_can_decrypt(

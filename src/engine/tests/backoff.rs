@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use crate::engine::backoff::{Backoff, Jitter, between};
+use crate::engine::tests::laws::laws;
 
 fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![
@@ -37,7 +38,7 @@ fn attempt() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
+    #![proptest_config(laws(3000))]
 
     #[test]
     fn the_delay_grows_to_its_cap_and_jitter_comes_behind_the_cap(

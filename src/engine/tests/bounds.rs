@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::tests::laws::laws;
 use crate::engine::{DeliveryMode, Flight, Frame, Gate, Outbox, OutboxRules, OverflowPolicy};
 
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ fn rules() -> impl Strategy<Value = OutboxRules> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(laws(1000))]
 
     #[test]
     fn what_waits_never_exceeds_the_cap_but_by_what_was_accepted_while_connected(

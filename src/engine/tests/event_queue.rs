@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::engine::tests::laws::laws;
 use crate::engine::{Cause, ConnectionEvent, EventQueue, Lost, LostMessages};
 
 /// A client's life as its events tell it, in the order in which an engine can say them.
@@ -119,7 +120,7 @@ fn number(event: &ConnectionEvent) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(laws(400))]
 
     #[test]
     fn sums_are_exact_and_transitions_alternate_whatever_is_read_when(

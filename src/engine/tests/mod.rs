@@ -16,6 +16,7 @@ mod flushing;
 mod handshake;
 mod interest;
 mod journal;
+pub(crate) mod laws;
 mod liveness;
 mod moving;
 mod outbox;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::engine::tests::laws::laws;
 use crate::engine::{
     DeliveryMode, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy, Refusal,
     Segment,
@@ -440,7 +441,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(laws(1000))]
 
     #[test]
     fn nothing_is_lost_repeated_changed_or_overtaken(rules in rules(), steps in vec(step(), 0..120)) {

@@ -11,6 +11,7 @@ use super::pair::addr;
 use crate::engine::Cause;
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::{Failed, Loss, Policy, Pool, ServerId, endpoint};
+use crate::engine::tests::laws::laws;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -40,7 +41,7 @@ fn name(n: u8) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(laws(500))]
 
     #[test]
     fn the_next_server_is_the_one_that_is_due_earliest(

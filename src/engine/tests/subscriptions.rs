@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::engine::subscriptions::Replay;
+use crate::engine::tests::laws::laws;
 use crate::engine::{Interest, Subscriptions};
 
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ struct Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+    #![proptest_config(laws(600))]
 
     #[test]
     fn the_table_does_what_the_model_does(steps in vec(step(), 0..80)) {
