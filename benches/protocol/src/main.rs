@@ -1,12 +1,6 @@
 //! Runs one case a given number of times, for tools that count: `one NAME COUNT`, or without arguments the names.
 //!
-//! Instructions per operation are the difference of two runs:
-//!
-//! ```text
-//! cargo build --release --manifest-path benches/protocol/Cargo.toml
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null benches/protocol/target/release/one decode/MSG/16 100000
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null benches/protocol/target/release/one decode/MSG/16 200000
-//! ```
+//! For instructions per operation: `benches/protocol/instructions`.
 
 use std::time::Instant;
 
