@@ -26,6 +26,7 @@ mod task;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod turns;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
 pub(crate) use chooser::{Chooser, Question};

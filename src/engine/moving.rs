@@ -240,7 +240,7 @@ impl<H> Engine<H> {
             return self.begin_leaving(now);
         }
         connection.stage = Stage::Standby(Readiness::Joining);
-        connection.attempt.deadline = now + MOVE_WITHIN;
+        connection.attempt.deadline = Some(now + MOVE_WITHIN);
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
         connection.liveness.sent(0, vec![Waiter::Join], now);

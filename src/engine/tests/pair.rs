@@ -318,6 +318,18 @@ impl Pair {
         self.settle();
     }
 
+    /// The dial has to wait for its turn.
+    pub(super) fn dial_waits(&mut self) {
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
+        self.engine.handle_dial_waits(epoch);
+    }
+
+    /// It has its turn.
+    pub(super) fn dial_begins(&mut self) {
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
+        self.engine.handle_dial_begins(epoch, self.now);
+    }
+
     /// S: refuses the connection.
     pub(super) fn refuse(&mut self) {
         let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
