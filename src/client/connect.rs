@@ -18,7 +18,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         .to_server_addrs()
         .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
         .collect();
-    if addrs.is_empty() {
+    if addrs.is_empty() && settings.config.preferred.servers.is_empty() {
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }
     let retry = settings.config.retry_on_initial_connect;

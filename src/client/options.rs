@@ -7,6 +7,7 @@ mod choice;
 mod delivery;
 mod dialling;
 mod identity;
+mod preferred;
 mod recovery;
 mod settings;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use super::error::ConnectError;
 use super::event::Event;
 use crate::driver::{Dialer, Resolver, TlsSettings};
 use crate::engine::pool::Policy;
-use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
+use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy, Preferred};
 use crate::protocol::{Limits, ToServerAddrs};
 
 use auth::Credentials;
@@ -82,6 +83,7 @@ pub struct ConnectOptions {
     reconnect: bool,
     max_reconnects: Option<usize>,
     policy: Policy,
+    preferred: Preferred,
     callbacks: Callbacks,
     ignore_discovered_servers: bool,
     prepare_moves: bool,
@@ -137,6 +139,7 @@ impl Default for ConnectOptions {
             reconnect: engine.reconnect,
             max_reconnects: None,
             policy: engine.policy,
+            preferred: engine.preferred,
             callbacks: Callbacks::default(),
             ignore_discovered_servers: engine.ignore_discovered,
             prepare_moves: engine.prepare_moves,
@@ -227,6 +230,7 @@ impl fmt::Debug for ConnectOptions {
             reconnect,
             max_reconnects,
             policy,
+            preferred,
             callbacks,
             ignore_discovered_servers,
             prepare_moves,
@@ -273,6 +277,7 @@ impl fmt::Debug for ConnectOptions {
             .field("reconnect", reconnect)
             .field("max_reconnects", max_reconnects)
             .field("policy", policy)
+            .field("preferred", preferred)
             .field("callbacks", callbacks)
             .field("ignore_discovered_servers", ignore_discovered_servers)
             .field("prepare_moves", prepare_moves)

@@ -46,7 +46,7 @@ impl<H> Engine<H> {
             }
         }
         // Where a callback says when, it says so for whoever's turn it is.
-        let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next().map(|(id, _)| id) };
+        let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next(now).map(|(id, _)| id) };
         let Some(server) = chosen.or(own) else {
             let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
             self.link = Link::GivingUp(cause);
@@ -90,7 +90,7 @@ impl<H> Engine<H> {
         let addr = self.pool.get(server).map(|server| server.addr.clone())?;
         self.pool.dialling(server, now);
         self.next_epoch += 1;
-        let limit = self.config.connect_timeout;
+        let limit = self.attempt_limit(server);
         let attempt = Attempt {
             epoch: self.next_epoch,
             purpose,

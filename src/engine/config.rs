@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::failback::Preferred;
 use super::pool::Policy;
 
 /// The settings of one [`Engine`](super::Engine), fixed for its life.
@@ -29,6 +30,8 @@ pub struct Config {
     pub retain_order: bool,
     /// How long servers wait after failures and losses, and when they leave the pool.
     pub policy: Policy,
+    /// Servers that are better than others.
+    pub preferred: Preferred,
     /// Whether the delay before each attempt is asked for, by [`Effect::Choose`](super::Effect::Choose). Default false.
     pub ask_delay: bool,
     /// Whether the server of each attempt after the first connection is asked for. Default false.
@@ -165,6 +168,7 @@ impl Default for Config {
             ignore_discovered: false,
             retain_order: false,
             policy: Policy::default(),
+            preferred: Preferred::default(),
             ask_delay: false,
             ask_server: false,
             require_tls: false,

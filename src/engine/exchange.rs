@@ -156,6 +156,7 @@ impl<H> Engine<H> {
             // Otherwise a server that accepts and closes would never be given up.
             self.history.failures += 1;
         }
+        self.note_stay(connection.attempt.server, lived);
         let loss = Loss { cause: cause.clone(), lived, planned };
         let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
         self.tell_removed(out);

@@ -79,6 +79,12 @@ fn every_option_arrives_where_it_is_needed() {
             .add_client_certificate("c.pem".into(), "k.pem".into())
             .authenticate_with(|_| async { Ok(crate::Auth::new()) })
             .max_reconnects_per_server(9)
+            .preferred_servers("better")
+            .unwrap()
+            .preferred_timeout(11 * second)
+            .failback(false)
+            .failback_probe(backoff)
+            .failback_stability(12 * second)
             .retry_on_auth_error()
             .reconnect_delay_callback(|_| Duration::ZERO)
             .reconnect_to_server_callback(|_, _| async { None })
@@ -121,6 +127,13 @@ fn every_option_arrives_where_it_is_needed() {
             max_per_server: Some(9),
             keep_refusing: true,
             ..Policy::default()
+        },
+        preferred: Preferred {
+            servers: vec!["better".parse().unwrap()],
+            timeout: 11 * second,
+            failback: false,
+            probe: backoff,
+            stable_for: 12 * second,
         },
         ask_delay: true,
         ask_server: true,
@@ -226,6 +239,10 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("backoff.initial", new().backoff(Backoff { max: Duration::from_millis(1), ..backoff })),
         ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(-0.1), ..backoff })),
         ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(f64::NAN), ..backoff })),
+        ("failback_probe.factor", new().failback_probe(Backoff { factor: 0.5, ..backoff })),
+        ("failback_probe.initial", new().failback_probe(Backoff { max: Duration::from_millis(1), ..backoff })),
+        ("failback_probe.jitter", new().failback_probe(Backoff { jitter: Jitter::Symmetric(-0.1), ..backoff })),
+        ("preferred_timeout", new().preferred_timeout(Duration::ZERO)),
     ];
     for (option, options) in cases {
         let (named, text) = refused(options);

@@ -308,6 +308,11 @@ impl Pair {
         self.far.net
     }
 
+    /// The link that is prepared.
+    pub(super) fn beside_net(&self) -> Net {
+        self.beside.net
+    }
+
     /// S: accepts the connection.
     pub(super) fn dialed(&mut self) {
         let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
