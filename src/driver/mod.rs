@@ -40,7 +40,7 @@ pub use listeners::Events;
 pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Raw, Share};
-pub use record::StateChange;
+pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::RequestFailure;
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;

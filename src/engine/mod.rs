@@ -34,7 +34,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DeliveryMode, Identity, OutboxRules, OverflowPolicy};
+pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};

@@ -245,9 +245,9 @@ impl<H> Engine<H> {
     }
 
     /// Tells the new server of the queue groups and of the inbox of requests, which lose nothing by being at both.
-    /// Plain subscriptions would get what is published now twice.
+    /// Plain subscriptions get what is published now twice, where the user wants that.
     fn join(&mut self, now: Instant) {
-        let joined = self.subscriptions.may_overlap();
+        let joined = self.subscriptions.may_overlap(self.config.handover);
         let mut out = Vec::new();
         for sid in &joined {
             self.subscriptions.encode(*sid, &mut out);

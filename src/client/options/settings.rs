@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
+use crate::client::LongOutageCallback;
 use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, TlsSettings};
 use crate::engine::backoff::{Backoff, Jitter};
@@ -83,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) publish_timeout: Duration,
     /// Whom to tell events.
     pub(crate) event_callback: Option<EventCallback>,
+    /// Whom to tell long outages.
+    pub(crate) long_outage_callbacks: Vec<LongOutageCallback>,
     /// Whether publish takes subjects as they are.
     pub(crate) skip_subject_validation: bool,
     /// Local end of the connections.
@@ -145,11 +148,13 @@ impl ConnectOptions {
             callbacks,
             ignore_discovered_servers,
             prepare_moves,
+            handover,
             retain_servers_order,
             local_address,
             resolver,
             dialer,
             event_callback,
+            long_outage_callbacks,
             connection_timeout,
             ping_interval,
             max_pings_out,
@@ -181,6 +186,7 @@ impl ConnectOptions {
             retry_on_initial_connect,
             ignore_discovered: ignore_discovered_servers,
             prepare_moves,
+            handover,
             retain_order: retain_servers_order,
             policy: Policy { keep_refusing: policy.keep_refusing || credentials.may_change(), ..within_reach(policy) },
             preferred: Preferred {
@@ -224,6 +230,7 @@ impl ConnectOptions {
             flush_timeout: flush_timeout.min(FAR_FUTURE),
             publish_timeout: publish_timeout.min(FAR_FUTURE),
             event_callback,
+            long_outage_callbacks,
             skip_subject_validation,
             local_address,
             resolver,

@@ -94,6 +94,8 @@ fn every_option_arrives_where_it_is_needed() {
             .resolver(|_, _| async { Ok(Vec::new()) })
             .dialer(|_| async { Ok(tokio::io::empty()) })
             .event_callback(|_| async {})
+            .long_outage_callback(second, |_| async {})
+            .handover(Handover::Overlap)
             .connection_timeout(2 * second)
             .ping_interval(3 * second)
             .max_pings_out(4)
@@ -135,6 +137,7 @@ fn every_option_arrives_where_it_is_needed() {
             probe: backoff,
             stable_for: 12 * second,
         },
+        handover: Handover::Overlap,
         ask_delay: true,
         ask_server: true,
         require_tls: true,
@@ -168,7 +171,7 @@ fn every_option_arrives_where_it_is_needed() {
     assert_eq!(settings.request_timeout, None);
     assert_eq!(settings.flush_timeout, 6 * second);
     assert_eq!(settings.publish_timeout, 7 * second);
-    assert!(settings.event_callback.is_some());
+    assert!(settings.event_callback.is_some() && settings.long_outage_callbacks.len() == 1);
     assert_eq!(settings.local_address, Some(address));
     assert_eq!(settings.limits, limits);
     assert!(settings.skip_subject_validation);
