@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use nats_lifeline::client::Handover;
 use nats_lifeline::connection::{ConnectionEvent, Status};
 use nats_lifeline::{Client, ConnectOptions};
 use support::{Cluster, SOON, Server, Timeline, eventually, soon, within};
@@ -139,6 +140,56 @@ async fn a_lame_duck_is_left_without_a_loss() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forced_reconnect_goes_without_a_loss() {
     moves_without_a_loss(Why::Forced).await;
+}
+
+// D15: without a gap, where repetitions are better
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_subscription_has_no_gap_where_the_handover_overlaps() {
+    let cluster = cluster().await;
+    let options = ConnectOptions::new().handover(Handover::Overlap);
+    let client = options.connect(cluster.servers[0].url()).await.unwrap();
+    knows_both(&client).await;
+    let timeline = Timeline::of(&client);
+    let mut news = client.subscribe("news").await.unwrap();
+    client.flush().await.unwrap();
+    let mut other = cluster.servers[1].raw().await;
+    eventually("the other server hears of it", SOON, async || {
+        other.publish("news", "warm").await;
+        tokio::time::timeout(Duration::from_millis(50), news.next()).await.is_ok()
+    })
+    .await;
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let sending = tokio::spawn(async move {
+        let mut n = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            other.publish("news", n.to_string()).await;
+            n += 1;
+            if n % 8 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        other.sync().await;
+        n
+    });
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        client.force_reconnect().await.unwrap();
+        let left = timeline.disconnected(round).await;
+        assert!(matches!(left, ConnectionEvent::Disconnected { in_doubt: 0, .. }), "{left:?}");
+        timeline.reconnected(round).await;
+    }
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    done.store(true, Ordering::Relaxed);
+    let sent = soon("the last message", sending).await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    within("all of them", SOON, async {
+        while seen.len() < sent as usize {
+            let message = news.next().await.expect("the subscription lives");
+            seen.extend(String::from_utf8_lossy(&message.payload).parse::<u64>());
+        }
+    })
+    .await;
 }
 
 // D15, D22: replies that are on their way during a move arrive

@@ -8,6 +8,7 @@ use super::callback;
 use super::client::Client;
 use super::error::{ConnectError, ConnectErrorKind};
 use super::options::ConnectOptions;
+use super::outages;
 use crate::driver::{self, Command, DriverSettings, Hears, Shared};
 use crate::engine::{Cause, Status};
 use crate::protocol::{ServerAddr, ToServerAddrs};
@@ -18,7 +19,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         .to_server_addrs()
         .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
         .collect();
-    if addrs.is_empty() {
+    if addrs.is_empty() && settings.config.preferred.servers.is_empty() {
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }
     let retry = settings.config.retry_on_initial_connect;
@@ -27,6 +28,9 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64());
     if let Some(callback) = settings.event_callback.clone() {
         callback::run(handle.shared.events(Hears::Repetitions), callback);
+    }
+    for callback in settings.long_outage_callbacks.clone() {
+        outages::run(handle.shared.events(Hears::Edges), callback);
     }
     let shared = handle.shared.clone();
     let client = Client::new(handle, settings);

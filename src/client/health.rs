@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::client::Client;
 use super::connection::{Stats, Status};
 use super::wait;
-use crate::driver::{Command, StateChange};
+use crate::driver::{Command, StateChange, TopologyChange};
 
 /// How the connection is and was, without asking anybody: see [`Client::health_snapshot`].
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,22 @@ impl Client {
     /// ```
     pub fn recovery_log(&self) -> Vec<StateChange> {
         self.shared().record.changes()
+    }
+
+    /// The last 128 changes of the server pool, oldest first, with times: what the cluster has told of servers that came and
+    /// went, and which were taken out for what they did. What [`set_server_pool`](crate::Client::set_server_pool) changes is not
+    /// among them. It can be read in every state, also behind the end.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_lifeline::Client) {
+    /// for change in client.topology_log() {
+    ///     // 2025-02-28T23:59:59.123Z +c:4222 -a:4222
+    ///     println!("{change}");
+    /// }
+    /// # }
+    /// ```
+    pub fn topology_log(&self) -> Vec<TopologyChange> {
+        self.shared().record.topology()
     }
 }
 

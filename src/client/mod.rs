@@ -18,6 +18,7 @@ pub(crate) mod message;
 #[cfg(feature = "nkeys")]
 mod nkey;
 pub(crate) mod options;
+mod outages;
 mod publish;
 mod request;
 mod request_options;
@@ -31,8 +32,8 @@ pub mod traits;
 mod traits_impl;
 mod wait;
 
-pub use crate::driver::{Statistics, WhenFull};
-pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
+pub use crate::driver::{Statistics, TopologyChange, WhenFull};
+pub use crate::engine::{DeliveryMode, FlushFailure, Handover, OverflowPolicy};
 pub use auth::AuthRequest;
 pub use client::Client;
 #[cfg(feature = "nkeys")]
@@ -48,6 +49,8 @@ pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "nkeys")]
 pub use nkey::NKeyError;
 pub use options::InvalidOption;
+pub use outages::LongOutage;
+pub(crate) use outages::LongOutageCallback;
 pub use request::Request;
 pub use request_options::RequestOptions;
 pub use server::{ReconnectToServer, Server};

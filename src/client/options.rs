@@ -7,6 +7,7 @@ mod choice;
 mod delivery;
 mod dialling;
 mod identity;
+mod preferred;
 mod recovery;
 mod settings;
 #[cfg(test)]
@@ -24,9 +25,10 @@ use std::time::Duration;
 use super::Client;
 use super::error::ConnectError;
 use super::event::Event;
+use crate::client::LongOutageCallback;
 use crate::driver::{Dialer, Resolver, TlsSettings};
 use crate::engine::pool::Policy;
-use crate::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
+use crate::engine::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy, Preferred};
 use crate::protocol::{Limits, ToServerAddrs};
 
 use auth::Credentials;
@@ -82,14 +84,17 @@ pub struct ConnectOptions {
     reconnect: bool,
     max_reconnects: Option<usize>,
     policy: Policy,
+    preferred: Preferred,
     callbacks: Callbacks,
     ignore_discovered_servers: bool,
     prepare_moves: bool,
+    handover: Handover,
     retain_servers_order: bool,
     local_address: Option<SocketAddr>,
     resolver: Option<Resolver>,
     dialer: Option<Dialer>,
     event_callback: Option<EventCallback>,
+    long_outage_callbacks: Vec<LongOutageCallback>,
     // How long things may take.
     connection_timeout: Duration,
     ping_interval: Duration,
@@ -137,14 +142,17 @@ impl Default for ConnectOptions {
             reconnect: engine.reconnect,
             max_reconnects: None,
             policy: engine.policy,
+            preferred: engine.preferred,
             callbacks: Callbacks::default(),
             ignore_discovered_servers: engine.ignore_discovered,
             prepare_moves: engine.prepare_moves,
+            handover: engine.handover,
             retain_servers_order: engine.retain_order,
             local_address: None,
             resolver: None,
             dialer: None,
             event_callback: None,
+            long_outage_callbacks: Vec::new(),
             connection_timeout: engine.connect_timeout,
             ping_interval: engine.ping_interval,
             max_pings_out: engine.max_pings_out as usize,
@@ -227,14 +235,17 @@ impl fmt::Debug for ConnectOptions {
             reconnect,
             max_reconnects,
             policy,
+            preferred,
             callbacks,
             ignore_discovered_servers,
             prepare_moves,
+            handover,
             retain_servers_order,
             local_address,
             resolver,
             dialer,
             event_callback,
+            long_outage_callbacks,
             connection_timeout,
             ping_interval,
             max_pings_out,
@@ -273,14 +284,17 @@ impl fmt::Debug for ConnectOptions {
             .field("reconnect", reconnect)
             .field("max_reconnects", max_reconnects)
             .field("policy", policy)
+            .field("preferred", preferred)
             .field("callbacks", callbacks)
             .field("ignore_discovered_servers", ignore_discovered_servers)
             .field("prepare_moves", prepare_moves)
+            .field("handover", handover)
             .field("retain_servers_order", retain_servers_order)
             .field("local_address", local_address)
             .field("resolver", resolver)
             .field("dialer", dialer)
             .field("event_callback", &event_callback.as_ref().map(|_| "Fn"))
+            .field("long_outage_callbacks", long_outage_callbacks)
             .field("connection_timeout", connection_timeout)
             .field("ping_interval", ping_interval)
             .field("max_pings_out", max_pings_out)

@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use super::authenticator::AskedCredentials;
 use super::secure::Prepared;
 use super::transport::Transport;
+use super::turns::Turn;
 use crate::engine::Cause;
-use crate::protocol::{Decoder, Limits};
+use crate::protocol::{Decoder, Limits, ServerAddr};
 
 /// A link. The task has one, and a second one while a planned move is prepared; what each is for, only the engine knows.
 pub(super) struct Link {
@@ -27,6 +28,11 @@ pub(super) struct Link {
 pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<(Transport, Prepared), Cause>> + Send>>;
 
 pub(super) enum Stream {
+    /// Others of this process dial first.
+    Waiting {
+        turn: Pin<Box<dyn Future<Output = Turn> + Send>>,
+        addr: ServerAddr,
+    },
     Dialing(Dialing),
     /// It is being upgraded to TLS.
     Securing(Dialing),
@@ -52,16 +58,16 @@ impl Input {
 }
 
 impl Link {
-    pub(super) fn dialing(epoch: u64, dialing: Dialing, limits: Limits) -> Link {
+    pub(super) fn new(epoch: u64, stream: Stream, limits: Limits) -> Link {
         let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1 };
-        Link { epoch, stream: Stream::Dialing(dialing), input, asked: None, prepared: Prepared::default() }
+        Link { epoch, stream, input, asked: None, prepared: Prepared::default() }
     }
 
     /// Its byte stream, if there is one.
     pub(super) fn transport(&mut self) -> Option<&mut Transport> {
         match &mut self.stream {
             Stream::Up(transport) => Some(transport),
-            Stream::Dialing(_) | Stream::Securing(_) => None,
+            Stream::Waiting { .. } | Stream::Dialing(_) | Stream::Securing(_) => None,
         }
     }
 

@@ -26,6 +26,7 @@ mod task;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod turns;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
 pub(crate) use chooser::{Chooser, Question};
@@ -39,7 +40,7 @@ pub use listeners::Events;
 pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Raw, Share};
-pub use record::StateChange;
+pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::RequestFailure;
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;

@@ -10,6 +10,9 @@ use crate::engine::{Cause, ConnectionEvent, EndReason, Status};
 /// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
 const CHANGES: usize = 128;
 
+/// Changes of the pool that are kept. Arbitrary too.
+const TOPOLOGY: usize = 128;
+
 /// The record of one client, written with each event of its connection, which is rarely.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -19,6 +22,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 struct State {
     changes: VecDeque<StateChange>,
+    topology: VecDeque<TopologyChange>,
     health: Known,
 }
 
@@ -56,6 +60,21 @@ pub struct StateChange {
     pub last_failure: Option<String>,
 }
 
+/// One change of the pool by the cluster, or by what a server did: a line of
+/// [`topology_log`](crate::Client::topology_log).
+///
+/// [`Display`](std::fmt::Display) makes one line of text of it, with the time in UTC.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TopologyChange {
+    /// When it happened, by the wall clock.
+    pub at: SystemTime,
+    /// Servers that are new in the pool, as `host:port`.
+    pub added: Vec<String>,
+    /// Servers that have left it.
+    pub removed: Vec<String>,
+}
+
 impl Record {
     /// Takes an event down. `at`: the time by the wall clock.
     pub(super) fn write(&self, event: &ConnectionEvent, at: SystemTime) {
@@ -63,6 +82,12 @@ impl Record {
         let state = &mut *guard;
         state.count(event, at);
         state.note(event, at);
+        if let ConnectionEvent::ServersChanged { added, removed } = event {
+            if state.topology.len() == TOPOLOGY {
+                state.topology.pop_front();
+            }
+            state.topology.push_back(TopologyChange { at, added: added.clone(), removed: removed.clone() });
+        }
     }
 
     /// An error that no event tells: a health check that failed.
@@ -74,6 +99,10 @@ impl Record {
 
     pub(crate) fn known(&self) -> Known {
         lock(&self.state).health.clone()
+    }
+
+    pub(crate) fn topology(&self) -> Vec<TopologyChange> {
+        lock(&self.state).topology.iter().cloned().collect()
     }
 
     pub(crate) fn changes(&self) -> Vec<StateChange> {
@@ -160,6 +189,14 @@ impl State {
             self.changes.pop_front();
         }
         self.changes.push_back(change);
+    }
+}
+
+impl std::fmt::Display for TopologyChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&utc(self.at))?;
+        self.added.iter().try_for_each(|server| write!(f, " +{server}"))?;
+        self.removed.iter().try_for_each(|server| write!(f, " -{server}"))
     }
 }
 
@@ -310,5 +347,19 @@ mod tests {
         }
         let changes = record.changes();
         assert_eq!((changes.len(), changes.last().map(|change| change.at)), (CHANGES, Some(at(999))));
+    }
+
+    #[test]
+    fn what_the_cluster_tells_of_its_servers_is_kept() {
+        let record = Record::default();
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for second in 0..1000 {
+            let (added, removed) = (names(&["b:4222", "c:4222"]), names(&["a:4222"]));
+            record.write(&ConnectionEvent::ServersChanged { added, removed }, at(second));
+        }
+        assert!(record.changes().is_empty(), "the state is as it was");
+        let log = record.topology();
+        assert_eq!(log.len(), TOPOLOGY);
+        assert_eq!(log[TOPOLOGY - 1].to_string()[11..], *"00:16:39.000Z +b:4222 +c:4222 -a:4222");
     }
 }

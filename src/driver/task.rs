@@ -108,6 +108,7 @@ impl Task {
             let mut moved = self.apply_commands(now);
             self.carry_out(now);
             moved |= self.poll_asked(cx, now);
+            moved |= self.poll_turns(cx, now);
             moved |= self.poll_dial(cx, now);
             moved |= self.poll_credentials(cx, now);
             moved |= self.poll_read(cx, now);

@@ -43,7 +43,8 @@ impl<H> Engine<H> {
         let attempts = std::mem::take(&mut self.history.attempts);
         let previous = self.history.previous.replace(server.clone());
         let Some(outage) = self.history.outage.take() else {
-            return self.emit(ConnectionEvent::Connected { server, attempts });
+            self.emit(ConnectionEvent::Connected { server, attempts });
+            return self.plan_failback(now);
         };
         let flushed = connection.taken.min(held);
         if flushed < held {
@@ -65,6 +66,7 @@ impl<H> Engine<H> {
             still_held: held - flushed,
             folded: 0,
         });
+        self.plan_failback(now);
     }
 
     /// The last held message was taken.

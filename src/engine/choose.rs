@@ -46,7 +46,7 @@ impl<H> Engine<H> {
             }
         }
         // Where a callback says when, it says so for whoever's turn it is.
-        let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next().map(|(id, _)| id) };
+        let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next(now).map(|(id, _)| id) };
         let Some(server) = chosen.or(own) else {
             let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
             self.link = Link::GivingUp(cause);
@@ -90,6 +90,7 @@ impl<H> Engine<H> {
         let addr = self.pool.get(server).map(|server| server.addr.clone())?;
         self.pool.dialling(server, now);
         self.next_epoch += 1;
+        let limit = self.attempt_limit(server);
         let attempt = Attempt {
             epoch: self.next_epoch,
             purpose,
@@ -100,13 +101,40 @@ impl<H> Engine<H> {
                 Purpose::Link => self.history.attempts,
                 Purpose::Move => 1,
             },
-            deadline: now + self.config.connect_timeout,
+            limit,
+            deadline: Some(now + limit),
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
         self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: attempt.deadline });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: now + limit });
         Some(attempt)
+    }
+
+    /// The dial of `epoch` has to wait for its turn, since too many are under way in this process. Until
+    /// [`handle_dial_begins`](Engine::handle_dial_begins) its time does not run.
+    pub fn handle_dial_waits(&mut self, epoch: u64) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dial_waits(epoch));
+        }
+        if let Link::Dialing(attempt) = &mut self.link {
+            if attempt.epoch == epoch {
+                attempt.deadline = None;
+            }
+        }
+    }
+
+    /// The dial of `epoch` had to wait, and begins now.
+    pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
+        if self.is_beside(epoch) {
+            return self.beside(|engine| engine.handle_dial_begins(epoch, now));
+        }
+        if let Link::Dialing(attempt) = &mut self.link {
+            if attempt.epoch == epoch {
+                attempt.deadline = Some(now + attempt.limit);
+                self.pool.dialling(attempt.server, now);
+            }
+        }
     }
 
     /// An attempt came to nothing, before anything was at stake on it.

@@ -167,6 +167,8 @@ impl<H> Engine<H> {
         self.history.failures = 0;
         if matches!(self.link, Link::Backoff { .. } | Link::Choosing { .. }) {
             self.seek(now);
+        } else if self.link.connection().is_some_and(|connection| connection.carries()) {
+            self.plan_failback(now);
         }
     }
 

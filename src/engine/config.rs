@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::failback::Preferred;
 use super::pool::Policy;
 
 /// The settings of one [`Engine`](super::Engine), fixed for its life.
@@ -29,6 +30,8 @@ pub struct Config {
     pub retain_order: bool,
     /// How long servers wait after failures and losses, and when they leave the pool.
     pub policy: Policy,
+    /// Servers that are better than others.
+    pub preferred: Preferred,
     /// Whether the delay before each attempt is asked for, by [`Effect::Choose`](super::Effect::Choose). Default false.
     pub ask_delay: bool,
     /// Whether the server of each attempt after the first connection is asked for. Default false.
@@ -50,6 +53,8 @@ pub struct Config {
     /// Whether a planned move makes its next connection before it leaves the present one, and whether a server that says that
     /// it will stop is left early. Default true.
     pub prepare_moves: bool,
+    /// What plain subscriptions get during a prepared move. Default: nothing twice.
+    pub handover: Handover,
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
@@ -76,6 +81,19 @@ pub enum OverflowPolicy {
     /// Publishing waits for room, first come, first served, for so long at most; then the message is refused. What can't
     /// wait (`try_publish`, the `Sink`) is refused at once.
     Wait(Duration),
+}
+
+/// What a plain subscription gets while the client moves from one server to another as planned (DECISIONS D15). Queue groups
+/// and replies to requests are at both servers for a moment, and lose nothing by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Handover {
+    /// It leaves the old server before the new one is told of it: nothing twice, and a gap of about a round trip. The
+    /// default.
+    #[default]
+    Exclusive,
+    /// Both servers know it for about a round trip: no gap, and what is published meanwhile comes twice.
+    Overlap,
 }
 
 /// What becomes of messages that the transport has taken and no PONG has confirmed when their connection is lost.
@@ -165,6 +183,7 @@ impl Default for Config {
             ignore_discovered: false,
             retain_order: false,
             policy: Policy::default(),
+            preferred: Preferred::default(),
             ask_delay: false,
             ask_server: false,
             require_tls: false,
@@ -174,6 +193,7 @@ impl Default for Config {
             announce_after: Duration::from_secs(1),
             close_grace: Duration::from_secs(1),
             prepare_moves: true,
+            handover: Handover::default(),
             delivery: DeliveryMode::AtMostOnce,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },

@@ -25,7 +25,8 @@ pub enum Effect<H> {
         epoch: u64,
         /// Where to.
         addr: ServerAddr,
-        /// When the attempt ends at the latest; the engine says `StopDialing` then.
+        /// When the attempt ends at the latest, unless `handle_dial_waits` says that it can't begin yet; the engine says
+        /// `StopDialing` then.
         deadline: Instant,
     },
     /// Upgrade the byte stream of that epoch to TLS; answer with `handle_upgraded` or `handle_upgrade_failed`. What was

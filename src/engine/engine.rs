@@ -88,6 +88,8 @@ pub(super) struct History {
     pub(super) outage: Option<Outage>,
     /// Since when no attempt is being made.
     pub(super) waiting: Option<Instant>,
+    /// Probes of preferred servers that failed, and short stays there, since the last long one.
+    pub(super) probes: u64,
     pub(super) last_error: Option<Cause>,
     /// When the last credentials that expire do so.
     pub(super) credentials_until: Option<Instant>,
@@ -110,7 +112,8 @@ impl<H> Engine<H> {
     /// An engine that does nothing yet. `seed` is the source of all its randomness.
     pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64) -> Engine<H> {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let pool = Pool::new(servers, config.retain_order, &mut rng);
+        let preferred = config.preferred.servers.clone();
+        let pool = Pool::preferring(preferred, servers, config.retain_order, &mut rng);
         let flight = Flight::new(config.delivery);
         Engine {
             config,

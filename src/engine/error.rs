@@ -70,6 +70,9 @@ pub enum Cause {
     /// The server said that it will stop (lame duck mode), and was left for another.
     #[error("the server is about to stop")]
     LameDuck,
+    /// A preferred server has been there for a while, and the present one was left for it.
+    #[error("a preferred server is back")]
+    Failback,
     /// The user drains or closes.
     #[error("closed by the user")]
     ByUser,
@@ -99,7 +102,7 @@ impl PartialEq for Cause {
 impl Cause {
     /// Whether we have left the server, and it was not the server that has left us.
     pub fn is_planned(&self) -> bool {
-        matches!(self, Cause::Forced | Cause::LameDuck)
+        matches!(self, Cause::Forced | Cause::LameDuck | Cause::Failback)
     }
 
     /// Whether the server refused our credentials.

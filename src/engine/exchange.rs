@@ -156,6 +156,7 @@ impl<H> Engine<H> {
             // Otherwise a server that accepts and closes would never be given up.
             self.history.failures += 1;
         }
+        self.note_stay(connection.attempt.server, lived);
         let loss = Loss { cause: cause.clone(), lived, planned };
         let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
         self.tell_removed(out);
@@ -301,11 +302,11 @@ impl<H> Engine<H> {
         let link = match &self.link {
             Link::Idle | Link::GivingUp(_) => None,
             Link::Choosing { until, .. } | Link::Backoff { until, .. } => Some(*until),
-            Link::Dialing(attempt) => Some(attempt.deadline),
+            Link::Dialing(attempt) => attempt.deadline,
             Link::Up(connection) => self.connection_timers(connection, &self.flight).into_iter().flatten().min(),
         };
         let beside = self.candidate.as_ref().and_then(|candidate| match &candidate.link {
-            Link::Dialing(attempt) => Some(attempt.deadline),
+            Link::Dialing(attempt) => attempt.deadline,
             Link::Up(connection) => self.connection_timers(connection, &candidate.flight).into_iter().flatten().min(),
             _ => None,
         });
@@ -318,7 +319,7 @@ impl<H> Engine<H> {
 
     /// The timers of a connection, by name.
     fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
-        let handshake = connection.is_prepared().then_some(connection.attempt.deadline);
+        let handshake = connection.attempt.deadline.filter(|_| connection.is_prepared());
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
             Stage::Moving { until, .. } => Some(until),
@@ -351,10 +352,10 @@ impl<H> Engine<H> {
             // Who does not answer leaves it to the pool.
             Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
             Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
-            Link::Dialing(attempt) if attempt.deadline <= now => {
+            Link::Dialing(attempt) if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
                 let attempt = attempt.clone();
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
-                let cause = Cause::TimedOut { limit: self.config.connect_timeout, stage: "looking up and dialling" };
+                let cause = Cause::TimedOut { limit: attempt.limit, stage: "looking up and dialling" };
                 self.attempt_failed(attempt, cause, now);
             }
             Link::Up(_) => self.handle_connection_timeout(now),
@@ -367,9 +368,9 @@ impl<H> Engine<H> {
             return;
         };
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if connection.is_prepared() && connection.attempt.deadline <= now {
+        if connection.is_prepared() && due(connection.attempt.deadline) {
             let joins = matches!(connection.stage, Stage::Standby(_));
-            let limit = if joins { MOVE_WITHIN } else { self.config.connect_timeout };
+            let limit = if joins { MOVE_WITHIN } else { connection.attempt.limit };
             let stage = match connection.stage {
                 Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
                 Stage::Standby(_) => "waiting for the PONG behind the queue groups",

@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod event_queue;
 mod exchange;
+mod failback;
 mod flight;
 mod gaps;
 mod handshake;
@@ -33,12 +34,13 @@ mod subscriptions;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use config::{Config, DeliveryMode, Identity, OutboxRules, OverflowPolicy};
+pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub use event::{ConnectionEvent, Status};
 pub use event_queue::EventQueue;
+pub use failback::Preferred;
 pub use flight::{Flight, Taken};
 pub use handshake::Credentials;
 pub use ledger::{Ledger, LossReason, Lost};

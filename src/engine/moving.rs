@@ -47,6 +47,12 @@ pub(super) struct Wish {
     alone: bool,
 }
 
+impl Wish {
+    pub(super) fn is_failback(&self) -> bool {
+        matches!(self.cause, Cause::Failback)
+    }
+}
+
 /// A connection that is to take the place of the present one, or the way to it. Its link is `Dialing` or `Up`, or `Idle`
 /// once it has failed.
 #[derive(Debug)]
@@ -65,6 +71,10 @@ impl Candidate {
             Link::Up(connection) => Some(&connection.attempt),
             _ => None,
         }
+    }
+
+    pub(super) fn is_lame_duck(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.lame_duck_mode)
     }
 
     fn readiness(&self) -> Option<Readiness> {
@@ -101,8 +111,8 @@ impl<H> Engine<H> {
 
     /// The present connection is to be left, soon.
     pub(super) fn wish_to_move(&mut self, cause: Cause, at: Instant) {
-        // What the user wants, or an earlier reason, stays.
-        if self.wish.is_none() {
+        // What the user wants, or an earlier reason, stays; only what would be better is no reason against what must be.
+        if self.wish.as_ref().is_none_or(Wish::is_failback) {
             let alone = !self.may_prepare();
             self.wish = Some(Wish { cause, at, alone });
         }
@@ -139,15 +149,19 @@ impl<H> Engine<H> {
             return ready && self.wish.as_ref().is_some_and(|wish| wish.alone);
         };
         let waits = matches!(candidate.readiness(), Some(Readiness::Fresh | Readiness::Joined));
-        matches!(candidate.link, Link::Idle) || (ready && waits)
+        matches!(candidate.link, Link::Idle) || (ready && waits && self.settles_at().is_none())
     }
 
     fn is_ready(&self) -> bool {
         self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Ready))
     }
 
-    /// When a wish is due that waits for nothing else.
+    /// When a wish is due that waits for nothing else, or its candidate has proved stable.
     pub(super) fn move_due(&self) -> Option<Instant> {
+        self.wish_due().or_else(|| self.settles_at().filter(|_| self.is_ready()))
+    }
+
+    fn wish_due(&self) -> Option<Instant> {
         let carries = self.link.connection().is_some_and(|connection| connection.carries());
         self.wish.as_ref().filter(|wish| carries && self.candidate.is_none() && !wish.alone).map(|wish| wish.at)
     }
@@ -158,7 +172,7 @@ impl<H> Engine<H> {
             self.candidate = None;
             self.candidate_failed(now);
         }
-        if self.move_due().is_some_and(|due| due <= now) {
+        if self.wish_due().is_some_and(|due| due <= now) {
             self.begin_candidate(now);
         }
         if !self.is_ready() {
@@ -168,7 +182,7 @@ impl<H> Engine<H> {
             None if self.wish.as_ref().is_some_and(|wish| wish.alone) => self.begin_leaving(now),
             None => {}
             Some(candidate) => match candidate.readiness() {
-                Some(Readiness::Fresh) => self.join(now),
+                Some(Readiness::Fresh) if self.has_settled(now) => self.join(now),
                 Some(Readiness::Joined) => self.begin_leaving(now),
                 _ => {}
             },
@@ -183,7 +197,11 @@ impl<H> Engine<H> {
         };
         let present = self.link.connection().map(|connection| connection.attempt.server);
         let forced = matches!(wish.cause, Cause::Forced);
-        let next = self.pool.next_but(present).or_else(|| self.pool.next().filter(|_| forced));
+        let next = if wish.is_failback() {
+            self.pool.next_preferred(now).filter(|_| !self.is_at_preferred())
+        } else {
+            self.pool.next_but(present, now).or_else(|| self.pool.next(now).filter(|_| forced))
+        };
         let may = self.may_prepare() && matches!(self.intent, Intent::Run);
         match next.filter(|_| may) {
             Some((_, Some(due))) if due > now => self.wish = Some(Wish { at: due, ..wish }),
@@ -205,8 +223,13 @@ impl<H> Engine<H> {
 
     /// The candidate came to nothing, and that was told.
     fn candidate_failed(&mut self, now: Instant) {
+        let mut at = now;
+        if self.wish.as_ref().is_some_and(Wish::is_failback) {
+            self.history.probes = self.history.probes.saturating_add(1);
+            at += self.probe_wait();
+        }
         if let Some(wish) = &mut self.wish {
-            wish.at = now;
+            wish.at = at;
             // One try: the user wants to be gone from here more than to be there already.
             wish.alone = matches!(wish.cause, Cause::Forced);
         }
@@ -222,9 +245,9 @@ impl<H> Engine<H> {
     }
 
     /// Tells the new server of the queue groups and of the inbox of requests, which lose nothing by being at both.
-    /// Plain subscriptions would get what is published now twice.
+    /// Plain subscriptions get what is published now twice, where the user wants that.
     fn join(&mut self, now: Instant) {
-        let joined = self.subscriptions.may_overlap();
+        let joined = self.subscriptions.may_overlap(self.config.handover);
         let mut out = Vec::new();
         for sid in &joined {
             self.subscriptions.encode(*sid, &mut out);
@@ -240,7 +263,7 @@ impl<H> Engine<H> {
             return self.begin_leaving(now);
         }
         connection.stage = Stage::Standby(Readiness::Joining);
-        connection.attempt.deadline = now + MOVE_WITHIN;
+        connection.attempt.deadline = Some(now + MOVE_WITHIN);
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
         connection.liveness.sent(0, vec![Waiter::Join], now);

@@ -1,7 +1,7 @@
 //! The phases: what the link does × what the user intends. Nothing else says in which state the engine is.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
@@ -66,8 +66,10 @@ pub(super) struct Attempt {
     pub(super) endpoint: String,
     /// Number since the last connection, from 1.
     pub(super) number: u64,
-    /// It must be connected, PONG included, by then.
-    pub(super) deadline: Instant,
+    /// How long it may take, PONG included.
+    pub(super) limit: Duration,
+    /// When it has taken so long; `None`: it has not begun, since its dial waits for its turn.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// What an attempt is for.

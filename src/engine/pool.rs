@@ -1,5 +1,7 @@
 //! The servers: order, failures, due times and gossip.
 
+mod order;
+
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -22,6 +24,8 @@ pub struct Server {
     pub addr: ServerAddr,
     /// Told by the cluster, not by the user.
     pub discovered: bool,
+    /// Dialled before others that are due, and come back to.
+    pub preferred: bool,
     /// Whether it was ever connected.
     pub did_connect: bool,
     /// Failed attempts since its last success.
@@ -48,6 +52,8 @@ pub struct Pool {
     servers: Vec<Server>,
     /// Taken out, for what they did: gossip does not bring them back.
     barred: Vec<Server>,
+    /// The addresses that are preferred where they occur.
+    preferred: Vec<ServerAddr>,
     next_id: u64,
     next_turn: u64,
 }
@@ -104,12 +110,23 @@ pub struct Failed {
 
 impl Pool {
     /// The user's servers, shuffled unless `retain_order`.
-    pub fn new<R: Rng>(mut addrs: Vec<ServerAddr>, retain_order: bool, rng: &mut R) -> Pool {
+    pub fn new<R: Rng>(addrs: Vec<ServerAddr>, retain_order: bool, rng: &mut R) -> Pool {
+        Pool::preferring(Vec::new(), addrs, retain_order, rng)
+    }
+
+    /// The same, with other servers that are preferred; an address may be in both lists.
+    pub fn preferring<R: Rng>(
+        mut preferred: Vec<ServerAddr>,
+        mut addrs: Vec<ServerAddr>,
+        retain_order: bool,
+        rng: &mut R,
+    ) -> Pool {
         if !retain_order {
+            preferred.shuffle(rng);
             addrs.shuffle(rng);
         }
-        let mut pool = Pool::default();
-        for addr in addrs {
+        let mut pool = Pool { preferred: preferred.clone(), ..Pool::default() };
+        for addr in preferred.into_iter().chain(addrs) {
             if !pool.contains(&addr) {
                 pool.add(addr, false);
             }
@@ -137,12 +154,14 @@ impl Pool {
 
     fn add(&mut self, addr: ServerAddr, discovered: bool) {
         let (id, turn) = (ServerId(self.next_id), self.next_turn);
+        let preferred = self.preferred.iter().any(|other| other.same_endpoint(&addr));
         self.next_id += 1;
         self.next_turn += 1;
         self.servers.push(Server {
             id,
             addr,
             discovered,
+            preferred,
             did_connect: false,
             failures: 0,
             streak: 0,
@@ -168,38 +187,6 @@ impl Pool {
     /// Whether an address asks for TLS, also one that was taken out.
     pub fn asks_for_tls(&self) -> bool {
         self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
-    }
-
-    /// The server to dial next, and when: the one that is due earliest, the least recently used among equals.
-    pub fn next(&self) -> Option<(ServerId, Option<Instant>)> {
-        self.servers.iter().min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
-    }
-
-    /// The same among all servers but one.
-    pub fn next_but(&self, id: Option<ServerId>) -> Option<(ServerId, Option<Instant>)> {
-        let others = self.servers.iter().filter(|server| Some(server.id) != id);
-        others.min_by_key(|server| (server.due, server.turn)).map(|server| (server.id, server.due))
-    }
-
-    /// The server that was not used for the longest time, whenever it is due.
-    pub fn next_in_turn(&self) -> Option<ServerId> {
-        self.servers.iter().min_by_key(|server| server.turn).map(|server| server.id)
-    }
-
-    /// The server at that address.
-    pub fn find(&self, addr: &ServerAddr) -> Option<ServerId> {
-        self.servers.iter().find(|server| server.addr.same_endpoint(addr)).map(|server| server.id)
-    }
-
-    /// When `id` is due.
-    pub fn due(&self, id: ServerId) -> Option<Instant> {
-        self.get(id)?.due
-    }
-
-    /// When `id` may be dialled if somebody says: after `delay`.
-    pub fn due_after(&self, id: ServerId, delay: Duration, now: Instant) -> Instant {
-        let wished = now + delay.min(FAR);
-        self.get(id).and_then(|server| server.dialled).map_or(wished, |dialled| wished.max(dialled + SHORTEST_GAP))
     }
 
     /// `id` is being dialled.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::config::Handover;
 use crate::protocol;
 
 /// One subscription. `before + received_here <= max` while it lives.
@@ -220,12 +221,14 @@ impl<H> Subscriptions<H> {
 
     /// Those that lose nothing and repeat nothing when two servers know them at the same time: queue groups, of which each message
     /// goes to one member, and inboxes of requests, of which each reply is taken once. A limit is counted by one server.
-    pub(super) fn may_overlap(&self) -> Vec<u64> {
+    /// Where the user prefers repetitions to gaps, all others too.
+    pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
+        let all = handover == Handover::Overlap;
         let mut sids: Vec<u64> = self
             .table
             .iter()
             .filter(|(_, entry)| {
-                (entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
+                (all || entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
             })
             .map(|(sid, _)| *sid)
             .collect();

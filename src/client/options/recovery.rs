@@ -2,9 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ConnectOptions;
 use crate::client::event::Event;
+use crate::client::{LongOutage, LongOutageCallback};
+use crate::engine::Handover;
 
 impl ConnectOptions {
     /// Makes [`connect`](ConnectOptions::connect) return at once and the first connection be sought like a lost
@@ -58,6 +61,25 @@ impl ConnectOptions {
         self
     }
 
+    /// Says what a plain subscription gets while the client moves from one server to another as planned. Default
+    /// [`Handover::Exclusive`]: no message twice, and a gap of about a round trip.
+    ///
+    /// It applies to moves that are [prepared](ConnectOptions::prepare_moves). Queue groups and replies to requests lose
+    /// nothing and get nothing twice in either way; a subscription that ends after a number of messages is never at both
+    /// servers. Streams [with gaps](crate::Subscriber::with_gaps) tell the move in either way.
+    ///
+    /// ```
+    /// use nats_lifeline::{ConnectOptions, client::Handover};
+    ///
+    /// // Its consumers know what they have seen.
+    /// let options = ConnectOptions::new().handover(Handover::Overlap);
+    /// # drop(options);
+    /// ```
+    pub fn handover(mut self, handover: Handover) -> ConnectOptions {
+        self.handover = handover;
+        self
+    }
+
     /// Keeps to the servers given to `connect`. Default: servers that the cluster tells about are tried as well.
     pub fn ignore_discovered_servers(mut self) -> ConnectOptions {
         self.ignore_discovered_servers = true;
@@ -99,6 +121,38 @@ impl ConnectOptions {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.event_callback = Some(Arc::new(move |event| Box::pin(cb(event))));
+        self
+    }
+
+    /// Calls `cb` after each outage that was longer than `threshold`. May be set several times, each with a threshold of
+    /// its own. Default: nobody is called.
+    ///
+    /// For what a program should do when it has been cut off for a while, such as fetching anew what it may have missed. It
+    /// is called when the next connection is ready, so it may use the client; what was lost or is in doubt,
+    /// [`Reconnected`](crate::connection::ConnectionEvent::Reconnected) says. Calls of one callback are made one after the
+    /// other, in tasks of their own: one that takes long or panics holds up nothing else.
+    ///
+    /// ```no_run
+    /// use nats_lifeline::ConnectOptions;
+    /// use std::time::Duration;
+    ///
+    /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
+    /// let client = ConnectOptions::new()
+    ///     .long_outage_callback(Duration::from_secs(30), |outage| async move {
+    ///         eprintln!("cut off for {:?}, now at {}: fetching everything anew", outage.duration, outage.server);
+    ///     })
+    ///     .connect("localhost")
+    ///     .await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn long_outage_callback<F, Fut>(mut self, threshold: Duration, cb: F) -> ConnectOptions
+    where
+        F: Fn(LongOutage) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.long_outage_callbacks.push(LongOutageCallback::new(threshold, cb));
         self
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnectOptions, EventCallback};
+use crate::client::LongOutageCallback;
 use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, TlsSettings};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
-use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy};
+use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy, Preferred};
 use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
@@ -83,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) publish_timeout: Duration,
     /// Whom to tell events.
     pub(crate) event_callback: Option<EventCallback>,
+    /// Whom to tell long outages.
+    pub(crate) long_outage_callbacks: Vec<LongOutageCallback>,
     /// Whether publish takes subjects as they are.
     pub(crate) skip_subject_validation: bool,
     /// Local end of the connections.
@@ -141,14 +144,17 @@ impl ConnectOptions {
             reconnect,
             max_reconnects,
             policy,
+            preferred,
             callbacks,
             ignore_discovered_servers,
             prepare_moves,
+            handover,
             retain_servers_order,
             local_address,
             resolver,
             dialer,
             event_callback,
+            long_outage_callbacks,
             connection_timeout,
             ping_interval,
             max_pings_out,
@@ -180,8 +186,15 @@ impl ConnectOptions {
             retry_on_initial_connect,
             ignore_discovered: ignore_discovered_servers,
             prepare_moves,
+            handover,
             retain_order: retain_servers_order,
             policy: Policy { keep_refusing: policy.keep_refusing || credentials.may_change(), ..within_reach(policy) },
+            preferred: Preferred {
+                timeout: preferred.timeout.min(FAR_FUTURE),
+                probe: backoff_within_reach(preferred.probe),
+                stable_for: preferred.stable_for.min(FAR_FUTURE),
+                ..preferred
+            },
             ask_delay: callbacks.asks_delay(),
             ask_server: callbacks.asks_server(),
             delivery,
@@ -217,6 +230,7 @@ impl ConnectOptions {
             flush_timeout: flush_timeout.min(FAR_FUTURE),
             publish_timeout: publish_timeout.min(FAR_FUTURE),
             event_callback,
+            long_outage_callbacks,
             skip_subject_validation,
             local_address,
             resolver,
@@ -234,6 +248,7 @@ impl ConnectOptions {
         for (option, value) in [
             ("connection_timeout", self.connection_timeout),
             ("write_timeout", self.write_timeout),
+            ("preferred_timeout", self.preferred.timeout),
             ("flush_timeout", self.flush_timeout),
             ("publish_timeout", self.publish_timeout),
         ] {
@@ -280,24 +295,29 @@ impl ConnectOptions {
             "must be at least 46 bytes shorter than max_control_line, for what an inbox and its subscription add",
             self.inbox_prefix.len().saturating_add(INBOX_ARGS) <= self.max_control_line,
         )?;
-        self.check_backoff()
-    }
-
-    fn check_backoff(&self) -> Result<(), InvalidOption> {
-        let Backoff { initial, factor, max, jitter } = self.policy.backoff;
-        rule("backoff.factor", &factor, "must be a number of at least 1", factor.is_finite() && factor >= 1.0)?;
-        rule("backoff.initial", &initial, "must be at most backoff.max", initial <= max)?;
-        if let Jitter::Symmetric(share) = jitter {
-            rule("backoff.jitter", &share, "must be a number of at least 0", share.is_finite() && share >= 0.0)?;
-        }
-        Ok(())
+        check_backoff(&self.policy.backoff, ["backoff.factor", "backoff.initial", "backoff.jitter"])?;
+        let names = ["failback_probe.factor", "failback_probe.initial", "failback_probe.jitter"];
+        check_backoff(&self.preferred.probe, names)
     }
 }
 
+fn check_backoff(backoff: &Backoff, names: [&'static str; 3]) -> Result<(), InvalidOption> {
+    let Backoff { initial, factor, max, jitter } = *backoff;
+    rule(names[0], &factor, "must be a number of at least 1", factor.is_finite() && factor >= 1.0)?;
+    rule(names[1], &initial, "must be at most the longest delay", initial <= max)?;
+    if let Jitter::Symmetric(share) = jitter {
+        rule(names[2], &share, "must be a number of at least 0", share.is_finite() && share >= 0.0)?;
+    }
+    Ok(())
+}
+
 fn within_reach(policy: Policy) -> Policy {
-    let Backoff { initial, max, .. } = policy.backoff;
-    let backoff = Backoff { initial: initial.min(FAR_FUTURE), max: max.min(FAR_FUTURE), ..policy.backoff };
+    let backoff = backoff_within_reach(policy.backoff);
     Policy { backoff, tls_jitter: policy.tls_jitter.min(FAR_FUTURE), ..policy }
+}
+
+fn backoff_within_reach(backoff: Backoff) -> Backoff {
+    Backoff { initial: backoff.initial.min(FAR_FUTURE), max: backoff.max.min(FAR_FUTURE), ..backoff }
 }
 
 fn rule(option: &'static str, value: &dyn fmt::Debug, rule: &'static str, kept: bool) -> Result<(), InvalidOption> {

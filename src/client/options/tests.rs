@@ -79,6 +79,12 @@ fn every_option_arrives_where_it_is_needed() {
             .add_client_certificate("c.pem".into(), "k.pem".into())
             .authenticate_with(|_| async { Ok(crate::Auth::new()) })
             .max_reconnects_per_server(9)
+            .preferred_servers("better")
+            .unwrap()
+            .preferred_timeout(11 * second)
+            .failback(false)
+            .failback_probe(backoff)
+            .failback_stability(12 * second)
             .retry_on_auth_error()
             .reconnect_delay_callback(|_| Duration::ZERO)
             .reconnect_to_server_callback(|_, _| async { None })
@@ -88,6 +94,8 @@ fn every_option_arrives_where_it_is_needed() {
             .resolver(|_, _| async { Ok(Vec::new()) })
             .dialer(|_| async { Ok(tokio::io::empty()) })
             .event_callback(|_| async {})
+            .long_outage_callback(second, |_| async {})
+            .handover(Handover::Overlap)
             .connection_timeout(2 * second)
             .ping_interval(3 * second)
             .max_pings_out(4)
@@ -122,6 +130,14 @@ fn every_option_arrives_where_it_is_needed() {
             keep_refusing: true,
             ..Policy::default()
         },
+        preferred: Preferred {
+            servers: vec!["better".parse().unwrap()],
+            timeout: 11 * second,
+            failback: false,
+            probe: backoff,
+            stable_for: 12 * second,
+        },
+        handover: Handover::Overlap,
         ask_delay: true,
         ask_server: true,
         require_tls: true,
@@ -155,7 +171,7 @@ fn every_option_arrives_where_it_is_needed() {
     assert_eq!(settings.request_timeout, None);
     assert_eq!(settings.flush_timeout, 6 * second);
     assert_eq!(settings.publish_timeout, 7 * second);
-    assert!(settings.event_callback.is_some());
+    assert!(settings.event_callback.is_some() && settings.long_outage_callbacks.len() == 1);
     assert_eq!(settings.local_address, Some(address));
     assert_eq!(settings.limits, limits);
     assert!(settings.skip_subject_validation);
@@ -226,6 +242,10 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("backoff.initial", new().backoff(Backoff { max: Duration::from_millis(1), ..backoff })),
         ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(-0.1), ..backoff })),
         ("backoff.jitter", new().backoff(Backoff { jitter: Jitter::Symmetric(f64::NAN), ..backoff })),
+        ("failback_probe.factor", new().failback_probe(Backoff { factor: 0.5, ..backoff })),
+        ("failback_probe.initial", new().failback_probe(Backoff { max: Duration::from_millis(1), ..backoff })),
+        ("failback_probe.jitter", new().failback_probe(Backoff { jitter: Jitter::Symmetric(-0.1), ..backoff })),
+        ("preferred_timeout", new().preferred_timeout(Duration::ZERO)),
     ];
     for (option, options) in cases {
         let (named, text) = refused(options);

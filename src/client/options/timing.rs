@@ -9,7 +9,8 @@ impl ConnectOptions {
     /// included. Default 5 s; must be longer than zero.
     ///
     /// An attempt that takes longer counts as failed and the next server is tried. It is the limit of each attempt,
-    /// not of all together.
+    /// not of all together. At most 64 dials are under way in a process at a time, over all its clients; the time that one
+    /// waits for its turn does not count.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The task carries out what the engine wants: one arm per effect, and no decision.
 
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use super::{LEAVING, Task};
@@ -10,7 +11,9 @@ use crate::driver::deliver::Sink;
 use crate::driver::dial::DialOptions;
 use crate::driver::link::{Link, Stream};
 use crate::driver::secure::{dial_prepared, secure};
+use crate::driver::settings::DriverSettings;
 use crate::driver::statistics::Statistics;
+use crate::driver::turns::{TURNS, Turn};
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
 use crate::protocol::ServerAddr;
 
@@ -34,16 +37,14 @@ impl Task {
                 }
                 Effect::Dial { epoch, addr, deadline: _ } => {
                     self.asked = None;
-                    let settings = &self.shared.settings;
-                    let options = DialOptions {
-                        local: settings.local_address,
-                        write_timeout: settings.write_timeout,
-                        resolver: settings.resolver.clone(),
-                        dialer: settings.dialer.clone(),
+                    let stream = match TURNS.free() {
+                        Some(turn) => dialing(&self.shared.settings, addr, turn),
+                        None => {
+                            self.engine.handle_dial_waits(epoch);
+                            Stream::Waiting { turn: Box::pin(TURNS.wait()), addr }
+                        }
                     };
-                    let limits = settings.limits;
-                    let dialing = dial_prepared(addr, options, settings.tls.clone());
-                    self.links.push(Link::dialing(epoch, Box::pin(dialing), limits));
+                    self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
                 }
                 Effect::Upgrade { epoch, addr } => self.upgrade(epoch, addr),
                 Effect::Authenticate { epoch, nonce, server, attempt, last_error } => {
@@ -94,6 +95,22 @@ impl Task {
             self.shared.listeners.end();
         }
         self.wake_all();
+    }
+
+    /// Dials that have waited for their turn begin.
+    pub(super) fn poll_turns(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
+        for link in &mut self.links {
+            let Stream::Waiting { turn, addr } = &mut link.stream else {
+                continue;
+            };
+            if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
+                link.stream = dialing(&self.shared.settings, addr.clone(), turn);
+                self.engine.handle_dial_begins(link.epoch, now);
+                moved = true;
+            }
+        }
+        moved
     }
 
     pub(super) fn emit(&self, event: &ConnectionEvent) {
@@ -175,4 +192,19 @@ impl Task {
             }
         }
     }
+}
+
+/// The way to a byte stream to `addr`, at the end of which the turn is given back.
+fn dialing(settings: &DriverSettings, addr: ServerAddr, turn: Turn) -> Stream {
+    let options = DialOptions {
+        local: settings.local_address,
+        write_timeout: settings.write_timeout,
+        resolver: settings.resolver.clone(),
+        dialer: settings.dialer.clone(),
+    };
+    let dialled = dial_prepared(addr, options, settings.tls.clone());
+    Stream::Dialing(Box::pin(async move {
+        let _turn = turn;
+        dialled.await
+    }))
 }

@@ -1,7 +1,7 @@
 //! Planned moves with a connection that is ready before the present one is left: D15, N6.
 
 use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
-use crate::engine::{Config, Gate, Status};
+use crate::engine::{Config, Gate, Handover, Status};
 
 const LAME: &[u8] = b"INFO {\"server_id\":\"S\",\"max_payload\":1048576,\"headers\":true,\"ldm\":true}\r\n";
 
@@ -244,4 +244,30 @@ fn a_drain_waits_until_the_groups_are_at_one_server() {
     pair.finished(1);
     pair.serve(PONG);
     pair.expect_among("the end: drained, completed: true");
+}
+
+#[test]
+fn where_repetitions_are_better_than_gaps_plain_subscriptions_are_at_both() {
+    let config = Config { prepare_moves: true, handover: Handover::Overlap, ..config() };
+    let mut pair = Pair::with(config, &["a", "b"]);
+    pair.connect();
+    pair.accept();
+    pair.subscribe("news", 1);
+    pair.subscribe("five", 2);
+    pair.unsubscribe_after(2, 5);
+    pair.forget();
+    pair.written();
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.aside(|pair| pair.expect_written("CONNECT {… PING SUB news 1 PING"));
+    // What comes from both comes twice.
+    pair.serve(b"MSG news 1 1\r\nx\r\n");
+    pair.aside(|pair| pair.serve(b"MSG news 1 1\r\nx\r\nPONG\r\n"));
+    assert_eq!(pair.delivered_to(1), 2);
+    pair.expect_written("UNSUB 1 UNSUB 2 PING");
+    pair.serve(PONG);
+    // Who counts is told to one server at a time.
+    pair.expect_written("SUB five 2 UNSUB 2 5");
+    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 held");
 }

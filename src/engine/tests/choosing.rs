@@ -242,3 +242,23 @@ fn a_server_has_its_own_limit_of_attempts() {
     assert!(pair.engine.pool().is_empty());
     pair.expect_among("GaveUp after 4: I/O error: connection refused");
 }
+
+// N8, D14
+#[test]
+fn an_attempt_that_waits_for_its_turn_loses_no_time() {
+    let mut pair = Pair::with(exact(Policy::default()), &["a"]);
+    pair.connect();
+    pair.dial_waits();
+    pair.advance(secs(60));
+    pair.expect(&["Connecting a:4222 1", "dial a"]);
+    pair.dial_begins();
+    pair.advance(ms(4999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect_among("AttemptFailed a:4222 1: timed out after 5s");
+    // What is ended while it waits is ended.
+    pair.advance(ms(100));
+    pair.dial_waits();
+    pair.close();
+    pair.expect_among("the end: ");
+}

@@ -12,6 +12,7 @@ mod delivery;
 mod ending;
 mod ending_moves;
 mod event_queue;
+mod failback;
 mod flushing;
 mod handshake;
 mod interest;

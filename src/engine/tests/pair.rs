@@ -308,6 +308,11 @@ impl Pair {
         self.far.net
     }
 
+    /// The link that is prepared.
+    pub(super) fn beside_net(&self) -> Net {
+        self.beside.net
+    }
+
     /// S: accepts the connection.
     pub(super) fn dialed(&mut self) {
         let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
@@ -316,6 +321,18 @@ impl Pair {
         self.wire.push(Vec::new());
         self.engine.handle_dialed(epoch, self.now);
         self.settle();
+    }
+
+    /// The dial has to wait for its turn.
+    pub(super) fn dial_waits(&mut self) {
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
+        self.engine.handle_dial_waits(epoch);
+    }
+
+    /// It has its turn.
+    pub(super) fn dial_begins(&mut self) {
+        let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
+        self.engine.handle_dial_begins(epoch, self.now);
     }
 
     /// S: refuses the connection.

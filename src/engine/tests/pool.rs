@@ -83,7 +83,7 @@ proptest! {
                     let exact = Backoff { jitter: Jitter::None, ..backoff };
                     let exact = Policy { backoff: exact, redial: Duration::ZERO, ..Policy::default() };
                     prop_assert_eq!(pool.lost(id, loss, &exact, now, rng), None);
-                    let server = pool.next().filter(|next| next.0 == id);
+                    let server = pool.next(now).filter(|next| next.0 == id);
                     // Its due time can be seen only when it is next; then it must not be in the past.
                     if let (Some((_, Some(at))), false) = (server, stable) {
                         prop_assert!(at >= now + exact.backoff.initial);
@@ -124,7 +124,7 @@ proptest! {
             }
             prop_assert_eq!(due.len(), pool.servers().len(), "an id was used twice, or an endpoint");
             let earliest = due.iter().map(|entry| entry.1).min().unwrap();
-            let (id, at) = pool.next().unwrap();
+            let (id, at) = pool.next(now).unwrap();
             prop_assert_eq!(at, earliest);
             prop_assert!(due.contains(&(id, at)));
         }
@@ -136,7 +136,7 @@ proptest! {
         let mut pool = Pool::new((0..count).map(|n| addr(&name(n))).collect(), false, rng);
         let mut seen = Vec::new();
         for _ in 0..usize::from(count) * rounds {
-            let (id, _) = pool.next().unwrap();
+            let (id, _) = pool.next(Instant::now()).unwrap();
             seen.push(id);
             pool.failed(id, Cause::ClosedByServer, &Policy::default(), Instant::now(), rng);
             pool.hurry();

@@ -1,0 +1,67 @@
+//! Outages that lasted long enough for a program to do something about them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::driver::Events;
+use crate::engine::ConnectionEvent;
+
+/// An outage that is over, and was longer than a
+/// [`long_outage_callback`](crate::ConnectOptions::long_outage_callback) puts up with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LongOutage {
+    /// From the loss of the connection until the next one was ready.
+    pub duration: Duration,
+    /// `host:port` of the server that was lost.
+    pub previous: Option<String>,
+    /// `host:port` of the server that is connected now.
+    pub server: String,
+    /// How many outages the duration is the sum of. One; more if the callback is so slow that a thousand events have
+    /// waited for it.
+    pub outages: u64,
+}
+
+/// A callback and from what duration on it is called.
+#[derive(Clone)]
+pub(crate) struct LongOutageCallback {
+    threshold: Duration,
+    call: Arc<dyn Fn(LongOutage) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>,
+}
+
+impl fmt::Debug for LongOutageCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LongOutageCallback").field("threshold", &self.threshold).finish_non_exhaustive()
+    }
+}
+
+impl LongOutageCallback {
+    pub(crate) fn new<F, Fut>(threshold: Duration, cb: F) -> LongOutageCallback
+    where
+        F: Fn(LongOutage) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        LongOutageCallback { threshold, call: Arc::new(move |outage| Box::pin(cb(outage))) }
+    }
+}
+
+/// Calls `callback` for every long outage until the last event. Each call is a task of its own, so that one that panics
+/// takes nothing with it.
+pub(super) fn run(mut events: Events, callback: LongOutageCallback) {
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            let ConnectionEvent::Reconnected { server, previous, downtime: duration, folded, .. } = event else {
+                continue;
+            };
+            if duration > callback.threshold {
+                let call = callback.call.clone();
+                let outage = LongOutage { duration, previous, server, outages: folded + 1 };
+                // A panic was reported by the panic hook; the next outage is not its business.
+                let _ = tokio::spawn(async move { call(outage).await }).await;
+            }
+        }
+    });
+}

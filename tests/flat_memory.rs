@@ -1,0 +1,152 @@
+//! What a client leaves behind: nothing, however much fails, times out and is cancelled.
+//!
+//! Modest in every run; `FLAT=1000000 cargo test --release --test flat_memory -- --nocapture` is the long one, and prints its
+//! figures. The tests take turns, since memory, descriptors and tasks are counted for the whole process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::testing::Broker;
+use nats_lifeline::{Client, ConnectOptions, ServerAddr};
+use support::ports::Ports;
+use support::{eventually, soon, within};
+use tokio::sync::Mutex;
+
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// How often a thing is done. Arbitrary by default: a second or so in a debug build.
+fn times(modest: u64) -> u64 {
+    std::env::var("FLAT").map_or(modest, |times| times.parse().expect("FLAT is a number"))
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    resident: usize,
+    descriptors: usize,
+    tasks: usize,
+}
+
+impl Footprint {
+    fn now() -> Footprint {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        Footprint {
+            resident: pages * 4096,
+            descriptors: std::fs::read_dir("/proc/self/fd").unwrap().count(),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        }
+    }
+
+    /// Nothing has grown: not memory, but for what an allocator needs that gets its pieces back in another order, and not
+    /// one descriptor or task.
+    fn assert_flat(self, what: &str, times: u64, since: Instant) {
+        let now = Footprint::now();
+        let grown = now.resident.saturating_sub(self.resident);
+        println!("{what}: {times} in {:?}; {self:?}, then {now:?}: {grown} bytes more", since.elapsed());
+        assert!(grown < 8 << 20, "{what}: memory has grown by {grown} bytes in {times}");
+        assert!(now.descriptors <= self.descriptors, "{what}: {self:?}, then {now:?}");
+        assert!(now.tasks <= self.tasks, "{what}: {self:?}, then {now:?}");
+    }
+}
+
+/// As much time as it takes; only a hang fails.
+const LONG: Duration = Duration::from_secs(3600);
+
+// I8: many addresses, since none of them is dialled more than ten times a second
+#[tokio::test]
+async fn dials_that_fail_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let nobody = Ports::reserve();
+    let dials = times(2_000);
+    let servers = (dials / 10).clamp(100, 4_000);
+    let addrs: Vec<ServerAddr> = (0..servers)
+        .map(|n| format!("127.1.{}.{}:{}", n / 250, n % 250 + 1, nobody.client()).parse().unwrap())
+        .collect();
+    let options = ConnectOptions::new().retry_on_initial_connect().backoff(Backoff::fixed(Duration::from_millis(100)));
+    let client = options.connect(addrs).await.unwrap();
+    let start = Instant::now();
+    let failed = async |count: u64| {
+        within("dials", LONG, async {
+            while client.stats().errors < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    // Each server remembers why it failed.
+    failed(2 * servers).await;
+    let before = Footprint { descriptors: usize::MAX, ..Footprint::now() };
+    failed(2 * servers + dials).await;
+    before.assert_flat("failed dials", dials, start);
+    soon("the end", client.close()).await.unwrap();
+    drop(client);
+    let before = Footprint::now().descriptors;
+    eventually("no task is left", support::SOON, async || Footprint::now().tasks == 0).await;
+    assert!(Footprint::now().descriptors <= before);
+}
+
+/// Requests that nobody answers: they time out, are cancelled when they were sent, or when they were not.
+async fn fail(client: &Client, count: u64) {
+    for _ in 0..count.div_ceil(300) {
+        let timed_out = join_all((0..100).map(|_| {
+            let request = nats_lifeline::Request::new().timeout(Some(Duration::from_millis(1))).payload("x".into());
+            client.send_request("deaf", request)
+        }));
+        let given_up = join_all((0..100).map(|_| async {
+            tokio::time::timeout(Duration::from_millis(1), client.request("deaf", "x".into())).await
+        }));
+        let (timed_out, given_up) = tokio::join!(timed_out, given_up);
+        assert!(timed_out.iter().all(Result::is_err) && given_up.iter().all(Result::is_err));
+        for _ in 0..100 {
+            let mut request = std::pin::pin!(client.request("deaf", "x".into()));
+            std::future::poll_fn(|cx| {
+                assert!(request.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+    }
+}
+
+// SCENARIOS 47, I8
+#[tokio::test]
+async fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let broker = Broker::start().await.unwrap();
+    let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
+    // Somebody is there, and does not answer; what comes to it is dropped.
+    let deaf = broker.url();
+    let deaf = ConnectOptions::new().subscription_capacity(1).connect(deaf).await.unwrap();
+    let _questions = deaf.subscribe("deaf").await.unwrap();
+    deaf.flush().await.unwrap();
+    fail(&client, 3_000).await;
+    let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000));
+    within("requests", LONG, fail(&client, requests)).await;
+    client.flush().await.unwrap();
+    // Tasks that are about to end.
+    eventually("tasks have ended", support::SOON, async || Footprint::now().tasks <= before.tasks).await;
+    before.assert_flat("failed requests", requests, start);
+
+    // The same without a server: what was not sent is taken back.
+    broker.kill();
+    eventually("the loss", support::SOON, async || client.status() != nats_lifeline::connection::Status::Connected)
+        .await;
+    fail(&client, 300).await;
+    let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000) / 10);
+    within("requests", LONG, fail(&client, requests)).await;
+    eventually("tasks have ended", support::SOON, async || Footprint::now().tasks <= before.tasks).await;
+    Footprint { descriptors: before.descriptors + 1, ..before }.assert_flat("requests in an outage", requests, start);
+    assert_eq!(client.stats().waiting, 0, "who was cancelled or timed out sends nothing any more");
+    broker.restart().await.unwrap();
+    soon("a flush", client.flush()).await.ok();
+    // A drain waits for whoever waits for a reply: there is nobody.
+    let report = soon("the end", client.drain_and_close(support::SOON)).await.unwrap();
+    assert!(report.completed, "{report:?}");
+}
