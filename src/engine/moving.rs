@@ -375,7 +375,10 @@ impl<H> Engine<H> {
                 }
                 Some(subscription) if subscription.remaining().is_none() => told.push(*sid),
                 // Limited since: it is told anew, with what remains.
-                _ => protocol::unsubscribe(&mut out, *sid, None),
+                _ => {
+                    protocol::unsubscribe(&mut out, *sid, None);
+                    self.subscriptions.set_recounted(*sid);
+                }
             }
         }
         if !out.is_empty() {

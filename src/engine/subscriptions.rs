@@ -22,6 +22,8 @@ pub struct Subscription<H> {
     /// The total after which it ends; `u64::MAX`: never.
     max: u64,
     draining: bool,
+    /// Its server was told of it a second time: it counts from there, and what it had sent before counts here too.
+    recounted: bool,
     /// An inbox of requests, which nobody reads to its end.
     internal: bool,
     /// Whether the end of the client need not wait for its consumer.
@@ -141,6 +143,7 @@ impl<H> Subscriptions<H> {
             before: 0,
             max: u64::MAX,
             draining: false,
+            recounted: false,
             internal,
             finished: internal,
         };
@@ -180,7 +183,16 @@ impl<H> Subscriptions<H> {
 
     /// Whether the server of this connection ends `sid` at its limit without being told then.
     pub(super) fn server_counts(&self, sid: u64) -> bool {
-        self.table.get(&sid).is_none_or(|subscription| subscription.max - subscription.before <= LARGEST_MAX)
+        self.table.get(&sid).is_none_or(|subscription| {
+            !subscription.recounted && subscription.max - subscription.before <= LARGEST_MAX
+        })
+    }
+
+    /// The server of this connection is told of `sid` a second time.
+    pub(super) fn set_recounted(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            subscription.recounted = true;
+        }
     }
 
     /// The consumer has read it to its end.
@@ -211,6 +223,7 @@ impl<H> Subscriptions<H> {
     pub(super) fn connection_lost(&mut self) -> Vec<u64> {
         for subscription in self.table.values_mut() {
             subscription.before = subscription.received;
+            subscription.recounted = false;
         }
         let mut drained: Vec<u64> =
             self.table.iter().filter(|(_, subscription)| subscription.draining).map(|(sid, _)| *sid).collect();

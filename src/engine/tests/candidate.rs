@@ -104,6 +104,24 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
 }
 
 #[test]
+fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.unsubscribe_after(1, 2);
+    pair.aside(|pair| pair.serve(PONG));
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 SUB jobs q 1 UNSUB 1 2");
+    // The first was on its way before the server was told of the limit: it does not count it. Its third would go to nobody.
+    pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n");
+    assert_eq!(pair.delivered_to(1), 2);
+    pair.expect_written("UNSUB 1");
+}
+
+#[test]
 fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     let mut pair = ready();
     pair.force_reconnect();
