@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
-use super::subscriptions::Interest;
+use super::subscriptions::{Counted, Interest};
 use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
@@ -57,6 +57,7 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
+            Some(Some(_)) if self.subscriptions.server_is_ahead(sid) => self.tell_anew(sid),
             Some(Some(here)) => self.tell_unsubscribed(sid, Some(here)),
             Some(None) => {}
             None if self.subscriptions.get(sid).is_some() => {
@@ -95,17 +96,29 @@ impl<H> Engine<H> {
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
     pub(super) fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let knows = match &connection.stage {
-            Stage::Replaying(replay) => replay.passed(sid),
-            _ => connection.carries(),
-        };
-        if knows {
+        if self.is_known(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
             self.flight.push_wire(out);
+        }
+    }
+
+    /// Whether this connection's server was told of a subscription, and is not being left.
+    fn is_known(&self, sid: u64) -> bool {
+        self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            _ => connection.carries(),
+        })
+    }
+
+    /// The server forgets a subscription, and what it has counted of it, and is told of it as it is now.
+    fn tell_anew(&mut self, sid: u64) {
+        if self.is_known(sid) {
+            let mut out = Vec::new();
+            protocol::unsubscribe(&mut out, sid, None);
+            self.subscriptions.encode(sid, &mut out);
+            self.flight.push_wire(out);
+            self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }
 

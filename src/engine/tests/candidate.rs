@@ -122,6 +122,23 @@ fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
 }
 
 #[test]
+fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    // Before it is the present one: its server has counted these, and would end a limit of two there and then.
+    pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
+    pair.aside(|pair| pair.serve(PONG));
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.forget();
+    pair.unsubscribe_after(1, 4);
+    pair.expect_written("…UNSUB 1 SUB jobs q 1 UNSUB 1 2");
+}
+
+#[test]
 fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     let mut pair = ready();
     pair.force_reconnect();
