@@ -27,6 +27,7 @@ impl<H> Engine<H> {
             // It was made before the drain was, in another thread: it ends with the others.
             return self.end_subscription(sid, EndReason::Closed);
         }
+        let framed = self.is_framed(framed);
         let Link::Up(connection) = &mut self.link else { return };
         match &mut connection.stage {
             _ if framed => {}
@@ -49,7 +50,7 @@ impl<H> Engine<H> {
             return;
         }
         self.end_subscription(sid, EndReason::Unsubscribed);
-        if !framed {
+        if !self.is_framed(framed) {
             self.tell_unsubscribed(sid, None);
         }
     }
@@ -81,7 +82,7 @@ impl<H> Engine<H> {
             _ => connection.carries(),
         });
         if sending {
-            if !framed {
+            if !self.is_framed(framed) {
                 self.tell_unsubscribed(sid, None);
             }
             self.subscriptions.set_draining(sid);
@@ -91,6 +92,12 @@ impl<H> Engine<H> {
             self.end_subscription(sid, EndReason::Drained);
             self.tell_unsubscribed(sid, None);
         }
+    }
+
+    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is held: it was meant for the
+    /// connection before, and went with it.
+    fn is_framed(&self, framed: bool) -> bool {
+        framed && !self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Replaying(_)))
     }
 
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
