@@ -205,9 +205,10 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// Whether a limit would come too early if the server of this connection counted to it.
+    /// Whether a limit would come too early if the server of this connection counted to it. One that was told of the end
+    /// already counts no more.
     pub(super) fn server_is_ahead(&self, sid: u64) -> bool {
-        self.table.get(&sid).is_some_and(|subscription| subscription.server_has_counted == Counted::More)
+        self.table.get(&sid).is_some_and(|it| it.server_has_counted == Counted::More && !it.draining)
     }
 
     /// The consumer has read it to its end.
