@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
-use super::subscriptions::Interest;
+use super::subscriptions::{Counted, Interest};
 use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
@@ -27,6 +27,7 @@ impl<H> Engine<H> {
             // It was made before the drain was, in another thread: it ends with the others.
             return self.end_subscription(sid, EndReason::Closed);
         }
+        let framed = self.is_framed(framed);
         let Link::Up(connection) = &mut self.link else { return };
         match &mut connection.stage {
             _ if framed => {}
@@ -49,7 +50,7 @@ impl<H> Engine<H> {
             return;
         }
         self.end_subscription(sid, EndReason::Unsubscribed);
-        if !framed {
+        if !self.is_framed(framed) {
             self.tell_unsubscribed(sid, None);
         }
     }
@@ -57,6 +58,7 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
+            Some(Some(_)) if self.subscriptions.server_is_ahead(sid) => self.tell_anew(sid),
             Some(Some(here)) => self.tell_unsubscribed(sid, Some(here)),
             Some(None) => {}
             None if self.subscriptions.get(sid).is_some() => {
@@ -80,7 +82,7 @@ impl<H> Engine<H> {
             _ => connection.carries(),
         });
         if sending {
-            if !framed {
+            if !self.is_framed(framed) {
                 self.tell_unsubscribed(sid, None);
             }
             self.subscriptions.set_draining(sid);
@@ -92,20 +94,38 @@ impl<H> Engine<H> {
         }
     }
 
+    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is held: it was meant for the
+    /// connection before, and went with it.
+    fn is_framed(&self, framed: bool) -> bool {
+        framed && !self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Replaying(_)))
+    }
+
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
     pub(super) fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let knows = match &connection.stage {
-            Stage::Replaying(replay) => replay.passed(sid),
-            _ => connection.carries(),
-        };
-        if knows {
+        if self.is_known(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
             self.flight.push_wire(out);
+        }
+    }
+
+    /// Whether this connection's server was told of a subscription, and is not being left.
+    fn is_known(&self, sid: u64) -> bool {
+        self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            _ => connection.carries(),
+        })
+    }
+
+    /// The server forgets a subscription, and what it has counted of it, and is told of it as it is now.
+    fn tell_anew(&mut self, sid: u64) {
+        if self.is_known(sid) {
+            let mut out = Vec::new();
+            protocol::unsubscribe(&mut out, sid, None);
+            self.subscriptions.encode(sid, &mut out);
+            self.flight.push_wire(out);
+            self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }
 

@@ -28,7 +28,8 @@ impl<H> Engine<H> {
         self.flight.report(outbox);
         self.tell_losses(outbox);
         self.advance_move(now);
-        if matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_))) {
+        let settles = matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_)));
+        if settles {
             self.settle_loss(outbox, now);
         }
         if matches!(self.link, Link::GivingUp(_)) {
@@ -40,8 +41,11 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox, now);
         }
+        // The frames of the commands that were taken just now were for the connection that is settled. A candidate that has its
+        // place at once is told of them with its replay, so they are applied first.
+        let unknown = settles && facts.commands_waiting;
         let opened = match self.link.connection().map(|connection| &connection.stage) {
-            Some(Stage::Replaying(_)) => self.replay(outbox, facts, now),
+            Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, facts, now),
             _ => {
                 self.announce_if_taken(now);
                 false

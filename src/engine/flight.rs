@@ -175,6 +175,11 @@ impl Flight {
                     self.messages -= segment.messages;
                     match (kind, self.delivery) {
                         (Kind::Frames, DeliveryMode::AtMostOnce) => self.recycle(segment),
+                        // SUBs alone are not sent again, and no PING would be due to confirm them.
+                        (Kind::Frames, DeliveryMode::AtLeastOnce) if segment.messages == 0 => {
+                            self.released += len;
+                            self.recycle(segment);
+                        }
                         (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
                         (Kind::Ping | Kind::Pong | Kind::Wire, _) => {}
                     }

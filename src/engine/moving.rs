@@ -29,7 +29,7 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
-use super::subscriptions::Replay;
+use super::subscriptions::{Counted, Replay};
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
@@ -251,6 +251,7 @@ impl<H> Engine<H> {
         let mut out = Vec::new();
         for sid in &joined {
             self.subscriptions.encode(*sid, &mut out);
+            self.subscriptions.set_counted(*sid, Counted::Fewer);
         }
         let Some(candidate) = &mut self.candidate else {
             return;
@@ -396,9 +397,15 @@ impl<H> Engine<H> {
                     self.wanted.push(Waiter::Subscription(*sid));
                     told.push(*sid);
                 }
-                Some(subscription) if subscription.remaining().is_none() => told.push(*sid),
+                Some(subscription) if subscription.remaining().is_none() => {
+                    self.subscriptions.set_counted(*sid, Counted::More);
+                    told.push(*sid);
+                }
                 // Limited since: it is told anew, with what remains.
-                _ => protocol::unsubscribe(&mut out, *sid, None),
+                _ => {
+                    protocol::unsubscribe(&mut out, *sid, None);
+                    self.subscriptions.set_counted(*sid, Counted::Fewer);
+                }
             }
         }
         if !out.is_empty() {

@@ -23,6 +23,7 @@ pub struct Subscription<H> {
     /// The total after which it ends; `u64::MAX`: never.
     max: u64,
     draining: bool,
+    server_has_counted: Counted,
     /// An inbox of requests, which nobody reads to its end.
     internal: bool,
     /// Whether the end of the client need not wait for its consumer.
@@ -66,6 +67,17 @@ impl<H> Subscription<H> {
 /// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription at once
 /// (`parseSize` in the server's util.go).
 const LARGEST_MAX: u64 = 999_999_999;
+
+/// Of the messages that count here since this connection is the present one, its server has counted so many. Only around
+/// a planned move is it not as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Alike,
+    /// It knew of the subscription before, and counts what it sent then too.
+    More,
+    /// Some came over another connection, or before it was told of the subscription a second time.
+    Fewer,
+}
 
 /// What a subscription is for.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +154,7 @@ impl<H> Subscriptions<H> {
             before: 0,
             max: u64::MAX,
             draining: false,
+            server_has_counted: Counted::Alike,
             internal,
             finished: internal,
         };
@@ -181,7 +194,22 @@ impl<H> Subscriptions<H> {
 
     /// Whether the server of this connection ends `sid` at its limit without being told then.
     pub(super) fn server_counts(&self, sid: u64) -> bool {
-        self.table.get(&sid).is_none_or(|subscription| subscription.max - subscription.before <= LARGEST_MAX)
+        self.table.get(&sid).is_none_or(|subscription| {
+            subscription.server_has_counted != Counted::Fewer && subscription.max - subscription.before <= LARGEST_MAX
+        })
+    }
+
+    /// The server of this connection has counted otherwise than we have.
+    pub(super) fn set_counted(&mut self, sid: u64, counted: Counted) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            subscription.server_has_counted = counted;
+        }
+    }
+
+    /// Whether a limit would come too early if the server of this connection counted to it. One that was told of the end
+    /// already counts no more.
+    pub(super) fn server_is_ahead(&self, sid: u64) -> bool {
+        self.table.get(&sid).is_some_and(|it| it.server_has_counted == Counted::More && !it.draining)
     }
 
     /// The consumer has read it to its end.
@@ -212,6 +240,7 @@ impl<H> Subscriptions<H> {
     pub(super) fn connection_lost(&mut self) -> Vec<u64> {
         for subscription in self.table.values_mut() {
             subscription.before = subscription.received;
+            subscription.server_has_counted = Counted::Alike;
         }
         let mut drained: Vec<u64> =
             self.table.iter().filter(|(_, subscription)| subscription.draining).map(|(sid, _)| *sid).collect();

@@ -32,8 +32,10 @@ pub(crate) struct Record {
     pub(crate) payload: usize,
     pub(crate) headers: bool,
     pub(crate) fate: Fate,
-    /// A server has processed it.
-    pub(crate) processed: bool,
+    /// So many transports took it wholly: at most once, that is one.
+    pub(crate) takings: u64,
+    /// A server has processed it, so many times.
+    pub(crate) processed: u64,
 }
 
 /// A flush that was asked for.
@@ -56,8 +58,8 @@ pub(crate) struct Books {
     pub(crate) lost: u64,
     pub(crate) withdrawn: u64,
     pub(crate) processed: u64,
-    /// The last message that a transport took wholly (I2: it only grows).
-    last_taken: u64,
+    /// All messages before this one do not wait (I2).
+    next: u64,
     pub(crate) flushes: BTreeMap<u64, Flush>,
     pub(crate) flushed: u64,
     /// The lost ones that the engine has told of.
@@ -69,6 +71,8 @@ pub(crate) struct Books {
     at_once_counted: u64,
     /// Held messages were given up in the last exchange.
     pub(crate) gave_up_now: bool,
+    /// So many of them had been with a connection before, and are in doubt.
+    pub(crate) doubted_now: u64,
     pub(crate) ever_connected: bool,
     connected: bool,
     /// Announced before the subscriptions were taken, as when a move or the loss comes before that: Disconnected follows.
@@ -86,23 +90,32 @@ impl Books {
         assert_eq!(sequence, self.records.len() as u64, "admission numbers count up");
     }
 
-    /// I2, I3: a transport took `found` wholly.
-    pub(crate) fn taken(&mut self, found: &Found) {
+    /// I2, I3: a transport took `found` wholly, which is the first that waits. Tells whether another took it before.
+    pub(crate) fn taken(&mut self, found: &Found) -> bool {
         let number = found.number;
-        assert!(number > self.last_taken, "I2: message {number} behind {}", self.last_taken);
-        self.last_taken = number;
+        let known = self.records.len() as u64;
+        let mut next = self.next.max(1);
+        while next <= known && self.record(next).fate != Fate::Waiting {
+            next += 1;
+        }
+        self.next = next;
         let record = self.record(number);
         assert_eq!(record.fate, Fate::Waiting, "I3: message {number} went out, and it was not to");
         record.fate = Fate::Taken;
+        record.takings += 1;
+        let again = record.takings > 1;
         let whole = (record.subject, record.size, record.headers);
         assert_eq!(whole, (found.subject, found.size, found.headers), "I1: message {number} was changed");
+        assert_eq!(number, next, "I2: another waits before message {number}");
+        again
     }
 
     /// A server has processed a message.
-    pub(crate) fn processed(&mut self, number: u64) -> Record {
+    pub(crate) fn processed(&mut self, number: u64, resends: bool) -> Record {
         let record = self.record(number);
-        assert!(!record.processed, "I3: message {number} was processed twice");
-        record.processed = true;
+        record.processed += 1;
+        let most = if resends { record.takings } else { 1 };
+        assert!(record.processed <= most, "I3: message {number} was processed too often: {record:?}");
         let record = record.clone();
         self.processed += 1;
         record
@@ -113,10 +126,20 @@ impl Books {
         for number in messages {
             let record = self.record(*number);
             assert_eq!(record.fate, Fate::Taken);
-            assert!(record.processed, "a PONG before its message was processed");
+            assert!(record.processed > 0, "a PONG before its message was processed");
             record.fate = Fate::Confirmed;
             self.confirmed += 1;
         }
+    }
+
+    /// At least once: the connection that took `messages` is gone, and they are to go again.
+    pub(crate) fn requeue(&mut self, messages: &[u64]) {
+        for number in messages {
+            let record = self.record(*number);
+            assert_eq!(record.fate, Fate::Taken);
+            record.fate = Fate::Waiting;
+        }
+        self.next = messages.first().map_or(self.next, |first| self.next.min(*first));
     }
 
     /// The connection that took `messages` is gone, and nothing covers them.
@@ -133,6 +156,17 @@ impl Books {
     pub(crate) fn compare_lost(&mut self, ledger: &Ledger, max_payload: usize, headers: bool, losing: bool) {
         let more = ledger.lost.since(&self.said_lost);
         self.gave_up_now = more.closed > 0;
+        self.doubted_now = 0;
+        // What is in doubt because its connection ended is told by an effect, and did not wait.
+        let waited = |record: &Record| record.fate == Fate::Waiting && record.takings > 0;
+        if ledger.in_doubt > self.in_doubt {
+            for record in self.records.iter_mut().filter(|record| waited(record)) {
+                record.fate = Fate::InDoubt;
+                self.in_doubt += 1;
+                self.doubted_now += 1;
+            }
+            self.gave_up_now |= self.doubted_now > 0;
+        }
         if more == Lost::default() {
             return;
         }
@@ -182,6 +216,7 @@ impl Books {
                     self.unnamed = self.unnamed.checked_sub(1).expect("I4: more are named than were lost");
                 }
                 Fate::Withdrawn | Fate::Lost => {}
+                Fate::InDoubt if record.takings > 0 => {}
                 fate => panic!("I4: message {number} was dropped, and it is {fate:?}"),
             }
         }
@@ -285,16 +320,17 @@ impl Books {
     }
 
     /// I4, once no server acts on anything old any more: what is missing was said to be in doubt or lost.
-    pub(crate) fn check_missing(&self) {
+    pub(crate) fn check_missing(&self, resends: bool) {
         let mut missing = 0;
         for (record, number) in self.records.iter().zip(1..) {
             let accounted = matches!(record.fate, Fate::InDoubt | Fate::Lost | Fate::Withdrawn | Fate::Waiting);
-            assert!(record.processed || accounted, "I4: message {number} is missing: {record:?}");
-            assert!(
-                !record.processed || matches!(record.fate, Fate::Confirmed | Fate::InDoubt | Fate::Taken),
-                "message {number} was processed: {record:?}"
-            );
-            missing += u64::from(!record.processed && record.fate != Fate::Withdrawn && record.fate != Fate::Waiting);
+            let processed = record.processed > 0;
+            assert!(processed || accounted, "I4: message {number} is missing: {record:?}");
+            assert!(!processed || record.takings > 0, "message {number} was processed: {record:?}");
+            // What has been with a connection, and was to go again, may still be dropped by a policy.
+            let settled = matches!(record.fate, Fate::Confirmed | Fate::InDoubt | Fate::Taken);
+            assert!(!processed || settled || resends, "message {number} was processed: {record:?}");
+            missing += u64::from(!processed && record.fate != Fate::Withdrawn && record.fate != Fate::Waiting);
         }
         assert!(missing <= self.in_doubt + self.lost, "I4: {missing} missing");
     }

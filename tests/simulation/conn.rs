@@ -32,6 +32,17 @@ pub(crate) enum Mood {
     PongThenClose,
 }
 
+/// How a transport tells what it has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// What the kernel took is taken.
+    Kernel,
+    /// TLS: what lies in records of which the kernel has the last byte.
+    Records,
+    /// A stream of a user's: an error leaves open whether what it was offered has got through.
+    Custom,
+}
+
 /// A subscription, as a server has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interest {
@@ -45,6 +56,9 @@ pub(crate) struct Interest {
 pub(crate) struct Conn {
     pub(crate) node: usize,
     pub(crate) mood: Mood,
+    /// As the client calls it.
+    pub(crate) epoch: u64,
+    pub(crate) transport: Transport,
 
     // Client to server.
     pub(crate) wire: Wire,
@@ -57,6 +71,10 @@ pub(crate) struct Conn {
     /// When so many bytes were taken, writing fails.
     pub(crate) breaks_at: Option<u64>,
     pub(crate) reading_stalls: Option<Instant>,
+    /// A record that was begun, and not wholly taken.
+    pub(crate) begun: Vec<u8>,
+    /// Since when there is something to write, and no room for it.
+    pub(crate) stuck: Option<Instant>,
 
     // Server to client.
     pub(crate) out: Vec<u8>,
@@ -88,22 +106,27 @@ pub(crate) struct Conn {
     /// The subscriptions in the table when the handshake was done.
     pub(crate) at_handshake: Option<Vec<u64>>,
     pub(crate) carried: bool,
+    pub(crate) announced: bool,
     pub(crate) settled: bool,
     /// The client has closed its side.
     pub(crate) left: bool,
 }
 
 impl Conn {
-    pub(crate) fn new(node: usize, mood: Mood, window: u64) -> Conn {
+    pub(crate) fn new(node: usize, mood: Mood, epoch: u64, transport: Transport, window: u64) -> Conn {
         Conn {
             node,
             mood,
+            epoch,
+            transport,
             wire: Wire::new(),
             read: 0,
             ends_at: None,
             window,
             breaks_at: None,
             reading_stalls: None,
+            begun: Vec::new(),
+            stuck: None,
             out: Vec::new(),
             arrived: 0,
             seen: 0,
@@ -121,6 +144,7 @@ impl Conn {
             confirmed: 0,
             at_handshake: None,
             carried: false,
+            announced: false,
             settled: false,
             left: false,
         }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nats_lifeline::engine::{Cause, Effect, Engine, Facts, Gate, Interest, Outbox, Status};
-use nats_lifeline::protocol::{Decoded, Decoder, Info, Limits, ServerAddr, ServerOp};
-use rand::RngExt;
+use nats_lifeline::protocol::{Decoder, Info, Limits, ServerAddr};
 
-use crate::conn::{Conn, End};
-use crate::content::{self, SUBJECTS};
+use crate::conn::Conn;
+use crate::content::SUBJECTS;
 use crate::script::say;
 use crate::users::Ending;
 use crate::world::World;
@@ -34,18 +33,34 @@ pub(crate) enum Command {
     Close,
 }
 
+/// Where a link has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Link {
-    None,
+pub(crate) enum Stream {
     /// What comes of it is known to the network; `None`: nothing ever.
-    Dialing {
-        epoch: u64,
-        outcome: Option<(Instant, Option<usize>)>,
-    },
-    Up {
-        epoch: u64,
-        conn: usize,
-    },
+    Dialing(Option<(Instant, Option<usize>)>),
+    Up(usize),
+}
+
+/// The present connection, or the one that is prepared for a move.
+pub(crate) struct Link {
+    pub(crate) epoch: u64,
+    pub(crate) stream: Stream,
+    pub(crate) decoder: Decoder,
+    pub(crate) buf: Vec<u8>,
+}
+
+impl Link {
+    fn dialing(epoch: u64, outcome: Option<(Instant, Option<usize>)>) -> Link {
+        let decoder = Decoder::new(Limits::default());
+        Link { epoch, stream: Stream::Dialing(outcome), decoder, buf: Vec::new() }
+    }
+
+    pub(crate) fn conn(&self) -> Option<usize> {
+        match self.stream {
+            Stream::Up(conn) => Some(conn),
+            Stream::Dialing(_) => None,
+        }
+    }
 }
 
 /// What the parked task wants to be woken for.
@@ -60,16 +75,17 @@ pub(crate) struct Driver {
     pub(crate) engine: Engine<u64>,
     pub(crate) outbox: Outbox,
     pub(crate) commands: Vec<Command>,
-    pub(crate) link: Link,
-    /// The connection that is up, or was last.
+    /// One, or two while a move is prepared.
+    pub(crate) links: Vec<Link>,
+    /// The connection that was the present one before the last exchange: if one is settled in that, it is this.
     pub(crate) last: Option<usize>,
+    /// Whether it was lost before that exchange.
+    pub(crate) is_lost: bool,
     pub(crate) parked: Parked,
     /// When the parked task is woken by its timer.
     pub(crate) armed: Option<Instant>,
     /// Requests that wait for replies: a drain waits for them.
     pub(crate) requests: u32,
-    decoder: Decoder,
-    buf: Vec<u8>,
     info: Option<Arc<Info>>,
     /// No connection was sought in the last exchange: the gate is shut until the next.
     pub(crate) idle_at_exchange: bool,
@@ -82,13 +98,12 @@ impl Driver {
             engine,
             outbox,
             commands: Vec::new(),
-            link: Link::None,
+            links: Vec::new(),
             last: None,
+            is_lost: false,
             parked: Parked::No,
             armed: None,
             requests: 0,
-            decoder: Decoder::new(Limits::default()),
-            buf: Vec::new(),
             info: None,
             idle_at_exchange: true,
             ended: false,
@@ -108,11 +123,10 @@ impl Driver {
         self.info = self.engine.info().cloned();
     }
 
+    /// The present connection.
     pub(crate) fn conn(&self) -> Option<usize> {
-        match self.link {
-            Link::Up { conn, .. } => Some(conn),
-            _ => None,
-        }
+        let present = self.engine.epoch();
+        self.links.iter().find(|link| link.epoch == present)?.conn()
     }
 }
 
@@ -123,15 +137,13 @@ impl World {
         if driver.ended {
             return false;
         }
-        let network = match driver.link {
-            Link::None => false,
-            Link::Dialing { outcome, .. } => outcome.is_some_and(|(at, _)| at <= self.now),
-            Link::Up { conn, .. } => {
+        let network = driver.links.iter().any(|link| match link.stream {
+            Stream::Dialing(outcome) => outcome.is_some_and(|(at, _)| at <= self.now),
+            Stream::Up(conn) => {
                 let conn = &self.conns[conn];
-                let writes = driver.engine.can_write() && !driver.engine.flight().is_empty();
-                conn.readable() || (writes && conn.room() != Some(0))
+                conn.readable() || (driver.engine.flight_of(link.epoch).is_some() && conn.room() != Some(0))
             }
-        };
+        });
         driver.parked == Parked::No || network || driver.armed.is_some_and(|at| at <= self.now)
     }
 
@@ -141,6 +153,10 @@ impl World {
         let now = self.now;
         self.driver.parked = Parked::No;
         let commands = std::mem::take(&mut self.driver.commands);
+        // What the engine knows of the present connection so far is settled in this exchange.
+        let present = self.driver.engine.epoch();
+        self.driver.last = self.conn_of(present);
+        self.driver.is_lost = self.driver.last.is_some() && !self.driver.engine.is_live(present);
         let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting: self.driver.requests > 0 };
         let driver = &mut self.driver;
         driver.engine.exchange(&mut driver.outbox, facts, now);
@@ -166,6 +182,7 @@ impl World {
             return false;
         }
         moved |= self.poll_timer();
+        self.check_stalls();
         let driver = &mut self.driver;
         if moved || driver.engine.wants_exchange() {
             return true;
@@ -225,25 +242,17 @@ impl World {
             match effect {
                 Effect::Choose { .. } => unreachable!("no callbacks are set"),
                 Effect::Dial { epoch, addr, .. } => {
-                    assert_eq!(self.driver.link, Link::None, "one connection at a time");
+                    assert!(self.driver.links.len() < 2, "the present connection, and one for a move");
                     let outcome = self.dial(&addr);
-                    self.driver.link = Link::Dialing { epoch, outcome };
+                    self.driver.links.push(Link::dialing(epoch, outcome));
                 }
                 Effect::Upgrade { .. } => unreachable!("no server and no option asks for TLS"),
                 Effect::Authenticate { .. } => unreachable!("no credentials are asked for"),
-                Effect::StopDialing { epoch } => {
-                    if matches!(self.driver.link, Link::Dialing { epoch: dialing, .. } if dialing == epoch) {
-                        self.driver.link = Link::None;
-                    }
-                }
+                Effect::StopDialing { epoch } => self.driver.links.retain(|link| link.epoch != epoch),
                 Effect::Close { epoch, how } => {
-                    if let Link::Up { epoch: up, conn } = self.driver.link {
-                        assert_eq!(up, epoch, "a connection is closed that is not there");
-                        self.driver.link = Link::None;
-                        self.leave(conn, how);
-                    }
-                    self.driver.buf.clear();
-                    self.driver.decoder = Decoder::new(Limits::default());
+                    let at = self.driver.links.iter().position(|link| link.epoch == epoch);
+                    let link = self.driver.links.remove(at.expect("a connection is closed that is not there"));
+                    self.leave(link.conn().expect("a connection is closed that is not up"), how);
                 }
                 Effect::Emit(event) => self.hear(&event),
                 Effect::Complete { token, outcome } => {
@@ -274,151 +283,45 @@ impl World {
     }
 
     fn poll_dial(&mut self) -> bool {
-        let Link::Dialing { epoch, outcome: Some((at, outcome)) } = self.driver.link else {
-            return false;
-        };
-        if at > self.now {
-            return false;
-        }
-        match outcome.filter(|node| self.nodes[*node].up) {
-            Some(node) => {
-                let mood = self.mood();
-                let conn = self.conns.len();
-                say!(self, "connection {conn} to {}, {mood:?}", self.nodes[node].name);
-                let window = if self.meddling { self.plan.window } else { WIDE };
-                self.conns.push(Conn::new(node, mood, window));
-                self.active.push(conn);
-                self.tally.connections += 1;
-                self.driver.link = Link::Up { epoch, conn };
-                self.driver.last = Some(conn);
-                self.driver.engine.handle_dialed(epoch, self.now);
+        let mut moved = false;
+        for at in (0..self.driver.links.len()).rev() {
+            let Link { epoch, stream: Stream::Dialing(Some((due, outcome))), .. } = self.driver.links[at] else {
+                continue;
+            };
+            if due > self.now {
+                continue;
             }
-            None => {
-                self.driver.link = Link::None;
-                let refused = Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
-                self.driver.engine.handle_dial_failed(epoch, refused, self.now);
+            moved = true;
+            match outcome.filter(|node| self.nodes[*node].up) {
+                Some(node) => {
+                    self.driver.links[at].stream = Stream::Up(self.accept_dial(node, epoch));
+                    self.driver.engine.handle_dialed(epoch, self.now);
+                }
+                None => {
+                    self.driver.links.remove(at);
+                    let refused = Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+                    self.driver.engine.handle_dial_failed(epoch, refused, self.now);
+                }
             }
         }
-        true
+        moved
+    }
+
+    fn accept_dial(&mut self, node: usize, epoch: u64) -> usize {
+        let (mood, transport) = (self.mood(), self.plan.transport(&mut self.rng));
+        let conn = self.conns.len();
+        say!(self, "connection {conn} to {}, {mood:?}, {transport:?}", self.nodes[node].name);
+        let window = if self.meddling { self.plan.window } else { WIDE };
+        self.conns.push(Conn::new(node, mood, epoch, transport, window));
+        self.active.push(conn);
+        self.tally.connections += 1;
+        conn
     }
 
     fn poll_write(&mut self) -> bool {
-        let Link::Up { epoch, conn: at } = self.driver.link else { return false };
-        if self.driver.engine.flight().is_empty() || !self.driver.engine.can_write() {
-            return false;
-        }
-        let conn = &mut self.conns[at];
-        let Some(room) = conn.room() else {
-            say!(self, "writing fails on connection {at}");
-            let cause = Cause::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
-            self.driver.engine.handle_write_failed(epoch, cause, self.now);
-            return true;
-        };
-        if room == 0 {
-            return false;
-        }
-        let longest = if self.meddling { self.plan.longest_write } else { WIDE };
-        let most = usize::try_from(room.min(self.rng.random_range(1..=longest))).unwrap();
-        let mut bytes = std::mem::take(&mut self.scratch);
-        bytes.clear();
-        for slice in self.driver.engine.flight().slices() {
-            bytes.extend_from_slice(&slice[..slice.len().min(most - bytes.len())]);
-            if bytes.len() == most {
-                break;
-            }
-        }
-        let expected = most.min(self.driver.engine.flight().len());
-        assert_eq!(bytes.len(), expected, "slices and length of the flight disagree");
-        self.take(at, &bytes);
-        self.driver.engine.handle_taken(epoch, bytes.len(), self.now);
-        self.scratch = bytes;
-        true
-    }
-
-    fn poll_read(&mut self) -> bool {
-        let Link::Up { epoch, conn: at } = self.driver.link else { return false };
-        let longest = if self.meddling { self.plan.longest_read } else { WIDE as usize };
-        let conn = &mut self.conns[at];
-        let there = conn.arrived - conn.seen;
-        if there == 0 {
-            let Some(end) = conn.end_reached() else { return false };
-            say!(self, "connection {at} ends: {end:?}");
-            let cause = match end {
-                End::Eof => Cause::ClosedByServer,
-                _ => Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-            };
-            self.driver.engine.handle_lost(epoch, cause, self.now);
-            return true;
-        }
-        let n = there.min(self.rng.random_range(1..=longest));
-        let bytes = &conn.out[conn.seen..conn.seen + n];
-        say!(self, "reads {n} bytes of connection {at}: {:?}", String::from_utf8_lossy(bytes));
-        self.driver.buf.extend_from_slice(bytes);
-        conn.seen += n;
-        self.driver.engine.handle_received(epoch, self.now);
-        self.decode(epoch, at);
-        true
-    }
-
-    /// Messages are delivered in groups, before whatever operation follows them.
-    fn decode(&mut self, epoch: u64, conn: usize) {
-        let buf = std::mem::take(&mut self.driver.buf);
-        let mut groups: Vec<(u64, Vec<u64>)> = Vec::new();
-        let mut at = 0;
-        let fault = loop {
-            let decoded = self.driver.decoder.decode_server(&buf[at..]);
-            match decoded {
-                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if self.driver.engine.expects_messages() => {
-                    let number = content::read(message.payload).expect("I1: a payload was changed");
-                    let subject = content::index(message.subject).expect("I1: a subject was changed");
-                    self.books.check_delivery(number, subject, message.payload.len());
-                    match groups.iter_mut().find(|(sid, _)| *sid == message.sid) {
-                        Some((_, numbers)) => numbers.push(number),
-                        None => groups.push((message.sid, vec![number])),
-                    }
-                    at += len;
-                }
-                Ok(Decoded::Op { op, len }) => {
-                    at += len;
-                    self.deliver(conn, std::mem::take(&mut groups));
-                    self.read_op(epoch, conn, &op);
-                    if !self.driver.engine.is_live(epoch) {
-                        break None;
-                    }
-                }
-                Ok(Decoded::NeedMore(_)) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        self.deliver(conn, groups);
-        self.driver.buf = buf;
-        self.driver.buf.drain(..at);
-        if let Some(error) = fault {
-            self.driver.engine.handle_lost(epoch, Cause::Protocol(error), self.now);
-        }
-    }
-
-    fn read_op(&mut self, epoch: u64, conn: usize, op: &ServerOp<'_>) {
-        let handshake = !self.driver.engine.expects_messages();
-        if matches!(op, ServerOp::Pong) {
-            self.pong(conn);
-        }
-        self.driver.engine.handle_op(epoch, op, self.now);
-        if handshake && self.driver.engine.expects_messages() {
-            let table = &self.driver.engine.subscriptions;
-            self.conns[conn].at_handshake = Some(table.iter().map(|(sid, _)| sid).collect());
-        }
-    }
-
-    fn deliver(&mut self, conn: usize, groups: Vec<(u64, Vec<u64>)>) {
-        for (sid, numbers) in groups {
-            self.arrive(conn, sid, &numbers);
-            let Some(accepted) = self.driver.engine.receive(sid, numbers.len() as u64) else { continue };
-            self.accept(sid, numbers.len() as u64, accepted.count);
-            if let Some(max) = accepted.complete {
-                self.driver.engine.handle_complete(sid, max);
-            }
-        }
+        let links = self.driver.links.iter().filter_map(|link| Some((link.epoch, link.conn()?)));
+        let links: Vec<_> = links.collect();
+        links.into_iter().fold(false, |moved, (epoch, conn)| self.write_to(epoch, conn) || moved)
     }
 
     fn poll_timer(&mut self) -> bool {

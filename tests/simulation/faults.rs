@@ -15,7 +15,8 @@ impl World {
     /// One fault, somewhere.
     pub(crate) fn fault(&mut self) {
         match self.rng.random_range(0..100) {
-            0..22 => self.cut(),
+            0..19 => self.cut(),
+            19..22 => self.choke(),
             22..28 => self.half_open(),
             28..40 => self.stall(),
             40..52 => self.crash(),
@@ -76,6 +77,23 @@ impl World {
         let (read, arrived) = (conn.read, conn.arrived);
         conn.end_in(read);
         conn.end_out(arrived, End::Silence);
+    }
+
+    /// The server goes on sending, and takes nothing more: only the write timeout finds out.
+    fn choke(&mut self) {
+        let Some(at) = self.some_conn() else { return };
+        self.tally.fault("choke");
+        say!(self, "fault: connection {at} is choked");
+        let until = self.now + self.plan.config.write_timeout * 2;
+        let conn = &mut self.conns[at];
+        conn.window = conn.wire.taken - conn.read + self.rng.random_range(0..40);
+        conn.reading_stalls = Some(until);
+        // Something comes in all the time, so that no PING is missed.
+        let mut next = self.now;
+        while next < until {
+            self.chatter.push((next, at));
+            next += ms(150);
+        }
     }
 
     fn stall(&mut self) {
@@ -251,6 +269,7 @@ impl World {
 
     /// The client has left a connection; what its kernel still holds may reach the server, or not.
     pub(crate) fn leave(&mut self, at: usize, how: CloseHow) {
+        self.check_left(at, how);
         let conn = &mut self.conns[at];
         conn.left = true;
         let (read, taken) = (conn.read, conn.wire.taken);

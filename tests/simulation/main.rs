@@ -1,7 +1,8 @@
 //! The engine and the outbox against a model server on a virtual clock: seeded, with faults, and with the invariants
 //! of DESIGN §1 as checkers.
 //!
-//! One seed is one world: a client, one to four servers, users and faults. Rough and calm parts alternate. In a rough one
+//! One seed is one world: a client, one to four servers, users and faults. At most once or at least once, with one link or a
+//! second one that is prepared for a move, over transports of three kinds. Rough and calm parts alternate. In a rough one
 //! commands, bytes, deadlines and faults meet in the same round; in a calm one everything must be connected,
 //! delivered and answered within a computed bound. `SEEDS=n` runs the first n seeds, `SEED=x` one alone. A seed that
 //! fails is run again with its script written down.
@@ -15,12 +16,15 @@ mod content;
 mod driver;
 mod faults;
 mod plan;
+mod reading;
 mod script;
 mod server;
 mod tally;
 mod users;
+mod waiting;
 mod wire;
 mod world;
+mod writing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

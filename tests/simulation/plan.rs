@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use nats_lifeline::engine::backoff::{Backoff, Jitter};
 use nats_lifeline::engine::pool::Policy;
-use nats_lifeline::engine::{Config, OutboxRules, OverflowPolicy};
+use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
 use rand::RngExt;
 use rand::rngs::SmallRng;
+
+use crate::conn::Transport;
 
 pub(crate) struct Plan {
     pub(crate) config: Config,
@@ -29,6 +31,10 @@ pub(crate) struct Plan {
     pub(crate) window: u64,
     /// Largest payload.
     pub(crate) payload: usize,
+    /// Publishers who find no room wait so long; `None`: they don't wait.
+    pub(crate) patience: Option<Duration>,
+    /// Transports are of this kind, or of any.
+    pub(crate) transport: Option<Transport>,
     /// Whether drain or close may come in a rough part.
     pub(crate) may_end: bool,
 }
@@ -44,11 +50,13 @@ fn pick<T: Clone>(rng: &mut SmallRng, from: &[T]) -> T {
 impl Plan {
     pub(crate) fn draw(rng: &mut SmallRng) -> Plan {
         let nodes = rng.random_range(1..=4);
+        let outbox = Plan::draw_outbox(rng);
         let jitter = pick(rng, &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(0.5)]);
         let config = Config {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
             ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
-            prepare_moves: false,
+            prepare_moves: rng.random_ratio(3, 4),
+            delivery: outbox.delivery,
             max_pings_out: rng.random_range(1..=3),
             write_timeout: ms(pick(rng, &[1500, 10_000])),
             reconnect: !rng.random_bool(0.04),
@@ -73,7 +81,11 @@ impl Plan {
         };
         Plan {
             config,
-            outbox: Plan::draw_outbox(rng),
+            patience: match outbox.overflow {
+                OverflowPolicy::Wait(patience) => Some(patience),
+                _ => rng.random_bool(0.3).then(|| ms(1000)),
+            },
+            outbox,
             nodes,
             named: rng.random_range(1..=nodes),
             parts: rng.random_range(1..=3),
@@ -84,24 +96,43 @@ impl Plan {
             longest_read: pick(rng, &[1, 7, 100, 4000]),
             window: pick(rng, &[50, 1000, 100_000]),
             payload: pick(rng, &[16, 40, 200, 2000]),
+            transport: pick(rng, &[
+                None,
+                Some(Transport::Kernel),
+                Some(Transport::Kernel),
+                Some(Transport::Records),
+                Some(Transport::Custom),
+            ]),
             may_end: rng.random_bool(0.1),
         }
     }
 
     fn draw_outbox(rng: &mut SmallRng) -> OutboxRules {
-        use OverflowPolicy::{DropNewest, DropOldest, Error};
+        use OverflowPolicy::{DropNewest, DropOldest, Error, Wait};
         OutboxRules {
             cap: pick(rng, &[0, 300, 4000, 100_000, 8 << 20]),
             messages: pick(rng, &[None, None, None, Some(1), Some(4), Some(40)]),
-            overflow: pick(rng, &[Error, Error, DropOldest, DropNewest]),
+            overflow: pick(rng, &[Error, Error, DropOldest, DropNewest, Wait(ms(100)), Wait(ms(10_000))]),
             max_age: pick(rng, &[None, None, Some(ms(5)), Some(ms(300)), Some(ms(4000))]),
-            ..OutboxRules::default()
+            delivery: pick(rng, &[DeliveryMode::AtMostOnce, DeliveryMode::AtLeastOnce]),
         }
     }
 
     /// Whether messages that were accepted may be lost while they are held.
     pub(crate) fn is_losing(&self) -> bool {
-        self.outbox.overflow != OverflowPolicy::Error || self.outbox.max_age.is_some()
+        let drops = matches!(self.outbox.overflow, OverflowPolicy::DropOldest | OverflowPolicy::DropNewest);
+        drops || self.outbox.max_age.is_some()
+    }
+
+    /// Whether what no PONG covers is sent again.
+    pub(crate) fn resends(&self) -> bool {
+        self.outbox.delivery == DeliveryMode::AtLeastOnce
+    }
+
+    /// Of which kind the next connection is.
+    pub(crate) fn transport(&self, rng: &mut SmallRng) -> Transport {
+        let any = [Transport::Kernel, Transport::Records, Transport::Custom];
+        self.transport.unwrap_or_else(|| pick(rng, &any))
     }
 
     /// Within this a client that may use a server, with no more faults, is connected and has delivered everything (I7).
@@ -114,6 +145,8 @@ impl Plan {
         let wait = config.policy.backoff.max * 2 + config.policy.redial + ms(100) * self.nodes as u32;
         // A move that had begun, the announcement, the PING that confirms, and a breath.
         let rest = ms(2000 + 1000 + 1000 + 500);
-        attempt + silent + wait + rest
+        // What was prepared for a move may be as dead as what was left.
+        let moved = if config.prepare_moves { attempt + silent + wait + ms(2000 + 2000 + 1000) } else { ms(0) };
+        attempt + silent + wait + rest + moved
     }
 }

@@ -167,32 +167,28 @@ impl World {
     }
 
     fn process(&mut self, at: usize, number: u64) {
-        let record = self.books.processed(number);
+        let record = self.books.processed(number, self.plan.resends());
         let conn = &self.conns[at];
         assert!(record.size <= conn.max_payload, "message {number} is larger than this server ever allowed");
         assert!(!record.headers || conn.headers, "message {number} has headers, and this server can't take any");
         self.route(number, record.subject, record.payload, record.headers);
     }
 
-    /// To every subscription that any server has; to one of a queue group.
+    /// To every subscription that any server has; to one of a queue group, at whichever server it is: they are a cluster.
     pub(crate) fn route(&mut self, number: u64, subject: usize, size: usize, headers: bool) {
-        for at in 0..self.active.len() {
-            let at = self.active[at];
-            let conn = &self.conns[at];
-            if !conn.open {
-                continue;
+        let mut receivers: Vec<(usize, u64)> = Vec::new();
+        let mut groups: [Vec<(usize, u64)>; SUBJECTS.len()] = Default::default();
+        for at in self.active.iter().copied().filter(|at| self.conns[*at].open) {
+            let subs = self.conns[at].subs.iter().filter(|(_, it)| content::matches(it.subject, subject));
+            for (sid, interest) in subs {
+                if interest.queue { groups[interest.subject].push((at, *sid)) } else { receivers.push((at, *sid)) }
             }
-            let mut sids: Vec<u64> = Vec::new();
-            let mut groups: [Vec<u64>; SUBJECTS.len()] = Default::default();
-            for (sid, interest) in conn.subs.iter().filter(|(_, it)| content::matches(it.subject, subject)) {
-                if interest.queue { groups[interest.subject].push(*sid) } else { sids.push(*sid) }
-            }
-            for group in groups.iter().filter(|group| !group.is_empty()) {
-                sids.push(group[self.rng.random_range(0..group.len())]);
-            }
-            for sid in sids {
-                self.conns[at].deliver(sid, number, subject, size, headers);
-            }
+        }
+        for group in groups.iter().filter(|group| !group.is_empty()) {
+            receivers.push(group[self.rng.random_range(0..group.len())]);
+        }
+        for (at, sid) in receivers {
+            self.conns[at].deliver(sid, number, subject, size, headers);
         }
     }
 }

@@ -4,11 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use nats_lifeline::engine::Cause;
+
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) seeds: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     pub(crate) users: BTreeMap<&'static str, u64>,
+    /// Why connections ended.
+    pub(crate) ends: BTreeMap<&'static str, u64>,
+    /// Moves for which another connection was ready.
+    pub(crate) moves: u64,
+    /// Messages that were sent again.
+    pub(crate) resent: u64,
     pub(crate) virtual_time: Duration,
     pub(crate) rounds: u64,
     pub(crate) connections: u64,
@@ -29,11 +37,29 @@ impl Tally {
         *self.users.entry(name).or_default() += 1;
     }
 
+    pub(crate) fn end(&mut self, cause: &Cause) {
+        let name = match cause {
+            Cause::Stale { .. } => "no PONG",
+            Cause::WriteStalled { .. } => "write stalled",
+            Cause::Forced => "reconnect forced",
+            Cause::LameDuck => "lame duck",
+            Cause::ByUser => "by the user",
+            Cause::Server(_) => "-ERR",
+            Cause::ClosedByServer => "closed by the server",
+            Cause::Protocol(_) => "no protocol",
+            _ => "others",
+        };
+        *self.ends.entry(name).or_default() += 1;
+    }
+
     pub(crate) fn add(&mut self, other: Tally) {
         let Tally {
             seeds,
             faults,
             users,
+            ends,
+            moves,
+            resent,
             virtual_time,
             rounds,
             connections,
@@ -54,6 +80,11 @@ impl Tally {
         self.in_doubt += in_doubt;
         self.lost += lost;
         self.flushed += flushed;
+        self.moves += moves;
+        self.resent += resent;
+        for (name, count) in ends {
+            *self.ends.entry(name).or_default() += count;
+        }
         for (name, count) in faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -73,7 +104,12 @@ impl fmt::Display for Tally {
             "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
             self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
         )?;
-        write!(f, "faults {faults}:")?;
+        writeln!(f, "moves to a connection that was ready {}, messages sent again {}", self.moves, self.resent)?;
+        write!(f, "connections ended:")?;
+        for (name, count) in &self.ends {
+            write!(f, " {name} {count},")?;
+        }
+        write!(f, "\nfaults {faults}:")?;
         for (name, count) in &self.faults {
             write!(f, " {name} {count},")?;
         }

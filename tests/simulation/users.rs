@@ -1,13 +1,14 @@
 //! Users: publishers, subscribers and whoever holds the client. They act between the steps of the task's round.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use nats_lifeline::ServerAddr;
-use nats_lifeline::engine::{EndReason, Frame, Gate, MARK, OverflowPolicy, Refusal};
+use nats_lifeline::engine::{EndReason, Gate};
 use rand::RngExt;
 
-use crate::books::{Fate, Flush, Record};
-use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
+use crate::books::{Fate, Flush};
+use crate::content::{DIGITS, FOREIGN, PUBLISHED, SUBJECTS};
 use crate::driver::Command;
 use crate::plan::ms;
 use crate::script::say;
@@ -16,6 +17,8 @@ use crate::world::World;
 /// A subscription as its user sees it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
+    /// The numbers of what came.
+    came: HashSet<u64>,
     pub(crate) delivered: u64,
     /// The total after which it ends, once the engine knows it.
     pub(crate) max: Option<u64>,
@@ -67,71 +70,8 @@ impl World {
         self.command(command);
     }
 
-    pub(crate) fn publish(&mut self) {
-        for _ in 0..self.rng.random_range(1..4) {
-            let number = self.books.records.len() as u64 + 1;
-            let large = self.rng.random_ratio(1, 50);
-            let payload = if large { 33_000 } else { self.rng.random_range(DIGITS..=self.plan.payload) };
-            let subject = self.rng.random_range(0..PUBLISHED);
-            let (max_payload, headers_known) = self.driver.limits();
-            let with_headers = headers_known && self.rng.random_ratio(1, 5);
-            let block = with_headers.then(|| content::headers(number));
-            let size = payload + block.as_ref().map_or(0, Vec::len);
-            if size > max_payload {
-                self.tally.user("refused: max_payload");
-                continue;
-            }
-            let body = content::payload(number, payload);
-            let frame =
-                Frame { subject: SUBJECTS[subject].as_bytes(), reply: None, headers: block.as_deref(), payload: &body };
-            let outbox = &mut self.driver.outbox;
-            // A promise is given while there is room, and others may have used it up since.
-            let mark = if self.plan.outbox.cap == 0 { MARK } else { MARK.min(self.plan.outbox.cap / 2) };
-            let promised = self.rng.random_ratio(1, 10) && outbox.pending() < 2 * mark;
-            let (before, len) = (outbox.pending(), frame.len());
-            if outbox.wants_ticks() {
-                outbox.tick(self.now);
-            }
-            match outbox.admit(&frame, promised) {
-                Ok(sequence) => {
-                    say!(self, "publishes {number}, {len} bytes");
-                    let held = self.driver.outbox.gate() == Gate::Held;
-                    let (pending, cap) = (self.driver.outbox.pending(), self.plan.outbox.cap);
-                    assert!(!held || pending <= cap, "I6: {pending} bytes held, cap {cap}");
-                    self.tally.user("publish");
-                    let fate = Fate::Waiting;
-                    let record = Record { subject, size, payload, headers: with_headers, fate, processed: false };
-                    self.books.admitted(sequence, record);
-                    self.wake_for_messages();
-                }
-                Err(refusal) => self.check_refusal(refusal, before, len, promised),
-            }
-        }
-    }
-
-    fn check_refusal(&mut self, refusal: Refusal, pending: usize, len: usize, promised: bool) {
-        let cap = self.plan.outbox.cap;
-        let legitimate = match refusal {
-            Refusal::NoRoom => self.driver.outbox.gate() == Gate::Open && !promised && pending > 0,
-            Refusal::Full { .. } => self.driver.outbox.gate() == Gate::Held && pending + len > cap,
-            Refusal::TooMany { pending, limit } => {
-                let outbox = &self.driver.outbox;
-                let full = pending >= limit && self.plan.outbox.messages == Some(limit);
-                outbox.gate() == Gate::Held && outbox.messages() == pending && full
-            }
-            Refusal::Dropped => {
-                self.books.dropped_at_once();
-                self.plan.outbox.overflow == OverflowPolicy::DropNewest && cap != 0
-            }
-            Refusal::TooLarge { .. } => cap != 0 && len > cap,
-            Refusal::Shut => self.barred || self.driver.ended || self.driver.idle_at_exchange,
-        };
-        assert!(legitimate, "{refusal:?} at {pending} bytes for {len} more, cap {cap}, {}", self.status());
-        self.tally.user("refused");
-    }
-
     fn publish_elsewhere(&mut self) {
-        let number = content::FOREIGN | self.foreign;
+        let number = FOREIGN | self.foreign;
         self.foreign += 1;
         let subject = self.rng.random_range(0..PUBLISHED);
         let size = self.rng.random_range(DIGITS..=self.plan.payload);
@@ -148,7 +88,8 @@ impl World {
         if number == 0 {
             return assert!(!withdrawn);
         }
-        let fate = self.books.record(number).fate;
+        let record = self.books.record(number);
+        let (fate, again) = (record.fate, record.takings > 0);
         if withdrawn {
             say!(self, "withdraws {number}");
             self.tally.user("withdraw");
@@ -157,7 +98,7 @@ impl World {
             self.books.withdrawn += 1;
         } else {
             assert!(
-                !(held && number > through && fate == Fate::Waiting) || self.plan.is_losing(),
+                !(held && number > through && fate == Fate::Waiting) || again || self.plan.is_losing(),
                 "message {number} waits and can't be withdrawn"
             );
         }
@@ -281,9 +222,14 @@ impl World {
 
     // What streams are told.
 
-    /// `offered` messages came for `sid`; the engine wants `count` of them.
-    pub(crate) fn accept(&mut self, sid: u64, offered: u64, count: u64) {
+    /// `numbers` came for `sid`; the engine wants `count` of them.
+    pub(crate) fn accept(&mut self, sid: u64, numbers: &[u64], count: u64) {
+        let offered = numbers.len() as u64;
+        let resends = self.plan.resends();
         let stream = self.stream(sid);
+        for number in numbers.iter().filter(|number| !resends || **number >= FOREIGN) {
+            assert!(stream.came.insert(*number), "I3: message {number} came to {sid} twice");
+        }
         assert!(!stream.ended, "I10: a message for {sid}, which has ended");
         let wanted = stream.max.map_or(offered, |max| offered.min(max - stream.delivered));
         assert_eq!(count, wanted, "I10: sid {sid} after {} of {:?}", stream.delivered, stream.max);
@@ -294,6 +240,8 @@ impl World {
     pub(crate) fn end_stream(&mut self, sid: u64, Ending::Said(reason): Ending) {
         let stream = self.stream(sid);
         assert!(!std::mem::replace(&mut stream.ended, true), "I8: stream {sid} ended twice");
+        // Nothing more comes.
+        stream.came = HashSet::new();
         let stream = stream.clone();
         match reason {
             EndReason::Unsubscribed => assert!(stream.unsubscribed, "nobody unsubscribed {sid}"),
@@ -303,7 +251,7 @@ impl World {
             }
             EndReason::Drained => {
                 assert!(stream.draining || self.barred, "nobody drained {sid}");
-                if let Some(conn) = self.driver.conn() {
+                for conn in self.driver.links.iter().filter_map(|link| link.conn()) {
                     let conn = &self.conns[conn];
                     let sent = conn.sent.get(&sid).map_or(0, Vec::len);
                     let came = conn.came.get(&sid).copied().unwrap_or(0);

@@ -31,8 +31,12 @@ pub(crate) struct Wire {
     pub(crate) messages: Vec<u64>,
     /// For each PING how many messages went before it.
     pub(crate) pings: Vec<usize>,
-    /// Subscriptions that were told.
-    pub(crate) told: BTreeSet<u64>,
+    /// Subscriptions that were told of, and not taken back.
+    told: BTreeSet<u64>,
+    /// Those that were ever told of.
+    pub(crate) ever_told: BTreeSet<u64>,
+    /// Those that were told of twice, taken back between.
+    pub(crate) retold: BTreeSet<u64>,
 }
 
 /// A message as it stands on the wire, to be compared with what was published.
@@ -55,7 +59,14 @@ impl Wire {
             messages: Vec::new(),
             pings: Vec::new(),
             told: BTreeSet::new(),
+            ever_told: BTreeSet::new(),
+            retold: BTreeSet::new(),
         }
+    }
+
+    /// Whether a PING is the last that was said, and no subscription was left standing.
+    pub(crate) fn says_farewell(&self) -> bool {
+        self.pings.last() == Some(&self.messages.len()) && self.told.is_empty() && self.rest.is_empty()
     }
 
     /// The transport took `bytes` more. Returns the messages that are now whole; I1 is checked here.
@@ -101,10 +112,19 @@ impl Wire {
             }
             ClientOp::Sub { subject, queue, sid } => {
                 assert!(self.told.insert(*sid), "sid {sid} was told twice on one connection");
+                if !self.ever_told.insert(*sid) {
+                    self.retold.insert(*sid);
+                }
                 let subject = content::index(subject).expect("a subject that nobody subscribed to");
                 Said::Sub { sid: *sid, subject, queue: queue.is_some() }
             }
-            ClientOp::Unsub { sid, max } => Said::Unsub { sid: *sid, max: *max },
+            ClientOp::Unsub { sid, max } => {
+                if max.is_none() {
+                    // It may be told of again, with what remains.
+                    self.told.remove(sid);
+                }
+                Said::Unsub { sid: *sid, max: *max }
+            }
             ClientOp::Ping => {
                 self.pings.push(self.messages.len());
                 Said::Ping

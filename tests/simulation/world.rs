@@ -1,9 +1,10 @@
 //! The world of one seed: the client, the servers, the connections between them, and a clock that only moves when
 //! nobody acts.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use nats_lifeline::engine::{ConnectionEvent, Engine, Outbox, Status};
+use nats_lifeline::engine::{Cause, CloseHow, ConnectionEvent, Engine, Outbox, Status};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -15,6 +16,7 @@ use crate::script::{Script, say};
 use crate::server::Node;
 use crate::tally::Tally;
 use crate::users::Stream;
+use crate::waiting::Waiting;
 
 pub(crate) struct World {
     pub(crate) rng: SmallRng,
@@ -27,6 +29,10 @@ pub(crate) struct World {
     /// Those of them at which something can still happen.
     pub(crate) active: Vec<usize>,
     pub(crate) gossip: Vec<String>,
+    /// When which server says something of no consequence.
+    pub(crate) chatter: Vec<(Instant, usize)>,
+    /// Publishers who wait for room, first come, first served.
+    pub(crate) waiting: VecDeque<Waiting>,
     /// When a connection that was cut ends although its byte was not reached.
     pub(crate) cuts: Vec<(Instant, usize, crate::conn::End)>,
     pub(crate) streams: Vec<Stream>,
@@ -68,6 +74,8 @@ impl World {
             conns: Vec::new(),
             active: Vec::new(),
             gossip: Vec::new(),
+            chatter: Vec::new(),
+            waiting: VecDeque::new(),
             cuts: Vec::new(),
             streams: Vec::new(),
             finishing: Vec::new(),
@@ -173,6 +181,15 @@ impl World {
     /// What was to happen by now.
     pub(crate) fn due(&mut self) {
         let now = self.now;
+        let conns = &mut self.conns;
+        self.chatter.retain(|(at, conn)| {
+            let due = *at <= now;
+            if due && conns[*conn].sending_stalls.is_none_or(|until| until <= now) {
+                conns[*conn].say(b"+OK\r\n");
+            }
+            !due
+        });
+        self.admit_waiting();
         let mut finished = Vec::new();
         self.finishing.retain(|(at, sid)| {
             let due = *at <= now;
@@ -227,7 +244,8 @@ impl World {
             assert!(missing.is_empty(), "messages went before SUB of {missing:?} on connection {at}");
         }
         for message in &found {
-            self.books.taken(message);
+            let again = self.books.taken(message);
+            self.tally.resent += u64::from(again);
         }
     }
 
@@ -235,10 +253,25 @@ impl World {
     fn untold(&self, at: usize) -> Vec<u64> {
         let table = &self.driver.engine.subscriptions;
         let conn = &self.conns[at];
-        let told = |sid: &u64| conn.wire.told.contains(sid) || table.get(*sid).is_none();
+        let told = |sid: &u64| conn.wire.ever_told.contains(sid) || table.get(*sid).is_none();
         let draining = |sid: &u64| self.barred || self.streams[usize::try_from(*sid - 1).unwrap()].draining;
         let known = conn.at_handshake.as_deref().unwrap_or_default();
         known.iter().filter(|sid| !told(sid) && !draining(sid)).copied().collect()
+    }
+
+    /// D15: a connection that is left for another, behind its last PONG, has been read to the end.
+    pub(crate) fn check_left(&mut self, at: usize, how: CloseHow) {
+        let conn = &self.conns[at];
+        let answered = conn.wire.says_farewell() && conn.pongs == conn.wire.pings.len();
+        if how != CloseHow::Finish || !answered || self.driver.links.is_empty() {
+            return;
+        }
+        self.tally.moves += 1;
+        for (sid, sent) in &conn.sent {
+            let came = conn.came.get(sid).copied().unwrap_or(0);
+            assert_eq!(came, sent.len(), "D15: what was sent to {sid} on connection {at}, which is left");
+        }
+        assert_eq!(conn.confirmed, conn.wire.messages.len(), "D15: something is in doubt behind a move");
     }
 
     /// The client reads a PONG on connection `at`.
@@ -261,42 +294,82 @@ impl World {
     }
 
     pub(crate) fn hear(&mut self, event: &ConnectionEvent) {
-        let ready = self.driver.last.is_none_or(|at| self.untold(at).is_empty());
-        if let (ConnectionEvent::Disconnected { in_doubt, .. }, Some(at)) = (event, self.driver.last) {
+        // Who was announced before is not the one that is now.
+        let about = self.driver.last.filter(|at| !self.conns[*at].announced);
+        let about = about.or_else(|| self.conn_of(self.driver.engine.epoch()));
+        let ready = about.is_none_or(|at| self.untold(at).is_empty());
+        if let (ConnectionEvent::Disconnected { in_doubt, cause, .. }, Some(at)) = (event, self.driver.last) {
             let conn = &self.conns[at];
-            assert_eq!(*in_doubt, (conn.wire.messages.len() - conn.confirmed) as u64, "I4: Disconnected says");
+            let unconfirmed = (conn.wire.messages.len() - conn.confirmed) as u64;
+            // What is sent again is not in doubt, unless there is no again.
+            let expected = if self.plan.resends() && *cause != Cause::ByUser { 0 } else { unconfirmed };
+            assert_eq!(*in_doubt, expected, "I4: Disconnected says");
+        }
+        match event {
+            ConnectionEvent::Disconnected { cause, .. } => self.tally.end(cause),
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                if let Some(at) = about {
+                    self.conns[at].announced = true;
+                }
+            }
+            _ => {}
         }
         self.books.hear(event, ready);
     }
 
+    /// The connection of `epoch`, which may be gone.
+    pub(crate) fn conn_of(&self, epoch: u64) -> Option<usize> {
+        self.conns.iter().rposition(|conn| conn.epoch == epoch)
+    }
+
+    /// At least once: the exchange has settled a connection that was lost before, and what no PONG covers is to go again.
+    fn requeue(&mut self) {
+        let Some(conn) = self.driver.last.map(|at| &mut self.conns[at]) else { return };
+        if self.plan.resends() && self.driver.is_lost && !std::mem::replace(&mut conn.settled, true) {
+            self.books.requeue(&conn.wire.messages[conn.confirmed..]);
+        }
+    }
+
     /// The engine has settled a lost connection.
     pub(crate) fn settle(&mut self, through: u64, in_doubt: u64) {
-        let conn = &mut self.conns[self.driver.last.unwrap()];
-        assert!(!std::mem::replace(&mut conn.settled, true), "a connection was settled twice");
-        let doubtful = &conn.wire.messages[conn.confirmed..];
-        assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
-        self.books.doubt(doubtful);
+        let conn = self.driver.last.map(|at| &mut self.conns[at]);
+        match conn {
+            Some(conn) if !conn.settled => {
+                conn.settled = true;
+                let doubtful = &conn.wire.messages[conn.confirmed..];
+                assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
+                self.books.doubt(doubtful);
+            }
+            // What was to be sent again is given up.
+            Some(_) if self.plan.resends() => {
+                assert!(in_doubt == 0 || in_doubt == self.books.doubted_now, "I4: {in_doubt} in doubt after all");
+            }
+            _ => assert_eq!(in_doubt, 0, "a connection was settled twice"),
+        }
         self.settled_now = Some(in_doubt);
         for (record, number) in self.books.records.iter().zip(1..) {
             let waits = record.fate == Fate::Waiting;
             assert!(!(waits && number <= through), "message {number} waits, and was handed over up to {through}");
-            let gone = matches!(record.fate, Fate::InDoubt | Fate::Confirmed | Fate::Taken);
+            let given_up = self.books.doubted_now > 0 && record.fate == Fate::InDoubt;
+            let gone = matches!(record.fate, Fate::InDoubt | Fate::Confirmed | Fate::Taken) && !given_up;
             assert!(!(gone && number > through), "message {number} is gone, and was handed over up to {through}");
         }
     }
 
     pub(crate) fn check_exchange(&mut self) {
         self.settled_now = None;
+        self.requeue();
         let Driver { engine, outbox, .. } = &self.driver;
         let ledger = engine.ledger(outbox.accepted());
         assert_eq!(ledger.waiting, engine.count_waiting(outbox), "{ledger:?}");
         // A frame, and SUBs and UNSUBs, for which the mark does not hold.
         let extra = 34_000 + 64 * self.streams.len() * 3;
-        let mark = if self.plan.outbox.cap == 0 { 1 << 20 } else { (self.plan.outbox.cap / 2).min(1 << 20) };
-        let most = self.plan.outbox.cap.max(2 * mark) + extra;
+        let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
         self.books.compare_lost(&ledger, max_payload, headers, self.plan.is_losing());
+        assert_eq!(ledger.resent > 0, ledger.resent > 0 && self.plan.resends(), "nothing is resent at most once");
+        self.admit_waiting();
     }
 
     pub(crate) fn check_round(&mut self) {

@@ -104,6 +104,61 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
 }
 
 #[test]
+fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    pair.unsubscribe_after(1, 2);
+    pair.aside(|pair| pair.serve(PONG));
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 SUB jobs q 1 UNSUB 1 2");
+    // The first was on its way before the server was told of the limit: it does not count it. Its third would go to nobody.
+    pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n");
+    assert_eq!(pair.delivered_to(1), 2);
+    pair.expect_written("UNSUB 1");
+}
+
+#[test]
+fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    // Before it is the present one: its server has counted these, and would end a limit of two there and then.
+    pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
+    pair.aside(|pair| pair.serve(PONG));
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.forget();
+    pair.unsubscribe_after(1, 4);
+    pair.expect_written("…UNSUB 1 SUB jobs q 1 UNSUB 1 2");
+}
+
+#[test]
+fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prepared() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.queue_subscribe("jobs", Some("q"), 2);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    // These are frames for `a`, which is gone before they are loaded; `b` takes its place in the same exchange.
+    pair.queue_subscribe("news", None, 3);
+    assert!(pair.outbox.admit_unsubscribe(1) && pair.outbox.admit_unsubscribe(2));
+    pair.command(|engine, _| engine.unsubscribe(1, true));
+    pair.command(|engine, _| engine.drain_subscription(2, true));
+    let Net::Up(epoch) = pair.net() else { panic!("no connection") };
+    pair.engine.handle_lost(epoch, eof(), pair.now);
+    pair.settle();
+    pair.expect_written("CONNECT {… PING SUB jobs q 1 SUB jobs q 2 PING UNSUB 1 UNSUB 2 SUB news 3 PING");
+    pair.expect_among("Reconnected b:4222 after 1: ");
+}
+
+#[test]
 fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     let mut pair = ready();
     pair.force_reconnect();

@@ -208,3 +208,14 @@ fn at_least_once_a_server_that_dies_in_the_replay_gets_nothing_counted_twice() {
     let ledger = pair.engine.ledger(pair.outbox.accepted());
     assert_eq!((ledger.accepted, ledger.confirmed, ledger.in_doubt), (2, 2, 0));
 }
+
+#[test]
+fn at_least_once_subscriptions_take_no_room_from_messages() {
+    let mut pair = Pair::ruled(OutboxRules { cap: 40, delivery: DeliveryMode::AtLeastOnce, ..rules() });
+    for sid in 1..20 {
+        // Whoever publishes behind them waits for no PONG: none is on its way.
+        pair.subscribe("s", sid);
+        assert_eq!(pair.outbox.pending(), 0);
+    }
+    pair.publish("a", "1");
+}
