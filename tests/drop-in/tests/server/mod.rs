@@ -1,6 +1,6 @@
 //! A nats-server of a test's own, found as the client's own tests find it.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../support/binary.rs"]
 mod binary;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use async_nats::Event;
+pub(crate) use binary::scratch;
 use process::Process;
 
 /// What is expected to happen at once may take this long on a machine that does a hundred things.
@@ -32,10 +33,15 @@ pub(crate) struct Server {
 impl Server {
     /// A server with these lines in its configuration.
     pub(crate) fn start(config: &str) -> Server {
+        Server::start_on(0, config)
+    }
+
+    /// The same on this port, where it is not 0.
+    pub(crate) fn start_on(port: u16, config: &str) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("drop-in-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = binary::scratch().join(name);
-        let mut server = Server { config: config.to_owned(), folder, port: 0, process: None };
+        let folder = scratch().join(name);
+        let mut server = Server { config: config.to_owned(), folder, port, process: None };
         server.launch();
         server
     }
