@@ -58,6 +58,12 @@ pub mod connection {
     };
 }
 
+/// Points in time, as async-nats has them: with the types of the crate `chrono`.
+#[cfg(feature = "chrono")]
+pub mod datetime {
+    pub use crate::client::datetime::{DateTime, add_std_duration, from_nanos, now, parse_rfc3339};
+}
+
 /// The generic error that all calls use.
 pub mod error {
     pub use crate::client::error::Error;

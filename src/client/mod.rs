@@ -8,6 +8,8 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 #[cfg(feature = "nkeys")]
 mod credentials;
+#[cfg(feature = "chrono")]
+pub(crate) mod datetime;
 mod encoding;
 pub(crate) mod error;
 pub(crate) mod event;

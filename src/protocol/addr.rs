@@ -6,6 +6,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 use std::io;
 
+#[cfg(feature = "url")]
+mod as_url;
 #[cfg(test)]
 mod tests;
 

@@ -3,8 +3,6 @@
 //! It uses nothing that async-nats 0.51 does not have, so that it builds with either. Run it with the address of a
 //! server, or set `NATS_URL`; by default it looks on this machine.
 
-mod shapes;
-
 use std::time::Duration;
 
 use async_nats::client::traits::{Publisher, Requester, TimeoutProvider};
@@ -22,7 +20,6 @@ const TRACE: HeaderName = HeaderName::from_static("Trace");
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    shapes::check();
     let url = std::env::args().nth(1).or_else(|| std::env::var("NATS_URL").ok());
     let url = url.unwrap_or_else(|| "nats://localhost:4222".to_owned());
 

@@ -1,0 +1,228 @@
+//! The examples of async-nats itself, those without JetStream, with nothing changed but the line of the dependency.
+//!
+//! They are copied out of the downloaded crate into `target/tmp`, built there with this crate in the place of async-nats,
+//! and run against a server on port 4222, which most of them have written down. Nothing of them is kept.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../tests/server/mod.rs"]
+mod server;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use server::{SOON, Server, scratch};
+
+/// These want a server on the internet. They are built.
+const ELSEWHERE: [&str; 2] = ["docs_getting_started_publish", "docs_getting_started_subscribe"];
+
+/// These go on until they are killed: what makes them do something, and where that is seen.
+const GO_ON: [(&str, Partner); 8] = [
+    ("docs_basics_subscribe", Partner::Heard("docs_basics_publish", "Received: Temperature")),
+    (
+        "docs_learn_core_nats_publish_subscribe_subscribe",
+        Partner::Heard("docs_learn_core_nats_publish_subscribe_publish", "warehouse received: "),
+    ),
+    (
+        "docs_learn_core_nats_queue_groups_queue_subscribe",
+        Partner::Heard("docs_learn_core_nats_publish_subscribe_publish", "packer handling: "),
+    ),
+    (
+        "docs_learn_core_nats_subjects_and_wildcards_wildcard_multi",
+        Partner::Heard("docs_learn_core_nats_publish_subscribe_publish", "audit: orders.created"),
+    ),
+    ("sub", Partner::Heard("json", "Received message ")),
+    (
+        "docs_learn_core_nats_request_reply_respond",
+        Partner::Answered("docs_learn_core_nats_request_reply_request", "inventory replied: "),
+    ),
+    (
+        "docs_learn_core_nats_scatter_gather_provider",
+        Partner::Answered("docs_learn_core_nats_scatter_gather_gather", "gathered 1 quotes"),
+    ),
+    // No example publishes what it waits for.
+    ("docs_learn_core_nats_subjects_and_wildcards_wildcard_single", Partner::Nobody),
+];
+
+enum Partner {
+    /// While the other runs, again and again, this one says so.
+    Heard(&'static str, &'static str),
+    /// The other says so.
+    Answered(&'static str, &'static str),
+    Nobody,
+}
+
+/// The longest publishes ten million messages.
+const TO_THE_END: Duration = Duration::from_secs(300);
+
+#[test]
+fn its_own_examples_build_and_run_with_only_the_dependency_changed() {
+    let sources = downloaded().join("examples");
+    let project = scratch().join("async-nats-examples");
+    let names = copy(&sources, &project.join("examples"));
+    fs::create_dir_all(project.join("src")).unwrap();
+    fs::write(project.join("src/lib.rs"), "").unwrap();
+    fs::write(project.join("Cargo.toml"), manifest()).unwrap();
+    // Its own folder: this one's build would be in the way.
+    let target = project.join("target");
+    cargo(&project, &["build", "--examples", "--quiet", "--target-dir", target.to_str().unwrap()]);
+    println!("{} built", names.len());
+
+    let _server = Server::start_on(4222, "");
+    let place = target.join("debug/examples");
+    let (mut ended, mut went_on) = (0, 0);
+    for name in &names {
+        if ELSEWHERE.contains(&name.as_str()) {
+            continue;
+        }
+        match GO_ON.iter().find(|(other, _)| other == name) {
+            None => {
+                let took = Instant::now();
+                let said = Run::start(&place, name).end(TO_THE_END);
+                println!("{name}: ended after {:?}, {} lines", took.elapsed(), said.lines().count());
+                ended += 1;
+            }
+            Some((_, partner)) => {
+                goes_on(&place, name, partner);
+                println!("{name}: goes on");
+                went_on += 1;
+            }
+        }
+    }
+    println!("{ended} ran to their end, {went_on} went on until they were killed, {} were built only", ELSEWHERE.len());
+    assert!(ended > 15 && went_on == GO_ON.len(), "examples are missing");
+}
+
+fn goes_on(place: &Path, name: &str, partner: &Partner) {
+    let mut run = Run::start(place, name);
+    let start = Instant::now();
+    loop {
+        let done = match partner {
+            Partner::Heard(other, text) => {
+                Run::start(place, other).end(SOON);
+                run.said().contains(text)
+            }
+            Partner::Answered(other, text) => Run::start(place, other).end(SOON).contains(text),
+            Partner::Nobody => start.elapsed() > Duration::from_secs(1),
+        };
+        assert!(run.process.try_wait().unwrap().is_none(), "{name} ended: {}", run.said());
+        if done {
+            return;
+        }
+        assert!(start.elapsed() < SOON, "{name} does nothing: {}", run.said());
+    }
+}
+
+/// A running example; dropping it kills it.
+struct Run {
+    name: String,
+    process: std::process::Child,
+    output: PathBuf,
+}
+
+impl Run {
+    fn start(place: &Path, name: &str) -> Run {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let output = place.join(format!("{name}-{number}.log"));
+        let file = fs::File::create(&output).unwrap();
+        let process = Command::new(place.join(name))
+            .env_remove("NATS_URL")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Run { name: name.to_owned(), process, output }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.output).unwrap()
+    }
+
+    /// What it said until it ended, with success.
+    fn end(mut self, within: Duration) -> String {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                assert!(status.success(), "{}: {status}: {}", self.name, self.said());
+                return self.said();
+            }
+            assert!(start.elapsed() < within, "{} does not end: {}", self.name, self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_file(&self.output);
+    }
+}
+
+/// Where cargo has put the sources of async-nats, which this package depends on.
+fn downloaded() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let metadata = cargo(here, &["metadata", "--format-version", "1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|package| package["name"] == "async-nats").expect("it is a dependency");
+    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_path_buf()
+}
+
+/// Copies those that are about core NATS, and gives their names.
+fn copy(from: &Path, to: &Path) -> BTreeSet<String> {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to).unwrap();
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let text = fs::read_to_string(&path).unwrap();
+        let other = ["jetstream", "service::", "object_store"].iter().any(|word| text.contains(word));
+        if !other && !name.contains("jetstream") {
+            fs::write(to.join(path.file_name().unwrap()), text).unwrap();
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The dependencies of async-nats's examples, with this crate under the name of async-nats.
+fn manifest() -> String {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap();
+    format!(
+        r#"[package]
+name = "examples"
+version = "0.0.0"
+edition = "2021"
+
+[workspace]
+
+[dependencies]
+async-nats = {{ package = "nats-lifeline", path = "{}" }}
+bytes = "1"
+chrono = "0.4"
+futures = {{ version = "0.3", default-features = false, features = ["std", "async-await"] }}
+futures-util = {{ version = "0.3", default-features = false, features = ["std", "async-await-macro"] }}
+rand = "0.10"
+serde = {{ version = "1", features = ["derive"] }}
+serde_json = "1"
+tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "time"] }}
+"#,
+        own.display()
+    )
+}
+
+/// Runs cargo, and gives what it says.
+fn cargo(folder: &Path, args: &[&str]) -> String {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(program).args(args).current_dir(folder).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "cargo {args:?} failed");
+    String::from_utf8(output.stdout).unwrap()
+}
