@@ -4,10 +4,12 @@ pub(crate) mod auth;
 mod callback;
 #[allow(clippy::module_inception)]
 mod client;
+mod confirmed;
 pub(crate) mod connect;
 pub(crate) mod connection;
 #[cfg(feature = "nkeys")]
 mod credentials;
+mod critical;
 mod encoding;
 pub(crate) mod error;
 pub(crate) mod event;
@@ -35,6 +37,7 @@ pub use crate::driver::{Statistics, WhenFull};
 pub use crate::engine::{DeliveryMode, FlushFailure, OverflowPolicy};
 pub use auth::AuthRequest;
 pub use client::Client;
+pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{

@@ -18,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) in_doubt: u64,
     pub(crate) lost: u64,
     pub(crate) flushed: u64,
+    pub(crate) assured: u64,
 }
 
 impl Tally {
@@ -43,6 +44,7 @@ impl Tally {
             in_doubt,
             lost,
             flushed,
+            assured,
         } = other;
         self.seeds += seeds;
         self.virtual_time += virtual_time;
@@ -54,6 +56,7 @@ impl Tally {
         self.in_doubt += in_doubt;
         self.lost += lost;
         self.flushed += flushed;
+        self.assured += assured;
         for (name, count) in faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -70,8 +73,15 @@ impl fmt::Display for Tally {
         writeln!(f, "seeds {}, virtual time {hours:.1} h, rounds {}", self.seeds, self.rounds)?;
         writeln!(
             f,
-            "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
-            self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
+            "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}, publishers assured {}",
+            self.connections,
+            self.accepted,
+            self.processed,
+            self.delivered,
+            self.in_doubt,
+            self.lost,
+            self.flushed,
+            self.assured
         )?;
         write!(f, "faults {faults}:")?;
         for (name, count) in &self.faults {

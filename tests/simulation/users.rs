@@ -102,6 +102,11 @@ impl World {
                     let fate = Fate::Waiting;
                     let record = Record { subject, size, payload, headers: with_headers, fate, processed: false };
                     self.books.admitted(sequence, record);
+                    if self.rng.random_ratio(1, 6) {
+                        self.tally.user("publish, confirmed");
+                        self.driver.outbox.want_pong(sequence);
+                        self.books.awaited.insert(sequence);
+                    }
                     self.wake_for_messages();
                 }
                 Err(refusal) => self.check_refusal(refusal, before, len, promised),
@@ -154,6 +159,7 @@ impl World {
             self.tally.user("withdraw");
             assert_eq!(fate, Fate::Waiting, "message {number} was taken out, and it did not wait");
             self.books.record(number).fate = Fate::Withdrawn;
+            self.books.awaited.remove(&number);
             self.books.withdrawn += 1;
         } else {
             assert!(

@@ -106,6 +106,7 @@ impl World {
         self.tally.lost = ledger.lost.total();
         self.tally.processed = self.books.processed;
         self.tally.flushed = self.books.flushed;
+        self.tally.assured = self.books.assured;
         self.tally
     }
 
@@ -276,6 +277,7 @@ impl World {
         let doubtful = &conn.wire.messages[conn.confirmed..];
         assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
         self.books.doubt(doubtful);
+        self.books.publishers_in_doubt(through);
         self.settled_now = Some(in_doubt);
         for (record, number) in self.books.records.iter().zip(1..) {
             let waits = record.fate == Fate::Waiting;
