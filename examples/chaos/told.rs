@@ -47,6 +47,7 @@ impl Told {
                     self.attempts += attempts;
                     self.turn(true);
                 }
+                ConnectionEvent::LeftInDoubt { messages, .. } => self.in_doubt += messages,
                 ConnectionEvent::Lost { lost, .. } => self.lost += lost.total(),
                 _ => {}
             }

@@ -141,6 +141,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         | ConnectionEvent::ServersChanged { .. }
         | ConnectionEvent::RecoveryDone { .. }
         | ConnectionEvent::Lost { .. }
+        | ConnectionEvent::LeftInDoubt { .. }
         | ConnectionEvent::BufferHigh { .. }
         | ConnectionEvent::BufferLow { .. } => None,
     };

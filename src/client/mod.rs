@@ -4,10 +4,12 @@ pub(crate) mod auth;
 mod callback;
 #[allow(clippy::module_inception)]
 mod client;
+mod confirmed;
 pub(crate) mod connect;
 pub(crate) mod connection;
 #[cfg(feature = "nkeys")]
 mod credentials;
+mod critical;
 #[cfg(feature = "chrono")]
 pub(crate) mod datetime;
 mod encoding;
@@ -38,6 +40,7 @@ pub use crate::driver::{Statistics, TopologyChange, WhenFull};
 pub use crate::engine::{DeliveryMode, FlushFailure, Handover, OverflowPolicy};
 pub use auth::AuthRequest;
 pub use client::Client;
+pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
 use super::message::OutboundMessage;
 use super::wait;
-use crate::driver::{Denied, Patience, Publish, Room};
+use crate::driver::{Care, Denied, Patience, Publish, Room};
 use crate::engine::{EndReason, Frame, OverflowPolicy, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
@@ -21,13 +21,18 @@ pub(super) struct Outgoing<'a> {
     /// The encoded block.
     pub(super) headers: Option<&'a Bytes>,
     pub(super) payload: &'a Bytes,
+    pub(super) care: Care,
 }
 
 impl<'a> Outgoing<'a> {
+    pub(super) fn new(subject: &'a [u8], payload: &'a Bytes) -> Outgoing<'a> {
+        Outgoing { subject, reply: None, headers: None, payload, care: Care::Usual }
+    }
+
     /// `message`, with its headers encoded.
     pub(super) fn of(message: &'a OutboundMessage, headers: Option<&'a Bytes>) -> Outgoing<'a> {
         let reply = message.reply.as_ref().map(Subject::as_bytes);
-        Outgoing { subject: message.subject.as_bytes(), reply, headers, payload: &message.payload }
+        Outgoing { reply, headers, ..Outgoing::new(message.subject.as_bytes(), &message.payload) }
     }
 }
 
@@ -76,11 +81,7 @@ impl Client {
         if self.publish_short(subject, &payload) {
             return Ok(());
         }
-        let outgoing = Outgoing { subject, reply: None, headers: None, payload: &payload };
-        match self.publish_now(outgoing) {
-            Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(outgoing, fault).await,
-        }
+        self.publish_outgoing(Outgoing::new(subject, &payload)).await
     }
 
     /// [`publish`](Client::publish) with headers. An empty map is sent as no headers.
@@ -96,11 +97,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = (None, block(&headers));
         let subject = wire_bytes(&subject, &mut made);
-        let outgoing = Outgoing { subject, reply: None, headers: headers.as_ref(), payload: &payload };
-        match self.publish_now(outgoing) {
-            Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(outgoing, fault).await,
-        }
+        self.publish_outgoing(Outgoing { headers: headers.as_ref(), ..Outgoing::new(subject, &payload) }).await
     }
 
     /// [`publish`](Client::publish) with a subject to which answers go.
@@ -116,11 +113,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let mut made = (None, None);
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
-        let outgoing = Outgoing { subject, reply: Some(reply), headers: None, payload: &payload };
-        match self.publish_now(outgoing) {
-            Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(outgoing, fault).await,
-        }
+        self.publish_outgoing(Outgoing { reply: Some(reply), ..Outgoing::new(subject, &payload) }).await
     }
 
     /// [`publish`](Client::publish) with headers and a subject to which answers go.
@@ -137,11 +130,8 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = ((None, None), block(&headers));
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
-        let outgoing = Outgoing { subject, reply: Some(reply), headers: headers.as_ref(), payload: &payload };
-        match self.publish_now(outgoing) {
-            Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(outgoing, fault).await,
-        }
+        let outgoing = Outgoing { reply: Some(reply), headers: headers.as_ref(), ..Outgoing::new(subject, &payload) };
+        self.publish_outgoing(outgoing).await
     }
 
     /// Publishes without ever waiting; a message that is refused comes back in the error.
@@ -168,8 +158,12 @@ impl Client {
     ///
     /// As there.
     pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
+        self.try_publish_with(Care::Usual, message)
+    }
+
+    pub(super) fn try_publish_with(&self, care: Care, message: OutboundMessage) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing::of(&message, headers.as_ref());
+        let outgoing = Outgoing { care, ..Outgoing::of(&message, headers.as_ref()) };
         let admitted = self
             .check(outgoing)
             .map_err(Fault::Publish)
@@ -190,6 +184,14 @@ impl Client {
     fn publish_short(&self, subject: &[u8], payload: &Bytes) -> bool {
         // A short frame's control line is shorter than any `max_control_line` that may be set.
         check_publish_subject(subject).is_ok() && self.shared().publish_short(subject, payload)
+    }
+
+    /// Publishes what is ready to go.
+    pub(super) async fn publish_outgoing(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
+        match self.publish_now(outgoing) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.publish_later(outgoing, fault).await,
+        }
     }
 
     /// The whole of publishing where nothing is in the way. It is no `async fn`, so that a publish that need not wait is
@@ -214,7 +216,7 @@ impl Client {
     /// The subjects are fit for the wire, and so is the control line.
     #[inline(always)]
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
-        let Outgoing { subject, reply, headers, payload } = outgoing;
+        let Outgoing { subject, reply, headers, payload, care: _ } = outgoing;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
         let settings = &self.core.settings;
         if !settings.skip_subject_validation {
@@ -246,7 +248,7 @@ impl Client {
         registered: impl FnOnce(u64),
     ) -> Result<(), Denied> {
         let frame = self.frame(outgoing);
-        self.shared().publish(&Publish { frame, patience }, registered)
+        self.shared().publish(&Publish { frame, patience, care: outgoing.care }, registered)
     }
 
     /// The way for a message that was not admitted at once.
@@ -259,7 +261,10 @@ impl Client {
         registered: impl Fn(u64) + Copy,
     ) -> Result<(), Denied> {
         let began = wait::now();
-        let mut room = pin!(Room::new(self.core.handle.clone(), Some(self.frame(outgoing).len())));
+        // What is critical does not wait for a connection.
+        let critical = outgoing.care == Care::Critical;
+        let held = (!critical).then(|| self.frame(outgoing).len());
+        let mut room = pin!(Room::new(self.core.handle.clone(), held));
         let (mut denied, mut deadline) = (first, deadline);
         loop {
             let until = match &denied {
@@ -268,7 +273,7 @@ impl Client {
                     Some(None)
                 }
                 Denied::Outbox(Refusal::NoRoom) => Some(Some(deadline)),
-                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) => {
+                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) if !critical => {
                     self.patience_while_held().map(|limit| {
                         // The policy's own patience counts here, and for who is still in line when a server is there again.
                         let held = began.checked_add(limit);
@@ -352,6 +357,7 @@ pub(super) fn publish_error(denied: Denied) -> PublishError {
             PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, PayloadTooLarge { max: limit, size })
         }
         Denied::NoHeaders => send(SendFault::HeadersUnsupported),
+        Denied::Disconnected => send(SendFault::Disconnected),
         Denied::Ended(reason) => send(ended(&reason)),
         Denied::Outbox(refusal) => send(full(refusal)),
         Denied::NotInTime { waited } => send(SendFault::NoRoom { waited }),
@@ -374,6 +380,7 @@ fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
             PayloadTooLarge { max: limit, size },
         ),
         Denied::NoHeaders => TryPublishError::new(TryPublishErrorKind::HeadersUnsupported, message),
+        Denied::Disconnected => TryPublishError::new(TryPublishErrorKind::Disconnected, message),
         Denied::Ended(reason) => TryPublishError::with_source(TryPublishErrorKind::Closed, message, ended(&reason)),
     }
 }

@@ -143,7 +143,8 @@ impl Client {
         reply.push_str(&core.reply_prefix);
         ticket.encode(&mut reply);
         let reply = Subject::from(reply);
-        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(reply.as_bytes()), headers, payload };
+        let reply_to = Some(reply.as_bytes());
+        let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
         let requests = Arc::clone(&shared.requests);
         let registered = |number| requests.admitted(ticket, number);
         let asked = async {
@@ -174,7 +175,8 @@ impl Client {
         let mut replies = self.subscribe_now(inbox.clone(), None).map_err(|error| Failed::unsent(error.into()))?;
         // The connection is open: its end is seen by the stream below.
         let _ = replies.unsubscribe_after(1).await;
-        let outgoing = Outgoing { subject: subject.as_bytes(), reply: Some(inbox.as_bytes()), headers, payload };
+        let reply_to = Some(inbox.as_bytes());
+        let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
         let asked = async {
             self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
             if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {

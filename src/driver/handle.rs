@@ -1,8 +1,11 @@
 //! What keeps a connection alive, and what ends when it is dropped.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::command::Command;
+use super::confirmations::Settled;
 use super::mailbox::Shared;
 use super::requests::Ticket;
 use super::settings::DriverSettings;
@@ -68,5 +71,51 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.give_up();
+    }
+}
+
+/// A message of which somebody waits to hear; dropping it forgets the waiting, not the message.
+#[derive(Debug)]
+pub(crate) struct Confirming {
+    handle: Arc<Handle>,
+    /// Of the message; 0 while it is not admitted.
+    number: AtomicU64,
+}
+
+impl Confirming {
+    pub(crate) fn new(handle: Arc<Handle>) -> Confirming {
+        Confirming { handle, number: AtomicU64::new(0) }
+    }
+
+    /// The message was admitted, in this critical section of the mailbox.
+    pub(crate) fn admitted(&self, number: u64) {
+        self.number.store(number, Ordering::Relaxed);
+        self.handle.shared.confirmations.register(number);
+    }
+
+    /// What becomes of the message, once it was admitted.
+    pub(crate) async fn settled(&self) -> Settled {
+        let number = self.number.load(Ordering::Relaxed);
+        poll_fn(|cx| self.handle.shared.confirmations.poll(number, cx)).await
+    }
+
+    /// Takes the message out again, if no connection was given any of it. What has become of it; `None`: it never was sent,
+    /// and never will be.
+    pub(crate) fn give_up(self) -> Option<Settled> {
+        let number = self.number.load(Ordering::Relaxed);
+        let shared = &self.handle.shared;
+        if number == 0 || shared.withdraw(number) {
+            return None;
+        }
+        Some(shared.confirmations.forget(number).unwrap_or(Settled::InDoubt))
+    }
+}
+
+impl Drop for Confirming {
+    fn drop(&mut self) {
+        let number = *self.number.get_mut();
+        if number != 0 {
+            self.handle.shared.confirmations.forget(number);
+        }
     }
 }

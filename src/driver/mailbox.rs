@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::command::Command;
+use super::confirmations::Confirmations;
 use super::deliver::Sink;
 use super::inbox::Inbox;
 use super::listeners::Listeners;
@@ -31,6 +32,7 @@ use crate::protocol::{Info, Subject};
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
     pub(crate) requests: Arc<Requests>,
+    pub(super) confirmations: Confirmations,
     pub(super) listeners: Listeners,
     pub(crate) record: Record,
     /// Streams that want to know of each loss of the connection.
@@ -87,6 +89,18 @@ enum Parked {
 pub(crate) struct Publish<'a> {
     pub(crate) frame: Frame<'a>,
     pub(crate) patience: Patience,
+    pub(crate) care: Care,
+}
+
+/// What a message is worth to its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// It goes out when it can.
+    Usual,
+    /// Its publisher waits for a PONG behind it.
+    Confirmed,
+    /// It is not to be held for a connection that is not there.
+    Critical,
 }
 
 /// What a publisher can do when it should not go on at once.
@@ -113,6 +127,8 @@ pub(crate) enum Denied {
     MaxPayload { size: usize, limit: usize },
     /// The server can't take headers.
     NoHeaders,
+    /// The message is critical, and no server is connected.
+    Disconnected,
     /// The client has ended, or has given up. Boxed, so that every publish's result is small.
     Ended(Box<EndReason>),
 }
@@ -155,6 +171,7 @@ impl Shared {
                 unyielded: 0,
             }),
             requests: Arc::default(),
+            confirmations: Confirmations::default(),
             listeners: Listeners::default(),
             record: Record::default(),
             gap_streams: AtomicUsize::new(0),
@@ -208,11 +225,17 @@ impl Shared {
         if inner.outbox.wants_ticks() {
             inner.tick();
         }
+        if publish.care == Care::Critical && self.would_hold(inner) {
+            return Err(Denied::Disconnected);
+        }
         let before = inner.outbox.pending();
         match inner.admit(&publish.frame, publish.patience == Patience::Insist) {
             Ok(sequence) => {
                 inner.unyielded += inner.outbox.pending().saturating_sub(before);
                 registered(sequence);
+                if publish.care == Care::Confirmed {
+                    inner.outbox.want_pong(sequence);
+                }
                 let task = inner.wake_for_messages();
                 let gone = if inner.outbox.has_news() { inner.take_dropped() } else { Vec::new() };
                 let next = if !inner.room.is_empty() && inner.outbox.has_room() { inner.room.pop() } else { None };

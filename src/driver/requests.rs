@@ -1,6 +1,5 @@
 //! Requests that wait for their replies: a slot each, and no channel.
 
-use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
@@ -8,7 +7,7 @@ use bytes::Bytes;
 
 use super::lock;
 use super::reads::{Range, Share};
-use crate::engine::EndReason;
+use crate::engine::{DroppedRun, EndReason};
 
 /// All requests of one client.
 #[derive(Debug, Default)]
@@ -191,11 +190,19 @@ impl Requests {
         });
     }
 
-    /// Messages were lost before they were sent: no replies will come to them.
-    pub(super) fn dropped(&self, sequences: &[RangeInclusive<u64>], wakers: &mut Vec<Waker>) {
-        self.fail(&RequestFailure::Dropped, wakers, |sequence, _| {
-            sequence != 0 && sequences.iter().any(|numbers| numbers.contains(&sequence))
-        });
+    /// Messages were lost while they waited: no replies will come to them.
+    pub(super) fn dropped(&self, runs: &[DroppedRun], wakers: &mut Vec<Waker>) {
+        let among = |handed_over: bool| {
+            move |sequence: u64, _: bool| {
+                let mut runs = runs.iter().filter(|run| run.handed_over == handed_over);
+                sequence != 0 && runs.any(|run| run.numbers.contains(&sequence))
+            }
+        };
+        self.fail(&RequestFailure::Dropped, wakers, among(false));
+        if runs.iter().any(|run| run.handed_over) {
+            // A connection before had taken them: they may have been served.
+            self.fail(&RequestFailure::ConnectionLost { in_doubt: 0 }, wakers, among(true));
+        }
     }
 
     /// No reply will come any more.

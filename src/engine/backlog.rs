@@ -113,6 +113,11 @@ impl Backlog {
         self.segments.iter_mut().for_each(|segment| segment.sent = segment.messages);
     }
 
+    /// How many messages were handed to a connection before.
+    pub(super) fn sent(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.sent).sum()
+    }
+
     pub(super) fn shrink(&mut self) {
         self.segments.shrink_to(0);
     }

@@ -38,6 +38,9 @@ impl<H> Engine<H> {
             connection.progress = now;
         }
         let before = self.flight.len();
+        if outbox.is_pong_wanted() {
+            self.wanted.push(Waiter::Publisher { through: outbox.last_number() });
+        }
         outbox.load(&mut self.flight);
         connection.liveness.loaded(self.flight.len() - before);
         let queued = connection.taken + self.flight.messages();
@@ -85,7 +88,13 @@ impl<H> Engine<H> {
 
     /// What is held is given up. Messages that a connection had been given before are in doubt, the others are lost.
     pub(super) fn drop_held(&mut self, outbox: &mut Outbox) {
-        self.books.in_doubt += outbox.give_up();
+        let in_doubt = outbox.give_up_sent();
+        if in_doubt > 0 {
+            self.books.in_doubt += in_doubt;
+            self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
+            self.emit(ConnectionEvent::LeftInDoubt { messages: in_doubt });
+        }
+        outbox.give_up();
         self.tell_losses(outbox);
     }
 

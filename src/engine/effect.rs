@@ -1,10 +1,10 @@
 //! What the engine wants done. Effects are values; the driver carries them out in order.
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
+use super::losses::DroppedRun;
 use crate::protocol::ServerAddr;
 
 /// One thing to do. `H` is the driver's handle of a subscription.
@@ -93,11 +93,17 @@ pub enum Effect<H> {
         /// How many are in doubt.
         in_doubt: u64,
     },
-    /// The messages with these sequence numbers were lost on our side while they waited, as the event behind this tells.
-    /// Numbers of messages that were withdrawn before may be among them.
+    /// These messages were lost on our side while they waited, as the event behind this tells.
     Dropped {
-        /// The numbers.
-        sequences: Vec<RangeInclusive<u64>>,
+        /// Which.
+        sequences: Vec<DroppedRun>,
+    },
+    /// A PONG came behind the messages up to this sequence number, as somebody wanted: see
+    /// [`Outbox::want_pong`](super::Outbox::want_pong). Those of them that were handed over or dropped before are not
+    /// confirmed by it; all others are.
+    Confirmed {
+        /// The last such number.
+        through: u64,
     },
     /// Everything has ended; only the event that says so follows.
     Closed {

@@ -198,6 +198,13 @@ pub enum ConnectionEvent {
         /// be fewer here than in `lost`.
         messages: LostMessages,
     },
+    /// At least once only: messages that a lost connection had taken are not sent again after all, because the client ends or
+    /// gives up. Whether a server has processed them is not known.
+    #[non_exhaustive]
+    LeftInDoubt {
+        /// How many.
+        messages: u64,
+    },
     /// While no server is connected, what is held has reached 80 % of the cap: soon the overflow policy will decide. Said
     /// once, until [`BufferLow`](ConnectionEvent::BufferLow).
     #[non_exhaustive]

@@ -45,6 +45,7 @@ fn kind(event: &ConnectionEvent) -> Kind {
         ConnectionEvent::Reconnected { .. } | ConnectionEvent::Disconnected { .. } => Kind::Half,
         ConnectionEvent::RecoveryDone { .. }
         | ConnectionEvent::Lost { .. }
+        | ConnectionEvent::LeftInDoubt { .. }
         | ConnectionEvent::ServersChanged { .. }
         | ConnectionEvent::GaveUp { .. } => Kind::Sum,
         ConnectionEvent::Connecting { .. }
@@ -243,6 +244,9 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
         ) => {
             *lost = lost.plus(before);
             *messages = messages_before.followed_by(messages);
+        }
+        (ConnectionEvent::LeftInDoubt { messages }, ConnectionEvent::LeftInDoubt { messages: before }) => {
+            *messages += before;
         }
         (
             ConnectionEvent::ServersChanged { added, removed },

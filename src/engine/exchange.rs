@@ -195,8 +195,8 @@ impl<H> Engine<H> {
                     self.effects.push_back(Effect::Complete { token, outcome });
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
-                // It is ended by the table, which knows that it was draining.
-                Waiter::Subscription(_) | Waiter::Move | Waiter::Join => {}
+                // These are ended by the table, which knows what was draining, and by the outbox, which knows what it still has.
+                Waiter::Subscription(_) | Waiter::Publisher { .. } | Waiter::Move | Waiter::Join => {}
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
                     self.begin_delivering();
                 }

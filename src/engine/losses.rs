@@ -16,8 +16,27 @@ pub(super) struct Losses {
     lost: Lost,
     runs: Vec<(LossReason, Segment)>,
     bytes: usize,
-    sequences: Vec<RangeInclusive<u64>>,
+    sequences: Vec<DroppedRun>,
     garbage: Vec<Segment>,
+}
+
+/// Messages that were lost on our side, by their sequence numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedRun {
+    /// Why.
+    pub reason: LossReason,
+    /// The numbers. There may be some among them of messages that were withdrawn before.
+    pub numbers: RangeInclusive<u64>,
+    /// A connection that is gone had taken them before (at least once only): whether a server has processed them is not
+    /// known.
+    pub handed_over: bool,
+}
+
+impl DroppedRun {
+    fn goes_on_with(&self, next: &DroppedRun) -> bool {
+        let same = (self.reason, self.handed_over) == (next.reason, next.handed_over);
+        same && self.numbers.end() + 1 == *next.numbers.start()
+    }
 }
 
 /// Losses, to be told.
@@ -25,8 +44,8 @@ pub(super) struct Losses {
 pub(super) struct Told {
     pub(super) lost: Lost,
     pub(super) messages: LostMessages,
-    /// The sequence numbers; there may be some between them of messages that were withdrawn.
-    pub(super) sequences: Vec<RangeInclusive<u64>>,
+    /// Which they were.
+    pub(super) sequences: Vec<DroppedRun>,
 }
 
 impl Losses {
@@ -52,12 +71,12 @@ impl Losses {
         }
     }
 
-    /// The messages with these numbers are among those that were lost.
-    pub(super) fn name(&mut self, numbers: RangeInclusive<u64>) {
+    /// These are among those that were lost.
+    pub(super) fn name(&mut self, run: DroppedRun) {
         match self.sequences.last_mut() {
-            Some(last) if last.end() + 1 == *numbers.start() => *last = *last.start()..=*numbers.end(),
-            _ if numbers.is_empty() => {}
-            _ => self.sequences.push(numbers),
+            _ if run.numbers.is_empty() => {}
+            Some(last) if last.goes_on_with(&run) => last.numbers = *last.numbers.start()..=*run.numbers.end(),
+            _ => self.sequences.push(run),
         }
     }
 

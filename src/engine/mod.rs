@@ -45,7 +45,7 @@ pub use flight::{Flight, Taken};
 pub use handshake::Credentials;
 pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Liveness, Ping, Rules};
-pub use losses::HANDED_BACK;
+pub use losses::{DroppedRun, HANDED_BACK};
 pub use outbox::{CHUNK, Frame, Gate, Level, MARK, Outbox, Refusal, SHARED_PAYLOAD};
 pub use returned::{LostMessage, LostMessages};
 pub use segment::{FrameView, Segment};

@@ -5,6 +5,7 @@
 //! to the front when a connection dies before the transport took them.
 
 mod held;
+mod promised;
 
 pub use held::Level;
 
@@ -150,6 +151,10 @@ pub struct Outbox {
     dropped: usize,
     /// The time of the last [`tick`](Outbox::tick), and when the tail was begun.
     clock: Option<(Instant, Instant)>,
+    /// Somebody waits for a PONG behind the message with this number; 0: nobody ever did.
+    pong_wanted: u64,
+    /// At least once: those that wait here up to this number were given to a connection that died.
+    given: u64,
 }
 
 impl Outbox {
@@ -189,6 +194,8 @@ impl Outbox {
             news: false,
             dropped: 0,
             clock: None,
+            pong_wanted: 0,
+            given: 0,
         }
     }
 
@@ -426,6 +433,7 @@ impl Outbox {
         self.set_gate(Gate::Held);
         self.sealed.forget_interest(&mut self.losses);
         self.gaps.forget_through(self.through());
+        self.note_given();
         // Nothing is in flight any more.
         self.pending = self.waiting();
     }

@@ -207,6 +207,9 @@ pub(super) enum DrainStage {
 pub(super) enum Waiter {
     /// A flush; `seen`: the in-doubt total that its handle has reported.
     Flush { token: u64, seen: u64 },
+    /// Who published a message up to this sequence number and wants it confirmed. After a loss the outbox knows what still is
+    /// to be.
+    Publisher { through: u64 },
     /// A subscription being drained.
     Subscription(u64),
     /// A drain: behind this PONG the server sends nothing more.

@@ -275,6 +275,7 @@ impl<H> Engine<H> {
                 Waiter::Flush { token, .. } => {
                     self.effects.push_back(Effect::Complete { token, outcome: Ok(()) });
                 }
+                Waiter::Publisher { through } => self.effects.push_back(Effect::Confirmed { through }),
                 // Its messages may come over the next connection too, which will end it.
                 Waiter::Subscription(sid) if self.has_joined(sid) => {}
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),

@@ -1,8 +1,7 @@
 //! What became of every message, written down independently of the engine, and compared with what it says.
 
-use nats_lifeline::engine::{ConnectionEvent, EndReason, FlushFailure, Ledger, Lost, Status};
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use nats_lifeline::engine::{ConnectionEvent, DroppedRun, EndReason, FlushFailure, Ledger, Lost, Status};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::content;
 use crate::wire::Found;
@@ -62,6 +61,10 @@ pub(crate) struct Books {
     next: u64,
     pub(crate) flushes: BTreeMap<u64, Flush>,
     pub(crate) flushed: u64,
+    /// Messages whose publishers wait to hear what becomes of them.
+    pub(crate) awaited: BTreeSet<u64>,
+    /// Those of whom it was told that a PONG covers their message.
+    pub(crate) assured: u64,
     /// The lost ones that the engine has told of.
     said_lost: Lost,
     /// Lost messages of which the engine has not yet told which they are.
@@ -200,22 +203,45 @@ impl Books {
         assert_eq!(more.total(), too_large + no_headers + closed, "{more:?}");
     }
 
+    /// N3: a PONG came behind the messages up to `through`: those of which nothing else was said are confirmed.
+    pub(crate) fn publishers_told(&mut self, through: u64) {
+        let rest = self.awaited.split_off(&(through + 1));
+        for number in std::mem::replace(&mut self.awaited, rest) {
+            let record = self.record(number);
+            assert_eq!(record.fate, Fate::Confirmed, "N3: message {number} is said to be confirmed");
+            self.assured += 1;
+        }
+    }
+
+    /// N3: messages up to `through` are gone with their connection: none of those that are still awaited was confirmed.
+    pub(crate) fn publishers_in_doubt(&mut self, through: u64) {
+        let rest = self.awaited.split_off(&(through + 1));
+        for number in std::mem::replace(&mut self.awaited, rest) {
+            let record = self.record(number);
+            assert_eq!(record.fate, Fate::InDoubt, "N3: message {number} is said to be in doubt");
+        }
+    }
+
     /// The policy has dropped a message as it came.
     pub(crate) fn dropped_at_once(&mut self) {
         self.at_once += 1;
     }
 
     /// The engine names messages that were lost while they were held.
-    pub(crate) fn dropped(&mut self, sequences: Vec<RangeInclusive<u64>>) {
-        for number in sequences.into_iter().flatten() {
+    pub(crate) fn dropped(&mut self, runs: Vec<DroppedRun>) {
+        for (number, handed_over) in runs.into_iter().flat_map(|run| run.numbers.map(move |n| (n, run.handed_over))) {
+            let awaited = self.awaited.remove(&number);
             let record = self.record(number);
+            // A chunk that was begun is handed over, with all that is in it.
+            assert!(handed_over || record.takings == 0, "N3: message {number} was taken, and is said not to be sent");
             match record.fate {
                 Fate::Waiting => {
                     record.fate = Fate::Lost;
                     self.lost += 1;
                     self.unnamed = self.unnamed.checked_sub(1).expect("I4: more are named than were lost");
                 }
-                Fate::Withdrawn | Fate::Lost => {}
+                Fate::Withdrawn => assert!(!awaited, "N3: withdrawn by its publisher, who does not wait any more"),
+                Fate::Lost => {}
                 Fate::InDoubt if record.takings > 0 => {}
                 fate => panic!("I4: message {number} was dropped, and it is {fate:?}"),
             }
@@ -316,6 +342,7 @@ impl Books {
         assert!(!self.connected && self.closed.is_some(), "I9: the last event is Closed");
         let open = self.flushes.values().filter(|flush| !flush.cancelled).count();
         assert_eq!(open, 0, "I8: flushes that nobody answered: {:?}", self.flushes);
+        assert!(self.awaited.is_empty(), "N3: publishers who were told nothing: {:?}", self.awaited);
         assert_eq!(self.count(Fate::Waiting) + self.count(Fate::Taken), 0, "promise 3: neither here nor there");
     }
 

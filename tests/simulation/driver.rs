@@ -266,6 +266,7 @@ impl World {
                     self.end_stream(sid, Ending::Said(reason));
                 }
                 Effect::Dropped { sequences } => self.books.dropped(sequences),
+                Effect::Confirmed { through } => self.books.publishers_told(through),
                 Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
                 Effect::Closed { completed, .. } => {
                     self.driver.ended = true;

@@ -96,13 +96,16 @@ impl Plan {
             longest_read: pick(rng, &[1, 7, 100, 4000]),
             window: pick(rng, &[50, 1000, 100_000]),
             payload: pick(rng, &[16, 40, 200, 2000]),
-            transport: pick(rng, &[
-                None,
-                Some(Transport::Kernel),
-                Some(Transport::Kernel),
-                Some(Transport::Records),
-                Some(Transport::Custom),
-            ]),
+            transport: pick(
+                rng,
+                &[
+                    None,
+                    Some(Transport::Kernel),
+                    Some(Transport::Kernel),
+                    Some(Transport::Records),
+                    Some(Transport::Custom),
+                ],
+            ),
             may_end: rng.random_bool(0.1),
         }
     }

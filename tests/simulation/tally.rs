@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     pub(crate) in_doubt: u64,
     pub(crate) lost: u64,
     pub(crate) flushed: u64,
+    pub(crate) assured: u64,
 }
 
 impl Tally {
@@ -69,6 +70,7 @@ impl Tally {
             in_doubt,
             lost,
             flushed,
+            assured,
         } = other;
         self.seeds += seeds;
         self.virtual_time += virtual_time;
@@ -85,6 +87,7 @@ impl Tally {
         for (name, count) in ends {
             *self.ends.entry(name).or_default() += count;
         }
+        self.assured += assured;
         for (name, count) in faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -101,8 +104,15 @@ impl fmt::Display for Tally {
         writeln!(f, "seeds {}, virtual time {hours:.1} h, rounds {}", self.seeds, self.rounds)?;
         writeln!(
             f,
-            "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
-            self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
+            "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}, publishers assured {}",
+            self.connections,
+            self.accepted,
+            self.processed,
+            self.delivered,
+            self.in_doubt,
+            self.lost,
+            self.flushed,
+            self.assured
         )?;
         writeln!(f, "moves to a connection that was ready {}, messages sent again {}", self.moves, self.resent)?;
         write!(f, "connections ended:")?;

@@ -95,6 +95,7 @@ impl World {
             self.tally.user("withdraw");
             assert_eq!(fate, Fate::Waiting, "message {number} was taken out, and it did not wait");
             self.books.record(number).fate = Fate::Withdrawn;
+            self.books.awaited.remove(&number);
             self.books.withdrawn += 1;
         } else {
             assert!(

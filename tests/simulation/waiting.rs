@@ -95,7 +95,13 @@ impl World {
                 assert!(!held || pending <= cap, "I6: {pending} bytes held, cap {cap}");
                 self.tally.user("publish");
                 let fate = Fate::Waiting;
-                self.books.admitted(sequence, Record { subject, size, payload, headers, fate, takings: 0, processed: 0 });
+                self.books
+                    .admitted(sequence, Record { subject, size, payload, headers, fate, takings: 0, processed: 0 });
+                if self.rng.random_ratio(1, 6) {
+                    self.tally.user("publish, confirmed");
+                    self.driver.outbox.want_pong(sequence);
+                    self.books.awaited.insert(sequence);
+                }
                 self.wake_for_messages();
                 Attempt::Admitted
             }

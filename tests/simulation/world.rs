@@ -114,6 +114,7 @@ impl World {
         self.tally.lost = ledger.lost.total();
         self.tally.processed = self.books.processed;
         self.tally.flushed = self.books.flushed;
+        self.tally.assured = self.books.assured;
         self.tally
     }
 
@@ -346,6 +347,7 @@ impl World {
             }
             _ => assert_eq!(in_doubt, 0, "a connection was settled twice"),
         }
+        self.books.publishers_in_doubt(through);
         self.settled_now = Some(in_doubt);
         for (record, number) in self.books.records.iter().zip(1..) {
             let waits = record.fate == Fate::Waiting;

@@ -123,6 +123,9 @@ impl World {
             Ok(sequence) => {
                 assert_eq!(sequence, number, "sequence numbers have no gap");
                 self.published = number;
+                if number % 3 == 0 {
+                    self.outbox.want_pong(number);
+                }
                 self.largest = self.largest.max(len);
                 if gate == Gate::Held {
                     assert!(self.outbox.pending() <= self.rules.cap);

@@ -66,9 +66,19 @@ pub enum SendFault {
     /// The message has headers, and the connected server does not take them.
     #[error("the server does not support headers")]
     HeadersUnsupported,
-    /// No server is connected and none is sought: reconnecting is off or was given up.
-    #[error("disconnected, and no connection is being sought")]
+    /// No server is connected, and the message was not to be held for one: it is critical, or none is sought, since reconnecting
+    /// is off or was given up.
+    #[error("no server is connected")]
     Disconnected,
+    /// It was held until its publisher's deadline, and taken out again: no server was connected in time.
+    #[error("no server was connected within {waited:?}")]
+    NotInTime {
+        /// For how long the call waited.
+        waited: Duration,
+    },
+    /// It was held for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
+    #[error("too old when a server was connected")]
+    Expired,
 }
 
 /// Payload and headers are larger than the server takes: the source of errors of a kind `MaxPayloadExceeded`.
@@ -129,6 +139,8 @@ pub enum TryPublishErrorKind {
     HeadersUnsupported,
     /// The client is closed, or no connection is being sought any more.
     Closed,
+    /// The message is critical, and no server is connected.
+    Disconnected,
 }
 
 impl fmt::Display for TryPublishErrorKind {
@@ -140,6 +152,7 @@ impl fmt::Display for TryPublishErrorKind {
             TryPublishErrorKind::InvalidSubject => "invalid subject",
             TryPublishErrorKind::HeadersUnsupported => "headers not supported by the server",
             TryPublishErrorKind::Closed => "the client is closed",
+            TryPublishErrorKind::Disconnected => "no server is connected",
         })
     }
 }

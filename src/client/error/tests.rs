@@ -59,6 +59,7 @@ fn each_kind_has_its_text() {
         (TryPublishErrorKind::InvalidSubject, "invalid subject"),
         (TryPublishErrorKind::HeadersUnsupported, "headers not supported by the server"),
         (TryPublishErrorKind::Closed, "the client is closed"),
+        (TryPublishErrorKind::Disconnected, "no server is connected"),
     ]);
 }
 
@@ -72,7 +73,10 @@ fn each_fault_has_its_text() {
         ),
         (SendFault::Closed, "the client is closed"),
         (SendFault::HeadersUnsupported, "the server does not support headers"),
-        (SendFault::Disconnected, "disconnected, and no connection is being sought"),
+        (SendFault::Disconnected, "no server is connected"),
+        (SendFault::NotInTime { waited: Duration::from_secs(2) }, "no server was connected within 2s"),
+        (SendFault::Dropped, "dropped before it was sent"),
+        (SendFault::Expired, "too old when a server was connected"),
     ]);
     texts(&[(PayloadTooLarge { max: 10, size: 11 }, "Payload size limit of 10 exceeded by message size of 11")]);
     texts(&[(UnsubscribeError::new("closed"), "failed to send unsubscribe")]);

@@ -4,7 +4,7 @@ use std::sync::MutexGuard;
 
 use super::{Inner, Shared, YIELD_BYTES, YIELD_REFUSALS};
 use crate::driver::task::now;
-use crate::engine::Segment;
+use crate::engine::{Gate, Segment, Status};
 
 impl Shared {
     /// Takes a held message out again, if it is still held; tells whether it was.
@@ -21,6 +21,14 @@ impl Shared {
             next.wake();
         }
         held
+    }
+}
+
+impl Shared {
+    /// Whether a message would wait for a connection that is not there; in the middle of a planned move there is one.
+    #[cold]
+    pub(super) fn would_hold(&self, inner: &Inner) -> bool {
+        inner.outbox.gate() == Gate::Held && *self.status.borrow() != Status::Connected
     }
 }
 

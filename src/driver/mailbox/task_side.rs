@@ -95,6 +95,7 @@ impl Shared {
         drop(commands);
         drop(task);
         self.requests.end(reason, &mut wakers);
+        self.confirmations.end(&mut wakers);
         for waker in wakers {
             waker.wake();
         }

@@ -79,9 +79,14 @@ impl Task {
                 Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
                 Effect::HandedOver { through, in_doubt } => {
                     self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
+                    self.shared.confirmations.handed_over(through, &mut self.delivered.wakers);
                 }
                 Effect::Dropped { sequences } => {
                     self.shared.requests.dropped(&sequences, &mut self.delivered.wakers);
+                    self.shared.confirmations.dropped(&sequences, &mut self.delivered.wakers);
+                }
+                Effect::Confirmed { through } => {
+                    self.shared.confirmations.confirmed(through, &mut self.delivered.wakers);
                 }
                 Effect::Closed { reason, completed } => {
                     self.ended = true;

@@ -1,11 +1,12 @@
 //! The outbox while no server is connected: what happens at the cap, to what has become too old, and to what is unwanted.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::{Frame, Gate, Outbox, Refusal};
 use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
-use crate::engine::losses::Losses;
+use crate::engine::losses::{DroppedRun, Losses};
 use crate::engine::segment::{FrameView, Segment, Verdict};
 use crate::protocol;
 
@@ -110,7 +111,7 @@ impl Outbox {
         }
         let Some(message) = found else { return false };
         self.losses.push(LossReason::Overflow, message);
-        self.lost_in_front(through, before);
+        self.lost_in_front(LossReason::Overflow, through, before);
         self.note_drop();
         true
     }
@@ -132,7 +133,7 @@ impl Outbox {
 
     /// Messages were lost in front: all that waited here up to the first that still does. `through`: the last number before
     /// them, `before`: the bytes that waited here.
-    fn lost_in_front(&mut self, through: u64, before: usize) {
+    fn lost_in_front(&mut self, reason: LossReason, through: u64, before: usize) {
         let elsewhere = self.pending != before;
         self.forget(before);
         let lost = through + 1..=self.through();
@@ -141,7 +142,15 @@ impl Outbox {
             self.gaps.forget_between(&lost);
             self.gaps.insert(lost.clone());
         }
-        self.losses.name(lost);
+        self.name(reason, lost);
+    }
+
+    /// The messages with these numbers are lost. Some, the first ones, may have been with a connection before.
+    fn name(&mut self, reason: LossReason, numbers: RangeInclusive<u64>) {
+        let (first, last) = numbers.into_inner();
+        let border = self.given.min(last);
+        self.losses.name(DroppedRun { reason, numbers: first..=border, handed_over: true });
+        self.losses.name(DroppedRun { reason, numbers: first.max(border + 1)..=last, handed_over: false });
     }
 
     fn note_drop(&mut self) {
@@ -218,15 +227,15 @@ impl Outbox {
                 self.news = true;
             }
         }
-        self.lost_in_front(through, before);
+        self.lost_in_front(LossReason::Expired, through, before);
     }
 
     // What is taken out.
 
-    /// Takes a held message out again, if it is still here. Only while the gate is held. What it leaves behind goes to
-    /// `gone`, to be dropped where a payload's destructor may run.
+    /// Takes a held message out again, if it is still here and no connection has ever taken it. Only while the gate is
+    /// held. What it leaves behind goes to `gone`, to be dropped where a payload's destructor may run.
     pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
-        if self.gate != Gate::Held || !self.waits(sequence) {
+        if self.gate != Gate::Held || sequence <= self.given || !self.waits(sequence) {
             return false;
         }
         self.gaps.insert(sequence..=sequence);
@@ -263,23 +272,23 @@ impl Outbox {
             match judge(frame) {
                 None => Verdict::Keep,
                 Some(reason) => {
-                    left.push(sequence);
+                    left.push((reason, sequence));
                     Verdict::Lose(reason)
                 }
             }
         };
         self.sealed.sift(decide, &mut self.losses);
-        for sequence in left {
-            self.losses.name(sequence..=sequence);
+        for (reason, sequence) in left {
+            self.name(reason, sequence..=sequence);
             self.gaps.insert(sequence..=sequence);
         }
         self.forget(before);
     }
 
-    /// Gives up everything that waits. Returns how many of the messages had been handed to a connection before, and so
-    /// are in doubt; the others are lost.
-    pub(in crate::engine) fn give_up(&mut self) -> u64 {
-        let (through, before) = (self.through(), self.waiting());
+    /// Gives up what waits, as far as it had been handed to a connection before: it is in doubt. Returns how many
+    /// messages that are; they are the first ones.
+    pub(in crate::engine) fn give_up_sent(&mut self) -> u64 {
+        let before = self.waiting();
         self.seal();
         let mut in_doubt = 0;
         while let Some(mut segment) = self.sealed.pop_front() {
@@ -288,10 +297,23 @@ impl Outbox {
                 in_doubt += sent;
                 self.losses.forget(segment.split_messages(sent));
             }
+            if !segment.is_empty() {
+                self.sealed.push_front(segment);
+                break;
+            }
+        }
+        self.forget(before);
+        in_doubt
+    }
+
+    /// Gives up everything that waits: it is lost.
+    pub(in crate::engine) fn give_up(&mut self) {
+        let (through, before) = (self.through(), self.waiting());
+        self.seal();
+        while let Some(segment) = self.sealed.pop_front() {
             self.losses.push(LossReason::Closed, segment);
         }
-        self.lost_in_front(through, before);
-        in_doubt
+        self.lost_in_front(LossReason::Closed, through, before);
     }
 
     /// Hands over what was lost since the last exchange; there is no news behind it.

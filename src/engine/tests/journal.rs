@@ -1,6 +1,6 @@
 //! Effects as short sentences, so that a dialogue can be read.
 
-use crate::engine::{ConnectionEvent, Effect, Lost};
+use crate::engine::{ConnectionEvent, DroppedRun, Effect, Lost};
 
 pub(super) fn describe(effect: &Effect<u64>) -> String {
     match effect {
@@ -23,9 +23,13 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
         }
         Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
         Effect::Dropped { sequences } => {
-            let ranges = sequences.iter().map(|range| format!("{}-{}", range.start(), range.end()));
-            format!("dropped {}", ranges.collect::<Vec<_>>().join(", "))
+            let said = |run: &DroppedRun| {
+                let again = if run.handed_over { " again" } else { "" };
+                format!("{}-{}{again}", run.numbers.start(), run.numbers.end())
+            };
+            format!("dropped {}", sequences.iter().map(said).collect::<Vec<_>>().join(", "))
         }
+        Effect::Confirmed { through } => format!("confirmed to {through}"),
         Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
     }
 }
@@ -78,6 +82,7 @@ fn said(event: &ConnectionEvent) -> String {
                 .collect();
             format!("Lost {}: {}", counts.join(", "), back.join(", "))
         }
+        ConnectionEvent::LeftInDoubt { messages } => format!("LeftInDoubt {messages}"),
         ConnectionEvent::BufferHigh { pending, limit } => format!("BufferHigh {pending} of {limit}"),
         ConnectionEvent::BufferLow { pending, limit } => format!("BufferLow {pending} of {limit}"),
         ConnectionEvent::GaveUp { cause, attempts } => format!("GaveUp after {attempts}: {cause}"),

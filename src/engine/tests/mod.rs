@@ -7,6 +7,7 @@ mod bounds;
 mod candidate;
 mod choosing;
 mod commands;
+mod confirming;
 mod cuts;
 mod delivery;
 mod ending;

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use crate::engine::tests::laws::laws;
 use crate::engine::{
-    DeliveryMode, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy, Refusal,
-    Segment,
+    DeliveryMode, DroppedRun, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy,
+    Refusal, Segment,
 };
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
@@ -246,7 +246,12 @@ impl World {
             let entry = self.held.remove(at).unwrap();
             bytes += entry.frame.len();
             assert_eq!(message.payload.len() + message.headers.map_or(0, |headers| headers.wire().len()), entry.size);
-            assert!(told.sequences.iter().any(|range| range.contains(&entry.sequence)), "it is named");
+            let run = told.sequences.iter().find(|run| run.numbers.contains(&entry.sequence)).expect("it is named");
+            assert_eq!(
+                (run.reason, run.handed_over),
+                (message.reason, entry.sent),
+                "why, and whether it was sent once"
+            );
             match message.reason {
                 LossReason::Overflow => {
                     assert_eq!((at, self.rules.overflow), (0, OverflowPolicy::DropOldest), "the oldest");
@@ -259,8 +264,8 @@ impl World {
                 LossReason::TooLarge | LossReason::NoHeaders | LossReason::Poison => {}
             }
         }
-        for range in &told.sequences {
-            assert!(self.held.iter().all(|entry| !range.contains(&entry.sequence)), "named, and held");
+        for run in &told.sequences {
+            assert!(self.held.iter().all(|entry| !run.numbers.contains(&entry.sequence)), "named, and held");
         }
         bytes
     }
@@ -364,7 +369,8 @@ impl World {
         let sequence = (first + at as u64).saturating_sub(3).min(self.admitted);
         let found = self.held.iter().position(|entry| entry.sequence == sequence);
         assert_eq!(self.outbox.waits(sequence), found.is_some(), "waits {sequence}");
-        let expected = self.outbox.gate() == Gate::Held && found.is_some();
+        let unsent = found.and_then(|at| self.held.get(at)).is_some_and(|entry| !entry.sent);
+        let expected = self.outbox.gate() == Gate::Held && unsent;
         let mut gone: Vec<Segment> = Vec::new();
         assert_eq!(self.outbox.cancel(sequence, &mut gone), expected, "cancel {sequence}");
         if let (true, Some(found)) = (expected, found) {
@@ -397,9 +403,12 @@ impl World {
     fn give_up(&mut self) {
         self.lose();
         let sent = self.held.iter().filter(|entry| entry.sent).count() as u64;
-        assert_eq!(self.outbox.give_up(), sent, "in doubt is what was sent once");
+        assert_eq!(self.outbox.give_up_sent(), sent, "in doubt is what was sent once");
         self.in_doubt += sent;
         self.held.retain(|entry| !entry.sent);
+        let through = self.outbox.through();
+        assert!(self.held.iter().all(|entry| entry.sequence > through), "through {through}");
+        self.outbox.give_up();
         self.lose_told();
         assert!(self.held.is_empty());
     }
@@ -522,5 +531,6 @@ fn what_is_dropped_beyond_a_mebibyte_is_counted_and_not_kept() {
     let told = outbox.take_losses().tell().unwrap();
     assert_eq!(told.lost.overflow, 20_000 - outbox.messages());
     assert!(told.messages.bytes() <= crate::engine::HANDED_BACK && told.messages.len() > 9000);
-    assert_eq!(told.sequences, [1..=20_000 - outbox.messages()]);
+    let numbers = 1..=20_000 - outbox.messages();
+    assert_eq!(told.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
 }

@@ -264,6 +264,14 @@ impl Pair {
         self.settle();
     }
 
+    /// C: publishes, and wants to know when the server has it.
+    pub(super) fn publish_confirmed(&mut self, subject: &str, payload: &str) -> u64 {
+        let sequence = self.admit(subject, payload.as_bytes()).unwrap();
+        self.outbox.want_pong(sequence);
+        self.settle();
+        sequence
+    }
+
     // What the world does.
 
     /// What is done in `f` happens on the link that is prepared for a move.
@@ -518,6 +526,7 @@ impl Pair {
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
                 | Effect::Dropped { .. }
+                | Effect::Confirmed { .. }
                 | Effect::Closed { .. } => {}
             }
         }

@@ -54,7 +54,11 @@ impl World {
                     self.told.through = through;
                 }
                 Effect::Dropped { sequences } => {
-                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.end() <= self.published));
+                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.numbers.end() <= self.published));
+                }
+                Effect::Confirmed { through } => {
+                    assert!(through >= self.told.confirmed && through <= self.published);
+                    self.told.confirmed = through;
                 }
                 Effect::Closed { .. } => {
                     assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");

@@ -1,6 +1,6 @@
 //! What the engine tells, and what must hold after every step and behind the end.
 
-use nats_lifeline::engine::{ConnectionEvent, DeliveryMode, Status, pool};
+use nats_lifeline::engine::{ConnectionEvent, Status, pool};
 
 use super::World;
 
@@ -9,12 +9,11 @@ use super::World;
 pub(super) struct Told {
     pub(super) connected: bool,
     pub(super) closed: bool,
-    /// Reconnecting was given up, or the client is closed.
-    pub(super) gave_up: bool,
     pub(super) in_doubt: u64,
     pub(super) lost: u64,
     pub(super) epoch: u64,
     pub(super) through: u64,
+    pub(super) confirmed: u64,
     /// Subscriptions that have ended.
     pub(super) ended: Vec<u64>,
 }
@@ -29,11 +28,11 @@ impl World {
                 assert!(std::mem::replace(&mut self.told.connected, false), "disconnected twice");
                 self.told.in_doubt += in_doubt;
             }
+            ConnectionEvent::LeftInDoubt { messages, .. } => self.told.in_doubt += messages,
             ConnectionEvent::Lost { lost, messages, .. } => {
                 assert!(messages.len() <= lost.total());
                 self.told.lost += lost.total();
             }
-            ConnectionEvent::GaveUp { .. } | ConnectionEvent::Closed { .. } => self.told.gave_up = true,
             _ => {}
         }
     }
@@ -44,10 +43,7 @@ impl World {
         let ledger = self.engine.ledger(self.outbox.accepted());
         assert!(ledger.balances(), "{ledger:?}");
         assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
-        // At least once, what is given up after a connection had taken it is in doubt too, and only the ledger has it.
-        let unsaid = ledger.in_doubt - self.told.in_doubt;
-        let may = self.rules.delivery == DeliveryMode::AtLeastOnce && self.told.gave_up;
-        assert!(unsaid == 0 || may, "{unsaid} in doubt, and nobody was told");
+        assert_eq!(ledger.in_doubt, self.told.in_doubt, "what is in doubt was said");
         assert_eq!(ledger.lost.total(), self.told.lost, "what is lost was said");
         match self.engine.status() {
             Status::Connected => assert!(self.told.connected),

@@ -1,0 +1,170 @@
+//! Publishing with an outcome: confirmed by a PONG, in doubt, or not sent and handed back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::client::Client;
+use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault};
+use super::message::OutboundMessage;
+use super::publish::{Outgoing, block, publish_error};
+use super::wait;
+use crate::driver::{Care, Confirming, Patience, Settled};
+use crate::engine::LossReason;
+use crate::protocol::ToSubject;
+
+/// What has become of a message: see [`Client::publish_confirmed`].
+///
+/// ```no_run
+/// use nats_lifeline::Client;
+/// use nats_lifeline::client::PublishOutcome;
+///
+/// async fn pay(client: &Client) {
+///     match client.publish_confirmed("payments", "17.50".into()).await {
+///         PublishOutcome::Confirmed => {}
+///         // Whether it is sent again is for the program to say: it may arrive twice then.
+///         PublishOutcome::InDoubt => eprintln!("the payment may or may not have arrived"),
+///         PublishOutcome::NotSent { message, error, .. } => eprintln!("{error}: {} bytes kept", message.payload.len()),
+///         _ => {}
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the message may not have been sent"]
+#[non_exhaustive]
+pub enum PublishOutcome {
+    /// The server has processed it: a PONG came behind it, on the connection that took it. That does not say that anybody has
+    /// received it.
+    Confirmed,
+    /// It may or may not have been processed: the connection that had taken it was lost before the PONG, or the PONG did
+    /// not come in time, or the client ended first. It is not sent again because of this call; where it was not yet
+    /// handed to a connection at the deadline, or at least once, it may still be sent.
+    InDoubt,
+    /// No server was given all of it, and none will be.
+    #[non_exhaustive]
+    NotSent {
+        /// The message, whole.
+        message: OutboundMessage,
+        /// Why: as [`publish`](Client::publish) says it; with [`SendFault::NotInTime`] if no server was connected before the
+        /// deadline, [`SendFault::Dropped`] if the overflow policy dropped it, and [`SendFault::Expired`] if it became
+        /// too old.
+        error: PublishError,
+    },
+}
+
+impl PublishOutcome {
+    /// Whether the server has processed it.
+    pub fn is_confirmed(&self) -> bool {
+        matches!(self, PublishOutcome::Confirmed)
+    }
+
+    /// The message, if it certainly was not sent.
+    pub fn into_unsent(self) -> Option<OutboundMessage> {
+        match self {
+            PublishOutcome::NotSent { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+}
+
+impl Client {
+    /// Publishes a message and waits until the server has processed it, or until it is clear that this can't be known:
+    /// up to [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s), which covers everything, room in the outbox and
+    /// an outage too. [`publish_message_confirmed`](Client::publish_message_confirmed) takes a time of its own.
+    ///
+    /// One PING behind a batch of messages serves all who wait for it, so that many of these at a time cost little; one
+    /// after the other they cost a round trip each. While disconnected the message is held, in line with all others; at the
+    /// deadline it is taken out again, unless it was given to a connection. With
+    /// [`AtLeastOnce`](crate::client::DeliveryMode::AtLeastOnce) a message that a lost connection had taken is sent again, and
+    /// this waits for the PONG behind that.
+    ///
+    /// What is dropped, too old, or not fit for the server that is there at last is handed back here, and by
+    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) as well. A future that is dropped leaves the message
+    /// where it is: published, if it had been polled and there was room.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) {
+    /// let outcome = client.publish_confirmed("orders.new", "four wheels".into()).await;
+    /// if let Some(message) = outcome.into_unsent() {
+    ///     eprintln!("kept for later: {} bytes for {}", message.payload.len(), message.subject);
+    /// }
+    /// # }
+    /// ```
+    pub async fn publish_confirmed<S: ToSubject>(&self, subject: S, payload: Bytes) -> PublishOutcome {
+        let message = OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers: None };
+        self.publish_message_confirmed(message, self.core.settings.flush_timeout).await
+    }
+
+    /// [`publish_confirmed`](Client::publish_confirmed) of a whole message, within a time of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) {
+    /// use nats_lifeline::message::OutboundMessage;
+    /// use std::time::Duration;
+    ///
+    /// let message = OutboundMessage {
+    ///     subject: "orders.new".into(),
+    ///     reply: Some("orders.done".into()),
+    ///     payload: "four wheels".into(),
+    ///     headers: None,
+    /// };
+    /// let outcome = client.publish_message_confirmed(message, Duration::from_secs(2)).await;
+    /// assert!(outcome.is_confirmed(), "{outcome:?}");
+    /// # }
+    /// ```
+    pub async fn publish_message_confirmed(&self, message: OutboundMessage, within: Duration) -> PublishOutcome {
+        let began = wait::now();
+        let deadline = wait::deadline(Some(within));
+        let confirming = Confirming::new(self.core.handle.clone());
+        let outcome = {
+            let headers = message.headers.as_ref().and_then(block);
+            let outgoing = Outgoing { care: Care::Confirmed, ..Outgoing::of(&message, headers.as_ref()) };
+            let confirmed = async {
+                self.check(outgoing)?;
+                let registered = |number| confirming.admitted(number);
+                if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
+                    // The deadline of the whole is around this.
+                    let sent = self.publish_slowly(outgoing, denied, None, registered).await;
+                    sent.map_err(publish_error)?;
+                }
+                Ok(confirming.settled().await)
+            };
+            wait::until(self.shared(), deadline, confirmed).await
+        };
+        let settled = match outcome {
+            Ok(Ok(settled)) => Some(settled),
+            Ok(Err(error)) => return PublishOutcome::NotSent { message, error },
+            Err(wait::Elapsed) => confirming.give_up(),
+        };
+        match settled {
+            Some(Settled::Confirmed) => PublishOutcome::Confirmed,
+            Some(Settled::InDoubt) => PublishOutcome::InDoubt,
+            Some(Settled::Lost(reason)) => {
+                let error = self.lost(reason, &message);
+                PublishOutcome::NotSent { message, error }
+            }
+            None => {
+                let waited = wait::now().saturating_duration_since(began);
+                let error = PublishError::with_source(PublishErrorKind::Send, SendFault::NotInTime { waited });
+                PublishOutcome::NotSent { message, error }
+            }
+        }
+    }
+
+    /// The error of a message that was lost after it had been accepted.
+    fn lost(&self, reason: LossReason, message: &OutboundMessage) -> PublishError {
+        let fault = match reason {
+            LossReason::TooLarge => {
+                let headers = message.headers.as_ref().and_then(block).map_or(0, |block| block.len());
+                let too_large = PayloadTooLarge { max: self.max_payload(), size: headers + message.payload.len() };
+                return PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, too_large);
+            }
+            LossReason::NoHeaders => SendFault::HeadersUnsupported,
+            LossReason::Expired => SendFault::Expired,
+            LossReason::Closed if self.shared().completed().is_none() => SendFault::Disconnected,
+            LossReason::Closed => SendFault::Closed,
+            LossReason::Overflow | LossReason::Poison => SendFault::Dropped,
+        };
+        PublishError::with_source(PublishErrorKind::Send, fault)
+    }
+}
