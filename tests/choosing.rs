@@ -23,6 +23,7 @@ async fn three() -> (Vec<Broker>, Vec<String>) {
     (brokers, urls)
 }
 
+// SCENARIOS 78
 #[tokio::test]
 async fn a_callback_picks_the_server() {
     let (brokers, urls) = three().await;
@@ -47,6 +48,7 @@ async fn a_callback_picks_the_server() {
     assert_eq!(client.server_info().port, third);
 }
 
+// SCENARIOS 78
 #[tokio::test]
 async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
     let (brokers, urls) = three().await;
@@ -63,6 +65,7 @@ async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
     log.times(Event::ClientError(ClientError::ServerNotInPool), 1).await;
 }
 
+// SCENARIOS 78
 #[tokio::test]
 async fn a_callback_that_blocks_panics_or_never_answers_holds_nothing_up() {
     for fault in 0..3 {

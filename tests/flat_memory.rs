@@ -1,7 +1,7 @@
 //! What a client leaves behind: nothing, however much fails, times out and is cancelled.
 //!
 //! Modest in every run; `FLAT=1000000 cargo test --release --test flat_memory -- --nocapture` is the long one, and prints its
-//! figures. The tests take turns, since memory, descriptors and tasks are counted for the whole process.
+//! figures; `SOAK=86400` has the soak last for a day. The tests take turns, since memory, descriptors and tasks are counted for the whole process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(target_os = "linux")]
@@ -15,7 +15,7 @@ use nats_lifeline::engine::backoff::Backoff;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, ServerAddr};
 use support::ports::Ports;
-use support::{eventually, soon, within};
+use support::{Cut, Direction, Proxy, Server, eventually, soon, within};
 use tokio::sync::Mutex;
 
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -149,4 +149,59 @@ async fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
     // A drain waits for whoever waits for a reply: there is nobody.
     let report = soon("the end", client.drain_and_close(support::SOON)).await.unwrap();
     assert!(report.completed, "{report:?}");
+}
+
+/// One fault after the other, with traffic in between that ends in a round trip.
+async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pause: Duration) {
+    for fault in faults {
+        match fault % 5 {
+            0 => proxy.cut(Cut::Rst),
+            1 => proxy.cut(Cut::Fin),
+            2 => {
+                proxy.refuse().await;
+                proxy.cut(Cut::Rst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                proxy.admit().await;
+            }
+            3 => {
+                proxy.freeze(Direction::ToServer);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                proxy.unfreeze(Direction::ToServer);
+            }
+            _ => proxy.hang_up(),
+        }
+        for _ in 0..20 {
+            client.publish("soak", vec![b'x'; 1000].into()).await.unwrap();
+        }
+        let _ = client.request("soak.echo", "x".into()).await;
+        // What is in doubt is told once.
+        let _ = soon("a flush", client.flush()).await;
+        soon("a flush", client.flush()).await.unwrap();
+        assert!(client.stats().balances());
+        tokio::time::sleep(pause).await;
+    }
+}
+
+// SCENARIOS 90, I8: a fault a minute for a day, or as many in some seconds
+#[tokio::test]
+async fn a_soak_with_faults_leaves_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let seconds = std::env::var("SOAK").map_or(0, |seconds| seconds.parse::<u64>().expect("SOAK is a number"));
+    let (faults, pause) = if seconds == 0 { (60, Duration::ZERO) } else { (seconds / 60, Duration::from_secs(60)) };
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    proxy.forget();
+    let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(10)));
+    let client = options.connect(proxy.url()).await.unwrap();
+    let mut own = client.subscribe("soak").await.unwrap();
+    let reading = tokio::spawn(async move { while futures_util::StreamExt::next(&mut own).await.is_some() {} });
+    suffer(&client, &proxy, 0..10, Duration::ZERO).await;
+    eventually("one way through the proxy", support::SOON, async || proxy.open() == 1).await;
+    let (before, start) = (Footprint::now(), Instant::now());
+    suffer(&client, &proxy, 0..faults, pause).await;
+    eventually("one way through the proxy", support::SOON, async || proxy.open() == 1).await;
+    eventually("tasks have ended", support::SOON, async || Footprint::now().tasks <= before.tasks).await;
+    before.assert_flat("faults", faults, start);
+    soon("the end", client.close()).await.unwrap();
+    soon("the end of the stream", reading).await.unwrap();
 }

@@ -25,11 +25,13 @@ pub struct LongOutage {
     pub outages: u64,
 }
 
+type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A callback and from what duration on it is called.
 #[derive(Clone)]
 pub(crate) struct LongOutageCallback {
     threshold: Duration,
-    call: Arc<dyn Fn(LongOutage) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>,
+    call: Arc<dyn Fn(LongOutage) -> Call + Send + Sync>,
 }
 
 impl fmt::Debug for LongOutageCallback {

@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::effect::CloseHow;
 use super::engine::Engine;
 use super::error::Cause;
-use super::phase::{Intent, Stage};
+use super::phase::{Intent, Readiness, Stage};
 use super::pool::ServerId;
 use crate::protocol::ServerAddr;
 
@@ -83,7 +83,7 @@ impl<H> Engine<H> {
     pub(super) fn settles_at(&self) -> Option<Instant> {
         let connection = self.candidate.as_ref()?.link.connection()?;
         let probed = self.wish.as_ref().is_some_and(|wish| wish.is_failback());
-        (probed && matches!(connection.stage, Stage::Standby(super::phase::Readiness::Fresh)))
+        (probed && matches!(connection.stage, Stage::Standby(Readiness::Fresh)))
             .then(|| connection.since + self.config.preferred.stable_for)
     }
 

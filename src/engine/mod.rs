@@ -1,6 +1,7 @@
 //! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
 
+mod adopting;
 mod announce;
 mod backlog;
 pub mod backoff;

@@ -29,7 +29,6 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
-use super::subscriptions::{Counted, Replay};
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
@@ -59,9 +58,9 @@ impl Wish {
 pub(super) struct Candidate {
     pub(super) link: Link,
     pub(super) flight: Flight,
-    info: Option<Arc<Info>>,
+    pub(super) info: Option<Arc<Info>>,
     /// Subscriptions of which its server was told already, in order.
-    joined: Vec<u64>,
+    pub(super) joined: Vec<u64>,
 }
 
 impl Candidate {
@@ -353,65 +352,6 @@ impl<H> Engine<H> {
         }
         let mut flight = candidate.flight;
         self.garbage.extend(flight.clear());
-    }
-
-    /// The present connection is gone and settled: the candidate takes its place, wherever it stands. Tells whether there
-    /// was one.
-    pub(super) fn adopt_candidate(&mut self, now: Instant) -> bool {
-        self.wish = None;
-        let Some(candidate) = self.candidate.take() else {
-            return false;
-        };
-        let Candidate { mut link, flight, info, joined } = *candidate;
-        match &mut link {
-            Link::Dialing(attempt) => attempt.purpose = Purpose::Link,
-            Link::Up(connection) => connection.attempt.purpose = Purpose::Link,
-            _ => return false,
-        }
-        self.history.waiting = None;
-        self.history.attempts = 1;
-        self.link = link;
-        self.flight = flight;
-        self.info = info.or(self.info.take());
-        if self.info.as_ref().is_some_and(|info| info.lame_duck_mode) {
-            self.leave_lame_duck(now);
-        }
-        let told = self.settle_joined(&joined);
-        if let Link::Up(connection) = &mut self.link {
-            if matches!(connection.stage, Stage::Standby(_)) {
-                connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, told));
-            }
-        }
-        true
-    }
-
-    /// The new server was told of these when they were otherwise than now, perhaps. Returns those that it needs not be told of
-    /// again.
-    fn settle_joined(&mut self, joined: &[u64]) -> Vec<u64> {
-        let mut told = Vec::new();
-        let mut out = Vec::new();
-        for sid in joined {
-            match self.subscriptions.get(*sid) {
-                Some(subscription) if subscription.is_draining() => {
-                    protocol::unsubscribe(&mut out, *sid, None);
-                    self.wanted.push(Waiter::Subscription(*sid));
-                    told.push(*sid);
-                }
-                Some(subscription) if subscription.remaining().is_none() => {
-                    self.subscriptions.set_counted(*sid, Counted::More);
-                    told.push(*sid);
-                }
-                // Limited since: it is told anew, with what remains.
-                _ => {
-                    protocol::unsubscribe(&mut out, *sid, None);
-                    self.subscriptions.set_counted(*sid, Counted::Fewer);
-                }
-            }
-        }
-        if !out.is_empty() {
-            self.flight.push_wire(out);
-        }
-        told
     }
 
     /// A server says that it will stop. If it is the candidate's, the present one is no worse for it.
