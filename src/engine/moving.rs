@@ -108,12 +108,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The user wants to be gone from here, whatever else was planned.
-    pub(super) fn force_move(&mut self, now: Instant) {
+    /// This connection has to be left, whatever else was planned.
+    pub(super) fn force_move(&mut self, cause: Cause, now: Instant) {
         if self.candidate.is_none() {
             self.wish = None;
         }
-        self.wish_to_move(Cause::Forced, now);
+        self.wish_to_move(cause, now);
     }
 
     /// Whether a second connection may be made at all. Where callbacks choose the server they are asked when the
@@ -182,8 +182,8 @@ impl<H> Engine<H> {
             return;
         };
         let present = self.link.connection().map(|connection| connection.attempt.server);
-        let forced = matches!(wish.cause, Cause::Forced);
-        let next = self.pool.next_but(present).or_else(|| self.pool.next().filter(|_| forced));
+        let urgent = wish.cause.is_urgent();
+        let next = self.pool.next_but(present).or_else(|| self.pool.next().filter(|_| urgent));
         let may = self.may_prepare() && matches!(self.intent, Intent::Run);
         match next.filter(|_| may) {
             Some((_, Some(due))) if due > now => self.wish = Some(Wish { at: due, ..wish }),
@@ -198,7 +198,7 @@ impl<H> Engine<H> {
                     joined: Vec::new(),
                 }));
             }
-            None if forced && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
+            None if urgent && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
             None => self.wish = None,
         }
     }
@@ -208,7 +208,7 @@ impl<H> Engine<H> {
         if let Some(wish) = &mut self.wish {
             wish.at = now;
             // One try: the user wants to be gone from here more than to be there already.
-            wish.alone = matches!(wish.cause, Cause::Forced);
+            wish.alone = wish.cause.is_urgent();
         }
         // A drain may have waited for it.
         self.advance_drain();
