@@ -1,5 +1,7 @@
 //! The first program: subscribe, publish, flush, ask. `cargo run --example quickstart [server]`
 
+use std::io::{Write, stdout};
+
 use futures_util::StreamExt;
 use nats_lifeline::testing::Broker;
 
@@ -7,13 +9,16 @@ use nats_lifeline::testing::Broker;
 async fn main() -> Result<(), nats_lifeline::Error> {
     let broker = Broker::start().await?; // for those who name no server: one inside this program
     let server = std::env::args().nth(1).unwrap_or_else(|| broker.url());
+    if server.starts_with('-') {
+        return Ok(writeln!(stdout(), "quickstart [server]: subscribes, publishes and asks there, or inside itself")?);
+    }
     let client = nats_lifeline::connect(server).await?;
 
     let mut orders = client.subscribe("orders.*").await?;
     client.publish("orders.new", "four wheels".into()).await?;
     client.flush().await?; // Ok: the server has processed it
     let Some(order) = orders.next().await else { return Ok(()) };
-    println!("{}: {}", order.subject, String::from_utf8_lossy(&order.payload));
+    writeln!(stdout(), "{}: {}", order.subject, String::from_utf8_lossy(&order.payload))?;
 
     let (mut questions, responder) = (client.subscribe("weather").await?, client.clone());
     tokio::spawn(async move {
@@ -22,6 +27,6 @@ async fn main() -> Result<(), nats_lifeline::Error> {
         }
     });
     let answer = client.request("weather", "and tomorrow?".into()).await?;
-    println!("weather: {}", String::from_utf8_lossy(&answer.payload));
+    writeln!(stdout(), "weather: {}", String::from_utf8_lossy(&answer.payload))?;
     Ok(client.close().await?)
 }

@@ -135,6 +135,19 @@ async fn a_jwt_that_has_expired_or_was_revoked_is_refused() {
     }
 }
 
+// P9: CONNECT is a control line, with the JWT in it
+#[tokio::test]
+async fn a_jwt_that_is_too_long_for_the_server_is_refused_with_that_reason() {
+    let user = Operator::new().user(None);
+    let long = "x".repeat(5000);
+    let options = || ConnectOptions::with_jwt(long.clone(), signing(&user));
+    let server = Server::start().await;
+    let error = refused(options(), &server, ConnectErrorKind::Io, &[&long]).await;
+    assert!(error.to_string().contains("maximum control line exceeded"), "{error}");
+    let server = Server::builder().max_control_line(8192).start().await;
+    works(options(), &server).await;
+}
+
 // P9: credentials as text and as a file
 #[tokio::test]
 async fn credentials_are_read_from_text_and_from_a_file() {

@@ -301,6 +301,17 @@ async fn a_subscription_keeps_its_connection_and_listeners_do_not() {
     eventually("closed", SOON, async || watch.status() == Status::Closed).await;
 }
 
+#[test]
+fn without_a_runtime_connecting_is_an_error() {
+    let mut connecting = std::pin::pin!(nats_lifeline::connect("localhost"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = connecting.as_mut().poll(&mut context) else {
+        panic!("it must fail at once");
+    };
+    assert_eq!(error.kind(), nats_lifeline::ConnectErrorKind::Io);
+    assert!(error.to_string().contains("needs a tokio runtime"), "{error}");
+}
+
 // SCENARIOS 87
 #[test]
 fn a_client_may_outlive_its_runtime_and_be_dropped_anywhere() {

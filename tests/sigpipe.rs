@@ -1,6 +1,8 @@
 //! A dead socket must be an error, never a signal: also in a process whose SIGPIPE is at its default (DECISIONS D5).
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
 
 use std::io::{IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -24,7 +26,9 @@ fn child() {
     sigpipe::reset();
     match std::env::var(ROLE).as_deref() {
         Ok("plain write") => write_to_a_dead_socket(),
-        Ok("client") => publish_to_servers_that_hang_up(),
+        Ok("client") => publish(nats_lifeline::ConnectOptions::new(), greet_in_clear),
+        #[cfg(feature = "ring")]
+        Ok("client over TLS") => over_tls::publish(),
         _ => panic!("this is a part of the other tests"),
     }
 }
@@ -41,6 +45,13 @@ fn the_client_survives_dead_sockets_in_such_a_process() {
     assert!(status.success(), "{status}");
 }
 
+#[cfg(feature = "ring")]
+#[test]
+fn the_client_survives_dead_sockets_under_tls_in_such_a_process() {
+    let status = run("client over TLS");
+    assert!(status.success(), "{status}");
+}
+
 fn write_to_a_dead_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -48,16 +59,20 @@ fn write_to_a_dead_socket() {
     let _ = stream.write_vectored(&[IoSlice::new(b"a"), IoSlice::new(b"b")]);
 }
 
+fn greet_in_clear(mut stream: TcpStream) -> TcpStream {
+    stream.write_all(b"INFO {\"max_payload\":1048576,\"headers\":true} \r\n").unwrap();
+    stream
+}
+
 /// Servers that greet, read a little and hang up, while the client writes without a pause on a runtime that looks at its
 /// sockets only between polls.
-fn publish_to_servers_that_hang_up() {
+fn publish<S: Read + Write>(options: nats_lifeline::ConnectOptions, greet: impl Fn(TcpStream) -> S + Send + 'static) {
     const HANG_UPS: usize = 60;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
     let servers = thread::spawn(move || {
         for number in 0..HANG_UPS {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"INFO {\"max_payload\":1048576,\"headers\":true} \r\n").unwrap();
+            let mut stream = greet(listener.accept().unwrap().0);
             let mut buf = vec![0; 4096];
             let mut seen = Vec::new();
             while !seen.windows(6).any(|part| part == b"PING\r\n") {
@@ -85,7 +100,7 @@ fn publish_to_servers_that_hang_up() {
             max: Duration::from_millis(1),
             jitter: nats_lifeline::engine::backoff::Jitter::None,
         };
-        let options = nats_lifeline::ConnectOptions::new().retry_on_initial_connect().backoff(backoff);
+        let options = options.retry_on_initial_connect().backoff(backoff);
         let client = options.connect(url).await.unwrap();
         let begun = Instant::now();
         while !servers.is_finished() && begun.elapsed() < Duration::from_secs(60) {
@@ -97,4 +112,41 @@ fn publish_to_servers_that_hang_up() {
     });
     assert!(servers.is_finished(), "the client stopped dialling");
     servers.join().unwrap();
+}
+
+#[cfg(feature = "ring")]
+mod over_tls {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::sync::Arc;
+
+    use nats_lifeline::rustls::pki_types::pem::PemObject;
+    use nats_lifeline::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use nats_lifeline::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto};
+
+    use super::support::Authority;
+
+    pub(crate) fn publish() {
+        let authority = Authority::new();
+        let files = authority.server(&["127.0.0.1"]);
+        let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let options = nats_lifeline::ConnectOptions::new()
+            .add_root_certificates(authority.certificate())
+            // The first dial of a process reads the system's certificates too.
+            .connection_timeout(std::time::Duration::from_secs(30))
+            .tls_reconnect_jitter(std::time::Duration::ZERO);
+        super::publish(options, move |mut stream: TcpStream| {
+            let info = b"INFO {\"max_payload\":1048576,\"headers\":true,\"tls_required\":true} \r\n";
+            stream.write_all(info).unwrap();
+            StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream)
+        });
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use nats_lifeline::client::{SubscribeOptions, WhenFull};
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, Event, Subscriber};
@@ -94,6 +95,32 @@ async fn bytes_are_limited_too() {
     receiver.flush().await.unwrap();
     assert_eq!((slow.pending(), slow.dropped()), (3, 2));
     assert_eq!(read_until_gone(&mut slow).await.len(), 3);
+}
+
+// P10: a limit that is smaller than a message
+#[tokio::test]
+async fn one_message_fits_however_small_the_limit_is() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().subscription_byte_capacity(1).slow_consumer_grace(Duration::ZERO);
+    let receiver = client(options, &broker).await;
+    let oldest = SubscribeOptions::new().when_full(WhenFull::DropOldest);
+    let mut newest = receiver.subscribe("a").await.unwrap();
+    let mut latest = receiver.subscribe_with("a", oldest).await.unwrap();
+    for _ in 0..3 {
+        receiver.publish("a", vec![b'0'; 999].into()).await.unwrap();
+        for reader in [&mut newest, &mut latest] {
+            assert_eq!(reader.next().await.unwrap().payload.len(), 999);
+        }
+    }
+    for number in 0..3 {
+        receiver.publish("a", number.to_string().into()).await.unwrap();
+    }
+    receiver.flush().await.unwrap();
+    // Of what nobody reads one stays: the first, or the last.
+    assert_eq!((newest.pending(), newest.dropped()), (1, 2));
+    assert_eq!(newest.next().await.unwrap().payload, "0");
+    assert_eq!((latest.pending(), latest.dropped()), (1, 2));
+    assert_eq!(latest.next().await.unwrap().payload, "2");
 }
 
 // D21: a consumer that reads as fast as it can is waited for

@@ -7,6 +7,8 @@ mod latency;
 mod progress;
 mod report;
 mod requests;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod traffic;
 
 use std::io;
@@ -19,6 +21,8 @@ use tokio::runtime::Builder;
 use args::{Args, Work};
 use far_end::FarEnd;
 use latency::Latency;
+use shared::begin;
+use shared::out::ended;
 
 type Error = nats_lifeline::Error;
 
@@ -38,16 +42,9 @@ pub(crate) struct Outcome {
 }
 
 fn main() -> ExitCode {
-    let args = match Args::read(std::env::args().skip(1)) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("bench: {error}\n`bench --help` tells what there is");
-            return ExitCode::from(2);
-        }
+    let args = match begin::arguments("bench", args::HELP, Args::read(std::env::args().skip(1))) {
+        Ok(args) => args,
+        Err(code) => return code,
     };
     match measure(&args) {
         Ok(sound) if sound => ExitCode::SUCCESS,
@@ -72,7 +69,7 @@ fn measure(args: &Args) -> Result<bool, Error> {
             Work::Request => requests::ask(args, &url).await,
         }
     })?;
-    report::print(args, &far_end, &outcome, &mut io::stdout())?;
+    report::print(args, &far_end, &outcome, &mut io::stdout()).inspect_err(ended)?;
     Ok(outcome.dropped == 0 && outcome.missing == 0)
 }
 

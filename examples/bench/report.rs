@@ -1,11 +1,11 @@
 //! What is printed at the end, with what was counted and what was not.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use crate::Outcome;
 use crate::args::{Args, Work};
 use crate::far_end::FarEnd;
+use crate::shared::figures::{grouped, short};
 
 pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     let Outcome { published, received, dropped, missing, elapsed, cpu, latency } = outcome;
@@ -90,29 +90,5 @@ fn counted(args: &Args, far_end: &FarEnd) -> String {
         FarEnd::Source(_) => format!("{work}; not the source's threads"),
         FarEnd::Broker { .. } => format!("{work}; not the broker's threads"),
         FarEnd::Server(_) => format!("{work}; all of this process"),
-    }
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A duration in three digits or so.
-fn short(duration: Duration) -> String {
-    let micros = duration.as_nanos() as f64 / 1e3;
-    match micros {
-        _ if micros < 1e2 => format!("{micros:.1} µs"),
-        _ if micros < 1e4 => format!("{micros:.0} µs"),
-        _ if micros < 1e6 => format!("{:.1} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
     }
 }

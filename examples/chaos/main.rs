@@ -15,14 +15,14 @@ pub(crate) mod args;
 mod attack;
 mod cutter;
 mod dice;
-#[path = "../failover/figures.rs"]
-mod figures;
 mod herd;
 pub(crate) mod letter;
 mod load;
 mod publisher;
 pub(crate) mod record;
 mod report;
+#[path = "../shared/mod.rs"]
+mod shared;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod told;
@@ -37,6 +37,7 @@ use tokio::sync::watch;
 use args::Args;
 use attack::{Attack, Strikes};
 use load::{Load, lock};
+use shared::begin;
 use told::Told;
 use verdict::Account;
 
@@ -47,16 +48,9 @@ const CALM: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = match Args::read(std::env::args().skip(1)) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("chaos: {error}\n`chaos --help` tells what there is");
-            return ExitCode::from(2);
-        }
+    let args = match begin::arguments("chaos", args::HELP, Args::read(std::env::args().skip(1))) {
+        Ok(args) => args,
+        Err(code) => return code,
     };
     if let Err(reason) = support::binary::found() {
         eprintln!("chaos: {reason}");

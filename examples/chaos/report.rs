@@ -7,24 +7,32 @@ use nats_lifeline::connection::Stats;
 
 use super::args::{Args, Mode};
 use super::attack::Strikes;
-use super::figures::{Terminal, grouped};
 use super::load::{Load, lock};
 use super::record::Sums;
+use super::shared::figures::{Terminal, grouped, reasons};
+use super::shared::out::{self, say};
 use super::told::Told;
 use super::verdict::{Account, time};
 
 pub(crate) fn begin(args: &Args) {
     match args.mode {
         Mode::Cut => {
-            println!("A publisher behind a proxy that does all a network can do; a subscriber on the server itself.")
+            say!("A publisher behind a proxy that does all a network can do; a subscriber on the server itself.")
         }
-        Mode::Cluster => println!("A publisher and a subscriber, and three servers that come and go."),
+        Mode::Cluster => say!("A publisher and a subscriber, and three servers that come and go."),
     }
     let delivery = if args.at_most_once() { "at most once" } else { "at least once" };
-    println!("{} s, {delivery}, {} messages a second, --seed {}\n", args.time.as_secs(), args.rate, args.seed);
-    println!(
+    say!("{} s, {delivery}, {} messages a second, --seed {}\n", args.time.as_secs(), args.rate, args.seed);
+    say!(
         "{:>5} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10} {:>7}  the latest",
-        "s", "published", "confirmed", "received", "in doubt", "held", "reconnects", "strikes"
+        "s",
+        "published",
+        "confirmed",
+        "received",
+        "in doubt",
+        "held",
+        "reconnects",
+        "strikes"
     );
 }
 
@@ -33,7 +41,7 @@ pub(crate) fn line(second: u64, load: &Load, strikes: &Mutex<Strikes>) {
     let stats = load.publisher.stats();
     let strikes = lock(strikes);
     let state = if load.publisher.connected_server().is_some() { "" } else { "; down" };
-    println!(
+    say!(
         "{second:>5} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10} {:>7}  {}{state}",
         grouped(load.shared.published.load(Ordering::Relaxed)),
         grouped(stats.confirmed),
@@ -50,22 +58,15 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
     let terminal = Terminal::find();
     let Stats { accepted, waiting, unconfirmed, confirmed, in_doubt, lost, resent, .. } = account.stats;
     let Sums { received, duplicated, out_of_order, late } = account.sums;
-    let row = |name: &str, number: u64, text: &str| println!("{name:<13}{:>11}  {text}", grouped(number));
-    println!();
+    let row = |name: &str, number: u64, text: &str| say!("{name:<13}{:>11}  {text}", grouped(number));
+    say!();
     row("published", account.published, "accepted by `publish`");
     row("refused", account.refused, "an error of `publish`: no more could be held, or there was no room in time");
     row("confirmed", confirmed, "a PONG says: that server has processed them");
     row("in doubt", in_doubt, "taken by a connection that was lost before it could say so");
-    row(
-        "lost",
-        lost.total(),
-        &format!(
-            "overflow {}, expired {}, too large {}, no headers {}, poison {}, closed {}",
-            lost.overflow, lost.expired, lost.too_large, lost.no_headers, lost.poison, lost.closed
-        ),
-    );
+    row("lost", lost.total(), &reasons(&lost));
     row("sent again", resent, "");
-    println!();
+    say!();
     row("received", received, "different ones");
     row(
         "missing",
@@ -82,7 +83,7 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
     row("late", late, "behind a later one, over a change of the connection");
     row("corrupted", account.corrupted, "");
 
-    println!();
+    say!();
     row("flushes", account.flushes_ok, &flushes(account));
     for (name, told) in ["publisher", "subscriber"].iter().zip(told) {
         if told.losses == 0 {
@@ -98,20 +99,17 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
         row("", *times, name);
     }
 
-    println!(
-        "\naccepted = waiting + unconfirmed + confirmed + in doubt + lost, in {} samples",
-        grouped(account.samples)
-    );
+    say!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost, in {} samples", grouped(account.samples));
     let parts = [waiting, unconfirmed, confirmed, in_doubt, lost.total()].map(grouped);
     let sign = if account.stats.balances() { "=" } else { "≠" };
-    println!("{} {sign} {}\n", grouped(accepted), parts.join(" + "));
+    say!("{} {sign} {}\n", grouped(accepted), parts.join(" + "));
 
     let broken = account.broken();
     if broken.is_empty() {
-        println!("{}", terminal.verdict(true, "Every promise was kept."));
+        say!("{}", terminal.verdict(true, "Every promise was kept."));
     }
     for broken in broken {
-        println!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
+        say!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
     }
 }
 

@@ -128,5 +128,5 @@ impl Account {
 
 /// `50 ms median`, or a line when there was none.
 pub(crate) fn time(time: Option<Duration>) -> String {
-    time.map_or_else(|| "-".to_owned(), super::figures::short)
+    time.map_or_else(|| "-".to_owned(), super::shared::figures::short)
 }

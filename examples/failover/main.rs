@@ -15,10 +15,11 @@
 mod account;
 mod args;
 mod attack;
-mod figures;
 mod load;
 mod payload;
 mod report;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod told;
 
 use std::process::ExitCode;
@@ -28,25 +29,19 @@ use nats_lifeline::testing::Broker;
 
 use args::Args;
 use attack::Attack;
-use figures::Terminal;
 use load::Load;
 use report::Report;
+use shared::begin;
+use shared::figures::Terminal;
 use told::Told;
 
 type Error = nats_lifeline::Error;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = match Args::read(std::env::args().skip(1)) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("failover: {error}\n`failover --help` tells what there is");
-            return ExitCode::from(2);
-        }
+    let args = match begin::arguments("failover", args::HELP, Args::read(std::env::args().skip(1))) {
+        Ok(args) => args,
+        Err(code) => return code,
     };
     match run(&args).await {
         Ok(true) => ExitCode::SUCCESS,

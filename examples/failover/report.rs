@@ -7,25 +7,31 @@ use nats_lifeline::connection::Stats;
 use crate::account::Account;
 use crate::args::Args;
 use crate::attack::Attack;
-use crate::figures::{Terminal, grouped, short};
 use crate::load::{Flushes, Load, lock};
+use crate::shared::figures::{Terminal, grouped, reasons, short};
+use crate::shared::out::{self, say};
 use crate::told::{News, Told};
 
 pub(crate) fn begin(attack: &Attack, args: &Args) {
     let (exposed, sheltered) = (attack.exposed.join(" "), attack.sheltered.join(" "));
     if attack.is_ours() {
-        println!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
-        println!("queue member 2, responder:                               C        {sheltered}");
-        println!(
-            "Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n"
-        );
+        say!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
+        say!("queue member 2, responder:                               C        {sheltered}");
+        say!("Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n");
     } else {
-        println!("all clients: {exposed}");
-        println!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
+        say!("all clients: {exposed}");
+        say!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
     }
-    println!(
+    say!(
         "{:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  server and news",
-        "s", "published", "confirmed", "plain", "queue", "in doubt", "held", "reconnects"
+        "s",
+        "published",
+        "confirmed",
+        "plain",
+        "queue",
+        "in doubt",
+        "held",
+        "reconnects"
     );
 }
 
@@ -43,7 +49,7 @@ pub(crate) fn line(second: u64, load: &Load, told: &mut Told, attack: &mut Attac
     if !news.is_empty() {
         text += &format!("  {}", news.join(", "));
     }
-    println!(
+    say!(
         "{second:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  {text}",
         grouped(load.published.load(Ordering::Relaxed)),
         grouped(stats.confirmed),
@@ -122,44 +128,37 @@ impl<'a> Report<'a> {
     pub(crate) fn print(&self, terminal: &Terminal) {
         let Stats { accepted, waiting, unconfirmed, confirmed, in_doubt, lost, reconnects, .. } = self.stats;
         let refused = self.load.refused.load(Ordering::Relaxed);
-        let row = |name: &str, number: u64, text: &str| println!("{name:<13}{:>11}  {text}", grouped(number));
-        println!();
+        let row = |name: &str, number: u64, text: &str| say!("{name:<13}{:>11}  {text}", grouped(number));
+        say!();
         row("published", self.published, "accepted by `publish`");
         row("refused", refused, "an error of `publish`: no more could be held");
         row("confirmed", confirmed, "a PONG says: that server has processed them");
         row("in doubt", in_doubt, "taken by a server that died before it could say so");
-        row(
-            "lost",
-            lost.total(),
-            &format!(
-                "overflow {}, expired {}, too large {}, no headers {}, poison {}, closed {}",
-                lost.overflow, lost.expired, lost.too_large, lost.no_headers, lost.poison, lost.closed
-            ),
-        );
+        row("lost", lost.total(), &reasons(&lost));
         self.print_received();
         self.print_recovery(reconnects);
 
-        println!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost");
+        say!("\naccepted = waiting + unconfirmed + confirmed + in doubt + lost");
         let parts = [waiting, unconfirmed, confirmed, in_doubt, lost.total()].map(grouped);
         let sign = if self.stats.balances() { "=" } else { "≠" };
-        println!("{} {sign} {}", grouped(accepted), parts.join(" + "));
+        say!("{} {sign} {}", grouped(accepted), parts.join(" + "));
 
         let broken = self.broken();
-        println!();
+        say!();
         if broken.is_empty() {
             let text = "Every message is accounted for: received or in doubt, once, whole and in order.";
-            println!("{}", terminal.verdict(true, text));
+            say!("{}", terminal.verdict(true, text));
         }
         for broken in broken {
-            println!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
+            say!("{}", terminal.verdict(false, &format!("BROKEN  {broken}")));
         }
     }
 
     fn print_received(&self) {
         let (plain, queue) = (lock(&self.load.plain), lock(&self.load.queue));
-        println!("\n{:<13}{:>11} {:>11}", "", "plain", "queue");
+        say!("\n{:<13}{:>11} {:>11}", "", "plain", "queue");
         let row = |name: &str, of: &dyn Fn(&Account) -> String, text: &str| {
-            println!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
+            say!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
         };
         let missing = match self.attack.is_ours() {
             true => "no more than are in doubt",
@@ -189,9 +188,9 @@ impl<'a> Report<'a> {
             0 => String::new(),
             killed => format!(", {killed} brokers killed"),
         };
-        println!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
+        say!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
         let Flushes { ok, failed, in_doubt } = &self.load.flushes;
-        println!(
+        say!(
             "flushes      {:>11}  Ok, {} failed and said of {} messages that they are in doubt",
             grouped(*ok),
             grouped(*failed),
@@ -199,9 +198,9 @@ impl<'a> Report<'a> {
         );
         let answers = lock(&self.load.answers);
         let failed: u64 = answers.failed.values().sum();
-        println!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
+        say!("requests     {:>11}  answered, {} failed", grouped(answers.right), grouped(failed));
         for (reason, times) in &answers.failed {
-            println!("             {:>11}  {reason}", grouped(*times));
+            say!("             {:>11}  {reason}", grouped(*times));
         }
     }
 }

@@ -47,6 +47,12 @@ pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output =
 /// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty
 /// years count as thirty years.
 ///
+/// # Callbacks
+///
+/// Callbacks run in tasks of their own, so that one that awaits for long holds nothing else up. One that blocks its thread
+/// instead, with a lock, a file or a computation, keeps everything waiting that runs on that thread: on a current-thread
+/// runtime that is the whole connection, PINGs and deadlines included. Use `tokio::task::spawn_blocking` there.
+///
 /// ```no_run
 /// use nats_lifeline::ConnectOptions;
 /// use std::time::Duration;
@@ -201,7 +207,11 @@ impl ConnectOptions {
     ///
     /// The last server's error when none could be reached; [`Io`](crate::ConnectErrorKind::Io) with an
     /// [`InvalidOption`] for a value that makes no sense; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for
-    /// an address that can't be read.
+    /// an address that can't be read. `Io` as well outside a tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime that was built without I/O and timers (`enable_all`).
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {

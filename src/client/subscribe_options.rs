@@ -45,7 +45,8 @@ impl SubscribeOptions {
     }
 
     /// Limits the bytes that wait for the reader. Default: the client's
-    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1.
+    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1. One
+    /// message fits however large it is.
     pub fn byte_capacity(mut self, bytes: usize) -> SubscribeOptions {
         self.byte_capacity = Some(bytes);
         self

@@ -1,8 +1,11 @@
 //! What keeps a connection alive, and what ends when it is dropped.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::runtime;
 
 use super::command::Command;
 use super::confirmations::Settled;
@@ -26,12 +29,20 @@ impl Drop for Handle {
     }
 }
 
-/// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`].
-pub(crate) fn spawn(config: Config, servers: Vec<ServerAddr>, settings: DriverSettings, seed: u64) -> Arc<Handle> {
+/// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`]. `Err`: there is no
+/// runtime.
+pub(crate) fn spawn(
+    config: Config,
+    servers: Vec<ServerAddr>,
+    settings: DriverSettings,
+    seed: u64,
+) -> io::Result<Arc<Handle>> {
+    let runtime = runtime::Handle::try_current()
+        .map_err(|_| io::Error::other("connecting needs a tokio runtime: there is none on this thread"))?;
     let shared = Arc::new(Shared::new(settings));
     let engine = Engine::new(config, servers, seed);
-    tokio::spawn(Task::new(shared.clone(), engine).run());
-    Arc::new(Handle { shared })
+    runtime.spawn(Task::new(shared.clone(), engine).run());
+    Ok(Arc::new(Handle { shared }))
 }
 
 /// A request that is waited for; dropping it forgets the request.

@@ -180,7 +180,11 @@ impl Inbox {
         let (fits, rest) = if count <= free_messages && bytes <= free_bytes {
             (Some(share), None)
         } else {
-            share.split(free_messages, free_bytes)
+            match share.split(free_messages, free_bytes) {
+                // One message fits, however large: a reader that keeps up misses none.
+                (None, Some(share)) if state.messages == 0 => share.split(1, usize::MAX),
+                parts => parts,
+            }
         };
         let news = fits.is_some();
         state.put(fits);
@@ -220,7 +224,7 @@ impl Inbox {
         let mut gone = Vec::new();
         if state.limits.when_full == WhenFull::DropOldest {
             state.put(Some(rest));
-            while state.messages > state.limits.messages || state.bytes > state.limits.bytes {
+            while state.messages > state.limits.messages || (state.bytes > state.limits.bytes && state.messages > 1) {
                 let Some(oldest) = state.queue.pop_front() else { break };
                 let excess = state.messages.saturating_sub(state.limits.messages).max(1);
                 let (out, kept) = oldest.split(excess, usize::MAX);

@@ -172,7 +172,7 @@ impl<H> Engine<H> {
         self.pool.forgive();
         self.pool.hurry();
         match &self.link {
-            Link::Up(connection) if connection.carries() => self.force_move(now),
+            Link::Up(connection) if connection.carries() => self.force_move(Cause::Forced, now),
             // Nobody is asked: the user wants one now.
             Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
             Link::Idle => self.connect(now),

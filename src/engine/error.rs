@@ -16,10 +16,10 @@ pub enum Cause {
     #[error("server error: {0}")]
     Server(ErrKind),
     /// The transport failed.
-    #[error("I/O error: {0}")]
+    #[error("{0}")]
     Io(Arc<io::Error>),
     /// The server's name could not be looked up.
-    #[error("DNS error: {0}")]
+    #[error("the name could not be looked up: {0}")]
     Dns(Arc<io::Error>),
     /// The attempt took longer than the connect timeout; the text says how far it came.
     #[error("timed out after {limit:?} {stage}")]
@@ -56,7 +56,7 @@ pub enum Cause {
         expected: &'static str,
     },
     /// TLS is wanted by one side and can't be had.
-    #[error("TLS: {0}")]
+    #[error("no secure connection: {0}")]
     Tls(Arc<str>),
     /// The user's credentials could not be had: a callback, a key or a file failed.
     #[error("no credentials: {0}")]
@@ -67,6 +67,9 @@ pub enum Cause {
     /// The user asked for another connection.
     #[error("reconnect was forced")]
     Forced,
+    /// The credentials would have expired soon: another connection was made, with new ones.
+    #[error("the credentials were renewed before they expire")]
+    Renewal,
     /// The server said that it will stop (lame duck mode), and was left for another.
     #[error("the server is about to stop")]
     LameDuck,
@@ -102,7 +105,12 @@ impl PartialEq for Cause {
 impl Cause {
     /// Whether we have left the server, and it was not the server that has left us.
     pub fn is_planned(&self) -> bool {
-        matches!(self, Cause::Forced | Cause::LameDuck | Cause::Failback)
+        matches!(self, Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback)
+    }
+
+    /// Whether the present connection is to be left even where there is nothing to go to yet.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Cause::Forced | Cause::Renewal)
     }
 
     /// Whether the server refused our credentials.

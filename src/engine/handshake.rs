@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
-use super::phase::{Link, Stage};
+use super::phase::{Intent, Link, Stage};
 use crate::protocol::{self, ConnectInfo, Info, Protocol, ServerAddr};
 
 /// Credentials are renewed when a tenth of their time is left, but not earlier than a minute and not later than this
@@ -133,7 +133,11 @@ impl<H> Engine<H> {
     pub(super) fn renew(&mut self, now: Instant) {
         if let Link::Up(connection) = &mut self.link {
             connection.renew_at = None;
-            self.force_reconnect(now);
+            if matches!(self.intent, Intent::Run) {
+                self.pool.forgive();
+                self.pool.hurry();
+                self.force_move(Cause::Renewal, now);
+            }
         }
     }
 

@@ -29,6 +29,7 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
+use super::subscriptions::Counted;
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
@@ -117,12 +118,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The user wants to be gone from here, whatever else was planned.
-    pub(super) fn force_move(&mut self, now: Instant) {
+    /// This connection has to be left, whatever else was planned.
+    pub(super) fn force_move(&mut self, cause: Cause, now: Instant) {
         if self.candidate.is_none() {
             self.wish = None;
         }
-        self.wish_to_move(Cause::Forced, now);
+        self.wish_to_move(cause, now);
     }
 
     /// Whether a second connection may be made at all. Where callbacks choose the server they are asked when the
@@ -195,11 +196,11 @@ impl<H> Engine<H> {
             return;
         };
         let present = self.link.connection().map(|connection| connection.attempt.server);
-        let forced = matches!(wish.cause, Cause::Forced);
+        let urgent = wish.cause.is_urgent();
         let next = if wish.is_failback() {
             self.pool.next_preferred(now).filter(|_| !self.is_at_preferred())
         } else {
-            self.pool.next_but(present, now).or_else(|| self.pool.next(now).filter(|_| forced))
+            self.pool.next_but(present, now).or_else(|| self.pool.next(now).filter(|_| urgent))
         };
         let may = self.may_prepare() && matches!(self.intent, Intent::Run);
         match next.filter(|_| may) {
@@ -215,7 +216,7 @@ impl<H> Engine<H> {
                     joined: Vec::new(),
                 }));
             }
-            None if forced && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
+            None if urgent && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
             None => self.wish = None,
         }
     }
@@ -230,7 +231,7 @@ impl<H> Engine<H> {
         if let Some(wish) = &mut self.wish {
             wish.at = at;
             // One try: the user wants to be gone from here more than to be there already.
-            wish.alone = matches!(wish.cause, Cause::Forced);
+            wish.alone = wish.cause.is_urgent();
         }
         // A drain may have waited for it.
         self.advance_drain();

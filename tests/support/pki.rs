@@ -35,7 +35,7 @@ impl Authority {
     pub(crate) fn new() -> Authority {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("pki-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from).join(&name);
+        let folder = super::binary::scratch().join(&name);
         fs::create_dir_all(&folder).expect("target/tmp can be written");
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);

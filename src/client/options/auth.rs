@@ -167,7 +167,8 @@ impl ConnectOptions {
     /// the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have a limit of their own, two
     /// seconds by default. An error or a panic fails the attempt: of `connect` with kind
     /// [`Authentication`](crate::ConnectErrorKind::Authentication), of a reconnect with an event, and the next attempt asks
-    /// again. Before a JWT that it gave expires, the client moves to another connection, and so asks it again.
+    /// again. Before a JWT that it gave expires, the client moves to another connection, and so asks it again. It must
+    /// not [block](ConnectOptions#callbacks).
     ///
     /// ```no_run
     /// use nats_lifeline::{Auth, AuthError, ConnectOptions};
@@ -255,6 +256,8 @@ impl ConnectOptions {
     ///
     /// It runs in a task of its own within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout). It
     /// gives the 64 bytes of the signature, which are encoded for the server; an error or a panic fails the attempt.
+    /// It must not [block](ConnectOptions#callbacks). A JWT of several kilobytes needs a server with a higher `max_control_line`: see
+    /// [`max_control_line`](ConnectOptions::max_control_line).
     ///
     /// ```
     /// use nats_lifeline::{AuthError, ConnectOptions};
@@ -289,7 +292,8 @@ impl ConnectOptions {
     /// it here. If it can't be read in an attempt, that attempt fails. A server that refuses it is tried again and again: it may
     /// be renewed any time. Before its JWT expires, when a tenth of its time is
     /// left but two seconds at least and a minute at most, the client moves to another connection, as by
-    /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then.
+    /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then. The cause is
+    /// [`Cause::Renewal`](crate::connection::Cause::Renewal).
     ///
     /// # Errors
     ///

@@ -39,7 +39,8 @@ impl ConnectOptions {
 
     /// Limits the bytes of the messages that wait in one subscription. Default 64 MiB; must be at least 1.
     ///
-    /// See [`subscription_capacity`](ConnectOptions::subscription_capacity).
+    /// One message fits into an empty subscription however large it is, so that a small limit never keeps a message from a
+    /// reader that keeps up. See [`subscription_capacity`](ConnectOptions::subscription_capacity).
     pub fn subscription_byte_capacity(mut self, bytes: usize) -> ConnectOptions {
         self.subscription_byte_capacity = bytes;
         self
@@ -69,7 +70,9 @@ impl ConnectOptions {
     /// least 128.
     ///
     /// A publish or subscribe with a longer one is refused here, because a server answers it by closing the
-    /// connection.
+    /// connection. CONNECT is such a line too: a JWT of several kilobytes needs a server with a higher limit. It is
+    /// sent whatever this option says, and a server for which it is too long answers `maximum control line exceeded`,
+    /// which is then the error of the attempt.
     pub fn max_control_line(mut self, bytes: usize) -> ConnectOptions {
         self.max_control_line = bytes;
         self

@@ -77,6 +77,7 @@ impl ConnectOptions {
     /// every attempt, the first one of `connect` included. The servers are tried in turn then. Zero is obeyed, but no
     /// server is dialled more than ten times a second. It runs in a task of its own; if it panics, or has not answered
     /// within the [`connection_timeout`](ConnectOptions::connection_timeout), the backoff applies.
+    /// It must not [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -101,7 +102,7 @@ impl ConnectOptions {
     /// answers must be in the pool; otherwise [`ClientError::ServerNotInPool`](crate::ClientError::ServerNotInPool) is
     /// told and the default applies, as it does when `cb` answers `None`, panics, or has not answered within the
     /// [`connection_timeout`](ConnectOptions::connection_timeout). It runs in a task of its own. A delay of zero is obeyed,
-    /// but no server is dialled more than ten times a second.
+    /// but no server is dialled more than ten times a second. It must not [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, ReconnectToServer};

@@ -97,6 +97,7 @@ impl ConnectOptions {
     ///
     /// Calls are made one after the other, each awaited before the next, in a task of their own: one that takes
     /// long delays later events and nothing else.
+    /// It must not [block](ConnectOptions#callbacks).
     ///
     /// ```no_run
     /// use nats_lifeline::{ConnectOptions, Event};

@@ -29,6 +29,9 @@ const SHORTEST_CONTROL_LINE: usize = SHORT_FRAME;
 /// sid.
 const INBOX_ARGS: usize = 2 + 22 + 1 + 1 + 20;
 
+/// Shortest allowed silence before a PING: timers are no finer. Arbitrary beyond that.
+const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Shortest allowed line from a server: what servers send by default can be this long.
 const SHORTEST_SERVER_LINE: usize = 4096;
 
@@ -254,6 +257,9 @@ impl ConnectOptions {
         ] {
             rule(option, &value, LONGER_THAN_ZERO, !value.is_zero())?;
         }
+        let interval = self.ping_interval;
+        let kept = interval.is_zero() || interval >= SHORTEST_PING_INTERVAL;
+        rule("ping_interval", &interval, "must be zero (none while idle) or at least 1ms", kept)?;
         if let OverflowPolicy::Wait(limit) = self.overflow_policy {
             rule("overflow_policy", &self.overflow_policy, "must wait longer than zero", !limit.is_zero())?;
         }

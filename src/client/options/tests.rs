@@ -230,6 +230,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("publish_timeout", new().publish_timeout(zero)),
         ("request_timeout", new().request_timeout(Some(zero))),
         ("max_pings_out", new().max_pings_out(0)),
+        ("ping_interval", new().ping_interval(Duration::from_nanos(999_999))),
         ("subscription_capacity", new().subscription_capacity(0)),
         ("subscription_byte_capacity", new().subscription_byte_capacity(0)),
         ("max_control_line", new().max_control_line(127)),

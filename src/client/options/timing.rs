@@ -23,7 +23,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sends a PING after so much silence from the server. Default 20 s; zero sends none while idle.
+    /// Sends a PING after so much silence from the server. Default 20 s; zero sends none while idle, and
+    /// otherwise it must be at least 1 ms.
     ///
     /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) it says how soon a silent network is noticed:
     /// after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or resets the

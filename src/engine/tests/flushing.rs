@@ -101,7 +101,7 @@ fn a_flush_of_what_has_ended_says_so() {
     pair.flush(0);
     pair.expect(&["Connecting a:4222 1", "dial a"]);
     pair.refuse();
-    pair.expect_among("flush 2 failed: reconnecting was given up: I/O error: connection refused");
+    pair.expect_among("flush 2 failed: reconnecting was given up: connection refused");
     pair.close();
     pair.flush(0);
     pair.expect_among("flush 3 failed: the client was closed");

@@ -216,7 +216,7 @@ fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
     pair.connect();
     pair.dialed();
     pair.serve(b"INFO {\"tls_required\":true}\r\n");
-    pair.expect_among("AttemptFailed a:4222 1: TLS: ");
+    pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
     assert_eq!(pair.wire[0], b"");
     let mut pair = Pair::with(config(), &[]);
     pair.set_pool(&["a"]);
@@ -224,7 +224,7 @@ fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
     pair.connect();
     pair.dialed();
     pair.serve(INFO);
-    pair.expect_among("AttemptFailed a:4222 1: TLS: ");
+    pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
     assert_eq!(pair.wire[0], b"");
 }
 

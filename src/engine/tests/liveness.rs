@@ -292,11 +292,11 @@ fn without_a_word_the_write_error_is_the_reason() {
     pair.advance(ms(99));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect_among("Disconnected: I/O error: connection reset");
+    pair.expect_among("Disconnected: connection reset");
     let mut pair = Pair::ready();
     pair.break_writing();
     pair.lose(eof());
-    pair.expect_among("Disconnected: I/O error: connection reset");
+    pair.expect_among("Disconnected: connection reset");
 }
 
 #[test]

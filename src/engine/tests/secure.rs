@@ -40,7 +40,9 @@ fn where_tls_is_asked_for_a_plain_server_is_left_unsaid() {
         (tls_pool(&["a", "tls://b"]), "another address of the pool asks for TLS"),
     ] {
         connected_to(&mut pair, INFO);
-        pair.expect_among(&format!("AttemptFailed a:4222 1: TLS: {why}, and the server does not offer it"));
+        pair.expect_among(&format!(
+            "AttemptFailed a:4222 1: no secure connection: {why}, and the server does not offer it"
+        ));
         assert_eq!(pair.wire[0], b"");
     }
     // What the server only offers is taken.
@@ -80,7 +82,7 @@ fn what_is_heard_in_clear_while_the_link_is_secured_is_not_believed() {
     pair.connect();
     pair.dialed();
     pair.serve(INFO);
-    pair.expect_among("AttemptFailed a:4222 1: TLS: the server spoke in clear");
+    pair.expect_among("AttemptFailed a:4222 1: no secure connection: the server spoke in clear");
     assert!(pair.engine.info().is_none() && pair.wire[0].is_empty());
 }
 
@@ -108,7 +110,7 @@ fn a_handshake_that_fails_or_takes_too_long_is_a_failed_attempt() {
     let epoch = pair.engine.epoch();
     pair.command(move |engine, now| engine.handle_upgrade_failed(epoch, Cause::Tls("no".into()), now));
     pair.settle();
-    pair.expect_among("AttemptFailed a:4222 1: TLS: no");
+    pair.expect_among("AttemptFailed a:4222 1: no secure connection: no");
     // One that comes late changes nothing.
     pair.command(move |engine, now| engine.handle_upgraded(epoch, now));
     pair.settle();
@@ -200,7 +202,7 @@ fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones()
     // A minute before: PING, PONG, and on to another connection.
     pair.advance(secs(1));
     pair.serve(PONG);
-    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+    pair.expect_among("Disconnected: the credentials were renewed before they expire, 0 in doubt");
     pair.advance(secs(1));
     pair.dialed();
     pair.serve(INFO);

@@ -1,7 +1,7 @@
 //! The examples of async-nats itself, those without JetStream, with nothing changed but the line of the dependency.
 //!
 //! They are copied out of the downloaded crate into `target/tmp`, built there with this crate in the place of async-nats,
-//! and run against a server on port 4222, which most of them have written down. Nothing of them is kept.
+//! and run against a server on port 4222, which most of them have written down. None of their code is in this repository.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

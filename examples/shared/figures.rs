@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use nats_lifeline::connection::Lost;
+
 /// Colours, where there is a terminal to show them.
 pub(crate) struct Terminal {
     colours: bool,
@@ -35,11 +37,23 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A duration in three digits or so.
 pub(crate) fn short(duration: Duration) -> String {
-    let millis = duration.as_secs_f64() * 1e3;
-    match millis {
-        _ if millis < 10.0 => format!("{millis:.2} ms"),
-        _ if millis < 1000.0 => format!("{millis:.0} ms"),
-        _ => format!("{:.2} s", millis / 1e3),
+    let micros = duration.as_nanos() as f64 / 1e3;
+    match micros {
+        _ if micros < 1e2 => format!("{micros:.1} µs"),
+        _ if micros < 1e3 => format!("{micros:.0} µs"),
+        _ if micros < 1e4 => format!("{:.2} ms", micros / 1e3),
+        _ if micros < 1e6 => format!("{:.1} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
     }
+}
+
+/// Why messages were lost, reason by reason.
+pub(crate) fn reasons(lost: &Lost) -> String {
+    let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = lost;
+    format!(
+        "overflow {overflow}, expired {expired}, too large {too_large}, no headers {no_headers}, poison {poison}, \
+         closed {closed}"
+    )
 }
