@@ -108,6 +108,8 @@ pub(crate) struct Conn {
     pub(crate) carried: bool,
     pub(crate) announced: bool,
     pub(crate) settled: bool,
+    /// It was noted which message it ended with.
+    pub(crate) accused: bool,
     /// The client has closed its side.
     pub(crate) left: bool,
 }
@@ -146,6 +148,7 @@ impl Conn {
             carried: false,
             announced: false,
             settled: false,
+            accused: false,
             left: false,
         }
     }

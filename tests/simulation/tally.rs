@@ -26,6 +26,8 @@ pub(crate) struct Tally {
     pub(crate) in_doubt: u64,
     pub(crate) lost: u64,
     pub(crate) flushed: u64,
+    /// Taken for poison.
+    pub(crate) poison: u64,
 }
 
 impl Tally {
@@ -69,7 +71,9 @@ impl Tally {
             in_doubt,
             lost,
             flushed,
+            poison,
         } = other;
+        self.poison += poison;
         self.seeds += seeds;
         self.virtual_time += virtual_time;
         self.rounds += rounds;
@@ -104,7 +108,7 @@ impl fmt::Display for Tally {
             "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
             self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
         )?;
-        writeln!(f, "moves to a connection that was ready {}, messages sent again {}", self.moves, self.resent)?;
+        writeln!(f, "moves to a connection that was ready {}, messages sent again {}, taken for poison {}", self.moves, self.resent, self.poison)?;
         write!(f, "connections ended:")?;
         for (name, count) in &self.ends {
             write!(f, " {name} {count},")?;

@@ -69,6 +69,19 @@ impl Wire {
         self.pings.last() == Some(&self.messages.len()) && self.told.is_empty() && self.rest.is_empty()
     }
 
+    /// Whether a part of a message was taken, and no more.
+    pub(crate) fn is_in_message(&self) -> bool {
+        [&b"PUB "[..], b"HPUB "].iter().any(|word| {
+            let there = word.len().min(self.rest.len());
+            there > 0 && self.rest.starts_with(&word[..there])
+        })
+    }
+
+    /// Where the operation begins of which a part was taken.
+    pub(crate) fn parsed(&self) -> u64 {
+        self.parsed
+    }
+
     /// The transport took `bytes` more. Returns the messages that are now whole; I1 is checked here.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Found> {
         self.taken += bytes.len() as u64;

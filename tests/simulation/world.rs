@@ -8,7 +8,7 @@ use nats_lifeline::engine::{Cause, CloseHow, ConnectionEvent, Engine, Outbox, St
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::books::{Books, Fate};
+use crate::books::{Books, Fate, Moment};
 use crate::conn::Conn;
 use crate::driver::{Command, Driver};
 use crate::plan::{Plan, ms};
@@ -114,6 +114,7 @@ impl World {
         self.tally.lost = ledger.lost.total();
         self.tally.processed = self.books.processed;
         self.tally.flushed = self.books.flushed;
+        self.tally.poison = self.books.poison;
         self.tally
     }
 
@@ -322,11 +323,23 @@ impl World {
         self.conns.iter().rposition(|conn| conn.epoch == epoch)
     }
 
-    /// At least once: the exchange has settled a connection that was lost before, and what no PONG covers is to go again.
+    /// The exchange has settled a connection that was lost before. At least once what no PONG covers is to go again; and the
+    /// first of what goes again is under suspicion.
     fn requeue(&mut self) {
         let Some(conn) = self.driver.last.map(|at| &mut self.conns[at]) else { return };
-        if self.plan.resends() && self.driver.is_lost && !std::mem::replace(&mut conn.settled, true) {
-            self.books.requeue(&conn.wire.messages[conn.confirmed..]);
+        if !self.driver.is_lost || std::mem::replace(&mut conn.accused, true) {
+            return;
+        }
+        let cut = conn.wire.is_in_message();
+        if self.plan.resends() && !std::mem::replace(&mut conn.settled, true) {
+            let again = &conn.wire.messages[conn.confirmed..];
+            self.books.requeue(again);
+            if let Some(first) = again.first() {
+                return self.books.died_of(*first);
+            }
+        }
+        if let Some(first) = self.books.first_waiting().filter(|_| cut) {
+            self.books.died_of(first);
         }
     }
 
@@ -367,7 +380,13 @@ impl World {
         let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
-        self.books.compare_lost(&ledger, max_payload, headers, self.plan.is_losing());
+        let unconfirmed = match self.driver.last.map(|at| &self.conns[at]) {
+            Some(conn) if !conn.settled => (conn.wire.messages.len() - conn.confirmed) as u64,
+            _ => 0,
+        };
+        let losing = self.plan.is_losing();
+        let poison_after = self.plan.config.poison_after;
+        self.books.compare_lost(&ledger, &Moment { max_payload, headers, losing, unconfirmed, poison_after });
         assert_eq!(ledger.resent > 0, ledger.resent > 0 && self.plan.resends(), "nothing is resent at most once");
         self.admit_waiting();
     }
