@@ -51,7 +51,9 @@ impl World {
         let fault = loop {
             let decoded = self.driver.links[link].decoder.decode_server(&buf[at..]);
             match decoded {
-                Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if self.driver.engine.expects_messages_of(epoch) => {
+                Ok(Decoded::Op { op: ServerOp::Msg(message), len })
+                    if self.driver.engine.expects_messages_of(epoch) =>
+                {
                     let number = content::read(message.payload).expect("I1: a payload was changed");
                     let subject = content::index(message.subject).expect("I1: a subject was changed");
                     self.books.check_delivery(number, subject, message.payload.len());

@@ -108,7 +108,11 @@ impl fmt::Display for Tally {
             "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}",
             self.connections, self.accepted, self.processed, self.delivered, self.in_doubt, self.lost, self.flushed
         )?;
-        writeln!(f, "moves to a connection that was ready {}, messages sent again {}, taken for poison {}", self.moves, self.resent, self.poison)?;
+        writeln!(
+            f,
+            "moves to a connection that was ready {}, messages sent again {}, taken for poison {}",
+            self.moves, self.resent, self.poison
+        )?;
         write!(f, "connections ended:")?;
         for (name, count) in &self.ends {
             write!(f, " {name} {count},")?;

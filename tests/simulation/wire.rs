@@ -64,9 +64,9 @@ impl Wire {
         }
     }
 
-    /// Whether a PING is the last that was said, and no subscription was left standing.
-    pub(crate) fn says_farewell(&self) -> bool {
-        self.pings.last() == Some(&self.messages.len()) && self.told.is_empty() && self.rest.is_empty()
+    /// Whether no message and no part of one was said behind the last PING.
+    pub(crate) fn ends_with_ping(&self) -> bool {
+        self.pings.last() == Some(&self.messages.len()) && self.rest.is_empty()
     }
 
     /// Whether a part of a message was taken, and no more.

@@ -263,10 +263,13 @@ impl World {
     /// D15: a connection that is left for another, behind its last PONG, has been read to the end.
     pub(crate) fn check_left(&mut self, at: usize, how: CloseHow) {
         let conn = &self.conns[at];
-        let answered = conn.wire.says_farewell() && conn.pongs == conn.wire.pings.len();
-        if how != CloseHow::Finish || !answered || self.driver.links.is_empty() {
+        // Who gave up waiting for that PONG after two seconds has not.
+        let in_time = conn.moving.is_some_and(|since| self.now < since + ms(2000));
+        if how != CloseHow::Finish || !in_time || self.driver.links.is_empty() {
             return;
         }
+        let answered = conn.wire.ends_with_ping() && conn.pongs == conn.wire.pings.len() && conn.subs.is_empty();
+        assert!(answered, "D15: connection {at} is left, and its server does not know");
         self.tally.moves += 1;
         for (sid, sent) in &conn.sent {
             let came = conn.came.get(sid).copied().unwrap_or(0);
@@ -375,6 +378,10 @@ impl World {
         let Driver { engine, outbox, .. } = &self.driver;
         let ledger = engine.ledger(outbox.accepted());
         assert_eq!(ledger.waiting, engine.count_waiting(outbox), "{ledger:?}");
+        let is_moving = engine.status() == Status::Connected && engine.carrying().is_none();
+        if let Some(at) = self.conn_of(engine.epoch()).filter(|_| is_moving) {
+            self.conns[at].moving.get_or_insert(self.now);
+        }
         // A frame, and SUBs and UNSUBs, for which the mark does not hold.
         let extra = 34_000 + 64 * self.streams.len() * 3;
         let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
