@@ -117,6 +117,7 @@ pub struct ConnectOptions {
     overflow_policy: OverflowPolicy,
     max_message_age: Option<Duration>,
     delivery: DeliveryMode,
+    poison_after: Option<u32>,
     subscription_capacity: usize,
     subscription_byte_capacity: usize,
     read_buffer_capacity: u16,
@@ -173,6 +174,7 @@ impl Default for ConnectOptions {
             overflow_policy: outbox.overflow,
             max_message_age: outbox.max_age,
             delivery: outbox.delivery,
+            poison_after: Some(engine.poison_after),
             subscription_capacity: 65_536,
             subscription_byte_capacity: 64 * 1024 * 1024,
             read_buffer_capacity: 4096,
@@ -270,6 +272,7 @@ impl fmt::Debug for ConnectOptions {
             overflow_policy,
             max_message_age,
             delivery,
+            poison_after,
             subscription_capacity,
             subscription_byte_capacity,
             read_buffer_capacity,
@@ -319,6 +322,7 @@ impl fmt::Debug for ConnectOptions {
             .field("overflow_policy", overflow_policy)
             .field("max_message_age", max_message_age)
             .field("delivery", delivery)
+            .field("poison_after", poison_after)
             .field("subscription_capacity", subscription_capacity)
             .field("subscription_byte_capacity", subscription_byte_capacity)
             .field("read_buffer_capacity", read_buffer_capacity)

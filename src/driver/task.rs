@@ -124,7 +124,7 @@ impl Task {
             moved |= self.poll_timer(cx, now);
             if !moved && !self.engine.wants_exchange() {
                 let busy = self.engine.has_bytes();
-                if let Ok(_old_waker) = self.shared.park(cx.waker(), busy, self.engine.carries()) {
+                if let Ok(_old_waker) = self.shared.park(cx.waker(), busy, self.engine.loads()) {
                     return Poll::Pending;
                 }
             }

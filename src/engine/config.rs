@@ -57,6 +57,10 @@ pub struct Config {
     pub handover: Handover,
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
+    /// So many connections in a row may end with the same message at the front of what they were given; then it is taken for
+    /// the reason, and lost alone. Default 3; 0: never. DECISIONS D16 has two; but a large frame on a bad line is cut twice
+    /// in a row without any guilt.
+    pub poison_after: u32,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
     /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
     pub max_control_line: usize,
@@ -195,6 +199,7 @@ impl Default for Config {
             prepare_moves: true,
             handover: Handover::default(),
             delivery: DeliveryMode::AtMostOnce,
+            poison_after: 3,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
         }

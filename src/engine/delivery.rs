@@ -31,6 +31,7 @@ impl<H> Engine<H> {
         if shutting {
             self.wanted.push(Waiter::Last);
         }
+        let lot = self.lot(outbox);
         let Link::Up(connection) = &mut self.link else {
             return;
         };
@@ -38,10 +39,11 @@ impl<H> Engine<H> {
             connection.progress = now;
         }
         let before = self.flight.len();
-        if outbox.is_pong_wanted() {
-            self.wanted.push(Waiter::Publisher { through: outbox.last_number() });
+        let (asked, through) = (outbox.is_pong_wanted(), outbox.through());
+        match lot {
+            Some(messages) => outbox.load_some(&mut self.flight, messages),
+            None => outbox.load(&mut self.flight),
         }
-        outbox.load(&mut self.flight);
         connection.liveness.loaded(self.flight.len() - before);
         let queued = connection.taken + self.flight.messages();
         let late = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
@@ -53,9 +55,15 @@ impl<H> Engine<H> {
                 connection.liveness.is_unasked(bytes, outbox.mark() / bytes.max(1))
             }
         };
-        if late || much || !self.wanted.is_empty() {
+        // Publishers wait for a PONG behind their message, wherever the next one stands.
+        let covered = Some(outbox.through()).filter(|last| asked && *last > through);
+        let (ends_lot, rest) = (lot.is_some_and(|messages| messages > 0), lot.is_some() && outbox.messages() > 0);
+        if late || much || ends_lot || covered.is_some() || !(rest || self.wanted.is_empty()) {
+            // Who waits for a PONG waits for one behind all that was admitted.
+            let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
+            waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             self.flight.push_ping();
-            connection.liveness.sent(queued, std::mem::take(&mut self.wanted), now);
+            connection.liveness.sent(queued, waiters, now);
         }
     }
 

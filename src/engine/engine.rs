@@ -17,6 +17,7 @@ use super::ledger::{Ledger, Lost};
 use super::moving::{Candidate, Wish};
 use super::outbox::Outbox;
 use super::phase::{Intent, Link, Purpose, Stage, Waiter};
+use super::poison::Suspicion;
 use super::pool::Pool;
 use super::segment::Segment;
 use super::subscriptions::Subscriptions;
@@ -52,6 +53,7 @@ pub struct Engine<H> {
     pub(super) info: Option<Arc<Info>>,
     pub(super) books: Books,
     pub(super) history: History,
+    pub(super) suspicion: Suspicion,
     /// Who waits for a PING that was not sent yet.
     pub(super) wanted: Vec<Waiter>,
     pub(super) effects: VecDeque<Effect<H>>,
@@ -126,6 +128,7 @@ impl<H> Engine<H> {
             info: None,
             books: Books::default(),
             history: History::default(),
+            suspicion: Suspicion::default(),
             wanted: Vec::new(),
             effects: VecDeque::new(),
             garbage: Vec::new(),
@@ -223,9 +226,15 @@ impl<H> Engine<H> {
         self.link_of(epoch).is_live(epoch)
     }
 
-    /// Whether messages may flow out: what the outbox holds will be loaded by the next exchange.
+    /// Whether messages may flow out.
     pub fn carries(&self) -> bool {
         self.link.connection().is_some_and(|connection| connection.carries())
+    }
+
+    /// Whether the next exchange loads what the outbox holds. Messages may flow, and still have to wait: see
+    /// [`Config::poison_after`].
+    pub fn loads(&self) -> bool {
+        self.carries() && !self.awaits_lot()
     }
 
     /// Whether messages may come in: the handshake is done.
@@ -286,7 +295,7 @@ impl<H> Engine<H> {
         match &connection.stage {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
-            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty(),
+            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty() && !self.awaits_lot(),
             Stage::AwaitInfo
             | Stage::Securing(_)
             | Stage::Authenticating(_)

@@ -148,6 +148,11 @@ impl<H> Engine<H> {
         let server = connection.attempt.endpoint.clone();
         let (told, held) = (cause.clone(), outbox.messages());
         self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
+        let again = match self.config.delivery {
+            DeliveryMode::AtMostOnce => 0,
+            DeliveryMode::AtLeastOnce => connection.taken - connection.confirmed,
+        };
+        self.suspect(outbox, again + u64::from(back.cut), &cause);
         self.history.outage = Some(Outage { since: now, in_doubt, lost: self.books.lost });
         self.history.waiting = Some(now);
         self.history.retrying = true;

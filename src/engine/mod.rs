@@ -27,6 +27,7 @@ mod losses;
 mod moving;
 mod outbox;
 mod phase;
+mod poison;
 pub mod pool;
 mod returned;
 mod segment;

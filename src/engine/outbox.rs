@@ -230,6 +230,11 @@ impl Outbox {
         }
     }
 
+    /// The sequence number of the first message that waits here, or of the next one.
+    pub(super) fn first_waiting(&self) -> u64 {
+        self.gaps.skip(self.through() + 1)
+    }
+
     /// The cap in bytes.
     pub fn cap(&self) -> usize {
         self.cap
@@ -405,6 +410,21 @@ impl Outbox {
         }
         if !self.tail.is_empty() {
             flight.push_frames(std::mem::take(&mut self.tail));
+        }
+    }
+
+    /// Moves no more than so many messages, and the SUBs and UNSUBs before them.
+    pub(super) fn load_some(&mut self, flight: &mut Flight, messages: u64) {
+        self.seal();
+        let mut left = messages;
+        while left > 0 {
+            let Some(mut segment) = self.sealed.pop_front() else { break };
+            if segment.messages > left {
+                let part = segment.split_messages(left);
+                self.sealed.push_front(std::mem::replace(&mut segment, part));
+            }
+            left -= segment.messages;
+            flight.push_frames(segment);
         }
     }
 

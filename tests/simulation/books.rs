@@ -7,9 +7,10 @@ use crate::content;
 use crate::wire::Found;
 
 /// What became of a message, as seen from outside the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// No transport has taken all of it.
+    #[default]
     Waiting,
     /// Taken out again by its publisher.
     Withdrawn,
@@ -23,7 +24,7 @@ pub(crate) enum Fate {
     Lost,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) subject: usize,
     /// Payload and header block.
@@ -33,8 +34,22 @@ pub(crate) struct Record {
     pub(crate) fate: Fate,
     /// So many transports took it wholly: at most once, that is one.
     pub(crate) takings: u64,
+    /// So many connections in a row ended with it as the first that they had begun to take and not confirmed.
+    pub(crate) deaths: u32,
+    /// Servers die of it.
+    pub(crate) deadly: bool,
     /// A server has processed it, so many times.
     pub(crate) processed: u64,
+}
+
+/// What the ledger is looked at with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) max_payload: usize,
+    pub(crate) headers: bool,
+    pub(crate) losing: bool,
+    pub(crate) unconfirmed: u64,
+    pub(crate) poison_after: u32,
 }
 
 /// A flush that was asked for.
@@ -74,6 +89,8 @@ pub(crate) struct Books {
     at_once_counted: u64,
     /// Held messages were given up in the last exchange.
     pub(crate) gave_up_now: bool,
+    /// Taken for poison.
+    pub(crate) poison: u64,
     /// So many of them had been with a connection before, and are in doubt.
     pub(crate) doubted_now: u64,
     pub(crate) ever_connected: bool,
@@ -96,11 +113,7 @@ impl Books {
     /// I2, I3: a transport took `found` wholly, which is the first that waits. Tells whether another took it before.
     pub(crate) fn taken(&mut self, found: &Found) -> bool {
         let number = found.number;
-        let known = self.records.len() as u64;
-        let mut next = self.next.max(1);
-        while next <= known && self.record(next).fate != Fate::Waiting {
-            next += 1;
-        }
+        let next = self.first_waiting().unwrap_or_default();
         self.next = next;
         let record = self.record(number);
         assert_eq!(record.fate, Fate::Waiting, "I3: message {number} went out, and it was not to");
@@ -111,6 +124,17 @@ impl Books {
         assert_eq!(whole, (found.subject, found.size, found.headers), "I1: message {number} was changed");
         assert_eq!(number, next, "I2: another waits before message {number}");
         again
+    }
+
+    /// The first message that waits.
+    pub(crate) fn first_waiting(&mut self) -> Option<u64> {
+        let known = self.records.len() as u64;
+        (self.next.max(1)..=known).find(|number| self.record(*number).fate == Fate::Waiting)
+    }
+
+    /// A connection has ended, and message `number` is the first that it had begun with and not done.
+    pub(crate) fn died_of(&mut self, number: u64) {
+        self.record(number).deaths += 1;
     }
 
     /// A server has processed a message.
@@ -155,21 +179,23 @@ impl Books {
         }
     }
 
-    /// The ledger, right behind an exchange. `max_payload` and `headers`: what the present server takes.
-    pub(crate) fn compare_lost(&mut self, ledger: &Ledger, max_payload: usize, headers: bool, losing: bool) {
+    /// The ledger, right behind an exchange. `max_payload` and `headers`: what the present server takes. `unconfirmed`: what
+    /// a connection that may have been settled had taken, of which the engine has not told yet. `poison_after`: so many
+    /// connections must have ended with what is poison.
+    pub(crate) fn compare_lost(&mut self, ledger: &Ledger, now: &Moment) {
+        let Moment { max_payload, headers, losing, unconfirmed, poison_after } = *now;
         let more = ledger.lost.since(&self.said_lost);
         self.gave_up_now = more.closed > 0;
         self.doubted_now = 0;
-        // What is in doubt because its connection ended is told by an effect, and did not wait.
-        let waited = |record: &Record| record.fate == Fate::Waiting && record.takings > 0;
-        if ledger.in_doubt > self.in_doubt {
-            for record in self.records.iter_mut().filter(|record| waited(record)) {
-                record.fate = Fate::InDoubt;
-                self.in_doubt += 1;
-                self.doubted_now += 1;
-            }
-            self.gave_up_now |= self.doubted_now > 0;
+        // The last of those that were with a connection; some before them may be lost and not named yet.
+        let doubted = (ledger.in_doubt - self.in_doubt).saturating_sub(unconfirmed);
+        let waited = |record: &&mut Record| record.fate == Fate::Waiting && record.takings > 0;
+        for record in self.records.iter_mut().rev().filter(waited).take(usize::try_from(doubted).unwrap()) {
+            record.fate = Fate::InDoubt;
+            self.in_doubt += 1;
+            self.doubted_now += 1;
         }
+        self.gave_up_now |= self.doubted_now > 0;
         if more == Lost::default() {
             return;
         }
@@ -178,6 +204,15 @@ impl Books {
         assert!(more.overflow >= at_once, "I4: {at_once} were dropped as they came: {more:?}");
         self.lost += at_once;
         self.unnamed += more.total() - at_once;
+        if more.poison > 0 {
+            // The first in line; an older one may be lost and not named yet.
+            let deadly = |record: &&mut Record| record.fate == Fate::Waiting && record.deaths >= poison_after;
+            let record = self.records.iter_mut().find(deadly).expect("D16: nobody was at the front of so many losses");
+            record.fate = Fate::Lost;
+            self.lost += 1;
+            self.unnamed -= 1;
+            self.poison += 1;
+        }
         if losing {
             // Which they are, and that they waited, is checked when they are named.
             return;
@@ -200,7 +235,7 @@ impl Books {
         }
         let said = (more.too_large, more.no_headers, more.closed);
         assert_eq!(said, (too_large, no_headers, closed), "I4: lost, too large, with headers or closed: {more:?}");
-        assert_eq!(more.total(), too_large + no_headers + closed, "{more:?}");
+        assert_eq!(more.total() - more.poison, too_large + no_headers + closed, "{more:?}");
     }
 
     /// N3: a PONG came behind the messages up to `through`: those of which nothing else was said are confirmed.

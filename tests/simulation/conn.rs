@@ -107,7 +107,11 @@ pub(crate) struct Conn {
     pub(crate) at_handshake: Option<Vec<u64>>,
     pub(crate) carried: bool,
     pub(crate) announced: bool,
+    /// Since when it is to be left.
+    pub(crate) moving: Option<Instant>,
     pub(crate) settled: bool,
+    /// It was noted which message it ended with.
+    pub(crate) accused: bool,
     /// The client has closed its side.
     pub(crate) left: bool,
 }
@@ -145,7 +149,9 @@ impl Conn {
             at_handshake: None,
             carried: false,
             announced: false,
+            moving: None,
             settled: false,
+            accused: false,
             left: false,
         }
     }

@@ -188,7 +188,7 @@ impl World {
             return true;
         }
         let busy = driver.engine.can_write() && !driver.engine.flight().is_empty();
-        let work = !driver.commands.is_empty() || (driver.engine.carries() && !busy && !driver.outbox.is_empty());
+        let work = !driver.commands.is_empty() || (driver.engine.loads() && !busy && !driver.outbox.is_empty());
         if work {
             return true;
         }

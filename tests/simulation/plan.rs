@@ -31,6 +31,10 @@ pub(crate) struct Plan {
     pub(crate) window: u64,
     /// Largest payload.
     pub(crate) payload: usize,
+    /// A user who moves on all the time, for which there must be places to go to.
+    pub(crate) restless: bool,
+    /// One message in so many is deadly to servers; 0: none.
+    pub(crate) deadly: u32,
     /// Publishers who find no room wait so long; `None`: they don't wait.
     pub(crate) patience: Option<Duration>,
     /// Transports are of this kind, or of any.
@@ -49,14 +53,17 @@ fn pick<T: Clone>(rng: &mut SmallRng, from: &[T]) -> T {
 
 impl Plan {
     pub(crate) fn draw(rng: &mut SmallRng) -> Plan {
-        let nodes = rng.random_range(1..=4);
+        let restless = rng.random_bool(0.2);
+        let nodes = rng.random_range(if restless { 2..=4 } else { 1..=4 });
         let outbox = Plan::draw_outbox(rng);
+        let poison_after = pick(rng, &[0, 2, 3, 3]);
         let jitter = pick(rng, &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(0.5)]);
         let config = Config {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
             ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
-            prepare_moves: rng.random_ratio(3, 4),
+            prepare_moves: restless || rng.random_ratio(3, 4),
             delivery: outbox.delivery,
+            poison_after,
             max_pings_out: rng.random_range(1..=3),
             write_timeout: ms(pick(rng, &[1500, 10_000])),
             reconnect: !rng.random_bool(0.04),
@@ -85,9 +92,11 @@ impl Plan {
                 OverflowPolicy::Wait(patience) => Some(patience),
                 _ => rng.random_bool(0.3).then(|| ms(1000)),
             },
+            deadly: if poison_after > 0 && rng.random_bool(0.2) { 60 } else { 0 },
             outbox,
             nodes,
-            named: rng.random_range(1..=nodes),
+            named: if restless { nodes } else { rng.random_range(1..=nodes) },
+            restless,
             parts: rng.random_range(1..=3),
             steps: rng.random_range(20..120),
             faults: pick(rng, &[6, 12, 40, 1000]),
@@ -150,6 +159,8 @@ impl Plan {
         let rest = ms(2000 + 1000 + 1000 + 500);
         // What was prepared for a move may be as dead as what was left.
         let moved = if config.prepare_moves { attempt + silent + wait + ms(2000 + 2000 + 1000) } else { ms(0) };
-        attempt + silent + wait + rest + moved
+        // One that is deadly is found by halves, and there may be some of them.
+        let deadly = if self.deadly > 0 { 200 * (wait + ms(500)) } else { ms(0) };
+        attempt + silent + wait + rest + moved + deadly
     }
 }

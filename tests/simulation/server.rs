@@ -58,12 +58,36 @@ impl World {
             self.conns[at].wire.ops.pop_front();
             self.act(at, said);
         }
+        self.die_of_message(at);
         let conn = &mut self.conns[at];
         if conn.open && conn.ends_at.is_some_and(|end| conn.read >= end) {
             // Half an operation at the end is discarded.
             let arrives = conn.out.len();
             conn.close(End::Eof, arrives);
         }
+    }
+
+    /// A server that has read the head of a deadly message hangs up.
+    fn die_of_message(&mut self, at: usize) {
+        let conn = &self.conns[at];
+        // Its number is in the first bytes of its payload.
+        let begun = conn.wire.is_in_message() && conn.read >= conn.wire.parsed() + 60;
+        if !(conn.open && begun && self.driver.conn() == Some(at)) {
+            return;
+        }
+        if let Some(first) = self.books.first_waiting() {
+            if self.books.record(first).deadly {
+                self.hang_up(at);
+            }
+        }
+    }
+
+    fn hang_up(&mut self, at: usize) {
+        self.tally.fault("deadly message");
+        say!(self, "server: connection {at} dies of a message");
+        let conn = &mut self.conns[at];
+        let arrives = conn.out.len();
+        conn.close(End::Eof, arrives);
     }
 
     fn greet(&mut self, at: usize) {
@@ -171,6 +195,9 @@ impl World {
         let conn = &self.conns[at];
         assert!(record.size <= conn.max_payload, "message {number} is larger than this server ever allowed");
         assert!(!record.headers || conn.headers, "message {number} has headers, and this server can't take any");
+        if record.deadly {
+            return self.hang_up(at);
+        }
         self.route(number, record.subject, record.payload, record.headers);
     }
 

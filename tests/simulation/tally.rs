@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     pub(crate) flushed: u64,
     pub(crate) assured: u64,
+    /// Taken for poison.
+    pub(crate) poison: u64,
 }
 
 impl Tally {
@@ -71,7 +73,9 @@ impl Tally {
             lost,
             flushed,
             assured,
+            poison,
         } = other;
+        self.poison += poison;
         self.seeds += seeds;
         self.virtual_time += virtual_time;
         self.rounds += rounds;
@@ -114,7 +118,11 @@ impl fmt::Display for Tally {
             self.flushed,
             self.assured
         )?;
-        writeln!(f, "moves to a connection that was ready {}, messages sent again {}", self.moves, self.resent)?;
+        writeln!(
+            f,
+            "moves to a connection that was ready {}, messages sent again {}, taken for poison {}",
+            self.moves, self.resent, self.poison
+        )?;
         write!(f, "connections ended:")?;
         for (name, count) in &self.ends {
             write!(f, " {name} {count},")?;

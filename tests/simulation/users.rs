@@ -45,6 +45,9 @@ impl World {
 
     /// One act of one user.
     pub(crate) fn user(&mut self) {
+        if self.plan.restless && self.rng.random_ratio(1, 10) {
+            return self.ask("force_reconnect", Command::ForceReconnect);
+        }
         match self.rng.random_range(0..1000) {
             0..500 => self.publish(),
             500..590 => self.subscribe(),

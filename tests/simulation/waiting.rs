@@ -5,7 +5,7 @@ use std::time::Instant;
 use nats_lifeline::engine::{Frame, Gate, OverflowPolicy, Refusal};
 use rand::RngExt;
 
-use crate::books::{Fate, Record};
+use crate::books::Record;
 use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
 use crate::script::say;
 use crate::world::World;
@@ -94,9 +94,9 @@ impl World {
                 let (pending, cap) = (self.driver.outbox.pending(), self.plan.outbox.cap);
                 assert!(!held || pending <= cap, "I6: {pending} bytes held, cap {cap}");
                 self.tally.user("publish");
-                let fate = Fate::Waiting;
-                self.books
-                    .admitted(sequence, Record { subject, size, payload, headers, fate, takings: 0, processed: 0 });
+                let deadly = self.meddling && self.plan.deadly > 0 && self.rng.random_ratio(1, self.plan.deadly);
+                let record = Record { subject, size, payload, headers, deadly, ..Record::default() };
+                self.books.admitted(sequence, record);
                 if self.rng.random_ratio(1, 6) {
                     self.tally.user("publish, confirmed");
                     self.driver.outbox.want_pong(sequence);

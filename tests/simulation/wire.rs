@@ -64,9 +64,22 @@ impl Wire {
         }
     }
 
-    /// Whether a PING is the last that was said, and no subscription was left standing.
-    pub(crate) fn says_farewell(&self) -> bool {
-        self.pings.last() == Some(&self.messages.len()) && self.told.is_empty() && self.rest.is_empty()
+    /// Whether no message and no part of one was said behind the last PING.
+    pub(crate) fn ends_with_ping(&self) -> bool {
+        self.pings.last() == Some(&self.messages.len()) && self.rest.is_empty()
+    }
+
+    /// Whether a part of a message was taken, and no more.
+    pub(crate) fn is_in_message(&self) -> bool {
+        [&b"PUB "[..], b"HPUB "].iter().any(|word| {
+            let there = word.len().min(self.rest.len());
+            there > 0 && self.rest.starts_with(&word[..there])
+        })
+    }
+
+    /// Where the operation begins of which a part was taken.
+    pub(crate) fn parsed(&self) -> u64 {
+        self.parsed
     }
 
     /// The transport took `bytes` more. Returns the messages that are now whole; I1 is checked here.

@@ -8,7 +8,7 @@ use nats_lifeline::engine::{Cause, CloseHow, ConnectionEvent, Engine, Outbox, St
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::books::{Books, Fate};
+use crate::books::{Books, Fate, Moment};
 use crate::conn::Conn;
 use crate::driver::{Command, Driver};
 use crate::plan::{Plan, ms};
@@ -115,6 +115,7 @@ impl World {
         self.tally.processed = self.books.processed;
         self.tally.flushed = self.books.flushed;
         self.tally.assured = self.books.assured;
+        self.tally.poison = self.books.poison;
         self.tally
     }
 
@@ -263,10 +264,13 @@ impl World {
     /// D15: a connection that is left for another, behind its last PONG, has been read to the end.
     pub(crate) fn check_left(&mut self, at: usize, how: CloseHow) {
         let conn = &self.conns[at];
-        let answered = conn.wire.says_farewell() && conn.pongs == conn.wire.pings.len();
-        if how != CloseHow::Finish || !answered || self.driver.links.is_empty() {
+        // Who gave up waiting for that PONG after two seconds has not.
+        let in_time = conn.moving.is_some_and(|since| self.now < since + ms(2000));
+        if how != CloseHow::Finish || !in_time || self.driver.links.is_empty() {
             return;
         }
+        let answered = conn.wire.ends_with_ping() && conn.pongs == conn.wire.pings.len() && conn.subs.is_empty();
+        assert!(answered, "D15: connection {at} is left, and its server does not know");
         self.tally.moves += 1;
         for (sid, sent) in &conn.sent {
             let came = conn.came.get(sid).copied().unwrap_or(0);
@@ -323,11 +327,23 @@ impl World {
         self.conns.iter().rposition(|conn| conn.epoch == epoch)
     }
 
-    /// At least once: the exchange has settled a connection that was lost before, and what no PONG covers is to go again.
+    /// The exchange has settled a connection that was lost before. At least once what no PONG covers is to go again; and the
+    /// first of what goes again is under suspicion.
     fn requeue(&mut self) {
         let Some(conn) = self.driver.last.map(|at| &mut self.conns[at]) else { return };
-        if self.plan.resends() && self.driver.is_lost && !std::mem::replace(&mut conn.settled, true) {
-            self.books.requeue(&conn.wire.messages[conn.confirmed..]);
+        if !self.driver.is_lost || std::mem::replace(&mut conn.accused, true) {
+            return;
+        }
+        let cut = conn.wire.is_in_message();
+        if self.plan.resends() && !std::mem::replace(&mut conn.settled, true) {
+            let again = &conn.wire.messages[conn.confirmed..];
+            self.books.requeue(again);
+            if let Some(first) = again.first() {
+                return self.books.died_of(*first);
+            }
+        }
+        if let Some(first) = self.books.first_waiting().filter(|_| cut) {
+            self.books.died_of(first);
         }
     }
 
@@ -364,12 +380,22 @@ impl World {
         let Driver { engine, outbox, .. } = &self.driver;
         let ledger = engine.ledger(outbox.accepted());
         assert_eq!(ledger.waiting, engine.count_waiting(outbox), "{ledger:?}");
+        let is_moving = engine.status() == Status::Connected && engine.carrying().is_none();
+        if let Some(at) = self.conn_of(engine.epoch()).filter(|_| is_moving) {
+            self.conns[at].moving.get_or_insert(self.now);
+        }
         // A frame, and SUBs and UNSUBs, for which the mark does not hold.
         let extra = 34_000 + 64 * self.streams.len() * 3;
         let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
-        self.books.compare_lost(&ledger, max_payload, headers, self.plan.is_losing());
+        let unconfirmed = match self.driver.last.map(|at| &self.conns[at]) {
+            Some(conn) if !conn.settled => (conn.wire.messages.len() - conn.confirmed) as u64,
+            _ => 0,
+        };
+        let losing = self.plan.is_losing();
+        let poison_after = self.plan.config.poison_after;
+        self.books.compare_lost(&ledger, &Moment { max_payload, headers, losing, unconfirmed, poison_after });
         assert_eq!(ledger.resent > 0, ledger.resent > 0 && self.plan.resends(), "nothing is resent at most once");
         self.admit_waiting();
     }

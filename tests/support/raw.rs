@@ -156,6 +156,12 @@ impl RawClient {
         self.messages.drain(..).collect()
     }
 
+    /// How many messages have been delivered and not taken, after a round trip.
+    pub(crate) async fn waiting(&mut self) -> usize {
+        self.sync().await;
+        self.messages.len()
+    }
+
     /// The texts of `-ERR` so far.
     pub(crate) fn errors(&self) -> &[String] {
         &self.errors

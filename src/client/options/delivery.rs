@@ -85,4 +85,25 @@ impl ConnectOptions {
         self.delivery = delivery;
         self
     }
+
+    /// Takes a message for poison, and loses it alone, when so many connections in a row have ended with it: so that one that
+    /// a server, or something on the way, answers by hanging up does not keep all others from getting through for ever.
+    /// Default `Some(3)`, at least 2; `None` never does.
+    ///
+    /// At most once that is the message that was cut: of which the connection had taken a part. A larger one than the line
+    /// carries between two losses looks the same; where messages are megabytes and lines are bad, a larger number or `None` is
+    /// better. At least once it is the first that no PONG has confirmed. Others are suspected with it then, so they are sent
+    /// in halves of halves, each behind the PONG of the last, until one stands alone, and only that one is lost.
+    ///
+    /// Only connections count that the server or the network has ended. It is counted as `lost.poison`, and handed back by
+    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
+    ///
+    /// ```
+    /// let options = nats_lifeline::ConnectOptions::new().poison_after(None);
+    /// # drop(options);
+    /// ```
+    pub fn poison_after(mut self, losses: Option<u32>) -> ConnectOptions {
+        self.poison_after = losses;
+        self
+    }
 }

@@ -172,6 +172,7 @@ impl ConnectOptions {
             overflow_policy,
             max_message_age,
             delivery,
+            poison_after,
             subscription_capacity,
             subscription_byte_capacity,
             read_buffer_capacity,
@@ -201,6 +202,7 @@ impl ConnectOptions {
             ask_delay: callbacks.asks_delay(),
             ask_server: callbacks.asks_server(),
             delivery,
+            poison_after: poison_after.unwrap_or(0),
             require_tls,
             tls_first,
             tls_possible: cfg!(feature = "tls"),
@@ -262,6 +264,9 @@ impl ConnectOptions {
         rule("ping_interval", &interval, "must be zero (none while idle) or at least 1ms", kept)?;
         if let OverflowPolicy::Wait(limit) = self.overflow_policy {
             rule("overflow_policy", &self.overflow_policy, "must wait longer than zero", !limit.is_zero())?;
+        }
+        if let Some(losses) = self.poison_after {
+            rule("poison_after", &losses, "must be at least 2", losses >= 2)?;
         }
         if let Some(age) = self.max_message_age {
             rule("max_message_age", &age, LONGER_THAN_ZERO, !age.is_zero())?;

@@ -110,6 +110,7 @@ fn every_option_arrives_where_it_is_needed() {
             .subscription_byte_capacity(11)
             .read_buffer_capacity(1024)
             .max_control_line(1234)
+            .poison_after(None)
             .limits(limits)
             .skip_subject_validation(true),
     );
@@ -145,6 +146,7 @@ fn every_option_arrives_where_it_is_needed() {
         tls_possible: cfg!(feature = "tls"),
         ask_credentials: true,
         max_control_line: 1234,
+        poison_after: 0,
         identity: crate::engine::Identity {
             name: Some("n".to_owned()),
             user: Some("u".to_owned()),
@@ -234,6 +236,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("subscription_capacity", new().subscription_capacity(0)),
         ("subscription_byte_capacity", new().subscription_byte_capacity(0)),
         ("max_control_line", new().max_control_line(127)),
+        ("poison_after", new().poison_after(Some(1))),
         ("limits.line", new().limits(Limits { line: 4095, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
         ("limits.headers", new().limits(Limits { total: limits.headers - 1, ..limits })),

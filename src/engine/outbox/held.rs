@@ -68,7 +68,9 @@ impl Outbox {
         match self.rules.overflow {
             // What is on its way to a server that is being left can't be dropped. Nothing is, if that would not be enough.
             OverflowPolicy::DropOldest if self.pending - self.waiting() + len <= self.cap => {
-                while !self.fits(len) && self.drop_first() {}
+                while !self.fits(len) && self.take_out_first(LossReason::Overflow) {
+                    self.note_drop();
+                }
             }
             OverflowPolicy::DropNewest if self.cap != 0 => {
                 self.drop_new(frame, len);
@@ -83,8 +85,8 @@ impl Outbox {
         }
     }
 
-    /// Drops the message that has waited longest. `false`: none waits here.
-    fn drop_first(&mut self) -> bool {
+    /// Loses the message that has waited longest. `false`: none waits here.
+    pub(in crate::engine) fn take_out_first(&mut self, reason: LossReason) -> bool {
         let (through, before) = (self.through(), self.waiting());
         if self.sealed.messages() == 0 {
             self.seal();
@@ -110,9 +112,8 @@ impl Outbox {
             self.sealed.push_front(segment);
         }
         let Some(message) = found else { return false };
-        self.losses.push(LossReason::Overflow, message);
-        self.lost_in_front(LossReason::Overflow, through, before);
-        self.note_drop();
+        self.losses.push(reason, message);
+        self.lost_in_front(reason, through, before);
         true
     }
 

@@ -15,11 +15,6 @@ impl Outbox {
         self.pong_wanted != 0 && self.pong_wanted > self.through()
     }
 
-    /// The sequence number of the last message that was admitted.
-    pub(in crate::engine) fn last_number(&self) -> u64 {
-        self.admitted
-    }
-
     /// At least once: the first of what came back had been given to the connection that is gone. Whatever becomes of them
     /// here, nobody can say that they were not sent.
     pub(super) fn note_given(&mut self) {

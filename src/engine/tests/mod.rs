@@ -23,6 +23,7 @@ mod liveness;
 mod moving;
 mod outbox;
 mod pair;
+mod poison;
 mod pool;
 mod recovery;
 mod secure;
