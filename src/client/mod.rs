@@ -22,11 +22,13 @@ mod nkey;
 pub(crate) mod options;
 mod publish;
 mod request;
+mod request_many;
 mod request_options;
 mod requests;
 mod server;
 mod sink;
 mod subscribe;
+mod subscribe_confirmed;
 mod subscribe_options;
 mod subscriber;
 pub mod traits;
@@ -41,10 +43,10 @@ pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{
-    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,
-    PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
-    SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
-    TryPublishErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, PayloadTooLarge,
+    PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError,
+    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
+    TryPublishError, TryPublishErrorKind,
 };
 pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
@@ -52,6 +54,7 @@ pub use health::{Health, HealthSnapshot};
 pub use nkey::NKeyError;
 pub use options::InvalidOption;
 pub use request::Request;
+pub use request_many::{ManyOptions, Replies, RepliesEnd};
 pub use request_options::RequestOptions;
 pub use server::{ReconnectToServer, Server};
 pub use subscribe_options::SubscribeOptions;

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
-use super::subscriptions::Interest;
+use super::subscriptions::{Interest, Limit};
 use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
@@ -57,8 +57,14 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
-            Some(Some(here)) => self.tell_unsubscribed(sid, Some(here)),
-            Some(None) => {}
+            Some(Limit { unsub, raised }) => {
+                if unsub.is_some() {
+                    self.tell_unsubscribed(sid, unsub);
+                }
+                if raised {
+                    self.renew_subscription(sid);
+                }
+            }
             None if self.subscriptions.get(sid).is_some() => {
                 self.end_subscription(sid, EndReason::Complete { max });
                 self.tell_unsubscribed(sid, None);
@@ -95,18 +101,30 @@ impl<H> Engine<H> {
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
     pub(super) fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let knows = match &connection.stage {
-            Stage::Replaying(replay) => replay.passed(sid),
-            _ => connection.carries(),
-        };
-        if knows {
+        if self.was_told(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
             self.flight.push_wire(out);
         }
+    }
+
+    /// SUB once more, for a server that may have reached an old limit. It ignores a sid that it knows (`processSubEx` in
+    /// client.go), and makes anew one that it does not; then its count begins at nothing, so from here on we count.
+    fn renew_subscription(&mut self, sid: u64) {
+        if self.was_told(sid) {
+            let mut out = Vec::with_capacity(64);
+            self.subscriptions.encode_plainly(sid, &mut out);
+            self.flight.push_wire(out);
+            self.subscriptions.set_recounted(sid);
+        }
+    }
+
+    /// Whether this connection's server was told of the subscription.
+    fn was_told(&self, sid: u64) -> bool {
+        self.link.connection().is_some_and(|connection| match &connection.stage {
+            Stage::Replaying(replay) => replay.passed(sid),
+            _ => connection.carries(),
+        })
     }
 
     /// Asks for a PONG behind everything admitted so far. `seen`: the in-doubt total that the asking handle has
