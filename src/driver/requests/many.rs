@@ -69,3 +69,59 @@ impl Requests {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(payload: &'static [u8]) -> Share {
+        Share::of(b"_INBOX.a", None, None, payload)
+    }
+
+    fn poll(requests: &Requests, ticket: Ticket) -> Poll<Result<Vec<u8>, RequestFailure>> {
+        let polled = requests.poll_many(ticket, &mut Context::from_waker(Waker::noop()));
+        polled.map_ok(|share| share.first().payload().to_vec())
+    }
+
+    fn push(requests: &Requests, ticket: Ticket, payload: &'static [u8]) {
+        let mut inner = lock(&requests.inner);
+        let Some(SlotState::Many(many)) = inner.state(ticket) else { panic!("it waits") };
+        drop(many.push(reply(payload)));
+    }
+
+    #[test]
+    fn replies_come_in_order_and_the_failure_behind_them() {
+        let requests = Requests::default();
+        let ticket = requests.register_many(2, false);
+        requests.admitted(ticket, 7);
+        assert!(poll(&requests, ticket).is_pending());
+        push(&requests, ticket, b"1");
+        push(&requests, ticket, b"2");
+        let mut wakers = Vec::new();
+        requests.handed_over(6, 1, &mut wakers);
+        requests.handed_over(7, 1, &mut wakers);
+        // What comes behind the failure is nothing to anybody.
+        push(&requests, ticket, b"3");
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"1".to_vec())));
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"2".to_vec())));
+        let lost = RequestFailure::ConnectionLost { in_doubt: 1 };
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(lost)));
+    }
+
+    #[test]
+    fn beyond_the_limit_it_ends_and_what_is_released_is_gone() {
+        let requests = Requests::default();
+        let ticket = requests.register_many(1, true);
+        requests.admitted(ticket, 7);
+        push(&requests, ticket, b"1");
+        push(&requests, ticket, b"2");
+        requests.handed_over(7, 1, &mut Vec::new());
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"1".to_vec())));
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(RequestFailure::Ended(EndReason::SlowConsumer))));
+        assert_eq!(requests.waiting(), 1);
+        assert!(requests.release(ticket).last);
+        assert_eq!(requests.waiting(), 0);
+        let closed = RequestFailure::Ended(EndReason::Closed);
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(closed)));
+    }
+}
