@@ -247,6 +247,50 @@ async fn unsubscribe_after_counts_what_was_delivered_before_it() {
     assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [5, 6]);
 }
 
+// P10, I10: the server reaches the old number, and forgets the subscription, before it hears of the new one
+#[tokio::test]
+async fn unsubscribe_after_may_be_raised_when_the_server_is_done_already() {
+    let server = Server::start().await;
+    let proxy = support::Proxy::start(server.port()).await;
+    let client = nats_lifeline::connect(proxy.url()).await.unwrap();
+    let mut own = client.subscribe("a").await.unwrap();
+    own.unsubscribe_after(2).await.unwrap();
+    client.flush().await.unwrap();
+    proxy.freeze(support::Direction::ToClient);
+    let mut raw = server.raw().await;
+    for n in 1..=2 {
+        raw.publish("a", n.to_string()).await;
+    }
+    raw.sync().await;
+    eventually("the server forgot it", SOON, async || server.subscriptions().is_empty()).await;
+    own.unsubscribe_after(5).await.unwrap();
+    eventually("the server knows it again", SOON, async || server.subscriptions().len() == 1).await;
+    for n in 3..=9 {
+        raw.publish("a", n.to_string()).await;
+    }
+    proxy.unfreeze(support::Direction::ToClient);
+    let got: Vec<Message> = soon("the stream ends", own.collect()).await;
+    assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    eventually("the server forgot it again", SOON, async || server.subscriptions().is_empty()).await;
+}
+
+// P10: the same while the server still counts
+#[tokio::test]
+async fn unsubscribe_after_may_be_raised_and_lowered() {
+    let server = Server::start().await;
+    let client = client_of(&server).await;
+    let mut own = client.subscribe("a").await.unwrap();
+    for count in [2, 9, 3, 4] {
+        own.unsubscribe_after(count).await.unwrap();
+    }
+    for n in 1..=8 {
+        client.publish("a", n.to_string().into()).await.unwrap();
+    }
+    let got: Vec<Message> = soon("the stream ends", own.collect()).await;
+    assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    eventually("the server forgot it", SOON, async || server.subscriptions().is_empty()).await;
+}
+
 // P10, S50
 #[tokio::test]
 async fn with_no_echo_ones_own_messages_do_not_come_back() {

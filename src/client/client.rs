@@ -87,6 +87,11 @@ impl Client {
 
     /// Waits until the server has processed everything that this client's clones have published so far.
     ///
+    /// It speaks of what was sent: Ok does not say that nothing was lost before that. What the overflow policy dropped, what
+    /// became too old, and what the next server could not take never left; it is told by
+    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost), with the messages, and counted by
+    /// [`stats`](Client::stats). [`publish_confirmed`](Client::publish_confirmed) says it of a single message.
+    ///
     /// It is a round trip: Ok only after a PONG that follows all of it, on the connection that took it. It says
     /// nothing about whether a subscriber has received anything. While disconnected it waits for a connection, up to
     /// [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s).

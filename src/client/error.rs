@@ -15,7 +15,7 @@ pub use kinds::{
     RequestErrorKind, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
     SubscribeErrorKind,
 };
-pub use refusal::{ConnectionLost, PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
+pub use refusal::{ConnectionLost, NotConfirmed, PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
 
 /// An error of one call: a `kind` to match on, and the reason below it where there is one.
 ///

@@ -25,11 +25,13 @@ pub(crate) mod options;
 mod outages;
 mod publish;
 mod request;
+mod request_many;
 mod request_options;
 mod requests;
 mod server;
 mod sink;
 mod subscribe;
+mod subscribe_confirmed;
 mod subscribe_options;
 mod subscriber;
 pub mod traits;
@@ -44,10 +46,10 @@ pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{
-    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, PayloadTooLarge, PublishError,
-    PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError, ServerPoolErrorKind,
-    SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind, TryPublishError,
-    TryPublishErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, PayloadTooLarge,
+    PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError,
+    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
+    TryPublishError, TryPublishErrorKind,
 };
 pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
@@ -57,6 +59,7 @@ pub use options::InvalidOption;
 pub use outages::LongOutage;
 pub(crate) use outages::LongOutageCallback;
 pub use request::Request;
+pub use request_many::{ManyOptions, Replies, RepliesEnd};
 pub use request_options::RequestOptions;
 pub use server::{ReconnectToServer, Server};
 pub use subscribe_options::SubscribeOptions;

@@ -13,7 +13,7 @@ use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
 use super::request_options::RequestOptions;
 use super::wait;
-use crate::driver::{Patience, RequestFailure, Waiting};
+use crate::driver::{Patience, RequestFailure, Ticket, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 impl Client {
@@ -132,33 +132,54 @@ impl Client {
         deadline: Option<Instant>,
         keep: bool,
     ) -> Result<Message, Failed> {
-        let core = &self.core;
         let shared = self.shared();
-        shared
-            .subscribe_replies(|| Subject::from(format!("{}*", core.reply_prefix)))
-            .map_err(|reason| Failed::unsent(RequestError::with_source(RequestErrorKind::Other, reason)))?;
+        self.know_replies().map_err(Failed::unsent)?;
         let ticket = shared.requests.register(keep);
-        let mut waiting = Waiting::new(core.handle.clone(), ticket);
-        let mut reply = String::with_capacity(core.reply_prefix.len() + 16);
-        reply.push_str(&core.reply_prefix);
-        ticket.encode(&mut reply);
-        let reply = Subject::from(reply);
+        let mut waiting = Waiting::new(self.core.handle.clone(), ticket);
+        let reply = self.reply_subject(ticket);
         let reply_to = Some(reply.as_bytes());
         let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
         let requests = Arc::clone(&shared.requests);
         let registered = |number| requests.admitted(ticket, number);
         let asked = async {
-            self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
-            if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
-                // The deadline of the whole request is around this.
-                let sent = self.publish_slowly(outgoing, denied, None, registered).await;
-                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
-            }
+            self.send_asking(outgoing, registered).await.map_err(Failed::unsent)?;
             poll_fn(|cx| shared.requests.poll(ticket, cx)).await.map_err(|failure| Failed::after(&failure))
         };
         match wait::until(shared, deadline, asked).await {
             Ok(share) => Ok(Message::from_raw(&share?.first(), &reply)),
             Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
+        }
+    }
+
+    /// Sees to it that there is the subscription for replies.
+    pub(super) fn know_replies(&self) -> Result<(), RequestError> {
+        let subject = || Subject::from(format!("{}*", self.core.reply_prefix));
+        let known = self.shared().subscribe_replies(subject);
+        known.map_err(|reason| RequestError::with_source(RequestErrorKind::Other, reason))
+    }
+
+    /// Where the replies to this request go.
+    pub(super) fn reply_subject(&self, ticket: Ticket) -> Subject {
+        let prefix = &self.core.reply_prefix;
+        let mut reply = String::with_capacity(prefix.len() + 16);
+        reply.push_str(prefix);
+        ticket.encode(&mut reply);
+        Subject::from(reply)
+    }
+
+    /// Publishes a request. The deadline of the whole is around this.
+    pub(super) async fn send_asking(
+        &self,
+        outgoing: Outgoing<'_>,
+        registered: impl Fn(u64) + Copy,
+    ) -> Result<(), RequestError> {
+        self.check(outgoing).map_err(refused)?;
+        match self.admit(outgoing, Patience::Yield, registered) {
+            Ok(()) => Ok(()),
+            Err(denied) => {
+                let sent = self.publish_slowly(outgoing, denied, None, registered).await;
+                sent.map_err(|denied| refused(publish_error(denied)))
+            }
         }
     }
 
@@ -178,11 +199,7 @@ impl Client {
         let reply_to = Some(inbox.as_bytes());
         let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
         let asked = async {
-            self.check(outgoing).map_err(|error| Failed::unsent(refused(error)))?;
-            if let Err(denied) = self.admit(outgoing, Patience::Yield, |_| {}) {
-                let sent = self.publish_slowly(outgoing, denied, None, |_| {}).await;
-                sent.map_err(|denied| Failed::unsent(refused(publish_error(denied))))?;
-            }
+            self.send_asking(outgoing, |_| {}).await.map_err(Failed::unsent)?;
             let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
             next.ok_or_else(|| Failed {
                 error: match replies.end_reason() {
@@ -212,16 +229,19 @@ impl Failed {
     }
 
     fn after(failure: &RequestFailure) -> Failed {
-        let error = match failure {
-            RequestFailure::ConnectionLost { in_doubt } => {
-                RequestError::with_source(RequestErrorKind::Other, ConnectionLost { in_doubt: *in_doubt })
-            }
-            RequestFailure::Dropped => {
-                return Failed::unsent(RequestError::with_source(RequestErrorKind::Other, SendFault::Dropped));
-            }
-            RequestFailure::Ended(reason) => RequestError::with_source(RequestErrorKind::Other, reason.clone()),
-        };
-        Failed { error, unsent: false }
+        Failed { error: failed(failure), unsent: matches!(failure, RequestFailure::Dropped) }
+    }
+}
+
+/// Why there is no reply, for users.
+pub(super) fn failed(failure: &RequestFailure) -> RequestError {
+    let kind = RequestErrorKind::Other;
+    match failure {
+        RequestFailure::ConnectionLost { in_doubt } => {
+            RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
+        }
+        RequestFailure::Dropped => RequestError::with_source(kind, SendFault::Dropped),
+        RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
     }
 }
 

@@ -119,7 +119,8 @@ impl Subscriber {
     }
 
     /// Ends the stream when it has received `unsub_after` messages in total, over all connections. If it has received as
-    /// many already it ends now.
+    /// many already it ends now. Another number replaces the one before. If it is larger, and the server had reached that one
+    /// already, the server is told anew: what was published between is missed.
     ///
     /// # Errors
     ///

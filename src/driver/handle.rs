@@ -58,6 +58,10 @@ impl Waiting {
         Waiting { handle, ticket: Some(ticket) }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     /// Forgets the request. Tells whether it certainly was not sent and never will be.
     pub(crate) fn give_up(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else {

@@ -1,10 +1,13 @@
 //! Requests that wait for their replies: a slot each, and no channel.
 
+mod many;
+
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use self::many::Many;
 use super::lock;
 use super::reads::{Range, Share};
 use crate::engine::{DroppedRun, EndReason};
@@ -40,6 +43,7 @@ enum SlotState {
         keep: bool,
         waker: Option<Waker>,
     },
+    Many(Box<Many>),
     Done(Share),
     Failed(RequestFailure),
 }
@@ -96,10 +100,14 @@ impl Ticket {
 impl Requests {
     /// A place for one more. `keep`: it goes on waiting when the connection that took it is lost.
     pub(crate) fn register(&self, keep: bool) -> Ticket {
+        self.place(SlotState::Waiting { sequence: 0, keep, waker: None })
+    }
+
+    fn place(&self, state: SlotState) -> Ticket {
         let mut inner = lock(&self.inner);
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
-        let fresh = Slot { generation, state: SlotState::Waiting { sequence: 0, keep, waker: None } };
+        let fresh = Slot { generation, state };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
@@ -110,8 +118,10 @@ impl Requests {
 
     /// Its message was admitted with this sequence number.
     pub(crate) fn admitted(&self, ticket: Ticket, number: u64) {
-        if let Some(SlotState::Waiting { sequence, .. }) = lock(&self.inner).state(ticket) {
-            *sequence = number;
+        match lock(&self.inner).state(ticket) {
+            Some(SlotState::Waiting { sequence, .. }) => *sequence = number,
+            Some(SlotState::Many(many)) => many.sequence = number,
+            _ => {}
         }
     }
 
@@ -131,7 +141,7 @@ impl Requests {
             }
             SlotState::Done(share) => Poll::Ready(Ok(share)),
             SlotState::Failed(failure) => Poll::Ready(Err(failure)),
-            SlotState::Free => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+            SlotState::Free | SlotState::Many(_) => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
         }
     }
 
@@ -153,6 +163,7 @@ impl Requests {
         drop(inner);
         let unanswered = match &old {
             SlotState::Waiting { sequence, .. } => Some(*sequence),
+            SlotState::Many(many) => Some(many.sequence),
             _ => None,
         };
         drop(old);
@@ -175,10 +186,17 @@ impl Requests {
             let Some(state) = inner.state(ticket) else {
                 continue;
             };
-            if let SlotState::Waiting { waker, .. } = state {
+            let reply = || {
                 let chunk = Bytes::copy_from_slice(bytes.get(range.span()).unwrap_or_default());
-                wakers.extend(waker.take());
-                *state = SlotState::Done(Share::One { chunk, range: range.moved_to(0) });
+                Share::One { chunk, range: range.moved_to(0) }
+            };
+            match state {
+                SlotState::Waiting { waker, .. } => {
+                    wakers.extend(waker.take());
+                    *state = SlotState::Done(reply());
+                }
+                SlotState::Many(many) => wakers.extend(many.push(reply())),
+                SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => {}
             }
         }
     }
@@ -217,6 +235,7 @@ impl Requests {
                     wakers.extend(waker.take());
                     slot.state = SlotState::Failed(failure.clone());
                 }
+                SlotState::Many(many) if concerned(many.sequence, many.keep) => wakers.extend(many.fail(failure)),
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
-use super::subscriptions::{Counted, Interest};
+use super::subscriptions::{Counted, Interest, Limit};
 use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
@@ -58,9 +58,15 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
-            Some(Some(_)) if self.subscriptions.server_is_ahead(sid) => self.tell_anew(sid),
-            Some(Some(here)) => self.tell_unsubscribed(sid, Some(here)),
-            Some(None) => {}
+            Some(Limit { unsub: Some(_), .. }) if self.subscriptions.server_is_ahead(sid) => self.tell_anew(sid),
+            Some(Limit { unsub, raised }) => {
+                if unsub.is_some() {
+                    self.tell_unsubscribed(sid, unsub);
+                }
+                if raised {
+                    self.renew_subscription(sid);
+                }
+            }
             None if self.subscriptions.get(sid).is_some() => {
                 self.end_subscription(sid, EndReason::Complete { max });
                 self.tell_unsubscribed(sid, None);
@@ -107,6 +113,17 @@ impl<H> Engine<H> {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
             self.flight.push_wire(out);
+        }
+    }
+
+    /// SUB once more, for a server that may have reached an old limit. It ignores a sid that it knows (`processSubEx` in
+    /// client.go), and makes anew one that it does not; then its count begins at nothing, so from here on we count.
+    fn renew_subscription(&mut self, sid: u64) {
+        if self.is_known(sid) {
+            let mut out = Vec::with_capacity(64);
+            self.subscriptions.encode_plainly(sid, &mut out);
+            self.flight.push_wire(out);
+            self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }
 

@@ -56,8 +56,12 @@ impl<H> Subscription<H> {
         self.draining
     }
 
-    fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+    fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
         protocol::subscribe(out, self.subject(), self.queue(), sid);
+    }
+
+    fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+        self.encode_plainly(sid, out);
         if let Some(remaining) = self.remaining().filter(|remaining| *remaining <= LARGEST_MAX) {
             protocol::unsubscribe(out, sid, Some(remaining));
         }
@@ -97,6 +101,15 @@ pub struct Accepted {
     pub count: u64,
     /// Whether the limit of `unsubscribe_after` is reached, with that limit.
     pub complete: Option<u64>,
+}
+
+/// What a server is to be told of a new limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    /// The number for UNSUB; `None`: better nothing.
+    pub(super) unsub: Option<u64>,
+    /// The limit before was lower: the server may have reached it, and have forgotten the subscription.
+    pub(super) raised: bool,
 }
 
 /// The table. Iteration in any order that matters goes by sid, so that a run can be repeated.
@@ -178,18 +191,20 @@ impl<H> Subscriptions<H> {
         Some(Accepted { count, complete })
     }
 
-    /// Sets the total after which `sid` ends. Returns what to say in UNSUB on this connection, or `None` if the
+    /// Sets the total after which `sid` ends. Returns what to tell the server of this connection, or `None` if the
     /// total is reached already.
-    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<Option<u64>> {
+    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<Limit> {
         let subscription = self.table.get_mut(&sid)?;
         if max <= subscription.received {
             return None;
         }
-        let limited = std::mem::replace(&mut subscription.max, max) != u64::MAX;
+        let before = std::mem::replace(&mut subscription.max, max);
+        let limited = before != u64::MAX;
         let here = max - subscription.before;
         // One that a server can't read would end the subscription now. We count ourselves; only a smaller one, which
         // the server may know already, has to be overridden.
-        Some((limited || here <= LARGEST_MAX).then_some(here.min(LARGEST_MAX)))
+        let unsub = (limited || here <= LARGEST_MAX).then_some(here.min(LARGEST_MAX));
+        Some(Limit { unsub, raised: limited && max > before })
     }
 
     /// Whether the server of this connection ends `sid` at its limit without being told then.
@@ -281,6 +296,13 @@ impl<H> Subscriptions<H> {
     pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         if let Some(subscription) = self.table.get(&sid) {
             subscription.encode(sid, out);
+        }
+    }
+
+    /// SUB alone, for a server that may know `sid` already, and its limit.
+    pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
+        if let Some(subscription) = self.table.get(&sid) {
+            subscription.encode_plainly(sid, out);
         }
     }
 

@@ -101,6 +101,16 @@ pub struct ConnectionLost {
     pub in_doubt: u64,
 }
 
+/// No PONG came behind a subscription in time: the source of an error of
+/// [`subscribe_confirmed`](crate::Client::subscribe_confirmed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no server has confirmed the subscription within {waited:?}")]
+#[non_exhaustive]
+pub struct NotConfirmed {
+    /// For how long the call waited.
+    pub waited: Duration,
+}
+
 /// Why `try_publish` refused a message, with the message.
 ///
 /// ```

@@ -76,7 +76,37 @@ fn a_limit_that_servers_can_not_read_is_kept_here_and_not_told() {
     pair.unsubscribe_after(1, 5);
     pair.expect_written("UNSUB 1 5");
     pair.unsubscribe_after(1, 2_000_000_000);
-    pair.expect_written("UNSUB 1 999999999");
+    pair.expect_written("UNSUB 1 999999999 SUB s 1");
+}
+
+#[test]
+fn a_limit_that_is_raised_holds_whether_or_not_the_server_had_reached_the_old_one() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.unsubscribe_after(1, 3);
+    pair.serve(&message(1).repeat(2));
+    pair.unsubscribe_after(1, 5);
+    // One that knows the sid still takes the UNSUB and ignores the SUB, one that does not the other way round.
+    pair.expect_written("SUB s 1 UNSUB 1 3 UNSUB 1 5 SUB s 1");
+    pair.serve(&message(1).repeat(4));
+    assert_eq!(pair.delivered_to(1), 5);
+    pair.expect(&["stream 1 ends: received the 5 messages asked for"]);
+    // If it was made anew, nobody has told it where to end.
+    pair.expect_written("UNSUB 1");
+}
+
+#[test]
+fn behind_a_raised_limit_the_next_server_counts_again() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.unsubscribe_after(1, 3);
+    pair.unsubscribe_after(1, 5);
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.accept();
+    pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 5");
+    pair.serve(&message(1).repeat(5));
+    pair.expect_written("");
 }
 
 #[test]

@@ -1,0 +1,260 @@
+//! Requests with many replies, as ADR-47 of NATS describes them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::time::Sleep;
+
+use super::client::Client;
+use super::error::{RequestError, RequestErrorKind};
+use super::message::Message;
+use super::publish::{Outgoing, block};
+use super::wait;
+use crate::driver::{Ticket, Waiting};
+use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
+
+/// When a request with many replies ends: whichever of these comes first.
+///
+/// ```
+/// use nats_lifeline::client::ManyOptions;
+/// use std::time::Duration;
+///
+/// // At most ten, and no longer than 200 ms after the last one.
+/// let options = ManyOptions::new().max_replies(10).stall(Duration::from_millis(200));
+/// # drop(options);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManyOptions {
+    timeout: Option<Duration>,
+    stall: Option<Duration>,
+    max_replies: Option<u64>,
+    sentinel: bool,
+    keep_waiting: bool,
+    headers: Option<HeaderMap>,
+}
+
+impl ManyOptions {
+    /// All replies that come within the client's [`request_timeout`](crate::ConnectOptions::request_timeout).
+    pub fn new() -> ManyOptions {
+        ManyOptions::default()
+    }
+
+    /// Limits the whole: room in the outbox, an outage, and all replies. Default: the client's
+    /// [`request_timeout`](crate::ConnectOptions::request_timeout) (10 s).
+    pub fn timeout(mut self, timeout: Duration) -> ManyOptions {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Ends it when so much time has passed since the last reply was read; the first one has the whole timeout. Default: no
+    /// such limit.
+    pub fn stall(mut self, gap: Duration) -> ManyOptions {
+        self.stall = Some(gap);
+        self
+    }
+
+    /// Ends it behind so many replies; 0 is none at all. Default: no such limit.
+    pub fn max_replies(mut self, count: u64) -> ManyOptions {
+        self.max_replies = Some(count);
+        self
+    }
+
+    /// Ends it at a reply with an empty payload, which is not handed out. Default: such replies are replies.
+    pub fn sentinel(mut self) -> ManyOptions {
+        self.sentinel = true;
+        self
+    }
+
+    /// Goes on waiting when the connection that took the request is lost. Default: the stream ends with
+    /// [`ConnectionLost`](crate::client::ConnectionLost), since replies may be missing.
+    pub fn keep_waiting(mut self) -> ManyOptions {
+        self.keep_waiting = true;
+        self
+    }
+
+    /// Sends headers along. Default: none.
+    pub fn headers(mut self, headers: HeaderMap) -> ManyOptions {
+        self.headers = Some(headers);
+        self
+    }
+}
+
+/// Why no more replies come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepliesEnd {
+    /// As many came as were asked for.
+    MaxReplies,
+    /// None came for the time of [`ManyOptions::stall`].
+    Stall,
+    /// The time of the whole is over.
+    Timeout,
+    /// A reply with an empty payload said so.
+    Sentinel,
+    /// The stream's last item was the error that says why.
+    Failed,
+}
+
+/// The replies to one request. What the request holds is given back when it ends, or when this is dropped.
+#[derive(Debug)]
+pub struct Replies {
+    waiting: Waiting,
+    ticket: Ticket,
+    reply: Subject,
+    options: ManyOptions,
+    received: u64,
+    timeout: Option<Pin<Box<Sleep>>>,
+    /// Running from the first reply on.
+    stall: Option<Pin<Box<Sleep>>>,
+    end: Option<RepliesEnd>,
+}
+
+impl Client {
+    /// Sends one request and gives the replies to it as they come, from whoever answers, until one of the limits in `options` is
+    /// reached. Returns when the request is accepted, in order with what this client publishes.
+    ///
+    /// All of it goes over the subscription that all requests share. While disconnected the request is held; one that had been
+    /// handed over when its connection was lost ends with an error, unless it
+    /// [keeps waiting](ManyOptions::keep_waiting). As many replies may wait to be read as the client's
+    /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) says; beyond that the stream ends with
+    /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer), and none is silently left out.
+    ///
+    /// # Errors
+    ///
+    /// What [`request`](Client::request) refuses, and [`TimedOut`](RequestErrorKind::TimedOut) if the request was not
+    /// accepted in time. In the stream, as its last item: [`NoResponders`](RequestErrorKind::NoResponders), and
+    /// [`Other`](RequestErrorKind::Other) as for `request`. That the time is over is no error there, with no reply at all
+    /// neither: [`Replies::end`] says so.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use futures_util::StreamExt;
+    /// use nats_lifeline::client::ManyOptions;
+    /// use std::time::Duration;
+    ///
+    /// let options = ManyOptions::new().stall(Duration::from_millis(100));
+    /// let mut replies = client.request_many("who.is.there", "".into(), options).await?;
+    /// while let Some(reply) = replies.next().await {
+    ///     println!("{}", String::from_utf8_lossy(&reply?.payload));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request_many<S: ToSubject>(
+        &self,
+        subject: S,
+        payload: Bytes,
+        options: ManyOptions,
+    ) -> Result<Replies, RequestError> {
+        let settings = &self.core.settings;
+        let deadline = wait::deadline(options.timeout.or(settings.request_timeout));
+        let subject = subject.to_subject();
+        let headers = options.headers.as_ref().and_then(block);
+        self.know_replies()?;
+        let requests = &self.shared().requests;
+        let ticket = requests.register_many(settings.subscription_messages, options.keep_waiting);
+        let waiting = Waiting::new(self.core.handle.clone(), ticket);
+        let reply = self.reply_subject(ticket);
+        let outgoing = Outgoing {
+            reply: Some(reply.as_bytes()),
+            headers: headers.as_ref(),
+            ..Outgoing::new(subject.as_bytes(), &payload)
+        };
+        let sent = self.send_asking(outgoing, |number| requests.admitted(ticket, number));
+        match wait::until(self.shared(), deadline, sent).await {
+            Ok(sent) => sent?,
+            Err(wait::Elapsed) => return Err(RequestErrorKind::TimedOut.into()),
+        }
+        let timeout = deadline.map(|at| self.shared().timer(at));
+        let end = (options.max_replies == Some(0)).then_some(RepliesEnd::MaxReplies);
+        let mut replies = Replies { waiting, ticket, reply, options, received: 0, timeout, stall: None, end };
+        if let Some(end) = end {
+            replies.finish(end);
+        }
+        Ok(replies)
+    }
+}
+
+impl Replies {
+    /// Why no more come; `None`: more may come.
+    pub fn end(&self) -> Option<RepliesEnd> {
+        self.end
+    }
+
+    /// Nobody waits any more: the request's place is given back.
+    fn finish(&mut self, end: RepliesEnd) {
+        self.end = Some(end);
+        self.waiting.give_up();
+        (self.timeout, self.stall) = (None, None);
+    }
+
+    /// `message` is a reply, or the end of them.
+    fn take(&mut self, message: Message) -> Option<Result<Message, RequestError>> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) && message.payload.is_empty() {
+            self.finish(RepliesEnd::Failed);
+            return Some(Err(RequestErrorKind::NoResponders.into()));
+        }
+        if self.options.sentinel && message.payload.is_empty() {
+            self.finish(RepliesEnd::Sentinel);
+            return None;
+        }
+        self.received += 1;
+        if self.options.max_replies == Some(self.received) {
+            self.finish(RepliesEnd::MaxReplies);
+        } else if let Some(next) = self.options.stall.and_then(|gap| wait::deadline(Some(gap))) {
+            self.begin_stall(next);
+        }
+        Some(Ok(message))
+    }
+
+    fn begin_stall(&mut self, until: Instant) {
+        match &mut self.stall {
+            Some(stall) => stall.as_mut().reset(until.into()),
+            None => self.stall = Some(self.waiting.shared().timer(until)),
+        }
+    }
+
+    /// Whether a time is over. What came before it was handed out first.
+    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<RepliesEnd> {
+        let over = |timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>| {
+            timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+        };
+        if over(&mut self.timeout, cx) {
+            return Poll::Ready(RepliesEnd::Timeout);
+        }
+        if over(&mut self.stall, cx) {
+            return Poll::Ready(RepliesEnd::Stall);
+        }
+        Poll::Pending
+    }
+}
+
+impl Stream for Replies {
+    type Item = Result<Message, RequestError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.end.is_some() {
+            return Poll::Ready(None);
+        }
+        match this.waiting.shared().requests.poll_many(this.ticket, cx) {
+            Poll::Ready(Ok(share)) => {
+                let message = Message::from_raw(&share.first(), &this.reply);
+                Poll::Ready(this.take(message))
+            }
+            Poll::Ready(Err(failure)) => {
+                this.finish(RepliesEnd::Failed);
+                Poll::Ready(Some(Err(super::requests::failed(&failure))))
+            }
+            Poll::Pending => {
+                let end = ready!(this.poll_times(cx));
+                this.finish(end);
+                Poll::Ready(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Subscriptions of which the server has said that it has them, or why it does not.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::client::Client;
+use super::error::{NotConfirmed, SubscribeError, SubscribeErrorKind};
+use super::subscribe_options::SubscribeOptions;
+use super::subscriber::Subscriber;
+use super::wait;
+use crate::driver::{Command, Hears};
+use crate::engine::{ConnectionEvent, EndReason, FlushFailure};
+use crate::protocol::{ErrKind, ToSubject};
+
+impl Client {
+    /// [`subscribe`](Client::subscribe), and waits until the server has the subscription: for the PONG behind its SUB, up to
+    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s). What is published anywhere from then on comes, as far
+    /// as this server hears of it. While disconnected it waits for the next connection. If it fails, or is dropped, the
+    /// subscription is gone.
+    ///
+    /// # Errors
+    ///
+    /// As `subscribe`; [`Other`](SubscribeErrorKind::Other) with an [`EndReason`](crate::connection::EndReason) as its
+    /// source if the server refuses it ([`Refused`](crate::connection::EndReason::Refused), with the server's words) or the
+    /// client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in time. Of a server that
+    /// takes no more subscriptions nobody knows which it refuses: whoever waits then is told so.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::connection::EndReason;
+    ///
+    /// match client.subscribe_confirmed("payroll.>").await {
+    ///     Ok(payroll) => drop(payroll),
+    ///     Err(error) => match error.source_as() {
+    ///         Some(EndReason::Refused(words)) => eprintln!("not for us: {words}"),
+    ///         _ => return Err(error.into()),
+    ///     },
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn subscribe_confirmed<S: ToSubject>(&self, subject: S) -> Result<Subscriber, SubscribeError> {
+        let within = self.core.settings.flush_timeout;
+        self.subscribe_confirmed_with(subject, SubscribeOptions::default(), within).await
+    }
+
+    /// The same as a member of a queue group.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe_confirmed`](Client::subscribe_confirmed), and
+    /// [`InvalidQueueName`](SubscribeErrorKind::InvalidQueueName).
+    pub async fn queue_subscribe_confirmed<S: ToSubject>(
+        &self,
+        subject: S,
+        queue_group: String,
+    ) -> Result<Subscriber, SubscribeError> {
+        let options = SubscribeOptions::new().queue_group(queue_group);
+        self.subscribe_confirmed_with(subject, options, self.core.settings.flush_timeout).await
+    }
+
+    /// The same with limits and a policy of its own, within a time of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe_confirmed`](Client::subscribe_confirmed) and [`subscribe_with`](Client::subscribe_with).
+    pub async fn subscribe_confirmed_with<S: ToSubject>(
+        &self,
+        subject: S,
+        options: SubscribeOptions,
+        within: Duration,
+    ) -> Result<Subscriber, SubscribeError> {
+        let other = |reason: EndReason| SubscribeError::with_source(SubscribeErrorKind::Other, reason);
+        let mut events = self.shared().events(Hears::Edges);
+        let subscriber = self.subscribe_with(subject, options).await?;
+        // A flush that does not mind what is in doubt, which is messages.
+        let (done, outcome) = oneshot::channel();
+        self.shared().command(Command::Flush { seen: u64::MAX, done });
+        match wait::until(self.shared(), wait::deadline(Some(within)), outcome).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(FlushFailure::Ended(reason)))) => return Err(other(reason)),
+            Ok(Err(_)) => return Err(other(EndReason::Closed)),
+            Ok(Ok(Err(FlushFailure::InDoubt(_)))) | Err(wait::Elapsed) => {
+                return Err(SubscribeError::with_source(SubscribeErrorKind::Other, NotConfirmed { waited: within }));
+            }
+        }
+        if let Some(reason) = subscriber.end_reason() {
+            return Err(other(reason));
+        }
+        while let Some(event) = events.try_recv() {
+            if matches!(event, ConnectionEvent::ServerError { error: ErrKind::MaxSubscriptionsExceeded, .. }) {
+                return Err(other(EndReason::Refused(ErrKind::MaxSubscriptionsExceeded)));
+            }
+        }
+        Ok(subscriber)
+    }
+}

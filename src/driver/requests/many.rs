@@ -1,0 +1,127 @@
+//! Requests with more than one reply: a queue in the slot.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use super::{RequestFailure, Requests, SlotState, Ticket};
+use crate::driver::lock;
+use crate::driver::reads::Share;
+use crate::engine::EndReason;
+
+/// A request that takes more than one reply. `replies.len() <= limit`.
+#[derive(Debug)]
+pub(super) struct Many {
+    /// Of its message in the outbox; 0 while it is not admitted.
+    pub(super) sequence: u64,
+    /// It goes on waiting when the connection that took it is lost.
+    pub(super) keep: bool,
+    replies: VecDeque<Share>,
+    limit: usize,
+    /// Behind the replies: why no more come.
+    failure: Option<RequestFailure>,
+    waker: Option<Waker>,
+}
+
+impl Many {
+    /// A reply came. More than the limit may not wait: then the request is over, rather than one missing.
+    pub(super) fn push(&mut self, reply: Share) -> Option<Waker> {
+        if self.failure.is_some() {
+            return None;
+        }
+        if self.replies.len() < self.limit {
+            self.replies.push_back(reply);
+        } else {
+            self.failure = Some(RequestFailure::Ended(EndReason::SlowConsumer));
+        }
+        self.waker.take()
+    }
+
+    pub(super) fn fail(&mut self, failure: &RequestFailure) -> Option<Waker> {
+        self.failure.get_or_insert_with(|| failure.clone());
+        self.waker.take()
+    }
+}
+
+impl Requests {
+    /// A place for one more, of which up to `limit` replies may wait to be read. `keep`: as for one reply.
+    pub(crate) fn register_many(&self, limit: usize, keep: bool) -> Ticket {
+        let replies = VecDeque::new();
+        let many = Many { sequence: 0, keep, replies, limit, failure: None, waker: None };
+        self.place(SlotState::Many(Box::new(many)))
+    }
+
+    /// The next reply.
+    pub(crate) fn poll_many(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
+        let own = cx.waker().clone();
+        let mut inner = lock(&self.inner);
+        let Some(SlotState::Many(many)) = inner.state(ticket) else {
+            return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
+        };
+        if let Some(reply) = many.replies.pop_front() {
+            return Poll::Ready(Ok(reply));
+        }
+        if let Some(failure) = &many.failure {
+            return Poll::Ready(Err(failure.clone()));
+        }
+        let old = many.waker.replace(own);
+        drop(inner);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(payload: &'static [u8]) -> Share {
+        Share::of(b"_INBOX.a", None, None, payload)
+    }
+
+    fn poll(requests: &Requests, ticket: Ticket) -> Poll<Result<Vec<u8>, RequestFailure>> {
+        let polled = requests.poll_many(ticket, &mut Context::from_waker(Waker::noop()));
+        polled.map_ok(|share| share.first().payload().to_vec())
+    }
+
+    fn push(requests: &Requests, ticket: Ticket, payload: &'static [u8]) {
+        let mut inner = lock(&requests.inner);
+        let Some(SlotState::Many(many)) = inner.state(ticket) else { panic!("it waits") };
+        drop(many.push(reply(payload)));
+    }
+
+    #[test]
+    fn replies_come_in_order_and_the_failure_behind_them() {
+        let requests = Requests::default();
+        let ticket = requests.register_many(2, false);
+        requests.admitted(ticket, 7);
+        assert!(poll(&requests, ticket).is_pending());
+        push(&requests, ticket, b"1");
+        push(&requests, ticket, b"2");
+        let mut wakers = Vec::new();
+        requests.handed_over(6, 1, &mut wakers);
+        requests.handed_over(7, 1, &mut wakers);
+        // What comes behind the failure is nothing to anybody.
+        push(&requests, ticket, b"3");
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"1".to_vec())));
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"2".to_vec())));
+        let lost = RequestFailure::ConnectionLost { in_doubt: 1 };
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(lost)));
+    }
+
+    #[test]
+    fn beyond_the_limit_it_ends_and_what_is_released_is_gone() {
+        let requests = Requests::default();
+        let ticket = requests.register_many(1, true);
+        requests.admitted(ticket, 7);
+        push(&requests, ticket, b"1");
+        push(&requests, ticket, b"2");
+        requests.handed_over(7, 1, &mut Vec::new());
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"1".to_vec())));
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(RequestFailure::Ended(EndReason::SlowConsumer))));
+        assert_eq!(requests.waiting(), 1);
+        assert!(requests.release(ticket).last);
+        assert_eq!(requests.waiting(), 0);
+        let closed = RequestFailure::Ended(EndReason::Closed);
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(closed)));
+    }
+}
