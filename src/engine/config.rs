@@ -199,7 +199,7 @@ impl Default for Config {
             prepare_moves: true,
             handover: Handover::default(),
             delivery: DeliveryMode::AtMostOnce,
-            poison_after: 3,
+            poison_after: 5,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
         }

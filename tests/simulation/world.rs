@@ -362,7 +362,7 @@ impl World {
                 self.books.doubt(doubtful);
             }
             // What was to be sent again is given up.
-            Some(_) if self.plan.resends() => {
+            _ if self.plan.resends() => {
                 assert!(in_doubt == 0 || in_doubt == self.books.doubted_now, "I4: {in_doubt} in doubt after all");
             }
             _ => assert_eq!(in_doubt, 0, "a connection was settled twice"),

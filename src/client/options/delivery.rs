@@ -88,7 +88,7 @@ impl ConnectOptions {
 
     /// Takes a message for poison, and loses it alone, when so many connections in a row have ended with it: so that one that
     /// a server, or something on the way, answers by hanging up does not keep all others from getting through for ever.
-    /// Default `Some(3)`, at least 2; `None` never does.
+    /// Default `Some(5)`, at least 2; `None` never does.
     ///
     /// At most once that is the message that was cut: of which the connection had taken a part. A larger one than the line
     /// carries between two losses looks the same; where messages are megabytes and lines are bad, a larger number or `None` is
