@@ -27,6 +27,11 @@ impl Backlog {
         self.bytes
     }
 
+    /// Whether SUBs or UNSUBs are among the frames.
+    pub(super) fn has_interest(&self) -> bool {
+        self.segments.iter().any(|segment| segment.interest)
+    }
+
     pub(super) fn front(&self) -> Option<&Segment> {
         self.segments.front()
     }

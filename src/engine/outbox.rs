@@ -235,6 +235,11 @@ impl Outbox {
         self.gaps.skip(self.through() + 1)
     }
 
+    /// Whether SUBs or UNSUBs wait here.
+    pub(super) fn has_interest(&self) -> bool {
+        self.tail.interest || self.sealed.has_interest()
+    }
+
     /// The cap in bytes.
     pub fn cap(&self) -> usize {
         self.cap

@@ -77,6 +77,12 @@ impl<H> Engine<H> {
     /// How many messages may be loaded now; `None`: all. Nothing is loaded while a lot waits for its PONG.
     pub(super) fn lot(&mut self, outbox: &Outbox) -> Option<u64> {
         let lots = self.suspicion.lots?;
+        if outbox.has_interest() {
+            // They must not be overtaken by what is said of the same subscriptions later, so nothing is held back. The next loss
+            // begins where this one ends.
+            self.suspicion.lots = None;
+            return None;
+        }
         if self.awaits_lot() {
             return Some(0);
         }

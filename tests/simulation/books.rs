@@ -213,6 +213,10 @@ impl Books {
             self.unnamed -= 1;
             self.poison += 1;
         }
+        if more.total() == more.poison {
+            // That was a loss; what waits is looked at when the next server is known.
+            return;
+        }
         if losing {
             // Which they are, and that they waited, is checked when they are named.
             return;

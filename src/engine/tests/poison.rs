@@ -160,6 +160,25 @@ fn at_least_once_a_flush_waits_for_the_last_lot() {
 }
 
 #[test]
+fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
+    let mut pair = ready(DeliveryMode::AtLeastOnce);
+    for n in ["1", "2", "3", "4"] {
+        pair.publish("a", n);
+    }
+    for _ in 0..3 {
+        pair.lose(eof());
+        pair.takes = true;
+        reconnect(&mut pair);
+        pair.take_all();
+    }
+    pair.takes = true;
+    pair.subscribe("s", 7);
+    // This is no frame; it goes behind the SUB.
+    pair.unsubscribe_after(7, 2);
+    pair.expect_written("…PUB a 1 2 PING PUB a 1 3 PUB a 1 4 SUB s 7 UNSUB 7 2");
+}
+
+#[test]
 fn whoever_does_not_want_it_waits_for_ever() {
     let config = Config { poison_after: 0, ..config() };
     let mut pair = Pair::with(config, &["a"]);
