@@ -165,7 +165,7 @@ fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
     for n in ["1", "2", "3", "4"] {
         pair.publish("a", n);
     }
-    for _ in 0..3 {
+    for _ in 0..5 {
         pair.lose(eof());
         pair.takes = true;
         reconnect(&mut pair);
