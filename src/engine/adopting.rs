@@ -55,11 +55,15 @@ impl<H> Engine<H> {
                     self.subscriptions.set_counted(*sid, Counted::More);
                     told.push(*sid);
                 }
-                // Limited since: it is told anew, with what remains.
-                _ => {
+                // Limited since: it is told anew, with what remains. At once, since it has sent some of it, perhaps: who drains
+                // it now waits for a PONG behind that.
+                Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
+                    self.subscriptions.encode(*sid, &mut out);
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
+                    told.push(*sid);
                 }
+                None => protocol::unsubscribe(&mut out, *sid, None),
             }
         }
         if !out.is_empty() {

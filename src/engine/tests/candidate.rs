@@ -159,6 +159,50 @@ fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prep
 }
 
 #[test]
+fn a_group_that_is_drained_as_the_next_server_takes_over_waits_for_what_that_has_sent() {
+    for limited in [true, false] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.aside(|pair| pair.serve(PONG));
+        if limited {
+            pair.unsubscribe_after(1, 5);
+        }
+        pair.written();
+        // The loss is settled in the exchange before the command is applied: the command finds `b` in the place of `a`.
+        let Net::Up(epoch) = pair.net() else { panic!("no connection") };
+        pair.engine.handle_lost(epoch, eof(), pair.now);
+        pair.drain_subscription(1);
+        pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+        assert_eq!(pair.delivered_to(1), 1, "sent by `b` before it knew, limited: {limited}");
+        pair.serve(PONG);
+        pair.expect_among("stream 1 ends: drained");
+    }
+}
+
+#[test]
+fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    let Net::Up(epoch) = pair.net() else { panic!("no connection") };
+    pair.engine.handle_lost(epoch, eof(), pair.now);
+    // Not settled yet.
+    pair.engine.drain_subscription(1, false);
+    pair.settle();
+    pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+    assert_eq!(pair.delivered_to(1), 1);
+    // That of the join, and that of the drain.
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_among("stream 1 ends: drained");
+}
+
+#[test]
 fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     let mut pair = ready();
     pair.force_reconnect();
