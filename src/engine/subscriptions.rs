@@ -306,10 +306,10 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the
-    /// subject are meant if none is plain.
-    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
-        let of_subject = || self.table.iter().filter(|(_, entry)| entry.subject() == subject);
+    /// The sids of `subject` and `queue` that the server `knows`, ascending. Old servers don't name the queue: without one
+    /// all of the subject are meant if none is plain.
+    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>, knows: impl Fn(u64) -> bool) -> Vec<u64> {
+        let of_subject = || self.table.iter().filter(|(sid, entry)| entry.subject() == subject && knows(**sid));
         let exact = of_subject().filter(|(_, entry)| entry.queue() == queue);
         let mut sids: Vec<u64> = exact.map(|(sid, _)| *sid).collect();
         if sids.is_empty() && queue.is_none() {

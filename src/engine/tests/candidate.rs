@@ -203,6 +203,30 @@ fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
 }
 
 #[test]
+fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
+    // Old servers name neither sid nor queue: of the two subscriptions it knows the group only.
+    let named = "-ERR 'Permissions Violation for Subscription to \"jobs\" using queue \"q\" (sid \"1\")'\r\n";
+    let unnamed = "-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
+    for refusal in [named, unnamed] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.subscribe("jobs", 2);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.forget();
+        pair.written();
+        pair.aside(|pair| pair.serve(refusal.as_bytes()));
+        pair.expect_written("UNSUB 1");
+        pair.expect_among("stream 1 ends: refused by the server");
+        assert!(pair.engine.subscriptions.get(2).is_some(), "{refusal}");
+        // Nobody is left behind there, even if the move comes to nothing.
+        pair.aside(|pair| pair.lose(eof()));
+        assert_eq!(pair.engine.status(), Status::Connected);
+    }
+}
+
+#[test]
 fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     let mut pair = ready();
     pair.force_reconnect();
