@@ -77,6 +77,30 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
 }
 
 #[test]
+fn only_a_group_at_a_server_that_is_read_to_the_end_has_missed_nothing() {
+    for end in ["read to the end", "too slow", "lost"] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.subscribe("news", 2);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.aside(|pair| pair.serve(PONG));
+        match end {
+            "read to the end" => pair.serve(PONG),
+            "too slow" => pair.advance(secs(2)),
+            _ => pair.lose(eof()),
+        }
+        assert_eq!(pair.engine.server(), Some("b:4222"));
+        let bridged = |sid: u64| pair.engine.subscriptions.get(sid).unwrap().is_bridged();
+        assert_eq!((bridged(1), bridged(2)), (end == "read to the end", false), "{end}");
+        // A loss later on is another matter.
+        pair.lose(eof());
+        assert!(!pair.engine.subscriptions.get(1).unwrap().is_bridged());
+    }
+}
+
+#[test]
 fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
     for (how, said) in [(0, "UNSUB 1"), (1, "UNSUB 1 SUB jobs q 1 UNSUB 1 5"), (2, "UNSUB 1")] {
         let mut pair = ready();
