@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{Delivery, GapStream, InvalidOption, SubscribeOptions, WhenFull};
+use nats_lifeline::client::{Delivery, GapStream, Handover, InvalidOption, SubscribeOptions, WhenFull};
 use nats_lifeline::connection::{ConnectionEvent, EndReason};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, SubscribeErrorKind};
@@ -59,6 +59,26 @@ async fn a_loss_of_the_connection_is_told_at_its_place() {
     client.close().await.unwrap();
     assert!(read(&mut stream).await.is_empty(), "the end is no gap");
     assert_eq!(stream.subscriber().end_reason(), Some(EndReason::Closed));
+}
+
+// N11
+#[tokio::test]
+async fn a_planned_move_is_told_where_something_may_have_been_missed() {
+    for overlap in [false, true] {
+        let broker = Broker::start().await.unwrap();
+        let handover = if overlap { Handover::Overlap } else { Handover::Exclusive };
+        let client = ConnectOptions::new().handover(handover).connect(broker.url()).await.unwrap();
+        let mut events = client.events();
+        let mut group = client.queue_subscribe("a", "q".into()).await.unwrap().with_gaps();
+        let mut plain = client.subscribe("a").await.unwrap().with_gaps();
+        publish(&client, 0..2).await;
+        client.force_reconnect().await.unwrap();
+        while !matches!(events.recv().await.unwrap(), ConnectionEvent::Reconnected { .. }) {}
+        publish(&client, 2..4).await;
+        assert_eq!(read(&mut group).await, ["0", "1", "2", "3"], "at both servers for a moment");
+        let gap = read(&mut plain).await.contains(&"interrupted".to_owned());
+        assert_eq!(gap, !overlap);
+    }
 }
 
 // D21, P10

@@ -20,6 +20,10 @@ pub enum Delivery {
     Lagged(u64),
     /// The connection was lost at this place. What was published before the next one knew the subscription did not come;
     /// nobody can say whether that was anything.
+    ///
+    /// Not told of a planned move that has missed nothing: of a queue group, or of any subscription with
+    /// [`Handover::Overlap`](crate::client::Handover), which the next server knew before the present one was left, and when
+    /// that one was read to the end within two seconds.
     Interrupted,
 }
 

@@ -10,8 +10,8 @@ use crate::protocol;
 
 impl<H> Engine<H> {
     /// The present connection is gone and settled: the candidate takes its place, wherever it stands. Tells whether there
-    /// was one.
-    pub(super) fn adopt_candidate(&mut self, now: Instant) -> bool {
+    /// was one. `read_to_the_end`: nothing that the server of the connection before had sent is missing.
+    pub(super) fn adopt_candidate(&mut self, read_to_the_end: bool, now: Instant) -> bool {
         self.wish = None;
         let Some(candidate) = self.candidate.take() else {
             return false;
@@ -30,7 +30,7 @@ impl<H> Engine<H> {
         if self.info.as_ref().is_some_and(|info| info.lame_duck_mode) {
             self.leave_lame_duck(now);
         }
-        let told = self.settle_joined(&joined);
+        let told = self.settle_joined(&joined, read_to_the_end);
         if let Link::Up(connection) = &mut self.link {
             if matches!(connection.stage, Stage::Standby(_)) {
                 connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, told));
@@ -41,7 +41,7 @@ impl<H> Engine<H> {
 
     /// The new server was told of these when they were otherwise than now, perhaps. Returns those that it needs not be told of
     /// again.
-    fn settle_joined(&mut self, joined: &[u64]) -> Vec<u64> {
+    fn settle_joined(&mut self, joined: &[u64], read_to_the_end: bool) -> Vec<u64> {
         let mut told = Vec::new();
         let mut out = Vec::new();
         for sid in joined {
@@ -53,13 +53,18 @@ impl<H> Engine<H> {
                 }
                 Some(subscription) if subscription.remaining().is_none() => {
                     self.subscriptions.set_counted(*sid, Counted::More);
+                    self.subscriptions.set_bridged(*sid, read_to_the_end);
                     told.push(*sid);
                 }
-                // Limited since: it is told anew, with what remains.
-                _ => {
+                // Limited since: it is told anew, with what remains. At once, since it has sent some of it, perhaps: who drains
+                // it now waits for a PONG behind that.
+                Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
+                    self.subscriptions.encode(*sid, &mut out);
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
+                    told.push(*sid);
                 }
+                None => protocol::unsubscribe(&mut out, *sid, None),
             }
         }
         if !out.is_empty() {

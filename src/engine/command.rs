@@ -81,12 +81,14 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        let sending = self.link.connection().is_some_and(|connection| match &connection.stage {
+        let present = self.link.connection().is_some_and(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
             // Until the move, which ends it.
             Stage::Moving { .. } => true,
             _ => connection.carries(),
         });
+        // A candidate's server sends on although the present connection is lost; whoever takes its place waits for the end.
+        let sending = present || self.has_joined(sid);
         if sending {
             if !self.is_framed(framed) {
                 self.tell_unsubscribed(sid, None);

@@ -109,6 +109,10 @@ pub enum DeliveryMode {
     AtMostOnce,
     /// They are kept until a PONG confirms them, and sent again from the first unconfirmed on: nothing is lost by a lost
     /// connection, and some messages may arrive twice, in order each time.
+    ///
+    /// What is then given up all the same, by the overflow policy, the age limit, poison or the next server's limits, counts as
+    /// lost and is handed back; the server that is gone may have processed it. Only what is still unconfirmed at the end
+    /// counts as in doubt.
     AtLeastOnce,
 }
 

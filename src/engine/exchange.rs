@@ -170,13 +170,16 @@ impl<H> Engine<H> {
         let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
         self.tell_removed(out);
 
-        self.resettle_waiters(connection.liveness.into_waiters());
+        let waiters: Vec<Waiter> = connection.liveness.into_waiters().collect();
+        // The PONG behind the last UNSUB has come, and so has all that was sent before.
+        let read_to_the_end = planned && !waiters.contains(&Waiter::Move);
+        self.resettle_waiters(waiters);
         self.end_drained_subscriptions();
         if matches!(self.intent, Intent::Close { .. }) {
             // No server will answer, so there is nothing to wait for; the end sees what is still held.
             self.finish(EndReason::Closed, in_doubt == 0);
         }
-        if self.adopt_candidate(now) {
+        if self.adopt_candidate(read_to_the_end, now) {
             return self.advance_drain();
         }
         if planned {
@@ -191,8 +194,8 @@ impl<H> Engine<H> {
     }
 
     /// Who waited for a PONG of the dead connection waits for one of the next, unless something is in doubt.
-    fn resettle_waiters(&mut self, waiters: impl Iterator<Item = Waiter>) {
-        let waiting: Vec<Waiter> = waiters.chain(std::mem::take(&mut self.wanted)).collect();
+    fn resettle_waiters(&mut self, mut waiting: Vec<Waiter>) {
+        waiting.append(&mut self.wanted);
         for waiter in waiting {
             match waiter {
                 Waiter::Flush { token, seen } if self.books.in_doubt > seen => {

@@ -29,6 +29,7 @@ mod outbox;
 mod phase;
 mod poison;
 pub mod pool;
+mod refused;
 mod returned;
 mod segment;
 mod stimulus;

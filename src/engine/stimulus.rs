@@ -10,7 +10,7 @@ use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
 use super::subscriptions::{Accepted, Replay};
-use crate::protocol::{ErrKind, Info, ServerOp, Violation};
+use crate::protocol::{ErrKind, Info, ServerOp};
 
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
@@ -132,7 +132,10 @@ impl<H> Engine<H> {
     /// business: see [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
         if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_op(epoch, op, now));
+            return match op {
+                ServerOp::Err(text) => self.handle_err_beside(ErrKind::parse(text), now),
+                _ => self.beside(|engine| engine.handle_op(epoch, op, now)),
+            };
         }
         let Some(connection) = self.link.live(epoch) else {
             return;
@@ -295,28 +298,6 @@ impl<H> Engine<H> {
             Intent::Drain { stage: DrainStage::Publishing { .. }, .. } => self.finish(EndReason::Drained, true),
             Intent::Close { .. } => self.finish(EndReason::Closed, true),
             _ => {}
-        }
-    }
-
-    fn handle_err(&mut self, kind: ErrKind, now: Instant) {
-        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        if connection.is_handshake() {
-            return self.lose(Cause::Server(kind), CloseHow::Drop, now);
-        }
-        if let ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) = &kind {
-            let sids = match sid {
-                Some(sid) => vec![*sid],
-                None => self.subscriptions.sids_of(subject.as_bytes(), queue.as_deref().map(str::as_bytes)),
-            };
-            for sid in sids {
-                self.end_subscription(sid, EndReason::Refused(kind.clone()));
-            }
-        } else if kind.closes() {
-            // The socket decides; when it closes, this is why.
-            connection.said = Some(kind);
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Subscription<H> {
     /// The total after which it ends; `u64::MAX`: never.
     max: u64,
     draining: bool,
+    /// The present server knew it before the one before was left, and that one was read to the end.
+    bridged: bool,
     server_has_counted: Counted,
     /// An inbox of requests, which nobody reads to its end.
     internal: bool,
@@ -49,6 +51,12 @@ impl<H> Subscription<H> {
     /// How many more may be received; `None`: no limit was set.
     pub fn remaining(&self) -> Option<u64> {
         (self.max != u64::MAX).then(|| self.max - self.received)
+    }
+
+    /// Whether nothing was missed when the present connection took the place of the one before: a planned move, and the
+    /// subscription at both servers.
+    pub fn is_bridged(&self) -> bool {
+        self.bridged
     }
 
     /// Whether it ends behind what its server had sent.
@@ -167,6 +175,7 @@ impl<H> Subscriptions<H> {
             before: 0,
             max: u64::MAX,
             draining: false,
+            bridged: false,
             server_has_counted: Counted::Alike,
             internal,
             finished: internal,
@@ -221,6 +230,13 @@ impl<H> Subscriptions<H> {
         }
     }
 
+    /// Whether nothing was missed on the way from one connection to the next.
+    pub(super) fn set_bridged(&mut self, sid: u64, bridged: bool) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            subscription.bridged = bridged;
+        }
+    }
+
     /// Whether a limit would come too early if the server of this connection counted to it. One that was told of the end
     /// already counts no more.
     pub(super) fn server_is_ahead(&self, sid: u64) -> bool {
@@ -255,6 +271,7 @@ impl<H> Subscriptions<H> {
     pub(super) fn connection_lost(&mut self) -> Vec<u64> {
         for subscription in self.table.values_mut() {
             subscription.before = subscription.received;
+            subscription.bridged = false;
             subscription.server_has_counted = Counted::Alike;
         }
         let mut drained: Vec<u64> =
@@ -306,10 +323,10 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the
-    /// subject are meant if none is plain.
-    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
-        let of_subject = || self.table.iter().filter(|(_, entry)| entry.subject() == subject);
+    /// The sids of `subject` and `queue` that the server `knows`, ascending. Old servers don't name the queue: without one
+    /// all of the subject are meant if none is plain.
+    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>, knows: impl Fn(u64) -> bool) -> Vec<u64> {
+        let of_subject = || self.table.iter().filter(|(sid, entry)| entry.subject() == subject && knows(**sid));
         let exact = of_subject().filter(|(_, entry)| entry.queue() == queue);
         let mut sids: Vec<u64> = exact.map(|(sid, _)| *sid).collect();
         if sids.is_empty() && queue.is_none() {

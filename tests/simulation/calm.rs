@@ -58,7 +58,7 @@ impl World {
             self.publish();
             self.flush();
         }
-        self.until_settled(self.now + ms(2000));
+        self.until_settled(self.now + ms(2000) + self.plan.failback());
         assert_eq!(self.books.flushes.len(), 0, "I5: flushes that nobody answered");
         self.check_table();
     }

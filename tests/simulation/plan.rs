@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use nats_lifeline::engine::backoff::{Backoff, Jitter};
 use nats_lifeline::engine::pool::Policy;
-use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy};
+use nats_lifeline::engine::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy, Preferred};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::conn::Transport;
+use crate::server::Node;
 
 pub(crate) struct Plan {
     pub(crate) config: Config,
@@ -62,6 +63,8 @@ impl Plan {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
             ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
             prepare_moves: restless || rng.random_ratio(3, 4),
+            handover: pick(rng, &[Handover::Exclusive, Handover::Overlap]),
+            preferred: Plan::draw_preferred(rng, nodes),
             delivery: outbox.delivery,
             poison_after,
             max_pings_out: rng.random_range(1..=3),
@@ -119,6 +122,21 @@ impl Plan {
         }
     }
 
+    /// One client in four prefers one of the nodes, whether the user names it among the others or not.
+    fn draw_preferred(rng: &mut SmallRng, nodes: usize) -> Preferred {
+        if rng.random_ratio(3, 4) {
+            return Preferred::default();
+        }
+        let name = Node::name(rng.random_range(0..nodes));
+        Preferred {
+            servers: vec![name.parse().unwrap()],
+            timeout: ms(pick(rng, &[50, 1000])),
+            failback: rng.random_ratio(5, 6),
+            probe: Backoff::exponential(ms(pick(rng, &[5, 100])), ms(pick(rng, &[100, 1000]))),
+            stable_for: ms(pick(rng, &[0, 20, 500])),
+        }
+    }
+
     fn draw_outbox(rng: &mut SmallRng) -> OutboxRules {
         use OverflowPolicy::{DropNewest, DropOldest, Error, Wait};
         OutboxRules {
@@ -141,6 +159,21 @@ impl Plan {
         self.outbox.delivery == DeliveryMode::AtLeastOnce
     }
 
+    /// Whether what comes to a plain subscription during a move may come twice.
+    pub(crate) fn overlaps(&self) -> bool {
+        self.config.handover == Handover::Overlap
+    }
+
+    /// Within this, with no more faults, a client that is elsewhere has gone back to a preferred server.
+    pub(crate) fn failback(&self) -> Duration {
+        let preferred = &self.config.preferred;
+        if preferred.servers.is_empty() {
+            return Duration::ZERO;
+        }
+        // A probe that was under way may fail, the next one succeeds; then the move.
+        2 * (preferred.probe.max + preferred.timeout + preferred.stable_for) + self.config.connect_timeout + ms(4000)
+    }
+
     /// Of which kind the next connection is.
     pub(crate) fn transport(&self, rng: &mut SmallRng) -> Transport {
         let any = [Transport::Kernel, Transport::Records, Transport::Custom];
@@ -161,6 +194,6 @@ impl Plan {
         let moved = if config.prepare_moves { attempt + silent + wait + ms(2000 + 2000 + 1000) } else { ms(0) };
         // One that is deadly is found by halves, and there may be some of them.
         let deadly = if self.deadly > 0 { 200 * (wait + ms(500)) } else { ms(0) };
-        attempt + silent + wait + rest + moved + deadly
+        attempt + silent + wait + rest + moved + deadly + self.failback()
     }
 }

@@ -24,9 +24,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(name: String) -> Node {
+    pub(crate) fn name(number: usize) -> String {
+        format!("n{number}")
+    }
+
+    pub(crate) fn new(number: usize) -> Node {
         Node {
-            name,
+            name: Node::name(number),
             up: true,
             dark: false,
             max_payload: 1 << 20,
@@ -161,6 +165,7 @@ impl World {
                 }
             },
             Said::Unsub { sid, max } => {
+                self.check_overlap(at, sid);
                 let subs = &mut self.conns[at].subs;
                 match (subs.get_mut(&sid), max) {
                     (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),

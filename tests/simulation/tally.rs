@@ -15,6 +15,10 @@ pub(crate) struct Tally {
     pub(crate) ends: BTreeMap<&'static str, u64>,
     /// Moves for which another connection was ready.
     pub(crate) moves: u64,
+    /// Subscriptions that were at two servers when they were taken back at the one that is left.
+    pub(crate) overlaps: u64,
+    /// Messages that came twice to a plain subscription, from two servers.
+    pub(crate) twice: u64,
     /// Messages that were sent again.
     pub(crate) resent: u64,
     pub(crate) virtual_time: Duration,
@@ -46,6 +50,7 @@ impl Tally {
             Cause::WriteStalled { .. } => "write stalled",
             Cause::Forced => "reconnect forced",
             Cause::LameDuck => "lame duck",
+            Cause::Failback => "failback",
             Cause::ByUser => "by the user",
             Cause::Server(_) => "-ERR",
             Cause::ClosedByServer => "closed by the server",
@@ -62,6 +67,8 @@ impl Tally {
             users,
             ends,
             moves,
+            overlaps,
+            twice,
             resent,
             virtual_time,
             rounds,
@@ -87,6 +94,8 @@ impl Tally {
         self.lost += lost;
         self.flushed += flushed;
         self.moves += moves;
+        self.overlaps += overlaps;
+        self.twice += twice;
         self.resent += resent;
         for (name, count) in ends {
             *self.ends.entry(name).or_default() += count;
@@ -120,8 +129,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "moves to a connection that was ready {}, messages sent again {}, taken for poison {}",
-            self.moves, self.resent, self.poison
+            "moves to a connection that was ready {}, subscriptions at both {}, messages twice {}, sent again {}, taken for poison {}",
+            self.moves, self.overlaps, self.twice, self.resent, self.poison
         )?;
         write!(f, "connections ended:")?;
         for (name, count) in &self.ends {

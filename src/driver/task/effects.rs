@@ -126,12 +126,12 @@ impl Task {
         self.shared.listeners.emit(event);
     }
 
-    /// Whoever wants to know finds out where in its messages the connection was lost.
+    /// Whoever wants to know finds out where in its messages the connection was lost, unless nothing was missed by it.
     fn interrupt_streams(&mut self) {
         if self.shared.gap_streams.load(Ordering::Relaxed) == 0 {
             return;
         }
-        for (_, subscription) in self.engine.subscriptions.iter() {
+        for (_, subscription) in self.engine.subscriptions.iter().filter(|(_, entry)| !entry.is_bridged()) {
             if let Sink::Inbox(inbox) = &subscription.handle {
                 self.delivered.wakers.extend(inbox.interrupt());
             }

@@ -77,6 +77,30 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
 }
 
 #[test]
+fn only_a_group_at_a_server_that_is_read_to_the_end_has_missed_nothing() {
+    for end in ["read to the end", "too slow", "lost"] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.subscribe("news", 2);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.aside(|pair| pair.serve(PONG));
+        match end {
+            "read to the end" => pair.serve(PONG),
+            "too slow" => pair.advance(secs(2)),
+            _ => pair.lose(eof()),
+        }
+        assert_eq!(pair.engine.server(), Some("b:4222"));
+        let bridged = |sid: u64| pair.engine.subscriptions.get(sid).unwrap().is_bridged();
+        assert_eq!((bridged(1), bridged(2)), (end == "read to the end", false), "{end}");
+        // A loss later on is another matter.
+        pair.lose(eof());
+        assert!(!pair.engine.subscriptions.get(1).unwrap().is_bridged());
+    }
+}
+
+#[test]
 fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
     for (how, said) in [(0, "UNSUB 1"), (1, "UNSUB 1 SUB jobs q 1 UNSUB 1 5"), (2, "UNSUB 1")] {
         let mut pair = ready();
@@ -156,6 +180,74 @@ fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prep
     pair.settle();
     pair.expect_written("CONNECT {… PING SUB jobs q 1 SUB jobs q 2 PING UNSUB 1 UNSUB 2 SUB news 3 PING");
     pair.expect_among("Reconnected b:4222 after 1: ");
+}
+
+#[test]
+fn a_group_that_is_drained_as_the_next_server_takes_over_waits_for_what_that_has_sent() {
+    for limited in [true, false] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.aside(|pair| pair.serve(PONG));
+        if limited {
+            pair.unsubscribe_after(1, 5);
+        }
+        pair.written();
+        // The loss is settled in the exchange before the command is applied: the command finds `b` in the place of `a`.
+        let Net::Up(epoch) = pair.net() else { panic!("no connection") };
+        pair.engine.handle_lost(epoch, eof(), pair.now);
+        pair.drain_subscription(1);
+        pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+        assert_eq!(pair.delivered_to(1), 1, "sent by `b` before it knew, limited: {limited}");
+        pair.serve(PONG);
+        pair.expect_among("stream 1 ends: drained");
+    }
+}
+
+#[test]
+fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+    let Net::Up(epoch) = pair.net() else { panic!("no connection") };
+    pair.engine.handle_lost(epoch, eof(), pair.now);
+    // Not settled yet.
+    pair.engine.drain_subscription(1, false);
+    pair.settle();
+    pair.serve(b"MSG jobs 1 1\r\nx\r\n");
+    assert_eq!(pair.delivered_to(1), 1);
+    // That of the join, and that of the drain.
+    pair.serve(PONG);
+    pair.serve(PONG);
+    pair.expect_among("stream 1 ends: drained");
+}
+
+#[test]
+fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
+    // Old servers name neither sid nor queue: of the two subscriptions it knows the group only.
+    let named = "-ERR 'Permissions Violation for Subscription to \"jobs\" using queue \"q\" (sid \"1\")'\r\n";
+    let unnamed = "-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
+    for refusal in [named, unnamed] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        pair.subscribe("jobs", 2);
+        pair.force_reconnect();
+        pair.advance(ms(0));
+        pair.aside(|pair| pair.accept());
+        pair.forget();
+        pair.written();
+        pair.aside(|pair| pair.serve(refusal.as_bytes()));
+        pair.expect_written("UNSUB 1");
+        pair.expect_among("stream 1 ends: refused by the server");
+        assert!(pair.engine.subscriptions.get(2).is_some(), "{refusal}");
+        // Nobody is left behind there, even if the move comes to nothing.
+        pair.aside(|pair| pair.lose(eof()));
+        assert_eq!(pair.engine.status(), Status::Connected);
+    }
 }
 
 #[test]
