@@ -22,7 +22,7 @@ enum Why {
 }
 
 async fn cluster() -> Cluster {
-    Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(1), Duration::from_secs(30))).await
+    Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(3), Duration::from_secs(30))).await
 }
 
 async fn knows_both(client: &Client) {

@@ -41,8 +41,9 @@ pub(super) const MOVE_WITHIN: Duration = Duration::from_secs(2);
 /// had a moment in which a third knew of neither, and dropped what was published (2 ms were enough there; routes may be longer).
 const HEARSAY: Duration = Duration::from_millis(50);
 
-/// Clients of a server that is about to stop leave it within this time, each at a moment of its own.
-const LAME_DUCK_SPREAD: Duration = Duration::from_secs(1);
+/// Clients of a server that is about to stop begin to leave it within this time, each at a moment of its own: all of the move is
+/// done within a second then.
+const LAME_DUCK_SPREAD: Duration = Duration::from_millis(800);
 
 /// Why the present connection is to be left, and when the next step towards it may be taken.
 #[derive(Clone, Debug)]
