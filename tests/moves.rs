@@ -22,7 +22,7 @@ enum Why {
 }
 
 async fn cluster() -> Cluster {
-    Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(1), Duration::from_secs(30))).await
+    Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(3), Duration::from_secs(30))).await
 }
 
 async fn knows_both(client: &Client) {
@@ -257,4 +257,50 @@ async fn a_lame_duck_without_another_server_is_kept() {
     tokio::time::sleep(Duration::from_millis(1300)).await;
     assert_eq!(client.status(), Status::Connected);
     soon("a flush", client.flush()).await.unwrap();
+}
+
+// N6, D15: the PONG of the next server does not say that a third one knows of the group already
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_at_a_third_server_finds_the_group_at_one_of_the_two() {
+    let cluster = Cluster::start(3).await;
+    let urls: Vec<String> = cluster.servers[..2].iter().map(Server::url).collect();
+    let client = ConnectOptions::new().ignore_discovered_servers().connect(urls.as_slice()).await.unwrap();
+    let timeline = Timeline::of(&client);
+    let mut jobs = client.queue_subscribe_confirmed("jobs", "workers".into()).await.unwrap();
+    let mut third = cluster.servers[2].raw().await;
+    eventually("the third has heard of it", SOON, async || {
+        third.publish("jobs", "warm").await;
+        tokio::time::timeout(Duration::from_millis(50), jobs.next()).await.is_ok()
+    })
+    .await;
+
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let sending = tokio::spawn(async move {
+        let mut sent = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            third.publish("jobs", sent.to_string()).await;
+            sent += 1;
+            if sent % 8 == 0 {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        }
+        third.sync().await;
+        sent
+    });
+    for turn in 0..80 {
+        client.force_reconnect().await.unwrap();
+        timeline.reconnected(turn).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let sent = soon("the last message", sending).await.unwrap();
+    let mut got = std::collections::BTreeSet::new();
+    let all = async {
+        while (got.len() as u64) < sent {
+            let job = jobs.next().await.expect("the subscription lives");
+            got.extend(String::from_utf8_lossy(&job.payload).parse::<u64>());
+        }
+    };
+    let came = tokio::time::timeout(SOON, all).await.is_ok();
+    assert!(came, "{} of {sent} jobs came", got.len());
 }

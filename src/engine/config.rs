@@ -96,7 +96,8 @@ pub enum Handover {
     /// default.
     #[default]
     Exclusive,
-    /// Both servers know it for about a round trip: no gap, and what is published meanwhile comes twice.
+    /// Both servers know it until the others of their cluster do, which is given 50 ms: no gap, and what is published meanwhile
+    /// comes twice.
     Overlap,
 }
 

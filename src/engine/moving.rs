@@ -9,6 +9,7 @@
 //!      │                                 Standby(Joining) ───────────────────▶┤
 //!      │                                        │ PONG                        │
 //!      │                                 Standby(Joined)                      │
+//!      │                                        │ 50 ms: the cluster knows    │
 //!      └──────────────────────────────────────  │ ─────────────────────────────┘
 //!                                               ▼
 //!   the present one: Moving ── UNSUB of all, PONG or 2 s ──▶ Lost ──settled──▶ the candidate takes its place
@@ -35,8 +36,14 @@ use crate::protocol::{self, Info};
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
 pub(super) const MOVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Clients of a server that is about to stop leave it within this time, each at a moment of its own.
-const LAME_DUCK_SPREAD: Duration = Duration::from_secs(1);
+/// How long the servers of a cluster have for telling one another of subscriptions that are at the next server, before they
+/// are taken from the present one. The PONG does not wait for that: without a pause, one move in thirty of two real servers
+/// had a moment in which a third knew of neither, and dropped what was published (2 ms were enough there; routes may be longer).
+const HEARSAY: Duration = Duration::from_millis(50);
+
+/// Clients of a server that is about to stop begin to leave it within this time, each at a moment of its own: all of the move is
+/// done within a second then.
+const LAME_DUCK_SPREAD: Duration = Duration::from_millis(800);
 
 /// Why the present connection is to be left, and when the next step towards it may be taken.
 #[derive(Clone, Debug)]
@@ -148,17 +155,25 @@ impl<H> Engine<H> {
         let Some(candidate) = &self.candidate else {
             return ready && self.wish.as_ref().is_some_and(|wish| wish.alone);
         };
-        let waits = matches!(candidate.readiness(), Some(Readiness::Fresh | Readiness::Joined));
-        matches!(candidate.link, Link::Idle) || (ready && waits && self.settles_at().is_none())
+        let fresh = matches!(candidate.readiness(), Some(Readiness::Fresh));
+        matches!(candidate.link, Link::Idle) || (ready && fresh && self.settles_at().is_none())
     }
 
     fn is_ready(&self) -> bool {
         self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Ready))
     }
 
-    /// When a wish is due that waits for nothing else, or its candidate has proved stable.
+    /// When a wish is due that waits for nothing else, or its candidate has proved stable, or has joined for long enough.
     pub(super) fn move_due(&self) -> Option<Instant> {
-        self.wish_due().or_else(|| self.settles_at().filter(|_| self.is_ready()))
+        let ripe = || self.settles_at().or_else(|| self.leaves_at()).filter(|_| self.is_ready());
+        self.wish_due().or_else(ripe)
+    }
+
+    fn leaves_at(&self) -> Option<Instant> {
+        match self.candidate.as_ref()?.readiness()? {
+            Readiness::Joined { leave_at } => Some(leave_at),
+            Readiness::Fresh | Readiness::Joining => None,
+        }
     }
 
     fn wish_due(&self) -> Option<Instant> {
@@ -183,7 +198,7 @@ impl<H> Engine<H> {
             None => {}
             Some(candidate) => match candidate.readiness() {
                 Some(Readiness::Fresh) if self.has_settled(now) => self.join(now),
-                Some(Readiness::Joined) => self.begin_leaving(now),
+                Some(Readiness::Joined { leave_at }) if leave_at <= now => self.begin_leaving(now),
                 _ => {}
             },
         }
@@ -260,7 +275,7 @@ impl<H> Engine<H> {
             return;
         };
         if joined.is_empty() {
-            connection.stage = Stage::Standby(Readiness::Joined);
+            connection.stage = Stage::Standby(Readiness::Joined { leave_at: now });
             return self.begin_leaving(now);
         }
         connection.stage = Stage::Standby(Readiness::Joining);
@@ -311,10 +326,10 @@ impl<H> Engine<H> {
     }
 
     /// The new server knows the groups: what is sent to them from now on may come from either.
-    pub(super) fn joined(&mut self) {
+    pub(super) fn joined(&mut self, now: Instant) {
         if let Link::Up(connection) = &mut self.link {
             if matches!(connection.stage, Stage::Standby(Readiness::Joining)) {
-                connection.stage = Stage::Standby(Readiness::Joined);
+                connection.stage = Stage::Standby(Readiness::Joined { leave_at: now + HEARSAY });
             }
         }
     }
@@ -333,7 +348,7 @@ impl<H> Engine<H> {
     /// Whether nobody who waits for a reply loses it by this move: the inbox of requests is at the new server too.
     pub(super) fn keeps_requests(&self) -> bool {
         self.candidate.as_ref().is_some_and(|candidate| {
-            matches!(candidate.readiness(), Some(Readiness::Joined))
+            matches!(candidate.readiness(), Some(Readiness::Joined { .. }))
                 && self.subscriptions.internal().all(|sid| candidate.joined.binary_search(&sid).is_ok())
         })
     }

@@ -139,8 +139,10 @@ pub(super) enum Readiness {
     Fresh,
     /// SUBs of queue groups and of the inbox of requests are on their way.
     Joining,
-    /// The server has processed them.
-    Joined,
+    /// The server has processed them. The present one is left when the others of the cluster know of it too.
+    Joined {
+        leave_at: Instant,
+    },
 }
 
 /// What must be taken before a new connection is announced.

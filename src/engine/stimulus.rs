@@ -288,7 +288,7 @@ impl<H> Engine<H> {
                 Waiter::Interest => {}
                 Waiter::Last => self.handle_last_pong(),
                 Waiter::Move => self.finish_move(now),
-                Waiter::Join => self.joined(),
+                Waiter::Join => self.joined(now),
             }
         }
     }

@@ -44,8 +44,9 @@ impl ConnectOptions {
     /// only when it is ready the present one is left; where there is no other, it is kept to its end.
     /// [`force_reconnect`](crate::Client::force_reconnect) goes the same way, and if the one server that it tries fails, leaves
     /// all the same. What was published is confirmed before the change and what is published meanwhile goes to the
-    /// new server, so nothing is in doubt; queue groups and replies to requests lose nothing; a plain subscription misses what is
-    /// published while it is at neither server, which is about a round trip. For a moment there are two connections.
+    /// new server, so nothing is in doubt; queue groups and replies to requests lose nothing, for they are at both servers until
+    /// the others of a cluster have had 50 ms to hear of it; a plain subscription misses what is published while it is at
+    /// neither server, which is about a round trip. For a moment there are two connections.
     ///
     /// With `false` the present server is left before the next is dialled, and lame ducks are only told
     /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). So it is where callbacks choose the server

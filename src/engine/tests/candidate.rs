@@ -25,6 +25,12 @@ fn prepared() -> Pair {
     pair
 }
 
+/// The candidate's server has the groups, and so have the others.
+fn joined(pair: &mut Pair) {
+    pair.aside(|pair| pair.serve(PONG));
+    pair.advance(ms(50));
+}
+
 #[test]
 fn nothing_is_left_before_the_next_server_is_ready() {
     let mut pair = ready();
@@ -69,6 +75,10 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
     pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\ny\r\n"));
     assert_eq!(pair.delivered_to(1), 2);
     pair.aside(|pair| pair.serve(PONG));
+    // The PONG does not say that the other servers of a cluster know of it already.
+    pair.advance(ms(49));
+    pair.expect_written("");
+    pair.advance(ms(1));
     pair.expect_written("UNSUB 1 UNSUB 2 PING");
     pair.serve(b"MSG news 2 1\r\nz\r\nMSG jobs 1 1\r\nz\r\nPONG\r\n");
     assert_eq!((pair.delivered_to(1), pair.delivered_to(2)), (3, 1));
@@ -113,7 +123,7 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
             1 => pair.unsubscribe_after(1, 5),
             _ => pair.drain_subscription(1),
         }
-        pair.aside(|pair| pair.serve(PONG));
+        joined(&mut pair);
         pair.flush(0);
         pair.serve(PONG);
         pair.serve(PONG);
@@ -135,7 +145,7 @@ fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
     pair.advance(ms(0));
     pair.aside(|pair| pair.accept());
     pair.unsubscribe_after(1, 2);
-    pair.aside(|pair| pair.serve(PONG));
+    joined(&mut pair);
     pair.serve(PONG);
     pair.serve(PONG);
     pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 SUB jobs q 1 UNSUB 1 2");
@@ -154,7 +164,7 @@ fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
     pair.aside(|pair| pair.accept());
     // Before it is the present one: its server has counted these, and would end a limit of two there and then.
     pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
-    pair.aside(|pair| pair.serve(PONG));
+    joined(&mut pair);
     pair.serve(PONG);
     pair.serve(PONG);
     pair.forget();
@@ -267,8 +277,8 @@ fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
 
 #[test]
 fn a_loss_is_bridged_by_whatever_is_prepared() {
-    // Dialling, before INFO, before PONG, on standby while the groups join.
-    for far in 0..4 {
+    // Dialling, before INFO, before PONG, on standby while the groups join, and when they have.
+    for far in 0..5 {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
         pair.subscribe("news", 2);
@@ -281,7 +291,7 @@ fn a_loss_is_bridged_by_whatever_is_prepared() {
         if far > 1 {
             pair.aside(|pair| pair.serve(INFO));
         }
-        if far > 2 {
+        for _ in 2..far {
             pair.aside(|pair| pair.serve(PONG));
         }
         pair.lose(eof());
@@ -295,7 +305,7 @@ fn a_loss_is_bridged_by_whatever_is_prepared() {
             pair.serve(PONG);
         }
         pair.expect_written(match far {
-            3 => "CONNECT {… PING SUB jobs q 1 PING SUB news 2",
+            3.. => "CONNECT {… PING SUB jobs q 1 PING SUB news 2",
             _ => "CONNECT {… PING SUB jobs q 1 SUB news 2",
         });
         let journal = pair.journal();
@@ -383,6 +393,7 @@ fn a_drain_waits_until_the_groups_are_at_one_server() {
     pair.aside(|pair| pair.accept());
     pair.aside(|pair| pair.serve(PONG));
     pair.drain(secs(30));
+    pair.advance(ms(50));
     pair.serve(PONG);
     pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 PING");
     pair.serve(b"MSG jobs 1 1\r\nx\r\nPONG\r\n");
@@ -412,6 +423,7 @@ fn where_repetitions_are_better_than_gaps_plain_subscriptions_are_at_both() {
     pair.serve(b"MSG news 1 1\r\nx\r\n");
     pair.aside(|pair| pair.serve(b"MSG news 1 1\r\nx\r\nPONG\r\n"));
     assert_eq!(pair.delivered_to(1), 2);
+    pair.advance(ms(50));
     pair.expect_written("UNSUB 1 UNSUB 2 PING");
     pair.serve(PONG);
     // Who counts is told to one server at a time.

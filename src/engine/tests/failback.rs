@@ -104,6 +104,7 @@ fn a_preferred_server_that_has_been_there_for_a_while_is_moved_to() {
     assert_eq!((pair.engine.status(), pair.engine.server()), (Status::Connected, Some("a:4222")));
     pair.advance(ms(1));
     pair.aside(|pair| pair.serve(PONG));
+    pair.advance(ms(50));
     pair.publish("x", "2");
     pair.expect_written("UNSUB 1 UNSUB 2 PING");
     pair.serve(PONG);
