@@ -157,7 +157,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     let late = "took longer than 5s";
     pair.expect(&[
         "stop dialling",
-        &format!("AttemptFailed a:4222 1: {late} looking up and dialling"),
+        &format!("AttemptFailed a:4222 1: {late}, looking up and dialling"),
         "Connecting b:4222 2",
         "dial b",
     ]);
@@ -172,7 +172,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     assert_eq!(
         journal[1],
         format!(
-            "AttemptFailed b:4222 2: {late} waiting for INFO (a server that wants TLS first says nothing: tls_first)"
+            "AttemptFailed b:4222 2: {late}, waiting for INFO (a server that wants TLS first says nothing: tls_first)"
         )
     );
 }
