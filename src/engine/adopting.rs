@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::engine::Engine;
 use super::moving::Candidate;
 use super::phase::{Link, Purpose, Stage, Waiter};
-use super::subscriptions::{Counted, Replay};
+use super::replay::Replay;
+use super::subscriptions::Counted;
 use crate::protocol;
 
 impl<H> Engine<H> {

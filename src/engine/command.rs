@@ -49,8 +49,9 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
+        let suffices = self.is_framed(framed) && !self.subscriptions.was_renewed(sid);
         self.end_subscription(sid, EndReason::Unsubscribed);
-        if !self.is_framed(framed) {
+        if !suffices {
             self.tell_unsubscribed(sid, None);
         }
     }
@@ -90,7 +91,7 @@ impl<H> Engine<H> {
         // A candidate's server sends on although the present connection is lost; whoever takes its place waits for the end.
         let sending = present || self.has_joined(sid);
         if sending {
-            if !self.is_framed(framed) {
+            if !self.is_framed(framed) || self.subscriptions.was_renewed(sid) {
                 self.tell_unsubscribed(sid, None);
             }
             self.subscriptions.set_draining(sid);

@@ -1,4 +1,4 @@
-//! Why a connection, an attempt, a subscription or a waiting call ended: closed enums with data and blame.
+//! Why a connection, an attempt, a subscription or a waiting call ended: enums with data and blame.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::protocol::{ErrKind, InfoError, ProtocolError};
 
-/// Why an attempt failed or a connection was lost.
+/// Why an attempt failed or a connection was lost. More reasons may come.
+#[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Cause {
     /// The server closed the connection without a word.
@@ -22,7 +23,7 @@ pub enum Cause {
     #[error("the name could not be looked up: {0}")]
     Dns(Arc<io::Error>),
     /// The attempt took longer than the connect timeout; the text says how far it came.
-    #[error("timed out after {limit:?} {stage}")]
+    #[error("took longer than {limit:?}, {stage}")]
     TimedOut {
         /// The limit that was reached.
         limit: Duration,
@@ -119,7 +120,8 @@ impl Cause {
     }
 }
 
-/// Why a subscription's stream, or the client itself, ended.
+/// Why a subscription's stream, or the client itself, ended. More reasons may come.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EndReason {
     /// It was unsubscribed or dropped.

@@ -10,11 +10,11 @@ use super::error::Cause;
 use super::phase::{Intent, Link, Stage};
 use crate::protocol::{self, ConnectInfo, Info, Protocol, ServerAddr};
 
-/// Credentials are renewed when a tenth of their time is left, but not earlier than a minute and not later than this
-/// before they expire. Arbitrary; a handshake and some retries fit in.
+/// Credentials are renewed when a tenth of their time is left, and no later than this before they expire, so that a handshake
+/// and some retries fit in. Arbitrary.
 const RENEW_AHEAD: Duration = Duration::from_secs(2);
 
-/// See [`RENEW_AHEAD`].
+/// And no earlier than this before they expire, however long they last: a tenth of a year is long. Arbitrary.
 const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
 
 /// Later than anybody waits: a year.

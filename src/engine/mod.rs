@@ -30,6 +30,7 @@ mod phase;
 mod poison;
 pub mod pool;
 mod refused;
+mod replay;
 mod returned;
 mod segment;
 mod stimulus;

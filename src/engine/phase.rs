@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
-use super::subscriptions::Replay;
+use super::replay::Replay;
 use crate::protocol::{ErrKind, Info, ServerAddr};
 
 /// The connection, or the way to one.

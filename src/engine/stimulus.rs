@@ -9,7 +9,8 @@ use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
-use super::subscriptions::{Accepted, Replay};
+use super::replay::Replay;
+use super::subscriptions::Accepted;
 use crate::protocol::{ErrKind, Info, ServerOp};
 
 impl<H> Engine<H> {

@@ -173,6 +173,36 @@ fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
 }
 
 #[test]
+fn who_is_limited_and_ended_at_once_leaves_nothing_at_the_server() {
+    for (drains, moved) in [(false, true), (true, true), (false, false), (true, false)] {
+        let mut pair = ready();
+        pair.queue_subscribe("jobs", Some("q"), 1);
+        if moved {
+            pair.force_reconnect();
+            pair.advance(ms(0));
+            pair.aside(|pair| pair.accept());
+            pair.aside(|pair| pair.serve(PONG));
+            pair.serve(PONG);
+        } else {
+            pair.unsubscribe_after(1, 2);
+        }
+        pair.written();
+        // The frame of the second command is loaded before the first is applied, which has the server forget what it counted.
+        assert!(pair.outbox.admit_unsubscribe(1));
+        pair.command(|engine, _| engine.unsubscribe_after(1, 4));
+        if drains {
+            pair.command(|engine, _| engine.drain_subscription(1, true));
+        } else {
+            pair.command(|engine, _| engine.unsubscribe(1, true));
+        }
+        pair.settle();
+        let said = if moved { "UNSUB 1 UNSUB 1 SUB jobs q 1 UNSUB 1 4" } else { "UNSUB 1 UNSUB 1 4 SUB jobs q 1" };
+        let last = if drains { " UNSUB 1 PING" } else { " UNSUB 1" };
+        pair.expect_written(&format!("{said}{last}"));
+    }
+}
+
+#[test]
 fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prepared() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);

@@ -255,7 +255,7 @@ fn an_attempt_that_waits_for_its_turn_loses_no_time() {
     pair.advance(ms(4999));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect_among("AttemptFailed a:4222 1: timed out after 5s");
+    pair.expect_among("AttemptFailed a:4222 1: took longer than 5s");
     // What is ended while it waits is ended.
     pair.advance(ms(100));
     pair.dial_waits();

@@ -38,6 +38,6 @@ fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set
     pair.advance(ms(1999));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect_among("AttemptFailed b:4222 1: timed out after 2s waiting for the PONG behind the queue groups");
+    pair.expect_among("AttemptFailed b:4222 1: took longer than 2s, waiting for the PONG behind the queue groups");
     assert_eq!(pair.engine.status(), Status::Connected);
 }

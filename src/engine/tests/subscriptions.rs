@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::engine::subscriptions::Replay;
+use crate::engine::replay::Replay;
 use crate::engine::tests::laws::laws;
 use crate::engine::{Interest, Subscriptions};
 

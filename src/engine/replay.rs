@@ -1,0 +1,60 @@
+//! The replay: how a new connection is told of the subscriptions, in pieces.
+
+use super::subscriptions::Subscriptions;
+
+/// What a new connection must be told: one SUB for each subscription, with the remaining count directly behind
+/// it.
+#[derive(Debug)]
+pub(super) struct Replay {
+    /// Those of which the server knows already, in order.
+    told: Vec<u64>,
+    sids: Vec<u64>,
+    next: usize,
+    pub(super) replayed: usize,
+}
+
+impl Replay {
+    pub(super) fn of<H>(table: &Subscriptions<H>) -> Replay {
+        Replay::without(table, Vec::new())
+    }
+
+    /// The same for a server that was `told` of some, in order.
+    pub(super) fn without<H>(table: &Subscriptions<H>, told: Vec<u64>) -> Replay {
+        let mut sids = table.sids();
+        sids.retain(|sid| {
+            table.get(*sid).is_some_and(|subscription| !subscription.is_draining()) && told.binary_search(sid).is_err()
+        });
+        Replay { replayed: told.len(), told, sids, next: 0 }
+    }
+
+    /// A subscription that was made meanwhile. Sids only grow, so it comes last.
+    pub(super) fn add(&mut self, sid: u64) {
+        self.sids.push(sid);
+    }
+
+    /// Whether `sid` was told already.
+    pub(super) fn passed(&self, sid: u64) -> bool {
+        self.sids.get(self.next).is_none_or(|next| sid < *next) || self.told.binary_search(&sid).is_ok()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.sids.len()
+    }
+
+    /// The next piece, about `size` bytes.
+    pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, size: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < size {
+            let Some(sid) = self.sids.get(self.next) else {
+                break;
+            };
+            self.next += 1;
+            // Gone meanwhile: nothing to tell.
+            if table.get(*sid).is_some() {
+                table.encode(*sid, &mut out);
+                self.replayed += 1;
+            }
+        }
+        out
+    }
+}
