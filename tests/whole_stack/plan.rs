@@ -1,0 +1,141 @@
+//! What a seed decides: how the client is set, and what becomes of each of its connections.
+//!
+//! A connection's fate follows from the seed and its number alone, so that it does not move when something else does.
+
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+/// What happens to a connection happens below this power of two of its bytes.
+const ENDS: u32 = 15;
+
+/// What a dialler does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dial {
+    Refuse,
+    /// Until somebody loses patience.
+    Hang,
+    Connect(Duration),
+}
+
+/// Something that happens when so many bytes have gone one way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<T> {
+    pub(crate) byte: u64,
+    pub(crate) what: T,
+}
+
+/// How one direction ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// The client is told.
+    Closed,
+    /// Nobody is told, and nothing comes through any more in either direction.
+    Silence,
+}
+
+/// The client's end of a connection: what a stream of a user's may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    pub(crate) most_written: usize,
+    pub(crate) most_read: usize,
+    /// One call in ten has nothing to say at first.
+    pub(crate) lazy: bool,
+    pub(crate) vectored: bool,
+    /// Keeps what it takes until it is flushed.
+    pub(crate) keeps: bool,
+    /// From this byte on each write is an error, the first after some of what was offered has got through.
+    pub(crate) fails_at: Option<u64>,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Fate {
+    pub(crate) dial: Dial,
+    pub(crate) habits: Habits,
+    /// So many bytes are on their way in each direction at most.
+    pub(crate) window: usize,
+    pub(crate) up_ends: Option<At<End>>,
+    pub(crate) up_stalls: Option<At<Duration>>,
+    pub(crate) down_ends: Option<At<End>>,
+    pub(crate) down_stalls: Option<At<Duration>>,
+    /// Between two reads of the server.
+    pub(crate) pause: Duration,
+}
+
+/// One world.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    seed: u64,
+    pub(crate) resends: bool,
+    pub(crate) buffer: usize,
+    /// For so long there are faults.
+    pub(crate) rough: Duration,
+    pub(crate) messages: u64,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Plan {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        Plan {
+            seed,
+            resends: seed % 2 == 1,
+            buffer: if rng.random_bool(0.3) { rng.random_range(4_000..20_000) } else { 8 << 20 },
+            rough: Duration::from_millis(rng.random_range(3_000..15_000)),
+            messages: rng.random_range(100..250),
+        }
+    }
+
+    /// The dice of somebody in this world.
+    pub(crate) fn dice(&self, who: u64) -> SmallRng {
+        SmallRng::seed_from_u64(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ who)
+    }
+
+    pub(crate) fn fate(&self, number: usize) -> Fate {
+        let mut rng = self.dice(1_000 + number as u64);
+        let rng = &mut rng;
+        let most = |rng: &mut SmallRng| if rng.random_bool(0.5) { scattered(rng, 6) as usize } else { usize::MAX };
+        Fate {
+            dial: match rng.random_range(0..10) {
+                0 | 1 => Dial::Refuse,
+                2 => Dial::Hang,
+                3 => Dial::Connect(milliseconds(rng, 900)),
+                _ => Dial::Connect(Duration::ZERO),
+            },
+            habits: Habits {
+                most_written: most(rng),
+                most_read: most(rng),
+                lazy: rng.random_bool(0.3),
+                vectored: rng.random_bool(0.7),
+                keeps: rng.random_bool(0.3),
+                fails_at: rng.random_bool(0.3).then(|| scattered(rng, ENDS)),
+            },
+            window: 16 + scattered(rng, 16) as usize,
+            up_ends: rng.random_bool(0.6).then(|| ends(rng)),
+            up_stalls: rng.random_bool(0.3).then(|| stalls(rng)),
+            down_ends: rng.random_bool(0.6).then(|| ends(rng)),
+            down_stalls: rng.random_bool(0.3).then(|| stalls(rng)),
+            pause: if rng.random_bool(0.3) { milliseconds(rng, 20) } else { Duration::ZERO },
+        }
+    }
+}
+
+fn milliseconds(rng: &mut SmallRng, below: u64) -> Duration {
+    Duration::from_millis(rng.random_range(0..below))
+}
+
+/// Below 2^`bits`, and each order of magnitude as likely as any other: handshakes are short.
+fn scattered(rng: &mut SmallRng, bits: u32) -> u64 {
+    let bits = rng.random_range(0..bits);
+    (1 << bits) + rng.random_range(0..1_u64 << bits)
+}
+
+fn ends(rng: &mut SmallRng) -> At<End> {
+    At { byte: scattered(rng, ENDS), what: if rng.random_bool(0.8) { End::Closed } else { End::Silence } }
+}
+
+fn stalls(rng: &mut SmallRng) -> At<Duration> {
+    let below = if rng.random_bool(0.5) { 200 } else { 6_000 };
+    At { byte: scattered(rng, ENDS), what: milliseconds(rng, below) }
+}
