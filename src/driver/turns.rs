@@ -4,72 +4,51 @@
 //! A turn is taken in the order of asking. Who stops waiting leaves the line, and who drops a [`Turn`], with or without a
 //! connection, hands it to the next.
 
-use std::pin::pin;
-use std::sync::{LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
-
-use super::lock;
 
 /// Dials under way at a time. DECISIONS D14: enough for any start, and a program with a thousand clients does not fill the
 /// server's backlog, or its own table of descriptors, in one instant.
 const MOST: usize = 64;
 
-/// When for so long nobody has given a turn back, those who have them stand still: they are clients of a runtime that nobody
-/// drives, which does not even notice that their attempts have timed out. The others then dial without. Arbitrary, and
-/// longer than an attempt should last.
-const STANDSTILL: Duration = Duration::from_secs(60);
+/// Who has waited for so long dials without a turn: those who have them hang, perhaps, or are clients of a runtime that nobody
+/// drives, and a healthy server is not kept from a client by them. As long as an attempt may last by default.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Those of this process.
-pub(super) static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(MOST, STANDSTILL));
+pub(super) static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(MOST, PATIENCE));
 
 /// So many turns, and who waits for one.
 #[derive(Debug)]
 pub(super) struct Turns {
     free: Semaphore,
-    given_back: Mutex<Instant>,
-    standstill: Duration,
+    patience: Duration,
 }
 
 /// The right to dial, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    of: &'static Turns,
     _permit: Option<SemaphorePermit<'static>>,
 }
 
 impl Turns {
-    fn new(most: usize, standstill: Duration) -> Turns {
-        Turns { free: Semaphore::new(most), given_back: Mutex::new(Instant::now()), standstill }
+    fn new(most: usize, patience: Duration) -> Turns {
+        Turns { free: Semaphore::new(most), patience }
     }
 
     /// A turn, if one is free and nobody waits for it.
     pub(super) fn free(&'static self) -> Option<Turn> {
-        self.free.try_acquire().ok().map(|permit| Turn { of: self, _permit: Some(permit) })
+        self.free.try_acquire().ok().map(|permit| Turn { _permit: Some(permit) })
     }
 
     /// A turn, behind all who have asked before.
     pub(super) async fn wait(&'static self) -> Turn {
-        let mut turn = pin!(self.free.acquire());
-        let since = Instant::now();
-        loop {
-            match timeout(self.standstill, turn.as_mut()).await {
-                // The semaphore is never closed.
-                Ok(permit) => return Turn { of: self, _permit: permit.ok() },
-                Err(_) if since.max(*lock(&self.given_back)).elapsed() >= self.standstill => {
-                    return Turn { of: self, _permit: None };
-                }
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *lock(&self.of.given_back) = Instant::now();
+        // The semaphore is never closed.
+        let permit = timeout(self.patience, self.free.acquire()).await.ok().and_then(Result::ok);
+        Turn { _permit: permit }
     }
 }
 
@@ -77,14 +56,14 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    fn turns(most: usize, standstill: Duration) -> &'static Turns {
-        Box::leak(Box::new(Turns::new(most, standstill)))
+    fn turns(most: usize, patience: Duration) -> &'static Turns {
+        Box::leak(Box::new(Turns::new(most, patience)))
     }
 
     // N8, D14
     #[tokio::test]
     async fn turns_go_round_in_the_order_of_asking() {
-        let turns = turns(1, STANDSTILL);
+        let turns = turns(1, PATIENCE);
         let held = turns.free().unwrap();
         assert!(turns.free().is_none());
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -114,7 +93,7 @@ mod tests {
     // N8, D14
     #[tokio::test]
     async fn a_turn_that_came_to_somebody_who_is_gone_goes_on() {
-        let turns = turns(1, STANDSTILL);
+        let turns = turns(1, PATIENCE);
         let held = turns.free().unwrap();
         let mut gone = Box::pin(turns.wait());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -130,7 +109,7 @@ mod tests {
 
     // N8, D14
     #[tokio::test]
-    async fn those_who_stand_still_do_not_hold_up_the_others_for_ever() {
+    async fn those_who_hang_do_not_hold_up_the_others_for_ever() {
         let turns = turns(1, Duration::from_millis(50));
         let stuck = turns.free().unwrap();
         let without = turns.wait().await;
