@@ -25,7 +25,7 @@ use std::time::Instant;
 use world::Tally;
 
 /// In every run of the tests.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))

@@ -10,6 +10,9 @@ use rand::{RngExt, SeedableRng};
 /// What happens to a connection happens below this power of two of its bytes.
 const ENDS: u32 = 15;
 
+/// More bytes than the client needs for its handshake.
+const HANDSHAKE: u64 = 300;
+
 /// What a dialler does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Dial {
@@ -96,7 +99,7 @@ impl Plan {
         let mut rng = self.dice(1_000 + number as u64);
         let rng = &mut rng;
         let most = |rng: &mut SmallRng| if rng.random_bool(0.5) { scattered(rng, 6) as usize } else { usize::MAX };
-        Fate {
+        let fate = Fate {
             dial: match rng.random_range(0..10) {
                 0 | 1 => Dial::Refuse,
                 2 => Dial::Hang,
@@ -109,7 +112,7 @@ impl Plan {
                 lazy: rng.random_bool(0.3),
                 vectored: rng.random_bool(0.7),
                 keeps: rng.random_bool(0.3),
-                fails_at: rng.random_bool(0.3).then(|| scattered(rng, ENDS)),
+                fails_at: rng.random_bool(0.4).then(|| scattered(rng, ENDS)),
             },
             window: 16 + scattered(rng, 16) as usize,
             up_ends: rng.random_bool(0.6).then(|| ends(rng)),
@@ -117,7 +120,19 @@ impl Plan {
             down_ends: rng.random_bool(0.6).then(|| ends(rng)),
             down_stalls: rng.random_bool(0.3).then(|| stalls(rng)),
             pause: if rng.random_bool(0.3) { milliseconds(rng, 20) } else { Duration::ZERO },
+        };
+        match fate.habits.fails_at {
+            Some(byte) if rng.random_bool(0.7) => fate.fails_with_whole_messages(HANDSHAKE + byte),
+            _ => fate,
         }
+    }
+}
+
+impl Fate {
+    /// With room for whole messages in each call, among them the one that fails.
+    fn fails_with_whole_messages(self, byte: u64) -> Fate {
+        let habits = Habits { most_written: usize::MAX, keeps: false, fails_at: Some(byte), ..self.habits };
+        Fate { habits, window: 1 << 16, up_ends: None, down_ends: None, ..self }
     }
 }
 
