@@ -95,7 +95,7 @@ fn only_a_group_at_a_server_that_is_read_to_the_end_has_missed_nothing() {
         pair.force_reconnect();
         pair.advance(ms(0));
         pair.aside(|pair| pair.accept());
-        pair.aside(|pair| pair.serve(PONG));
+        joined(&mut pair);
         match end {
             "read to the end" => pair.serve(PONG),
             "too slow" => pair.advance(secs(2)),
@@ -181,7 +181,7 @@ fn who_is_limited_and_ended_at_once_leaves_nothing_at_the_server() {
             pair.force_reconnect();
             pair.advance(ms(0));
             pair.aside(|pair| pair.accept());
-            pair.aside(|pair| pair.serve(PONG));
+            joined(&mut pair);
             pair.serve(PONG);
         } else {
             pair.unsubscribe_after(1, 2);
