@@ -407,8 +407,8 @@ impl World {
         if let Some(at) = self.conn_of(engine.epoch()).filter(|_| is_moving) {
             self.conns[at].moving.get_or_insert(self.now);
         }
-        // A frame, and SUBs and UNSUBs, for which the mark does not hold.
-        let extra = 34_000 + 64 * self.streams.len() * 3;
+        // A frame over the mark, one that was cut and is whole again, and SUBs and UNSUBs, for which the mark does not hold.
+        let extra = 2 * 34_000 + 64 * self.streams.len() * 3;
         let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
