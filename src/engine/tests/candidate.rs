@@ -25,6 +25,13 @@ fn prepared() -> Pair {
     pair
 }
 
+/// The user wants to be elsewhere, and a candidate is connected.
+fn prepare(pair: &mut Pair) {
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.accept());
+}
+
 /// The candidate's server has the groups, and so have the others.
 fn joined(pair: &mut Pair) {
     pair.aside(|pair| pair.serve(PONG));
@@ -65,9 +72,7 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.subscribe("news", 2);
     pair.forget();
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     pair.aside(|pair| pair.expect_written("CONNECT {… PING SUB jobs q 1 PING"));
     pair.expect_written("");
     // From both, now.
@@ -92,9 +97,7 @@ fn only_a_group_at_a_server_that_is_read_to_the_end_has_missed_nothing() {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
         pair.subscribe("news", 2);
-        pair.force_reconnect();
-        pair.advance(ms(0));
-        pair.aside(|pair| pair.accept());
+        prepare(&mut pair);
         joined(&mut pair);
         match end {
             "read to the end" => pair.serve(PONG),
@@ -115,9 +118,7 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
     for (how, said) in [(0, "UNSUB 1"), (1, "UNSUB 1 SUB jobs q 1 UNSUB 1 5"), (2, "UNSUB 1")] {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
-        pair.force_reconnect();
-        pair.advance(ms(0));
-        pair.aside(|pair| pair.accept());
+        prepare(&mut pair);
         match how {
             0 => pair.unsubscribe(1),
             1 => pair.unsubscribe_after(1, 5),
@@ -141,9 +142,7 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
 fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     pair.unsubscribe_after(1, 2);
     joined(&mut pair);
     pair.serve(PONG);
@@ -159,9 +158,7 @@ fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
 fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     // Before it is the present one: its server has counted these, and would end a limit of two there and then.
     pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
     joined(&mut pair);
@@ -178,9 +175,7 @@ fn who_is_limited_and_ended_at_once_leaves_nothing_at_the_server() {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
         if moved {
-            pair.force_reconnect();
-            pair.advance(ms(0));
-            pair.aside(|pair| pair.accept());
+            prepare(&mut pair);
             joined(&mut pair);
             pair.serve(PONG);
         } else {
@@ -207,9 +202,7 @@ fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prep
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.queue_subscribe("jobs", Some("q"), 2);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     // These are frames for `a`, which is gone before they are loaded; `b` takes its place in the same exchange.
     pair.queue_subscribe("news", None, 3);
     assert!(pair.outbox.admit_unsubscribe(1) && pair.outbox.admit_unsubscribe(2));
@@ -227,9 +220,7 @@ fn a_group_that_is_drained_as_the_next_server_takes_over_waits_for_what_that_has
     for limited in [true, false] {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
-        pair.force_reconnect();
-        pair.advance(ms(0));
-        pair.aside(|pair| pair.accept());
+        prepare(&mut pair);
         pair.aside(|pair| pair.serve(PONG));
         if limited {
             pair.unsubscribe_after(1, 5);
@@ -250,9 +241,7 @@ fn a_group_that_is_drained_as_the_next_server_takes_over_waits_for_what_that_has
 fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     let Net::Up(epoch) = pair.net() else { panic!("no connection") };
     pair.engine.handle_lost(epoch, eof(), pair.now);
     // Not settled yet.
@@ -275,9 +264,7 @@ fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
         pair.subscribe("jobs", 2);
-        pair.force_reconnect();
-        pair.advance(ms(0));
-        pair.aside(|pair| pair.accept());
+        prepare(&mut pair);
         pair.forget();
         pair.written();
         pair.aside(|pair| pair.serve(refusal.as_bytes()));
@@ -387,9 +374,7 @@ fn a_lame_duck_is_left_within_a_second_and_for_another_server() {
 fn a_server_that_never_confirms_the_groups_is_no_candidate() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     pair.forget();
     pair.advance(secs(2));
     pair.expect_among("AttemptFailed b:4222 1: ");
@@ -418,9 +403,7 @@ fn who_drains_or_closes_moves_no_more() {
 fn a_drain_waits_until_the_groups_are_at_one_server() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     pair.aside(|pair| pair.serve(PONG));
     pair.drain(secs(30));
     pair.advance(ms(50));
@@ -445,9 +428,7 @@ fn where_repetitions_are_better_than_gaps_plain_subscriptions_are_at_both() {
     pair.unsubscribe_after(2, 5);
     pair.forget();
     pair.written();
-    pair.force_reconnect();
-    pair.advance(ms(0));
-    pair.aside(|pair| pair.accept());
+    prepare(&mut pair);
     pair.aside(|pair| pair.expect_written("CONNECT {… PING SUB news 1 PING"));
     // What comes from both comes twice.
     pair.serve(b"MSG news 1 1\r\nx\r\n");

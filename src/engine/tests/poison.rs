@@ -26,6 +26,19 @@ fn reconnect(pair: &mut Pair) {
     pair.serve(PONG);
 }
 
+/// Of four messages with which five connections have ended, the first two go to the sixth.
+fn suspect_one_of_four(pair: &mut Pair) {
+    for n in ["1", "2", "3", "4"] {
+        pair.publish("a", n);
+    }
+    for _ in 0..5 {
+        pair.lose(eof());
+        pair.takes = true;
+        reconnect(pair);
+        pair.take_all();
+    }
+}
+
 fn lost_to_poison(pair: &Pair) -> u64 {
     pair.engine.ledger(pair.outbox.accepted()).lost.poison
 }
@@ -133,15 +146,7 @@ fn at_least_once_the_one_is_found_among_those_that_are_sent_with_it() {
 #[test]
 fn at_least_once_a_flush_waits_for_the_last_lot() {
     let mut pair = ready(DeliveryMode::AtLeastOnce);
-    for n in ["1", "2", "3", "4"] {
-        pair.publish("a", n);
-    }
-    for _ in 0..5 {
-        pair.lose(eof());
-        pair.takes = true;
-        reconnect(&mut pair);
-        pair.take_all();
-    }
+    suspect_one_of_four(&mut pair);
     pair.expect_written("CONNECT {… PING PUB a 1 1 PUB a 1 2 PING");
     pair.takes = true;
     let token = pair.flush(0);
@@ -162,15 +167,7 @@ fn at_least_once_a_flush_waits_for_the_last_lot() {
 #[test]
 fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
     let mut pair = ready(DeliveryMode::AtLeastOnce);
-    for n in ["1", "2", "3", "4"] {
-        pair.publish("a", n);
-    }
-    for _ in 0..5 {
-        pair.lose(eof());
-        pair.takes = true;
-        reconnect(&mut pair);
-        pair.take_all();
-    }
+    suspect_one_of_four(&mut pair);
     pair.takes = true;
     pair.subscribe("s", 7);
     // This is no frame; it goes behind the SUB.
