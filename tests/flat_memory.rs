@@ -153,6 +153,31 @@ async fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
     assert!(report.completed, "{report:?}");
 }
 
+// I8
+#[tokio::test]
+async fn subscriptions_that_come_and_go_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let broker = Broker::start().await.unwrap();
+    let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
+    let cycles = async |count: u64| {
+        for cycle in 0..count {
+            let mut subscriber = client.subscribe(format!("a.{}", cycle % 100)).await.unwrap();
+            match cycle % 4 {
+                0 => subscriber.unsubscribe().await.unwrap(),
+                1 => subscriber.unsubscribe_after(3).await.unwrap(),
+                2 => subscriber.drain().await.unwrap(),
+                _ => {}
+            }
+        }
+        soon("a flush", client.flush()).await.unwrap();
+    };
+    cycles(3_000).await;
+    let (before, start, count) = (Footprint::now(), Instant::now(), times(10_000));
+    within("cycles", LONG, cycles(count)).await;
+    before.assert_flat("subscriptions that came and went", count, start);
+    eventually("the server has none", support::SOON, async || broker.subscription_count() == 0).await;
+}
+
 /// One fault after the other, with traffic in between that ends in a round trip.
 async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pause: Duration) {
     for fault in faults {

@@ -193,7 +193,8 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<Message, Failed> {
         let inbox = Subject::from(inbox.to_owned());
-        let mut replies = self.subscribe_now(inbox.clone(), None).map_err(|error| Failed::unsent(error.into()))?;
+        let mut replies =
+            self.subscribe_now(inbox.clone(), None).await.map_err(|error| Failed::unsent(error.into()))?;
         // The connection is open: its end is seen by the stream below.
         let _ = replies.unsubscribe_after(1).await;
         let reply_to = Some(inbox.as_bytes());

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error::{SubscribeError, SubscribeErrorKind};
 use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
+use super::wait;
 use crate::driver::{Inbox, InboxLimits};
 use crate::protocol::{Subject, ToSubject, check_queue_name, check_subscribe_subject};
 
@@ -36,7 +37,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn subscribe<S: ToSubject>(&self, subject: S) -> Result<Subscriber, SubscribeError> {
-        self.subscribe_now(subject.to_subject(), None)
+        self.subscribe_now(subject.to_subject(), None).await
     }
 
     /// Subscribes as a member of a queue group: each message goes to one member.
@@ -58,7 +59,7 @@ impl Client {
     ) -> Result<Subscriber, SubscribeError> {
         check_queue_name(queue_group.as_bytes())
             .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
-        self.subscribe_now(subject.to_subject(), Some(queue_group))
+        self.subscribe_now(subject.to_subject(), Some(queue_group)).await
     }
 
     /// Subscribes with limits and a policy of its own, instead of the client's.
@@ -89,15 +90,19 @@ impl Client {
             check_queue_name(queue.as_bytes())
                 .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
         }
-        self.subscribe_within(subject.to_subject(), options.queue_group, limits)
+        self.subscribe_within(subject.to_subject(), options.queue_group, limits).await
     }
 
-    pub(super) fn subscribe_now(&self, subject: Subject, queue: Option<String>) -> Result<Subscriber, SubscribeError> {
+    pub(super) async fn subscribe_now(
+        &self,
+        subject: Subject,
+        queue: Option<String>,
+    ) -> Result<Subscriber, SubscribeError> {
         let limits = SubscribeOptions::default().limits(&self.core.settings)?;
-        self.subscribe_within(subject, queue, limits)
+        self.subscribe_within(subject, queue, limits).await
     }
 
-    fn subscribe_within(
+    async fn subscribe_within(
         &self,
         subject: Subject,
         queue: Option<String>,
@@ -115,6 +120,9 @@ impl Client {
                     settings.config.max_control_line
                 ),
             ));
+        }
+        if self.shared().owes_a_yield() {
+            wait::yield_once().await;
         }
         let inbox = Arc::new(Inbox::new(limits));
         let sid = self

@@ -334,6 +334,7 @@ fn add_interest(
         drop(guard);
         return Err(reason);
     }
+    inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
     inner.next_sid += 1;
     let sid = inner.next_sid;
     if matches!(sink, Sink::Requests(_)) {

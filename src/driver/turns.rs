@@ -15,8 +15,8 @@ use tokio::time::timeout;
 const MOST: usize = 64;
 
 /// Who has waited for so long dials without a turn: those who have them hang, perhaps, or are clients of a runtime that nobody
-/// drives, and a healthy server is not kept from a client by them. As long as an attempt may last by default.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// drives, and a healthy server is not kept from a client by them. Arbitrary: six attempts that hang, one after the other.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Those of this process.
 pub(super) static TURNS: LazyLock<Turns> = LazyLock::new(|| Turns::new(MOST, PATIENCE));

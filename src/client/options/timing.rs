@@ -10,7 +10,7 @@ impl ConnectOptions {
     ///
     /// An attempt that takes longer counts as failed and the next server is tried. It is the limit of each attempt,
     /// not of all together. At most 64 dials are under way in a process at a time, over all its clients; the time that one
-    /// waits for its turn, which is as long at most as this is by default, does not count.
+    /// waits for its turn, half a minute at most, does not count.
     ///
     /// ```
     /// use std::time::Duration;

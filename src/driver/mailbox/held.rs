@@ -48,6 +48,18 @@ impl Inner {
     }
 }
 
+impl Shared {
+    /// Whether who subscribes must let others run before: the task, of which it would have more and more to do otherwise.
+    pub(crate) fn owes_a_yield(&self) -> bool {
+        let mut inner = self.inner();
+        let owes = inner.unyielded >= YIELD_BYTES;
+        if owes {
+            inner.unyielded = 0;
+        }
+        owes
+    }
+}
+
 /// A message was not taken. If the policy has dropped it, the task is to tell.
 #[cold]
 pub(super) fn refused(mut guard: MutexGuard<'_, Inner>) {
