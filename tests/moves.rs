@@ -237,8 +237,11 @@ async fn where_a_second_connection_is_refused_the_move_is_made_without() {
         client.publish("a", "1".into()).await.unwrap();
         client.force_reconnect().await.unwrap();
         timeline.reconnected(0).await;
-        let refused = timeline.count(|event| matches!(event, ConnectionEvent::AttemptFailed { .. }));
-        assert!(prepare || refused == 0, "nothing is tried beside the present connection");
+        // Behind the loss the server may still count the connection that was left.
+        let told = timeline.all();
+        let mut before = told.iter().take_while(|event| !matches!(event, ConnectionEvent::Disconnected { .. }));
+        let beside = before.any(|event| matches!(event, ConnectionEvent::AttemptFailed { .. }));
+        assert!(prepare || !beside, "something is tried beside the present connection");
         soon("a flush", client.flush()).await.unwrap();
         assert_eq!(client.stats().in_doubt, 0);
         client.close().await.unwrap();
