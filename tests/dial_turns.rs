@@ -169,6 +169,8 @@ fn the_clients_of_all_runtimes_share_the_turns() {
         .collect();
     let full = || eventually("as many dials as may be", support::SOON, async || gate.under_way() == MOST);
     main.block_on(full());
+    assert_eq!(gate.most(), MOST);
+    // Its tasks are dropped in whatever order: some dials may end a little later than their turns are given back.
     drop(ended);
     main.block_on(async {
         full().await;
@@ -177,5 +179,5 @@ fn the_clients_of_all_runtimes_share_the_turns() {
     });
     drop(lost);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(gate.most(), MOST);
+    assert!(gate.begun() >= 200, "{} dials", gate.begun());
 }
