@@ -218,8 +218,7 @@ impl Shared {
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.patience == Patience::Yield && inner.unyielded >= YIELD_BYTES {
-            inner.unyielded = 0;
+        if publish.patience == Patience::Yield && inner.owes_a_yield() {
             return Err(Denied::Yield);
         }
         if inner.outbox.wants_ticks() {

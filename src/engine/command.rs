@@ -49,7 +49,7 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        let suffices = self.is_framed(framed) && !self.subscriptions.was_renewed(sid);
+        let suffices = self.frame_suffices(sid, framed);
         self.end_subscription(sid, EndReason::Unsubscribed);
         if !suffices {
             self.tell_unsubscribed(sid, None);
@@ -91,7 +91,7 @@ impl<H> Engine<H> {
         // A candidate's server sends on although the present connection is lost; whoever takes its place waits for the end.
         let sending = present || self.has_joined(sid);
         if sending {
-            if !self.is_framed(framed) || self.subscriptions.was_renewed(sid) {
+            if !self.frame_suffices(sid, framed) {
                 self.tell_unsubscribed(sid, None);
             }
             self.subscriptions.set_draining(sid);
@@ -101,6 +101,11 @@ impl<H> Engine<H> {
             self.end_subscription(sid, EndReason::Drained);
             self.tell_unsubscribed(sid, None);
         }
+    }
+
+    /// Whether an UNSUB that was admitted as a frame is the last word: a SUB that was said again goes behind it.
+    fn frame_suffices(&self, sid: u64, framed: bool) -> bool {
+        self.is_framed(framed) && !self.subscriptions.was_renewed(sid)
     }
 
     /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is held: it was meant for the

@@ -30,9 +30,24 @@ impl Shared {
     pub(super) fn would_hold(&self, inner: &Inner) -> bool {
         inner.outbox.gate() == Gate::Held && *self.status.borrow() != Status::Connected
     }
+
+    /// Whether who subscribes must let others run before: the task, of which it would have more and more to do otherwise.
+    pub(crate) fn owes_a_yield(&self) -> bool {
+        self.inner().owes_a_yield()
+    }
 }
 
 impl Inner {
+    /// Whether whoever calls must let others run before; that is asked of it once.
+    #[inline]
+    pub(super) fn owes_a_yield(&mut self) -> bool {
+        let owes = self.unyielded >= YIELD_BYTES;
+        if owes {
+            self.unyielded = 0;
+        }
+        owes
+    }
+
     /// An age limit wants to know the time before a message is held.
     #[cold]
     pub(super) fn tick(&mut self) {
@@ -45,18 +60,6 @@ impl Inner {
     pub(super) fn take_dropped(&mut self) -> Vec<Segment> {
         self.unyielded += self.outbox.take_dropped() * (YIELD_BYTES / YIELD_REFUSALS);
         self.outbox.take_garbage()
-    }
-}
-
-impl Shared {
-    /// Whether who subscribes must let others run before: the task, of which it would have more and more to do otherwise.
-    pub(crate) fn owes_a_yield(&self) -> bool {
-        let mut inner = self.inner();
-        let owes = inner.unyielded >= YIELD_BYTES;
-        if owes {
-            inner.unyielded = 0;
-        }
-        owes
     }
 }
 
