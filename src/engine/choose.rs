@@ -114,27 +114,25 @@ impl<H> Engine<H> {
     /// The dial of `epoch` has to wait for its turn, since too many are under way in this process. Until
     /// [`handle_dial_begins`](Engine::handle_dial_begins) its time does not run.
     pub fn handle_dial_waits(&mut self, epoch: u64) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_dial_waits(epoch));
-        }
-        if let Link::Dialing(attempt) = &mut self.link {
-            if attempt.epoch == epoch {
-                attempt.deadline = None;
+        self.at(epoch, |engine| {
+            if let Link::Dialing(attempt) = &mut engine.link {
+                if attempt.epoch == epoch {
+                    attempt.deadline = None;
+                }
             }
-        }
+        });
     }
 
     /// The dial of `epoch` had to wait, and begins now.
     pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_dial_begins(epoch, now));
-        }
-        if let Link::Dialing(attempt) = &mut self.link {
-            if attempt.epoch == epoch {
-                attempt.deadline = Some(now + attempt.limit);
-                self.pool.dialling(attempt.server, now);
+        self.at(epoch, |engine| {
+            if let Link::Dialing(attempt) = &mut engine.link {
+                if attempt.epoch == epoch {
+                    attempt.deadline = Some(now + attempt.limit);
+                    engine.pool.dialling(attempt.server, now);
+                }
             }
-        }
+        });
     }
 
     /// An attempt came to nothing, before anything was at stake on it.

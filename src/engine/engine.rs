@@ -202,11 +202,7 @@ impl<H> Engine<H> {
 
     /// The bytes to write to the connection of `epoch`, if there are any and writing makes sense.
     pub fn flight_of(&self, epoch: u64) -> Option<&Flight> {
-        let beside = self.candidate.as_ref().filter(|_| self.is_beside(epoch));
-        let (link, flight) = match beside {
-            Some(candidate) => (&candidate.link, &candidate.flight),
-            None => (&self.link, &self.flight),
-        };
+        let (link, flight) = self.side_of(epoch);
         let writes = link.is_live(epoch) && link.can_write();
         (writes && !flight.is_empty()).then_some(flight)
     }
@@ -248,11 +244,15 @@ impl<H> Engine<H> {
         link.is_live(epoch) && link.connection().is_some_and(|connection| !connection.is_handshake())
     }
 
-    /// The candidate's link if `epoch` names it, otherwise the present one.
     pub(super) fn link_of(&self, epoch: u64) -> &Link {
+        self.side_of(epoch).0
+    }
+
+    /// The candidate's link and flight if `epoch` names it, otherwise the present ones.
+    fn side_of(&self, epoch: u64) -> (&Link, &Flight) {
         match &self.candidate {
-            Some(candidate) if self.is_beside(epoch) => &candidate.link,
-            _ => &self.link,
+            Some(candidate) if self.is_beside(epoch) => (&candidate.link, &candidate.flight),
+            _ => (&self.link, &self.flight),
         }
     }
 

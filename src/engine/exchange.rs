@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::announce::Outage;
 use super::config::DeliveryMode;
-use super::effect::{Choice, CloseHow, Effect};
+use super::effect::{CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
-use super::flight::Flight;
-use super::moving::MOVE_WITHIN;
 use super::outbox::{Gate, Outbox};
 use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
@@ -307,113 +305,5 @@ impl<H> Engine<H> {
         self.end_all_subscriptions(&reason);
         self.effects.push_back(Effect::Closed { reason: reason.clone(), completed });
         self.emit(ConnectionEvent::Closed { cause: reason });
-    }
-
-    /// The next time at which [`handle_timeout`](Engine::handle_timeout) has something to do.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = match &self.link {
-            Link::Idle | Link::GivingUp(_) => None,
-            Link::Choosing { until, .. } | Link::Backoff { until, .. } => Some(*until),
-            Link::Dialing(attempt) => attempt.deadline,
-            Link::Up(connection) => self.connection_timers(connection, &self.flight).into_iter().flatten().min(),
-        };
-        let beside = self.candidate.as_ref().and_then(|candidate| match &candidate.link {
-            Link::Dialing(attempt) => attempt.deadline,
-            Link::Up(connection) => self.connection_timers(connection, &candidate.flight).into_iter().flatten().min(),
-            _ => None,
-        });
-        let intent = match &self.intent {
-            Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } => Some(*deadline),
-            Intent::Run | Intent::End { .. } | Intent::Closed => None,
-        };
-        link.into_iter().chain(beside).chain(self.move_due()).chain(intent).min()
-    }
-
-    /// The timers of a connection, by name.
-    fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
-        let handshake = connection.attempt.deadline.filter(|_| connection.is_prepared());
-        let announce = match connection.stage {
-            Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
-            Stage::Moving { until, .. } => Some(until),
-            _ => None,
-        };
-        let last_words = connection.broken.as_ref().map(|(until, _)| *until);
-        let stall = (!flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
-        let liveness = connection.liveness.dead_at().or_else(|| {
-            let unconfirmed = connection.taken + flight.messages() > connection.confirmed;
-            connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
-        });
-        let renew = connection.renew_at.filter(|_| connection.carries());
-        [handshake, announce, last_words, stall, liveness, renew]
-    }
-
-    /// A deadline may have come; those that have not are left alone.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        match self.intent {
-            Intent::Drain { deadline, .. } if deadline <= now => self.finish(EndReason::Drained, false),
-            Intent::Close { deadline, .. } if deadline <= now => self.finish(EndReason::Closed, false),
-            _ => {}
-        }
-        self.handle_link_timeout(now);
-        // Whatever has become of it, its own deadlines are handled once.
-        self.beside(|engine| engine.handle_link_timeout(now));
-    }
-
-    fn handle_link_timeout(&mut self, now: Instant) {
-        match &self.link {
-            // Who does not answer leaves it to the pool.
-            Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
-            Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
-            Link::Dialing(attempt) if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
-                let attempt = attempt.clone();
-                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
-                let cause = Cause::TimedOut { limit: attempt.limit, stage: "looking up and dialling" };
-                self.attempt_failed(attempt, cause, now);
-            }
-            Link::Up(_) => self.handle_connection_timeout(now),
-            _ => {}
-        }
-    }
-
-    fn handle_connection_timeout(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if connection.is_prepared() && due(connection.attempt.deadline) {
-            let joins = matches!(connection.stage, Stage::Standby(_));
-            let limit = if joins { MOVE_WITHIN } else { connection.attempt.limit };
-            let stage = match connection.stage {
-                Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
-                Stage::Standby(_) => "waiting for the PONG behind the queue groups",
-                Stage::Securing(_) => "in the TLS handshake",
-                Stage::Authenticating(_) => "waiting for credentials",
-                _ => "waiting for the PONG to CONNECT and PING",
-            };
-            return self.lose(Cause::TimedOut { limit, stage }, CloseHow::Reset, now);
-        }
-        if due(connection.broken.as_ref().map(|(until, _)| *until)) {
-            let (_, cause) = connection.broken.take().unwrap_or((now, Cause::ClosedByServer));
-            let cause = connection.said.take().map_or(cause, Cause::Server);
-            return self.lose(cause, CloseHow::Reset, now);
-        }
-        if due(connection.liveness.dead_at()) {
-            let silent = connection.liveness.silent(now);
-            return self.lose(Cause::Stale { silent }, CloseHow::Reset, now);
-        }
-        if !self.flight.is_empty() && connection.progress + self.config.write_timeout <= now {
-            let stalled = now.saturating_duration_since(connection.progress);
-            return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
-        }
-        if matches!(connection.stage, Stage::Moving { until, .. } if until <= now) {
-            return self.finish_move(now);
-        }
-        if connection.carries() && due(connection.renew_at) {
-            return self.renew(now);
-        }
-        if matches!(&connection.stage, Stage::Recovering(it) if it.replay_left == 0 && it.until <= now) {
-            self.announce(now);
-        }
-        // A PING that is due goes out with the next exchange.
     }
 }

@@ -62,53 +62,50 @@ impl fmt::Debug for Credentials {
 impl<H> Engine<H> {
     /// The link of `epoch` is secured; nothing of what was read in clear is left.
     pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_upgraded(epoch, now));
-        }
-        let Some(connection) = self.link.live(epoch) else {
-            return;
-        };
-        let Stage::Securing(info) = &mut connection.stage else {
-            return;
-        };
-        let info = info.take();
-        connection.secured = true;
-        self.history.secured = true;
-        match info {
-            Some(info) => self.authenticate(info, now),
-            None => connection.stage = Stage::AwaitInfo,
-        }
+        self.at(epoch, |engine| {
+            let Some(connection) = engine.link.live(epoch) else {
+                return;
+            };
+            let Stage::Securing(info) = &mut connection.stage else {
+                return;
+            };
+            let info = info.take();
+            connection.secured = true;
+            engine.history.secured = true;
+            match info {
+                Some(info) => engine.authenticate(info, now),
+                None => connection.stage = Stage::AwaitInfo,
+            }
+        });
     }
 
     /// The link of `epoch` could not be secured.
     pub fn handle_upgrade_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_upgrade_failed(epoch, cause, now));
-        }
-        if self.link.live(epoch).is_some_and(|connection| matches!(connection.stage, Stage::Securing(_))) {
-            self.lose(cause, CloseHow::Drop, now);
-        }
+        self.at(epoch, |engine| {
+            if engine.link.live(epoch).is_some_and(|connection| matches!(connection.stage, Stage::Securing(_))) {
+                engine.lose(cause, CloseHow::Drop, now);
+            }
+        });
     }
 
     /// The user's credentials for the attempt of `epoch`, or why there are none.
     pub fn handle_credentials(&mut self, epoch: u64, answer: Result<Credentials, Cause>, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_credentials(epoch, answer, now));
-        }
-        let Some(connection) = self.link.live(epoch) else {
-            return;
-        };
-        let Stage::Authenticating(info) = &connection.stage else {
-            return;
-        };
-        let info = info.clone();
-        match answer {
-            Ok(credentials) => {
-                self.plan_renewal(credentials.expires_in, now);
-                self.introduce(&info, Some(credentials), now);
+        self.at(epoch, |engine| {
+            let Some(connection) = engine.link.live(epoch) else {
+                return;
+            };
+            let Stage::Authenticating(info) = &connection.stage else {
+                return;
+            };
+            let info = info.clone();
+            match answer {
+                Ok(credentials) => {
+                    engine.plan_renewal(credentials.expires_in, now);
+                    engine.introduce(&info, Some(credentials), now);
+                }
+                Err(cause) => engine.lose(cause, CloseHow::Drop, now),
             }
-            Err(cause) => self.lose(cause, CloseHow::Drop, now),
-        }
+        });
     }
 
     /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:

@@ -37,6 +37,7 @@ mod stimulus;
 mod subscriptions;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timers;
 
 pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};

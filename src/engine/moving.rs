@@ -99,6 +99,11 @@ impl<H> Engine<H> {
         attempt.is_some_and(|attempt| attempt.epoch == epoch)
     }
 
+    /// Has `f` see the link of `epoch` as the present one, if it is the candidate's.
+    pub(super) fn at(&mut self, epoch: u64, f: impl FnOnce(&mut Self)) {
+        if self.is_beside(epoch) { self.beside(f) } else { f(self) }
+    }
+
     /// Has `f` see the candidate as if it were the present link.
     pub(super) fn beside(&mut self, f: impl FnOnce(&mut Self)) {
         let Some(mut candidate) = self.candidate.take() else {

@@ -4,18 +4,19 @@
 //! connection task owns. Frames move from here to there when the task loads them, and come back
 //! to the front when a connection dies before the transport took them.
 
+mod admission;
 mod held;
+mod loading;
 mod promised;
 
+pub use admission::{Frame, Gate, Refusal};
 pub use held::Level;
 
 use std::time::Instant;
 
-use bytes::Bytes;
 
 use super::backlog::Backlog;
 use super::config::{DeliveryMode, OutboxRules};
-use super::flight::Flight;
 use super::gaps::Gaps;
 use super::losses::Losses;
 use super::segment::Segment;
@@ -40,83 +41,6 @@ pub const MARK: usize = 1024 * 1024;
 
 /// Chunks kept for reuse.
 const SPARE_CHUNKS: usize = MARK / CHUNK;
-
-/// What may be admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// No connection: messages are held up to the cap; SUB and UNSUB are not frames, the table replays them.
-    Held,
-    /// Connected: messages are admitted up to the mark; SUB and UNSUB are frames in the same order.
-    Open,
-    /// Nothing is admitted any more, or not until reconnecting is taken up again.
-    Shut,
-}
-
-/// One message to publish, borrowed. Subject and reply were checked by the caller.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
-    /// Subject, as it goes on the wire.
-    pub subject: &'a [u8],
-    /// Reply subject.
-    pub reply: Option<&'a [u8]>,
-    /// Header block, `NATS/1.0` line and final empty line included.
-    pub headers: Option<&'a [u8]>,
-    /// Payload.
-    pub payload: &'a Bytes,
-}
-
-impl Frame<'_> {
-    /// Bytes on the wire.
-    #[inline(always)]
-    pub fn len(&self) -> usize {
-        protocol::publish_len(
-            self.subject.len(),
-            self.reply.map(<[u8]>::len),
-            self.headers.map(<[u8]>::len),
-            self.payload.len(),
-        )
-    }
-
-    /// Never: a frame has at least its control line.
-    pub fn is_empty(&self) -> bool {
-        false
-    }
-}
-
-/// Why a frame was not admitted. The caller still has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The gate is open and the mark is reached: room comes as soon as the transport takes bytes.
-    NoRoom,
-    /// The gate is held and the frame would exceed the cap.
-    Full {
-        /// Bytes held.
-        pending: usize,
-        /// The cap.
-        limit: usize,
-        /// Bytes of the refused frame.
-        frame: usize,
-    },
-    /// The gate is held and so many messages are that one more would exceed the cap in messages.
-    TooMany {
-        /// Messages held.
-        pending: u64,
-        /// The cap.
-        limit: u64,
-    },
-    /// The message was accepted, and dropped at once by the policy [`DropNewest`](super::OverflowPolicy::DropNewest): it is
-    /// counted as lost, and handed back with the losses.
-    Dropped,
-    /// The frame alone exceeds the cap: it could never be held, so it is refused in every state.
-    TooLarge {
-        /// The cap.
-        limit: usize,
-        /// Bytes of the refused frame.
-        frame: usize,
-    },
-    /// The gate is shut.
-    Shut,
-}
 
 /// The waiting frames.
 ///
@@ -406,61 +330,6 @@ impl Outbox {
             let sealed = std::mem::take(&mut self.tail);
             self.sealed.push_back(sealed);
         }
-    }
-
-    /// Moves all that waits into `flight`, in order.
-    pub(super) fn load(&mut self, flight: &mut Flight) {
-        for segment in self.sealed.drain() {
-            flight.push_frames(segment);
-        }
-        if !self.tail.is_empty() {
-            flight.push_frames(std::mem::take(&mut self.tail));
-        }
-    }
-
-    /// Moves no more than so many messages, and the SUBs and UNSUBs before them.
-    pub(super) fn load_some(&mut self, flight: &mut Flight, messages: u64) {
-        self.seal();
-        let mut left = messages;
-        while left > 0 {
-            let Some(mut segment) = self.sealed.pop_front() else { break };
-            if segment.messages > left {
-                let part = segment.split_messages(left);
-                self.sealed.push_front(std::mem::replace(&mut segment, part));
-            }
-            left -= segment.messages;
-            flight.push_frames(segment);
-        }
-    }
-
-    /// The transport took `bytes` more; `spent` are chunks that are free again.
-    pub(super) fn release(&mut self, bytes: usize, spent: &mut Vec<Vec<u8>>) {
-        self.pending = self.pending.saturating_sub(bytes);
-        while self.spare.len() < SPARE_CHUNKS {
-            let Some(chunk) = spent.pop() else { break };
-            // One that a long frame has made larger is not kept.
-            if chunk.capacity() <= CHUNK {
-                self.spare.push(chunk);
-            }
-        }
-    }
-
-    /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
-    /// forgets SUB and UNSUB: the table replays interest. The gate is held from here on.
-    pub(super) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
-        self.seal();
-        for segment in returned.rev() {
-            self.sealed.push_front(segment);
-        }
-        if self.rules.max_age.is_some() {
-            self.sealed.stamp(now);
-        }
-        self.set_gate(Gate::Held);
-        self.sealed.forget_interest(&mut self.losses);
-        self.gaps.forget_through(self.through());
-        self.note_given();
-        // Nothing is in flight any more.
-        self.pending = self.waiting();
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {

@@ -16,128 +16,120 @@ use crate::protocol::{ErrKind, Info, ServerOp};
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
     pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_dialed(epoch, now));
-        }
-        let Link::Dialing(attempt) = &self.link else {
-            return;
-        };
-        if attempt.epoch != epoch {
-            return;
-        }
-        let rules = Rules { interval: self.config.ping_interval, max_out: self.config.max_pings_out };
-        self.link = Link::Up(Box::new(Connection {
-            attempt: attempt.clone(),
-            stage: Stage::AwaitInfo,
-            since: now,
-            liveness: Liveness::new(rules, now),
-            taken: 0,
-            confirmed: 0,
-            recovery: None,
-            progress: now,
-            said: None,
-            broken: None,
-            secured: false,
-            renew_at: None,
-        }));
-        self.begin_handshake(now);
+        self.at(epoch, |engine| {
+            let Link::Dialing(attempt) = &engine.link else {
+                return;
+            };
+            if attempt.epoch != epoch {
+                return;
+            }
+            let rules = Rules { interval: engine.config.ping_interval, max_out: engine.config.max_pings_out };
+            engine.link = Link::Up(Box::new(Connection {
+                attempt: attempt.clone(),
+                stage: Stage::AwaitInfo,
+                since: now,
+                liveness: Liveness::new(rules, now),
+                taken: 0,
+                confirmed: 0,
+                recovery: None,
+                progress: now,
+                said: None,
+                broken: None,
+                secured: false,
+                renew_at: None,
+            }));
+            engine.begin_handshake(now);
+        });
     }
 
     /// The server of `epoch` could not be reached.
     pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_dial_failed(epoch, cause, now));
-        }
-        match &self.link {
+        self.at(epoch, |engine| match &engine.link {
             Link::Dialing(attempt) if attempt.epoch == epoch => {
                 let attempt = attempt.clone();
-                self.attempt_failed(attempt, cause, now);
+                engine.attempt_failed(attempt, cause, now);
             }
             _ => {}
-        }
+        });
     }
 
     /// Bytes came in, whatever they say. Once per read, before what they say is handled.
     pub fn handle_received(&mut self, epoch: u64, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_received(epoch, now));
-        }
-        if let Some(connection) = self.link.live(epoch) {
-            connection.liveness.received(now);
-        }
+        self.at(epoch, |engine| {
+            if let Some(connection) = engine.link.live(epoch) {
+                connection.liveness.received(now);
+            }
+        });
     }
 
     /// The transport took `n` bytes of the flight.
     pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_taken(epoch, n, now));
-        }
-        let Some(connection) = self.link.live(epoch) else {
-            return;
-        };
-        connection.progress = now;
-        let taken = self.flight.advance(n);
-        connection.taken += taken.messages;
-        self.books.resent += taken.resent;
-        connection.liveness.taken(taken.pings, now);
-        if let Stage::Recovering(recovering) = &mut connection.stage {
-            if (1..=n).contains(&recovering.replay_left) {
-                recovering.until = now + self.config.announce_after;
+        self.at(epoch, |engine| {
+            let Some(connection) = engine.link.live(epoch) else {
+                return;
+            };
+            connection.progress = now;
+            let taken = engine.flight.advance(n);
+            connection.taken += taken.messages;
+            engine.books.resent += taken.resent;
+            connection.liveness.taken(taken.pings, now);
+            if let Stage::Recovering(recovering) = &mut connection.stage {
+                if (1..=n).contains(&recovering.replay_left) {
+                    recovering.until = now + engine.config.announce_after;
+                }
+                recovering.replay_left = recovering.replay_left.saturating_sub(n);
             }
-            recovering.replay_left = recovering.replay_left.saturating_sub(n);
-        }
-        self.announce_if_taken(now);
+            engine.announce_if_taken(now);
+        });
     }
 
     /// The transport has begun with the next `n` bytes of the flight, without having taken them: TLS has them in records
     /// of which the last byte is not with the kernel yet. They stay in their order.
     pub fn handle_begun(&mut self, epoch: u64, n: usize) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_begun(epoch, n));
-        }
-        if self.link.live(epoch).is_some() {
-            self.flight.begin(n);
-        }
+        self.at(epoch, |engine| {
+            if engine.link.live(epoch).is_some() {
+                engine.flight.begin(n);
+            }
+        });
     }
 
     /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_write_failed(epoch, cause, now));
-        }
-        if let Some(connection) = self.link.live(epoch) {
-            connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
-        }
+        self.at(epoch, |engine| {
+            if let Some(connection) = engine.link.live(epoch) {
+                connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
+            }
+        });
     }
 
     /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
     pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        if self.is_beside(epoch) {
-            return self.beside(|engine| engine.handle_lost(epoch, cause, now));
-        }
-        let Some(connection) = self.link.live(epoch) else {
-            return;
-        };
-        // What the server said before it closed is the better reason.
-        let said = connection.said.take();
-        let broken = connection.broken.take().map(|(_, cause)| cause);
-        let cause = match (said, cause) {
-            (Some(kind), _) => Cause::Server(kind),
-            (None, Cause::ClosedByServer) => broken.unwrap_or(Cause::ClosedByServer),
-            (None, cause) => cause,
-        };
-        self.lose(cause, CloseHow::Drop, now);
+        self.at(epoch, |engine| {
+            let Some(connection) = engine.link.live(epoch) else {
+                return;
+            };
+            // What the server said before it closed is the better reason.
+            let said = connection.said.take();
+            let broken = connection.broken.take().map(|(_, cause)| cause);
+            let cause = match (said, cause) {
+                (Some(kind), _) => Cause::Server(kind),
+                (None, Cause::ClosedByServer) => broken.unwrap_or(Cause::ClosedByServer),
+                (None, cause) => cause,
+            };
+            engine.lose(cause, CloseHow::Drop, now);
+        });
     }
 
     /// An operation came from the server. Messages don't come here, their payload is none of the engine's
     /// business: see [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
-        if self.is_beside(epoch) {
-            return match op {
-                ServerOp::Err(text) => self.handle_err_beside(ErrKind::parse(text), now),
-                _ => self.beside(|engine| engine.handle_op(epoch, op, now)),
-            };
+        match op {
+            ServerOp::Err(text) if self.is_beside(epoch) => self.handle_err_beside(ErrKind::parse(text), now),
+            _ => self.at(epoch, |engine| engine.operate(epoch, op, now)),
         }
+    }
+
+    fn operate(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
         let Some(connection) = self.link.live(epoch) else {
             return;
         };

@@ -1,0 +1,82 @@
+//! What is admitted, when, and why not.
+
+use bytes::Bytes;
+
+use crate::protocol;
+
+/// What may be admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// No connection: messages are held up to the cap; SUB and UNSUB are not frames, the table replays them.
+    Held,
+    /// Connected: messages are admitted up to the mark; SUB and UNSUB are frames in the same order.
+    Open,
+    /// Nothing is admitted any more, or not until reconnecting is taken up again.
+    Shut,
+}
+
+/// One message to publish, borrowed. Subject and reply were checked by the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Subject, as it goes on the wire.
+    pub subject: &'a [u8],
+    /// Reply subject.
+    pub reply: Option<&'a [u8]>,
+    /// Header block, `NATS/1.0` line and final empty line included.
+    pub headers: Option<&'a [u8]>,
+    /// Payload.
+    pub payload: &'a Bytes,
+}
+
+impl Frame<'_> {
+    /// Bytes on the wire.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        protocol::publish_len(
+            self.subject.len(),
+            self.reply.map(<[u8]>::len),
+            self.headers.map(<[u8]>::len),
+            self.payload.len(),
+        )
+    }
+
+    /// Never: a frame has at least its control line.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Why a frame was not admitted. The caller still has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The gate is open and the mark is reached: room comes as soon as the transport takes bytes.
+    NoRoom,
+    /// The gate is held and the frame would exceed the cap.
+    Full {
+        /// Bytes held.
+        pending: usize,
+        /// The cap.
+        limit: usize,
+        /// Bytes of the refused frame.
+        frame: usize,
+    },
+    /// The gate is held and so many messages are that one more would exceed the cap in messages.
+    TooMany {
+        /// Messages held.
+        pending: u64,
+        /// The cap.
+        limit: u64,
+    },
+    /// The message was accepted, and dropped at once by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
+    /// counted as lost, and handed back with the losses.
+    Dropped,
+    /// The frame alone exceeds the cap: it could never be held, so it is refused in every state.
+    TooLarge {
+        /// The cap.
+        limit: usize,
+        /// Bytes of the refused frame.
+        frame: usize,
+    },
+    /// The gate is shut.
+    Shut,
+}

@@ -1,0 +1,64 @@
+//! The way to the flight and back.
+
+use std::time::Instant;
+
+use super::{CHUNK, Gate, Outbox, SPARE_CHUNKS};
+use crate::engine::flight::Flight;
+use crate::engine::segment::Segment;
+
+impl Outbox {
+    /// Moves all that waits into `flight`, in order.
+    pub(in crate::engine) fn load(&mut self, flight: &mut Flight) {
+        for segment in self.sealed.drain() {
+            flight.push_frames(segment);
+        }
+        if !self.tail.is_empty() {
+            flight.push_frames(std::mem::take(&mut self.tail));
+        }
+    }
+
+    /// Moves no more than so many messages, and the SUBs and UNSUBs before them.
+    pub(in crate::engine) fn load_some(&mut self, flight: &mut Flight, messages: u64) {
+        self.seal();
+        let mut left = messages;
+        while left > 0 {
+            let Some(mut segment) = self.sealed.pop_front() else { break };
+            if segment.messages > left {
+                let part = segment.split_messages(left);
+                self.sealed.push_front(std::mem::replace(&mut segment, part));
+            }
+            left -= segment.messages;
+            flight.push_frames(segment);
+        }
+    }
+
+    /// The transport took `bytes` more; `spent` are chunks that are free again.
+    pub(in crate::engine) fn release(&mut self, bytes: usize, spent: &mut Vec<Vec<u8>>) {
+        self.pending = self.pending.saturating_sub(bytes);
+        while self.spare.len() < SPARE_CHUNKS {
+            let Some(chunk) = spent.pop() else { break };
+            // One that a long frame has made larger is not kept.
+            if chunk.capacity() <= CHUNK {
+                self.spare.push(chunk);
+            }
+        }
+    }
+
+    /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
+    /// forgets SUB and UNSUB: the table replays interest. The gate is held from here on.
+    pub(in crate::engine) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
+        self.seal();
+        for segment in returned.rev() {
+            self.sealed.push_front(segment);
+        }
+        if self.rules.max_age.is_some() {
+            self.sealed.stamp(now);
+        }
+        self.set_gate(Gate::Held);
+        self.sealed.forget_interest(&mut self.losses);
+        self.gaps.forget_through(self.through());
+        self.note_given();
+        // Nothing is in flight any more.
+        self.pending = self.waiting();
+    }
+}
