@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::encoding::{base64_url, from_base64_url};
 use crate::engine::{Cause, Credentials};
+use crate::protocol::Secret;
 
 /// Credentials that a callback gives for one attempt: see
 /// [`ConnectOptions::with_auth_callback`](crate::ConnectOptions::with_auth_callback).
@@ -44,8 +45,9 @@ impl Auth {
 
     pub(super) fn into_credentials(self) -> Credentials {
         let Auth { jwt, nkey, signature, username, password, token } = self;
-        let signature = signature.map(|signature| base64_url(&signature));
         let expires_in = jwt.as_deref().and_then(expires_in);
+        let signature = signature.map(|signature| Secret::from(base64_url(&signature)));
+        let [jwt, password, token] = [jwt, password, token].map(|secret| secret.map(Secret::from));
         Credentials { jwt, nkey, signature, user: username, password, token, expires_in, alone: true }
     }
 }

@@ -10,11 +10,11 @@ use super::error::{ConnectError, ConnectErrorKind};
 use super::options::ConnectOptions;
 use super::outages;
 use crate::driver::{self, Command, DriverSettings, Hears, Shared};
-use crate::engine::{Cause, Status};
+use crate::engine::{Cause, Config, Status};
 use crate::protocol::{ServerAddr, ToServerAddrs};
 
 pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
-    let settings = options.into_settings()?;
+    let mut settings = options.into_settings()?;
     let addrs: Vec<ServerAddr> = addrs
         .to_server_addrs()
         .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
@@ -23,7 +23,9 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }
     let retry = settings.config.retry_on_initial_connect;
-    let config = settings.config.clone();
+    // The secrets are the engine's alone.
+    let identity = std::mem::take(&mut settings.config.identity);
+    let config = Config { identity, ..settings.config.clone() };
     let driver = DriverSettings::from(&settings);
     let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64())?;
     if let Some(callback) = settings.event_callback.clone() {

@@ -3,11 +3,12 @@
 use std::io;
 
 use super::nkey::{NKeyError, UserKey};
+use crate::protocol::Secret;
 
 /// What a credentials file holds.
 #[derive(Debug)]
 pub(super) struct Creds {
-    pub(super) jwt: String,
+    pub(super) jwt: Secret,
     pub(super) key: UserKey,
 }
 
@@ -38,7 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Creds, CredsError> {
     let mut sections = sections(text);
     let jwt = sections.next().filter(|jwt| looks_like_jwt(jwt)).ok_or(CredsError::NoJwt)?;
     let seed = sections.next().ok_or(CredsError::NoSeed)?;
-    Ok(Creds { jwt: jwt.to_owned(), key: UserKey::from_seed(seed)? })
+    Ok(Creds { jwt: Secret::from(jwt), key: UserKey::from_seed(seed)? })
 }
 
 /// Texts that stand alone between two lines of dashes, as in nats.go's `userConfigRE`.
@@ -85,7 +86,7 @@ mod tests {
     fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
         for text in [file("a.b.c", SEED), file("a.b.c", SEED).replace('\n', "\r\n")] {
             let creds = parse(&text).unwrap();
-            assert_eq!((creds.jwt.as_str(), &creds.key.public()[..4]), ("a.b.c", "UDXU"));
+            assert_eq!((&*creds.jwt, &creds.key.public()[..4]), ("a.b.c", "UDXU"));
         }
     }
 

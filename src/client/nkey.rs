@@ -4,6 +4,8 @@ use std::fmt;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
+use zeroize::Zeroizing;
+
 use super::encoding::{base32, base64_url, from_base32};
 
 /// The first bytes of keys: five bits of kind, so that their texts begin with a letter (`nkeys` of nats-server, `strkey.go`).
@@ -34,11 +36,7 @@ pub enum NKeyError {
 impl UserKey {
     /// Reads a seed, `SU…`.
     pub(super) fn from_seed(seed: &str) -> Result<UserKey, NKeyError> {
-        let mut raw = from_base32(seed.trim()).ok_or(NKeyError::NotASeed)?;
-        let outcome = UserKey::from_raw(&raw);
-        // Its copy does not outlive this.
-        raw.fill(0);
-        outcome
+        UserKey::from_raw(&Zeroizing::new(from_base32(seed.trim()).ok_or(NKeyError::NotASeed)?))
     }
 
     fn from_raw(raw: &[u8]) -> Result<UserKey, NKeyError> {

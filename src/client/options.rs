@@ -29,7 +29,7 @@ use crate::client::LongOutageCallback;
 use crate::driver::{Dialer, Resolver, TlsSettings};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy, Preferred};
-use crate::protocol::{Limits, ToServerAddrs};
+use crate::protocol::{Limits, Secret, ToServerAddrs};
 
 use auth::Credentials;
 use choice::Callbacks;
@@ -74,8 +74,8 @@ pub struct ConnectOptions {
     // Who we are.
     name: Option<String>,
     user: Option<String>,
-    password: Option<String>,
-    token: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
     credentials: Credentials,
     no_echo: bool,
     verbose: bool,
@@ -283,8 +283,8 @@ impl fmt::Debug for ConnectOptions {
         f.debug_struct("ConnectOptions")
             .field("name", name)
             .field("user", user)
-            .field("password", &password.as_ref().map(|_| "***"))
-            .field("token", &token.as_ref().map(|_| "***"))
+            .field("password", password)
+            .field("token", token)
             .field("credentials", credentials)
             .field("no_echo", no_echo)
             .field("verbose", verbose)

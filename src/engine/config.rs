@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::failback::Preferred;
 use super::pool::Policy;
+use crate::protocol::Secret;
 
 /// The settings of one [`Engine`](super::Engine), fixed for its life.
 ///
@@ -145,38 +146,22 @@ impl Default for OutboxRules {
 }
 
 /// The part of CONNECT that does not depend on the server.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
     /// Connection name, shown in the server's monitoring.
     pub name: Option<String>,
     /// User name.
     pub user: Option<String>,
     /// Password.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Token.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Whether the server sends us what we publish ourselves.
     pub echo: bool,
     /// Whether the server acknowledges each operation with `+OK`.
     pub verbose: bool,
     /// Whether the server checks subjects more strictly.
     pub pedantic: bool,
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Identity { name, user, password, token, echo, verbose, pedantic } = self;
-        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
-        f.debug_struct("Identity")
-            .field("name", name)
-            .field("user", user)
-            .field("password", &hidden(password))
-            .field("token", &hidden(token))
-            .field("echo", echo)
-            .field("verbose", verbose)
-            .field("pedantic", pedantic)
-            .finish()
-    }
 }
 
 impl Default for Config {

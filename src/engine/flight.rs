@@ -181,7 +181,8 @@ impl Flight {
                             self.recycle(segment);
                         }
                         (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
-                        (Kind::Ping | Kind::Pong | Kind::Wire, _) => {}
+                        (Kind::Ping | Kind::Pong, _) => {}
+                        (Kind::Wire, _) => segment.wipe(),
                     }
                 }
             }
@@ -269,10 +270,15 @@ impl Flight {
 
     /// Forgets everything; for a connection that never carried messages, or after a clean end.
     pub(super) fn clear(&mut self) -> Vec<Segment> {
-        let items = std::mem::take(&mut self.items);
-        let kept = std::mem::take(&mut self.kept);
-        *self = Flight::new(self.delivery);
-        items.into_iter().map(|(_, segment)| segment).chain(kept.into_segments()).collect()
+        let Flight { items, kept, .. } = std::mem::replace(self, Flight::new(self.delivery));
+        let mut segments: Vec<Segment> = kept.into_segments().collect();
+        for (kind, segment) in items {
+            match kind {
+                Kind::Wire => segment.wipe(),
+                Kind::Frames | Kind::Ping | Kind::Pong => segments.push(segment),
+            }
+        }
+        segments
     }
 
     /// Gives unused memory back.

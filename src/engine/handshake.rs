@@ -1,6 +1,5 @@
 //! The handshake between INFO and CONNECT: the link is secured, credentials are asked for, we introduce ourselves.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::phase::{Intent, Link, Stage};
-use crate::protocol::{self, ConnectInfo, Info, Protocol, ServerAddr};
+use crate::protocol::{self, ConnectInfo, Info, Protocol, Secret, ServerAddr};
 
 /// Credentials are renewed when a tenth of their time is left, and no later than this before they expire, so that a handshake
 /// and some retries fit in. Arbitrary.
@@ -17,46 +16,31 @@ const RENEW_AHEAD: Duration = Duration::from_secs(2);
 /// And no earlier than this before they expire, however long they last: a tenth of a year is long. Arbitrary.
 const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
 
+/// Holds a CONNECT with the usual JWT: 4 KiB is the `max_control_line` of servers by default.
+const CONNECT_ROOM: usize = 4096;
+
 /// Later than anybody waits: a year.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What a user's callback, key or file gave for one attempt: the answer to [`Effect::Authenticate`].
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The user's JWT.
-    pub jwt: Option<String>,
+    pub jwt: Option<Secret>,
     /// The user's public NKey.
     pub nkey: Option<String>,
     /// The signature of the nonce, base64 for URLs without padding.
-    pub signature: Option<String>,
+    pub signature: Option<Secret>,
     /// User name.
     pub user: Option<String>,
     /// Password.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Token.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// After so long they expire, and others are to be had: the connection is replaced ahead of it.
     pub expires_in: Option<Duration>,
     /// Whether these are all: neither those of the configuration nor those of the address go out beside them.
     pub alone: bool,
-}
-
-impl fmt::Debug for Credentials {
-    /// The public key, and of the rest only whether it is there.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Credentials { jwt, nkey, signature, user, password, token, expires_in, alone } = self;
-        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "***");
-        f.debug_struct("Credentials")
-            .field("jwt", &hidden(jwt))
-            .field("nkey", nkey)
-            .field("signature", &hidden(signature))
-            .field("user", user)
-            .field("password", &hidden(password))
-            .field("token", &hidden(token))
-            .field("expires_in", expires_in)
-            .field("alone", alone)
-            .finish()
-    }
 }
 
 impl<H> Engine<H> {
@@ -245,8 +229,11 @@ impl<H> Engine<H> {
         connection.stage = Stage::AwaitPong;
         connection.progress = now;
         let (addr, secured) = (connection.attempt.addr.clone(), connection.secured);
-        let mut out = Vec::new();
-        protocol::connect(&mut out, &self.introduction(&addr, info, credentials, secured));
+        let mut introduction = self.introduction(&addr, info, credentials, secured);
+        // A buffer that grew would leave copies of what is in it.
+        let mut out = Vec::with_capacity(CONNECT_ROOM);
+        protocol::connect(&mut out, &introduction);
+        introduction.wipe();
         protocol::ping(&mut out);
         self.flight.push_wire(out);
     }
@@ -264,16 +251,16 @@ impl<H> Engine<H> {
         // What stands in a server's own address is meant for that server.
         let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
             _ if given.alone => (None, None, None),
-            (_, _, Some(token)) => (None, None, Some(token.to_owned())),
-            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(str::to_owned), None),
+            (_, _, Some(token)) => (None, None, Some(Secret::from(token))),
+            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(Secret::from), None),
             _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
         };
         ConnectInfo {
             verbose: identity.verbose,
             pedantic: identity.pedantic,
-            user_jwt: given.jwt,
+            user_jwt: reveal(given.jwt),
             nkey: given.nkey,
-            signature: given.signature,
+            signature: reveal(given.signature),
             name: identity.name.clone(),
             echo: identity.echo,
             lang: "rust".to_owned(),
@@ -281,12 +268,17 @@ impl<H> Engine<H> {
             protocol: Protocol::Dynamic,
             tls_required: secured,
             user: given.user.or(user),
-            pass: given.password.or(pass),
-            auth_token: given.token.or(token),
+            pass: reveal(given.password.or(pass)),
+            auth_token: reveal(given.token.or(token)),
             headers: info.headers,
             no_responders: info.headers,
         }
     }
+}
+
+/// A copy for the document, which is wiped once it is written.
+fn reveal(secret: Option<Secret>) -> Option<String> {
+    secret.as_deref().map(str::to_owned)
 }
 
 fn no_tls(why: &str) -> Cause {

@@ -14,7 +14,6 @@ pub use held::Level;
 
 use std::time::Instant;
 
-
 use super::backlog::Backlog;
 use super::config::{DeliveryMode, OutboxRules};
 use super::gaps::Gaps;

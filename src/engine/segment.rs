@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
+use zeroize::Zeroize;
 
 use super::ledger::LossReason;
 use super::losses::Losses;
@@ -52,6 +53,11 @@ impl Segment {
 
     pub(super) fn wire(head: Vec<u8>) -> Segment {
         Segment { head, ..Segment::default() }
+    }
+
+    /// Overwrites what it holds: CONNECT has credentials in it.
+    pub(super) fn wipe(mut self) {
+        self.head.zeroize();
     }
 
     /// Bytes on the wire.

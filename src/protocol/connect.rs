@@ -2,6 +2,7 @@
 
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroize;
 
 /// The protocol version in CONNECT, a number in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,16 @@ pub struct ConnectInfo {
     pub headers: bool,
     /// Ask for a status 503 when nobody is subscribed to a request's subject. Needs `headers`.
     pub no_responders: bool,
+}
+
+impl ConnectInfo {
+    /// Overwrites what only the server is to know, once it was sent.
+    pub(crate) fn wipe(&mut self) {
+        let ConnectInfo { user_jwt, signature, pass, auth_token, .. } = self;
+        for secret in [user_jwt, signature, pass, auth_token] {
+            secret.zeroize();
+        }
+    }
 }
 
 impl Default for ConnectInfo {

@@ -9,6 +9,7 @@
 //! | why bytes were refused | `error` |
 //! | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
 //! | the two JSON documents | `info`, `connect` |
+//! | what is not shown, and wiped | `secret` |
 //! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
 //! | the texts of `-ERR` | `server_error`, on `go_quote` |
 //!
@@ -33,6 +34,7 @@ mod info;
 mod limits;
 mod op;
 mod scan;
+mod secret;
 mod server_error;
 mod short_frame;
 mod status;
@@ -56,6 +58,7 @@ pub use headers::{GetAll, HeaderMap};
 pub use info::{Info, InfoError, ServerInfo};
 pub use limits::Limits;
 pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
+pub use secret::Secret;
 pub use server_error::{ErrKind, Violation};
 pub use short_frame::{SHORT_FRAME, SHORT_PARTS, publish_short};
 pub use status::{InvalidStatusCode, StatusCode};

@@ -21,6 +21,8 @@ use crate::client::encoding::base64_url;
 use crate::client::nkey::{NKeyError, UserKey};
 use crate::driver::{Authenticator, CredentialsQuestion};
 use crate::engine;
+#[cfg(feature = "nkeys")]
+use crate::protocol::Secret;
 
 type AuthAnswer = Pin<Box<dyn Future<Output = Result<Auth, AuthError>> + Send>>;
 type AuthCallback = Arc<dyn Fn(AuthRequest) -> AuthAnswer + Send + Sync>;
@@ -39,7 +41,7 @@ pub(super) enum Credentials {
     #[cfg(feature = "nkeys")]
     NKey(Result<Arc<UserKey>, NKeyError>),
     #[cfg(feature = "nkeys")]
-    Jwt(String, SignCallback),
+    Jwt(Secret, SignCallback),
     #[cfg(feature = "nkeys")]
     Text(Arc<Creds>),
     #[cfg(feature = "nkeys")]
@@ -98,7 +100,7 @@ impl Credentials {
             #[cfg(feature = "nkeys")]
             Credentials::NKey(key) => {
                 let key = key.map_err(|error| error.to_string())?;
-                let signature = nonce.map(|nonce| key.sign(nonce.as_bytes()));
+                let signature = nonce.map(|nonce| Secret::from(key.sign(nonce.as_bytes())));
                 let nkey = Some(key.public().to_owned());
                 Ok(engine::Credentials { nkey, signature, ..engine::Credentials::default() })
             }
@@ -108,7 +110,7 @@ impl Credentials {
                     Some(nonce) => Some(sign(nonce.into_bytes()).await.map_err(|error| error.to_string())?),
                     None => None,
                 };
-                let signature = signature.map(|signature| base64_url(&signature));
+                let signature = signature.map(|signature| Secret::from(base64_url(&signature)));
                 Ok(engine::Credentials { jwt: Some(jwt), signature, ..engine::Credentials::default() })
             }
             #[cfg(feature = "nkeys")]
@@ -127,14 +129,16 @@ impl Credentials {
 
 #[cfg(feature = "nkeys")]
 fn signed(creds: &Creds, nonce: Option<String>) -> engine::Credentials {
-    let signature = nonce.map(|nonce| creds.key.sign(nonce.as_bytes()));
+    let signature = nonce.map(|nonce| Secret::from(creds.key.sign(nonce.as_bytes())));
     engine::Credentials { jwt: Some(creds.jwt.clone()), signature, ..engine::Credentials::default() }
 }
 
 /// The text of the file; an error names it.
 #[cfg(feature = "nkeys")]
-fn read(path: &Path) -> io::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+fn read(path: &Path) -> io::Result<Secret> {
+    std::fs::read_to_string(path)
+        .map(Secret::from)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 impl fmt::Debug for Credentials {
@@ -238,7 +242,7 @@ impl ConnectOptions {
     /// assert!(!format!("{options:?}").contains("SUACSSL3"));
     /// ```
     pub fn nkey(mut self, seed: String) -> Self {
-        self.credentials = Credentials::NKey(UserKey::from_seed(&seed).map(Arc::new));
+        self.credentials = Credentials::NKey(UserKey::from_seed(&Secret::from(seed)).map(Arc::new));
         self
     }
 
@@ -273,7 +277,7 @@ impl ConnectOptions {
         F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<u8>, AuthError>> + 'static + Send + Sync,
     {
-        self.credentials = Credentials::Jwt(jwt, Arc::new(move |nonce| Box::pin(sign_cb(nonce))));
+        self.credentials = Credentials::Jwt(Secret::from(jwt), Arc::new(move |nonce| Box::pin(sign_cb(nonce))));
         self
     }
 

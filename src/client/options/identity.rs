@@ -1,6 +1,7 @@
 //! Options that say who we are to the server: name, credentials, echo, inboxes.
 
 use super::ConnectOptions;
+use crate::protocol::Secret;
 
 impl ConnectOptions {
     /// Options with a token; short for `ConnectOptions::new().token(token)`.
@@ -21,7 +22,7 @@ impl ConnectOptions {
     /// # }
     /// ```
     pub fn token(mut self, token: String) -> Self {
-        self.token = Some(token);
+        self.token = Some(Secret::from(token));
         self
     }
 
@@ -38,7 +39,7 @@ impl ConnectOptions {
     /// ```
     pub fn user_and_password(mut self, user: String, pass: String) -> Self {
         self.user = Some(user);
-        self.password = Some(pass);
+        self.password = Some(Secret::from(pass));
         self
     }
 

@@ -150,8 +150,8 @@ fn every_option_arrives_where_it_is_needed() {
         identity: crate::engine::Identity {
             name: Some("n".to_owned()),
             user: Some("u".to_owned()),
-            password: Some("p".to_owned()),
-            token: Some("t".to_owned()),
+            password: Some("p".into()),
+            token: Some("t".into()),
             echo: false,
             verbose: true,
             pedantic: true,

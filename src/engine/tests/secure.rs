@@ -152,7 +152,7 @@ fn what_a_callback_gives_goes_out_alone_and_a_key_beside_what_is_set() {
         let config = Config { ask_credentials: true, identity: identity.clone(), ..config() };
         let mut pair = Pair::with(config, &["a"]);
         connected_to(&mut pair, INFO);
-        answer(&mut pair, Ok(Credentials { token: Some("t".to_owned()), alone, ..Credentials::default() }));
+        answer(&mut pair, Ok(Credentials { token: Some("t".into()), alone, ..Credentials::default() }));
         let connect = pair.written();
         assert_eq!((connect.contains("\"auth_token\":\"t\""), connect.contains("\"user\":\"u\"")), (true, !alone));
     }
