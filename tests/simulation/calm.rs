@@ -7,11 +7,12 @@ use std::time::Instant;
 use nats_lifeline::engine::Status;
 use rand::RngExt;
 
-use crate::conn::End;
-use crate::content::SUBJECTS;
+use crate::conn::{End, Interest};
+use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
 use crate::driver::{Command, Stream, WIDE};
 use crate::plan::ms;
 use crate::script::say;
+use crate::server::LARGEST;
 use crate::world::World;
 
 /// Rounds at one moment; a task that wants more spins.
@@ -60,6 +61,33 @@ impl World {
         }
         self.until_settled(self.now + ms(2000) + self.plan.failback());
         assert_eq!(self.books.flushes.len(), 0, "I5: flushes that nobody answered");
+        self.check_table();
+        if self.rng.random_bool(0.5) && self.status() == Status::Connected {
+            self.fulfil();
+        }
+    }
+
+    /// I10: whoever has a limit is sent so much, and one more, and gets so much and the end.
+    fn fulfil(&mut self) {
+        let Some(at) = self.driver.conn() else { return };
+        let table = self.driver.engine.subscriptions.iter();
+        let limited = table.filter_map(|(sid, it)| Some((sid, it.remaining().filter(|left| *left < 1000)?)));
+        let limited: BTreeMap<u64, u64> = limited.collect();
+        for (sid, left) in &limited {
+            let Some(Interest { subject, .. }) = self.conns[at].subs.get(sid).copied() else { continue };
+            let to = (0..PUBLISHED).find(|to| content::matches(subject, *to)).unwrap();
+            for _ in 0..=*left {
+                let number = self.foreign();
+                self.conns[at].deliver(*sid, number, to, DIGITS, false);
+            }
+        }
+        self.until_settled(self.now + ms(2000) + self.plan.failback());
+        for sid in limited.keys() {
+            let stream = self.stream(*sid);
+            assert!(stream.ended, "I10: {sid} waits for what can't come: {stream:?}");
+            assert_eq!(Some(stream.delivered), stream.max, "I10: {sid}");
+            self.tally.user("limit reached in calm");
+        }
         self.check_table();
     }
 
@@ -160,10 +188,13 @@ impl World {
             .iter()
             .map(|(sid, it)| {
                 let left = it.max.map(|max| max - it.sent);
-                // One that was told of twice has had messages between, which this server does not count.
                 let counted = ours.get(sid).and_then(|(_, _, left)| *left);
-                let ahead = conn.wire.retold.contains(sid) && left > counted;
-                let left = if ahead { counted } else { left };
+                // One that was told of twice has had messages between, which this server does not count; and there are
+                // limits that it can't read. Then it ends later, or is told to.
+                let later = counted.is_some_and(|counted| left.is_none_or(|left| left > counted));
+                let max = self.streams[usize::try_from(*sid - 1).unwrap()].max;
+                let unread = left.is_none() && max.is_some_and(|max| max > LARGEST);
+                let left = if unread || (later && conn.wire.retold.contains(sid)) { counted } else { left };
                 (*sid, (SUBJECTS[it.subject].as_bytes().to_vec(), it.queue, left))
             })
             .collect();

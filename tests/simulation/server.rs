@@ -42,6 +42,9 @@ impl Node {
     }
 }
 
+/// The largest number that servers read in UNSUB.
+pub(crate) const LARGEST: u64 = 999_999_999;
+
 impl World {
     /// The server of connection `at` reads up to `most` bytes and acts on every whole operation.
     pub(crate) fn serve(&mut self, at: usize, most: u64) {
@@ -161,12 +164,19 @@ impl World {
                     self.conns[at].say(text.as_bytes());
                 }
                 _ => {
-                    self.conns[at].subs.insert(sid, Interest { subject, queue, sent: 0, max: None });
+                    let conn = &mut self.conns[at];
+                    // One that it knows it does not count anew.
+                    conn.subs.entry(sid).or_insert(Interest { subject, queue, sent: 0, max: None });
+                    if conn.done.remove(&sid) {
+                        self.tally.user("limit raised that a server had reached");
+                    }
                 }
             },
             Said::Unsub { sid, max } => {
                 self.check_overlap(at, sid);
                 let subs = &mut self.conns[at].subs;
+                // A number that it can't read is none.
+                let max = max.filter(|max| *max <= LARGEST);
                 match (subs.get_mut(&sid), max) {
                     (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
                     _ => drop(subs.remove(&sid)),

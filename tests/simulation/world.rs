@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) finishing: Vec<(Instant, u64)>,
     /// Messages of others.
     pub(crate) foreign: u64,
+    /// For these something came that nobody wanted.
+    pub(crate) unwanted: Vec<u64>,
     pub(crate) tokens: u64,
     /// No subscription is made any more.
     pub(crate) barred: bool,
@@ -80,6 +82,7 @@ impl World {
             streams: Vec::new(),
             finishing: Vec::new(),
             foreign: 0,
+            unwanted: Vec::new(),
             tokens: 0,
             barred: false,
             denied: false,
@@ -240,6 +243,10 @@ impl World {
     pub(crate) fn take(&mut self, at: usize, bytes: &[u8]) {
         let found = self.conns[at].wire.take(bytes);
         say!(self, "connection {at} takes {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(bytes));
+        for sid in std::mem::take(&mut self.conns[at].wire.doubled) {
+            let raised = self.conns[at].raised.entry(sid).or_default();
+            *raised = raised.checked_sub(1).unwrap_or_else(|| panic!("sid {sid} was told twice on connection {at}"));
+        }
         if !found.is_empty() && !self.conns[at].carried {
             self.conns[at].carried = true;
             let missing = self.untold(at);
@@ -424,6 +431,9 @@ impl World {
     }
 
     pub(crate) fn check_round(&mut self) {
+        for sid in std::mem::take(&mut self.unwanted) {
+            assert!(self.stream(sid).ended, "I10: a message for {sid} was not wanted, and it has not ended");
+        }
         let Driver { engine, outbox, .. } = &self.driver;
         self.books.compare(&engine.ledger(outbox.accepted()));
         if !engine.wants_exchange() && self.driver.commands.is_empty() {
