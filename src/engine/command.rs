@@ -218,9 +218,16 @@ impl<H> Engine<H> {
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
-        } else {
+        } else if !self.begins_drain() {
             self.advance_drain();
         }
+    }
+
+    /// Whether subscriptions are to be taken back behind what the next exchange loads: SUBs may be held, of a move that a drain
+    /// has given up.
+    pub(super) fn begins_drain(&self) -> bool {
+        let begun = matches!(self.intent, Intent::Drain { stage: DrainStage::Begin, .. });
+        begun && !self.is_between() && self.link.connection().is_some_and(|connection| connection.carries())
     }
 
     /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is

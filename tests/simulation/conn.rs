@@ -99,6 +99,8 @@ pub(crate) struct Conn {
     pub(crate) done: BTreeSet<u64>,
 
     // What the client made of it.
+    /// It was prepared beside another, and told of subscriptions then.
+    pub(crate) was_beside: bool,
     /// How often a limit was raised of which this connection's server may be told with another SUB.
     pub(crate) raised: BTreeMap<u64, u64>,
     /// How much of `sent` has come in.
@@ -148,6 +150,7 @@ impl Conn {
             headers: false,
             sent: BTreeMap::new(),
             done: BTreeSet::new(),
+            was_beside: false,
             raised: BTreeMap::new(),
             came: BTreeMap::new(),
             pongs: 0,

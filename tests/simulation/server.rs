@@ -174,6 +174,9 @@ impl World {
             },
             Said::Unsub { sid, max } => {
                 self.check_overlap(at, sid);
+                if max.is_none() {
+                    self.check_taken_back(at, sid);
+                }
                 let subs = &mut self.conns[at].subs;
                 // A number that it can't read is none.
                 let max = max.filter(|max| *max <= LARGEST);

@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) delivered: u64,
     /// The total after which it ends, once the engine knows it.
     pub(crate) max: Option<u64>,
+    /// It was told more than a server can read.
+    pub(crate) huge: bool,
     /// The total that its user asked for last.
     pub(crate) asked: Option<u64>,
     /// Its user has ended it.
@@ -189,6 +191,7 @@ impl World {
             return;
         }
         let stream = self.stream(sid);
+        stream.huge |= max > LARGEST;
         let Some(before) = stream.max.replace(max) else { return };
         let queue = stream.queue;
         if max <= before {

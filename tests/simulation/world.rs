@@ -243,6 +243,7 @@ impl World {
     pub(crate) fn take(&mut self, at: usize, bytes: &[u8]) {
         let found = self.conns[at].wire.take(bytes);
         say!(self, "connection {at} takes {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(bytes));
+        self.conns[at].was_beside |= self.driver.conn() != Some(at) && !self.conns[at].wire.ever_told.is_empty();
         for sid in std::mem::take(&mut self.conns[at].wire.doubled) {
             let raised = self.conns[at].raised.entry(sid).or_default();
             *raised = raised.checked_sub(1).unwrap_or_else(|| panic!("sid {sid} was told twice on connection {at}"));
@@ -307,6 +308,16 @@ impl World {
             assert!(next.subs.contains_key(&sid), "D15: {sid} is at no server any more");
             self.tally.overlaps += 1;
         }
+    }
+
+    /// I10: a server that has not reached a limit is not told to begin again for another: between UNSUB and SUB it would send
+    /// nothing. Only what it counted beside another connection must not count, nor what it can't read.
+    pub(crate) fn check_taken_back(&mut self, at: usize, sid: u64) {
+        let conn = &self.conns[at];
+        let Some(stream) = self.streams.get(usize::try_from(sid - 1).unwrap()) else { return };
+        let over = stream.ended || stream.unsubscribed || stream.draining || self.barred;
+        let may = over || stream.huge || conn.was_beside || conn.moving.is_some();
+        assert!(may, "I10: {sid} is taken back on connection {at}, and nobody wanted that");
     }
 
     /// The client reads a PONG on connection `at`.
