@@ -249,6 +249,16 @@ impl<H> Subscriptions<H> {
         }
     }
 
+    /// Another server is told of `sid` too, and counts its own. If this one counted too much before, it must be told anew all
+    /// the same when a limit comes.
+    pub(super) fn set_shared(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            if subscription.server_has_counted == Counted::Alike {
+                subscription.server_has_counted = Counted::Fewer;
+            }
+        }
+    }
+
     /// Sets whether nothing was missed on the way from one connection to the next.
     pub(super) fn set_bridged(&mut self, sid: u64, bridged: bool) {
         if let Some(subscription) = self.table.get_mut(&sid) {

@@ -99,7 +99,7 @@ pub(crate) struct Conn {
     pub(crate) done: BTreeSet<u64>,
 
     // What the client made of it.
-    /// It was prepared beside another, and told of subscriptions then.
+    /// It was made beside another, and may have been told of subscriptions then.
     pub(crate) was_beside: bool,
     /// How often a limit was raised of which this connection's server may be told with another SUB.
     pub(crate) raised: BTreeMap<u64, u64>,

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::conn::{End, Interest, Mood};
+use crate::conn::{Conn, End, Interest, Mood};
 use crate::content::{self, SUBJECTS};
 use crate::script::say;
 use crate::wire::Said;
@@ -64,6 +64,11 @@ impl World {
             }
             self.conns[at].wire.ops.pop_front();
             self.act(at, said);
+            // Others act between two operations of ours, above all where it matters.
+            let interest = matches!(said, Said::Sub { .. } | Said::Unsub { .. });
+            if self.meddling && self.rng.random_ratio(1, if interest { 4 } else { 200 }) {
+                self.publish_elsewhere();
+            }
         }
         self.die_of_message(at);
         let conn = &mut self.conns[at];
@@ -142,6 +147,9 @@ impl World {
 
     fn act(&mut self, at: usize, said: Said) {
         let node = self.conns[at].node;
+        if matches!(said, Said::Ping) {
+            self.check_done(at);
+        }
         match said {
             Said::Connect => {
                 if !self.nodes[node].accepts_us {
@@ -155,7 +163,8 @@ impl World {
             Said::Pub { number } => self.process(at, number),
             Said::Sub { sid, subject, queue } => match self.nodes[node].denies {
                 Some((denied, names_sid)) if denied == subject => {
-                    let queue = if queue { " using queue \"q\"" } else { "" };
+                    let group = &self.plan.group;
+                    let queue = if queue { format!(" using queue \"{group}\"") } else { String::new() };
                     let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
                     let subject = SUBJECTS[subject];
                     let text =
@@ -177,11 +186,17 @@ impl World {
                 if max.is_none() {
                     self.check_taken_back(at, sid);
                 }
-                let subs = &mut self.conns[at].subs;
+                let Conn { subs, done, .. } = &mut self.conns[at];
+                if max.is_some() && subs.contains_key(&sid) {
+                    done.insert(sid);
+                }
                 // A number that it can't read is none.
                 let max = max.filter(|max| *max <= LARGEST);
                 match (subs.get_mut(&sid), max) {
-                    (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
+                    (Some(interest), Some(max)) if interest.sent < max => {
+                        interest.max = Some(max);
+                        done.remove(&sid);
+                    }
                     _ => drop(subs.remove(&sid)),
                 }
             }

@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     /// Its user has ended it.
     pub(crate) unsubscribed: bool,
     pub(crate) draining: bool,
+    /// Connections from this one on were made when the engine had been told to drain it.
+    pub(crate) drained_at: Option<usize>,
     pub(crate) ended: bool,
 }
 
@@ -78,7 +80,7 @@ impl World {
         self.command(command);
     }
 
-    fn publish_elsewhere(&mut self) {
+    pub(crate) fn publish_elsewhere(&mut self) {
         let number = self.foreign();
         let subject = self.rng.random_range(0..PUBLISHED);
         let size = self.rng.random_range(DIGITS..=self.plan.payload);
@@ -125,8 +127,9 @@ impl World {
         self.tally.user("subscribe");
         let sid = self.streams.len() as u64 + 1;
         let subject = self.rng.random_range(0..SUBJECTS.len());
-        let queue = self.rng.random_ratio(1, 5);
-        let group = queue.then_some(&b"q"[..]);
+        // Groups are what a move takes along.
+        let queue = self.rng.random_ratio(1, if self.plan.restless { 2 } else { 5 });
+        let group = queue.then_some(self.plan.group.as_bytes());
         let framed = self.driver.outbox.admit_subscribe(SUBJECTS[subject].as_bytes(), group, sid);
         self.streams.push(Stream { queue, ..Stream::default() });
         self.command(Command::Subscribe { sid, subject, queue, framed });

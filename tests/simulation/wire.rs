@@ -37,6 +37,10 @@ pub(crate) struct Wire {
     pub(crate) ever_told: BTreeSet<u64>,
     /// Those that were told of more than once.
     pub(crate) retold: BTreeSet<u64>,
+    /// Those that were told of since somebody looked.
+    pub(crate) now_told: Vec<u64>,
+    /// A limit was told since somebody looked.
+    pub(crate) now_limited: bool,
     /// Those that were told of once more, and not taken back before, since somebody looked.
     pub(crate) doubled: Vec<u64>,
 }
@@ -63,6 +67,8 @@ impl Wire {
             told: BTreeSet::new(),
             ever_told: BTreeSet::new(),
             retold: BTreeSet::new(),
+            now_told: Vec::new(),
+            now_limited: false,
             doubled: Vec::new(),
         }
     }
@@ -127,6 +133,7 @@ impl Wire {
                 Said::Pub { number }
             }
             ClientOp::Sub { subject, queue, sid } => {
+                self.now_told.push(*sid);
                 if !self.told.insert(*sid) {
                     self.doubled.push(*sid);
                 }
@@ -141,6 +148,7 @@ impl Wire {
                     // It may be told of again, with what remains.
                     self.told.remove(sid);
                 }
+                self.now_limited |= max.is_some();
                 Said::Unsub { sid: *sid, max: *max }
             }
             ClientOp::Ping => {
