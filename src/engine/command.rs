@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
-use super::subscriptions::{Counted, Interest, Limit};
+use super::subscriptions::{Counted, Interest, NewLimit};
 use crate::protocol::{self, ServerAddr};
 
 impl<H> Engine<H> {
@@ -59,15 +59,9 @@ impl<H> Engine<H> {
     /// Ends a subscription when it has received `max` messages in total, over all connections.
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
-            Some(Limit { unsub: Some(_), .. }) if self.subscriptions.server_is_ahead(sid) => self.tell_anew(sid),
-            Some(Limit { unsub, raised }) => {
-                if unsub.is_some() {
-                    self.tell_unsubscribed(sid, unsub);
-                }
-                if raised {
-                    self.renew_subscription(sid);
-                }
-            }
+            Some(NewLimit::Nothing) => {}
+            Some(NewLimit::Number(here)) => self.tell_unsubscribed(sid, Some(here)),
+            Some(limit) => self.tell_anew(sid, limit),
             None if self.subscriptions.get(sid).is_some() => {
                 self.end_subscription(sid, EndReason::Complete { max });
                 self.tell_unsubscribed(sid, None);
@@ -124,17 +118,6 @@ impl<H> Engine<H> {
         }
     }
 
-    /// SUB once more, for a server that may have reached an old limit. It ignores a sid that it knows (`processSubEx` in
-    /// client.go), and makes anew one that it does not; then its count begins at nothing, so from here on we count.
-    fn renew_subscription(&mut self, sid: u64) {
-        if self.is_known(sid) {
-            let mut out = Vec::with_capacity(64);
-            self.subscriptions.encode_plainly(sid, &mut out);
-            self.flight.push_wire(out);
-            self.subscriptions.set_counted(sid, Counted::Fewer);
-        }
-    }
-
     /// Whether this connection's server was told of a subscription, and is not being left.
     fn is_known(&self, sid: u64) -> bool {
         self.link.connection().is_some_and(|connection| match &connection.stage {
@@ -143,12 +126,17 @@ impl<H> Engine<H> {
         })
     }
 
-    /// The server forgets a subscription, and what it has counted of it, and is told of it as it is now.
-    fn tell_anew(&mut self, sid: u64) {
+    /// SUB once more, if this connection's server was told of the subscription. From here on we count.
+    fn tell_anew(&mut self, sid: u64, limit: NewLimit) {
         if self.is_known(sid) {
-            let mut out = Vec::new();
-            protocol::unsubscribe(&mut out, sid, None);
-            self.subscriptions.encode(sid, &mut out);
+            let mut out = Vec::with_capacity(64);
+            if let NewLimit::Again(here) = limit {
+                protocol::unsubscribe(&mut out, sid, Some(here));
+                self.subscriptions.encode_plainly(sid, &mut out);
+            } else {
+                protocol::unsubscribe(&mut out, sid, None);
+                self.subscriptions.encode(sid, &mut out);
+            }
             self.flight.push_wire(out);
             self.subscriptions.set_counted(sid, Counted::Fewer);
         }
@@ -230,9 +218,16 @@ impl<H> Engine<H> {
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
-        } else {
+        } else if !self.begins_drain() {
             self.advance_drain();
         }
+    }
+
+    /// Whether subscriptions are to be taken back behind what the next exchange loads: SUBs may be held, of a move that a drain
+    /// has given up.
+    pub(super) fn begins_drain(&self) -> bool {
+        let begun = matches!(self.intent, Intent::Drain { stage: DrainStage::Begin, .. });
+        begun && !self.is_between() && self.link.connection().is_some_and(|connection| connection.carries())
     }
 
     /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is

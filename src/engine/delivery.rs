@@ -45,6 +45,10 @@ impl<H> Engine<H> {
             None => outbox.load(&mut self.flight),
         }
         connection.liveness.loaded(self.flight.len() - before);
+        self.advance_drain();
+        let Link::Up(connection) = &mut self.link else {
+            return;
+        };
         let queued = connection.taken + self.flight.messages();
         let late = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
         let much = match self.config.delivery {

@@ -286,7 +286,7 @@ impl<H> Engine<H> {
         if matches!(self.link, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
             return true;
         }
-        if self.may_advance_move() {
+        if self.may_advance_move() || self.begins_drain() {
             return true;
         }
         let Some(connection) = self.link.connection() else {

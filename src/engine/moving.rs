@@ -30,7 +30,6 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
-use super::subscriptions::Counted;
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
@@ -271,7 +270,7 @@ impl<H> Engine<H> {
         let mut out = Vec::new();
         for sid in &joined {
             self.subscriptions.encode(*sid, &mut out);
-            self.subscriptions.set_counted(*sid, Counted::Fewer);
+            self.subscriptions.set_shared(*sid);
         }
         let Some(candidate) = &mut self.candidate else {
             return;

@@ -70,9 +70,14 @@ impl<H> Subscription<H> {
 
     fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         self.encode_plainly(sid, out);
-        if let Some(remaining) = self.remaining().filter(|remaining| *remaining <= LARGEST_MAX) {
+        if let Some(remaining) = self.remaining().filter(|_| self.is_readable()) {
             protocol::unsubscribe(out, sid, Some(remaining));
         }
+    }
+
+    /// Whether there is a limit that the server of this connection can be told.
+    fn is_readable(&self) -> bool {
+        self.max - self.before <= LARGEST_MAX
     }
 }
 
@@ -113,11 +118,17 @@ pub struct Accepted {
 
 /// What a server is to be told of a new limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    /// The number for UNSUB; `None`: better nothing.
-    pub(super) unsub: Option<u64>,
-    /// The limit before was lower: the server may have reached it, and have forgotten the subscription.
-    pub(super) raised: bool,
+pub(super) enum NewLimit {
+    /// It has no limit, and can't read this one; or it was told of the end. We count.
+    Nothing,
+    /// UNSUB with this number.
+    Number(u64),
+    /// The limit before was lower, and the server may have reached it: UNSUB with this number, and SUB. A server that knows the
+    /// sid takes the number and ignores the SUB (`processSubEx` in client.go), one that has forgotten it does the opposite; then
+    /// its count begins at nothing. The other way round it could reach the old limit between the two.
+    Again(u64),
+    /// What it has counted, or the limit that it has, must not hold: UNSUB, and SUB as it is now.
+    Anew,
 }
 
 /// The table. Iteration in any order that matters goes by sid, so that a run can be repeated.
@@ -202,31 +213,49 @@ impl<H> Subscriptions<H> {
 
     /// Sets the total after which `sid` ends. Returns what to tell the server of this connection, or `None` if the
     /// total is reached already.
-    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<Limit> {
+    pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<NewLimit> {
         let subscription = self.table.get_mut(&sid)?;
         if max <= subscription.received {
             return None;
         }
-        let before = std::mem::replace(&mut subscription.max, max);
-        let limited = before != u64::MAX;
+        let limited = subscription.is_readable();
+        let raised = limited && max > subscription.max;
+        subscription.max = max;
         let here = max - subscription.before;
-        // One that a server can't read would end the subscription now. We count ourselves; only a smaller one, which
-        // the server may know already, has to be overridden.
-        let unsub = (limited || here <= LARGEST_MAX).then_some(here.min(LARGEST_MAX));
-        Some(Limit { unsub, raised: limited && max > before })
+        let ahead = subscription.server_has_counted == Counted::More;
+        let readable = subscription.is_readable();
+        Some(if subscription.draining || !(limited || readable) {
+            NewLimit::Nothing
+        } else if ahead || !readable {
+            NewLimit::Anew
+        } else if raised {
+            NewLimit::Again(here)
+        } else {
+            NewLimit::Number(here)
+        })
     }
 
     /// Whether the server of this connection ends `sid` at its limit without being told then.
     pub(super) fn server_counts(&self, sid: u64) -> bool {
-        self.table.get(&sid).is_none_or(|subscription| {
-            subscription.server_has_counted != Counted::Fewer && subscription.max - subscription.before <= LARGEST_MAX
-        })
+        self.table
+            .get(&sid)
+            .is_none_or(|subscription| subscription.server_has_counted != Counted::Fewer && subscription.is_readable())
     }
 
     /// The server of this connection has counted otherwise than we have.
     pub(super) fn set_counted(&mut self, sid: u64, counted: Counted) {
         if let Some(subscription) = self.table.get_mut(&sid) {
             subscription.server_has_counted = counted;
+        }
+    }
+
+    /// Another server is told of `sid` too, and counts its own. If this one counted too much before, it must be told anew all
+    /// the same when a limit comes.
+    pub(super) fn set_shared(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid) {
+            if subscription.server_has_counted == Counted::Alike {
+                subscription.server_has_counted = Counted::Fewer;
+            }
         }
     }
 
@@ -241,12 +270,6 @@ impl<H> Subscriptions<H> {
     /// what commands say, so that UNSUB may stand before the SUB.
     pub(super) fn was_renewed(&self, sid: u64) -> bool {
         self.table.get(&sid).is_some_and(|subscription| subscription.server_has_counted == Counted::Fewer)
-    }
-
-    /// Whether a limit would come too early if the server of this connection counted to it. One that was told of the end
-    /// already counts no more.
-    pub(super) fn server_is_ahead(&self, sid: u64) -> bool {
-        self.table.get(&sid).is_some_and(|it| it.server_has_counted == Counted::More && !it.draining)
     }
 
     /// The consumer has read it to its end.

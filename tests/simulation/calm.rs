@@ -7,11 +7,12 @@ use std::time::Instant;
 use nats_lifeline::engine::Status;
 use rand::RngExt;
 
-use crate::conn::End;
-use crate::content::SUBJECTS;
+use crate::conn::{End, Interest};
+use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
 use crate::driver::{Command, Stream, WIDE};
 use crate::plan::ms;
 use crate::script::say;
+use crate::server::LARGEST;
 use crate::world::World;
 
 /// Rounds at one moment; a task that wants more spins.
@@ -60,6 +61,33 @@ impl World {
         }
         self.until_settled(self.now + ms(2000) + self.plan.failback());
         assert_eq!(self.books.flushes.len(), 0, "I5: flushes that nobody answered");
+        self.check_table();
+        if self.rng.random_bool(0.5) && self.status() == Status::Connected {
+            self.fulfil();
+        }
+    }
+
+    /// I10: whoever has a limit is sent so much, and one more, and gets so much and the end.
+    fn fulfil(&mut self) {
+        let Some(at) = self.driver.conn() else { return };
+        let table = self.driver.engine.subscriptions.iter();
+        let limited = table.filter_map(|(sid, it)| Some((sid, it.remaining().filter(|left| *left < 1000)?)));
+        let limited: BTreeMap<u64, u64> = limited.collect();
+        for (sid, left) in &limited {
+            let Some(Interest { subject, .. }) = self.conns[at].subs.get(sid).copied() else { continue };
+            let to = (0..PUBLISHED).find(|to| content::matches(subject, *to)).unwrap();
+            for _ in 0..=*left {
+                let number = self.foreign();
+                self.conns[at].deliver(*sid, number, to, DIGITS, false);
+            }
+        }
+        self.until_settled(self.now + ms(2000) + self.plan.failback());
+        for sid in limited.keys() {
+            let stream = self.stream(*sid);
+            assert!(stream.ended, "I10: {sid} waits for what can't come: {stream:?}");
+            assert_eq!(Some(stream.delivered), stream.max, "I10: {sid}");
+            self.tally.user("limit reached in calm");
+        }
         self.check_table();
     }
 
@@ -148,8 +176,40 @@ impl World {
             && !driver.engine.wants_exchange()
     }
 
-    /// I7, I10: the server knows every subscription, with its limit, and no other.
+    /// Whether client and server have nothing to tell one another, in whatever times.
+    fn is_quiet(&self) -> bool {
+        let driver = &self.driver;
+        let Some(at) = driver.conn().filter(|_| driver.engine.carrying().is_some() && !self.barred) else {
+            return false;
+        };
+        let conn = &self.conns[at];
+        driver.links.len() == 1
+            && driver.commands.is_empty()
+            && driver.engine.flight().is_empty()
+            && driver.outbox.pending() == 0
+            && !driver.engine.wants_exchange()
+            && conn.open
+            && conn.out_ends.is_none()
+            && conn.ends_at.is_none()
+            && conn.seen == conn.out.len()
+            && conn.unread() == 0
+    }
+
+    /// The table is compared in rough times too, before the next fault hides what is missing.
+    pub(crate) fn check_quiet(&mut self) {
+        if self.is_quiet() {
+            self.tally.quiet += 1;
+            self.compare_tables();
+        }
+    }
+
     fn check_table(&mut self) {
+        self.compare_tables();
+        self.books.flushes.retain(|_, flush| !flush.cancelled);
+    }
+
+    /// I7, I10: the server knows every subscription, with its limit, and no other.
+    fn compare_tables(&mut self) {
         let Some(at) = self.driver.conn() else { return };
         let table = self.driver.engine.subscriptions.iter();
         let ours: BTreeMap<u64, _> =
@@ -160,10 +220,13 @@ impl World {
             .iter()
             .map(|(sid, it)| {
                 let left = it.max.map(|max| max - it.sent);
-                // One that was told of twice has had messages between, which this server does not count.
                 let counted = ours.get(sid).and_then(|(_, _, left)| *left);
-                let ahead = conn.wire.retold.contains(sid) && left > counted;
-                let left = if ahead { counted } else { left };
+                // One that was told of twice has had messages between, which this server does not count; and there are
+                // limits that it can't read. Then it ends later, or is told to.
+                let later = counted.is_some_and(|counted| left.is_none_or(|left| left > counted));
+                let max = self.streams[usize::try_from(*sid - 1).unwrap()].max;
+                let unread = left.is_none() && max.is_some_and(|max| max > LARGEST);
+                let left = if unread || (later && conn.wire.retold.contains(sid)) { counted } else { left };
                 (*sid, (SUBJECTS[it.subject].as_bytes().to_vec(), it.queue, left))
             })
             .collect();
@@ -173,7 +236,6 @@ impl World {
             assert_eq!(ended, !ours.contains_key(&sid), "I8: stream {sid} and the table: {stream:?}");
             assert!(!(stream.unsubscribed || stream.draining) || ended, "I8: stream {sid} never ended: {stream:?}");
         }
-        self.books.flushes.retain(|_, flush| !flush.cancelled);
     }
 
     /// The end, in one way or another, and what is left behind it.

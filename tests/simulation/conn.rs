@@ -1,7 +1,7 @@
 //! One connection: two pipes that can be cut at any byte, stalled and narrowed, and what the server at the far end
 //! remembers of it. It outlives the client's interest in it: a server reads on what its kernel has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::content;
@@ -95,8 +95,14 @@ pub(crate) struct Conn {
     pub(crate) headers: bool,
     /// What was sent to each subscription, in order.
     pub(crate) sent: BTreeMap<u64, Vec<u64>>,
+    /// Subscriptions that were at their limit, and are forgotten.
+    pub(crate) done: BTreeSet<u64>,
 
     // What the client made of it.
+    /// It was made beside another, and may have been told of subscriptions then.
+    pub(crate) was_beside: bool,
+    /// How often a limit was raised of which this connection's server may be told with another SUB.
+    pub(crate) raised: BTreeMap<u64, u64>,
     /// How much of `sent` has come in.
     pub(crate) came: BTreeMap<u64, usize>,
     /// PONGs that it has handled.
@@ -143,6 +149,9 @@ impl Conn {
             max_payload: 0,
             headers: false,
             sent: BTreeMap::new(),
+            done: BTreeSet::new(),
+            was_beside: false,
+            raised: BTreeMap::new(),
             came: BTreeMap::new(),
             pongs: 0,
             confirmed: 0,
@@ -175,6 +184,7 @@ impl Conn {
         self.sent.entry(sid).or_default().push(number);
         if done {
             self.subs.remove(&sid);
+            self.done.insert(sid);
         }
     }
 

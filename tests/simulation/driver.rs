@@ -203,7 +203,7 @@ impl World {
         match command {
             Command::Connect => engine.connect(now),
             Command::Subscribe { sid, subject, queue, framed } => {
-                let queue = queue.then_some(&b"q"[..]);
+                let queue = queue.then_some(self.plan.group.as_bytes());
                 let interest = Interest { subject: SUBJECTS[subject].as_bytes(), queue, internal: false };
                 engine.subscribe(sid, interest, sid, framed);
             }
@@ -212,7 +212,11 @@ impl World {
                 self.limit(sid, max);
                 self.driver.engine.unsubscribe_after(sid, max);
             }
-            Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
+            Command::DrainSubscription { sid, framed } => {
+                engine.drain_subscription(sid, framed);
+                let conns = self.conns.len();
+                self.stream(sid).drained_at.get_or_insert(conns);
+            }
             Command::Finished { sid } => engine.handle_finished(sid),
             Command::Flush { token, seen } => {
                 let asked = self.driver.conn().map(|conn| (conn, self.conns[conn].wire.pings.len()));
@@ -224,7 +228,11 @@ impl World {
             Command::CancelFlush { token } => engine.cancel_flush(token),
             Command::ForceReconnect => engine.force_reconnect(now),
             Command::SetPool(servers) => engine.set_server_pool(servers, now),
-            Command::Drain { within } => engine.drain(within, now),
+            Command::Drain { within } => {
+                engine.drain(within, now);
+                let conns = self.conns.len();
+                self.streams.iter_mut().for_each(|stream| _ = stream.drained_at.get_or_insert(conns));
+            }
             Command::Close => engine.close(now),
         }
     }
@@ -314,6 +322,7 @@ impl World {
         say!(self, "connection {conn} to {}, {mood:?}, {transport:?}", self.nodes[node].name);
         let window = if self.meddling { self.plan.window } else { WIDE };
         self.conns.push(Conn::new(node, mood, epoch, transport, window));
+        self.conns[conn].was_beside = epoch != self.driver.engine.epoch();
         self.active.push(conn);
         self.tally.connections += 1;
         conn

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     /// The longest read.
     pub(crate) longest_read: usize,
     pub(crate) window: u64,
+    /// The queue group. A long name makes the replay longer than one piece.
+    pub(crate) group: String,
     /// Largest payload.
     pub(crate) payload: usize,
     /// A user who moves on all the time, for which there must be places to go to.
@@ -107,6 +109,7 @@ impl Plan {
             longest_write: pick(rng, &[1, 7, 100, 4000, 1 << 20]),
             longest_read: pick(rng, &[1, 7, 100, 4000]),
             window: pick(rng, &[50, 1000, 100_000]),
+            group: "q".repeat(if rng.random_ratio(1, 12) { 20_000 } else { 1 }),
             payload: pick(rng, &[16, 40, 200, 2000]),
             transport: pick(
                 rng,

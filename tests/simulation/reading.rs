@@ -98,8 +98,11 @@ impl World {
     fn deliver(&mut self, conn: usize, groups: Vec<(u64, Vec<u64>)>) {
         for (sid, numbers) in groups {
             self.arrive(conn, sid, &numbers);
-            let Some(accepted) = self.driver.engine.receive(sid, numbers.len() as u64) else { continue };
-            self.accept(sid, &numbers, accepted.count);
+            let Some(accepted) = self.driver.engine.receive(sid, numbers.len() as u64) else {
+                self.unwanted.push(sid);
+                continue;
+            };
+            self.accept(sid, &numbers, accepted);
             if let Some(max) = accepted.complete {
                 self.driver.engine.handle_complete(sid, max);
             }

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::conn::{End, Interest, Mood};
+use crate::conn::{Conn, End, Interest, Mood};
 use crate::content::{self, SUBJECTS};
 use crate::script::say;
 use crate::wire::Said;
@@ -42,6 +42,9 @@ impl Node {
     }
 }
 
+/// The largest number that servers read in UNSUB.
+pub(crate) const LARGEST: u64 = 999_999_999;
+
 impl World {
     /// The server of connection `at` reads up to `most` bytes and acts on every whole operation.
     pub(crate) fn serve(&mut self, at: usize, most: u64) {
@@ -61,6 +64,11 @@ impl World {
             }
             self.conns[at].wire.ops.pop_front();
             self.act(at, said);
+            // Others act between two operations of ours, above all where it matters.
+            let interest = matches!(said, Said::Sub { .. } | Said::Unsub { .. });
+            if self.meddling && self.rng.random_ratio(1, if interest { 4 } else { 200 }) {
+                self.publish_elsewhere();
+            }
         }
         self.die_of_message(at);
         let conn = &mut self.conns[at];
@@ -139,6 +147,9 @@ impl World {
 
     fn act(&mut self, at: usize, said: Said) {
         let node = self.conns[at].node;
+        if matches!(said, Said::Ping) {
+            self.check_done(at);
+        }
         match said {
             Said::Connect => {
                 if !self.nodes[node].accepts_us {
@@ -152,7 +163,8 @@ impl World {
             Said::Pub { number } => self.process(at, number),
             Said::Sub { sid, subject, queue } => match self.nodes[node].denies {
                 Some((denied, names_sid)) if denied == subject => {
-                    let queue = if queue { " using queue \"q\"" } else { "" };
+                    let group = &self.plan.group;
+                    let queue = if queue { format!(" using queue \"{group}\"") } else { String::new() };
                     let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
                     let subject = SUBJECTS[subject];
                     let text =
@@ -161,14 +173,30 @@ impl World {
                     self.conns[at].say(text.as_bytes());
                 }
                 _ => {
-                    self.conns[at].subs.insert(sid, Interest { subject, queue, sent: 0, max: None });
+                    let conn = &mut self.conns[at];
+                    // One that it knows it does not count anew.
+                    conn.subs.entry(sid).or_insert(Interest { subject, queue, sent: 0, max: None });
+                    if conn.done.remove(&sid) {
+                        self.tally.user("limit raised that a server had reached");
+                    }
                 }
             },
             Said::Unsub { sid, max } => {
                 self.check_overlap(at, sid);
-                let subs = &mut self.conns[at].subs;
+                if max.is_none() {
+                    self.check_taken_back(at, sid);
+                }
+                let Conn { subs, done, .. } = &mut self.conns[at];
+                if max.is_some() && subs.contains_key(&sid) {
+                    done.insert(sid);
+                }
+                // A number that it can't read is none.
+                let max = max.filter(|max| *max <= LARGEST);
                 match (subs.get_mut(&sid), max) {
-                    (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
+                    (Some(interest), Some(max)) if interest.sent < max => {
+                        interest.max = Some(max);
+                        done.remove(&sid);
+                    }
                     _ => drop(subs.remove(&sid)),
                 }
             }

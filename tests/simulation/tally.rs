@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) overlaps: u64,
     /// Messages that came twice to a plain subscription, from two servers.
     pub(crate) twice: u64,
+    /// Quiet moments in rough times.
+    pub(crate) quiet: u64,
     /// Messages that were sent again.
     pub(crate) resent: u64,
     pub(crate) virtual_time: Duration,
@@ -69,6 +71,7 @@ impl Tally {
             moves,
             overlaps,
             twice,
+            quiet,
             resent,
             virtual_time,
             rounds,
@@ -96,6 +99,7 @@ impl Tally {
         self.moves += moves;
         self.overlaps += overlaps;
         self.twice += twice;
+        self.quiet += quiet;
         self.resent += resent;
         for (name, count) in ends {
             *self.ends.entry(name).or_default() += count;
@@ -114,7 +118,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hours = self.virtual_time.as_secs_f64() / 3600.0;
         let faults: u64 = self.faults.values().sum();
-        writeln!(f, "seeds {}, virtual time {hours:.1} h, rounds {}", self.seeds, self.rounds)?;
+        let Tally { seeds, rounds, quiet, .. } = self;
+        writeln!(f, "seeds {seeds}, virtual time {hours:.1} h, rounds {rounds}, quiet moments in rough times {quiet}")?;
         writeln!(
             f,
             "connections {}, accepted {}, processed {}, delivered {}, in doubt {}, lost {}, flushes Ok {}, publishers assured {}",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use nats_lifeline::ServerAddr;
-use nats_lifeline::engine::{EndReason, Gate};
+use nats_lifeline::engine::{Accepted, EndReason, Gate};
 use rand::RngExt;
 
 use crate::books::{Fate, Flush};
@@ -12,23 +12,28 @@ use crate::content::{DIGITS, FOREIGN, PUBLISHED, SUBJECTS};
 use crate::driver::Command;
 use crate::plan::ms;
 use crate::script::say;
+use crate::server::LARGEST;
 use crate::world::World;
 
 /// A subscription as its user sees it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
     /// Of a queue group.
-    queue: bool,
+    pub(crate) queue: bool,
     /// The numbers of what came.
     came: HashSet<u64>,
     pub(crate) delivered: u64,
     /// The total after which it ends, once the engine knows it.
     pub(crate) max: Option<u64>,
+    /// It was told more than a server can read.
+    pub(crate) huge: bool,
     /// The total that its user asked for last.
     pub(crate) asked: Option<u64>,
     /// Its user has ended it.
     pub(crate) unsubscribed: bool,
     pub(crate) draining: bool,
+    /// Connections from this one on were made when the engine had been told to drain it.
+    pub(crate) drained_at: Option<usize>,
     pub(crate) ended: bool,
 }
 
@@ -75,12 +80,17 @@ impl World {
         self.command(command);
     }
 
-    fn publish_elsewhere(&mut self) {
-        let number = FOREIGN | self.foreign;
-        self.foreign += 1;
+    pub(crate) fn publish_elsewhere(&mut self) {
+        let number = self.foreign();
         let subject = self.rng.random_range(0..PUBLISHED);
         let size = self.rng.random_range(DIGITS..=self.plan.payload);
         self.route(number, subject, size, false);
+    }
+
+    /// The number of another message of others.
+    pub(crate) fn foreign(&mut self) -> u64 {
+        self.foreign += 1;
+        FOREIGN | self.foreign
     }
 
     fn withdraw(&mut self) {
@@ -117,8 +127,9 @@ impl World {
         self.tally.user("subscribe");
         let sid = self.streams.len() as u64 + 1;
         let subject = self.rng.random_range(0..SUBJECTS.len());
-        let queue = self.rng.random_ratio(1, 5);
-        let group = queue.then_some(&b"q"[..]);
+        // Groups are what a move takes along.
+        let queue = self.rng.random_ratio(1, if self.plan.restless { 2 } else { 5 });
+        let group = queue.then_some(self.plan.group.as_bytes());
         let framed = self.driver.outbox.admit_subscribe(SUBJECTS[subject].as_bytes(), group, sid);
         self.streams.push(Stream { queue, ..Stream::default() });
         self.command(Command::Subscribe { sid, subject, queue, framed });
@@ -152,20 +163,54 @@ impl World {
     }
 
     fn unsubscribe_after(&mut self) {
-        let Some(sid) = self.some_stream() else { return };
+        let done = if self.rng.random_bool(0.5) { self.some_done() } else { None };
+        let Some(sid) = done.or_else(|| self.some_stream()) else { return };
         self.tally.user("unsubscribe_after");
-        // Never above an earlier limit: a server that has reached that one has forgotten the subscription, and whether
-        // it had when a larger one is asked for can't be known here.
-        let wanted = self.stream(sid).delivered + self.rng.random_range(0..6);
-        let max = self.stream(sid).asked.map_or(wanted, |asked| wanted.min(asked));
+        let (delivered, asked) = (self.stream(sid).delivered, self.stream(sid).asked);
+        let max = match self.rng.random_range(0..40) {
+            // More than a server can read.
+            0 => LARGEST + self.rng.random_range(0..10),
+            1..20 => asked.unwrap_or(delivered) + self.rng.random_range(0..4),
+            _ => delivered + self.rng.random_range(0..6),
+        };
         self.stream(sid).asked = Some(max);
         self.command(Command::UnsubscribeAfter { sid, max });
     }
 
+    /// One whose limit the present server has reached, while its user has not got all of that.
+    fn some_done(&mut self) -> Option<u64> {
+        let conn = &self.conns[self.driver.conn()?];
+        let live = conn.done.iter().copied().filter(|sid| {
+            let stream = &self.streams[usize::try_from(*sid - 1).unwrap()];
+            !stream.ended && !stream.unsubscribed
+        });
+        let live: Vec<u64> = live.collect();
+        (!live.is_empty()).then(|| live[self.rng.random_range(0..live.len())])
+    }
+
     /// The engine is told of a limit.
     pub(crate) fn limit(&mut self, sid: u64, max: u64) {
-        if self.driver.engine.subscriptions.get(sid).is_some() {
-            self.stream(sid).max = Some(max);
+        if self.driver.engine.subscriptions.get(sid).is_none() {
+            return;
+        }
+        let stream = self.stream(sid);
+        stream.huge |= max > LARGEST;
+        let Some(before) = stream.max.replace(max) else { return };
+        let queue = stream.queue;
+        if max <= before {
+            return;
+        }
+        self.tally.user("limit raised");
+        match self.driver.conn() {
+            Some(at) => *self.conns[at].raised.entry(sid).or_default() += 1,
+            None => self.tally.user("limit raised while down"),
+        }
+        if self.driver.links.len() == 2 {
+            self.tally.user(if queue {
+                "limit raised beside a candidate, group"
+            } else {
+                "limit raised beside a candidate"
+            });
         }
     }
 
@@ -228,8 +273,8 @@ impl World {
 
     // What streams are told.
 
-    /// `numbers` came for `sid`; the engine wants `count` of them.
-    pub(crate) fn accept(&mut self, sid: u64, numbers: &[u64], count: u64) {
+    /// `numbers` came for `sid`, and so many of them the engine wants.
+    pub(crate) fn accept(&mut self, sid: u64, numbers: &[u64], Accepted { count, complete }: Accepted) {
         let offered = numbers.len() as u64;
         let (resends, overlaps) = (self.plan.resends(), self.plan.overlaps());
         let stream = self.stream(sid);
@@ -245,6 +290,8 @@ impl World {
         let wanted = stream.max.map_or(offered, |max| offered.min(max - stream.delivered));
         assert_eq!(count, wanted, "I10: sid {sid} after {} of {:?}", stream.delivered, stream.max);
         stream.delivered += count;
+        let reached = stream.max.filter(|max| *max == stream.delivered);
+        assert_eq!(complete, reached, "I10: sid {sid} after {}: the end", stream.delivered);
         self.tally.delivered += count;
         self.tally.twice += twice;
     }

@@ -35,8 +35,14 @@ pub(crate) struct Wire {
     told: BTreeSet<u64>,
     /// Those that were ever told of.
     pub(crate) ever_told: BTreeSet<u64>,
-    /// Those that were told of twice, taken back between.
+    /// Those that were told of more than once.
     pub(crate) retold: BTreeSet<u64>,
+    /// Those that were told of since somebody looked.
+    pub(crate) now_told: Vec<u64>,
+    /// A limit was told since somebody looked.
+    pub(crate) now_limited: bool,
+    /// Those that were told of once more, and not taken back before, since somebody looked.
+    pub(crate) doubled: Vec<u64>,
 }
 
 /// A message as it stands on the wire, to be compared with what was published.
@@ -61,6 +67,9 @@ impl Wire {
             told: BTreeSet::new(),
             ever_told: BTreeSet::new(),
             retold: BTreeSet::new(),
+            now_told: Vec::new(),
+            now_limited: false,
+            doubled: Vec::new(),
         }
     }
 
@@ -124,7 +133,10 @@ impl Wire {
                 Said::Pub { number }
             }
             ClientOp::Sub { subject, queue, sid } => {
-                assert!(self.told.insert(*sid), "sid {sid} was told twice on one connection");
+                self.now_told.push(*sid);
+                if !self.told.insert(*sid) {
+                    self.doubled.push(*sid);
+                }
                 if !self.ever_told.insert(*sid) {
                     self.retold.insert(*sid);
                 }
@@ -136,6 +148,7 @@ impl Wire {
                     // It may be told of again, with what remains.
                     self.told.remove(sid);
                 }
+                self.now_limited |= max.is_some();
                 Said::Unsub { sid: *sid, max: *max }
             }
             ClientOp::Ping => {

@@ -17,6 +17,7 @@ use crate::server::Node;
 use crate::tally::Tally;
 use crate::users::Stream;
 use crate::waiting::Waiting;
+use crate::wire::Said;
 
 pub(crate) struct World {
     pub(crate) rng: SmallRng,
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) finishing: Vec<(Instant, u64)>,
     /// Messages of others.
     pub(crate) foreign: u64,
+    /// For these something came that nobody wanted.
+    pub(crate) unwanted: Vec<u64>,
     pub(crate) tokens: u64,
     /// No subscription is made any more.
     pub(crate) barred: bool,
@@ -80,6 +83,7 @@ impl World {
             streams: Vec::new(),
             finishing: Vec::new(),
             foreign: 0,
+            unwanted: Vec::new(),
             tokens: 0,
             barred: false,
             denied: false,
@@ -141,6 +145,7 @@ impl World {
                 self.round();
             }
         }
+        self.check_quiet();
         self.pass();
         self.tidy();
     }
@@ -240,6 +245,20 @@ impl World {
     pub(crate) fn take(&mut self, at: usize, bytes: &[u8]) {
         let found = self.conns[at].wire.take(bytes);
         say!(self, "connection {at} takes {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(bytes));
+        let limited = std::mem::replace(&mut self.conns[at].wire.now_limited, false);
+        let beside = self.driver.conn().is_some_and(|present| present != at);
+        assert!(
+            !(limited && beside),
+            "D15: a limit is counted by one server, and connection {at} is not the present one"
+        );
+        for sid in std::mem::take(&mut self.conns[at].wire.now_told) {
+            let drained = self.stream(sid).drained_at.is_some_and(|first| first <= at);
+            assert!(!drained, "connection {at} is told of {sid}, which was being drained before it was made");
+        }
+        for sid in std::mem::take(&mut self.conns[at].wire.doubled) {
+            let raised = self.conns[at].raised.entry(sid).or_default();
+            *raised = raised.checked_sub(1).unwrap_or_else(|| panic!("sid {sid} was told twice on connection {at}"));
+        }
         if !found.is_empty() && !self.conns[at].carried {
             self.conns[at].carried = true;
             let missing = self.untold(at);
@@ -300,6 +319,45 @@ impl World {
             assert!(next.subs.contains_key(&sid), "D15: {sid} is at no server any more");
             self.tally.overlaps += 1;
         }
+    }
+
+    /// I10: a server that has not reached a limit is not told to begin again for another: between UNSUB and SUB it would send
+    /// nothing. Only what it counted beside another connection must not count, nor what it can't read.
+    pub(crate) fn check_taken_back(&mut self, at: usize, sid: u64) {
+        let huge = self.stream(sid).huge;
+        let conn = &self.conns[at];
+        let may = huge || conn.was_beside || conn.moving.is_some() || self.is_over(sid);
+        assert!(may, "I10: {sid} is taken back on connection {at}, and nobody wanted that");
+    }
+
+    /// Whether all that `sid` waits for was sent on connection `at`, or its server is told of it again.
+    fn may_be_done(&self, at: usize, sid: u64) -> bool {
+        let conn = &self.conns[at];
+        let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
+        let sent = conn.sent.get(&sid).map_or(0, Vec::len);
+        let coming = (sent - conn.came.get(&sid).copied().unwrap_or(0)) as u64;
+        let told = |said: &(u64, Said)| matches!(said.1, Said::Sub { sid: other, .. } if other == sid);
+        // Told of it again, or about to be.
+        let again = conn.raised.get(&sid).is_some_and(|raised| *raised > 0) || conn.wire.ops.iter().any(told);
+        again || stream.max.is_some_and(|max| max <= stream.delivered + coming)
+    }
+
+    /// I10: nobody waits for what the server of connection `at` will never send, since it is done with the subscription.
+    pub(crate) fn check_done(&mut self, at: usize) {
+        let mut done = std::mem::take(&mut self.conns[at].done);
+        done.retain(|sid| !self.is_over(*sid));
+        if self.driver.conn() == Some(at) && self.conns[at].moving.is_none() {
+            for sid in &done {
+                assert!(self.may_be_done(at, *sid), "I10: {sid} waits, and connection {at} is done with it");
+            }
+        }
+        self.conns[at].done = done;
+    }
+
+    /// Whether its user wants no more of a stream.
+    fn is_over(&self, sid: u64) -> bool {
+        let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
+        stream.ended || stream.unsubscribed || stream.draining || self.barred
     }
 
     /// The client reads a PONG on connection `at`.
@@ -408,7 +466,7 @@ impl World {
             self.conns[at].moving.get_or_insert(self.now);
         }
         // A frame over the mark, one that was cut and is whole again, and SUBs and UNSUBs, for which the mark does not hold.
-        let extra = 2 * 34_000 + 64 * self.streams.len() * 3;
+        let extra = 2 * 34_000 + (64 + self.plan.group.len()) * self.streams.len() * 3;
         let most = self.plan.outbox.cap.max(2 * outbox.mark()) + extra;
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
@@ -424,6 +482,9 @@ impl World {
     }
 
     pub(crate) fn check_round(&mut self) {
+        for sid in std::mem::take(&mut self.unwanted) {
+            assert!(self.stream(sid).ended, "I10: a message for {sid} was not wanted, and it has not ended");
+        }
         let Driver { engine, outbox, .. } = &self.driver;
         self.books.compare(&engine.ledger(outbox.accepted()));
         if !engine.wants_exchange() && self.driver.commands.is_empty() {

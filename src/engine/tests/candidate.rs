@@ -170,6 +170,22 @@ fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
 }
 
 #[test]
+fn a_group_that_is_limited_between_two_moves_is_counted_anew() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    prepare(&mut pair);
+    pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
+    joined(&mut pair);
+    pair.serve(PONG);
+    pair.serve(PONG);
+    // The third server has the group already, and has not confirmed it: the second still counts two too many.
+    prepare(&mut pair);
+    pair.forget();
+    pair.unsubscribe_after(1, 4);
+    pair.expect_written("…UNSUB 1 SUB jobs q 1 UNSUB 1 2");
+}
+
+#[test]
 fn who_is_limited_and_ended_at_once_leaves_nothing_at_the_server() {
     for (drains, moved) in [(false, true), (true, true), (false, false), (true, false)] {
         let mut pair = ready();

@@ -41,3 +41,20 @@ fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set
     pair.expect_among("AttemptFailed b:4222 1: took longer than 2s, waiting for the PONG behind the queue groups");
     assert_eq!(pair.engine.status(), Status::Connected);
 }
+
+#[test]
+fn a_drain_that_gives_up_a_move_takes_back_what_was_subscribed_meanwhile() {
+    let mut pair = Pair::ready();
+    // The frame was admitted while the gate was open, and held as the connection was to be left.
+    let now = pair.now;
+    pair.engine.force_reconnect(now);
+    pair.queue_subscribe("s", None, 1);
+    pair.settle();
+    pair.expect_written("PING");
+    pair.drain(ms(1000));
+    pair.expect_written("SUB s 1 UNSUB 1 PING");
+    pair.serve(PONG);
+    pair.forget();
+    pair.serve(PONG);
+    pair.expect(&["no more for 1"]);
+}

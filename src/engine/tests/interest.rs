@@ -72,11 +72,34 @@ fn a_limit_that_servers_can_not_read_is_kept_here_and_not_told() {
     pair.accept();
     // Ten digits would be junk to a server, and end the subscription.
     pair.expect_written("CONNECT {… PING SUB s 1");
-    // A smaller one is told, and overridden with the largest that can be.
+    // A smaller one is told. Then it must not stay, and neither may the largest that can be told take its place: it would be
+    // reached one day.
     pair.unsubscribe_after(1, 5);
     pair.expect_written("UNSUB 1 5");
+    pair.serve(&message(1).repeat(2));
+    pair.unsubscribe_after(1, 1_000_000_001);
+    pair.expect_written("UNSUB 1 SUB s 1");
     pair.unsubscribe_after(1, 2_000_000_000);
-    pair.expect_written("UNSUB 1 999999999 SUB s 1");
+    pair.expect_written("");
+    pair.unsubscribe_after(1, 4);
+    pair.expect_written("UNSUB 1 4");
+}
+
+#[test]
+fn a_drained_subscription_is_not_told_of_again_for_another_limit() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.unsubscribe_after(1, 2);
+    pair.drain_subscription(1);
+    pair.forget();
+    // A SUB would have the server begin once more, and nobody take it back.
+    for max in [4, 2_000_000_000, 3] {
+        pair.unsubscribe_after(1, max);
+    }
+    pair.expect_written("");
+    pair.serve(&message(1).repeat(4));
+    assert_eq!(pair.delivered_to(1), 3);
+    pair.expect(&["stream 1 ends: received the 3 messages asked for"]);
 }
 
 #[test]
