@@ -260,14 +260,10 @@ impl MetricsReporter {
         }
         match event {
             ConnectionEvent::Reconnected { downtime, folded, .. } => {
-                // Outages that were folded into one, because this was not polled for a thousand events: only their sum is
-                // known, and each gets its part.
-                let outages = folded + 1;
+                let (seconds, outages) = each_outage(*downtime, *folded);
                 counter!(RECONNECTIONS, "service" => self.service.clone()).increment(outages);
-                histogram!(DISCONNECTION_DURATION, "service" => self.service.clone()).record_many(
-                    downtime.as_secs_f64() / outages as f64,
-                    usize::try_from(outages).unwrap_or(usize::MAX),
-                );
+                histogram!(DISCONNECTION_DURATION, "service" => self.service.clone())
+                    .record_many(seconds, usize::try_from(outages).unwrap_or(usize::MAX));
             }
             ConnectionEvent::Lost { lost, messages, .. } => self.lost(lost, messages),
             _ => {}
@@ -306,5 +302,24 @@ impl MetricsReporter {
 
     fn errors(&self, kind: &'static str, count: u64) {
         counter!(ERRORS, "service" => self.service.clone(), "type" => kind).increment(count);
+    }
+}
+
+/// How long each outage was, in seconds, and how many there were. If nobody has polled for a thousand events some are folded into
+/// one: then only their sum is known, and each gets its part.
+fn each_outage(downtime: Duration, folded: u64) -> (f64, u64) {
+    let outages = folded + 1;
+    (downtime.as_secs_f64() / outages as f64, outages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S55
+    #[test]
+    fn folded_outages_keep_their_number_and_their_sum() {
+        assert_eq!(each_outage(Duration::from_millis(1500), 0), (1.5, 1));
+        assert_eq!(each_outage(Duration::from_millis(1500), 2), (0.5, 3));
     }
 }
