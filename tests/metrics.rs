@@ -148,9 +148,15 @@ async fn what_waits_for_a_slow_server_is_in_the_buffer_only() {
     let broker = Broker::start().await.unwrap();
     let (client, reporting) = reported("slow", broker.url(), ConnectOptions::new()).await;
     broker.stall_reads(true);
-    // Until the kernel's buffers and ours are full.
-    let full = async { while client.publish("a", vec![b'x'; 64 * 1024].into()).await.is_ok() {} };
-    let _ = tokio::time::timeout(Duration::from_millis(500), full).await;
+    // Until the kernel's buffers and ours are full, and stay so.
+    let mut refused_in_a_row = 0;
+    while refused_in_a_row < 20 {
+        match client.try_publish("a", vec![b'x'; 64 * 1024].into()) {
+            Ok(()) => refused_in_a_row = 0,
+            Err(_) => refused_in_a_row += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let series = "nats_buffer_size_bytes{service=slow}";
     eventually("bytes wait", || seen().gauge(series).is_some_and(|bytes| bytes > 0.0)).await;
     assert!(client.stats().waiting > 0 && client.connected_server().is_some(), "{:?}", client.stats());

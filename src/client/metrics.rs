@@ -239,7 +239,7 @@ impl MetricsReporter {
             Some(server) => state(server.clone(), 1.0),
             None => state(DISCONNECTED.to_owned(), 0.0),
         }
-        let held = if server.is_some() { 0 } else { stats.waiting };
+        let held = if server.is_none() { stats.waiting } else { 0 };
         gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(held as f64);
         gauge!(BUFFER_SIZE, "service" => service()).set(stats.pending_bytes as f64);
         let published = stats.accepted.saturating_sub(self.published);
