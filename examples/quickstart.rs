@@ -1,12 +1,27 @@
 //! The first program: subscribe, publish, flush, ask. `cargo run --example quickstart [server]`
 
 use std::io::{Write, stdout};
+use std::process::ExitCode;
 
 use futures_util::StreamExt;
 use nats_lifeline::testing::Broker;
 
 #[tokio::main]
-async fn main() -> Result<(), nats_lifeline::Error> {
+async fn main() -> ExitCode {
+    let Err(error) = run().await else { return ExitCode::SUCCESS };
+    // The error, and those behind it as far as it has not named them itself.
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(cause) = source {
+        if !text.contains(&cause.to_string()) {
+            text += &format!(": {cause}");
+        }
+        source = cause.source();
+    }
+    eprintln!("quickstart: {text}");
+    ExitCode::FAILURE
+}
+
+async fn run() -> Result<(), nats_lifeline::Error> {
     let broker = Broker::start().await?; // for those who name no server: one inside this program
     let server = std::env::args().nth(1).unwrap_or_else(|| broker.url());
     if server.starts_with('-') {

@@ -91,7 +91,10 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
             continue;
         }
         let [p50, p99, max] = [50, 99, 100].map(|percent| time(told.within(percent)));
-        let text = format!("losses, back after {p50} (p50), {p99} (p99), {max} (max) with {} attempts", told.attempts);
+        let losses = if told.losses == 1 { "loss" } else { "losses" };
+        let attempts = if told.attempts == 1 { "attempt" } else { "attempts" };
+        let text =
+            format!("{losses}, back after {p50} (p50), {p99} (p99), {max} (max) with {} {attempts}", told.attempts);
         row(name, told.losses, &text);
     }
     row("strikes", strikes.counts.values().sum(), "");

@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
         say!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
         let Flushes { ok, failed, in_doubt } = &self.load.flushes;
         say!(
-            "flushes      {:>11}  Ok, {} failed and said of {} messages that they are in doubt",
+            "flushes      {:>11}  Ok, {} failed and told of {} in doubt",
             grouped(*ok),
             grouped(*failed),
             grouped(*in_doubt)

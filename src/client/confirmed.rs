@@ -133,7 +133,10 @@ impl Client {
         };
         let settled = match outcome {
             Ok(Ok(settled)) => Some(settled),
-            Ok(Err(error)) => return PublishOutcome::NotSent { message, error },
+            Ok(Err(error)) => {
+                self.count_refused();
+                return PublishOutcome::NotSent { message, error };
+            }
             Err(wait::Elapsed) => confirming.give_up(),
         };
         match settled {

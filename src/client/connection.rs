@@ -99,6 +99,8 @@ pub struct Stats {
     pub lost: Lost,
     /// Sent a second time; not part of the sum.
     pub resent: u64,
+    /// Calls that were to publish and were refused: their messages were not accepted, and are no part of the sum.
+    pub refused: u64,
     /// Bytes that wait for the transport.
     pub pending_bytes: u64,
     /// Messages received.
@@ -133,6 +135,7 @@ impl Stats {
             in_doubt: ledger.in_doubt,
             lost: ledger.lost,
             resent: ledger.resent,
+            refused: shared.refused.load(Ordering::Relaxed),
             pending_bytes: pending_bytes as u64,
             in_messages: counter(&counters.in_messages),
             out_messages: ledger.accepted,

@@ -19,6 +19,8 @@ mod gaps;
 mod health;
 mod inbox_id;
 pub(crate) mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "nkeys")]
 mod nkey;
 pub(crate) mod options;

@@ -1,6 +1,7 @@
 //! Publishing: one path from a message to the outbox, for every way to call it.
 
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -171,11 +172,15 @@ impl Client {
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
+                self.count_refused();
                 Err(TryPublishError::with_source(TryPublishErrorKind::InvalidSubject, message, error))
             }
             // Accepted, and counted as lost: that is what the policy was chosen for.
             Err(Fault::Denied(Denied::Outbox(Refusal::Dropped))) => Ok(()),
-            Err(Fault::Denied(denied)) => Err(try_error(denied, message)),
+            Err(Fault::Denied(denied)) => {
+                self.count_refused();
+                Err(try_error(denied, message))
+            }
         }
     }
 
@@ -204,13 +209,20 @@ impl Client {
     /// What remains where something is. Boxed: it is rare, and would make every publish's future large.
     #[cold]
     async fn publish_later(&self, outgoing: Outgoing<'_>, fault: Fault) -> Result<(), PublishError> {
-        match fault {
+        let published = match fault {
             Fault::Publish(error) => Err(error),
             Fault::Denied(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
                 Box::pin(self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {})).await.or_else(accepted)
             }
-        }
+        };
+        published.inspect_err(|_| self.count_refused())
+    }
+
+    /// A message was not accepted, and its publisher hears of it.
+    #[cold]
+    pub(super) fn count_refused(&self) {
+        self.shared().refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The subjects are fit for the wire, and so is the control line.

@@ -173,14 +173,20 @@ impl Client {
         outgoing: Outgoing<'_>,
         registered: impl Fn(u64) + Copy,
     ) -> Result<(), RequestError> {
-        self.check(outgoing).map_err(refused)?;
-        match self.admit(outgoing, Patience::Yield, registered) {
-            Ok(()) => Ok(()),
-            Err(denied) => {
-                let sent = self.publish_slowly(outgoing, denied, None, registered).await;
-                sent.map_err(|denied| refused(publish_error(denied)))
-            }
-        }
+        let sent = match self.check(outgoing) {
+            Ok(()) => match self.admit(outgoing, Patience::Yield, registered) {
+                Ok(()) => return Ok(()),
+                Err(denied) => {
+                    let sent = self.publish_slowly(outgoing, denied, None, registered).await;
+                    sent.map_err(publish_error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        sent.map_err(|error| {
+            self.count_refused();
+            refused(error)
+        })
     }
 
     /// Over a subscription of its own.

@@ -31,10 +31,10 @@ impl Sink<OutboundMessage> for Client {
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
         let headers = message.headers.as_ref().and_then(block);
         let outgoing = Outgoing::of(&message, headers.as_ref());
-        self.check(outgoing)?;
         // There was room when the sink said that it was ready; if others have taken it since, this one message more
         // does no harm.
-        self.admit(outgoing, Patience::Insist, |_| {}).or_else(accepted)
+        let sent = self.check(outgoing).and_then(|()| self.admit(outgoing, Patience::Insist, |_| {}).or_else(accepted));
+        sent.inspect_err(|_| self.count_refused())
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), PublishError>> {

@@ -6,7 +6,7 @@ mod task_side;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) record: Record,
     /// Streams that want to know of each loss of the connection.
     pub(crate) gap_streams: AtomicUsize,
+    /// Calls that were to publish and were refused.
+    pub(crate) refused: AtomicU64,
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
     pub(super) status: watch::Sender<Status>,
@@ -175,6 +177,7 @@ impl Shared {
             listeners: Listeners::default(),
             record: Record::default(),
             gap_streams: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
             statistics: Arc::default(),
             settings,
             status: watch::Sender::new(Status::Disconnected),

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use super::lock;
-use crate::engine::{Cause, ConnectionEvent, EndReason, Status};
+use crate::engine::{Cause, ConnectionEvent, EndReason, Status, counted};
 
 /// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
 const CHANGES: usize = 128;
@@ -160,9 +160,10 @@ impl State {
                 (Status::Connected, Some(server), Some(format!("attempt {attempts}")))
             }
             ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_held, .. } => {
+                let subscriptions = counted(*subscriptions as u64, "subscription");
+                let flushed = counted(*flushed, "held message");
                 let cost = format!(
-                    "after {downtime:.1?}, attempt {attempts}, {subscriptions} subscriptions, {flushed} held messages \
-                     sent, {still_held} to be sent"
+                    "after {downtime:.1?}, attempt {attempts}, {subscriptions}, {flushed} sent, {still_held} to be sent"
                 );
                 (Status::Connected, Some(server), Some(cost))
             }
@@ -174,9 +175,11 @@ impl State {
                 let status = if last == Some(Status::Draining) { Status::Draining } else { Status::Reconnecting };
                 (status, Some(server), Some(loss))
             }
-            ConnectionEvent::GaveUp { cause, attempts } => {
-                (Status::Disconnected, None, Some(format!("gave up after {attempts} failed attempts: {cause}")))
-            }
+            ConnectionEvent::GaveUp { cause, attempts } => (
+                Status::Disconnected,
+                None,
+                Some(format!("gave up after {}: {cause}", counted(*attempts, "failed attempt"))),
+            ),
             ConnectionEvent::Draining => (Status::Draining, None, None),
             ConnectionEvent::Closed { cause } => (Status::Closed, None, Some(end(cause))),
             _ => return,
@@ -223,7 +226,7 @@ impl std::fmt::Display for StateChange {
             write!(f, ": {reason}")?;
         }
         if let (1.., Some(failure)) = (self.failed_attempts, &self.last_failure) {
-            write!(f, "; {} attempts failed, the last: {failure}", self.failed_attempts)?;
+            write!(f, "; {} failed, the last: {failure}", counted(self.failed_attempts, "attempt"))?;
         }
         Ok(())
     }
@@ -320,9 +323,9 @@ mod tests {
                 "00:00:00.000Z connecting",
                 "00:00:01.000Z reconnecting; 2 attempts failed, the last: b: no servers in the pool",
                 "00:00:04.000Z connected a: attempt 3",
-                "00:00:05.000Z reconnecting a: closed by the server; 1 in doubt, 2 held; 1 attempts failed, the last: a: no \
+                "00:00:05.000Z reconnecting a: closed by the server; 1 in doubt, 2 held; 1 attempt failed, the last: a: no \
                  servers in the pool",
-                "00:00:08.000Z disconnected: gave up after 1 failed attempts: no servers in the pool",
+                "00:00:08.000Z disconnected: gave up after 1 failed attempt: no servers in the pool",
                 "00:00:09.000Z connecting",
                 "00:00:10.000Z draining",
                 "00:00:11.000Z closed: drained",

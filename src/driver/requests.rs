@@ -10,7 +10,7 @@ use bytes::Bytes;
 use self::many::Many;
 use super::lock;
 use super::reads::{Range, Share};
-use crate::engine::{DroppedRun, EndReason};
+use crate::engine::{DroppedRun, EndReason, in_doubt_in_words};
 
 /// All requests of one client.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ enum SlotState {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum RequestFailure {
     /// The request was handed to a connection that was lost: whether it was served is not known.
-    #[error("the connection was lost after the request had been handed over; {in_doubt} messages are in doubt")]
+    #[error("the connection was lost after the request had been handed over; {}", in_doubt_in_words(*in_doubt))]
     ConnectionLost {
         /// Messages in doubt by that loss.
         in_doubt: u64,

@@ -128,7 +128,7 @@ pub enum EndReason {
     #[error("unsubscribed")]
     Unsubscribed,
     /// It had received the number of messages that `unsubscribe_after` named.
-    #[error("received the {max} messages asked for")]
+    #[error("received the {} asked for", counted(*max, "message"))]
     Complete {
         /// That number.
         max: u64,
@@ -153,12 +153,22 @@ pub enum EndReason {
     SlowConsumer,
 }
 
+/// So many of what `one` is called, in words.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// So many messages are in doubt, in words.
+pub(crate) fn in_doubt_in_words(messages: u64) -> String {
+    format!("{} {} in doubt", counted(messages, "message"), if messages == 1 { "is" } else { "are" })
+}
+
 /// How a flush failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FlushFailure {
     /// Messages of this client are in doubt: a connection was lost after the transport had taken them and
     /// before a PONG covered them. Said once; the next flush can be Ok.
-    #[error("{0} messages are in doubt: the connection was lost before the server confirmed them")]
+    #[error("{}: the connection was lost before the server confirmed {}", in_doubt_in_words(*.0), if *.0 == 1 { "it" } else { "them" })]
     InDoubt(u64),
     /// The client ended first.
     #[error("{0}")]

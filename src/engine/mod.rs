@@ -43,6 +43,7 @@ pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, Overflow
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
+pub(crate) use error::{counted, in_doubt_in_words};
 pub use event::{ConnectionEvent, Status};
 pub use event_queue::EventQueue;
 pub use failback::Preferred;

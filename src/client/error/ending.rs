@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Lost;
+use crate::engine::{Lost, counted};
 
 /// An unsubscribe or drain of a subscription could not be asked for, because the client is closed.
 ///
@@ -77,8 +77,8 @@ pub struct DrainReport {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "closed with {} messages never sent, {} in doubt and {} unread",
-    .report.lost.total(), .report.in_doubt, .report.undelivered
+    "closed with {} never sent, {} in doubt and {} unread",
+    counted(.report.lost.total(), "message"), .report.in_doubt, .report.undelivered
 )]
 pub struct CloseError {
     report: DrainReport,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::message::OutboundMessage;
+use crate::engine::{counted, in_doubt_in_words};
 
 /// Why a message found no way out: the source of a publish error of kind
 /// [`Send`](super::PublishErrorKind::Send).
@@ -50,7 +51,7 @@ pub enum SendFault {
     },
     /// No server is connected and as many messages are held as
     /// [`reconnect_buffer_messages`](crate::ConnectOptions::reconnect_buffer_messages) allows.
-    #[error("outbox full: {pending} messages pending; the limit is {limit}")]
+    #[error("outbox full: {} pending; the limit is {limit}", counted(*pending, "message"))]
     TooManyMessages {
         /// Messages that were held.
         pending: u64,
@@ -94,7 +95,7 @@ pub struct PayloadTooLarge {
 /// The connection was lost after it had taken a request: whether that was served is not known. The source of request errors
 /// of kind [`Other`](super::RequestErrorKind::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was lost after the request had been handed over; {in_doubt} messages are in doubt")]
+#[error("the connection was lost after the request had been handed over; {}", in_doubt_in_words(*in_doubt))]
 #[non_exhaustive]
 pub struct ConnectionLost {
     /// Messages in doubt by that loss, requests among them. Zero: all had been processed, only the reply is missing.

@@ -67,7 +67,7 @@ fn what_is_in_doubt_fails_a_flush_once_and_each_handle_for_itself() {
     pair.publish("x", "3");
     pair.lose(eof());
     pair.flush(2);
-    pair.expect_among("flush 4 failed: 1 messages are in doubt");
+    pair.expect_among("flush 4 failed: 1 message is in doubt");
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn idle_pings_can_be_switched_off() {
     pair.publish("x", "2");
     pair.flush(0);
     pair.advance(secs(40));
-    pair.expect_among("flush 1 failed: 1 messages are in doubt");
+    pair.expect_among("flush 1 failed: 1 message is in doubt: the connection was lost before the server confirmed it");
 }
 
 #[test]

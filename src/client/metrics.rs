@@ -1,0 +1,325 @@
+//! Metrics through the facade `metrics` (feature `metrics`): what a client tells and counts, under the names of dashboards.
+//!
+//! [`Client::report_metrics`] makes a [`MetricsReporter`], and [`run`](MetricsReporter::run) reports until the client is closed. It
+//! reads the client's events, and looks at [`stats`](Client::stats) at an interval. Publishing and receiving cost what they
+//! cost without it.
+//!
+//! | metric | kind | labels | what |
+//! |---|---|---|---|
+//! | `nats_connection_state` | gauge | `service`, `server` | 1 for the server that is connected, 0 for the one before; `server` is `disconnected`, and the value 0, while none is |
+//! | `nats_reconnections_total` | counter | `service` | connections made after a loss |
+//! | `nats_disconnection_duration_seconds` | histogram | `service` | from a loss to the next connection, once that is ready |
+//! | `nats_buffer_size_bytes` | gauge | `service` | bytes that wait for the transport, connected or not |
+//! | `nats.overflow_queue_size` | gauge | `service` | messages held while no server is connected; 0 while one is |
+//! | `nats.messages_lost` | counter | `service`, `subject` | accepted messages that were lost on our side |
+//! | `nats_messages_published_total` | counter | `service` | messages accepted by `publish` and requests |
+//! | `nats_errors_total` | counter | `service`, `type` | failed attempts, losses that nobody wanted, errors that servers sent, slow consumers, refused publishes |
+//!
+//! `service` is the name given to `report_metrics`. Give each client of a process a name of its own, or their gauges overwrite each
+//! other. Counters begin at zero when the reporter is made. Exporters for Prometheus write the dots as underscores.
+//!
+//! **Whether a server is connected** is `max by (service) (nats_connection_state)`. A server that was left keeps its series at 0,
+//! so a rule on a single series would go off for ever.
+//!
+//! **Buckets** are the exporter's business. For the durations these fit the thresholds of usual alerts: 0.1, 0.5, 1, 5, 10, 30,
+//! 60 and 120 seconds. An outage that ends with the client, or with reconnecting given up, has no duration; a planned move has a
+//! short one.
+//!
+//! **Published messages have no label `subject`.** Counting by subject would cost a look-up in a table for each message, on the way
+//! that is kept free of such things. Who wants it counts where it publishes, with [`subject_label`].
+//!
+//! **The subject of lost messages** is that of [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them; what is lost
+//! beyond that, and what was too much to be handed back, is counted under `{other}`. The sum over the subjects is exact.
+//!
+//! **`type`** is the name of what went wrong in small letters: `io`, `timed_out`, `stale`, `authorization_violation`,
+//! `permissions_violation`, `slow_consumer`; `unknown` for texts of servers that are not known; `publish_failed` for messages that a
+//! call was refused with.
+//!
+//! Latency is that of single messages, so it is measured where they are published:
+//!
+//! ```no_run
+//! # async fn example(client: nats_lifeline::Client) {
+//! let began = std::time::Instant::now();
+//! if client.publish_confirmed("orders.new", "four wheels".into()).await.is_confirmed() {
+//!     metrics::histogram!("nats_publish_latency_seconds", "service" => "orders").record(began.elapsed());
+//! }
+//! # }
+//! ```
+
+mod error_type;
+mod subject;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+pub use subject::subject_label;
+
+use super::client::Client;
+use super::connection::{ConnectionEvent, Events, Lost, LostMessages, Stats};
+use super::wait;
+use crate::driver::{Hears, Shared};
+
+const CONNECTION_STATE: &str = "nats_connection_state";
+const RECONNECTIONS: &str = "nats_reconnections_total";
+const DISCONNECTION_DURATION: &str = "nats_disconnection_duration_seconds";
+const BUFFER_SIZE: &str = "nats_buffer_size_bytes";
+const OVERFLOW_QUEUE_SIZE: &str = "nats.overflow_queue_size";
+const MESSAGES_LOST: &str = "nats.messages_lost";
+const MESSAGES_PUBLISHED: &str = "nats_messages_published_total";
+const ERRORS: &str = "nats_errors_total";
+
+/// The label `server` while none is connected.
+const DISCONNECTED: &str = "disconnected";
+
+/// The label `subject` of messages whose own is not known, or one too many.
+const OTHER: &str = "{other}";
+
+/// How many values the label `subject` of lost messages has at most, beside `{other}`, for each reporter. Arbitrary: far more
+/// than a dashboard shows, and little for an exporter.
+pub const MOST_SUBJECTS: usize = 200;
+
+/// How often a reporter looks, if it is not told otherwise. Arbitrary: well below the usual 15 s between two scrapes, and a look
+/// costs microseconds.
+const USUAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// No more often than this.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// No more seldom than this: exporters drop series that are not written to for some minutes, if they are told to.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Client {
+    /// A reporter of this client's metrics as `service`, counting from now on. Nothing is reported before it
+    /// [runs](MetricsReporter::run). What is reported is said in [`client::metrics`](crate::client::metrics).
+    ///
+    /// Make it right after connecting. It does not keep the connection alive.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), nats_lifeline::Error> {
+    /// // Install the exporter of your choice first, as the process's recorder.
+    /// let client = nats_lifeline::connect("localhost").await?;
+    /// tokio::spawn(client.report_metrics("orders").run());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn report_metrics(&self, service: impl Into<String>) -> MetricsReporter {
+        let shared = self.core.handle.shared.clone();
+        let events = shared.events(Hears::Edges);
+        let stats = Stats::of(&shared);
+        MetricsReporter {
+            service: service.into().into(),
+            interval: USUAL_INTERVAL,
+            server: None,
+            published: stats.accepted,
+            refused: stats.refused,
+            subjects: BTreeSet::new(),
+            events,
+            shared,
+        }
+    }
+}
+
+/// Reports one client's metrics: see [`client::metrics`](crate::client::metrics) for what, and [`Client::report_metrics`].
+///
+/// It does not keep the connection alive. Dropping it, or the future of [`run`](MetricsReporter::run), ends the reporting at once; the
+/// gauges then stay as they were last.
+#[must_use = "nothing is reported before it runs"]
+pub struct MetricsReporter {
+    service: SharedString,
+    interval: Duration,
+    /// The server of the last report that said 1.
+    server: Option<String>,
+    /// What was reported of `Stats::accepted`, at its highest: a request that is withdrawn is not accepted any more.
+    published: u64,
+    /// What was reported of `Stats::refused`.
+    refused: u64,
+    /// The subjects of lost messages so far. `subjects.len() <= MOST_SUBJECTS`.
+    subjects: BTreeSet<String>,
+    events: Events,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for MetricsReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MetricsReporter { service, interval, server, published, refused, subjects, events: _, shared: _ } = self;
+        f.debug_struct("MetricsReporter")
+            .field("service", service)
+            .field("interval", interval)
+            .field("server", server)
+            .field("published", published)
+            .field("refused", refused)
+            .field("subjects", &subjects.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MetricsReporter {
+    /// How often gauges and sums are looked at. Default 1 s; less than 100 ms is taken for 100 ms, more than a minute for a
+    /// minute. What events tell, the state among it, is reported at once whatever this is.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_lifeline::Client) {
+    /// use std::time::Duration;
+    ///
+    /// let reporter = client.report_metrics("orders").every(Duration::from_secs(5));
+    /// tokio::spawn(reporter.run());
+    /// # }
+    /// ```
+    pub fn every(mut self, interval: Duration) -> MetricsReporter {
+        self.interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        self
+    }
+
+    /// Reports until the client is closed, and then once more: the state is 0 and nothing waits. While no server is connected it
+    /// goes on as always, and says what is held.
+    ///
+    /// The metrics go to the recorder that is installed at that moment. One that is installed later gets what comes later, and no
+    /// descriptions. It can be run by any executor, and makes no task of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) {
+    /// let reporting = tokio::spawn(client.report_metrics("orders").run());
+    /// // …
+    /// let _ = client.close().await;
+    /// let _ = reporting.await; // the last figures are out
+    /// # }
+    /// ```
+    pub async fn run(mut self) {
+        self.describe();
+        loop {
+            self.sample();
+            let deadline = wait::deadline(Some(self.interval));
+            match wait::until(&self.shared, deadline, self.events.recv()).await {
+                Ok(Some(event)) => {
+                    self.tell(&event);
+                    while let Some(event) = self.events.try_recv() {
+                        self.tell(&event);
+                    }
+                }
+                // The state is public before the last event is taken.
+                Ok(None) => return self.sample(),
+                Err(wait::Elapsed) => {}
+            }
+        }
+    }
+
+    /// Says what the metrics are, and that the counters are there: a rate needs the zero before the first event.
+    fn describe(&self) {
+        describe_gauge!(CONNECTION_STATE, Unit::Count, "Whether this server is connected: 1 or 0");
+        describe_counter!(RECONNECTIONS, Unit::Count, "Connections made after a loss");
+        describe_histogram!(DISCONNECTION_DURATION, Unit::Seconds, "Time from a loss to the next connection");
+        describe_gauge!(BUFFER_SIZE, Unit::Bytes, "Bytes that wait for the transport");
+        describe_gauge!(OVERFLOW_QUEUE_SIZE, Unit::Count, "Messages held while no server is connected");
+        describe_counter!(MESSAGES_LOST, Unit::Count, "Accepted messages that were lost on the client's side");
+        describe_counter!(MESSAGES_PUBLISHED, Unit::Count, "Messages accepted by publish and requests");
+        describe_counter!(ERRORS, Unit::Count, "Errors of the connection, of servers and of publishing");
+        for name in [RECONNECTIONS, MESSAGES_PUBLISHED] {
+            counter!(name, "service" => self.service.clone()).increment(0);
+        }
+    }
+
+    /// What is so now.
+    fn sample(&mut self) {
+        let server = self.shared.server();
+        let stats = Stats::of(&self.shared);
+        let left = self.server.take().filter(|left| Some(left) != server.as_ref());
+        let service = || self.service.clone();
+        let state = |server: String, value: f64| {
+            gauge!(CONNECTION_STATE, "service" => service(), "server" => server).set(value);
+        };
+        if let Some(left) = left {
+            state(left, 0.0);
+        }
+        match &server {
+            Some(server) => state(server.clone(), 1.0),
+            None => state(DISCONNECTED.to_owned(), 0.0),
+        }
+        let held = if server.is_none() { stats.waiting } else { 0 };
+        gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(held as f64);
+        gauge!(BUFFER_SIZE, "service" => service()).set(stats.pending_bytes as f64);
+        let published = stats.accepted.saturating_sub(self.published);
+        counter!(MESSAGES_PUBLISHED, "service" => service()).increment(published);
+        let refused = stats.refused.saturating_sub(self.refused);
+        if refused > 0 {
+            self.errors("publish_failed", refused);
+        }
+        self.published += published;
+        self.refused += refused;
+        self.server = server;
+    }
+
+    /// What has happened.
+    fn tell(&mut self, event: &ConnectionEvent) {
+        if let Some(kind) = error_type::of(event) {
+            self.errors(kind, 1);
+        }
+        match event {
+            ConnectionEvent::Reconnected { downtime, folded, .. } => {
+                let (seconds, outages) = each_outage(*downtime, *folded);
+                counter!(RECONNECTIONS, "service" => self.service.clone()).increment(outages);
+                histogram!(DISCONNECTION_DURATION, "service" => self.service.clone())
+                    .record_many(seconds, usize::try_from(outages).unwrap_or(usize::MAX));
+            }
+            ConnectionEvent::Lost { lost, messages, .. } => self.lost(lost, messages),
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self, lost: &Lost, messages: &LostMessages) {
+        let mut by_subject: BTreeMap<Cow<'static, str>, u64> = BTreeMap::new();
+        for message in messages.iter() {
+            let label = match subject_label(&message.subject).into_owned() {
+                label if self.knows(&label) => Cow::Owned(label),
+                _ => Cow::Borrowed(OTHER),
+            };
+            *by_subject.entry(label).or_default() += 1;
+        }
+        let unnamed = lost.total().saturating_sub(messages.len());
+        if unnamed > 0 {
+            *by_subject.entry(Cow::Borrowed(OTHER)).or_default() += unnamed;
+        }
+        for (subject, count) in by_subject {
+            counter!(MESSAGES_LOST, "service" => self.service.clone(), "subject" => subject).increment(count);
+        }
+    }
+
+    /// Whether `subject` is one of those that have a series of their own, as it is now if there is room.
+    fn knows(&mut self, subject: &str) -> bool {
+        if self.subjects.contains(subject) {
+            return true;
+        }
+        let room = self.subjects.len() < MOST_SUBJECTS;
+        if room {
+            self.subjects.insert(subject.to_owned());
+        }
+        room
+    }
+
+    fn errors(&self, kind: &'static str, count: u64) {
+        counter!(ERRORS, "service" => self.service.clone(), "type" => kind).increment(count);
+    }
+}
+
+/// How long each outage was, in seconds, and how many there were. If nobody has polled for a thousand events some are folded into
+/// one: then only their sum is known, and each gets its part.
+fn each_outage(downtime: Duration, folded: u64) -> (f64, u64) {
+    let outages = folded + 1;
+    (downtime.as_secs_f64() / outages as f64, outages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // S55
+    #[test]
+    fn folded_outages_keep_their_number_and_their_sum() {
+        assert_eq!(each_outage(Duration::from_millis(1500), 0), (1.5, 1));
+        assert_eq!(each_outage(Duration::from_millis(1500), 2), (0.5, 3));
+    }
+}

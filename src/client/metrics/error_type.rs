@@ -1,0 +1,65 @@
+//! The label `type` of errors: one word for each kind, whatever text comes with it.
+
+use crate::engine::{Cause, ConnectionEvent};
+use crate::protocol::ErrKind;
+
+/// What went wrong, if something did. What a server says is an event of its own, and so is the failed attempt or the loss that
+/// comes of it: it counts once, as what was said.
+pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
+    match event {
+        ConnectionEvent::AttemptFailed { cause, .. } | ConnectionEvent::Disconnected { cause, .. } => of_cause(cause),
+        ConnectionEvent::ServerError { error, .. } => Some(of_server(error)),
+        ConnectionEvent::SlowConsumer { .. } => Some("slow_consumer"),
+        _ => None,
+    }
+}
+
+fn of_cause(cause: &Cause) -> Option<&'static str> {
+    Some(match cause {
+        Cause::Server(_) => return None,
+        // Wanted, or planned.
+        Cause::ByUser | Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback => return None,
+        Cause::ClosedByServer => "closed_by_server",
+        Cause::Io(_) => "io",
+        Cause::Dns(_) => "dns",
+        Cause::TimedOut { .. } => "timed_out",
+        Cause::Stale { .. } => "stale",
+        Cause::WriteStalled { .. } => "write_stalled",
+        Cause::Protocol(_) => "protocol",
+        Cause::BadInfo(_) => "bad_info",
+        Cause::OutOfTurn { .. } => "out_of_turn",
+        Cause::Tls(_) => "tls",
+        Cause::Credentials(_) => "credentials",
+        Cause::Unsupported(_) => "unsupported",
+        Cause::NoServers => "no_servers",
+    })
+}
+
+fn of_server(kind: &ErrKind) -> &'static str {
+    match kind {
+        ErrKind::UnknownProtocolOperation => "unknown_protocol_operation",
+        ErrKind::MaxControlLineExceeded => "max_control_line_exceeded",
+        ErrKind::MaxPayloadViolation => "max_payload_violation",
+        ErrKind::AuthorizationViolation => "authorization_violation",
+        ErrKind::AuthenticationTimeout => "authentication_timeout",
+        ErrKind::UserAuthenticationExpired => "user_authentication_expired",
+        ErrKind::AccountAuthenticationExpired => "account_authentication_expired",
+        ErrKind::UserAuthenticationRevoked => "user_authentication_revoked",
+        ErrKind::StaleConnection => "stale_connection",
+        ErrKind::MaxConnectionsExceeded => "max_connections_exceeded",
+        ErrKind::MaxAccountConnectionsExceeded => "max_account_connections_exceeded",
+        ErrKind::ConnectionThrottling => "connection_throttling",
+        ErrKind::TlsRequired => "tls_required",
+        ErrKind::InvalidClientProtocol => "invalid_client_protocol",
+        ErrKind::NoRespondersRequiresHeaders => "no_responders_requires_headers",
+        ErrKind::RoutePort => "route_port",
+        ErrKind::LeafNodePort => "leaf_node_port",
+        ErrKind::GatewayPort => "gateway_port",
+        ErrKind::FailedAccountRegistration => "failed_account_registration",
+        ErrKind::MaxSubscriptionsExceeded => "max_subscriptions_exceeded",
+        ErrKind::PermissionsViolation(_) => "permissions_violation",
+        ErrKind::InvalidSubject => "invalid_subject",
+        ErrKind::InvalidPublishSubject => "invalid_publish_subject",
+        ErrKind::Other(_) => "unknown",
+    }
+}
