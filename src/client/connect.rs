@@ -24,8 +24,9 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     }
     let retry = settings.config.retry_on_initial_connect;
     let config = settings.config.clone();
+    let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
     let driver = DriverSettings::from(&settings);
-    let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64())?;
+    let handle = driver::spawn(config, addrs, driver, seed)?;
     if let Some(callback) = settings.event_callback.clone() {
         callback::run(handle.shared.events(Hears::Repetitions), callback);
     }

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use rand::RngExt;
@@ -28,11 +28,26 @@ pub(crate) struct Stream {
     taken: u64,
     kept: Vec<u8>,
     failed: bool,
+    /// How many of them there are.
+    held: Arc<AtomicUsize>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Stream {
-    pub(crate) fn new(inner: DuplexStream, habits: Habits, rng: SmallRng, peace: Arc<AtomicBool>) -> Stream {
-        Stream { inner, habits, rng, peace, taken: 0, kept: Vec::new(), failed: false }
+    pub(crate) fn new(
+        inner: DuplexStream,
+        habits: Habits,
+        rng: SmallRng,
+        peace: Arc<AtomicBool>,
+        held: Arc<AtomicUsize>,
+    ) -> Stream {
+        held.fetch_add(1, Ordering::Relaxed);
+        Stream { inner, habits, rng, peace, taken: 0, kept: Vec::new(), failed: false, held }
     }
 
     /// Some of a number of bytes, but at least one.
