@@ -11,8 +11,11 @@ use crate::plan::Plan;
 use crate::users::{Book, Outcome};
 
 /// I1, I3, I4, promise 3.
-pub(crate) fn messages(plan: &Plan, cluster: &Cluster, book: &Book, stats: &Stats) {
+pub(crate) fn messages(plan: &Plan, cluster: &Cluster, book: &Book, stats: &Stats, taken: Option<u64>) {
     assert!(stats.balances(), "{stats:?}");
+    if let Some(taken) = taken.filter(|_| plan.tls.is_none() && !plan.resends) {
+        assert_eq!(stats.confirmed + stats.in_doubt, taken, "what is in doubt, and what was taken whole: {stats:?}");
+    }
     assert_eq!((stats.waiting, stats.unconfirmed), (0, 0), "{stats:?}");
     let times = |id: &Id| cluster.processed.get(id).copied().unwrap_or(0);
     let gone = |id: &Id| times(id) == 0 && !book.lost.contains_key(id);

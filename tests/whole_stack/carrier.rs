@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::{Cluster, address};
 use crate::plan::{At, Dial, End, Fate, Plan};
 use crate::stream::Stream;
+use crate::tap::Tap;
 
 /// There and back.
 const SHORTEST_WAY: Duration = Duration::from_millis(1);
@@ -28,6 +29,7 @@ pub(crate) struct Network {
     dials: Arc<AtomicUsize>,
     /// The client holds so many streams.
     held: Arc<AtomicUsize>,
+    taps: Arc<Mutex<Vec<Arc<Mutex<Tap>>>>>,
     carriers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -39,6 +41,7 @@ impl Network {
             peace: Arc::default(),
             dials: Arc::default(),
             held: Arc::default(),
+            taps: Arc::default(),
             carriers: Arc::default(),
         }
     }
@@ -49,6 +52,14 @@ impl Network {
 
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// How many messages all streams have taken whole; `None`: one of them has failed, and nobody knows.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        let taps = self.taps.lock().unwrap();
+        let taken =
+            |tap: &Arc<Mutex<Tap>>| Some(tap.lock().unwrap()).filter(|tap| !tap.failed).map(|tap| tap.messages());
+        taps.iter().map(taken).sum()
     }
 
     fn is_at_peace(&self) -> bool {
@@ -72,8 +83,10 @@ impl Network {
         let Some(at) = accepted else { return Err(io::ErrorKind::ConnectionRefused.into()) };
         let (ours, theirs) = tokio::io::duplex(fate.window);
         let (from, to) = tokio::io::split(theirs);
+        let tap = Arc::new(Mutex::new(Tap::new()));
+        self.taps.lock().unwrap().push(Arc::clone(&tap));
         let rng = self.plan.dice(1_000_000 + number as u64);
-        let stream = Stream::new(ours, fate.habits, rng, Arc::clone(&self.peace), Arc::clone(&self.held));
+        let stream = Stream::new(ours, fate.habits, rng, Arc::clone(&self.peace), Arc::clone(&self.held), tap);
         let (up, down) = (self.clone(), self.clone());
         let (fate, silent) = (Arc::new(fate), Arc::new(AtomicBool::new(false)));
         let (its_fate, its_silent) = (Arc::clone(&fate), Arc::clone(&silent));

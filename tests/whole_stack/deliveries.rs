@@ -27,18 +27,22 @@ pub(crate) fn check(plan: &Plan, cluster: &Cluster, book: &Book, came: &Came) {
     if plan.handover == Handover::Exclusive {
         chained(cluster, PLAIN, &came.plain);
     }
-    chained(cluster, FEW, &came.few);
+    let ends = chained(cluster, FEW, &came.few);
     // I10. It ends when it has them all, and may not have got so far.
     assert!(came.few.len() as u64 <= came.wanted, "{} came, {} were wanted", came.few.len(), came.wanted);
+    if came.few.len() as u64 == came.wanted {
+        let known = ends.iter().any(|(at, taken)| cluster.conns[*at].sent_to(FEW).len() == *taken);
+        assert!(known, "the last server was not told how many remained of {}", came.wanted);
+    }
     group(plan, cluster, &came.group);
     if plan.calm {
         complete(plan, cluster, book, came);
     }
 }
 
-/// What came is what the connections sent, one after the other, each from its beginning.
-fn chained(cluster: &Cluster, name: &str, came: &[Id]) {
-    // Where we may be: `(connection, messages of it)`.
+/// What came is what the connections sent, one after the other, each from its beginning. Tells where it may have ended: the
+/// connection, and how many messages of it had come.
+fn chained(cluster: &Cluster, name: &str, came: &[Id]) -> Vec<(usize, usize)> {
     let mut places = vec![(0, 0)];
     for (index, id) in came.iter().enumerate() {
         let mut then = Vec::new();
@@ -54,6 +58,7 @@ fn chained(cluster: &Cluster, name: &str, came: &[Id]) {
         assert!(!then.is_empty(), "{name}: message {index}, {id:?}, was not the next of any connection");
         places = then;
     }
+    places
 }
 
 /// A group gets a message no more often than it was published.

@@ -28,6 +28,7 @@ mod secure;
 mod server;
 mod stream;
 mod tally;
+mod tap;
 mod users;
 mod weather;
 mod world;

@@ -84,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) tls: Option<Tls>,
     /// A callback says when the next attempt is due. Moves are not prepared then.
     pub(crate) callback: bool,
+    /// The client's streams do not fail in the middle of a write. Where they do, nobody knows what they took.
+    pub(crate) honest: bool,
     pub(crate) handover: Handover,
     /// More than the largest message.
     pub(crate) buffer: usize,
@@ -118,6 +120,7 @@ impl Plan {
             route: milliseconds(rng, 20),
             tls: rng.random_bool(0.25).then(|| if rng.random_bool(0.3) { Tls::First } else { Tls::BehindInfo }),
             callback,
+            honest: rng.random_bool(0.4),
             handover: if calm && rng.random_bool(0.4) { Handover::Overlap } else { Handover::Exclusive },
             buffer: if rng.random_bool(0.3) { rng.random_range(5_000..20_000) } else { 8 << 20 },
             most_held: rng.random_bool(0.3).then(|| rng.random_range(1..30)),
@@ -156,7 +159,7 @@ impl Plan {
                 lazy: rng.random_bool(0.3),
                 vectored: rng.random_bool(0.7),
                 keeps: rng.random_bool(0.3),
-                fails_at: rng.random_bool(0.4).then(|| scattered(rng, ENDS)),
+                fails_at: (rng.random_bool(0.4) && !self.honest).then(|| scattered(rng, ENDS)),
             },
             window: 16 + scattered(rng, 16) as usize,
             up_ends: rng.random_bool(0.6).then(|| ends(rng)),
@@ -184,7 +187,7 @@ impl Fate {
             up_stalls: None,
             down_ends: None,
             down_stalls: None,
-            pause: Duration::ZERO,
+            pause: if self.window < 4_096 { Duration::ZERO } else { self.pause.min(Duration::from_millis(3)) },
             ..self
         }
     }

@@ -184,13 +184,12 @@ impl User {
     /// Now or not at all: what is refused is not offered again.
     pub(crate) async fn publish_critical(mut self, who: char) {
         let mut number = 0;
-        let mut ever = false;
         while !self.is_at_peace() {
             let id = (who, number);
             let payload = content::payload(id, self.size());
             let subject = content::subject(id);
             let (began, held) = (Instant::now(), self.network.held());
-            ever |= self.client.status() == Status::Connected;
+            let connected = self.client.status() == Status::Connected;
             let disconnected = if self.rng.random_bool(0.5) {
                 let message = OutboundMessage { subject: subject.into(), reply: None, payload, headers: None };
                 match self.client.try_publish_critical(message) {
@@ -212,7 +211,7 @@ impl User {
                     number += 1;
                 }
                 Some(disconnected) => {
-                    assert!(!self.network.plan.calm || !ever, "{id:?} is refused, and there is a connection");
+                    assert!(!self.network.plan.calm || !connected, "{id:?} is refused, and there is a connection");
                     assert!(held > 0 || began == Instant::now(), "{id:?} has waited for a connection");
                     self.book.lock().unwrap().refused += u64::from(disconnected);
                 }

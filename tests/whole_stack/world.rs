@@ -161,7 +161,7 @@ async fn live(plan: Plan) -> Tally {
     let cluster = network.cluster.lock().unwrap();
     let book = first.book.lock().unwrap();
     assert!(cluster.complaints.is_empty(), "{:#?}", cluster.complaints);
-    account::messages(&plan, &cluster, &book, &stats);
+    account::messages(&plan, &cluster, &book, &stats, network.taken());
     account::order(&plan, &cluster, &book);
     account::events(&plan, &stats, &events);
     account::pool(&plan, &pool, &events);
