@@ -73,7 +73,11 @@ fn in_time(plan: &Plan, cluster: &Cluster, book: &Book, age: Duration) {
         return;
     }
     for (at, conn) in cluster.conns.iter().enumerate() {
-        let Some(since) = conn.since else { continue };
+        let (Some(since), Some(used)) = (conn.since, conn.used) else { continue };
+        if book.losses.iter().any(|lost| (since..=used).contains(lost)) {
+            // It was ready while the one before still carried: nothing was held then.
+            continue;
+        }
         let lost = book.losses.iter().rev().find(|lost| **lost <= since);
         for id in &conn.processed {
             let Some(accepted) = book.accepted.get(id) else { continue };

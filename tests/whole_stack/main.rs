@@ -39,8 +39,11 @@ use std::time::Instant;
 use plan::Plan;
 use tally::Tally;
 
-/// In every run of the tests.
-const SEEDS: u64 = 40;
+/// In every run of the tests: a second each, or less, without optimization.
+const SEEDS: u64 = 10;
+
+/// So many worlds have something of everything.
+const MANY: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
@@ -67,8 +70,9 @@ fn the_invariants_hold_from_the_users_to_the_wire() {
             }
         }
     }
-    if seeds.end - seeds.start >= SEEDS {
-        let nothing = sum.nothing_of();
+    if seeds.end - seeds.start >= MANY {
+        let mut nothing = sum.nothing_of();
+        nothing.retain(|what| *what != "secure" || cfg!(feature = "ring"));
         assert!(nothing.is_empty(), "these worlds had nothing of {nothing:?}: {sum:#?}");
     }
     println!("{} seeds: {sum:#?}\nin {:.1} s", seeds.end - seeds.start, began.elapsed().as_secs_f64());

@@ -118,7 +118,10 @@ impl Plan {
             named: rng.random_range(1..=servers),
             preferred: (servers > 1 && rng.random_bool(0.3)).then(|| rng.random_range(0..servers)),
             route: milliseconds(rng, 20),
-            tls: rng.random_bool(0.25).then(|| if rng.random_bool(0.3) { Tls::First } else { Tls::BehindInfo }),
+            tls: rng
+                .random_bool(0.25)
+                .then(|| if rng.random_bool(0.3) { Tls::First } else { Tls::BehindInfo })
+                .filter(|_| cfg!(feature = "ring")),
             callback,
             honest: rng.random_bool(0.4),
             handover: if calm && rng.random_bool(0.4) { Handover::Overlap } else { Handover::Exclusive },

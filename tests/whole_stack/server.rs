@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nats_lifeline::protocol::{self, ClientOp, Decoded, Decoder, Limits, PubOp};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::content::{self, Id};
@@ -36,7 +37,9 @@ pub(crate) struct Conn {
     /// Messages, in the order in which they were processed.
     pub(crate) processed: Vec<Id>,
     /// When CONNECT came.
-    pub(crate) since: Option<tokio::time::Instant>,
+    pub(crate) since: Option<Instant>,
+    /// When its first message was processed.
+    pub(crate) used: Option<Instant>,
     /// Messages sent to the client's subscriptions, in order, by subject and queue group.
     pub(crate) sent: BTreeMap<String, Vec<Id>>,
 }
@@ -72,6 +75,7 @@ impl Conn {
             news: Arc::default(),
             processed: Vec::new(),
             since: None,
+            used: None,
             sent: BTreeMap::new(),
         }
     }
@@ -146,7 +150,7 @@ impl Cluster {
             ClientOp::Pong => {}
             ClientOp::Connect(_) => {
                 conn.connected = true;
-                conn.since = Some(tokio::time::Instant::now());
+                conn.since = Some(Instant::now());
             }
             ClientOp::Ping => {
                 protocol::pong(&mut conn.out);
@@ -184,6 +188,7 @@ impl Cluster {
         };
         *self.processed.entry(id).or_default() += 1;
         self.conns[at].processed.push(id);
+        self.conns[at].used.get_or_insert_with(Instant::now);
         let (node, payload) = (self.conns[at].node, published.payload.to_vec());
         match published.reply {
             Some(reply) if published.subject == ASKED => {
