@@ -14,12 +14,18 @@ use crate::content;
 use crate::routes::Published;
 use crate::users::Book;
 
-/// By then the client is connected, where nothing hinders it, and everybody has heard of its subscriptions.
-const LATE: Duration = Duration::from_millis(1_500);
+/// So long after a client has connected everybody has heard of its subscriptions, where nothing hinders it.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Until there is peace.
 pub(crate) async fn speak(network: Network, book: Arc<Mutex<Book>>, mut rng: SmallRng) {
-    sleep(LATE).await;
+    let late = || {
+        let cluster = network.cluster.lock().unwrap();
+        cluster.conns.iter().any(|conn| conn.since.is_some_and(|since| since.elapsed() >= LATE))
+    };
+    while !late() && !network.peace.load(Ordering::Relaxed) {
+        sleep(LATE / 5).await;
+    }
     while !network.peace.load(Ordering::Relaxed) {
         {
             let mut cluster = network.cluster.lock().unwrap();

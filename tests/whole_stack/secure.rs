@@ -27,7 +27,9 @@ mod with_ring {
         SETTING.get_or_init(|| {
             let names: Vec<String> = (0..3).map(|node| format!("m{node}")).collect();
             let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-            let made = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+            let mut params = CertificateParams::new(names).unwrap();
+            params.serial_number = Some(1.into());
+            let made = params.self_signed(&key).unwrap();
             let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
             let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
                 .with_safe_default_protocol_versions()
