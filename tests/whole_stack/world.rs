@@ -14,7 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::carrier::Network;
 use crate::cluster::address;
 use crate::deliveries::Came;
-use crate::plan::{Plan, Tls};
+use crate::plan::Plan;
+#[cfg(feature = "ring")]
+use crate::plan::Tls;
 use crate::readers::{collect, listen};
 use crate::tally::Tally;
 use crate::users::{PATIENCE, User};
