@@ -26,8 +26,9 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     // The secrets are the engine's alone.
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
+    let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
     let driver = DriverSettings::from(&settings);
-    let handle = driver::spawn(config, addrs, driver, rand::rng().next_u64())?;
+    let handle = driver::spawn(config, addrs, driver, seed)?;
     if let Some(callback) = settings.event_callback.clone() {
         callback::run(handle.shared.events(Hears::Repetitions), callback);
     }

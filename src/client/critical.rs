@@ -11,8 +11,8 @@ use crate::protocol::ToSubject;
 
 impl Client {
     /// [`publish`](Client::publish), for a message that must not wait for a connection: while no server is connected it is
-    /// refused at once, so that the program can do something else with it. In the middle of a planned move there is a
-    /// connection.
+    /// refused at once, so that the program can do something else with it. While a planned move is prepared there is a
+    /// connection; from leaving the one server until the next knows the subscriptions there is none.
     ///
     /// Where a server is connected and takes bytes too slowly, this waits for room as `publish` does, but not beyond the loss
     /// of that connection. A message that was accepted is like any other: if its connection is lost before it has taken all

@@ -124,6 +124,8 @@ pub struct ConnectOptions {
     max_control_line: usize,
     limits: Limits,
     skip_subject_validation: bool,
+    // For tests.
+    random_seed: Option<u64>,
 }
 
 impl Default for ConnectOptions {
@@ -181,6 +183,7 @@ impl Default for ConnectOptions {
             max_control_line: engine.max_control_line,
             limits: Limits::default(),
             skip_subject_validation: false,
+            random_seed: None,
         }
     }
 }
@@ -279,6 +282,7 @@ impl fmt::Debug for ConnectOptions {
             max_control_line,
             limits,
             skip_subject_validation,
+            random_seed,
         } = self;
         f.debug_struct("ConnectOptions")
             .field("name", name)
@@ -329,6 +333,7 @@ impl fmt::Debug for ConnectOptions {
             .field("max_control_line", max_control_line)
             .field("limits", limits)
             .field("skip_subject_validation", skip_subject_validation)
+            .field("random_seed", random_seed)
             .finish()
     }
 }

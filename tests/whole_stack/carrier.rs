@@ -1,4 +1,4 @@
-//! Carries the bytes of a connection between the client's stream and the model server, each direction by itself, until
+//! Carries the bytes of a connection between the client's stream and a model server, each direction by itself, until
 //! the fate of the connection has its way.
 
 use std::future::pending;
@@ -7,31 +7,41 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nats_lifeline::ServerAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
+use crate::cluster::{Cluster, address};
 use crate::plan::{At, Dial, End, Fate, Plan};
-use crate::server::Server;
 use crate::stream::Stream;
+use crate::tap::Tap;
 
-/// The network and the server at its far end. Every clone is the same one.
+/// There and back.
+const SHORTEST_WAY: Duration = Duration::from_millis(1);
+
+/// The network and the servers at its far end. Every clone is the same one.
 #[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) server: Arc<Mutex<Server>>,
+    pub(crate) cluster: Arc<Mutex<Cluster>>,
     /// No faults from now on; connections that have fallen silent remain so.
     pub(crate) peace: Arc<AtomicBool>,
     dials: Arc<AtomicUsize>,
+    /// The client holds so many streams.
+    held: Arc<AtomicUsize>,
+    taps: Arc<Mutex<Vec<Arc<Mutex<Tap>>>>>,
     carriers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl Network {
     pub(crate) fn new(plan: Plan) -> Network {
         Network {
+            cluster: Arc::new(Mutex::new(Cluster::new(&plan))),
             plan: Arc::new(plan),
-            server: Arc::default(),
             peace: Arc::default(),
             dials: Arc::default(),
+            held: Arc::default(),
+            taps: Arc::default(),
             carriers: Arc::default(),
         }
     }
@@ -40,11 +50,25 @@ impl Network {
         self.dials.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// How many messages all streams have taken whole; `None`: one of them has failed, and nobody knows.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        let taps = self.taps.lock().unwrap();
+        let taken =
+            |tap: &Arc<Mutex<Tap>>| Some(tap.lock().unwrap()).filter(|tap| !tap.failed).map(|tap| tap.messages());
+        taps.iter().map(taken).sum()
+    }
+
     fn is_at_peace(&self) -> bool {
         self.peace.load(Ordering::Relaxed)
     }
 
-    pub(crate) async fn dial(self) -> io::Result<Stream> {
+    pub(crate) async fn dial(self, server: ServerAddr) -> io::Result<Stream> {
+        let node = (0..self.plan.servers).find(|node| address(*node) == format!("{}:{}", server.host(), server.port()));
+        let node = node.ok_or_else(|| io::Error::from(io::ErrorKind::HostUnreachable))?;
         let number = self.dials.fetch_add(1, Ordering::Relaxed);
         let fate = self.plan.fate(number);
         match fate.dial {
@@ -53,10 +77,16 @@ impl Network {
             Dial::Connect(after) => tokio::time::sleep(after).await,
             Dial::Refuse | Dial::Hang => {}
         }
+        // A connection takes a while, so that nothing has happened before anybody listens.
+        tokio::time::sleep(SHORTEST_WAY).await;
+        let accepted = self.cluster.lock().unwrap().accept(node);
+        let Some(at) = accepted else { return Err(io::ErrorKind::ConnectionRefused.into()) };
         let (ours, theirs) = tokio::io::duplex(fate.window);
-        let at = self.server.lock().unwrap().accept();
         let (from, to) = tokio::io::split(theirs);
-        let stream = Stream::new(ours, fate.habits, self.plan.dice(1_000_000 + number as u64), Arc::clone(&self.peace));
+        let tap = Arc::new(Mutex::new(Tap::new()));
+        self.taps.lock().unwrap().push(Arc::clone(&tap));
+        let rng = self.plan.dice(1_000_000 + number as u64);
+        let stream = Stream::new(ours, fate.habits, rng, Arc::clone(&self.peace), Arc::clone(&self.held), tap);
         let (up, down) = (self.clone(), self.clone());
         let (fate, silent) = (Arc::new(fate), Arc::new(AtomicBool::new(false)));
         let (its_fate, its_silent) = (Arc::clone(&fate), Arc::clone(&silent));
@@ -77,7 +107,14 @@ impl Network {
     /// From the client to the server. The server acts on what was on its way when the client left, late perhaps.
     async fn carry_up(&self, at: usize, mut from: ReadHalf<DuplexStream>, fate: &Fate, silent: &AtomicBool) {
         let (mut passed, mut buf) = (0, [0; 1024]);
-        while let Ok(got @ 1..) = from.read(&mut buf).await {
+        let gone = Arc::clone(&self.cluster.lock().unwrap().conns[at].gone);
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = from.read(&mut buf) => read,
+                () = gone.notified() => break,
+            };
+            let Ok(got @ 1..) = read else { break };
             self.stall(fate.up_stalls, passed, got).await;
             if !self.is_at_peace() {
                 tokio::time::sleep(fate.pause).await;
@@ -88,14 +125,14 @@ impl Network {
             let end = self.end(fate.up_ends, passed, got);
             let got = end.map_or(got, |end| (end.byte - passed) as usize);
             passed += got as u64;
-            self.server.lock().unwrap().read(at, &buf[..got]);
+            self.cluster.lock().unwrap().read(at, &buf[..got]);
             match end.map(|end| end.what) {
                 None => {}
                 Some(End::Silence) => silent.store(true, Ordering::Relaxed),
                 Some(End::Closed) => break,
             }
         }
-        self.server.lock().unwrap().close(at);
+        self.cluster.lock().unwrap().close(at);
     }
 
     /// From the server to the client.
@@ -103,8 +140,8 @@ impl Network {
         let mut passed = 0;
         loop {
             let (said, closed, news) = {
-                let conn = &mut self.server.lock().unwrap().conns[at];
-                (std::mem::take(&mut conn.out), conn.closed, Arc::clone(&conn.news))
+                let conn = &mut self.cluster.lock().unwrap().conns[at];
+                (conn.take_said(), conn.closed, Arc::clone(&conn.news))
             };
             if said.is_empty() || silent.load(Ordering::Relaxed) {
                 if closed {

@@ -3,8 +3,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use rand::RngExt;
@@ -12,6 +12,7 @@ use rand::rngs::SmallRng;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::plan::Habits;
+use crate::tap::Tap;
 
 /// A stream that keeps bytes hands them on when it has so many.
 const KEPT: usize = 4096;
@@ -28,11 +29,28 @@ pub(crate) struct Stream {
     taken: u64,
     kept: Vec<u8>,
     failed: bool,
+    /// How many of them there are.
+    held: Arc<AtomicUsize>,
+    tap: Arc<Mutex<Tap>>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Stream {
-    pub(crate) fn new(inner: DuplexStream, habits: Habits, rng: SmallRng, peace: Arc<AtomicBool>) -> Stream {
-        Stream { inner, habits, rng, peace, taken: 0, kept: Vec::new(), failed: false }
+    pub(crate) fn new(
+        inner: DuplexStream,
+        habits: Habits,
+        rng: SmallRng,
+        peace: Arc<AtomicBool>,
+        held: Arc<AtomicUsize>,
+        tap: Arc<Mutex<Tap>>,
+    ) -> Stream {
+        held.fetch_add(1, Ordering::Relaxed);
+        Stream { inner, habits, rng, peace, taken: 0, kept: Vec::new(), failed: false, held, tap }
     }
 
     /// Some of a number of bytes, but at least one.
@@ -58,6 +76,16 @@ impl Stream {
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>, offered: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = ready!(self.poll_take_some(cx, offered));
+        let mut tap = self.tap.lock().unwrap();
+        match &taken {
+            Ok(n) => tap.hear(&offered[..*n]),
+            Err(_) => tap.failed = true,
+        }
+        Poll::Ready(taken)
+    }
+
+    fn poll_take_some(&mut self, cx: &mut Context<'_>, offered: &[u8]) -> Poll<io::Result<usize>> {
         if self.failed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }

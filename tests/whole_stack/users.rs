@@ -1,4 +1,4 @@
-//! Who uses the client: publishers, one who asks what became of each message, a flusher, a requester, a subscriber.
+//! Who uses the client: publishers, some who ask what became of each message or want no delay, a flusher, a requester.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -6,31 +6,48 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use nats_lifeline::client::{FlushErrorKind, FlushFailure, PublishOutcome};
-use nats_lifeline::{Client, HeaderMap, PublishErrorKind, Request, RequestErrorKind, Subscriber};
+use nats_lifeline::client::{
+    FlushErrorKind, FlushFailure, OverflowPolicy, PublishOutcome, SendFault, TryPublishErrorKind,
+};
+use nats_lifeline::connection::{LossReason, Status};
+use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::{Client, HeaderMap, PublishError, PublishErrorKind, Request, RequestErrorKind};
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use tokio::time::Instant;
 
 use crate::carrier::Network;
 use crate::content::{self, Id};
 
+/// The client's `publish_timeout`.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the users know.
 #[derive(Default)]
 pub(crate) struct Book {
-    /// How many messages of each were accepted: all before that number.
-    pub(crate) accepted: BTreeMap<char, u64>,
+    /// When each message was accepted. Each user's are all before a number.
+    pub(crate) accepted: BTreeMap<Id, Instant>,
     /// What was said of messages whose publisher wanted to know.
     pub(crate) outcomes: BTreeMap<Id, Outcome>,
+    /// What was handed back by an event, and when.
+    pub(crate) lost: BTreeMap<Id, (LossReason, Instant)>,
+    /// Messages that were dropped by the very call that published them.
+    pub(crate) dropped: Vec<Id>,
+    /// When connections were lost.
+    pub(crate) losses: Vec<Instant>,
     pub(crate) flushes: u64,
     pub(crate) replies: u64,
+    /// Critical messages that were refused.
+    pub(crate) refused: u64,
+    /// Messages of the neighbour's.
+    pub(crate) said: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Confirmed,
     InDoubt,
-    NotSent,
+    NotSent(Option<SendFault>),
 }
 
 /// Everything that a user needs.
@@ -53,15 +70,21 @@ impl User {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
 
-    /// One message after the other, each offered until it is accepted.
+    fn is_at_peace(&self) -> bool {
+        self.network.peace.load(Ordering::Relaxed)
+    }
+
+    /// One message after the other, each offered until it is accepted; in a calm world for as long as something may happen.
     pub(crate) async fn publish(mut self, who: char) {
-        for number in 0..self.network.plan.messages {
+        let mut number = 0;
+        while number < self.network.plan.messages || (self.network.plan.calm && !self.is_at_peace()) {
             let id = (who, number);
             let payload = content::payload(id, self.size());
             while !self.offer(id, payload.clone()).await {
                 self.rest(200).await;
             }
-            self.book.lock().unwrap().accepted.insert(who, number + 1);
+            self.book.lock().unwrap().accepted.insert(id, Instant::now());
+            number += 1;
             if self.rng.random_bool(0.5) {
                 self.rest(200).await;
             }
@@ -72,7 +95,7 @@ impl User {
     async fn offer(&mut self, id: Id, payload: bytes::Bytes) -> bool {
         let subject = content::subject(id);
         let refused = match self.rng.random_range(0..3) {
-            0 => return self.client.try_publish(subject, payload).is_ok(),
+            0 => return self.try_offer(id, subject, payload),
             1 => {
                 let mut headers = HeaderMap::new();
                 headers.insert("Number", id.1.to_string());
@@ -81,48 +104,141 @@ impl User {
             _ => self.client.publish(subject, payload).await,
         };
         if let Err(error) = &refused {
-            assert_eq!(error.kind(), PublishErrorKind::Send, "{error}");
+            self.check_refusal(error);
         }
         refused.is_ok()
     }
 
+    /// Nobody else runs meanwhile, so what this one call has done is seen in the account.
+    fn try_offer(&mut self, id: Id, subject: String, payload: bytes::Bytes) -> bool {
+        let before = self.client.stats();
+        let accepted = self.client.try_publish(subject, payload).is_ok();
+        let after = self.client.stats();
+        assert!(after.balances(), "{after:?}");
+        assert_eq!(after.accepted - before.accepted, u64::from(accepted), "{before:?} {after:?}");
+        let dropped = after.lost.overflow - before.lost.overflow;
+        match self.network.plan.overflow {
+            OverflowPolicy::DropOldest => assert!(accepted || dropped == 0, "dropped for one that was refused"),
+            OverflowPolicy::DropNewest => {
+                assert!(dropped <= u64::from(accepted), "{dropped} dropped, and only the newest may be");
+                if dropped == 1 {
+                    self.book.lock().unwrap().dropped.push(id);
+                }
+            }
+            _ => assert_eq!(dropped, 0, "this policy drops nothing"),
+        }
+        accepted
+    }
+
+    /// Whether the policy has such refusals.
+    fn check_refusal(&self, error: &PublishError) {
+        assert_eq!(error.kind(), PublishErrorKind::Send, "{error}");
+        let fault = error.source_as::<SendFault>().expect("a refusal has its reason");
+        let policy = self.network.plan.overflow;
+        let fits = match fault {
+            SendFault::NoRoom { waited } => match policy {
+                OverflowPolicy::Wait(limit) => *waited >= limit.min(PATIENCE),
+                _ => *waited >= PATIENCE,
+            },
+            SendFault::BufferFull { frame, limit, .. } if frame > limit => true,
+            // What is on its way to a server that is being left can't be dropped.
+            SendFault::BufferFull { .. } | SendFault::TooManyMessages { .. } => {
+                matches!(policy, OverflowPolicy::Error | OverflowPolicy::DropOldest)
+            }
+            _ => false,
+        };
+        assert!(fits, "{policy:?} refuses with {fault:?}");
+    }
+
     /// Wants to know of each message.
     pub(crate) async fn publish_confirmed(mut self, who: char) {
-        for number in 0..self.network.plan.messages / 4 {
+        let mut number = 0;
+        while number < self.network.plan.messages / 4 || (self.network.plan.calm && !self.is_at_peace()) {
+            self.confirm((who, number)).await;
+            number += 1;
+            self.rest(300).await;
+        }
+    }
+
+    pub(crate) async fn confirm(&mut self, id: Id) -> bool {
+        let payload = content::payload(id, self.size());
+        let outcome = match self.client.publish_confirmed(content::subject(id), payload.clone()).await {
+            PublishOutcome::Confirmed => Outcome::Confirmed,
+            PublishOutcome::InDoubt => Outcome::InDoubt,
+            PublishOutcome::NotSent { message, error, .. } => {
+                assert_eq!(message.payload, payload, "not what was published");
+                Outcome::NotSent(error.source_as::<SendFault>().cloned())
+            }
+            other => panic!("{other:?}"),
+        };
+        let confirmed = outcome == Outcome::Confirmed;
+        assert!(confirmed || !self.network.plan.calm, "{id:?}: {outcome:?}, and nothing has happened");
+        self.book.lock().unwrap().outcomes.insert(id, outcome);
+        if confirmed {
+            let processed = self.network.cluster.lock().unwrap().processed.contains_key(&id);
+            assert!(processed, "{id:?} was confirmed, and no server has ever seen it");
+        }
+        confirmed
+    }
+
+    /// Now or not at all: what is refused is not offered again.
+    pub(crate) async fn publish_critical(mut self, who: char) {
+        let mut number = 0;
+        while !self.is_at_peace() {
             let id = (who, number);
             let payload = content::payload(id, self.size());
-            let outcome = match self.client.publish_confirmed(content::subject(id), payload.clone()).await {
-                PublishOutcome::Confirmed => Outcome::Confirmed,
-                PublishOutcome::InDoubt => Outcome::InDoubt,
-                PublishOutcome::NotSent { message, .. } => {
-                    assert_eq!(message.payload, payload, "not what was published");
-                    Outcome::NotSent
+            let subject = content::subject(id);
+            let (began, held) = (Instant::now(), self.network.held());
+            let connected = self.client.status() == Status::Connected;
+            let disconnected = if self.rng.random_bool(0.5) {
+                let message = OutboundMessage { subject: subject.into(), reply: None, payload, headers: None };
+                match self.client.try_publish_critical(message) {
+                    Ok(()) => None,
+                    Err(error) => Some(error.kind() == TryPublishErrorKind::Disconnected),
                 }
-                other => panic!("{other:?}"),
+            } else {
+                match self.client.publish_critical(subject, payload).await {
+                    Ok(()) => None,
+                    Err(error) => Some(error.source_as() == Some(&SendFault::Disconnected)),
+                }
             };
-            self.book.lock().unwrap().outcomes.insert(id, outcome);
-            if outcome == Outcome::Confirmed {
-                let processed = self.network.server.lock().unwrap().processed.contains_key(&id);
-                assert!(processed, "{id:?} was confirmed, and the server has never seen it");
+            match disconnected {
+                None => {
+                    // Whatever a clone sees later, at this moment there was a connection.
+                    let held = self.network.held();
+                    assert!(held > 0 || began < Instant::now(), "{id:?} is critical, and is held for nobody");
+                    self.book.lock().unwrap().accepted.insert(id, Instant::now());
+                    number += 1;
+                }
+                Some(disconnected) => {
+                    assert!(!self.network.plan.calm || !connected, "{id:?} is refused, and there is a connection");
+                    assert!(held > 0 || began == Instant::now(), "{id:?} has waited for a connection");
+                    self.book.lock().unwrap().refused += u64::from(disconnected);
+                }
             }
             self.rest(300).await;
         }
     }
 
-    /// Ok is said only for what arrived: what is missing was told before, by this handle.
+    /// Ok is said only for what arrived: what is missing was told before, by this handle or by an event.
     pub(crate) async fn flush(mut self) {
         let mut told = 0;
-        while !self.network.peace.load(Ordering::Relaxed) {
-            let accepted = self.book.lock().unwrap().accepted.clone();
+        while !self.is_at_peace() {
+            let accepted: Vec<Id> = self.book.lock().unwrap().accepted.keys().copied().collect();
             match self.client.flush_timeout(Duration::from_secs(5)).await {
                 Ok(()) => {
-                    let server = self.network.server.lock().unwrap();
-                    let before = accepted.iter().flat_map(|(who, count)| (0..*count).map(|number| (*who, number)));
-                    let missing = before.filter(|id| !server.processed.contains_key(id)).count() as u64;
-                    assert!(missing <= told, "flush is Ok, {missing} are missing, {told} were told to be in doubt");
-                    self.book.lock().unwrap().flushes += 1;
+                    let mut missing = accepted;
+                    missing.retain(|id| !self.network.cluster.lock().unwrap().processed.contains_key(id));
+                    // Who reads the events comes after us.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    let mut book = self.book.lock().unwrap();
+                    missing.retain(|id| !book.lost.contains_key(id));
+                    let count = missing.len() as u64;
+                    assert!(count <= told, "flush is Ok, {told} were told to be in doubt, missing: {missing:?}");
+                    book.flushes += 1;
                 }
                 Err(error) => {
+                    assert!(!self.network.plan.calm, "{error}, and nothing has happened");
                     assert_eq!(error.kind(), FlushErrorKind::FlushError, "{error}");
                     let failure = error.source().and_then(|source| source.downcast_ref::<FlushFailure>());
                     if let Some(FlushFailure::InDoubt(count)) = failure {
@@ -135,11 +251,12 @@ impl User {
         }
     }
 
-    /// The reply is that to this request, or there is none.
+    /// The reply is that to this request, or there is none. A planned move takes none away.
     pub(crate) async fn request(mut self, who: char) {
         let mut number = 0;
-        while !self.network.peace.load(Ordering::Relaxed) {
-            let _ = self.ask((who, number)).await;
+        while !self.is_at_peace() {
+            let outcome = self.ask((who, number)).await;
+            assert!(!self.network.plan.calm || outcome.is_ok(), "request {number}: {outcome:?}");
             number += 1;
             self.rest(400).await;
         }
@@ -148,6 +265,7 @@ impl User {
     pub(crate) async fn ask(&mut self, id: Id) -> Result<(), RequestErrorKind> {
         let payload = content::payload(id, self.size());
         let patience = Duration::from_millis(self.rng.random_range(0..3_000));
+        let patience = if self.network.plan.calm { Duration::from_secs(5) } else { patience };
         let request = Request::new().payload(payload.clone()).timeout(Some(patience));
         match self.client.send_request("ask", request).await {
             Ok(reply) => {
@@ -162,20 +280,4 @@ impl User {
             }
         }
     }
-}
-
-/// Reads until the message `last`; what came, in order.
-pub(crate) async fn listen(mut subscriber: Subscriber, last: Id) -> Vec<Id> {
-    let mut came = Vec::new();
-    while let Some(message) = subscriber.next().await {
-        let id = content::read(&message.payload).unwrap_or_else(|| panic!("nobody published this: {message:?}"));
-        assert_eq!(message.subject.as_str(), content::subject(id));
-        let number = message.headers.as_ref().and_then(|headers| headers.get("Number")).map(|value| value.as_str());
-        assert!(number.is_none_or(|number| number == id.1.to_string()), "another's headers: {message:?}");
-        came.push(id);
-        if id == last {
-            return came;
-        }
-    }
-    panic!("the subscription ended");
 }

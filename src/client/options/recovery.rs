@@ -157,4 +157,20 @@ impl ConnectOptions {
         self.long_outage_callbacks.push(LongOutageCallback::new(threshold, cb));
         self
     }
+
+    /// Makes the client's random decisions about connections follow from `seed`: the order of the servers, delays, when a lame
+    /// duck is left. Default: they are different in each run. Needs the feature `testing`.
+    ///
+    /// For tests on a clock of their own, so that what failed once can be seen again. Programs should not set it: clients with
+    /// the same seed would all do the same at the same time. Names of inboxes are not affected.
+    ///
+    /// ```
+    /// let options = nats_lifeline::ConnectOptions::new().random_seed(7);
+    /// # drop(options);
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn random_seed(mut self, seed: u64) -> ConnectOptions {
+        self.random_seed = Some(seed);
+        self
+    }
 }

@@ -91,6 +91,8 @@ pub(crate) struct Settings {
     pub(crate) long_outage_callbacks: Vec<LongOutageCallback>,
     /// Whether publish takes subjects as they are.
     pub(crate) skip_subject_validation: bool,
+    /// What random decisions follow from; `None`: they are different each time.
+    pub(crate) random_seed: Option<u64>,
     /// Local end of the connections.
     pub(crate) local_address: Option<SocketAddr>,
     /// Finds addresses instead of the system's resolver.
@@ -179,6 +181,7 @@ impl ConnectOptions {
             max_control_line,
             limits,
             skip_subject_validation,
+            random_seed,
         } = self;
         let config = Config {
             connect_timeout: connection_timeout.min(FAR_FUTURE),
@@ -237,6 +240,7 @@ impl ConnectOptions {
             event_callback,
             long_outage_callbacks,
             skip_subject_validation,
+            random_seed,
             local_address,
             resolver,
             dialer,

@@ -112,7 +112,8 @@ fn every_option_arrives_where_it_is_needed() {
             .max_control_line(1234)
             .poison_after(None)
             .limits(limits)
-            .skip_subject_validation(true),
+            .skip_subject_validation(true)
+            .random_seed(13),
     );
     let config = Config {
         connect_timeout: 2 * second,
@@ -177,6 +178,7 @@ fn every_option_arrives_where_it_is_needed() {
     assert_eq!(settings.local_address, Some(address));
     assert_eq!(settings.limits, limits);
     assert!(settings.skip_subject_validation);
+    assert_eq!(settings.random_seed, Some(13));
 }
 
 #[test]
