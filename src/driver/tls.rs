@@ -51,6 +51,8 @@ pub(super) struct Tls {
     fault: Option<io::Error>,
     /// Writing has failed.
     broken: bool,
+    /// The server has said something.
+    heard: bool,
 }
 
 /// A piece of `outgoing`: one record of messages, or what TLS itself has to say.
@@ -86,11 +88,11 @@ impl Tls {
             sealed: VecDeque::new(),
             fault: None,
             broken: false,
+            heard: false,
         }
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
-        let mut heard = false;
         loop {
             self.collect();
             let flushed = match self.poll_flush(cx) {
@@ -111,7 +113,7 @@ impl Tls {
             if ready!(self.poll_fill(cx)).map_err(Cause::from)? == 0 {
                 return Poll::Ready(Err(Cause::Tls("the server closed the connection during the handshake".into())));
             }
-            if !std::mem::replace(&mut heard, true) {
+            if !std::mem::replace(&mut self.heard, true) {
                 self.check_greeting()?;
             }
             while !self.incoming.is_empty() && self.session.is_handshaking() {

@@ -121,8 +121,7 @@ impl Plan {
             tls: rng
                 .random_bool(0.25)
                 .then(|| if rng.random_bool(0.3) { Tls::First } else { Tls::BehindInfo })
-                // Open: three calm worlds in thousands with TLS have failed, and not again with the same seed.
-                .filter(|_| cfg!(feature = "ring") && !calm),
+                .filter(|_| cfg!(feature = "ring")),
             callback,
             honest: rng.random_bool(0.4),
             handover: if calm && rng.random_bool(0.4) { Handover::Overlap } else { Handover::Exclusive },

@@ -76,10 +76,17 @@ struct Pair {
     wire: Wire,
     /// What the peer has decrypted.
     heard: Vec<u8>,
+    /// What the peer has said and the client can't read yet: it gets so many bytes at a time.
+    coming: VecDeque<u8>,
+    piece: usize,
 }
 
 impl Pair {
     fn new(version: &'static SupportedProtocolVersion) -> Pair {
+        Pair::in_pieces(version, usize::MAX)
+    }
+
+    fn in_pieces(version: &'static SupportedProtocolVersion, piece: usize) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["here".to_owned()]).unwrap().self_signed(&key).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -102,13 +109,13 @@ impl Pair {
         let session = ClientConnection::new(Arc::new(client), name).unwrap();
         let tls = Tls::new(Transport::custom(Box::new(wire.clone())), session);
         let server = ServerConnection::new(Arc::new(server)).unwrap();
-        let mut pair = Pair { tls, server, wire, heard: Vec::new() };
-        for _ in 0..20 {
+        let mut pair = Pair { tls, server, wire, heard: Vec::new(), coming: VecDeque::new(), piece };
+        for _ in 0..10_000 {
             pair.room(1 << 24);
             let done = pair.tls.poll_handshake(&mut Context::from_waker(Waker::noop()));
             pair.serve();
+            assert!(!matches!(done, Poll::Ready(Err(_))), "in pieces of {piece}: {done:?}");
             if done.is_ready() && !pair.server.is_handshaking() {
-                assert_eq!(done, Poll::Ready(Ok(())));
                 pair.wire.0.lock().unwrap().room = 0;
                 return pair;
             }
@@ -139,7 +146,9 @@ impl Pair {
         while self.server.wants_write() {
             self.server.write_tls(&mut out).unwrap();
         }
-        self.wire.0.lock().unwrap().to_client.extend(out);
+        self.coming.extend(out);
+        let piece = self.coming.len().min(self.piece);
+        self.wire.0.lock().unwrap().to_client.extend(self.coming.drain(..piece));
     }
 
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
@@ -173,6 +182,16 @@ fn parts<'a>(all: &'a [u8], cuts: &[usize], from: usize) -> Vec<IoSlice<'a>> {
         Some(IoSlice::new(part))
     })
     .collect()
+}
+
+// Only the first byte of all tells a server that speaks in clear: any other may be a letter.
+#[test]
+fn a_handshake_may_come_in_pieces_of_any_size() {
+    for version in [&version::TLS12, &version::TLS13] {
+        for piece in (1..20).chain([100, 1000]) {
+            drop(Pair::in_pieces(version, piece));
+        }
+    }
 }
 
 proptest! {
