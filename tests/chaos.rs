@@ -8,6 +8,7 @@
 #[path = "../examples/chaos/main.rs"]
 mod chaos;
 
+use chaos::leaving::Leaving;
 use chaos::letter::Letter;
 use chaos::record::{Claim, Record};
 use nats_lifeline::Message;
@@ -87,6 +88,33 @@ fn the_record_takes_a_flush_at_its_word() {
     record.mark(3);
     record.came(3);
     assert_eq!((record.covered, record.uncovered), (7, 4), "nothing came from there at all");
+}
+
+#[test]
+fn what_leaves_out_of_order_is_seen() {
+    let left = |at_most_once, connections: &[&[u64]]| {
+        let leaving = Leaving::default();
+        let watch = leaving.watch();
+        let readers: Vec<_> = connections.iter().map(|_| watch()).collect();
+        for (mut reader, numbers) in readers.into_iter().zip(connections) {
+            reader(b"CONNECT {}\r\nPING\r\n");
+            for number in *numbers {
+                let payload = Letter { from: 1, number: *number, era: 1 }.payload();
+                let mut frame = format!("PUB a {}\r\n", payload.len()).into_bytes();
+                frame.extend_from_slice(&payload);
+                frame.extend_from_slice(b"\r\n");
+                let (front, rest) = frame.split_at(frame.len() / 2);
+                reader(front);
+                reader(rest);
+            }
+        }
+        leaving.disordered(at_most_once)
+    };
+    assert_eq!(left(true, &[&[0, 1, 4], &[], &[5, 9]]), 0, "gaps are no disorder");
+    assert_eq!(left(true, &[&[0, 2, 1]]), 1, "within a connection");
+    assert_eq!(left(true, &[&[0, 1, 1]]), 1, "twice");
+    assert_eq!(left(true, &[&[0, 3], &[], &[2, 4]]), 1, "over connections");
+    assert_eq!(left(false, &[&[0, 3], &[2, 4], &[6, 5]]), 1, "at least once only within one");
 }
 
 #[test]

@@ -52,6 +52,14 @@ impl Attack {
         }
     }
 
+    /// How often a message left its connection behind a later one, as far as somebody sees it leave.
+    pub(crate) fn disordered(&self, at_most_once: bool) -> u64 {
+        match self {
+            Attack::Cut(cutter) => cutter.leaving().disordered(at_most_once),
+            Attack::Cluster(_) => 0,
+        }
+    }
+
     /// Strikes until told to stop, makes peace, and comes back.
     pub(crate) async fn run(
         mut self,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nats_lifeline::Client;
 
 use super::dice::Dice;
+use super::leaving::Leaving;
 use super::support::{Cut, Direction, Proxy, Server};
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
@@ -43,17 +44,19 @@ const STRIKES: [(u64, Strike); 10] = [
 pub(crate) struct Cutter {
     server: Server,
     proxy: Proxy,
+    leaving: Leaving,
     has_begun: bool,
 }
 
 impl Cutter {
     pub(crate) async fn start() -> Cutter {
         let server = Server::start().await;
-        let proxy = Proxy::start(server.port()).await;
+        let leaving = Leaving::default();
+        let proxy = Proxy::start_watched(server.port(), leaving.watch()).await;
         proxy.forget();
         proxy.one_at_a_time();
         proxy.narrow();
-        Cutter { server, proxy, has_begun: false }
+        Cutter { server, proxy, leaving, has_begun: false }
     }
 
     /// Where the attacked client goes, and where the others go.
@@ -63,6 +66,11 @@ impl Cutter {
 
     pub(crate) fn sheltered(&self) -> String {
         self.server.url()
+    }
+
+    /// What has left the attacked client.
+    pub(crate) fn leaving(&self) -> &Leaving {
+        &self.leaving
     }
 
     /// Does one thing, first of all a plain cut, waits until it has had its effect, and says what it was.

@@ -54,15 +54,7 @@ impl Letter {
 
     /// What came; `None`: it is not what was sent.
     pub(crate) fn of(message: &Message) -> Option<Letter> {
-        let (rest, sum) = message.payload.split_last_chunk::<SUM>()?;
-        if checksum(rest) != u64::from_be_bytes(*sum) {
-            return None;
-        }
-        let (from, rest) = rest.split_first_chunk()?;
-        let (number, rest) = rest.split_first_chunk()?;
-        let (era, filler) = rest.split_first_chunk()?;
-        let (from, number) = (u32::from_be_bytes(*from), u64::from_be_bytes(*number));
-        let letter = Letter { from, number, era: u64::from_be_bytes(*era) };
+        let (letter, filler) = Letter::read(&message.payload)?;
         let headers = message.headers.as_ref().filter(|headers| !headers.is_empty());
         let same = match (letter.headers(), headers) {
             (None, None) => true,
@@ -73,6 +65,19 @@ impl Letter {
             _ => false,
         };
         (same && filler.len() == letter.filler()).then_some(letter)
+    }
+
+    /// What a payload says by itself, and the filler; `None`: it is not what was sent.
+    pub(crate) fn read(payload: &[u8]) -> Option<(Letter, &[u8])> {
+        let (rest, sum) = payload.split_last_chunk::<SUM>()?;
+        if checksum(rest) != u64::from_be_bytes(*sum) {
+            return None;
+        }
+        let (from, rest) = rest.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let (era, filler) = rest.split_first_chunk()?;
+        let (from, number) = (u32::from_be_bytes(*from), u64::from_be_bytes(*number));
+        Some((Letter { from, number, era: u64::from_be_bytes(*era) }, filler))
     }
 
     fn name(&self) -> String {

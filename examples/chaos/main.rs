@@ -2,8 +2,8 @@
 //!
 //! **`--mode cut`**: one server behind a proxy that cuts the publisher's connection at any byte, freezes it, throttles it,
 //! hands it on byte by byte, refuses it or lets it in without a word. The subscriber is on the server itself, and nothing
-//! happens to it; so it knows what has arrived. Nothing comes changed, twice (at most once) or out of order, nothing is missing
-//! that is not in doubt or reported lost, and whatever a `flush` said Ok for was there. At least once, nothing is missing at all.
+//! happens to it; so it knows what has arrived. Nothing comes changed, twice (at most once) or out of order within a connection, nothing leaves out
+//! of order over all of them, nothing is missing that is not in doubt or reported lost, and whatever a `flush` said Ok for was there. At least once, nothing is missing at all.
 //!
 //! **`--mode cluster`**: three servers are killed, stopped, terminated, made lame ducks and started again, and both clients
 //! live with that. Nothing comes changed or twice, and each connection keeps the order; what is missing is only reported,
@@ -16,6 +16,7 @@ mod attack;
 mod cutter;
 mod dice;
 mod herd;
+pub(crate) mod leaving;
 pub(crate) mod letter;
 mod load;
 mod publisher;
@@ -88,13 +89,13 @@ pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
     }
     stop.send_replace(true);
     // Keeps the servers alive until the end.
-    let _attack = attacking.await?;
+    let attack = attacking.await?;
     load.go_on(CALM).await?;
     let in_time = load.finish().await?;
     told.iter_mut().for_each(Told::listen);
 
     let told = [&told[0], &told[1]];
-    let account = Account::of(args, &load, told, in_time);
+    let account = Account::of(args, &load, &attack, told, in_time);
     report::print(&account, told, &lock(&strikes));
     load.close().await;
     Ok(account)

@@ -80,7 +80,7 @@ pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
     );
     row("duplicated", duplicated, if account.at_most_once { "" } else { "at least once they may be" });
     row("out of order", out_of_order, "within one connection");
-    row("late", late, "behind a later one, over a change of the connection");
+    row("late", late, "behind a later one, over a change of the connection; they were in doubt");
     row("corrupted", account.corrupted, "");
 
     say!();

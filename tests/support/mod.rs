@@ -28,7 +28,7 @@ pub(crate) use binary::debian_server;
 pub(crate) use cluster::Cluster;
 pub(crate) use events::CallbackLog;
 pub(crate) use pki::Authority;
-pub(crate) use proxy::{Cut, Direction, Proxy};
+pub(crate) use proxy::{Cut, Direction, Proxy, Watch};
 pub(crate) use raw::{RawClient, RawMessage};
 pub(crate) use server::{Server, ServerBuilder};
 pub(crate) use timeline::Timeline;

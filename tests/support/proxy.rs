@@ -98,6 +98,9 @@ impl Passage {
     }
 }
 
+/// Makes a reader of what the client sends, for each connection, in the order in which they come.
+pub(crate) type Watch = Arc<dyn Fn() -> Box<dyn FnMut(&[u8]) + Send> + Send + Sync>;
+
 pub(crate) struct Proxy {
     ports: Ports,
     settings: Arc<watch::Sender<Settings>>,
@@ -109,6 +112,11 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Forwards to that port of this machine.
     pub(crate) async fn start(target: u16) -> Proxy {
+        Proxy::start_watched(target, Arc::new(|| Box::new(|_| {}))).await
+    }
+
+    /// The same, with somebody who reads along.
+    pub(crate) async fn start_watched(target: u16, watch: Watch) -> Proxy {
         let ports = Ports::reserve();
         let initial = Settings {
             door: Door::Open,
@@ -125,7 +133,8 @@ impl Proxy {
         let settings = Arc::new(watch::Sender::new(initial));
         let (say, listening) = watch::channel(false);
         let passages = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(carry::accept(ports.client(), Arc::clone(&settings), say, Arc::clone(&passages)));
+        let task =
+            tokio::spawn(carry::accept(ports.client(), Arc::clone(&settings), say, Arc::clone(&passages), watch));
         let proxy = Proxy { ports, settings, passages, listening, task };
         proxy.listens(true).await;
         proxy

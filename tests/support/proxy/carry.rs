@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Cut, Direction, Door, Passage, Settings};
+use super::{Cut, Direction, Door, Passage, Settings, Watch};
 
 /// Takes connections while the door allows it. Dropping the set ends them all.
 pub(super) async fn accept(
@@ -26,6 +26,7 @@ pub(super) async fn accept(
     board: Arc<watch::Sender<Settings>>,
     say: watch::Sender<bool>,
     passages: Arc<Mutex<Vec<Passage>>>,
+    watch: Watch,
 ) {
     let mut settings = board.subscribe();
     let mut connections = JoinSet::new();
@@ -57,7 +58,7 @@ pub(super) async fn accept(
                         passages.push(Passage { accepted: Instant::now(), to_server: 0, to_client: 0, open: true, sent: Vec::new() });
                         passages.len() - 1
                     };
-                    connections.spawn(connection(client, Arc::clone(&board), Arc::clone(&passages), number));
+                    connections.spawn(connection(client, Arc::clone(&board), Arc::clone(&passages), number, watch()));
                 }
             }
         }
@@ -70,6 +71,7 @@ async fn connection(
     board: Arc<watch::Sender<Settings>>,
     passages: Arc<Mutex<Vec<Passage>>>,
     number: usize,
+    reader: Box<dyn FnMut(&[u8]) + Send>,
 ) {
     let mut settings = board.subscribe();
     let now = *settings.borrow_and_update();
@@ -87,7 +89,11 @@ async fn connection(
             let (client_reads, client_writes) = client.split();
             let (server_reads, server_writes) = server.split();
             let recording = now.recording;
+            let reader = Mutex::new(reader);
             let count = |direction, bytes: &[u8]| {
+                if direction == Direction::ToServer {
+                    reader.lock().unwrap()(bytes);
+                }
                 let passage = &mut passages.lock().unwrap()[number];
                 match direction {
                     Direction::ToServer => {
