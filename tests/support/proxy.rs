@@ -98,8 +98,11 @@ impl Passage {
     }
 }
 
-/// Makes a reader of what the client sends, for each connection, in the order in which they come.
-pub(crate) type Watch = Arc<dyn Fn() -> Box<dyn FnMut(&[u8]) + Send> + Send + Sync>;
+/// Reads what the client of one connection sends.
+pub(crate) type Reader = Box<dyn FnMut(&[u8]) + Send>;
+
+/// Makes a reader for each connection, in the order in which they come.
+pub(crate) type Watch = Arc<dyn Fn() -> Reader + Send + Sync>;
 
 pub(crate) struct Proxy {
     ports: Ports,

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Cut, Direction, Door, Passage, Settings, Watch};
+use super::{Cut, Direction, Door, Passage, Reader, Settings, Watch};
 
 /// Takes connections while the door allows it. Dropping the set ends them all.
 pub(super) async fn accept(
@@ -71,7 +71,7 @@ async fn connection(
     board: Arc<watch::Sender<Settings>>,
     passages: Arc<Mutex<Vec<Passage>>>,
     number: usize,
-    reader: Box<dyn FnMut(&[u8]) + Send>,
+    reader: Reader,
 ) {
     let mut settings = board.subscribe();
     let now = *settings.borrow_and_update();
