@@ -1,6 +1,6 @@
 //! The outbox: frames that wait for the transport, in the order of their admission, under an exact cap.
 //!
-//! It is the half that publishers reach, under the mailbox's lock; [`Flight`] is the half that the
+//! It is the half that publishers reach, under the mailbox's lock; [`Flight`](super::Flight) is the half that the
 //! connection task owns. Frames move from here to there when the task loads them, and come back
 //! to the front when a connection dies before the transport took them.
 
@@ -43,7 +43,7 @@ const SPARE_CHUNKS: usize = MARK / CHUNK;
 
 /// The waiting frames.
 ///
-/// Invariants: `pending` = bytes here + bytes that a [`Flight`] has loaded and does not yet report as taken, or, at least
+/// Invariants: `pending` = bytes here + bytes that a [`Flight`](super::Flight) has loaded and does not yet report as taken, or, at least
 /// once, as confirmed; while held, `pending <= cap` after every admission.
 #[derive(Debug)]
 pub struct Outbox {
@@ -128,7 +128,7 @@ impl Outbox {
         self.gate
     }
 
-    /// Bytes that are not yet taken by the transport, those in a [`Flight`] included.
+    /// Bytes that are not yet taken by the transport, those in a [`Flight`](super::Flight) included.
     #[inline]
     pub fn pending(&self) -> usize {
         self.pending
@@ -199,7 +199,7 @@ impl Outbox {
         self.tail.is_empty() && self.sealed.is_empty()
     }
 
-    /// Messages that wait here, those of a [`Flight`] not included.
+    /// Messages that wait here, those of a [`Flight`](super::Flight) not included.
     pub fn messages(&self) -> u64 {
         self.tail.messages + self.sealed.messages()
     }
@@ -356,7 +356,7 @@ impl Outbox {
         }
     }
 
-    /// Bytes that wait here, those of a [`Flight`] not included.
+    /// Bytes that wait here, those of a [`Flight`](super::Flight) not included.
     fn waiting(&self) -> usize {
         self.tail.len() + self.sealed.bytes()
     }
