@@ -13,6 +13,7 @@ use std::time::Duration;
 use nats_lifeline::ConnectOptions;
 use support::Server;
 use support::jwt::{Key, Kind, Operator};
+use zeroize::Zeroize;
 
 const ROLE: &str = "NATS_LIFELINE_WIPED_ROLE";
 const ADDRESS: &str = "NATS_LIFELINE_WIPED_ADDRESS";
@@ -90,9 +91,9 @@ async fn child() {
         text
     };
     let mut search = Search::new(&masked);
-    let kept = secret();
+    let mut kept = secret();
     assert_ne!(search.count(), 0, "the search does not find what is there: {} bytes", kept.len());
-    zeroize_by_hand(kept);
+    kept.zeroize();
     let given = ConnectOptions::new().max_reconnects(1);
     let options = match role.as_str() {
         "password" => given.user_and_password("ada".to_owned(), secret()),
@@ -120,13 +121,6 @@ async fn child() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{role}: it is still there {} times", search.count());
-}
-
-/// Overwrites a text of the test's own.
-fn zeroize_by_hand(text: String) {
-    let mut bytes = text.into_bytes();
-    bytes.fill(0);
-    std::hint::black_box(&bytes);
 }
 
 /// Looks for a secret in what this process may write. It allocates nothing while it does: that would write over what was freed.

@@ -154,16 +154,22 @@ fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
     pair.expect_written("UNSUB 1");
 }
 
-#[test]
-fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
+/// A group at the next server, which has counted two messages of it before it was the present one, and would end a limit of two there
+/// and then.
+fn counted_beside() -> Pair {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
     prepare(&mut pair);
-    // Before it is the present one: its server has counted these, and would end a limit of two there and then.
     pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
     joined(&mut pair);
     pair.serve(PONG);
     pair.serve(PONG);
+    pair
+}
+
+#[test]
+fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
+    let mut pair = counted_beside();
     pair.forget();
     pair.unsubscribe_after(1, 4);
     pair.expect_written("…UNSUB 1 SUB jobs q 1 UNSUB 1 2");
@@ -171,13 +177,7 @@ fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
 
 #[test]
 fn a_group_that_is_limited_between_two_moves_is_counted_anew() {
-    let mut pair = ready();
-    pair.queue_subscribe("jobs", Some("q"), 1);
-    prepare(&mut pair);
-    pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n"));
-    joined(&mut pair);
-    pair.serve(PONG);
-    pair.serve(PONG);
+    let mut pair = counted_beside();
     // The third server has the group already, and has not confirmed it: the second still counts two too many.
     prepare(&mut pair);
     pair.forget();
