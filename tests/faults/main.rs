@@ -1,0 +1,6 @@
+//! Faults that users of NATS clients met: each test carries the row of the list in which the fault was reported, and what
+//! should have found it before.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
