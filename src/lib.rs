@@ -1,6 +1,8 @@
 //! The crate root: the documentation is the README's, and the names are those that users type.
 
 #![doc = include_str!("../README.md")]
+// Plain sums of `Instant` and `Duration` panic when they overflow; clippy.toml leaves numbers out.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 // The layers, from the bottom up. Where there is no operating system the two that wait are left out, which proves that the
 // others don't need one.

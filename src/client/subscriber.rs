@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
@@ -28,8 +28,6 @@ pub struct Subscriber {
     subject: Subject,
     /// The share that is being read.
     current: Option<Share>,
-    /// This consumer's waker, for the inbox.
-    spare: Option<Waker>,
     delivered: u64,
     /// The numbers of the messages in the share that was taken last; those before it were read or dropped.
     taken: Range<u64>,
@@ -65,7 +63,7 @@ impl fmt::Debug for Subscriber {
 
 impl Subscriber {
     pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64, subject: Subject) -> Subscriber {
-        Subscriber { handle, inbox, sid, subject, current: None, spare: None, delivered: 0, taken: 0..0 }
+        Subscriber { handle, inbox, sid, subject, current: None, delivered: 0, taken: 0..0 }
     }
 
     /// The subscription's id, as the server knows it.
@@ -171,6 +169,9 @@ impl Stream for Subscriber {
                 let message = Message::from_raw(&share.first(), &this.subject);
                 if !share.advance() {
                     this.current = None;
+                    if this.inbox.share_done() {
+                        this.handle.shared.command(Command::LastTaken { sid: this.sid });
+                    }
                 }
                 this.delivered += 1;
                 return Poll::Ready(Some(message));
@@ -188,7 +189,7 @@ impl Subscriber {
         loop {
             // Once per share, not per message: a consumer that never waits must let others run now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));
-            match ready!(self.inbox.poll_next(cx, &mut self.spare)) {
+            match ready!(self.inbox.poll_next(cx)) {
                 Next::Share { share, at, wake_task } => {
                     turn.made_progress();
                     self.taken = at..at + share.count() as u64;

@@ -20,7 +20,8 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits for `future` until `deadline`. What is ready at the deadline counts as in time.
+/// Waits for `future` until `deadline`. What is ready at the deadline, or one turn of the connection's task later, counts as in
+/// time.
 pub(super) async fn until<F: Future>(
     shared: &Shared,
     deadline: Option<Instant>,
@@ -28,14 +29,28 @@ pub(super) async fn until<F: Future>(
 ) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut timer = None;
+    let mut last_turn = false;
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let Some(deadline) = deadline else { return Poll::Pending };
+        if shared.completed().is_some() {
+            // The client has ended, perhaps with its runtime, whose timers must not be polled any more.
+            return Poll::Ready(Err(Elapsed));
+        }
         // Made only when there is something to wait for.
         let timer = timer.get_or_insert_with(|| shared.timer(deadline));
-        timer.as_mut().poll(cx).map(|()| Err(Elapsed))
+        if last_turn {
+            return Poll::Ready(Err(Elapsed));
+        }
+        // When the runtime was busy elsewhere, or the whole process was stopped, the answer may have come long ago and lie in
+        // the socket: the connection's task gets a turn to read it.
+        last_turn = timer.as_mut().poll(cx).is_ready();
+        if last_turn {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
     .await
 }

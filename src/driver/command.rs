@@ -32,6 +32,10 @@ pub(crate) enum Command {
         sid: u64,
         framed: bool,
     },
+    /// The consumer of a draining subscription has taken the last message.
+    LastTaken {
+        sid: u64,
+    },
     /// The consumer has read a draining subscription to its end.
     Finished {
         sid: u64,

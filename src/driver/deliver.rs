@@ -288,7 +288,8 @@ impl Pause {
 
     /// Looks how the consumers are doing.
     pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
-        let over = now >= self.until;
+        // A runtime that was busy elsewhere has not let the consumers run either: they get their turn first.
+        let over = now >= self.until && self.yields > 0;
         self.crowded.retain_mut(|crowded| {
             if let Some(rest) = crowded.rest.take() {
                 let offered = crowded.inbox.offer(rest);

@@ -80,7 +80,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<T
             match waiting.next() {
                 Some(address) => {
                     racing.push(Box::pin(connect(address, options.clone())));
-                    head_start.as_mut().reset(tokio::time::Instant::now() + HEAD_START);
+                    head_start.set(sleep(HEAD_START));
                 }
                 None if racing.is_empty() => {
                     let error = std::mem::replace(&mut last, io::Error::other("asked twice"));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::gaps::{Gap, Gaps};
@@ -13,6 +14,21 @@ use crate::engine::EndReason;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
+    /// The consumer has a share of which it has not handed out every message. Beside the lock, for it is asked once per share.
+    in_hand: AtomicBool,
+    /// Nothing more comes from the server, but the stream may not end yet: the client is being drained.
+    draining: AtomicBool,
+}
+
+/// What a consumer still has to read when the client is being drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Nothing: it waits for messages, or never wanted one. Nobody needs to come back.
+    Nothing,
+    /// It has taken the last message, and may be about to answer it.
+    LastInHand,
+    /// Messages. The consumer reports when it has taken the last one.
+    Some,
 }
 
 #[derive(Debug)]
@@ -26,8 +42,6 @@ struct State {
     consumer: Option<Waker>,
     /// Why nothing more comes; what is in the queue still does.
     end: Option<EndReason>,
-    /// Nothing more comes from the server, but the stream may not end yet: the client is being drained.
-    draining: bool,
     dropped: u64,
     grace: Grace,
     /// Messages that were ever put in; the first in the queue is number `accepted - messages`.
@@ -137,6 +151,24 @@ impl State {
         }
     }
 
+    /// Takes the next share out.
+    fn next_share(&mut self) -> Option<Next> {
+        let at = self.first();
+        let share = self.queue.pop_front()?;
+        self.messages -= share.count().min(self.messages);
+        self.bytes -= share.bytes().min(self.bytes);
+        let caught_up = !self.is_crowded();
+        let wake_task = caught_up && self.grace == Grace::Waited;
+        if caught_up {
+            self.grace = Grace::Unused;
+            // A burst is over: give its memory back.
+            if self.queue.is_empty() && self.queue.capacity() > 64 {
+                self.queue = VecDeque::new();
+            }
+        }
+        Some(Next::Share { share, at, wake_task })
+    }
+
     #[inline]
     fn note_most(&mut self) {
         self.most = (self.most.0.max(self.messages), self.most.1.max(self.bytes));
@@ -153,13 +185,14 @@ impl Inbox {
                 limits,
                 consumer: None,
                 end: None,
-                draining: false,
                 dropped: 0,
                 grace: Grace::Unused,
                 accepted: 0,
                 most: (0, 0),
                 gaps: None,
             }),
+            in_hand: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -288,11 +321,23 @@ impl Inbox {
         lock(&self.state).most
     }
 
-    /// Nothing more comes from the server, but the end waits for the whole client's drain.
-    pub(super) fn set_draining(&self) -> Option<Waker> {
-        let mut state = lock(&self.state);
-        state.draining = true;
-        state.consumer.take()
+    /// Nothing more comes from the server, but the end waits for the whole client's drain. Tells what is still to be read.
+    pub(super) fn set_draining(&self) -> Unread {
+        let state = lock(&self.state);
+        let untouched = state.accepted == 0 || state.consumer.is_some();
+        if state.messages == 0 && untouched {
+            return Unread::Nothing;
+        }
+        // Whichever of the two comes second, this or `share_done`, sees the other.
+        self.draining.store(true, Ordering::SeqCst);
+        if state.messages == 0 && !self.in_hand.load(Ordering::SeqCst) { Unread::LastInHand } else { Unread::Some }
+    }
+
+    /// The consumer has handed out the last message of its share. Tells whether the task wants to know: it was the last of all.
+    #[inline]
+    pub(crate) fn share_done(&self) -> bool {
+        self.in_hand.store(false, Ordering::SeqCst);
+        self.draining.load(Ordering::SeqCst) && lock(&self.state).messages == 0
     }
 
     /// Nothing more comes; the first reason stays.
@@ -311,42 +356,40 @@ impl Inbox {
         std::mem::take(&mut state.queue)
     }
 
-    /// The next share, or that there is none yet. `spare`: the consumer's waker, cloned where no lock is held; it is
-    /// made when it is missing and there is nothing to read.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, spare: &mut Option<Waker>) -> Poll<Next> {
+    /// The next share, or that there is none yet: then the consumer's waker is kept.
+    ///
+    /// The waker is a user's own code, so it is cloned where no lock is held, and always kept once it was cloned. Whether two
+    /// wakers wake the same task is only ever a hint (`will_wake` may say no to a clone of the same waker), and nothing
+    /// here loops on it.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(poll) = self.poll_with(&mut lock(&self.state), cx.waker()) {
+            return poll;
+        }
+        let waker = cx.waker().clone();
         let mut guard = lock(&self.state);
-        let state = &mut *guard;
-        let at = state.first();
-        if let Some(share) = state.queue.pop_front() {
-            state.messages -= share.count().min(state.messages);
-            state.bytes -= share.bytes().min(state.bytes);
-            let caught_up = !state.is_crowded();
-            let wake_task = caught_up && state.grace == Grace::Waited;
-            if caught_up {
-                state.grace = Grace::Unused;
-                // A burst is over: give its memory back.
-                if state.queue.is_empty() && state.queue.capacity() > 64 {
-                    state.queue = VecDeque::new();
-                }
-            }
-            return Poll::Ready(Next::Share { share, at, wake_task });
-        }
-        if state.end.is_some() {
-            return Poll::Ready(Next::End);
-        }
-        if state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            return if std::mem::take(&mut state.draining) { Poll::Ready(Next::Finished) } else { Poll::Pending };
-        }
-        let Some(waker) = spare.take_if(|waker| waker.will_wake(cx.waker())) else {
+        if let Some(poll) = self.poll_with(&mut guard, &waker) {
             drop(guard);
-            *spare = Some(cx.waker().clone());
-            return self.poll_next(cx, spare);
-        };
-        let old = state.consumer.replace(waker);
-        let finished = std::mem::take(&mut state.draining);
+            return poll;
+        }
+        let old = guard.consumer.replace(waker);
         drop(guard);
         drop(old);
-        if finished { Poll::Ready(Next::Finished) } else { Poll::Pending }
+        Poll::Pending
+    }
+
+    /// What a consumer finds. `None`: nothing, and nobody would wake it.
+    fn poll_with(&self, state: &mut State, waker: &Waker) -> Option<Poll<Next>> {
+        if let Some(next) = state.next_share() {
+            self.in_hand.store(true, Ordering::Relaxed);
+            return Some(Poll::Ready(next));
+        }
+        if state.end.is_some() {
+            return Some(Poll::Ready(Next::End));
+        }
+        if self.draining.swap(false, Ordering::Relaxed) {
+            return Some(Poll::Ready(Next::Finished));
+        }
+        state.consumer.as_ref()?.will_wake(waker).then_some(Poll::Pending)
     }
 
     /// The consumer wants no more, but may read what is there.

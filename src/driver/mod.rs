@@ -10,6 +10,7 @@ mod dial;
 mod dialer;
 mod flushes;
 mod gaps;
+mod guard;
 mod handle;
 mod inbox;
 mod link;

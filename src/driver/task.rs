@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -18,10 +18,12 @@ use super::chooser::Asked;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::flushes::Flushes;
+use super::guard::wake;
 use super::link::{Link, Stream};
 use super::mailbox::Shared;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
+use crate::engine::time::after;
 use crate::engine::{ConnectionEvent, EndReason, Engine, Interest, Status};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
@@ -40,8 +42,7 @@ pub(super) struct Task {
     sorter: Sorter,
     pause: Option<Pause>,
     timer: Pin<Box<Sleep>>,
-    /// When the timer fires; it is never set later while it has not fired.
-    armed: Option<Instant>,
+    alarm: Alarm,
     flushes: Flushes,
     commands: Vec<Command>,
     delivered: Delivered,
@@ -51,6 +52,17 @@ pub(super) struct Task {
     /// Messages that were received and not read when their subscriptions ended; told at the end.
     undelivered: u64,
     ended: bool,
+}
+
+/// What the timer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alarm {
+    Off,
+    /// It fires then; it is never set later while it has not fired.
+    Set(Instant),
+    /// It has fired, so the runtime has looked at the sockets since that deadline. What has come by then is read before anybody
+    /// is taken for dead.
+    Fired,
 }
 
 /// Rounds per poll; then others get their turn.
@@ -67,6 +79,9 @@ const READ_MAX: usize = 256 * 1024;
 
 /// A connection left in order is read to its end for so long at most (DECISIONS D7).
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// How much of what a peer still sends then is read at a time, and dropped.
+const WASTE: usize = 16 * 1024;
 
 /// After so long without movement, memory is given back (DECISIONS D28).
 const IDLE: Duration = Duration::from_secs(1);
@@ -85,7 +100,7 @@ impl Task {
             sorter: Sorter::default(),
             pause: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            armed: None,
+            alarm: Alarm::Off,
             flushes: Flushes::default(),
             commands: Vec::new(),
             delivered: Delivered::default(),
@@ -113,7 +128,7 @@ impl Task {
             moved |= self.poll_credentials(cx, now);
             moved |= self.poll_read(cx, now);
             moved |= self.poll_write(cx, now);
-            self.poll_leaving(cx, now);
+            moved |= self.poll_leaving(cx, now);
             self.carry_out(now);
             if self.ended && self.leaving.is_empty() {
                 return Poll::Ready(());
@@ -140,7 +155,7 @@ impl Task {
     }
 
     fn wake_all(&mut self) {
-        self.delivered.wakers.drain(..).for_each(Waker::wake);
+        self.delivered.wakers.drain(..).for_each(wake);
     }
 
     fn apply_commands(&mut self, now: Instant) -> bool {
@@ -173,6 +188,7 @@ impl Task {
             Command::Unsubscribe { sid, framed } => engine.unsubscribe(sid, framed),
             Command::UnsubscribeAfter { sid, max } => engine.unsubscribe_after(sid, max),
             Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
+            Command::LastTaken { sid } => engine.handle_last_taken(sid, now),
             Command::Finished { sid } => engine.handle_finished(sid),
             Command::Flush { seen, done } => {
                 let token = self.flushes.add(done);
@@ -294,46 +310,60 @@ impl Task {
         moved
     }
 
-    fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) {
+    /// Reads what the peers of connections that were left still send, and drops it: one read of each per round, so that a peer
+    /// that never stops keeps nobody waiting.
+    fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
         self.leaving.retain_mut(|(transport, until)| {
-            let mut waste = BytesMut::with_capacity(READ_MIN);
-            loop {
-                waste.clear();
-                match transport.poll_rest(cx, &mut waste) {
-                    Poll::Ready(Ok(0) | Err(_)) => return false,
-                    Poll::Ready(Ok(_)) if now < *until => {}
-                    _ => return now < *until,
+            if *until <= now {
+                return false;
+            }
+            let mut waste = BytesMut::with_capacity(WASTE);
+            match transport.poll_rest(cx, &mut waste) {
+                Poll::Ready(Ok(0) | Err(_)) => false,
+                Poll::Ready(Ok(_)) => {
+                    moved = true;
+                    true
                 }
+                Poll::Pending => true,
             }
         });
+        moved
     }
 
     /// Sets the timer to the next deadline, and tells the engine if one has come.
+    ///
+    /// A deadline that the clock has passed is not enough: when the runtime was busy elsewhere, or the process was stopped, the
+    /// peer's answer may lie in the socket, and the runtime does not know yet. It looks at the sockets before it fires timers, so
+    /// a deadline has come when the timer has fired and one more round has read.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let pause = match &mut self.pause {
             Some(pause) => pause.deadline(),
             None => None,
         };
         let leaving = self.leaving.iter().map(|(_, until)| *until).min();
-        let idle = self.moved.map(|moved| moved + IDLE);
+        let idle = self.moved.map(|moved| after(moved, IDLE));
         let next = [self.engine.poll_timeout(), pause, leaving, idle].into_iter().flatten().min();
         let Some(next) = next else { return false };
         if idle.is_some_and(|idle| idle <= now) {
             self.shrink();
         }
-        if next <= now {
-            self.engine.handle_timeout(now);
-            return true;
+        if self.alarm == Alarm::Fired {
+            self.alarm = Alarm::Off;
+            if next <= now {
+                self.engine.handle_timeout(now);
+                return true;
+            }
         }
-        if self.armed.is_none_or(|armed| armed > next || armed <= now) {
+        if !matches!(self.alarm, Alarm::Set(at) if at <= next) {
             self.timer.as_mut().reset(next.into());
-            self.armed = Some(next);
+            self.alarm = Alarm::Set(next);
         }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            self.armed = None;
-            return true;
+        let fired = self.timer.as_mut().poll(cx).is_ready();
+        if fired {
+            self.alarm = Alarm::Fired;
         }
-        false
+        fired
     }
 
     fn shrink(&mut self) {

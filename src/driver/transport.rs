@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use super::dialer::ByteStream;
+use super::guard::guarded;
 use crate::engine::Cause;
 
 /// A connected byte stream.
@@ -28,9 +29,10 @@ pub(super) enum Transport {
     Tls(Box<super::tls::Tls>),
 }
 
-/// A stream of which we know no more than its traits say.
+/// A stream of which we know no more than its traits say. It is a user's code: each call of it is guarded.
 pub(super) struct Custom {
-    stream: Box<dyn ByteStream>,
+    /// `None`: only while it is dropped.
+    stream: Option<Box<dyn ByteStream>>,
     /// Bytes were written since the last flush that was completed.
     unflushed: bool,
     /// The writing side was shut.
@@ -60,7 +62,7 @@ impl Transport {
     }
 
     pub(super) fn custom(stream: Box<dyn ByteStream>) -> Transport {
-        Transport::Custom(Custom { stream, unflushed: false, shut: false })
+        Transport::Custom(Custom { stream: Some(stream), unflushed: false, shut: false })
     }
 
     /// Reads into the spare capacity of `buf`; 0 is the end.
@@ -161,7 +163,7 @@ impl Transport {
             Transport::Tcp(_) => {}
             Transport::Custom(custom) => {
                 if !custom.shut {
-                    custom.shut = Pin::new(&mut custom.stream).poll_shutdown(cx)?.is_ready();
+                    custom.shut = custom.call(|stream| stream.poll_shutdown(cx))??.is_ready();
                 }
             }
             // What it says may go unread: it is waste.
@@ -198,13 +200,24 @@ fn send(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
 }
 
 impl Custom {
+    fn call<T>(&mut self, code: impl FnOnce(Pin<&mut Box<dyn ByteStream>>) -> T) -> io::Result<T> {
+        match &mut self.stream {
+            Some(stream) => guarded("dialer's stream", || code(Pin::new(stream))),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         // It counts nothing by itself: dropped while it waits, it has taken nothing.
-        pin!(self.stream.read_buf(buf)).poll(cx)
+        self.call(|mut stream| pin!(stream.read_buf(buf)).poll(cx))?
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
-        let outcome = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts));
+        // One that panics may have handed bytes on before, as one that fails.
+        let outcome = match self.call(|stream| stream.poll_write_vectored(cx, parts)) {
+            Ok(outcome) => ready!(outcome),
+            Err(panicked) => Err(panicked),
+        };
         match outcome {
             Ok(0) => Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
             Ok(taken) => {
@@ -214,11 +227,8 @@ impl Custom {
             Err(error) => {
                 // Streams have been seen to hand bytes on and then report an error for the same call.
                 let lens = parts.iter().map(|part| part.len());
-                let offered = if self.stream.is_write_vectored() {
-                    lens.sum()
-                } else {
-                    lens.into_iter().find(|len| *len > 0).unwrap_or(0)
-                };
+                let vectored = self.call(|stream| stream.is_write_vectored()).unwrap_or(true);
+                let offered = if vectored { lens.sum() } else { lens.into_iter().find(|len| *len > 0).unwrap_or(0) };
                 Poll::Ready(Err(WriteFailed { doubtful: offered, error }))
             }
         }
@@ -226,12 +236,22 @@ impl Custom {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.unflushed {
-            let outcome = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            let outcome = match self.call(|stream| stream.poll_flush(cx)) {
+                Ok(outcome) => ready!(outcome),
+                Err(panicked) => Err(panicked),
+            };
             // What failed is not tried again for as long as the server's last words are waited for.
             self.unflushed = false;
             return Poll::Ready(outcome);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Custom {
+    fn drop(&mut self) {
+        let stream = self.stream.take();
+        let _ = guarded("dialer's stream", || drop(stream));
     }
 }
 

@@ -107,8 +107,8 @@ pub fn between<R: Rng + ?Sized>(low: Duration, high: Duration, rng: &mut R) -> D
     if high <= low {
         return low;
     }
-    let span = u64::try_from((high - low).as_nanos()).unwrap_or(u64::MAX);
-    low + Duration::from_nanos(rng.random_range(0..=span))
+    let span = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
+    low.saturating_add(Duration::from_nanos(rng.random_range(0..=span)))
 }
 
 fn scale(delay: Duration, by: f64) -> Duration {

@@ -8,6 +8,7 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::phase::{Attempt, Intent, Link, Purpose};
 use super::pool::{self, ServerId};
+use super::time::after;
 
 impl<H> Engine<H> {
     /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it. The
@@ -19,7 +20,7 @@ impl<H> Engine<H> {
             let ask = self.next_ask;
             let attempt = self.history.attempts + 1;
             self.effects.push_back(Effect::Choose { ask, attempt, server });
-            self.link = Link::Choosing { ask, until: now + self.config.connect_timeout };
+            self.link = Link::Choosing { ask, until: after(now, self.config.connect_timeout) };
         } else {
             self.follow(Choice::default(), now);
         }
@@ -102,12 +103,12 @@ impl<H> Engine<H> {
                 Purpose::Move => 1,
             },
             limit,
-            deadline: Some(now + limit),
+            deadline: Some(after(now, limit)),
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
         self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: now + limit });
+        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: after(now, limit) });
         Some(attempt)
     }
 
@@ -128,7 +129,7 @@ impl<H> Engine<H> {
         self.at(epoch, |engine| {
             if let Link::Dialing(attempt) = &mut engine.link {
                 if attempt.epoch == epoch {
-                    attempt.deadline = Some(now + attempt.limit);
+                    attempt.deadline = Some(after(now, attempt.limit));
                     engine.pool.dialling(attempt.server, now);
                 }
             }

@@ -8,7 +8,12 @@ use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
 use super::subscriptions::{Counted, Interest, NewLimit};
+use super::time::after;
 use crate::protocol::{self, ServerAddr};
+
+/// In a drain, a consumer that has taken its last message is given so long to come back: it may be answering it. Longer than
+/// most handlers take, and short enough for one that has stopped reading. A shorter drain gives it a quarter of its time.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 impl<H> Engine<H> {
     /// Seeks a connection, unless one is there or sought already.
@@ -214,7 +219,8 @@ impl<H> Engine<H> {
         if self.candidate.is_none() || !self.is_between() {
             self.abandon_move();
         }
-        self.intent = Intent::Drain { deadline: now + within, stage: DrainStage::Begin };
+        let answer_within = (within / 4).min(ANSWER_WITHIN);
+        self.intent = Intent::Drain { deadline: after(now, within), answer_within, stage: DrainStage::Begin };
         self.emit(ConnectionEvent::Draining);
         if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
@@ -239,7 +245,7 @@ impl<H> Engine<H> {
         self.abandon_move();
         if self.link.connection().is_some_and(|connection| connection.carries()) {
             let drained = matches!(self.intent, Intent::Drain { .. });
-            self.intent = Intent::Close { deadline: now + self.config.close_grace, asked: false, drained };
+            self.intent = Intent::Close { deadline: after(now, self.config.close_grace), asked: false, drained };
         } else {
             // Complete if nothing is held: the end will see.
             self.finish(EndReason::Closed, true);
@@ -287,7 +293,7 @@ impl<H> Engine<H> {
     /// No server sends any more: consumers read what is there.
     pub(super) fn begin_delivering(&mut self) {
         if let Intent::Drain { stage, .. } = &mut self.intent {
-            *stage = DrainStage::Delivering;
+            *stage = DrainStage::Delivering { rest_until: None };
             for sid in self.subscriptions.unfinished() {
                 self.effects.push_back(Effect::Draining { sid });
             }

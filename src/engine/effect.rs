@@ -71,8 +71,8 @@ pub enum Effect<H> {
         /// Its outcome.
         outcome: Result<(), FlushFailure>,
     },
-    /// Nothing more comes for a subscription: say so behind its last message, and answer
-    /// with `handle_finished` when it was read.
+    /// Nothing more comes for a subscription: say so behind its last message, and answer with `handle_last_taken` when
+    /// its consumer has taken that, and with `handle_finished` when it comes back for more or there was nothing to read.
     Draining {
         /// The subscription.
         sid: u64,

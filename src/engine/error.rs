@@ -30,6 +30,12 @@ pub enum Cause {
         /// What was being waited for.
         stage: &'static str,
     },
+    /// A PING went unanswered for far too long, although other bytes came: perhaps from a proxy whose far side is gone.
+    #[error("stale connection: no PONG for {waited:?} although other bytes came")]
+    Unanswered {
+        /// How long the PING had been out.
+        waited: Duration,
+    },
     /// PINGs went unanswered and nothing else came either.
     #[error("stale connection: no byte for {silent:?} although a PING was out")]
     Stale {

@@ -230,7 +230,7 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
             },
         ) => {
             previous.clone_from(first);
-            *downtime += *down_before;
+            *downtime = downtime.saturating_add(*down_before);
             *attempts += attempts_before;
             *flushed += flushed_before;
             *dropped += dropped_before;

@@ -11,6 +11,7 @@ use super::event::ConnectionEvent;
 use super::outbox::{Gate, Outbox};
 use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
+use super::time::after;
 
 /// How long reading goes on after writing failed (DECISIONS D6).
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -112,7 +113,7 @@ impl<H> Engine<H> {
         let held = outbox.messages();
         let replay_left = self.flight.len();
         if let Link::Up(connection) = &mut self.link {
-            let until = now + self.config.announce_after;
+            let until = after(now, self.config.announce_after);
             connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
         }
         if !facts.commands_waiting {
@@ -251,7 +252,7 @@ impl<H> Engine<H> {
             return;
         };
         let waiting = facts.requests_waiting || facts.commands_waiting || !self.subscriptions.all_finished();
-        if *stage != DrainStage::Delivering || waiting {
+        if !matches!(stage, DrainStage::Delivering { .. }) || waiting {
             return;
         }
         // The gate shuts in this critical section, and only then do the streams end.

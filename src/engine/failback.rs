@@ -13,6 +13,7 @@ use super::engine::Engine;
 use super::error::Cause;
 use super::phase::{Intent, Readiness, Stage};
 use super::pool::ServerId;
+use super::time::after;
 use crate::protocol::ServerAddr;
 
 /// Servers that are better than others, and how they are come back to.
@@ -57,7 +58,7 @@ impl<H> Engine<H> {
     pub(super) fn plan_failback(&mut self, now: Instant) {
         let wanted = self.config.preferred.failback && matches!(self.intent, Intent::Run) && self.may_prepare();
         if wanted && !self.is_at_preferred() && self.pool.next_preferred(now).is_some() {
-            let at = now + self.probe_wait();
+            let at = after(now, self.probe_wait());
             self.wish_to_move(Cause::Failback, at);
         }
     }
@@ -84,7 +85,7 @@ impl<H> Engine<H> {
         let connection = self.candidate.as_ref()?.link.connection()?;
         let probed = self.wish.as_ref().is_some_and(|wish| wish.is_failback());
         (probed && matches!(connection.stage, Stage::Standby(Readiness::Fresh)))
-            .then(|| connection.since + self.config.preferred.stable_for)
+            .then(|| after(connection.since, self.config.preferred.stable_for))
     }
 
     /// Whether the candidate may be moved to by now. A server that is about to stop is none to go back to.

@@ -7,6 +7,7 @@ use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::phase::{Intent, Link, Stage};
+use super::time::after;
 use crate::protocol::{self, ConnectInfo, Info, Protocol, Secret, ServerAddr};
 
 /// Credentials are renewed when a tenth of their time is left, and no later than this before they expire, so that a handshake
@@ -18,9 +19,6 @@ const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
 
 /// Holds a CONNECT with the usual JWT: 4 KiB is the `max_control_line` of servers by default.
 const CONNECT_ROOM: usize = 4096;
-
-/// Later than anybody waits: a year.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What a user's callback, key or file gave for one attempt: the answer to [`Effect::Authenticate`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,19 +93,18 @@ impl<H> Engine<H> {
     /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:
     /// another connection would bring them again.
     fn plan_renewal(&mut self, expires_in: Option<Duration>, now: Instant) {
-        let expiry = expires_in.map(|left| now + left.min(FAR));
+        let expiry = expires_in.map(|left| after(now, left));
         let newer = match (expiry, self.history.credentials_until) {
-            (Some(expiry), Some(last)) => expiry > last + RENEW_AHEAD / 2,
+            (Some(expiry), Some(last)) => expiry > after(last, RENEW_AHEAD / 2),
             _ => true,
         };
         self.history.credentials_until = expiry;
         let Link::Up(connection) = &mut self.link else {
             return;
         };
-        connection.renew_at = expires_in.filter(|left| newer && *left >= 2 * RENEW_AHEAD).map(|left| {
-            let left = left.min(FAR);
-            now + (left - (left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))
-        });
+        connection.renew_at = expires_in
+            .filter(|left| newer && *left >= 2 * RENEW_AHEAD)
+            .map(|left| after(now, left.saturating_sub((left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))));
     }
 
     /// The credentials will expire soon: another connection gets new ones, and nothing is lost on the way.

@@ -1,5 +1,7 @@
 //! PING and PONG: which PINGs are out, what they cover, and when a peer is dead.
 
+use super::error::Cause;
+use super::time::after;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,9 @@ pub struct Liveness<W> {
     rules: Rules,
     pings: VecDeque<Ping<W>>,
     last_byte: Instant,
+    /// When a peer that had kept us waiting took something, or when nobody could have noticed that it did: what speaks for it
+    /// although it says nothing.
+    excused: Instant,
     last_ping: Instant,
     /// Bytes of messages put in line behind the last PING.
     unasked: usize,
@@ -38,7 +43,15 @@ pub struct Liveness<W> {
 impl<W> Liveness<W> {
     /// A connection that has just come up.
     pub fn new(rules: Rules, now: Instant) -> Self {
-        Liveness { rules, pings: VecDeque::new(), last_byte: now, last_ping: now, unasked: 0, round_trip: None }
+        Liveness {
+            rules,
+            pings: VecDeque::new(),
+            last_byte: now,
+            excused: now,
+            last_ping: now,
+            unasked: 0,
+            round_trip: None,
+        }
     }
 
     /// A PING was put in line behind `covers` messages of this connection.
@@ -63,6 +76,19 @@ impl<W> Liveness<W> {
     /// Bytes came in, whatever they say.
     pub fn received(&mut self, now: Instant) {
         self.last_byte = now;
+    }
+
+    /// The transport had been full, and took more: the peer reads, however slowly, and our PING waits its turn.
+    pub fn drained(&mut self, now: Instant) {
+        self.excused = self.excused.max(now);
+    }
+
+    /// This side has slept through [`dead_at`](Liveness::dead_at): the runtime was busy, the process was stopped, or the whole
+    /// machine. The peer gets a moment from now on, since its bytes may still be on their way.
+    pub fn overslept(&mut self, now: Instant) {
+        let granted = after(now, self.patience().min(MOMENT));
+        // In terms of what `dead_at` adds.
+        self.excused = self.excused.max(granted.checked_sub(self.patience()).unwrap_or(now));
     }
 
     /// A PONG came. `None`: nothing was asked, which is ignored. A PONG before its PING was wholly written is
@@ -95,26 +121,41 @@ impl<W> Liveness<W> {
             return None;
         }
         let interval = self.rules.interval;
-        let idle = (!interval.is_zero()).then(|| self.last_byte.max(self.last_ping) + interval);
+        let idle = (!interval.is_zero()).then(|| after(self.last_byte.max(self.last_ping), interval));
         if !unconfirmed {
             return idle;
         }
         // Where idle PINGs are off, what was published is confirmed all the same, or all of it would be in doubt at a loss.
         let patience = if interval.is_zero() { UNASKED_TIME } else { UNASKED_TIME.min(interval / 4) };
-        Some(idle.map_or(self.last_ping + patience, |idle| idle.min(self.last_ping + patience)))
+        let asked = after(self.last_ping, patience);
+        Some(idle.map_or(asked, |idle| idle.min(asked)))
     }
 
     /// When the peer is dead unless something comes before: the oldest PING was taken `max_out` intervals ago,
-    /// and no byte has come for as long.
+    /// and for as long no byte has come and a full transport has not become less full.
+    ///
+    /// Bytes alone don't keep it alive for ever: a proxy whose far side is gone may send anything but a PONG.
     pub fn dead_at(&self) -> Option<Instant> {
-        let asked = self.pings.front()?.taken?;
-        let patience = if self.rules.interval.is_zero() { DEFAULT_INTERVAL } else { self.rules.interval };
-        Some(asked.max(self.last_byte) + patience.saturating_mul(self.rules.max_out.max(1)))
+        let asked = self.pings.front()?.taken?.max(self.excused);
+        let silent = after(asked.max(self.last_byte), self.patience());
+        Some(silent.min(after(asked, self.patience().saturating_mul(UNANSWERED))))
     }
 
-    /// How long nothing has come.
-    pub fn silent(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.last_byte)
+    /// How long a PING may stay unanswered while nothing comes.
+    fn patience(&self) -> Duration {
+        let interval = if self.rules.interval.is_zero() { DEFAULT_INTERVAL } else { self.rules.interval };
+        interval.saturating_mul(self.rules.max_out.max(1))
+    }
+
+    /// Why a peer is dead at `now`.
+    pub(super) fn verdict(&self, now: Instant) -> Cause {
+        let silent = now.saturating_duration_since(self.last_byte);
+        match self.pings.front().and_then(|ping| ping.taken) {
+            Some(taken) if silent < self.patience() => {
+                Cause::Unanswered { waited: now.saturating_duration_since(taken) }
+            }
+            _ => Cause::Stale { silent },
+        }
     }
 
     /// All who still wait, oldest first.
@@ -127,6 +168,15 @@ impl<W> Liveness<W> {
 /// then what was published within this time and a round trip, not within a second: ten PINGs a second are nothing to a
 /// server, and hundreds of thousands of messages in doubt are a lot to a user.
 const UNASKED_TIME: Duration = Duration::from_millis(100);
+
+/// A PONG waits behind the messages that the server has queued for us. However slow the line, a PING that is unanswered for so
+/// many times the usual patience has not reached it. Arbitrary; a server gives up on a client that does not take what is queued
+/// within 10 s.
+const UNANSWERED: u32 = 4;
+
+/// What a peer gets when its deadline was slept through. More than the round trip and a retransmission of any line; the
+/// connection has often died with the sleep, and then its user waits for this.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// What a flush's PING is measured by where idle PINGs are off.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(20);

@@ -26,6 +26,7 @@ mod liveness;
 mod losses;
 mod moving;
 mod outbox;
+mod payload;
 mod phase;
 mod poison;
 pub mod pool;
@@ -37,6 +38,7 @@ mod stimulus;
 mod subscriptions;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod time;
 mod timers;
 
 pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy};

@@ -30,6 +30,7 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
+use super::time::after;
 use crate::protocol::{self, Info};
 
 /// How long a planned move waits for each of its PONGs (DECISIONS D15).
@@ -150,7 +151,7 @@ impl<H> Engine<H> {
             return;
         }
         let spread = self.rng.random_range(Duration::ZERO..=LAME_DUCK_SPREAD);
-        self.wish_to_move(Cause::LameDuck, now + spread);
+        self.wish_to_move(Cause::LameDuck, after(now, spread));
     }
 
     /// Whether [`advance_move`](Engine::advance_move) would do something, though no time has come.
@@ -245,7 +246,7 @@ impl<H> Engine<H> {
         let mut at = now;
         if self.wish.as_ref().is_some_and(Wish::is_failback) {
             self.history.probes = self.history.probes.saturating_add(1);
-            at += self.probe_wait();
+            at = after(at, self.probe_wait());
         }
         if let Some(wish) = &mut self.wish {
             wish.at = at;
@@ -283,7 +284,7 @@ impl<H> Engine<H> {
             return self.begin_leaving(now);
         }
         connection.stage = Stage::Standby(Readiness::Joining);
-        connection.attempt.deadline = Some(now + MOVE_WITHIN);
+        connection.attempt.deadline = Some(after(now, MOVE_WITHIN));
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
         connection.liveness.sent(0, vec![Waiter::Join], now);
@@ -299,7 +300,7 @@ impl<H> Engine<H> {
             return;
         }
         let cause = self.wish.take().map_or(Cause::Forced, |wish| wish.cause);
-        connection.stage = Stage::Moving { until: now + MOVE_WITHIN, cause };
+        connection.stage = Stage::Moving { until: after(now, MOVE_WITHIN), cause };
         let mut out = Vec::new();
         for sid in told {
             protocol::unsubscribe(&mut out, sid, None);
@@ -333,7 +334,7 @@ impl<H> Engine<H> {
     pub(super) fn joined(&mut self, now: Instant) {
         if let Link::Up(connection) = &mut self.link {
             if matches!(connection.stage, Stage::Standby(Readiness::Joining)) {
-                connection.stage = Stage::Standby(Readiness::Joined { leave_at: now + HEARSAY });
+                connection.stage = Stage::Standby(Readiness::Joined { leave_at: after(now, HEARSAY) });
             }
         }
     }

@@ -18,6 +18,7 @@ use super::backlog::Backlog;
 use super::config::{DeliveryMode, OutboxRules};
 use super::gaps::Gaps;
 use super::losses::Losses;
+use super::payload::Payload;
 use super::segment::Segment;
 use crate::protocol::{self, SHORT_FRAME};
 
@@ -268,7 +269,7 @@ impl Outbox {
         let held_since = self.clock.map(|(now, _)| now);
         self.sealed.push_back(Segment {
             head,
-            body: Some(payload.clone()),
+            body: Some(Payload::new(payload.clone())),
             messages: 1,
             held_since,
             ..Segment::default()

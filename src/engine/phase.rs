@@ -175,6 +175,8 @@ pub(super) enum Intent {
     Run,
     Drain {
         deadline: Instant,
+        /// How long a consumer may keep the last message before it is taken for one that has stopped reading.
+        answer_within: Duration,
         stage: DrainStage,
     },
     /// A last PING is out, or will be. `drained`: a drain had begun before.
@@ -198,8 +200,9 @@ pub(super) enum DrainStage {
     Begin,
     /// They are on their way; the PONG behind them will say that nothing more comes.
     Interest,
-    /// Consumers read what is there, and may still publish.
-    Delivering,
+    /// Consumers read what is there, and may still publish. `rest_until`: then those that have taken their last message and have
+    /// not come back are waited for no longer.
+    Delivering { rest_until: Option<Instant> },
     /// The gate is shut; the PONG behind the last message is awaited.
     Publishing { asked: bool },
 }

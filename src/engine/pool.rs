@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 
 use super::backoff::{self, Backoff, Jitter};
 use super::error::Cause;
+use super::time::after;
 use crate::protocol::ServerAddr;
 
 /// Names a server of the pool for as long as it is there; never reused.
@@ -243,7 +244,7 @@ impl Pool {
             server.penalty = 0;
             server.streak = 0;
             server.last_error = Some(loss.cause);
-            server.due = Some(now + policy.redial_jitter.apply(policy.redial, rng));
+            server.due = Some(after(now, policy.redial_jitter.apply(policy.redial, rng)));
             return None;
         }
         let left = 1.0 - loss.lived.as_secs_f64() / policy.stable_after.as_secs_f64();
@@ -363,20 +364,17 @@ pub struct Loss {
     pub planned: bool,
 }
 
-/// Later than anybody waits: a year.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 impl Server {
     /// It has failed: it waits, longer each time.
     fn punish<R: Rng>(&mut self, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Duration {
         self.streak += 1;
         self.penalty += 1;
         self.last_error = Some(cause);
-        let mut delay = policy.backoff.delay(self.penalty, rng).min(FAR);
+        let mut delay = policy.backoff.delay(self.penalty, rng);
         if self.addr.tls_required() {
-            delay += backoff::between(Duration::ZERO, policy.tls_jitter.min(FAR), rng);
+            delay = delay.saturating_add(backoff::between(Duration::ZERO, policy.tls_jitter, rng));
         }
-        let due = (now + delay).max(self.dialled.unwrap_or(now) + SHORTEST_GAP);
+        let due = after(now, delay).max(after(self.dialled.unwrap_or(now), SHORTEST_GAP));
         self.due = Some(due);
         due.saturating_duration_since(now)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::ledger::LossReason;
+use super::payload::Payload;
 use super::segment::Segment;
 use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, Limits, Subject};
 
@@ -48,7 +49,7 @@ struct Run {
     reason: LossReason,
     /// Whole frames; if there is a body, one frame without its payload.
     head: Bytes,
-    body: Option<Bytes>,
+    body: Option<Payload>,
 }
 
 impl LostMessages {
@@ -111,14 +112,14 @@ impl Run {
 
     /// A frame of which the payload lies apart. Its control line is of our own making: a word, the subject, perhaps a reply
     /// subject, and one number or, with headers, two.
-    fn large(&self, body: &Bytes) -> Option<LostMessage> {
+    fn large(&self, body: &Payload) -> Option<LostMessage> {
         let end = memchr::memchr(b'\n', &self.head)?;
         let line = self.head.get(..end)?.trim_ascii_end();
         let tokens: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let numbers = if tokens.first() == Some(&&b"HPUB"[..]) { 2 } else { 1 };
         let reply = (tokens.len() == numbers + 3).then(|| tokens.get(2).copied()).flatten();
         let headers = (numbers == 2).then(|| self.head.get(end + 1..)).flatten();
-        Some(self.message(tokens.get(1)?, reply, headers, body.clone()))
+        Some(self.message(tokens.get(1)?, reply, headers, Bytes::clone(body)))
     }
 
     fn small(&self) -> impl Iterator<Item = LostMessage> + '_ {
@@ -163,7 +164,12 @@ mod tests {
         let large = |reply: Option<&[u8]>, headers: Option<&[u8]>| {
             let mut head = Vec::new();
             protocol::publish_head(&mut head, b"big", reply, headers, 40_000);
-            Segment { head, body: Some(Bytes::from(vec![b'x'; 40_000])), messages: 1, ..Segment::default() }
+            Segment {
+                head,
+                body: Some(Payload::new(Bytes::from(vec![b'x'; 40_000]))),
+                messages: 1,
+                ..Segment::default()
+            }
         };
         let runs = vec![
             (LossReason::Overflow, small),

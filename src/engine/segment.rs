@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::ledger::LossReason;
 use super::losses::Losses;
+use super::payload::Payload;
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 /// One or more whole frames. Small frames share `head`; a frame with a large payload has a segment to
@@ -20,7 +21,7 @@ use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 #[derive(Debug, Default)]
 pub struct Segment {
     pub(super) head: Vec<u8>,
-    pub(super) body: Option<Bytes>,
+    pub(super) body: Option<Payload>,
     /// How many of the frames are PUB or HPUB.
     pub(super) messages: u64,
     /// Whether SUB or UNSUB is among the frames.
@@ -48,7 +49,7 @@ const CRLF: &[u8] = b"\r\n";
 impl Segment {
     /// `PING` or another operation without arguments; nothing is allocated.
     pub(super) fn bare(op: &'static [u8]) -> Segment {
-        Segment { body: Some(Bytes::from_static(op)), ..Segment::default() }
+        Segment { body: Some(Payload::new(Bytes::from_static(op))), ..Segment::default() }
     }
 
     pub(super) fn wire(head: Vec<u8>) -> Segment {
@@ -209,7 +210,7 @@ impl Segment {
 
     fn large_view(&self) -> FrameView {
         let line = memchr::memchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
-        let size = self.head.len() - line + self.body.as_ref().map_or(0, Bytes::len);
+        let size = self.head.len() - line + self.body.as_ref().map_or(0, |body| body.len());
         FrameView { message: true, headers: self.head.first() == Some(&b'H'), size }
     }
 }

@@ -11,6 +11,7 @@ use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
 use super::replay::Replay;
 use super::subscriptions::Accepted;
+use super::time::after;
 use crate::protocol::{ErrKind, Info, ServerOp};
 
 impl<H> Engine<H> {
@@ -68,6 +69,10 @@ impl<H> Engine<H> {
             let Some(connection) = engine.link.live(epoch) else {
                 return;
             };
+            if connection.progress < now {
+                // It had not taken everything the last time.
+                connection.liveness.drained(now);
+            }
             connection.progress = now;
             let taken = engine.flight.advance(n);
             connection.taken += taken.messages;
@@ -75,7 +80,7 @@ impl<H> Engine<H> {
             connection.liveness.taken(taken.pings, now);
             if let Stage::Recovering(recovering) = &mut connection.stage {
                 if (1..=n).contains(&recovering.replay_left) {
-                    recovering.until = now + engine.config.announce_after;
+                    recovering.until = after(now, engine.config.announce_after);
                 }
                 recovering.replay_left = recovering.replay_left.saturating_sub(n);
             }
@@ -97,7 +102,7 @@ impl<H> Engine<H> {
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
         self.at(epoch, |engine| {
             if let Some(connection) = engine.link.live(epoch) {
-                connection.broken.get_or_insert((now + super::exchange::LAST_WORDS, cause));
+                connection.broken.get_or_insert((after(now, super::exchange::LAST_WORDS), cause));
             }
         });
     }
@@ -175,9 +180,22 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The consumer has read a draining subscription to its end.
+    /// The consumer of a draining subscription has taken the last message. It has a while to answer it.
+    pub fn handle_last_taken(&mut self, sid: u64, now: Instant) {
+        self.subscriptions.set_at_last(sid);
+        if let Intent::Drain { stage: DrainStage::Delivering { rest_until }, answer_within, .. } = &mut self.intent {
+            *rest_until = Some(after(now, *answer_within));
+        }
+    }
+
+    /// The consumer has read a draining subscription to its end. While others are read its stream ends already: the consumer may
+    /// be about to read them next. The last one ends when nothing more can be published.
     pub fn handle_finished(&mut self, sid: u64) {
         self.subscriptions.set_finished(sid);
+        let delivering = matches!(self.intent, Intent::Drain { stage: DrainStage::Delivering { .. }, .. });
+        if delivering && !self.subscriptions.all_finished() {
+            self.end_subscription(sid, EndReason::Drained);
+        }
     }
 
     fn answer_ping(&mut self) {

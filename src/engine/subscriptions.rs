@@ -28,8 +28,18 @@ pub struct Subscription<H> {
     server_has_counted: Counted,
     /// An inbox of requests, which nobody reads to its end.
     internal: bool,
-    /// Whether the end of the client need not wait for its consumer.
-    finished: bool,
+    reader: Reader,
+}
+
+/// What the end of the client waits for in a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// Its consumer has messages to read.
+    Behind,
+    /// Its consumer has taken the last message, and may be about to answer it.
+    AtLast,
+    /// Nothing.
+    Done,
 }
 
 impl<H> Subscription<H> {
@@ -135,11 +145,13 @@ pub(super) enum NewLimit {
 #[derive(Debug)]
 pub struct Subscriptions<H> {
     table: HashMap<u64, Subscription<H>, BuildHasherDefault<SidHasher>>,
+    /// Those that the end of the client waits for.
+    readers: usize,
 }
 
 impl<H> Default for Subscriptions<H> {
     fn default() -> Self {
-        Subscriptions { table: HashMap::default() }
+        Subscriptions { table: HashMap::default(), readers: 0 }
     }
 }
 
@@ -189,13 +201,19 @@ impl<H> Subscriptions<H> {
             bridged: false,
             server_has_counted: Counted::Alike,
             internal,
-            finished: internal,
+            reader: if internal { Reader::Done } else { Reader::Behind },
         };
-        self.table.insert(sid, subscription);
+        self.readers += usize::from(!internal);
+        if let Some(replaced) = self.table.insert(sid, subscription) {
+            self.readers -= usize::from(replaced.reader != Reader::Done);
+        }
     }
 
     pub(super) fn remove(&mut self, sid: u64) -> Option<Subscription<H>> {
         let removed = self.table.remove(&sid);
+        if removed.as_ref().is_some_and(|removed| removed.reader != Reader::Done) {
+            self.readers -= 1;
+        }
         if self.table.len() * 8 < self.table.capacity() {
             self.table.shrink_to(self.table.len() * 2);
         }
@@ -272,22 +290,39 @@ impl<H> Subscriptions<H> {
         self.table.get(&sid).is_some_and(|subscription| subscription.server_has_counted == Counted::Fewer)
     }
 
+    /// The consumer has taken the last message.
+    pub(super) fn set_at_last(&mut self, sid: u64) {
+        if let Some(subscription) = self.table.get_mut(&sid).filter(|entry| entry.reader == Reader::Behind) {
+            subscription.reader = Reader::AtLast;
+        }
+    }
+
+    /// Those whose consumers have taken the last message and have not come back, ascending.
+    pub(super) fn at_last(&self) -> Vec<u64> {
+        let at_last = self.table.iter().filter(|(_, entry)| entry.reader == Reader::AtLast);
+        let mut sids: Vec<u64> = at_last.map(|(sid, _)| *sid).collect();
+        sids.sort_unstable();
+        sids
+    }
+
     /// The consumer has read it to its end.
     pub(super) fn set_finished(&mut self, sid: u64) {
-        if let Some(subscription) = self.table.get_mut(&sid) {
-            subscription.finished = true;
+        if let Some(subscription) = self.table.get_mut(&sid).filter(|entry| entry.reader != Reader::Done) {
+            subscription.reader = Reader::Done;
+            self.readers -= 1;
         }
     }
 
     /// Those that the end of the client waits for, ascending.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        let mut sids: Vec<u64> = self.table.iter().filter(|(_, entry)| !entry.finished).map(|(sid, _)| *sid).collect();
+        let mut sids: Vec<u64> =
+            self.table.iter().filter(|(_, entry)| entry.reader != Reader::Done).map(|(sid, _)| *sid).collect();
         sids.sort_unstable();
         sids
     }
 
     pub(super) fn all_finished(&self) -> bool {
-        self.table.values().all(|subscription| subscription.finished)
+        self.readers == 0
     }
 
     pub(super) fn set_draining(&mut self, sid: u64) {

@@ -1,13 +1,18 @@
 //! Time: when something is due next, and what is done when it has come.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::flight::Flight;
 use super::moving::MOVE_WITHIN;
-use super::phase::{Connection, Intent, Link, Stage};
+use super::phase::{Connection, DrainStage, Intent, Link, Stage};
+use super::time::after;
+
+/// A deadline of the peer's that is noticed so late was slept through: the runtime was busy, or the process or the machine was
+/// stopped. The time in which nobody listened does not count against the peer.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 
 impl<H> Engine<H> {
     /// The next time at which [`handle_timeout`](Engine::handle_timeout) has something to do.
@@ -15,6 +20,9 @@ impl<H> Engine<H> {
         let link = self.link_due(&self.link, &self.flight);
         let beside = self.candidate.as_ref().and_then(|candidate| self.link_due(&candidate.link, &candidate.flight));
         let intent = match &self.intent {
+            Intent::Drain { deadline, stage: DrainStage::Delivering { rest_until: Some(until) }, .. } => {
+                Some(*deadline.min(until))
+            }
             Intent::Drain { deadline, .. } | Intent::Close { deadline, .. } => Some(*deadline),
             Intent::Run | Intent::End { .. } | Intent::Closed => None,
         };
@@ -40,7 +48,7 @@ impl<H> Engine<H> {
             _ => None,
         };
         let last_words = connection.broken.as_ref().map(|(until, _)| *until);
-        let stall = (!flight.is_empty()).then(|| connection.progress + self.config.write_timeout);
+        let stall = (!flight.is_empty()).then(|| after(connection.progress, self.config.write_timeout));
         let liveness = connection.liveness.dead_at().or_else(|| {
             let unconfirmed = connection.taken + flight.messages() > connection.confirmed;
             connection.carries().then(|| connection.liveness.ping_due(unconfirmed)).flatten()
@@ -54,11 +62,24 @@ impl<H> Engine<H> {
         match self.intent {
             Intent::Drain { deadline, .. } if deadline <= now => self.finish(EndReason::Drained, false),
             Intent::Close { deadline, .. } if deadline <= now => self.finish(EndReason::Closed, false),
+            Intent::Drain { stage: DrainStage::Delivering { rest_until: Some(until) }, .. } if until <= now => {
+                self.give_up_readers();
+            }
             _ => {}
         }
         self.handle_link_timeout(now);
         // Whatever has become of it, its own deadlines are handled once.
         self.beside(|engine| engine.handle_link_timeout(now));
+    }
+
+    /// Consumers that have taken their last message of a drain, and have not come back.
+    fn give_up_readers(&mut self) {
+        if let Intent::Drain { stage: DrainStage::Delivering { rest_until }, .. } = &mut self.intent {
+            *rest_until = None;
+        }
+        for sid in self.subscriptions.at_last() {
+            self.handle_finished(sid);
+        }
     }
 
     fn handle_link_timeout(&mut self, now: Instant) {
@@ -99,11 +120,22 @@ impl<H> Engine<H> {
             let cause = connection.said.take().map_or(cause, Cause::Server);
             return self.lose(cause, CloseHow::Reset, now);
         }
-        if due(connection.liveness.dead_at()) {
-            let silent = connection.liveness.silent(now);
-            return self.lose(Cause::Stale { silent }, CloseHow::Reset, now);
+        let overslept = |at: Option<Instant>| at.is_some_and(|at| after(at, OVERSLEPT) <= now);
+        if overslept(connection.liveness.dead_at()) {
+            return connection.liveness.overslept(now);
         }
-        if !self.flight.is_empty() && connection.progress + self.config.write_timeout <= now {
+        let stalls = (!self.flight.is_empty()).then(|| after(connection.progress, self.config.write_timeout));
+        if overslept(stalls) {
+            // As if it had stalled just now, but for a moment in which the transport can be asked.
+            let asked = after(now, OVERSLEPT);
+            connection.progress = asked.checked_sub(self.config.write_timeout).unwrap_or(now).max(connection.progress);
+            return;
+        }
+        if due(connection.liveness.dead_at()) {
+            let cause = connection.liveness.verdict(now);
+            return self.lose(cause, CloseHow::Reset, now);
+        }
+        if due(stalls) {
             let stalled = now.saturating_duration_since(connection.progress);
             return self.lose(Cause::WriteStalled { stalled }, CloseHow::Reset, now);
         }

@@ -314,10 +314,10 @@ fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
 
 /// Tries something with a port until it isn't busy any more, or for 10 seconds.
 async fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let until = Instant::now() + PORT_PATIENCE;
+    let begun = Instant::now();
     loop {
         match work() {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < PORT_PATIENCE => {
                 sleep(Duration::from_millis(10)).await;
             }
             done => return done,

@@ -48,7 +48,7 @@ impl Tally {
 
     pub(crate) fn end(&mut self, cause: &Cause) {
         let name = match cause {
-            Cause::Stale { .. } => "no PONG",
+            Cause::Stale { .. } | Cause::Unanswered { .. } => "no PONG",
             Cause::WriteStalled { .. } => "write stalled",
             Cause::Forced => "reconnect forced",
             Cause::LameDuck => "lame duck",

@@ -23,7 +23,7 @@ fn of_cause(cause: &Cause) -> Option<&'static str> {
         Cause::Io(_) => "io",
         Cause::Dns(_) => "dns",
         Cause::TimedOut { .. } => "timed_out",
-        Cause::Stale { .. } => "stale",
+        Cause::Stale { .. } | Cause::Unanswered { .. } => "stale",
         Cause::WriteStalled { .. } => "write_stalled",
         Cause::Protocol(_) => "protocol",
         Cause::BadInfo(_) => "bad_info",

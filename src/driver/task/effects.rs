@@ -9,11 +9,13 @@ use crate::driver::authenticator::{AskedCredentials, CredentialsQuestion};
 use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::DialOptions;
+use crate::driver::inbox::Unread;
 use crate::driver::link::{Link, Stream};
 use crate::driver::secure::{dial_prepared, secure};
 use crate::driver::settings::DriverSettings;
 use crate::driver::statistics::Statistics;
 use crate::driver::turns::{TURNS, Turn};
+use crate::engine::time::after;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
 use crate::protocol::ServerAddr;
 
@@ -72,8 +74,12 @@ impl Task {
                 }
                 Effect::Draining { sid } => {
                     self.settle_pause(sid);
-                    if let Some(Sink::Inbox(inbox)) = self.engine.subscriptions.get(sid).map(|entry| &entry.handle) {
-                        self.delivered.wakers.extend(inbox.set_draining());
+                    let handle = self.engine.subscriptions.get(sid).map(|entry| &entry.handle);
+                    let Some(Sink::Inbox(inbox)) = handle else { continue };
+                    match inbox.set_draining() {
+                        Unread::Nothing => self.engine.handle_finished(sid),
+                        Unread::LastInHand => self.engine.handle_last_taken(sid, now),
+                        Unread::Some => {}
                     }
                 }
                 Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
@@ -193,7 +199,7 @@ impl Task {
             CloseHow::Drop => drop(transport),
             CloseHow::Finish => {
                 transport.finish();
-                self.leaving.push((transport, now + LEAVING));
+                self.leaving.push((transport, after(now, LEAVING)));
             }
         }
     }

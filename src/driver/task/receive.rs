@@ -8,6 +8,7 @@ use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::driver::transport::cause;
+use crate::engine::time::after;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
 
@@ -122,7 +123,7 @@ impl Task {
         self.sorter.deliver(&mut input.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
         if !self.delivered.crowded.is_empty() {
             let crowded = std::mem::take(&mut self.delivered.crowded);
-            let until = now + self.shared.settings.slow_consumer_grace;
+            let until = after(now, self.shared.settings.slow_consumer_grace);
             self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
         }
         self.tell_losses();

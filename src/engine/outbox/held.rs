@@ -7,6 +7,7 @@ use super::{Frame, Gate, Outbox, Refusal};
 use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
 use crate::engine::losses::{DroppedRun, Losses};
+use crate::engine::payload::Payload;
 use crate::engine::segment::{FrameView, Segment, Verdict};
 use crate::protocol;
 
@@ -122,7 +123,7 @@ impl Outbox {
         let mut segment = Segment { messages: 1, ..Segment::default() };
         if payload.len() >= super::SHARED_PAYLOAD {
             protocol::publish_head(&mut segment.head, subject, reply, headers, payload.len());
-            segment.body = Some(payload.clone());
+            segment.body = Some(Payload::new(payload.clone()));
         } else {
             segment.head.reserve_exact(len);
             protocol::publish(&mut segment.head, subject, reply, headers, payload);

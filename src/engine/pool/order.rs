@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FAR, Pool, SHORTEST_GAP, Server, ServerId};
+use super::{Pool, SHORTEST_GAP, Server, ServerId};
+use crate::engine::time::after;
 use crate::protocol::ServerAddr;
 
 impl Pool {
@@ -54,7 +55,9 @@ impl Pool {
 
     /// When `id` may be dialled if somebody says: after `delay`.
     pub fn due_after(&self, id: ServerId, delay: Duration, now: Instant) -> Instant {
-        let wished = now + delay.min(FAR);
-        self.get(id).and_then(|server| server.dialled).map_or(wished, |dialled| wished.max(dialled + SHORTEST_GAP))
+        let wished = after(now, delay);
+        self.get(id)
+            .and_then(|server| server.dialled)
+            .map_or(wished, |dialled| wished.max(after(dialled, SHORTEST_GAP)))
     }
 }

@@ -21,11 +21,12 @@ fn a_drain_in_order() {
     assert_eq!(pair.outbox.gate(), Gate::Open);
     pair.publish("x", "1");
     pair.finished(1);
-    pair.expect(&[]);
+    // A consumer that reads one subscription after the other comes to the second one.
+    pair.expect(&["stream 1 ends: drained"]);
     pair.admit("x", b"2").unwrap();
     pair.finished(2);
     // The gate shuts before the last stream ends, and a PING goes behind the last message.
-    pair.expect(&["stream 1 ends: drained", "stream 2 ends: drained"]);
+    pair.expect(&["stream 2 ends: drained"]);
     assert_eq!(pair.outbox.gate(), Gate::Shut);
     pair.expect_written("PUB x 1 1 PUB x 1 2 PING");
     pair.serve(PONG);
@@ -37,6 +38,48 @@ fn a_drain_in_order() {
         "Closed: drained",
     ]);
     assert_eq!(pair.engine.ledger(2).confirmed, 2);
+}
+
+// A9. No test drained a subscription that nobody reads; each of them had a consumer that came back.
+#[test]
+fn a_drain_does_not_wait_for_a_consumer_that_has_taken_its_last_message_and_stays_away() {
+    for (within, patience) in [(secs(30), ms(5_000)), (secs(4), ms(1_000))] {
+        let mut pair = Pair::ready();
+        pair.subscribe("s", 1);
+        pair.subscribe("t", 2);
+        pair.drain(within);
+        pair.serve(PONG);
+        pair.forget();
+        pair.last_taken(1);
+        pair.advance(patience / 2);
+        pair.last_taken(2);
+        // They may still be answering.
+        pair.advance(patience - ms(1));
+        pair.expect(&[]);
+        assert_eq!(pair.outbox.gate(), Gate::Open);
+        pair.advance(ms(1));
+        pair.expect(&["stream 1 ends: drained", "stream 2 ends: drained"]);
+        pair.serve(PONG);
+        pair.expect_among("the end: drained, completed: true");
+    }
+}
+
+// A9.
+#[test]
+fn a_drain_waits_for_a_consumer_that_still_has_messages_to_read() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.subscribe("t", 2);
+    pair.drain(secs(30));
+    pair.serve(PONG);
+    pair.last_taken(1);
+    pair.advance(secs(5));
+    assert_eq!(pair.outbox.gate(), Gate::Open, "the second one has not taken its last message");
+    pair.advance(secs(10));
+    pair.last_taken(2);
+    pair.finished(2);
+    pair.serve(PONG);
+    pair.expect_among("the end: drained, completed: true");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! When a peer is dead, when it is not, and what is named as the reason.
 
-use super::pair::{Pair, config, eof, ms, reset, secs};
+use super::pair::{PONG, Pair, config, eof, ms, reset, secs};
 use crate::engine::Config;
 
 #[test]
@@ -73,12 +73,15 @@ fn bytes_without_a_pong_keep_a_connection_alive() {
     pair.subscribe("s", 1);
     pair.advance(secs(20));
     pair.expect_written("SUB s 1 PING");
-    for _ in 0..20 {
+    for _ in 0..4 {
         pair.advance(secs(39));
         pair.serve(b"MSG s 1 0\r\n\r\n");
     }
     pair.expect(&[]);
-    assert_eq!(pair.delivered.len(), 20);
+    assert_eq!(pair.delivered.len(), 4);
+    pair.serve(PONG);
+    pair.advance(secs(20));
+    pair.expect_written("PING");
     // Half an operation is a sign of life too; nothing is not.
     pair.advance(secs(39));
     pair.serve(b"MSG s");
@@ -86,6 +89,126 @@ fn bytes_without_a_pong_keep_a_connection_alive() {
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect_among("Disconnected: stale connection: no byte for 40s");
+}
+
+// A10. The test above went on for ever: that bytes are a sign of life was the rule, and no peer in any test sent all but PONGs.
+#[test]
+fn bytes_without_a_pong_do_not_keep_it_alive_for_ever() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.advance(ms(100));
+    pair.expect_written("PUB x 1 1 PING");
+    let asked = pair.now;
+    while pair.now < asked + secs(159) {
+        pair.advance(secs(1));
+        pair.serve(b"PING\r\n+OK\r\n");
+    }
+    pair.expect(&[]);
+    pair.advance(secs(1));
+    pair.expect_among("Disconnected: stale connection: no PONG for 160s although other bytes came, 1 in doubt, 0 held");
+}
+
+// A2. All time in the tests passed at the right moments: a runtime that is busy, a process that is stopped, or a machine that is
+// paused, had no place in them.
+#[test]
+fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.advance(ms(100));
+    // The PONG comes while nobody looks, and is read before the deadline is looked at.
+    pair.sleep(secs(60));
+    pair.serve(PONG);
+    pair.advance(ms(0));
+    pair.expect(&[]);
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+    // Or it is still on its way: the whole machine was paused.
+    pair.publish("x", "2");
+    pair.advance(ms(100));
+    pair.sleep(secs(3600));
+    pair.advance(ms(4_999));
+    pair.expect(&[]);
+    pair.serve(PONG);
+    pair.advance(secs(1));
+    assert_eq!(pair.engine.ledger(2).confirmed, 2);
+    // Or it never comes: that is noticed sooner than by two intervals.
+    pair.publish("x", "3");
+    pair.advance(ms(100));
+    pair.sleep(secs(3600));
+    pair.advance(ms(4_999));
+    assert!(pair.engine.carries());
+    pair.advance(ms(1));
+    pair.expect_among("Disconnected: stale connection: no byte for");
+    // An idle connection asks first.
+    let mut pair = Pair::ready();
+    pair.sleep(secs(3600));
+    pair.advance(ms(0));
+    pair.expect_written("PING");
+    pair.serve(PONG);
+    pair.expect(&[]);
+}
+
+// A2.
+#[test]
+fn a_write_that_stalled_while_nobody_looked_is_tried_again() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.sleep(secs(60));
+    pair.advance(ms(0));
+    assert!(pair.engine.carries());
+    pair.take_all();
+    pair.advance(secs(5));
+    assert!(pair.engine.carries());
+    // One that is still stuck has a second.
+    pair.publish("x", "2");
+    pair.sleep(secs(60));
+    pair.advance(ms(999));
+    assert!(pair.engine.carries());
+    pair.advance(ms(1));
+    pair.expect_among("Disconnected: write stalled for");
+}
+
+// A3. The peers of all tests read everything or nothing; none read slowly without a pause.
+#[test]
+fn a_peer_that_reads_slowly_is_alive() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    // 4 MiB at 40 kB/s; a transport that has room only when a third of its megabytes is free.
+    pair.admit("x", &[b'p'; 4 << 20]).unwrap();
+    pair.settle();
+    pair.take(2 << 20);
+    pair.flush(0);
+    for _ in 0..20 {
+        pair.advance(secs(9));
+        pair.take(100_000);
+    }
+    pair.expect(&[]);
+    // The PING was taken with the last byte; its way leads past all that the transport holds.
+    pair.take_all();
+    pair.advance(secs(39));
+    // One for the message, one for the flush.
+    pair.serve(&PONG.repeat(2));
+    pair.expect(&["flush 1 ok"]);
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+}
+
+// A3.
+#[test]
+fn a_ping_has_more_time_while_the_transport_empties() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.flush(0);
+    pair.take(6);
+    pair.admit("x", &[b'p'; 4 << 20]).unwrap();
+    pair.settle();
+    for _ in 0..15 {
+        pair.advance(secs(9));
+        pair.take(100_000);
+    }
+    assert!(pair.engine.carries(), "what was taken before the PING arrives first, and the transport empties");
+    // It does not empty any more.
+    pair.advance(secs(10));
+    pair.expect_among("Disconnected: write stalled for 10s");
 }
 
 #[test]

@@ -236,6 +236,12 @@ impl Pair {
     }
 
     /// C: the consumer of a draining subscription has read it to its end.
+    /// The consumer of a draining subscription has taken the last message.
+    pub(super) fn last_taken(&mut self, sid: u64) {
+        self.command(move |engine, now| engine.handle_last_taken(sid, now));
+        self.settle();
+    }
+
     pub(super) fn finished(&mut self, sid: u64) {
         self.command(move |engine, _| engine.handle_finished(sid));
         self.settle();
@@ -442,6 +448,11 @@ impl Pair {
     }
 
     /// Time passes, and every deadline on the way is kept.
+    /// The process is stopped: time passes, and no deadline is looked at.
+    pub(super) fn sleep(&mut self, by: Duration) {
+        self.now += by;
+    }
+
     pub(super) fn advance(&mut self, by: Duration) {
         let until = self.now + by;
         self.settle();
