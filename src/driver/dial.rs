@@ -93,6 +93,13 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<T
     .await
 }
 
+/// The kernel takes no more while it has as many bytes that it has not sent yet. Without it a socket has room for megabytes and
+/// then none until a third of them is gone, which over a slow line takes longer than
+/// [`write_timeout`](crate::ConnectOptions::write_timeout); and PINGs would wait behind all of it. A fast line never has as many
+/// unsent.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 * 1024;
+
 async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if let Some(local) = options.local {
@@ -104,6 +111,9 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
     // Without these the engine's own timers still find a dead peer.
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket.set_tcp_user_timeout(Some(options.write_timeout));
+    {
+        let _ = socket.set_tcp_user_timeout(Some(options.write_timeout));
+        let _ = socket.set_tcp_notsent_lowat(UNSENT);
+    }
     Ok(stream)
 }
