@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::support::line::line;
-use crate::support::{Direction, SOON, Server, Timeline, soon, within};
+use crate::support::{Direction, Proxy, SOON, Server, Timeline, soon, within};
 
 fn lost(event: &ConnectionEvent) -> bool {
     matches!(event, ConnectionEvent::Disconnected { .. })
@@ -36,6 +36,13 @@ fn one_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// Enough turns for the connection's task to write what it was given; too few for an answer to be read.
+async fn few_turns() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+}
+
 // A2. No test computed without an await for longer than a deadline of the connection.
 #[test]
 fn a_runtime_that_computes_for_longer_than_all_deadlines_keeps_its_connection() {
@@ -49,8 +56,8 @@ fn a_runtime_that_computes_for_longer_than_all_deadlines_keeps_its_connection() 
                 let client = client.clone();
                 async move { client.flush().await }
             });
-            // It is under way: the PING is at the server, its PONG comes while nobody looks.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            // It is under way: the PING is written, and its PONG comes while nobody looks.
+            few_turns().await;
             std::thread::sleep(Duration::from_secs(4));
             client.publish("work", "after".into()).await.unwrap();
             soon("the flush", flushing).await.unwrap().unwrap();
@@ -79,11 +86,11 @@ fn an_answer_that_came_while_the_runtime_computed_is_in_time() {
         while ask().await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // The request goes out in the turns, and its answer is there long before the runtime looks again.
         let busy = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            few_turns().await;
             std::thread::sleep(Duration::from_secs(2));
         };
-        // The request goes out in the first of these, and its answer is there long before the second ends.
         let (answer, ()) = futures_util::future::join(
             client.send_request("service", Request::new().timeout(Some(Duration::from_millis(1_500)))),
             busy,
@@ -123,11 +130,12 @@ fn stopped_child() {
 /// Stops a publishing program and lets it go on. `ping`: its interval in seconds, 0 for the default.
 async fn stopped_for(pause: Duration, ping: u64) {
     let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
     let mut raw = server.raw().await;
     raw.subscribe("work", "1").await;
     let child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "runtimes::stopped_child", "--ignored", "--nocapture"])
-        .env(ROLE, server.url())
+        .env(ROLE, proxy.url())
         .env("NATS_LIFELINE_FAULTS_PING", ping.to_string())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -139,7 +147,11 @@ async fn stopped_for(pause: Duration, ping: u64) {
         let status = std::process::Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(status.success());
     };
+    // A PING is out, and its PONG comes while the program can't read it.
+    proxy.freeze(Direction::ToClient);
+    tokio::time::sleep(Duration::from_millis(500)).await;
     signal("-STOP");
+    proxy.unfreeze(Direction::ToClient);
     tokio::time::sleep(pause).await;
     signal("-CONT");
     let before = raw.waiting().await;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use nats_lifeline::engine::Status;
 use rand::RngExt;
 
-use crate::conn::{End, Interest};
+use crate::conn::{End, Interest, Mood};
 use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
 use crate::driver::{Command, Stream, WIDE};
 use crate::plan::ms;
@@ -23,7 +23,8 @@ impl World {
     pub(crate) fn calm(&mut self) {
         say!(self, "calm");
         self.meddling = false;
-        self.chatter.clear();
+        let conns = &self.conns;
+        self.chatter.retain(|(_, at)| conns[*at].mood == Mood::NoPong);
         for node in &mut self.nodes {
             node.up = true;
             node.dark = false;

@@ -32,6 +32,7 @@ impl World {
             91..93 => self.speak_out("gibberish\r\n", false),
             93..95 => self.slow_consumer(),
             95..97 => self.deny(),
+            97 => self.deafen(),
             _ => self.suspend(),
         }
     }
@@ -93,6 +94,22 @@ impl World {
         while next < until {
             self.chatter.push((next, at));
             next += ms(150);
+        }
+    }
+
+    /// A10: what was between us and the server lives on without it: it says anything but PONG, for longer than anybody listens.
+    fn deafen(&mut self) {
+        let config = &self.plan.config;
+        let patience = config.ping_interval * config.max_pings_out.max(1);
+        let until = self.now + patience * 8;
+        let Some(at) = self.some_conn().filter(|_| !patience.is_zero()) else { return };
+        self.tally.fault("anything but PONG");
+        say!(self, "fault: connection {at} gets no PONG any more");
+        self.conns[at].mood = Mood::NoPong;
+        let mut next = self.now;
+        while next < until {
+            self.chatter.push((next, at));
+            next += patience / 8;
         }
     }
 
@@ -230,8 +247,14 @@ impl World {
     /// The machine sleeps: many deadlines come at once.
     fn suspend(&mut self) {
         self.tally.fault("suspend");
-        say!(self, "fault: the machine sleeps");
-        self.now += ms(self.rng.random_range(1000..40_000));
+        let slept = ms(self.rng.random_range(1000..150_000));
+        say!(self, "fault: the machine sleeps for {slept:?}");
+        self.now += slept;
+        self.woke = Some((self.now, slept));
+        // Nobody could have asked the transports meanwhile.
+        for conn in &mut self.conns {
+            conn.stuck = conn.stuck.map(|_| self.now);
+        }
     }
 
     // What the network does with the client's wishes.

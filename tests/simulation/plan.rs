@@ -188,7 +188,9 @@ impl Plan {
         let config = &self.config;
         let attempt = config.connect_timeout;
         // A dead peer is found by its PING or by a write that stalls; reading goes on behind a failed write for 100 ms.
-        let silent = config.ping_interval * (config.max_pings_out + 1) + config.write_timeout + ms(100);
+        // One that says anything but PONG is heard out for four times as long.
+        let unanswered = config.ping_interval * (4 * config.max_pings_out.max(1) + 1);
+        let silent = unanswered + config.write_timeout + ms(100);
         // Symmetric jitter can double a delay.
         let wait = config.policy.backoff.max * 2 + config.policy.redial + ms(100) * self.nodes as u32;
         // A move that had begun, the announcement, the PING that confirms, and a breath.

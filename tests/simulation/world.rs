@@ -2,7 +2,7 @@
 //! nobody acts.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nats_lifeline::engine::{Cause, CloseHow, ConnectionEvent, Engine, Outbox, Status};
 use rand::rngs::SmallRng;
@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) denied: bool,
     /// What the connection settled in this round left in doubt.
     pub(crate) settled_now: Option<u64>,
+    /// When the machine woke up last, and how long it had slept.
+    pub(crate) woke: Option<(Instant, Duration)>,
     /// Whether users act and faults come.
     pub(crate) meddling: bool,
     pub(crate) books: Books,
@@ -88,6 +90,7 @@ impl World {
             barred: false,
             denied: false,
             settled_now: None,
+            woke: None,
             meddling: false,
             books: Books::default(),
             tally: Tally::default(),
@@ -392,7 +395,10 @@ impl World {
             assert_eq!(*in_doubt, expected, "I4: Disconnected says");
         }
         match event {
-            ConnectionEvent::Disconnected { cause, .. } => self.tally.end(cause),
+            ConnectionEvent::Disconnected { cause, .. } => {
+                self.check_patience(cause);
+                self.tally.end(cause);
+            }
             ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
                 if let Some(at) = about {
                     self.conns[at].announced = true;
@@ -401,6 +407,24 @@ impl World {
             _ => {}
         }
         self.books.hear(event, ready);
+    }
+
+    /// A2: nobody is given up for silence in the moment in which the machine wakes up: the time in which nobody listened does not
+    /// count.
+    fn check_patience(&self, cause: &Cause) {
+        let config = &self.plan.config;
+        let (patience, waited) = match *cause {
+            Cause::Stale { silent } => (config.ping_interval * config.max_pings_out.max(1), silent),
+            Cause::Unanswered { waited } => (config.ping_interval * (4 * config.max_pings_out.max(1)), waited),
+            Cause::WriteStalled { stalled } => (config.write_timeout, stalled),
+            _ => return,
+        };
+        if let Some((woke, slept)) = self.woke {
+            // It may have been decided before, and be said now.
+            let after = waited >= slept;
+            let rash = after && self.now < woke + ms(900).min(patience) && slept > patience + ms(1_000);
+            assert!(!rash, "A2: {cause:?}, {:?} after a sleep of {slept:?}", self.now - woke);
+        }
     }
 
     /// The connection of `epoch`, which may be gone.
