@@ -224,13 +224,14 @@ async fn a_file_that_can_not_be_read_fails_the_attempt_and_the_next_one_reads_it
     timeline.reconnected(0).await;
 }
 
-// P9: the same refusal twice takes the only server out, and that is the cause
+// P9: a refusal that lasts takes the only server out where that is wanted, and is the cause
 #[tokio::test]
 async fn an_empty_pool_ends_with_the_refusal() {
     let operator = Operator::new();
     let mut server = operator.server(&[]).start().await;
     let user = operator.user(None);
     let options = ConnectOptions::with_credentials(&user.creds()).unwrap();
+    let options = options.give_up_on_auth_error_after(Duration::from_millis(100));
     let client = soon("a connection", options.connect(server.url())).await.unwrap();
     let timeline = Timeline::of(&client);
     server.kill();
@@ -242,7 +243,7 @@ async fn an_empty_pool_ends_with_the_refusal() {
     eventually("nothing is sought", Duration::from_secs(10), async || client.status() == Status::Disconnected).await;
     let refusals =
         timeline.count(|event| matches!(event, ConnectionEvent::AttemptFailed { cause, .. } if cause.is_auth()));
-    assert_eq!(refusals, 2);
+    assert!(refusals >= 2, "{refusals}");
 }
 
 // N10

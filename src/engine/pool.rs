@@ -38,8 +38,8 @@ pub struct Server {
     due: Option<Instant>,
     /// When it was dialled last.
     dialled: Option<Instant>,
-    /// How it refused our credentials last, if it did at its last attempt.
-    refused: Option<Cause>,
+    /// How it refused our credentials at its last attempt, if it did, and since when it has said so without a break.
+    refused: Option<(Cause, Instant)>,
     /// Position in the rotation: the least recently used is first among those that are equally due.
     turn: u64,
     /// Why it failed last.
@@ -81,8 +81,9 @@ pub struct Policy {
     /// So many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
     /// limit.
     pub max_per_server: Option<u64>,
-    /// Whether a server that refuses our credentials twice in a row, in the same words, stays in the pool. Default false.
-    pub keep_refusing: bool,
+    /// A server that has refused our credentials for this long, in the same words every time, is taken out of the pool.
+    /// Default: no limit. Time counts and not tries: users are moved, renewed and loaded while clients reconnect.
+    pub give_up_on_auth_after: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -94,7 +95,7 @@ impl Default for Policy {
             redial: Duration::from_millis(250),
             redial_jitter: Jitter::Full,
             max_per_server: None,
-            keep_refusing: false,
+            give_up_on_auth_after: None,
         }
     }
 }
@@ -208,11 +209,11 @@ impl Pool {
             return Failed { wait: Duration::ZERO, out: None };
         };
         server.failures += 1;
-        let again = cause.is_auth() && server.refused.as_ref() == Some(&cause);
-        server.refused = cause.is_auth().then(|| cause.clone());
+        let refused_for = server.note_refusal(&cause, now);
         let wait = server.punish(cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
-        let out = if spent || (again && !policy.keep_refusing) { self.bar(id) } else { None };
+        let barred = policy.give_up_on_auth_after.is_some_and(|limit| refused_for.is_some_and(|since| since >= limit));
+        let out = if spent || barred { self.bar(id) } else { None };
         Failed { wait, out }
     }
 
@@ -367,6 +368,18 @@ pub struct Loss {
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Server {
+    /// An attempt failed with `cause`. Tells for how long the server has refused our credentials in these words, if it
+    /// did so before.
+    fn note_refusal(&mut self, cause: &Cause, now: Instant) -> Option<Duration> {
+        let before = self.refused.take();
+        if !cause.is_auth() {
+            return None;
+        }
+        let since = before.filter(|(said, _)| said == cause).map(|(_, since)| since);
+        self.refused = Some((cause.clone(), since.unwrap_or(now)));
+        since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// It has failed: it waits, longer each time.
     fn punish<R: Rng>(&mut self, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Duration {
         self.streak += 1;

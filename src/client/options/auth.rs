@@ -53,17 +53,6 @@ impl Credentials {
         !matches!(self, Credentials::None)
     }
 
-    /// Whether another attempt may get others than the last one, so that a refusal is not the last word: a file or a secret
-    /// is often renewed some time after it expired.
-    pub(super) fn may_change(&self) -> bool {
-        match self {
-            Credentials::Callback(_) => true,
-            #[cfg(feature = "nkeys")]
-            Credentials::File(_) => true,
-            _ => false,
-        }
-    }
-
     /// What can be known to be wrong before anybody is asked.
     #[cfg(feature = "nkeys")]
     pub(super) fn check(&self) -> Result<(), NKeyError> {
@@ -197,9 +186,8 @@ impl ConnectOptions {
         ConnectOptions::new().authenticate_with(move |request| callback(request.nonce))
     }
 
-    /// Has `callback` give the credentials of each attempt; it is told which server they are for, which attempt it is and
-    /// why the last one failed. A server that refuses them is tried again and again: the next ones may be better. Otherwise as
-    /// [`with_auth_callback`](ConnectOptions::with_auth_callback).
+    /// Has `callback` give the credentials of each attempt; it gets the server that they are for, the number of the
+    /// attempt and why the last one failed. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
     ///
     /// ```
     /// use nats_lifeline::{Auth, ConnectOptions};
@@ -293,8 +281,7 @@ impl ConnectOptions {
     /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
     ///
     /// It is read now, so that a bad one is found at once, and again in every attempt: whoever renews it on disk renews
-    /// it here. If it can't be read in an attempt, that attempt fails. A server that refuses it is tried again and again: it may
-    /// be renewed any time. Before its JWT expires, when a tenth of its time is
+    /// it here. If it can't be read in an attempt, that attempt fails. Before its JWT expires, when a tenth of its time is
     /// left but two seconds at least and a minute at most, the client moves to another connection, as by
     /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then. The cause is
     /// [`Cause::Renewal`](crate::connection::Cause::Renewal).
