@@ -6,3 +6,5 @@
 mod support;
 
 mod credentials;
+#[cfg(all(unix, feature = "nkeys"))]
+mod files;
