@@ -40,6 +40,10 @@ pub struct Server {
     dialled: Option<Instant>,
     /// How it refused our credentials at its last attempt, if it did, and since when it has said so without a break.
     refused: Option<(Cause, Instant)>,
+    /// Nothing came back when it was dialled last.
+    silent: bool,
+    /// How long it has been dialled, in attempts that were put aside, since the last that came to an end.
+    tried: Duration,
     /// Position in the rotation: the least recently used is first among those that are equally due.
     turn: u64,
     /// Why it failed last.
@@ -56,10 +60,19 @@ pub struct Pool {
     preferred: Vec<ServerAddr>,
     next_id: u64,
     next_turn: u64,
+    /// When a connection was lost last, and the search for another began.
+    since: Option<Instant>,
+    /// The server of that connection, until the next dial, and whether it was left on purpose.
+    left: Option<(ServerId, bool)>,
+    /// How often in a row a server that was due has been passed over for a better one.
+    passed_over: u8,
 }
 
 /// Gossip can't grow the pool beyond this. Arbitrary; the largest clusters known have some hundred nodes.
 pub const MAX_SERVERS: usize = 4096;
+
+/// No more names are taken from one INFO. Arbitrary, as above.
+pub const MAX_TOLD: usize = 1024;
 
 /// No server is dialled more often than this, whatever backoff or callback say: ten times a second (DECISIONS D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -145,7 +158,7 @@ impl Pool {
         self.servers.iter().find(|server| server.id == id)
     }
 
-    fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
+    pub(super) fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
         self.servers.iter_mut().find(|server| server.id == id)
     }
 
@@ -170,6 +183,8 @@ impl Pool {
             due: None,
             dialled: None,
             refused: None,
+            silent: false,
+            tried: Duration::ZERO,
             turn,
             last_error: None,
         });
@@ -190,16 +205,9 @@ impl Pool {
         self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
     }
 
-    /// `id` is being dialled.
-    pub fn dialling(&mut self, id: ServerId, now: Instant) {
-        if let Some(server) = self.get_mut(id) {
-            server.dialled = Some(now);
-        }
-    }
-
-    /// Whether every server has failed at least once since it was last connected.
-    pub fn all_failed(&self) -> bool {
-        self.servers.iter().all(|server| server.failures > 0)
+    /// Whether every server that the user named has failed at least once since it was last connected.
+    pub fn all_named_failed(&self) -> bool {
+        self.servers.iter().all(|server| server.discovered || server.failures > 0)
     }
 
     /// An attempt on `id` failed.
@@ -209,6 +217,8 @@ impl Pool {
             return Failed { wait: Duration::ZERO, out: None };
         };
         server.failures += 1;
+        server.silent = matches!(cause, Cause::TimedOut { .. });
+        server.tried = Duration::ZERO;
         let refused_for = server.note_refusal(&cause, now);
         let wait = server.punish(cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
@@ -224,6 +234,7 @@ impl Pool {
             server.did_connect = true;
             server.failures = 0;
             server.refused = None;
+            (server.silent, server.tried) = (false, Duration::ZERO);
         }
     }
 
@@ -239,6 +250,7 @@ impl Pool {
         now: Instant,
         rng: &mut R,
     ) -> Option<String> {
+        (self.since, self.left) = (Some(now), Some((id, loss.planned)));
         let server = self.get_mut(id)?;
         if loss.lived >= policy.stable_after || loss.planned {
             server.penalty = 0;
@@ -283,7 +295,7 @@ impl Pool {
         }
     }
 
-    fn take_turn(&mut self, id: ServerId) {
+    pub(super) fn take_turn(&mut self, id: ServerId) {
         let turn = self.next_turn;
         self.next_turn += 1;
         if let Some(server) = self.get_mut(id) {
@@ -305,7 +317,7 @@ impl Pool {
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
         let told: Vec<ServerAddr> =
-            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_SERVERS).collect();
+            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_TOLD).collect();
         if told.is_empty() {
             return Default::default();
         }
