@@ -142,6 +142,27 @@ fn deciding_code_that_waits_or_looks_at_a_clock_is_found() {
     good("src/driver/task.rs", "use tokio::time::Instant; fn f() { Instant::now(); }");
 }
 
+// B1
+#[test]
+fn a_file_or_a_name_that_is_looked_up_on_the_runtime_is_found() {
+    bad(
+        "src/client/options/auth.rs",
+        "fn f() { std::fs::read(path) }",
+        ":2: files are read in src/driver/files.rs only",
+    );
+    bad("src/client/options/auth.rs", "use std::{fs::File, io};", "files are read");
+    bad("src/driver/secure.rs", "use std::{io, fs};", "files are read");
+    bad("src/driver/secure.rs", "use tokio::fs::File;", "files are read");
+    bad("src/driver/secure.rs", "let a = CertificateDer::pem_file_iter(path);", "parse their content");
+    bad("src/driver/dial.rs", "use std::net::ToSocketAddrs;", "names are looked up");
+    bad("src/driver/dial.rs", "let a = tokio::net::lookup_host(name).await;", "names are looked up");
+    good("src/driver/files.rs", "use std::fs::File;");
+    good("src/driver/resolve.rs", "use std::net::ToSocketAddrs;");
+    good("src/testing/node.rs", "use std::fs;");
+    good("src/driver/secure.rs", "use std::io; #[cfg(test)] mod tests { use std::fs; }");
+    good("src/driver/secure.rs", "fn f(fs: u8) { io::fs(fs) }");
+}
+
 #[test]
 fn deciding_code_with_sockets_or_locks_is_found() {
     bad("src/protocol/addr.rs", "use std::net::SocketAddr;", "`std::net`");

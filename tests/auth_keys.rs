@@ -202,35 +202,14 @@ async fn a_connection_that_outlives_its_jwt_is_told_so_and_comes_back_with_the_n
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// P9: the file is gone for a while
-#[tokio::test]
-async fn a_file_that_can_not_be_read_fails_the_attempt_and_the_next_one_reads_it_again() {
-    let operator = Operator::new();
-    let mut server = operator.server(&[]).start().await;
-    let user = operator.user(None);
-    let file = File::new("comes-and-goes.creds", &user.creds());
-    let options = ConnectOptions::with_credentials_file(&file.0).await.unwrap();
-    let client = soon("a connection", options.connect(server.url())).await.unwrap();
-    let timeline = Timeline::of(&client);
-    fs::remove_file(&file.0).unwrap();
-    server.kill();
-    server.restart().await;
-    let failed = |event: &ConnectionEvent| {
-        matches!(event, ConnectionEvent::AttemptFailed { cause: Cause::Credentials(text), .. }
-            if text.contains("comes-and-goes.creds") && text.contains("No such file"))
-    };
-    timeline.nth("the file is named", 0, failed).await;
-    fs::write(&file.0, user.creds()).unwrap();
-    timeline.reconnected(0).await;
-}
-
-// P9: the same refusal twice takes the only server out, and that is the cause
+// P9: a refusal that lasts takes the only server out where that is wanted, and is the cause
 #[tokio::test]
 async fn an_empty_pool_ends_with_the_refusal() {
     let operator = Operator::new();
     let mut server = operator.server(&[]).start().await;
     let user = operator.user(None);
     let options = ConnectOptions::with_credentials(&user.creds()).unwrap();
+    let options = options.give_up_on_auth_error_after(Duration::from_millis(100));
     let client = soon("a connection", options.connect(server.url())).await.unwrap();
     let timeline = Timeline::of(&client);
     server.kill();
@@ -242,7 +221,7 @@ async fn an_empty_pool_ends_with_the_refusal() {
     eventually("nothing is sought", Duration::from_secs(10), async || client.status() == Status::Disconnected).await;
     let refusals =
         timeline.count(|event| matches!(event, ConnectionEvent::AttemptFailed { cause, .. } if cause.is_auth()));
-    assert_eq!(refusals, 2);
+    assert!(refusals >= 2, "{refusals}");
 }
 
 // N10

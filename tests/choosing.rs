@@ -147,29 +147,31 @@ async fn a_flapping_server_is_given_up_in_the_end() {
     assert_eq!(asked.load(Ordering::Relaxed) as u64, broker.accepted());
 }
 
-// D16
+// B3: on the wire, with the option that ends the search and without.
 #[tokio::test]
-async fn credentials_that_are_refused_twice_end_the_client_and_a_new_try_revives_it() {
-    for keep in [false, true] {
+async fn refused_credentials_end_the_client_only_where_a_time_was_set_and_a_new_try_revives_it() {
+    for limit in [None, Some(Duration::from_millis(500))] {
         let broker = Broker::start().await.unwrap();
-        let mut options = ConnectOptions::new();
-        if keep {
-            options = options.retry_on_auth_error();
-        }
+        let options = ConnectOptions::new().give_up_on_auth_error_after(limit);
         let client = soon("a connection", options.connect(broker.url())).await.unwrap();
         let timeline = Timeline::of(&client);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         broker.reject_logins(true);
         broker.disconnect_all();
-        if keep {
-            timeline.nth("AttemptFailed", 3, |event| matches!(event, ConnectionEvent::AttemptFailed { .. })).await;
+        if limit.is_none() {
+            timeline.nth("AttemptFailed", 4, |event| matches!(event, ConnectionEvent::AttemptFailed { .. })).await;
+            assert_eq!(client.status(), Status::Reconnecting);
+            let seen = client.health_snapshot().last_error.unwrap();
+            assert!(seen.contains("Authorization Violation"), "{seen}");
         } else {
             let end = timeline.nth("GaveUp", 0, |event| matches!(event, ConnectionEvent::GaveUp { .. })).await;
             let refused = |cause: &Cause| cause.is_auth();
-            assert!(matches!(&end, ConnectionEvent::GaveUp { attempts: 2, cause, .. } if refused(cause)), "{end:?}");
+            assert!(matches!(&end, ConnectionEvent::GaveUp { cause, .. } if refused(cause)), "{end:?}");
         }
         broker.reject_logins(false);
-        client.force_reconnect().await.unwrap();
+        if limit.is_some() {
+            client.force_reconnect().await.unwrap();
+        }
         eventually("it is back", support::SOON, async || client.status() == Status::Connected).await;
         soon("a round trip", client.flush()).await.unwrap();
     }

@@ -192,7 +192,7 @@ async fn after_a_move_the_old_servers_series_is_at_zero() {
 #[tokio::test]
 async fn errors_have_types_and_each_counts_once() {
     let broker = Broker::start().await.unwrap();
-    let (client, reporting) = reported("errors", broker.url(), ConnectOptions::new().retry_on_auth_error()).await;
+    let (client, reporting) = reported("errors", broker.url(), ConnectOptions::new()).await;
     broker.say_err("the moon is full");
     broker.say_err(r#"Permissions Violation for Publish to "secret""#);
     becomes!(counter, 1, "nats_errors_total{{service=errors,type=unknown}}");

@@ -11,7 +11,7 @@ use super::options::ConnectOptions;
 use super::outages;
 use crate::driver::{self, Command, DriverSettings, Hears, Shared};
 use crate::engine::{Cause, Config, Status};
-use crate::protocol::{ServerAddr, ToServerAddrs};
+use crate::protocol::{ErrKind, ServerAddr, ToServerAddrs};
 
 pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
     let mut settings = options.into_settings()?;
@@ -60,7 +60,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
 fn failure(shared: &Arc<Shared>) -> ConnectError {
     let cause = shared.last_error().unwrap_or(Cause::NoServers);
     let kind = match &cause {
-        Cause::TimedOut { .. } => ConnectErrorKind::TimedOut,
+        Cause::TimedOut { .. } | Cause::Server(ErrKind::AuthenticationTimeout) => ConnectErrorKind::TimedOut,
         Cause::Dns(_) => ConnectErrorKind::Dns,
         Cause::Tls(_) => ConnectErrorKind::Tls,
         Cause::Credentials(_) => ConnectErrorKind::Authentication,

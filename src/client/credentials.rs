@@ -44,7 +44,9 @@ pub(super) fn parse(text: &str) -> Result<Creds, CredsError> {
 
 /// Texts that stand alone between two lines of dashes, as in nats.go's `userConfigRE`.
 fn sections(text: &str) -> impl Iterator<Item = &str> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Editors on Windows begin a text with a byte order mark, which is kept where such texts are put together.
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let mut lines = text.lines().map(move |line| line.trim_matches(blank)).filter(|line| !line.is_empty());
     let is_rule = |line: &str| line.starts_with("---") && line.ends_with("---");
     std::iter::from_fn(move || {
         loop {
@@ -84,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
-        for text in [file("a.b.c", SEED), file("a.b.c", SEED).replace('\n', "\r\n")] {
+        let plain = file("a.b.c", SEED);
+        // B4: the last two are what editors on Windows make of it.
+        let marked = format!("\u{feff}{plain}");
+        for text in [plain.replace('\n', "\r\n"), marked.replace('\n', "\r\n"), plain, marked] {
             let creds = parse(&text).unwrap();
             assert_eq!((&*creds.jwt, &creds.key.public()[..4]), ("a.b.c", "UDXU"));
         }

@@ -9,6 +9,8 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 #[cfg(feature = "nkeys")]
 mod credentials;
+#[cfg(feature = "nkeys")]
+mod creds_file;
 mod critical;
 #[cfg(feature = "chrono")]
 pub(crate) mod datetime;

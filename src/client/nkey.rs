@@ -36,7 +36,9 @@ pub enum NKeyError {
 impl UserKey {
     /// Reads a seed, `SU…`.
     pub(super) fn from_seed(seed: &str) -> Result<UserKey, NKeyError> {
-        UserKey::from_raw(&Zeroizing::new(from_base32(seed.trim()).ok_or(NKeyError::NotASeed)?))
+        // A file that it was read from may begin with a byte order mark.
+        let seed = seed.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        UserKey::from_raw(&Zeroizing::new(from_base32(seed).ok_or(NKeyError::NotASeed)?))
     }
 
     fn from_raw(raw: &[u8]) -> Result<UserKey, NKeyError> {
@@ -101,6 +103,9 @@ mod tests {
         let key = UserKey::from_seed(USER_SEED).unwrap();
         assert_eq!(key.public(), "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4");
         assert_eq!(key.sign(b"nonce").len(), 86);
+        // B4
+        let from_a_file = UserKey::from_seed(&format!("\u{feff}{USER_SEED}\r\n")).unwrap();
+        assert_eq!(from_a_file.public(), key.public());
         assert_eq!(format!("{key:?}"), format!("UserKey({:?})", key.public()));
     }
 

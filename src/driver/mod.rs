@@ -1,6 +1,7 @@
 //! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
 
 mod authenticator;
+mod blocking;
 mod buffers;
 mod chooser;
 mod command;
@@ -8,11 +9,15 @@ mod confirmations;
 mod deliver;
 mod dial;
 mod dialer;
+#[cfg(any(feature = "tls", feature = "nkeys"))]
+mod files;
 mod flushes;
 mod gaps;
 mod guard;
 mod handle;
 mod inbox;
+#[cfg(any(feature = "tls", feature = "nkeys"))]
+mod kept;
 mod link;
 mod listeners;
 mod mailbox;
@@ -31,6 +36,8 @@ mod transport;
 mod turns;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
+#[cfg(feature = "nkeys")]
+pub(crate) use blocking::{Blocking, Thread};
 pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;
 pub(crate) use confirmations::Settled;
@@ -39,6 +46,8 @@ pub(crate) use gaps::Gap;
 pub(crate) use handle::{Confirming, Handle, Waiting, spawn};
 pub use inbox::WhenFull;
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
+#[cfg(feature = "nkeys")]
+pub(crate) use kept::Kept;
 pub use listeners::Events;
 pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Care, Denied, Patience, Publish, Shared};

@@ -1,25 +1,17 @@
-//! Names to addresses, on threads of our own.
-//!
-//! The system's resolver blocks, for half a minute where it has a bad day. On tokio's blocking pool such a look-up
-//! would hold up the end of the whole runtime, so it gets a detached thread, one per name however many wait for it.
+//! Names to addresses, on threads of our own: the system's resolver blocks, for half a minute where it has a bad day.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
+use super::blocking::Blocking;
 use super::dialer::Resolver;
-use super::lock;
 use crate::protocol::ServerAddr;
 
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// Look-ups that are going on, by host and port, and who waits for each.
-type Running = HashMap<(String, u16), Vec<oneshot::Sender<Answer>>>;
-
-static RUNNING: LazyLock<Mutex<Running>> = LazyLock::new(Mutex::default);
+/// Look-ups that are going on, by host and port.
+static LOOKUPS: Blocking<(String, u16), Answer> = Blocking::new("nats-lookup");
 
 /// All addresses of `addr`, in the resolver's order. `own`: the user's, instead of the system's.
 pub(super) async fn resolve(addr: &ServerAddr, own: Option<&Resolver>) -> Answer {
@@ -31,41 +23,17 @@ pub(super) async fn resolve(addr: &ServerAddr, own: Option<&Resolver>) -> Answer
         let found = own.resolve(host, port).await?;
         return if found.is_empty() { Err(no_address()) } else { Ok(found) };
     }
-    let (sender, receiver) = oneshot::channel();
-    let key = (host.to_owned(), port);
-    let first = {
-        let mut running = lock(&RUNNING);
-        let waiting = running.entry(key.clone()).or_default();
-        waiting.push(sender);
-        waiting.len() == 1
-    };
-    if first {
-        let name = key.clone();
-        let started = std::thread::Builder::new().name("nats-lookup".to_owned()).spawn(move || {
-            let answer: Answer = (name.0.as_str(), name.1)
-                .to_socket_addrs()
-                .map(Iterator::collect)
-                .map_err(Arc::new)
-                .and_then(|found: Vec<_>| if found.is_empty() { Err(no_address()) } else { Ok(found) });
-            finish(&name, &answer);
-        });
-        if let Err(error) = started {
-            finish(&key, &Err(Arc::new(error)));
-        }
-    }
-    receiver.await.unwrap_or_else(|_| Err(Arc::new(io::Error::other("the look-up was abandoned"))))
+    let mut pending = LOOKUPS.start((host.to_owned(), port), |_, (host, port)| look_up(host, *port))?;
+    pending.outcome().await.unwrap_or_else(|| Err(Arc::new(io::Error::other("the look-up was abandoned"))))
+}
+
+fn look_up(host: &str, port: u16) -> Answer {
+    let found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    if found.is_empty() { Err(no_address()) } else { Ok(found) }
 }
 
 fn no_address() -> Arc<io::Error> {
     Arc::new(io::Error::other("the name has no address"))
-}
-
-fn finish(key: &(String, u16), answer: &Answer) {
-    let waiting = lock(&RUNNING).remove(key).unwrap_or_default();
-    for sender in waiting {
-        // Who has given up has dropped its receiver.
-        let _ = sender.send(answer.clone());
-    }
 }
 
 impl ServerAddr {

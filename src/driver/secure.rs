@@ -19,6 +19,9 @@ pub(crate) struct TlsSettings {
     pub(crate) client: Option<(PathBuf, PathBuf)>,
     /// The name in the server's certificate, if it is another than the address says.
     pub(crate) server_name: Option<String>,
+    /// What was made of the files last.
+    #[cfg(feature = "tls")]
+    pub(crate) kept: Arc<with_tls::Configuration>,
     /// The user's own configuration, instead of all that is above but the name.
     #[cfg(feature = "tls")]
     pub(crate) config: Option<Arc<rustls::ClientConfig>>,
@@ -65,15 +68,17 @@ pub(super) use with_tls::secure;
 
 #[cfg(feature = "tls")]
 mod with_tls {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use rustls::crypto::CryptoProvider;
     use rustls::pki_types::pem::{Error as PemError, PemObject};
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, RootCertStore};
-    use tokio::sync::oneshot;
+    use zeroize::Zeroizing;
 
     use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
+    use crate::driver::blocking::{Blocking, Thread};
+    use crate::driver::kept::Kept;
     use crate::driver::tls::Tls;
 
     /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
@@ -101,7 +106,7 @@ mod with_tls {
     async fn configuration(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {
         match &settings.config {
             Some(config) => Ok(config.clone()),
-            None => read(settings).await,
+            None => read(&settings).await,
         }
     }
 
@@ -109,18 +114,31 @@ mod with_tls {
         Cause::Tls(text.into())
     }
 
-    /// Files are read on a thread of our own: they may lie on a disk that hangs.
-    async fn read(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {
-        let (sender, receiver) = oneshot::channel();
-        let started = std::thread::Builder::new().name("nats-tls-files".to_owned()).spawn(move || {
-            // Who has given up has dropped its receiver.
-            let _ = sender.send(configure(&settings).map(Arc::new));
-        });
-        started.map_err(|error| refused(format!("no thread to read certificates on: {error}")))?;
-        receiver.await.unwrap_or_else(|_| Err(refused("reading the certificates failed".to_owned())))
+    type Read = Result<Arc<ClientConfig>, Cause>;
+
+    /// What TLS was set up with last.
+    pub(crate) type Configuration = Kept<Arc<ClientConfig>, Cause>;
+
+    /// The files that a configuration is made of. Nothing else of the settings may go into it, since all who have the same
+    /// files wait for the same thread.
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Files {
+        roots: Vec<PathBuf>,
+        client: Option<(PathBuf, PathBuf)>,
     }
 
-    fn configure(settings: &TlsSettings) -> Result<ClientConfig, Cause> {
+    static READING: Blocking<Files, Read> = Blocking::new("nats-tls-files");
+
+    /// Files are read in each attempt, on a thread of our own: they may lie on a disk that hangs.
+    async fn read(settings: &TlsSettings) -> Read {
+        let files = Files { roots: settings.roots.clone(), client: settings.client.clone() };
+        let reading = READING.start(files, |thread, files| configure(files, thread).map(Arc::new));
+        let reading = reading.map_err(|error| refused(format!("no thread to read certificates on: {error}")))?;
+        let read = settings.kept.latest("the configuration of TLS", reading).await;
+        read.unwrap_or_else(|| Err(refused("reading the certificates failed".to_owned())))
+    }
+
+    fn configure(settings: &Files, thread: &Thread) -> Result<ClientConfig, Cause> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
@@ -131,7 +149,7 @@ mod with_tls {
             tracing::warn!(ignored, "root certificates of the system are no such");
         }
         for path in &settings.roots {
-            for certificate in certificates(path)? {
+            for certificate in certificates(path, thread)? {
                 roots.add(certificate).map_err(|error| {
                     refused(format!("{}: not a certificate that can be trusted: {error}", path.display()))
                 })?;
@@ -147,8 +165,9 @@ mod with_tls {
         let Some((certificate, key)) = &settings.client else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = certificates(certificate)?;
-        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error, "private key"))?;
+        let chain = certificates(certificate, thread)?;
+        let secret = PrivateKeyDer::from_pem_slice(&content(key, thread)?)
+            .map_err(|error| unreadable(key, &error, "private key"))?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
             refused(format!("the client certificate {certificate} and the key {key} can't be used: {error}"))
@@ -156,8 +175,9 @@ mod with_tls {
     }
 
     /// All certificates of a PEM file: at least one.
-    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Cause> {
-        let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    fn certificates(path: &Path, thread: &Thread) -> Result<Vec<CertificateDer<'static>>, Cause> {
+        let content = content(path, thread)?;
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
         let found = read.map_err(|error| unreadable(path, &error, "certificate"))?;
         if found.is_empty() {
             return Err(unreadable(path, &PemError::NoItemsFound, "certificate"));
@@ -165,10 +185,13 @@ mod with_tls {
         Ok(found)
     }
 
+    fn content(path: &Path, thread: &Thread) -> Result<Zeroizing<Vec<u8>>, Cause> {
+        thread.read(path).map_err(|error| refused(format!("{}: {error}", path.display())))
+    }
+
     /// What is said of a bad file names the file and the fault, and nothing that stands in it.
     fn unreadable(path: &Path, error: &PemError, what: &str) -> Cause {
         let fault = match error {
-            PemError::Io(error) => error.to_string(),
             PemError::NoItemsFound => format!("it holds no {what} in PEM"),
             PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
             PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),

@@ -104,6 +104,7 @@ impl<H> Engine<H> {
             },
             limit,
             deadline: Some(after(now, limit)),
+            aside_at: if purpose == Purpose::Link { self.aside_at(server, now) } else { None },
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
@@ -112,13 +113,37 @@ impl<H> Engine<H> {
         Some(attempt)
     }
 
+    /// When a dial that began now gives way to another server. Where callbacks choose the server or the time, they do.
+    fn aside_at(&self, server: ServerId, now: Instant) -> Option<Instant> {
+        let asks = self.config.ask_server || self.config.ask_delay;
+        if asks { None } else { self.pool.put_aside_at(server, now) }
+    }
+
+    /// Nothing has come back from this server, and another one is due. It is tried again when that one has had its turn.
+    pub(super) fn put_aside(&mut self, attempt: Attempt, now: Instant) {
+        let (began, limit) = (attempt.began().unwrap_or(now), attempt.limit);
+        let Some(retry_in) = self.pool.put_aside(attempt.server, began, limit, now) else {
+            let cause = Cause::TimedOut { limit, stage: "looking up and dialling" };
+            return self.attempt_failed(attempt, cause, now);
+        };
+        let limit = now.saturating_duration_since(began);
+        let cause = Cause::TimedOut { limit, stage: "looking up and dialling, and another server is due" };
+        self.garbage.extend(self.flight.clear());
+        self.history.retrying = true;
+        self.history.waiting = Some(now);
+        self.history.last_error = Some(cause.clone());
+        let (server, attempt) = (attempt.endpoint, attempt.number);
+        self.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
+        self.seek(now);
+    }
+
     /// The dial of `epoch` has to wait for its turn, since too many are under way in this process. Until
     /// [`handle_dial_begins`](Engine::handle_dial_begins) its time does not run.
     pub fn handle_dial_waits(&mut self, epoch: u64) {
         self.at(epoch, |engine| {
             if let Link::Dialing(attempt) = &mut engine.link {
                 if attempt.epoch == epoch {
-                    attempt.deadline = None;
+                    (attempt.deadline, attempt.aside_at) = (None, None);
                 }
             }
         });
@@ -127,11 +152,16 @@ impl<H> Engine<H> {
     /// The dial of `epoch` had to wait, and begins now.
     pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
         self.at(epoch, |engine| {
-            if let Link::Dialing(attempt) = &mut engine.link {
-                if attempt.epoch == epoch {
+            let Link::Dialing(attempt) = &engine.link else { return };
+            let (server, purpose) = (attempt.server, attempt.purpose);
+            let aside_at = if purpose == Purpose::Link { engine.aside_at(server, now) } else { None };
+            match &mut engine.link {
+                Link::Dialing(attempt) if attempt.epoch == epoch => {
                     attempt.deadline = Some(after(now, attempt.limit));
-                    engine.pool.dialling(attempt.server, now);
+                    attempt.aside_at = aside_at;
+                    engine.pool.dialling(server, now);
                 }
+                _ => {}
             }
         });
     }
@@ -148,7 +178,7 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
         self.tell_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_failed();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_named_failed();
         let nobody_left = self.pool.is_empty();
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.link = Link::GivingUp(cause);

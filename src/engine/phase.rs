@@ -70,6 +70,15 @@ pub(super) struct Attempt {
     pub(super) limit: Duration,
     /// When it has taken so long; `None`: it has not begun, since its dial waits for its turn.
     pub(super) deadline: Option<Instant>,
+    /// When it gives way to another server, if nothing has come back by then.
+    pub(super) aside_at: Option<Instant>,
+}
+
+impl Attempt {
+    /// When it began; `None`: not yet.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.deadline.and_then(|deadline| deadline.checked_sub(self.limit))
+    }
 }
 
 /// What an attempt is for.

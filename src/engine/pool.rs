@@ -39,8 +39,12 @@ pub struct Server {
     due: Option<Instant>,
     /// When it was dialled last.
     dialled: Option<Instant>,
-    /// How it refused our credentials last, if it did at its last attempt.
-    refused: Option<Cause>,
+    /// How it refused our credentials at its last attempt, if it did, and since when it has said so without a break.
+    refused: Option<(Cause, Instant)>,
+    /// Nothing came back when it was dialled last.
+    silent: bool,
+    /// How long it has been dialled, in attempts that were put aside, since the last that came to an end.
+    tried: Duration,
     /// Position in the rotation: the least recently used is first among those that are equally due.
     turn: u64,
     /// Why it failed last.
@@ -57,10 +61,19 @@ pub struct Pool {
     preferred: Vec<ServerAddr>,
     next_id: u64,
     next_turn: u64,
+    /// When a connection was lost last, and the search for another began.
+    since: Option<Instant>,
+    /// The server of that connection, until the next dial, and whether it was left on purpose.
+    left: Option<(ServerId, bool)>,
+    /// How often in a row a server that was due has been passed over for a better one.
+    passed_over: u8,
 }
 
 /// Gossip can't grow the pool beyond this. Arbitrary; the largest clusters known have some hundred nodes.
 pub const MAX_SERVERS: usize = 4096;
+
+/// No more names are taken from one INFO. Arbitrary, as above.
+pub const MAX_TOLD: usize = 1024;
 
 /// No server is dialled more often than this, whatever backoff or callback say: ten times a second (DECISIONS D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -82,8 +95,9 @@ pub struct Policy {
     /// So many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
     /// limit.
     pub max_per_server: Option<u64>,
-    /// Whether a server that refuses our credentials twice in a row, in the same words, stays in the pool. Default false.
-    pub keep_refusing: bool,
+    /// A server that has refused our credentials for this long, in the same words every time, is taken out of the pool.
+    /// Default: no limit. Time counts and not tries: users are moved, renewed and loaded while clients reconnect.
+    pub give_up_on_auth_after: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -95,7 +109,7 @@ impl Default for Policy {
             redial: Duration::from_millis(250),
             redial_jitter: Jitter::Full,
             max_per_server: None,
-            keep_refusing: false,
+            give_up_on_auth_after: None,
         }
     }
 }
@@ -145,7 +159,7 @@ impl Pool {
         self.servers.iter().find(|server| server.id == id)
     }
 
-    fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
+    pub(super) fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
         self.servers.iter_mut().find(|server| server.id == id)
     }
 
@@ -170,6 +184,8 @@ impl Pool {
             due: None,
             dialled: None,
             refused: None,
+            silent: false,
+            tried: Duration::ZERO,
             turn,
             last_error: None,
         });
@@ -190,16 +206,9 @@ impl Pool {
         self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
     }
 
-    /// `id` is being dialled.
-    pub fn dialling(&mut self, id: ServerId, now: Instant) {
-        if let Some(server) = self.get_mut(id) {
-            server.dialled = Some(now);
-        }
-    }
-
-    /// Whether every server has failed at least once since it was last connected.
-    pub fn all_failed(&self) -> bool {
-        self.servers.iter().all(|server| server.failures > 0)
+    /// Whether every server that the user named has failed at least once since it was last connected.
+    pub fn all_named_failed(&self) -> bool {
+        self.servers.iter().all(|server| server.discovered || server.failures > 0)
     }
 
     /// An attempt on `id` failed.
@@ -209,11 +218,13 @@ impl Pool {
             return Failed { wait: Duration::ZERO, out: None };
         };
         server.failures += 1;
-        let again = cause.is_auth() && server.refused.as_ref() == Some(&cause);
-        server.refused = cause.is_auth().then(|| cause.clone());
+        server.silent = matches!(cause, Cause::TimedOut { .. });
+        server.tried = Duration::ZERO;
+        let refused_for = server.note_refusal(&cause, now);
         let wait = server.punish(cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
-        let out = if spent || (again && !policy.keep_refusing) { self.bar(id) } else { None };
+        let barred = policy.give_up_on_auth_after.is_some_and(|limit| refused_for.is_some_and(|since| since >= limit));
+        let out = if spent || barred { self.bar(id) } else { None };
         Failed { wait, out }
     }
 
@@ -224,6 +235,7 @@ impl Pool {
             server.did_connect = true;
             server.failures = 0;
             server.refused = None;
+            (server.silent, server.tried) = (false, Duration::ZERO);
         }
     }
 
@@ -239,6 +251,7 @@ impl Pool {
         now: Instant,
         rng: &mut R,
     ) -> Option<String> {
+        (self.since, self.left) = (Some(now), Some((id, loss.planned)));
         let server = self.get_mut(id)?;
         if loss.lived >= policy.stable_after || loss.planned {
             server.penalty = 0;
@@ -283,7 +296,7 @@ impl Pool {
         }
     }
 
-    fn take_turn(&mut self, id: ServerId) {
+    pub(super) fn take_turn(&mut self, id: ServerId) {
         let turn = self.next_turn;
         self.next_turn += 1;
         if let Some(server) = self.get_mut(id) {
@@ -305,7 +318,7 @@ impl Pool {
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
         let told: Vec<ServerAddr> =
-            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_SERVERS).collect();
+            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_TOLD).collect();
         if told.is_empty() {
             return Default::default();
         }
@@ -365,6 +378,18 @@ pub struct Loss {
 }
 
 impl Server {
+    /// An attempt failed with `cause`. Tells for how long the server has refused our credentials in these words, if it
+    /// did so before.
+    fn note_refusal(&mut self, cause: &Cause, now: Instant) -> Option<Duration> {
+        let before = self.refused.take();
+        if !cause.is_auth() {
+            return None;
+        }
+        let since = before.filter(|(said, _)| said == cause).map(|(_, since)| since);
+        self.refused = Some((cause.clone(), since.unwrap_or(now)));
+        since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// It has failed: it waits, longer each time.
     fn punish<R: Rng>(&mut self, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Duration {
         self.streak += 1;

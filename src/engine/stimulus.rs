@@ -238,7 +238,7 @@ impl<H> Engine<H> {
             Err(_) => return,
         };
         let attempt = &connection.attempt;
-        let (server, addr, endpoint) = (attempt.server, attempt.addr.clone(), attempt.endpoint.clone());
+        let endpoint = attempt.endpoint.clone();
         if first {
             let epoch = connection.attempt.epoch;
             self.greet(info.clone(), now);
@@ -250,12 +250,9 @@ impl<H> Engine<H> {
         if first || self.info.as_ref().is_none_or(|known| *known != info) {
             self.emit(ConnectionEvent::ServerInfo { server: endpoint.clone(), info: info.clone() });
         }
-        if !self.config.ignore_discovered {
-            let (added, removed) =
-                self.pool.gossip(&info.connect_urls, &addr, Some(server), self.config.retain_order, &mut self.rng);
-            if !(added.is_empty() && removed.is_empty()) {
-                self.emit(ConnectionEvent::ServersChanged { added, removed });
-            }
+        // Anybody can answer a dial. What a server says of others counts once it has let us in.
+        if self.link.connection().is_some_and(|connection| !connection.is_handshake()) {
+            self.believe(&info);
         }
         if info.lame_duck_mode && !was_lame {
             self.tell_lame_duck(endpoint, now);
@@ -274,6 +271,23 @@ impl<H> Engine<H> {
             Purpose::Move => Stage::Standby(Readiness::Fresh),
         };
         self.pool.connected(connection.attempt.server);
+        if let Some(info) = self.info.clone() {
+            self.believe(&info);
+        }
+    }
+
+    /// Takes in what a server that has let us in says of the cluster's servers.
+    fn believe(&mut self, info: &Info) {
+        let Link::Up(connection) = &self.link else { return };
+        if self.config.ignore_discovered {
+            return;
+        }
+        let (seed, server) = (connection.attempt.addr.clone(), Some(connection.attempt.server));
+        let (added, removed) =
+            self.pool.gossip(&info.connect_urls, &seed, server, self.config.retain_order, &mut self.rng);
+        if !(added.is_empty() && removed.is_empty()) {
+            self.emit(ConnectionEvent::ServersChanged { added, removed });
+        }
     }
 
     fn handle_pong(&mut self, now: Instant) {

@@ -34,7 +34,7 @@ impl<H> Engine<H> {
         match link {
             Link::Idle | Link::GivingUp(_) => None,
             Link::Choosing { until, .. } | Link::Backoff { until, .. } => Some(*until),
-            Link::Dialing(attempt) => attempt.deadline,
+            Link::Dialing(attempt) => attempt.deadline.into_iter().chain(attempt.aside_at).min(),
             Link::Up(connection) => self.connection_timers(connection, flight).into_iter().flatten().min(),
         }
     }
@@ -92,6 +92,11 @@ impl<H> Engine<H> {
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
                 let cause = Cause::TimedOut { limit: attempt.limit, stage: "looking up and dialling" };
                 self.attempt_failed(attempt, cause, now);
+            }
+            Link::Dialing(attempt) if attempt.aside_at.is_some_and(|at| at <= now) => {
+                let attempt = attempt.clone();
+                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
+                self.put_aside(attempt, now);
             }
             Link::Up(_) => self.handle_connection_timeout(now),
             _ => {}

@@ -160,12 +160,13 @@ impl ErrKind {
     }
 
     /// Is it about who we are? Then other credentials, or another server, may help.
+    ///
+    /// `Authentication Timeout` is not: our CONNECT did not come in time, on a slow line or to a busy server.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         matches!(
             self,
             Self::AuthorizationViolation
-                | Self::AuthenticationTimeout
                 | Self::UserAuthenticationExpired
                 | Self::AccountAuthenticationExpired
                 | Self::UserAuthenticationRevoked

@@ -14,6 +14,11 @@ const TESTING: &str = "testing";
 /// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does. Nowhere else.
 const MAY_HOLD_A_STD_MAP: &str = "src/protocol/headers.rs";
 
+/// Files and names are looked up here, on threads of our own, and nowhere else: elsewhere it would be on the runtime, which
+/// would stand still with the disk or the name server (B1).
+const MAY_OPEN_FILES: &str = "src/driver/files.rs";
+const MAY_LOOK_UP: &str = "src/driver/resolve.rs";
+
 const LONGEST_FILE: usize = 600;
 
 /// The length that files should have; longer ones are listed, not refused.
@@ -35,6 +40,9 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
         arrows(&mut found, inside, &tokens);
         // Unit tests may shuffle and sort as they like: they decide nothing.
         let test = inside.ends_with("/tests.rs") || inside.contains("/tests/");
+        if !test && !inside.starts_with("testing/") {
+            blocking(&mut found, inside, &tokens);
+        }
         if !test && (inside.starts_with("protocol/") || inside.starts_with("engine/")) {
             purity(&mut found, &tokens);
         }
@@ -174,6 +182,31 @@ fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
         }
     }
     list
+}
+
+/// Code that runs on the runtime does not wait for disks and name servers.
+fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
+    let test_code = test_code(inside, tokens);
+    let path = found.path;
+    for (at, token) in tokens.iter().enumerate().filter(|(at, _)| !test_code[*at]) {
+        let after = |n: usize, text: &str| tokens.get(at + n).is_some_and(|token| token.is(text));
+        match token.word() {
+            Some("std" | "tokio") if after(1, "::") => {
+                for (line, _) in names(&tokens[at + 2..]).iter().filter(|(_, name)| *name == "fs") {
+                    if path != MAY_OPEN_FILES {
+                        found.push(*line, format!("files are read in {MAY_OPEN_FILES} only, on a thread of our own"));
+                    }
+                }
+            }
+            Some("pem_file_iter" | "from_pem_file") => {
+                found.push(token.line, format!("files are read in {MAY_OPEN_FILES} only: parse their content"));
+            }
+            Some("to_socket_addrs" | "ToSocketAddrs" | "lookup_host") if path != MAY_LOOK_UP => {
+                found.push(token.line, format!("names are looked up in {MAY_LOOK_UP} only, on a thread of our own"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Deciding code has no runtime, no clock, no sockets, no locks and no randomness but what it is given.

@@ -6,3 +6,6 @@
 mod support;
 
 mod runtimes;
+mod credentials;
+#[cfg(all(unix, feature = "nkeys"))]
+mod files;

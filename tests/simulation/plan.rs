@@ -85,8 +85,6 @@ impl Plan {
                 },
                 stable_after: ms(pick(rng, &[0, 50, 1000])),
                 redial: ms(pick(rng, &[0, 250])),
-                // Whoever refuses us will take us again when the faults are over.
-                keep_refusing: true,
                 ..Policy::default()
             },
             ..Config::default()

@@ -5,7 +5,7 @@ use std::future::Future;
 #[cfg(feature = "nkeys")]
 use std::io;
 #[cfg(feature = "nkeys")]
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use crate::client::auth::expires_in;
 use crate::client::auth::{Auth, AuthError, AuthRequest};
 #[cfg(feature = "nkeys")]
 use crate::client::credentials::{self, Creds};
+#[cfg(feature = "nkeys")]
+use crate::client::creds_file::CredsFile;
 #[cfg(feature = "nkeys")]
 use crate::client::encoding::base64_url;
 #[cfg(feature = "nkeys")]
@@ -45,23 +47,12 @@ pub(super) enum Credentials {
     #[cfg(feature = "nkeys")]
     Text(Arc<Creds>),
     #[cfg(feature = "nkeys")]
-    File(PathBuf),
+    File(Arc<CredsFile>),
 }
 
 impl Credentials {
     pub(super) fn are_asked(&self) -> bool {
         !matches!(self, Credentials::None)
-    }
-
-    /// Whether another attempt may get others than the last one, so that a refusal is not the last word: a file or a secret
-    /// is often renewed some time after it expired.
-    pub(super) fn may_change(&self) -> bool {
-        match self {
-            Credentials::Callback(_) => true,
-            #[cfg(feature = "nkeys")]
-            Credentials::File(_) => true,
-            _ => false,
-        }
     }
 
     /// What can be known to be wrong before anybody is asked.
@@ -116,10 +107,8 @@ impl Credentials {
             #[cfg(feature = "nkeys")]
             Credentials::Text(creds) => Ok(signed(&creds, nonce)),
             #[cfg(feature = "nkeys")]
-            Credentials::File(path) => {
-                // In a task of its own, so it may take its time.
-                let text = read(&path).map_err(|error| error.to_string())?;
-                let creds = credentials::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+            Credentials::File(file) => {
+                let creds = file.latest().await?;
                 // Another attempt may find another file.
                 Ok(engine::Credentials { expires_in: expires_in(&creds.jwt), ..signed(&creds, nonce) })
             }
@@ -131,14 +120,6 @@ impl Credentials {
 fn signed(creds: &Creds, nonce: Option<String>) -> engine::Credentials {
     let signature = nonce.map(|nonce| Secret::from(creds.key.sign(nonce.as_bytes())));
     engine::Credentials { jwt: Some(creds.jwt.clone()), signature, ..engine::Credentials::default() }
-}
-
-/// The text of the file; an error names it.
-#[cfg(feature = "nkeys")]
-fn read(path: &Path) -> io::Result<Secret> {
-    std::fs::read_to_string(path)
-        .map(Secret::from)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 impl fmt::Debug for Credentials {
@@ -156,7 +137,7 @@ impl fmt::Debug for Credentials {
             #[cfg(feature = "nkeys")]
             Credentials::Text(_) => f.write_str("Text(***)"),
             #[cfg(feature = "nkeys")]
-            Credentials::File(path) => f.debug_tuple("File").field(path).finish(),
+            Credentials::File(file) => f.debug_tuple("File").field(&file.path()).finish(),
         }
     }
 }
@@ -197,9 +178,8 @@ impl ConnectOptions {
         ConnectOptions::new().authenticate_with(move |request| callback(request.nonce))
     }
 
-    /// Has `callback` give the credentials of each attempt; it is told which server they are for, which attempt it is and
-    /// why the last one failed. A server that refuses them is tried again and again: the next ones may be better. Otherwise as
-    /// [`with_auth_callback`](ConnectOptions::with_auth_callback).
+    /// Has `callback` give the credentials of each attempt; it gets the server that they are for, the number of the
+    /// attempt and why the last one failed. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
     ///
     /// ```
     /// use nats_lifeline::{Auth, ConnectOptions};
@@ -292,16 +272,18 @@ impl ConnectOptions {
 
     /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
     ///
-    /// It is read now, so that a bad one is found at once, and again in every attempt: whoever renews it on disk renews
-    /// it here. If it can't be read in an attempt, that attempt fails. A server that refuses it is tried again and again: it may
-    /// be renewed any time. Before its JWT expires, when a tenth of its time is
+    /// It is read now, so that a bad one is found immediately, and again in every attempt: whoever renews it on disk renews
+    /// it here. While it can't be read, is no credentials file, or takes longer than a second to read, what was read last
+    /// is used, with a warning in the log. It is read on a thread of its own, so a disk that hangs holds up nothing else,
+    /// and may be a pipe that gives its content once. Before its JWT expires, when a tenth of its time is
     /// left but two seconds at least and a minute at most, the client moves to another connection, as by
     /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then. The cause is
     /// [`Cause::Renewal`](crate::connection::Cause::Renewal).
     ///
     /// # Errors
     ///
-    /// When it can't be read, with its path; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError),
+    /// When it can't be read, with its path, or not within the
+    /// [`connection_timeout`](ConnectOptions::connection_timeout) that was set before; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError),
     /// when it is no credentials file.
     ///
     /// ```no_run
@@ -313,9 +295,8 @@ impl ConnectOptions {
     /// # }
     /// ```
     pub async fn credentials_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        credentials::parse(&read(&path)?)?;
-        self.credentials = Credentials::File(path);
+        let file = CredsFile::open(path.as_ref(), self.connection_timeout).await?;
+        self.credentials = Credentials::File(Arc::new(file));
         Ok(self)
     }
 

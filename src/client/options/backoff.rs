@@ -89,13 +89,35 @@ impl ConnectOptions {
         self
     }
 
-    /// Goes on trying servers that refuse the credentials. Default: one that refuses them twice in a row, with the same
-    /// error, is taken out of the pool; when none is left the client gives up with that error.
+    /// Takes a server out of the pool when it has refused the credentials for this long. Default: never; `None` means never
+    /// too.
     ///
-    /// Use it where accounts may appear at a server later than the clients that use them. Where each attempt gets its
-    /// credentials anew, from a file or from a callback, it is so without this option: the next ones may be better.
-    pub fn retry_on_auth_error(mut self) -> ConnectOptions {
-        self.policy.keep_refusing = true;
+    /// The time runs from the first refusal to the last one, as long as every attempt on that server ends with the same
+    /// error; any other outcome starts it again. In between, the server waits by its [`backoff`](ConnectOptions::backoff), and
+    /// each refusal is reported with its cause: as an event, in the log, and by
+    /// [`health_snapshot`](crate::Client::health_snapshot). When no server is left, the client gives up with that error, as
+    /// after [`max_reconnects`](ConnectOptions::max_reconnects).
+    ///
+    /// Be generous: servers refuse good credentials while users are moved, accounts are renewed or a cluster restarts.
+    /// `Authentication Timeout` is no refusal, but a slow line. The first connection is not affected: without
+    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect), `connect` fails when each server has refused
+    /// once.
+    ///
+    /// ```
+    /// use nats_lifeline::ConnectOptions;
+    /// use std::time::Duration;
+    ///
+    /// let options = ConnectOptions::new().give_up_on_auth_error_after(Duration::from_secs(600));
+    /// # drop(options);
+    /// ```
+    pub fn give_up_on_auth_error_after<T: Into<Option<Duration>>>(mut self, time: T) -> ConnectOptions {
+        self.policy.give_up_on_auth_after = time.into();
         self
+    }
+
+    /// Keeps trying servers that refuse the credentials, which is the default: the same as
+    /// [`give_up_on_auth_error_after(None)`](ConnectOptions::give_up_on_auth_error_after).
+    pub fn retry_on_auth_error(self) -> ConnectOptions {
+        self.give_up_on_auth_error_after(None)
     }
 }

@@ -195,7 +195,7 @@ impl ConnectOptions {
             prepare_moves,
             handover,
             retain_order: retain_servers_order,
-            policy: Policy { keep_refusing: policy.keep_refusing || credentials.may_change(), ..within_reach(policy) },
+            policy: within_reach(policy),
             preferred: Preferred {
                 timeout: preferred.timeout.min(FAR_FUTURE),
                 probe: backoff_within_reach(preferred.probe),

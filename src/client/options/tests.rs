@@ -85,7 +85,7 @@ fn every_option_arrives_where_it_is_needed() {
             .failback(false)
             .failback_probe(backoff)
             .failback_stability(12 * second)
-            .retry_on_auth_error()
+            .give_up_on_auth_error_after(14 * second)
             .reconnect_delay_callback(|_| Duration::ZERO)
             .reconnect_to_server_callback(|_, _| async { None })
             .ignore_discovered_servers()
@@ -129,7 +129,7 @@ fn every_option_arrives_where_it_is_needed() {
             backoff,
             tls_jitter: 8 * second,
             max_per_server: Some(9),
-            keep_refusing: true,
+            give_up_on_auth_after: Some(14 * second),
             ..Policy::default()
         },
         preferred: Preferred {

@@ -7,8 +7,9 @@ use super::ConnectOptions;
 impl ConnectOptions {
     /// Trusts the certificates in the file at `path`, in PEM, beside the system's own. Default: the system's only.
     ///
-    /// Several calls add several files. They are read anew for each connection; one that can't be read fails the attempt,
-    /// with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name. By itself it does not ask for TLS: see
+    /// Several calls add several files. They are read again for each connection, on a thread of their own. One that can't be
+    /// read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name; once all were read, what
+    /// was read last is used instead, with a warning in the log, also where reading takes longer than a second. By itself it does not ask for TLS: see
     /// [`require_tls`](ConnectOptions::require_tls).
     ///
     /// ```
@@ -25,8 +26,9 @@ impl ConnectOptions {
     /// Shows the server the certificate in the file `cert`, with its chain behind it, whose private key is in the file
     /// `key`; both in PEM. Default: none.
     ///
-    /// They are read anew for each connection, so that a renewed certificate is used by the next one. Files that can't be
-    /// read, or that do not belong together, fail the attempt with kind [`Tls`](crate::ConnectErrorKind::Tls).
+    /// They are read again for each connection, so that a renewed certificate is used by the next one. Files that can't be
+    /// read, or that do not belong together, fail the attempt with kind [`Tls`](crate::ConnectErrorKind::Tls); once they were
+    /// read, what was read last is used instead, with a warning in the log.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new()

@@ -6,9 +6,78 @@ use super::{Pool, SHORTEST_GAP, Server, ServerId};
 use crate::engine::time::after;
 use crate::protocol::ServerAddr;
 
+/// How much speaks for a server, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// It was connected before.
+    Known,
+    /// The user named it.
+    Named,
+    /// Others told of it.
+    Told,
+}
+
+/// A server that is due is passed over for those of a better standing this many times in a row, and then has its turn: the
+/// better ones may all be gone. Arbitrary.
+const PASSED_OVER: u8 = 3;
+
+impl Server {
+    fn standing(&self) -> Standing {
+        match self.discovered {
+            _ if self.did_connect => Standing::Known,
+            false => Standing::Named,
+            true => Standing::Told,
+        }
+    }
+}
+
+/// A server that has not answered a dial for this long may be put aside. Any path answers sooner: one over satellites takes
+/// 0.6 s, and is given more time when no other server answers.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// The same where the other server has less that speaks for it.
+const LONG_SILENCE: Duration = Duration::from_secs(2);
+
 impl Pool {
-    /// The server to dial next, and when: the one that is due earliest, a preferred one among those that are due, then the
-    /// least recently used among equals.
+    /// `id` is being dialled.
+    pub fn dialling(&mut self, id: ServerId, now: Instant) {
+        self.left = None;
+        let Some(server) = self.get_mut(id) else { return };
+        server.dialled = Some(now);
+        let (preferred, standing) = (server.preferred, server.standing());
+        let passes = |other: &Server| {
+            other.due.is_none_or(|due| due <= now) && preferred == other.preferred && other.standing() > standing
+        };
+        let passes = self.passed_over < PASSED_OVER && self.servers.iter().any(passes);
+        self.passed_over = if passes { self.passed_over + 1 } else { 0 };
+    }
+
+    /// When an attempt on `id`, which began at `began`, is put aside if nothing has come back: another server is due then.
+    /// It must be one that answered last time, or nothing is known of: if all are silent, the path is.
+    pub fn put_aside_at(&self, id: ServerId, began: Instant) -> Option<Instant> {
+        let own = self.get(id).filter(|own| !own.preferred)?.standing();
+        let others = self.servers.iter().filter(|other| other.id != id && !other.silent);
+        let at = others.map(|other| {
+            let patience = if other.preferred || other.standing() <= own { SILENCE } else { LONG_SILENCE };
+            other.due.map_or(began, |due| due.max(began)).max(began + patience)
+        });
+        at.min()
+    }
+
+    /// An attempt on `id`, begun at `began`, is put aside, unless it has had the time of a whole attempt by now, `limit`:
+    /// then it counts as failed. Returns when the server is due again.
+    pub fn put_aside(&mut self, id: ServerId, began: Instant, limit: Duration, now: Instant) -> Option<Duration> {
+        self.take_turn(id);
+        let server = self.get_mut(id)?;
+        server.silent = true;
+        server.tried += now.saturating_duration_since(began);
+        server.due = Some(now + SILENCE);
+        (server.tried < limit).then_some(SILENCE)
+    }
+
+    /// The server to dial next, and when. Of those that are due now a preferred one is first, then one that was connected
+    /// before, one that the user named, one that others told of; then the one that has been due for longest, and the least
+    /// recently used. If none is due, the one that will be due earliest.
     pub fn next(&self, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |_| true)
     }
@@ -24,7 +93,18 @@ impl Pool {
     }
 
     fn first(&self, now: Instant, may: impl Fn(&Server) -> bool) -> Option<(ServerId, Option<Instant>)> {
-        let rank = |server: &&Server| (server.due.filter(|due| *due > now), !server.preferred, server.due, server.turn);
+        let began = self.since.unwrap_or(now);
+        let rank = |server: &&Server| {
+            let since = server.due.map_or(began, |due| due.max(began));
+            // The server that was left just now comes after the others, and if it was not our wish, after those that the user
+            // knows.
+            let (standing, last) = match self.left {
+                Some((left, planned)) if left == server.id => (Standing::Named, planned),
+                _ => (server.standing(), false),
+            };
+            let standing = if self.passed_over < PASSED_OVER { standing } else { Standing::Known };
+            (server.due.filter(|due| *due > now), !server.preferred, last, standing, since, server.turn)
+        };
         self.servers.iter().filter(|server| may(server)).min_by_key(rank).map(|server| (server.id, server.due))
     }
 

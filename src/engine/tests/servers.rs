@@ -1,8 +1,13 @@
 //! Which server is dialled when: backoff, flapping, limits, gossip and replaced pools.
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::pair::{INFO, Net, PONG, Pair, addr, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::pool::Policy;
+use crate::engine::pool::{MAX_TOLD, Policy, Pool};
 use crate::engine::{Config, Status};
 
 /// Plain doubling from 100 ms to 4 s, no jitter, no spread, for ever.
@@ -15,7 +20,7 @@ fn exact() -> Config {
 /// Refuses every dial until `until`.
 fn refuse_all(pair: &mut Pair, until: u64) {
     while pair.at() < ms(until) {
-        while matches!(pair.net(), super::pair::Net::Dialing(_)) {
+        while matches!(pair.net(), Net::Dialing(_)) {
             pair.refuse();
         }
         pair.advance(ms(1));
@@ -92,7 +97,7 @@ fn a_server_that_accepts_and_closes_is_not_hammered() {
         let mut pair = Pair::seeded(config(), &["a"], 1000, seed);
         pair.connect();
         while pair.at() < secs(30) {
-            if matches!(pair.net(), super::pair::Net::Dialing(_)) {
+            if matches!(pair.net(), Net::Dialing(_)) {
                 pair.accept();
                 pair.advance(ms(9));
                 pair.lose(eof());
@@ -131,12 +136,12 @@ fn attempts_are_counted_over_all_servers_since_the_last_stable_connection() {
     pair.lose(eof());
     for _ in 0..3 {
         pair.refuse();
-        pair.advance(secs(4));
+        pair.advance(ms(400));
     }
     // A short life in between clears nothing, and counts like an attempt that failed.
     pair.accept();
     pair.lose(eof());
-    pair.advance(secs(4));
+    pair.advance(ms(400));
     assert_eq!(pair.engine.status(), Status::Reconnecting);
     pair.forget();
     pair.refuse();
@@ -163,6 +168,145 @@ fn gossip_adds_and_takes_away_what_it_added() {
     pair.advance(ms(250));
     let dialled: Vec<&str> = pair.dials.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(dialled, ["a", "c", "d", "a"]);
+}
+
+// H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
+#[test]
+fn a_server_that_does_not_let_us_in_is_not_believed() {
+    let mut pair = Pair::with(exact(), &["a"]);
+    pair.connect();
+    pair.dialed();
+    let told: Vec<String> = (0..4000).map(|n| format!("\"evil:{}\"", n + 1)).collect();
+    let info = format!("INFO {{\"connect_urls\":[{}]}}\r\n", told.join(","));
+    pair.serve(info.as_bytes());
+    pair.serve(info.as_bytes());
+    assert_eq!(pair.engine.pool().servers().len(), 1);
+    pair.serve(b"-ERR 'Authorization Violation'\r\n");
+    assert_eq!(pair.engine.pool().servers().len(), 1);
+    pair.advance(ms(100));
+    pair.dialed();
+    pair.serve(info.as_bytes());
+    pair.lose(eof());
+    assert_eq!(pair.engine.pool().servers().len(), 1);
+    // One that does is believed, within bounds, and the user's own server stays the first.
+    pair.advance(ms(200));
+    pair.accept_with(info.as_bytes());
+    assert_eq!(pair.engine.pool().servers().len(), 1 + MAX_TOLD);
+    pair.advance(secs(2));
+    pair.lose(eof());
+    assert_eq!(pair.dials.last().unwrap().1, "a");
+}
+
+/// Connected to `a` for some seconds, with others in the pool that told of nobody; `a` restarts, and is back after `down`. The
+/// others never answer. Returns how long the outage was.
+fn restart(config: Config, named: &[&str], told: usize, down: u64) -> Duration {
+    let mut pair = Pair::with(config, named);
+    pair.connect();
+    while pair.dials.last().unwrap().1 != "a" {
+        pair.refuse();
+    }
+    let told: Vec<String> = (0..told).map(|n| format!("\"told{n}:4222\"")).collect();
+    pair.accept_with(format!("INFO {{\"connect_urls\":[{}]}}\r\n", told.join(",")).as_bytes());
+    pair.advance(secs(5));
+    let lost = pair.at();
+    pair.lose(eof());
+    while pair.engine.status() != Status::Connected {
+        let is_a = pair.dials.last().is_some_and(|(_, name)| name == "a");
+        match pair.net() {
+            Net::Dialing(_) if is_a && pair.at() < lost + ms(down) => pair.refuse(),
+            Net::Dialing(_) if is_a => pair.accept(),
+            _ => pair.advance(ms(1)),
+        }
+        assert!(pair.at() < lost + secs(120), "never back");
+    }
+    pair.at() - lost
+}
+
+// D2: the pool was tested for fairness, with servers that refuse at once; none that is silent, and so no time was lost with one.
+#[test]
+fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
+    for (named, told) in [(&["a"][..], 5), (&["a", "b", "c", "d"], 0), (&["a", "b", "c"], 20), (&["b", "a"], 100)] {
+        for down in [0, 100, 700, 1500, 6000] {
+            for redial in [0, 250] {
+                let config = exact();
+                let config = Config { policy: Policy { redial: ms(redial), ..config.policy }, ..config };
+                let outage = restart(config, named, told, down);
+                // Its own backoff, a silence that is heard out, and little more.
+                let most = ms(2100 + 2 * down);
+                assert!(outage <= most, "{named:?} and {told} others, down for {down} ms: {outage:?}");
+            }
+        }
+    }
+}
+
+// D2
+#[test]
+fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in_the_end() {
+    // S: a is silent. b refuses until it has been asked for some times.
+    let mut pair = Pair::with(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
+    pair.connect();
+    let mut dialled = Duration::ZERO;
+    while pair.engine.status() != Status::Disconnected {
+        match pair.net() {
+            Net::Dialing(_) if pair.dials.last().unwrap().1 == "b" => pair.refuse(),
+            Net::Dialing(_) => {
+                dialled += ms(1);
+                pair.advance(ms(1));
+            }
+            _ => pair.advance(ms(1)),
+        }
+        assert!(pair.at() < secs(20), "{:?}", pair.dials);
+    }
+    assert!(pair.dials.iter().filter(|(_, name)| name == "a").count() >= 3, "{:?}", pair.dials);
+    assert!((secs(5)..ms(5500)).contains(&dialled), "{dialled:?}");
+    // Where all are silent, or only slow, nobody is put aside for another: each has its time in one piece.
+    let mut pair = Pair::with(exact(), &["a", "b", "c"]);
+    pair.connect();
+    pair.advance(secs(1));
+    assert_eq!(pair.dials.last().unwrap().1, "c");
+    pair.advance(ms(4990));
+    assert_eq!(pair.dials.len(), 3, "{:?}", pair.dials);
+    pair.accept();
+    assert_eq!(pair.engine.server(), Some("c:4222"));
+}
+
+// D2: nobody starves for it, either.
+#[test]
+fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_are_due() {
+    let mut pair = Pair::with(exact(), &["a", "b"]);
+    pair.connect();
+    pair.accept_with(b"INFO {\"connect_urls\":[\"told:4222\"]}\r\n");
+    pair.lose(eof());
+    // Each refuses us, and is due again immediately.
+    for _ in 0..40 {
+        if !matches!(pair.net(), Net::Dialing(_)) {
+            pair.force_reconnect();
+        }
+        pair.refuse();
+    }
+    let told = pair.dials.iter().filter(|(_, name)| name == "told").count();
+    assert!((5..=15).contains(&told), "{:?}", pair.dials);
+}
+
+// B5: the option that makes `connect` wait for one round was tested with lone servers only.
+#[test]
+fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
+    let mut pair = Pair::with(config(), &["a", "b"]);
+    pair.connect();
+    pair.dialed();
+    pair.serve(b"INFO {\"connect_urls\":[\"c:4222\",\"d:4222\"]}\r\n");
+    pair.take_all();
+    pair.lose(eof());
+    pair.refuse();
+    assert_eq!((pair.engine.status(), pair.dials.len()), (Status::Disconnected, 2));
+    // And whatever else may be in the pool.
+    let rng = &mut SmallRng::seed_from_u64(1);
+    let mut pool = Pool::new(vec![addr("a")], true, rng);
+    let a = pool.servers()[0].id;
+    pool.gossip(&["c:4222".to_owned()], &addr("a"), None, true, rng);
+    assert!(!pool.all_named_failed());
+    pool.failed(a, eof(), &Policy::default(), pair.now, rng);
+    assert!(pool.all_named_failed());
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! A credentials file, read again in every attempt.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::credentials::{self, Creds, CredsError};
+use crate::driver::{Blocking, Kept, Thread};
+
+/// The file and what was read from it last.
+#[derive(Debug)]
+pub(super) struct CredsFile {
+    path: PathBuf,
+    kept: Kept<Arc<Creds>, Fault>,
+}
+
+type Read = Result<Arc<Creds>, Fault>;
+
+static READING: Blocking<PathBuf, Read> = Blocking::new("nats-creds-file");
+
+/// Why a file can't be used.
+#[derive(Clone, Debug)]
+enum Fault {
+    Io(Arc<io::Error>),
+    Creds(CredsError),
+}
+
+impl CredsFile {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read within `limit`, with its path; of kind `InvalidData`, with a [`CredsError`], when it is no
+    /// credentials file.
+    pub(super) async fn open(path: &Path, limit: Duration) -> io::Result<CredsFile> {
+        let named = |error: &io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let mut reading = READING.start(path.to_owned(), read).map_err(|error| named(&error))?;
+        let read = if Handle::try_current().is_ok() {
+            tokio::time::timeout(limit, reading.outcome()).await
+        } else {
+            // Nobody's timer can be waited for.
+            Ok(reading.outcome().await)
+        };
+        match read {
+            Ok(Some(Ok(creds))) => Ok(CredsFile { path: path.to_owned(), kept: Kept::new(Some(creds)) }),
+            Ok(Some(Err(Fault::Creds(fault)))) => Err(fault.into()),
+            Ok(Some(Err(Fault::Io(error)))) => Err(named(&error)),
+            Ok(None) => Err(named(&io::Error::other("reading it was abandoned"))),
+            Err(_) => {
+                let text = format!("it could not be read within {limit:?}");
+                Err(named(&io::Error::new(io::ErrorKind::TimedOut, text)))
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds now; while it can't be read, what it held last.
+    pub(super) async fn latest(&self) -> Result<Arc<Creds>, String> {
+        let fault = |error: &dyn fmt::Display| format!("{}: {error}", self.path.display());
+        let reading = READING.start(self.path.clone(), read).map_err(|error| fault(&error))?;
+        let name = format!("the credentials file {}", self.path.display());
+        match self.kept.latest(&name, reading).await {
+            Some(Ok(creds)) => Ok(creds),
+            Some(Err(error)) => Err(fault(&error)),
+            None => Err(fault(&"reading it was abandoned")),
+        }
+    }
+}
+
+#[allow(clippy::ptr_arg, reason = "the key as it is")]
+fn read(thread: &Thread, path: &PathBuf) -> Read {
+    let text = thread.read_text(path).map_err(|error| Fault::Io(Arc::new(error)))?;
+    credentials::parse(&text).map(Arc::new).map_err(Fault::Creds)
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Io(error) => error.fmt(f),
+            Fault::Creds(fault) => fault.fmt(f),
+        }
+    }
+}

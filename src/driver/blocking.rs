@@ -1,0 +1,181 @@
+//! Work that blocks for as long as a disk or a name server likes, on detached threads of our own.
+//!
+//! Not on the runtime, which would stand still, and not on tokio's blocking pool, for which the end of the runtime waits.
+//! There is one thread for one thing, however many wait for it: a mount that hangs costs a thread, and not one per attempt.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::lock;
+
+/// A thread that has not returned after this long may be stuck for ever, on a pipe that nobody writes to or a mount that is
+/// gone. Then another one is started, since the path may lead elsewhere by now, and the next after twice that time.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// Jobs of one kind, by what they are about.
+pub(crate) struct Blocking<K, T> {
+    /// The name of its threads.
+    name: &'static str,
+    running: Mutex<BTreeMap<K, Job<T>>>,
+}
+
+#[derive(Debug)]
+struct Job<T> {
+    since: Instant,
+    /// Threads that were started for it.
+    threads: u32,
+    waiting: Vec<oneshot::Sender<T>>,
+}
+
+/// A job that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Pending<T> {
+    /// When it began.
+    #[cfg_attr(not(any(feature = "tls", feature = "nkeys")), allow(dead_code, reason = "for files"))]
+    pub(super) since: Instant,
+    receiver: oneshot::Receiver<T>,
+}
+
+/// Proof that the code runs on one of these threads, where it may block.
+#[derive(Debug)]
+pub(crate) struct Thread(());
+
+impl<K, T> Blocking<K, T>
+where
+    K: Ord + Clone + Send + 'static,
+    T: Clone + Send + 'static,
+{
+    pub(crate) const fn new(name: &'static str) -> Blocking<K, T> {
+        Blocking { name, running: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Starts `work` for `key`, unless it is running already. What it panics with is lost; then it has been abandoned.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn start<F>(&'static self, key: K, work: F) -> io::Result<Pending<T>>
+    where
+        F: FnOnce(&Thread, &K) -> T + Send + 'static,
+    {
+        let now = Instant::now();
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut running = lock(&self.running);
+            let job = running.entry(key.clone()).or_insert_with(|| Job { since: now, threads: 0, waiting: Vec::new() });
+            job.waiting.retain(|waiting| !waiting.is_closed());
+            job.waiting.push(sender);
+            let patience = STUCK_AFTER.saturating_mul(2_u32.saturating_pow(job.threads.saturating_sub(1)));
+            if job.threads > 0 && now.saturating_duration_since(job.since) < patience {
+                return Ok(Pending { since: job.since, receiver });
+            }
+            job.since = now;
+            job.threads += 1;
+        }
+        let name = key.clone();
+        let started = std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&Thread(()), &name)));
+            let waiting = self.finish(&name);
+            if let Ok(outcome) = outcome {
+                for waiting in waiting {
+                    // Who has given up has dropped its receiver.
+                    let _ = waiting.send(outcome.clone());
+                }
+            }
+        });
+        match started {
+            Ok(_detached) => Ok(Pending { since: now, receiver }),
+            Err(error) => {
+                drop(self.finish(&key));
+                Err(error)
+            }
+        }
+    }
+
+    /// A thread has come to an end, whichever it was. Returns those who wait for it.
+    fn finish(&self, key: &K) -> Vec<oneshot::Sender<T>> {
+        lock(&self.running).remove(key).map(|job| job.waiting).unwrap_or_default()
+    }
+}
+
+impl<T> Pending<T> {
+    /// What came of it; `None`: it was abandoned.
+    pub(crate) async fn outcome(&mut self) -> Option<T> {
+        (&mut self.receiver).await.ok()
+    }
+
+    /// The same, if it is there already.
+    #[cfg_attr(not(any(feature = "tls", feature = "nkeys")), allow(dead_code, reason = "for files"))]
+    pub(super) fn outcome_now(&mut self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    // B1: a thread per attempt could be counted, and was not.
+    #[tokio::test]
+    async fn a_job_that_hangs_has_one_thread_and_those_who_have_left_are_forgotten() {
+        static JOBS: Blocking<&str, u32> = Blocking::new("test");
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let (release, gate) = mpsc::channel::<()>();
+        let mut first = JOBS
+            .start("hangs", move |_, _| {
+                STARTED.fetch_add(1, Ordering::Relaxed);
+                let _ = gate.recv();
+                7
+            })
+            .unwrap();
+        for _ in 0..1000 {
+            drop(JOBS.start("hangs", |_, _| STARTED.fetch_add(1, Ordering::Relaxed)).unwrap());
+        }
+        let mut last = JOBS.start("hangs", |_, _| 8).unwrap();
+        assert_eq!((first.since, JOBS.running.lock().unwrap()["hangs"].waiting.len()), (last.since, 2));
+        assert_eq!(first.outcome_now(), None);
+        // Others are not held up.
+        assert_eq!(JOBS.start("works", |_, _| 9).unwrap().outcome().await, Some(9));
+        release.send(()).unwrap();
+        assert_eq!((first.outcome().await, last.outcome().await), (Some(7), Some(7)));
+        assert_eq!(STARTED.load(Ordering::Relaxed), 1);
+        assert_eq!(JOBS.start("hangs", |_, _| 10).unwrap().outcome().await, Some(10));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_abandoned_and_can_be_started_again() {
+        static JOBS: Blocking<&str, u32> = Blocking::new("test");
+        assert_eq!(JOBS.start("panics", |_, _| panic!("as it may")).unwrap().outcome().await, None);
+        assert_eq!(JOBS.start("panics", |_, _| 1).unwrap().outcome().await, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_stuck_gets_another_thread_ever_more_rarely() {
+        static JOBS: Blocking<&str, u32> = Blocking::new("test");
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let (_keep, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Arc::new(Mutex::new(gate));
+        let mut pending = Vec::new();
+        for _ in 0..100 {
+            let gate = gate.clone();
+            let stuck = move |_: &Thread, _: &&str| {
+                let _ = gate.lock().unwrap().recv();
+                STARTED.fetch_add(1, Ordering::Relaxed)
+            };
+            pending.push(JOBS.start("stuck", stuck).unwrap());
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        // A thousand seconds: at 0, 60, 180, 420 and 900.
+        assert_eq!(JOBS.running.lock().unwrap()["stuck"].threads, 5);
+        assert_eq!(JOBS.start("stuck", |_, _| 5).unwrap().outcome_now(), None);
+    }
+}
