@@ -199,13 +199,14 @@ impl Flight {
     }
 
     /// A PONG confirms so many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
-    /// ones.
-    pub(super) fn confirmed(&mut self, messages: u64) {
+    /// ones. `look` sees each before it goes, and may take some out.
+    pub(super) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
         let mut left = messages;
         while self.kept.front().is_some_and(|segment| segment.messages <= left) {
-            if let Some(segment) = self.kept.pop_front() {
+            if let Some(mut segment) = self.kept.pop_front() {
                 left -= segment.messages;
                 self.released += segment.len();
+                look(&mut segment);
                 self.recycle(segment);
             }
         }

@@ -29,6 +29,7 @@ use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
+use super::liveness::Covers;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
 use crate::protocol::{self, Info};
 
@@ -286,7 +287,7 @@ impl<H> Engine<H> {
         connection.attempt.deadline = Some(now + MOVE_WITHIN);
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
-        connection.liveness.sent(0, vec![Waiter::Join], now);
+        connection.liveness.sent(Covers::default(), vec![Waiter::Join], now);
         candidate.joined = joined;
     }
 
@@ -308,8 +309,9 @@ impl<H> Engine<H> {
             self.flight.push_wire(out);
         }
         self.flight.push_ping();
-        let queued = connection.taken + self.flight.messages();
-        connection.liveness.sent(queued, vec![Waiter::Move], now);
+        let messages = connection.taken + self.flight.messages();
+        let covers = Covers { messages, through: connection.refusals.through() };
+        connection.liveness.sent(covers, vec![Waiter::Move], now);
     }
 
     /// What the user wants now goes before a move, unless there is a server that knows of our queue groups already.

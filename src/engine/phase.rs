@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::error::{Cause, EndReason};
 use super::liveness::Liveness;
 use super::pool::ServerId;
+use super::refusals::Refusals;
 use super::replay::Replay;
 use crate::protocol::{ErrKind, Info, ServerAddr};
 
@@ -93,6 +94,8 @@ pub(super) struct Connection {
     pub(super) taken: u64,
     /// Messages that a PONG covers.
     pub(super) confirmed: u64,
+    /// What its server has refused of the others.
+    pub(super) refusals: Refusals,
     /// What was held for this connection is not yet all taken, although it was announced.
     pub(super) recovery: Option<Recovery>,
     /// When the transport took a byte last, or the flight became non-empty.

@@ -7,12 +7,16 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::phase::Link;
+use super::refusals::refused_name;
 use crate::protocol::{ErrKind, Violation};
 
 impl<H> Engine<H> {
     /// The present server complains.
     pub(super) fn handle_err(&mut self, kind: ErrKind, now: Instant) {
         self.emit(ConnectionEvent::ServerError { error: kind.clone() });
+        if let Some(name) = refused_name(&kind) {
+            self.hear_refusal(name);
+        }
         let refused = self.refused_by(&kind, |_| true);
         let Link::Up(connection) = &mut self.link else {
             return;

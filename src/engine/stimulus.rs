@@ -9,6 +9,7 @@ use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
+use super::refusals::Refusals;
 use super::replay::Replay;
 use super::subscriptions::Accepted;
 use crate::protocol::{ErrKind, Info, ServerOp};
@@ -31,6 +32,7 @@ impl<H> Engine<H> {
                 liveness: Liveness::new(rules, now),
                 taken: 0,
                 confirmed: 0,
+                refusals: Refusals::default(),
                 recovery: None,
                 progress: now,
                 said: None,

@@ -2,5 +2,6 @@
 //! should have found it before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
