@@ -116,8 +116,9 @@ impl Confirmations {
         }
     }
 
-    /// The server has refused the messages with these names among those with the numbers `after + 1..=through`.
-    pub(super) fn refused(&self, names: &[RefusedName], after: u64, through: u64, wakers: &mut Vec<Waker>) {
+    /// The server has refused the messages with these names among those with the numbers `after + 1..=through`. Up to `again`,
+    /// another may have taken them before.
+    pub(super) fn refused(&self, names: &[RefusedName], after: u64, again: u64, through: u64, wakers: &mut Vec<Waker>) {
         let number = |name: &RefusedName| self.hasher.hash_one(name.subject.as_bytes());
         let errors: HashMap<(bool, u64), &ErrKind> =
             names.iter().map(|name| ((name.reply, number(name)), &name.error)).collect();
@@ -125,7 +126,8 @@ impl Confirmations {
         let waiting = inner.waiting.range(after + 1..through.saturating_add(1).max(after + 1));
         let refused = waiting.filter_map(|(number, Waiting { subject: Named { subject, reply }, .. })| {
             let error = errors.get(&(false, *subject)).or_else(|| errors.get(&(true, (*reply)?)))?;
-            Some((*number, Settled::Refused((*error).clone())))
+            let refused = || Settled::Refused((*error).clone());
+            Some((*number, if *number <= again { Settled::InDoubt } else { refused() }))
         });
         for (number, settled) in refused.collect::<Vec<_>>() {
             inner.settle_one(number, settled, wakers);

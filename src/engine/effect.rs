@@ -110,12 +110,15 @@ pub enum Effect<H> {
         through: u64,
     },
     /// The messages with these subjects among those with the sequence numbers `after + 1..=through` were refused by the
-    /// server: nobody has them, and they are not sent again.
+    /// server, and are not sent again.
     Refused {
         /// The subjects.
         names: Vec<RefusedName>,
         /// The last message before.
         after: u64,
+        /// Up to this one, another connection had taken the messages before (at least once only): whether its server has
+        /// processed them is not known. The others nobody has.
+        again: u64,
         /// The last message.
         through: u64,
     },

@@ -110,12 +110,12 @@ impl<H> Engine<H> {
         }
         let replayed = replay.replayed;
         self.revise(outbox, now);
-        let through = outbox.through();
+        let (after, again) = (outbox.through(), outbox.given());
         let held = outbox.messages();
         let replay_left = self.flight.len();
         if let Link::Up(connection) = &mut self.link {
             let until = now + self.config.announce_after;
-            connection.refusals.begin(through);
+            connection.refusals.begin(after, again);
             connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
         }
         if !facts.commands_waiting {

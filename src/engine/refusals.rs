@@ -33,6 +33,8 @@ pub(super) struct Refusals {
     after: u64,
     /// That of the last message that was loaded for this connection.
     through: u64,
+    /// Up to this number, the messages had been given to another connection before this one.
+    again: u64,
     subjects: BTreeMap<Box<[u8]>, Known>,
     replies: BTreeMap<Box<[u8]>, Known>,
     /// How many messages were refused. No more than are unconfirmed, so that a server can't fill the memory with names.
@@ -49,9 +51,9 @@ struct Known {
 }
 
 impl Refusals {
-    /// The connection is to carry the messages after this number.
-    pub(super) fn begin(&mut self, after: u64) {
-        (self.after, self.through) = (after, after);
+    /// The connection is to carry the messages after number `after`, and up to `again` it is not the first.
+    pub(super) fn begin(&mut self, after: u64, again: u64) {
+        (self.after, self.through, self.again) = (after, after, again);
     }
 
     /// The messages up to this number were loaded.
@@ -152,8 +154,8 @@ impl<H> Engine<H> {
             }),
         }
         self.books.confirmed += messages - losses.lost().refused;
-        let names = refusals.names();
-        self.effects.push_back(Effect::Refused { names, after, through });
+        let (names, again) = (refusals.names(), refusals.again);
+        self.effects.push_back(Effect::Refused { names, after, again, through });
         self.tell(losses);
     }
 
@@ -196,7 +198,8 @@ impl<H> Engine<H> {
             self.effects.push_back(Effect::Refusing { names: news, after, through: refusals.through });
         }
         if std::mem::take(&mut refusals.count) > 0 {
-            self.effects.push_back(Effect::Refused { names: refusals.names(), after, through });
+            let (names, again) = (refusals.names(), refusals.again);
+            self.effects.push_back(Effect::Refused { names, after, again, through });
         }
     }
 }

@@ -88,8 +88,8 @@ impl Task {
                 Effect::Refusing { names, after, through } => {
                     self.shared.requests.refused(&names, after, through, &mut self.delivered.wakers);
                 }
-                Effect::Refused { names, after, through } => {
-                    self.shared.confirmations.refused(&names, after, through, &mut self.delivered.wakers);
+                Effect::Refused { names, after, again, through } => {
+                    self.shared.confirmations.refused(&names, after, again, through, &mut self.delivered.wakers);
                 }
                 Effect::Confirmed { through } => {
                     self.shared.confirmations.confirmed(through, &mut self.delivered.wakers);

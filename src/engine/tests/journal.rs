@@ -30,7 +30,10 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
             format!("dropped {}", sequences.iter().map(said).collect::<Vec<_>>().join(", "))
         }
         Effect::Refusing { names, after, through } => format!("refusing {} of {after}-{through}", named(names)),
-        Effect::Refused { names, after, through } => format!("refused {} of {after}-{through}", named(names)),
+        Effect::Refused { names, after, again, through } => {
+            let again = if again > after { format!(", up to {again} again") } else { String::new() };
+            format!("refused {} of {after}-{through}{again}", named(names))
+        }
         Effect::Confirmed { through } => format!("confirmed to {through}"),
         Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
     }
