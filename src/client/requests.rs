@@ -8,7 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault};
+use super::error::{
+    ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
+};
 use super::message::Message;
 use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
@@ -201,10 +203,16 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<Message, Failed> {
         let inbox = Subject::from(inbox.to_owned());
-        let mut replies =
-            self.subscribe_now(inbox.clone(), None).await.map_err(|error| Failed::unsent(error.into()))?;
-        // The connection is open: its end is seen by the stream below.
-        let _ = replies.unsubscribe_after(1).await;
+        let subscribed = async {
+            let mut replies = self.subscribe_now(inbox.clone(), None).await?;
+            // The connection is open: its end is seen by the stream below.
+            let _ = replies.unsubscribe_after(1).await;
+            Ok(replies)
+        };
+        let mut replies = match wait::until(self.shared(), deadline, subscribed).await {
+            Ok(subscribed) => subscribed.map_err(|error: SubscribeError| Failed::unsent(error.into()))?,
+            Err(wait::Elapsed) => return Err(Failed::unsent(RequestErrorKind::TimedOut.into())),
+        };
         let reply_to = Some(inbox.as_bytes());
         let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
         // No reply comes to this place, but the server's refusal does.

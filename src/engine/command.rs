@@ -36,7 +36,7 @@ impl<H> Engine<H> {
             Stage::Recovering(recovering) => {
                 let mut out = Vec::new();
                 self.subscriptions.encode(sid, &mut out);
-                self.flight.push_wire(out);
+                self.flight.push_interest(out);
                 recovering.replay_left = self.flight.len();
                 recovering.replayed += 1;
             }
@@ -114,7 +114,7 @@ impl<H> Engine<H> {
         if self.is_known(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
-            self.flight.push_wire(out);
+            self.flight.push_interest(out);
         }
     }
 
@@ -137,7 +137,7 @@ impl<H> Engine<H> {
                 protocol::unsubscribe(&mut out, sid, None);
                 self.subscriptions.encode(sid, &mut out);
             }
-            self.flight.push_wire(out);
+            self.flight.push_interest(out);
             self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }

@@ -2,6 +2,7 @@
 //! should have found it before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod crowding;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
