@@ -30,7 +30,7 @@ impl<H> Engine<H> {
         let framed = self.is_framed(framed);
         let Link::Up(connection) = &mut self.link else { return };
         match &mut connection.stage {
-            _ if framed => {}
+            _ if framed => self.subscriptions.note_asked(sid, &mut connection.asked),
             Stage::Replaying(replay) => replay.add(sid),
             // The gate was opened when this was taken from the mailbox, and no message was loaded since.
             Stage::Recovering(recovering) => {
@@ -39,6 +39,7 @@ impl<H> Engine<H> {
                 self.flight.push_interest(out);
                 recovering.replay_left = self.flight.len();
                 recovering.replayed += 1;
+                self.subscriptions.note_asked(sid, &mut connection.asked);
             }
             _ => {}
         }
@@ -138,6 +139,9 @@ impl<H> Engine<H> {
                 self.subscriptions.encode(sid, &mut out);
             }
             self.flight.push_interest(out);
+            if let Link::Up(connection) = &mut self.link {
+                self.subscriptions.note_asked(sid, &mut connection.asked);
+            }
             self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }

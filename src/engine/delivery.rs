@@ -48,6 +48,7 @@ impl<H> Engine<H> {
         }
         connection.liveness.loaded(self.flight.len() - before);
         connection.refusals.loaded(outbox.through());
+        connection.asked.loaded(outbox.last_subscribed());
         self.advance_drain();
         let Link::Up(connection) = &mut self.link else {
             return;
@@ -70,7 +71,7 @@ impl<H> Engine<H> {
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             self.flight.push_ping();
-            let covers = Covers { messages: queued, through: connection.refusals.through() };
+            let covers = connection.covers(queued);
             connection.liveness.sent(covers, waiters, now);
         }
     }
@@ -82,6 +83,7 @@ impl<H> Engine<H> {
         };
         let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
+        connection.asked.accept(covers.asked, &self.subscriptions);
         self.tell_refusing();
         self.settle_refused(more, covers.through);
     }

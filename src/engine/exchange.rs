@@ -76,6 +76,7 @@ impl<H> Engine<H> {
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.flight.shrink();
+        self.subscriptions.shrink();
     }
 
     fn gate(&self) -> Gate {
@@ -93,14 +94,15 @@ impl<H> Engine<H> {
         let Link::Up(connection) = &mut self.link else {
             return false;
         };
-        let Stage::Replaying(replay) = &mut connection.stage else {
+        let Connection { stage, asked, progress, .. } = &mut **connection;
+        let Stage::Replaying(replay) = stage else {
             return false;
         };
         if self.flight.len() < REPLAY_PIECE && !replay.is_done() {
             if self.flight.is_empty() {
-                connection.progress = now;
+                *progress = now;
             }
-            let piece = replay.piece(&self.subscriptions, REPLAY_PIECE);
+            let piece = replay.piece(&self.subscriptions, asked, REPLAY_PIECE);
             if !piece.is_empty() {
                 self.flight.push_wire(piece);
             }

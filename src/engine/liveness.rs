@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::asked::AskedUpTo;
+
 /// What a PING stands behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Covers {
@@ -10,6 +12,8 @@ pub struct Covers {
     pub messages: u64,
     /// The sequence number of the last of them.
     pub through: u64,
+    /// The SUBs.
+    pub asked: AskedUpTo,
 }
 
 /// A PING that was not answered yet.

@@ -3,6 +3,7 @@
 
 mod adopting;
 mod announce;
+mod asked;
 mod backlog;
 pub mod backoff;
 mod choose;
@@ -25,6 +26,7 @@ mod ledger;
 mod liveness;
 mod losses;
 mod moving;
+mod names;
 mod outbox;
 mod phase;
 mod poison;
@@ -40,6 +42,7 @@ mod subscriptions;
 pub(crate) mod tests;
 mod timers;
 
+pub use asked::AskedUpTo;
 pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};

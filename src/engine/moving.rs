@@ -29,7 +29,6 @@ use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
-use super::liveness::Covers;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
 use crate::protocol::{self, Info};
 
@@ -287,7 +286,10 @@ impl<H> Engine<H> {
         connection.attempt.deadline = Some(now + MOVE_WITHIN);
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
-        connection.liveness.sent(Covers::default(), vec![Waiter::Join], now);
+        for sid in &joined {
+            self.subscriptions.note_asked(*sid, &mut connection.asked);
+        }
+        connection.liveness.sent(connection.covers(0), vec![Waiter::Join], now);
         candidate.joined = joined;
     }
 
@@ -310,7 +312,7 @@ impl<H> Engine<H> {
         }
         self.flight.push_ping();
         let messages = connection.taken + self.flight.messages();
-        let covers = Covers { messages, through: connection.refusals.through() };
+        let covers = connection.covers(messages);
         connection.liveness.sent(covers, vec![Waiter::Move], now);
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::asked::Asked;
 use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason};
@@ -33,6 +34,7 @@ impl<H> Engine<H> {
                 taken: 0,
                 confirmed: 0,
                 refusals: Refusals::default(),
+                asked: Asked::default(),
                 recovery: None,
                 progress: now,
                 said: None,

@@ -1,6 +1,6 @@
 //! Messages that a server refuses by name, before the PONG that covers them.
 
-use super::pair::{PONG, Pair, eof, ms};
+use super::pair::{INFO, PONG, Pair, eof, ms};
 use crate::engine::{DeliveryMode, Ledger, OutboxRules};
 
 const REFUSED: &[u8] = b"-ERR 'Permissions Violation for Publish to \"no\"'\r\n";
@@ -160,4 +160,114 @@ fn the_end_counts_what_was_refused_as_lost_and_not_as_in_doubt() {
         let ledger = ledger(&mut pair);
         assert_eq!((ledger.in_doubt, ledger.lost.refused), (1, 1));
     }
+}
+
+// Subscriptions.
+
+const NO_JOBS: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
+
+// C2. Our tests of refused subscriptions kept the one that was refused.
+#[test]
+fn a_refused_subscription_that_was_dropped_takes_no_queue_group_along() {
+    let mut pair = Pair::ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.flush(0);
+    pair.serve(PONG);
+    pair.subscribe("jobs", 2);
+    pair.unsubscribe(2);
+    pair.forget();
+    pair.serve(NO_JOBS);
+    pair.expect(&["ServerError Permissions Violation for Subscription to \"jobs\""]);
+    // The same with a group that the server has not confirmed yet.
+    pair.queue_subscribe("jobs", Some("r"), 3);
+    pair.subscribe("jobs", 4);
+    pair.unsubscribe(4);
+    pair.forget();
+    pair.serve(NO_JOBS);
+    pair.expect(&["ServerError Permissions Violation for Subscription to \"jobs\""]);
+}
+
+// C2
+#[test]
+fn what_a_pong_has_covered_was_accepted_and_is_not_the_one_that_is_refused() {
+    let mut pair = Pair::ready();
+    pair.subscribe("jobs", 1);
+    pair.flush(0);
+    pair.serve(PONG);
+    pair.subscribe("jobs", 2);
+    pair.subscribe("jobs", 3);
+    pair.forget();
+    pair.serve(NO_JOBS);
+    pair.expect_among("stream 2 ends: refused by the server");
+    pair.flush(0);
+    pair.forget();
+    pair.serve(&[NO_JOBS, PONG].concat());
+    pair.expect_among("stream 3 ends: refused by the server");
+    // Nobody asked lately: all of the name are meant.
+    pair.serve(NO_JOBS);
+    pair.expect_among("stream 1 ends: refused by the server");
+}
+
+// C2
+#[test]
+fn a_limit_that_is_told_again_does_not_make_an_old_subscription_the_newest() {
+    let mut pair = Pair::ready();
+    pair.subscribe("jobs", 1);
+    pair.unsubscribe_after(1, 3);
+    pair.flush(0);
+    pair.serve(PONG);
+    pair.unsubscribe_after(1, 5);
+    pair.flush(0);
+    pair.serve(PONG);
+    pair.subscribe("jobs", 2);
+    pair.forget();
+    pair.serve(NO_JOBS);
+    pair.expect_among("stream 2 ends: refused by the server");
+    assert_eq!(pair.engine.subscriptions.len(), 1);
+}
+
+// C2
+#[test]
+fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
+    let mut pair = Pair::ready();
+    for sid in 1..=3 {
+        pair.subscribe("jobs", sid);
+    }
+    pair.lose(eof());
+    pair.advance(ms(250));
+    pair.dialed();
+    pair.serve(INFO);
+    pair.serve(PONG);
+    pair.unsubscribe(2);
+    pair.forget();
+    pair.serve(&NO_JOBS.repeat(2));
+    pair.expect_among("stream 1 ends: refused by the server");
+    assert_eq!(pair.engine.subscriptions.len(), 1, "the second refusal was for the one that was dropped");
+    pair.serve(NO_JOBS);
+    pair.expect_among("stream 3 ends: refused by the server");
+}
+
+// C3. Growth was tested for messages and for outages only. A table that is looked through for each would need hours here.
+#[test]
+fn refusals_of_many_subscriptions_and_of_none_look_at_few() {
+    const MANY: u64 = 100_000;
+    let mut pair = Pair::ready();
+    for sid in 1..=MANY {
+        let subject: &'static str = Box::leak(format!("jobs.{sid}").into_boxed_str());
+        pair.queue_subscribe(subject, None, sid);
+    }
+    pair.settle();
+    let unknown = b"-ERR 'Permissions Violation for Subscription to \"unknown\"'\r\n".repeat(100);
+    for _ in 0..1000 {
+        pair.serve(&unknown);
+        pair.forget();
+    }
+    let mut errors = Vec::new();
+    for sid in 1..=MANY {
+        errors.extend_from_slice(
+            format!("-ERR 'Permissions Violation for Subscription to \"jobs.{sid}\"'\r\n").as_bytes(),
+        );
+    }
+    pair.serve(&errors);
+    assert!(pair.engine.subscriptions.is_empty());
 }
