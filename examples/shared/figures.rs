@@ -51,9 +51,9 @@ pub(crate) fn short(duration: Duration) -> String {
 
 /// Why messages were lost, reason by reason.
 pub(crate) fn reasons(lost: &Lost) -> String {
-    let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = lost;
+    let Lost { overflow, expired, too_large, no_headers, poison, refused, closed, .. } = lost;
     format!(
         "overflow {overflow}, expired {expired}, too large {too_large}, no headers {no_headers}, poison {poison}, \
-         closed {closed}"
+         refused {refused}, closed {closed}"
     )
 }

@@ -121,8 +121,12 @@ impl Client {
     pub async fn flush_timeout(&self, timeout: Duration) -> Result<(), FlushError> {
         let (done, outcome) = oneshot::channel();
         let seen = self.reported.load(Ordering::Relaxed);
-        self.shared().command(Command::Flush { seen, done });
-        match wait::until(self.shared(), wait::deadline(Some(timeout)), outcome).await {
+        let flushed = async {
+            wait::turn(&self.core.handle, false).await;
+            self.shared().command(Command::Flush { seen, done });
+            outcome.await
+        };
+        match wait::until(self.shared(), wait::deadline(Some(timeout)), flushed).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(FlushFailure::InDoubt(count)))) => {
                 self.reported.fetch_max(seen + count, Ordering::Relaxed);
@@ -327,6 +331,7 @@ impl Client {
         if let Some(reason) = shared.barred() {
             return Err(ReconnectError::new(reason));
         }
+        wait::turn(&self.core.handle, false).await;
         shared.command(Command::ForceReconnect);
         Ok(())
     }
@@ -351,6 +356,7 @@ impl Client {
         if self.shared().completed().is_some() {
             return Err(SetServerPoolError::with_source(SetServerPoolErrorKind::Send, EndReason::Closed));
         }
+        wait::turn(&self.core.handle, false).await;
         self.shared().command(Command::SetPool(addrs));
         Ok(())
     }
@@ -362,6 +368,7 @@ impl Client {
     /// If the client is closed.
     pub async fn server_pool(&self) -> Result<Vec<Server>, ServerPoolError> {
         let (sender, answer) = oneshot::channel();
+        wait::turn(&self.core.handle, false).await;
         self.shared().command(Command::Pool(sender));
         let servers =
             answer.await.map_err(|_| ServerPoolError::with_source(ServerPoolErrorKind::Send, EndReason::Closed))?;

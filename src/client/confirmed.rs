@@ -11,7 +11,7 @@ use super::publish::{Outgoing, block, publish_error};
 use super::wait;
 use crate::driver::{Care, Confirming, Patience, Settled};
 use crate::engine::LossReason;
-use crate::protocol::ToSubject;
+use crate::protocol::{Subject, ToSubject};
 
 /// What has become of a message: see [`Client::publish_confirmed`].
 ///
@@ -40,14 +40,14 @@ pub enum PublishOutcome {
     /// not come in time, or the client ended first. It is not sent again because of this call; where it was not yet
     /// handed to a connection at the deadline, or at least once, it may still be sent.
     InDoubt,
-    /// No server was given all of it, and none will be.
+    /// No server has processed it, and none will: it was never given all of it, or has refused it.
     #[non_exhaustive]
     NotSent {
         /// The message, whole.
         message: OutboundMessage,
         /// Why: as [`publish`](Client::publish) says it; with [`SendFault::NotInTime`] if no server was connected before the
-        /// deadline, [`SendFault::Dropped`] if the overflow policy dropped it, and [`SendFault::Expired`] if it became
-        /// too old.
+        /// deadline, [`SendFault::Dropped`] if the overflow policy dropped it, [`SendFault::Expired`] if it became
+        /// too old, and [`SendFault::Refused`], which names the subject, if the server does not allow it.
         error: PublishError,
     },
 }
@@ -58,7 +58,7 @@ impl PublishOutcome {
         matches!(self, PublishOutcome::Confirmed)
     }
 
-    /// The message, if it certainly was not sent.
+    /// The message, if it certainly was not sent, or was refused by the server.
     pub fn into_unsent(self) -> Option<OutboundMessage> {
         match self {
             PublishOutcome::NotSent { message, .. } => Some(message),
@@ -115,7 +115,8 @@ impl Client {
     pub async fn publish_message_confirmed(&self, message: OutboundMessage, within: Duration) -> PublishOutcome {
         let began = wait::now();
         let deadline = wait::deadline(Some(within));
-        let confirming = Confirming::new(self.core.handle.clone());
+        let reply = message.reply.as_ref().map(Subject::as_bytes);
+        let confirming = Confirming::new(self.core.handle.clone(), message.subject.as_bytes(), reply);
         let outcome = {
             let headers = message.headers.as_ref().and_then(block);
             let outgoing = Outgoing { care: Care::Confirmed, ..Outgoing::of(&message, headers.as_ref()) };
@@ -146,6 +147,10 @@ impl Client {
                 let error = self.lost(reason, &message);
                 PublishOutcome::NotSent { message, error }
             }
+            Some(Settled::Refused(error)) => {
+                let error = PublishError::with_source(PublishErrorKind::Send, SendFault::Refused { error });
+                PublishOutcome::NotSent { message, error }
+            }
             None => {
                 let waited = wait::now().saturating_duration_since(began);
                 let error = PublishError::with_source(PublishErrorKind::Send, SendFault::NotInTime { waited });
@@ -166,7 +171,7 @@ impl Client {
             LossReason::Expired => SendFault::Expired,
             LossReason::Closed if self.shared().completed().is_none() => SendFault::Disconnected,
             LossReason::Closed => SendFault::Closed,
-            LossReason::Overflow | LossReason::Poison => SendFault::Dropped,
+            LossReason::Overflow | LossReason::Poison | LossReason::Refused => SendFault::Dropped,
         };
         PublishError::with_source(PublishErrorKind::Send, fault)
     }

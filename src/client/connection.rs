@@ -91,11 +91,11 @@ pub struct Stats {
     pub waiting: u64,
     /// Taken by the transport, not yet covered by a PONG.
     pub unconfirmed: u64,
-    /// Covered by a PONG: the server that took them has processed them.
+    /// Covered by a PONG, and not refused: the server that took them has processed them.
     pub confirmed: u64,
     /// Taken by a transport that died before a PONG covered them: they may or may not have been processed.
     pub in_doubt: u64,
-    /// Lost on our side, by reason.
+    /// Lost on our side or refused by the server, by reason.
     pub lost: Lost,
     /// Sent a second time; not part of the sum.
     pub resent: u64,

@@ -156,7 +156,7 @@ impl Client {
         let headers = options.headers.as_ref().and_then(block);
         self.know_replies()?;
         let requests = &self.shared().requests;
-        let ticket = requests.register_many(settings.subscription_messages, options.keep_waiting);
+        let ticket = requests.register_many(subject.as_bytes(), settings.subscription_messages, options.keep_waiting);
         let waiting = Waiting::new(self.core.handle.clone(), ticket);
         let reply = self.reply_subject(ticket);
         let outgoing = Outgoing {

@@ -2,12 +2,15 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault};
+use super::error::{
+    ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
+};
 use super::message::Message;
 use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
@@ -29,8 +32,9 @@ impl Client {
     ///
     /// [`TimedOut`](RequestErrorKind::TimedOut); [`NoResponders`](RequestErrorKind::NoResponders) if the server
     /// knows nobody who listens; [`Other`](RequestErrorKind::Other) with the reason as its source, a
-    /// [`ConnectionLost`](crate::client::ConnectionLost) or an [`EndReason`](crate::connection::EndReason); and what
-    /// [`publish`](Client::publish) refuses.
+    /// [`ConnectionLost`](crate::client::ConnectionLost), an [`EndReason`](crate::connection::EndReason), or a
+    /// [`SendFault::Refused`](crate::client::SendFault::Refused) that names the subject as soon as the server says that it
+    /// does not allow it; and what [`publish`](Client::publish) refuses.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -134,7 +138,7 @@ impl Client {
     ) -> Result<Message, Failed> {
         let shared = self.shared();
         self.know_replies().map_err(Failed::unsent)?;
-        let ticket = shared.requests.register(keep);
+        let ticket = shared.requests.register(subject.as_bytes(), keep);
         let mut waiting = Waiting::new(self.core.handle.clone(), ticket);
         let reply = self.reply_subject(ticket);
         let reply_to = Some(reply.as_bytes());
@@ -199,16 +203,31 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<Message, Failed> {
         let inbox = Subject::from(inbox.to_owned());
-        let mut replies =
-            self.subscribe_now(inbox.clone(), None).await.map_err(|error| Failed::unsent(error.into()))?;
-        // The connection is open: its end is seen by the stream below.
-        let _ = replies.unsubscribe_after(1).await;
+        let subscribed = async {
+            let mut replies = self.subscribe_now(inbox.clone(), None).await?;
+            // The connection is open: its end is seen by the stream below.
+            let _ = replies.unsubscribe_after(1).await;
+            Ok(replies)
+        };
+        let mut replies = match wait::until(self.shared(), deadline, subscribed).await {
+            Ok(subscribed) => subscribed.map_err(|error: SubscribeError| Failed::unsent(error.into()))?,
+            Err(wait::Elapsed) => return Err(Failed::unsent(RequestErrorKind::TimedOut.into())),
+        };
         let reply_to = Some(inbox.as_bytes());
         let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
+        // No reply comes to this place, but the server's refusal does.
+        let requests = &self.shared().requests;
+        let ticket = requests.register_aside(subject.as_bytes());
+        let _waiting = Waiting::new(self.core.handle.clone(), ticket);
         let asked = async {
-            self.send_asking(outgoing, |_| {}).await.map_err(Failed::unsent)?;
-            let next = poll_fn(|cx| futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx)).await;
-            next.ok_or_else(|| Failed {
+            self.send_asking(outgoing, |number| requests.admitted(ticket, number)).await.map_err(Failed::unsent)?;
+            let next = poll_fn(|cx| {
+                if let Poll::Ready(Err(failure)) = requests.poll(ticket, cx) {
+                    return Poll::Ready(Err(Failed::after(&failure)));
+                }
+                futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx).map(Ok)
+            });
+            next.await?.ok_or_else(|| Failed {
                 error: match replies.end_reason() {
                     Some(reason) => RequestError::with_source(RequestErrorKind::Other, reason),
                     None => RequestErrorKind::Other.into(),
@@ -248,6 +267,7 @@ pub(super) fn failed(failure: &RequestFailure) -> RequestError {
             RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
         }
         RequestFailure::Dropped => RequestError::with_source(kind, SendFault::Dropped),
+        RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
         RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
     }
 }

@@ -16,14 +16,16 @@ const SID_ARG: usize = 21;
 impl Client {
     /// Subscribes to a subject, wildcards included.
     ///
-    /// Returns at once, in every state: while connected the SUB goes out in order with what this client publishes, so
-    /// that a message published after it is received; while disconnected the next connection is told, before any
-    /// held message is sent. Subscriptions survive reconnects.
+    /// While connected the SUB goes out in order with what this client publishes, so that a message published after it is
+    /// received; while disconnected the next connection is told, before any held message is sent. It waits for nothing but
+    /// room: where the server takes bytes more slowly than they are published and subscribed, up to
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). Subscriptions survive reconnects.
     ///
     /// # Errors
     ///
     /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the rule that is broken as its source;
-    /// [`Other`](SubscribeErrorKind::Other) once the client is draining or closed.
+    /// [`Other`](SubscribeErrorKind::Other) once the client is draining or closed, and with a
+    /// [`SendFault::NoRoom`](crate::client::SendFault::NoRoom) if there was no room in time.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -121,15 +123,15 @@ impl Client {
                 ),
             ));
         }
-        if self.shared().owes_a_yield() {
-            wait::yield_once().await;
-        }
+        wait::turn_within(&self.core.handle, true, settings.publish_timeout)
+            .await
+            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::Other, fault))?;
         let inbox = Arc::new(Inbox::new(limits));
         let sid = self
             .shared()
             .subscribe(subject.clone(), queue, inbox.clone())
             .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
-        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject))
+        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject, settings.publish_timeout))
     }
 
     /// A subject that nobody else listens to, for replies: the inbox prefix and a random id.

@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 
 use super::error::UnsubscribeError;
 use super::message::Message;
+use super::wait;
 use crate::driver::{Command, Handle, Inbox, Next, Share, Shared};
 use crate::engine::EndReason;
 use crate::protocol::Subject;
@@ -29,8 +31,19 @@ pub struct Subscriber {
     /// The share that is being read.
     current: Option<Share>,
     delivered: u64,
+    asked: Asked,
+    /// How long a call waits for room.
+    patience: Duration,
     /// The numbers of the messages in the share that was taken last; those before it were read or dropped.
     taken: Range<u64>,
+}
+
+/// What the user has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Messages,
+    Drain,
+    End,
 }
 
 /// What became of a subscription's messages: see [`Subscriber::counts`].
@@ -62,8 +75,15 @@ impl fmt::Debug for Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64, subject: Subject) -> Subscriber {
-        Subscriber { handle, inbox, sid, subject, current: None, delivered: 0, taken: 0..0 }
+    pub(super) fn new(
+        handle: Arc<Handle>,
+        inbox: Arc<Inbox>,
+        sid: u64,
+        subject: Subject,
+        patience: Duration,
+    ) -> Subscriber {
+        let asked = Asked::Messages;
+        Subscriber { handle, inbox, sid, subject, current: None, delivered: 0, asked, patience, taken: 0..0 }
     }
 
     /// The subscription's id, as the server knows it.
@@ -111,8 +131,11 @@ impl Subscriber {
     /// If the client is closed; the stream ends all the same.
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        self.inbox.end_by_consumer();
-        self.handle.shared.unsubscribe(self.sid);
+        wait::turn(&self.handle, false).await;
+        if std::mem::replace(&mut self.asked, Asked::End) < Asked::End {
+            self.inbox.end_by_consumer();
+            self.handle.shared.unsubscribe(self.sid);
+        }
         Ok(())
     }
 
@@ -122,7 +145,8 @@ impl Subscriber {
     ///
     /// # Errors
     ///
-    /// If the client is closed.
+    /// If the client is closed, and if the server took nothing for
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) although much waits for it.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -133,6 +157,9 @@ impl Subscriber {
     /// ```
     pub async fn unsubscribe_after(&mut self, unsub_after: u64) -> Result<(), UnsubscribeError> {
         self.open()?;
+        wait::turn_within(&self.handle, true, self.patience)
+            .await
+            .map_err(|fault| UnsubscribeError::new(fault.to_string()))?;
         self.handle.shared.command(Command::UnsubscribeAfter { sid: self.sid, max: unsub_after });
         Ok(())
     }
@@ -146,7 +173,11 @@ impl Subscriber {
     /// If the client is closed.
     pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        self.handle.shared.drain_subscription(self.sid);
+        wait::turn(&self.handle, false).await;
+        if self.asked < Asked::Drain {
+            self.asked = Asked::Drain;
+            self.handle.shared.drain_subscription(self.sid);
+        }
         Ok(())
     }
 
@@ -229,7 +260,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         // Payloads and their owners are dropped here, where no lock is held.
         drop(self.inbox.abandon());
-        if self.inbox.ended_by_task() {
+        if self.asked == Asked::End || self.inbox.ended_by_task() {
             return;
         }
         self.handle.shared.unsubscribe(self.sid);

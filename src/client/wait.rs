@@ -2,10 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::driver::Shared;
+use super::error::SendFault;
+use crate::driver::{Handle, Room, Shared};
 
 /// Not in time.
 #[derive(Debug)]
@@ -58,4 +60,21 @@ pub(super) async fn until<F: Future>(
 /// Lets others run once.
 pub(super) async fn yield_once() {
     tokio::task::yield_now().await;
+}
+
+/// Waits until another call may be handed in, and lets others run now and then: what a program calls in a loop must neither
+/// pile up nor keep the runtime to itself. `frames`: the server is told of each, and may be slow to take it.
+pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
+    if handle.shared.owes_a_yield() {
+        yield_once().await;
+    }
+    Room::for_call(Arc::clone(handle), frames).await;
+}
+
+/// The same, for `limit` at most.
+pub(super) async fn turn_within(handle: &Arc<Handle>, frames: bool, limit: Duration) -> Result<(), SendFault> {
+    let began = now();
+    until(&handle.shared, deadline(Some(limit)), turn(handle, frames))
+        .await
+        .map_err(|Elapsed| SendFault::NoRoom { waited: now().saturating_duration_since(began) })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::deliver::Sink;
+use super::inbox::Inbox;
 use crate::engine::FlushFailure;
 use crate::engine::pool::Server;
 use crate::protocol::{ServerAddr, Subject};
@@ -52,3 +53,29 @@ pub(crate) enum Command {
     },
     Close,
 }
+
+impl Command {
+    /// About how many bytes it holds.
+    pub(super) fn weight(&self) -> usize {
+        let more = match self {
+            Command::Subscribe { subject, queue, .. } => {
+                size_of::<Inbox>() + subject.as_bytes().len() + queue.as_ref().map_or(0, String::len)
+            }
+            Command::SetPool(servers) => servers.len() * ADDRESS,
+            _ => 0,
+        };
+        size_of::<Command>() + more
+    }
+
+    /// Takes the place of the command before it, if that leads nowhere else. `Ok`: what is to be dropped.
+    pub(super) fn replace(self, before: Option<&mut Command>) -> Result<Command, Command> {
+        match (before, self) {
+            (Some(Command::ForceReconnect), again @ Command::ForceReconnect) => Ok(again),
+            (Some(before @ Command::SetPool(_)), again @ Command::SetPool(_)) => Ok(std::mem::replace(before, again)),
+            (_, command) => Err(command),
+        }
+    }
+}
+
+/// About how many bytes an address holds.
+const ADDRESS: usize = 256;

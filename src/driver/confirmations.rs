@@ -1,28 +1,47 @@
 //! Publishers who wait to hear what becomes of their message, by its sequence number. Nothing of this is on the way of
 //! other messages.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use super::lock;
-use crate::engine::{DroppedRun, LossReason};
+use crate::engine::{DroppedRun, LossReason, RefusedName};
+use crate::protocol::ErrKind;
 
 /// All that one client waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Confirmations {
     inner: Mutex<Inner>,
+    /// Makes numbers of subjects, so that no subject is kept.
+    hasher: RandomState,
 }
 
 /// No number is in both.
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: BTreeMap<u64, Option<Waker>>,
+    waiting: BTreeMap<u64, Waiting>,
     settled: BTreeMap<u64, Settled>,
 }
 
+/// One publisher that waits.
+#[derive(Debug)]
+struct Waiting {
+    subject: Named,
+    waker: Option<Waker>,
+}
+
+/// Subject and reply subject of a message, as numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    subject: u64,
+    reply: Option<u64>,
+}
+
 /// What has become of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     /// A PONG covers it.
     Confirmed,
@@ -30,13 +49,21 @@ pub(crate) enum Settled {
     InDoubt,
     /// It was lost before any connection was given all of it.
     Lost(LossReason),
+    /// The server refused it.
+    Refused(ErrKind),
 }
 
 impl Confirmations {
     /// The message with this number was admitted, and somebody waits. Called under the mailbox's lock: nothing can have
     /// become of it yet.
-    pub(super) fn register(&self, number: u64) {
-        lock(&self.inner).waiting.insert(number, None);
+    pub(super) fn register(&self, number: u64, subject: Named) {
+        lock(&self.inner).waiting.insert(number, Waiting { subject, waker: None });
+    }
+
+    /// The numbers of a subject and a reply subject.
+    pub(super) fn named(&self, subject: &[u8], reply: Option<&[u8]>) -> Named {
+        let number = |subject: &[u8]| self.hasher.hash_one(subject);
+        Named { subject: number(subject), reply: reply.map(number) }
     }
 
     /// What has become of it; that is told once.
@@ -46,7 +73,7 @@ impl Confirmations {
         if let Some(settled) = inner.settled.remove(&number) {
             return Poll::Ready(settled);
         }
-        let old = inner.waiting.insert(number, Some(waker));
+        let old = inner.waiting.get_mut(&number).map(|waiting| waiting.waker.replace(waker));
         drop(inner);
         drop(old);
         Poll::Pending
@@ -56,9 +83,9 @@ impl Confirmations {
     pub(super) fn forget(&self, number: u64) -> Option<Settled> {
         let mut inner = lock(&self.inner);
         let settled = inner.settled.remove(&number);
-        let waker = inner.waiting.remove(&number);
+        let waiting = inner.waiting.remove(&number);
         drop(inner);
-        drop(waker);
+        drop(waiting);
         settled
     }
 
@@ -84,9 +111,26 @@ impl Confirmations {
             let settled = if run.handed_over { Settled::InDoubt } else { Settled::Lost(run.reason) };
             let numbers: Vec<u64> = inner.waiting.range(run.numbers.clone()).map(|(number, _)| *number).collect();
             for number in numbers {
-                wakers.extend(inner.waiting.remove(&number).flatten());
-                inner.settled.insert(number, settled);
+                inner.settle_one(number, settled.clone(), wakers);
             }
+        }
+    }
+
+    /// The server has refused the messages with these names among those with the numbers `after + 1..=through`. Up to `again`,
+    /// another may have taken them before.
+    pub(super) fn refused(&self, names: &[RefusedName], after: u64, again: u64, through: u64, wakers: &mut Vec<Waker>) {
+        let number = |name: &RefusedName| self.hasher.hash_one(name.subject.as_bytes());
+        let errors: HashMap<(bool, u64), &ErrKind> =
+            names.iter().map(|name| ((name.reply, number(name)), &name.error)).collect();
+        let mut inner = lock(&self.inner);
+        let waiting = inner.waiting.range(after + 1..through.saturating_add(1).max(after + 1));
+        let refused = waiting.filter_map(|(number, Waiting { subject: Named { subject, reply }, .. })| {
+            let error = errors.get(&(false, *subject)).or_else(|| errors.get(&(true, (*reply)?)))?;
+            let refused = || Settled::Refused((*error).clone());
+            Some((*number, if *number <= again { Settled::InDoubt } else { refused() }))
+        });
+        for (number, settled) in refused.collect::<Vec<_>>() {
+            inner.settle_one(number, settled, wakers);
         }
     }
 
@@ -101,9 +145,18 @@ impl Confirmations {
     fn settle(&self, through: Option<u64>, settled: Settled, wakers: &mut Vec<Waker>) {
         let mut inner = lock(&self.inner);
         let rest = through.map(|through| inner.waiting.split_off(&(through + 1))).unwrap_or_default();
-        for (number, waker) in std::mem::replace(&mut inner.waiting, rest) {
-            wakers.extend(waker);
-            inner.settled.insert(number, settled);
+        for (number, waiting) in std::mem::replace(&mut inner.waiting, rest) {
+            wakers.extend(waiting.waker);
+            inner.settled.insert(number, settled.clone());
+        }
+    }
+}
+
+impl Inner {
+    fn settle_one(&mut self, number: u64, settled: Settled, wakers: &mut Vec<Waker>) {
+        if let Some(waiting) = self.waiting.remove(&number) {
+            wakers.extend(waiting.waker);
+            self.settled.insert(number, settled);
         }
     }
 }
@@ -119,7 +172,7 @@ mod tests {
     #[test]
     fn what_comes_first_counts_and_is_told_once() {
         let waiting = Confirmations::default();
-        (1..=7).for_each(|number| waiting.register(number));
+        (1..=7).for_each(|number| waiting.register(number, waiting.named(b"a", None)));
         assert!(poll(&waiting, 1).is_pending());
         let mut wakers = Vec::new();
         waiting.confirmed(2, &mut wakers);
@@ -146,7 +199,7 @@ mod tests {
     #[test]
     fn what_nobody_waits_for_leaves_nothing_behind() {
         let waiting = Confirmations::default();
-        (1..=3).for_each(|number| waiting.register(number));
+        (1..=3).for_each(|number| waiting.register(number, waiting.named(b"a", None)));
         waiting.confirmed(1, &mut Vec::new());
         assert!(poll(&waiting, 2).is_pending());
         let forgotten: Vec<_> = (1..=3).map(|number| waiting.forget(number)).collect();

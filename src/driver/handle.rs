@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime;
 
 use super::command::Command;
-use super::confirmations::Settled;
+use super::confirmations::{Named, Settled};
 use super::mailbox::Shared;
 use super::requests::Ticket;
 use super::settings::DriverSettings;
@@ -93,19 +93,21 @@ impl Drop for Waiting {
 #[derive(Debug)]
 pub(crate) struct Confirming {
     handle: Arc<Handle>,
+    subject: Named,
     /// Of the message; 0 while it is not admitted.
     number: AtomicU64,
 }
 
 impl Confirming {
-    pub(crate) fn new(handle: Arc<Handle>) -> Confirming {
-        Confirming { handle, number: AtomicU64::new(0) }
+    pub(crate) fn new(handle: Arc<Handle>, subject: &[u8], reply: Option<&[u8]>) -> Confirming {
+        let subject = handle.shared.confirmations.named(subject, reply);
+        Confirming { handle, subject, number: AtomicU64::new(0) }
     }
 
     /// The message was admitted, in this critical section of the mailbox.
     pub(crate) fn admitted(&self, number: u64) {
         self.number.store(number, Ordering::Relaxed);
-        self.handle.shared.confirmations.register(number);
+        self.handle.shared.confirmations.register(number, self.subject);
     }
 
     /// What becomes of the message, once it was admitted.

@@ -42,8 +42,8 @@ impl<T: Clone, F: fmt::Display> Kept<T, F> {
             }
             return outcome;
         };
-        let until = reading.since + PATIENCE;
-        let read = match tokio::time::timeout_at(until, reading.outcome()).await {
+        let left = PATIENCE.saturating_sub(reading.since.elapsed());
+        let read = match tokio::time::timeout(left, reading.outcome()).await {
             Ok(Some(Ok(read))) => {
                 lock(&self.state).last = Some(read.clone());
                 read

@@ -50,7 +50,15 @@ pub(crate) struct Shared {
 pub(super) struct Inner {
     pub(super) outbox: Outbox,
     pub(super) room: Queue,
+    /// Calls that wait until the task has taken what was handed in before.
+    pub(super) calls: Queue,
+    /// The same of calls by which the server is told something.
+    pub(super) interest: Queue,
     commands: Vec<Command>,
+    /// About how many bytes the commands hold.
+    command_bytes: usize,
+    /// Bytes of SUBs and UNSUBs that commands have put in line for the transport, as of the last exchange.
+    backlog: usize,
     parked: Parked,
     /// Something outside of this lock has changed that the task waits for: it may have looked before that.
     nudged: bool,
@@ -142,6 +150,9 @@ const YIELD_BYTES: usize = 512 * 1024;
 /// The same after so many refusals.
 const YIELD_REFUSALS: usize = 256;
 
+/// Calls wait while commands hold so many bytes that the task has not taken. Arbitrary: what it takes in one round anyway.
+const MOST_COMMANDS: usize = 256 * 1024;
+
 /// Waiters woken at once; each that finds room wakes the next.
 const WAKE_AT_ONCE: usize = 16;
 
@@ -154,7 +165,11 @@ impl Shared {
             inner: Mutex::new(Inner {
                 outbox: Outbox::with(settings.outbox.clone()),
                 room: Queue::default(),
+                calls: Queue::default(),
+                interest: Queue::default(),
                 commands: Vec::new(),
+                command_bytes: 0,
+                backlog: 0,
                 parked: Parked::No,
                 nudged: false,
                 task: None,
@@ -336,7 +351,6 @@ fn add_interest(
         drop(guard);
         return Err(reason);
     }
-    inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
     inner.next_sid += 1;
     let sid = inner.next_sid;
     if matches!(sink, Sink::Requests(_)) {
@@ -350,11 +364,19 @@ fn add_interest(
 /// Puts a command in line, lets go of the lock and wakes the task. When the client has ended nobody takes commands any
 /// more: it is dropped, which tells whoever waits for an answer.
 fn hand_in(mut inner: MutexGuard<'_, Inner>, command: Command) {
+    let weight = command.weight();
+    inner.unyielded += weight;
     let refused = if inner.completed.is_some() {
         Some(command)
     } else {
-        inner.commands.push(command);
-        None
+        match command.replace(inner.commands.last_mut()) {
+            Ok(superfluous) => Some(superfluous),
+            Err(command) => {
+                inner.command_bytes += weight;
+                inner.commands.push(command);
+                None
+            }
+        }
     };
     unlock_and_wake(inner);
     drop(refused);
@@ -404,6 +426,13 @@ impl Inner {
             _ if self.outbox.has_news() => self.unpark(),
             _ => None,
         }
+    }
+
+    /// Whether another call may be handed in. `frames`: it makes the server be told something, each time.
+    pub(super) fn takes_calls(&self, frames: bool) -> bool {
+        let waiting = self.outbox.pending() + self.backlog;
+        let clear = !frames || self.outbox.gate() != Gate::Open || waiting < self.outbox.mark();
+        self.completed.is_some() || (clear && self.command_bytes < MOST_COMMANDS)
     }
 
     fn wake_for_commands(&mut self) -> Option<Waker> {

@@ -1,21 +1,28 @@
 //! Requests that wait for their replies: a slot each, and no channel.
 
 mod many;
+mod refused;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
 use self::many::Many;
+use self::refused::Subjects;
 use super::lock;
 use super::reads::{Range, Share};
 use crate::engine::{DroppedRun, EndReason, in_doubt_in_words};
+use crate::protocol::ErrKind;
 
 /// All requests of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     inner: Mutex<Inner>,
+    /// Makes numbers of subjects, so that no subject is kept.
+    hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -24,12 +31,20 @@ struct Inner {
     free: Vec<u32>,
     /// Of the next registration.
     generation: u32,
+    /// How many slots are aside.
+    aside: usize,
+    /// Who asks whom, once a server has refused something.
+    subjects: Option<Subjects>,
 }
 
 #[derive(Debug)]
 struct Slot {
     /// Another with each use, so that a late reply finds nobody.
     generation: u32,
+    /// The subject that was asked, as a number.
+    subject: u64,
+    /// The reply comes to a subscription of its own; here only a refusal does.
+    aside: bool,
     state: SlotState,
 }
 
@@ -61,6 +76,9 @@ pub(crate) enum RequestFailure {
     /// there at last.
     #[error("the request was dropped before it was sent")]
     Dropped,
+    /// The server refused the request.
+    #[error("refused by the server: {0}")]
+    Refused(ErrKind),
     /// The client ended, or the server refused the subscription for replies.
     #[error("{0}")]
     Ended(EndReason),
@@ -98,22 +116,33 @@ impl Ticket {
 }
 
 impl Requests {
-    /// A place for one more. `keep`: it goes on waiting when the connection that took it is lost.
-    pub(crate) fn register(&self, keep: bool) -> Ticket {
-        self.place(SlotState::Waiting { sequence: 0, keep, waker: None })
+    /// A place for one more to `subject`. `keep`: it goes on waiting when the connection that took it is lost.
+    pub(crate) fn register(&self, subject: &[u8], keep: bool) -> Ticket {
+        self.place(subject, false, SlotState::Waiting { sequence: 0, keep, waker: None })
     }
 
-    fn place(&self, state: SlotState) -> Ticket {
+    /// A place for one whose reply comes to a subscription of its own. It hears only that its message was lost or refused.
+    pub(crate) fn register_aside(&self, subject: &[u8]) -> Ticket {
+        self.place(subject, true, SlotState::Waiting { sequence: 0, keep: true, waker: None })
+    }
+
+    fn place(&self, subject: &[u8], aside: bool, state: SlotState) -> Ticket {
+        let subject = self.hasher.hash_one(subject);
         let mut inner = lock(&self.inner);
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
-        let fresh = Slot { generation, state };
+        inner.aside += usize::from(aside);
+        let fresh = Slot { generation, subject, aside, state };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
             None => inner.slots.push(fresh),
         }
-        Ticket { index, generation }
+        let ticket = Ticket { index, generation };
+        if inner.subjects.is_some() {
+            inner.note_subject(subject, ticket);
+        }
+        ticket
     }
 
     /// Its message was admitted with this sequence number.
@@ -148,13 +177,18 @@ impl Requests {
     /// Nobody waits any more.
     pub(crate) fn release(&self, ticket: Ticket) -> Released {
         let mut inner = lock(&self.inner);
-        let Some(state) = inner.state(ticket) else {
+        let Some(slot) = inner.slot(ticket) else {
             return Released::default();
         };
-        let old = std::mem::replace(state, SlotState::Free);
+        let old = std::mem::replace(&mut slot.state, SlotState::Free);
+        let aside = std::mem::take(&mut slot.aside);
+        inner.aside -= usize::from(aside);
         inner.free.push(ticket.index);
-        let last = inner.free.len() == inner.slots.len();
-        if last && inner.slots.len() > 1024 {
+        let last = inner.waiting() == 0;
+        if inner.free.len() == inner.slots.len() {
+            inner.subjects = None;
+        }
+        if inner.free.len() == inner.slots.len() && inner.slots.len() > 1024 {
             let inner = &mut *inner;
             inner.slots.truncate(1024);
             inner.slots.shrink_to_fit();
@@ -170,10 +204,9 @@ impl Requests {
         Released { last, unanswered }
     }
 
-    /// How many wait.
+    /// How many wait for a reply here.
     pub(crate) fn waiting(&self) -> usize {
-        let inner = lock(&self.inner);
-        inner.slots.len() - inner.free.len()
+        lock(&self.inner).waiting()
     }
 
     /// Replies came: each is given to who waits for it.
@@ -225,26 +258,52 @@ impl Requests {
 
     /// No reply will come any more.
     pub(super) fn end(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
-        self.fail(&RequestFailure::Ended(reason.clone()), wakers, |_, _| true);
+        let failure = RequestFailure::Ended(reason.clone());
+        for slot in lock(&self.inner).slots.iter_mut().filter(|slot| !slot.aside) {
+            slot.state.fail(&failure, wakers, |_, _| true);
+        }
     }
 
     fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64, bool) -> bool) {
         for slot in &mut lock(&self.inner).slots {
-            match &mut slot.state {
-                SlotState::Waiting { sequence, keep, waker } if concerned(*sequence, *keep) => {
-                    wakers.extend(waker.take());
-                    slot.state = SlotState::Failed(failure.clone());
-                }
-                SlotState::Many(many) if concerned(many.sequence, many.keep) => wakers.extend(many.fail(failure)),
-                _ => {}
+            slot.state.fail(failure, wakers, &concerned);
+        }
+    }
+}
+
+impl SlotState {
+    /// It fails if it is `concerned`, of which its sequence number is told and whether it outlasts a lost connection.
+    fn fail(
+        &mut self,
+        failure: &RequestFailure,
+        wakers: &mut Vec<Waker>,
+        concerned: impl Fn(u64, bool) -> bool,
+    ) -> bool {
+        match self {
+            SlotState::Waiting { sequence, keep, waker } if concerned(*sequence, *keep) => {
+                wakers.extend(waker.take());
+                *self = SlotState::Failed(failure.clone());
+                true
             }
+            SlotState::Many(many) if concerned(many.sequence, many.keep) => {
+                wakers.extend(many.fail(failure));
+                true
+            }
+            _ => false,
         }
     }
 }
 
 impl Inner {
     fn state(&mut self, ticket: Ticket) -> Option<&mut SlotState> {
-        let slot = self.slots.get_mut(ticket.index as usize)?;
-        (slot.generation == ticket.generation).then_some(&mut slot.state)
+        self.slot(ticket).map(|slot| &mut slot.state)
+    }
+
+    fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots.get_mut(ticket.index as usize).filter(|slot| slot.generation == ticket.generation)
+    }
+
+    fn waiting(&self) -> usize {
+        self.slots.len() - self.free.len() - self.aside
     }
 }

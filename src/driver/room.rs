@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::handle::Handle;
+use super::mailbox::Inner;
 
 /// Waiters by ticket. A woken waiter that finds no room comes back under its old ticket, which is the lowest.
 #[derive(Debug, Default)]
@@ -49,13 +50,52 @@ impl Queue {
 pub(crate) struct Room {
     handle: Arc<Handle>,
     ticket: Option<u64>,
-    /// Bytes of the frame for which there must be room while no server is connected; `None`: it does not wait then.
-    frame: Option<usize>,
+    wants: Wants,
+}
+
+/// For what there must be room.
+#[derive(Clone, Copy, Debug)]
+enum Wants {
+    /// A frame of so many bytes, also while no server is connected; `None`: it does not wait then.
+    Frame(Option<usize>),
+    /// A call. `frames`: the server is told of each.
+    Call { frames: bool },
 }
 
 impl Room {
     pub(crate) fn new(handle: Arc<Handle>, frame: Option<usize>) -> Room {
-        Room { handle, ticket: None, frame }
+        Room { handle, ticket: None, wants: Wants::Frame(frame) }
+    }
+
+    /// Room for a call, behind those that the task has not taken yet. `frames`: the server is told of each.
+    pub(crate) fn for_call(handle: Arc<Handle>, frames: bool) -> Room {
+        Room { handle, ticket: None, wants: Wants::Call { frames } }
+    }
+}
+
+impl Inner {
+    fn has(&self, wants: Wants) -> bool {
+        match wants {
+            Wants::Frame(frame) => self.outbox.has_room_for(frame),
+            Wants::Call { frames } => self.takes_calls(frames),
+        }
+    }
+
+    fn queue(&mut self, wants: Wants) -> &mut Queue {
+        match wants {
+            Wants::Frame(_) => &mut self.room,
+            Wants::Call { frames: false } => &mut self.calls,
+            Wants::Call { frames: true } => &mut self.interest,
+        }
+    }
+
+    /// The next waiter for the same, if there is room for it.
+    fn next(&mut self, wants: Wants) -> Option<Waker> {
+        let room = match wants {
+            Wants::Frame(_) => self.outbox.has_room(),
+            Wants::Call { frames } => self.takes_calls(frames),
+        };
+        if room { self.queue(wants).pop() } else { None }
     }
 }
 
@@ -68,13 +108,19 @@ impl Future for Room {
         let waker = cx.waker().clone();
         let mut guard = this.handle.shared.inner();
         let inner = &mut *guard;
-        let (outcome, old) = if inner.outbox.has_room_for(this.frame) {
-            (Poll::Ready(()), this.ticket.and_then(|ticket| inner.room.leave(ticket)))
+        let (outcome, old) = if inner.has(this.wants) {
+            (Poll::Ready(()), this.ticket.and_then(|ticket| inner.queue(this.wants).leave(ticket)))
         } else {
-            (Poll::Pending, inner.room.enter(&mut this.ticket, waker))
+            (Poll::Pending, inner.queue(this.wants).enter(&mut this.ticket, waker))
         };
+        // A publisher wakes the next with its message; a call may come to nothing, so that it does so here.
+        let call = outcome.is_ready() && matches!(this.wants, Wants::Call { .. });
+        let next = if call { inner.next(this.wants) } else { None };
         drop(guard);
         drop(old);
+        if let Some(next) = next {
+            next.wake();
+        }
         outcome
     }
 }
@@ -84,9 +130,9 @@ impl Drop for Room {
         let Some(ticket) = self.ticket else { return };
         let mut guard = self.handle.shared.inner();
         let inner = &mut *guard;
-        let own = inner.room.leave(ticket);
+        let own = inner.queue(self.wants).leave(ticket);
         // If it was woken and gives up, the next one must be told.
-        let next = if own.is_none() && inner.outbox.has_room() { inner.room.pop() } else { None };
+        let next = if own.is_none() { inner.next(self.wants) } else { None };
         drop(guard);
         drop(own);
         if let Some(waker) = next {

@@ -62,6 +62,9 @@ impl<H> Engine<H> {
                 Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);
+                    if let Link::Up(connection) = &mut self.link {
+                        self.subscriptions.note_asked(*sid, &mut connection.asked);
+                    }
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
                     told.push(*sid);
                 }

@@ -69,14 +69,14 @@ impl Backlog {
     }
 
     /// Decides on each frame, in order. What goes moves to `losses`.
-    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView) -> Verdict, losses: &mut Losses) {
+    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
         self.segments.iter_mut().for_each(|segment| segment.sift(&mut decide, losses));
         self.sum();
     }
 
     /// Forgets SUBs and UNSUBs.
     pub(super) fn forget_interest(&mut self, losses: &mut Losses) {
-        let decide = |frame: FrameView| if frame.message { Verdict::Keep } else { Verdict::Forget };
+        let decide = |frame: FrameView<'_>| if frame.message { Verdict::Keep } else { Verdict::Forget };
         for segment in self.segments.iter_mut().filter(|segment| segment.interest) {
             segment.sift(decide, losses);
         }

@@ -35,15 +35,16 @@ impl<H> Engine<H> {
         let framed = self.is_framed(framed);
         let Link::Up(connection) = &mut self.link else { return };
         match &mut connection.stage {
-            _ if framed => {}
+            _ if framed => self.subscriptions.note_asked(sid, &mut connection.asked),
             Stage::Replaying(replay) => replay.add(sid),
             // The gate was opened when this was taken from the mailbox, and no message was loaded since.
             Stage::Recovering(recovering) => {
                 let mut out = Vec::new();
                 self.subscriptions.encode(sid, &mut out);
-                self.flight.push_wire(out);
+                self.flight.push_interest(out);
                 recovering.replay_left = self.flight.len();
                 recovering.replayed += 1;
+                self.subscriptions.note_asked(sid, &mut connection.asked);
             }
             _ => {}
         }
@@ -119,7 +120,7 @@ impl<H> Engine<H> {
         if self.is_known(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
-            self.flight.push_wire(out);
+            self.flight.push_interest(out);
         }
     }
 
@@ -142,7 +143,10 @@ impl<H> Engine<H> {
                 protocol::unsubscribe(&mut out, sid, None);
                 self.subscriptions.encode(sid, &mut out);
             }
-            self.flight.push_wire(out);
+            self.flight.push_interest(out);
+            if let Link::Up(connection) = &mut self.link {
+                self.subscriptions.note_asked(sid, &mut connection.asked);
+            }
             self.subscriptions.set_counted(sid, Counted::Fewer);
         }
     }

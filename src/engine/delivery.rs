@@ -7,6 +7,8 @@ use super::effect::Effect;
 use super::engine::Engine;
 use super::event::ConnectionEvent;
 use super::ledger::LossReason;
+use super::liveness::Covers;
+use super::losses::Losses;
 use super::outbox::{Level, Outbox};
 use super::phase::{DrainStage, Intent, Link, Waiter};
 use super::segment::FrameView;
@@ -45,6 +47,8 @@ impl<H> Engine<H> {
             None => outbox.load(&mut self.flight),
         }
         connection.liveness.loaded(self.flight.len() - before);
+        connection.refusals.loaded(outbox.through());
+        connection.asked.loaded(outbox.last_subscribed());
         self.advance_drain();
         let Link::Up(connection) = &mut self.link else {
             return;
@@ -67,19 +71,21 @@ impl<H> Engine<H> {
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             self.flight.push_ping();
-            connection.liveness.sent(queued, waiters, now);
+            let covers = connection.covers(queued);
+            connection.liveness.sent(covers, waiters, now);
         }
     }
 
-    /// A PONG covers so many messages of this connection.
-    pub(super) fn confirm(&mut self, covers: u64) {
+    /// A PONG covers these messages of this connection.
+    pub(super) fn confirm(&mut self, covers: Covers) {
         let Link::Up(connection) = &mut self.link else {
             return;
         };
-        let more = covers.saturating_sub(connection.confirmed);
+        let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
-        self.books.confirmed += more;
-        self.flight.confirmed(more);
+        connection.asked.accept(covers.asked, &self.subscriptions);
+        self.tell_refusing();
+        self.settle_refused(more, covers.through);
     }
 
     /// Checks what was held before it goes to the server that is there now. What has become too old, and what this server
@@ -89,7 +95,7 @@ impl<H> Engine<H> {
         outbox.expire();
         if let Some(info) = &self.info {
             let (max, headers) = (info.max_payload(), info.headers);
-            outbox.revise(|frame: FrameView| match frame {
+            outbox.revise(|frame: FrameView<'_>, _| match frame {
                 FrameView { size, .. } if size > max => Some(LossReason::TooLarge),
                 FrameView { headers: true, .. } if !headers => Some(LossReason::NoHeaders),
                 _ => None,
@@ -112,7 +118,11 @@ impl<H> Engine<H> {
 
     /// Enters in the books what was lost in the outbox since this was last asked, and tells it.
     pub(super) fn tell_losses(&mut self, outbox: &mut Outbox) {
-        let mut losses = outbox.take_losses();
+        let losses = outbox.take_losses();
+        self.tell(losses);
+    }
+
+    pub(super) fn tell(&mut self, mut losses: Losses) {
         self.garbage.append(&mut losses.take_garbage());
         if let Some(told) = losses.tell() {
             self.books.lost.merge(&told.lost);

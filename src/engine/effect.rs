@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::event::ConnectionEvent;
 use super::losses::DroppedRun;
+use super::refusals::RefusedName;
 use crate::protocol::ServerAddr;
 
 /// One thing to do. `H` is the driver's handle of a subscription.
@@ -98,8 +99,31 @@ pub enum Effect<H> {
         /// Which.
         sequences: Vec<DroppedRun>,
     },
+    /// The server of the present connection refuses messages with these subjects among those with the sequence numbers
+    /// `after + 1..=through`: to them no reply will come.
+    Refusing {
+        /// The subjects.
+        names: Vec<RefusedName>,
+        /// The last message that a PONG covers.
+        after: u64,
+        /// The last message that the server may have been given.
+        through: u64,
+    },
+    /// The messages with these subjects among those with the sequence numbers `after + 1..=through` were refused by the
+    /// server, and are not sent again.
+    Refused {
+        /// The subjects.
+        names: Vec<RefusedName>,
+        /// The last message before.
+        after: u64,
+        /// Up to this one, another connection had taken the messages before (at least once only): whether its server has
+        /// processed them is not known. The others nobody has.
+        again: u64,
+        /// The last message.
+        through: u64,
+    },
     /// A PONG came behind the messages up to this sequence number, as somebody wanted: see
-    /// [`Outbox::want_pong`](super::Outbox::want_pong). Those of them that were handed over or dropped before are not
+    /// [`Outbox::want_pong`](super::Outbox::want_pong). Those of them that were refused, handed over or dropped before are not
     /// confirmed by it; all others are.
     Confirmed {
         /// The last such number.

@@ -26,6 +26,7 @@ impl<H> Engine<H> {
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
         self.flight.report(outbox);
         self.tell_losses(outbox);
+        self.tell_refusing();
         self.advance_move(now);
         let settles = matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_)));
         if settles {
@@ -76,6 +77,7 @@ impl<H> Engine<H> {
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.flight.shrink();
+        self.subscriptions.shrink();
     }
 
     fn gate(&self) -> Gate {
@@ -93,14 +95,15 @@ impl<H> Engine<H> {
         let Link::Up(connection) = &mut self.link else {
             return false;
         };
-        let Stage::Replaying(replay) = &mut connection.stage else {
+        let Connection { stage, asked, progress, .. } = &mut **connection;
+        let Stage::Replaying(replay) = stage else {
             return false;
         };
         if self.flight.len() < REPLAY_PIECE && !replay.is_done() {
             if self.flight.is_empty() {
-                connection.progress = now;
+                *progress = now;
             }
-            let piece = replay.piece(&self.subscriptions, REPLAY_PIECE);
+            let piece = replay.piece(&self.subscriptions, asked, REPLAY_PIECE);
             if !piece.is_empty() {
                 self.flight.push_wire(piece);
             }
@@ -110,10 +113,12 @@ impl<H> Engine<H> {
         }
         let replayed = replay.replayed;
         self.revise(outbox, now);
+        let (through, again) = (outbox.through(), outbox.given());
         let held = outbox.messages();
         let replay_left = self.flight.len();
         if let Link::Up(connection) = &mut self.link {
             let until = after(now, self.config.announce_after);
+            connection.refusals.begin(through, again);
             connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
         }
         if !facts.commands_waiting {
@@ -135,9 +140,11 @@ impl<H> Engine<H> {
         let back = self.flight.give_back(outbox, now);
         connection.taken += back.taken;
         self.books.resent += back.resent;
-        let in_doubt = match self.config.delivery {
-            DeliveryMode::AtMostOnce => connection.taken - connection.confirmed,
-            DeliveryMode::AtLeastOnce => 0,
+        let unconfirmed = connection.taken - connection.confirmed;
+        let unconfirmed = unconfirmed - self.settle_refused_at_loss(&mut connection.refusals, unconfirmed, outbox);
+        let (in_doubt, again) = match self.config.delivery {
+            DeliveryMode::AtMostOnce => (unconfirmed, 0),
+            DeliveryMode::AtLeastOnce => (0, unconfirmed),
         };
         self.books.in_doubt += in_doubt;
         let planned = cause.is_planned();
@@ -147,10 +154,6 @@ impl<H> Engine<H> {
         let server = connection.attempt.endpoint.clone();
         let (told, held) = (cause.clone(), outbox.messages());
         self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
-        let again = match self.config.delivery {
-            DeliveryMode::AtMostOnce => 0,
-            DeliveryMode::AtLeastOnce => connection.taken - connection.confirmed,
-        };
         self.suspect(outbox, again + u64::from(back.cut), &cause);
         self.history.outage = Some(Outage { since: now, in_doubt, lost: self.books.lost });
         self.history.waiting = Some(now);
@@ -270,16 +273,17 @@ impl<H> Engine<H> {
         let mut in_doubt = 0;
         self.drop_candidate();
         match std::mem::replace(&mut self.link, Link::Idle) {
-            Link::Up(connection) => {
+            Link::Up(mut connection) => {
                 let finished = completed && self.flight.is_empty();
                 let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
                 self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
                 // In the middle of a move it carries nothing more, and its user was not told that it is gone.
                 let was_up = connection.carries() || matches!(connection.stage, Stage::Moving { .. });
                 let back = self.flight.give_back_at_the_end(outbox, now, &mut self.garbage);
-                let taken = connection.taken + back.taken;
+                connection.taken += back.taken;
                 self.books.resent += back.resent;
-                in_doubt = taken - connection.confirmed;
+                in_doubt = connection.taken - connection.confirmed;
+                in_doubt -= self.settle_refused_at_the_end(&mut connection.refusals, in_doubt, outbox);
                 self.books.in_doubt += in_doubt;
                 self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
                 if was_up {

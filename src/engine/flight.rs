@@ -20,9 +20,14 @@ enum Kind {
     Ping,
     /// An answer to a PING.
     Pong,
-    /// Handshake, replay, UNSUB with a maximum: made anew for each connection.
+    /// The handshake and the replay: made again for each connection.
     Wire,
+    /// SUBs and UNSUBs that commands have put here: the same.
+    Interest,
 }
+
+/// SUBs and UNSUBs are gathered up to this size.
+const GATHERED: usize = 4 * 1024;
 
 /// So many PONGs wait at most. A server that sends PINGs and reads nothing must not fill the memory, and one that reads
 /// again takes any PONG as a sign of life.
@@ -64,6 +69,8 @@ pub struct Flight {
     kept: Backlog,
     /// Bytes that no longer count for the outbox, and chunks that are free again, since the last report.
     released: usize,
+    /// Bytes of SUBs and UNSUBs in segments that were not wholly taken.
+    interest: usize,
     /// So many of the bytes not yet taken are with the transport already, in this order.
     begun: usize,
     spent: Vec<Vec<u8>>,
@@ -103,6 +110,23 @@ impl Flight {
 
     pub(super) fn push_wire(&mut self, bytes: Vec<u8>) {
         self.push(Kind::Wire, Segment::wire(bytes));
+    }
+
+    /// SUB or UNSUB.
+    pub(super) fn push_interest(&mut self, bytes: Vec<u8>) {
+        self.interest += bytes.len();
+        match self.items.back_mut() {
+            Some((Kind::Interest, last)) if last.len() + bytes.len() <= GATHERED => {
+                self.len += bytes.len();
+                last.head.extend_from_slice(&bytes);
+            }
+            _ => self.push(Kind::Interest, Segment::wire(bytes)),
+        }
+    }
+
+    /// Bytes of SUBs and UNSUBs that commands have put in line.
+    pub fn interest(&self) -> usize {
+        self.interest
     }
 
     pub(super) fn push_ping(&mut self) {
@@ -183,6 +207,7 @@ impl Flight {
                         (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
                         (Kind::Ping | Kind::Pong, _) => {}
                         (Kind::Wire, _) => segment.wipe(),
+                        (Kind::Interest, _) => self.interest -= len,
                     }
                 }
             }
@@ -199,13 +224,14 @@ impl Flight {
     }
 
     /// A PONG confirms so many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
-    /// ones.
-    pub(super) fn confirmed(&mut self, messages: u64) {
+    /// ones. `look` sees each before it goes, and may take some out.
+    pub(super) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
         let mut left = messages;
         while self.kept.front().is_some_and(|segment| segment.messages <= left) {
-            if let Some(segment) = self.kept.pop_front() {
+            if let Some(mut segment) = self.kept.pop_front() {
                 left -= segment.messages;
                 self.released += segment.len();
+                look(&mut segment);
                 self.recycle(segment);
             }
         }
@@ -275,7 +301,7 @@ impl Flight {
         for (kind, segment) in items {
             match kind {
                 Kind::Wire => segment.wipe(),
-                Kind::Frames | Kind::Ping | Kind::Pong => segments.push(segment),
+                Kind::Frames | Kind::Ping | Kind::Pong | Kind::Interest => segments.push(segment),
             }
         }
         segments

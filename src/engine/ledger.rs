@@ -16,6 +16,8 @@ pub enum LossReason {
     NoHeaders,
     /// It killed connections again and again.
     Poison,
+    /// The server refused it: it is not allowed to publish to that subject.
+    Refused,
     /// It was still held when the client was closed, or when reconnecting was given up.
     Closed,
 }
@@ -27,13 +29,14 @@ impl fmt::Display for LossReason {
             LossReason::Expired => "older than the age limit",
             LossReason::TooLarge => "larger than the server's max_payload",
             LossReason::NoHeaders => "with headers, which the server can't take",
+            LossReason::Refused => "refused by the server",
             LossReason::Poison => "killed connections again and again",
             LossReason::Closed => "still held at the end",
         })
     }
 }
 
-/// Accepted messages that were lost on our side, by reason.
+/// Accepted messages that were lost on our side or refused by the server, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {
@@ -47,6 +50,8 @@ pub struct Lost {
     pub no_headers: u64,
     /// Killed connections again and again.
     pub poison: u64,
+    /// Refused by the server, which said so: the permissions of this user don't allow their subject.
+    pub refused: u64,
     /// Still held when the client was closed, or when reconnecting was given up.
     pub closed: u64,
 }
@@ -59,6 +64,7 @@ impl Lost {
             LossReason::TooLarge => &mut self.too_large,
             LossReason::NoHeaders => &mut self.no_headers,
             LossReason::Poison => &mut self.poison,
+            LossReason::Refused => &mut self.refused,
             LossReason::Closed => &mut self.closed,
         } += messages;
     }
@@ -69,13 +75,14 @@ impl Lost {
         self.too_large += other.too_large;
         self.no_headers += other.no_headers;
         self.poison += other.poison;
+        self.refused += other.refused;
         self.closed += other.closed;
     }
 
     /// All of them.
     pub fn total(&self) -> u64 {
-        let Lost { overflow, expired, too_large, no_headers, poison, closed } = self;
-        overflow + expired + too_large + no_headers + poison + closed
+        let Lost { overflow, expired, too_large, no_headers, poison, refused, closed } = self;
+        overflow + expired + too_large + no_headers + poison + refused + closed
     }
 
     /// Both together.
@@ -86,6 +93,7 @@ impl Lost {
             too_large: self.too_large + other.too_large,
             no_headers: self.no_headers + other.no_headers,
             poison: self.poison + other.poison,
+            refused: self.refused + other.refused,
             closed: self.closed + other.closed,
         }
     }
@@ -98,6 +106,7 @@ impl Lost {
             too_large: self.too_large - before.too_large,
             no_headers: self.no_headers - before.no_headers,
             poison: self.poison - before.poison,
+            refused: self.refused - before.refused,
             closed: self.closed - before.closed,
         }
     }
@@ -115,11 +124,12 @@ pub struct Ledger {
     pub waiting: u64,
     /// Taken by the transport, not yet covered by a PONG.
     pub unconfirmed: u64,
-    /// Covered by a PONG: that server has processed them.
+    /// Covered by a PONG, and not refused: that server has processed them.
     pub confirmed: u64,
     /// Taken by a transport that died before a PONG covered them.
     pub in_doubt: u64,
-    /// Lost on our side: they are not sent (again), and are handed back. At least once there may be some among them that a
+    /// Lost on our side, or refused by the server: they are not sent (again), and are handed back as far as they are still
+    /// there. At least once there may be some among them that a
     /// lost connection had taken before, and that became too old, too large or too many before they could go again. They
     /// count here and not as in doubt, since it is we who gave them up; whether a server has processed them is not known
     /// all the same, and whoever waits for a reply or a confirmation of one is told so.

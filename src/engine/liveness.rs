@@ -5,11 +5,24 @@ use super::time::after;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::asked::AskedUpTo;
+
+/// What a PING stands behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covers {
+    /// How many messages of this connection.
+    pub messages: u64,
+    /// The sequence number of the last of them.
+    pub through: u64,
+    /// The SUBs.
+    pub asked: AskedUpTo,
+}
+
 /// A PING that was not answered yet.
 #[derive(Debug)]
 pub struct Ping<W> {
-    /// How many messages of this connection its PONG confirms: all that were put before it.
-    pub covers: u64,
+    /// What its PONG confirms: all that was put before it.
+    pub covers: Covers,
     /// When the transport took it; `None`: not yet, which is the write timer's concern.
     taken: Option<Instant>,
     /// Who waits for its PONG.
@@ -54,8 +67,8 @@ impl<W> Liveness<W> {
         }
     }
 
-    /// A PING was put in line behind `covers` messages of this connection.
-    pub fn sent(&mut self, covers: u64, waiters: Vec<W>, now: Instant) {
+    /// A PING was put in line behind what it covers.
+    pub fn sent(&mut self, covers: Covers, waiters: Vec<W>, now: Instant) {
         self.last_ping = now;
         self.unasked = 0;
         self.pings.push_back(Ping { covers, taken: None, waiters });

@@ -54,6 +54,11 @@ impl Losses {
         self.lost
     }
 
+    /// So many messages are lost that are not here any more.
+    pub(super) fn count(&mut self, reason: LossReason, messages: u64) {
+        self.lost.add(reason, messages);
+    }
+
     /// The messages of `segment` are lost.
     pub(super) fn push(&mut self, reason: LossReason, segment: Segment) {
         self.lost.add(reason, segment.messages);

@@ -287,7 +287,10 @@ impl<H> Engine<H> {
         connection.attempt.deadline = Some(after(now, MOVE_WITHIN));
         candidate.flight.push_wire(out);
         candidate.flight.push_ping();
-        connection.liveness.sent(0, vec![Waiter::Join], now);
+        for sid in &joined {
+            self.subscriptions.note_asked(*sid, &mut connection.asked);
+        }
+        connection.liveness.sent(connection.covers(0), vec![Waiter::Join], now);
         candidate.joined = joined;
     }
 
@@ -309,8 +312,9 @@ impl<H> Engine<H> {
             self.flight.push_wire(out);
         }
         self.flight.push_ping();
-        let queued = connection.taken + self.flight.messages();
-        connection.liveness.sent(queued, vec![Waiter::Move], now);
+        let messages = connection.taken + self.flight.messages();
+        let covers = connection.covers(messages);
+        connection.liveness.sent(covers, vec![Waiter::Move], now);
     }
 
     /// What the user wants now goes before a move, unless there is a server that knows of our queue groups already.

@@ -62,6 +62,8 @@ pub struct Outbox {
     gaps: Gaps,
     /// How many were ever taken out again.
     withdrawn: u64,
+    /// The last sid of which SUB was admitted.
+    subscribed: u64,
     /// Accepted, and dropped before they had a number.
     unnumbered: u64,
     rules: OutboxRules,
@@ -111,6 +113,7 @@ impl Outbox {
             admitted: 0,
             gaps: Gaps::default(),
             withdrawn: 0,
+            subscribed: 0,
             unnumbered: 0,
             alarm: held::alarm(cap),
             rules,
@@ -279,7 +282,16 @@ impl Outbox {
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
     /// otherwise the table will replay it, and `false` says so.
     pub fn admit_subscribe(&mut self, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
-        self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid))
+        let admitted = self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid));
+        if admitted {
+            self.subscribed = sid;
+        }
+        admitted
+    }
+
+    /// The last sid of which SUB was admitted as a frame.
+    pub(super) fn last_subscribed(&self) -> u64 {
+        self.subscribed
     }
 
     /// The same for UNSUB.

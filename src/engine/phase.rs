@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asked::Asked;
 use super::error::{Cause, EndReason};
-use super::liveness::Liveness;
+use super::liveness::{Covers, Liveness};
 use super::pool::ServerId;
+use super::refusals::Refusals;
 use super::replay::Replay;
 use crate::protocol::{ErrKind, Info, ServerAddr};
 
@@ -102,6 +104,10 @@ pub(super) struct Connection {
     pub(super) taken: u64,
     /// Messages that a PONG covers.
     pub(super) confirmed: u64,
+    /// What its server has refused of the others.
+    pub(super) refusals: Refusals,
+    /// The SUBs that no PONG covers.
+    pub(super) asked: Asked,
     /// What was held for this connection is not yet all taken, although it was announced.
     pub(super) recovery: Option<Recovery>,
     /// When the transport took a byte last, or the flight became non-empty.
@@ -270,6 +276,11 @@ impl Link {
 }
 
 impl Connection {
+    /// What a PING covers that is sent behind so many messages.
+    pub(super) fn covers(&self, messages: u64) -> Covers {
+        Covers { messages, through: self.refusals.through(), asked: self.asked.up_to() }
+    }
+
     /// Whether messages may flow.
     pub(super) fn carries(&self) -> bool {
         matches!(self.stage, Stage::Recovering(_) | Stage::Ready)

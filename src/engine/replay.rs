@@ -1,5 +1,6 @@
 //! The replay: how a new connection is told of the subscriptions, in pieces.
 
+use super::asked::Asked;
 use super::subscriptions::Subscriptions;
 
 /// What a new connection must be told: one SUB for each subscription, with the remaining count directly behind
@@ -42,7 +43,7 @@ impl Replay {
     }
 
     /// The next piece, about `size` bytes.
-    pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, size: usize) -> Vec<u8> {
+    pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, asked: &mut Asked, size: usize) -> Vec<u8> {
         let mut out = Vec::new();
         while out.len() < size {
             let Some(sid) = self.sids.get(self.next) else {
@@ -52,6 +53,7 @@ impl Replay {
             // Gone meanwhile: nothing to tell.
             if table.get(*sid).is_some() {
                 table.encode(*sid, &mut out);
+                table.note_asked(*sid, asked);
                 self.replayed += 1;
             }
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::ledger::LossReason;
 use super::payload::Payload;
-use super::segment::Segment;
+use super::segment::{Segment, large_names};
 use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, Limits, Subject};
 
 /// An accepted message that was lost on our side.
@@ -110,16 +110,12 @@ impl Run {
         }
     }
 
-    /// A frame of which the payload lies apart. Its control line is of our own making: a word, the subject, perhaps a reply
-    /// subject, and one number or, with headers, two.
+    /// A frame of which the payload lies apart.
     fn large(&self, body: &Payload) -> Option<LostMessage> {
+        let (subject, reply) = large_names(&self.head)?;
         let end = memchr::memchr(b'\n', &self.head)?;
-        let line = self.head.get(..end)?.trim_ascii_end();
-        let tokens: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        let numbers = if tokens.first() == Some(&&b"HPUB"[..]) { 2 } else { 1 };
-        let reply = (tokens.len() == numbers + 3).then(|| tokens.get(2).copied()).flatten();
-        let headers = (numbers == 2).then(|| self.head.get(end + 1..)).flatten();
-        Some(self.message(tokens.get(1)?, reply, headers, Bytes::clone(body)))
+        let headers = self.head.starts_with(b"HPUB").then(|| self.head.get(end + 1..)).flatten();
+        Some(self.message(subject, reply, headers, Bytes::clone(body)))
     }
 
     fn small(&self) -> impl Iterator<Item = LostMessage> + '_ {

@@ -33,11 +33,15 @@ pub struct Segment {
     pub(super) held_since: Option<Instant>,
 }
 
-/// What a frame is, as far as admission to another server is concerned.
+/// What a frame is, as far as a server's taking it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameView {
+pub struct FrameView<'a> {
     /// PUB or HPUB.
     pub message: bool,
+    /// Its subject; empty for another frame.
+    pub subject: &'a [u8],
+    /// Its reply subject.
+    pub reply: Option<&'a [u8]>,
     /// HPUB.
     pub headers: bool,
     /// Header block and payload together: what `max_payload` limits.
@@ -113,7 +117,7 @@ impl Segment {
     }
 
     /// Decides on each frame, in order. What goes moves to `losses`.
-    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView) -> Verdict, losses: &mut Losses) {
+    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
         if self.body.is_some() {
             match decide(self.large_view()) {
                 Verdict::Keep => {}
@@ -151,11 +155,16 @@ impl Segment {
         (self.messages, self.interest, self.sent) = (messages, interest, sent);
     }
 
+    /// Loses the messages that are `unwanted`.
+    pub(super) fn lose(&mut self, reason: LossReason, unwanted: impl Fn(&FrameView<'_>) -> bool, losses: &mut Losses) {
+        self.sift(|frame| if unwanted(&frame) { Verdict::Lose(reason) } else { Verdict::Keep }, losses);
+    }
+
     /// Takes out the message behind which there are `behind` others here.
     pub(super) fn withdraw(&mut self, behind: u64, losses: &mut Losses) {
         let victim = self.messages - 1 - behind;
         let mut number = 0;
-        let decide = |frame: FrameView| {
+        let decide = |frame: FrameView<'_>| {
             let gone = frame.message && number == victim;
             number += u64::from(frame.message);
             if gone { Verdict::Forget } else { Verdict::Keep }
@@ -208,11 +217,23 @@ impl Segment {
         Segment { head, body: None, messages, interest, sent, held_since: self.held_since }
     }
 
-    fn large_view(&self) -> FrameView {
+    fn large_view(&self) -> FrameView<'_> {
         let line = memchr::memchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
         let size = self.head.len() - line + self.body.as_ref().map_or(0, |body| body.len());
-        FrameView { message: true, headers: self.head.first() == Some(&b'H'), size }
+        let headers = self.head.first() == Some(&b'H');
+        let (subject, reply) = large_names(&self.head).unwrap_or_default();
+        FrameView { message: true, subject, reply, headers, size }
     }
+}
+
+/// Subject and reply subject of a frame of which the payload lies apart. Its control line is of our own making: a word, the
+/// subject, perhaps a reply subject, and one number or, with headers, two.
+pub(super) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let end = memchr::memchr(b'\n', head)?;
+    let mut tokens = head.get(..end)?.trim_ascii_end().split(|byte| *byte == b' ');
+    let numbers = if tokens.next()? == b"HPUB" { 2 } else { 1 };
+    let (subject, next) = (tokens.next()?, tokens.next());
+    Some((subject, next.filter(|_| tokens.count() == numbers)))
 }
 
 /// What a byte offset means for the frames of a segment.
@@ -236,7 +257,7 @@ pub(super) enum Verdict {
 }
 
 /// The frames in `bytes`, which hold whole frames of our own making.
-fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView)> {
+fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
     // Our own bytes were limited when they were admitted; here nothing may be refused.
     let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;
@@ -248,10 +269,12 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView)> {
         let view = match op {
             ClientOp::Pub(op) => FrameView {
                 message: true,
+                subject: op.subject,
+                reply: op.reply,
                 headers: op.headers.is_some(),
                 size: op.headers.map_or(0, <[u8]>::len) + op.payload.len(),
             },
-            _ => FrameView { message: false, headers: false, size: 0 },
+            _ => FrameView { message: false, subject: &[], reply: None, headers: false, size: 0 },
         };
         let range = at..at + len;
         at += len;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::asked::Asked;
 use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
 use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
+use super::refusals::Refusals;
 use super::replay::Replay;
 use super::subscriptions::Accepted;
 use super::time::after;
@@ -32,6 +34,8 @@ impl<H> Engine<H> {
                 liveness: Liveness::new(rules, now),
                 taken: 0,
                 confirmed: 0,
+                refusals: Refusals::default(),
+                asked: Asked::default(),
                 recovery: None,
                 progress: now,
                 said: None,

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::asked::Asked;
 use super::config::Handover;
+use super::names::{self, Names};
 use crate::protocol;
 
 /// One subscription. `before + received_here <= max` while it lives.
@@ -51,6 +53,11 @@ impl<H> Subscription<H> {
     /// The queue group.
     pub fn queue(&self) -> Option<&[u8]> {
         self.interest.get(self.subject_len as usize + 1..)
+    }
+
+    /// `subject` or `subject queue`.
+    pub(super) fn interest(&self) -> &[u8] {
+        &self.interest
     }
 
     /// Messages received over all connections.
@@ -147,11 +154,13 @@ pub struct Subscriptions<H> {
     table: HashMap<u64, Subscription<H>, BuildHasherDefault<SidHasher>>,
     /// Those that the end of the client waits for.
     readers: usize,
+    /// By name, once a server has refused something that nobody asked for lately.
+    names: Option<Names>,
 }
 
 impl<H> Default for Subscriptions<H> {
     fn default() -> Self {
-        Subscriptions { table: HashMap::default(), readers: 0 }
+        Subscriptions { table: HashMap::default(), readers: 0, names: None }
     }
 }
 
@@ -184,15 +193,14 @@ impl<H> Subscriptions<H> {
 
     pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
         let Interest { subject, queue, internal } = interest;
-        let mut interest = subject.to_vec();
-        if let Some(queue) = queue {
-            interest.push(b' ');
-            interest.extend_from_slice(queue);
+        let interest = names::interest(subject, queue);
+        if let Some(names) = &mut self.names {
+            names.add(&interest, sid);
         }
         let subscription = Subscription {
             handle,
             slot: 0,
-            interest: interest.into_boxed_slice(),
+            interest,
             subject_len: u32::try_from(subject.len()).unwrap_or(u32::MAX),
             received: 0,
             before: 0,
@@ -213,6 +221,9 @@ impl<H> Subscriptions<H> {
         let removed = self.table.remove(&sid);
         if removed.as_ref().is_some_and(|removed| removed.reader != Reader::Done) {
             self.readers -= 1;
+        }
+        if let (Some(names), Some(removed)) = (&mut self.names, &removed) {
+            names.remove(&removed.interest, sid);
         }
         if self.table.len() * 8 < self.table.capacity() {
             self.table.shrink_to(self.table.len() * 2);
@@ -387,17 +398,33 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// The sids of `subject` and `queue` that the server `knows`, ascending. Old servers don't name the queue: without one
-    /// all of the subject are meant if none is plain.
-    pub(super) fn sids_of(&self, subject: &[u8], queue: Option<&[u8]>, knows: impl Fn(u64) -> bool) -> Vec<u64> {
-        let of_subject = || self.table.iter().filter(|(sid, entry)| entry.subject() == subject && knows(**sid));
-        let exact = of_subject().filter(|(_, entry)| entry.queue() == queue);
-        let mut sids: Vec<u64> = exact.map(|(sid, _)| *sid).collect();
-        if sids.is_empty() && queue.is_none() {
-            sids.extend(of_subject().map(|(sid, _)| *sid));
+    /// A connection's server is asked for `sid`.
+    pub(super) fn note_asked(&self, sid: u64, asked: &mut Asked) {
+        if let Some(subscription) = self.table.get(&sid) {
+            asked.add(sid, &subscription.interest);
         }
-        sids.sort_unstable();
+    }
+
+    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the subject are
+    /// meant if none is plain.
+    pub(super) fn sids_of(&mut self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
+        let table = &self.table;
+        let names = self.names.get_or_insert_with(|| {
+            let mut names = Names::default();
+            table.iter().for_each(|(sid, entry)| names.add(&entry.interest, *sid));
+            names
+        });
+        let mut sids: Vec<u64> = names.exactly(subject, queue).collect();
+        if sids.is_empty() && queue.is_none() {
+            sids.extend(names.grouped(subject));
+            sids.sort_unstable();
+        }
         sids
+    }
+
+    /// Gives back memory that is needed again only if a server refuses something.
+    pub(super) fn shrink(&mut self) {
+        self.names = None;
     }
 }
 

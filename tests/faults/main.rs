@@ -2,10 +2,12 @@
 //! should have found it before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod crowding;
+mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod runtimes;
 mod credentials;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
+mod runtimes;

@@ -1,9 +1,9 @@
 //! What became of every message, written down independently of the engine, and compared with what it says.
 
-use nats_lifeline::engine::{ConnectionEvent, DroppedRun, EndReason, FlushFailure, Ledger, Lost, Status};
+use nats_lifeline::engine::{ConnectionEvent, DroppedRun, EndReason, FlushFailure, Ledger, Lost, RefusedName, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::content;
+use crate::content::{self, SUBJECTS};
 use crate::wire::Found;
 
 /// What became of a message, as seen from outside the engine.
@@ -40,6 +40,8 @@ pub(crate) struct Record {
     pub(crate) deadly: bool,
     /// A server has processed it, so many times.
     pub(crate) processed: u64,
+    /// Its publisher was told that it was refused, so no server may ever have it.
+    pub(crate) never: bool,
 }
 
 /// What the ledger is looked at with.
@@ -91,6 +93,8 @@ pub(crate) struct Books {
     pub(crate) gave_up_now: bool,
     /// Taken for poison.
     pub(crate) poison: u64,
+    /// Refused by servers.
+    pub(crate) refused: u64,
     /// So many of them had been with a connection before, and are in doubt.
     pub(crate) doubted_now: u64,
     pub(crate) ever_connected: bool,
@@ -141,6 +145,7 @@ impl Books {
     pub(crate) fn processed(&mut self, number: u64, resends: bool) -> Record {
         let record = self.record(number);
         record.processed += 1;
+        assert!(!record.never, "C1: message {number} was processed, and its publisher was told that it was refused");
         let most = if resends { record.takings } else { 1 };
         assert!(record.processed <= most, "I3: message {number} was processed too often: {record:?}");
         let record = record.clone();
@@ -157,6 +162,48 @@ impl Books {
             record.fate = Fate::Confirmed;
             self.confirmed += 1;
         }
+    }
+
+    /// Servers have refused these, and the client knows.
+    pub(crate) fn refuse(&mut self, messages: &[u64]) {
+        for number in messages {
+            let record = self.record(*number);
+            assert!(matches!(record.fate, Fate::Taken | Fate::Waiting), "C1: message {number} is refused: {record:?}");
+            record.fate = Fate::Lost;
+            self.lost += 1;
+            self.refused += 1;
+        }
+    }
+
+    /// C1: those who wait for replies to these are told that none will come.
+    pub(crate) fn refusing(&mut self, names: &[RefusedName], after: u64, through: u64) {
+        for number in self.named(names, after, through) {
+            let fate = self.record(number).fate;
+            assert_ne!(fate, Fate::Confirmed, "C1: message {number} is said to be refused");
+        }
+    }
+
+    /// C1: those who wait to hear of these are told that no server has them, or up to `again` that they are in doubt.
+    pub(crate) fn refused(&mut self, names: &[RefusedName], after: u64, again: u64, through: u64) {
+        for number in self.named(names, after, through) {
+            let asked = self.awaited.remove(&number);
+            let awaited = asked && number > again;
+            let record = self.record(number);
+            assert!(awaited || !asked || record.takings > 0, "C1: message {number} was given to no connection before");
+            assert!(record.processed == 0 || !awaited, "C1: message {number} was processed: {record:?}");
+            let may = matches!(record.fate, Fate::Lost | Fate::InDoubt | Fate::Taken | Fate::Withdrawn);
+            assert!(may, "C1: message {number} is said to be refused: {record:?}");
+            record.never |= awaited;
+        }
+    }
+
+    fn named(&self, names: &[RefusedName], after: u64, through: u64) -> Vec<u64> {
+        assert!(through <= self.records.len() as u64, "C1: nobody published message {through}");
+        let of = |number: &u64| {
+            let subject = SUBJECTS[self.records[usize::try_from(*number - 1).unwrap()].subject];
+            names.iter().any(|name| !name.reply && name.subject.as_str() == subject)
+        };
+        (after + 1..=through).filter(of).collect()
     }
 
     /// At least once: the connection that took `messages` is gone, and they are to go again.
@@ -184,7 +231,10 @@ impl Books {
     /// connections must have ended with what is poison.
     pub(crate) fn compare_lost(&mut self, ledger: &Ledger, now: &Moment) {
         let Moment { max_payload, headers, losing, unconfirmed, poison_after } = *now;
-        let more = ledger.lost.since(&self.said_lost);
+        let mut more = ledger.lost.since(&self.said_lost);
+        // Those are named by what is refused.
+        self.said_lost.refused = ledger.lost.refused;
+        more.refused = 0;
         self.gave_up_now = more.closed > 0;
         self.doubted_now = 0;
         // The last of those that were with a connection; some before them may be lost and not named yet.

@@ -93,6 +93,8 @@ pub(crate) struct Conn {
     /// The largest `max_payload` that was said here.
     pub(crate) max_payload: usize,
     pub(crate) headers: bool,
+    /// Messages that it has refused, in order.
+    pub(crate) refused: Vec<u64>,
     /// What was sent to each subscription, in order.
     pub(crate) sent: BTreeMap<u64, Vec<u64>>,
     /// Subscriptions that were at their limit, and are forgotten.
@@ -109,6 +111,10 @@ pub(crate) struct Conn {
     pub(crate) pongs: usize,
     /// Messages that they cover.
     pub(crate) confirmed: usize,
+    /// So many of the refusals it has read.
+    pub(crate) heard: usize,
+    /// And so many of those before the last PONG.
+    pub(crate) settled_refused: usize,
     /// The subscriptions in the table when the handshake was done.
     pub(crate) at_handshake: Option<Vec<u64>>,
     pub(crate) carried: bool,
@@ -148,6 +154,7 @@ impl Conn {
             subs: BTreeMap::new(),
             max_payload: 0,
             headers: false,
+            refused: Vec::new(),
             sent: BTreeMap::new(),
             done: BTreeSet::new(),
             was_beside: false,
@@ -155,6 +162,8 @@ impl Conn {
             came: BTreeMap::new(),
             pongs: 0,
             confirmed: 0,
+            heard: 0,
+            settled_refused: 0,
             at_handshake: None,
             carried: false,
             announced: false,
@@ -163,6 +172,11 @@ impl Conn {
             accused: false,
             left: false,
         }
+    }
+
+    /// Refusals that the client has read since the last PONG.
+    pub(crate) fn unsettled(&self) -> &[u64] {
+        &self.refused[self.settled_refused..self.heard]
     }
 
     /// The server says something, if anybody can hear it.

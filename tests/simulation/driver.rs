@@ -274,6 +274,8 @@ impl World {
                     self.end_stream(sid, Ending::Said(reason));
                 }
                 Effect::Dropped { sequences } => self.books.dropped(sequences),
+                Effect::Refusing { names, after, through } => self.books.refusing(&names, after, through),
+                Effect::Refused { names, after, again, through } => self.books.refused(&names, after, again, through),
                 Effect::Confirmed { through } => self.books.publishers_told(through),
                 Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
                 Effect::Closed { completed, .. } => {

@@ -6,7 +6,7 @@ use rand::RngExt;
 use std::time::Instant;
 
 use crate::conn::{End, Mood};
-use crate::content::SUBJECTS;
+use crate::content::{PUBLISHED, SUBJECTS};
 use crate::plan::ms;
 use crate::script::say;
 use crate::world::World;
@@ -137,7 +137,9 @@ impl World {
         let it = &mut self.nodes[node];
         it.max_payload = limits[self.rng.random_range(0..limits.len())];
         it.headers = self.rng.random_ratio(4, 5);
-        it.denies = None;
+        it.denies = self.rng.random_ratio(1, 12).then(|| (self.rng.random_range(0..SUBJECTS.len()), self.rng.random()));
+        self.denied |= it.denies.is_some();
+        it.forbids = self.rng.random_ratio(1, 4).then(|| self.rng.random_range(0..PUBLISHED));
         it.lame = false;
     }
 

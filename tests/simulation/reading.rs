@@ -85,8 +85,12 @@ impl World {
 
     fn read_op(&mut self, epoch: u64, conn: usize, op: &ServerOp<'_>) {
         let handshake = !self.driver.engine.expects_messages_of(epoch);
-        if matches!(op, ServerOp::Pong) {
-            self.pong(conn);
+        match op {
+            ServerOp::Pong => self.pong(conn),
+            ServerOp::Err(text) if text.starts_with(b"Permissions Violation for Publish") => {
+                self.conns[conn].heard += 1
+            }
+            _ => {}
         }
         self.driver.engine.handle_op(epoch, op, self.now);
         if handshake && self.driver.engine.expects_messages_of(epoch) {

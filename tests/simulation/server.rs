@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) lame: bool,
     /// A subject that it does not let us subscribe to, and whether it names the sid when it says so.
     pub(crate) denies: Option<(usize, bool)>,
+    /// A subject that it does not let us publish to.
+    pub(crate) forbids: Option<usize>,
 }
 
 impl Node {
@@ -38,6 +40,7 @@ impl Node {
             accepts_us: true,
             lame: false,
             denies: None,
+            forbids: None,
         }
     }
 }
@@ -224,6 +227,13 @@ impl World {
     }
 
     fn process(&mut self, at: usize, number: u64) {
+        let subject = self.books.record(number).subject;
+        if self.nodes[self.conns[at].node].forbids == Some(subject) {
+            self.tally.fault("denied PUB");
+            let text = format!("-ERR 'Permissions Violation for Publish to \"{}\"'\r\n", SUBJECTS[subject]);
+            self.conns[at].say(text.as_bytes());
+            return self.conns[at].refused.push(number);
+        }
         let record = self.books.processed(number, self.plan.resends());
         let conn = &self.conns[at];
         assert!(record.size <= conn.max_payload, "message {number} is larger than this server ever allowed");

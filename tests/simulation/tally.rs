@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) assured: u64,
     /// Taken for poison.
     pub(crate) poison: u64,
+    /// Refused by servers, and heard of.
+    pub(crate) refused: u64,
 }
 
 impl Tally {
@@ -84,7 +86,9 @@ impl Tally {
             flushed,
             assured,
             poison,
+            refused,
         } = other;
+        self.refused += refused;
         self.poison += poison;
         self.seeds += seeds;
         self.virtual_time += virtual_time;
@@ -134,8 +138,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "moves to a connection that was ready {}, subscriptions at both {}, messages twice {}, sent again {}, taken for poison {}",
-            self.moves, self.overlaps, self.twice, self.resent, self.poison
+            "moves to a connection that was ready {}, subscriptions at both {}, messages twice {}, sent again {}, taken for poison {}, refused {}",
+            self.moves, self.overlaps, self.twice, self.resent, self.poison, self.refused
         )?;
         write!(f, "connections ended:")?;
         for (name, count) in &self.ends {

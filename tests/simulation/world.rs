@@ -1,7 +1,7 @@
 //! The world of one seed: the client, the servers, the connections between them, and a clock that only moves when
 //! nobody acts.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use nats_lifeline::engine::{Cause, CloseHow, ConnectionEvent, Engine, Outbox, Status};
@@ -123,6 +123,7 @@ impl World {
         self.tally.flushed = self.books.flushed;
         self.tally.assured = self.books.assured;
         self.tally.poison = self.books.poison;
+        self.tally.refused = self.books.refused;
         self.tally
     }
 
@@ -369,7 +370,13 @@ impl World {
         let Some(covers) = conn.wire.pings.get(conn.pongs).copied() else { return };
         conn.pongs += 1;
         let from = std::mem::replace(&mut conn.confirmed, covers);
-        self.books.confirm(&self.conns[at].wire.messages[from..covers]);
+        let refused: HashSet<u64> = conn.refused[conn.settled_refused..].iter().copied().collect();
+        conn.settled_refused = conn.heard;
+        let conn = &self.conns[at];
+        let covered = &conn.wire.messages[from..covers];
+        let (lost, confirmed): (Vec<u64>, Vec<u64>) = covered.iter().partition(|number| refused.contains(number));
+        self.books.confirm(&confirmed);
+        self.books.refuse(&lost);
     }
 
     /// Messages came for `sid` on connection `at`: exactly those that its server sent, in their order.
@@ -389,7 +396,7 @@ impl World {
         let ready = about.is_none_or(|at| self.untold(at).is_empty());
         if let (ConnectionEvent::Disconnected { in_doubt, cause, .. }, Some(at)) = (event, self.driver.last) {
             let conn = &self.conns[at];
-            let unconfirmed = (conn.wire.messages.len() - conn.confirmed) as u64;
+            let unconfirmed = (conn.wire.messages.len() - conn.confirmed - conn.unsettled().len()) as u64;
             // What is sent again is not in doubt, unless there is no again.
             let expected = if self.plan.resends() && *cause != Cause::ByUser { 0 } else { unconfirmed };
             assert_eq!(*in_doubt, expected, "I4: Disconnected says");
@@ -443,6 +450,11 @@ impl World {
         if self.plan.resends() && !std::mem::replace(&mut conn.settled, true) {
             let again = &conn.wire.messages[conn.confirmed..];
             self.books.requeue(again);
+            // What its server has refused, and all else with that subject that it had been given, is not sent again.
+            let subject = conn.unsettled().first().map(|number| self.books.record(*number).subject);
+            let (refused, again): (Vec<u64>, Vec<u64>) =
+                again.iter().partition(|number| Some(self.books.record(**number).subject) == subject);
+            self.books.refuse(&refused);
             if let Some(first) = again.first() {
                 return self.books.died_of(*first);
             }
@@ -458,9 +470,12 @@ impl World {
         match conn {
             Some(conn) if !conn.settled => {
                 conn.settled = true;
-                let doubtful = &conn.wire.messages[conn.confirmed..];
+                let refused = conn.unsettled().to_vec();
+                let unconfirmed = conn.wire.messages[conn.confirmed..].iter().copied();
+                let doubtful: Vec<u64> = unconfirmed.filter(|number| !refused.contains(number)).collect();
                 assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
-                self.books.doubt(doubtful);
+                self.books.doubt(&doubtful);
+                self.books.refuse(&refused);
             }
             // What was to be sent again is given up.
             _ if self.plan.resends() => {
@@ -495,7 +510,7 @@ impl World {
         assert!(outbox.pending() <= most, "I6: {} pending, cap {}", outbox.pending(), self.plan.outbox.cap);
         let (max_payload, headers) = self.driver.limits();
         let unconfirmed = match self.driver.last.map(|at| &self.conns[at]) {
-            Some(conn) if !conn.settled => (conn.wire.messages.len() - conn.confirmed) as u64,
+            Some(conn) if !conn.settled => (conn.wire.messages.len() - conn.confirmed - conn.unsettled().len()) as u64,
             _ => 0,
         };
         let losing = self.plan.is_losing();

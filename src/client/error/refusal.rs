@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::client::message::OutboundMessage;
 use crate::engine::{counted, in_doubt_in_words};
+use crate::protocol::ErrKind;
 
 /// Why a message found no way out: the source of a publish error of kind
 /// [`Send`](super::PublishErrorKind::Send).
 ///
-/// The message was not accepted in any of these cases, and will not be sent.
+/// The message was not accepted in any of these cases, or lost after that, and will not be sent.
 ///
 /// ```
 /// use nats_lifeline::client::SendFault;
@@ -80,6 +81,14 @@ pub enum SendFault {
     /// It was held for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
     #[error("too old when a server was connected")]
     Expired,
+    /// The server refused the message, as a rule since the permissions of this user don't allow its subject. Of a message that
+    /// nobody waits for, [`ConnectionEvent::ServerError`](crate::connection::ConnectionEvent::ServerError) says so, and it is
+    /// counted as [`Lost::refused`](crate::connection::Lost::refused).
+    #[error("refused by the server: {error}")]
+    Refused {
+        /// What the server said, with the subject.
+        error: ErrKind,
+    },
 }
 
 /// Payload and headers are larger than the server takes: the source of errors of a kind `MaxPayloadExceeded`.

@@ -31,9 +31,12 @@ impl Shared {
         inner.outbox.gate() == Gate::Held && *self.status.borrow() != Status::Connected
     }
 
-    /// Whether who subscribes must let others run before: the task, of which it would have more and more to do otherwise.
+    /// Another call is made. Whether the caller must let others run before: the task, which would have more and more to do
+    /// otherwise.
     pub(crate) fn owes_a_yield(&self) -> bool {
-        self.inner().owes_a_yield()
+        let mut inner = self.inner();
+        inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
+        inner.owes_a_yield()
     }
 }
 

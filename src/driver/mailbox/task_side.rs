@@ -27,6 +27,7 @@ impl Shared {
         let inner = &mut *guard;
         inner.parked = Parked::No;
         std::mem::swap(commands, &mut inner.commands);
+        inner.command_bytes = 0;
         let gate = inner.outbox.gate();
         let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting };
         engine.exchange(&mut inner.outbox, facts, now);
@@ -34,6 +35,13 @@ impl Shared {
             wakers.extend(inner.room.take());
         } else if !inner.room.is_empty() && inner.outbox.has_room() {
             wakers.extend(std::iter::from_fn(|| inner.room.pop()).take(WAKE_AT_ONCE));
+        }
+        inner.backlog = engine.flight().interest();
+        if inner.takes_calls(false) {
+            wakers.extend(std::iter::from_fn(|| inner.calls.pop()).take(WAKE_AT_ONCE));
+        }
+        if inner.takes_calls(true) {
+            wakers.extend(std::iter::from_fn(|| inner.interest.pop()).take(WAKE_AT_ONCE));
         }
         inner.learn(engine);
     }
@@ -86,7 +94,7 @@ impl Shared {
         inner.barred.get_or_insert(reason.clone());
         inner.completed.get_or_insert(completed);
         inner.undelivered = undelivered;
-        let mut wakers: Vec<Waker> = inner.room.take().collect();
+        let mut wakers: Vec<Waker> = inner.room.take().chain(inner.calls.take()).chain(inner.interest.take()).collect();
         let commands = std::mem::take(&mut inner.commands);
         let task = inner.task.take();
         inner.outbox.shut();

@@ -43,11 +43,11 @@ impl Many {
 }
 
 impl Requests {
-    /// A place for one more, of which up to `limit` replies may wait to be read. `keep`: as for one reply.
-    pub(crate) fn register_many(&self, limit: usize, keep: bool) -> Ticket {
+    /// A place for one more to `subject`, of which up to `limit` replies may wait to be read. `keep`: as for one reply.
+    pub(crate) fn register_many(&self, subject: &[u8], limit: usize, keep: bool) -> Ticket {
         let replies = VecDeque::new();
         let many = Many { sequence: 0, keep, replies, limit, failure: None, waker: None };
-        self.place(SlotState::Many(Box::new(many)))
+        self.place(subject, false, SlotState::Many(Box::new(many)))
     }
 
     /// The next reply.
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn replies_come_in_order_and_the_failure_behind_them() {
         let requests = Requests::default();
-        let ticket = requests.register_many(2, false);
+        let ticket = requests.register_many(b"a", 2, false);
         requests.admitted(ticket, 7);
         assert!(poll(&requests, ticket).is_pending());
         push(&requests, ticket, b"1");
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn beyond_the_limit_it_ends_and_what_is_released_is_gone() {
         let requests = Requests::default();
-        let ticket = requests.register_many(1, true);
+        let ticket = requests.register_many(b"a", 1, true);
         requests.admitted(ticket, 7);
         push(&requests, ticket, b"1");
         push(&requests, ticket, b"2");

@@ -91,6 +91,12 @@ impl Task {
                     self.shared.requests.dropped(&sequences, &mut self.delivered.wakers);
                     self.shared.confirmations.dropped(&sequences, &mut self.delivered.wakers);
                 }
+                Effect::Refusing { names, after, through } => {
+                    self.shared.requests.refused(&names, after, through, &mut self.delivered.wakers);
+                }
+                Effect::Refused { names, after, again, through } => {
+                    self.shared.confirmations.refused(&names, after, again, through, &mut self.delivered.wakers);
+                }
                 Effect::Confirmed { through } => {
                     self.shared.confirmations.confirmed(through, &mut self.delivered.wakers);
                 }

@@ -259,19 +259,19 @@ impl Outbox {
         self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
     }
 
-    /// Loses the waiting messages for which `judge` has a reason; SUB and UNSUB stay.
-    pub(in crate::engine) fn revise(&mut self, mut judge: impl FnMut(FrameView) -> Option<LossReason>) {
+    /// Loses the waiting messages for which `judge`, which is told their numbers, has a reason; SUB and UNSUB stay.
+    pub(in crate::engine) fn revise(&mut self, mut judge: impl FnMut(FrameView<'_>, u64) -> Option<LossReason>) {
         let before = self.waiting();
         let mut sequence = self.through();
         let mut left = Vec::new();
         self.seal();
         let gaps = &self.gaps;
-        let decide = |frame: FrameView| {
+        let decide = |frame: FrameView<'_>| {
             if !frame.message {
                 return Verdict::Keep;
             }
             sequence = gaps.skip(sequence + 1);
-            match judge(frame) {
+            match judge(frame, sequence) {
                 None => Verdict::Keep,
                 Some(reason) => {
                     left.push((reason, sequence));
@@ -285,6 +285,22 @@ impl Outbox {
             self.gaps.insert(sequence..=sequence);
         }
         self.forget(before);
+    }
+
+    /// Loses those of the first `messages` that wait here that a server has `refused`. All of them had been handed to the
+    /// connection that is gone. Returns how many were lost, and the sequence number of the last that was looked at.
+    pub(in crate::engine) fn refuse(&mut self, messages: u64, refused: impl Fn(&FrameView<'_>) -> bool) -> (u64, u64) {
+        let (mut left, mut lost, mut last) = (messages, 0, self.through());
+        self.revise(|frame, number| {
+            if left == 0 {
+                return None;
+            }
+            (left, last) = (left - 1, number);
+            let refused = refused(&frame);
+            lost += u64::from(refused);
+            refused.then_some(LossReason::Refused)
+        });
+        (lost, last)
     }
 
     /// Gives up what waits, as far as it had been handed to a connection before: it is in doubt. Returns how many

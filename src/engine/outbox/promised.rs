@@ -15,6 +15,11 @@ impl Outbox {
         self.pong_wanted != 0 && self.pong_wanted > self.through()
     }
 
+    /// At least once: up to this number, what waits here was given to a connection before.
+    pub(in crate::engine) fn given(&self) -> u64 {
+        self.given
+    }
+
     /// At least once: the first of what came back had been given to the connection that is gone. Whatever becomes of them
     /// here, nobody can say that they were not sent.
     pub(super) fn note_given(&mut self) {

@@ -59,7 +59,7 @@ impl Pool {
         let others = self.servers.iter().filter(|other| other.id != id && !other.silent);
         let at = others.map(|other| {
             let patience = if other.preferred || other.standing() <= own { SILENCE } else { LONG_SILENCE };
-            other.due.map_or(began, |due| due.max(began)).max(began + patience)
+            other.due.map_or(began, |due| due.max(began)).max(after(began, patience))
         });
         at.min()
     }
@@ -70,8 +70,8 @@ impl Pool {
         self.take_turn(id);
         let server = self.get_mut(id)?;
         server.silent = true;
-        server.tried += now.saturating_duration_since(began);
-        server.due = Some(now + SILENCE);
+        server.tried = server.tried.saturating_add(now.saturating_duration_since(began));
+        server.due = Some(after(now, SILENCE));
         (server.tried < limit).then_some(SILENCE)
     }
 

@@ -85,7 +85,7 @@ proptest! {
                     taken += flight.advance(n).messages;
                 }
                 Step::Report => flight.report(&mut outbox),
-                Step::Confirm => flight.confirmed(std::mem::take(&mut taken)),
+                Step::Confirm => flight.confirmed(std::mem::take(&mut taken), |_| {}),
                 Step::Lose => {
                     let before = outbox.pending();
                     flight.give_back(&mut outbox, now);

@@ -1,6 +1,6 @@
 //! Effects as short sentences, so that a dialogue can be read.
 
-use crate::engine::{ConnectionEvent, DroppedRun, Effect, Lost};
+use crate::engine::{ConnectionEvent, DroppedRun, Effect, Lost, RefusedName};
 
 pub(super) fn describe(effect: &Effect<u64>) -> String {
     match effect {
@@ -29,9 +29,19 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
             };
             format!("dropped {}", sequences.iter().map(said).collect::<Vec<_>>().join(", "))
         }
+        Effect::Refusing { names, after, through } => format!("refusing {} of {after}-{through}", named(names)),
+        Effect::Refused { names, after, again, through } => {
+            let again = if again > after { format!(", up to {again} again") } else { String::new() };
+            format!("refused {} of {after}-{through}{again}", named(names))
+        }
         Effect::Confirmed { through } => format!("confirmed to {through}"),
         Effect::Closed { reason, completed } => format!("the end: {reason}, completed: {completed}"),
     }
+}
+
+fn named(names: &[RefusedName]) -> String {
+    let name = |name: &RefusedName| format!("{}{}", if name.reply { "reply " } else { "" }, name.subject);
+    names.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn said(event: &ConnectionEvent) -> String {
@@ -59,13 +69,14 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
         ConnectionEvent::SlowConsumer { .. } => unreachable!("the driver says that"),
         ConnectionEvent::Lost { lost, messages } => {
-            let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = *lost;
+            let Lost { overflow, expired, too_large, no_headers, poison, refused, closed, .. } = *lost;
             let counts = [
                 (overflow, "by overflow"),
                 (expired, "expired"),
                 (too_large, "too large"),
                 (no_headers, "with headers"),
                 (poison, "poison"),
+                (refused, "refused"),
                 (closed, "closed"),
             ];
             let counts = counts.iter().filter(|(count, _)| *count > 0);

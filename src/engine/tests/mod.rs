@@ -26,6 +26,7 @@ mod pair;
 mod poison;
 mod pool;
 mod recovery;
+mod refusals;
 mod secure;
 mod servers;
 mod states;

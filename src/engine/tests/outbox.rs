@@ -261,7 +261,7 @@ impl World {
                     assert!(at == 0 && self.rules.max_age.is_some_and(|max| age > max), "expired at {age:?}");
                 }
                 LossReason::Closed => assert!(at == 0 && !entry.sent),
-                LossReason::TooLarge | LossReason::NoHeaders | LossReason::Poison => {}
+                LossReason::TooLarge | LossReason::NoHeaders | LossReason::Poison | LossReason::Refused => {}
             }
         }
         for run in &told.sequences {
@@ -307,7 +307,7 @@ impl World {
         }
         let Some(covers) = self.pings.pop_front() else { return };
         let more = covers - self.settled;
-        self.flight.confirmed(more);
+        self.flight.confirmed(more, |_| {});
         self.settled = covers;
         for entry in self.flying.drain(..usize::try_from(more).unwrap()) {
             self.taken.push(entry.sequence);
@@ -386,7 +386,7 @@ impl World {
         }
         self.outbox.tick(self.now);
         self.outbox.expire();
-        self.outbox.revise(|view: FrameView| match view {
+        self.outbox.revise(|view: FrameView<'_>, _| match view {
             FrameView { size, .. } if size > max => Some(LossReason::TooLarge),
             FrameView { headers: true, .. } if !headers => Some(LossReason::NoHeaders),
             _ => None,

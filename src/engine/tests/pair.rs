@@ -537,6 +537,8 @@ impl Pair {
                 | Effect::Ended { .. }
                 | Effect::HandedOver { .. }
                 | Effect::Dropped { .. }
+                | Effect::Refusing { .. }
+                | Effect::Refused { .. }
                 | Effect::Confirmed { .. }
                 | Effect::Closed { .. } => {}
             }

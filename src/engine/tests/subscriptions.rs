@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::engine::asked::Asked;
 use crate::engine::replay::Replay;
 use crate::engine::subscriptions::NewLimit;
 use crate::engine::tests::laws::laws;
@@ -130,7 +131,7 @@ proptest! {
                     for size in [1, 30, 1 << 20] {
                         let (mut replay, mut told) = (Replay::of(&table), Vec::new());
                         while !replay.is_done() {
-                            told.extend(replay.piece(&table, size));
+                            told.extend(replay.piece(&table, &mut Asked::default(), size));
                         }
                         prop_assert_eq!(String::from_utf8(told).unwrap(), expected.as_str());
                     }

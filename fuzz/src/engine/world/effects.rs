@@ -56,6 +56,9 @@ impl World {
                 Effect::Dropped { sequences } => {
                     assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.numbers.end() <= self.published));
                 }
+                Effect::Refusing { names, after, through } | Effect::Refused { names, after, through, .. } => {
+                    assert!(!names.is_empty() && after <= through && through <= self.published);
+                }
                 Effect::Confirmed { through } => {
                     assert!(through >= self.told.confirmed && through <= self.published);
                     self.told.confirmed = through;

@@ -1,0 +1,87 @@
+//! Requests that the server refuses: found by their subjects, of which an index is kept once something was refused.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::task::Waker;
+
+use super::{Inner, RequestFailure, Requests, SlotState, Ticket};
+use crate::driver::lock;
+use crate::engine::RefusedName;
+
+/// Requests by the number of their subject. Those that are over may still be among them, up to a limit.
+#[derive(Debug, Default)]
+pub(super) struct Subjects {
+    tickets: HashMap<u64, Vec<Ticket>>,
+    /// How many tickets there are.
+    count: usize,
+}
+
+impl Subjects {
+    fn add(&mut self, subject: u64, ticket: Ticket) {
+        self.tickets.entry(subject).or_default().push(ticket);
+        self.count += 1;
+    }
+}
+
+/// So many requests that are over may be in the index beside those that are not.
+const STALE: usize = 1024;
+
+impl Inner {
+    /// A request was made while there is an index. One that has grown stale is dropped; it is made again when it is needed.
+    pub(super) fn note_subject(&mut self, subject: u64, ticket: Ticket) {
+        let most = 2 * self.slots.len() + STALE;
+        match &mut self.subjects {
+            Some(subjects) if subjects.count < most => subjects.add(subject, ticket),
+            subjects => *subjects = None,
+        }
+    }
+
+    fn subjects(&self) -> Subjects {
+        let mut subjects = Subjects::default();
+        for (slot, index) in self.slots.iter().zip(0..) {
+            if matches!(slot.state, SlotState::Waiting { .. } | SlotState::Many(_)) {
+                subjects.add(slot.subject, Ticket { index, generation: slot.generation });
+            }
+        }
+        subjects
+    }
+}
+
+impl Requests {
+    /// The server refuses messages with these names among those with the numbers `after + 1..=through`.
+    pub(in crate::driver) fn refused(&self, names: &[RefusedName], after: u64, through: u64, wakers: &mut Vec<Waker>) {
+        let mut inner = lock(&self.inner);
+        let mut subjects = inner.subjects.take().unwrap_or_else(|| inner.subjects());
+        let concerned = |sequence: u64, _: bool| after < sequence && sequence <= through;
+        for RefusedName { subject, reply, error } in names {
+            let failure = RequestFailure::Refused(error.clone());
+            if *reply {
+                let ticket = Ticket::decode(subject.as_bytes());
+                if let Some(state) = ticket.and_then(|ticket| inner.state(ticket)) {
+                    state.fail(&failure, wakers, concerned);
+                }
+                continue;
+            }
+            let number = self.hasher.hash_one(subject.as_bytes());
+            let Some(mut tickets) = subjects.tickets.remove(&number) else {
+                continue;
+            };
+            let before = tickets.len();
+            tickets.retain(|ticket| {
+                let state = inner.state(*ticket);
+                state.is_some_and(|state| !state.fail(&failure, wakers, concerned) && state.is_waiting())
+            });
+            subjects.count -= before - tickets.len();
+            if !tickets.is_empty() {
+                subjects.tickets.insert(number, tickets);
+            }
+        }
+        inner.subjects = Some(subjects);
+    }
+}
+
+impl SlotState {
+    fn is_waiting(&self) -> bool {
+        matches!(self, SlotState::Waiting { .. } | SlotState::Many(_))
+    }
+}

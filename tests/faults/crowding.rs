@@ -1,0 +1,119 @@
+//! Calls in a loop: what the server is told of must not pile up, and the task and others get their turn.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use nats_lifeline::client::SendFault;
+use nats_lifeline::{Client, ConnectOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::fake::INFO;
+use crate::support::{Server, soon};
+
+/// A client of a server that reads nothing any more once it has let the client in.
+async fn stuck(patience: Duration) -> Client {
+    let options = ConnectOptions::new().publish_timeout(patience).dialer(|_| async {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            theirs.write_all(INFO.as_bytes()).await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"PING\r\n") {
+                heard.push(theirs.read_u8().await.unwrap());
+            }
+            theirs.write_all(b"PONG\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        io::Result::Ok(ours)
+    });
+    options.connect("nats://stuck").await.unwrap()
+}
+
+/// The mark, what the stream takes, and some calls more.
+const MOST: usize = 4 << 20;
+
+// A4. The tests of memory stopped a server that reads nothing for publishers only.
+#[tokio::test]
+async fn subscriptions_made_and_dropped_wait_for_a_server_that_reads_nothing() {
+    let client = stuck(Duration::from_millis(300)).await;
+    let subject = "s".repeat(3000);
+    let mut bytes = 0;
+    let error = loop {
+        match client.subscribe(subject.clone()).await {
+            Ok(subscription) => drop(subscription),
+            Err(error) => break error,
+        }
+        bytes += subject.len();
+        assert!(bytes < MOST, "{bytes} bytes of subjects, and no end");
+    };
+    assert!(matches!(error.source_as(), Some(SendFault::NoRoom { .. })), "{error}");
+    assert!(client.stats().pending_bytes < MOST as u64);
+}
+
+// A4
+#[tokio::test]
+async fn limits_of_a_subscription_wait_for_a_server_that_reads_nothing() {
+    let client = stuck(Duration::from_millis(300)).await;
+    let mut subscription = client.subscribe("a").await.unwrap();
+    let mut calls = 0;
+    while subscription.unsubscribe_after(1_000_000 + calls % 2).await.is_ok() {
+        calls += 1;
+        assert!(calls < MOST as u64 / 10, "{calls} calls, and no end");
+    }
+}
+
+// A4
+#[tokio::test]
+async fn commands_that_the_task_has_not_taken_are_limited() {
+    let client = stuck(Duration::from_secs(3600)).await;
+    // Nobody else runs here between two of these polls: the task takes nothing.
+    let addresses = vec!["nats://a"; 100];
+    let calls = (0..100_000).take_while(|_| client.set_server_pool(&addresses[..]).now_or_never().is_some()).count();
+    assert!(calls < 10_000, "{calls} calls in one turn");
+    let subject = "s".repeat(3000);
+    let held = (0..100_000).map_while(|_| client.subscribe(subject.clone()).now_or_never()).collect::<Vec<_>>();
+    assert!(held.len() * 3000 < MOST, "{} subscriptions in one turn", held.len());
+}
+
+/// Calls it over and over until others have had a hundred turns.
+async fn leaves_turns_to_others(what: &str, mut call: impl AsyncFnMut()) {
+    let turns = Arc::new(AtomicU64::new(0));
+    let counting = tokio::spawn({
+        let turns = turns.clone();
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut calls = 0;
+    while turns.load(Ordering::Relaxed) < 100 {
+        call().await;
+        calls += 1;
+        assert!(calls < 1_000_000, "{what}: {calls} calls, and others had {turns:?} turns");
+    }
+    counting.abort();
+}
+
+// A4. The test of starvation asked only for publishers and subscribers.
+#[tokio::test]
+async fn calls_in_a_loop_leave_turns_to_others_on_one_thread() {
+    let server = Server::start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    let mut subscription = client.subscribe("a").await.unwrap();
+    let mut limit = 1_000_000;
+    leaves_turns_to_others("unsubscribe_after", async || {
+        limit += 1;
+        subscription.unsubscribe_after(limit).await.unwrap();
+    })
+    .await;
+    leaves_turns_to_others("drain", async || subscription.drain().await.unwrap()).await;
+    leaves_turns_to_others("unsubscribe", async || subscription.unsubscribe().await.unwrap()).await;
+    let url = server.url();
+    leaves_turns_to_others("set_server_pool", async || client.set_server_pool(url.as_str()).await.unwrap()).await;
+    leaves_turns_to_others("force_reconnect", async || client.force_reconnect().await.unwrap()).await;
+    soon("a flush", client.flush()).await.unwrap();
+}

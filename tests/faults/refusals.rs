@@ -1,0 +1,74 @@
+//! What a server refuses: messages, subscriptions, and floods of `-ERR`.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use nats_lifeline::client::{DeliveryMode, ManyOptions, PublishOutcome, SendFault};
+use nats_lifeline::protocol::{ErrKind, Violation};
+use nats_lifeline::{Client, ConnectOptions, Request, RequestError, RequestErrorKind};
+
+use crate::support::{Server, soon};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A client of a server on which `no.>` is forbidden.
+async fn restricted(options: ConnectOptions) -> (Server, Client) {
+    let users = r#"authorization { users: [ { user: "u", password: "p", permissions: {
+                     publish: { deny: "no.>" }, subscribe: ">" } } ] }"#;
+    let server = Server::builder().line(users).observer(r#""user":"u","pass":"p""#).start().await;
+    let options = options.user_and_password("u".into(), "p".into()).request_timeout(Some(HOUR));
+    let client = options.flush_timeout(HOUR).connect(server.url()).await.unwrap();
+    (server, client)
+}
+
+fn check(error: &RequestError) {
+    assert_eq!(error.kind(), RequestErrorKind::Other, "{error}");
+    assert!(error.to_string().contains("\"no.way\""), "{error}");
+    let Some(SendFault::Refused { error: ErrKind::PermissionsViolation(Violation::Publish { subject }) }) =
+        error.source_as()
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(subject.as_str(), "no.way");
+}
+
+// C1. Our tests of permissions asked only for subscriptions.
+#[tokio::test]
+async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
+    let (_server, client) = restricted(ConnectOptions::new()).await;
+    let mut answers = client.subscribe("yes").await.unwrap();
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.request("yes", "".into()).await }
+    });
+    let question = soon("a question", answers.next()).await.unwrap();
+    check(&soon("a refusal", client.request("no.way", "".into())).await.unwrap_err());
+    let inbox = Request::new().inbox("somewhere".into());
+    check(&soon("a refusal", client.send_request("no.way", inbox)).await.unwrap_err());
+    let mut replies = soon("acceptance", client.request_many("no.way", "".into(), ManyOptions::new())).await.unwrap();
+    check(&soon("a refusal", replies.next()).await.unwrap().unwrap_err());
+    // The other request is none of that.
+    client.publish(question.reply.unwrap(), "fine".into()).await.unwrap();
+    assert_eq!(soon("a reply", asking).await.unwrap().unwrap().payload, "fine");
+    assert!(client.stats().balances());
+}
+
+// C1
+#[tokio::test]
+async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
+    for mode in [DeliveryMode::AtMostOnce, DeliveryMode::AtLeastOnce] {
+        let (_server, client) = restricted(ConnectOptions::new().delivery(mode)).await;
+        let (no, yes) = (client.publish_confirmed("no.way", "1".into()), client.publish_confirmed("yes", "2".into()));
+        let (no, yes) = soon("outcomes", async { tokio::join!(no, yes) }).await;
+        assert!(yes.is_confirmed(), "{yes:?}");
+        let PublishOutcome::NotSent { message, error, .. } = no else { panic!("{no:?}") };
+        assert_eq!((message.subject.as_str(), &message.payload[..]), ("no.way", &b"1"[..]));
+        assert!(error.to_string().contains("\"no.way\""), "{error}");
+        assert!(matches!(error.source_as(), Some(SendFault::Refused { .. })), "{error:?}");
+        client.publish("no.way", "3".into()).await.unwrap();
+        soon("a flush", client.flush()).await.unwrap();
+        let stats = client.stats();
+        assert!(stats.balances(), "{stats:?}");
+        assert_eq!((stats.confirmed, stats.lost.refused, stats.in_doubt), (1, 2, 0), "{stats:?}");
+    }
+}
