@@ -163,6 +163,13 @@ fn a_file_or_a_name_that_is_looked_up_on_the_runtime_is_found() {
     good("src/driver/secure.rs", "fn f(fs: u8) { io::fs(fs) }");
 }
 
+// A1
+#[test]
+fn a_question_whether_two_wakers_are_alike_is_found() {
+    bad("src/driver/room.rs", "fn f() { while !a.will_wake(b) {} }", ":2: `will_wake` is a hint");
+    good("src/driver/inbox.rs", "fn f() -> bool { a.will_wake(b) }");
+}
+
 #[test]
 fn deciding_code_with_sockets_or_locks_is_found() {
     bad("src/protocol/addr.rs", "use std::net::SocketAddr;", "`std::net`");

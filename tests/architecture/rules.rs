@@ -19,6 +19,10 @@ const MAY_HOLD_A_STD_MAP: &str = "src/protocol/headers.rs";
 const MAY_OPEN_FILES: &str = "src/driver/files.rs";
 const MAY_LOOK_UP: &str = "src/driver/resolve.rs";
 
+/// Whether two wakers wake the same task is a hint, which may say no for ever (A1). It may save a clone, and here it does; nothing
+/// may depend on it.
+const MAY_ASK_WAKERS: [&str; 2] = ["src/driver/inbox.rs", "src/driver/mailbox/task_side.rs"];
+
 const LONGEST_FILE: usize = 600;
 
 /// The length that files should have; longer ones are listed, not refused.
@@ -184,7 +188,7 @@ fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
     list
 }
 
-/// Code that runs on the runtime does not wait for disks and name servers.
+/// Code that runs on the runtime does not wait for disks and name servers, nor for two wakers to be alike.
 fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
     let test_code = test_code(inside, tokens);
     let path = found.path;
@@ -200,6 +204,9 @@ fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
             }
             Some("pem_file_iter" | "from_pem_file") => {
                 found.push(token.line, format!("files are read in {MAY_OPEN_FILES} only: parse their content"));
+            }
+            Some("will_wake") if !MAY_ASK_WAKERS.contains(&path) => {
+                found.push(token.line, "`will_wake` is a hint that may say no for ever: keep the waker".to_owned());
             }
             Some("to_socket_addrs" | "ToSocketAddrs" | "lookup_host") if path != MAY_LOOK_UP => {
                 found.push(token.line, format!("names are looked up in {MAY_LOOK_UP} only, on a thread of our own"));

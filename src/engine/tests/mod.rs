@@ -31,4 +31,5 @@ mod secure;
 mod servers;
 mod states;
 mod subscriptions;
+mod time;
 mod walk;
