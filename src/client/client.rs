@@ -159,6 +159,10 @@ impl Client {
     /// PONG, and the connection is closed. After 30 s it ends anyhow. While disconnected it waits for a connection, if
     /// messages are held. [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
     ///
+    /// A stream ends when it has been read, so one task may read several of them one after the other; the last one ends when
+    /// nothing more can be published. A subscriber with nothing to read is not waited for. One that has taken its last message
+    /// may be answering it, and has five seconds (or a quarter of the drain's time, if that is less) to come back.
+    ///
     /// # Errors
     ///
     /// If the client is closed already.

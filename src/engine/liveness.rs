@@ -189,7 +189,7 @@ const UNANSWERED: u32 = 4;
 
 /// What a peer gets when its deadline was slept through. More than the round trip and a retransmission of any line; the
 /// connection has often died with the sleep, and then its user waits for this.
-const MOMENT: Duration = Duration::from_secs(5);
+pub(super) const MOMENT: Duration = Duration::from_secs(5);
 
 /// What a flush's PING is measured by where idle PINGs are off.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(20);

@@ -6,13 +6,29 @@ use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::flight::Flight;
+use super::liveness::MOMENT;
 use super::moving::MOVE_WITHIN;
-use super::phase::{Connection, DrainStage, Intent, Link, Stage};
+use super::phase::{Attempt, Connection, DrainStage, Intent, Link, Stage};
 use super::time::after;
 
 /// A deadline of the peer's that is noticed so late was slept through: the runtime was busy, or the process or the machine was
 /// stopped. The time in which nobody listened does not count against the peer.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+
+fn overslept(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| after(deadline, OVERSLEPT) <= now)
+}
+
+impl Attempt {
+    /// Whether its deadline was slept through. Then it gets a moment more.
+    fn has_overslept(&mut self, now: Instant) -> bool {
+        let overslept = overslept(self.deadline, now);
+        if overslept {
+            self.deadline = Some(after(now, self.limit.min(MOMENT)));
+        }
+        overslept
+    }
+}
 
 impl<H> Engine<H> {
     /// The next time at which [`handle_timeout`](Engine::handle_timeout) has something to do.
@@ -83,6 +99,11 @@ impl<H> Engine<H> {
     }
 
     fn handle_link_timeout(&mut self, now: Instant) {
+        if let Link::Dialing(attempt) = &mut self.link {
+            if attempt.has_overslept(now) {
+                return;
+            }
+        }
         match &self.link {
             // Who does not answer leaves it to the pool.
             Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
@@ -108,6 +129,9 @@ impl<H> Engine<H> {
             return;
         };
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if connection.is_prepared() && connection.attempt.has_overslept(now) {
+            return;
+        }
         if connection.is_prepared() && due(connection.attempt.deadline) {
             let joins = matches!(connection.stage, Stage::Standby(_));
             let limit = if joins { MOVE_WITHIN } else { connection.attempt.limit };
@@ -125,12 +149,11 @@ impl<H> Engine<H> {
             let cause = connection.said.take().map_or(cause, Cause::Server);
             return self.lose(cause, CloseHow::Reset, now);
         }
-        let overslept = |at: Option<Instant>| at.is_some_and(|at| after(at, OVERSLEPT) <= now);
-        if overslept(connection.liveness.dead_at()) {
+        if overslept(connection.liveness.dead_at(), now) {
             return connection.liveness.overslept(now);
         }
         let stalls = (!self.flight.is_empty()).then(|| after(connection.progress, self.config.write_timeout));
-        if overslept(stalls) {
+        if overslept(stalls, now) {
             // As if it had stalled just now, but for a moment in which the transport can be asked.
             let asked = after(now, OVERSLEPT);
             connection.progress = asked.checked_sub(self.config.write_timeout).unwrap_or(now).max(connection.progress);

@@ -28,7 +28,8 @@ impl ConnectOptions {
     ///
     /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) it says how soon a silent network is noticed:
     /// after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or resets the
-    /// connection is noticed at once in any case.
+    /// connection is noticed at once in any case. Time in which the program could not listen, because its runtime was busy or
+    /// the process or the machine was stopped, does not count against the server.
     pub fn ping_interval(mut self, ping_interval: Duration) -> ConnectOptions {
         self.ping_interval = ping_interval;
         self
@@ -36,7 +37,8 @@ impl ConnectOptions {
 
     /// Gives a connection up when a PING has been unanswered for so many
     /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at least
-    /// 1.
+    /// 1. After four times as long the connection is given up whatever else comes, 160 s by default: something between the
+    /// client and its server may live on without it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -53,7 +55,7 @@ impl ConnectOptions {
     /// Gives a connection up when it takes no byte for so long although some wait to be written. Default 10 s; must
     /// be longer than zero.
     ///
-    /// What it did not take goes to the next connection.
+    /// A server that reads slowly is not given up as long as it reads. What was not taken goes to the next connection.
     pub fn write_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.write_timeout = timeout;
         self

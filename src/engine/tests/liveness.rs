@@ -149,6 +149,29 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
 
 // A2.
 #[test]
+fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.sleep(secs(60));
+    pair.advance(ms(0));
+    pair.dialed();
+    pair.serve(super::pair::INFO);
+    pair.sleep(secs(60));
+    pair.advance(ms(0));
+    pair.serve(PONG);
+    assert!(pair.engine.carries());
+    // Nobody is waited for for ever.
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.sleep(secs(60));
+    pair.advance(ms(4_999));
+    pair.forget();
+    pair.advance(ms(1));
+    pair.expect_among("AttemptFailed a:4222 1: took longer than 5s, looking up and dialling");
+}
+
+// A2.
+#[test]
 fn a_write_that_stalled_while_nobody_looked_is_tried_again() {
     let mut pair = Pair::ready();
     pair.takes = false;
