@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Choice, Effect};
+use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
@@ -81,7 +81,7 @@ impl<H> Engine<H> {
     fn dial(&mut self, server: ServerId, now: Instant) {
         self.history.attempts += 1;
         if let Some(attempt) = self.dial_for(server, Purpose::Link, now) {
-            self.link = Link::Dialing(attempt);
+            self.link = Link::Dialing(Box::new(attempt));
         }
     }
 
@@ -104,6 +104,8 @@ impl<H> Engine<H> {
             limit,
             deadline: Some(now + limit),
             aside_at: if purpose == Purpose::Link { self.aside_at(server, now) } else { None },
+            others: 0,
+            failure: None,
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
@@ -116,6 +118,28 @@ impl<H> Engine<H> {
     fn aside_at(&self, server: ServerId, now: Instant) -> Option<Instant> {
         let asks = self.config.ask_server || self.config.ask_delay;
         if asks { None } else { self.pool.put_aside_at(server, now) }
+    }
+
+    /// The handshake came to nothing at one address of a name, and the same attempt goes on at the next: what accepts a
+    /// connection at the first need not be a server. Tells whether it does. A server that refuses the credentials has
+    /// spoken for all addresses.
+    pub(super) fn try_next_address(&mut self, cause: &Cause, how: CloseHow, now: Instant) -> bool {
+        let ours = cause.is_auth() || matches!(cause, Cause::Credentials(_) | Cause::ByUser);
+        let Link::Up(connection) = &self.link else { return false };
+        let in_time = connection.attempt.deadline.is_some_and(|deadline| now < deadline);
+        if !connection.is_handshake() || connection.attempt.others == 0 || ours || !in_time {
+            return false;
+        }
+        let mut attempt = connection.attempt.clone();
+        self.next_epoch += 1;
+        let after = std::mem::replace(&mut attempt.epoch, self.next_epoch);
+        attempt.failure = Some(cause.clone());
+        (attempt.aside_at, attempt.others) = (None, 0);
+        self.garbage.extend(self.flight.clear());
+        let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
+        self.effects.push_back(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
+        self.link = Link::Dialing(Box::new(attempt));
+        true
     }
 
     /// Nothing has come back from this server, and another one is due. It is tried again when that one has had its turn.

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod credentials;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
