@@ -89,6 +89,23 @@ async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
     }
 }
 
+// D3
+#[tokio::test]
+async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
+    let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
+    let list = format!("{}, nats://u:p@{}", one.url(), two.addr());
+    let client = soon("a connection", ConnectOptions::new().connect(&list)).await.unwrap();
+    assert_eq!(soon("the pool", client.server_pool()).await.unwrap().len(), 2);
+    soon("a pool", client.set_server_pool(format!("{list},nats://third.example"))).await.unwrap();
+    assert_eq!(soon("the pool", client.server_pool()).await.unwrap().len(), 3);
+    let options = ConnectOptions::new().preferred_servers(list.as_str()).unwrap();
+    let client = soon("a connection", options.connect(vec![list.clone(), "nats://third.example".to_owned()])).await;
+    assert_eq!(soon("the pool", client.unwrap().server_pool()).await.unwrap().len(), 3);
+    let error = soon("a refusal", ConnectOptions::new().connect("nats://a:4222,,nats://b:4222")).await.unwrap_err();
+    assert_eq!(error.kind(), ConnectErrorKind::ServerParse);
+    assert!(error.to_string().contains("part 2 of the list: it is empty"), "{error}");
+}
+
 // D5: our ports were all within the range from which the system takes those of clients, and a dial that met itself looked like
 // a server that does not greet. None of our tests looked at who had the port.
 #[tokio::test]
