@@ -13,7 +13,7 @@ impl<H> Engine<H> {
     /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it. The
     /// user's callbacks are asked first where there are some.
     pub(super) fn seek(&mut self, now: Instant) {
-        let server = self.config.ask_server && self.history.previous.is_some();
+        let server = self.config.ask_server;
         if (server || self.config.ask_delay) && self.may_seek() {
             self.next_ask += 1;
             let ask = self.next_ask;
@@ -201,13 +201,20 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
         self.tell_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_named_failed();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.round_is_over();
         let nobody_left = self.pool.is_empty();
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.link = Link::GivingUp(cause);
         } else {
             self.seek(now);
         }
+    }
+
+    /// Whether each server that the user named has failed once; or, where a callback may leave some of them out, as many
+    /// attempts as there are servers.
+    fn round_is_over(&self) -> bool {
+        let chosen = self.config.ask_server && self.history.failures >= self.pool.named() as u64;
+        chosen || self.pool.all_named_failed()
     }
 
     /// Notes that an attempt has failed, and says so.

@@ -210,6 +210,11 @@ impl Pool {
         self.servers.iter().all(|server| server.discovered || server.failures > 0)
     }
 
+    /// How many servers the user named.
+    pub fn named(&self) -> usize {
+        self.servers.iter().filter(|server| !server.discovered).count()
+    }
+
     /// An attempt on `id` failed.
     pub fn failed<R: Rng>(&mut self, id: ServerId, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Failed {
         self.take_turn(id);
