@@ -38,33 +38,51 @@ pub(super) struct DialOptions {
     pub(super) dialer: Option<Dialer>,
 }
 
-/// Looks `addr` up and connects to the first of its addresses that answers, or has the user's dialer do so. Cancelled by
+/// Looks `addr` up, unless its addresses are `found` already, and connects to the first of them that answers, or has the
+/// user's dialer do so. Returns the addresses that are left, too: what has answered need not be a server. Cancelled by
 /// dropping it; the caller has the deadline.
-pub(super) async fn dial(addr: ServerAddr, options: DialOptions) -> Result<Transport, Cause> {
+pub(super) async fn dial(
+    addr: ServerAddr,
+    found: Option<Vec<SocketAddr>>,
+    options: DialOptions,
+) -> Result<(Transport, Vec<SocketAddr>), Cause> {
     if addr.is_websocket() {
         return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
     }
     if let Some(dialer) = &options.dialer {
-        return Ok(Transport::custom(dialer.dial(addr).await?));
+        return Ok((Transport::custom(dialer.dial(addr).await?), Vec::new()));
     }
-    let mut found = resolve(&addr, options.resolver.as_ref()).await.map_err(Cause::Dns)?;
-    found.shuffle(&mut rand::rng());
-    let stream = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
-    Ok(Transport::tcp(stream))
+    let found = match found {
+        Some(found) => found,
+        None => {
+            let mut found = resolve(&addr, options.resolver.as_ref()).await.map_err(Cause::Dns)?;
+            found.shuffle(&mut rand::rng());
+            found
+        }
+    };
+    let (stream, others) = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
+    Ok((Transport::tcp(stream), others))
 }
 
-async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<TcpStream> {
+type Racing = (SocketAddr, Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);
+
+/// The first connection that is made, and the addresses that have not answered until then.
+async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(TcpStream, Vec<SocketAddr>)> {
     let mut waiting = addresses.into_iter();
-    let mut racing: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
+    let mut racing: Vec<Racing> = Vec::new();
     let mut head_start = Box::pin(sleep(Duration::ZERO));
     let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
     std::future::poll_fn(move |cx| {
         loop {
             let mut failed = false;
             let mut at = 0;
-            while let Some(attempt) = racing.get_mut(at) {
+            while let Some((address, attempt)) = racing.get_mut(at) {
                 match attempt.as_mut().poll(cx) {
-                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Ok(stream)) => {
+                        let won = *address;
+                        let losing = racing.drain(..).map(|(address, _)| address).filter(|address| *address != won);
+                        return Poll::Ready(Ok((stream, losing.chain(&mut waiting).collect())));
+                    }
                     Poll::Ready(Err(error)) => {
                         last = error;
                         failed = true;
@@ -79,7 +97,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<T
             }
             match waiting.next() {
                 Some(address) => {
-                    racing.push(Box::pin(connect(address, options.clone())));
+                    racing.push((address, Box::pin(connect(address, options.clone()))));
                     head_start.set(sleep(HEAD_START));
                 }
                 None if racing.is_empty() => {
@@ -106,8 +124,13 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
         socket.bind(local)?;
     }
     let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
+    if stream.local_addr()? == stream.peer_addr()? {
+        // Nobody listens there, and the system has given us that very port: as long as we keep it, no server can have it.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the dial met itself: nobody listens there"));
+    }
+    stream.set_nodelay(true)?;
     // Without these the engine's own timers still find a dead peer.
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
     #[cfg(any(target_os = "linux", target_os = "android"))]

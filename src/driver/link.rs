@@ -37,6 +37,8 @@ pub(super) enum Stream {
     /// It is being upgraded to TLS.
     Securing(Dialing),
     Up(Transport),
+    /// The upgrade failed, and the engine will say what becomes of it.
+    Over,
 }
 
 /// What was read.
@@ -67,7 +69,7 @@ impl Link {
     pub(super) fn transport(&mut self) -> Option<&mut Transport> {
         match &mut self.stream {
             Stream::Up(transport) => Some(transport),
-            Stream::Waiting { .. } | Stream::Dialing(_) | Stream::Securing(_) => None,
+            Stream::Waiting { .. } | Stream::Dialing(_) | Stream::Securing(_) | Stream::Over => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Securing a link: what TLS is set up from, read anew for each connection, and the handshake.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,18 +33,24 @@ pub(crate) struct TlsSettings {
 pub(super) struct Prepared {
     #[cfg(feature = "tls")]
     config: Option<Arc<rustls::ClientConfig>>,
+    /// Addresses of the server's name that were not tried yet.
+    pub(super) others: Vec<SocketAddr>,
 }
 
 /// Dials. Where it is known that TLS will be wanted, everything is read before: a server may wait for its first byte for
-/// 50 ms only, and take a client that says nothing for one that does not want TLS.
+/// 50 ms only, and take a client that says nothing for one that does not want TLS. `found`: the addresses that are left of a
+/// name that was looked up before.
 pub(super) async fn dial_prepared(
     addr: ServerAddr,
+    found: Option<Vec<SocketAddr>>,
     options: DialOptions,
     settings: Arc<TlsSettings>,
 ) -> Result<(Transport, Prepared), Cause> {
     let wanted = settings.wanted || addr.tls_required();
-    let prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
-    Ok((dial(addr, options).await?, prepared))
+    let mut prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
+    let (transport, others) = dial(addr, found, options).await?;
+    prepared.others = others;
+    Ok((transport, prepared))
 }
 
 #[cfg(not(feature = "tls"))]
@@ -100,7 +107,7 @@ mod with_tls {
     }
 
     pub(super) async fn prepare(settings: Arc<TlsSettings>) -> Result<Prepared, Cause> {
-        Ok(Prepared { config: Some(configuration(settings).await?) })
+        Ok(Prepared { config: Some(configuration(settings).await?), ..Prepared::default() })
     }
 
     async fn configuration(settings: Arc<TlsSettings>) -> Result<Arc<ClientConfig>, Cause> {

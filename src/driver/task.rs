@@ -232,9 +232,9 @@ impl Task {
             match outcome {
                 Ok((transport, prepared)) => {
                     link.stream = Stream::Up(transport);
-                    link.prepared = prepared;
                     if dialled {
-                        engine.handle_dialed(link.epoch, now);
+                        link.prepared = prepared;
+                        engine.handle_dialed_one_of(link.epoch, link.prepared.others.len(), now);
                     } else {
                         engine.handle_upgraded(link.epoch, now);
                     }
@@ -244,9 +244,10 @@ impl Task {
                     if dialled {
                         engine.handle_dial_failed(link.epoch, cause, now);
                     } else {
+                        link.stream = Stream::Over;
                         engine.handle_upgrade_failed(link.epoch, cause, now);
                     }
-                    false
+                    !dialled
                 }
             }
         });

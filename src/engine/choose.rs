@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Choice, Effect};
+use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
@@ -14,7 +14,7 @@ impl<H> Engine<H> {
     /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it. The
     /// user's callbacks are asked first where there are some.
     pub(super) fn seek(&mut self, now: Instant) {
-        let server = self.config.ask_server && self.history.previous.is_some();
+        let server = self.config.ask_server;
         if (server || self.config.ask_delay) && self.may_seek() {
             self.next_ask += 1;
             let ask = self.next_ask;
@@ -82,7 +82,7 @@ impl<H> Engine<H> {
     fn dial(&mut self, server: ServerId, now: Instant) {
         self.history.attempts += 1;
         if let Some(attempt) = self.dial_for(server, Purpose::Link, now) {
-            self.link = Link::Dialing(attempt);
+            self.link = Link::Dialing(Box::new(attempt));
         }
     }
 
@@ -105,6 +105,8 @@ impl<H> Engine<H> {
             limit,
             deadline: Some(after(now, limit)),
             aside_at: if purpose == Purpose::Link { self.aside_at(server, now) } else { None },
+            others: 0,
+            failure: None,
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
@@ -117,6 +119,28 @@ impl<H> Engine<H> {
     fn aside_at(&self, server: ServerId, now: Instant) -> Option<Instant> {
         let asks = self.config.ask_server || self.config.ask_delay;
         if asks { None } else { self.pool.put_aside_at(server, now) }
+    }
+
+    /// The handshake came to nothing at one address of a name, and the same attempt goes on at the next: what accepts a
+    /// connection at the first need not be a server. Tells whether it does. A server that refuses the credentials has
+    /// spoken for all addresses.
+    pub(super) fn try_next_address(&mut self, cause: &Cause, how: CloseHow, now: Instant) -> bool {
+        let ours = cause.is_auth() || matches!(cause, Cause::Credentials(_) | Cause::ByUser);
+        let Link::Up(connection) = &self.link else { return false };
+        let in_time = connection.attempt.deadline.is_some_and(|deadline| now < deadline);
+        if !connection.is_handshake() || connection.attempt.others == 0 || ours || !in_time {
+            return false;
+        }
+        let mut attempt = connection.attempt.clone();
+        self.next_epoch += 1;
+        let after = std::mem::replace(&mut attempt.epoch, self.next_epoch);
+        attempt.failure = Some(cause.clone());
+        (attempt.aside_at, attempt.others) = (None, 0);
+        self.garbage.extend(self.flight.clear());
+        let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
+        self.effects.push_back(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
+        self.link = Link::Dialing(Box::new(attempt));
+        true
     }
 
     /// Nothing has come back from this server, and another one is due. It is tried again when that one has had its turn.
@@ -178,13 +202,20 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
         self.tell_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.pool.all_named_failed();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.round_is_over();
         let nobody_left = self.pool.is_empty();
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.link = Link::GivingUp(cause);
         } else {
             self.seek(now);
         }
+    }
+
+    /// Whether each server that the user named has failed once; or, where a callback may leave some of them out, as many
+    /// attempts as there are servers.
+    fn round_is_over(&self) -> bool {
+        let chosen = self.config.ask_server && self.history.failures >= self.pool.named() as u64;
+        chosen || self.pool.all_named_failed()
     }
 
     /// Notes that an attempt has failed, and says so.

@@ -35,7 +35,7 @@ pub struct Config {
     pub preferred: Preferred,
     /// Whether the delay before each attempt is asked for, by [`Effect::Choose`](super::Effect::Choose). Default false.
     pub ask_delay: bool,
-    /// Whether the server of each attempt after the first connection is asked for. Default false.
+    /// Whether the server of each attempt is asked for, as above. Default false.
     pub ask_server: bool,
     /// Whether a server must speak TLS, whatever its address says. Default false.
     pub require_tls: bool,

@@ -30,6 +30,21 @@ pub enum Effect<H> {
         /// `StopDialing` then.
         deadline: Instant,
     },
+    /// Leave the connection of the epoch `after`, in the way of [`Close`](Effect::Close), and get a byte stream to one of the
+    /// other addresses of that server; answer as to [`Dial`](Effect::Dial). Comes only where
+    /// [`handle_dialed_one_of`](super::Engine::handle_dialed_one_of) said that there are some.
+    DialNext {
+        /// Names what the attempt becomes.
+        epoch: u64,
+        /// The connection whose handshake came to nothing.
+        after: u64,
+        /// In which way that is left.
+        how: CloseHow,
+        /// The server.
+        addr: ServerAddr,
+        /// When the attempt ends at the latest; that it has to wait for its turn makes it no longer.
+        deadline: Instant,
+    },
     /// Upgrade the byte stream of that epoch to TLS; answer with `handle_upgraded` or `handle_upgrade_failed`. What was
     /// read from it and not yet handed to the engine is never parsed: bytes in clear behind INFO are a failure.
     Upgrade {

@@ -311,6 +311,9 @@ impl<H> Engine<H> {
 
     /// The connection ends here. If it had carried messages, the outbox is settled in the next exchange.
     pub(super) fn lose(&mut self, cause: Cause, how: CloseHow, now: Instant) {
+        if self.try_next_address(&cause, how, now) {
+            return;
+        }
         let Link::Up(connection) = &mut self.link else {
             return;
         };

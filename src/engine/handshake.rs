@@ -56,7 +56,7 @@ impl<H> Engine<H> {
             engine.history.secured = true;
             match info {
                 Some(info) => engine.authenticate(info, now),
-                None => connection.stage = Stage::AwaitInfo,
+                None => (connection.stage, connection.progress) = (Stage::AwaitInfo, now),
             }
         });
     }
@@ -129,7 +129,7 @@ impl<H> Engine<H> {
     pub(super) fn begin_handshake(&mut self, now: Instant) {
         if self.config.tls_first {
             if self.config.tls_possible {
-                self.secure(None);
+                self.secure(None, now);
             } else {
                 self.lose(no_tls("tls_first asks for TLS"), CloseHow::Drop, now);
             }
@@ -149,7 +149,7 @@ impl<H> Engine<H> {
             return self.lose(cause, CloseHow::Drop, now);
         }
         if wanted.is_some() || info.tls_required {
-            self.secure(Some(info));
+            self.secure(Some(info), now);
         } else {
             self.authenticate(info, now);
         }
@@ -190,12 +190,13 @@ impl<H> Engine<H> {
     }
 
     /// Has the driver upgrade the link.
-    fn secure(&mut self, info: Option<Arc<Info>>) {
+    fn secure(&mut self, info: Option<Arc<Info>>, now: Instant) {
         let Link::Up(connection) = &mut self.link else {
             return;
         };
         // A PONG to a PING that came before INFO: in clear no more is said.
         self.garbage.extend(self.flight.clear());
+        connection.progress = now;
         connection.stage = Stage::Securing(info);
         let (epoch, addr) = (connection.attempt.epoch, connection.attempt.addr.clone());
         self.effects.push_back(Effect::Upgrade { epoch, addr });

@@ -230,7 +230,7 @@ impl<H> Engine<H> {
                     return;
                 };
                 self.candidate = Some(Box::new(Candidate {
-                    link: Link::Dialing(attempt),
+                    link: Link::Dialing(Box::new(attempt)),
                     flight: Flight::new(self.config.delivery),
                     info: None,
                     joined: Vec::new(),

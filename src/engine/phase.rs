@@ -9,6 +9,7 @@ use super::liveness::{Covers, Liveness};
 use super::pool::ServerId;
 use super::refusals::Refusals;
 use super::replay::Replay;
+use super::time::after;
 use crate::protocol::{ErrKind, Info, ServerAddr};
 
 /// The connection, or the way to one.
@@ -50,7 +51,7 @@ pub(super) enum Link {
     /// Until the next server is due. `chosen`: the one that is dialled then, unless it has left the pool.
     Backoff { until: Instant, chosen: Option<ServerId> },
     /// The driver looks names up, connects, secures.
-    Dialing(Attempt),
+    Dialing(Box<Attempt>),
     /// There is a byte stream.
     Up(Box<Connection>),
 }
@@ -74,7 +75,15 @@ pub(super) struct Attempt {
     pub(super) deadline: Option<Instant>,
     /// When it gives way to another server, if nothing has come back by then.
     pub(super) aside_at: Option<Instant>,
+    /// Addresses of the server's name that were not tried yet.
+    pub(super) others: usize,
+    /// Why the handshake failed at the last address that had accepted.
+    pub(super) failure: Option<Cause>,
 }
+
+/// An address that has accepted and says nothing is given no more time than this while there are others. Arbitrary; a server
+/// says INFO as soon as it has accepted.
+const SILENT_ADDRESS: Duration = Duration::from_secs(1);
 
 impl Attempt {
     /// When it began; `None`: not yet.
@@ -289,6 +298,19 @@ impl Connection {
     /// Whether the attempt has a deadline still: the handshake, and what goes before a planned move.
     pub(super) fn is_prepared(&self) -> bool {
         self.is_handshake() || matches!(self.stage, Stage::Standby(Readiness::Joining))
+    }
+
+    /// When the handshake is tried at the next address of the name, because nothing comes from this one. The time that is left
+    /// is shared out evenly; what has not even said INFO is no server, perhaps, and gets less.
+    pub(super) fn next_address_at(&self) -> Option<Instant> {
+        let deadline = self.attempt.deadline.filter(|_| self.attempt.others > 0)?;
+        let others = u32::try_from(self.attempt.others).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(self.progress) / others.saturating_add(1);
+        match self.stage {
+            Stage::AwaitInfo => Some(after(self.progress, share.min(SILENT_ADDRESS))),
+            Stage::Securing(_) | Stage::AwaitPong => Some(after(self.progress, share)),
+            _ => None,
+        }
     }
 
     /// Whether the handshake is still going on.

@@ -2,6 +2,7 @@
 
 mod order;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -58,7 +59,7 @@ pub struct Pool {
     /// Taken out, for what they did: gossip does not bring them back.
     barred: Vec<Server>,
     /// The addresses that are preferred where they occur.
-    preferred: Vec<ServerAddr>,
+    preferred: BTreeSet<Place>,
     next_id: u64,
     next_turn: u64,
     /// When a connection was lost last, and the search for another began.
@@ -140,9 +141,10 @@ impl Pool {
             preferred.shuffle(rng);
             addrs.shuffle(rng);
         }
-        let mut pool = Pool { preferred: preferred.clone(), ..Pool::default() };
+        let mut pool = Pool { preferred: preferred.iter().map(place).collect(), ..Pool::default() };
+        let mut known = BTreeSet::new();
         for addr in preferred.into_iter().chain(addrs) {
-            if !pool.contains(&addr) {
+            if known.insert(place(&addr)) {
                 pool.add(addr, false);
             }
         }
@@ -163,13 +165,9 @@ impl Pool {
         self.servers.iter_mut().find(|server| server.id == id)
     }
 
-    fn contains(&self, addr: &ServerAddr) -> bool {
-        self.servers.iter().any(|server| server.addr.same_endpoint(addr))
-    }
-
     fn add(&mut self, addr: ServerAddr, discovered: bool) {
         let (id, turn) = (ServerId(self.next_id), self.next_turn);
-        let preferred = self.preferred.iter().any(|other| other.same_endpoint(&addr));
+        let preferred = !self.preferred.is_empty() && self.preferred.contains(&place(&addr));
         self.next_id += 1;
         self.next_turn += 1;
         self.servers.push(Server {
@@ -209,6 +207,11 @@ impl Pool {
     /// Whether every server that the user named has failed at least once since it was last connected.
     pub fn all_named_failed(&self) -> bool {
         self.servers.iter().all(|server| server.discovered || server.failures > 0)
+    }
+
+    /// How many servers the user named.
+    pub fn named(&self) -> usize {
+        self.servers.iter().filter(|server| !server.discovered).count()
     }
 
     /// An attempt on `id` failed.
@@ -281,8 +284,12 @@ impl Pool {
 
     /// The user wants another try with everybody.
     pub fn forgive(&mut self) {
+        if self.barred.is_empty() {
+            return;
+        }
+        let known: BTreeSet<Place> = self.servers.iter().map(|server| place(&server.addr)).collect();
         for mut server in std::mem::take(&mut self.barred) {
-            if !self.contains(&server.addr) {
+            if !known.contains(&place(&server.addr)) {
                 (server.streak, server.penalty, server.due, server.refused) = (0, 0, None, None);
                 self.servers.push(server);
             }
@@ -317,30 +324,32 @@ impl Pool {
         retain_order: bool,
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
-        let told: Vec<ServerAddr> =
-            urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok()).take(MAX_TOLD).collect();
-        if told.is_empty() {
+        let told = urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok());
+        let mut fresh: Vec<ServerAddr> = told.take(MAX_TOLD).collect();
+        if fresh.is_empty() {
             return Default::default();
         }
+        let told: BTreeSet<Place> = fresh.iter().map(place).collect();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
+        let mut known = BTreeSet::new();
         self.servers.retain(|server| {
-            let stays = !server.discovered
-                || Some(server.id) == current
-                || told.iter().any(|addr| addr.same_endpoint(&server.addr));
-            if !stays {
+            let place = place(&server.addr);
+            let stays = !server.discovered || Some(server.id) == current || told.contains(&place);
+            if stays {
+                known.insert(place);
+            } else {
                 removed.push(endpoint(&server.addr));
             }
             stays
         });
-        self.barred.retain(|server| !server.discovered || told.iter().any(|addr| addr.same_endpoint(&server.addr)));
-        let barred = |addr: &ServerAddr| self.barred.iter().any(|server| server.addr.same_endpoint(addr));
-        let mut fresh: Vec<ServerAddr> =
-            told.into_iter().filter(|addr| !self.contains(addr) && !barred(addr)).collect();
+        self.barred.retain(|server| !server.discovered || told.contains(&place(&server.addr)));
+        known.extend(self.barred.iter().map(|server| place(&server.addr)));
+        fresh.retain(|addr| known.insert(place(addr)));
         if !retain_order {
             fresh.shuffle(rng);
         }
         for addr in fresh {
-            if self.servers.len() < MAX_SERVERS && !self.contains(&addr) {
+            if self.servers.len() < MAX_SERVERS {
                 added.push(endpoint(&addr));
                 self.add(addr, true);
             }
@@ -352,18 +361,28 @@ impl Pool {
     pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
         self.barred.clear();
         let old = std::mem::take(&mut self.servers);
+        let mut old: BTreeMap<Place, Server> = old.into_iter().map(|server| (place(&server.addr), server)).collect();
+        let mut known = BTreeSet::new();
         for addr in addrs {
-            if self.contains(&addr) {
+            if !known.insert(place(&addr)) {
                 continue;
             }
-            match old.iter().find(|server| server.addr.same_endpoint(&addr)) {
+            match old.remove(&place(&addr)) {
                 Some(server) => {
-                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server.clone() });
+                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server });
                 }
                 None => self.add(addr, false),
             }
         }
     }
+}
+
+/// Host and port, by which servers are told apart: those of a list are compared with those of another in order, since each
+/// with each would be a standstill where there are thousands.
+type Place = (String, u16);
+
+fn place(addr: &ServerAddr) -> Place {
+    (addr.host().to_ascii_lowercase(), addr.port())
 }
 
 /// How a connection ended, for the pool.

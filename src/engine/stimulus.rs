@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::error::{Cause, EndReason};
 use super::event::ConnectionEvent;
 use super::liveness::{Liveness, Rules};
-use super::phase::{Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
+use super::phase::{Attempt, Connection, DrainStage, Intent, Link, Purpose, Readiness, Recovering, Stage, Waiter};
 use super::refusals::Refusals;
 use super::replay::Replay;
 use super::subscriptions::Accepted;
@@ -19,16 +19,23 @@ use crate::protocol::{ErrKind, Info, ServerOp};
 impl<H> Engine<H> {
     /// There is a byte stream to the server of `epoch`.
     pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
+        self.handle_dialed_one_of(epoch, 0, now);
+    }
+
+    /// There is a byte stream to one address of the server of `epoch`, whose name has `others` that were not tried or had not
+    /// answered yet.
+    pub fn handle_dialed_one_of(&mut self, epoch: u64, others: usize, now: Instant) {
         self.at(epoch, |engine| {
-            let Link::Dialing(attempt) = &engine.link else {
+            let Link::Dialing(attempt) = &mut engine.link else {
                 return;
             };
             if attempt.epoch != epoch {
                 return;
             }
+            attempt.others = others;
             let rules = Rules { interval: engine.config.ping_interval, max_out: engine.config.max_pings_out };
             engine.link = Link::Up(Box::new(Connection {
-                attempt: attempt.clone(),
+                attempt: Attempt::clone(attempt),
                 stage: Stage::AwaitInfo,
                 since: now,
                 liveness: Liveness::new(rules, now),
@@ -51,7 +58,9 @@ impl<H> Engine<H> {
     pub fn handle_dial_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
         self.at(epoch, |engine| match &engine.link {
             Link::Dialing(attempt) if attempt.epoch == epoch => {
-                let attempt = attempt.clone();
+                let mut attempt = Attempt::clone(attempt);
+                // What an address of the name has said is the better reason than that another one does not answer.
+                let cause = attempt.failure.take().unwrap_or(cause);
                 engine.attempt_failed(attempt, cause, now);
             }
             _ => {}

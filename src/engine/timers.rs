@@ -58,6 +58,7 @@ impl<H> Engine<H> {
     /// The timers of a connection, by name.
     fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
         let handshake = connection.attempt.deadline.filter(|_| connection.is_prepared());
+        let handshake = handshake.into_iter().chain(connection.next_address_at()).min();
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
             Stage::Moving { until, .. } => Some(until),
@@ -109,13 +110,14 @@ impl<H> Engine<H> {
             Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
             Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
             Link::Dialing(attempt) if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
-                let attempt = attempt.clone();
+                let mut attempt = Attempt::clone(attempt);
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
-                let cause = Cause::TimedOut { limit: attempt.limit, stage: "looking up and dialling" };
+                let late = Cause::TimedOut { limit: attempt.limit, stage: "looking up and dialling" };
+                let cause = attempt.failure.take().unwrap_or(late);
                 self.attempt_failed(attempt, cause, now);
             }
             Link::Dialing(attempt) if attempt.aside_at.is_some_and(|at| at <= now) => {
-                let attempt = attempt.clone();
+                let attempt = Attempt::clone(attempt);
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
                 self.put_aside(attempt, now);
             }
@@ -132,9 +134,14 @@ impl<H> Engine<H> {
         if connection.is_prepared() && connection.attempt.has_overslept(now) {
             return;
         }
-        if connection.is_prepared() && due(connection.attempt.deadline) {
+        let late = due(connection.attempt.deadline);
+        if (connection.is_prepared() && late) || due(connection.next_address_at()) {
             let joins = matches!(connection.stage, Stage::Standby(_));
-            let limit = if joins { MOVE_WITHIN } else { connection.attempt.limit };
+            let limit = match joins {
+                true => MOVE_WITHIN,
+                false if late => connection.attempt.limit,
+                false => now.saturating_duration_since(connection.progress),
+            };
             let stage = match connection.stage {
                 Stage::AwaitInfo => "waiting for INFO (a server that wants TLS first says nothing: tls_first)",
                 Stage::Standby(_) => "waiting for the PONG behind the queue groups",

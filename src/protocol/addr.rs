@@ -142,7 +142,7 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn host_and_port(place: &str, default_port: u16) -> Result<(&str, u16), &'static str> {
     if place.contains(',') {
-        return Err("one address, not a list (give a slice or a Vec of addresses)");
+        return Err("one address, not a list");
     }
     let (host, port) = if let Some(rest) = place.strip_prefix('[') {
         let (host, behind) = rest.split_once(']').ok_or("the bracket is not closed")?;
@@ -223,6 +223,19 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 impl ServerAddr {
+    /// The address, or the rule that the text breaks.
+    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
+        match text.trim() {
+            "" => Err("it is empty"),
+            trimmed => parse(trimmed),
+        }
+    }
+
+    /// What is wrong with a list of addresses: its part number `part` breaks `rule`.
+    pub(super) fn refuse_list(list: &str, part: usize, rule: &str) -> io::Error {
+        invalid(list.trim(), &format!("part {part} of the list: {rule}"))
+    }
+
     /// An address that a server told of: `host:port`, which inherits scheme and credentials of the
     /// server that the user named.
     ///

@@ -3,7 +3,19 @@
 use super::addr::ServerAddr;
 use std::{io, iter, option, slice, vec};
 
-/// What can be given as one or more server addresses.
+/// What can be given as one or more server addresses: addresses, texts, and lists of either.
+///
+/// A text may be a list itself, separated by commas, as it stands in configurations and environment variables; each address
+/// in it has its own scheme and credentials. A comma in a password is better written as `%2C`.
+///
+/// ```
+/// use nats_lifeline::ToServerAddrs;
+///
+/// let servers: Vec<_> = "nats://ada:pw@one.example, tls://two.example:4333".to_server_addrs()?.collect();
+/// assert_eq!((servers[0].username(), servers[1].port()), (Some("ada"), 4333));
+/// assert!("one.example,".to_server_addrs().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait ToServerAddrs {
     /// The addresses, one after the other.
     type Iter: Iterator<Item = ServerAddr>;
@@ -25,15 +37,17 @@ impl ToServerAddrs for ServerAddr {
 }
 
 impl ToServerAddrs for str {
-    type Iter = option::IntoIter<ServerAddr>;
+    type Iter = vec::IntoIter<ServerAddr>;
 
     fn to_server_addrs(&self) -> io::Result<Self::Iter> {
-        self.parse::<ServerAddr>().map(|addr| Some(addr).into_iter())
+        let mut addrs = Vec::new();
+        read_list(self, &mut addrs)?;
+        Ok(addrs.into_iter())
     }
 }
 
 impl ToServerAddrs for String {
-    type Iter = option::IntoIter<ServerAddr>;
+    type Iter = vec::IntoIter<ServerAddr>;
 
     fn to_server_addrs(&self) -> io::Result<Self::Iter> {
         self.as_str().to_server_addrs()
@@ -44,8 +58,9 @@ impl<T: AsRef<str>> ToServerAddrs for [T] {
     type Iter = vec::IntoIter<ServerAddr>;
 
     fn to_server_addrs(&self) -> io::Result<Self::Iter> {
-        let addrs: io::Result<Vec<_>> = self.iter().map(|addr| addr.as_ref().parse()).collect();
-        addrs.map(Vec::into_iter)
+        let mut addrs = Vec::with_capacity(self.len());
+        self.iter().try_for_each(|list| read_list(list.as_ref(), &mut addrs))?;
+        Ok(addrs.into_iter())
     }
 }
 
@@ -55,6 +70,31 @@ impl<T: AsRef<str>> ToServerAddrs for Vec<T> {
     fn to_server_addrs(&self) -> io::Result<Self::Iter> {
         self.as_slice().to_server_addrs()
     }
+}
+
+/// Reads one address or several, separated by commas. A comma in a password that was written as it is stays one as far as
+/// that can be told: a text is a list if each of its parts is an address, and otherwise one address if it is one.
+fn read_list(list: &str, addrs: &mut Vec<ServerAddr>) -> io::Result<()> {
+    let Some((first, rest)) = list.split_once(',') else {
+        addrs.push(list.parse()?);
+        return Ok(());
+    };
+    // `nats://ada:12,ab@host`: what is left of the comma is an address by itself, with a port.
+    let in_password = first.contains("://")
+        && !first.contains('@')
+        && rest.split_once('@').is_some_and(|(user_info, _)| !user_info.contains("://"));
+    let read: Result<Vec<ServerAddr>, (usize, &str)> =
+        list.split(',').enumerate().map(|(at, part)| ServerAddr::read(part).map_err(|rule| (at, rule))).collect();
+    match read {
+        Ok(read) if !in_password => addrs.extend(read),
+        read => match (list.parse(), read) {
+            (Ok(one), _) => addrs.push(one),
+            (Err(_), Ok(read)) => addrs.extend(read),
+            // The whole is named, since a part may be the half of a password.
+            (Err(_), Err((at, rule))) => return Err(ServerAddr::refuse_list(list, at + 1, rule)),
+        },
+    }
+    Ok(())
 }
 
 impl<'a> ToServerAddrs for &'a [ServerAddr] {

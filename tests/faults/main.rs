@@ -7,6 +7,7 @@ mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod credentials;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;

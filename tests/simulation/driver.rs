@@ -256,6 +256,7 @@ impl World {
                 }
                 Effect::Upgrade { .. } => unreachable!("no server and no option asks for TLS"),
                 Effect::Authenticate { .. } => unreachable!("no credentials are asked for"),
+                Effect::DialNext { .. } => unreachable!("no server has a name with several addresses"),
                 Effect::StopDialing { epoch } => self.driver.links.retain(|link| link.epoch != epoch),
                 Effect::Close { epoch, how } => {
                     let at = self.driver.links.iter().position(|link| link.epoch == epoch);

@@ -95,10 +95,12 @@ impl ConnectOptions {
         self
     }
 
-    /// Has `cb` pick the server, and when to dial it, for each attempt after the first connection. Default: the server
-    /// that is due earliest.
+    /// Has `cb` pick the server, and when to dial it, for each attempt, the first one of `connect` included. Default: the
+    /// server that is due earliest.
     ///
-    /// It gets the [`server_pool`](crate::Client::server_pool) of the moment and the INFO of the last server. What it
+    /// It gets the [`server_pool`](crate::Client::server_pool) of the moment and the INFO of the last server, which is empty
+    /// before the first has sent one. `connect` fails, as without it, when each server that was given to it has failed once,
+    /// or when as many attempts have failed as there are servers. What it
     /// answers must be in the pool; otherwise [`ClientError::ServerNotInPool`](crate::ClientError::ServerNotInPool) is
     /// told and the default applies, as it does when `cb` answers `None`, panics, or has not answered within the
     /// [`connection_timeout`](ConnectOptions::connection_timeout). It runs in a task of its own. A delay of zero is obeyed,

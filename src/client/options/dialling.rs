@@ -26,7 +26,8 @@ impl ConnectOptions {
     /// It gets host and port of a server and is asked anew for every attempt, unless the host is an address already. It
     /// runs in a task of its own, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); an
     /// error, a panic or an empty list fails the attempt. The addresses are tried in random order, each 250 ms after the
-    /// one before it, and the first to answer is taken. It must not [block](ConnectOptions#callbacks).
+    /// one before it, and the first to answer is taken. If what answered is no server, or says nothing, the others are tried in
+    /// the time that is left. It must not [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use std::net::SocketAddr;

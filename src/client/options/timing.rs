@@ -36,8 +36,10 @@ impl ConnectOptions {
     }
 
     /// Gives a connection up when a PING has been unanswered for so many
-    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at least
-    /// 1. After four times as long the connection is given up whatever else comes, 160 s by default: something between the
+    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at
+    /// least 1.
+    ///
+    /// After four times as long the connection is given up whatever else comes, 160 s by default: something between the
     /// client and its server may live on without it.
     ///
     /// ```

@@ -1,5 +1,6 @@
 //! The task carries out what the engine wants: one arm per effect, and no decision.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
@@ -40,12 +41,20 @@ impl Task {
                 Effect::Dial { epoch, addr, deadline: _ } => {
                     self.asked = None;
                     let stream = match TURNS.free() {
-                        Some(turn) => dialing(&self.shared.settings, addr, turn),
+                        Some(turn) => dialing(&self.shared.settings, addr, None, turn),
                         None => {
                             self.engine.handle_dial_waits(epoch);
                             Stream::Waiting { turn: Box::pin(TURNS.wait()), addr }
                         }
                     };
+                    self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
+                }
+                Effect::DialNext { epoch, after, how, addr, deadline: _ } => {
+                    let others = self.links.iter_mut().find(|link| link.epoch == after);
+                    let others = others.map(|link| std::mem::take(&mut link.prepared.others)).unwrap_or_default();
+                    self.close(after, how, now);
+                    // The attempt has had its turn, and goes on.
+                    let stream = dialing(&self.shared.settings, addr, Some(others), TURNS.extra());
                     self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
                 }
                 Effect::Upgrade { epoch, addr } => self.upgrade(epoch, addr),
@@ -122,7 +131,7 @@ impl Task {
                 continue;
             };
             if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
-                link.stream = dialing(&self.shared.settings, addr.clone(), turn);
+                link.stream = dialing(&self.shared.settings, addr.clone(), None, turn);
                 self.engine.handle_dial_begins(link.epoch, now);
                 moved = true;
             }
@@ -186,7 +195,9 @@ impl Task {
         };
         let mut link = self.links.remove(at);
         if let Stream::Up(transport) = link.stream {
+            let others = std::mem::take(&mut link.prepared.others);
             let prepared = std::mem::take(&mut link.prepared);
+            link.prepared.others = others;
             let secured = secure(transport, addr, self.shared.settings.tls.clone(), prepared);
             link.stream = Stream::Securing(Box::pin(secured));
         }
@@ -211,15 +222,15 @@ impl Task {
     }
 }
 
-/// The way to a byte stream to `addr`, at the end of which the turn is given back.
-fn dialing(settings: &DriverSettings, addr: ServerAddr, turn: Turn) -> Stream {
+/// The way to a byte stream to `addr`, whose addresses may be `found` already, at the end of which the turn is given back.
+fn dialing(settings: &DriverSettings, addr: ServerAddr, found: Option<Vec<SocketAddr>>, turn: Turn) -> Stream {
     let options = DialOptions {
         local: settings.local_address,
         write_timeout: settings.write_timeout,
         resolver: settings.resolver.clone(),
         dialer: settings.dialer.clone(),
     };
-    let dialled = dial_prepared(addr, options, settings.tls.clone());
+    let dialled = dial_prepared(addr, found, options, settings.tls.clone());
     Stream::Dialing(Box::pin(async move {
         let _turn = turn;
         dialled.await

@@ -25,8 +25,12 @@ fn dialled(pair: &Pair) -> Vec<(u128, &str)> {
 
 /// Connected to `a` for two seconds, and lost.
 fn lost(config: Config, servers: &[&str]) -> Pair {
+    let asked = config.ask_server;
     let mut pair = Pair::with(config, servers);
     pair.connect();
+    if asked {
+        pair.choose(None, None);
+    }
     pair.accept();
     pair.advance(secs(2));
     pair.forget();
@@ -40,6 +44,34 @@ fn refuse_login(pair: &mut Pair, text: &str) {
     pair.serve(INFO);
     pair.take_all();
     pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
+}
+
+// D4: the drop-in tests had the callback's signature, and no program in which it mattered when it is called.
+#[test]
+fn the_callback_picks_the_server_of_the_first_attempt_too() {
+    let config = Config { retry_on_initial_connect: false, ..asks_server() };
+    let mut pair = Pair::with(config.clone(), &["a", "b", "c"]);
+    pair.connect();
+    pair.expect_among("choose 1, server: true");
+    pair.choose(Some("c"), None);
+    pair.accept();
+    assert_eq!(dialled(&pair), [(0, "c")]);
+    // If it never wants another, `connect` does not go on for ever.
+    let mut pair = Pair::with(config.clone(), &["a", "b", "c"]);
+    pair.connect();
+    for _ in 0..3 {
+        assert_eq!(pair.engine.status(), if pair.dials.is_empty() { Status::Connecting } else { Status::Reconnecting });
+        pair.choose(Some("c"), Some(ms(0)));
+        pair.advance(ms(100));
+        pair.refuse();
+    }
+    assert_eq!((pair.engine.status(), pair.dials.len()), (Status::Disconnected, 3));
+    // The user who is asked and does not answer gets the pool's own choice.
+    let mut pair = Pair::with(config, &["a", "b"]);
+    pair.connect();
+    pair.advance(Config::default().connect_timeout);
+    pair.accept();
+    assert_eq!(dialled(&pair).len(), 1);
 }
 
 #[test]

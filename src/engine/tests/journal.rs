@@ -11,6 +11,7 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
             let last = last_error.as_ref().map_or("nothing".to_owned(), |cause| cause.to_string());
             format!("authenticate to {server}, attempt {attempt}, nonce {nonce:?}, before: {last}")
         }
+        Effect::DialNext { how, .. } => format!("close {how:?}, dial the next address"),
         Effect::StopDialing { .. } => "stop dialling".to_owned(),
         Effect::Close { how, .. } => format!("close {how:?}"),
         Effect::Emit(event) => said(event),

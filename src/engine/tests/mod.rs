@@ -2,6 +2,7 @@
 //!
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
+mod addresses;
 mod backoff;
 mod bounds;
 mod candidate;

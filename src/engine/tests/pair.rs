@@ -329,11 +329,16 @@ impl Pair {
 
     /// S: accepts the connection.
     pub(super) fn dialed(&mut self) {
+        self.dialed_one_of(0);
+    }
+
+    /// S: accepts the connection, at one address of a name that has `others`.
+    pub(super) fn dialed_one_of(&mut self, others: usize) {
         let Net::Dialing(epoch) = self.far.net else { panic!("nothing is being dialled: {:?}", self.far.net) };
         self.settle();
         self.far = Far { wire: self.wire.len(), ..Far::new(Net::Up(epoch)) };
         self.wire.push(Vec::new());
-        self.engine.handle_dialed(epoch, self.now);
+        self.engine.handle_dialed_one_of(epoch, others, self.now);
         self.settle();
     }
 
@@ -520,6 +525,12 @@ impl Pair {
                     let free = if self.far.net == Net::None { &mut self.far } else { &mut self.beside };
                     assert_eq!(free.net, Net::None, "two connections at most");
                     free.net = Net::Dialing(epoch);
+                    self.dials.push((self.now - self.start, addr.host().to_owned()));
+                }
+                Effect::DialNext { epoch, after, addr, .. } => {
+                    let far = if self.far.net == Net::Up(after) { &mut self.far } else { &mut self.beside };
+                    assert_eq!(far.net, Net::Up(after), "a link ends that is not there");
+                    *far = Far { wire: far.wire, looked: far.looked, ..Far::new(Net::Dialing(epoch)) };
                     self.dials.push((self.now - self.start, addr.host().to_owned()));
                 }
                 Effect::StopDialing { epoch } => {

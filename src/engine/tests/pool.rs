@@ -175,3 +175,42 @@ fn gossip_cannot_grow_the_pool_without_end() {
         assert!(pool.servers().len() <= MAX_TOLD + 2);
     }
 }
+
+/// The shortest of some runs of `work`, which others on this machine can only make longer.
+fn shortest(mut work: impl FnMut()) -> Duration {
+    let run = |_| {
+        let began = Instant::now();
+        work();
+        began.elapsed()
+    };
+    (0..7).map(run).min().unwrap()
+}
+
+// D7: our largest pool had twelve servers, and the one test with thousands only counted them.
+#[test]
+fn lists_of_thousands_are_merged_in_linear_time() {
+    let names = |from: usize, count: usize| (from..from + count).map(|n| format!("h{n}:1")).collect::<Vec<_>>();
+    let addrs = |from, count| names(from, count).iter().map(|name| addr(name)).collect::<Vec<_>>();
+    let rng = &mut SmallRng::seed_from_u64(1);
+    let mut costs = Vec::new();
+    for size in [2_000, 8_000] {
+        let (servers, urls) = (addrs(0, size), names(size / 2, size));
+        let (others, preferred) = (addrs(size / 2, size), addrs(0, size));
+        let mut pool = Pool::new(servers.clone(), false, rng);
+        let made = shortest(|| drop(Pool::preferring(preferred.clone(), servers.clone(), false, rng)));
+        let replaced = shortest(|| {
+            pool.replace(others.clone());
+            pool.replace(servers.clone());
+        });
+        let told = shortest(|| {
+            for _ in 0..10 {
+                pool.gossip(&urls, &addr("seed"), None, false, rng);
+            }
+        });
+        costs.push([made, replaced, told]);
+    }
+    // Four times as many cost about four times as much; each with each would be sixteen.
+    for (small, large) in costs[0].iter().zip(&costs[1]) {
+        assert!(*large < 10 * *small, "{costs:?}");
+    }
+}

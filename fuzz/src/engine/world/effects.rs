@@ -30,6 +30,7 @@ impl World {
                     assert!(self.line(epoch).unwrap().up && attempt > 0);
                     self.asked = Some((Asked::Credentials, epoch));
                 }
+                Effect::DialNext { .. } => unreachable!("every dial is of the only address"),
                 Effect::StopDialing { epoch } => {
                     assert_eq!(self.line(epoch).unwrap().net(), Net::Dialing(epoch));
                     self.lines.retain(|line| line.epoch != epoch);

@@ -1,0 +1,121 @@
+//! Several addresses of one name: the handshake is part of the race.
+
+use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
+use crate::engine::{Config, Status};
+
+fn dialling(retry: bool) -> Pair {
+    let mut pair = Pair::with(Config { retry_on_initial_connect: retry, ..config() }, &["a"]);
+    pair.connect();
+    pair.forget();
+    pair
+}
+
+// D1: our names had dead and silent addresses, and none where something else than a server accepts.
+#[test]
+fn what_accepts_and_is_no_server_leads_to_the_next_address() {
+    for how in 0..4 {
+        let mut pair = dialling(false);
+        pair.dialed_one_of(1);
+        match how {
+            0 => pair.lose(eof()),
+            1 => pair.serve(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            2 => pair.serve(b"PONG\r\n"),
+            _ => {
+                pair.serve(INFO);
+                pair.serve(b"-ERR 'maximum connections exceeded'\r\n");
+            }
+        }
+        if how == 1 {
+            // The decoder of this harness stops at what is no protocol.
+            pair.lose(eof());
+        }
+        pair.expect_among("close Drop, dial the next address");
+        assert!(!pair.journal().iter().any(|entry| entry.starts_with("AttemptFailed")), "it is the same attempt");
+        pair.accept();
+        pair.expect_among("Connected a:4222 after 1");
+    }
+}
+
+// D1
+#[test]
+fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
+    let mut pair = dialling(false);
+    pair.dialed_one_of(2);
+    pair.advance(ms(999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect(&["close Reset, dial the next address"]);
+    // S: the second greets and then says nothing. It has half of the four seconds that are left.
+    pair.dialed_one_of(1);
+    pair.serve(INFO);
+    pair.advance(ms(1999));
+    pair.expect(&[]);
+    pair.advance(ms(1));
+    pair.expect(&["close Reset, dial the next address"]);
+    // The last has all that is left.
+    pair.dialed();
+    pair.advance(ms(1900));
+    pair.serve(INFO);
+    pair.serve(PONG);
+    pair.expect(&["Connected a:4222 after 1"]);
+    assert_eq!(pair.at(), ms(4900));
+}
+
+// D1
+#[test]
+fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_spoken() {
+    let mut pair = dialling(false);
+    pair.dialed_one_of(1);
+    pair.serve(b"INFO {\"max_payload\":\r\n");
+    pair.forget();
+    pair.refuse();
+    pair.expect_among("AttemptFailed a:4222 1: bad INFO");
+    assert_eq!((pair.engine.status(), pair.net()), (Status::Disconnected, Net::None));
+    let mut pair = dialling(true);
+    pair.dialed_one_of(1);
+    pair.advance(secs(1));
+    pair.advance(ms(3999));
+    pair.forget();
+    pair.advance(ms(1));
+    pair.expect_among("AttemptFailed a:4222 1: took longer than 1s, waiting for INFO");
+    // With a short time there is a share for each, too.
+    let config = Config { connect_timeout: ms(200), retry_on_initial_connect: false, ..config() };
+    let mut pair = Pair::with(config, &["a"]);
+    pair.connect();
+    pair.dialed_one_of(3);
+    for left in [2, 1, 0] {
+        pair.advance(ms(50));
+        pair.dialed_one_of(left);
+    }
+    pair.advance(ms(49));
+    pair.serve(INFO);
+    pair.serve(PONG);
+    pair.expect_among("Connected a:4222 after 1");
+}
+
+// D1: who was refused by one is not to be refused by all, again and again.
+#[test]
+fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
+    let mut pair = dialling(false);
+    pair.dialed_one_of(1);
+    pair.serve(INFO);
+    pair.serve(b"-ERR 'Authorization Violation'\r\n");
+    pair.expect_among("AttemptFailed a:4222 1: server error: Authorization Violation");
+    assert_eq!(pair.dials.len(), 1);
+}
+
+// D1
+#[test]
+fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
+    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
+    pair.connect();
+    pair.accept();
+    pair.force_reconnect();
+    pair.advance(ms(0));
+    pair.aside(|pair| pair.dialed_one_of(1));
+    pair.aside(|pair| pair.lose(eof()));
+    pair.expect_among("close Drop, dial the next address");
+    pair.aside(|pair| pair.accept());
+    pair.serve(PONG);
+    pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 held");
+}

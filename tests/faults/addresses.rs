@@ -1,0 +1,128 @@
+//! Rows D: which address of a name, and which server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nats_lifeline::testing::Broker;
+use nats_lifeline::{ConnectErrorKind, ConnectOptions};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::soon;
+
+/// Something else than a server: what it does with a connection is up to `act`.
+async fn stranger<F, Fut>(act: F) -> SocketAddr
+where
+    F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(act(stream));
+        }
+    });
+    addr
+}
+
+async fn silence(stream: TcpStream) {
+    std::future::pending::<()>().await;
+    drop(stream);
+}
+
+async fn web(mut stream: TcpStream) {
+    let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+}
+
+async fn closing(stream: TcpStream) {
+    drop(stream);
+}
+
+fn at(found: Vec<SocketAddr>) -> ConnectOptions {
+    ConnectOptions::new().resolver(move |_, _| {
+        let found = found.clone();
+        async move { Ok(found) }
+    })
+}
+
+// D1: the addresses of names in our tests were dead or silent, as the kernel is; none accepted and was no server.
+#[tokio::test]
+async fn an_address_that_accepts_and_is_no_server_does_not_keep_us_from_the_others() {
+    let broker = Broker::start().await.unwrap();
+    let (closes, is_silent, speaks) = (stranger(closing).await, stranger(silence).await, stranger(web).await);
+    for others in [vec![closes], vec![is_silent], vec![speaks], vec![closes, is_silent, speaks]] {
+        // They are tried in random order: often enough that each comes first.
+        for _ in 0..8 {
+            let found: Vec<SocketAddr> = others.iter().copied().chain([broker.addr()]).collect();
+            let client = soon("a connection", at(found).connect("several.example")).await.unwrap();
+            soon("a flush", client.flush()).await.unwrap();
+        }
+    }
+}
+
+// D1: where none of them is a server, the attempt ends in time, and says what was met.
+#[tokio::test]
+async fn a_name_without_a_server_fails_within_the_deadline() {
+    let (closes, is_silent) = (stranger(closing).await, stranger(silence).await);
+    let options = at(vec![closes, closes, is_silent]).connection_timeout(Duration::from_secs(1));
+    let error = soon("a refusal", options.connect("several.example")).await.unwrap_err();
+    assert!(matches!(error.kind(), ConnectErrorKind::TimedOut | ConnectErrorKind::Io), "{error}");
+}
+
+// D1, TLS: the certificate of one address is not that of the name, and a link can't be secured with a web server.
+#[cfg(feature = "ring")]
+#[tokio::test]
+async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
+    use crate::support::{Authority, Server};
+    let (authority, other) = (Authority::new(), Authority::new());
+    let right = Server::builder().line(authority.server(&["several.example"]).tls("")).start().await;
+    let wrong = Server::builder().line(other.server(&["several.example"]).tls("")).start().await;
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    for _ in 0..6 {
+        let options = at(vec![local(wrong.port()), local(right.port())]);
+        let options = options.add_root_certificates(authority.certificate());
+        let client = soon("a connection", options.connect("tls://several.example")).await.unwrap();
+        soon("a flush", client.flush()).await.unwrap();
+    }
+}
+
+// D3
+#[tokio::test]
+async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
+    let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
+    let list = format!("{}, nats://u:p@{}", one.url(), two.addr());
+    let client = soon("a connection", ConnectOptions::new().connect(&list)).await.unwrap();
+    assert_eq!(soon("the pool", client.server_pool()).await.unwrap().len(), 2);
+    soon("a pool", client.set_server_pool(format!("{list},nats://third.example"))).await.unwrap();
+    assert_eq!(soon("the pool", client.server_pool()).await.unwrap().len(), 3);
+    let options = ConnectOptions::new().preferred_servers(list.as_str()).unwrap();
+    let client = soon("a connection", options.connect(vec![list.clone(), "nats://third.example".to_owned()])).await;
+    assert_eq!(soon("the pool", client.unwrap().server_pool()).await.unwrap().len(), 3);
+    let error = soon("a refusal", ConnectOptions::new().connect("nats://a:4222,,nats://b:4222")).await.unwrap_err();
+    assert_eq!(error.kind(), ConnectErrorKind::ServerParse);
+    assert!(error.to_string().contains("part 2 of the list: it is empty"), "{error}");
+}
+
+// D5: our ports were all within the range from which the system takes those of clients, and a dial that met itself looked like
+// a server that does not greet. None of our tests looked at who had the port.
+#[tokio::test]
+async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = free.local_addr().unwrap();
+    drop(free);
+    let dials = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&dials);
+    let options = ConnectOptions::new().local_address(addr).resolver(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(vec![addr]) }
+    });
+    let error = soon("a refusal", options.connect("itself.example")).await.unwrap_err();
+    assert_eq!(error.kind(), ConnectErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("met itself"), "{error}");
+    assert_eq!(dials.load(Ordering::Relaxed), 1);
+    // A server can have it.
+    TcpListener::bind(addr).await.unwrap();
+}
