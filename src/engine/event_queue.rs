@@ -1,6 +1,6 @@
 //! A bounded queue of events for one listener: what nobody reads in time is summed up, and no transition is lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::event::ConnectionEvent;
 use super::losses::HANDED_BACK;
@@ -266,5 +266,6 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
 
 /// What stands in `these` and not in `those`.
 fn without(these: &[String], those: &[String]) -> Vec<String> {
+    let those: BTreeSet<&String> = those.iter().collect();
     these.iter().filter(|this| !those.contains(this)).cloned().collect()
 }

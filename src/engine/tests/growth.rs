@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::pair::{PONG, Pair, eof};
-use crate::engine::{ConnectionEvent, EventQueue, OutboxRules};
+use crate::engine::{ConnectionEvent, EventQueue, Lost, LostMessages, OutboxRules};
+use crate::protocol::ErrKind;
 
 /// `run` does what it does so many times.
 #[track_caller]
@@ -147,13 +148,34 @@ fn large_messages_withdrawn_in_any_order() {
 
 // H3. The queue was tested for what it keeps, with a few servers in each event.
 #[test]
-fn changes_of_the_pool_that_nobody_reads() {
-    grows_linearly(1000, |times| {
-        let mut queue = EventQueue::new(64);
-        for number in 1..=times {
-            let names = |number: u64| (0..40).map(|server| format!("server-{number}-{server}:4222")).collect();
+fn changes_of_a_large_pool_that_nobody_reads() {
+    grows_linearly(500, |servers| {
+        let mut queue = EventQueue::new(16);
+        for number in 1..=40 {
+            let names = |number: u64| (0..servers).map(|server| format!("server-{number}-{server}:4222")).collect();
             queue.push(ConnectionEvent::ServersChanged { added: names(number), removed: names(number - 1) });
         }
-        assert!(queue.len() <= 64);
+        assert!(queue.len() <= 16);
+    });
+}
+
+// H3
+#[test]
+fn events_of_every_kind_that_nobody_reads() {
+    let error = ErrKind::Other("x".into());
+    let events = [
+        ConnectionEvent::ServerError { error: error.clone() },
+        ConnectionEvent::Lost { lost: Lost { refused: 1, ..Lost::default() }, messages: LostMessages::default() },
+        ConnectionEvent::LeftInDoubt { messages: 1 },
+        ConnectionEvent::LameDuck { server: "a".to_owned() },
+        ConnectionEvent::ServersChanged { added: vec!["b".to_owned()], removed: vec!["b".to_owned()] },
+        ConnectionEvent::BufferHigh { pending: 1, limit: 1 },
+    ];
+    grows_linearly(20_000, |times| {
+        let mut queue = EventQueue::new(1024);
+        for event in events.iter().cycle().take(times as usize) {
+            queue.push(event.clone());
+        }
+        assert!(queue.len() <= 1024);
     });
 }
