@@ -15,6 +15,7 @@ mod ending_moves;
 mod event_queue;
 mod failback;
 mod flushing;
+mod foreign;
 mod growth;
 mod handshake;
 mod interest;
