@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::engine::ConnectionEvent;
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, shown};
 
 /// Something that happened to the connection, as told to
 /// [`event_callback`](crate::ConnectOptions::event_callback).
@@ -56,7 +56,7 @@ pub enum ServerError {
     #[error("nats: subscription {0} is a slow consumer")]
     SlowConsumer(u64),
     /// Anything else, in the server's words.
-    #[error("nats: {0}")]
+    #[error("nats: {}", shown(.0))]
     Other(String),
 }
 
@@ -65,7 +65,7 @@ impl ServerError {
     fn compat(kind: &ErrKind) -> ServerError {
         match kind {
             ErrKind::AuthorizationViolation => ServerError::AuthorizationViolation,
-            other => ServerError::Other(other.to_string()),
+            other => ServerError::Other(other.text()),
         }
     }
 }
@@ -84,7 +84,7 @@ pub enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::Other(text) => write!(f, "nats: {text}"),
+            ClientError::Other(text) => write!(f, "nats: {}", shown(text)),
             ClientError::MaxReconnects => f.write_str("nats: max reconnects reached"),
             ClientError::ServerNotInPool => f.write_str("nats: reconnect callback returned server not in pool"),
         }
@@ -221,6 +221,20 @@ mod tests {
         ];
         for (rich, told) in cases {
             assert_eq!(compat_events(&rich).collect::<Vec<_>>(), told.into_iter().collect::<Vec<_>>(), "{rich:?}");
+        }
+    }
+
+    // H5
+    #[test]
+    fn what_a_server_says_is_raw_for_programs_and_escaped_for_people() {
+        let text = "\u{1b}[2J \u{7}\r\u{2028}";
+        let rich = ConnectionEvent::ServerError { error: ErrKind::parse(text.as_bytes()) };
+        let event = compat_events(&rich).next();
+        assert_eq!(event, Some(Event::ServerError(ServerError::Other(text.to_owned()))));
+        let events = [event.unwrap(), Event::ClientError(ClientError::Other(text.to_owned()))];
+        for event in events {
+            let shown = event.to_string();
+            assert!(shown.ends_with("nats: \\u{1b}[2J \\u{7}\\r\\u{2028}"), "{shown}");
         }
     }
 

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::connection::{Stats, Status};
 use super::wait;
 use crate::driver::{Command, StateChange, TopologyChange};
+use crate::protocol::shown;
 
 /// How the connection is and was, without asking anybody: see [`Client::health_snapshot`].
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +71,7 @@ impl Client {
             connected: server.is_some(),
             status: self.status(),
             server,
-            cluster: shared.info().and_then(|info| info.cluster.clone()),
+            cluster: shared.info().and_then(|info| info.cluster.as_deref().map(|name| shown(name).to_string())),
             reconnect_attempts: known.attempts,
             last_connected_at: known.last_connected_at,
             last_disconnected_at: known.last_disconnected_at,

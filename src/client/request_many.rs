@@ -14,7 +14,7 @@ use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
 use super::publish::{Outgoing, block};
 use super::wait;
-use crate::driver::{Ticket, Waiting};
+use crate::driver::{ManyLimits, Ticket, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 /// When a request with many replies ends: whichever of these comes first.
@@ -120,7 +120,8 @@ impl Client {
     /// All of it goes over the subscription that all requests share. While disconnected the request is held; one that had been
     /// handed over when its connection was lost ends with an error, unless it
     /// [keeps waiting](ManyOptions::keep_waiting). As many replies may wait to be read as the client's
-    /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) says; beyond that the stream ends with
+    /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) and
+    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity) say; beyond that the stream ends with
     /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer), and none is silently left out.
     ///
     /// # Errors
@@ -156,7 +157,8 @@ impl Client {
         let headers = options.headers.as_ref().and_then(block);
         self.know_replies()?;
         let requests = &self.shared().requests;
-        let ticket = requests.register_many(subject.as_bytes(), settings.subscription_messages, options.keep_waiting);
+        let limits = ManyLimits { replies: settings.subscription_messages, bytes: settings.subscription_bytes };
+        let ticket = requests.register_many(subject.as_bytes(), limits, options.keep_waiting);
         let waiting = Waiting::new(self.core.handle.clone(), ticket);
         let reply = self.reply_subject(ticket);
         let outgoing = Outgoing {

@@ -48,6 +48,8 @@ pub(super) struct Input {
     pub(super) buf: BytesMut,
     /// What the decoder asked for last.
     pub(super) needed: usize,
+    /// Whole operations are left in `buf`: others were to have their turn before.
+    pub(super) more: bool,
 }
 
 impl Input {
@@ -61,7 +63,7 @@ impl Input {
 
 impl Link {
     pub(super) fn new(epoch: u64, stream: Stream, limits: Limits) -> Link {
-        let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1 };
+        let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1, more: false };
         Link { epoch, stream, input, asked: None, prepared: Prepared::default() }
     }
 

@@ -12,10 +12,20 @@ use crate::engine::{ConnectionEvent, EventQueue};
 /// Events kept for a listener that does not read (DECISIONS D17); see [`EventQueue`] for what becomes of more.
 const CAPACITY: usize = 1024;
 
+/// Fewer listeners than this are not looked through for those that are gone.
+const FEW: usize = 16;
+
 /// All listeners of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    list: Mutex<Vec<Weak<Listener>>>,
+    list: Mutex<List>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    listeners: Vec<Weak<Listener>>,
+    /// When there are so many, those that are gone are forgotten.
+    look: usize,
 }
 
 #[derive(Debug)]
@@ -46,8 +56,13 @@ impl Listeners {
         let state = State { queue: EventQueue::new(CAPACITY), waker: None, ended };
         let listener = Arc::new(Listener { hears, state: Mutex::new(state) });
         let mut list = lock(&self.list);
-        list.retain(|listener| listener.strong_count() > 0);
-        list.push(Arc::downgrade(&listener));
+        // Not each time: there may be many, and more all the time.
+        if list.listeners.len() >= list.look {
+            list.listeners.retain(|listener| listener.strong_count() > 0);
+            list.look = FEW.max(list.listeners.len() * 2);
+        }
+        list.listeners.push(Arc::downgrade(&listener));
+        drop(list);
         Events { listener }
     }
 
@@ -81,7 +96,7 @@ impl Listeners {
     }
 
     fn alive(&self) -> Vec<Arc<Listener>> {
-        lock(&self.list).iter().filter_map(Weak::upgrade).collect()
+        lock(&self.list).listeners.iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Care, Denied, Patience, Publish, Shared};
 pub(crate) use reads::{Raw, Share};
 pub use record::{StateChange, TopologyChange};
-pub(crate) use requests::{RequestFailure, Ticket};
+pub(crate) use requests::{ManyLimits, RequestFailure, Ticket};
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;
 pub(crate) use settings::DriverSettings;

@@ -6,12 +6,16 @@ use std::time::SystemTime;
 
 use super::lock;
 use crate::engine::{Cause, ConnectionEvent, EndReason, Status, counted};
+use crate::protocol::{cut, kept, shown};
 
 /// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
 const CHANGES: usize = 128;
 
 /// Changes of the pool that are kept. Arbitrary too.
 const TOPOLOGY: usize = 128;
+
+/// And so many bytes of servers' names in them: a cluster may be large, and may lie. The last change is kept in any case.
+const TOPOLOGY_BYTES: usize = 512 * 1024;
 
 /// The record of one client, written with each event of its connection, which is rarely.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ pub(crate) struct Record {
 struct State {
     changes: VecDeque<StateChange>,
     topology: VecDeque<TopologyChange>,
+    /// Bytes of the names in `topology`.
+    topology_bytes: usize,
     health: Known,
 }
 
@@ -83,10 +89,7 @@ impl Record {
         state.count(event, at);
         state.note(event, at);
         if let ConnectionEvent::ServersChanged { added, removed } = event {
-            if state.topology.len() == TOPOLOGY {
-                state.topology.pop_front();
-            }
-            state.topology.push_back(TopologyChange { at, added: added.clone(), removed: removed.clone() });
+            state.note_topology(TopologyChange { at, added: added.clone(), removed: removed.clone() });
         }
     }
 
@@ -94,7 +97,7 @@ impl Record {
     pub(crate) fn note_error(&self, error: &str) {
         let mut guard = lock(&self.state);
         guard.health.errors += 1;
-        guard.health.last_error = Some(error.to_owned());
+        guard.health.last_error = Some(cut(error).into_owned());
     }
 
     pub(crate) fn known(&self) -> Known {
@@ -111,6 +114,16 @@ impl Record {
 }
 
 impl State {
+    fn note_topology(&mut self, change: TopologyChange) {
+        self.topology_bytes += change.weight();
+        self.topology.push_back(change);
+        while self.topology.len() > TOPOLOGY || (self.topology_bytes > TOPOLOGY_BYTES && self.topology.len() > 1) {
+            if let Some(oldest) = self.topology.pop_front() {
+                self.topology_bytes -= oldest.weight();
+            }
+        }
+    }
+
     fn count(&mut self, event: &ConnectionEvent, at: SystemTime) {
         let health = &mut self.health;
         let error = match event {
@@ -136,7 +149,7 @@ impl State {
             _ => return,
         };
         health.errors += 1;
-        health.last_error = Some(error);
+        health.last_error = Some(kept(error));
     }
 
     fn note(&mut self, event: &ConnectionEvent, at: SystemTime) {
@@ -146,7 +159,7 @@ impl State {
                 (Status::Connecting, None, None)
             }
             ConnectionEvent::AttemptFailed { server, cause, .. } => {
-                let failure = format!("{server}: {cause}");
+                let failure = kept(format!("{server}: {cause}"));
                 if last == Some(Status::Connecting) {
                     self.push(StateChange::new(at, Status::Reconnecting, None, None));
                 }
@@ -195,11 +208,17 @@ impl State {
     }
 }
 
+impl TopologyChange {
+    fn weight(&self) -> usize {
+        self.added.iter().chain(&self.removed).map(|name| name.len() + size_of::<String>()).sum()
+    }
+}
+
 impl std::fmt::Display for TopologyChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&utc(self.at))?;
-        self.added.iter().try_for_each(|server| write!(f, " +{server}"))?;
-        self.removed.iter().try_for_each(|server| write!(f, " -{server}"))
+        self.added.iter().try_for_each(|server| write!(f, " +{}", shown(server)))?;
+        self.removed.iter().try_for_each(|server| write!(f, " -{}", shown(server)))
     }
 }
 
@@ -212,6 +231,7 @@ fn end(reason: &EndReason) -> String {
 
 impl StateChange {
     fn new(at: SystemTime, status: Status, server: Option<String>, reason: Option<String>) -> StateChange {
+        let (server, reason) = (server.map(kept), reason.map(kept));
         StateChange { at, status, server, reason, failed_attempts: 0, last_failure: None }
     }
 }
@@ -220,13 +240,13 @@ impl std::fmt::Display for StateChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", utc(self.at), self.status)?;
         if let Some(server) = &self.server {
-            write!(f, " {server}")?;
+            write!(f, " {}", shown(server))?;
         }
         if let Some(reason) = &self.reason {
-            write!(f, ": {reason}")?;
+            write!(f, ": {}", shown(reason))?;
         }
         if let (1.., Some(failure)) = (self.failed_attempts, &self.last_failure) {
-            write!(f, "; {} failed, the last: {failure}", counted(self.failed_attempts, "attempt"))?;
+            write!(f, "; {} failed, the last: {}", counted(self.failed_attempts, "attempt"), shown(failure))?;
         }
         Ok(())
     }
@@ -350,6 +370,30 @@ mod tests {
         }
         let changes = record.changes();
         assert_eq!((changes.len(), changes.last().map(|change| change.at)), (CHANGES, Some(at(999))));
+    }
+
+    // H1, H5
+    #[test]
+    fn long_and_nasty_texts_are_cut_and_shown_as_what_they_are() {
+        let record = Record::default();
+        let name = |number: usize| format!("{number}\u{1b}[2J{}", "x".repeat(4000));
+        for number in 0..3000 {
+            let (added, removed) = ((0..30).map(name).collect(), vec![name(number)]);
+            record.write(&ConnectionEvent::ServersChanged { added, removed }, at(0));
+            record.write(&failed(&name(number)), at(0));
+            record.write(&ConnectionEvent::Connected { server: name(number), attempts: 1 }, at(0));
+        }
+        let topology = record.topology();
+        let bytes: usize = topology.iter().map(TopologyChange::weight).sum();
+        assert!((1..=TOPOLOGY_BYTES).contains(&bytes), "{bytes} bytes");
+        let changes = record.changes();
+        let shown: Vec<String> =
+            changes.iter().map(ToString::to_string).chain(topology.iter().map(ToString::to_string)).collect();
+        assert!(!shown.iter().any(|line| line.contains(char::is_control)), "{:?}", shown.first());
+        let texts = changes.iter().flat_map(|change| [&change.server, &change.reason, &change.last_failure]);
+        let longest = texts.flatten().map(String::len).max();
+        assert!(longest.is_some_and(|longest| longest < 1100), "{longest:?}");
+        assert!(record.known().last_error.is_some_and(|error| error.len() < 1100));
     }
 
     #[test]

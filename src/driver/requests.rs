@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use self::many::Many;
+pub(crate) use self::many::ManyLimits;
 use self::refused::Subjects;
 use super::lock;
 use super::reads::{Range, Share};

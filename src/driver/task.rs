@@ -52,6 +52,8 @@ pub(super) struct Task {
     /// Messages that were received and not read when their subscriptions ended; told at the end.
     undelivered: u64,
     ended: bool,
+    /// Operations handled in this poll.
+    work: usize,
 }
 
 /// What the timer does.
@@ -67,6 +69,10 @@ enum Alarm {
 
 /// Rounds per poll; then others get their turn.
 const ROUNDS: usize = 16;
+
+/// Operations other than messages that are handled in one poll; then others get their turn. Each may cost a microsecond or two,
+/// an error of the server for instance, which is parsed, recorded and reported to every listener: rounds bound bytes, and this bounds work.
+const WORK: usize = 512;
 
 /// Parts handed to one write. Linux takes up to 1,024; a chunk is 64 KiB, so 64 parts are more than a socket takes.
 const PARTS: usize = 64;
@@ -108,6 +114,7 @@ impl Task {
             moved: None,
             undelivered: 0,
             ended: false,
+            work: 0,
         }
     }
 
@@ -117,6 +124,7 @@ impl Task {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.work = 0;
         for _ in 0..ROUNDS {
             let now = now();
             self.exchange(now);
@@ -142,6 +150,9 @@ impl Task {
                 if let Ok(_old_waker) = self.shared.park(cx.waker(), busy, self.engine.loads()) {
                     return Poll::Pending;
                 }
+            }
+            if self.work >= WORK {
+                break;
             }
         }
         cx.waker().wake_by_ref();

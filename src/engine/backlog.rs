@@ -3,20 +3,52 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::frame_index::FrameIndex;
+use super::gaps::Gaps;
 use super::losses::Losses;
 use super::segment::{FrameView, Segment, Verdict};
 
-/// Segments that wait. `messages` and `bytes` are those of all segments; none is empty.
+/// Segments that wait. `messages` and `bytes` are those of all segments, without what was withdrawn; the first is not empty.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    segments: VecDeque<Segment>,
+    entries: VecDeque<Entry>,
     messages: u64,
     bytes: usize,
+    /// How many entries are empty, because all of their messages were withdrawn.
+    hollow: usize,
+}
+
+/// A segment in the backlog.
+#[derive(Debug)]
+struct Entry {
+    segment: Segment,
+    /// The number of the last message before it, or of one before that but behind those of the entry before.
+    after: u64,
+    index: Option<Box<FrameIndex>>,
+}
+
+impl Entry {
+    fn len(&self) -> usize {
+        self.segment.len() - self.index.as_ref().map_or(0, |index| index.dead_bytes())
+    }
+
+    /// The segment, without what was withdrawn.
+    fn clean(&mut self) -> &mut Segment {
+        if let Some(index) = self.index.take() {
+            index.clean(&mut self.segment);
+        }
+        &mut self.segment
+    }
+
+    fn into_segment(mut self) -> Segment {
+        self.clean();
+        self.segment
+    }
 }
 
 impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.entries.is_empty()
     }
 
     pub(super) fn messages(&self) -> u64 {
@@ -29,106 +61,159 @@ impl Backlog {
 
     /// Whether SUBs or UNSUBs are among the frames.
     pub(super) fn has_interest(&self) -> bool {
-        self.segments.iter().any(|segment| segment.interest)
+        self.entries.iter().any(|entry| entry.segment.interest)
     }
 
     pub(super) fn front(&self) -> Option<&Segment> {
-        self.segments.front()
+        self.entries.front().map(|entry| &entry.segment)
     }
 
-    pub(super) fn push_back(&mut self, segment: Segment) {
+    /// Adds a segment. `after`: the number of the last message before it.
+    pub(super) fn push_back(&mut self, segment: Segment, after: u64) {
+        self.push_indexed(segment, after, None);
+    }
+
+    /// The same of one of which messages were withdrawn.
+    pub(super) fn push_indexed(&mut self, segment: Segment, after: u64, index: Option<Box<FrameIndex>>) {
         if !segment.is_empty() {
-            self.add(&segment);
-            self.segments.push_back(segment);
+            let entry = Entry { segment, after, index };
+            self.add(&entry);
+            self.entries.push_back(entry);
         }
     }
 
-    pub(super) fn push_front(&mut self, segment: Segment) {
+    pub(super) fn push_front(&mut self, segment: Segment, after: u64) {
         if !segment.is_empty() {
-            self.add(&segment);
-            self.segments.push_front(segment);
+            let entry = Entry { segment, after, index: None };
+            self.add(&entry);
+            self.entries.push_front(entry);
         }
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Segment> {
-        let segment = self.segments.pop_front()?;
-        self.messages -= segment.messages;
-        self.bytes -= segment.len();
-        Some(segment)
+        let entry = self.entries.pop_front()?;
+        self.messages -= entry.segment.messages;
+        self.bytes -= entry.len();
+        self.trim();
+        Some(entry.into_segment())
+    }
+
+    /// The first entry is not empty.
+    fn trim(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.segment.is_empty()) {
+            self.entries.pop_front();
+            self.hollow -= 1;
+        }
     }
 
     /// Takes everything.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Segment> + '_ {
-        self.messages = 0;
-        self.bytes = 0;
-        self.segments.drain(..)
+        (self.messages, self.bytes, self.hollow) = (0, 0, 0);
+        self.entries.drain(..).map(Entry::into_segment).filter(|segment| !segment.is_empty())
     }
 
     pub(super) fn into_segments(self) -> impl Iterator<Item = Segment> {
-        self.segments.into_iter()
+        self.entries.into_iter().map(Entry::into_segment).filter(|segment| !segment.is_empty())
     }
 
     /// Decides on each frame, in order. What goes moves to `losses`.
     pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
-        self.segments.iter_mut().for_each(|segment| segment.sift(&mut decide, losses));
+        self.entries.iter_mut().for_each(|entry| entry.clean().sift(&mut decide, losses));
         self.sum();
     }
 
     /// Forgets SUBs and UNSUBs.
     pub(super) fn forget_interest(&mut self, losses: &mut Losses) {
         let decide = |frame: FrameView<'_>| if frame.message { Verdict::Keep } else { Verdict::Forget };
-        for segment in self.segments.iter_mut().filter(|segment| segment.interest) {
-            segment.sift(decide, losses);
+        for entry in self.entries.iter_mut().filter(|entry| entry.segment.interest) {
+            entry.clean().sift(decide, losses);
         }
         self.sum();
     }
 
     fn sum(&mut self) {
-        self.segments.retain(|segment| !segment.is_empty());
-        self.messages = self.segments.iter().map(|segment| segment.messages).sum();
-        self.bytes = self.segments.iter().map(Segment::len).sum();
+        self.entries.retain(|entry| !entry.segment.is_empty());
+        self.hollow = 0;
+        self.messages = self.entries.iter().map(|entry| entry.segment.messages).sum();
+        self.bytes = self.entries.iter().map(Entry::len).sum();
     }
 
-    /// Takes out the message behind which there are `behind` others. What it leaves goes to `losses`, untold.
-    pub(super) fn withdraw(&mut self, mut behind: u64, losses: &mut Losses) {
-        for segment in self.segments.iter_mut().rev() {
-            if behind >= segment.messages {
-                behind -= segment.messages;
-                continue;
-            }
-            let before = segment.len();
-            segment.withdraw(behind, losses);
-            self.messages -= 1;
-            self.bytes -= before - segment.len();
-            break;
+    /// Tells each segment which numbers its messages have: those behind `after`, without the gaps.
+    pub(super) fn number(&mut self, mut after: u64, gaps: &Gaps) {
+        for entry in &mut self.entries {
+            entry.after = after;
+            after = gaps.advance(after, entry.segment.messages);
         }
-        self.segments.retain(|segment| !segment.is_empty());
+    }
+
+    /// Takes out message `number`, which is here and not yet among the gaps. `passed`: the last number that
+    /// is not here. What it leaves goes to `gone`.
+    pub(super) fn withdraw(&mut self, number: u64, passed: u64, gaps: &Gaps, gone: &mut Vec<Segment>) {
+        let at = self.entries.partition_point(|entry| entry.after < number);
+        let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else {
+            return;
+        };
+        let before = entry.len();
+        if entry.segment.messages == 1 && !entry.segment.interest {
+            entry.index = None;
+            gone.push(std::mem::take(&mut entry.segment));
+            self.hollow += 1;
+        } else {
+            withdraw(&mut entry.segment, &mut entry.index, number, entry.after.max(passed), gaps);
+        }
+        self.messages -= 1;
+        self.bytes -= before - entry.len();
+        self.trim();
+        if self.hollow > self.entries.len() / 2 {
+            self.entries.retain(|entry| !entry.segment.is_empty());
+            self.hollow = 0;
+        }
     }
 
     /// Says since when the segments without a stamp are held: since `now`, but no later than those behind them.
     pub(super) fn stamp(&mut self, now: Instant) {
         let mut since = now;
-        for segment in self.segments.iter_mut().rev() {
-            since = *segment.held_since.get_or_insert(since);
+        for entry in self.entries.iter_mut().rev() {
+            since = *entry.segment.held_since.get_or_insert(since);
         }
     }
 
     /// Notes that all of it was handed to a connection.
     pub(super) fn mark_sent(&mut self) {
-        self.segments.iter_mut().for_each(|segment| segment.sent = segment.messages);
+        self.entries.iter_mut().for_each(|entry| entry.segment.sent = entry.segment.messages);
     }
 
     /// How many messages were handed to a connection before.
     pub(super) fn sent(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.sent).sum()
+        self.entries.iter().map(|entry| entry.segment.sent).sum()
     }
 
     pub(super) fn shrink(&mut self) {
-        self.segments.shrink_to(0);
+        self.entries.shrink_to(0);
     }
 
-    fn add(&mut self, segment: &Segment) {
-        self.messages += segment.messages;
-        self.bytes += segment.len();
+    fn add(&mut self, entry: &Entry) {
+        self.messages += entry.segment.messages;
+        self.bytes += entry.len();
+    }
+}
+
+/// Withdraws a message that is one of several of a segment. `after`: the number of the last message before the segment.
+pub(super) fn withdraw(
+    segment: &mut Segment,
+    index: &mut Option<Box<FrameIndex>>,
+    number: u64,
+    after: u64,
+    gaps: &Gaps,
+) {
+    let known = index.get_or_insert_default();
+    known.extend(segment, after, gaps);
+    if known.withdraw(number).is_some() {
+        segment.messages -= 1;
+    }
+    if known.dead_bytes() * 2 > segment.head.len() {
+        if let Some(index) = index.take() {
+            index.clean(segment);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::{ErrKind, InfoError, ProtocolError};
+use crate::protocol::{ErrKind, InfoError, ProtocolError, shown};
 
 /// Why an attempt failed or a connection was lost. More reasons may come.
 #[non_exhaustive]
@@ -17,10 +17,10 @@ pub enum Cause {
     #[error("server error: {0}")]
     Server(ErrKind),
     /// The transport failed.
-    #[error("{0}")]
+    #[error("{}", shown(&.0.to_string()))]
     Io(Arc<io::Error>),
     /// The server's name could not be looked up.
-    #[error("the name could not be looked up: {0}")]
+    #[error("the name could not be looked up: {}", shown(&.0.to_string()))]
     Dns(Arc<io::Error>),
     /// The attempt took longer than the connect timeout; the text says how far it came.
     #[error("took longer than {limit:?}, {stage}")]
@@ -63,13 +63,13 @@ pub enum Cause {
         expected: &'static str,
     },
     /// TLS is wanted by one side and can't be had.
-    #[error("no secure connection: {0}")]
+    #[error("no secure connection: {}", shown(.0))]
     Tls(Arc<str>),
     /// The user's credentials could not be had: a callback, a key or a file failed.
-    #[error("no credentials: {0}")]
+    #[error("no credentials: {}", shown(.0))]
     Credentials(Arc<str>),
     /// This build or this address can't be dialled.
-    #[error("unsupported: {0}")]
+    #[error("unsupported: {}", shown(.0))]
     Unsupported(Arc<str>),
     /// The user asked for another connection.
     #[error("reconnect was forced")]
@@ -110,6 +110,15 @@ impl PartialEq for Cause {
 }
 
 impl Cause {
+    /// About how many bytes of texts from outside it holds.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Cause::Server(kind) => kind.weight(),
+            Cause::Tls(text) | Cause::Credentials(text) | Cause::Unsupported(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether we have left the server, and it was not the server that has left us.
     pub fn is_planned(&self) -> bool {
         matches!(self, Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback)

@@ -246,6 +246,20 @@ impl ConnectionEvent {
         ConnectionEvent::SlowConsumer { sid, dropped }
     }
 
+    /// About how many bytes of texts from outside it holds. What lost messages hold is counted apart.
+    pub(crate) fn weight(&self) -> usize {
+        let list = |names: &Vec<String>| names.iter().map(|name| name.len() + size_of::<String>()).sum::<usize>();
+        match self {
+            ConnectionEvent::ServerInfo { server, info } => server.len() + info.weight(),
+            ConnectionEvent::ServersChanged { added, removed } => list(added) + list(removed),
+            ConnectionEvent::ServerError { error } => error.weight(),
+            ConnectionEvent::Disconnected { server, cause, .. }
+            | ConnectionEvent::AttemptFailed { server, cause, .. } => server.len() + cause.weight(),
+            ConnectionEvent::GaveUp { cause, .. } => cause.weight(),
+            _ => 0,
+        }
+    }
+
     /// Bytes of lost messages in this event.
     pub(crate) fn handed_back(&self) -> usize {
         match self {

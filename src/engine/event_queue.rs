@@ -1,6 +1,6 @@
 //! A bounded queue of events for one listener: what nobody reads in time is summed up, and no transition is lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::event::ConnectionEvent;
 use super::losses::HANDED_BACK;
@@ -20,7 +20,12 @@ pub struct EventQueue {
     capacity: usize,
     /// Bytes of lost messages in the events; never more than [`HANDED_BACK`].
     handed_back: usize,
+    /// Bytes of texts from outside in the events. Beyond [`FOREIGN_TEXT`], what may be lost is.
+    foreign: usize,
 }
+
+/// So many bytes of texts from outside wait for a listener: INFOs, names of servers, errors. Arbitrary.
+const FOREIGN_TEXT: usize = 1024 * 1024;
 
 /// The smallest capacity: what can't be folded fits in, with room. A head, one whole pair and the beginning of the next,
 /// `Draining`, `Closed`, and one of each kind that counts something.
@@ -63,7 +68,7 @@ fn kind(event: &ConnectionEvent) -> Kind {
 impl EventQueue {
     /// An empty queue of at most `capacity` events, and never less than 16.
     pub fn new(capacity: usize) -> EventQueue {
-        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), handed_back: 0 }
+        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), handed_back: 0, foreign: 0 }
     }
 
     /// How many events wait.
@@ -80,6 +85,7 @@ impl EventQueue {
     pub fn pop(&mut self) -> Option<ConnectionEvent> {
         let event = self.events.pop_front()?;
         self.handed_back -= event.handed_back();
+        self.foreign -= event.weight();
         Some(event)
     }
 
@@ -89,10 +95,19 @@ impl EventQueue {
             event.keep_counts_only();
         }
         self.handed_back += event.handed_back();
+        self.foreign += event.weight();
         self.events.push_back(event);
         if self.events.len() > self.capacity && !self.fold_oldest_outage() && !self.drop_oldest_detail() {
-            self.add_up();
+            self.add_up(|_| true);
         }
+        while self.foreign > FOREIGN_TEXT && self.lighten() {}
+    }
+
+    /// Fewer texts. `false`: nothing more can be left out.
+    fn lighten(&mut self) -> bool {
+        self.add_up(|event| event.weight() > 0)
+            || self.drop_oldest(|event| kind(event) == Kind::Detail && event.weight() > 0)
+            || self.fold_oldest_outage()
     }
 
     /// Where the next event is that is like this, from `from` on.
@@ -116,6 +131,7 @@ impl EventQueue {
         let mut kept = Vec::new();
         let mut halves = Vec::new();
         for event in self.events.drain(begin..next_begin) {
+            self.foreign -= event.weight();
             match kind(&event) {
                 Kind::Half => halves.push(event),
                 // It came to nothing: the outage ended after all.
@@ -130,15 +146,16 @@ impl EventQueue {
             kept.retain(|event| !finish(&mut second, event));
             for (at, older) in [(next_begin - removed, first), (next_end - removed, second)] {
                 if let Some(newer) = self.events.get_mut(at) {
-                    absorb(newer, &older);
+                    absorb(newer, &older, &mut self.foreign);
                 }
             }
         }
         for event in kept.into_iter().rev() {
             // The oldest of its kind behind what was removed takes it; otherwise it stays, one of each kind.
-            let taken =
-                kind(&event) == Kind::Sum && self.events.iter_mut().skip(begin).any(|newer| absorb(newer, &event));
-            if !taken {
+            let foreign = &mut self.foreign;
+            let mut newer = self.events.iter_mut().skip(begin);
+            if !(kind(&event) == Kind::Sum && newer.any(|newer| absorb(newer, &event, foreign))) {
+                self.foreign += event.weight();
                 self.events.insert(begin, event);
             }
         }
@@ -146,26 +163,35 @@ impl EventQueue {
     }
 
     fn drop_oldest_detail(&mut self) -> bool {
+        self.drop_oldest(|event| kind(event) == Kind::Detail)
+    }
+
+    fn drop_oldest(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
         // The newest event says in which state the connection is.
         let newest = self.events.len() - 1;
-        match self.find(1, |event| kind(event) == Kind::Detail).filter(|at| *at < newest) {
-            Some(at) => self.events.remove(at).is_some(),
-            None => false,
-        }
+        let Some(event) = self.find(1, like).filter(|at| *at < newest).and_then(|at| self.events.remove(at)) else {
+            return false;
+        };
+        self.foreign -= event.weight();
+        true
     }
 
     /// Only what was never lost and what counts is left: counts of one kind are added up.
-    fn add_up(&mut self) {
+    fn add_up(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
         for at in 1..self.events.len().saturating_sub(1) {
-            let Some(event) = self.events.get(at).filter(|event| kind(event) == Kind::Sum).cloned() else {
+            let Some(event) = self.events.get(at).filter(|event| kind(event) == Kind::Sum && like(event)).cloned()
+            else {
                 continue;
             };
             let before = self.events.iter_mut().take(at).skip(1).rev().any(|older| finish(older, &event));
-            if before || self.events.iter_mut().skip(at + 1).any(|newer| absorb(newer, &event)) {
+            let foreign = &mut self.foreign;
+            if before || self.events.iter_mut().skip(at + 1).any(|newer| absorb(newer, &event, foreign)) {
+                self.foreign -= event.weight();
                 self.events.remove(at);
-                return;
+                return true;
             }
         }
+        false
     }
 }
 
@@ -181,8 +207,18 @@ fn finish(reconnected: &mut ConnectionEvent, event: &ConnectionEvent) -> bool {
     }
 }
 
-/// Puts what `older` counts into `newer`, if that is of the same kind.
-fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
+/// Puts what `older` counts into `newer`, if that is of the same kind. `foreign` counts the texts in both.
+fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent, foreign: &mut usize) -> bool {
+    if std::mem::discriminant(newer) != std::mem::discriminant(older) {
+        return false;
+    }
+    *foreign -= newer.weight();
+    let absorbed = put_into(newer, older);
+    *foreign += newer.weight();
+    absorbed
+}
+
+fn put_into(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
     match (newer, older) {
         (
             ConnectionEvent::Disconnected { server, cause, in_doubt, held: _, folded },
@@ -266,5 +302,6 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
 
 /// What stands in `these` and not in `those`.
 fn without(these: &[String], those: &[String]) -> Vec<String> {
+    let those: BTreeSet<&String> = those.iter().collect();
     these.iter().filter(|this| !those.contains(this)).cloned().collect()
 }

@@ -92,6 +92,11 @@ impl Flight {
         self.items.is_empty()
     }
 
+    /// Whether nothing here may go back to the outbox.
+    pub(super) fn holds_no_message(&self) -> bool {
+        self.messages == 0 && self.kept.is_empty()
+    }
+
     /// Messages in segments that were not wholly taken.
     pub fn messages(&self) -> u64 {
         self.messages
@@ -204,7 +209,7 @@ impl Flight {
                             self.released += len;
                             self.recycle(segment);
                         }
-                        (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment),
+                        (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment, 0),
                         (Kind::Ping | Kind::Pong, _) => {}
                         (Kind::Wire, _) => segment.wipe(),
                         (Kind::Interest, _) => self.interest -= len,

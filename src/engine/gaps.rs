@@ -38,6 +38,26 @@ impl Gaps {
         across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
     }
 
+    /// The number of the `count`-th that is not there behind `number`; for 0 it is `number`.
+    pub(super) fn advance(&self, number: u64, count: u64) -> u64 {
+        if count == 0 {
+            return number;
+        }
+        let (mut at, mut left) = (self.skip(number + 1) - 1, count);
+        for (first, last) in self.runs.range(at + 1..) {
+            let free = first - 1 - at;
+            if left <= free {
+                break;
+            }
+            (at, left) = (*last, left - free);
+        }
+        at + left
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// The first number from `number` on that is not there.
     pub(super) fn skip(&self, number: u64) -> u64 {
         match self.runs.range(..=number).next_back() {
@@ -86,6 +106,10 @@ mod tests {
                     prop_assert_eq!(gaps.contains(number), model.contains(&number));
                     prop_assert_eq!(gaps.count_behind(number), model.range(number + 1..).count() as u64);
                     let free = (number..).find(|number| !model.contains(number));
+                    for count in 1..8 {
+                        let nth = (number + 1..).filter(|number| !model.contains(number)).nth(count - 1);
+                        prop_assert_eq!(Some(gaps.advance(number, count as u64)), nth);
+                    }
                     prop_assert_eq!(Some(gaps.skip(number)), free);
                 }
                 let runs: Vec<_> = gaps.runs.iter().collect();

@@ -20,6 +20,7 @@ mod event_queue;
 mod exchange;
 mod failback;
 mod flight;
+mod frame_index;
 mod gaps;
 mod handshake;
 mod ledger;

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::config::{DeliveryMode, OutboxRules};
+use super::frame_index::FrameIndex;
 use super::gaps::Gaps;
 use super::losses::Losses;
 use super::payload::Payload;
@@ -55,6 +56,12 @@ pub struct Outbox {
     open_mark: usize,
     sealed: Backlog,
     tail: Segment,
+    /// The number of the last message before the tail.
+    tail_after: u64,
+    /// Of the tail, once a message of it was withdrawn.
+    tail_index: Option<Box<FrameIndex>>,
+    /// The messages up to this number do not wait here.
+    passed: u64,
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
@@ -108,6 +115,9 @@ impl Outbox {
             open_mark: 0,
             sealed: Backlog::default(),
             tail: Segment::default(),
+            tail_after: 0,
+            tail_index: None,
+            passed: 0,
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
@@ -145,16 +155,7 @@ impl Outbox {
 
     /// The sequence number of the last message that does not wait here.
     pub fn through(&self) -> u64 {
-        let waiting = self.messages();
-        let mut through = self.admitted - waiting;
-        loop {
-            let gaps = self.gaps.count_behind(through);
-            let next = self.admitted - waiting - gaps;
-            if next == through {
-                return through;
-            }
-            through = next;
-        }
+        if self.messages() == 0 { self.admitted } else { self.gaps.skip(self.passed + 1) - 1 }
     }
 
     /// The sequence number of the first message that waits here, or of the next one.
@@ -270,13 +271,11 @@ impl Outbox {
         protocol::publish_head(&mut head, subject, reply, headers, payload.len());
         self.seal();
         let held_since = self.clock.map(|(now, _)| now);
-        self.sealed.push_back(Segment {
-            head,
-            body: Some(Payload::new(payload.clone())),
-            messages: 1,
-            held_since,
-            ..Segment::default()
-        });
+        let body = Some(Payload::new(payload.clone()));
+        let segment = Segment { head, body, messages: 1, held_since, ..Segment::default() };
+        self.sealed.push_back(segment, self.admitted);
+        // Its own number is the next.
+        self.tail_after = self.admitted + 1;
     }
 
     /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
@@ -340,8 +339,19 @@ impl Outbox {
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             let sealed = std::mem::take(&mut self.tail);
-            self.sealed.push_back(sealed);
+            self.sealed.push_indexed(sealed, self.tail_after, self.tail_index.take());
         }
+        self.tail_after = self.admitted;
+    }
+
+    /// The tail, without what was withdrawn.
+    fn take_tail(&mut self) -> Segment {
+        self.tail_after = self.admitted;
+        let mut tail = std::mem::take(&mut self.tail);
+        if let Some(index) = self.tail_index.take() {
+            index.clean(&mut tail);
+        }
+        tail
     }
 
     pub(super) fn set_gate(&mut self, gate: Gate) {
@@ -371,7 +381,8 @@ impl Outbox {
 
     /// Bytes that wait here, those of a [`Flight`](super::Flight) not included.
     fn waiting(&self) -> usize {
-        self.tail.len() + self.sealed.bytes()
+        let dead = self.tail_index.as_ref().map_or(0, |index| index.dead_bytes());
+        self.tail.len() - dead + self.sealed.bytes()
     }
 
     /// After frames were taken out: `before` bytes waited here. What a flight has loaded counts on.

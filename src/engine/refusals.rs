@@ -105,7 +105,7 @@ pub(super) fn refused_name(kind: &ErrKind) -> Option<RefusedName> {
         ErrKind::PermissionsViolation(Violation::PublishReply { reply }) => (reply, true),
         _ => return None,
     };
-    Some(RefusedName { subject: subject.clone(), reply, error: kind.clone() })
+    Some(RefusedName { subject: subject.clone(), reply, error: kind.clone().shortened() })
 }
 
 impl<H> Engine<H> {
@@ -114,8 +114,11 @@ impl<H> Engine<H> {
         let Link::Up(connection) = &mut self.link else {
             return;
         };
-        let unconfirmed = connection.taken + self.flight.messages() - connection.confirmed;
-        connection.refusals.hear(name, unconfirmed);
+        // A longer one can't be of a message of ours.
+        if name.subject.as_bytes().len() <= self.config.max_control_line {
+            let unconfirmed = connection.taken + self.flight.messages() - connection.confirmed;
+            connection.refusals.hear(name, unconfirmed);
+        }
     }
 
     /// Whoever waits for a reply to a refused message need not wait any longer.

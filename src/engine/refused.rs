@@ -13,15 +13,16 @@ use crate::protocol::{ErrKind, Violation};
 impl<H> Engine<H> {
     /// The present server complains.
     pub(super) fn handle_err(&mut self, kind: ErrKind, now: Instant) {
-        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
         if let Some(name) = refused_name(&kind) {
             self.hear_refusal(name);
         }
+        let said = kind.clone().shortened();
+        self.emit(ConnectionEvent::ServerError { error: said.clone() });
         let Link::Up(connection) = &mut self.link else {
             return;
         };
         if connection.is_handshake() {
-            return self.lose(Cause::Server(kind), CloseHow::Drop, now);
+            return self.lose(Cause::Server(said), CloseHow::Drop, now);
         }
         match &kind {
             ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) => {
@@ -30,11 +31,11 @@ impl<H> Engine<H> {
                 // Of those that it had accepted a server says the sid, or means all.
                 let refused = refused.map_or_else(|| self.subscriptions.sids_of(subject, queue), |sid| vec![sid]);
                 for sid in refused {
-                    self.end_subscription(sid, EndReason::Refused(kind.clone()));
+                    self.end_subscription(sid, EndReason::Refused(said.clone()));
                 }
             }
             // The socket decides; when it closes, this is why.
-            kind if kind.closes() => connection.said = Some(kind.clone()),
+            kind if kind.closes() => connection.said = Some(said),
             _ => {}
         }
     }
@@ -45,9 +46,10 @@ impl<H> Engine<H> {
         let Some(refused) = self.refused_beside(&kind) else {
             return self.beside(|engine| engine.handle_err(kind, now));
         };
-        self.emit(ConnectionEvent::ServerError { error: kind.clone() });
+        let said = kind.shortened();
+        self.emit(ConnectionEvent::ServerError { error: said.clone() });
         for sid in refused {
-            self.end_subscription(sid, EndReason::Refused(kind.clone()));
+            self.end_subscription(sid, EndReason::Refused(said.clone()));
             self.tell_unsubscribed(sid, None);
         }
     }

@@ -160,16 +160,9 @@ impl Segment {
         self.sift(|frame| if unwanted(&frame) { Verdict::Lose(reason) } else { Verdict::Keep }, losses);
     }
 
-    /// Takes out the message behind which there are `behind` others here.
-    pub(super) fn withdraw(&mut self, behind: u64, losses: &mut Losses) {
-        let victim = self.messages - 1 - behind;
-        let mut number = 0;
-        let decide = |frame: FrameView<'_>| {
-            let gone = frame.message && number == victim;
-            number += u64::from(frame.message);
-            if gone { Verdict::Forget } else { Verdict::Keep }
-        };
-        self.sift(decide, losses);
+    /// Keeps the frames of which `decide` says so.
+    pub(super) fn keep(&mut self, decide: impl FnMut(FrameView<'_>) -> Verdict) {
+        self.sift(decide, &mut Losses::default());
     }
 
     /// Takes the first message out.
@@ -257,7 +250,7 @@ pub(super) enum Verdict {
 }
 
 /// The frames in `bytes`, which hold whole frames of our own making.
-fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
+pub(super) fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
     // Our own bytes were limited when they were admitted; here nothing may be refused.
     let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;

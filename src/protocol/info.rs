@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::foreign::{kept, shown};
+
 /// What servers take at most when they don't say: `max_payload` has this default.
 const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
@@ -80,12 +82,32 @@ pub struct Info {
 
 /// The text of an INFO is no JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("INFO is not a JSON object: {reason}")]
+#[error("INFO is not a JSON object: {}", shown(reason))]
 pub struct InfoError {
     reason: String,
 }
 
 impl Info {
+    /// About how many bytes its texts hold.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let texts = [&self.server_id, &self.server_name, &self.version, &self.go, &self.host];
+        let some = [
+            &self.git_commit,
+            &self.ip,
+            &self.client_ip,
+            &self.nonce,
+            &self.cluster,
+            &self.domain,
+            &self.compression,
+            &self.remote_account,
+            &self.xkey,
+        ];
+        let lists = self.connect_urls.iter().chain(&self.ws_connect_urls);
+        texts.into_iter().chain(some.into_iter().flatten()).map(String::len).sum::<usize>()
+            + lists.map(|url| url.len() + size_of::<String>()).sum::<usize>()
+    }
+
     /// Reads the JSON of an INFO.
     ///
     /// # Errors
@@ -102,7 +124,7 @@ impl Info {
     /// ```
     pub fn parse(json: &[u8]) -> Result<Self, InfoError> {
         let fields: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|error| InfoError { reason: error.to_string() })?;
+            serde_json::from_slice(json).map_err(|error| InfoError { reason: kept(error.to_string()) })?;
         let mut fields = Fields(fields);
         Ok(Self {
             server_id: fields.text("server_id"),
@@ -123,7 +145,7 @@ impl Info {
             ip: fields.some_text("ip"),
             client_id: fields.number("client_id"),
             client_ip: fields.some_text("client_ip"),
-            nonce: fields.some_text("nonce"),
+            nonce: fields.whole_text("nonce"),
             cluster: fields.some_text("cluster"),
             cluster_dynamic: fields.flag("cluster_dynamic"),
             domain: fields.some_text("domain"),
@@ -156,7 +178,12 @@ impl Info {
 struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// A text of which no more is kept than may be foreign.
     fn some_text(&mut self, name: &str) -> Option<String> {
+        self.whole_text(name).map(kept)
+    }
+
+    fn whole_text(&mut self, name: &str) -> Option<String> {
         match self.0.get_mut(name)?.take() {
             Value::String(text) if !text.is_empty() => Some(text),
             _ => None,
@@ -172,7 +199,7 @@ impl Fields {
             return Vec::new();
         };
         let text = |value| match value {
-            Value::String(text) => Some(text),
+            Value::String(text) => Some(kept(text)),
             _ => None,
         };
         values.into_iter().filter_map(text).collect()

@@ -11,6 +11,7 @@
 //! | the two JSON documents | `info`, `connect` |
 //! | what is not shown, and wiped | `secret` |
 //! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
+//! | what is kept and shown of a peer's text | `foreign` |
 //! | the texts of `-ERR` | `server_error`, on `go_quote` |
 //!
 //! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows
@@ -22,6 +23,7 @@ mod connect;
 mod decoder;
 mod encoder;
 mod error;
+mod foreign;
 mod go_quote;
 mod header_block;
 mod header_consts;
@@ -50,6 +52,7 @@ pub use encoder::{
     unsubscribe,
 };
 pub use error::{ProtocolError, Snippet};
+pub use foreign::{FOREIGN, Shown, cut, kept, shown};
 pub use header_block::{HeaderError, parse_status};
 pub use header_consts::*;
 pub use header_name::{HeaderName, IntoHeaderName, ParseHeaderNameError};

@@ -1,5 +1,6 @@
 //! The texts of `-ERR`, as a closed type: what happened, and does the server close?
 
+use super::foreign::{FOREIGN, Quoted, cut, kept, shown};
 use super::go_quote::unquote;
 use super::subject::Subject;
 use bytes::Bytes;
@@ -143,6 +144,50 @@ impl ErrKind {
             .map_or_else(|| Self::Other(String::from_utf8_lossy(text).into_owned()), |(_, kind)| kind.clone())
     }
 
+    /// The text as a server says it, for programs; [`Display`](fmt::Display) escapes what is hidden in it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Other(text) => text.clone(),
+            known => known.to_string(),
+        }
+    }
+
+    /// About how many bytes of the server's text it holds.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Other(text) => text.len(),
+            Self::PermissionsViolation(violation) => match violation {
+                Violation::Publish { subject } => subject.as_bytes().len(),
+                Violation::PublishReply { reply } => reply.as_bytes().len(),
+                Violation::Subscription { subject, queue, .. } => {
+                    subject.as_bytes().len() + queue.as_ref().map_or(0, String::len)
+                }
+            },
+            _ => 0,
+        }
+    }
+
+    /// The same with texts and names of no more than [`FOREIGN`] bytes: a server may say a lot.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        let short = |subject: Subject| {
+            if subject.as_bytes().len() <= FOREIGN { subject } else { Subject::from(cut(&subject).into_owned()) }
+        };
+        match self {
+            Self::Other(text) => Self::Other(kept(text)),
+            Self::PermissionsViolation(violation) => Self::PermissionsViolation(match violation {
+                Violation::Publish { subject } => Violation::Publish { subject: short(subject) },
+                Violation::PublishReply { reply } => Violation::PublishReply { reply: short(reply) },
+                Violation::Subscription { subject, queue, sid } => {
+                    Violation::Subscription { subject: short(subject), queue: queue.map(kept), sid }
+                }
+            }),
+            known => known,
+        }
+    }
+
     /// Does the server close the connection after saying so?
     ///
     /// `Failed Account Registration` counts as yes, since such a connection is of no use. For an
@@ -175,11 +220,11 @@ impl ErrKind {
 }
 
 impl fmt::Display for ErrKind {
-    /// The text as a server says it.
+    /// The text as a server says it, with what is hidden in it [escaped](super::shown).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PermissionsViolation(violation) => fmt::Display::fmt(violation, f),
-            Self::Other(text) => f.write_str(text),
+            Self::Other(text) => shown(text).fmt(f),
             known => match TEXTS.iter().find(|(_, kind)| kind == known) {
                 Some((text, _)) => f.write_str(text),
                 None => fmt::Debug::fmt(known, f),
@@ -192,14 +237,14 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Permissions Violation for ")?;
         match self {
-            Self::Publish { subject } => write!(f, "Publish to {:?}", subject.as_str()),
+            Self::Publish { subject } => write!(f, "Publish to {}", Quoted(subject)),
             Self::PublishReply { reply } => {
-                write!(f, "Publish with Reply of {:?}", reply.as_str())
+                write!(f, "Publish with Reply of {}", Quoted(reply))
             }
             Self::Subscription { subject, queue, sid } => {
-                write!(f, "Subscription to {:?}", subject.as_str())?;
+                write!(f, "Subscription to {}", Quoted(subject))?;
                 if let Some(queue) = queue {
-                    write!(f, " using queue {queue:?}")?;
+                    write!(f, " using queue {}", Quoted(queue))?;
                 }
                 if let Some(sid) = sid {
                     write!(f, " (sid \"{sid}\")")?;

@@ -1,5 +1,6 @@
 //! What a server refuses: messages, subscriptions, and floods of `-ERR`.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -7,6 +8,7 @@ use nats_lifeline::client::{DeliveryMode, ManyOptions, PublishOutcome, SendFault
 use nats_lifeline::protocol::{ErrKind, Violation};
 use nats_lifeline::{Client, ConnectOptions, Request, RequestError, RequestErrorKind};
 
+use crate::support::fake::INFO;
 use crate::support::{Server, soon};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -70,5 +72,60 @@ async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
         let stats = client.stats();
         assert!(stats.balances(), "{stats:?}");
         assert_eq!((stats.confirmed, stats.lost.refused, stats.in_doubt), (1, 2, 0), "{stats:?}");
+    }
+}
+
+// H4. What a poll of the task may cost was limited in bytes, and tested with messages.
+#[tokio::test]
+async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
+    const ERRORS: u64 = 200_000;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let flood = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(INFO.as_bytes()).unwrap();
+        let mut heard = [0; 4096];
+        let _ = stream.read(&mut heard).unwrap();
+        stream.write_all(b"PONG\r\n").unwrap();
+        stream.write_all(&b"-ERR 'x'\r\n".repeat(ERRORS as usize)).unwrap();
+        stream
+    });
+    let client = ConnectOptions::new().connect(format!("127.0.0.1:{port}")).await.unwrap();
+    let mut turns = 0;
+    while client.stats().errors < ERRORS {
+        tokio::task::yield_now().await;
+        turns += 1;
+    }
+    assert!(turns > ERRORS / 2000, "{turns} turns in {ERRORS} errors");
+    drop(flood.join().unwrap());
+}
+
+// C3: the same request again and again, each of which is refused, beside many that wait.
+#[tokio::test]
+async fn many_requests_are_refused_each() {
+    let (_server, client) = restricted(ConnectOptions::new()).await;
+    let mut answers = client.subscribe("yes").await.unwrap();
+    let asking: Vec<_> = (0..2000)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.request("yes", "".into()).await })
+        })
+        .collect();
+    let refused: Vec<_> = (0..2000)
+        .map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move { client.request(format!("no.{number}"), "".into()).await })
+        })
+        .collect();
+    for (number, refused) in refused.into_iter().enumerate() {
+        let error = soon("a refusal", refused).await.unwrap().unwrap_err();
+        assert!(error.to_string().contains(&format!("\"no.{number}\"")), "{error}");
+    }
+    for _ in 0..asking.len() {
+        let question = soon("a question", answers.next()).await.unwrap();
+        client.publish(question.reply.unwrap(), "fine".into()).await.unwrap();
+    }
+    for asking in asking {
+        assert_eq!(soon("a reply", asking).await.unwrap().unwrap().payload, "fine");
     }
 }

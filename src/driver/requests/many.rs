@@ -8,7 +8,14 @@ use crate::driver::lock;
 use crate::driver::reads::Share;
 use crate::engine::EndReason;
 
-/// A request that takes more than one reply. `replies.len() <= limit`.
+/// How many replies may wait to be read, and how many bytes of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ManyLimits {
+    pub(crate) replies: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A request that takes more than one reply. No more of them wait than `limits` say, but for one that is larger alone.
 #[derive(Debug)]
 pub(super) struct Many {
     /// Of its message in the outbox; 0 while it is not admitted.
@@ -16,7 +23,9 @@ pub(super) struct Many {
     /// It goes on waiting when the connection that took it is lost.
     pub(super) keep: bool,
     replies: VecDeque<Share>,
-    limit: usize,
+    /// Bytes of the replies.
+    bytes: usize,
+    limits: ManyLimits,
     /// Behind the replies: why no more come.
     failure: Option<RequestFailure>,
     waker: Option<Waker>,
@@ -28,7 +37,9 @@ impl Many {
         if self.failure.is_some() {
             return None;
         }
-        if self.replies.len() < self.limit {
+        let fits = self.replies.len() < self.limits.replies && self.bytes + reply.bytes() <= self.limits.bytes;
+        if fits || self.replies.is_empty() {
+            self.bytes += reply.bytes();
             self.replies.push_back(reply);
         } else {
             self.failure = Some(RequestFailure::Ended(EndReason::SlowConsumer));
@@ -43,10 +54,11 @@ impl Many {
 }
 
 impl Requests {
-    /// A place for one more to `subject`, of which up to `limit` replies may wait to be read. `keep`: as for one reply.
-    pub(crate) fn register_many(&self, subject: &[u8], limit: usize, keep: bool) -> Ticket {
+    /// A place for one more to `subject`, of which as many replies may wait to be read as `limits` say. `keep`: as for one
+    /// reply.
+    pub(crate) fn register_many(&self, subject: &[u8], limits: ManyLimits, keep: bool) -> Ticket {
         let replies = VecDeque::new();
-        let many = Many { sequence: 0, keep, replies, limit, failure: None, waker: None };
+        let many = Many { sequence: 0, keep, replies, bytes: 0, limits, failure: None, waker: None };
         self.place(subject, false, SlotState::Many(Box::new(many)))
     }
 
@@ -58,6 +70,7 @@ impl Requests {
             return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
         };
         if let Some(reply) = many.replies.pop_front() {
+            many.bytes -= reply.bytes();
             return Poll::Ready(Ok(reply));
         }
         if let Some(failure) = &many.failure {
@@ -73,6 +86,10 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn limits(replies: usize, bytes: usize) -> ManyLimits {
+        ManyLimits { replies, bytes }
+    }
 
     fn reply(payload: &'static [u8]) -> Share {
         Share::of(b"_INBOX.a", None, None, payload)
@@ -92,7 +109,7 @@ mod tests {
     #[test]
     fn replies_come_in_order_and_the_failure_behind_them() {
         let requests = Requests::default();
-        let ticket = requests.register_many(b"a", 2, false);
+        let ticket = requests.register_many(b"a", limits(2, 1 << 20), false);
         requests.admitted(ticket, 7);
         assert!(poll(&requests, ticket).is_pending());
         push(&requests, ticket, b"1");
@@ -108,10 +125,30 @@ mod tests {
         assert_eq!(poll(&requests, ticket), Poll::Ready(Err(lost)));
     }
 
+    // H2. Replies were counted, and our replies were small.
+    #[test]
+    fn replies_are_limited_in_bytes_and_one_that_is_larger_alone_comes() {
+        let requests = Requests::default();
+        let ticket = requests.register_many(b"a", limits(1000, 100), false);
+        push(&requests, ticket, &[b'x'; 200]);
+        push(&requests, ticket, b"too much");
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(vec![b'x'; 200])));
+        assert_eq!(poll(&requests, ticket), Poll::Ready(Err(RequestFailure::Ended(EndReason::SlowConsumer))));
+
+        let ticket = requests.register_many(b"a", limits(1000, 100), false);
+        for _ in 0..1000 {
+            push(&requests, ticket, &[b'x'; 30]);
+            push(&requests, ticket, &[b'y'; 30]);
+            assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(vec![b'x'; 30])), "what is read makes room");
+            assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(vec![b'y'; 30])));
+        }
+        assert!(poll(&requests, ticket).is_pending());
+    }
+
     #[test]
     fn beyond_the_limit_it_ends_and_what_is_released_is_gone() {
         let requests = Requests::default();
-        let ticket = requests.register_many(b"a", 1, true);
+        let ticket = requests.register_many(b"a", limits(1, 1 << 20), true);
         requests.admitted(ticket, 7);
         push(&requests, ticket, b"1");
         push(&requests, ticket, b"2");

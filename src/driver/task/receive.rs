@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{READ_MAX, Task};
+use super::{READ_MAX, Task, WORK};
 use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
@@ -11,6 +11,9 @@ use crate::driver::transport::cause;
 use crate::engine::time::after;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ServerOp};
+
+/// An operation of so many bytes, such as a long INFO, is as much work as two. Arbitrary.
+const WORTH_ONE: usize = 256;
 
 impl Task {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
@@ -32,6 +35,12 @@ impl Task {
         if self.engine.is_securing(epoch) {
             // The upgrade is about to begin: what comes now is TLS, or nothing that we want to hear.
             return false;
+        }
+        if input.more {
+            let mut input = std::mem::take(input);
+            self.decode(&mut input, epoch, now);
+            self.put_back(at, input);
+            return true;
         }
         let buf = &mut input.buf;
         let spare = buf.capacity() - buf.len();
@@ -60,15 +69,21 @@ impl Task {
         self.engine.handle_received(epoch, now);
         let mut input = std::mem::take(input);
         self.decode(&mut input, epoch, now);
-        if let Some(link) = self.links.get_mut(at) {
-            link.input = input;
-        }
+        self.put_back(at, input);
         true
     }
 
-    /// Decodes every complete operation, and delivers the messages among them.
+    fn put_back(&mut self, at: usize, input: Input) {
+        if let Some(link) = self.links.get_mut(at) {
+            link.input = input;
+        }
+    }
+
+    /// Decodes every complete operation, and delivers the messages among them. After so much work as one poll may do, the rest
+    /// waits for the next.
     fn decode(&mut self, input: &mut Input, epoch: u64, now: Instant) {
         self.sorter.begin();
+        input.more = false;
         let mut at = 0;
         let mut expected = self.engine.expects_messages_of(epoch);
         let fault = loop {
@@ -91,6 +106,11 @@ impl Task {
                         break None;
                     }
                     expected = self.engine.expects_messages_of(epoch);
+                    self.work += 1 + len / WORTH_ONE;
+                    if self.work >= WORK {
+                        input.more = true;
+                        break None;
+                    }
                 }
                 Ok(Decoded::NeedMore(needed)) => {
                     input.needed = needed;

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::{Frame, Gate, Outbox, Refusal};
+use crate::engine::backlog;
 use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
 use crate::engine::losses::{DroppedRun, Losses};
@@ -32,6 +33,15 @@ pub enum Level {
     Low,
     /// Between, or above while connected: what was told last still holds.
     Between,
+}
+
+/// What waits in the outbox, at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Front {
+    /// The last number before it.
+    through: u64,
+    bytes: usize,
+    messages: u64,
 }
 
 impl Outbox {
@@ -88,7 +98,7 @@ impl Outbox {
 
     /// Loses the message that has waited longest. `false`: none waits here.
     pub(in crate::engine) fn take_out_first(&mut self, reason: LossReason) -> bool {
-        let (through, before) = (self.through(), self.waiting());
+        let front = self.front();
         if self.sealed.messages() == 0 {
             self.seal();
         }
@@ -99,22 +109,23 @@ impl Outbox {
             if segment.body.is_none() && segment.head.len() > PIECE {
                 // At least one frame comes off, and perhaps it is all that there was.
                 let piece = segment.split_bytes(PIECE);
-                self.sealed.push_front(std::mem::replace(&mut segment, piece));
+                let after = self.gaps.advance(front.through, piece.messages);
+                self.sealed.push_front(std::mem::replace(&mut segment, piece), after);
             }
             if segment.messages == 0 {
                 passed.push(segment);
                 continue;
             }
             found = segment.pop_message();
-            self.sealed.push_front(segment);
+            self.sealed.push_front(segment, front.through);
             break;
         }
         for segment in passed.into_iter().rev() {
-            self.sealed.push_front(segment);
+            self.sealed.push_front(segment, front.through);
         }
         let Some(message) = found else { return false };
         self.losses.push(reason, message);
-        self.lost_in_front(reason, through, before);
+        self.lost_in_front(reason, front);
         true
     }
 
@@ -133,12 +144,22 @@ impl Outbox {
         self.note_drop();
     }
 
-    /// Messages were lost in front: all that waited here up to the first that still does. `through`: the last number before
-    /// them, `before`: the bytes that waited here.
-    fn lost_in_front(&mut self, reason: LossReason, through: u64, before: usize) {
-        let elsewhere = self.pending != before;
-        self.forget(before);
-        let lost = through + 1..=self.through();
+    /// What waits here, before something is taken out in front.
+    fn front(&self) -> Front {
+        Front { through: self.through(), bytes: self.waiting(), messages: self.messages() }
+    }
+
+    /// Messages were taken out in front.
+    fn left_in_front(&mut self, before: Front) {
+        self.passed = self.gaps.advance(before.through, before.messages - self.messages());
+        self.forget(before.bytes);
+    }
+
+    /// Messages were lost in front: all that waited here up to the first that still does.
+    fn lost_in_front(&mut self, reason: LossReason, before: Front) {
+        let elsewhere = self.pending != before.bytes;
+        self.left_in_front(before);
+        let lost = before.through + 1..=self.through();
         if elsewhere {
             // What is on its way may come back, and then these are missing in the middle. Some of them may be known to be.
             self.gaps.forget_between(&lost);
@@ -216,7 +237,7 @@ impl Outbox {
         let (Some(age), Some((now, _))) = (self.rules.max_age, self.clock) else { return };
         let old =
             |segment: &Segment| segment.held_since.is_some_and(|since| now.saturating_duration_since(since) > age);
-        let (through, before) = (self.through(), self.waiting());
+        let before = self.front();
         loop {
             if self.sealed.is_empty() && old(&self.tail) {
                 self.seal();
@@ -229,7 +250,7 @@ impl Outbox {
                 self.news = true;
             }
         }
-        self.lost_in_front(LossReason::Expired, through, before);
+        self.lost_in_front(LossReason::Expired, before);
     }
 
     // What is taken out.
@@ -240,15 +261,17 @@ impl Outbox {
         if self.gate != Gate::Held || sequence <= self.given || !self.waits(sequence) {
             return false;
         }
-        self.gaps.insert(sequence..=sequence);
         let before = self.waiting();
-        let behind = self.admitted - sequence - self.gaps.count_behind(sequence);
-        let mut losses = Losses::default();
-        match behind.checked_sub(self.tail.messages) {
-            None => self.tail.withdraw(behind, &mut losses),
-            Some(behind) => self.sealed.withdraw(behind, &mut losses),
+        let passed = self.passed;
+        if sequence <= self.tail_after {
+            self.sealed.withdraw(sequence, passed, &self.gaps, gone);
+        } else if self.tail.messages == 1 && !self.tail.interest {
+            self.take_tail();
+        } else {
+            let after = self.tail_after.max(passed);
+            backlog::withdraw(&mut self.tail, &mut self.tail_index, sequence, after, &self.gaps);
         }
-        gone.append(&mut losses.take_garbage());
+        self.gaps.insert(sequence..=sequence);
         self.withdrawn += 1;
         self.forget(before);
         true
@@ -306,7 +329,7 @@ impl Outbox {
     /// Gives up what waits, as far as it had been handed to a connection before: it is in doubt. Returns how many
     /// messages that are; they are the first ones.
     pub(in crate::engine) fn give_up_sent(&mut self) -> u64 {
-        let before = self.waiting();
+        let before = self.front();
         self.seal();
         let mut in_doubt = 0;
         while let Some(mut segment) = self.sealed.pop_front() {
@@ -316,22 +339,23 @@ impl Outbox {
                 self.losses.forget(segment.split_messages(sent));
             }
             if !segment.is_empty() {
-                self.sealed.push_front(segment);
+                let after = self.gaps.advance(before.through, in_doubt);
+                self.sealed.push_front(segment, after);
                 break;
             }
         }
-        self.forget(before);
+        self.left_in_front(before);
         in_doubt
     }
 
     /// Gives up everything that waits: it is lost.
     pub(in crate::engine) fn give_up(&mut self) {
-        let (through, before) = (self.through(), self.waiting());
+        let before = self.front();
         self.seal();
         while let Some(segment) = self.sealed.pop_front() {
             self.losses.push(LossReason::Closed, segment);
         }
-        self.lost_in_front(LossReason::Closed, through, before);
+        self.lost_in_front(LossReason::Closed, before);
     }
 
     /// Hands over what was lost since the last exchange; there is no news behind it.

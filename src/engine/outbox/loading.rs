@@ -9,27 +9,36 @@ use crate::engine::segment::Segment;
 impl Outbox {
     /// Moves all that waits into `flight`, in order.
     pub(in crate::engine) fn load(&mut self, flight: &mut Flight) {
+        if flight.holds_no_message() && !self.gaps.is_empty() {
+            // Nothing can come back any more in which they would be missing.
+            self.gaps.forget_through(self.through());
+        }
         for segment in self.sealed.drain() {
             flight.push_frames(segment);
         }
-        if !self.tail.is_empty() {
-            flight.push_frames(std::mem::take(&mut self.tail));
+        let tail = self.take_tail();
+        if !tail.is_empty() {
+            flight.push_frames(tail);
         }
+        self.passed = self.admitted;
     }
 
     /// Moves no more than so many messages, and the SUBs and UNSUBs before them.
     pub(in crate::engine) fn load_some(&mut self, flight: &mut Flight, messages: u64) {
         self.seal();
+        let through = self.through();
         let mut left = messages;
         while left > 0 {
             let Some(mut segment) = self.sealed.pop_front() else { break };
             if segment.messages > left {
                 let part = segment.split_messages(left);
-                self.sealed.push_front(std::mem::replace(&mut segment, part));
+                let after = self.gaps.advance(through, messages - left + part.messages);
+                self.sealed.push_front(std::mem::replace(&mut segment, part), after);
             }
             left -= segment.messages;
             flight.push_frames(segment);
         }
+        self.passed = self.gaps.advance(through, messages - left);
     }
 
     /// The transport took `bytes` more; `spent` are chunks that are free again.
@@ -44,19 +53,34 @@ impl Outbox {
         }
     }
 
+    /// The number of the last message before those that wait, found by counting: some have come back.
+    fn count_passed(&self) -> u64 {
+        let settled = self.admitted - self.messages();
+        let mut passed = settled;
+        loop {
+            let next = settled - self.gaps.count_behind(passed);
+            if next == passed {
+                return passed;
+            }
+            passed = next;
+        }
+    }
+
     /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
     /// forgets SUB and UNSUB: the table replays interest. The gate is held from here on.
     pub(in crate::engine) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
         self.seal();
         for segment in returned.rev() {
-            self.sealed.push_front(segment);
+            self.sealed.push_front(segment, 0);
         }
         if self.rules.max_age.is_some() {
             self.sealed.stamp(now);
         }
         self.set_gate(Gate::Held);
         self.sealed.forget_interest(&mut self.losses);
-        self.gaps.forget_through(self.through());
+        self.passed = self.count_passed();
+        self.gaps.forget_through(self.passed);
+        self.sealed.number(self.passed, &self.gaps);
         self.note_given();
         // Nothing is in flight any more.
         self.pending = self.waiting();

@@ -16,6 +16,8 @@ mod ending_moves;
 mod event_queue;
 mod failback;
 mod flushing;
+mod foreign;
+mod growth;
 mod handshake;
 mod interest;
 mod journal;

@@ -246,28 +246,3 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     pair.serve(NO_JOBS);
     pair.expect_among("stream 3 ends: refused by the server");
 }
-
-// C3. Growth was tested for messages and for outages only. A table that is looked through for each would need hours here.
-#[test]
-fn refusals_of_many_subscriptions_and_of_none_look_at_few() {
-    const MANY: u64 = 100_000;
-    let mut pair = Pair::ready();
-    for sid in 1..=MANY {
-        let subject: &'static str = Box::leak(format!("jobs.{sid}").into_boxed_str());
-        pair.queue_subscribe(subject, None, sid);
-    }
-    pair.settle();
-    let unknown = b"-ERR 'Permissions Violation for Subscription to \"unknown\"'\r\n".repeat(100);
-    for _ in 0..1000 {
-        pair.serve(&unknown);
-        pair.forget();
-    }
-    let mut errors = Vec::new();
-    for sid in 1..=MANY {
-        errors.extend_from_slice(
-            format!("-ERR 'Permissions Violation for Subscription to \"jobs.{sid}\"'\r\n").as_bytes(),
-        );
-    }
-    pair.serve(&errors);
-    assert!(pair.engine.subscriptions.is_empty());
-}

@@ -1,0 +1,61 @@
+//! Where the messages of one segment lie, by number: made when one of them is withdrawn, so that the next need not be searched
+//! for. What is withdrawn stays in place until half of the segment is, or until the segment leaves.
+
+use super::gaps::Gaps;
+use super::segment::{FrameView, Segment, Verdict, frames};
+
+/// The index of a segment without a body of its own. `dead_bytes <=` the length of the segment.
+#[derive(Debug, Default)]
+pub(super) struct FrameIndex {
+    /// Number, and length or 0 when it was withdrawn. In order.
+    frames: Vec<(u64, u32)>,
+    /// So many bytes of the segment are looked through.
+    known: usize,
+    dead_bytes: usize,
+}
+
+impl FrameIndex {
+    /// Bytes that were withdrawn and are still in the segment.
+    pub(super) fn dead_bytes(&self) -> usize {
+        self.dead_bytes
+    }
+
+    /// Looks at frames that came since. `after`: the number of the last message before the segment.
+    pub(super) fn extend(&mut self, segment: &Segment, after: u64, gaps: &Gaps) {
+        let mut last = self.frames.last().map_or(after, |(number, _)| *number);
+        let rest = segment.head.get(self.known..).unwrap_or_default();
+        for (range, view) in frames(rest) {
+            if view.message {
+                last = gaps.skip(last + 1);
+                self.frames.push((last, u32::try_from(range.len()).unwrap_or(u32::MAX)));
+            }
+        }
+        self.known = segment.head.len();
+    }
+
+    /// Withdraws message `number`. Its length; `None`: it is not here.
+    pub(super) fn withdraw(&mut self, number: u64) -> Option<usize> {
+        let at = self.frames.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        let (_, len) = self.frames.get_mut(at)?;
+        let len = std::mem::take(len) as usize;
+        self.dead_bytes += len;
+        (len > 0).then_some(len)
+    }
+
+    /// Takes what was withdrawn out of the segment.
+    pub(super) fn clean(self, segment: &mut Segment) {
+        if self.dead_bytes == 0 {
+            return;
+        }
+        let live = segment.messages;
+        let mut lens = self.frames.iter().map(|(_, len)| *len);
+        segment.keep(|frame: FrameView<'_>| {
+            let dead = frame.message && lens.next() == Some(0);
+            if dead { Verdict::Forget } else { Verdict::Keep }
+        });
+        debug_assert_eq!(segment.messages, live, "the withdrawn ones were no longer counted");
+        if segment.head.capacity() > 2 * segment.head.len() {
+            segment.head.shrink_to_fit();
+        }
+    }
+}
