@@ -106,6 +106,7 @@ impl<H> Engine<H> {
             deadline: Some(after(now, limit)),
             aside_at: if purpose == Purpose::Link { self.aside_at(server, now) } else { None },
             others: 0,
+            leaves: None,
             failure: None,
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));

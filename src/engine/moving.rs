@@ -30,6 +30,7 @@ use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::flight::Flight;
 use super::phase::{Attempt, Intent, Link, Purpose, Readiness, Stage, Waiter};
+use super::pool::ServerId;
 use super::time::after;
 use crate::protocol::{self, Info};
 
@@ -45,6 +46,13 @@ const HEARSAY: Duration = Duration::from_millis(50);
 /// done within a second then.
 const LAME_DUCK_SPREAD: Duration = Duration::from_millis(800);
 
+/// The address of a server that is about to stop is dialled again after this, doubled each time: the next try may reach
+/// another one. Arbitrary; servers leave their clients alone for 10 s at first.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// And at least this often.
+const AGAIN_MOST: Duration = Duration::from_secs(10);
+
 /// Why the present connection is to be left, and when the next step towards it may be taken.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
@@ -52,6 +60,8 @@ pub(super) struct Wish {
     at: Instant,
     /// Nothing is prepared: the present connection is left as soon as it is ready.
     alone: bool,
+    /// How often the address of the present server was dialled again, and when it may be for the next time.
+    again: (u32, Instant),
 }
 
 impl Wish {
@@ -126,7 +136,10 @@ impl<H> Engine<H> {
         // What the user wants, or an earlier reason, stays; only what would be better is no reason against what must be.
         if self.wish.as_ref().is_none_or(Wish::is_failback) {
             let alone = !self.may_prepare();
-            self.wish = Some(Wish { cause, at, alone });
+            // Other addresses first.
+            let has_others = self.pool.servers().len() > 1;
+            let again = if has_others { at + AGAIN } else { at };
+            self.wish = Some(Wish { cause, at, alone, again: (0, again) });
         }
     }
 
@@ -217,18 +230,26 @@ impl<H> Engine<H> {
         };
         let present = self.link.connection().map(|connection| connection.attempt.server);
         let urgent = wish.cause.is_urgent();
-        let next = if wish.is_failback() {
-            self.pool.next_preferred(now).filter(|_| !self.is_at_preferred())
-        } else {
-            self.pool.next_but(present, now).or_else(|| self.pool.next(now).filter(|_| urgent))
+        let next = match wish.cause {
+            Cause::Failback => self.pool.next_preferred(now).filter(|_| !self.is_at_preferred()),
+            Cause::LameDuck => self.next_for_lame_duck(&wish, present, now),
+            _ => {
+                let sound = self.pool.next_sound_but(present, now);
+                sound.or_else(|| self.pool.next_but(present, now)).or_else(|| self.pool.next(now).filter(|_| urgent))
+            }
         };
         let may = self.may_prepare() && matches!(self.intent, Intent::Run);
         match next.filter(|_| may) {
             Some((_, Some(due))) if due > now => self.wish = Some(Wish { at: due, ..wish }),
             Some((server, _)) => {
-                let Some(attempt) = self.dial_for(server, Purpose::Move, now) else {
+                let Some(mut attempt) = self.dial_for(server, Purpose::Move, now) else {
                     return;
                 };
+                if Some(server) == present && !urgent {
+                    attempt.leaves = self.info.as_ref().map(|info| info.server_id.clone());
+                    let wait = AGAIN.saturating_mul(2_u32.saturating_pow(wish.again.0)).min(AGAIN_MOST);
+                    self.wish = Some(Wish { again: (wish.again.0.saturating_add(1), now + wait), ..wish });
+                }
                 self.candidate = Some(Box::new(Candidate {
                     link: Link::Dialing(Box::new(attempt)),
                     flight: Flight::new(self.config.delivery),
@@ -239,6 +260,28 @@ impl<H> Engine<H> {
             None if urgent && matches!(self.intent, Intent::Run) => self.wish = Some(Wish { alone: true, ..wish }),
             None => self.wish = None,
         }
+    }
+
+    /// Where to go from a server that is about to stop: to another one that is not, if one is due. The address of the present
+    /// one may lead to others too, as that of a load balancer does.
+    fn next_for_lame_duck(
+        &self,
+        wish: &Wish,
+        present: Option<ServerId>,
+        now: Instant,
+    ) -> Option<(ServerId, Option<Instant>)> {
+        let again = present.filter(|id| self.pool.get(*id).is_some()).map(|id| (id, Some(wish.again.1)));
+        match (self.pool.next_sound_but(present, now), again) {
+            (Some((_, Some(due))), Some(_)) if due > now && wish.again.1 < due => again,
+            (other, again) => other.or(again),
+        }
+    }
+
+    /// Why a server that was dialled for a move and has said INFO is none to move to, if so.
+    pub(super) fn is_no_better(&self, attempt: &Attempt, info: &Info) -> bool {
+        let lame = self.wish.as_ref().is_some_and(|wish| matches!(wish.cause, Cause::LameDuck)) && info.lame_duck_mode;
+        let same = attempt.leaves.as_ref() == Some(&info.server_id);
+        attempt.purpose == Purpose::Move && (lame || same)
     }
 
     /// The candidate came to nothing, and that was told.
@@ -261,7 +304,15 @@ impl<H> Engine<H> {
     pub(super) fn move_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         self.garbage.extend(self.flight.clear());
         self.link = Link::Idle;
-        self.tell_failed(attempt, cause, now);
+        if attempt.leaves.is_some() {
+            // The present server is none the worse for it.
+            let retry_in =
+                self.wish.as_ref().map_or(Duration::ZERO, |wish| wish.again.1.saturating_duration_since(now));
+            let (server, attempt) = (attempt.endpoint, attempt.number);
+            self.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
+        } else {
+            self.tell_failed(attempt, cause, now);
+        }
     }
 
     /// Tells the new server of the queue groups and of the inbox of requests, which lose nothing by being at both.

@@ -77,6 +77,8 @@ pub(super) struct Attempt {
     pub(super) aside_at: Option<Instant>,
     /// Addresses of the server's name that were not tried yet.
     pub(super) others: usize,
+    /// The server that is to be left and has this id, if its own address is dialled again: there may be another behind it.
+    pub(super) leaves: Option<String>,
     /// Why the handshake failed at the last address that had accepted.
     pub(super) failure: Option<Cause>,
 }

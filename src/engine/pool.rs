@@ -42,6 +42,8 @@ pub struct Server {
     dialled: Option<Instant>,
     /// How it refused our credentials at its last attempt, if it did, and since when it has said so without a break.
     refused: Option<(Cause, Instant)>,
+    /// It has said that it will stop, and may be taken to be stopping until then.
+    lame_until: Option<Instant>,
     /// Nothing came back when it was dialled last.
     silent: bool,
     /// How long it has been dialled, in attempts that were put aside, since the last that came to an end.
@@ -115,6 +117,10 @@ impl Default for Policy {
     }
 }
 
+/// A server in lame duck mode is not moved to for this long: within its `lame_duck_duration`, 2 min by default, it ends the
+/// last connection. One that lets us in again without a word of it counts as restarted.
+const LAME_FOR: Duration = Duration::from_secs(120);
+
 /// What a failed attempt led to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failed {
@@ -182,6 +188,7 @@ impl Pool {
             due: None,
             dialled: None,
             refused: None,
+            lame_until: None,
             silent: false,
             tried: Duration::ZERO,
             turn,
@@ -239,6 +246,14 @@ impl Pool {
             server.failures = 0;
             server.refused = None;
             (server.silent, server.tried) = (false, Duration::ZERO);
+            server.lame_until = None;
+        }
+    }
+
+    /// The server `id` says that it will stop.
+    pub fn set_lame(&mut self, id: ServerId, now: Instant) {
+        if let Some(server) = self.get_mut(id) {
+            server.lame_until = Some(now + LAME_FOR);
         }
     }
 

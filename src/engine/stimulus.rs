@@ -240,7 +240,7 @@ impl<H> Engine<H> {
 
     fn handle_info(&mut self, json: &[u8], now: Instant) {
         let parsed = Info::parse(json);
-        let Link::Up(connection) = &mut self.link else {
+        let Link::Up(connection) = &self.link else {
             return;
         };
         let first = matches!(connection.stage, Stage::AwaitInfo);
@@ -251,7 +251,13 @@ impl<H> Engine<H> {
             Err(_) => return,
         };
         let attempt = &connection.attempt;
-        let endpoint = attempt.endpoint.clone();
+        let (server, endpoint) = (attempt.server, attempt.endpoint.clone());
+        if info.lame_duck_mode {
+            self.pool.set_lame(server, now);
+        }
+        if first && self.is_no_better(attempt, &info) {
+            return self.lose(Cause::LameDuck, CloseHow::Drop, now);
+        }
         if first {
             let epoch = connection.attempt.epoch;
             self.greet(info.clone(), now);

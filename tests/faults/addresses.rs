@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use nats_lifeline::connection::{Cause, ConnectionEvent};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{ConnectErrorKind, ConnectOptions};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::soon;
+use crate::support::{SOON, Timeline, eventually, soon};
 
 /// Something else than a server: what it does with a connection is up to `act`.
 async fn stranger<F, Fut>(act: F) -> SocketAddr
@@ -125,4 +126,43 @@ async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
     assert_eq!(dials.load(Ordering::Relaxed), 1);
     // A server can have it.
     TcpListener::bind(addr).await.unwrap();
+}
+
+// D6: an address that leads to one server after the other, as that of a load balancer does.
+#[tokio::test]
+async fn a_lame_duck_behind_a_load_balancer_is_left_in_time() {
+    let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
+    let addrs = [one.addr(), two.addr()];
+    let (turn, lame) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let draining = Arc::clone(&lame);
+    let options = ConnectOptions::new().resolver(move |_, _| {
+        // It leads to the lame duck once more at first.
+        let turn = if draining.load(Ordering::Relaxed) { turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let found = addrs[turn.min(1)];
+        async move { Ok(vec![found]) }
+    });
+    let client = soon("a connection", options.connect("balanced.example")).await.unwrap();
+    let timeline = Timeline::of(&client);
+    assert_eq!((one.connections(), two.connections()), (1, 0));
+    lame.store(true, Ordering::Relaxed);
+    one.lame_duck();
+    let lost = timeline.disconnected(0).await;
+    assert!(matches!(&lost, ConnectionEvent::Disconnected { cause: Cause::LameDuck, in_doubt: 0, .. }), "{lost:?}");
+    timeline.reconnected(0).await;
+    assert_eq!(client.server_info().port, two.port());
+    soon("a flush", client.flush()).await.unwrap();
+}
+
+// D8
+#[tokio::test]
+async fn two_lame_ducks_are_not_left_for_each_other() {
+    let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
+    let client = soon("a connection", ConnectOptions::new().connect(vec![one.url(), two.url()])).await.unwrap();
+    one.lame_duck();
+    two.lame_duck();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let accepted = one.accepted() + two.accepted();
+    assert!(accepted <= 8, "{accepted} connections in four seconds");
+    soon("a flush", client.flush()).await.unwrap();
+    eventually("it stays with one", SOON, async || one.connections() + two.connections() == 1).await;
 }

@@ -41,7 +41,9 @@ impl ConnectOptions {
     /// Says whether a move to another server is prepared. Default `true`.
     ///
     /// When the present server says that it will stop (lame duck mode), another one of the pool is connected within a second, and
-    /// only when it is ready the present one is left; where there is no other, it is kept to its end.
+    /// only when it is ready the present one is left. A server that has said the same is no place to go, and the address of the
+    /// present one is dialled again, after a second and then more rarely, since another server may be there by now (behind a load
+    /// balancer). Where there is no other, the present one is kept to its end.
     /// [`force_reconnect`](crate::Client::force_reconnect) goes the same way, and if the one server that it tries fails, leaves
     /// all the same. What was published is confirmed before the change and what is published meanwhile goes to the
     /// new server, so nothing is in doubt; queue groups and replies to requests lose nothing, for they are at both servers until

@@ -87,6 +87,12 @@ impl Pool {
         self.first(now, |server| Some(server.id) != id)
     }
 
+    /// The same among those that have not said lately that they will stop.
+    pub fn next_sound_but(&self, id: Option<ServerId>, now: Instant) -> Option<(ServerId, Option<Instant>)> {
+        let is_sound = |server: &Server| server.lame_until.is_none_or(|until| until <= now);
+        self.first(now, |server| Some(server.id) != id && is_sound(server))
+    }
+
     /// The same among the preferred ones.
     pub fn next_preferred(&self, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |server| server.preferred)
