@@ -1,5 +1,6 @@
 //! An engine, its outbox and a scripted peer, driven in the order that the doc of `Engine` prescribes.
 
+mod clock;
 mod seen;
 
 use std::time::{Duration, Instant};
@@ -449,29 +450,6 @@ impl Pair {
         let Net::Up(epoch) = self.far.net else { panic!("no connection") };
         self.settle();
         self.engine.handle_lost(epoch, cause, self.now);
-        self.settle();
-    }
-
-    /// Time passes, and every deadline on the way is kept.
-    /// The process is stopped: time passes, and no deadline is looked at.
-    pub(super) fn sleep(&mut self, by: Duration) {
-        self.now += by;
-    }
-
-    pub(super) fn advance(&mut self, by: Duration) {
-        let until = self.now + by;
-        self.settle();
-        let (mut at, mut again) = (self.now, 0);
-        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            again = if self.now == at { again + 1 } else { 0 };
-            assert!(again < 100, "a deadline that was kept comes again for ever");
-            at = self.now;
-            self.settle();
-            self.engine.handle_timeout(self.now);
-            self.settle();
-        }
-        self.now = until;
         self.settle();
     }
 
