@@ -138,7 +138,7 @@ impl<H> Engine<H> {
             let alone = !self.may_prepare();
             // Other addresses first.
             let has_others = self.pool.servers().len() > 1;
-            let again = if has_others { at + AGAIN } else { at };
+            let again = if has_others { after(at, AGAIN) } else { at };
             self.wish = Some(Wish { cause, at, alone, again: (0, again) });
         }
     }
@@ -248,7 +248,7 @@ impl<H> Engine<H> {
                 if Some(server) == present && !urgent {
                     attempt.leaves = self.info.as_ref().map(|info| info.server_id.clone());
                     let wait = AGAIN.saturating_mul(2_u32.saturating_pow(wish.again.0)).min(AGAIN_MOST);
-                    self.wish = Some(Wish { again: (wish.again.0.saturating_add(1), now + wait), ..wish });
+                    self.wish = Some(Wish { again: (wish.again.0.saturating_add(1), after(now, wait)), ..wish });
                 }
                 self.candidate = Some(Box::new(Candidate {
                     link: Link::Dialing(Box::new(attempt)),

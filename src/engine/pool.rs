@@ -253,7 +253,7 @@ impl Pool {
     /// The server `id` says that it will stop.
     pub fn set_lame(&mut self, id: ServerId, now: Instant) {
         if let Some(server) = self.get_mut(id) {
-            server.lame_until = Some(now + LAME_FOR);
+            server.lame_until = Some(after(now, LAME_FOR));
         }
     }
 

@@ -1,6 +1,7 @@
 //! An engine, its outbox and a scripted peer, driven in the order that the doc of `Engine` prescribes.
 
 mod clock;
+mod invariants;
 mod seen;
 
 use std::time::{Duration, Instant};
@@ -545,35 +546,6 @@ impl Pair {
         } else {
             assert_eq!(self.beside.net, net, "a link ends that is not there");
             self.beside = Far::new(Net::None);
-        }
-    }
-
-    /// I9: `Connected` and `Disconnected` alternate.
-    fn hear(&mut self, event: &ConnectionEvent) {
-        self.events.push(event.clone());
-        match event {
-            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
-                assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {:?}", self.journal);
-            }
-            ConnectionEvent::Disconnected { .. } => {
-                assert!(std::mem::replace(&mut self.connected, false), "disconnected twice: {:?}", self.journal);
-            }
-            ConnectionEvent::AttemptFailed { retry_in, .. } => self.retries.push(*retry_in),
-            _ => {}
-        }
-    }
-
-    /// What holds behind every exchange.
-    fn check(&mut self) {
-        let ledger = self.engine.ledger(self.outbox.accepted());
-        assert!(ledger.balances(), "{ledger:?}");
-        assert_eq!(ledger.waiting, self.engine.count_waiting(&self.outbox), "{ledger:?}");
-        assert!(self.outbox.through() <= self.outbox.accepted() + ledger.lost.total() + 1_000_000);
-        self.carry_out();
-        match self.engine.status() {
-            Status::Connected => assert!(self.connected, "connected, and nobody was told: {:?}", self.journal),
-            Status::Draining => {}
-            status => assert!(!self.connected, "{status}, and nobody was told: {:?}", self.journal),
         }
     }
 }
