@@ -120,6 +120,33 @@ fn subscriptions_made_and_dropped_beside_many_that_stay() {
     });
 }
 
+// The same kind: pings that are out, and a drain whose consumers finish one by one.
+#[test]
+fn flushes_that_nobody_answers() {
+    grows_linearly(4000, |times| {
+        let mut pair = Pair::ready();
+        for _ in 0..times {
+            pair.flush(0);
+        }
+        pair.serve(&PONG.repeat(times as usize));
+        pair.expect_among(&format!("flush {times} ok"));
+    });
+}
+
+#[test]
+fn consumers_that_read_a_draining_client_to_its_end_one_by_one() {
+    grows_linearly(4000, |times| {
+        let mut pair = with_subscriptions(times);
+        pair.drain(Duration::from_secs(3600));
+        // One may be for the many bytes of the SUBs.
+        pair.serve(&PONG.repeat(2));
+        for sid in shuffled(times) {
+            pair.finished(sid);
+        }
+        assert!(pair.engine.subscriptions.is_empty());
+    });
+}
+
 // A7. The outbox was compared with a model for what it holds, not for what it costs.
 #[test]
 fn messages_withdrawn_in_any_order() {
