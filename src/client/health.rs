@@ -119,8 +119,12 @@ impl Client {
         let (done, outcome) = oneshot::channel();
         let began = wait::now();
         // What is in doubt was seen already, whatever it is: the check must not take it from a flush.
-        shared.command(Command::Flush { seen: u64::MAX, done });
-        match wait::until(shared, wait::deadline(Some(timeout)), outcome).await {
+        let checked = async {
+            wait::turn(&self.core.handle, false).await;
+            shared.command(Command::Flush { seen: u64::MAX, done });
+            outcome.await
+        };
+        match wait::until(shared, wait::deadline(Some(timeout)), checked).await {
             Ok(Ok(Ok(()))) => Ok(wait::now().saturating_duration_since(began)),
             Ok(Ok(Err(failure))) => Err(failure.to_string()),
             Ok(Err(_)) => Err("the client is closed".to_owned()),

@@ -244,10 +244,15 @@ impl Requests {
 
     /// Messages were lost while they waited: no replies will come to them.
     pub(super) fn dropped(&self, runs: &[DroppedRun], wakers: &mut Vec<Waker>) {
+        // In order, and apart: there may be many of both requests and runs.
         let among = |handed_over: bool| {
+            let mut numbers: Vec<_> =
+                runs.iter().filter(|run| run.handed_over == handed_over).map(|run| run.numbers.clone()).collect();
+            numbers.sort_unstable_by_key(|run| *run.start());
             move |sequence: u64, _: bool| {
-                let mut runs = runs.iter().filter(|run| run.handed_over == handed_over);
-                sequence != 0 && runs.any(|run| run.numbers.contains(&sequence))
+                let at = numbers.partition_point(|run| *run.start() <= sequence);
+                let run = at.checked_sub(1).and_then(|at| numbers.get(at));
+                sequence != 0 && run.is_some_and(|run| run.contains(&sequence))
             }
         };
         self.fail(&RequestFailure::Dropped, wakers, among(false));

@@ -25,6 +25,9 @@ pub(super) struct Asked {
     names: Option<Names>,
 }
 
+/// So many of those that have left the table are remembered, in case that a server takes its time. Arbitrary.
+const GONE: usize = 64 * 1024;
+
 /// How far a PING stands behind SUBs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AskedUpTo {
@@ -95,6 +98,9 @@ impl Asked {
     pub(super) fn leave(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.binary_search(&sid).is_ok() || self.again.contains_key(&sid) {
             self.gone.insert(sid, interest.into());
+            if self.gone.len() > GONE {
+                self.gone.pop_first();
+            }
         }
     }
 

@@ -81,7 +81,9 @@ impl<W> Liveness<W> {
 
     /// The transport took `count` more PINGs.
     pub fn taken(&mut self, count: usize, now: Instant) {
-        for ping in self.pings.iter_mut().filter(|ping| ping.taken.is_none()).take(count) {
+        // They are taken in order, and there may be many.
+        let first = self.pings.partition_point(|ping| ping.taken.is_some());
+        for ping in self.pings.range_mut(first..).take(count) {
             ping.taken = Some(now);
         }
     }

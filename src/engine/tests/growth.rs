@@ -120,6 +120,33 @@ fn subscriptions_made_and_dropped_beside_many_that_stay() {
     });
 }
 
+// The same kind: pings that are out, and a drain whose consumers finish one by one.
+#[test]
+fn flushes_that_nobody_answers() {
+    grows_linearly(4000, |times| {
+        let mut pair = Pair::ready();
+        for _ in 0..times {
+            pair.flush(0);
+        }
+        pair.serve(&PONG.repeat(times as usize));
+        pair.expect_among(&format!("flush {times} ok"));
+    });
+}
+
+#[test]
+fn consumers_that_read_a_draining_client_to_its_end_one_by_one() {
+    grows_linearly(4000, |times| {
+        let mut pair = with_subscriptions(times);
+        pair.drain(Duration::from_secs(3600));
+        // One may be for the many bytes of the SUBs.
+        pair.serve(&PONG.repeat(2));
+        for sid in shuffled(times) {
+            pair.finished(sid);
+        }
+        assert!(pair.engine.subscriptions.is_empty());
+    });
+}
+
 // A7. The outbox was compared with a model for what it holds, not for what it costs.
 #[test]
 fn messages_withdrawn_in_any_order() {
@@ -182,7 +209,7 @@ fn events_of_every_kind_that_nobody_reads() {
         ConnectionEvent::ServersChanged { added: vec!["b".to_owned()], removed: vec!["b".to_owned()] },
         ConnectionEvent::BufferHigh { pending: 1, limit: 1 },
     ];
-    grows_linearly(20_000, |times| {
+    grows_linearly(3_000, |times| {
         let mut queue = EventQueue::new(1024);
         for event in events.iter().cycle().take(times as usize) {
             queue.push(event.clone());
