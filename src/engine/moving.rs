@@ -60,7 +60,7 @@ pub(super) struct Wish {
     at: Instant,
     /// Nothing is prepared: the present connection is left as soon as it is ready.
     alone: bool,
-    /// How often the address of the present server was dialled again, and when it may be for the next time.
+    /// How often a server that is about to stop, or was, was dialled again, and when one may be for the next time.
     again: (u32, Instant),
 }
 
@@ -245,8 +245,9 @@ impl<H> Engine<H> {
                 let Some(mut attempt) = self.dial_for(server, Purpose::Move, now) else {
                     return;
                 };
-                if Some(server) == present && !urgent {
-                    attempt.leaves = self.info.as_ref().map(|info| info.server_id.clone());
+                let own = Some(server) == present;
+                if !urgent && (own || !self.pool.is_sound(server, now)) {
+                    attempt.leaves = self.info.as_ref().filter(|_| own).map(|info| info.server_id.clone());
                     let wait = AGAIN.saturating_mul(2_u32.saturating_pow(wish.again.0)).min(AGAIN_MOST);
                     self.wish = Some(Wish { again: (wish.again.0.saturating_add(1), after(now, wait)), ..wish });
                 }
@@ -262,17 +263,23 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Where to go from a server that is about to stop: to another one that is not, if one is due. The address of the present
-    /// one may lead to others too, as that of a load balancer does.
+    /// Where to go from a server that is about to stop: to another one that is not, if one is due. Failing that, in turn, to one that
+    /// said lately that it would stop, and may have been restarted since, as in a rolling upgrade of two; and to the address of
+    /// the present one, which may lead to others too, as that of a load balancer does.
     fn next_for_lame_duck(
         &self,
         wish: &Wish,
         present: Option<ServerId>,
         now: Instant,
     ) -> Option<(ServerId, Option<Instant>)> {
-        let again = present.filter(|id| self.pool.get(*id).is_some()).map(|id| (id, Some(wish.again.1)));
+        let (tries, at) = wish.again;
+        let own = present.filter(|id| self.pool.get(*id).is_some()).map(|id| (id, Some(at)));
+        let other = self.pool.next_but(present, now).filter(|(id, _)| !self.pool.is_sound(*id, now));
+        let earliest = if tries == 0 { now } else { at };
+        let other = other.map(|(id, due)| (id, Some(due.map_or(earliest, |due| due.max(earliest)))));
+        let again = if tries % 2 == 0 { other.or(own) } else { own.or(other) };
         match (self.pool.next_sound_but(present, now), again) {
-            (Some((_, Some(due))), Some(_)) if due > now && wish.again.1 < due => again,
+            (Some((_, Some(due))), Some((_, Some(at)))) if due > now && at < due => again,
             (other, again) => other.or(again),
         }
     }

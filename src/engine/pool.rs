@@ -117,8 +117,8 @@ impl Default for Policy {
     }
 }
 
-/// A server in lame duck mode is not moved to for this long: within its `lame_duck_duration`, 2 min by default, it ends the
-/// last connection. One that lets us in again without a word of it counts as restarted.
+/// A server in lame duck mode is moved to after all others for this long: within its `lame_duck_duration`, 2 min by default, it
+/// ends the last connection. One that lets us in again without a word of it counts as restarted.
 const LAME_FOR: Duration = Duration::from_secs(120);
 
 /// What a failed attempt led to.

@@ -22,6 +22,10 @@ enum Standing {
 const PASSED_OVER: u8 = 3;
 
 impl Server {
+    fn is_sound(&self, now: Instant) -> bool {
+        self.lame_until.is_none_or(|until| until <= now)
+    }
+
     fn standing(&self) -> Standing {
         match self.discovered {
             _ if self.did_connect => Standing::Known,
@@ -89,8 +93,12 @@ impl Pool {
 
     /// The same among those that have not said lately that they will stop.
     pub fn next_sound_but(&self, id: Option<ServerId>, now: Instant) -> Option<(ServerId, Option<Instant>)> {
-        let is_sound = |server: &Server| server.lame_until.is_none_or(|until| until <= now);
-        self.first(now, |server| Some(server.id) != id && is_sound(server))
+        self.first(now, |server| Some(server.id) != id && server.is_sound(now))
+    }
+
+    /// Whether `id` has not said lately that it will stop.
+    pub fn is_sound(&self, id: ServerId, now: Instant) -> bool {
+        self.get(id).is_none_or(|server| server.is_sound(now))
     }
 
     /// The same among the preferred ones.
