@@ -151,6 +151,11 @@ impl Cluster {
         self.gossip();
     }
 
+    /// How many connections have not ended, at all servers.
+    pub(crate) fn open(&self) -> usize {
+        self.conns.iter().filter(|conn| !conn.closed).count()
+    }
+
     /// Its connections that have not ended.
     pub(crate) fn open_at(&self, node: usize) -> Vec<usize> {
         let open = self.conns.iter().enumerate().filter(|(_, conn)| conn.node == node && !conn.closed);
