@@ -196,6 +196,8 @@ impl<H> Engine<H> {
         if attempt.purpose == Purpose::Move {
             return self.move_failed(attempt, cause, now);
         }
+        // What there was to be left is gone.
+        self.wish = None;
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.retrying = true;
