@@ -145,14 +145,14 @@ impl<H> Engine<H> {
     }
 
     /// Nothing has come back from this server, and another one is due. It is tried again when that one has had its turn.
-    pub(super) fn put_aside(&mut self, attempt: Attempt, now: Instant) {
+    pub(super) fn put_aside(&mut self, attempt: Attempt, stage: &'static str, now: Instant) {
         let (began, limit) = (attempt.began().unwrap_or(now), attempt.limit);
         let Some(retry_in) = self.pool.put_aside(attempt.server, began, limit, now) else {
             let cause = Cause::TimedOut { limit, stage: "looking up and dialling" };
             return self.attempt_failed(attempt, cause, now);
         };
         let limit = now.saturating_duration_since(began);
-        let cause = Cause::TimedOut { limit, stage: "looking up and dialling, and another server is due" };
+        let cause = Cause::TimedOut { limit, stage };
         self.garbage.extend(self.flight.clear());
         self.history.retrying = true;
         self.history.waiting = Some(now);
@@ -196,6 +196,8 @@ impl<H> Engine<H> {
         if attempt.purpose == Purpose::Move {
             return self.move_failed(attempt, cause, now);
         }
+        // What there was to be left is gone.
+        self.wish = None;
         self.garbage.extend(self.flight.clear());
         self.history.failures += 1;
         self.history.retrying = true;

@@ -315,6 +315,13 @@ impl Connection {
         }
     }
 
+    /// When a server that has accepted and says nothing gives way to another one.
+    pub(super) fn aside_at(&self) -> Option<Instant> {
+        let at =
+            self.attempt.aside_at.filter(|_| matches!(self.stage, Stage::AwaitInfo) && self.attempt.others == 0)?;
+        Some(at.max(after(self.progress, SILENT_ADDRESS)))
+    }
+
     /// Whether the handshake is still going on.
     pub(super) fn is_handshake(&self) -> bool {
         matches!(self.stage, Stage::AwaitInfo | Stage::Securing(_) | Stage::Authenticating(_) | Stage::AwaitPong)

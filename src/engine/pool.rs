@@ -2,6 +2,8 @@
 
 mod order;
 
+pub(super) use order::SILENCE;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -9,11 +9,20 @@ use super::flight::Flight;
 use super::liveness::MOMENT;
 use super::moving::MOVE_WITHIN;
 use super::phase::{Attempt, Connection, DrainStage, Intent, Link, Stage};
+use super::pool::SILENCE;
 use super::time::after;
 
 /// A deadline of the peer's that is noticed so late was slept through: the runtime was busy, or the process or the machine was
 /// stopped. The time in which nobody listened does not count against the peer.
 const OVERSLEPT: Duration = Duration::from_secs(1);
+
+/// The short waits for an answer, behind which the next address or server is tried: noticed so late, the answer may be there and
+/// unread. Nobody is put aside for it; the wait begins again.
+const MISSED: Duration = Duration::from_millis(100);
+
+fn missed(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| after(at, MISSED) <= now)
+}
 
 fn overslept(deadline: Option<Instant>, now: Instant) -> bool {
     deadline.is_some_and(|deadline| after(deadline, OVERSLEPT) <= now)
@@ -58,7 +67,7 @@ impl<H> Engine<H> {
     /// The timers of a connection, by name.
     fn connection_timers(&self, connection: &Connection, flight: &Flight) -> [Option<Instant>; 6] {
         let handshake = connection.attempt.deadline.filter(|_| connection.is_prepared());
-        let handshake = handshake.into_iter().chain(connection.next_address_at()).min();
+        let handshake = handshake.into_iter().chain(connection.next_address_at()).chain(connection.aside_at()).min();
         let announce = match connection.stage {
             Stage::Recovering(recovering) if recovering.replay_left == 0 => Some(recovering.until),
             Stage::Moving { until, .. } => Some(until),
@@ -104,6 +113,9 @@ impl<H> Engine<H> {
             if attempt.has_overslept(now) {
                 return;
             }
+            if missed(attempt.aside_at, now) {
+                attempt.aside_at = Some(after(now, SILENCE));
+            }
         }
         match &self.link {
             // Who does not answer leaves it to the pool.
@@ -119,7 +131,7 @@ impl<H> Engine<H> {
             Link::Dialing(attempt) if attempt.aside_at.is_some_and(|at| at <= now) => {
                 let attempt = Attempt::clone(attempt);
                 self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
-                self.put_aside(attempt, now);
+                self.put_aside(attempt, "looking up and dialling, and another server is due", now);
             }
             Link::Up(_) => self.handle_connection_timeout(now),
             _ => {}
@@ -135,6 +147,15 @@ impl<H> Engine<H> {
             return;
         }
         let late = due(connection.attempt.deadline);
+        if !late && (missed(connection.aside_at(), now) || missed(connection.next_address_at(), now)) {
+            connection.progress = now;
+            return;
+        }
+        if due(connection.aside_at()) && !late {
+            let attempt = connection.attempt.clone();
+            self.effects.push_back(Effect::Close { epoch: attempt.epoch, how: CloseHow::Reset });
+            return self.put_aside(attempt, "waiting for INFO, and another server is due", now);
+        }
         if (connection.is_prepared() && late) || due(connection.next_address_at()) {
             let joins = matches!(connection.stage, Stage::Standby(_));
             let limit = match joins {

@@ -37,7 +37,7 @@ impl Server {
 
 /// A server that has not answered a dial for this long may be put aside. Any path answers sooner: one over satellites takes
 /// 0.6 s, and is given more time when no other server answers.
-const SILENCE: Duration = Duration::from_millis(500);
+pub(in crate::engine) const SILENCE: Duration = Duration::from_millis(500);
 
 /// The same where the other server has less that speaks for it.
 const LONG_SILENCE: Duration = Duration::from_secs(2);

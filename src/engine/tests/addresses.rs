@@ -119,3 +119,23 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     pair.serve(PONG);
     pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 held");
 }
+
+// D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
+#[test]
+fn nobody_is_put_aside_for_the_time_in_which_we_did_not_listen() {
+    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
+    pair.connect();
+    pair.forget();
+    for stage in 0..3 {
+        pair.now += ms(1400);
+        pair.engine.handle_timeout(pair.now);
+        pair.settle();
+        pair.expect(&[]);
+        match stage {
+            0 => pair.dialed_one_of(1),
+            1 => pair.serve(INFO),
+            _ => pair.serve(PONG),
+        }
+    }
+    assert_eq!((pair.engine.server(), pair.dials.len()), (Some("a:4222"), 1));
+}

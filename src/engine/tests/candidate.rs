@@ -463,6 +463,21 @@ fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
     }
 }
 
+// D8: what a server says of itself before it lets us in is no reason to leave another one.
+#[test]
+fn a_lame_duck_that_does_not_let_us_in_is_forgotten() {
+    let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
+    let mut pair = Pair::with(config, &["a", "b"]);
+    pair.connect();
+    pair.dialed();
+    pair.serve(&info("ONE", true));
+    pair.lose(eof());
+    pair.accept_with(&info("TWO", false));
+    assert_eq!(pair.engine.server(), Some("b:4222"));
+    idle(&mut pair, 5, &info("ONE", true));
+    assert_eq!((pair.dials.len(), pair.engine.server()), (2, Some("b:4222")));
+}
+
 // D8: a restarted server is a good one again, also in a rolling upgrade of two, where there is no other.
 #[test]
 fn a_lame_duck_that_has_restarted_may_be_moved_to() {

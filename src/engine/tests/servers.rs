@@ -270,6 +270,29 @@ fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in
     assert_eq!(pair.engine.server(), Some("c:4222"));
 }
 
+// D2: a port at which something accepts, such as a tunnel whose far side is gone, is no better than one that is silent.
+#[test]
+fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
+    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
+    pair.connect();
+    pair.dialed();
+    pair.advance(ms(999));
+    assert_eq!(pair.dials.len(), 1);
+    pair.forget();
+    pair.advance(ms(1));
+    pair.expect_among("AttemptFailed a:4222 1: took longer than 1s, waiting for INFO, and another server is due");
+    assert_eq!(pair.dials.last().unwrap().1, "b");
+    // Where there is no other, it has its whole time.
+    pair.refuse();
+    pair.set_pool(&["a"]);
+    pair.advance(ms(500));
+    pair.dialed();
+    pair.advance(ms(4000));
+    pair.serve(INFO);
+    pair.serve(PONG);
+    assert_eq!(pair.engine.server(), Some("a:4222"));
+}
+
 // D2: nobody starves for it, either.
 #[test]
 fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_are_due() {
