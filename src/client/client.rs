@@ -88,7 +88,7 @@ impl Client {
     /// Waits until the server has processed everything that this client's clones have published so far.
     ///
     /// It speaks of what was sent: Ok does not say that nothing was lost before that. What the overflow policy dropped, what
-    /// became too old, and what the next server could not take never left; it is told by
+    /// became too old, and what the next server could not take never left, and a server may refuse what it gets; it is told by
     /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost), with the messages, and counted by
     /// [`stats`](Client::stats). [`publish_confirmed`](Client::publish_confirmed) says it of a single message.
     ///
@@ -222,7 +222,8 @@ impl Client {
         shared.bar(EndReason::Closed);
         shared.command(Command::Close);
         let report = ending.report(shared).await;
-        if report.completed { Ok(()) } else { Err(CloseError::new(report)) }
+        let complete = report.completed && report.lost.total() == 0;
+        if complete { Ok(()) } else { Err(CloseError::new(report)) }
     }
 
     // The connection.

@@ -189,7 +189,8 @@ pub enum ConnectionEvent {
         /// Messages that it has lost so far.
         dropped: u64,
     },
-    /// Accepted messages were lost on our side, with the reason, and are handed back.
+    /// Accepted messages were lost on our side, with the reason, and are returned; or the server refused them (then the message
+    /// itself is returned only at least once, since it is not kept otherwise).
     #[non_exhaustive]
     Lost {
         /// How many, by reason.

@@ -1,12 +1,14 @@
 //! Calls in a loop: what the server is told of must not pile up, and the task and others get their turn.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use nats_lifeline::client::SendFault;
+use nats_lifeline::connection::Status;
+use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -116,4 +118,38 @@ async fn calls_in_a_loop_leave_turns_to_others_on_one_thread() {
     leaves_turns_to_others("set_server_pool", async || client.set_server_pool(url.as_str()).await.unwrap()).await;
     leaves_turns_to_others("force_reconnect", async || client.force_reconnect().await.unwrap()).await;
     soon("a flush", client.flush()).await.unwrap();
+}
+
+/// The time that this thread has spent on a processor, where that is known: others don't count then.
+fn spent() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split(' ').next().and_then(|text| text.parse().ok());
+    nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
+}
+
+// A7. Requests that wait were cancelled by the hundred, and in order.
+#[tokio::test]
+async fn requests_held_in_an_outage_are_given_up_in_any_order_at_the_same_cost() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().reconnect_buffer_size(1 << 30);
+    let client = options.connect(broker.url()).await.unwrap();
+    client.flush().await.unwrap();
+    broker.kill();
+    client.status_watch().wait_for(Status::Reconnecting).await;
+    let give_up = |many: usize| {
+        let mut waiting: Vec<_> = (0..many).map(|_| Some(Box::pin(client.request("a", "x".into())))).collect();
+        for request in waiting.iter_mut().flatten() {
+            // It may be told to let others run first.
+            let _ = request.as_mut().now_or_never().is_some() || request.as_mut().now_or_never().is_some();
+        }
+        assert!(client.stats().waiting as usize >= many - 1, "{:?}", client.stats());
+        let begun = spent();
+        (0..many).for_each(|number| drop(waiting[number * 1_000_003 % many].take()));
+        assert_eq!(client.stats().waiting, 0);
+        spent().saturating_sub(begun)
+    };
+    let shortest = |many: usize| (0..3).map(|_| give_up(many)).min().unwrap();
+    let (few, many) = (shortest(5000), shortest(20_000));
+    assert!(many < few * 10 + Duration::from_millis(20), "5,000 take {few:?}, 20,000 take {many:?}");
 }

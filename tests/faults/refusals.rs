@@ -75,6 +75,15 @@ async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
     }
 }
 
+// C1: the end says so too.
+#[tokio::test]
+async fn a_close_behind_which_a_message_was_refused_is_not_in_order() {
+    let (_server, client) = restricted(ConnectOptions::new()).await;
+    client.publish("no.way", "1".into()).await.unwrap();
+    let report = soon("the end", client.close()).await.unwrap_err().report();
+    assert_eq!((report.lost.refused, report.in_doubt, report.completed), (1, 0, true));
+}
+
 // H4. What a poll of the task may cost was limited in bytes, and tested with messages.
 #[tokio::test]
 async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {

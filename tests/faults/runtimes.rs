@@ -301,7 +301,8 @@ async fn leave_a_chatterer(server: &Server) {
     chatters.store(true, Ordering::SeqCst);
     client.force_reconnect().await.unwrap();
     soon("others run", turns).await.unwrap();
-    soon("close", client.close()).await.unwrap();
+    // It may say that no PONG came: this peer sends none.
+    let _ = soon("close", client.close()).await;
     assert_eq!(client.status(), Status::Closed);
 }
 
