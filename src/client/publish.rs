@@ -285,7 +285,9 @@ impl Client {
                     Some(None)
                 }
                 Denied::Outbox(Refusal::NoRoom) => Some(Some(deadline)),
-                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) if !critical => {
+                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. } | Refusal::TooLarge { .. })
+                    if !critical =>
+                {
                     self.patience_while_held().map(|limit| {
                         // The policy's own patience counts here, and for who is still in line when a server is there again.
                         let held = began.checked_add(limit);
@@ -354,8 +356,9 @@ fn ended(reason: &EndReason) -> SendFault {
 
 fn full(refusal: Refusal) -> SendFault {
     match refusal {
-        Refusal::Full { pending, limit, frame } => SendFault::BufferFull { pending, limit, frame },
-        Refusal::TooLarge { limit, frame } => SendFault::BufferFull { pending: 0, limit, frame },
+        Refusal::Full { pending, limit, frame } | Refusal::TooLarge { pending, limit, frame } => {
+            SendFault::BufferFull { pending, limit, frame }
+        }
         Refusal::TooMany { pending, limit } => SendFault::TooManyMessages { pending, limit },
         Refusal::Dropped => SendFault::Dropped,
         Refusal::NoRoom => SendFault::NoRoom { waited: Duration::ZERO },

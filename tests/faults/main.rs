@@ -12,3 +12,4 @@ mod credentials;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
 mod runtimes;
+mod sizes;

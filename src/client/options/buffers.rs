@@ -4,16 +4,17 @@ use super::ConnectOptions;
 use crate::protocol::Limits;
 
 impl ConnectOptions {
-    /// Limits what waits to be sent, in bytes with control lines and headers. Default 8 MiB.
+    /// Limits what is buffered while no server is connected, in bytes with control lines and headers. Default 8 MiB.
     ///
-    /// While disconnected messages are held up to it; what happens to the next one is said by
+    /// While disconnected messages are buffered up to it; what happens to the next one is said by
     /// [`overflow_policy`](ConnectOptions::overflow_policy): by default it is refused with
     /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). At 1 KiB a message 8 MiB are about 8,000 of
-    /// them. Zero refuses every message while disconnected. A single message over a limit that is not zero is
-    /// refused while connected too. Memory grows with what waits, not with the limit.
+    /// them. Zero refuses every message while disconnected. Memory grows with what is pending, not with the limit.
     ///
-    /// What was accepted while connected is kept when the connection is lost: where messages are larger than a quarter of
-    /// the limit, what waits can then be above it, by less than two of them. Nothing more is accepted until it is below.
+    /// While connected, publishing waits at 1 MiB of pending bytes, or at half of the limit if that is less, and a single
+    /// message may be larger than the limit. What was accepted is kept when the connection is lost: where messages are larger
+    /// than a quarter of the limit, pending bytes can then exceed it, by less than two of them. Nothing more is accepted until
+    /// they are below.
     ///
     /// ```
     /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);

@@ -13,6 +13,9 @@ use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, Ledger, Status};
 use crate::protocol::Info;
 
+/// What is shown until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
+const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
+
 impl Shared {
     /// Where every accepted message is, and how many bytes wait.
     pub(crate) fn ledger(&self) -> (Ledger, usize) {
@@ -41,7 +44,7 @@ impl Shared {
     }
 
     pub(crate) fn max_payload(&self) -> usize {
-        self.inner().max_payload
+        self.inner().info.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |info| info.max_payload())
     }
 
     pub(crate) fn server(&self) -> Option<String> {

@@ -179,8 +179,8 @@ impl World {
             Ok(sequence) => {
                 self.admitted += 1;
                 assert_eq!(sequence, self.admitted);
-                assert!(len <= cap || cap == 0);
                 assert_eq!(self.outbox.pending(), pending + len - dropped);
+                assert!(gate == Gate::Held || pending < self.outbox.mark());
                 if gate == Gate::Held {
                     assert!(self.outbox.pending() <= cap);
                     assert!(self.rules.messages.is_none_or(|most| self.outbox.messages() <= most));
@@ -206,7 +206,7 @@ impl World {
                 assert_eq!(self.outbox.pending(), pending - dropped);
                 let full = pending - dropped + len > cap;
                 match refusal {
-                    Refusal::TooLarge { .. } => assert!(len > cap && cap != 0),
+                    Refusal::TooLarge { .. } => assert!(len > cap && cap != 0 && gate == Gate::Held),
                     Refusal::Full { .. } => {
                         assert!(full && gate == Gate::Held);
                         match self.rules.overflow {
