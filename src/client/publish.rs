@@ -230,18 +230,14 @@ impl Client {
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
         let Outgoing { subject, reply, headers, payload, care: _ } = outgoing;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
-        let settings = &self.core.settings;
-        if !settings.skip_subject_validation {
-            check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
-            if let Some(reply) = reply {
-                check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
-            }
-        } else if subject.is_empty() {
-            return Err(invalid("the subject is empty".into()));
+        // Whatever the user wants to skip: a blank or a line end would change what the server and we ourselves read.
+        check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
+        if let Some(reply) = reply {
+            check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
         }
         let reply = reply.map(<[u8]>::len);
         let longest = subject.len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
-        let limit = settings.config.max_control_line;
+        let limit = self.core.settings.config.max_control_line;
         if longest > limit {
             let args = publish_args_len(subject.len(), reply, headers.map(Bytes::len), payload.len());
             if args > limit {

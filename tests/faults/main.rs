@@ -13,3 +13,4 @@ mod credentials;
 mod files;
 mod runtimes;
 mod sizes;
+mod subjects;

@@ -89,8 +89,6 @@ pub(crate) struct Settings {
     pub(crate) event_callback: Option<EventCallback>,
     /// Whom to tell long outages.
     pub(crate) long_outage_callbacks: Vec<LongOutageCallback>,
-    /// Whether publish takes subjects as they are.
-    pub(crate) skip_subject_validation: bool,
     /// What random decisions follow from; `None`: they are different each time.
     pub(crate) random_seed: Option<u64>,
     /// Local end of the connections.
@@ -180,7 +178,6 @@ impl ConnectOptions {
             read_buffer_capacity,
             max_control_line,
             limits,
-            skip_subject_validation,
             random_seed,
         } = self;
         let config = Config {
@@ -239,7 +236,6 @@ impl ConnectOptions {
             publish_timeout: publish_timeout.min(FAR_FUTURE),
             event_callback,
             long_outage_callbacks,
-            skip_subject_validation,
             random_seed,
             local_address,
             resolver,
