@@ -67,3 +67,21 @@ async fn of_a_subscription(one: Subscription, other: Subscription) -> usize {
     let _: Vec<Bytes> = one.payloads().collect().await;
     Payloads::count(other).await
 }
+
+// G2: every program that was tried named all of tokio's features that it used.
+/// What programs take from tokio without having asked for it: async-nats asks for it.
+async fn of_tokio() -> std::io::Result<()> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut one, mut other) = tokio::net::TcpListener::bind("localhost:0").await?.accept().await?.0.into_split();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<u8>(1);
+    let mut bytes = tokio::fs::read("a").await?;
+    tokio::select! {
+        _ = receiver.recv() => {}
+        _ = one.read(&mut bytes) => {}
+        () = tokio::time::sleep(Duration::ZERO) => other.write_all(b"a").await?,
+    }
+    let (sent, flushed) = tokio::join!(sender.send(1), other.flush());
+    drop((sent, flushed));
+    drop(tokio::task::spawn_blocking(|| ()));
+    Ok(())
+}
