@@ -79,11 +79,13 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets how much is taken from a server: control line, header block and message, in bytes. Default 128 KiB,
-    /// 1 MiB and 65 MiB; none may be zero, the line no shorter than 4,096, and the header block no longer than the
-    /// message.
+    /// Sets how much is accepted from a server: control line, header block, and message with its headers, in bytes. Default
+    /// 128 KiB, 65 MiB and 65 MiB, which is more than servers send; each from 1 byte to 1 GiB, the line at least 4,096.
     ///
-    /// A server that sends more breaks the protocol and loses the connection, before any memory is reserved.
+    /// A message over these limits is skipped before any memory is reserved for it:
+    /// [`ConnectionEvent::MessageTooLarge`](crate::connection::ConnectionEvent::MessageTooLarge) reports it, and it counts as
+    /// dropped for its subscription. A longer control line, or a message larger than any that servers send, ends the
+    /// connection.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, protocol::Limits};

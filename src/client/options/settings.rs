@@ -12,7 +12,7 @@ use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, Tl
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy, Preferred};
-use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
+use crate::protocol::{HIGHEST, Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
 /// would overflow. Thirty years, the same as tokio's idea of the far future.
@@ -287,13 +287,15 @@ impl ConnectOptions {
         let line = self.max_control_line;
         rule("max_control_line", &line, "must be at least 128 bytes", line >= SHORTEST_CONTROL_LINE)?;
         let Limits { line, headers, total } = self.limits;
-        rule("limits.line", &line, "must be at least 4096 bytes", line >= SHORTEST_SERVER_LINE)?;
+        let lines = SHORTEST_SERVER_LINE..=HIGHEST;
+        rule("limits.line", &line, "must be from 4096 bytes to 1 GiB", lines.contains(&line))?;
         rule(
             "limits.headers",
             &headers,
-            "must be at least 1 and at most limits.total",
-            (1..=total).contains(&headers),
+            "must be at least 1 byte and at most 1 GiB",
+            (1..=HIGHEST).contains(&headers),
         )?;
+        rule("limits.total", &total, "must be at least 1 byte and at most 1 GiB", (1..=HIGHEST).contains(&total))?;
         rule(
             "custom_inbox_prefix",
             &self.inbox_prefix,

@@ -555,7 +555,7 @@ fn frames_that_nobody_can_read_end_every_loop() {
     let len = flight.len();
     flight.advance(len - 1);
     flight.give_back(&mut outbox, Instant::now());
-    outbox.revise(|_| None);
+    outbox.revise(|_, _| None);
     outbox.give_up();
     assert!(outbox.is_empty());
 }
