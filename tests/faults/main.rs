@@ -12,6 +12,7 @@ mod credentials;
 mod crowding;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
+mod linking;
 mod refusals;
 mod runtimes;
 mod sizes;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::Shared;
+use super::{Inner, Shared};
 use crate::driver::listeners::{Events, Hears};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, Ledger, Status};
@@ -74,8 +74,13 @@ impl Shared {
 
     /// The counters, the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
-        let accepted = self.inner().outbox.accepted();
-        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
+        self.count_accepted(&self.inner());
         self.statistics.clone()
+    }
+
+    /// Whoever took the counters once sees in them what was accepted up to the task's last exchange; so publishing counts
+    /// nothing. Under the lock, so that an older number does not replace a newer one.
+    pub(super) fn count_accepted(&self, inner: &Inner) {
+        self.statistics.out_messages.store(inner.outbox.accepted(), portable_atomic::Ordering::Relaxed);
     }
 }
