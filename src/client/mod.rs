@@ -50,10 +50,10 @@ pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{
-    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, PayloadTooLarge,
-    PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError,
-    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
-    TryPublishError, TryPublishErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, NotConnected,
+    PayloadTooLarge, PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault,
+    ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
+    SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
