@@ -33,6 +33,7 @@ mod room;
 mod secure;
 mod settings;
 mod statistics;
+mod story;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;

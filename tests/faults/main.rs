@@ -13,6 +13,7 @@ mod crowding;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
 mod linking;
+mod log;
 mod refusals;
 mod runtimes;
 mod sizes;
