@@ -4,12 +4,16 @@
 
 #[path = "architecture/lexer.rs"]
 mod lexer;
+#[path = "architecture/names.rs"]
+mod names;
 #[path = "architecture/rules.rs"]
 mod rules;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use names::{Names, inherent, listed};
 use rules::{AIM, violations};
 
 /// Every `.rs` file below these folders of the package, as path and content, in order.
@@ -28,6 +32,9 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    if folder.is_file() {
+        files.push(folder.to_owned());
+    }
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
@@ -249,4 +256,51 @@ fn the_sources_are_really_read() {
     let files = sources(&["src", "tests"]);
     assert!(files.iter().any(|(path, source)| path == "tests/architecture.rs" && source.contains("are_really_read")));
     assert!(files.iter().all(|(path, _)| !path.contains('\\') && !path.contains("target/")));
+}
+
+/// The types that async-nats has too, and their inherent functions, from the sources.
+fn inherent_names() -> Names {
+    let mut names = Names::new();
+    for (_, source) in sources(&["src/client", "src/protocol", "src/driver/resolve.rs", "src/driver/statistics.rs"]) {
+        inherent(&source, &mut names);
+    }
+    names
+}
+
+// G3: nothing compared the names that we add with those of the extension traits that programs use on async-nats's types.
+#[test]
+fn no_name_that_we_add_hides_a_method_of_a_known_extension_trait() {
+    let known = include_str!("architecture/inherent_names.txt");
+    let extensions = include_str!("architecture/extension_traits.txt");
+    let mut kept: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (owner, whose, names) in listed(known) {
+        for (_, extension, methods) in listed(extensions).filter(|(of, ..)| *of == owner && whose == "ours") {
+            let hidden: Vec<_> = names.intersection(&methods).collect();
+            assert!(hidden.is_empty(), "{owner}::{hidden:?} hides what {extension} has: choose another name");
+        }
+        kept.entry(owner).or_default().extend(names);
+    }
+    let found = inherent_names();
+    for (owner, names) in kept {
+        let found: BTreeSet<&str> = found.get(owner).into_iter().flatten().map(String::as_str).collect();
+        let new: Vec<_> = found.difference(&names).collect();
+        let gone: Vec<_> = names.difference(&found).collect();
+        assert!(
+            new.is_empty() && gone.is_empty(),
+            "inherent_names.txt, {owner}: {new:?} are missing, {gone:?} are gone"
+        );
+    }
+}
+
+#[test]
+fn inherent_functions_are_found_and_others_are_not() {
+    let source = "
+        impl<K: Into<u8>> Error<K> where K: Copy { pub const fn kind(&self) -> K { fn inner() {} } }
+        impl Client { pub async fn a() {} pub(crate) fn b() {} fn c() {} #[doc = \"pub fn d\"] pub unsafe fn e() {} }
+        impl traits::Publisher for Client { pub fn f() {} }
+        pub fn g() {} mod tests { impl super::Client { pub fn h() {} } }";
+    let mut names = Names::new();
+    inherent(source, &mut names);
+    let found: Vec<String> = names.iter().map(|(owner, names)| format!("{owner} {names:?}")).collect();
+    assert_eq!(found, ["Client {\"a\", \"e\", \"h\"}", "Error {\"kind\"}"]);
 }

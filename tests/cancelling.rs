@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::client::{ManyOptions, PublishOutcome};
+use nats_lifeline::client::{PublishOutcome, RepliesOptions};
 use nats_lifeline::engine::backoff::Backoff;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions};
@@ -62,9 +62,9 @@ const CALLS: &[(&str, Call)] = &[
         })
     }),
     ("request", |client, body| Box::pin(async move { client.request("deaf", body).await.ok().map(|_| false) })),
-    ("request_many", |client, body| {
+    ("request_stream", |client, body| {
         Box::pin(async move {
-            let mut replies = client.request_many("deaf", body, ManyOptions::new()).await.ok()?;
+            let mut replies = client.request_stream("deaf", body, RepliesOptions::new()).await.ok()?;
             replies.next().await.map(|_| false)
         })
     }),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use nats_lifeline::{
     ConnectOptions, PublishErrorKind,
-    client::{SendFault, TryPublishErrorKind},
+    client::{OverflowPolicy, SendFault, TryPublishErrorKind},
     connection::{ConnectionEvent, Status},
 };
 use support::line::line;
@@ -68,16 +68,31 @@ async fn with_a_cap_of_zero_nothing_is_taken_during_an_outage() {
     assert!(line.client.stats().balances());
 }
 
-// D8: a frame that could never be held is refused while connected too
+// E1
 #[tokio::test]
-async fn a_message_larger_than_the_cap_is_refused_in_every_state() {
+async fn a_message_larger_than_the_cap_is_refused_only_while_no_server_can_take_it() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(1000))).await;
     line.client.publish("a", vec![b'x'; 1000].into()).await.unwrap();
+    line.client.publish("a", vec![b'y'; 100_000].into()).await.unwrap();
+    assert_eq!(line.arrived().await, ["x".repeat(1000), "y".repeat(100_000)]);
+    line.outage(0).await;
     let error = soon("an answer", line.client.publish("a", vec![b'x'; 1001].into())).await.unwrap_err();
     assert!(matches!(error.source_as::<SendFault>(), Some(SendFault::BufferFull { .. })), "{error}");
-    assert_eq!(line.arrived().await.len(), 1);
+    assert!(error.to_string().contains("larger than the buffer"), "{error}");
+}
+
+// E1: a publisher that waits while no server is connected waits for one that can take it
+#[tokio::test]
+async fn a_message_larger_than_the_cap_waits_for_a_server_if_that_is_the_policy() {
+    let wait = OverflowPolicy::Wait(SOON);
+    let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(1000)).overflow_policy(wait)).await;
     line.outage(0).await;
-    assert!(soon("an answer", line.client.publish("a", vec![b'x'; 1001].into())).await.is_err());
+    let client = line.client.clone();
+    let publishing = tokio::spawn(async move { client.publish("a", vec![b'x'; 5000].into()).await });
+    tokio::task::yield_now().await;
+    line.recovery(0).await;
+    soon("room", publishing).await.unwrap().unwrap();
+    assert_eq!(line.arrived().await, ["x".repeat(5000)]);
 }
 
 // N4: refusal returns the goods

@@ -6,11 +6,11 @@ use rand::Rng;
 
 use super::callback;
 use super::client::Client;
-use super::error::{ConnectError, ConnectErrorKind};
+use super::error::{ConnectError, ConnectErrorKind, NotConnected};
 use super::options::ConnectOptions;
 use super::outages;
-use crate::driver::{self, Command, DriverSettings, Hears, Shared};
-use crate::engine::{Cause, Config, Status};
+use crate::driver::{self, Command, DriverSettings, Events, Hears, Shared};
+use crate::engine::{Cause, Config, ConnectionEvent, Status};
 use crate::protocol::{ErrKind, ServerAddr, ToServerAddrs};
 
 pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
@@ -37,6 +37,8 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     }
     let shared = handle.shared.clone();
     let client = Client::new(handle, settings);
+    // The names of the servers that fail are in the events only.
+    let mut attempts = (!retry).then(|| shared.events(Hears::Edges));
     let mut status = shared.watch_status();
     shared.command(Command::Connect);
     if retry {
@@ -50,14 +52,14 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         let _ = status.changed().await;
         match *status.borrow_and_update() {
             Status::Connected => return Ok(client),
-            Status::Disconnected | Status::Closed => return Err(failure(&shared)),
+            Status::Disconnected | Status::Closed => return Err(failure(&shared, attempts.as_mut())),
             Status::Connecting | Status::Reconnecting | Status::Draining => {}
         }
     }
 }
 
 /// Why the first connection could not be made.
-fn failure(shared: &Arc<Shared>) -> ConnectError {
+fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError {
     let cause = shared.last_error().unwrap_or(Cause::NoServers);
     let kind = match &cause {
         Cause::TimedOut { .. } | Cause::Server(ErrKind::AuthenticationTimeout) => ConnectErrorKind::TimedOut,
@@ -67,5 +69,12 @@ fn failure(shared: &Arc<Shared>) -> ConnectError {
         Cause::Server(kind) if kind.is_auth() => ConnectErrorKind::AuthorizationViolation,
         _ => ConnectErrorKind::Io,
     };
-    ConnectError::with_source(kind, cause)
+    let mut tried = NotConnected::new(cause);
+    let failed = attempts.map(|events| std::iter::from_fn(|| events.try_recv()));
+    for event in failed.into_iter().flatten() {
+        if let ConnectionEvent::AttemptFailed { server, cause, .. } = event {
+            tried.add(server, cause);
+        }
+    }
+    ConnectError::with_source(kind, tried)
 }

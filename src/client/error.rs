@@ -1,5 +1,6 @@
 //! The errors that users see: one generic error, a kind for each call, and typed sources below them.
 
+mod attempts;
 mod ending;
 mod kinds;
 mod refusal;
@@ -9,6 +10,7 @@ mod tests;
 use std::error;
 use std::fmt::{self, Debug, Display};
 
+pub use attempts::NotConnected;
 pub use ending::{CloseError, DrainError, DrainReport, ReconnectError, UnsubscribeError};
 pub use kinds::{
     ConnectError, ConnectErrorKind, FlushError, FlushErrorKind, PublishError, PublishErrorKind, RequestError,
@@ -65,9 +67,7 @@ where
         self.kind.clone()
     }
 
-    /// The reason, if there is one and if it is an `E`.
-    ///
-    /// Short for downcasting [`source`](std::error::Error::source).
+    /// The reason that is an `E`, if there is one: the [`source`](std::error::Error::source), or the source's own, and so on.
     ///
     /// ```
     /// use nats_lifeline::client::SendFault;
@@ -77,7 +77,14 @@ where
     /// assert_eq!(error.source_as::<SendFault>(), Some(&SendFault::Closed));
     /// ```
     pub fn source_as<E: error::Error + 'static>(&self) -> Option<&E> {
-        self.source.as_deref().and_then(|source| source.downcast_ref())
+        let mut next: Option<&(dyn error::Error + 'static)> = self.source.as_deref().map(|source| source as _);
+        while let Some(reason) = next {
+            if let Some(found) = reason.downcast_ref() {
+                return Some(found);
+            }
+            next = reason.source();
+        }
+        None
     }
 }
 

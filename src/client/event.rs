@@ -130,6 +130,9 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
             Some(Event::ClientError(ClientError::Other(format!("{server}: {cause}"))))
         }
         ConnectionEvent::GaveUp { .. } => Some(Event::ClientError(ClientError::MaxReconnects)),
+        ConnectionEvent::MessageTooLarge { sid, size, limit, .. } => Some(Event::ClientError(ClientError::Other(
+            format!("skipped a message of {size} bytes for subscription {sid}: the limit is {limit}"),
+        ))),
         ConnectionEvent::ServerNotInPool { .. } => Some(Event::ClientError(ClientError::ServerNotInPool)),
         ConnectionEvent::LameDuck { .. } => Some(Event::LameDuckMode),
         ConnectionEvent::SlowConsumer { sid, .. } => Some(Event::SlowConsumer(*sid)),

@@ -16,7 +16,8 @@ use crate::driver::Gap;
 pub enum Delivery {
     /// A message.
     Message(Message),
-    /// So many messages were dropped at this place, because the stream was read too slowly.
+    /// So many messages were dropped at this place: the stream was read too slowly, or they were larger than the client's
+    /// [`limits`](crate::ConnectOptions::limits).
     Lagged(u64),
     /// The connection was lost at this place. What was published before the next one knew the subscription did not come;
     /// nobody can say whether that was anything.

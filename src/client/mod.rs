@@ -29,8 +29,8 @@ pub(crate) mod options;
 mod outages;
 mod publish;
 mod request;
-mod request_many;
 mod request_options;
+mod request_stream;
 mod requests;
 mod server;
 mod sink;
@@ -50,10 +50,10 @@ pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
 pub use credentials::CredsError;
 pub use error::{
-    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, PayloadTooLarge,
-    PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault, ServerPoolError,
-    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError, SubscribeErrorKind,
-    TryPublishError, TryPublishErrorKind,
+    CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, NotConnected,
+    PayloadTooLarge, PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault,
+    ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
+    SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 pub use gaps::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
@@ -63,8 +63,8 @@ pub use options::InvalidOption;
 pub use outages::LongOutage;
 pub(crate) use outages::LongOutageCallback;
 pub use request::Request;
-pub use request_many::{ManyOptions, Replies, RepliesEnd};
 pub use request_options::RequestOptions;
+pub use request_stream::{Replies, RepliesEnd, RepliesOptions};
 pub use server::{ReconnectToServer, Server};
 pub use subscribe_options::SubscribeOptions;
 pub use subscriber::{Subscriber, SubscriberCounts};

@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+#[cfg(feature = "aws-lc-rs")]
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use zeroize::Zeroizing;
 
 use super::encoding::{base32, base64_url, from_base32};
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("the feature `nkeys` needs the crypto of `ring` or of `aws-lc-rs`: enable one of these features too");
 
 /// The first bytes of keys: five bits of kind, so that their texts begin with a letter (`nkeys` of nats-server, `strkey.go`).
 const SEED: u8 = 18 << 3;

@@ -123,7 +123,6 @@ pub struct ConnectOptions {
     read_buffer_capacity: u16,
     max_control_line: usize,
     limits: Limits,
-    skip_subject_validation: bool,
     // For tests.
     random_seed: Option<u64>,
 }
@@ -182,7 +181,6 @@ impl Default for ConnectOptions {
             read_buffer_capacity: 4096,
             max_control_line: engine.max_control_line,
             limits: Limits::default(),
-            skip_subject_validation: false,
             random_seed: None,
         }
     }
@@ -281,7 +279,6 @@ impl fmt::Debug for ConnectOptions {
             read_buffer_capacity,
             max_control_line,
             limits,
-            skip_subject_validation,
             random_seed,
         } = self;
         f.debug_struct("ConnectOptions")
@@ -332,7 +329,6 @@ impl fmt::Debug for ConnectOptions {
             .field("read_buffer_capacity", read_buffer_capacity)
             .field("max_control_line", max_control_line)
             .field("limits", limits)
-            .field("skip_subject_validation", skip_subject_validation)
             .field("random_seed", random_seed)
             .finish()
     }

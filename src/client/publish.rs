@@ -230,18 +230,14 @@ impl Client {
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
         let Outgoing { subject, reply, headers, payload, care: _ } = outgoing;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
-        let settings = &self.core.settings;
-        if !settings.skip_subject_validation {
-            check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
-            if let Some(reply) = reply {
-                check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
-            }
-        } else if subject.is_empty() {
-            return Err(invalid("the subject is empty".into()));
+        // Whatever the user wants to skip: a blank or a line end would change what the server and we ourselves read.
+        check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
+        if let Some(reply) = reply {
+            check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
         }
         let reply = reply.map(<[u8]>::len);
         let longest = subject.len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
-        let limit = settings.config.max_control_line;
+        let limit = self.core.settings.config.max_control_line;
         if longest > limit {
             let args = publish_args_len(subject.len(), reply, headers.map(Bytes::len), payload.len());
             if args > limit {
@@ -285,7 +281,9 @@ impl Client {
                     Some(None)
                 }
                 Denied::Outbox(Refusal::NoRoom) => Some(Some(deadline)),
-                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. }) if !critical => {
+                Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. } | Refusal::TooLarge { .. })
+                    if !critical =>
+                {
                     self.patience_while_held().map(|limit| {
                         // The policy's own patience counts here, and for who is still in line when a server is there again.
                         let held = began.checked_add(limit);
@@ -354,8 +352,9 @@ fn ended(reason: &EndReason) -> SendFault {
 
 fn full(refusal: Refusal) -> SendFault {
     match refusal {
-        Refusal::Full { pending, limit, frame } => SendFault::BufferFull { pending, limit, frame },
-        Refusal::TooLarge { limit, frame } => SendFault::BufferFull { pending: 0, limit, frame },
+        Refusal::Full { pending, limit, frame } | Refusal::TooLarge { pending, limit, frame } => {
+            SendFault::BufferFull { pending, limit, frame }
+        }
         Refusal::TooMany { pending, limit } => SendFault::TooManyMessages { pending, limit },
         Refusal::Dropped => SendFault::Dropped,
         Refusal::NoRoom => SendFault::NoRoom { waited: Duration::ZERO },

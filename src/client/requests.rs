@@ -268,6 +268,7 @@ pub(super) fn failed(failure: &RequestFailure) -> RequestError {
         }
         RequestFailure::Dropped => RequestError::with_source(kind, SendFault::Dropped),
         RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
+        RequestFailure::ReplyTooLarge(error) => RequestError::with_source(kind, *error),
         RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
     }
 }

@@ -10,7 +10,7 @@ use super::inbox::{Inbox, Losing};
 use super::reads::{Range, Read, Share};
 use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
-use crate::protocol::MsgOp;
+use crate::protocol::{MsgOp, Oversized, ProtocolError};
 
 /// Where messages of a subscription go.
 #[derive(Clone, Debug)]
@@ -224,6 +224,20 @@ pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
     out.wakers.extend(consumer);
     out.losing.push(Overrun { sid, dropped, begins, closes });
     drop(gone);
+}
+
+/// A message was skipped because it is over the limits: the subscription has lost it.
+pub(super) fn miss(message: &Oversized<'_>, error: ProtocolError, engine: &mut Engine<Sink>, out: &mut Delivered) {
+    let sid = message.sid;
+    let Some(accepted) = engine.receive(sid, 1).filter(|accepted| accepted.count > 0) else { return };
+    match engine.subscriptions.get(sid).map(|subscription| &subscription.handle) {
+        Some(Sink::Inbox(inbox)) => out.wakers.extend(inbox.miss()),
+        Some(Sink::Requests(requests)) => requests.too_large(message.subject, error, &mut out.wakers),
+        None => {}
+    }
+    if let Some(max) = accepted.complete {
+        engine.handle_complete(sid, max);
+    }
 }
 
 fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Range> {

@@ -295,6 +295,18 @@ impl Inbox {
         }
     }
 
+    /// A message did not get as far as here, because it is over the limits of what is accepted.
+    pub(super) fn miss(&self) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        if state.end.is_some() {
+            return None;
+        }
+        state.dropped += 1;
+        let accepted = state.accepted;
+        state.gaps.as_mut()?.mark(accepted, Gap::Lagged(1));
+        state.consumer.take()
+    }
+
     /// From now on it is noted where messages are missing.
     pub(crate) fn note_gaps(&self) {
         lock(&self.state).gaps.get_or_insert_default();

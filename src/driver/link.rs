@@ -50,9 +50,26 @@ pub(super) struct Input {
     pub(super) needed: usize,
     /// Whole operations are left in `buf`: others were to have their turn before.
     pub(super) more: bool,
+    /// So many bytes more belong to a message that is too large, and are skipped.
+    pub(super) skip: usize,
 }
 
 impl Input {
+    /// How many of the bytes from `at` on belong to a message that is skipped.
+    #[inline]
+    pub(super) fn skip_from(&mut self, at: usize) -> usize {
+        let skipped = self.skip.min(self.buf.len().saturating_sub(at));
+        self.skip -= skipped;
+        skipped
+    }
+
+    /// Whether a message that is over the limits begins at `at`, after the decoder has refused it.
+    #[cold]
+    pub(super) fn announces_message(&mut self, at: usize) -> bool {
+        let rest = self.buf.get(at..).unwrap_or_default();
+        self.decoder.oversized(rest).is_some()
+    }
+
     /// Gives unused memory back.
     pub(super) fn shrink(&mut self) {
         if self.buf.is_empty() {
@@ -63,7 +80,7 @@ impl Input {
 
 impl Link {
     pub(super) fn new(epoch: u64, stream: Stream, limits: Limits) -> Link {
-        let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1, more: false };
+        let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1, more: false, skip: 0 };
         Link { epoch, stream, input, asked: None, prepared: Prepared::default() }
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::lock;
+use super::story::Story;
 use crate::engine::{ConnectionEvent, EventQueue};
 
 /// Events kept for a listener that does not read (DECISIONS D17); see [`EventQueue`] for what becomes of more.
@@ -18,6 +19,7 @@ const FEW: usize = 16;
 /// All listeners of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
+    story: Story,
     list: Mutex<List>,
 }
 
@@ -68,7 +70,7 @@ impl Listeners {
 
     /// Tells everybody.
     pub(super) fn emit(&self, event: &ConnectionEvent) {
-        tracing::debug!(?event, "connection");
+        self.story.tell(event);
         for listener in self.alive() {
             listener.tell(event);
         }

@@ -68,6 +68,7 @@ pub(super) struct Inner {
     /// As of the last exchange; what was admitted since waits.
     ledger: Ledger,
     info: Option<Arc<Info>>,
+    /// What is admitted. Before the first INFO nobody knows the limit: what is too large is found when it is replayed.
     max_payload: usize,
     headers: bool,
     server: Option<String>,
@@ -156,9 +157,6 @@ const MOST_COMMANDS: usize = 256 * 1024;
 /// Waiters woken at once; each that finds room wakes the next.
 const WAKE_AT_ONCE: usize = 16;
 
-/// Until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
-const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
-
 impl Shared {
     pub(super) fn new(settings: DriverSettings) -> Shared {
         Shared {
@@ -177,7 +175,7 @@ impl Shared {
                 replies: None,
                 ledger: Ledger::default(),
                 info: None,
-                max_payload: DEFAULT_MAX_PAYLOAD,
+                max_payload: usize::MAX,
                 headers: true,
                 server: None,
                 last_error: None,

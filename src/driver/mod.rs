@@ -21,6 +21,10 @@ mod kept;
 mod link;
 mod listeners;
 mod mailbox;
+#[cfg(feature = "tls")]
+mod pem;
+#[cfg(feature = "tls")]
+mod pinned;
 mod reads;
 mod record;
 mod requests;
@@ -29,6 +33,7 @@ mod room;
 mod secure;
 mod settings;
 mod statistics;
+mod story;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;

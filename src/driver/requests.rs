@@ -16,7 +16,7 @@ use self::refused::Subjects;
 use super::lock;
 use super::reads::{Range, Share};
 use crate::engine::{DroppedRun, EndReason, in_doubt_in_words};
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, ProtocolError};
 
 /// All requests of one client.
 #[derive(Debug, Default)]
@@ -80,6 +80,9 @@ pub(crate) enum RequestFailure {
     /// The server refused the request.
     #[error("refused by the server: {0}")]
     Refused(ErrKind),
+    /// The reply was larger than this client accepts.
+    #[error("the reply was skipped: {0}")]
+    ReplyTooLarge(ProtocolError),
     /// The client ended, or the server refused the subscription for replies.
     #[error("{0}")]
     Ended(EndReason),
@@ -232,6 +235,21 @@ impl Requests {
                 SlotState::Many(many) => wakers.extend(many.push(reply())),
                 SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => {}
             }
+        }
+    }
+
+    /// The reply with this subject was over the limits of what is accepted, and nobody has it.
+    pub(super) fn too_large(&self, subject: &[u8], error: ProtocolError, wakers: &mut Vec<Waker>) {
+        let Some(ticket) = Ticket::decode(subject) else { return };
+        match lock(&self.inner).state(ticket) {
+            Some(state @ SlotState::Waiting { .. }) => {
+                let waiting = std::mem::replace(state, SlotState::Failed(RequestFailure::ReplyTooLarge(error)));
+                if let SlotState::Waiting { waker, .. } = waiting {
+                    wakers.extend(waker);
+                }
+            }
+            Some(SlotState::Many(many)) => wakers.extend(many.fail(&RequestFailure::ReplyTooLarge(error))),
+            _ => {}
         }
     }
 

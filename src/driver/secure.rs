@@ -14,7 +14,7 @@ use crate::protocol::ServerAddr;
 pub(crate) struct TlsSettings {
     /// TLS is asked for, whatever addresses say.
     pub(crate) wanted: bool,
-    /// Files with certificates that are trusted, beside the system's.
+    /// Files with certificates that are trusted. None: the system's are.
     pub(crate) roots: Vec<PathBuf>,
     /// Files with our certificate and its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
@@ -77,15 +77,17 @@ pub(super) use with_tls::secure;
 mod with_tls {
     use std::path::{Path, PathBuf};
 
+    use rustls::client::WebPkiServerVerifier;
     use rustls::crypto::CryptoProvider;
-    use rustls::pki_types::pem::{Error as PemError, PemObject};
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, RootCertStore};
     use zeroize::Zeroizing;
 
     use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
     use crate::driver::blocking::{Blocking, Thread};
     use crate::driver::kept::Kept;
+    use crate::driver::pem;
+    use crate::driver::pinned::Pinned;
     use crate::driver::tls::Tls;
 
     /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
@@ -146,65 +148,53 @@ mod with_tls {
     }
 
     fn configure(settings: &Files, thread: &Thread) -> Result<ClientConfig, Cause> {
-        let mut roots = RootCertStore::empty();
-        let native = rustls_native_certs::load_native_certs();
-        for error in &native.errors {
-            tracing::warn!(%error, "a root certificate of the system could not be read");
-        }
-        let (_, ignored) = roots.add_parsable_certificates(native.certs);
-        if ignored > 0 {
-            tracing::warn!(ignored, "root certificates of the system are no such");
-        }
+        let provider = provider()?;
+        let (mut roots, mut given) = (RootCertStore::empty(), Vec::new());
         for path in &settings.roots {
-            for certificate in certificates(path, thread)? {
-                roots.add(certificate).map_err(|error| {
-                    refused(format!("{}: not a certificate that can be trusted: {error}", path.display()))
-                })?;
-            }
+            given.extend(pem::add_roots(path, &content(path, thread)?, &mut roots)?);
         }
-        if roots.is_empty() {
-            return Err(refused("the system has no root certificates, and no others were added".to_owned()));
+        if settings.roots.is_empty() {
+            add_system(&mut roots)?;
         }
-        let builder = ClientConfig::builder_with_provider(provider()?)
+        let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|error| refused(format!("the crypto provider has no usable TLS version: {error}")))?
-            .with_root_certificates(roots);
+            .map_err(|error| refused(format!("the crypto provider has no usable TLS version: {error}")))?;
+        let builder = if given.is_empty() {
+            builder.with_root_certificates(roots)
+        } else {
+            let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            let usual = usual.map_err(|error| refused(format!("the root certificates can't be used: {error}")))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { usual, given }))
+        };
         let Some((certificate, key)) = &settings.client else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = certificates(certificate, thread)?;
-        let secret = PrivateKeyDer::from_pem_slice(&content(key, thread)?)
-            .map_err(|error| unreadable(key, &error, "private key"))?;
+        let chain = pem::chain(certificate, &content(certificate, thread)?)?;
+        let secret = pem::key(key, &content(key, thread)?)?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
             refused(format!("the client certificate {certificate} and the key {key} can't be used: {error}"))
         })
     }
 
-    /// All certificates of a PEM file: at least one.
-    fn certificates(path: &Path, thread: &Thread) -> Result<Vec<CertificateDer<'static>>, Cause> {
-        let content = content(path, thread)?;
-        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-        let found = read.map_err(|error| unreadable(path, &error, "certificate"))?;
-        if found.is_empty() {
-            return Err(unreadable(path, &PemError::NoItemsFound, "certificate"));
+    /// The system's certificates are trusted where the user has named none: whoever names some means them alone.
+    fn add_system(roots: &mut RootCertStore) -> Result<(), Cause> {
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!(%error, "a root certificate of the system could not be read");
         }
-        Ok(found)
+        let (_, ignored) = roots.add_parsable_certificates(native.certs);
+        if ignored > 0 {
+            tracing::warn!("ignored {ignored} invalid root certificates of the system");
+        }
+        if roots.is_empty() {
+            return Err(refused("the system has no root certificates, and no others were added".to_owned()));
+        }
+        Ok(())
     }
 
     fn content(path: &Path, thread: &Thread) -> Result<Zeroizing<Vec<u8>>, Cause> {
         thread.read(path).map_err(|error| refused(format!("{}: {error}", path.display())))
-    }
-
-    /// What is said of a bad file names the file and the fault, and nothing that stands in it.
-    fn unreadable(path: &Path, error: &PemError, what: &str) -> Cause {
-        let fault = match error {
-            PemError::NoItemsFound => format!("it holds no {what} in PEM"),
-            PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
-            PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),
-            _ => "it is no PEM file".to_owned(),
-        };
-        refused(format!("{}: {fault}", path.display()))
     }
 
     /// The crypto. Named explicitly, because what a process has installed by default is nobody's business but its own,

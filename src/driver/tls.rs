@@ -14,6 +14,7 @@ use bytes::{Buf, BytesMut};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection};
 
+use super::pinned::is_ca_as_server;
 use super::transport::{Transport, WriteFailed};
 use crate::engine::Cause;
 
@@ -386,6 +387,11 @@ pub(super) fn cause(error: io::Error) -> Cause {
 fn explain(error: &rustls::Error) -> String {
     use rustls::Error;
     match error {
+        _ if is_ca_as_server(error) => {
+            "the server shows the certificate of a CA as its own, which is only accepted if that very certificate was given to \
+             add_root_certificates: sign one for the server (basicConstraints CA:FALSE) and trust the CA"
+                .to_owned()
+        }
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the server's certificate is not from an authority that is trusted here (add_root_certificates)".to_owned()
         }

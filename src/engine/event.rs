@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::error::{Cause, EndReason};
 use super::ledger::Lost;
 use super::returned::LostMessages;
-use crate::protocol::Info;
+use crate::protocol::{Info, Subject};
 
 /// The state of a client, a pure function of the engine's phase.
 ///
@@ -189,6 +191,19 @@ pub enum ConnectionEvent {
         /// Messages that it has lost so far.
         dropped: u64,
     },
+    /// A message from the server is larger than [`limits`](crate::ConnectOptions::limits) allow. It was skipped, and counts as
+    /// dropped for its subscription.
+    #[non_exhaustive]
+    MessageTooLarge {
+        /// The subscription's id.
+        sid: u64,
+        /// The message's subject.
+        subject: Subject,
+        /// Header block and payload together, or the header block alone if that is what exceeds its limit, in bytes.
+        size: u64,
+        /// The limit that it exceeds, in bytes.
+        limit: usize,
+    },
     /// Accepted messages were lost on our side, with the reason, and are returned; or the server refused them (then the message
     /// itself is returned only at least once, since it is not kept otherwise).
     #[non_exhaustive]
@@ -257,8 +272,15 @@ impl ConnectionEvent {
             ConnectionEvent::Disconnected { server, cause, .. }
             | ConnectionEvent::AttemptFailed { server, cause, .. } => server.len() + cause.weight(),
             ConnectionEvent::GaveUp { cause, .. } => cause.weight(),
+            ConnectionEvent::MessageTooLarge { subject, .. } => subject.len(),
             _ => 0,
         }
+    }
+
+    /// The driver skipped a message that is over the limits.
+    pub(crate) fn message_too_large(sid: u64, subject: &[u8], size: u64, limit: usize) -> ConnectionEvent {
+        let subject = Subject::from_wire(Bytes::copy_from_slice(subject));
+        ConnectionEvent::MessageTooLarge { sid, subject, size, limit }
     }
 
     /// Bytes of lost messages in this event.

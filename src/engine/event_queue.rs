@@ -60,6 +60,7 @@ fn kind(event: &ConnectionEvent) -> Kind {
         | ConnectionEvent::ServerError { .. }
         | ConnectionEvent::LameDuck { .. }
         | ConnectionEvent::SlowConsumer { .. }
+        | ConnectionEvent::MessageTooLarge { .. }
         | ConnectionEvent::BufferHigh { .. }
         | ConnectionEvent::BufferLow { .. } => Kind::Detail,
     }

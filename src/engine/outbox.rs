@@ -52,7 +52,7 @@ pub struct Outbox {
     gate: Gate,
     cap: usize,
     mark: usize,
-    /// The mark while the gate is open and a short frame is within the cap, otherwise 0: one comparison instead of three.
+    /// The mark while the gate is open, otherwise 0: one comparison instead of two.
     open_mark: usize,
     sealed: Backlog,
     tail: Segment,
@@ -92,7 +92,8 @@ pub struct Outbox {
 
 impl Outbox {
     /// An empty outbox whose gate is held. `cap`: bytes that may be held while no server is connected; 0
-    /// admits nothing then.
+    /// admits nothing then. While one is connected frames are admitted up to the mark, and the one that exceeds it may be
+    /// larger than the cap; if the connection is lost, it is kept.
     pub fn new(cap: usize) -> Outbox {
         Outbox::with(OutboxRules { cap, ..OutboxRules::default() })
     }
@@ -252,11 +253,9 @@ impl Outbox {
     /// Sees to it that a frame of `len` bytes may be admitted.
     #[inline(always)]
     fn check_room(&mut self, frame: &Frame<'_>, len: usize, over_mark: bool) -> Result<(), Refusal> {
-        let limit = self.cap;
-        if len > limit && limit != 0 {
-            return Err(Refusal::TooLarge { limit, frame: len });
-        }
         match self.gate {
+            // The cap limits what is buffered while no server is connected, not what a connected one takes: below the mark one
+            // frame passes, whatever its size.
             Gate::Open if over_mark || self.pending < self.mark => Ok(()),
             Gate::Open => Err(Refusal::NoRoom),
             Gate::Held => self.make_place(frame, len),
@@ -356,8 +355,7 @@ impl Outbox {
 
     pub(super) fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;
-        let short_fits = self.cap == 0 || self.cap >= SHORT_FRAME;
-        self.open_mark = if gate == Gate::Open && short_fits { self.mark } else { 0 };
+        self.open_mark = if gate == Gate::Open { self.mark } else { 0 };
         if gate == Gate::Open && self.clock.take().is_some() {
             // What is admitted from here on must not be taken for as old as what was held.
             self.seal();

@@ -249,25 +249,23 @@ pub(super) enum Verdict {
     Lose(LossReason),
 }
 
-/// The frames in `bytes`, which hold whole frames of our own making.
+/// The frames in `bytes`, which hold whole frames of our own making. Should the rest ever be none, it counts as one message:
+/// every byte belongs to a frame, so that no loop over them waits for a piece that never comes.
 pub(super) fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
     // Our own bytes were limited when they were admitted; here nothing may be refused.
     let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;
     std::iter::from_fn(move || {
-        let Ok(Decoded::Op { op, len }) = decoder.decode_client(bytes.get(at..)?) else {
-            debug_assert!(at == bytes.len(), "a segment holds whole frames of our own");
-            return None;
-        };
-        let view = match op {
-            ClientOp::Pub(op) => FrameView {
-                message: true,
-                subject: op.subject,
-                reply: op.reply,
-                headers: op.headers.is_some(),
-                size: op.headers.map_or(0, <[u8]>::len) + op.payload.len(),
-            },
-            _ => FrameView { message: false, subject: &[], reply: None, headers: false, size: 0 },
+        let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+        let none = FrameView { message: false, subject: &[], reply: None, headers: false, size: 0 };
+        let (view, len) = match decoder.decode_client(rest) {
+            Ok(Decoded::Op { op: ClientOp::Pub(op), len }) => {
+                let headers = op.headers.is_some();
+                let size = op.headers.map_or(0, <[u8]>::len) + op.payload.len();
+                (FrameView { message: true, subject: op.subject, reply: op.reply, headers, size }, len)
+            }
+            Ok(Decoded::Op { len, .. }) => (none, len),
+            _ => (FrameView { message: true, size: rest.len(), ..none }, rest.len()),
         };
         let range = at..at + len;
         at += len;

@@ -6,6 +6,10 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 use std::io;
 
+use zeroize::Zeroize;
+
+use super::secret::Secret;
+
 #[cfg(feature = "url")]
 mod as_url;
 #[cfg(test)]
@@ -36,11 +40,12 @@ const NATS_PORT: u16 = 4222;
 /// ```
 #[derive(Clone)]
 pub struct ServerAddr {
-    /// As typed, with the scheme in front.
-    url: String,
+    /// As typed, with the scheme in front; so with the credentials.
+    url: Secret,
     scheme: Scheme,
-    user: Option<String>,
-    password: Option<String>,
+    /// A token, if there is no password.
+    user: Option<Secret>,
+    password: Option<Secret>,
     /// Without brackets.
     host: String,
     port: u16,
@@ -130,12 +135,11 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
     };
     let (user, password) = match user_info.map(|info| info.split_once(':').ok_or(info)) {
         None => (None, None),
-        Some(Err(user)) => (Some(decode(user)?), None),
-        Some(Ok((user, password))) => (Some(decode(user)?), Some(decode(password)?)),
+        Some(Err(user)) => (decode(user)?, None),
+        Some(Ok((user, password))) => (decode(user)?, Some(decode(password)?.unwrap_or_default())),
     };
     let (host, port) = host_and_port(place, scheme.default_port())?;
-    let url = if input.contains("://") { input.to_owned() } else { format!("nats://{input}") };
-    let user = user.filter(|user| !user.is_empty());
+    let url = joined(&[if input.contains("://") { "" } else { "nats://" }, input]);
     Ok(ServerAddr { url, scheme, user, password, host: host.to_owned(), port, tls_name: None })
 }
 
@@ -197,8 +201,15 @@ fn is_ip(host: &str) -> bool {
     host.parse::<core::net::IpAddr>().is_ok()
 }
 
-/// `%40` → `@`. A `%` without two hexadecimal digits behind it stays: passwords have them.
-fn decode(text: &str) -> Result<String, &'static str> {
+/// The parts in a text of their length: one that grows would leave copies behind.
+fn joined(parts: &[&str]) -> Secret {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    parts.iter().for_each(|part| text.push_str(part));
+    Secret::from(text)
+}
+
+/// `%40` → `@`. A `%` without two hexadecimal digits behind it stays: passwords have them. `None`: it is empty.
+fn decode(text: &str) -> Result<Option<Secret>, &'static str> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, behind)) = rest.split_first() {
@@ -215,7 +226,14 @@ fn decode(text: &str) -> Result<String, &'static str> {
             None => decoded.push(*byte),
         }
     }
-    String::from_utf8(decoded).map_err(|_| "user and password must be UTF-8 when decoded")
+    match String::from_utf8(decoded) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::from(text))),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err("user and password must be UTF-8 when decoded")
+        }
+    }
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -256,10 +274,10 @@ impl ServerAddr {
         }
         let (host, port) = host_and_port(place, seed.scheme.default_port()).map_err(|rule| invalid(trimmed, rule))?;
         let scheme = seed.scheme.name();
-        let user_info = seed.user_info().map(|info| format!("{info}@")).unwrap_or_default();
+        let (user, at) = seed.user_info().map_or(("", ""), |info| (info, "@"));
         let bare = is_ip(host) && !is_ip(seed.tls_host());
         let tls_name = bare.then(|| seed.tls_host().to_owned());
-        let url = format!("{scheme}://{user_info}{place}");
+        let url = joined(&[scheme, "://", user, at, place]);
         Ok(Self { url, host: host.to_owned(), port, tls_name, ..seed.clone() })
     }
 
@@ -362,8 +380,8 @@ impl Eq for ServerAddr {}
 impl Hash for ServerAddr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.scheme.hash(state);
-        self.user.hash(state);
-        self.password.hash(state);
+        self.username().hash(state);
+        self.password().hash(state);
         for byte in self.host.bytes() {
             state.write_u8(byte.to_ascii_lowercase());
         }

@@ -1,7 +1,7 @@
 //! Bytes → one operation and its length, or "not yet", or an error. Both directions.
 
 use super::error::{ProtocolError, Snippet};
-use super::limits::Limits;
+use super::limits::{LARGEST, Limits};
 use super::op::{ClientOp, MsgOp, PubOp, ServerOp};
 use super::scan::{Ends, Word, trim_blanks, word};
 use args::{hmsg, hpub, msg, pub_, sub, unsub};
@@ -29,13 +29,26 @@ pub enum Decoded<T> {
     NeedMore(usize),
 }
 
+/// A message over the limits, as its control line announces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oversized<'a> {
+    /// Its subject.
+    pub subject: &'a [u8],
+    /// The subscription that it is for.
+    pub sid: u64,
+    /// Header block and payload together, in bytes.
+    pub size: usize,
+    /// How many bytes it takes in the stream, from the first of its control line to the CR LF behind its payload.
+    pub len: usize,
+}
+
 /// Reads operations off the front of a buffer.
 ///
 /// The contract: call it with everything that was received and not yet consumed. After
 /// [`Decoded::Op`] drop `len` bytes from the front and call it again; after
 /// [`Decoded::NeedMore`] call it again with *the same bytes and more*. After an error the stream
-/// is beyond repair; drop the connection, and use a new decoder for the next one. One decoder
-/// reads one direction of one connection.
+/// is beyond repair; drop the connection, and use a new decoder for the next one. Only a message that is too large can be
+/// skipped: see [`oversized`](Decoder::oversized). One decoder reads one direction of one connection.
 ///
 /// It never allocates, and the slices of an operation point into the buffer. Between calls it
 /// remembers how far it has looked: a control line that arrives byte by byte is searched once,
@@ -199,6 +212,40 @@ impl Decoder {
             }
         };
         Ok(Decoded::Op { op, len })
+    }
+
+    /// After [`TooLarge`](ProtocolError::TooLarge), with the same bytes: the message that is over the limits. Drop its `len` bytes
+    /// as they arrive, and go on with this decoder behind them. `None`: it is no message of a server, or larger than any that
+    /// servers send, and the stream is beyond repair.
+    ///
+    /// ```
+    /// use nats_lifeline::protocol::{Decoder, Limits};
+    ///
+    /// let mut decoder = Decoder::new(Limits { total: 3, ..Limits::default() });
+    /// let bytes = b"MSG foo 1 5\r\nhello\r\nPING\r\n";
+    /// assert!(decoder.decode_server(bytes).is_err());
+    /// let skipped = decoder.oversized(bytes).unwrap();
+    /// assert_eq!((skipped.sid, skipped.size), (1, 5));
+    /// assert!(decoder.decode_server(&bytes[skipped.len..]).is_ok());
+    /// ```
+    pub fn oversized<'a>(&mut self, buf: &'a [u8]) -> Option<Oversized<'a>> {
+        let limits = Limits { line: self.limits.line, headers: LARGEST, total: LARGEST };
+        let (word, word_len) = match word(SERVER_WORDS, buf) {
+            Word::Known(ServerWord::Msg, len) => (ServerWord::Msg, len),
+            Word::Known(ServerWord::Hmsg, len) => (ServerWord::Hmsg, len),
+            _ => return None,
+        };
+        self.scanned = 0;
+        let (line, start) = self.line(buf, word_len).ok()??;
+        let parse = if word == ServerWord::Hmsg { hmsg } else { msg };
+        let body = parse(buf, line, start, &limits).ok()?;
+        self.scanned = 0;
+        Some(Oversized {
+            subject: buf.get(body.subject)?,
+            sid: body.sid,
+            size: body.total,
+            len: body.start + body.total + 2,
+        })
     }
 
     fn finish_msg<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {

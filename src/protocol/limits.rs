@@ -18,7 +18,8 @@ pub struct Limits {
     pub line: usize,
     /// The longest header block, in bytes.
     ///
-    /// Default 1 MiB: the default `max_payload` of servers, of which headers are a part.
+    /// Default 65 MiB, as `total`: `max_payload` limits headers and payload together, so a publisher may fill it with headers
+    /// alone.
     pub headers: usize,
     /// The largest body, header block and payload together, in bytes.
     ///
@@ -29,6 +30,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line: 128 * KIB, headers: MIB, total: 64 * MIB + MIB }
+        Self { line: 128 * KIB, headers: LARGEST, total: LARGEST }
     }
 }
+
+/// No server sends a larger body. One over a lower limit is skipped up to this size: whoever announces more does not mean it.
+pub(super) const LARGEST: usize = 64 * MIB + MIB;
+
+/// The highest limit that makes sense: places in what was read are numbers of 32 bits.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const HIGHEST: usize = 1024 * MIB;

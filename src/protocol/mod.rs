@@ -46,7 +46,7 @@ mod subject_rules;
 pub use addr::ServerAddr;
 pub use addr_list::ToServerAddrs;
 pub use connect::{ConnectInfo, Protocol};
-pub use decoder::{Decoded, Decoder};
+pub use decoder::{Decoded, Decoder, Oversized};
 pub use encoder::{
     connect, err, info, message, ok, ping, pong, publish, publish_args_len, publish_head, publish_len, subscribe,
     unsubscribe,
@@ -59,6 +59,8 @@ pub use header_name::{HeaderName, IntoHeaderName, ParseHeaderNameError};
 pub use header_value::{HeaderValue, IntoHeaderValue, ParseHeaderValueError};
 pub use headers::{GetAll, HeaderMap};
 pub use info::{Info, InfoError, ServerInfo};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use limits::HIGHEST;
 pub use limits::Limits;
 pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
 pub use secret::Secret;

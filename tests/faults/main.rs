@@ -2,13 +2,19 @@
 //! should have found it before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod crowding;
-mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod addresses;
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+mod certificates;
 mod credentials;
+mod crowding;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
+mod linking;
+mod log;
+mod refusals;
 mod runtimes;
+mod sizes;
+mod subjects;

@@ -54,7 +54,9 @@ impl World {
                     self.check_refusal(refusal, before, len, promised);
                     let waits = match refusal {
                         Refusal::NoRoom => true,
-                        Refusal::Full { .. } | Refusal::TooMany { .. } => self.waits_while_held(),
+                        Refusal::Full { .. } | Refusal::TooMany { .. } | Refusal::TooLarge { .. } => {
+                            self.waits_while_held()
+                        }
                         _ => false,
                     };
                     if let (true, Some(patience)) = (waits, self.plan.patience) {
@@ -124,7 +126,7 @@ impl World {
             self.waiting.pop_front();
             match self.attempt(draft, false) {
                 Attempt::Admitted => self.tally.user("waited and was admitted"),
-                Attempt::NeverTried | Attempt::Refused(Refusal::TooLarge { .. } | Refusal::Shut, _) => {}
+                Attempt::NeverTried | Attempt::Refused(Refusal::Shut, _) => {}
                 Attempt::Refused(Refusal::Dropped, len) => {
                     self.check_refusal(Refusal::Dropped, self.driver.outbox.pending(), len, false);
                 }
@@ -150,7 +152,7 @@ impl World {
                 self.books.dropped_at_once();
                 self.plan.outbox.overflow == OverflowPolicy::DropNewest && cap != 0
             }
-            Refusal::TooLarge { .. } => cap != 0 && len > cap,
+            Refusal::TooLarge { .. } => self.driver.outbox.gate() == Gate::Held && cap != 0 && len > cap,
             Refusal::Shut => self.barred || self.driver.ended || self.driver.idle_at_exchange,
         };
         assert!(legitimate, "{refusal:?} at {pending} bytes for {len} more, cap {cap}, {}", self.status());

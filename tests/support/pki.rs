@@ -91,6 +91,24 @@ impl Authority {
         self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, |_| {})
     }
 
+    /// For a server, marked as that of another authority, as `openssl req -x509` does it; signed by this one.
+    pub(crate) fn intermediate(&self, names: &[&str]) -> Identity {
+        self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        })
+    }
+
+    /// The same, signed by itself; `change` may make it worse.
+    pub(crate) fn own_root(&self, names: &[&str], change: impl Fn(&mut CertificateParams)) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        self.keep(&certificate.pem(), &key)
+    }
+
     fn sign(
         &self,
         names: &[&str],
@@ -103,12 +121,16 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.keep(&certificate.pem(), &key)
+    }
+
+    fn keep(&self, certificate: &str, key: &KeyPair) -> Identity {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let files = Identity {
             certificate: self.folder.join(format!("{number}.pem")),
             key: self.folder.join(format!("{number}-key.pem")),
         };
-        fs::write(&files.certificate, certificate.pem()).unwrap();
+        fs::write(&files.certificate, certificate).unwrap();
         fs::write(&files.key, key.serialize_pem()).unwrap();
         files
     }

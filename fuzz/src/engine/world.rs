@@ -135,7 +135,7 @@ impl World {
             Err(Refusal::Dropped) => assert_eq!(gate, Gate::Held),
             Err(Refusal::Shut) => assert_eq!(gate, Gate::Shut),
             Err(Refusal::NoRoom) => assert!(gate == Gate::Open && self.outbox.pending() >= self.outbox.mark()),
-            Err(Refusal::TooLarge { .. }) => assert!(len > self.rules.cap && self.rules.cap > 0),
+            Err(Refusal::TooLarge { .. }) => assert!(gate == Gate::Held && len > self.rules.cap && self.rules.cap > 0),
             Err(Refusal::Full { .. } | Refusal::TooMany { .. }) => assert_eq!(gate, Gate::Held),
         }
         drop(self.outbox.take_garbage());

@@ -38,10 +38,9 @@ pub enum SendFault {
         /// For how long the call waited.
         waited: Duration,
     },
-    /// No server is connected and the messages held so far leave no room for this one; or it alone is larger than
-    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size), then it is refused while
-    /// connected too.
-    #[error("outbox full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")]
+    /// No server is connected and the buffered messages leave no room for this one. If it alone is larger than
+    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size), only a connected server can take it.
+    #[error("{}", full_in_words(*pending, *limit, *frame))]
     BufferFull {
         /// Bytes that were pending.
         pending: usize,
@@ -95,7 +94,7 @@ pub enum SendFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Payload size limit of {max} exceeded by message size of {size}")]
 pub struct PayloadTooLarge {
-    /// `max_payload` of the server, in bytes; 1 MiB before the first connection.
+    /// `max_payload` of the server, in bytes.
     pub max: usize,
     /// Payload and encoded headers, in bytes.
     pub size: usize,
@@ -119,6 +118,14 @@ pub struct ConnectionLost {
 pub struct NotConfirmed {
     /// For how long the call waited.
     pub waited: Duration,
+}
+
+fn full_in_words(pending: usize, limit: usize, frame: usize) -> String {
+    if frame > limit && limit > 0 {
+        format!("no server is connected, and a message of {frame} bytes is larger than the buffer of {limit}")
+    } else {
+        format!("outbox full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")
+    }
 }
 
 /// Why `try_publish` refused a message, with the message.
@@ -148,7 +155,7 @@ pub struct TryPublishError {
 pub enum TryPublishErrorKind {
     /// The server takes bytes more slowly than they are published; where `publish` would wait.
     NoRoom,
-    /// No server is connected and the messages held so far leave no room for this one; or it alone is larger than
+    /// No server is connected and the buffered messages leave no room for this one, or it alone is larger than
     /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
     BufferFull,
     /// Payload and headers together are larger than the server takes.

@@ -10,6 +10,7 @@ pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
         ConnectionEvent::AttemptFailed { cause, .. } | ConnectionEvent::Disconnected { cause, .. } => of_cause(cause),
         ConnectionEvent::ServerError { error, .. } => Some(of_server(error)),
         ConnectionEvent::SlowConsumer { .. } => Some("slow_consumer"),
+        ConnectionEvent::MessageTooLarge { .. } => Some("message_too_large"),
         _ => None,
     }
 }

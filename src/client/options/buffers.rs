@@ -4,16 +4,17 @@ use super::ConnectOptions;
 use crate::protocol::Limits;
 
 impl ConnectOptions {
-    /// Limits what waits to be sent, in bytes with control lines and headers. Default 8 MiB.
+    /// Limits what is buffered while no server is connected, in bytes with control lines and headers. Default 8 MiB.
     ///
-    /// While disconnected messages are held up to it; what happens to the next one is said by
+    /// While disconnected messages are buffered up to it; what happens to the next one is said by
     /// [`overflow_policy`](ConnectOptions::overflow_policy): by default it is refused with
     /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). At 1 KiB a message 8 MiB are about 8,000 of
-    /// them. Zero refuses every message while disconnected. A single message over a limit that is not zero is
-    /// refused while connected too. Memory grows with what waits, not with the limit.
+    /// them. Zero refuses every message while disconnected. Memory grows with what is pending, not with the limit.
     ///
-    /// What was accepted while connected is kept when the connection is lost: where messages are larger than a quarter of
-    /// the limit, what waits can then be above it, by less than two of them. Nothing more is accepted until it is below.
+    /// While connected, publishing waits at 1 MiB of pending bytes, or at half of the limit if that is less, and a single
+    /// message may be larger than the limit. What was accepted is kept when the connection is lost: where messages are larger
+    /// than a quarter of the limit, pending bytes can then exceed it, by less than two of them. Nothing more is accepted until
+    /// they are below.
     ///
     /// ```
     /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);
@@ -78,11 +79,13 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets how much is taken from a server: control line, header block and message, in bytes. Default 128 KiB,
-    /// 1 MiB and 65 MiB; none may be zero, the line no shorter than 4,096, and the header block no longer than the
-    /// message.
+    /// Sets how much is accepted from a server: control line, header block, and message with its headers, in bytes. Default
+    /// 128 KiB, 65 MiB and 65 MiB, which is more than servers send; each from 1 byte to 1 GiB, the line at least 4,096.
     ///
-    /// A server that sends more breaks the protocol and loses the connection, before any memory is reserved.
+    /// A message over these limits is skipped before any memory is reserved for it:
+    /// [`ConnectionEvent::MessageTooLarge`](crate::connection::ConnectionEvent::MessageTooLarge) reports it, and it counts as
+    /// dropped for its subscription. A longer control line, or a message larger than any that servers send, ends the
+    /// connection.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, protocol::Limits};
@@ -95,13 +98,11 @@ impl ConnectOptions {
         self
     }
 
-    /// Publishes without checking subjects. Default false: they are checked.
+    /// Has no effect. It exists because async-nats has it.
     ///
-    /// It saves some nanoseconds a message. **A blank or a line end in a subject then ends up in the protocol**,
-    /// where it breaks the connection or worse; use it for subjects that can't contain any. Empty subjects are
-    /// refused all the same, and subscribing always checks.
-    pub fn skip_subject_validation(mut self, skip: bool) -> ConnectOptions {
-        self.skip_subject_validation = skip;
+    /// Publishing checks only what would break the protocol: that a subject is not empty and has no blank and no line end. That
+    /// costs about a nanosecond, so it is never skipped.
+    pub fn skip_subject_validation(self, _skip: bool) -> ConnectOptions {
         self
     }
 }

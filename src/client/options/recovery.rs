@@ -14,7 +14,9 @@ impl ConnectOptions {
     /// one. Default: `connect` fails when every server was tried once.
     ///
     /// Until then [`connection_state`](crate::Client::connection_state) is `Pending`, and publishing and subscribing
-    /// work as during an outage: messages are held, subscriptions are remembered.
+    /// work as during an outage: messages are buffered, subscriptions are remembered. How large a message may be is not
+    /// known before the first INFO, so it is checked when the buffered messages are sent: one that is larger than the server's
+    /// `max_payload` is reported by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {

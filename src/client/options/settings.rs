@@ -12,7 +12,7 @@ use crate::driver::{Authenticator, Chooser, Dialer, DriverSettings, Resolver, Tl
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, Identity, OutboxRules, OverflowPolicy, Preferred};
-use crate::protocol::{Limits, SHORT_FRAME, check_subscribe_subject};
+use crate::protocol::{HIGHEST, Limits, SHORT_FRAME, check_subscribe_subject};
 
 /// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
 /// would overflow. Thirty years, the same as tokio's idea of the far future.
@@ -89,8 +89,6 @@ pub(crate) struct Settings {
     pub(crate) event_callback: Option<EventCallback>,
     /// Whom to tell long outages.
     pub(crate) long_outage_callbacks: Vec<LongOutageCallback>,
-    /// Whether publish takes subjects as they are.
-    pub(crate) skip_subject_validation: bool,
     /// What random decisions follow from; `None`: they are different each time.
     pub(crate) random_seed: Option<u64>,
     /// Local end of the connections.
@@ -180,7 +178,6 @@ impl ConnectOptions {
             read_buffer_capacity,
             max_control_line,
             limits,
-            skip_subject_validation,
             random_seed,
         } = self;
         let config = Config {
@@ -239,7 +236,6 @@ impl ConnectOptions {
             publish_timeout: publish_timeout.min(FAR_FUTURE),
             event_callback,
             long_outage_callbacks,
-            skip_subject_validation,
             random_seed,
             local_address,
             resolver,
@@ -291,13 +287,15 @@ impl ConnectOptions {
         let line = self.max_control_line;
         rule("max_control_line", &line, "must be at least 128 bytes", line >= SHORTEST_CONTROL_LINE)?;
         let Limits { line, headers, total } = self.limits;
-        rule("limits.line", &line, "must be at least 4096 bytes", line >= SHORTEST_SERVER_LINE)?;
+        let lines = SHORTEST_SERVER_LINE..=HIGHEST;
+        rule("limits.line", &line, "must be from 4096 bytes to 1 GiB", lines.contains(&line))?;
         rule(
             "limits.headers",
             &headers,
-            "must be at least 1 and at most limits.total",
-            (1..=total).contains(&headers),
+            "must be at least 1 byte and at most 1 GiB",
+            (1..=HIGHEST).contains(&headers),
         )?;
+        rule("limits.total", &total, "must be at least 1 byte and at most 1 GiB", (1..=HIGHEST).contains(&total))?;
         rule(
             "custom_inbox_prefix",
             &self.inbox_prefix,

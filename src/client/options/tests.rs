@@ -37,7 +37,6 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.local_address, None);
     assert!(settings.resolver.is_none() && settings.dialer.is_none());
     assert!(settings.event_callback.is_none());
-    assert!(!settings.skip_subject_validation);
 
     let config = settings.config;
     let engine = Config { tls_possible: cfg!(feature = "tls"), ..Config::default() };
@@ -112,7 +111,6 @@ fn every_option_arrives_where_it_is_needed() {
             .max_control_line(1234)
             .poison_after(None)
             .limits(limits)
-            .skip_subject_validation(true)
             .random_seed(13),
     );
     let config = Config {
@@ -177,7 +175,6 @@ fn every_option_arrives_where_it_is_needed() {
     assert!(settings.event_callback.is_some() && settings.long_outage_callbacks.len() == 1);
     assert_eq!(settings.local_address, Some(address));
     assert_eq!(settings.limits, limits);
-    assert!(settings.skip_subject_validation);
     assert_eq!(settings.random_seed, Some(13));
 }
 
@@ -241,7 +238,11 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("poison_after", new().poison_after(Some(1))),
         ("limits.line", new().limits(Limits { line: 4095, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
-        ("limits.headers", new().limits(Limits { total: limits.headers - 1, ..limits })),
+        // E5
+        ("limits.line", new().limits(Limits { line: 1 << 31, ..limits })),
+        ("limits.headers", new().limits(Limits { headers: 1 << 31, ..limits })),
+        ("limits.total", new().limits(Limits { total: 0, ..limits })),
+        ("limits.total", new().limits(Limits { total: 1 << 31, ..limits })),
         ("backoff.factor", new().backoff(Backoff { factor: 0.5, ..backoff })),
         ("backoff.factor", new().backoff(Backoff { factor: f64::NAN, ..backoff })),
         ("backoff.factor", new().backoff(Backoff { factor: f64::INFINITY, ..backoff })),

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use super::ConnectOptions;
 
 impl ConnectOptions {
-    /// Trusts the certificates in the file at `path`, in PEM, beside the system's own. Default: the system's only.
+    /// Trusts the certificates in the file at `path`, in PEM, **instead of** the system's. Default: the system's.
     ///
     /// Several calls add several files. They are read again for each connection, on a thread of their own. One that can't be
     /// read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name; once all were read, what
-    /// was read last is used instead, with a warning in the log, also where reading takes longer than a second. By itself it does not ask for TLS: see
+    /// was read last is used instead, with a warning in the log, also where reading takes longer than a second. A damaged
+    /// certificate among good ones is ignored, with a warning too. A server may show one of these certificates itself, also if
+    /// it is a CA's, as `openssl req -x509` makes them: for a name that stands in it, and while it is valid. By itself this does
+    /// not ask for TLS: see
     /// [`require_tls`](ConnectOptions::require_tls).
     ///
     /// ```

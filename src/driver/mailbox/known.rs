@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::Shared;
+use super::{Inner, Shared};
 use crate::driver::listeners::{Events, Hears};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, Ledger, Status};
 use crate::protocol::Info;
+
+/// What is shown until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
+const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
 impl Shared {
     /// Where every accepted message is, and how many bytes wait.
@@ -41,7 +44,7 @@ impl Shared {
     }
 
     pub(crate) fn max_payload(&self) -> usize {
-        self.inner().max_payload
+        self.inner().info.as_ref().map_or(DEFAULT_MAX_PAYLOAD, |info| info.max_payload())
     }
 
     pub(crate) fn server(&self) -> Option<String> {
@@ -71,8 +74,13 @@ impl Shared {
 
     /// The counters, the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
-        let accepted = self.inner().outbox.accepted();
-        self.statistics.out_messages.store(accepted, portable_atomic::Ordering::Relaxed);
+        self.count_accepted(&self.inner());
         self.statistics.clone()
+    }
+
+    /// Whoever took the counters once sees in them what was accepted up to the task's last exchange; so publishing counts
+    /// nothing. Under the lock, so that an older number does not replace a newer one.
+    pub(super) fn count_accepted(&self, inner: &Inner) {
+        self.statistics.out_messages.store(inner.outbox.accepted(), portable_atomic::Ordering::Relaxed);
     }
 }

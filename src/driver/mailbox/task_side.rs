@@ -44,6 +44,7 @@ impl Shared {
             wakers.extend(std::iter::from_fn(|| inner.interest.pop()).take(WAKE_AT_ONCE));
         }
         inner.learn(engine);
+        self.count_accepted(inner);
     }
 
     /// Lets messages in if a connection is sought again.
@@ -98,6 +99,7 @@ impl Shared {
         let commands = std::mem::take(&mut inner.commands);
         let task = inner.task.take();
         inner.outbox.shut();
+        self.count_accepted(inner);
         drop(guard);
         // Dropping the commands tells those who wait for an answer that there is none.
         drop(commands);

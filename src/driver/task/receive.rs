@@ -4,13 +4,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::{READ_MAX, Task, WORK};
-use crate::driver::deliver::{Overrun, Pause, PauseState};
+use crate::driver::deliver::{Overrun, Pause, PauseState, miss};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::driver::transport::cause;
 use crate::engine::time::after;
 use crate::engine::{Cause, ConnectionEvent};
-use crate::protocol::{Decoded, ServerOp};
+use crate::protocol::{Decoded, ProtocolError, ServerOp};
 
 /// An operation of so many bytes, such as a long INFO, is as much work as two. Arbitrary.
 const WORTH_ONE: usize = 256;
@@ -87,6 +87,7 @@ impl Task {
         let mut at = 0;
         let mut expected = self.engine.expects_messages_of(epoch);
         let fault = loop {
+            at += input.skip_from(at);
             let rest = input.buf.get(at..).unwrap_or_default();
             match input.decoder.decode_server(rest) {
                 Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
@@ -116,13 +117,39 @@ impl Task {
                     input.needed = needed;
                     break None;
                 }
-                Err(error) => break Some(error),
+                Err(error) => {
+                    let ProtocolError::TooLarge { size, limit } = error else { break Some(error) };
+                    if !expected || !input.announces_message(at) {
+                        break Some(error);
+                    }
+                    // What came before it is delivered before it is reported missing.
+                    self.deliver(input, at, now);
+                    self.sorter.begin();
+                    at = 0;
+                    self.skip_message(input, size, limit);
+                    self.work += 1;
+                    if self.work >= WORK {
+                        input.more = true;
+                        break None;
+                    }
+                }
             }
         };
         self.deliver(input, at, now);
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
+    }
+
+    /// The buffer begins with a message that is over the limits: it is skipped, and whoever waits for it hears of that.
+    fn skip_message(&mut self, input: &mut Input, size: u64, limit: usize) {
+        let Some(message) = input.decoder.oversized(&input.buf) else { return };
+        input.skip = message.len;
+        let event = ConnectionEvent::message_too_large(message.sid, message.subject, size, limit);
+        self.shared.listeners.emit(&event);
+        let error = ProtocolError::TooLarge { size, limit };
+        miss(&message, error, &mut self.engine, &mut self.delivered);
+        self.wake_all();
     }
 
     /// Whether nothing more is read for now, since the link is to be secured. Bytes in clear that came along with INFO

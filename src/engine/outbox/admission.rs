@@ -70,8 +70,10 @@ pub enum Refusal {
     /// The message was accepted, and dropped at once by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
     /// counted as lost, and handed back with the losses.
     Dropped,
-    /// The frame alone exceeds the cap: it could never be held, so it is refused in every state.
+    /// The gate is held and the frame alone exceeds the cap: only a connected server can take it.
     TooLarge {
+        /// Bytes held.
+        pending: usize,
         /// The cap.
         limit: usize,
         /// Bytes of the refused frame.

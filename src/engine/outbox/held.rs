@@ -48,6 +48,10 @@ impl Outbox {
     /// Sees to it that there is room for a frame while held, as the policy says; or says why there is none.
     #[cold]
     pub(super) fn make_place(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
+        let limit = self.cap;
+        if len > limit && limit != 0 {
+            return Err(Refusal::TooLarge { pending: self.pending, limit, frame: len });
+        }
         if !self.fits(len) {
             self.expire();
             self.overflow(frame, len)?;

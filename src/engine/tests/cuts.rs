@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms};
+use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Frame, Gate};
 
 /// The parts of one flight, as they go on the wire.
@@ -237,4 +237,31 @@ fn the_cap_counts_what_came_back() {
     pair.publish("x", "2");
     assert!(matches!(pair.admit("x", b"3"), Err(crate::engine::Refusal::Full { pending: 24, limit: 24, frame: 12 })));
     assert!(matches!(pair.admit("x", b"a payload beyond"), Err(crate::engine::Refusal::TooLarge { limit: 24, .. })));
+}
+
+// E1: the model of the outbox repeated the rule that the cap holds in every state, instead of asking what it is for.
+#[test]
+fn a_frame_over_the_cap_passes_while_connected_and_is_kept_when_it_is_cut() {
+    let mut pair = Pair::seeded(config(), &["a"], 24, 1);
+    pair.connect();
+    pair.accept();
+    pair.takes = false;
+    let large = "a payload far beyond the cap";
+    pair.publish("x", large);
+    let len = pair.outbox.pending();
+    assert!(len > 24);
+    assert_eq!(pair.admit("x", b"2"), Err(crate::engine::Refusal::NoRoom), "the mark is reached");
+    pair.take(len - 1);
+    pair.publish("x", "3");
+    pair.lose(eof());
+    assert_eq!(pair.outbox.pending(), len + 12, "it was cut, and is whole again");
+    assert!(matches!(pair.admit("x", b"4"), Err(crate::engine::Refusal::Full { .. })));
+    let refused = pair.admit("x", large.as_bytes());
+    assert!(matches!(refused, Err(crate::engine::Refusal::TooLarge { limit: 24, .. })), "{refused:?}");
+    pair.takes = true;
+    pair.advance(secs(1));
+    pair.accept();
+    let written = pair.written();
+    assert!(written.contains(&format!("PUB x {} {large} PUB x 1 3", large.len())), "{written}");
+    assert_eq!(pair.outbox.pending(), 0);
 }

@@ -68,7 +68,9 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::ServerNotInPool { server } => format!("ServerNotInPool {server}"),
         ConnectionEvent::ServerError { error } => format!("ServerError {error}"),
         ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
-        ConnectionEvent::SlowConsumer { .. } => unreachable!("the driver says that"),
+        ConnectionEvent::SlowConsumer { .. } | ConnectionEvent::MessageTooLarge { .. } => {
+            unreachable!("the driver says that")
+        }
         ConnectionEvent::Lost { lost, messages } => {
             let Lost { overflow, expired, too_large, no_headers, poison, refused, closed, .. } = *lost;
             let counts = [

@@ -3,8 +3,9 @@
 use std::io;
 
 use url::Url;
+use zeroize::Zeroizing;
 
-use super::ServerAddr;
+use super::{ServerAddr, invalid};
 
 impl ServerAddr {
     /// An address from a URL, by the rules of [`ServerAddr`]'s `FromStr`.
@@ -22,6 +23,10 @@ impl ServerAddr {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_url(url: Url) -> io::Result<Self> {
+        if url.cannot_be_a_base() {
+            // Without the two slashes its scheme would be read as a host or a user.
+            return Err(invalid(url.as_str(), "a URL without a host"));
+        }
         url.as_str().parse()
     }
 
@@ -46,7 +51,8 @@ impl ServerAddr {
     )]
     pub fn into_inner(self) -> Url {
         // In a `ws` URL a backslash would end the host. Only credentials can have one.
-        Url::parse(&self.url.replace('\\', "%5C")).expect("an address is a URL")
+        let url = Zeroizing::new(self.url.replace('\\', "%5C"));
+        Url::parse(&url).expect("an address is a URL")
     }
 }
 

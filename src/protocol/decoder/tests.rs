@@ -137,3 +137,41 @@ fn the_fast_path_takes_what_servers_write_and_leaves_the_rest() {
         assert_eq!(plain(other), None, "{}", other.escape_ascii());
     }
 }
+
+// E3
+#[test]
+fn a_message_over_the_limits_can_be_skipped_and_nothing_else() {
+    let limits = Limits { total: 9, headers: 3, line: 64 };
+    for (bytes, expected) in [
+        (&b"MSG a.b 7 10\r\n0123456789\r\nPING\r\n"[..], Some((7, 10))),
+        (b"msg  a.b 7 reply 10 \n", Some((7, 10))),
+        (b"HMSG a.b 7 4 5\r\n", Some((7, 5))),
+        (b"HMSG a.b 7 4 68157440\r\n", Some((7, 68_157_440))),
+        (b"MSG a.b 7 68157441\r\n", None),
+        (b"MSG a.b 7 18446744073709551615\r\n", None),
+        (b"HMSG a.b 7 11 10\r\n", None),
+        (b"MSG a.b 7 10", None),
+        (b"PING\r\n", None),
+        (b"XYZ\r\n", None),
+        (b"", None),
+    ] {
+        let mut decoder = Decoder::new(limits);
+        let _ = decoder.decode_server(bytes);
+        let found = decoder.oversized(bytes).map(|skipped| {
+            assert_eq!(skipped.subject, b"a.b");
+            let line = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            assert_eq!(skipped.len, line + skipped.size + 2);
+            (skipped.sid, skipped.size)
+        });
+        assert_eq!(found, expected, "{}", bytes.escape_ascii());
+    }
+    let mut decoder = Decoder::new(limits);
+    let bytes = b"MSG a.b 7 10\r\n0123456789\r\nPING\r\n";
+    // Byte by byte, up to the line's end; then the decoder goes on behind the message.
+    for end in 1..14 {
+        assert!(decoder.decode_server(&bytes[..end]).is_ok());
+    }
+    assert!(decoder.decode_server(&bytes[..14]).is_err());
+    let skipped = decoder.oversized(&bytes[..14]).unwrap();
+    assert_eq!(server(&mut decoder, &bytes[skipped.len..]), Ok(6));
+}

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod callable;
+mod extensions;
 mod options;
 mod texts;
 mod traits;

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{ConnectionLost, ManyOptions, Replies, RepliesEnd};
+use nats_lifeline::client::{ConnectionLost, Replies, RepliesEnd, RepliesOptions};
 use nats_lifeline::connection::EndReason;
 use nats_lifeline::{Client, ConnectOptions, HeaderMap, Message, RequestErrorKind};
 use support::line::line;
@@ -46,8 +46,8 @@ async fn pair() -> (Server, Client, Client) {
     (server, responder, client)
 }
 
-fn patient() -> ManyOptions {
-    ManyOptions::new().timeout(SOON * 3)
+fn patient() -> RepliesOptions {
+    RepliesOptions::new().timeout(SOON * 3)
 }
 
 /// The replies up to the end, all of them good.
@@ -64,12 +64,12 @@ fn numbers(count: usize) -> Vec<String> {
 #[tokio::test]
 async fn a_count_ends_it() {
     let (_server, _responder, client) = pair().await;
-    let mut replies = client.request_many("count", "10".into(), patient().max_replies(4)).await.unwrap();
+    let mut replies = client.request_stream("count", "10".into(), patient().max_replies(4)).await.unwrap();
     assert_eq!(replies.end(), None);
     assert_eq!(all(&mut replies).await, numbers(4));
     assert_eq!(replies.end(), Some(RepliesEnd::MaxReplies));
     assert!(replies.next().await.is_none(), "the end stays the end");
-    let mut none = client.request_many("count", "10".into(), patient().max_replies(0)).await.unwrap();
+    let mut none = client.request_stream("count", "10".into(), patient().max_replies(0)).await.unwrap();
     assert!(all(&mut none).await.is_empty());
 }
 
@@ -78,13 +78,13 @@ async fn a_count_ends_it() {
 async fn a_gap_ends_it_and_the_first_reply_has_all_the_time() {
     let (_server, _responder, client) = pair().await;
     let stall = Duration::from_millis(100);
-    let mut replies = client.request_many("count", "5".into(), patient().stall(stall)).await.unwrap();
+    let mut replies = client.request_stream("count", "5".into(), patient().stall(stall)).await.unwrap();
     // Nothing was read yet: the gap has not begun, however late it is.
     tokio::time::sleep(stall * 2).await;
     assert_eq!(all(&mut replies).await, numbers(5));
     assert_eq!(replies.end(), Some(RepliesEnd::Stall));
-    let short = ManyOptions::new().stall(Duration::from_millis(1)).timeout(Duration::from_millis(200));
-    let mut silence = client.request_many("silence", "5".into(), short).await.unwrap();
+    let short = RepliesOptions::new().stall(Duration::from_millis(1)).timeout(Duration::from_millis(200));
+    let mut silence = client.request_stream("silence", "5".into(), short).await.unwrap();
     assert!(all(&mut silence).await.is_empty());
     assert_eq!(silence.end(), Some(RepliesEnd::Timeout));
 }
@@ -93,8 +93,8 @@ async fn a_gap_ends_it_and_the_first_reply_has_all_the_time() {
 #[tokio::test]
 async fn a_deadline_ends_it_with_what_came() {
     let (_server, _responder, client) = pair().await;
-    let options = ManyOptions::new().timeout(Duration::from_secs(1));
-    let mut replies = client.request_many("count", "3".into(), options).await.unwrap();
+    let options = RepliesOptions::new().timeout(Duration::from_secs(1));
+    let mut replies = client.request_stream("count", "3".into(), options).await.unwrap();
     assert_eq!(all(&mut replies).await, numbers(3));
     assert_eq!(replies.end(), Some(RepliesEnd::Timeout));
 }
@@ -103,10 +103,10 @@ async fn a_deadline_ends_it_with_what_came() {
 #[tokio::test]
 async fn an_empty_reply_ends_it_if_that_is_the_agreement() {
     let (_server, _responder, client) = pair().await;
-    let mut replies = client.request_many("until", "3".into(), patient().sentinel()).await.unwrap();
+    let mut replies = client.request_stream("until", "3".into(), patient().sentinel()).await.unwrap();
     assert_eq!(all(&mut replies).await, numbers(3));
     assert_eq!(replies.end(), Some(RepliesEnd::Sentinel));
-    let mut replies = client.request_many("until", "3".into(), patient().max_replies(4)).await.unwrap();
+    let mut replies = client.request_stream("until", "3".into(), patient().max_replies(4)).await.unwrap();
     let mut expected = numbers(3);
     expected.push(String::new());
     assert_eq!(all(&mut replies).await, expected);
@@ -119,14 +119,14 @@ async fn headers_go_along_and_nobody_there_is_an_error() {
     let mut headers = HeaderMap::new();
     headers.insert("K", "v");
     let options = patient().max_replies(1).headers(headers);
-    let mut replies = client.request_many("count", "1".into(), options).await.unwrap();
+    let mut replies = client.request_stream("count", "1".into(), options).await.unwrap();
     let reply = soon("a reply", replies.next()).await.unwrap().unwrap();
     assert_eq!(reply.headers.unwrap().get("K").unwrap().as_str(), "v");
-    let mut nobody = client.request_many("nobody.there", "1".into(), patient()).await.unwrap();
+    let mut nobody = client.request_stream("nobody.there", "1".into(), patient()).await.unwrap();
     let error = soon("an answer", nobody.next()).await.unwrap().unwrap_err();
     assert_eq!((error.kind(), nobody.end()), (RequestErrorKind::NoResponders, Some(RepliesEnd::Failed)));
     assert!(nobody.next().await.is_none());
-    let error = client.request_many("not a subject", "1".into(), patient()).await.unwrap_err();
+    let error = client.request_stream("not a subject", "1".into(), patient()).await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::InvalidSubject);
 }
 
@@ -138,7 +138,7 @@ async fn many_at_a_time_do_not_mix() {
         let client = client.clone();
         async move {
             let options = patient().sentinel();
-            let mut replies = client.request_many("until", count.to_string().into(), options).await.unwrap();
+            let mut replies = client.request_stream("until", count.to_string().into(), options).await.unwrap();
             (count, all(&mut replies).await)
         }
     });
@@ -153,13 +153,13 @@ async fn many_at_a_time_do_not_mix() {
 async fn the_end_a_timeout_and_a_drop_leave_nothing_behind() {
     let (_server, _responder, client) = pair().await;
     for _ in 0..100 {
-        let mut ended = client.request_many("count", "1".into(), patient().max_replies(1)).await.unwrap();
+        let mut ended = client.request_stream("count", "1".into(), patient().max_replies(1)).await.unwrap();
         all(&mut ended).await;
-        let short = ManyOptions::new().timeout(Duration::from_millis(1));
-        if let Ok(mut late) = client.request_many("silence", "1".into(), short).await {
+        let short = RepliesOptions::new().timeout(Duration::from_millis(1));
+        if let Ok(mut late) = client.request_stream("silence", "1".into(), short).await {
             all(&mut late).await;
             std::mem::forget(ended);
-            drop(client.request_many("silence", "1".into(), patient()).await.unwrap());
+            drop(client.request_stream("silence", "1".into(), patient()).await.unwrap());
         }
     }
     let report = soon("the drain", client.drain_and_close(SOON * 2)).await.unwrap();
@@ -171,9 +171,9 @@ async fn the_end_a_timeout_and_a_drop_leave_nothing_behind() {
 async fn a_lost_connection_ends_it_behind_what_came_unless_it_keeps_waiting() {
     let mut line = line(ConnectOptions::new()).await;
     line.raw.subscribe("ask", "7").await;
-    let mut impatient = line.client.request_many("ask", "1".into(), patient()).await.unwrap();
+    let mut impatient = line.client.request_stream("ask", "1".into(), patient()).await.unwrap();
     let asked = patient().keep_waiting().max_replies(2);
-    let mut keeping = line.client.request_many("ask", "2".into(), asked).await.unwrap();
+    let mut keeping = line.client.request_stream("ask", "2".into(), asked).await.unwrap();
     let mut inboxes = Vec::new();
     while inboxes.len() < 2 {
         inboxes.extend(line.raw.next().await.reply);
@@ -203,7 +203,7 @@ async fn who_does_not_read_is_told_that_replies_are_missing() {
     let server = Server::start().await;
     let _responder = answering(&server).await;
     let client = ConnectOptions::new().subscription_capacity(5).connect(server.url()).await.unwrap();
-    let mut replies = client.request_many("count", "50".into(), patient()).await.unwrap();
+    let mut replies = client.request_stream("count", "50".into(), patient()).await.unwrap();
     eventually("the replies are here", SOON, async || client.stats().in_messages >= 50).await;
     let mut good = 0;
     let error = loop {

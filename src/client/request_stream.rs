@@ -20,15 +20,15 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 /// When a request with many replies ends: whichever of these comes first.
 ///
 /// ```
-/// use nats_lifeline::client::ManyOptions;
+/// use nats_lifeline::client::RepliesOptions;
 /// use std::time::Duration;
 ///
 /// // At most ten, and no longer than 200 ms after the last one.
-/// let options = ManyOptions::new().max_replies(10).stall(Duration::from_millis(200));
+/// let options = RepliesOptions::new().max_replies(10).stall(Duration::from_millis(200));
 /// # drop(options);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct ManyOptions {
+pub struct RepliesOptions {
     timeout: Option<Duration>,
     stall: Option<Duration>,
     max_replies: Option<u64>,
@@ -37,47 +37,47 @@ pub struct ManyOptions {
     headers: Option<HeaderMap>,
 }
 
-impl ManyOptions {
+impl RepliesOptions {
     /// All replies that come within the client's [`request_timeout`](crate::ConnectOptions::request_timeout).
-    pub fn new() -> ManyOptions {
-        ManyOptions::default()
+    pub fn new() -> RepliesOptions {
+        RepliesOptions::default()
     }
 
     /// Limits the whole: room in the outbox, an outage, and all replies. Default: the client's
     /// [`request_timeout`](crate::ConnectOptions::request_timeout) (10 s).
-    pub fn timeout(mut self, timeout: Duration) -> ManyOptions {
+    pub fn timeout(mut self, timeout: Duration) -> RepliesOptions {
         self.timeout = Some(timeout);
         self
     }
 
     /// Ends it when so much time has passed since the last reply was read; the first one has the whole timeout. Default: no
     /// such limit.
-    pub fn stall(mut self, gap: Duration) -> ManyOptions {
+    pub fn stall(mut self, gap: Duration) -> RepliesOptions {
         self.stall = Some(gap);
         self
     }
 
     /// Ends it behind so many replies; 0 is none at all. Default: no such limit.
-    pub fn max_replies(mut self, count: u64) -> ManyOptions {
+    pub fn max_replies(mut self, count: u64) -> RepliesOptions {
         self.max_replies = Some(count);
         self
     }
 
     /// Ends it at a reply with an empty payload, which is not handed out. Default: such replies are replies.
-    pub fn sentinel(mut self) -> ManyOptions {
+    pub fn sentinel(mut self) -> RepliesOptions {
         self.sentinel = true;
         self
     }
 
     /// Goes on waiting when the connection that took the request is lost. Default: the stream ends with
     /// [`ConnectionLost`](crate::client::ConnectionLost), since replies may be missing.
-    pub fn keep_waiting(mut self) -> ManyOptions {
+    pub fn keep_waiting(mut self) -> RepliesOptions {
         self.keep_waiting = true;
         self
     }
 
     /// Sends headers along. Default: none.
-    pub fn headers(mut self, headers: HeaderMap) -> ManyOptions {
+    pub fn headers(mut self, headers: HeaderMap) -> RepliesOptions {
         self.headers = Some(headers);
         self
     }
@@ -89,7 +89,7 @@ impl ManyOptions {
 pub enum RepliesEnd {
     /// As many came as were asked for.
     MaxReplies,
-    /// None came for the time of [`ManyOptions::stall`].
+    /// None came for the time of [`RepliesOptions::stall`].
     Stall,
     /// The time of the whole is over.
     Timeout,
@@ -105,7 +105,7 @@ pub struct Replies {
     waiting: Waiting,
     ticket: Ticket,
     reply: Subject,
-    options: ManyOptions,
+    options: RepliesOptions,
     received: u64,
     timeout: Option<Pin<Box<Sleep>>>,
     /// Running from the first reply on.
@@ -119,7 +119,7 @@ impl Client {
     ///
     /// All of it goes over the subscription that all requests share. While disconnected the request is held; one that had been
     /// handed over when its connection was lost ends with an error, unless it
-    /// [keeps waiting](ManyOptions::keep_waiting). As many replies may wait to be read as the client's
+    /// [keeps waiting](RepliesOptions::keep_waiting). As many replies may wait to be read as the client's
     /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) and
     /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity) say; beyond that the stream ends with
     /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer), and none is silently left out.
@@ -134,22 +134,22 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
     /// use futures_util::StreamExt;
-    /// use nats_lifeline::client::ManyOptions;
+    /// use nats_lifeline::client::RepliesOptions;
     /// use std::time::Duration;
     ///
-    /// let options = ManyOptions::new().stall(Duration::from_millis(100));
-    /// let mut replies = client.request_many("who.is.there", "".into(), options).await?;
+    /// let options = RepliesOptions::new().stall(Duration::from_millis(100));
+    /// let mut replies = client.request_stream("who.is.there", "".into(), options).await?;
     /// while let Some(reply) = replies.next().await {
     ///     println!("{}", String::from_utf8_lossy(&reply?.payload));
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn request_many<S: ToSubject>(
+    pub async fn request_stream<S: ToSubject>(
         &self,
         subject: S,
         payload: Bytes,
-        options: ManyOptions,
+        options: RepliesOptions,
     ) -> Result<Replies, RequestError> {
         let settings = &self.core.settings;
         let deadline = wait::deadline(options.timeout.or(settings.request_timeout));

@@ -1,0 +1,99 @@
+//! Why no server was connected: every server that was tried, with its cause, and what to look at.
+
+use std::error;
+use std::fmt;
+use std::io;
+
+use crate::engine::Cause;
+use crate::protocol::ProtocolError;
+
+/// The servers that [`connect`](crate::connect) tried, each with the cause of its last failure: the source of a
+/// [`ConnectError`](crate::ConnectError). Its own source is the cause that decided.
+///
+/// ```no_run
+/// use nats_lifeline::client::NotConnected;
+///
+/// # async fn example() {
+/// if let Err(error) = nats_lifeline::connect(vec!["a.example", "b.example:4333"]).await {
+///     for (server, cause) in error.source_as::<NotConnected>().into_iter().flat_map(NotConnected::attempts) {
+///         eprintln!("{server}: {cause}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct NotConnected {
+    attempts: Vec<(String, Cause)>,
+    last: Cause,
+}
+
+/// So many servers are named in the text; [`NotConnected::attempts`] has them all.
+const NAMED: usize = 10;
+
+impl NotConnected {
+    /// `last`: why the client gave up.
+    pub(crate) fn new(last: Cause) -> NotConnected {
+        NotConnected { attempts: Vec::new(), last }
+    }
+
+    /// An attempt failed; only the last one of each server counts.
+    pub(crate) fn add(&mut self, server: String, cause: Cause) {
+        match self.attempts.iter_mut().find(|(known, _)| *known == server) {
+            Some((_, known)) => *known = cause,
+            None => self.attempts.push((server, cause)),
+        }
+    }
+
+    /// `host:port` of each server, in the order in which they were tried first, and why it was not connected.
+    pub fn attempts(&self) -> impl Iterator<Item = (&str, &Cause)> {
+        self.attempts.iter().map(|(server, cause)| (server.as_str(), cause))
+    }
+}
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.attempts.is_empty() {
+            return self.last.fmt(f);
+        }
+        for (number, (server, cause)) in self.attempts().take(NAMED).enumerate() {
+            let between = if number == 0 { "" } else { "; " };
+            write!(f, "{between}{server}: {cause}")?;
+            if let Some(hint) = hint(cause) {
+                write!(f, " ({hint})")?;
+            }
+        }
+        match self.attempts.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+impl error::Error for NotConnected {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.last)
+    }
+}
+
+/// What a person would look at first.
+fn hint(cause: &Cause) -> Option<&'static str> {
+    match cause {
+        Cause::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Some("nothing listens there: is the server running, and is this its port for clients, 4222 by default?")
+        }
+        Cause::Protocol(ProtocolError::UnknownOp { start }) => match start.as_bytes() {
+            [b'H', b'T', b'T', b'P', ..] => Some(
+                "this is a web server: clients need the server's port for clients, 4222 by default, not its monitoring port",
+            ),
+            [0x15 | 0x16, 0x03, ..] => Some("this port speaks TLS from the first byte: see tls_first"),
+            _ => Some("this is not a NATS server"),
+        },
+        Cause::TimedOut { stage, .. } if stage.starts_with("waiting for INFO") => Some(
+            "something accepts connections there and says nothing, while NATS servers speak first: a web server, or a proxy?",
+        ),
+        Cause::TimedOut { stage, .. } if stage.starts_with("looking up") => {
+            Some("no answer at all: is the address right, and does a firewall let it through?")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! Certificates and keys from PEM: what is good, and in words what is not. Nothing that stands in a file is repeated.
+
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::engine::Cause;
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// Adds the certificates of a bundle to those that are trusted, and returns them. One that is damaged does not spoil the others:
+/// it is left out with a warning. At least one must be good.
+pub(super) fn add_roots(
+    path: &Path,
+    pem: &[u8],
+    roots: &mut RootCertStore,
+) -> Result<Vec<CertificateDer<'static>>, Cause> {
+    let mut good = Vec::new();
+    let mut fault = None;
+    for (number, read) in certificates(pem).enumerate() {
+        let added = read.map_err(|error| describe(&error, "certificate")).and_then(|certificate| {
+            let added = roots.add(certificate.clone());
+            added.map(|()| certificate).map_err(|error| format!("not a certificate that can be trusted: {error}"))
+        });
+        match added {
+            Ok(certificate) => good.push(certificate),
+            Err(error) => {
+                let file = path.display();
+                tracing::warn!(%file, certificate = number + 1, %error, "ignored a damaged root certificate");
+                fault.get_or_insert(error);
+            }
+        }
+    }
+    match fault {
+        Some(error) if good.is_empty() => Err(refused(path, &error)),
+        None if good.is_empty() => Err(refused(path, &describe(&PemError::NoItemsFound, "certificate"))),
+        _ => Ok(good),
+    }
+}
+
+/// A certificate and those behind it: at least one, and all of them good.
+pub(super) fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
+    let read: Result<Vec<_>, _> = certificates(pem).collect();
+    let found = read.and_then(|found| if found.is_empty() { Err(PemError::NoItemsFound) } else { Ok(found) });
+    found.map_err(|error| refused(path, &describe(&error, "certificate")))
+}
+
+/// The private key in a file.
+pub(super) fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Cause> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        if is_encrypted(pem) {
+            let file = path.display();
+            let text = format!(
+                "the key in {file} is encrypted, and nats-lifeline can't decrypt it: \
+                 `openssl pkey -in {file} -out FILE` writes it without a password"
+            );
+            return Cause::Tls(text.into());
+        }
+        refused(path, &describe(&error, "private key"))
+    })
+}
+
+/// Each section is read by itself, so that a certificate without an END does not take the next one along.
+fn certificates(pem: &[u8]) -> impl Iterator<Item = Result<CertificateDer<'static>, PemError>> + '_ {
+    sections(pem).map(CertificateDer::from_pem_slice).filter(|read| !matches!(read, Err(PemError::NoItemsFound)))
+}
+
+/// `pem` in pieces that begin with a BEGIN each.
+fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let begins =
+        memchr::memmem::find_iter(pem, BEGIN).filter(|at| *at == 0 || matches!(pem.get(at - 1), Some(b'\n' | b'\r')));
+    let starts: Vec<usize> = begins.collect();
+    let ends: Vec<usize> = starts.iter().copied().skip(1).chain([pem.len()]).collect();
+    starts.into_iter().zip(ends).filter_map(|(start, end)| pem.get(start..end))
+}
+
+/// Keys that were encrypted by PKCS #8, or as OpenSSL did it before.
+fn is_encrypted(pem: &[u8]) -> bool {
+    [&b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
+        .into_iter()
+        .any(|mark| memchr::memmem::find(pem, mark).is_some())
+}
+
+fn describe(error: &PemError, what: &str) -> String {
+    match error {
+        PemError::NoItemsFound => format!("it holds no {what} in PEM"),
+        PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
+        PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),
+        _ => "it is no PEM file".to_owned(),
+    }
+}
+
+fn refused(path: &Path, fault: &str) -> Cause {
+    Cause::Tls(format!("{}: {fault}", path.display()).into())
+}
