@@ -120,13 +120,13 @@ impl Confirmations {
     /// another may have taken them before.
     pub(super) fn refused(&self, names: &[RefusedName], after: u64, again: u64, through: u64, wakers: &mut Vec<Waker>) {
         let number = |name: &RefusedName| self.hasher.hash_one(name.subject.as_bytes());
-        let errors: HashMap<(bool, u64), &ErrKind> =
-            names.iter().map(|name| ((name.reply, number(name)), &name.error)).collect();
+        let names: HashMap<(bool, u64), &RefusedName> =
+            names.iter().map(|name| ((name.reply, number(name)), name)).collect();
         let mut inner = lock(&self.inner);
         let waiting = inner.waiting.range(after + 1..through.saturating_add(1).max(after + 1));
         let refused = waiting.filter_map(|(number, Waiting { subject: Named { subject, reply }, .. })| {
-            let error = errors.get(&(false, *subject)).or_else(|| errors.get(&(true, (*reply)?)))?;
-            let refused = || Settled::Refused((*error).clone());
+            let name = names.get(&(false, *subject)).or_else(|| names.get(&(true, (*reply)?)))?;
+            let refused = || Settled::Refused(name.error());
             Some((*number, if *number <= again { Settled::InDoubt } else { refused() }))
         });
         for (number, settled) in refused.collect::<Vec<_>>() {

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::config::DeliveryMode;
 use super::effect::Effect;
 use super::engine::Engine;
@@ -22,9 +24,21 @@ pub struct RefusedName {
     pub subject: Subject,
     /// Whether it is the reply subject of the messages.
     pub reply: bool,
-    /// What the server said.
-    pub error: ErrKind,
 }
+
+impl RefusedName {
+    /// What the server has said, with no more of the name than is kept of a foreign text.
+    pub fn error(&self) -> ErrKind {
+        let subject = self.subject.clone();
+        let violation =
+            if self.reply { Violation::PublishReply { reply: subject } } else { Violation::Publish { subject } };
+        ErrKind::PermissionsViolation(violation).shortened()
+    }
+}
+
+/// So many bytes of names are kept between two PONGs; what is refused beyond that only counts. Arbitrary: more than can be
+/// unconfirmed of messages whose names are most of them.
+const NAMES: usize = 16 * 1024 * 1024;
 
 /// What the server of one connection has refused since its last PONG. `after <= through`.
 #[derive(Debug, Default)]
@@ -35,19 +49,15 @@ pub(super) struct Refusals {
     through: u64,
     /// Up to this number, the messages had been given to another connection before this one.
     again: u64,
-    subjects: BTreeMap<Box<[u8]>, Known>,
-    replies: BTreeMap<Box<[u8]>, Known>,
+    /// With each name, up to which number it was reported.
+    subjects: BTreeMap<Box<[u8]>, u64>,
+    replies: BTreeMap<Box<[u8]>, u64>,
+    /// Bytes of the names.
+    bytes: usize,
     /// How many messages were refused. No more than are unconfirmed, so that a server can't fill the memory with names.
     count: u64,
     /// Names that were not yet reported to those who wait for replies.
     news: Vec<RefusedName>,
-}
-
-#[derive(Debug)]
-struct Known {
-    name: RefusedName,
-    /// It was reported for all messages up to this number.
-    through: u64,
 }
 
 impl Refusals {
@@ -75,15 +85,17 @@ impl Refusals {
         let names = if name.reply { &mut self.replies } else { &mut self.subjects };
         let through = self.through;
         match names.get_mut(name.subject.as_bytes()) {
-            Some(known) if known.through == through => {}
+            Some(known) if *known == through => {}
             Some(known) => {
-                known.through = through;
+                *known = through;
                 self.news.push(name);
             }
-            None => {
-                self.news.push(name.clone());
-                names.insert(name.subject.as_bytes().into(), Known { name, through });
+            None if self.bytes < NAMES => {
+                self.bytes += name.subject.as_bytes().len();
+                names.insert(name.subject.as_bytes().into(), through);
+                self.news.push(name);
             }
+            None => {}
         }
     }
 
@@ -93,8 +105,11 @@ impl Refusals {
     }
 
     fn names(&mut self) -> Vec<RefusedName> {
+        self.bytes = 0;
         let (subjects, replies) = (std::mem::take(&mut self.subjects), std::mem::take(&mut self.replies));
-        subjects.into_values().chain(replies.into_values()).map(|known| known.name).collect()
+        let name =
+            |reply: bool| move |name: Box<[u8]>| RefusedName { subject: Subject::from_wire(Bytes::from(name)), reply };
+        subjects.into_keys().map(name(false)).chain(replies.into_keys().map(name(true))).collect()
     }
 }
 
@@ -105,7 +120,7 @@ pub(super) fn refused_name(kind: &ErrKind) -> Option<RefusedName> {
         ErrKind::PermissionsViolation(Violation::PublishReply { reply }) => (reply, true),
         _ => return None,
     };
-    Some(RefusedName { subject: subject.clone(), reply, error: kind.clone().shortened() })
+    Some(RefusedName { subject: subject.clone(), reply })
 }
 
 impl<H> Engine<H> {

@@ -53,8 +53,9 @@ impl Requests {
         let mut inner = lock(&self.inner);
         let mut subjects = inner.subjects.take().unwrap_or_else(|| inner.subjects());
         let concerned = |sequence: u64, _: bool| after < sequence && sequence <= through;
-        for RefusedName { subject, reply, error } in names {
-            let failure = RequestFailure::Refused(error.clone());
+        for name in names {
+            let RefusedName { subject, reply } = name;
+            let failure = RequestFailure::Refused(name.error());
             if *reply {
                 let ticket = Ticket::decode(subject.as_bytes());
                 if let Some(state) = ticket.and_then(|ticket| inner.state(ticket)) {
