@@ -166,11 +166,18 @@ impl Pool {
 
     /// The server of that name, if it is still there.
     pub fn get(&self, id: ServerId) -> Option<&Server> {
-        self.servers.iter().find(|server| server.id == id)
+        self.servers.get(self.position(id)?)
     }
 
     pub(super) fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
-        self.servers.iter_mut().find(|server| server.id == id)
+        let at = self.position(id)?;
+        self.servers.get_mut(at)
+    }
+
+    /// Where `id` is. Servers stand in the order of their ids as long as nothing was replaced or came back.
+    fn position(&self, id: ServerId) -> Option<usize> {
+        let found = self.servers.binary_search_by_key(&id, |server| server.id).ok();
+        found.or_else(|| self.servers.iter().position(|server| server.id == id))
     }
 
     fn add(&mut self, addr: ServerAddr, discovered: bool) {
@@ -290,7 +297,7 @@ impl Pool {
 
     /// Takes `id` out, for good. Returns its `host:port`.
     fn bar(&mut self, id: ServerId) -> Option<String> {
-        let at = self.servers.iter().position(|server| server.id == id)?;
+        let at = self.position(id)?;
         let server = self.servers.remove(at);
         let name = endpoint(&server.addr);
         if self.barred.len() < MAX_SERVERS {
