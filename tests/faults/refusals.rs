@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{DeliveryMode, RepliesOptions, PublishOutcome, SendFault};
+use nats_lifeline::client::{DeliveryMode, PublishOutcome, RepliesOptions, SendFault};
 use nats_lifeline::protocol::{ErrKind, Violation};
 use nats_lifeline::{Client, ConnectOptions, Request, RequestError, RequestErrorKind};
 
@@ -47,7 +47,8 @@ async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
     check(&soon("a refusal", client.request("no.way", "".into())).await.unwrap_err());
     let inbox = Request::new().inbox("somewhere".into());
     check(&soon("a refusal", client.send_request("no.way", inbox)).await.unwrap_err());
-    let mut replies = soon("acceptance", client.request_stream("no.way", "".into(), RepliesOptions::new())).await.unwrap();
+    let mut replies =
+        soon("acceptance", client.request_stream("no.way", "".into(), RepliesOptions::new())).await.unwrap();
     check(&soon("a refusal", replies.next()).await.unwrap().unwrap_err());
     // The other request is none of that.
     client.publish(question.reply.unwrap(), "fine".into()).await.unwrap();
