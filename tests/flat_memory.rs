@@ -10,9 +10,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use nats_lifeline::engine::backoff::Backoff;
-use nats_lifeline::testing::Broker;
+use nats_lifeline::testing::{Broker, Source};
 use nats_lifeline::{Client, ConnectOptions, ServerAddr};
 use support::ports::Ports;
 use support::{Cut, Direction, Proxy, Server, eventually, soon, within};
@@ -221,7 +222,7 @@ async fn a_soak_with_faults_leaves_nothing_behind() {
     let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(10)));
     let client = options.connect(proxy.url()).await.unwrap();
     let mut own = client.subscribe("soak").await.unwrap();
-    let reading = tokio::spawn(async move { while futures_util::StreamExt::next(&mut own).await.is_some() {} });
+    let reading = tokio::spawn(async move { while own.next().await.is_some() {} });
     suffer(&client, &proxy, 0..10, Duration::ZERO).await;
     eventually("one way through the proxy", support::SOON, async || proxy.open() == 1).await;
     let (before, start) = (Footprint::now(), Instant::now());
@@ -231,4 +232,37 @@ async fn a_soak_with_faults_leaves_nothing_behind() {
     before.assert_flat("faults", faults, start);
     soon("the end", client.close()).await.unwrap();
     soon("the end of the stream", reading).await.unwrap();
+}
+
+// E4: what one kept message keeps alive was computed, and never measured.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
+    let _alone = ALONE.lock().await;
+    let source = Source::start(times(2_000_000), 16).unwrap();
+    // What nobody reads in time is dropped, which is no matter here.
+    let client = ConnectOptions::new().connect(source.url()).await.unwrap();
+    let mut kept = Vec::new();
+    let mut before = Footprint::now();
+    for keeps in [false, true] {
+        // Answered with a flood.
+        let mut flood = client.subscribe("a").await.unwrap();
+        let mut read = 0_usize;
+        while flood.delivered() + flood.dropped() < times(2_000_000) {
+            let Ok(Some(message)) = tokio::time::timeout(Duration::from_secs(1), flood.next()).await else { break };
+            read += 1;
+            if keeps && read % 1000 == 0 {
+                kept.push(message);
+            }
+        }
+        assert!(read > 100_000, "{read}");
+        drop(flood);
+        if !keeps {
+            before = Footprint::now();
+        }
+    }
+    let grown = Footprint::now().resident.saturating_sub(before.resident);
+    println!("{} messages kept: {grown} bytes more", kept.len());
+    // A block of 4 KiB each, and what an allocator needs besides. With the whole read each it was 226 KiB.
+    assert!(kept.len() >= 100 && grown < (kept.len() * 16 * 1024).max(8 << 20), "{grown} bytes for {}", kept.len());
+    assert!(kept.iter().all(|message| message.payload.len() == 16));
 }

@@ -9,8 +9,9 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 
 /// A message from the server.
 ///
-/// The payload is a slice of the bytes that were read from the connection, not a copy. A message that is kept for
-/// long can keep up to four times its size alive; `Bytes::copy_from_slice` cuts it loose.
+/// The payload is a slice of the bytes that were read from the connection, or of a copy that messages near it share. A message
+/// that is kept keeps other bytes alive too: up to 8 KiB if it has at most 1 KiB, and up to 256 KiB if it is longer.
+/// Where that matters, `message.payload = Bytes::copy_from_slice(&message.payload)` cuts the payload loose.
 ///
 /// It can be serialised, for instance to store it; the headers and the status are in it.
 ///

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use super::error::UnsubscribeError;
 use super::message::Message;
 use super::wait;
-use crate::driver::{Command, Handle, Inbox, Next, Share, Shared};
+use crate::driver::{Block, Command, Handle, Inbox, Next, Share, Shared};
 use crate::engine::EndReason;
 use crate::protocol::Subject;
 
@@ -30,6 +30,8 @@ pub struct Subscriber {
     subject: Subject,
     /// The share that is being read.
     current: Option<Share>,
+    /// From which small messages of the current share are taken.
+    block: Block,
     delivered: u64,
     asked: Asked,
     /// How long a call waits for room.
@@ -83,7 +85,8 @@ impl Subscriber {
         patience: Duration,
     ) -> Subscriber {
         let asked = Asked::Messages;
-        Subscriber { handle, inbox, sid, subject, current: None, delivered: 0, asked, patience, taken: 0..0 }
+        let block = Block::default();
+        Subscriber { handle, inbox, sid, subject, current: None, block, delivered: 0, asked, patience, taken: 0..0 }
     }
 
     /// The subscription's id, as the server knows it.
@@ -197,9 +200,10 @@ impl Stream for Subscriber {
         let this = &mut *self;
         loop {
             if let Some(share) = &mut this.current {
-                let message = Message::from_raw(&share.first(), &this.subject);
+                let message = Message::from_raw(&this.block.first(share), &this.subject);
                 if !share.advance() {
                     this.current = None;
+                    this.block.clear();
                     if this.inbox.share_done() {
                         this.handle.shared.command(Command::LastTaken { sid: this.sid });
                     }

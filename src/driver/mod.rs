@@ -56,7 +56,7 @@ pub(crate) use kept::Kept;
 pub use listeners::Events;
 pub(crate) use listeners::Hears;
 pub(crate) use mailbox::{Care, Denied, Patience, Publish, Shared};
-pub(crate) use reads::{Raw, Share};
+pub(crate) use reads::{Block, Raw, Share};
 pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket};
 pub(crate) use room::Room;

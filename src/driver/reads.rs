@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::protocol::MsgOp;
 
@@ -139,6 +139,67 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// Small messages are taken out of a copy of so many bytes of their chunk: a program that keeps one of a thousand keeps these
+/// alive, and not the whole read.
+const BLOCK: usize = 4 * 1024;
+
+/// A longer message stays where it was read: copying costs more and more then, and it keeps less and less besides itself.
+const COPIED: usize = 1024;
+
+/// The copy of a piece of a chunk, from which messages are handed out. Its memory is used again if none of them was kept, so that
+/// nothing is allocated for what is read and dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    copy: Option<Box<Copy>>,
+}
+
+#[derive(Debug, Default)]
+struct Copy {
+    bytes: Bytes,
+    /// Where it lies in the chunk.
+    start: usize,
+    memory: BytesMut,
+}
+
+impl Block {
+    /// The first message of `share`, from this block if it is small. The block belongs to the share's read: between two of them
+    /// it is [cleared](Self::clear).
+    #[inline]
+    pub(crate) fn first<'a>(&'a mut self, share: &'a Share) -> Raw<'a> {
+        let Raw { chunk, range } = share.first();
+        let span = range.span();
+        // A small chunk is as good as a block.
+        if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
+            return Raw { chunk, range };
+        }
+        let copy = self.copy.get_or_insert_default();
+        if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
+            copy.renew(chunk, span.start);
+        }
+        Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
+    }
+
+    /// Another share comes.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.copy = None;
+    }
+}
+
+impl Copy {
+    #[cold]
+    fn renew(&mut self, chunk: &Bytes, start: usize) {
+        self.bytes = Bytes::new();
+        if !self.memory.try_reclaim(BLOCK) {
+            self.memory = BytesMut::with_capacity(BLOCK);
+        }
+        let end = (start + BLOCK).min(chunk.len());
+        self.memory.extend_from_slice(chunk.get(start..end).unwrap_or_default());
+        self.bytes = self.memory.split().freeze();
+        self.start = start;
+    }
+}
+
 #[cfg(test)]
 impl Share {
     /// A message of these parts.
@@ -247,3 +308,60 @@ const EMPTY: Range = Range {
     payload_len: 0,
     next: 0,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Decoded, Decoder, Limits, ServerOp, message};
+
+    /// A share of one read with messages of these sizes, the payload of each filled with its number.
+    fn share(sizes: &[usize]) -> Share {
+        let mut bytes = Vec::new();
+        for (number, size) in sizes.iter().enumerate() {
+            message(&mut bytes, b"subject", 1, Some(b"reply"), None, &vec![number as u8; *size]);
+        }
+        let chunk = Bytes::from(bytes);
+        let (mut at, mut ranges, mut decoder) = (0, Vec::new(), Decoder::new(Limits::default()));
+        while let Ok(Decoded::Op { op: ServerOp::Msg(op), len }) = decoder.decode_server(&chunk[at..]) {
+            ranges.push(Range { next: ranges.len() as u32 + 1, ..Range::of(&op, &chunk) });
+            at += len;
+        }
+        let (count, bytes) = (ranges.len() as u32, ranges.iter().map(Range::bytes).sum());
+        Share::Many { read: Arc::new(Read { chunk, ranges }), first: 0, count, bytes }
+    }
+
+    // E4: what one kept message keeps alive was computed for a share that is kept as a whole.
+    #[test]
+    fn small_messages_are_taken_from_blocks_and_long_ones_from_the_read() {
+        let sizes: Vec<usize> = (0..400).map(|n| [16, 1, 0, 100, 900, 3000, 16][n % 7]).collect();
+        let mut share = share(&sizes);
+        let Share::Many { read, .. } = &share else { unreachable!() };
+        let read = read.clone();
+        let mut block = Block::default();
+        let mut kept = Vec::new();
+        for (number, size) in sizes.iter().enumerate() {
+            let raw = block.first(&share);
+            assert_eq!((raw.subject_bytes(), &raw.reply().unwrap()[..]), (&b"subject"[..], &b"reply"[..]));
+            assert_eq!(raw.payload(), vec![number as u8; *size], "message {number}");
+            let (own, len) = (raw.chunk.as_ptr() == read.chunk.as_ptr(), raw.chunk.len());
+            assert_eq!(own, *size == 3000, "message {number}");
+            assert!(own || len <= BLOCK);
+            if number % 50 == 0 {
+                kept.push((number, raw.payload()));
+            }
+            assert_eq!(share.advance(), number + 1 < sizes.len());
+        }
+        block.clear();
+        for (number, payload) in kept {
+            assert_eq!(payload, vec![number as u8; sizes[number]], "what is kept is not written over");
+        }
+    }
+
+    #[test]
+    fn a_short_read_is_not_copied_again() {
+        let share = share(&[100; 20]);
+        let mut block = Block::default();
+        assert_eq!(block.first(&share).payload(), vec![0; 100]);
+        assert!(block.copy.is_none());
+    }
+}
