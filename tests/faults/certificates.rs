@@ -63,12 +63,13 @@ async fn where_the_system_trusts_the_server() {
     assert!(refused.contains("add_root_certificates"), "{refused}");
 }
 
-/// `pem` with other bytes in its middle, or without its end.
+/// `pem` with other bytes where its structure begins, with bytes that are no base64, or without its end.
 fn damaged(pem: &str, how: &str) -> String {
+    let begin = pem.find('\n').unwrap() + 1;
     let (middle, end) = (pem.len() / 2, pem.find("-----END").unwrap());
     match how {
         "no base64" => format!("{}*!*{}", &pem[..middle], &pem[middle..]),
-        "other bytes" => pem.replacen(&pem[middle..middle + 8], "AAAAAAAA", 1),
+        "other bytes" => format!("{}AAAAAAAA{}", &pem[..begin], &pem[begin + 8..]),
         "no end" => pem[..end].to_owned(),
         _ => unreachable!(),
     }
