@@ -110,6 +110,8 @@ pub struct Replies {
     timeout: Option<Pin<Box<Sleep>>>,
     /// Running from the first reply on.
     stall: Option<Pin<Box<Sleep>>>,
+    /// A time is over: the connection's task gets a turn before it counts.
+    last_turn: Option<RepliesEnd>,
     end: Option<RepliesEnd>,
 }
 
@@ -173,7 +175,8 @@ impl Client {
         }
         let timeout = deadline.map(|at| self.shared().timer(at));
         let end = (options.max_replies == Some(0)).then_some(RepliesEnd::MaxReplies);
-        let mut replies = Replies { waiting, ticket, reply, options, received: 0, timeout, stall: None, end };
+        let mut replies =
+            Replies { waiting, ticket, reply, options, received: 0, timeout, stall: None, last_turn: None, end };
         if let Some(end) = end {
             replies.finish(end);
         }
@@ -225,11 +228,17 @@ impl Replies {
         let over = |timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>| {
             timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
         };
-        if over(&mut self.timeout, cx) {
-            return Poll::Ready(RepliesEnd::Timeout);
+        if let Some(end) = self.last_turn.take() {
+            return Poll::Ready(end);
         }
-        if over(&mut self.stall, cx) {
-            return Poll::Ready(RepliesEnd::Stall);
+        if over(&mut self.timeout, cx) {
+            self.last_turn = Some(RepliesEnd::Timeout);
+        } else if over(&mut self.stall, cx) {
+            self.last_turn = Some(RepliesEnd::Stall);
+        }
+        if self.last_turn.is_some() {
+            // As in `wait::until`: what came while the runtime was busy elsewhere may lie in the socket.
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }

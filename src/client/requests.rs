@@ -218,7 +218,7 @@ impl Client {
         // No reply comes to this place, but the server's refusal does.
         let requests = &self.shared().requests;
         let ticket = requests.register_aside(subject.as_bytes());
-        let _waiting = Waiting::new(self.core.handle.clone(), ticket);
+        let mut waiting = Waiting::new(self.core.handle.clone(), ticket);
         let asked = async {
             self.send_asking(outgoing, |number| requests.admitted(ticket, number)).await.map_err(Failed::unsent)?;
             let next = poll_fn(|cx| {
@@ -237,7 +237,7 @@ impl Client {
         };
         match wait::until(self.shared(), deadline, asked).await {
             Ok(outcome) => outcome,
-            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: false }),
+            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
         }
     }
 }

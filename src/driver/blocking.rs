@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -23,6 +24,8 @@ pub(crate) struct Blocking<K, T> {
     /// The name of its threads.
     name: &'static str,
     running: Mutex<BTreeMap<K, Job<T>>>,
+    /// Threads that were ever started.
+    started: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -30,6 +33,8 @@ struct Job<T> {
     since: Instant,
     /// Threads that were started for it.
     threads: u32,
+    /// The number of the one that was started last.
+    newest: u64,
     waiting: Vec<oneshot::Sender<T>>,
 }
 
@@ -52,7 +57,7 @@ where
     T: Clone + Send + 'static,
 {
     pub(crate) const fn new(name: &'static str) -> Blocking<K, T> {
-        Blocking { name, running: Mutex::new(BTreeMap::new()) }
+        Blocking { name, running: Mutex::new(BTreeMap::new()), started: AtomicU64::new(0) }
     }
 
     /// Starts `work` for `key`, unless it is running already. What it panics with is lost; then it has been abandoned.
@@ -66,10 +71,20 @@ where
     {
         let now = Instant::now();
         let (sender, receiver) = oneshot::channel();
+        // Those who have left are dropped, with their wakers, where no lock is held.
+        let left;
+        let number;
         {
             let mut running = lock(&self.running);
-            let job = running.entry(key.clone()).or_insert_with(|| Job { since: now, threads: 0, waiting: Vec::new() });
-            job.waiting.retain(|waiting| !waiting.is_closed());
+            let job = running.entry(key.clone()).or_insert_with(|| Job {
+                since: now,
+                threads: 0,
+                newest: 0,
+                waiting: Vec::new(),
+            });
+            let (closed, waiting): (Vec<_>, _) =
+                std::mem::take(&mut job.waiting).into_iter().partition(oneshot::Sender::is_closed);
+            (left, job.waiting) = (closed, waiting);
             job.waiting.push(sender);
             let patience = STUCK_AFTER.saturating_mul(2_u32.saturating_pow(job.threads.saturating_sub(1)));
             if job.threads > 0 && now.saturating_duration_since(job.since) < patience {
@@ -77,11 +92,14 @@ where
             }
             job.since = now;
             job.threads += 1;
+            number = self.started.fetch_add(1, Ordering::Relaxed);
+            job.newest = number;
         }
+        drop(left);
         let name = key.clone();
         let started = std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&Thread(()), &name)));
-            let waiting = self.finish(&name);
+            let waiting = self.finish(&name, number);
             if let Ok(outcome) = outcome {
                 for waiting in waiting {
                     // Who has given up has dropped its receiver.
@@ -92,15 +110,24 @@ where
         match started {
             Ok(_detached) => Ok(Pending { since: now, receiver }),
             Err(error) => {
-                drop(self.finish(&key));
+                drop(self.finish(&key, number));
                 Err(error)
             }
         }
     }
 
-    /// A thread has come to an end, whichever it was. Returns those who wait for it.
-    fn finish(&self, key: &K) -> Vec<oneshot::Sender<T>> {
-        lock(&self.running).remove(key).map(|job| job.waiting).unwrap_or_default()
+    /// The thread of this number has come to an end. Returns those who wait for it: for one that was stuck and given up, nobody
+    /// does.
+    fn finish(&self, key: &K, number: u64) -> Vec<oneshot::Sender<T>> {
+        let mut running = lock(&self.running);
+        match running.get_mut(key) {
+            Some(job) if job.newest == number => running.remove(key).map(|job| job.waiting).unwrap_or_default(),
+            Some(job) => {
+                job.threads = job.threads.saturating_sub(1);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
     }
 }
 

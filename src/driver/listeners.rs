@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
+use super::guard::wake;
 use super::lock;
 use super::story::Story;
 use crate::engine::{ConnectionEvent, EventQueue};
@@ -92,7 +93,7 @@ impl Listeners {
                 state.waker.take()
             };
             if let Some(waker) = waker {
-                waker.wake();
+                wake(waker);
             }
         }
     }
@@ -110,7 +111,7 @@ impl Listener {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod held;
 mod known;
-mod task_side;
+pub(super) mod task_side;
 #[cfg(test)]
 mod tests;
 

@@ -106,7 +106,8 @@ impl Story {
             ConnectionEvent::Lost { lost, .. } => self.tell_lost(lost),
             ConnectionEvent::LeftInDoubt { messages } => tracing::warn!(messages, "messages were left in doubt"),
             ConnectionEvent::SlowConsumer { sid, dropped } => {
-                if let Some(times) = lock(&self.state).slow.happened(1, Instant::now()) {
+                let times = lock(&self.state).slow.happened(1, Instant::now());
+                if let Some(times) = times {
                     tracing::warn!(
                         sid,
                         dropped,
@@ -116,12 +117,14 @@ impl Story {
                 }
             }
             ConnectionEvent::MessageTooLarge { sid, size, limit, .. } => {
-                if let Some(times) = lock(&self.state).too_large.happened(1, Instant::now()) {
+                let times = lock(&self.state).too_large.happened(1, Instant::now());
+                if let Some(times) = times {
                     tracing::warn!(sid, size, limit, times, "skipped a message over the limit");
                 }
             }
             ConnectionEvent::ServerError { error } => {
-                if let Some(times) = lock(&self.state).errors.happened(1, Instant::now()) {
+                let times = lock(&self.state).errors.happened(1, Instant::now());
+                if let Some(times) = times {
                     tracing::warn!(%error, times, "the server reports an error");
                 }
             }
@@ -141,10 +144,12 @@ impl Story {
     /// The first attempts are worth a line each, and of the others fewer and fewer: the second, the fourth, the eighth.
     fn tell_attempt(&self, server: &str, attempt: u64, cause: &Cause, retry_in: Duration) {
         if cause.is_auth() || matches!(cause, Cause::Credentials(_)) {
-            let mut state = lock(&self.state);
-            state.refused += 1;
-            if state.refused.is_power_of_two() {
-                let times = state.refused;
+            let times = {
+                let mut state = lock(&self.state);
+                state.refused += 1;
+                state.refused
+            };
+            if times.is_power_of_two() {
                 return tracing::warn!(server, attempt, %cause, times, retry_in = ?rounded(retry_in), "the credentials were refused");
             }
         } else if attempt.is_power_of_two() {

@@ -18,9 +18,10 @@ use super::chooser::Asked;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::flushes::Flushes;
-use super::guard::wake;
+use super::guard::{guarded, wake};
 use super::link::{Link, Stream};
 use super::mailbox::Shared;
+use super::mailbox::task_side::desert;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
 use crate::engine::time::after;
@@ -54,6 +55,8 @@ pub(super) struct Task {
     ended: bool,
     /// Operations handled in this poll.
     work: usize,
+    /// Whether the runtime has one thread for everything.
+    alone: bool,
 }
 
 /// What the timer does.
@@ -115,6 +118,7 @@ impl Task {
             undelivered: 0,
             ended: false,
             work: 0,
+            alone: tokio::runtime::Handle::current().metrics().num_workers() < 2,
         }
     }
 
@@ -129,7 +133,7 @@ impl Task {
             let now = now();
             self.exchange(now);
             let mut moved = self.apply_commands(now);
-            self.carry_out(now);
+            moved |= self.carry_out(now);
             moved |= self.poll_asked(cx, now);
             moved |= self.poll_turns(cx, now);
             moved |= self.poll_dial(cx, now);
@@ -137,7 +141,7 @@ impl Task {
             moved |= self.poll_read(cx, now);
             moved |= self.poll_write(cx, now);
             moved |= self.poll_leaving(cx, now);
-            self.carry_out(now);
+            moved |= self.carry_out(now);
             if self.ended && self.leaving.is_empty() {
                 return Poll::Ready(());
             }
@@ -155,8 +159,13 @@ impl Task {
                 break;
             }
         }
-        // Behind a look at sockets and timers: a plain wake would let this task run 61 times before others are even noticed.
-        let _ = pin!(tokio::task::yield_now()).poll(cx);
+        if self.alone {
+            // Behind a look at sockets and timers: a plain wake would let this task run 61 times before others are even noticed.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        } else {
+            // Another thread looks at them, and may take this task over.
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 
@@ -213,7 +222,8 @@ impl Task {
             Command::SetPool(servers) => engine.set_server_pool(servers, now),
             Command::Pool(answer) => {
                 // Who asked may have gone.
-                let _ = answer.send(engine.pool().servers().to_vec());
+                let servers = engine.pool().servers().to_vec();
+                let _ = guarded("waker", || answer.send(servers).is_ok());
             }
             Command::Drain { within } => engine.drain(within, now),
             Command::Close => engine.close(now),
@@ -408,6 +418,7 @@ impl Drop for Task {
             }
         }
         let reason = EndReason::DriverGone;
+        desert(std::mem::take(&mut self.commands), &reason, &mut self.delivered.wakers);
         for (_, subscription) in self.engine.subscriptions.iter() {
             if let Sink::Inbox(inbox) = &subscription.handle {
                 self.delivered.wakers.extend(inbox.end(reason.clone()));

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::Cause;
 use super::event::ConnectionEvent;
 use super::phase::{Attempt, Intent, Link, Purpose};
-use super::pool::{self, ServerId};
+use super::pool::{self, SILENCE, ServerId};
 use super::time::after;
 
 impl<H> Engine<H> {
@@ -119,7 +119,7 @@ impl<H> Engine<H> {
     /// When a dial that began now gives way to another server. Where callbacks choose the server or the time, they do.
     fn aside_at(&self, server: ServerId, now: Instant) -> Option<Instant> {
         let asks = self.config.ask_server || self.config.ask_delay;
-        if asks { None } else { self.pool.put_aside_at(server, now) }
+        if asks { None } else { self.pool.put_aside_at(server, now, self.attempt_limit(server)) }
     }
 
     /// The handshake came to nothing at one address of a name, and the same attempt goes on at the next: what accepts a
@@ -136,7 +136,8 @@ impl<H> Engine<H> {
         self.next_epoch += 1;
         let after = std::mem::replace(&mut attempt.epoch, self.next_epoch);
         attempt.failure = Some(cause.clone());
-        (attempt.aside_at, attempt.others) = (None, 0);
+        attempt.others = 0;
+        attempt.aside_at = attempt.aside_at.map(|at| at.max(super::time::after(now, SILENCE)));
         self.garbage.extend(self.flight.clear());
         let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
         self.effects.push_back(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
@@ -184,7 +185,7 @@ impl<H> Engine<H> {
                 Link::Dialing(attempt) if attempt.epoch == epoch => {
                     attempt.deadline = Some(after(now, attempt.limit));
                     attempt.aside_at = aside_at;
-                    engine.pool.dialling(server, now);
+                    engine.pool.dial_begins(server, now);
                 }
                 _ => {}
             }

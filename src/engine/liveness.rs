@@ -44,8 +44,9 @@ pub struct Liveness<W> {
     rules: Rules,
     pings: VecDeque<Ping<W>>,
     last_byte: Instant,
-    /// When a peer that had kept us waiting took something, or when nobody could have noticed that it did: what speaks for it
-    /// although it says nothing.
+    /// When a transport that had been full took more: the peer reads, although it says nothing.
+    drained: Instant,
+    /// Up to then nobody could have noticed that the peer is there.
     excused: Instant,
     last_ping: Instant,
     /// Bytes of messages put in line behind the last PING.
@@ -60,6 +61,7 @@ impl<W> Liveness<W> {
             rules,
             pings: VecDeque::new(),
             last_byte: now,
+            drained: now,
             excused: now,
             last_ping: now,
             unasked: 0,
@@ -95,7 +97,7 @@ impl<W> Liveness<W> {
 
     /// The transport had been full, and took more: the peer reads, however slowly, and our PING waits its turn.
     pub fn drained(&mut self, now: Instant) {
-        self.excused = self.excused.max(now);
+        self.drained = now;
     }
 
     /// This side has slept through [`dead_at`](Liveness::dead_at): the runtime was busy, the process was stopped, or the whole
@@ -149,10 +151,10 @@ impl<W> Liveness<W> {
     /// When the peer is dead unless something comes before: the oldest PING was taken `max_out` intervals ago,
     /// and for as long no byte has come and a full transport has not become less full.
     ///
-    /// Bytes alone don't keep it alive for ever: a proxy whose far side is gone may send anything but a PONG.
+    /// Neither keeps it alive for ever: a proxy whose far side is gone may send anything but a PONG, and take everything.
     pub fn dead_at(&self) -> Option<Instant> {
         let asked = self.pings.front()?.taken?.max(self.excused);
-        let silent = after(asked.max(self.last_byte), self.patience());
+        let silent = after(asked.max(self.last_byte).max(self.drained), self.patience());
         Some(silent.min(after(asked, self.patience().saturating_mul(UNANSWERED))))
     }
 

@@ -289,7 +289,11 @@ impl<H> Engine<H> {
             Purpose::Link => Stage::Replaying(Replay::of(&self.subscriptions)),
             Purpose::Move => Stage::Standby(Readiness::Fresh),
         };
-        self.pool.connected(connection.attempt.server);
+        let server = connection.attempt.server;
+        self.pool.connected(server);
+        if self.info.as_ref().is_some_and(|info| info.lame_duck_mode) {
+            self.pool.set_lame(server, now);
+        }
         if let Some(info) = self.info.clone() {
             self.believe(&info);
         }

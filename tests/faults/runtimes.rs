@@ -1,6 +1,7 @@
 //! Runtimes that are busy elsewhere, processes that are stopped, lines that are slow, peers that never pause, and users' code
 //! that panics.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
@@ -428,4 +429,65 @@ async fn a_stream_or_a_destructor_that_panics_is_not_the_end_of_the_client() {
     assert_eq!(client.status(), Status::Connected);
     let sizes: Vec<usize> = raw.received().await.iter().map(|message| message.payload.len()).collect();
     assert!(sizes.ends_with(&[1, 200_000, 1]), "{sizes:?}");
+}
+
+// A8, its sibling: a subscription that the connection's task never came to hear of.
+#[test]
+fn a_stream_that_was_just_begun_ends_when_its_runtime_goes() {
+    let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = beside.block_on(Broker::start()).unwrap();
+    let drives = one_thread();
+    let (client, mut unheard) = drives.block_on(async {
+        let client = nats_lifeline::connect(broker.url()).await.unwrap();
+        let unheard = client.subscribe("a").await.unwrap();
+        (client, unheard)
+    });
+    drop(drives);
+    let ended = beside.block_on(soon("the end of the stream", unheard.next()));
+    assert!(ended.is_none() && unheard.end_reason().is_some(), "{:?}", unheard.end_reason());
+    drop(client);
+}
+
+// A9, its sibling: without a connection nobody says that nothing more comes.
+#[tokio::test]
+async fn a_drain_that_begins_with_the_loss_ends_empty_subscriptions_immediately() {
+    let mut server = Server::start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    let mut empty = client.subscribe("a").await.unwrap();
+    client.flush().await.unwrap();
+    server.stop();
+    client.drain().await.unwrap();
+    server.kill();
+    assert!(soon("the end of the stream", empty.next()).await.is_none());
+}
+
+struct Angry;
+
+impl std::task::Wake for Angry {
+    fn wake(self: Arc<Self>) {
+        panic!("this waker panics, as the test wants it to");
+    }
+}
+
+// A11, its sibling: wakers are users' code too.
+#[tokio::test]
+async fn a_waker_that_panics_is_not_the_end_of_the_client() {
+    let server = Server::start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    let angry = std::task::Waker::from(Arc::new(Angry));
+    let mut cx = Context::from_waker(&angry);
+    let mut events = client.events();
+    let mut waiting = Box::pin(events.recv());
+    let mut flushing = Box::pin(client.flush());
+    let mut subscriber = client.subscribe("a").await.unwrap();
+    assert!(Future::poll(waiting.as_mut(), &mut cx).is_pending());
+    assert!(Future::poll(flushing.as_mut(), &mut cx).is_pending());
+    assert!(subscriber.poll_next_unpin(&mut cx).is_pending());
+    client.publish("a", "1".into()).await.unwrap();
+    soon("a flush", client.flush()).await.unwrap();
+    client.force_reconnect().await.unwrap();
+    soon("a flush over another connection", client.flush()).await.unwrap();
+    assert_eq!(client.status(), Status::Connected);
+    soon("close", client.close()).await.unwrap();
+    assert_eq!(client.status(), Status::Closed);
 }

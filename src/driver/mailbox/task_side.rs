@@ -6,8 +6,20 @@ use std::time::Instant;
 use super::{Parked, Shared, WAKE_AT_ONCE};
 use crate::driver::command::Command;
 use crate::driver::deliver::Sink;
+use crate::driver::guard::{guarded, wake};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, EndReason, Engine, Facts, Status};
+
+/// Nobody carries these commands out any more: streams that they would have begun end, and dropping the others tells those who
+/// wait for an answer that there is none.
+pub(in crate::driver) fn desert(commands: Vec<Command>, reason: &EndReason, wakers: &mut Vec<Waker>) {
+    for command in commands {
+        if let Command::Subscribe { sink: Sink::Inbox(inbox), .. } = &command {
+            wakers.extend(inbox.end(reason.clone()));
+        }
+        let _ = guarded("waker", || drop(command));
+    }
+}
 
 impl Shared {
     pub(in crate::driver) fn counters(&self) -> &Statistics {
@@ -80,7 +92,8 @@ impl Shared {
             inner.server = server;
             inner.last_error = last_error;
         }
-        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+        // Sending wakes those who watch.
+        let _ = guarded("waker", || self.status.send_if_modified(|known| std::mem::replace(known, status) != status));
     }
 
     /// The subscription for replies is gone; the next request makes another.
@@ -101,14 +114,11 @@ impl Shared {
         inner.outbox.shut();
         self.count_accepted(inner);
         drop(guard);
-        // Dropping the commands tells those who wait for an answer that there is none.
-        drop(commands);
+        desert(commands, reason, &mut wakers);
         drop(task);
         self.requests.end(reason, &mut wakers);
         self.confirmations.end(&mut wakers);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(wake);
     }
 
     /// Gives unused memory back.

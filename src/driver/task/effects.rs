@@ -10,6 +10,7 @@ use crate::driver::authenticator::{AskedCredentials, CredentialsQuestion};
 use crate::driver::chooser::{Asked, Question};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::DialOptions;
+use crate::driver::guard::guarded;
 use crate::driver::inbox::Unread;
 use crate::driver::link::{Link, Stream};
 use crate::driver::secure::{dial_prepared, secure};
@@ -23,7 +24,10 @@ use crate::protocol::ServerAddr;
 impl Task {
     /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
     /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
-    pub(super) fn carry_out(&mut self, now: Instant) {
+    ///
+    /// Tells whether an effect was answered here and now, so that the engine may have more to say.
+    pub(super) fn carry_out(&mut self, now: Instant) -> bool {
+        let mut answered = false;
         if self.engine.status() != Status::Closed {
             self.show_state();
         }
@@ -78,13 +82,14 @@ impl Task {
                 Effect::Complete { token, outcome } => {
                     if let Some(done) = self.flushes.remove(token) {
                         // Who flushed may have stopped waiting.
-                        let _ = done.send(outcome);
+                        let _ = guarded("waker", || done.send(outcome).is_ok());
                     }
                 }
                 Effect::Draining { sid } => {
                     self.settle_pause(sid);
                     let handle = self.engine.subscriptions.get(sid).map(|entry| &entry.handle);
                     let Some(Sink::Inbox(inbox)) = handle else { continue };
+                    answered = true;
                     match inbox.set_draining() {
                         Unread::Nothing => self.engine.handle_finished(sid),
                         Unread::LastInHand => self.engine.handle_last_taken(sid, now),
@@ -111,7 +116,7 @@ impl Task {
                 }
                 Effect::Closed { reason, completed } => {
                     self.ended = true;
-                    self.flushes.clear();
+                    let _ = guarded("waker", || self.flushes.clear());
                     self.shared.end(&reason, completed, self.undelivered);
                     self.show_state();
                 }
@@ -121,6 +126,7 @@ impl Task {
             self.shared.listeners.end();
         }
         self.wake_all();
+        answered
     }
 
     /// Dials that have waited for their turn begin.

@@ -43,11 +43,18 @@ pub(in crate::engine) const SILENCE: Duration = Duration::from_millis(500);
 const LONG_SILENCE: Duration = Duration::from_secs(2);
 
 impl Pool {
+    /// A dial of `id` that had to wait begins now.
+    pub fn dial_begins(&mut self, id: ServerId, now: Instant) {
+        if let Some(server) = self.get_mut(id) {
+            server.dialled = Some(now);
+        }
+    }
+
     /// `id` is being dialled.
     pub fn dialling(&mut self, id: ServerId, now: Instant) {
         self.left = None;
-        let Some(server) = self.get_mut(id) else { return };
-        server.dialled = Some(now);
+        self.dial_begins(id, now);
+        let Some(server) = self.get(id) else { return };
         let (preferred, standing) = (server.preferred, server.standing());
         let passes = |other: &Server| {
             other.due.is_none_or(|due| due <= now) && preferred == other.preferred && other.standing() > standing
@@ -57,9 +64,10 @@ impl Pool {
     }
 
     /// When an attempt on `id`, which began at `began`, is put aside if nothing has come back: another server is due then.
-    /// It must be one that answered last time, or nothing is known of: if all are silent, the path is.
-    pub fn put_aside_at(&self, id: ServerId, began: Instant) -> Option<Instant> {
-        let own = self.get(id).filter(|own| !own.preferred)?.standing();
+    /// It must be one that answered last time, or nothing is known of: if all are silent, the path is. One that has had half of
+    /// an attempt's time in pieces gets the whole `limit` in one: it may be slow, and not dead.
+    pub fn put_aside_at(&self, id: ServerId, began: Instant, limit: Duration) -> Option<Instant> {
+        let own = self.get(id).filter(|own| !own.preferred && own.tried < limit / 2)?.standing();
         let others = self.servers.iter().filter(|other| other.id != id && !other.silent);
         let at = others.map(|other| {
             let patience = if other.preferred || other.standing() <= own { SILENCE } else { LONG_SILENCE };

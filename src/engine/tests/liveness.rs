@@ -108,6 +108,25 @@ fn bytes_without_a_pong_do_not_keep_it_alive_for_ever() {
     pair.expect_among("Disconnected: stale connection: no PONG for 160s although other bytes came, 1 in doubt, 0 held");
 }
 
+// A10, its sibling: a peer that takes everything and says nothing.
+#[test]
+fn a_transport_that_empties_does_not_keep_a_connection_alive_for_ever() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.flush(0);
+    pair.take(6);
+    let asked = pair.now;
+    while pair.engine.carries() {
+        pair.admit("x", &[b'p'; 10_000]).unwrap();
+        pair.settle();
+        pair.take(9_000);
+        pair.advance(secs(1));
+        assert!(pair.now <= asked + secs(161));
+    }
+    assert!(pair.now >= asked + secs(160));
+    pair.expect_among("Disconnected: stale connection: no byte for");
+}
+
 // A2. All time in the tests passed at the right moments: a runtime that is busy, a process that is stopped, or a machine that is
 // paused, had no place in them.
 #[test]
