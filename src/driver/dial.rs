@@ -113,10 +113,11 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(
 
 /// The kernel takes no more while it has as many bytes that it has not sent yet. Without it a socket has room for megabytes and
 /// then none until a third of them is gone, which over a slow line takes longer than
-/// [`write_timeout`](crate::ConnectOptions::write_timeout); and PINGs would wait behind all of it. A fast line never has as many
-/// unsent.
+/// [`write_timeout`](crate::ConnectOptions::write_timeout); and PINGs would wait behind all of it. It has room again when half of
+/// this is sent, so a line of 30 kB/s shows progress within 10 s. Measured: with 128 KiB, large messages to a fast reader cost
+/// 1.4 times the CPU, with 512 KiB no more than without.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 128 * 1024;
+const UNSENT: u32 = 512 * 1024;
 
 async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
