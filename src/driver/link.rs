@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use bytes::BytesMut;
 
@@ -22,6 +23,8 @@ pub(super) struct Link {
     pub(super) asked: Option<AskedCredentials>,
     /// What its upgrade is made with.
     pub(super) prepared: Prepared,
+    /// The transport is full; then it is asked again, whatever the runtime says.
+    pub(super) ask_again_at: Option<Instant>,
 }
 
 /// A dialling or an upgrade that is going on.
@@ -81,7 +84,7 @@ impl Input {
 impl Link {
     pub(super) fn new(epoch: u64, stream: Stream, limits: Limits) -> Link {
         let input = Input { decoder: Decoder::new(limits), buf: BytesMut::new(), needed: 1, more: false, skip: 0 };
-        Link { epoch, stream, input, asked: None, prepared: Prepared::default() }
+        Link { epoch, stream, input, asked: None, prepared: Prepared::default(), ask_again_at: None }
     }
 
     /// Its byte stream, if there is one.

@@ -89,6 +89,10 @@ const READ_MAX: usize = 256 * 1024;
 /// A connection left in order is read to its end for so long at most (DECISIONS D7).
 const LEAVING: Duration = Duration::from_secs(1);
 
+/// A transport that has been full for this long, or a quarter of the write timeout, is asked again. It costs nothing, and shows
+/// progress on any line of more than some kilobytes a second within the default timeout.
+const FULL: Duration = Duration::from_secs(1);
+
 /// How much of what a peer still sends then is read at a time, and dropped.
 const WASTE: usize = 16 * 1024;
 
@@ -292,11 +296,17 @@ impl Task {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
+        let full = FULL.min(self.shared.settings.write_timeout / 4);
         for link in &mut self.links {
             let epoch = link.epoch;
+            let asks = link.ask_again_at.is_some_and(|at| at <= now);
+            let asked_before = std::mem::take(&mut link.ask_again_at).filter(|_| !asks);
             let Some(transport) = link.transport() else {
                 continue;
             };
+            if asks {
+                transport.try_anyway();
+            }
             let Some(flight) = self.engine.flight_of(epoch) else {
                 // Of a connection that is lost nothing more gets out: what was not taken goes to the next.
                 let unflushed = transport.is_unflushed() && self.engine.is_live(epoch);
@@ -313,6 +323,7 @@ impl Task {
             let begun = transport.begun();
             let Poll::Ready(outcome) = outcome else {
                 self.engine.handle_begun(epoch, begun);
+                link.ask_again_at = asked_before.or_else(|| Some(after(now, full)));
                 continue;
             };
             moved = true;
@@ -366,7 +377,8 @@ impl Task {
         };
         let leaving = self.leaving.iter().map(|(_, until)| *until).min();
         let idle = self.moved.map(|moved| after(moved, IDLE));
-        let next = [self.engine.poll_timeout(), pause, leaving, idle].into_iter().flatten().min();
+        let full = self.links.iter().filter_map(|link| link.ask_again_at).min();
+        let next = [self.engine.poll_timeout(), pause, leaving, idle, full].into_iter().flatten().min();
         let Some(next) = next else { return false };
         if idle.is_some_and(|idle| idle <= now) {
             self.shrink();

@@ -21,12 +21,20 @@ use crate::engine::Cause;
 #[derive(Debug)]
 pub(super) enum Transport {
     /// Plain TCP: what the kernel took is taken.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// A stream that a user's dialer made.
     Custom(Custom),
     /// TLS over one of the others.
     #[cfg(feature = "tls")]
     Tls(Box<super::tls::Tls>),
+}
+
+/// A TCP connection.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    stream: TcpStream,
+    /// The next write is tried whether there is room or not.
+    eager: bool,
 }
 
 /// A stream of which we know no more than its traits say. It is a user's code: each call of it is guarded.
@@ -58,7 +66,7 @@ impl Transport {
     pub(super) fn tcp(stream: TcpStream) -> Transport {
         #[cfg(target_vendor = "apple")]
         let _ = SockRef::from(&stream).set_nosigpipe(true);
-        Transport::Tcp(stream)
+        Transport::Tcp(Tcp { stream, eager: false })
     }
 
     pub(super) fn custom(stream: Box<dyn ByteStream>) -> Transport {
@@ -68,7 +76,7 @@ impl Transport {
     /// Reads into the spare capacity of `buf`; 0 is the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         let stream = match self {
-            Transport::Tcp(stream) => stream,
+            Transport::Tcp(tcp) => &mut tcp.stream,
             Transport::Custom(custom) => return custom.poll_read(cx, buf),
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => return tls.poll_read(cx, buf),
@@ -88,12 +96,19 @@ impl Transport {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize, WriteFailed>> {
-        let stream = match self {
-            Transport::Tcp(stream) => stream,
+        let Tcp { stream, eager } = match self {
+            Transport::Tcp(tcp) => tcp,
             Transport::Custom(custom) => return custom.poll_write(cx, parts),
             #[cfg(feature = "tls")]
             Transport::Tls(tls) => return tls.poll_write(cx, parts),
         };
+        if std::mem::take(eager) {
+            match SockRef::from(&*stream).send_vectored_with_flags(parts, FLAGS) {
+                Ok(taken) if taken > 0 => return Poll::Ready(Ok(taken)),
+                // The usual way sees to it.
+                _ => {}
+            }
+        }
         loop {
             ready!(stream.poll_write_ready(cx)).map_err(WriteFailed::certain)?;
             match send(stream, parts) {
@@ -101,6 +116,17 @@ impl Transport {
                 Ok(0) => return Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
                 outcome => return Poll::Ready(outcome.map_err(WriteFailed::certain)),
             }
+        }
+    }
+
+    /// The next write is tried although the runtime says that there is no room: the kernel says so only once much is free, and
+    /// over a slow line that takes longer than a peer is waited for.
+    pub(super) fn try_anyway(&mut self) {
+        match self {
+            Transport::Tcp(tcp) => tcp.eager = true,
+            Transport::Custom(_) => {}
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.lower().try_anyway(),
         }
     }
 
@@ -136,8 +162,8 @@ impl Transport {
     /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
     pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
         match self {
-            Transport::Tcp(stream) => {
-                let _ = send(stream, parts);
+            Transport::Tcp(tcp) => {
+                let _ = send(&tcp.stream, parts);
             }
             Transport::Custom(_) => {}
             #[cfg(feature = "tls")]
@@ -148,8 +174,8 @@ impl Transport {
     /// Nothing more will be written; the peer reads to the end.
     pub(super) fn finish(&mut self) {
         match self {
-            Transport::Tcp(stream) => {
-                let _ = SockRef::from(&*stream).shutdown(Shutdown::Write);
+            Transport::Tcp(tcp) => {
+                let _ = SockRef::from(&tcp.stream).shutdown(Shutdown::Write);
             }
             Transport::Custom(_) => {}
             #[cfg(feature = "tls")]
@@ -176,8 +202,8 @@ impl Transport {
     /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
     pub(super) fn reset(&mut self) {
         match self {
-            Transport::Tcp(stream) => {
-                let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
+            Transport::Tcp(tcp) => {
+                let _ = SockRef::from(&tcp.stream).set_linger(Some(Duration::ZERO));
             }
             Transport::Custom(_) => {}
             #[cfg(feature = "tls")]
