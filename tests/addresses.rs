@@ -15,6 +15,7 @@ use nats_lifeline::connection::{Cause, ConnectionEvent};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectErrorKind, ConnectOptions};
 use socket2::{Domain, Socket, Type};
+use support::black_hole::BlackHole;
 use support::{Timeline, soon};
 
 /// An address at which nobody listens: it is taken, so that nobody else will.
@@ -28,32 +29,6 @@ impl Dead {
         let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         taken.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         Dead { addr: taken.local_addr().unwrap().as_socket().unwrap(), _taken: taken }
-    }
-}
-
-/// An address that neither accepts nor refuses: its queue of connections is full, so the kernel answers to nothing more.
-struct BlackHole {
-    addr: SocketAddr,
-    _kept: Vec<Socket>,
-}
-
-impl BlackHole {
-    fn new() -> BlackHole {
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-        listener.listen(0).unwrap();
-        let addr = listener.local_addr().unwrap().as_socket().unwrap();
-        let mut kept = vec![listener];
-        // Until one is not let in any more.
-        for _ in 0..64 {
-            let one = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            let let_in = one.connect_timeout(&addr.into(), Duration::from_millis(100)).is_ok();
-            kept.push(one);
-            if !let_in {
-                return BlackHole { addr, _kept: kept };
-            }
-        }
-        panic!("{addr} lets everybody in");
     }
 }
 

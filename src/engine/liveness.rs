@@ -1,11 +1,11 @@
 //! PING and PONG: which PINGs are out, what they cover, and when a peer is dead.
 
-use super::error::Cause;
-use super::time::after;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::asked::AskedUpTo;
+use super::error::Cause;
+use super::time::after;
 
 /// What a PING stands behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,10 +8,11 @@ use std::time::Duration;
 use nats_lifeline::connection::{Cause, ConnectionEvent};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{ConnectErrorKind, ConnectOptions};
-use socket2::{Domain, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
+#[cfg(target_os = "linux")]
+use crate::support::black_hole::BlackHole;
 use crate::support::fake::{Conversation, Fake, INFO};
 use crate::support::{SOON, Timeline, eventually, soon};
 
@@ -169,31 +170,12 @@ async fn two_lame_ducks_are_not_left_for_each_other() {
     eventually("it stays with one", SOON, async || one.connections() + two.connections() == 1).await;
 }
 
-/// An address that neither accepts nor refuses: its queue of connections is full, so the kernel answers to nothing more.
-#[cfg(target_os = "linux")]
-fn black_hole() -> (SocketAddr, Vec<Socket>) {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let addr = listener.local_addr().unwrap().as_socket().unwrap();
-    let mut kept = vec![listener];
-    for _ in 0..64 {
-        let one = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let let_in = one.connect_timeout(&addr.into(), Duration::from_millis(100)).is_ok();
-        kept.push(one);
-        if !let_in {
-            break;
-        }
-    }
-    (addr, kept)
-}
-
 // D2: the only server is back immediately, and five others that it had told of never answer. They cost 25 s.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_server_that_comes_back_is_not_kept_waiting_by_silent_ones() {
-    let holes: Vec<_> = (0..5).map(|_| black_hole()).collect();
-    let told: Vec<String> = holes.iter().map(|(addr, _)| format!("\"{addr}\"")).collect();
+    let holes: Vec<_> = (0..5).map(|_| BlackHole::new()).collect();
+    let told: Vec<String> = holes.iter().map(|hole| format!("\"{}\"", hole.addr)).collect();
     let info = INFO.replace("\"proto\":1", &format!("\"proto\":1,\"connect_urls\":[{}]", told.join(",")));
     let fake = Fake::start(move |mut conversation: Conversation, number| {
         let info = info.clone();

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub(crate) mod binary;
+pub(crate) mod black_hole;
 pub(crate) mod closing;
 pub(crate) mod cluster;
 pub(crate) mod events;

@@ -27,7 +27,7 @@ fn grows_linearly(times: u64, run: impl Fn(u64)) {
 }
 
 /// The time that this thread has spent on a processor, where that is known: others don't count then.
-fn spent() -> Duration {
+pub(super) fn spent() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = stat.split(' ').next().and_then(|text| text.parse().ok());
     nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
