@@ -1,6 +1,6 @@
 //! Rows D: which address of a name, and which server.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -84,7 +84,7 @@ async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
     let (authority, other) = (Authority::new(), Authority::new());
     let right = Server::builder().line(authority.server(&["several.example"]).tls("")).start().await;
     let wrong = Server::builder().line(other.server(&["several.example"]).tls("")).start().await;
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let local = |port| SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     for _ in 0..6 {
         let options = at(vec![local(wrong.port()), local(right.port())]);
         let options = options.add_root_certificates(authority.certificate());
