@@ -94,7 +94,7 @@ impl Asked {
         }
     }
 
-    /// `sid` leaves the table, and not because the server has refused it.
+    /// `sid` leaves the table.
     pub(super) fn leave(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.binary_search(&sid).is_ok() || self.again.contains_key(&sid) {
             self.gone.insert(sid, interest.into());
@@ -104,8 +104,13 @@ impl Asked {
         }
     }
 
-    /// The server refuses a subscription. The one that it means, which may have left the table; `None`: none of these.
-    pub(super) fn refuse<H>(&mut self, subject: &[u8], queue: Option<&[u8]>, table: &Subscriptions<H>) -> Option<u64> {
+    /// The server refuses a subscription, and may name its sid. Returns the one that it means, which may have left the table;
+    /// `None`: none of these.
+    pub(super) fn refuse<H>(
+        &mut self,
+        (subject, queue, sid): (&[u8], Option<&[u8]>, Option<u64>),
+        table: &Subscriptions<H>,
+    ) -> Option<u64> {
         if self.names.is_none() {
             let mut names = Names::default();
             for sid in self.fresh.iter().chain(self.again.keys()) {
@@ -118,12 +123,10 @@ impl Asked {
         }
         let names = self.names.as_mut()?;
         // Old servers don't name the queue group.
-        let first = names.exactly(subject, queue).next();
-        let sid = first.or_else(|| names.grouped(subject).next().filter(|_| queue.is_none()))?;
-        let gone = self.gone.remove(&sid);
-        if let Some(interest) = gone.as_deref().or_else(|| table.get(sid).map(|entry| entry.interest())) {
-            names.remove(interest, sid);
-        }
+        let first = || names.exactly(subject, queue).next();
+        let sid = sid.or_else(first).or_else(|| names.grouped(subject).next().filter(|_| queue.is_none()))?;
+        // The next refusal of this name means another one.
+        self.forget_name(sid, table);
         Some(sid)
     }
 }

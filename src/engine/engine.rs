@@ -369,12 +369,10 @@ impl<H> Engine<H> {
     /// Takes a subscription out of the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(sid) {
-            if !matches!(reason, EndReason::Refused(_)) {
-                let beside = self.candidate.as_mut().map(|candidate| &mut candidate.link);
-                for link in [Some(&mut self.link), beside].into_iter().flatten() {
-                    if let Link::Up(connection) = link {
-                        connection.asked.leave(sid, subscription.interest());
-                    }
+            let beside = self.candidate.as_mut().map(|candidate| &mut candidate.link);
+            for link in [Some(&mut self.link), beside].into_iter().flatten() {
+                if let Link::Up(connection) = link {
+                    connection.asked.leave(sid, subscription.interest());
                 }
             }
             self.effects.push_back(Effect::Ended { sid, handle: subscription.handle, reason });

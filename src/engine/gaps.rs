@@ -68,7 +68,12 @@ impl Gaps {
 
     /// Forgets those that lie in `numbers`; no run reaches over its ends.
     pub(super) fn forget_between(&mut self, numbers: &RangeInclusive<u64>) {
-        self.runs.retain(|first, _| !numbers.contains(first));
+        if numbers.is_empty() {
+            return;
+        }
+        while let Some(first) = self.runs.range(numbers.clone()).next().map(|(first, _)| *first) {
+            self.runs.remove(&first);
+        }
     }
 
     /// Forgets all up to `number`.
@@ -92,12 +97,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn runs_are_a_set(steps in vec((0_u64..60, 0_u64..8, 0..8), 0..60)) {
+        fn runs_are_a_set(steps in vec((0_u64..60, 0_u64..8, 0..9), 0..60)) {
             let (mut gaps, mut model) = (Gaps::default(), BTreeSet::new());
             for (number, more, what) in steps {
                 if what == 0 {
                     gaps.forget_through(number);
                     model = model.split_off(&(number + 1));
+                } else if what == 1 {
+                    // No run reaches over the ends.
+                    let (first, end) = (gaps.skip(number), number + 2 * more);
+                    if let Some(last) = (first..end).rev().find(|number| !model.contains(number)) {
+                        gaps.forget_between(&(first..=last));
+                        model.retain(|number| !(first..=last).contains(number));
+                    }
                 } else if (number..=number + more).all(|number| !model.contains(&number)) {
                     gaps.insert(number..=number + more);
                     model.extend(number..=number + more);

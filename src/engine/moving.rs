@@ -145,10 +145,15 @@ impl<H> Engine<H> {
 
     /// This connection has to be left, whatever else was planned.
     pub(super) fn force_move(&mut self, cause: Cause, now: Instant) {
-        if self.candidate.is_none() {
-            self.wish = None;
+        match &mut self.wish {
+            // A candidate that is on its way will do. If it comes to nothing, this is why the present connection is left.
+            Some(wish) if self.candidate.is_some() && !wish.cause.is_urgent() => wish.cause = cause,
+            Some(_) if self.candidate.is_some() => {}
+            _ => {
+                self.wish = None;
+                self.wish_to_move(cause, now);
+            }
         }
-        self.wish_to_move(cause, now);
     }
 
     /// Whether a second connection may be made at all. Where callbacks choose the server they are asked when the

@@ -27,7 +27,7 @@ impl<H> Engine<H> {
         match &kind {
             ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) => {
                 let (subject, queue) = (subject.as_bytes(), queue.as_deref().map(str::as_bytes));
-                let refused = sid.or_else(|| connection.asked.refuse(subject, queue, &self.subscriptions));
+                let refused = connection.asked.refuse((subject, queue, *sid), &self.subscriptions);
                 // Of those that it had accepted a server says the sid, or means all.
                 let refused = refused.map_or_else(|| self.subscriptions.sids_of(subject, queue), |sid| vec![sid]);
                 for sid in refused {
@@ -64,7 +64,7 @@ impl<H> Engine<H> {
             return None;
         };
         let (subject, queue) = (subject.as_bytes(), queue.as_deref().map(str::as_bytes));
-        if let Some(sid) = sid.or_else(|| connection.asked.refuse(subject, queue, &self.subscriptions)) {
+        if let Some(sid) = connection.asked.refuse((subject, queue, *sid), &self.subscriptions) {
             return Some(vec![sid]);
         }
         let mut sids = self.subscriptions.sids_of(subject, queue);

@@ -309,6 +309,20 @@ fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     assert!(matches!(pair.net(), Net::Dialing(_)));
 }
 
+// What is asked for while a candidate is under way for another reason was tried only where that candidate succeeds.
+#[test]
+fn a_user_who_wants_to_leave_is_not_forgotten_when_a_candidate_for_another_reason_fails() {
+    let mut pair = ready();
+    pair.serve(LAME);
+    pair.advance(ms(800));
+    pair.force_reconnect();
+    pair.aside(|pair| pair.refuse());
+    pair.expect_among("AttemptFailed b:4222 1");
+    pair.expect_written("PING");
+    pair.serve(PONG);
+    pair.expect_among("Disconnected: reconnect was forced, 0 in doubt");
+}
+
 #[test]
 fn a_loss_is_bridged_by_whatever_is_prepared() {
     // Dialling, before INFO, before PONG, on standby while the groups join, and when they have.

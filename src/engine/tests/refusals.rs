@@ -246,3 +246,28 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     pair.serve(NO_JOBS);
     pair.expect_among("stream 3 ends: refused by the server");
 }
+
+// C2. Refusals named the subject only; that a server may name the sid, and what is remembered by name then, was no test.
+#[test]
+fn what_was_refused_by_its_sid_is_not_named_again() {
+    const NO_SID: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\" (sid \"2\")'\r\n";
+    // Whether or not another one was refused by name before.
+    for by_name in [true, false] {
+        let mut pair = Pair::ready();
+        for sid in 1..=3 {
+            pair.subscribe("jobs", sid);
+        }
+        if by_name {
+            pair.serve(NO_JOBS);
+            pair.expect_among("stream 1 ends: refused by the server");
+        }
+        pair.serve(NO_SID);
+        pair.expect_among("stream 2 ends: refused by the server");
+        if !by_name {
+            pair.serve(NO_JOBS);
+            pair.expect_among("stream 1 ends: refused by the server");
+        }
+        pair.serve(NO_JOBS);
+        pair.expect_among("stream 3 ends: refused by the server");
+    }
+}
