@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't read the sources has failed")]
 
+#[path = "architecture/circles.rs"]
+mod circles;
 #[path = "architecture/lexer.rs"]
 mod lexer;
 #[path = "architecture/names.rs"]
@@ -62,6 +64,25 @@ fn the_sources_keep_the_rules() {
     }
     let broken: Vec<String> = files.iter().flat_map(|(path, source)| violations(path, source)).collect();
     assert!(broken.is_empty(), "{} rules broken:\n{}", broken.len(), broken.join("\n"));
+}
+
+#[test]
+fn no_modules_of_the_engine_import_each_other_in_a_circle() {
+    let imports = circles::imports("src/engine/", &sources(&["src/engine"]));
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 100, "imports were not found: {imports:?}");
+    assert_eq!(circles::circles(&imports), Vec::<String>::new(), "they import each other");
+}
+
+#[test]
+fn a_circle_is_found_however_it_is_written() {
+    let file = |path: &str, code: &str| (format!("src/engine/{path}"), format!("//! A sample.\n{code}"));
+    let found = |files: &[(String, String)]| circles::circles(&circles::imports("src/engine/", files));
+    let outward = file("b/inner.rs", "use super::super::{c::C, d};");
+    let back = file("c.rs", "use crate::engine::a::A;");
+    assert_eq!(found(&[file("a.rs", "use super::b::{B, Z};"), outward.clone(), back.clone()]), ["a", "b", "c"]);
+    let tested = file("a.rs", "use super::e::E;\n#[cfg(test)]\nmod tests {\nuse super::b::B;\n}");
+    let inward = file("b.rs", "use self::inner::I;\nuse super::c::C;");
+    assert_eq!(found(&[tested, outward, inward, back]), Vec::<String>::new());
 }
 
 /// What is found in `code` as a file at `path`, behind a proper first line; without the path.

@@ -25,7 +25,7 @@ use super::mailbox::task_side::desert;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
 use crate::engine::time::after;
-use crate::engine::{ConnectionEvent, EndReason, Engine, Interest, Status};
+use crate::engine::{ConnectionEvent, EndReason, Engine, Flight, Interest, Status};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
@@ -424,7 +424,8 @@ impl Drop for Task {
         self.exchange(now());
         let epoch = self.engine.carrying();
         if let Some(link) = self.links.iter_mut().find(|link| Some(link.epoch) == epoch) {
-            let parts: Vec<IoSlice<'_>> = self.engine.flight().slices().take(PARTS).map(IoSlice::new).collect();
+            let slices = self.engine.flight().into_iter().flat_map(Flight::slices);
+            let parts: Vec<IoSlice<'_>> = slices.take(PARTS).map(IoSlice::new).collect();
             if let Some(transport) = link.transport() {
                 transport.write_last(&parts);
             }

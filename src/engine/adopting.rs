@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::candidate::Candidate;
+use super::connection::{Connection, Stage};
 use super::engine::Engine;
-use super::moving::Candidate;
-use super::phase::{Link, Purpose, Stage, Waiter};
+use super::intent::Waiter;
+use super::lines::Link;
 use super::replay::Replay;
 use super::subscriptions::Counted;
 use crate::protocol;
@@ -13,26 +15,22 @@ impl<H> Engine<H> {
     /// The present connection is gone and settled: the candidate takes its place, wherever it stands. Tells whether there
     /// was one. `read_to_the_end`: nothing that the server of the connection before had sent is missing.
     pub(super) fn adopt_candidate(&mut self, read_to_the_end: bool, now: Instant) -> bool {
-        self.wish = None;
-        let Some(candidate) = self.candidate.take() else {
+        self.plan = None;
+        let Some(candidate) = self.lines.candidate.take() else {
             return false;
         };
-        let Candidate { mut link, flight, info, joined } = *candidate;
-        match &mut link {
-            Link::Dialing(attempt) => attempt.purpose = Purpose::Link,
-            Link::Up(connection) => connection.attempt.purpose = Purpose::Link,
-            _ => return false,
-        }
+        let Candidate { line, joined } = *candidate;
         self.history.waiting = None;
         self.history.attempts = 1;
-        self.link = link;
-        self.flight = flight;
-        self.info = info.or(self.info.take());
-        if self.info.as_ref().is_some_and(|info| info.lame_duck_mode) {
+        if let Some(info) = line.connection().and_then(|connection| connection.info.clone()) {
+            self.history.info = Some(info);
+        }
+        self.lines.present = Link::Line(line);
+        if self.lines.up().is_some_and(Connection::is_lame_duck) {
             self.leave_lame_duck(now);
         }
         let told = self.settle_joined(&joined, read_to_the_end);
-        if let Link::Up(connection) = &mut self.link {
+        if let Some(connection) = self.lines.up_mut() {
             if matches!(connection.stage, Stage::Standby(_)) {
                 connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, told));
             }
@@ -62,8 +60,8 @@ impl<H> Engine<H> {
                 Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);
-                    if let Link::Up(connection) = &mut self.link {
-                        self.subscriptions.note_asked(*sid, &mut connection.asked);
+                    if let Some(connection) = self.lines.up_mut() {
+                        connection.asked.note(*sid, &self.subscriptions);
                     }
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
                     told.push(*sid);
@@ -71,8 +69,8 @@ impl<H> Engine<H> {
                 None => protocol::unsubscribe(&mut out, *sid, None),
             }
         }
-        if !out.is_empty() {
-            self.flight.push_wire(out);
+        if let Some(connection) = self.lines.up_mut().filter(|_| !out.is_empty()) {
+            connection.flight.push_wire(out);
         }
         told
     }

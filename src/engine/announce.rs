@@ -2,29 +2,19 @@
 
 use std::time::Instant;
 
+use super::connection::Stage;
 use super::engine::Engine;
-use super::event::ConnectionEvent;
-use super::ledger::Lost;
-use super::phase::{Link, Recovering, Recovery, Stage};
-
-/// The outage that goes on: from a loss to the next announcement.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Outage {
-    pub(super) since: Instant,
-    /// Messages that the loss left in doubt.
-    pub(super) in_doubt: u64,
-    /// What had been lost on our side before.
-    pub(super) lost: Lost,
-}
+use super::recovery::{Recovering, Recovery};
+use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {
     /// Says that the connection is ready if the transport has taken what was held for it.
     pub(super) fn announce_if_taken(&mut self, now: Instant) {
-        let Some(connection) = self.link.connection() else {
+        let Some(connection) = self.lines.up() else {
             return;
         };
         match (&connection.stage, connection.recovery) {
-            (Stage::Recovering(it), _) if it.replay_left == 0 && connection.taken >= it.held => self.announce(now),
+            (Stage::Recovering(it), _) if it.is_done(connection.taken) => self.announce(now),
             (_, Some(recovery)) if connection.taken >= recovery.held => self.recovery_done(now),
             _ => {}
         }
@@ -32,7 +22,7 @@ impl<H> Engine<H> {
 
     /// Says that the connection is ready, once.
     pub(super) fn announce(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.up_mut() else {
             return;
         };
         let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else {
@@ -43,7 +33,7 @@ impl<H> Engine<H> {
         let attempts = std::mem::take(&mut self.history.attempts);
         let previous = self.history.previous.replace(server.clone());
         let Some(outage) = self.history.outage.take() else {
-            self.emit(ConnectionEvent::Connected { server, attempts });
+            self.out.emit(ConnectionEvent::Connected { server, attempts });
             return self.plan_failback(now);
         };
         let flushed = connection.taken.min(held);
@@ -51,8 +41,8 @@ impl<H> Engine<H> {
             connection.recovery = Some(Recovery { held, flushed, since: outage.since });
         }
         let rtt = connection.liveness.round_trip().unwrap_or_default();
-        let lost = self.books.lost.since(&outage.lost);
-        self.emit(ConnectionEvent::Reconnected {
+        let lost = self.totals.lost.since(&outage.lost);
+        self.out.emit(ConnectionEvent::Reconnected {
             server,
             previous,
             downtime: now.saturating_duration_since(outage.since),
@@ -72,7 +62,7 @@ impl<H> Engine<H> {
     /// The last held message was taken.
     #[cold]
     fn recovery_done(&mut self, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.up_mut() else {
             return;
         };
         let Some(Recovery { held, flushed, since }) = connection.recovery.take() else {
@@ -80,6 +70,6 @@ impl<H> Engine<H> {
         };
         let server = connection.attempt.endpoint.clone();
         let took = now.saturating_duration_since(since);
-        self.emit(ConnectionEvent::RecoveryDone { server, flushed: held, late: held - flushed, took });
+        self.out.emit(ConnectionEvent::RecoveryDone { server, flushed: held, late: held - flushed, took });
     }
 }

@@ -37,8 +37,14 @@ pub struct AskedUpTo {
 }
 
 impl Asked {
-    /// The server is asked for `sid`.
-    pub(super) fn add(&mut self, sid: u64, interest: &[u8]) {
+    /// The server is asked for `sid`, if that is in the table.
+    pub(super) fn note<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
+        if let Some(subscription) = table.get(sid) {
+            self.add(sid, subscription.interest());
+        }
+    }
+
+    fn add(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.back().is_none_or(|last| *last < sid) {
             self.fresh.push_back(sid);
         } else if self.fresh.binary_search(&sid).is_err() {

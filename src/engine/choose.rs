@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::attempt::Attempt;
 use super::effect::{Choice, CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
-use super::event::ConnectionEvent;
-use super::phase::{Attempt, Intent, Link, Purpose};
+use super::intent::Intent;
+use super::line::Line;
+use super::lines::{Link, Which};
 use super::pool::{self, SILENCE, ServerId};
+use super::report::ConnectionEvent;
 use super::time::after;
 
 impl<H> Engine<H> {
@@ -16,11 +19,11 @@ impl<H> Engine<H> {
     pub(super) fn seek(&mut self, now: Instant) {
         let server = self.config.ask_server;
         if (server || self.config.ask_delay) && self.may_seek() {
-            self.next_ask += 1;
-            let ask = self.next_ask;
+            self.history.last_ask += 1;
+            let ask = self.history.last_ask;
             let attempt = self.history.attempts + 1;
-            self.effects.push_back(Effect::Choose { ask, attempt, server });
-            self.link = Link::Choosing { ask, until: after(now, self.config.connect_timeout) };
+            self.out.push(Effect::Choose { ask, attempt, server });
+            self.lines.present = Link::Choosing { ask, until: after(now, self.config.connect_timeout) };
         } else {
             self.follow(Choice::default(), now);
         }
@@ -28,7 +31,7 @@ impl<H> Engine<H> {
 
     /// The user's callbacks have answered.
     pub fn handle_choice(&mut self, ask: u64, choice: Choice, now: Instant) {
-        if matches!(self.link, Link::Choosing { ask: open, .. } if open == ask) {
+        if matches!(self.lines.present, Link::Choosing { ask: open, .. } if open == ask) {
             self.follow(choice, now);
         }
     }
@@ -36,21 +39,21 @@ impl<H> Engine<H> {
     /// Goes to the server of the choice, or to the next by the pool's own rule.
     pub(super) fn follow(&mut self, choice: Choice, now: Instant) {
         if !self.may_seek() {
-            self.link = Link::Idle;
+            self.lines.present = Link::Idle;
             return;
         }
         let mut chosen = None;
         if let Some(addr) = &choice.server {
             chosen = self.pool.find(addr);
             if chosen.is_none() {
-                self.emit(ConnectionEvent::ServerNotInPool { server: pool::endpoint(addr) });
+                self.out.emit(ConnectionEvent::ServerNotInPool { server: pool::endpoint(addr) });
             }
         }
         // Where a callback says when, it says so for whoever's turn it is.
         let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next(now).map(|(id, _)| id) };
         let Some(server) = chosen.or(own) else {
             let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
-            self.link = Link::GivingUp(cause);
+            self.lines.present = Link::GivingUp(cause);
             return;
         };
         let due = match choice.delay {
@@ -61,7 +64,7 @@ impl<H> Engine<H> {
             Some(until) if until > now => {
                 // The pool's own choice is made anew when the wait is over.
                 let chosen = if choice.delay.is_some() { Some(server) } else { chosen };
-                self.link = Link::Backoff { until, chosen };
+                self.lines.present = Link::Backoff { until, chosen };
             }
             _ => self.dial(server, now),
         }
@@ -81,135 +84,168 @@ impl<H> Engine<H> {
 
     fn dial(&mut self, server: ServerId, now: Instant) {
         self.history.attempts += 1;
-        if let Some(attempt) = self.dial_for(server, Purpose::Link, now) {
-            self.link = Link::Dialing(Box::new(attempt));
+        if let Some(attempt) = self.dial_for(server, Which::Present, now) {
+            self.lines.present = Link::Line(Line::Dialing(Box::new(attempt)));
         }
     }
 
     /// Begins an attempt.
-    pub(super) fn dial_for(&mut self, server: ServerId, purpose: Purpose, now: Instant) -> Option<Attempt> {
+    pub(super) fn dial_for(&mut self, server: ServerId, which: Which, now: Instant) -> Option<Attempt> {
         let addr = self.pool.get(server).map(|server| server.addr.clone())?;
         self.pool.dialling(server, now);
-        self.next_epoch += 1;
         let limit = self.attempt_limit(server);
         let attempt = Attempt {
-            epoch: self.next_epoch,
-            purpose,
+            epoch: self.lines.next_epoch(),
             server,
             endpoint: pool::endpoint(&addr),
             addr: addr.clone(),
-            number: match purpose {
-                Purpose::Link => self.history.attempts,
-                Purpose::Move => 1,
+            number: match which {
+                Which::Present => self.history.attempts,
+                Which::Candidate => 1,
             },
             limit,
             deadline: Some(after(now, limit)),
-            aside_at: if purpose == Purpose::Link { self.aside_at(server, now) } else { None },
+            aside_at: self.aside_at(server, which, now),
             others: 0,
             leaves: None,
             failure: None,
         };
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
-        self.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.effects.push_back(Effect::Dial { epoch: attempt.epoch, addr, deadline: after(now, limit) });
+        self.out.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
+        self.out.push(Effect::Dial { epoch: attempt.epoch, addr, deadline: after(now, limit) });
         Some(attempt)
     }
 
-    /// When a dial that began now gives way to another server. Where callbacks choose the server or the time, they do.
-    fn aside_at(&self, server: ServerId, now: Instant) -> Option<Instant> {
+    /// When a dial that began now gives way to another server. A candidate does not; and where callbacks choose the server or the
+    /// time, they do.
+    fn aside_at(&self, server: ServerId, which: Which, now: Instant) -> Option<Instant> {
         let asks = self.config.ask_server || self.config.ask_delay;
-        if asks { None } else { self.pool.put_aside_at(server, now, self.attempt_limit(server)) }
+        if asks || which == Which::Candidate {
+            return None;
+        }
+        self.pool.put_aside_at(server, now, self.attempt_limit(server))
     }
 
     /// The handshake came to nothing at one address of a name, and the same attempt goes on at the next: what accepts a
     /// connection at the first need not be a server. Tells whether it does. A server that refuses the credentials has
     /// spoken for all addresses.
-    pub(super) fn try_next_address(&mut self, cause: &Cause, how: CloseHow, now: Instant) -> bool {
+    pub(super) fn try_next_address(&mut self, which: Which, cause: &Cause, how: CloseHow, now: Instant) -> bool {
         let ours = cause.is_auth() || matches!(cause, Cause::Credentials(_) | Cause::ByUser);
-        let Link::Up(connection) = &self.link else { return false };
+        let Some(connection) = self.lines.connection_mut(which) else {
+            return false;
+        };
         let in_time = connection.attempt.deadline.is_some_and(|deadline| now < deadline);
         if !connection.is_handshake() || connection.attempt.others == 0 || ours || !in_time {
             return false;
         }
         let mut attempt = connection.attempt.clone();
-        self.next_epoch += 1;
-        let after = std::mem::replace(&mut attempt.epoch, self.next_epoch);
+        self.out.discard(&mut connection.flight);
+        let after = std::mem::replace(&mut attempt.epoch, self.lines.next_epoch());
         attempt.failure = Some(cause.clone());
         attempt.others = 0;
         attempt.aside_at = attempt.aside_at.map(|at| at.max(super::time::after(now, SILENCE)));
-        self.garbage.extend(self.flight.clear());
         let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
-        self.effects.push_back(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
-        self.link = Link::Dialing(Box::new(attempt));
+        self.out.push(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
+        if let Some(line) = self.lines.line_mut(which) {
+            *line = Line::Dialing(Box::new(attempt));
+        }
         true
     }
 
-    /// Nothing has come back from this server, and another one is due. It is tried again when that one has had its turn.
-    pub(super) fn put_aside(&mut self, attempt: Attempt, stage: &'static str, now: Instant) {
-        let (began, limit) = (attempt.began().unwrap_or(now), attempt.limit);
-        let Some(retry_in) = self.pool.put_aside(attempt.server, began, limit, now) else {
+    /// Nothing has come back from the present server, and another one is due. It is tried again when that one has had its turn.
+    pub(super) fn put_aside(&mut self, stage: &'static str, now: Instant) {
+        let Some(line) = self.lines.present.line() else {
+            return;
+        };
+        let attempt = line.attempt();
+        let (server, epoch, began, limit) =
+            (attempt.server, attempt.epoch, attempt.began().unwrap_or(now), attempt.limit);
+        self.out.push(match line {
+            Line::Dialing(_) => Effect::StopDialing { epoch },
+            Line::Up(_) => Effect::Close { epoch, how: CloseHow::Reset },
+        });
+        let Some(retry_in) = self.pool.put_aside(server, began, limit, now) else {
             let cause = Cause::TimedOut { limit, stage: "looking up and dialling" };
-            return self.attempt_failed(attempt, cause, now);
+            return self.attempt_failed(Which::Present, cause, now);
+        };
+        let Some(attempt) = self.take_line(Which::Present) else {
+            return;
         };
         let limit = now.saturating_duration_since(began);
         let cause = Cause::TimedOut { limit, stage };
-        self.garbage.extend(self.flight.clear());
         self.history.retrying = true;
         self.history.waiting = Some(now);
         self.history.last_error = Some(cause.clone());
         let (server, attempt) = (attempt.endpoint, attempt.number);
-        self.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
+        self.out.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
         self.seek(now);
     }
 
     /// The dial of `epoch` has to wait for its turn, since too many are under way in this process. Until
     /// [`handle_dial_begins`](Engine::handle_dial_begins) its time does not run.
     pub fn handle_dial_waits(&mut self, epoch: u64) {
-        self.at(epoch, |engine| {
-            if let Link::Dialing(attempt) = &mut engine.link {
-                if attempt.epoch == epoch {
-                    (attempt.deadline, attempt.aside_at) = (None, None);
-                }
-            }
-        });
+        if let Some((_, attempt)) = self.lines.dialing(epoch) {
+            (attempt.deadline, attempt.aside_at) = (None, None);
+        }
     }
 
     /// The dial of `epoch` had to wait, and begins now.
     pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
-        self.at(epoch, |engine| {
-            let Link::Dialing(attempt) = &engine.link else { return };
-            let (server, purpose) = (attempt.server, attempt.purpose);
-            let aside_at = if purpose == Purpose::Link { engine.aside_at(server, now) } else { None };
-            match &mut engine.link {
-                Link::Dialing(attempt) if attempt.epoch == epoch => {
-                    attempt.deadline = Some(after(now, attempt.limit));
-                    attempt.aside_at = aside_at;
-                    engine.pool.dial_begins(server, now);
-                }
-                _ => {}
+        let Some((which, attempt)) = self.lines.dialing(epoch) else {
+            return;
+        };
+        let server = attempt.server;
+        let aside_at = self.aside_at(server, which, now);
+        if let Some((_, attempt)) = self.lines.dialing(epoch) {
+            attempt.deadline = Some(after(now, attempt.limit));
+            attempt.aside_at = aside_at;
+            self.pool.dial_begins(server, now);
+        }
+    }
+
+    /// The server was not reached in time.
+    pub(super) fn stop_dialing(&mut self, which: Which, cause: Cause, now: Instant) {
+        if let Some(line) = self.lines.line(which) {
+            self.out.push(Effect::StopDialing { epoch: line.attempt().epoch });
+            self.attempt_failed(which, cause, now);
+        }
+    }
+
+    /// A line that never carried messages is gone. Returns its attempt.
+    fn take_line(&mut self, which: Which) -> Option<Attempt> {
+        match self.lines.take(which)? {
+            Line::Dialing(attempt) => Some(*attempt),
+            Line::Up(mut connection) => {
+                self.out.discard(&mut connection.flight);
+                Some(connection.attempt)
             }
-        });
+        }
     }
 
     /// An attempt came to nothing, before anything was at stake on it.
-    pub(super) fn attempt_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
-        if attempt.purpose == Purpose::Move {
-            return self.move_failed(attempt, cause, now);
+    pub(super) fn attempt_failed(&mut self, which: Which, cause: Cause, now: Instant) {
+        if which == Which::Candidate {
+            self.wait_for_joined();
+        }
+        let Some(attempt) = self.take_line(which) else {
+            return;
+        };
+        if which == Which::Candidate {
+            return self.candidate_failed(attempt, cause, now);
         }
         // What there was to be left is gone.
-        self.wish = None;
-        self.garbage.extend(self.flight.clear());
+        self.plan = None;
         self.history.failures += 1;
         self.history.retrying = true;
         self.history.waiting = Some(now);
         self.history.last_error = Some(cause.clone());
-        self.tell_failed(attempt, cause.clone(), now);
+        self.report_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
         let first_round_over = never && !self.config.retry_on_initial_connect && self.round_is_over();
         let nobody_left = self.pool.is_empty();
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
-            self.link = Link::GivingUp(cause);
+            self.lines.present = Link::GivingUp(cause);
         } else {
             self.seek(now);
         }
@@ -223,20 +259,20 @@ impl<H> Engine<H> {
     }
 
     /// Notes that an attempt has failed, and says so.
-    pub(super) fn tell_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
+    pub(super) fn report_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         let failed = self.pool.failed(attempt.server, cause.clone(), &self.config.policy, now, &mut self.rng);
-        self.emit(ConnectionEvent::AttemptFailed {
+        self.out.emit(ConnectionEvent::AttemptFailed {
             server: attempt.endpoint,
             attempt: attempt.number,
             cause,
             retry_in: failed.wait,
         });
-        self.tell_removed(failed.out);
+        self.report_removed(failed.out);
     }
 
-    pub(super) fn tell_removed(&mut self, out: Option<String>) {
+    pub(super) fn report_removed(&mut self, out: Option<String>) {
         if let Some(out) = out {
-            self.emit(ConnectionEvent::ServersChanged { added: Vec::new(), removed: vec![out] });
+            self.out.emit(ConnectionEvent::ServersChanged { added: Vec::new(), removed: vec![out] });
         }
     }
 

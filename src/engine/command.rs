@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::connection::{Connection, Stage};
 use super::effect::{Choice, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason, FlushFailure};
-use super::event::ConnectionEvent;
-use super::phase::{DrainStage, Intent, Link, Stage, Waiter};
+use super::intent::{DrainStage, Intent, Waiter};
+use super::line::Line;
+use super::lines::Link;
+use super::report::ConnectionEvent;
 use super::subscriptions::{Counted, Interest, NewLimit};
 use super::time::after;
 use crate::protocol::{self, ServerAddr};
@@ -18,7 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 impl<H> Engine<H> {
     /// Seeks a connection, unless one is there or sought already.
     pub fn connect(&mut self, now: Instant) {
-        if matches!(self.link, Link::Idle) && matches!(self.intent, Intent::Run) {
+        if matches!(self.lines.present, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
             self.history.retrying = false;
             self.seek(now);
@@ -33,18 +36,20 @@ impl<H> Engine<H> {
             return self.end_subscription(sid, EndReason::Closed);
         }
         let framed = self.is_framed(framed);
-        let Link::Up(connection) = &mut self.link else { return };
+        let Some(connection) = self.lines.up_mut() else {
+            return;
+        };
         match &mut connection.stage {
-            _ if framed => self.subscriptions.note_asked(sid, &mut connection.asked),
+            _ if framed => connection.asked.note(sid, &self.subscriptions),
             Stage::Replaying(replay) => replay.add(sid),
             // The gate was opened when this was taken from the mailbox, and no message was loaded since.
             Stage::Recovering(recovering) => {
                 let mut out = Vec::new();
                 self.subscriptions.encode(sid, &mut out);
-                self.flight.push_interest(out);
-                recovering.replay_left = self.flight.len();
+                connection.flight.push_interest(out);
+                recovering.replay_left = connection.flight.len();
                 recovering.replayed += 1;
-                self.subscriptions.note_asked(sid, &mut connection.asked);
+                connection.asked.note(sid, &self.subscriptions);
             }
             _ => {}
         }
@@ -58,7 +63,7 @@ impl<H> Engine<H> {
         let suffices = self.frame_suffices(sid, framed);
         self.end_subscription(sid, EndReason::Unsubscribed);
         if !suffices {
-            self.tell_unsubscribed(sid, None);
+            self.send_unsub(sid, None);
         }
     }
 
@@ -66,11 +71,11 @@ impl<H> Engine<H> {
     pub fn unsubscribe_after(&mut self, sid: u64, max: u64) {
         match self.subscriptions.limit(sid, max) {
             Some(NewLimit::Nothing) => {}
-            Some(NewLimit::Number(here)) => self.tell_unsubscribed(sid, Some(here)),
-            Some(limit) => self.tell_anew(sid, limit),
+            Some(NewLimit::Number(here)) => self.send_unsub(sid, Some(here)),
+            Some(limit) => self.resubscribe(sid, limit),
             None if self.subscriptions.get(sid).is_some() => {
                 self.end_subscription(sid, EndReason::Complete { max });
-                self.tell_unsubscribed(sid, None);
+                self.send_unsub(sid, None);
             }
             None => {}
         }
@@ -82,24 +87,24 @@ impl<H> Engine<H> {
         if self.subscriptions.get(sid).is_none() {
             return;
         }
-        let present = self.link.connection().is_some_and(|connection| match &connection.stage {
+        let present = self.lines.up().is_some_and(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
             // Until the move, which ends it.
             Stage::Moving { .. } => true,
             _ => connection.carries(),
         });
         // A candidate's server sends on although the present connection is lost; whoever takes its place waits for the end.
-        let sending = present || self.has_joined(sid);
+        let sending = present || self.lines.has_joined(sid);
         if sending {
             if !self.frame_suffices(sid, framed) {
-                self.tell_unsubscribed(sid, None);
+                self.send_unsub(sid, None);
             }
             self.subscriptions.set_draining(sid);
             self.wanted.push(Waiter::Subscription(sid));
         } else {
             // No server is sending.
             self.end_subscription(sid, EndReason::Drained);
-            self.tell_unsubscribed(sid, None);
+            self.send_unsub(sid, None);
         }
     }
 
@@ -111,50 +116,51 @@ impl<H> Engine<H> {
     /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is held: it was meant for the
     /// connection before, and went with it.
     fn is_framed(&self, framed: bool) -> bool {
-        framed && !self.link.connection().is_some_and(|connection| matches!(connection.stage, Stage::Replaying(_)))
+        framed && !self.lines.up().is_some_and(Connection::is_replaying)
     }
 
     /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
     /// what comes too much is not delivered.
-    pub(super) fn tell_unsubscribed(&mut self, sid: u64, max: Option<u64>) {
-        if self.is_known(sid) {
+    pub(super) fn send_unsub(&mut self, sid: u64, max: Option<u64>) {
+        if let Some(connection) = self.knowing(sid) {
             let mut out = Vec::with_capacity(32);
             protocol::unsubscribe(&mut out, sid, max);
-            self.flight.push_interest(out);
+            connection.flight.push_interest(out);
         }
     }
 
-    /// Whether this connection's server was told of a subscription, and is not being left.
-    fn is_known(&self, sid: u64) -> bool {
-        self.link.connection().is_some_and(|connection| match &connection.stage {
+    /// The present connection, if its server was told of a subscription and is not being left.
+    fn knowing(&mut self, sid: u64) -> Option<&mut Connection> {
+        self.lines.up_mut().filter(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
             _ => connection.carries(),
         })
     }
 
     /// SUB once more, if this connection's server was told of the subscription. From here on we count.
-    fn tell_anew(&mut self, sid: u64, limit: NewLimit) {
-        if self.is_known(sid) {
-            let mut out = Vec::with_capacity(64);
-            if let NewLimit::Again(here) = limit {
-                protocol::unsubscribe(&mut out, sid, Some(here));
-                self.subscriptions.encode_plainly(sid, &mut out);
-            } else {
-                protocol::unsubscribe(&mut out, sid, None);
-                self.subscriptions.encode(sid, &mut out);
-            }
-            self.flight.push_interest(out);
-            if let Link::Up(connection) = &mut self.link {
-                self.subscriptions.note_asked(sid, &mut connection.asked);
-            }
-            self.subscriptions.set_counted(sid, Counted::Fewer);
+    fn resubscribe(&mut self, sid: u64, limit: NewLimit) {
+        let mut out = Vec::with_capacity(64);
+        if let NewLimit::Again(here) = limit {
+            protocol::unsubscribe(&mut out, sid, Some(here));
+            self.subscriptions.encode_plainly(sid, &mut out);
+        } else {
+            protocol::unsubscribe(&mut out, sid, None);
+            self.subscriptions.encode(sid, &mut out);
         }
+        let Some(connection) = self.knowing(sid) else {
+            return;
+        };
+        connection.flight.push_interest(out);
+        if let Some(connection) = self.lines.up_mut() {
+            connection.asked.note(sid, &self.subscriptions);
+        }
+        self.subscriptions.set_counted(sid, Counted::Fewer);
     }
 
     /// Asks for a PONG behind everything admitted so far. `seen`: the in-doubt total that the asking handle has
     /// reported. The answer is [`Effect::Complete`].
     pub fn flush(&mut self, token: u64, seen: u64) {
-        let over = match (&self.intent, &self.link) {
+        let over = match (&self.intent, &self.lines.present) {
             (Intent::Closed | Intent::End { .. }, _) => Some(EndReason::Closed),
             (_, Link::Idle | Link::GivingUp(_)) => {
                 Some(EndReason::GaveUp(self.history.last_error.clone().unwrap_or(Cause::NoServers)))
@@ -162,10 +168,10 @@ impl<H> Engine<H> {
             _ => None,
         };
         if let Some(reason) = over {
-            self.effects.push_back(Effect::Complete { token, outcome: Err(FlushFailure::Ended(reason)) });
-        } else if self.books.in_doubt > seen {
-            let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
-            self.effects.push_back(Effect::Complete { token, outcome });
+            self.out.push(Effect::Complete { token, outcome: Err(FlushFailure::Ended(reason)) });
+        } else if self.totals.in_doubt > seen {
+            let outcome = Err(FlushFailure::InDoubt(self.totals.in_doubt - seen));
+            self.out.push(Effect::Complete { token, outcome });
         } else {
             self.wanted.push(Waiter::Flush { token, seen });
         }
@@ -193,13 +199,13 @@ impl<H> Engine<H> {
         }
         self.pool.forgive();
         self.pool.hurry();
-        match &self.link {
-            Link::Up(connection) if connection.carries() => self.force_move(Cause::Forced, now),
+        match &self.lines.present {
+            Link::Line(Line::Up(connection)) if connection.carries() => self.force_move(Cause::Forced, now),
             // Nobody is asked: the user wants one now.
             Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
             Link::Idle => self.connect(now),
             // What is asked for is under way: an attempt, a move, or the settling of a loss.
-            Link::Dialing(_) | Link::Up(_) | Link::GivingUp(_) => {}
+            Link::Line(_) | Link::GivingUp(_) => {}
         }
     }
 
@@ -207,9 +213,9 @@ impl<H> Engine<H> {
     pub fn set_server_pool(&mut self, servers: Vec<ServerAddr>, now: Instant) {
         self.pool.replace(servers);
         self.history.failures = 0;
-        if matches!(self.link, Link::Backoff { .. } | Link::Choosing { .. }) {
+        if matches!(self.lines.present, Link::Backoff { .. } | Link::Choosing { .. }) {
             self.seek(now);
-        } else if self.link.connection().is_some_and(|connection| connection.carries()) {
+        } else if self.lines.up().is_some_and(Connection::carries) {
             self.plan_failback(now);
         }
     }
@@ -220,13 +226,13 @@ impl<H> Engine<H> {
         if !matches!(self.intent, Intent::Run) {
             return;
         }
-        if self.candidate.is_none() || !self.is_between() {
+        if self.lines.candidate.is_none() || !self.is_between() {
             self.abandon_move();
         }
         let answer_within = (within / 4).min(ANSWER_WITHIN);
         self.intent = Intent::Drain { deadline: after(now, within), answer_within, stage: DrainStage::Begin };
-        self.emit(ConnectionEvent::Draining);
-        if matches!(self.link, Link::Idle | Link::GivingUp(_)) {
+        self.out.emit(ConnectionEvent::Draining);
+        if matches!(self.lines.present, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
         } else if !self.begins_drain() {
             self.advance_drain();
@@ -237,7 +243,7 @@ impl<H> Engine<H> {
     /// has given up.
     pub(super) fn begins_drain(&self) -> bool {
         let begun = matches!(self.intent, Intent::Drain { stage: DrainStage::Begin, .. });
-        begun && !self.is_between() && self.link.connection().is_some_and(|connection| connection.carries())
+        begun && !self.is_between() && self.lines.up().is_some_and(Connection::carries)
     }
 
     /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is
@@ -247,7 +253,7 @@ impl<H> Engine<H> {
             return;
         }
         self.abandon_move();
-        if self.link.connection().is_some_and(|connection| connection.carries()) {
+        if self.lines.up().is_some_and(Connection::carries) {
             let drained = matches!(self.intent, Intent::Drain { .. });
             self.intent = Intent::Close { deadline: after(now, self.config.close_grace), asked: false, drained };
         } else {
@@ -268,30 +274,28 @@ impl<H> Engine<H> {
         };
         // A server that is being told of subscriptions is told to the end, and then takes them back. So is the next one, if it
         // knows of some.
-        let replaying = self.link.connection().is_some_and(|at| matches!(at.stage, Stage::Replaying(_)));
+        let replaying = self.lines.up().is_some_and(Connection::is_replaying);
         if *stage != DrainStage::Begin || replaying || self.is_between() {
             return;
         }
         let sids = self.subscriptions.unfinished();
-        let carries = self.link.connection().is_some_and(|connection| connection.carries());
         for sid in &sids {
             self.subscriptions.set_draining(*sid);
         }
-        if carries {
-            if let Intent::Drain { stage, .. } = &mut self.intent {
-                *stage = DrainStage::Interest;
-            }
-            let mut out = Vec::new();
-            for sid in sids {
-                protocol::unsubscribe(&mut out, sid, None);
-            }
-            if !out.is_empty() {
-                self.flight.push_wire(out);
-            }
-            self.wanted.push(Waiter::Interest);
-        } else {
-            self.begin_delivering();
+        let Some(connection) = self.lines.up_mut().filter(|connection| connection.carries()) else {
+            return self.begin_delivering();
+        };
+        let mut out = Vec::new();
+        for sid in sids {
+            protocol::unsubscribe(&mut out, sid, None);
         }
+        if !out.is_empty() {
+            connection.flight.push_wire(out);
+        }
+        if let Intent::Drain { stage, .. } = &mut self.intent {
+            *stage = DrainStage::Interest;
+        }
+        self.wanted.push(Waiter::Interest);
     }
 
     /// No server sends any more: consumers read what is there.
@@ -299,7 +303,7 @@ impl<H> Engine<H> {
         if let Intent::Drain { stage, .. } = &mut self.intent {
             *stage = DrainStage::Delivering { rest_until: None };
             for sid in self.subscriptions.unfinished() {
-                self.effects.push_back(Effect::Draining { sid });
+                self.out.push(Effect::Draining { sid });
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::failback::Preferred;
 use super::pool::Policy;
-use crate::protocol::Secret;
+use super::pool::backoff::Backoff;
+use crate::protocol::{Secret, ServerAddr};
 
 /// The settings of one [`Engine`](super::Engine), fixed for its life.
 ///
@@ -192,6 +192,36 @@ impl Default for Config {
             poison_after: 5,
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
+        }
+    }
+}
+
+/// Servers that are better than others, and how they are come back to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preferred {
+    /// The servers. They are dialled before the others that are due. Default: none.
+    pub servers: Vec<ServerAddr>,
+    /// How long an attempt on one of them may take while there are others, if that is less than the connect timeout. Default
+    /// 2 s.
+    pub timeout: Duration,
+    /// Whether a client that is connected to another server moves back. Default true.
+    pub failback: bool,
+    /// When a preferred server is probed: so long after the connection to another one, and after each probe that failed. A
+    /// stay at a preferred server that was shorter than the longest delay counts as a failed probe, so that a client does not
+    /// go back and forth with a server that dies again and again. Default 5 s × 2 up to 60 s, half of it random.
+    pub probe: Backoff,
+    /// How long the connection to a preferred server must have lived before the client moves to it. Default 10 s.
+    pub stable_for: Duration,
+}
+
+impl Default for Preferred {
+    fn default() -> Self {
+        Preferred {
+            servers: Vec::new(),
+            timeout: Duration::from_secs(2),
+            failback: true,
+            probe: Backoff::exponential(Duration::from_secs(5), Duration::from_secs(60)),
+            stable_for: Duration::from_secs(10),
         }
     }
 }

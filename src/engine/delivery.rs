@@ -5,13 +5,15 @@ use std::time::Instant;
 use super::config::DeliveryMode;
 use super::effect::Effect;
 use super::engine::Engine;
-use super::event::ConnectionEvent;
+use super::intent::{DrainStage, Intent, Waiter};
 use super::ledger::LossReason;
+use super::lines::Which;
 use super::liveness::Covers;
-use super::losses::Losses;
+use super::outbox::FrameView;
+use super::outbox::Losses;
 use super::outbox::{Level, Outbox};
-use super::phase::{DrainStage, Intent, Link, Waiter};
-use super::segment::FrameView;
+use super::report::ConnectionEvent;
+use super::time::is_due;
 
 /// A PING goes behind so many bytes although no time has passed: at full speed 100 ms are 100 MB. Measured: PINGs at this
 /// distance cost a publisher nothing that can be seen.
@@ -33,28 +35,28 @@ impl<H> Engine<H> {
         if shutting {
             self.wanted.push(Waiter::Last);
         }
-        let lot = self.lot(outbox);
-        let Link::Up(connection) = &mut self.link else {
+        let batch = self.batch(outbox);
+        let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        if self.flight.is_empty() {
+        let flight = &mut connection.flight;
+        if flight.is_empty() {
             connection.progress = now;
         }
-        let before = self.flight.len();
+        let before = flight.len();
         let (asked, through) = (outbox.is_pong_wanted(), outbox.through());
-        match lot {
-            Some(messages) => outbox.load_some(&mut self.flight, messages),
-            None => outbox.load(&mut self.flight),
+        match batch {
+            Some(messages) => outbox.load_some(flight, messages),
+            None => outbox.load(flight),
         }
-        connection.liveness.loaded(self.flight.len() - before);
+        connection.liveness.loaded(flight.len() - before);
         connection.refusals.loaded(outbox.through());
         connection.asked.loaded(outbox.last_subscribed());
         self.advance_drain();
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        let queued = connection.taken + self.flight.messages();
-        let late = connection.liveness.ping_due(queued > connection.confirmed).is_some_and(|due| due <= now);
+        let late = is_due(connection.ping_due(), now);
         let much = match self.config.delivery {
             // One at a time, so that a slow server is not asked the more often.
             DeliveryMode::AtMostOnce => connection.liveness.is_unasked(UNASKED_BYTES, 0),
@@ -65,27 +67,27 @@ impl<H> Engine<H> {
         };
         // Publishers wait for a PONG behind their message, wherever the next one stands.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
-        let (ends_lot, rest) = (lot.is_some_and(|messages| messages > 0), lot.is_some() && outbox.messages() > 0);
-        if late || much || ends_lot || covered.is_some() || !(rest || self.wanted.is_empty()) {
+        let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);
+        if late || much || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
             // Who waits for a PONG waits for one behind all that was admitted.
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
-            self.flight.push_ping();
-            let covers = connection.covers(queued);
-            connection.liveness.sent(covers, waiters, now);
+            connection.ping(waiters, now);
         }
     }
 
-    /// A PONG covers these messages of this connection.
-    pub(super) fn confirm(&mut self, covers: Covers) {
-        let Link::Up(connection) = &mut self.link else {
+    /// A PONG covers these messages of a connection.
+    pub(super) fn confirm(&mut self, which: Which, covers: Covers) {
+        let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
         connection.asked.accept(covers.asked, &self.subscriptions);
-        self.tell_refusing();
-        self.settle_refused(more, covers.through);
+        if which == Which::Present {
+            self.report_refusing();
+            self.settle_refused(more, covers.through);
+        }
     }
 
     /// Checks what was held before it goes to the server that is there now. What has become too old, and what this server
@@ -93,7 +95,7 @@ impl<H> Engine<H> {
     pub(super) fn revise(&mut self, outbox: &mut Outbox, now: Instant) {
         outbox.tick(now);
         outbox.expire();
-        if let Some(info) = &self.info {
+        if let Some(info) = self.lines.up().and_then(|connection| connection.info.as_ref()) {
             let (max, headers) = (info.max_payload(), info.headers);
             outbox.revise(|frame: FrameView<'_>, _| match frame {
                 FrameView { size, .. } if size > max => Some(LossReason::TooLarge),
@@ -101,48 +103,48 @@ impl<H> Engine<H> {
                 _ => None,
             });
         }
-        self.tell_losses(outbox);
+        self.report_losses(outbox);
     }
 
     /// What is held is given up. Messages that a connection had been given before are in doubt, the others are lost.
     pub(super) fn drop_held(&mut self, outbox: &mut Outbox) {
         let in_doubt = outbox.give_up_sent();
         if in_doubt > 0 {
-            self.books.in_doubt += in_doubt;
-            self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
-            self.emit(ConnectionEvent::LeftInDoubt { messages: in_doubt });
+            self.totals.in_doubt += in_doubt;
+            self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
+            self.out.emit(ConnectionEvent::LeftInDoubt { messages: in_doubt });
         }
         outbox.give_up();
-        self.tell_losses(outbox);
+        self.report_losses(outbox);
     }
 
     /// Enters in the books what was lost in the outbox since this was last asked, and tells it.
-    pub(super) fn tell_losses(&mut self, outbox: &mut Outbox) {
+    pub(super) fn report_losses(&mut self, outbox: &mut Outbox) {
         let losses = outbox.take_losses();
-        self.tell(losses);
+        self.report(losses);
     }
 
-    pub(super) fn tell(&mut self, mut losses: Losses) {
-        self.garbage.append(&mut losses.take_garbage());
+    pub(super) fn report(&mut self, mut losses: Losses) {
+        self.out.garbage().append(&mut losses.take_garbage());
         if let Some(told) = losses.tell() {
-            self.books.lost.merge(&told.lost);
+            self.totals.lost.merge(&told.lost);
             if !told.sequences.is_empty() {
-                self.effects.push_back(Effect::Dropped { sequences: told.sequences });
+                self.out.push(Effect::Dropped { sequences: told.sequences });
             }
-            self.emit(ConnectionEvent::Lost { lost: told.lost, messages: told.messages });
+            self.out.emit(ConnectionEvent::Lost { lost: told.lost, messages: told.messages });
         }
     }
 
     /// Tells when what is held crosses the watermarks, each crossing once.
-    pub(super) fn tell_level(&mut self, outbox: &mut Outbox) {
+    pub(super) fn report_level(&mut self, outbox: &mut Outbox) {
         if matches!(self.intent, Intent::Closed) {
             // Closed was the last event.
             return;
         }
         let (pending, limit) = (outbox.pending(), outbox.cap());
         match (outbox.level(), self.history.buffer_high) {
-            (Level::High, false) => self.emit(ConnectionEvent::BufferHigh { pending, limit }),
-            (Level::Low, true) => self.emit(ConnectionEvent::BufferLow { pending, limit }),
+            (Level::High, false) => self.out.emit(ConnectionEvent::BufferHigh { pending, limit }),
+            (Level::Low, true) => self.out.emit(ConnectionEvent::BufferLow { pending, limit }),
             _ => return,
         }
         self.history.buffer_high = !self.history.buffer_high;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::error::{Cause, EndReason, FlushFailure};
-use super::event::ConnectionEvent;
-use super::losses::DroppedRun;
+use super::outbox::DroppedRun;
 use super::refusals::RefusedName;
+use super::report::ConnectionEvent;
 use crate::protocol::ServerAddr;
 
 /// One thing to do. `H` is the driver's handle of a subscription.

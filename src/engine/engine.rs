@@ -1,26 +1,29 @@
 //! The engine: connects the parts. Each part does its own work and returns what happened; only here do they meet.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::announce::Outage;
+use super::candidate::PlannedMove;
 use super::config::Config;
+use super::connection::{Connection, Stage};
 use super::effect::{CloseHow, Effect};
 use super::error::{Cause, EndReason};
-use super::event::{ConnectionEvent, Status};
-use super::flight::Flight;
-use super::ledger::{Ledger, Lost};
-use super::moving::{Candidate, Wish};
+use super::history::{History, Totals};
+use super::intent::{Intent, Waiter};
+use super::ledger::Ledger;
+use super::line::Line;
+use super::lines::{Lines, Link, Which};
+use super::outbox::Flight;
 use super::outbox::Outbox;
-use super::phase::{Intent, Link, Purpose, Stage, Waiter};
-use super::poison::Suspicion;
+use super::outbox::Segment;
+use super::output::Output;
 use super::pool::Pool;
-use super::segment::Segment;
+use super::report::Status;
 use super::subscriptions::Subscriptions;
+use super::suspicion::Suspicion;
 use crate::protocol::{Info, ServerAddr};
 
 /// The state machine of one client.
@@ -44,61 +47,19 @@ use crate::protocol::{Info, ServerAddr};
 pub struct Engine<H> {
     pub(super) config: Config,
     pub(super) rng: SmallRng,
-    pub(super) link: Link,
+    pub(super) lines: Lines,
+    /// Why the present connection is to be left.
+    pub(super) plan: Option<PlannedMove>,
     pub(super) intent: Intent,
     pub(super) pool: Pool,
     /// Where messages go; see [`Subscriptions`].
     pub subscriptions: Subscriptions<H>,
-    pub(super) flight: Flight,
-    pub(super) info: Option<Arc<Info>>,
-    pub(super) books: Books,
+    pub(super) totals: Totals,
     pub(super) history: History,
     pub(super) suspicion: Suspicion,
     /// Who waits for a PING that was not sent yet.
     pub(super) wanted: Vec<Waiter>,
-    pub(super) effects: VecDeque<Effect<H>>,
-    pub(super) garbage: Vec<Segment>,
-    /// Why the present connection is to be left.
-    pub(super) wish: Option<Wish>,
-    /// The connection that will take the place of the present one.
-    pub(super) candidate: Option<Box<Candidate>>,
-    pub(super) next_epoch: u64,
-    pub(super) next_ask: u64,
-}
-
-/// The part of the ledger that the engine keeps; the rest follows from what the outbox admitted.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Books {
-    pub(super) confirmed: u64,
-    pub(super) in_doubt: u64,
-    pub(super) lost: Lost,
-    pub(super) resent: u64,
-}
-
-/// What is remembered from one connection to the next.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    /// Attempts since the last connection.
-    pub(super) attempts: u64,
-    /// Failed attempts since the last stable connection.
-    pub(super) failures: u64,
-    /// Whether something has failed or was lost since `connect`.
-    pub(super) retrying: bool,
-    /// The server of the last connection; `None`: never connected.
-    pub(super) previous: Option<String>,
-    /// The outage that goes on.
-    pub(super) outage: Option<Outage>,
-    /// Since when no attempt is being made.
-    pub(super) waiting: Option<Instant>,
-    /// Probes of preferred servers that failed, and short stays there, since the last long one.
-    pub(super) probes: u64,
-    pub(super) last_error: Option<Cause>,
-    /// When the last credentials that expire do so.
-    pub(super) credentials_until: Option<Instant>,
-    /// Whether a link was ever secured.
-    pub(super) secured: bool,
-    /// Which of the two watermarks was told last.
-    pub(super) buffer_high: bool,
+    pub(super) out: Output<H>,
 }
 
 /// What the driver tells in an [`exchange`](Engine::exchange).
@@ -116,26 +77,19 @@ impl<H> Engine<H> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let preferred = config.preferred.servers.clone();
         let pool = Pool::preferring(preferred, servers, config.retain_order, &mut rng);
-        let flight = Flight::new(config.delivery);
         Engine {
             config,
             rng,
-            link: Link::Idle,
+            lines: Lines::new(),
+            plan: None,
             intent: Intent::Run,
             pool,
             subscriptions: Subscriptions::default(),
-            flight,
-            info: None,
-            books: Books::default(),
+            totals: Totals::default(),
             history: History::default(),
             suspicion: Suspicion::default(),
             wanted: Vec::new(),
-            effects: VecDeque::new(),
-            garbage: Vec::new(),
-            wish: None,
-            candidate: None,
-            next_epoch: 0,
-            next_ask: 0,
+            out: Output::new(),
         }
     }
 
@@ -143,11 +97,11 @@ impl<H> Engine<H> {
 
     /// The state that the user sees.
     pub fn status(&self) -> Status {
-        match (&self.intent, &self.link) {
+        match (&self.intent, &self.lines.present) {
             (Intent::End { .. } | Intent::Closed, _) => Status::Closed,
             (Intent::Drain { .. } | Intent::Close { drained: true, .. }, _) => Status::Draining,
             (_, Link::Idle | Link::GivingUp(_)) => Status::Disconnected,
-            (_, Link::Up(connection)) if matches!(connection.stage, Stage::Ready | Stage::Moving { .. }) => {
+            (_, Link::Line(Line::Up(connection))) if connection.is_ready() || connection.is_moving() => {
                 Status::Connected
             }
             _ if self.history.retrying => Status::Reconnecting,
@@ -155,14 +109,14 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The server's latest INFO.
+    /// The latest INFO of the present server, or of the last one.
     pub fn info(&self) -> Option<&Arc<Info>> {
-        self.info.as_ref()
+        self.history.info.as_ref()
     }
 
     /// `host:port` of the server that is connected.
     pub fn server(&self) -> Option<&str> {
-        let connection = self.link.connection()?;
+        let connection = self.lines.up()?;
         connection.carries().then_some(connection.attempt.endpoint.as_str())
     }
 
@@ -178,124 +132,111 @@ impl<H> Engine<H> {
 
     /// The time that the last PING took.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.link.connection()?.liveness.round_trip()
+        self.lines.up()?.liveness.round_trip()
     }
 
-    /// The bytes to write, to the connection of [`epoch`](Engine::epoch).
-    pub fn flight(&self) -> &Flight {
-        &self.flight
+    /// The bytes to write to the present connection, if there is one.
+    pub fn flight(&self) -> Option<&Flight> {
+        self.lines.up().map(|connection| &connection.flight)
     }
 
-    /// Names the present connection or attempt.
+    /// Names the present connection or attempt, or the last one.
     pub fn epoch(&self) -> u64 {
-        match &self.link {
-            Link::Dialing(attempt) => attempt.epoch,
-            Link::Up(connection) => connection.attempt.epoch,
-            _ => self.next_epoch,
-        }
+        self.lines.epoch()
     }
 
     /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
     pub fn can_write(&self) -> bool {
-        self.link.can_write()
+        self.lines.up().is_some_and(Connection::can_write)
     }
 
     /// The bytes to write to the connection of `epoch`, if there are any and writing makes sense.
     pub fn flight_of(&self, epoch: u64) -> Option<&Flight> {
-        let (link, flight) = self.side_of(epoch);
-        let writes = link.is_live(epoch) && link.can_write();
-        (writes && !flight.is_empty()).then_some(flight)
+        let connection = self.lines.live(epoch).filter(|connection| connection.can_write())?;
+        Some(&connection.flight).filter(|flight| !flight.is_empty())
     }
 
     /// Whether there is something to write, and somebody to take it.
     pub fn has_bytes(&self) -> bool {
-        !self.flight.is_empty() && self.can_write()
+        self.flight().is_some_and(|flight| !flight.is_empty()) && self.can_write()
     }
 
     /// The connection that carries messages.
     pub fn carrying(&self) -> Option<u64> {
-        self.link.connection().filter(|connection| connection.carries()).map(|connection| connection.attempt.epoch)
+        self.lines.up().filter(|connection| connection.carries()).map(|connection| connection.attempt.epoch)
     }
 
     /// Whether the connection of `epoch` still stands.
     pub fn is_live(&self, epoch: u64) -> bool {
-        self.link_of(epoch).is_live(epoch)
+        self.lines.live(epoch).is_some()
     }
 
     /// Whether messages may flow out.
     pub fn carries(&self) -> bool {
-        self.link.connection().is_some_and(|connection| connection.carries())
+        self.lines.up().is_some_and(Connection::carries)
     }
 
     /// Whether the next exchange loads what the outbox holds. Messages may flow, and still have to wait: see
     /// [`Config::poison_after`].
     pub fn loads(&self) -> bool {
-        self.carries() && !self.awaits_lot()
+        self.carries() && !self.awaits_batch()
     }
 
     /// Whether messages may come in: the handshake is done.
     pub fn expects_messages(&self) -> bool {
-        self.link.connection().is_some_and(|connection| !connection.is_handshake())
+        self.lines.up().is_some_and(|connection| !connection.is_handshake())
     }
 
-    /// The same of the connection of `epoch`.
+    /// Whether messages may come in on the connection of `epoch`.
     pub fn expects_messages_of(&self, epoch: u64) -> bool {
-        let link = self.link_of(epoch);
-        link.is_live(epoch) && link.connection().is_some_and(|connection| !connection.is_handshake())
+        self.lines.live(epoch).is_some_and(|connection| !connection.is_handshake())
     }
 
-    pub(super) fn link_of(&self, epoch: u64) -> &Link {
-        self.side_of(epoch).0
-    }
-
-    /// The candidate's link and flight if `epoch` names it, otherwise the present ones.
-    fn side_of(&self, epoch: u64) -> (&Link, &Flight) {
-        match &self.candidate {
-            Some(candidate) if self.is_beside(epoch) => (&candidate.link, &candidate.flight),
-            _ => (&self.link, &self.flight),
-        }
+    /// Whether the connection of `epoch` is being secured: nothing is to be read from it and written to it.
+    pub fn is_securing(&self, epoch: u64) -> bool {
+        self.lines.live(epoch).is_some_and(Connection::is_securing)
     }
 
     /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.
     pub fn ledger(&self, accepted: u64) -> Ledger {
-        let Books { confirmed, in_doubt, lost, resent } = self.books;
-        let unconfirmed = self.link.connection().map_or(0, |connection| connection.taken - connection.confirmed);
+        let Totals { confirmed, in_doubt, lost, resent } = self.totals;
+        let unconfirmed = self.lines.up().map_or(0, Connection::unconfirmed);
         let settled = confirmed + in_doubt + lost.total() + unconfirmed;
         Ledger { accepted, waiting: accepted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
     }
 
     /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
     pub fn count_waiting(&self, outbox: &Outbox) -> u64 {
-        outbox.messages() + self.flight.messages()
+        outbox.messages() + self.flight().map_or(0, Flight::messages)
     }
 
     // What to do.
 
     /// The next effect.
     pub fn poll_effect(&mut self) -> Option<Effect<H>> {
-        self.effects.pop_front()
+        self.out.pop()
     }
 
     /// What may be dropped now that no lock is held: payloads have destructors of their own.
     pub fn take_garbage(&mut self) -> Vec<Segment> {
-        std::mem::take(&mut self.garbage)
+        std::mem::take(self.out.garbage())
     }
 
-    /// Whether another exchange has something to do at once, without a stimulus from outside.
+    /// Whether another exchange has something to do immediately, without a stimulus from outside.
     pub fn wants_exchange(&self) -> bool {
-        if matches!(self.link, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
+        if matches!(self.lines.present, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
             return true;
         }
         if self.may_advance_move() || self.begins_drain() {
             return true;
         }
-        let Some(connection) = self.link.connection() else {
+        let Some(connection) = self.lines.up() else {
             return false;
         };
         match &connection.stage {
             Stage::Lost(_) => true,
-            Stage::Replaying(replay) => replay.is_done() || self.flight.is_empty(),
-            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty() && !self.awaits_lot(),
+            Stage::Replaying(replay) => replay.is_done() || connection.flight.is_empty(),
+            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty() && !self.awaits_batch(),
             Stage::AwaitInfo
             | Stage::Securing(_)
             | Stage::Authenticating(_)
@@ -305,36 +246,25 @@ impl<H> Engine<H> {
         }
     }
 
-    pub(super) fn emit(&mut self, event: ConnectionEvent) {
-        self.effects.push_back(Effect::Emit(event));
-    }
-
-    /// The connection ends here. If it had carried messages, the outbox is settled in the next exchange.
-    pub(super) fn lose(&mut self, cause: Cause, how: CloseHow, now: Instant) {
-        if self.try_next_address(&cause, how, now) {
+    /// A connection ends here. If it had carried messages, the outbox is settled in the next exchange.
+    pub(super) fn lose(&mut self, which: Which, cause: Cause, how: CloseHow, now: Instant) {
+        if self.try_next_address(which, &cause, how, now) {
             return;
         }
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.connection_mut(which).filter(|connection| !connection.is_lost()) else {
             return;
         };
-        self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
+        self.out.push(Effect::Close { epoch: connection.attempt.epoch, how });
         match connection.stage {
-            Stage::Lost(_) => {
-                self.effects.pop_back();
-            }
-            _ if connection.attempt.purpose == Purpose::Move => {
-                let attempt = connection.attempt.clone();
-                self.move_failed(attempt, cause, now);
-            }
+            _ if which == Which::Candidate => self.attempt_failed(which, cause, now),
             Stage::AwaitInfo
             | Stage::Securing(_)
             | Stage::Authenticating(_)
             | Stage::AwaitPong
             | Stage::Standby(_)
             | Stage::Replaying(_) => {
-                let attempt = connection.attempt.clone();
                 self.end_drained_subscriptions();
-                self.attempt_failed(attempt, cause, now);
+                self.attempt_failed(which, cause, now);
                 // A drain that began during the replay waited for its end.
                 self.advance_drain();
             }
@@ -343,12 +273,12 @@ impl<H> Engine<H> {
                 self.announce(now);
                 self.lose_carrying(cause);
             }
-            Stage::Ready | Stage::Moving { .. } => self.lose_carrying(cause),
+            Stage::Ready | Stage::Moving { .. } | Stage::Lost(_) => self.lose_carrying(cause),
         }
     }
 
     fn lose_carrying(&mut self, cause: Cause) {
-        if let Link::Up(connection) = &mut self.link {
+        if let Some(connection) = self.lines.up_mut() {
             connection.stage = Stage::Lost(cause);
         }
     }
@@ -357,7 +287,7 @@ impl<H> Engine<H> {
     pub(super) fn end_drained_subscriptions(&mut self) {
         let mut drained = self.subscriptions.connection_lost();
         // A candidate's server may send more for those.
-        drained.retain(|sid| !self.has_joined(*sid));
+        drained.retain(|sid| !self.lines.has_joined(*sid));
         // While the whole client is drained, streams end only when the gate is shut.
         if !matches!(self.intent, Intent::Drain { .. }) {
             for sid in drained {
@@ -369,13 +299,10 @@ impl<H> Engine<H> {
     /// Takes a subscription out of the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(sid) {
-            let beside = self.candidate.as_mut().map(|candidate| &mut candidate.link);
-            for link in [Some(&mut self.link), beside].into_iter().flatten() {
-                if let Link::Up(connection) = link {
-                    connection.asked.leave(sid, subscription.interest());
-                }
+            for connection in self.lines.connections_mut() {
+                connection.asked.leave(sid, subscription.interest());
             }
-            self.effects.push_back(Effect::Ended { sid, handle: subscription.handle, reason });
+            self.out.push(Effect::Ended { sid, handle: subscription.handle, reason });
         }
     }
 

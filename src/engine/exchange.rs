@@ -1,20 +1,21 @@
 //! The exchange with the outbox, and time: the one place where the gate moves and losses are settled.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::announce::Outage;
 use super::config::DeliveryMode;
+use super::connection::{Connection, Stage};
 use super::effect::{CloseHow, Effect};
 use super::engine::{Engine, Facts};
 use super::error::{Cause, EndReason, FlushFailure};
-use super::event::ConnectionEvent;
+use super::history::Outage;
+use super::intent::{DrainStage, Intent, Waiter};
+use super::line::Line;
+use super::lines::Link;
 use super::outbox::{Gate, Outbox};
-use super::phase::{Connection, DrainStage, Intent, Link, Recovering, Stage, Waiter};
 use super::pool::Loss;
+use super::recovery::Recovering;
+use super::report::ConnectionEvent;
 use super::time::after;
-
-/// How long reading goes on after writing failed (DECISIONS D6).
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// SUBs are replayed in pieces of this size, with reads in between.
 const REPLAY_PIECE: usize = 64 * 1024;
@@ -24,15 +25,18 @@ impl<H> Engine<H> {
     /// not take, opens and shuts the gate, and loads what waits. Called under the mailbox's lock, in the
     /// same critical section in which the commands are taken.
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
-        self.flight.report(outbox);
-        self.tell_losses(outbox);
-        self.tell_refusing();
-        self.advance_move(now);
-        let settles = matches!(&self.link, Link::Up(connection) if matches!(connection.stage, Stage::Lost(_)));
-        if settles {
-            self.settle_loss(outbox, now);
+        if let Some(connection) = self.lines.up_mut() {
+            outbox.settle_taken(&mut connection.flight);
         }
-        if matches!(self.link, Link::GivingUp(_)) {
+        self.report_losses(outbox);
+        self.report_refusing();
+        self.advance_move(now);
+        let lost = self.lines.present.take_lost();
+        let settles = lost.is_some();
+        if let Some((connection, cause)) = lost {
+            self.settle_loss(*connection, cause, outbox, now);
+        }
+        if matches!(self.lines.present, Link::GivingUp(_)) {
             self.give_up(outbox);
         }
         if matches!(self.intent, Intent::Drain { .. }) {
@@ -44,7 +48,7 @@ impl<H> Engine<H> {
         // The frames of the commands that were taken just now were for the connection that is settled. A candidate that has its
         // place at once is told of them with its replay, so they are applied first.
         let unknown = settles && facts.commands_waiting;
-        let opened = match self.link.connection().map(|connection| &connection.stage) {
+        let opened = match self.lines.up().map(|connection| &connection.stage) {
             Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, facts, now),
             _ => {
                 self.announce_if_taken(now);
@@ -55,10 +59,10 @@ impl<H> Engine<H> {
         // A SUB that was taken from the mailbox just now has no frame. It is applied first, so that it goes ahead of the
         // messages that were held with it.
         let unframed = opened && facts.commands_waiting;
-        if !unframed && self.link.connection().is_some_and(Connection::carries) {
+        if !unframed && self.lines.up().is_some_and(Connection::carries) {
             self.load(outbox, now);
         }
-        self.tell_level(outbox);
+        self.report_level(outbox);
         debug_assert_eq!(
             self.ledger(outbox.accepted()).waiting,
             self.count_waiting(outbox),
@@ -76,15 +80,19 @@ impl<H> Engine<H> {
 
     /// Gives unused memory back; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
-        self.flight.shrink();
+        if let Some(connection) = self.lines.up_mut() {
+            connection.flight.shrink();
+        }
         self.subscriptions.shrink();
     }
 
     fn gate(&self) -> Gate {
-        match (&self.intent, &self.link) {
+        match (&self.intent, &self.lines.present) {
             (Intent::Run, Link::Idle | Link::GivingUp(_)) => Gate::Shut,
             (Intent::Drain { stage: DrainStage::Publishing { .. }, .. }, _) => Gate::Shut,
-            (Intent::Run | Intent::Drain { .. }, Link::Up(connection)) if connection.carries() => Gate::Open,
+            (Intent::Run | Intent::Drain { .. }, Link::Line(Line::Up(connection))) if connection.carries() => {
+                Gate::Open
+            }
             (Intent::Run | Intent::Drain { .. }, _) => Gate::Held,
             (Intent::Close { .. } | Intent::End { .. } | Intent::Closed, _) => Gate::Shut,
         }
@@ -92,20 +100,19 @@ impl<H> Engine<H> {
 
     /// Hands SUBs to the flight, and opens the gate behind the last of them. Tells whether it does.
     fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) -> bool {
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.up_mut() else {
             return false;
         };
-        let Connection { stage, asked, progress, .. } = &mut **connection;
-        let Stage::Replaying(replay) = stage else {
+        let Connection { stage: Stage::Replaying(replay), asked, flight, progress, .. } = connection else {
             return false;
         };
-        if self.flight.len() < REPLAY_PIECE && !replay.is_done() {
-            if self.flight.is_empty() {
+        if flight.len() < REPLAY_PIECE && !replay.is_done() {
+            if flight.is_empty() {
                 *progress = now;
             }
             let piece = replay.piece(&self.subscriptions, asked, REPLAY_PIECE);
             if !piece.is_empty() {
-                self.flight.push_wire(piece);
+                flight.push_wire(piece);
             }
         }
         if !replay.is_done() {
@@ -115,9 +122,9 @@ impl<H> Engine<H> {
         self.revise(outbox, now);
         let (through, again) = (outbox.through(), outbox.given());
         let held = outbox.messages();
-        let replay_left = self.flight.len();
-        if let Link::Up(connection) = &mut self.link {
+        if let Some(connection) = self.lines.up_mut() {
             let until = after(now, self.config.announce_after);
+            let replay_left = connection.flight.len();
             connection.refusals.begin(through, again);
             connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
         }
@@ -130,32 +137,26 @@ impl<H> Engine<H> {
 
     /// What the dead connection did not take goes back; what it took and no PONG covers is in doubt, or at least once goes
     /// back too.
-    fn settle_loss(&mut self, outbox: &mut Outbox, now: Instant) {
-        let Link::Up(mut connection) = std::mem::replace(&mut self.link, Link::Idle) else {
-            return;
-        };
-        let Stage::Lost(cause) = connection.stage else {
-            return;
-        };
-        let back = self.flight.give_back(outbox, now);
+    fn settle_loss(&mut self, mut connection: Connection, cause: Cause, outbox: &mut Outbox, now: Instant) {
+        let back = outbox.take_back_from(&mut connection.flight, now);
         connection.taken += back.taken;
-        self.books.resent += back.resent;
-        let unconfirmed = connection.taken - connection.confirmed;
+        self.totals.resent += back.resent;
+        let unconfirmed = connection.unconfirmed();
         let unconfirmed = unconfirmed - self.settle_refused_at_loss(&mut connection.refusals, unconfirmed, outbox);
         let (in_doubt, again) = match self.config.delivery {
             DeliveryMode::AtMostOnce => (unconfirmed, 0),
             DeliveryMode::AtLeastOnce => (0, unconfirmed),
         };
-        self.books.in_doubt += in_doubt;
+        self.totals.in_doubt += in_doubt;
         let planned = cause.is_planned();
         if !(planned && in_doubt == 0 && self.keeps_requests()) {
-            self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
+            self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
         }
         let server = connection.attempt.endpoint.clone();
         let (told, held) = (cause.clone(), outbox.messages());
-        self.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
+        self.out.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
         self.suspect(outbox, again + u64::from(back.cut), &cause);
-        self.history.outage = Some(Outage { since: now, in_doubt, lost: self.books.lost });
+        self.history.outage = Some(Outage { since: now, in_doubt, lost: self.totals.lost });
         self.history.waiting = Some(now);
         self.history.retrying = true;
         self.history.last_error = Some(cause.clone());
@@ -170,7 +171,7 @@ impl<H> Engine<H> {
         self.note_stay(connection.attempt.server, lived);
         let loss = Loss { cause: cause.clone(), lived, planned };
         let out = self.pool.lost(connection.attempt.server, loss, &self.config.policy, now, &mut self.rng);
-        self.tell_removed(out);
+        self.report_removed(out);
 
         let waiters: Vec<Waiter> = connection.liveness.into_waiters().collect();
         // The PONG behind the last UNSUB has come, and so has all that was sent before.
@@ -188,7 +189,7 @@ impl<H> Engine<H> {
             self.pool.hurry();
         }
         if !self.config.reconnect || self.out_of_retries() {
-            self.link = Link::GivingUp(cause);
+            self.lines.present = Link::GivingUp(cause);
         } else {
             self.seek(now);
         }
@@ -200,9 +201,9 @@ impl<H> Engine<H> {
         waiting.append(&mut self.wanted);
         for waiter in waiting {
             match waiter {
-                Waiter::Flush { token, seen } if self.books.in_doubt > seen => {
-                    let outcome = Err(FlushFailure::InDoubt(self.books.in_doubt - seen));
-                    self.effects.push_back(Effect::Complete { token, outcome });
+                Waiter::Flush { token, seen } if self.totals.in_doubt > seen => {
+                    let outcome = Err(FlushFailure::InDoubt(self.totals.in_doubt - seen));
+                    self.out.push(Effect::Complete { token, outcome });
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
                 // These are ended by the table, which knows what was draining, and by the outbox, which knows what it still has.
@@ -222,14 +223,14 @@ impl<H> Engine<H> {
 
     /// Reconnecting ends: what waits fails, streams end, held messages are reported lost.
     fn give_up(&mut self, outbox: &mut Outbox) {
-        let Link::GivingUp(cause) = std::mem::replace(&mut self.link, Link::Idle) else {
+        let Link::GivingUp(cause) = std::mem::replace(&mut self.lines.present, Link::Idle) else {
             return;
         };
         if matches!(self.intent, Intent::End { .. } | Intent::Closed) {
             // The user's end came first, and is the reason.
             return;
         }
-        self.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
+        self.out.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);
             self.drop_held(outbox);
@@ -244,7 +245,7 @@ impl<H> Engine<H> {
         for waiter in std::mem::take(&mut self.wanted) {
             if let Waiter::Flush { token, .. } = waiter {
                 let outcome = Err(FlushFailure::Ended(reason.clone()));
-                self.effects.push_back(Effect::Complete { token, outcome });
+                self.out.push(Effect::Complete { token, outcome });
             }
         }
     }
@@ -272,43 +273,44 @@ impl<H> Engine<H> {
         self.announce(now);
         let mut in_doubt = 0;
         self.drop_candidate();
-        match std::mem::replace(&mut self.link, Link::Idle) {
-            Link::Up(mut connection) => {
-                let finished = completed && self.flight.is_empty();
-                let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
-                self.effects.push_back(Effect::Close { epoch: connection.attempt.epoch, how });
-                // In the middle of a move it carries nothing more, and its user was not told that it is gone.
-                let was_up = connection.carries() || matches!(connection.stage, Stage::Moving { .. });
-                let back = self.flight.give_back_at_the_end(outbox, now, &mut self.garbage);
-                connection.taken += back.taken;
-                self.books.resent += back.resent;
-                in_doubt = connection.taken - connection.confirmed;
-                in_doubt -= self.settle_refused_at_the_end(&mut connection.refusals, in_doubt, outbox);
-                self.books.in_doubt += in_doubt;
-                self.effects.push_back(Effect::HandedOver { through: outbox.through(), in_doubt });
-                if was_up {
-                    let server = connection.attempt.endpoint.clone();
-                    let held = outbox.messages();
-                    self.emit(ConnectionEvent::Disconnected {
-                        server,
-                        cause: Cause::ByUser,
-                        in_doubt,
-                        held,
-                        folded: 0,
-                    });
-                }
-                self.wanted.extend(connection.liveness.into_waiters());
-            }
-            Link::Dialing(attempt) => {
-                self.effects.push_back(Effect::StopDialing { epoch: attempt.epoch });
-            }
+        match std::mem::replace(&mut self.lines.present, Link::Idle) {
+            Link::Line(Line::Up(connection)) => in_doubt = self.end_connection(*connection, completed, outbox, now),
+            Link::Line(Line::Dialing(attempt)) => self.out.push(Effect::StopDialing { epoch: attempt.epoch }),
             Link::Idle | Link::GivingUp(_) | Link::Choosing { .. } | Link::Backoff { .. } => {}
         }
         let completed = completed && outbox.is_empty() && in_doubt == 0;
         self.drop_held(outbox);
         self.fail_waiters(&reason);
         self.end_all_subscriptions(&reason);
-        self.effects.push_back(Effect::Closed { reason: reason.clone(), completed });
-        self.emit(ConnectionEvent::Closed { cause: reason });
+        self.out.push(Effect::Closed { reason: reason.clone(), completed });
+        self.out.emit(ConnectionEvent::Closed { cause: reason });
+    }
+    /// The last connection ends. Returns how many messages that leaves in doubt.
+    fn end_connection(
+        &mut self,
+        mut connection: Connection,
+        completed: bool,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> u64 {
+        let finished = completed && connection.flight.is_empty();
+        let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
+        self.out.push(Effect::Close { epoch: connection.attempt.epoch, how });
+        // In the middle of a move it carries nothing more, and its end was not reported to the user.
+        let was_up = connection.carries() || connection.is_moving();
+        let back = outbox.take_back_at_the_end(&mut connection.flight, now, self.out.garbage());
+        connection.taken += back.taken;
+        self.totals.resent += back.resent;
+        let mut in_doubt = connection.unconfirmed();
+        in_doubt -= self.settle_refused_at_the_end(&mut connection.refusals, in_doubt, outbox);
+        self.totals.in_doubt += in_doubt;
+        self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
+        if was_up {
+            let (server, held) = (connection.attempt.endpoint.clone(), outbox.messages());
+            let cause = Cause::ByUser;
+            self.out.emit(ConnectionEvent::Disconnected { server, cause, in_doubt, held, folded: 0 });
+        }
+        self.wanted.extend(connection.liveness.into_waiters());
+        in_doubt
     }
 }

@@ -7,44 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
+use super::connection::{Readiness, Stage};
 use super::effect::CloseHow;
 use super::engine::Engine;
 use super::error::Cause;
-use super::phase::{Intent, Readiness, Stage};
+use super::intent::Intent;
+use super::lines::Which;
 use super::pool::ServerId;
 use super::time::after;
-use crate::protocol::ServerAddr;
-
-/// Servers that are better than others, and how they are come back to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Preferred {
-    /// The servers. They are dialled before the others that are due. Default: none.
-    pub servers: Vec<ServerAddr>,
-    /// How long an attempt on one of them may take while there are others, if that is less than the connect timeout. Default
-    /// 2 s.
-    pub timeout: Duration,
-    /// Whether a client that is connected to another server moves back. Default true.
-    pub failback: bool,
-    /// When a preferred server is probed: so long after the connection to another one, and after each probe that failed. A
-    /// stay at a preferred server that was shorter than the longest delay counts as a failed probe, so that a client does not
-    /// go back and forth with a server that dies again and again. Default 5 s × 2 up to 60 s, half of it random.
-    pub probe: Backoff,
-    /// How long the connection to a preferred server must have lived before the client moves to it. Default 10 s.
-    pub stable_for: Duration,
-}
-
-impl Default for Preferred {
-    fn default() -> Self {
-        Preferred {
-            servers: Vec::new(),
-            timeout: Duration::from_secs(2),
-            failback: true,
-            probe: Backoff::exponential(Duration::from_secs(5), Duration::from_secs(60)),
-            stable_for: Duration::from_secs(10),
-        }
-    }
-}
 
 impl<H> Engine<H> {
     /// How long an attempt on `server` may take. One that is preferred must not keep the client from the others.
@@ -59,12 +29,12 @@ impl<H> Engine<H> {
         let wanted = self.config.preferred.failback && matches!(self.intent, Intent::Run) && self.may_prepare();
         if wanted && !self.is_at_preferred() && self.pool.next_preferred(now).is_some() {
             let at = after(now, self.probe_wait());
-            self.wish_to_move(Cause::Failback, at);
+            self.plan_move(Cause::Failback, at);
         }
     }
 
     pub(super) fn is_at_preferred(&self) -> bool {
-        self.link.connection().is_some_and(|connection| self.pool.prefers(connection.attempt.server))
+        self.lines.up().is_some_and(|connection| self.pool.prefers(connection.attempt.server))
     }
 
     /// How long the next probe waits.
@@ -82,8 +52,8 @@ impl<H> Engine<H> {
 
     /// When a candidate that is ready has proved stable; `None`: nothing is asked of it.
     pub(super) fn settles_at(&self) -> Option<Instant> {
-        let connection = self.candidate.as_ref()?.link.connection()?;
-        let probed = self.wish.as_ref().is_some_and(|wish| wish.is_failback());
+        let connection = self.lines.connection(Which::Candidate)?;
+        let probed = self.plan.as_ref().is_some_and(|plan| plan.is_failback());
         (probed && matches!(connection.stage, Stage::Standby(Readiness::Fresh)))
             .then(|| after(connection.since, self.config.preferred.stable_for))
     }
@@ -93,8 +63,8 @@ impl<H> Engine<H> {
         let Some(at) = self.settles_at() else {
             return true;
         };
-        if self.candidate.as_ref().is_some_and(|candidate| candidate.is_lame_duck()) {
-            self.beside(|engine| engine.lose(Cause::LameDuck, CloseHow::Drop, now));
+        if self.lines.candidate.as_ref().is_some_and(|candidate| candidate.is_lame_duck()) {
+            self.lose(Which::Candidate, Cause::LameDuck, CloseHow::Drop, now);
             return false;
         }
         at <= now

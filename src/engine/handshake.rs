@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::config::Identity;
+use super::connection::Stage;
 use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::Cause;
-use super::phase::{Intent, Link, Stage};
+use super::intent::Intent;
+use super::lines::Which;
 use super::time::after;
 use crate::protocol::{self, ConnectInfo, Info, Protocol, Secret, ServerAddr};
 
@@ -42,116 +45,100 @@ pub struct Credentials {
 }
 
 impl<H> Engine<H> {
-    /// The link of `epoch` is secured; nothing of what was read in clear is left.
+    /// The connection of `epoch` is secured; nothing of what was read in clear is left.
     pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
-        self.at(epoch, |engine| {
-            let Some(connection) = engine.link.live(epoch) else {
-                return;
-            };
-            let Stage::Securing(info) = &mut connection.stage else {
-                return;
-            };
-            let info = info.take();
-            connection.secured = true;
-            engine.history.secured = true;
-            match info {
-                Some(info) => engine.authenticate(info, now),
-                None => (connection.stage, connection.progress) = (Stage::AwaitInfo, now),
-            }
-        });
+        let Some((which, connection)) = self.lines.live_mut(epoch) else {
+            return;
+        };
+        let Stage::Securing(info) = &mut connection.stage else {
+            return;
+        };
+        let info = info.take();
+        connection.secured = true;
+        self.history.secured = true;
+        match info {
+            Some(info) => self.authenticate(which, info, now),
+            None => (connection.stage, connection.progress) = (Stage::AwaitInfo, now),
+        }
     }
 
-    /// The link of `epoch` could not be secured.
+    /// The connection of `epoch` could not be secured.
     pub fn handle_upgrade_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
-        self.at(epoch, |engine| {
-            if engine.link.live(epoch).is_some_and(|connection| matches!(connection.stage, Stage::Securing(_))) {
-                engine.lose(cause, CloseHow::Drop, now);
-            }
-        });
+        if let Some((which, _)) = self.lines.live_mut(epoch).filter(|(_, connection)| connection.is_securing()) {
+            self.lose(which, cause, CloseHow::Drop, now);
+        }
     }
 
     /// The user's credentials for the attempt of `epoch`, or why there are none.
     pub fn handle_credentials(&mut self, epoch: u64, answer: Result<Credentials, Cause>, now: Instant) {
-        self.at(epoch, |engine| {
-            let Some(connection) = engine.link.live(epoch) else {
-                return;
-            };
-            let Stage::Authenticating(info) = &connection.stage else {
-                return;
-            };
-            let info = info.clone();
-            match answer {
-                Ok(credentials) => {
-                    engine.plan_renewal(credentials.expires_in, now);
-                    engine.introduce(&info, Some(credentials), now);
-                }
-                Err(cause) => engine.lose(cause, CloseHow::Drop, now),
+        let Some((which, connection)) = self.lines.live_mut(epoch) else {
+            return;
+        };
+        let Stage::Authenticating(info) = &connection.stage else {
+            return;
+        };
+        let info = info.clone();
+        match answer {
+            Ok(credentials) => {
+                self.plan_renewal(which, credentials.expires_in, now);
+                self.introduce(which, &info, Some(credentials), now);
             }
-        });
+            Err(cause) => self.lose(which, cause, CloseHow::Drop, now),
+        }
     }
 
     /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:
     /// another connection would bring them again.
-    fn plan_renewal(&mut self, expires_in: Option<Duration>, now: Instant) {
+    fn plan_renewal(&mut self, which: Which, expires_in: Option<Duration>, now: Instant) {
         let expiry = expires_in.map(|left| after(now, left));
         let newer = match (expiry, self.history.credentials_until) {
             (Some(expiry), Some(last)) => expiry > after(last, RENEW_AHEAD / 2),
             _ => true,
         };
         self.history.credentials_until = expiry;
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        connection.renew_at = expires_in
-            .filter(|left| newer && *left >= 2 * RENEW_AHEAD)
-            .map(|left| after(now, left.saturating_sub((left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))));
+        if let Some(connection) = self.lines.connection_mut(which) {
+            connection.renew_at = expires_in
+                .filter(|left| newer && *left >= 2 * RENEW_AHEAD)
+                .map(|left| after(now, left.saturating_sub((left / 10).clamp(RENEW_AHEAD, RENEW_AHEAD_MOST))));
+        }
     }
 
     /// The credentials will expire soon: another connection gets new ones, and nothing is lost on the way.
     pub(super) fn renew(&mut self, now: Instant) {
-        if let Link::Up(connection) = &mut self.link {
-            connection.renew_at = None;
-            if matches!(self.intent, Intent::Run) {
-                self.pool.forgive();
-                self.pool.hurry();
-                self.force_move(Cause::Renewal, now);
-            }
+        if matches!(self.intent, Intent::Run) {
+            self.pool.forgive();
+            self.pool.hurry();
+            self.force_move(Cause::Renewal, now);
         }
     }
 
-    /// Whether the link of `epoch` is being secured: nothing is to be read from it and written to it.
-    pub fn is_securing(&self, epoch: u64) -> bool {
-        let link = self.link_of(epoch);
-        link.is_live(epoch) && link.connection().is_some_and(|at| matches!(at.stage, Stage::Securing(_)))
-    }
-
     /// There is a byte stream. Where the user wants TLS first, the server is not heard before.
-    pub(super) fn begin_handshake(&mut self, now: Instant) {
+    pub(super) fn begin_handshake(&mut self, which: Which, now: Instant) {
         if self.config.tls_first {
             if self.config.tls_possible {
-                self.secure(None, now);
+                self.secure(which, None, now);
             } else {
-                self.lose(no_tls("tls_first asks for TLS"), CloseHow::Drop, now);
+                self.lose(which, no_tls("tls_first asks for TLS"), CloseHow::Drop, now);
             }
         }
     }
 
     /// The first INFO is there.
-    pub(super) fn greet(&mut self, info: Arc<Info>, now: Instant) {
-        let Link::Up(connection) = &self.link else {
+    pub(super) fn greet(&mut self, which: Which, info: Arc<Info>, now: Instant) {
+        let Some(connection) = self.lines.connection(which) else {
             return;
         };
         if connection.secured {
-            return self.authenticate(info, now);
+            return self.authenticate(which, info, now);
         }
         let wanted = self.wants_tls(&connection.attempt.addr);
         if let Some(cause) = self.transport_fault(wanted, &info) {
-            return self.lose(cause, CloseHow::Drop, now);
+            return self.lose(which, cause, CloseHow::Drop, now);
         }
         if wanted.is_some() || info.tls_required {
-            self.secure(Some(info), now);
+            self.secure(which, Some(info), now);
         } else {
-            self.authenticate(info, now);
+            self.authenticate(which, info, now);
         }
     }
 
@@ -189,28 +176,28 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Has the driver upgrade the link.
-    fn secure(&mut self, info: Option<Arc<Info>>, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
+    /// Has the driver upgrade the byte stream.
+    fn secure(&mut self, which: Which, info: Option<Arc<Info>>, now: Instant) {
+        let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         // A PONG to a PING that came before INFO: in clear no more is said.
-        self.garbage.extend(self.flight.clear());
+        self.out.discard(&mut connection.flight);
         connection.progress = now;
         connection.stage = Stage::Securing(info);
         let (epoch, addr) = (connection.attempt.epoch, connection.attempt.addr.clone());
-        self.effects.push_back(Effect::Upgrade { epoch, addr });
+        self.out.push(Effect::Upgrade { epoch, addr });
     }
 
-    fn authenticate(&mut self, info: Arc<Info>, now: Instant) {
+    fn authenticate(&mut self, which: Which, info: Arc<Info>, now: Instant) {
         if !self.config.ask_credentials {
-            return self.introduce(&info, None, now);
+            return self.introduce(which, &info, None, now);
         }
-        let Link::Up(connection) = &mut self.link else {
+        let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         let attempt = &connection.attempt;
-        self.effects.push_back(Effect::Authenticate {
+        self.out.push(Effect::Authenticate {
             epoch: attempt.epoch,
             nonce: info.nonce.clone(),
             server: attempt.endpoint.clone(),
@@ -220,57 +207,56 @@ impl<H> Engine<H> {
         connection.stage = Stage::Authenticating(info);
     }
 
-    fn introduce(&mut self, info: &Info, credentials: Option<Credentials>, now: Instant) {
-        let Link::Up(connection) = &mut self.link else {
+    fn introduce(&mut self, which: Which, info: &Info, credentials: Option<Credentials>, now: Instant) {
+        let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         connection.stage = Stage::AwaitPong;
         connection.progress = now;
-        let (addr, secured) = (connection.attempt.addr.clone(), connection.secured);
-        let mut introduction = self.introduction(&addr, info, credentials, secured);
+        let mut introduction =
+            introduction(&self.config.identity, &connection.attempt.addr, info, credentials, connection.secured);
         // A buffer that grew would leave copies of what is in it.
         let mut out = Vec::with_capacity(CONNECT_ROOM);
         protocol::connect(&mut out, &introduction);
         introduction.wipe();
         protocol::ping(&mut out);
-        self.flight.push_wire(out);
+        connection.flight.push_wire(out);
     }
+}
 
-    /// What CONNECT says to this server.
-    fn introduction(
-        &self,
-        addr: &ServerAddr,
-        info: &Info,
-        credentials: Option<Credentials>,
-        secured: bool,
-    ) -> ConnectInfo {
-        let identity = &self.config.identity;
-        let given = credentials.unwrap_or_default();
-        // What stands in a server's own address is meant for that server.
-        let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
-            _ if given.alone => (None, None, None),
-            (_, _, Some(token)) => (None, None, Some(Secret::from(token))),
-            (Some(user), pass, None) => (Some(user.to_owned()), pass.map(Secret::from), None),
-            _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
-        };
-        ConnectInfo {
-            verbose: identity.verbose,
-            pedantic: identity.pedantic,
-            user_jwt: reveal(given.jwt),
-            nkey: given.nkey,
-            signature: reveal(given.signature),
-            name: identity.name.clone(),
-            echo: identity.echo,
-            lang: "rust".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: Protocol::Dynamic,
-            tls_required: secured,
-            user: given.user.or(user),
-            pass: reveal(given.password.or(pass)),
-            auth_token: reveal(given.token.or(token)),
-            headers: info.headers,
-            no_responders: info.headers,
-        }
+/// What CONNECT says to this server.
+fn introduction(
+    identity: &Identity,
+    addr: &ServerAddr,
+    info: &Info,
+    credentials: Option<Credentials>,
+    secured: bool,
+) -> ConnectInfo {
+    let given = credentials.unwrap_or_default();
+    // What stands in a server's own address is meant for that server.
+    let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
+        _ if given.alone => (None, None, None),
+        (_, _, Some(token)) => (None, None, Some(Secret::from(token))),
+        (Some(user), pass, None) => (Some(user.to_owned()), pass.map(Secret::from), None),
+        _ => (identity.user.clone(), identity.password.clone(), identity.token.clone()),
+    };
+    ConnectInfo {
+        verbose: identity.verbose,
+        pedantic: identity.pedantic,
+        user_jwt: reveal(given.jwt),
+        nkey: given.nkey,
+        signature: reveal(given.signature),
+        name: identity.name.clone(),
+        echo: identity.echo,
+        lang: "rust".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: Protocol::Dynamic,
+        tls_required: secured,
+        user: given.user.or(user),
+        pass: reveal(given.password.or(pass)),
+        auth_token: reveal(given.token.or(token)),
+        headers: info.headers,
+        no_responders: info.headers,
     }
 }
 

@@ -5,22 +5,34 @@
 //! to the front when a connection dies before the transport took them.
 
 mod admission;
+mod backlog;
+mod flight;
+mod frame_index;
+mod gaps;
 mod held;
 mod loading;
+mod losses;
+mod payload;
 mod promised;
+mod returned;
+mod segment;
 
 pub use admission::{Frame, Gate, Refusal};
+use backlog::Backlog;
+pub use flight::Flight;
+pub(super) use flight::Taken;
 pub use held::Level;
+pub(super) use losses::Losses;
+pub use losses::{DroppedRun, HANDED_BACK};
+pub use returned::{LostMessage, LostMessages};
+pub use segment::{FrameView, Segment};
 
 use std::time::Instant;
 
-use super::backlog::Backlog;
+use self::frame_index::FrameIndex;
+use self::gaps::Gaps;
+use self::payload::Payload;
 use super::config::{DeliveryMode, OutboxRules};
-use super::frame_index::FrameIndex;
-use super::gaps::Gaps;
-use super::losses::Losses;
-use super::payload::Payload;
-use super::segment::Segment;
 use crate::protocol::{self, SHORT_FRAME};
 
 /// Small frames are gathered into chunks of this size; none straddles two.

@@ -1,5 +1,6 @@
 //! The servers: order, failures, due times and gossip.
 
+pub mod backoff;
 mod order;
 
 pub(super) use order::SILENCE;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::backoff::{self, Backoff, Jitter};
+use self::backoff::{Backoff, Jitter};
 use super::error::Cause;
 use super::time::after;
 use crate::protocol::ServerAddr;

@@ -7,14 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::config::DeliveryMode;
-use super::effect::Effect;
-use super::engine::Engine;
-use super::ledger::LossReason;
-use super::losses::Losses;
-use super::outbox::Outbox;
-use super::phase::Link;
-use super::segment::FrameView;
+use super::outbox::FrameView;
 use crate::protocol::{ErrKind, Subject, Violation};
 
 /// A subject, or a reply subject, with which a server has refused messages.
@@ -71,13 +64,41 @@ impl Refusals {
         self.through = self.through.max(through);
     }
 
+    /// The last message that a PONG covers.
+    pub(super) fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// Up to this message, the connection is not the first that was given them.
+    pub(super) fn again(&self) -> u64 {
+        self.again
+    }
+
+    /// How many messages were refused since the last PONG.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A PONG covers the messages up to number `through`. Returns the last one that was covered before, and how many of those
+    /// since were refused.
+    pub(super) fn covered(&mut self, through: u64) -> (u64, u64) {
+        let after = self.after;
+        self.after = after.max(through);
+        (after, std::mem::take(&mut self.count))
+    }
+
+    /// The names that were not reported yet.
+    pub(super) fn take_news(&mut self) -> Vec<RefusedName> {
+        std::mem::take(&mut self.news)
+    }
+
     /// The last message that was loaded.
     pub(super) fn through(&self) -> u64 {
         self.through
     }
 
     /// The server has refused a message. `unconfirmed`: how many it may have read, and no PONG covers.
-    fn hear(&mut self, name: RefusedName, unconfirmed: u64) {
+    pub(super) fn hear(&mut self, name: RefusedName, unconfirmed: u64) {
         if self.count >= unconfirmed {
             return;
         }
@@ -99,12 +120,14 @@ impl Refusals {
         }
     }
 
-    fn refuses(&self, frame: &FrameView<'_>) -> bool {
+    /// Whether the server has refused this message.
+    pub(super) fn refuses(&self, frame: &FrameView<'_>) -> bool {
         let reply = frame.reply.is_some_and(|reply| self.replies.contains_key(reply));
         frame.message && (reply || self.subjects.contains_key(frame.subject))
     }
 
-    fn names(&mut self) -> Vec<RefusedName> {
+    /// All names since the last PONG.
+    pub(super) fn take_names(&mut self) -> Vec<RefusedName> {
         self.bytes = 0;
         let (subjects, replies) = (std::mem::take(&mut self.subjects), std::mem::take(&mut self.replies));
         let name =
@@ -121,103 +144,4 @@ pub(super) fn refused_name(kind: &ErrKind) -> Option<RefusedName> {
         _ => return None,
     };
     Some(RefusedName { subject: subject.clone(), reply })
-}
-
-impl<H> Engine<H> {
-    /// The present server has refused a message.
-    pub(super) fn hear_refusal(&mut self, name: RefusedName) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        // A longer one can't be of a message of ours.
-        if name.subject.as_bytes().len() <= self.config.max_control_line {
-            let unconfirmed = connection.taken + self.flight.messages() - connection.confirmed;
-            connection.refusals.hear(name, unconfirmed);
-        }
-    }
-
-    /// Whoever waits for a reply to a refused message need not wait any longer.
-    pub(super) fn tell_refusing(&mut self) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let Refusals { after, through, news, .. } = &mut connection.refusals;
-        if !news.is_empty() {
-            let names = std::mem::take(news);
-            self.effects.push_back(Effect::Refusing { names, after: *after, through: *through });
-        }
-    }
-
-    /// A PONG covers `messages` more of the present connection, up to number `through`.
-    pub(super) fn settle_refused(&mut self, messages: u64, through: u64) {
-        let Link::Up(connection) = &mut self.link else {
-            return;
-        };
-        let refusals = &mut connection.refusals;
-        let after = refusals.after;
-        refusals.after = after.max(through);
-        let count = std::mem::take(&mut refusals.count);
-        if count == 0 {
-            self.books.confirmed += messages;
-            return self.flight.confirmed(messages, |_| {});
-        }
-        let mut losses = Losses::default();
-        match self.config.delivery {
-            DeliveryMode::AtMostOnce => {
-                self.flight.confirmed(messages, |_| {});
-                losses.count(LossReason::Refused, count.min(messages));
-            }
-            DeliveryMode::AtLeastOnce => self.flight.confirmed(messages, |segment| {
-                segment.lose(LossReason::Refused, |frame| refusals.refuses(frame), &mut losses);
-            }),
-        }
-        self.books.confirmed += messages - losses.lost().refused;
-        let (names, again) = (refusals.names(), refusals.again);
-        self.effects.push_back(Effect::Refused { names, after, again, through });
-        self.tell(losses);
-    }
-
-    /// The connection is gone, and what it did not take, or at least once what no PONG covers, is back in the outbox. Returns
-    /// how many of the unconfirmed messages its server had refused: they are lost, and neither in doubt nor sent again.
-    pub(super) fn settle_refused_at_loss(
-        &mut self,
-        refusals: &mut Refusals,
-        unconfirmed: u64,
-        outbox: &mut Outbox,
-    ) -> u64 {
-        if self.config.delivery == DeliveryMode::AtMostOnce || refusals.count == 0 {
-            return self.settle_refused_at_the_end(refusals, unconfirmed, outbox);
-        }
-        let (refused, through) = outbox.refuse(unconfirmed, |frame| refusals.refuses(frame));
-        self.tell_all_refused(refusals, through);
-        self.tell_losses(outbox);
-        refused
-    }
-
-    /// The same where what the connection had taken is not in the outbox.
-    pub(super) fn settle_refused_at_the_end(
-        &mut self,
-        refusals: &mut Refusals,
-        unconfirmed: u64,
-        outbox: &Outbox,
-    ) -> u64 {
-        let refused = refusals.count.min(unconfirmed);
-        self.tell_all_refused(refusals, outbox.through());
-        let mut losses = Losses::default();
-        losses.count(LossReason::Refused, refused);
-        self.tell(losses);
-        refused
-    }
-
-    fn tell_all_refused(&mut self, refusals: &mut Refusals, through: u64) {
-        let after = refusals.after;
-        let news = std::mem::take(&mut refusals.news);
-        if !news.is_empty() {
-            self.effects.push_back(Effect::Refusing { names: news, after, through: refusals.through });
-        }
-        if std::mem::take(&mut refusals.count) > 0 {
-            let (names, again) = (refusals.names(), refusals.again);
-            self.effects.push_back(Effect::Refused { names, after, again, through });
-        }
-    }
 }

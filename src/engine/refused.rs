@@ -1,38 +1,41 @@
-//! What a server says with `-ERR`: a subscription that it refuses is dead there, whatever the server.
+//! What a server says with `-ERR`: a subscription that it refuses is dead there, whatever the server; a message that it refuses
+//! is lost.
 
 use std::time::Instant;
 
-use super::effect::CloseHow;
+use super::config::DeliveryMode;
+use super::effect::{CloseHow, Effect};
 use super::engine::Engine;
 use super::error::{Cause, EndReason};
-use super::event::ConnectionEvent;
-use super::phase::Link;
-use super::refusals::refused_name;
+use super::ledger::LossReason;
+use super::lines::Which;
+use super::outbox::Losses;
+use super::outbox::Outbox;
+use super::refusals::{Refusals, RefusedName, refused_name};
+use super::report::ConnectionEvent;
 use crate::protocol::{ErrKind, Violation};
 
 impl<H> Engine<H> {
-    /// The present server complains.
-    pub(super) fn handle_err(&mut self, kind: ErrKind, now: Instant) {
+    /// A server complains.
+    pub(super) fn handle_err(&mut self, which: Which, kind: ErrKind, now: Instant) {
         if let Some(name) = refused_name(&kind) {
-            self.hear_refusal(name);
+            self.hear_refusal(which, name);
         }
         let said = kind.clone().shortened();
-        self.emit(ConnectionEvent::ServerError { error: said.clone() });
-        let Link::Up(connection) = &mut self.link else {
+        self.out.emit(ConnectionEvent::ServerError { error: said.clone() });
+        let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         if connection.is_handshake() {
-            return self.lose(Cause::Server(said), CloseHow::Drop, now);
+            return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
         }
         match &kind {
             ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) => {
-                let (subject, queue) = (subject.as_bytes(), queue.as_deref().map(str::as_bytes));
-                let refused = connection.asked.refuse((subject, queue, *sid), &self.subscriptions);
-                // Of those that it had accepted a server says the sid, or means all.
-                let refused = refused.map_or_else(|| self.subscriptions.sids_of(subject, queue), |sid| vec![sid]);
-                for sid in refused {
-                    self.end_subscription(sid, EndReason::Refused(said.clone()));
-                }
+                self.refuse_subscriptions(
+                    which,
+                    (subject.as_bytes(), queue.as_deref().map(str::as_bytes), *sid),
+                    &said,
+                );
             }
             // The socket decides; when it closes, this is why.
             kind if kind.closes() => connection.said = Some(said),
@@ -40,35 +43,121 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The candidate's server complains. What it refuses ends, so the present one is not to serve it any longer either: it
-    /// would be a member of a queue group that nobody reads.
-    pub(super) fn handle_err_beside(&mut self, kind: ErrKind, now: Instant) {
-        let Some(refused) = self.refused_beside(&kind) else {
-            return self.beside(|engine| engine.handle_err(kind, now));
+    /// A server refuses a subscription, which ends. If it is the candidate's server, the present one is not to serve it any
+    /// longer either: it would be a member of a queue group that nobody reads.
+    fn refuse_subscriptions(&mut self, which: Which, refused: (&[u8], Option<&[u8]>, Option<u64>), said: &ErrKind) {
+        let Some(connection) = self.lines.connection_mut(which) else {
+            return;
         };
-        let said = kind.shortened();
-        self.emit(ConnectionEvent::ServerError { error: said.clone() });
-        for sid in refused {
+        let sids = match connection.asked.refuse(refused, &self.subscriptions) {
+            Some(sid) => vec![sid],
+            // Of those that it had accepted a server says the sid, or means all. A candidate's knows only some.
+            None => {
+                let mut sids = self.subscriptions.sids_of(refused.0, refused.1);
+                sids.retain(|sid| which == Which::Present || self.lines.has_joined(*sid));
+                sids
+            }
+        };
+        for sid in sids {
             self.end_subscription(sid, EndReason::Refused(said.clone()));
-            self.tell_unsubscribed(sid, None);
+            if which == Which::Candidate {
+                self.send_unsub(sid, None);
+            }
         }
     }
 
-    /// The subscriptions that the candidate's server refuses, if it is that.
-    fn refused_beside(&mut self, kind: &ErrKind) -> Option<Vec<u64>> {
-        let ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) = kind else {
-            return None;
+    /// A server has refused a message.
+    fn hear_refusal(&mut self, which: Which, name: RefusedName) {
+        let Some(connection) = self.lines.connection_mut(which) else {
+            return;
         };
-        let candidate = self.candidate.as_mut().filter(|candidate| !candidate.joined.is_empty())?;
-        let Link::Up(connection) = &mut candidate.link else {
-            return None;
-        };
-        let (subject, queue) = (subject.as_bytes(), queue.as_deref().map(str::as_bytes));
-        if let Some(sid) = connection.asked.refuse((subject, queue, *sid), &self.subscriptions) {
-            return Some(vec![sid]);
+        // A longer one can't be of a message of ours.
+        if name.subject.as_bytes().len() <= self.config.max_control_line {
+            let unconfirmed = connection.given() - connection.confirmed;
+            connection.refusals.hear(name, unconfirmed);
         }
-        let mut sids = self.subscriptions.sids_of(subject, queue);
-        sids.retain(|sid| self.has_joined(*sid));
-        Some(sids)
     }
+
+    /// Whoever waits for a reply to a refused message need not wait any longer.
+    pub(super) fn report_refusing(&mut self) {
+        if let Some(connection) = self.lines.up_mut() {
+            let refusing = refusing(&mut connection.refusals);
+            refusing.into_iter().for_each(|effect| self.out.push(effect));
+        }
+    }
+
+    /// A PONG covers `messages` more of the present connection, up to number `through`.
+    pub(super) fn settle_refused(&mut self, messages: u64, through: u64) {
+        let Some(connection) = self.lines.up_mut() else {
+            return;
+        };
+        let (flight, refusals) = (&mut connection.flight, &mut connection.refusals);
+        let (after, count) = refusals.covered(through);
+        if count == 0 {
+            self.totals.confirmed += messages;
+            return flight.confirmed(messages, |_| {});
+        }
+        let mut losses = Losses::default();
+        match self.config.delivery {
+            DeliveryMode::AtMostOnce => {
+                flight.confirmed(messages, |_| {});
+                losses.count(LossReason::Refused, count.min(messages));
+            }
+            DeliveryMode::AtLeastOnce => flight.confirmed(messages, |segment| {
+                losses.take_from(segment, LossReason::Refused, |frame| refusals.refuses(frame));
+            }),
+        }
+        self.totals.confirmed += messages - losses.lost().refused;
+        let (names, again) = (refusals.take_names(), refusals.again());
+        self.out.push(Effect::Refused { names, after, again, through });
+        self.report(losses);
+    }
+
+    /// The connection is gone, and what it did not take, or at least once what no PONG covers, is back in the outbox. Returns
+    /// how many of the unconfirmed messages its server had refused: they are lost, and neither in doubt nor sent again.
+    pub(super) fn settle_refused_at_loss(
+        &mut self,
+        refusals: &mut Refusals,
+        unconfirmed: u64,
+        outbox: &mut Outbox,
+    ) -> u64 {
+        if self.config.delivery == DeliveryMode::AtMostOnce || refusals.count() == 0 {
+            return self.settle_refused_at_the_end(refusals, unconfirmed, outbox);
+        }
+        let (refused, through) = outbox.refuse(unconfirmed, |frame| refusals.refuses(frame));
+        self.report_all_refused(refusals, through);
+        self.report_losses(outbox);
+        refused
+    }
+
+    /// The same where what the connection had taken is not in the outbox.
+    pub(super) fn settle_refused_at_the_end(
+        &mut self,
+        refusals: &mut Refusals,
+        unconfirmed: u64,
+        outbox: &Outbox,
+    ) -> u64 {
+        let refused = refusals.count().min(unconfirmed);
+        self.report_all_refused(refusals, outbox.through());
+        let mut losses = Losses::default();
+        losses.count(LossReason::Refused, refused);
+        self.report(losses);
+        refused
+    }
+
+    fn report_all_refused(&mut self, refusals: &mut Refusals, through: u64) {
+        refusing(refusals).into_iter().for_each(|effect| self.out.push(effect));
+        let (after, count) = refusals.covered(0);
+        if count > 0 {
+            let (names, again) = (refusals.take_names(), refusals.again());
+            self.out.push(Effect::Refused { names, after, again, through });
+        }
+    }
+}
+
+/// What is reported as soon as a server refuses messages, if that was not reported yet.
+fn refusing<H>(refusals: &mut Refusals) -> Option<Effect<H>> {
+    let names = refusals.take_news();
+    let (after, through) = (refusals.after(), refusals.through());
+    (!names.is_empty()).then_some(Effect::Refusing { names, after, through })
 }

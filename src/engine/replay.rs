@@ -53,7 +53,7 @@ impl Replay {
             // Gone meanwhile: nothing to tell.
             if table.get(*sid).is_some() {
                 table.encode(*sid, &mut out);
-                table.note_asked(*sid, asked);
+                asked.note(*sid, table);
                 self.replayed += 1;
             }
         }

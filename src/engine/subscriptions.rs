@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::asked::Asked;
 use super::config::Handover;
 use super::names::{self, Names};
 use crate::protocol;
@@ -395,13 +394,6 @@ impl<H> Subscriptions<H> {
     pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
         if let Some(subscription) = self.table.get(&sid) {
             subscription.encode_plainly(sid, out);
-        }
-    }
-
-    /// A connection's server is asked for `sid`.
-    pub(super) fn note_asked(&self, sid: u64, asked: &mut Asked) {
-        if let Some(subscription) = self.table.get(&sid) {
-            asked.add(sid, &subscription.interest);
         }
     }
 

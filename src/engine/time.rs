@@ -10,3 +10,8 @@ pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     // Platforms differ in how far an `Instant` reaches; one that can't hold 30 years more never comes either.
     start.checked_add(wait.min(FAR)).unwrap_or(start)
 }
+
+/// Whether the time has come, if there is one.
+pub(crate) fn is_due(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| at <= now)
+}

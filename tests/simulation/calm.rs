@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use nats_lifeline::engine::Status;
+use nats_lifeline::engine::{Flight, Status};
 use rand::RngExt;
 
 use crate::conn::{End, Interest, Mood};
@@ -165,7 +165,7 @@ impl World {
         let conn = &self.conns[conn];
         driver.links.len() == 1
             && self.waiting.is_empty()
-            && driver.engine.flight().is_empty()
+            && driver.engine.flight().is_none_or(Flight::is_empty)
             && driver.outbox.pending() == 0
             && ledger.waiting + ledger.unconfirmed == 0
             && driver.commands.is_empty()
@@ -186,7 +186,7 @@ impl World {
         let conn = &self.conns[at];
         driver.links.len() == 1
             && driver.commands.is_empty()
-            && driver.engine.flight().is_empty()
+            && driver.engine.flight().is_none_or(Flight::is_empty)
             && driver.outbox.pending() == 0
             && !driver.engine.wants_exchange()
             && conn.open
@@ -273,7 +273,11 @@ impl World {
         assert_eq!(driver.links.len(), 0, "I8: a connection behind the end");
         assert_eq!(driver.engine.poll_timeout(), None, "I8: a timer behind the end");
         assert!(driver.engine.subscriptions.is_empty(), "I8: subscriptions behind the end");
-        assert_eq!(driver.outbox.pending() + driver.engine.flight().len(), 0, "I8: bytes behind the end");
+        assert_eq!(
+            driver.outbox.pending() + driver.engine.flight().map_or(0, Flight::len),
+            0,
+            "I8: bytes behind the end"
+        );
         assert!(!driver.engine.wants_exchange(), "I8: work behind the end");
         // Servers act on what their kernels still hold.
         for at in 0..self.conns.len() {
@@ -295,7 +299,7 @@ impl World {
             driver.links.iter().map(|link| (link.epoch, link.stream)).collect::<Vec<_>>(),
             driver.parked,
             driver.armed.map(|at| at.saturating_duration_since(self.now)),
-            driver.engine.flight().len(),
+            driver.engine.flight().map_or(0, Flight::len),
             self.books.flushes,
         )
     }

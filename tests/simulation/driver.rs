@@ -187,7 +187,7 @@ impl World {
         if moved || driver.engine.wants_exchange() {
             return true;
         }
-        let busy = driver.engine.can_write() && !driver.engine.flight().is_empty();
+        let busy = driver.engine.has_bytes();
         let work = !driver.commands.is_empty() || (driver.engine.loads() && !busy && !driver.outbox.is_empty());
         if work {
             return true;

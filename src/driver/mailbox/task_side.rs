@@ -8,7 +8,7 @@ use crate::driver::command::Command;
 use crate::driver::deliver::Sink;
 use crate::driver::guard::{guarded, wake};
 use crate::driver::statistics::Statistics;
-use crate::engine::{Cause, EndReason, Engine, Facts, Status};
+use crate::engine::{Cause, EndReason, Engine, Facts, Flight, Status};
 
 /// Nobody carries these commands out any more: streams that they would have begun end, and dropping the others tells those who
 /// wait for an answer that there is none.
@@ -48,7 +48,7 @@ impl Shared {
         } else if !inner.room.is_empty() && inner.outbox.has_room() {
             wakers.extend(std::iter::from_fn(|| inner.room.pop()).take(WAKE_AT_ONCE));
         }
-        inner.backlog = engine.flight().interest();
+        inner.backlog = engine.flight().map_or(0, Flight::interest);
         if inner.takes_calls(false) {
             wakers.extend(std::iter::from_fn(|| inner.calls.pop()).take(WAKE_AT_ONCE));
         }

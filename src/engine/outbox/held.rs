@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use super::backlog;
+use super::losses::{DroppedRun, Losses};
+use super::payload::Payload;
+use super::segment::{FrameView, Segment, Verdict};
 use super::{Frame, Gate, Outbox, Refusal};
-use crate::engine::backlog;
 use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
-use crate::engine::losses::{DroppedRun, Losses};
-use crate::engine::payload::Payload;
-use crate::engine::segment::{FrameView, Segment, Verdict};
 use crate::protocol;
 
 /// Held frames are stamped in runs of this length (DECISIONS D9): a message expires up to so much too late, and a trickle of

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use super::flight::{Flight, GivenBack};
+use super::segment::Segment;
 use super::{CHUNK, Gate, Outbox, SPARE_CHUNKS};
-use crate::engine::flight::Flight;
-use crate::engine::segment::Segment;
 
 impl Outbox {
     /// Moves all that waits into `flight`, in order.
@@ -41,8 +41,9 @@ impl Outbox {
         self.passed = self.gaps.advance(through, messages - left);
     }
 
-    /// The transport took `bytes` more; `spent` are chunks that are free again.
-    pub(in crate::engine) fn release(&mut self, bytes: usize, spent: &mut Vec<Vec<u8>>) {
+    /// What the transport took of `flight` since this was last asked no longer counts here, and its chunks are used again.
+    pub(in crate::engine) fn settle_taken(&mut self, flight: &mut Flight) {
+        let (bytes, spent) = flight.take_released();
         self.pending = self.pending.saturating_sub(bytes);
         while self.spare.len() < SPARE_CHUNKS {
             let Some(chunk) = spent.pop() else { break };
@@ -51,6 +52,25 @@ impl Outbox {
                 self.spare.push(chunk);
             }
         }
+    }
+
+    /// The connection of `flight` is gone: what was not taken comes back, and at least once also what was not confirmed.
+    pub(in crate::engine) fn take_back_from(&mut self, flight: &mut Flight, now: Instant) -> GivenBack {
+        let (back, frames) = flight.give_back();
+        self.take_back(frames.into_iter(), now);
+        back
+    }
+
+    /// Nothing is sent any more: only what was not taken comes back. Payloads that don't go to `gone`.
+    pub(in crate::engine) fn take_back_at_the_end(
+        &mut self,
+        flight: &mut Flight,
+        now: Instant,
+        gone: &mut Vec<Segment>,
+    ) -> GivenBack {
+        let (back, frames) = flight.give_back_at_the_end(gone);
+        self.take_back(frames.into_iter(), now);
+        back
     }
 
     /// The number of the last message before those that wait, found by counting: some have come back.

@@ -84,11 +84,11 @@ proptest! {
                     let n = n.min(flight.len());
                     taken += flight.advance(n).messages;
                 }
-                Step::Report => flight.report(&mut outbox),
+                Step::Report => outbox.settle_taken(&mut flight),
                 Step::Confirm => flight.confirmed(std::mem::take(&mut taken), |_| {}),
                 Step::Lose => {
                     let before = outbox.pending();
-                    flight.give_back(&mut outbox, now);
+                    outbox.take_back_from(&mut flight, now);
                     taken = 0;
                     match rules.delivery {
                         // Only the frame that was cut comes back larger than it was counted.

@@ -273,6 +273,22 @@ fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
 }
 
 #[test]
+fn a_group_that_is_drained_during_a_move_that_comes_to_nothing_ends_at_the_present_server() {
+    let mut pair = ready();
+    pair.queue_subscribe("jobs", Some("q"), 1);
+    pair.serve(LAME);
+    pair.advance(ms(800));
+    pair.aside(|pair| pair.accept());
+    pair.drain_subscription(1);
+    // The candidate's server may send more, so this PONG is not the last word.
+    pair.serve(PONG);
+    pair.forget();
+    pair.aside(|pair| pair.lose(eof()));
+    pair.serve(PONG);
+    pair.expect_among("stream 1 ends: drained");
+}
+
+#[test]
 fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
     // Old servers name neither sid nor queue: of the two subscriptions it knows the group only.
     let named = "-ERR 'Permissions Violation for Subscription to \"jobs\" using queue \"q\" (sid \"1\")'\r\n";

@@ -14,7 +14,7 @@ fn the_server_speaks_first_and_is_answered_in_one_piece() {
     // S: INFO — C: CONNECT and PING, one write.
     pair.takes = false;
     pair.serve(INFO);
-    assert_eq!(pair.engine.flight().slices().count(), 1);
+    assert_eq!(pair.engine.flight().unwrap().slices().count(), 1);
     pair.take_all();
     pair.expect_written("CONNECT {… PING");
     pair.expect(&[]);
@@ -265,7 +265,7 @@ fn what_is_of_an_earlier_connection_is_ignored() {
     pair.dialed();
     pair.serve(INFO);
     pair.forget();
-    let flight = pair.engine.flight().len();
+    let flight = pair.engine.flight().unwrap().len();
     pair.engine.handle_received(old, now);
     pair.engine.handle_op(old, &crate::protocol::ServerOp::Pong, now);
     pair.engine.handle_op(old, &crate::protocol::ServerOp::Err(b"Stale Connection"), now);
@@ -276,7 +276,7 @@ fn what_is_of_an_earlier_connection_is_ignored() {
     pair.engine.handle_dial_failed(new, reset(), now);
     pair.expect(&[]);
     assert!(pair.engine.is_live(new) && !pair.engine.is_live(old) && pair.engine.can_write());
-    assert_eq!(pair.engine.flight().len(), flight);
+    assert_eq!(pair.engine.flight().unwrap().len(), flight);
     pair.serve(PONG);
     pair.expect(&["Reconnected a:4222 after 1: 0 subs, 0 flushed, 0 held"]);
 }

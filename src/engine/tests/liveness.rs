@@ -384,7 +384,7 @@ fn the_write_timer_starts_when_there_is_something_to_write() {
         pair.advance(secs(15));
         pair.takes = false;
         stimulus(&mut pair);
-        assert!(!pair.engine.flight().is_empty());
+        assert!(!pair.engine.flight().unwrap().is_empty());
         let now = pair.now;
         pair.engine.handle_timeout(now);
         pair.settle();

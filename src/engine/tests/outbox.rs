@@ -334,7 +334,7 @@ impl World {
 
     fn lose(&mut self) {
         let messages = self.read_wire();
-        let back = self.flight.give_back(&mut self.outbox, self.now);
+        let back = self.outbox.take_back_from(&mut self.flight, self.now);
         assert_eq!(self.here + back.taken, self.settled + messages, "unconfirmed is what was wholly taken");
         for (number, entry) in self.flying.iter_mut().enumerate() {
             entry.sent |= (number as u64) < messages;
@@ -436,7 +436,7 @@ impl World {
 
     fn report(&mut self) {
         let before = self.outbox.pending();
-        self.flight.report(&mut self.outbox);
+        self.outbox.settle_taken(&mut self.flight);
         self.unreported -= before - self.outbox.pending();
         if self.flight.is_empty() && (!self.again() || self.flying.is_empty()) {
             assert_eq!(self.unreported, self.unreported_interest(), "all was taken");
@@ -497,7 +497,7 @@ proptest! {
         world.ping();
         world.take(usize::MAX);
         world.answer();
-        world.flight.report(&mut world.outbox);
+        world.outbox.settle_taken(&mut world.flight);
         assert_eq!(world.outbox.pending(), 0);
         world.lose();
         let all = world.taken.len() as u64 + world.gone + world.in_doubt;
@@ -516,7 +516,7 @@ fn small_frames_never_straddle_chunks_and_memory_follows_pending() {
     world.load();
     assert!(world.flight.slices().all(|slice| slice.ends_with(b"\r\n") && slice.len() <= crate::engine::CHUNK));
     world.take(usize::MAX);
-    world.flight.report(&mut world.outbox);
+    world.outbox.settle_taken(&mut world.flight);
     assert_eq!((world.outbox.pending(), world.flight.len()), (0, 0));
 }
 
@@ -554,7 +554,7 @@ fn frames_that_nobody_can_read_end_every_loop() {
     outbox.load_some(&mut flight, 1_000_000);
     let len = flight.len();
     flight.advance(len - 1);
-    flight.give_back(&mut outbox, Instant::now());
+    outbox.take_back_from(&mut flight, Instant::now());
     outbox.revise(|_, _| None);
     outbox.give_up();
     assert!(outbox.is_empty());

@@ -1,6 +1,6 @@
 //! What the engine tells, and what must hold after every step and behind the end.
 
-use nats_lifeline::engine::{ConnectionEvent, Status, pool};
+use nats_lifeline::engine::{ConnectionEvent, Flight, Status, pool};
 
 use super::World;
 
@@ -57,7 +57,7 @@ impl World {
         let most = self.outbox.cap().max(mark + 2 * self.largest) + self.interest;
         assert!(self.outbox.pending() <= most, "{} of {most} bytes", self.outbox.pending());
         let replay = 64 * 1024 + self.interest;
-        assert!(self.engine.flight().len() <= self.outbox.pending() + replay + 64 * 1024);
+        assert!(self.engine.flight().map_or(0, Flight::len) <= self.outbox.pending() + replay + 64 * 1024);
         assert!(self.engine.pool().servers().len() <= pool::MAX_SERVERS);
         assert!(self.engine.subscriptions.len() + self.told.ended.len() <= self.sids as usize);
     }

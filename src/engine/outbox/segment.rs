@@ -9,9 +9,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use zeroize::Zeroize;
 
-use super::ledger::LossReason;
-use super::losses::Losses;
 use super::payload::Payload;
+use crate::engine::ledger::LossReason;
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 /// One or more whole frames. Small frames share `head`; a frame with a large payload has a segment to
@@ -20,17 +19,17 @@ use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 /// On the wire: `head`, then, if there is a body, `body` and CR LF.
 #[derive(Debug, Default)]
 pub struct Segment {
-    pub(super) head: Vec<u8>,
-    pub(super) body: Option<Payload>,
+    pub(in crate::engine) head: Vec<u8>,
+    pub(in crate::engine) body: Option<Payload>,
     /// How many of the frames are PUB or HPUB.
-    pub(super) messages: u64,
+    pub(in crate::engine) messages: u64,
     /// Whether SUB or UNSUB is among the frames.
-    pub(super) interest: bool,
+    pub(in crate::engine) interest: bool,
     /// How many of the messages, from the first on, were handed to a connection that died: they are sent again (at least
     /// once only). `sent <= messages`.
-    pub(super) sent: u64,
+    pub(in crate::engine) sent: u64,
     /// Since when the youngest of the frames is held; `None`: it is not, or nobody wants to know.
-    pub(super) held_since: Option<Instant>,
+    pub(in crate::engine) held_since: Option<Instant>,
 }
 
 /// What a frame is, as far as a server's taking it is concerned.
@@ -52,16 +51,16 @@ const CRLF: &[u8] = b"\r\n";
 
 impl Segment {
     /// `PING` or another operation without arguments; nothing is allocated.
-    pub(super) fn bare(op: &'static [u8]) -> Segment {
+    pub(in crate::engine) fn bare(op: &'static [u8]) -> Segment {
         Segment { body: Some(Payload::new(Bytes::from_static(op))), ..Segment::default() }
     }
 
-    pub(super) fn wire(head: Vec<u8>) -> Segment {
+    pub(in crate::engine) fn wire(head: Vec<u8>) -> Segment {
         Segment { head, ..Segment::default() }
     }
 
     /// Overwrites what it holds: CONNECT has credentials in it.
-    pub(super) fn wipe(mut self) {
+    pub(in crate::engine) fn wipe(mut self) {
         self.head.zeroize();
     }
 
@@ -76,7 +75,7 @@ impl Segment {
     }
 
     /// The parts from byte `from` on, in order.
-    pub(super) fn slices(&self, from: usize) -> impl Iterator<Item = &[u8]> {
+    pub(in crate::engine) fn slices(&self, from: usize) -> impl Iterator<Item = &[u8]> {
         let parts: [&[u8]; 3] = match &self.body {
             Some(body) => [&self.head, body, CRLF],
             None => [&self.head, &[], &[]],
@@ -91,7 +90,7 @@ impl Segment {
 
     /// Forgets the frames of which all bytes lie before `taken`, and so rewinds to the first byte of the
     /// frame that was cut. Returns what was forgotten.
-    pub(super) fn forget_taken(&mut self, taken: usize) -> Cut {
+    pub(in crate::engine) fn forget_taken(&mut self, taken: usize) -> Cut {
         let cut = self.cut_at(taken);
         self.head.drain(..cut.whole);
         self.messages -= cut.messages;
@@ -100,7 +99,7 @@ impl Segment {
     }
 
     /// What lies before byte `taken`.
-    pub(super) fn cut_at(&self, taken: usize) -> Cut {
+    pub(in crate::engine) fn cut_at(&self, taken: usize) -> Cut {
         let mut cut = Cut { whole: 0, messages: 0, inside: taken > 0 };
         if self.body.is_some() {
             return cut;
@@ -116,13 +115,17 @@ impl Segment {
         cut
     }
 
-    /// Decides on each frame, in order. What goes moves to `losses`.
-    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
+    /// Decides on each frame, in order. `gone` gets what is lost, with the reason, and the payload of what is forgotten.
+    pub(in crate::engine) fn sift(
+        &mut self,
+        mut decide: impl FnMut(FrameView<'_>) -> Verdict,
+        mut gone: impl FnMut(Option<LossReason>, Segment),
+    ) {
         if self.body.is_some() {
             match decide(self.large_view()) {
                 Verdict::Keep => {}
-                Verdict::Forget => losses.forget(std::mem::take(self)),
-                Verdict::Lose(reason) => losses.push(reason, std::mem::take(self)),
+                Verdict::Forget => gone(None, std::mem::take(self)),
+                Verdict::Lose(reason) => gone(Some(reason), std::mem::take(self)),
             }
             return;
         }
@@ -141,7 +144,7 @@ impl Segment {
                 Verdict::Forget => {}
                 Verdict::Lose(reason) => {
                     let head = self.head.get(range).unwrap_or_default().to_vec();
-                    losses.push(reason, Segment { head, messages: 1, ..Segment::default() });
+                    gone(Some(reason), Segment { head, messages: 1, ..Segment::default() });
                 }
             }
         }
@@ -155,18 +158,13 @@ impl Segment {
         (self.messages, self.interest, self.sent) = (messages, interest, sent);
     }
 
-    /// Loses the messages that are `unwanted`.
-    pub(super) fn lose(&mut self, reason: LossReason, unwanted: impl Fn(&FrameView<'_>) -> bool, losses: &mut Losses) {
-        self.sift(|frame| if unwanted(&frame) { Verdict::Lose(reason) } else { Verdict::Keep }, losses);
-    }
-
     /// Keeps the frames of which `decide` says so.
-    pub(super) fn keep(&mut self, decide: impl FnMut(FrameView<'_>) -> Verdict) {
-        self.sift(decide, &mut Losses::default());
+    pub(in crate::engine) fn keep(&mut self, decide: impl FnMut(FrameView<'_>) -> Verdict) {
+        self.sift(decide, |_, _| {});
     }
 
     /// Takes the first message out.
-    pub(super) fn pop_message(&mut self) -> Option<Segment> {
+    pub(in crate::engine) fn pop_message(&mut self) -> Option<Segment> {
         if self.body.is_some() {
             return Some(std::mem::take(self));
         }
@@ -179,12 +177,12 @@ impl Segment {
     }
 
     /// Splits so many messages off at the front, with the SUBs and UNSUBs before them; `self` keeps the rest.
-    pub(super) fn split_messages(&mut self, messages: u64) -> Segment {
+    pub(in crate::engine) fn split_messages(&mut self, messages: u64) -> Segment {
         self.split(|_, before| before < messages)
     }
 
     /// Splits the frames off that lie in the first `bytes` wholly, but at least one.
-    pub(super) fn split_bytes(&mut self, bytes: usize) -> Segment {
+    pub(in crate::engine) fn split_bytes(&mut self, bytes: usize) -> Segment {
         self.split(|range, _| range.start == 0 || range.end <= bytes)
     }
 
@@ -221,7 +219,7 @@ impl Segment {
 
 /// Subject and reply subject of a frame of which the payload lies apart. Its control line is of our own making: a word, the
 /// subject, perhaps a reply subject, and one number or, with headers, two.
-pub(super) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+pub(in crate::engine) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let end = memchr::memchr(b'\n', head)?;
     let mut tokens = head.get(..end)?.trim_ascii_end().split(|byte| *byte == b' ');
     let numbers = if tokens.next()? == b"HPUB" { 2 } else { 1 };
@@ -231,18 +229,18 @@ pub(super) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 
 /// What a byte offset means for the frames of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(in crate::engine) struct Cut {
     /// Bytes of the frames that lie before it wholly.
-    pub(super) whole: usize,
+    pub(in crate::engine) whole: usize,
     /// How many of those are messages.
-    pub(super) messages: u64,
+    pub(in crate::engine) messages: u64,
     /// Whether it lies inside a message.
-    pub(super) inside: bool,
+    pub(in crate::engine) inside: bool,
 }
 
 /// What becomes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::engine) enum Verdict {
     Keep,
     /// It goes, and nobody needs to know.
     Forget,
@@ -251,7 +249,7 @@ pub(super) enum Verdict {
 
 /// The frames in `bytes`, which hold whole frames of our own making. Should the rest ever be none, it counts as one message:
 /// every byte belongs to a frame, so that no loop over them waits for a piece that never comes.
-pub(super) fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
+pub(in crate::engine) fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
     // Our own bytes were limited when they were admitted; here nothing may be refused.
     let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;

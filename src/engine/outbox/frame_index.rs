@@ -6,7 +6,7 @@ use super::segment::{FrameView, Segment, Verdict, frames};
 
 /// The index of a segment without a body of its own. `dead_bytes <=` the length of the segment.
 #[derive(Debug, Default)]
-pub(super) struct FrameIndex {
+pub(in crate::engine) struct FrameIndex {
     /// Number, and length or 0 when it was withdrawn. In order.
     frames: Vec<(u64, u32)>,
     /// So many bytes of the segment are looked through.
@@ -16,12 +16,12 @@ pub(super) struct FrameIndex {
 
 impl FrameIndex {
     /// Bytes that were withdrawn and are still in the segment.
-    pub(super) fn dead_bytes(&self) -> usize {
+    pub(in crate::engine) fn dead_bytes(&self) -> usize {
         self.dead_bytes
     }
 
     /// Looks at frames that came since. `after`: the number of the last message before the segment.
-    pub(super) fn extend(&mut self, segment: &Segment, after: u64, gaps: &Gaps) {
+    pub(in crate::engine) fn extend(&mut self, segment: &Segment, after: u64, gaps: &Gaps) {
         let mut last = self.frames.last().map_or(after, |(number, _)| *number);
         let rest = segment.head.get(self.known..).unwrap_or_default();
         for (range, view) in frames(rest) {
@@ -34,7 +34,7 @@ impl FrameIndex {
     }
 
     /// Withdraws message `number`. Its length; `None`: it is not here.
-    pub(super) fn withdraw(&mut self, number: u64) -> Option<usize> {
+    pub(in crate::engine) fn withdraw(&mut self, number: u64) -> Option<usize> {
         let at = self.frames.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         let (_, len) = self.frames.get_mut(at)?;
         let len = std::mem::take(len) as usize;
@@ -43,7 +43,7 @@ impl FrameIndex {
     }
 
     /// Takes what was withdrawn out of the segment.
-    pub(super) fn clean(self, segment: &mut Segment) {
+    pub(in crate::engine) fn clean(self, segment: &mut Segment) {
         if self.dead_bytes == 0 {
             return;
         }

@@ -5,17 +5,17 @@ use std::ops::RangeInclusive;
 
 /// A set of numbers, kept as runs: first → last. Runs neither overlap nor touch.
 #[derive(Debug, Default)]
-pub(super) struct Gaps {
+pub(in crate::engine) struct Gaps {
     runs: BTreeMap<u64, u64>,
 }
 
 impl Gaps {
-    pub(super) fn contains(&self, number: u64) -> bool {
+    pub(in crate::engine) fn contains(&self, number: u64) -> bool {
         self.runs.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
     /// Adds numbers none of which is there.
-    pub(super) fn insert(&mut self, numbers: RangeInclusive<u64>) {
+    pub(in crate::engine) fn insert(&mut self, numbers: RangeInclusive<u64>) {
         let (mut first, mut last) = numbers.into_inner();
         if first > last {
             return;
@@ -33,13 +33,13 @@ impl Gaps {
     }
 
     /// How many there are that are greater than `number`.
-    pub(super) fn count_behind(&self, number: u64) -> u64 {
+    pub(in crate::engine) fn count_behind(&self, number: u64) -> u64 {
         let across = self.runs.range(..=number).next_back().map_or(0, |(_, last)| last.saturating_sub(number));
         across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
     }
 
     /// The number of the `count`-th that is not there behind `number`; for 0 it is `number`.
-    pub(super) fn advance(&self, number: u64, count: u64) -> u64 {
+    pub(in crate::engine) fn advance(&self, number: u64, count: u64) -> u64 {
         if count == 0 {
             return number;
         }
@@ -54,12 +54,12 @@ impl Gaps {
         at + left
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
     /// The first number from `number` on that is not there.
-    pub(super) fn skip(&self, number: u64) -> u64 {
+    pub(in crate::engine) fn skip(&self, number: u64) -> u64 {
         match self.runs.range(..=number).next_back() {
             Some((_, last)) if number <= *last => last + 1,
             _ => number,
@@ -67,7 +67,7 @@ impl Gaps {
     }
 
     /// Forgets those that lie in `numbers`; no run reaches over its ends.
-    pub(super) fn forget_between(&mut self, numbers: &RangeInclusive<u64>) {
+    pub(in crate::engine) fn forget_between(&mut self, numbers: &RangeInclusive<u64>) {
         if numbers.is_empty() {
             return;
         }
@@ -77,7 +77,7 @@ impl Gaps {
     }
 
     /// Forgets all up to `number`.
-    pub(super) fn forget_through(&mut self, number: u64) {
+    pub(in crate::engine) fn forget_through(&mut self, number: u64) {
         let across = self.runs.range(..=number).next_back().map(|(_, last)| *last).filter(|last| *last > number);
         self.runs = self.runs.split_off(&(number + 1));
         if let Some(last) = across {

@@ -10,7 +10,7 @@ use super::segment::{FrameView, Segment, Verdict};
 
 /// Segments that wait. `messages` and `bytes` are those of all segments, without what was withdrawn; the first is not empty.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(in crate::engine) struct Backlog {
     entries: VecDeque<Entry>,
     messages: u64,
     bytes: usize,
@@ -47,34 +47,34 @@ impl Entry {
 }
 
 impl Backlog {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn messages(&self) -> u64 {
+    pub(in crate::engine) fn messages(&self) -> u64 {
         self.messages
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::engine) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether SUBs or UNSUBs are among the frames.
-    pub(super) fn has_interest(&self) -> bool {
+    pub(in crate::engine) fn has_interest(&self) -> bool {
         self.entries.iter().any(|entry| entry.segment.interest)
     }
 
-    pub(super) fn front(&self) -> Option<&Segment> {
+    pub(in crate::engine) fn front(&self) -> Option<&Segment> {
         self.entries.front().map(|entry| &entry.segment)
     }
 
     /// Adds a segment. `after`: the number of the last message before it.
-    pub(super) fn push_back(&mut self, segment: Segment, after: u64) {
+    pub(in crate::engine) fn push_back(&mut self, segment: Segment, after: u64) {
         self.push_indexed(segment, after, None);
     }
 
     /// The same of one of which messages were withdrawn.
-    pub(super) fn push_indexed(&mut self, segment: Segment, after: u64, index: Option<Box<FrameIndex>>) {
+    pub(in crate::engine) fn push_indexed(&mut self, segment: Segment, after: u64, index: Option<Box<FrameIndex>>) {
         if !segment.is_empty() {
             let entry = Entry { segment, after, index };
             self.add(&entry);
@@ -82,7 +82,7 @@ impl Backlog {
         }
     }
 
-    pub(super) fn push_front(&mut self, segment: Segment, after: u64) {
+    pub(in crate::engine) fn push_front(&mut self, segment: Segment, after: u64) {
         if !segment.is_empty() {
             let entry = Entry { segment, after, index: None };
             self.add(&entry);
@@ -90,7 +90,7 @@ impl Backlog {
         }
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Segment> {
+    pub(in crate::engine) fn pop_front(&mut self) -> Option<Segment> {
         let entry = self.entries.pop_front()?;
         self.messages -= entry.segment.messages;
         self.bytes -= entry.len();
@@ -107,26 +107,28 @@ impl Backlog {
     }
 
     /// Takes everything.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Segment> + '_ {
+    pub(in crate::engine) fn drain(&mut self) -> impl Iterator<Item = Segment> + '_ {
         (self.messages, self.bytes, self.hollow) = (0, 0, 0);
         self.entries.drain(..).map(Entry::into_segment).filter(|segment| !segment.is_empty())
     }
 
-    pub(super) fn into_segments(self) -> impl Iterator<Item = Segment> {
+    pub(in crate::engine) fn into_segments(self) -> impl Iterator<Item = Segment> {
         self.entries.into_iter().map(Entry::into_segment).filter(|segment| !segment.is_empty())
     }
 
     /// Decides on each frame, in order. What goes moves to `losses`.
-    pub(super) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
-        self.entries.iter_mut().for_each(|entry| entry.clean().sift(&mut decide, losses));
+    pub(in crate::engine) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
+        self.entries
+            .iter_mut()
+            .for_each(|entry| entry.clean().sift(&mut decide, |reason, gone| losses.take(reason, gone)));
         self.sum();
     }
 
     /// Forgets SUBs and UNSUBs.
-    pub(super) fn forget_interest(&mut self, losses: &mut Losses) {
+    pub(in crate::engine) fn forget_interest(&mut self, losses: &mut Losses) {
         let decide = |frame: FrameView<'_>| if frame.message { Verdict::Keep } else { Verdict::Forget };
         for entry in self.entries.iter_mut().filter(|entry| entry.segment.interest) {
-            entry.clean().sift(decide, losses);
+            entry.clean().sift(decide, |reason, gone| losses.take(reason, gone));
         }
         self.sum();
     }
@@ -139,7 +141,7 @@ impl Backlog {
     }
 
     /// Tells each segment which numbers its messages have: those behind `after`, without the gaps.
-    pub(super) fn number(&mut self, mut after: u64, gaps: &Gaps) {
+    pub(in crate::engine) fn number(&mut self, mut after: u64, gaps: &Gaps) {
         for entry in &mut self.entries {
             entry.after = after;
             after = gaps.advance(after, entry.segment.messages);
@@ -148,7 +150,7 @@ impl Backlog {
 
     /// Takes out message `number`, which is here and not yet among the gaps. `passed`: the last number that
     /// is not here. What it leaves goes to `gone`.
-    pub(super) fn withdraw(&mut self, number: u64, passed: u64, gaps: &Gaps, gone: &mut Vec<Segment>) {
+    pub(in crate::engine) fn withdraw(&mut self, number: u64, passed: u64, gaps: &Gaps, gone: &mut Vec<Segment>) {
         let at = self.entries.partition_point(|entry| entry.after < number);
         let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else {
             return;
@@ -171,7 +173,7 @@ impl Backlog {
     }
 
     /// Says since when the segments without a stamp are held: since `now`, but no later than those behind them.
-    pub(super) fn stamp(&mut self, now: Instant) {
+    pub(in crate::engine) fn stamp(&mut self, now: Instant) {
         let mut since = now;
         for entry in self.entries.iter_mut().rev() {
             since = *entry.segment.held_since.get_or_insert(since);
@@ -179,16 +181,16 @@ impl Backlog {
     }
 
     /// Notes that all of it was handed to a connection.
-    pub(super) fn mark_sent(&mut self) {
+    pub(in crate::engine) fn mark_sent(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.segment.sent = entry.segment.messages);
     }
 
     /// How many messages were handed to a connection before.
-    pub(super) fn sent(&self) -> u64 {
+    pub(in crate::engine) fn sent(&self) -> u64 {
         self.entries.iter().map(|entry| entry.segment.sent).sum()
     }
 
-    pub(super) fn shrink(&mut self) {
+    pub(in crate::engine) fn shrink(&mut self) {
         self.entries.shrink_to(0);
     }
 
@@ -199,7 +201,7 @@ impl Backlog {
 }
 
 /// Withdraws a message that is one of several of a segment. `after`: the number of the last message before the segment.
-pub(super) fn withdraw(
+pub(in crate::engine) fn withdraw(
     segment: &mut Segment,
     index: &mut Option<Box<FrameIndex>>,
     number: u64,

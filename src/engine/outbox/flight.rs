@@ -1,15 +1,13 @@
 //! The flight: what the connection task has loaded for the transport, and how much of it was taken.
 //!
-//! It belongs to one connection. Messages come from the [`Outbox`]; PING, PONG, the handshake and the replay
+//! It belongs to one connection. Messages come from the [`Outbox`](super::Outbox); PING, PONG, the handshake and the replay
 //! are put between them here, always at a frame's end.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use super::backlog::Backlog;
-use super::config::DeliveryMode;
-use super::outbox::Outbox;
 use super::segment::Segment;
+use crate::engine::config::DeliveryMode;
 
 /// What one segment in flight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,24 +33,24 @@ const PONGS: usize = 1024;
 
 /// What the transport took by one write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub(in crate::engine) struct Taken {
     /// Messages of which the last byte is now taken.
-    pub messages: u64,
+    pub(in crate::engine) messages: u64,
     /// PINGs of which the last byte is now taken.
-    pub pings: usize,
+    pub(in crate::engine) pings: usize,
     /// Those of the messages that a connection before this one had taken too.
-    pub resent: u64,
+    pub(in crate::engine) resent: u64,
 }
 
 /// What a flight gives back when its connection is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct GivenBack {
+pub(in crate::engine) struct GivenBack {
     /// Messages that the transport had taken wholly, and that were not counted as taken before.
-    pub(super) taken: u64,
+    pub(in crate::engine) taken: u64,
     /// Those of them that a connection before this one had taken too.
-    pub(super) resent: u64,
+    pub(in crate::engine) resent: u64,
     /// Whether the transport had taken a part of the next one, and no more.
-    pub(super) cut: bool,
+    pub(in crate::engine) cut: bool,
 }
 
 /// Bytes on their way, with a cursor: `at <= length of the first segment`.
@@ -93,7 +91,7 @@ impl Flight {
     }
 
     /// Whether nothing here may go back to the outbox.
-    pub(super) fn holds_no_message(&self) -> bool {
+    pub(in crate::engine) fn holds_no_message(&self) -> bool {
         self.messages == 0 && self.kept.is_empty()
     }
 
@@ -108,17 +106,17 @@ impl Flight {
         self.items.iter().flat_map(move |(_, segment)| segment.slices(std::mem::take(&mut from)))
     }
 
-    pub(super) fn push_frames(&mut self, segment: Segment) {
+    pub(in crate::engine) fn push_frames(&mut self, segment: Segment) {
         self.messages += segment.messages;
         self.push(Kind::Frames, segment);
     }
 
-    pub(super) fn push_wire(&mut self, bytes: Vec<u8>) {
+    pub(in crate::engine) fn push_wire(&mut self, bytes: Vec<u8>) {
         self.push(Kind::Wire, Segment::wire(bytes));
     }
 
     /// SUB or UNSUB.
-    pub(super) fn push_interest(&mut self, bytes: Vec<u8>) {
+    pub(in crate::engine) fn push_interest(&mut self, bytes: Vec<u8>) {
         self.interest += bytes.len();
         match self.items.back_mut() {
             Some((Kind::Interest, last)) if last.len() + bytes.len() <= GATHERED => {
@@ -134,17 +132,17 @@ impl Flight {
         self.interest
     }
 
-    pub(super) fn push_ping(&mut self) {
+    pub(in crate::engine) fn push_ping(&mut self) {
         self.push(Kind::Ping, Segment::bare(b"PING"));
     }
 
     /// The transport works on the next `n` bytes: whatever becomes of them, nothing may go between.
-    pub(super) fn begin(&mut self, n: usize) {
+    pub(in crate::engine) fn begin(&mut self, n: usize) {
         self.begun = n;
     }
 
     /// A PONG behind everything. Beyond the limit it is left out.
-    pub(super) fn push_pong_behind(&mut self) {
+    pub(in crate::engine) fn push_pong_behind(&mut self) {
         if self.pongs < PONGS {
             self.pongs += 1;
             self.push(Kind::Pong, Segment::bare(b"PONG"));
@@ -153,7 +151,7 @@ impl Flight {
 
     /// A PONG goes ahead of everything but the segments in progress: the server's patience is limited. Beyond the limit it
     /// is left out.
-    pub(super) fn push_pong(&mut self) {
+    pub(in crate::engine) fn push_pong(&mut self) {
         if self.pongs >= PONGS {
             return;
         }
@@ -177,7 +175,7 @@ impl Flight {
     }
 
     /// The transport took `n` more bytes.
-    pub(super) fn advance(&mut self, n: usize) -> Taken {
+    pub(in crate::engine) fn advance(&mut self, n: usize) -> Taken {
         self.begun = self.begun.saturating_sub(n);
         let mut taken = Taken::default();
         let mut left = n;
@@ -230,7 +228,7 @@ impl Flight {
 
     /// A PONG confirms so many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
     /// ones. `look` sees each before it goes, and may take some out.
-    pub(super) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
+    pub(in crate::engine) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
         let mut left = messages;
         while self.kept.front().is_some_and(|segment| segment.messages <= left) {
             if let Some(mut segment) = self.kept.pop_front() {
@@ -242,37 +240,33 @@ impl Flight {
         }
     }
 
-    /// Tells the outbox what was taken since the last time.
-    pub(super) fn report(&mut self, outbox: &mut Outbox) {
-        outbox.release(std::mem::take(&mut self.released), &mut self.spent);
+    /// How many bytes no longer count for the outbox since this was last asked, and the chunks that are free again.
+    pub(in crate::engine) fn take_released(&mut self) -> (usize, &mut Vec<Vec<u8>>) {
+        (std::mem::take(&mut self.released), &mut self.spent)
     }
 
-    /// The connection is gone: what was not taken goes back to the outbox, the cut frame from its first byte; at least once
-    /// also what was taken and not confirmed.
-    pub(super) fn give_back(&mut self, outbox: &mut Outbox, now: Instant) -> GivenBack {
+    /// The connection is gone. Returns what goes back to the outbox: what was not taken, the cut frame from its first byte; at
+    /// least once also what was taken and not confirmed.
+    pub(in crate::engine) fn give_back(&mut self) -> (GivenBack, Vec<Segment>) {
         let back = match self.delivery {
             DeliveryMode::AtMostOnce => self.rewind(),
             DeliveryMode::AtLeastOnce => self.rewind_to_confirmed(),
         };
-        let kept = self.kept.drain();
-        let rest = self.items.drain(..).filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);
-        outbox.take_back(kept.chain(rest).collect::<Vec<_>>().into_iter(), now);
-        *self = Flight::new(self.delivery);
-        back
+        (back, self.take_frames())
     }
 
     /// Nothing is sent any more: what was taken and not confirmed stays in doubt, whatever the mode. Only what was not taken
     /// goes back. Payloads that stay go to `gone`.
-    pub(super) fn give_back_at_the_end(
-        &mut self,
-        outbox: &mut Outbox,
-        now: Instant,
-        gone: &mut Vec<Segment>,
-    ) -> GivenBack {
+    pub(in crate::engine) fn give_back_at_the_end(&mut self, gone: &mut Vec<Segment>) -> (GivenBack, Vec<Segment>) {
         let back = self.rewind();
         gone.extend(self.kept.drain());
-        self.give_back(outbox, now);
-        back
+        (back, self.take_frames())
+    }
+
+    fn take_frames(&mut self) -> Vec<Segment> {
+        let Flight { items, mut kept, .. } = std::mem::replace(self, Flight::new(self.delivery));
+        let rest = items.into_iter().filter(|(kind, _)| *kind == Kind::Frames).map(|(_, segment)| segment);
+        kept.drain().chain(rest).collect()
     }
 
     /// Forgets the messages that were taken wholly.
@@ -300,7 +294,7 @@ impl Flight {
     }
 
     /// Forgets everything; for a connection that never carried messages, or after a clean end.
-    pub(super) fn clear(&mut self) -> Vec<Segment> {
+    pub(in crate::engine) fn clear(&mut self) -> Vec<Segment> {
         let Flight { items, kept, .. } = std::mem::replace(self, Flight::new(self.delivery));
         let mut segments: Vec<Segment> = kept.into_segments().collect();
         for (kind, segment) in items {
@@ -313,7 +307,7 @@ impl Flight {
     }
 
     /// Gives unused memory back.
-    pub(super) fn shrink(&mut self) {
+    pub(in crate::engine) fn shrink(&mut self) {
         self.spent = Vec::new();
         self.items.shrink_to(4);
     }

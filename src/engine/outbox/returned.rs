@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ledger::LossReason;
 use super::payload::Payload;
 use super::segment::{Segment, large_names};
+use crate::engine::ledger::LossReason;
 use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, Limits, Subject};
 
 /// An accepted message that was lost on our side.
@@ -53,7 +53,7 @@ struct Run {
 }
 
 impl LostMessages {
-    pub(super) fn new(runs: Vec<(LossReason, Segment)>) -> LostMessages {
+    pub(in crate::engine) fn new(runs: Vec<(LossReason, Segment)>) -> LostMessages {
         let count = runs.iter().map(|(_, segment)| segment.messages).sum();
         let bytes = runs.iter().map(|(_, segment)| segment.len()).sum();
         let run = |(reason, segment): (LossReason, Segment)| Run {
@@ -65,7 +65,7 @@ impl LostMessages {
     }
 
     /// These, and then those.
-    pub(super) fn followed_by(&self, those: &LostMessages) -> LostMessages {
+    pub(in crate::engine) fn followed_by(&self, those: &LostMessages) -> LostMessages {
         LostMessages {
             runs: self.runs.iter().chain(those.runs.iter()).cloned().collect(),
             count: self.count + those.count,

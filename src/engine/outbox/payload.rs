@@ -8,10 +8,10 @@ use bytes::Bytes;
 /// A payload that is not copied. `Bytes::from_owner` lets a user's own type hold the bytes, and run code when the last
 /// reference is dropped. A panic there stays there: it is the user's, and no reason for a connection to end.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Payload(Bytes);
+pub(in crate::engine) struct Payload(Bytes);
 
 impl Payload {
-    pub(super) fn new(bytes: Bytes) -> Payload {
+    pub(in crate::engine) fn new(bytes: Bytes) -> Payload {
         Payload(bytes)
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::error::{Cause, EndReason};
-use super::ledger::Lost;
-use super::returned::LostMessages;
+use crate::engine::error::{Cause, EndReason};
+use crate::engine::ledger::Lost;
+use crate::engine::outbox::LostMessages;
 use crate::protocol::{Info, Subject};
 
 /// The state of a client, a pure function of the engine's phase.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::event::ConnectionEvent;
-use super::losses::HANDED_BACK;
+use crate::engine::outbox::HANDED_BACK;
 
 /// Events for one listener, at most so many.
 ///

@@ -2,9 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::ledger::{LossReason, Lost};
 use super::returned::LostMessages;
-use super::segment::Segment;
+use super::segment::{FrameView, Segment, Verdict};
+use crate::engine::ledger::{LossReason, Lost};
 
 /// So many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
 /// only counted (DECISIONS D17).
@@ -12,7 +12,7 @@ pub const HANDED_BACK: usize = 1024 * 1024;
 
 /// Losses that were not told yet. `bytes <= HANDED_BACK`.
 #[derive(Debug, Default)]
-pub(super) struct Losses {
+pub(in crate::engine) struct Losses {
     lost: Lost,
     runs: Vec<(LossReason, Segment)>,
     bytes: usize,
@@ -41,26 +41,45 @@ impl DroppedRun {
 
 /// Losses, to be told.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) lost: Lost,
-    pub(super) messages: LostMessages,
+pub(in crate::engine) struct Told {
+    pub(in crate::engine) lost: Lost,
+    pub(in crate::engine) messages: LostMessages,
     /// Which they were.
-    pub(super) sequences: Vec<DroppedRun>,
+    pub(in crate::engine) sequences: Vec<DroppedRun>,
 }
 
 impl Losses {
     /// How many were lost.
-    pub(super) fn lost(&self) -> Lost {
+    pub(in crate::engine) fn lost(&self) -> Lost {
         self.lost
     }
 
-    /// So many messages are lost that are not here any more.
-    pub(super) fn count(&mut self, reason: LossReason, messages: u64) {
+    /// What a segment's [`sift`](Segment::sift) gives away.
+    pub(in crate::engine) fn take(&mut self, reason: Option<LossReason>, segment: Segment) {
+        match reason {
+            Some(reason) => self.push(reason, segment),
+            None => self.forget(segment),
+        }
+    }
+
+    /// The messages of `segment` that are `unwanted` are lost.
+    pub(in crate::engine) fn take_from(
+        &mut self,
+        segment: &mut Segment,
+        reason: LossReason,
+        unwanted: impl Fn(&FrameView<'_>) -> bool,
+    ) {
+        let decide = |frame: FrameView<'_>| if unwanted(&frame) { Verdict::Lose(reason) } else { Verdict::Keep };
+        segment.sift(decide, |reason, gone| self.take(reason, gone));
+    }
+
+    /// This many messages are lost that are not here any more.
+    pub(in crate::engine) fn count(&mut self, reason: LossReason, messages: u64) {
         self.lost.add(reason, messages);
     }
 
     /// The messages of `segment` are lost.
-    pub(super) fn push(&mut self, reason: LossReason, segment: Segment) {
+    pub(in crate::engine) fn push(&mut self, reason: LossReason, segment: Segment) {
         self.lost.add(reason, segment.messages);
         if self.bytes + segment.len() > HANDED_BACK {
             return self.forget(segment);
@@ -77,7 +96,7 @@ impl Losses {
     }
 
     /// These are among those that were lost.
-    pub(super) fn name(&mut self, run: DroppedRun) {
+    pub(in crate::engine) fn name(&mut self, run: DroppedRun) {
         match self.sequences.last_mut() {
             _ if run.numbers.is_empty() => {}
             Some(last) if last.goes_on_with(&run) => last.numbers = *last.numbers.start()..=*run.numbers.end(),
@@ -86,19 +105,19 @@ impl Losses {
     }
 
     /// Nobody needs to know; but a shared payload is not dropped here, where a lock may be held.
-    pub(super) fn forget(&mut self, segment: Segment) {
+    pub(in crate::engine) fn forget(&mut self, segment: Segment) {
         if segment.body.is_some() {
             self.garbage.push(segment);
         }
     }
 
     /// What is to be dropped where no lock is held.
-    pub(super) fn take_garbage(&mut self) -> Vec<Segment> {
+    pub(in crate::engine) fn take_garbage(&mut self) -> Vec<Segment> {
         std::mem::take(&mut self.garbage)
     }
 
     /// What there is to tell, if anything.
-    pub(super) fn tell(&mut self) -> Option<Told> {
+    pub(in crate::engine) fn tell(&mut self) -> Option<Told> {
         if self.lost == Lost::default() {
             return None;
         }

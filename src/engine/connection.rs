@@ -1,0 +1,194 @@
+//! A byte stream to a server, and all that belongs to this one connection: what it is written, how far its handshake has come,
+//! what it has confirmed, and when it is dead. It knows nothing of other connections; what happened is told to the engine.
+
+mod ops;
+mod timers;
+
+pub(super) use timers::MOVE_WITHIN;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::asked::Asked;
+use super::attempt::Attempt;
+use super::config::Config;
+use super::error::Cause;
+use super::intent::Waiter;
+use super::liveness::{Covers, Liveness, Rules};
+use super::outbox::Flight;
+use super::recovery::{Recovering, Recovery};
+use super::refusals::Refusals;
+use super::replay::Replay;
+use crate::protocol::{ErrKind, Info};
+
+/// A byte stream to a server. `confirmed <= taken`.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) attempt: Attempt,
+    pub(super) stage: Stage,
+    /// The bytes to write.
+    pub(super) flight: Flight,
+    /// Its server's latest INFO.
+    pub(super) info: Option<Arc<Info>>,
+    /// Since when there is a byte stream.
+    pub(super) since: Instant,
+    pub(super) liveness: Liveness<Waiter>,
+    /// Messages that the transport took wholly.
+    pub(super) taken: u64,
+    /// Messages that a PONG covers.
+    pub(super) confirmed: u64,
+    /// What its server has refused of the others.
+    pub(super) refusals: Refusals,
+    /// The SUBs that no PONG covers.
+    pub(super) asked: Asked,
+    /// What was held for this connection is not yet all taken, although it was announced.
+    pub(super) recovery: Option<Recovery>,
+    /// When the transport took a byte last, or the flight became non-empty.
+    pub(super) progress: Instant,
+    /// The last `-ERR` after which a server closes: the reason, once the socket says that it did.
+    pub(super) said: Option<ErrKind>,
+    /// Writing failed: we read on until the server's reason comes or this time is reached (DECISIONS D6).
+    pub(super) broken: Option<(Instant, Cause)>,
+    /// It is TLS.
+    pub(super) secured: bool,
+    /// When it is to be replaced, because its credentials expire soon after.
+    pub(super) renew_at: Option<Instant>,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    AwaitInfo,
+    /// The driver upgrades the link to TLS: before INFO (`None`), or behind this one.
+    Securing(Option<Arc<Info>>),
+    /// The user's credentials are asked for.
+    Authenticating(Arc<Info>),
+    AwaitPong,
+    /// SUBs are on their way; the gate is held.
+    Replaying(Replay),
+    /// The gate is open; `Reconnected` is said when the messages that were held are taken, or at `until`.
+    Recovering(Recovering),
+    Ready,
+    /// The connection is to be left for another: the gate is held, and the PONG behind what was loaded is awaited
+    /// until then, so that nothing is in doubt.
+    Moving {
+        until: Instant,
+        cause: Cause,
+    },
+    /// The handshake is done, and the present connection has its place still.
+    Standby(Readiness),
+    /// The end of this connection; the outbox is settled in the next exchange.
+    Lost(Cause),
+}
+
+/// How far a connection on standby has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Fresh,
+    /// SUBs of queue groups and of the inbox of requests are on their way.
+    Joining,
+    /// The server has processed them. The present one is left when the others of the cluster know of it too.
+    Joined {
+        leave_at: Instant,
+    },
+}
+
+impl Connection {
+    /// The byte stream is there.
+    pub(super) fn new(attempt: Attempt, config: &Config, now: Instant) -> Connection {
+        let rules = Rules { interval: config.ping_interval, max_out: config.max_pings_out };
+        Connection {
+            attempt,
+            stage: Stage::AwaitInfo,
+            flight: Flight::new(config.delivery),
+            info: None,
+            since: now,
+            liveness: Liveness::new(rules, now),
+            taken: 0,
+            confirmed: 0,
+            refusals: Refusals::default(),
+            asked: Asked::default(),
+            recovery: None,
+            progress: now,
+            said: None,
+            broken: None,
+            secured: false,
+            renew_at: None,
+        }
+    }
+
+    /// Whether its server has said that it will stop.
+    pub(super) fn is_lame_duck(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.lame_duck_mode)
+    }
+
+    /// Why it is over, if so.
+    pub(super) fn lost_by(&self) -> Option<&Cause> {
+        match &self.stage {
+            Stage::Lost(cause) => Some(cause),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost_by().is_some()
+    }
+
+    /// Whether it has not failed on the writing side.
+    pub(super) fn can_write(&self) -> bool {
+        self.broken.is_none() && !self.is_lost()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready)
+    }
+
+    pub(super) fn is_moving(&self) -> bool {
+        matches!(self.stage, Stage::Moving { .. })
+    }
+
+    pub(super) fn is_replaying(&self) -> bool {
+        matches!(self.stage, Stage::Replaying(_))
+    }
+
+    pub(super) fn is_securing(&self) -> bool {
+        matches!(self.stage, Stage::Securing(_))
+    }
+
+    /// Messages that it was given: taken, or to be.
+    pub(super) fn given(&self) -> u64 {
+        self.taken + self.flight.messages()
+    }
+
+    /// Messages that its transport took and no PONG covers.
+    pub(super) fn unconfirmed(&self) -> u64 {
+        self.taken - self.confirmed
+    }
+
+    /// Messages that it was given and no PONG covers.
+    pub(super) fn is_owed(&self) -> bool {
+        self.given() > self.confirmed
+    }
+
+    /// A PING goes out, behind all that is in the flight. `waiters` wait for its PONG.
+    pub(super) fn ping(&mut self, waiters: Vec<Waiter>, now: Instant) {
+        self.flight.push_ping();
+        let covers = self.covers(self.given());
+        self.liveness.sent(covers, waiters, now);
+    }
+
+    /// What a PING covers that is sent behind so many messages.
+    pub(super) fn covers(&self, messages: u64) -> Covers {
+        Covers { messages, through: self.refusals.through(), asked: self.asked.up_to() }
+    }
+
+    /// Whether messages may flow.
+    pub(super) fn carries(&self) -> bool {
+        matches!(self.stage, Stage::Recovering(_) | Stage::Ready)
+    }
+
+    /// Whether the handshake is still going on.
+    pub(super) fn is_handshake(&self) -> bool {
+        matches!(self.stage, Stage::AwaitInfo | Stage::Securing(_) | Stage::Authenticating(_) | Stage::AwaitPong)
+    }
+}

@@ -1,0 +1,38 @@
+//! What happened on a line. The engine decides what follows from it.
+
+use std::sync::Arc;
+
+use super::effect::CloseHow;
+use super::error::Cause;
+use super::intent::Waiter;
+use super::liveness::Ping;
+use crate::protocol::{ErrKind, Info};
+
+/// What happened on one line, as far as anything else depends on it.
+#[derive(Debug)]
+pub(super) enum Happened {
+    Nothing,
+    /// The server could not be reached in time.
+    NotDialed(Cause),
+    /// Nothing has come back, in the stage that is named, and another server is due.
+    PutAside(&'static str),
+    /// The server's INFO. `first`: it is the greeting.
+    Info {
+        info: Arc<Info>,
+        first: bool,
+    },
+    /// The PONG of the handshake: the server has let us in.
+    LetIn,
+    /// The PONG to a PING that was sent later.
+    Pong(Ping<Waiter>),
+    /// The server said `-ERR`.
+    Error(ErrKind),
+    /// The PONG of a planned move has not come in time.
+    MoveTimedOut,
+    /// The credentials will expire soon.
+    Expiring,
+    /// The recovery is announced although messages are still buffered.
+    RecoveryTimedOut,
+    /// The connection ends.
+    Lost(Cause, CloseHow),
+}
