@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Which module of the folder `layer` imports which others, from the files' `use` items. A subfolder counts as one module, and what
 /// stands in a file's tests does not count.
-pub fn imports(layer: &str, files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn imports(layer: &str, files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, source) in files {
         let Some(inside) = path.strip_prefix(layer) else { continue };
@@ -37,7 +37,7 @@ fn named(layer: &str, depth: usize, item: &str) -> Vec<String> {
 }
 
 /// The modules that lie on a circle.
-pub fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+pub(super) fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let reached = |from: &String| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
         while let Some(module) = next.pop() {
