@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use super::lock;
-use crate::engine::{Cause, ConnectionEvent, EndReason, Status, counted};
+use crate::engine::{Cause, ConnectionEvent, EndReason, Fault, Status, counted};
 use crate::protocol::{cut, kept, shown};
 
 /// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
@@ -126,77 +126,52 @@ impl State {
 
     fn count(&mut self, event: &ConnectionEvent, at: SystemTime) {
         let health = &mut self.health;
-        let error = match event {
-            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
-                health.attempts = 0;
-                health.last_connected_at = Some(at);
-                return;
-            }
-            ConnectionEvent::Disconnected { server, cause, .. } => {
+        match event {
+            ConnectionEvent::Connecting { attempt, .. } => health.attempts = *attempt,
+            ConnectionEvent::Disconnected { .. } => {
                 health.disconnects += 1;
                 health.last_disconnected_at = Some(at);
-                if *cause == Cause::ByUser || cause.is_planned() {
-                    return;
-                }
-                format!("{server}: {cause}")
             }
-            ConnectionEvent::Connecting { attempt, .. } => {
-                health.attempts = *attempt;
-                return;
+            event if event.projection().status == Some(Status::Connected) => {
+                health.attempts = 0;
+                health.last_connected_at = Some(at);
             }
-            ConnectionEvent::AttemptFailed { server, cause, .. } => format!("{server}: {cause}"),
-            ConnectionEvent::ServerError { error } => error.to_string(),
-            _ => return,
+            _ => {}
+        }
+        let error = match event.projection().fault {
+            Some(Fault::Line { server, cause }) => format!("{server}: {cause}"),
+            Some(Fault::Server(error)) => error.to_string(),
+            // A matter of one subscription.
+            Some(Fault::SlowConsumer | Fault::MessageTooLarge) | None => return,
         };
         health.errors += 1;
         health.last_error = Some(kept(error));
     }
 
     fn note(&mut self, event: &ConnectionEvent, at: SystemTime) {
+        let Some(mut status) = event.projection().status else {
+            return;
+        };
         let last = self.changes.back().map(|change| change.status);
-        let (status, server, reason) = match event {
-            ConnectionEvent::Connecting { .. } if matches!(last, None | Some(Status::Disconnected)) => {
-                (Status::Connecting, None, None)
-            }
+        match event {
+            ConnectionEvent::Connecting { .. } if !matches!(last, None | Some(Status::Disconnected)) => return,
             ConnectionEvent::AttemptFailed { server, cause, .. } => {
-                let failure = kept(format!("{server}: {cause}"));
                 if last == Some(Status::Connecting) {
-                    self.push(StateChange::new(at, Status::Reconnecting, None, None));
+                    self.push(StateChange::new(at, status, None, None));
                 }
                 if let Some(change) = self.changes.back_mut() {
                     change.failed_attempts += 1;
-                    change.last_failure = Some(failure);
+                    change.last_failure = Some(kept(format!("{server}: {cause}")));
                 }
                 return;
             }
-            ConnectionEvent::Connected { server, attempts } => {
-                (Status::Connected, Some(server), Some(format!("attempt {attempts}")))
-            }
-            ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_held, .. } => {
-                let subscriptions = counted(*subscriptions as u64, "subscription");
-                let flushed = counted(*flushed, "held message");
-                let cost = format!(
-                    "after {downtime:.1?}, attempt {attempts}, {subscriptions}, {flushed} sent, {still_held} to be sent"
-                );
-                (Status::Connected, Some(server), Some(cost))
-            }
             // The end follows, and is the line.
             ConnectionEvent::Disconnected { cause: Cause::ByUser, .. } => return,
-            ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
-                let loss = format!("{cause}; {in_doubt} in doubt, {held} held");
-                // A client that drains goes on with it.
-                let status = if last == Some(Status::Draining) { Status::Draining } else { Status::Reconnecting };
-                (status, Some(server), Some(loss))
-            }
-            ConnectionEvent::GaveUp { cause, attempts } => (
-                Status::Disconnected,
-                None,
-                Some(format!("gave up after {}: {cause}", counted(*attempts, "failed attempt"))),
-            ),
-            ConnectionEvent::Draining => (Status::Draining, None, None),
-            ConnectionEvent::Closed { cause } => (Status::Closed, None, Some(end(cause))),
-            _ => return,
-        };
+            // A client that drains goes on with it.
+            ConnectionEvent::Disconnected { .. } if last == Some(Status::Draining) => status = Status::Draining,
+            _ => {}
+        }
+        let (server, reason) = details(event);
         self.push(StateChange::new(at, status, server.cloned(), reason));
     }
 
@@ -219,6 +194,29 @@ impl std::fmt::Display for TopologyChange {
         f.write_str(&utc(self.at))?;
         self.added.iter().try_for_each(|server| write!(f, " +{}", shown(server)))?;
         self.removed.iter().try_for_each(|server| write!(f, " -{}", shown(server)))
+    }
+}
+
+/// The server of a change, and what is worth knowing of it.
+fn details(event: &ConnectionEvent) -> (Option<&String>, Option<String>) {
+    match event {
+        ConnectionEvent::Connected { server, attempts } => (Some(server), Some(format!("attempt {attempts}"))),
+        ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_held, .. } => {
+            let subscriptions = counted(*subscriptions as u64, "subscription");
+            let flushed = counted(*flushed, "held message");
+            let cost = format!(
+                "after {downtime:.1?}, attempt {attempts}, {subscriptions}, {flushed} sent, {still_held} to be sent"
+            );
+            (Some(server), Some(cost))
+        }
+        ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
+            (Some(server), Some(format!("{cause}; {in_doubt} in doubt, {held} held")))
+        }
+        ConnectionEvent::GaveUp { cause, attempts } => {
+            (None, Some(format!("gave up after {}: {cause}", counted(*attempts, "failed attempt"))))
+        }
+        ConnectionEvent::Closed { cause } => (None, Some(end(cause))),
+        _ => (None, None),
     }
 }
 

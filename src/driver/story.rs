@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::lock;
-use crate::engine::{Cause, ConnectionEvent, Lost};
+use crate::engine::{Cause, ConnectionEvent, Level, Lost};
 use crate::protocol::Info;
 
 /// What happens more often than this is summed up in the next line about it.
@@ -52,113 +52,102 @@ impl Often {
     }
 }
 
+/// A line at the level that the event's projection asks for.
+macro_rules! line {
+    ($level:expr, $($rest:tt)*) => {
+        match $level {
+            Level::Debug => tracing::debug!($($rest)*),
+            Level::Info => tracing::info!($($rest)*),
+            Level::Warn => tracing::warn!($($rest)*),
+            Level::Error => tracing::error!($($rest)*),
+        }
+    };
+}
+
 impl Story {
     /// Writes what is worth a line.
     pub(super) fn tell(&self, event: &ConnectionEvent) {
+        let level = event.projection().level;
         match event {
             ConnectionEvent::Connected { server, attempts } => {
                 lock(&self.state).refused = 0;
-                tracing::info!(server, attempts, "connected");
+                line!(level, server, attempts, "connected");
             }
-            ConnectionEvent::Reconnected {
-                server,
-                downtime,
-                attempts,
-                subscriptions,
-                flushed,
-                dropped,
-                expired,
-                in_doubt,
-                still_held,
-                ..
-            } => {
+            ConnectionEvent::Reconnected { .. } => {
                 lock(&self.state).refused = 0;
-                let (lost, buffered) = (dropped + expired, still_held);
-                tracing::info!(
-                    server,
-                    downtime = ?rounded(*downtime),
-                    attempts,
-                    subscriptions,
-                    sent = flushed,
-                    lost,
-                    in_doubt,
-                    buffered,
-                    "reconnected"
-                );
+                tell_reconnected(event, level);
             }
             ConnectionEvent::RecoveryDone { server, flushed, took, .. } => {
-                tracing::info!(server, sent = flushed, took = ?rounded(*took), "all buffered messages are sent");
+                line!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages are sent");
             }
             ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
-                let buffered = held;
-                if cause.is_planned() || *cause == Cause::ByUser {
-                    tracing::info!(server, %cause, in_doubt, buffered, "disconnected");
-                } else {
-                    tracing::warn!(server, %cause, in_doubt, buffered, "disconnected");
-                }
+                line!(level, server, %cause, in_doubt, buffered = held, "disconnected");
             }
+            ConnectionEvent::Connecting { server, attempt, .. } => line!(level, server, attempt, "connecting"),
             ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in } => {
-                self.tell_attempt(server, *attempt, cause, *retry_in);
+                self.tell_attempt(level, server, *attempt, cause, *retry_in);
             }
-            ConnectionEvent::GaveUp { cause, attempts } => {
-                tracing::error!(%cause, attempts, "reconnecting was given up");
-            }
-            ConnectionEvent::Lost { lost, .. } => self.tell_lost(lost),
-            ConnectionEvent::LeftInDoubt { messages } => tracing::warn!(messages, "messages were left in doubt"),
+            ConnectionEvent::GaveUp { cause, attempts } => line!(level, %cause, attempts, "reconnecting was given up"),
+            ConnectionEvent::Lost { lost, .. } => self.tell_lost(level, lost),
+            ConnectionEvent::LeftInDoubt { messages } => line!(level, messages, "messages were left in doubt"),
             ConnectionEvent::SlowConsumer { sid, dropped } => {
-                let times = lock(&self.state).slow.happened(1, Instant::now());
-                if let Some(times) = times {
-                    tracing::warn!(
-                        sid,
-                        dropped,
-                        times,
-                        "a subscription loses messages, since its consumer is too slow"
-                    );
+                if let Some(times) = self.often(|state| &mut state.slow) {
+                    line!(level, sid, dropped, times, "a subscription loses messages, since its consumer is too slow");
                 }
             }
             ConnectionEvent::MessageTooLarge { sid, size, limit, .. } => {
-                let times = lock(&self.state).too_large.happened(1, Instant::now());
-                if let Some(times) = times {
-                    tracing::warn!(sid, size, limit, times, "skipped a message over the limit");
+                if let Some(times) = self.often(|state| &mut state.too_large) {
+                    line!(level, sid, size, limit, times, "skipped a message over the limit");
                 }
             }
             ConnectionEvent::ServerError { error } => {
-                let times = lock(&self.state).errors.happened(1, Instant::now());
-                if let Some(times) = times {
-                    tracing::warn!(%error, times, "the server reports an error");
+                if let Some(times) = self.often(|state| &mut state.errors) {
+                    line!(level, %error, times, "the server reports an error");
                 }
             }
             ConnectionEvent::BufferHigh { pending, limit } => {
-                tracing::warn!(pending, limit, "the buffer for outages is nearly full");
+                line!(level, pending, limit, "the buffer for outages is nearly full");
+            }
+            ConnectionEvent::BufferLow { pending, limit } => {
+                line!(level, pending, limit, "the buffer for outages has room again");
             }
             ConnectionEvent::ServerNotInPool { server } => {
-                tracing::warn!(server, "the callback chose a server that is not in the pool");
+                line!(level, server, "the callback chose a server that is not in the pool");
             }
-            ConnectionEvent::LameDuck { server } => tracing::info!(server, "the server is about to stop"),
-            ConnectionEvent::Draining => tracing::info!("draining"),
-            ConnectionEvent::Closed { cause } => tracing::info!(%cause, "closed"),
-            detail => tell_detail(detail),
+            ConnectionEvent::ServerInfo { server, info } => tell_info(level, server, info),
+            ConnectionEvent::ServersChanged { added, removed } => {
+                line!(level, added = names(added), removed = names(removed), "the cluster's servers changed");
+            }
+            ConnectionEvent::LameDuck { server } => line!(level, server, "the server is about to stop"),
+            ConnectionEvent::Draining => line!(level, "draining"),
+            ConnectionEvent::Closed { cause } => line!(level, %cause, "closed"),
         }
     }
 
-    /// The first attempts are worth a line each, and of the others fewer and fewer: the second, the fourth, the eighth.
-    fn tell_attempt(&self, server: &str, attempt: u64, cause: &Cause, retry_in: Duration) {
-        if cause.is_auth() || matches!(cause, Cause::Credentials(_)) {
+    /// It has happened once more. How often since the last line about it, if there is to be one now.
+    fn often(&self, which: impl FnOnce(&mut State) -> &mut Often) -> Option<u64> {
+        which(&mut lock(&self.state)).happened(1, Instant::now())
+    }
+
+    /// Of many attempts, the first, the second, the fourth, the eighth and so on are worth a line in an operator's log: an outage
+    /// whose reason is only told at its end helps nobody.
+    fn tell_attempt(&self, level: Level, server: &str, attempt: u64, cause: &Cause, retry_in: Duration) {
+        let retry_in = rounded(retry_in);
+        if level == Level::Warn {
             let times = {
                 let mut state = lock(&self.state);
                 state.refused += 1;
                 state.refused
             };
             if times.is_power_of_two() {
-                return tracing::warn!(server, attempt, %cause, times, retry_in = ?rounded(retry_in), "the credentials were refused");
+                return line!(level, server, attempt, %cause, times, ?retry_in, "the credentials were refused");
             }
-        } else if attempt.is_power_of_two() {
-            return tracing::info!(server, attempt, %cause, retry_in = ?rounded(retry_in), "an attempt failed");
         }
-        tracing::debug!(server, attempt, %cause, retry_in = ?rounded(retry_in), "an attempt failed");
+        let level = if level == Level::Debug && attempt.is_power_of_two() { Level::Info } else { Level::Debug };
+        line!(level, server, attempt, %cause, ?retry_in, "an attempt failed");
     }
 
-    fn tell_lost(&self, lost: &Lost) {
+    fn tell_lost(&self, level: Level, lost: &Lost) {
         let Some(messages) = lock(&self.state).lost.happened(lost.total(), Instant::now()) else { return };
         let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = *lost;
         let reasons = [
@@ -170,34 +159,45 @@ impl Story {
             ("closed", closed),
         ];
         let reason = reasons.into_iter().find(|(_, count)| *count > 0).map_or("refused", |(reason, _)| reason);
-        tracing::warn!(messages, reason, "messages were lost before they were sent");
+        line!(level, messages, reason, "messages were lost before they were sent");
     }
 }
 
-fn tell_detail(event: &ConnectionEvent) {
-    match event {
-        ConnectionEvent::Connecting { server, attempt, .. } => tracing::debug!(server, attempt, "connecting"),
-        ConnectionEvent::ServerInfo { server, info } => {
-            let Info { server_name, version, cluster, max_payload, connect_urls, .. } = &**info;
-            let (name, cluster, others) = (short(server_name), cluster.as_deref().map(short), connect_urls.len());
-            tracing::debug!(
-                server,
-                name,
-                version = short(version),
-                cluster,
-                max_payload,
-                others,
-                "the server introduced itself"
-            );
-        }
-        ConnectionEvent::ServersChanged { added, removed } => {
-            tracing::debug!(added = names(added), removed = names(removed), "the cluster's servers changed");
-        }
-        ConnectionEvent::BufferLow { pending, limit } => {
-            tracing::debug!(pending, limit, "the buffer for outages has room again");
-        }
-        _ => {}
+fn tell_reconnected(event: &ConnectionEvent, level: Level) {
+    if let ConnectionEvent::Reconnected {
+        server,
+        downtime,
+        attempts,
+        subscriptions,
+        flushed,
+        dropped,
+        expired,
+        in_doubt,
+        still_held,
+        ..
+    } = event
+    {
+        let (downtime, lost, buffered) = (rounded(*downtime), dropped + expired, still_held);
+        line!(
+            level,
+            server,
+            ?downtime,
+            attempts,
+            subscriptions,
+            sent = flushed,
+            lost,
+            in_doubt,
+            buffered,
+            "reconnected"
+        );
     }
+}
+
+fn tell_info(level: Level, server: &str, info: &Info) {
+    let Info { server_name, version, cluster, max_payload, connect_urls, .. } = info;
+    let (name, version, cluster) = (short(server_name), short(version), cluster.as_deref().map(short));
+    let others = connect_urls.len();
+    line!(level, server, name, version, cluster, max_payload, others, "the server introduced itself");
 }
 
 /// To the millisecond.

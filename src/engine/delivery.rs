@@ -11,7 +11,7 @@ use super::lines::Which;
 use super::liveness::Covers;
 use super::outbox::FrameView;
 use super::outbox::Losses;
-use super::outbox::{Level, Outbox};
+use super::outbox::{Fill, Outbox};
 use super::report::ConnectionEvent;
 use super::time::is_due;
 
@@ -143,8 +143,8 @@ impl<H> Engine<H> {
         }
         let (pending, limit) = (outbox.pending(), outbox.cap());
         match (outbox.level(), self.history.buffer_high) {
-            (Level::High, false) => self.out.emit(ConnectionEvent::BufferHigh { pending, limit }),
-            (Level::Low, true) => self.out.emit(ConnectionEvent::BufferLow { pending, limit }),
+            (Fill::High, false) => self.out.emit(ConnectionEvent::BufferHigh { pending, limit }),
+            (Fill::Low, true) => self.out.emit(ConnectionEvent::BufferLow { pending, limit }),
             _ => return,
         }
         self.history.buffer_high = !self.history.buffer_high;

@@ -129,6 +129,16 @@ impl Cause {
         matches!(self, Cause::Forced | Cause::Renewal)
     }
 
+    /// Whether the user or a plan of ours has ended the connection, and nothing went wrong.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_planned() || *self == Cause::ByUser
+    }
+
+    /// Whether there is no way in without other credentials.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_auth() || matches!(self, Cause::Credentials(_))
+    }
+
     /// Whether the server refused our credentials.
     pub fn is_auth(&self) -> bool {
         matches!(self, Cause::Server(kind) if kind.is_auth())

@@ -55,10 +55,11 @@ pub use handshake::Credentials;
 pub use ledger::{Ledger, LossReason, Lost};
 pub use liveness::{Covers, Liveness, Ping, Rules};
 pub use outbox::{
-    CHUNK, DroppedRun, Flight, Frame, FrameView, Gate, HANDED_BACK, Level, LostMessage, LostMessages, MARK, Outbox,
+    CHUNK, DroppedRun, Fill, Flight, Frame, FrameView, Gate, HANDED_BACK, LostMessage, LostMessages, MARK, Outbox,
     Refusal, SHARED_PAYLOAD, Segment,
 };
 pub use pool::backoff;
 pub use refusals::RefusedName;
 pub use report::{ConnectionEvent, EventQueue, Status};
+pub(crate) use report::{Fault, Level};
 pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};

@@ -21,7 +21,7 @@ pub use admission::{Frame, Gate, Refusal};
 use backlog::Backlog;
 pub use flight::Flight;
 pub(super) use flight::Taken;
-pub use held::Level;
+pub use held::Fill;
 pub(super) use losses::Losses;
 pub use losses::{DroppedRun, HANDED_BACK};
 pub use returned::{LostMessage, LostMessages};

@@ -1,17 +1,16 @@
 //! The label `type` of errors: one word for each kind, whatever text comes with it.
 
-use crate::engine::{Cause, ConnectionEvent};
+use crate::engine::{Cause, ConnectionEvent, Fault};
 use crate::protocol::ErrKind;
 
 /// What went wrong, if something did. What a server says is an event of its own, and so is the failed attempt or the loss that
 /// comes of it: it counts once, as what was said.
 pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
-    match event {
-        ConnectionEvent::AttemptFailed { cause, .. } | ConnectionEvent::Disconnected { cause, .. } => of_cause(cause),
-        ConnectionEvent::ServerError { error, .. } => Some(of_server(error)),
-        ConnectionEvent::SlowConsumer { .. } => Some("slow_consumer"),
-        ConnectionEvent::MessageTooLarge { .. } => Some("message_too_large"),
-        _ => None,
+    match event.projection().fault? {
+        Fault::Line { cause, .. } => of_cause(cause),
+        Fault::Server(error) => Some(of_server(error)),
+        Fault::SlowConsumer => Some("slow_consumer"),
+        Fault::MessageTooLarge => Some("message_too_large"),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn alarm(cap: usize) -> usize {
 
 /// Where what waits stands to the cap, told at each crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum Fill {
     /// Held, and at 80 % of the cap or above.
     High,
     /// Below 70 % of the cap.
@@ -371,12 +371,12 @@ impl Outbox {
     // The watermark.
 
     /// Where what waits stands to the cap.
-    pub(in crate::engine) fn level(&self) -> Level {
+    pub(in crate::engine) fn level(&self) -> Fill {
         match self.pending {
-            _ if self.cap == 0 => Level::Low,
-            pending if pending >= alarm(self.cap) && self.gate == Gate::Held => Level::High,
-            pending if pending < self.cap - self.cap / 10 * 3 => Level::Low,
-            _ => Level::Between,
+            _ if self.cap == 0 => Fill::Low,
+            pending if pending >= alarm(self.cap) && self.gate == Gate::Held => Fill::High,
+            pending if pending < self.cap - self.cap / 10 * 3 => Fill::Low,
+            _ => Fill::Between,
         }
     }
 

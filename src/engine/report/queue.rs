@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::event::ConnectionEvent;
+use super::projection::Kept;
 use crate::engine::outbox::HANDED_BACK;
 
 /// Events for one listener, at most so many.
@@ -30,41 +31,6 @@ const FOREIGN_TEXT: usize = 1024 * 1024;
 /// The smallest capacity: what can't be folded fits in, with room. A head, one whole pair and the beginning of the next,
 /// `Draining`, `Closed`, and one of each kind that counts something.
 const SMALLEST: usize = 16;
-
-/// What may become of an event that nobody has read when there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Said once, and never lost.
-    Once,
-    /// One half of an outage, which is only lost together with the other.
-    Half,
-    /// It counts something, or the newest is what matters: it goes into the next of its kind.
-    Sum,
-    /// It may be lost; what matters of it is in a sum elsewhere.
-    Detail,
-}
-
-fn kind(event: &ConnectionEvent) -> Kind {
-    match event {
-        ConnectionEvent::Connected { .. } | ConnectionEvent::Draining | ConnectionEvent::Closed { .. } => Kind::Once,
-        ConnectionEvent::Reconnected { .. } | ConnectionEvent::Disconnected { .. } => Kind::Half,
-        ConnectionEvent::RecoveryDone { .. }
-        | ConnectionEvent::Lost { .. }
-        | ConnectionEvent::LeftInDoubt { .. }
-        | ConnectionEvent::ServersChanged { .. }
-        | ConnectionEvent::GaveUp { .. } => Kind::Sum,
-        ConnectionEvent::Connecting { .. }
-        | ConnectionEvent::AttemptFailed { .. }
-        | ConnectionEvent::ServerInfo { .. }
-        | ConnectionEvent::ServerNotInPool { .. }
-        | ConnectionEvent::ServerError { .. }
-        | ConnectionEvent::LameDuck { .. }
-        | ConnectionEvent::SlowConsumer { .. }
-        | ConnectionEvent::MessageTooLarge { .. }
-        | ConnectionEvent::BufferHigh { .. }
-        | ConnectionEvent::BufferLow { .. } => Kind::Detail,
-    }
-}
 
 impl EventQueue {
     /// An empty queue of at most `capacity` events, and never less than 16.
@@ -107,7 +73,7 @@ impl EventQueue {
     /// Fewer texts. `false`: nothing more can be left out.
     fn lighten(&mut self) -> bool {
         self.add_up(|event| event.weight() > 0)
-            || self.drop_oldest(|event| kind(event) == Kind::Detail && event.weight() > 0)
+            || self.drop_oldest(|event| event.projection().kept == Kept::Detail && event.weight() > 0)
             || self.fold_oldest_outage()
     }
 
@@ -133,12 +99,12 @@ impl EventQueue {
         let mut halves = Vec::new();
         for event in self.events.drain(begin..next_begin) {
             self.foreign -= event.weight();
-            match kind(&event) {
-                Kind::Half => halves.push(event),
+            match event.projection().kept {
+                Kept::Half => halves.push(event),
                 // It came to nothing: the outage ended after all.
-                Kind::Sum if matches!(event, ConnectionEvent::GaveUp { .. }) => {}
-                Kind::Sum | Kind::Once => kept.push(event),
-                Kind::Detail => {}
+                Kept::Sum if matches!(event, ConnectionEvent::GaveUp { .. }) => {}
+                Kept::Sum | Kept::Once => kept.push(event),
+                Kept::Detail => {}
             }
         }
         let removed = next_begin - begin;
@@ -155,7 +121,7 @@ impl EventQueue {
             // The oldest of its kind behind what was removed takes it; otherwise it stays, one of each kind.
             let foreign = &mut self.foreign;
             let mut newer = self.events.iter_mut().skip(begin);
-            if !(kind(&event) == Kind::Sum && newer.any(|newer| absorb(newer, &event, foreign))) {
+            if !(event.projection().kept == Kept::Sum && newer.any(|newer| absorb(newer, &event, foreign))) {
                 self.foreign += event.weight();
                 self.events.insert(begin, event);
             }
@@ -164,7 +130,7 @@ impl EventQueue {
     }
 
     fn drop_oldest_detail(&mut self) -> bool {
-        self.drop_oldest(|event| kind(event) == Kind::Detail)
+        self.drop_oldest(|event| event.projection().kept == Kept::Detail)
     }
 
     fn drop_oldest(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
@@ -180,7 +146,8 @@ impl EventQueue {
     /// Only what was never lost and what counts is left: counts of one kind are added up.
     fn add_up(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
         for at in 1..self.events.len().saturating_sub(1) {
-            let Some(event) = self.events.get(at).filter(|event| kind(event) == Kind::Sum && like(event)).cloned()
+            let Some(event) =
+                self.events.get(at).filter(|event| event.projection().kept == Kept::Sum && like(event)).cloned()
             else {
                 continue;
             };
