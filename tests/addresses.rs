@@ -39,7 +39,7 @@ async fn works(client: &Client) {
     assert_eq!(soon("a message", own.next()).await.unwrap().payload, "x");
 }
 
-// SCENARIOS 25, P5
+// Scenario 25, P5
 #[tokio::test]
 async fn dead_and_silent_addresses_of_a_name_do_not_keep_us_from_the_living_one() {
     let (broker, dead, hole) = (Broker::start().await.unwrap(), Dead::new(), BlackHole::new());
@@ -57,7 +57,7 @@ async fn dead_and_silent_addresses_of_a_name_do_not_keep_us_from_the_living_one(
     }
 }
 
-// SCENARIOS 7, 25: what they all have is one deadline.
+// Scenarios 7, 25: what they all have is one deadline.
 #[tokio::test]
 async fn a_name_of_which_no_address_answers_fails_within_the_deadline() {
     let hole = BlackHole::new();
@@ -69,7 +69,7 @@ async fn a_name_of_which_no_address_answers_fails_within_the_deadline() {
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut, "{error}");
 }
 
-// SCENARIOS 26
+// Scenario 26
 #[tokio::test]
 async fn a_look_up_that_hangs_is_under_the_deadline_and_the_next_server_is_tried() {
     let broker = Broker::start().await.unwrap();
@@ -89,7 +89,7 @@ async fn a_look_up_that_hangs_is_under_the_deadline_and_the_next_server_is_tried
     assert_eq!(hanging.failed_attempts, 1, "{:?}", hanging.last_error);
 }
 
-// SCENARIOS 26
+// Scenario 26
 #[tokio::test]
 async fn a_name_that_is_unknown_for_a_while_is_looked_up_again() {
     let broker = Broker::start().await.unwrap();
@@ -119,7 +119,7 @@ async fn a_name_that_is_unknown_for_a_while_is_looked_up_again() {
     }
 }
 
-// SCENARIOS 27
+// Scenario 27
 #[tokio::test]
 async fn a_name_that_has_moved_is_found_where_it_is_now() {
     let (old, new) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());

@@ -4,6 +4,10 @@
 
 #[path = "architecture/circles.rs"]
 mod circles;
+#[path = "architecture/citations.rs"]
+mod citations;
+#[path = "architecture/docs.rs"]
+mod docs;
 #[path = "architecture/lexer.rs"]
 mod lexer;
 #[path = "architecture/names.rs"]
@@ -170,7 +174,7 @@ fn deciding_code_that_waits_or_looks_at_a_clock_is_found() {
     good("src/driver/task.rs", "use tokio::time::Instant; fn f() { Instant::now(); }");
 }
 
-// B1
+// Fault B1
 #[test]
 fn a_file_or_a_name_that_is_looked_up_on_the_runtime_is_found() {
     bad(
@@ -191,7 +195,7 @@ fn a_file_or_a_name_that_is_looked_up_on_the_runtime_is_found() {
     good("src/driver/secure.rs", "fn f(fs: u8) { io::fs(fs) }");
 }
 
-// A1
+// Fault A1
 #[test]
 fn a_question_whether_two_wakers_are_alike_is_found() {
     bad("src/driver/room.rs", "fn f() { while !a.will_wake(b) {} }", ":2: `will_wake` is a hint");
@@ -288,7 +292,7 @@ fn inherent_names() -> Names {
     names
 }
 
-// G3: nothing compared the names that we add with those of the extension traits that programs use on async-nats's types.
+// Fault G3: nothing compared the names that we add with those of the extension traits that programs use on async-nats's types.
 #[test]
 fn no_name_that_we_add_hides_a_method_of_a_known_extension_trait() {
     let known = include_str!("architecture/inherent_names.txt");

@@ -90,7 +90,7 @@ async fn no_secret_is_ever_shown() {
     assert!(!shown.contains(SECRET), "{shown}");
 }
 
-// SCENARIOS 16
+// Scenario 16
 #[tokio::test]
 async fn a_server_that_refuses_us_does_not_keep_us_from_the_others() {
     let strict = Server::builder().user_and_password("erik", "other").start().await;
@@ -117,7 +117,7 @@ async fn a_server_that_refuses_us_does_not_keep_us_from_the_others() {
     }
 }
 
-// SCENARIOS 71, P11
+// Scenario 71, P11
 #[tokio::test]
 async fn a_subscription_without_permission_ends_and_nothing_else_does() {
     let server = Server::builder()

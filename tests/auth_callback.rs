@@ -43,7 +43,7 @@ async fn the_callback_is_asked_for_each_connection() {
     drop(client);
 }
 
-// SCENARIOS 19
+// Scenario 19
 #[tokio::test]
 async fn a_callback_that_fails_once_during_a_reconnect_is_asked_again() {
     let mut server = Server::builder().user_and_password("derek", SECRET).start().await;
@@ -119,7 +119,7 @@ async fn a_callback_that_errs_panics_or_hangs_fails_the_attempt_by_name() {
     let error = soon("an answer", hangs.connect(server.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut);
     assert!(error.to_string().contains("waiting for credentials"), "{error}");
-    // The server's patience is shorter than ours: it says so, and refuses no credentials by that (B2).
+    // The server's patience is shorter than ours: it says so, and refuses no credentials by that (fault B2).
     let hangs = ConnectOptions::with_auth_callback(|_| std::future::pending());
     let error = soon("an answer", hangs.connect(server.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut, "{error}");

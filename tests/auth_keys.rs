@@ -177,7 +177,7 @@ async fn credentials_are_read_from_text_and_from_a_file() {
     }
 }
 
-// SCENARIOS 18: P9, read anew at each connect
+// Scenario 18: P9, read anew at each connect
 #[tokio::test]
 async fn a_connection_that_outlives_its_jwt_is_told_so_and_comes_back_with_the_new_file() {
     let operator = Operator::new();

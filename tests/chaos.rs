@@ -25,19 +25,19 @@ async fn kept(mode: &str, delivery: &str) {
     assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "nothing was done to anybody");
 }
 
-// SCENARIOS 56: I1, I2, I3, I4, I5, N1, promise 3
+// Scenario 56: I1, I2, I3, I4, I5, N1, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_most_once_what_a_bad_network_does_is_accounted_for() {
     kept("cut", "at-most-once").await;
 }
 
-// SCENARIOS 56: I1, I2, I5, promise 3
+// Scenario 56: I1, I2, I5, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_least_once_a_bad_network_loses_nothing() {
     kept("cut", "at-least-once").await;
 }
 
-// SCENARIOS 1: I1, I2, I3, promise 3
+// Scenario 1: I1, I2, I3, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_come_and_go_change_nothing_and_send_nothing_twice() {
     kept("cluster", "at-most-once").await;

@@ -23,11 +23,11 @@ async fn three() -> (Vec<Broker>, Vec<String>) {
     (brokers, urls)
 }
 
-// SCENARIOS 78
+// Scenario 78
 #[tokio::test]
 async fn a_callback_picks_the_server() {
     let (brokers, urls) = three().await;
-    // D4: the first connection is asked for too, and nothing is known of a server then.
+    // Fault D4: the first connection is asked for too, and nothing is known of a server then.
     let (second, third) = (brokers[1].port(), brokers[2].port());
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = Arc::clone(&told);
@@ -51,7 +51,7 @@ async fn a_callback_picks_the_server() {
     assert_eq!(client.server_info().port, third);
 }
 
-// SCENARIOS 78
+// Scenario 78
 #[tokio::test]
 async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
     let (brokers, urls) = three().await;
@@ -69,7 +69,7 @@ async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
     log.times(Event::ClientError(ClientError::ServerNotInPool), 2).await;
 }
 
-// SCENARIOS 78
+// Scenario 78
 #[tokio::test]
 async fn a_callback_that_blocks_panics_or_never_answers_holds_nothing_up() {
     for fault in 0..3 {
@@ -151,7 +151,7 @@ async fn a_flapping_server_is_given_up_in_the_end() {
     assert_eq!(asked.load(Ordering::Relaxed) as u64, broker.accepted());
 }
 
-// B3: on the wire, with the option that ends the search and without.
+// Fault B3: on the wire, with the option that ends the search and without.
 #[tokio::test]
 async fn refused_credentials_end_the_client_only_where_a_time_was_set_and_a_new_try_revives_it() {
     for limit in [None, Some(Duration::from_millis(500))] {

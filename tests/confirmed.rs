@@ -158,7 +158,7 @@ async fn at_least_once_what_was_sent_before_is_in_doubt_at_the_deadline() {
     assert!(matches!(outcome, PublishOutcome::InDoubt), "{outcome:?}");
 }
 
-// N3, I9: what the server that is there at last does not take comes back with the reason
+// N3, P12: what the server that is there at last does not take comes back with the reason
 #[tokio::test]
 async fn what_is_not_fit_for_the_next_server_comes_back() {
     let mut server = Server::start().await;

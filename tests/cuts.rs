@@ -82,7 +82,7 @@ async fn a_frame_cut_anywhere_on_its_way_to_the_server_is_not_half_a_message() {
     within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
 }
 
-// SCENARIOS 60, 69, I1
+// Scenarios 60, 69, I1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
     let server = Server::start().await;
@@ -93,7 +93,7 @@ async fn a_message_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
 }
 
 /// The handshake itself, cut at every byte: the attempt fails, the next one succeeds.
-// SCENARIOS 12, 13, 60
+// Scenarios 12, 13, 60
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {
     let server = Server::start().await;

@@ -104,7 +104,7 @@ async fn waiting_for_room_ends_with_the_outage_or_with_the_patience() {
     assert_eq!(line.arrived().await, numbers(0..10));
 }
 
-// S28
+// S39
 #[tokio::test]
 async fn what_has_waited_too_long_is_not_sent() {
     let mut line = line(ConnectOptions::new().max_message_age(Some(Duration::from_millis(150)))).await;
@@ -124,7 +124,7 @@ async fn what_has_waited_too_long_is_not_sent() {
     assert_eq!(back.len() as u64, count);
 }
 
-// S26
+// S36
 #[tokio::test]
 async fn a_limit_in_messages_is_told_with_its_number() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_messages(Some(3))).await;
@@ -137,7 +137,7 @@ async fn a_limit_in_messages_is_told_with_its_number() {
     assert_eq!(line.arrived().await, numbers(0..3));
 }
 
-// S29
+// N4
 #[tokio::test]
 async fn the_watermarks_are_told() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(10 * FRAME)).await;
@@ -151,7 +151,7 @@ async fn the_watermarks_are_told() {
     assert_eq!(line.timeline.count(high), 1);
 }
 
-// S31, promise 3: nothing is lost over cuts at any moment, and each copy comes in order
+// N3, promise 3: nothing is lost over cuts at any moment, and each copy comes in order
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_least_once_nothing_is_lost_over_many_cuts() {
     const CUTS: usize = 12;

@@ -17,7 +17,7 @@ use support::{eventually, soon};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore, watch};
 
-/// DECISIONS D14.
+/// D14.
 const MOST: usize = 64;
 
 /// The limit is that of the process, so the tests of this file take it one after the other.

@@ -62,7 +62,7 @@ async fn draining_a_subscription_delivers_what_was_under_way_and_ends_it() {
     assert_eq!(soon("the other goes on", other.next()).await.unwrap().payload, "on");
 }
 
-// SCENARIOS 48, S66, D19
+// Scenario 48, S66, D19
 #[tokio::test]
 async fn draining_a_client_delivers_everything_in_both_directions_and_closes_it() {
     let server = Server::start().await;
@@ -116,7 +116,7 @@ async fn drain_and_close_reports_what_became_of_everything() {
     refuses_everything(&client).await;
 }
 
-// SCENARIOS 49, N7
+// Scenario 49, N7
 #[tokio::test]
 async fn drain_and_close_during_an_outage_waits_and_then_reports_what_was_lost() {
     let mut server = Server::start().await;
@@ -137,7 +137,7 @@ async fn drain_and_close_during_an_outage_waits_and_then_reports_what_was_lost()
     refuses_everything(&client).await;
 }
 
-// SCENARIOS 49
+// Scenario 49
 #[tokio::test]
 async fn drain_and_close_during_an_outage_finishes_when_the_server_returns() {
     let server = Server::start().await;
@@ -184,7 +184,7 @@ async fn close_while_connected_confirms_what_was_published_and_is_final() {
     assert_eq!(events.iter().filter(|event| matches!(event, ConnectionEvent::Closed { .. })).count(), 1, "{events:?}");
 }
 
-// SCENARIOS 76, S10, I8
+// Scenario 76, S10, I8
 #[tokio::test]
 async fn close_while_reconnecting_stops_dialling() {
     let mut server = Server::start().await;
@@ -212,7 +212,7 @@ async fn close_while_reconnecting_stops_dialling() {
     assert_eq!(proxy.accepted(), attempts);
 }
 
-// SCENARIOS 76
+// Scenario 76
 #[tokio::test]
 async fn dropping_the_last_handle_while_reconnecting_stops_dialling() {
     let mut server = Server::start().await;
@@ -312,7 +312,7 @@ fn without_a_runtime_connecting_is_an_error() {
     assert!(error.to_string().contains("needs a tokio runtime"), "{error}");
 }
 
-// SCENARIOS 87
+// Scenario 87
 #[test]
 fn a_client_may_outlive_its_runtime_and_be_dropped_anywhere() {
     for down in [false, true] {

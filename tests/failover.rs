@@ -28,7 +28,7 @@ async fn number(subscriber: &mut Subscriber) -> u64 {
     std::str::from_utf8(&message.payload).unwrap().parse().unwrap()
 }
 
-// SCENARIOS 3, S20, S41
+// Scenario 3, S20, S41
 #[tokio::test]
 async fn when_its_server_dies_the_client_goes_to_another_of_its_list() {
     let (mut one, mut two) = (Server::start().await, Server::start().await);
@@ -51,7 +51,7 @@ async fn when_its_server_dies_the_client_goes_to_another_of_its_list() {
     assert_eq!(number(&mut own).await, 2);
 }
 
-// SCENARIOS 4, 37, S9, S41
+// Scenarios 4, 37, S9, S41
 #[tokio::test]
 async fn a_server_known_only_from_gossip_is_used() {
     let mut cluster = Cluster::start(3).await;
@@ -84,7 +84,7 @@ async fn gossip_can_be_ignored() {
 }
 
 /// Numbers are published all the time while one node after another is killed with -9 and comes back.
-// SCENARIOS 1, 37, 56, I2, I3, I7
+// Scenarios 1, 37, 56, I2, I3, I7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_messages_survives_the_rotation_of_a_cluster() {
     const ROUNDS: usize = 6;
@@ -131,7 +131,7 @@ async fn a_stream_of_messages_survives_the_rotation_of_a_cluster() {
     assert_eq!(log.count(|event| *event == Event::Disconnected), ROUNDS);
 }
 
-// SCENARIOS 5, S25
+// Scenario 5, S25
 #[tokio::test]
 async fn a_server_that_hangs_is_noticed_by_pings_and_left() {
     let (mut one, two) = (Server::start().await, Server::start().await);
@@ -155,7 +155,7 @@ async fn a_server_that_hangs_is_noticed_by_pings_and_left() {
     assert_eq!(log.count(|event| *event == Event::Disconnected), 1);
 }
 
-// SCENARIOS 84
+// Scenario 84
 #[tokio::test]
 async fn a_path_that_carries_nothing_in_one_direction_is_noticed_and_left() {
     for direction in [Direction::ToServer, Direction::ToClient] {
@@ -176,7 +176,7 @@ async fn a_path_that_carries_nothing_in_one_direction_is_noticed_and_left() {
     }
 }
 
-// SCENARIOS 8: an accepting kernel with a hanging process behind it
+// Scenario 8: an accepting kernel with a hanging process behind it
 #[tokio::test]
 async fn a_server_that_hangs_from_the_start_does_not_keep_us_from_the_next() {
     let (mut one, two) = (Server::start().await, Server::start().await);
@@ -187,7 +187,7 @@ async fn a_server_that_hangs_from_the_start_does_not_keep_us_from_the_next() {
     works(&client).await;
 }
 
-// SCENARIOS 20
+// Scenario 20
 #[tokio::test]
 async fn a_full_server_says_so() {
     let server = Server::builder().max_connections(1).start().await;
@@ -199,7 +199,7 @@ async fn a_full_server_says_so() {
     works(&nats_lifeline::connect(server.url()).await.unwrap()).await;
 }
 
-// SCENARIOS 20
+// Scenario 20
 #[tokio::test]
 async fn a_client_that_finds_no_room_after_an_outage_waits_for_it() {
     let mut server = Server::start().await;
@@ -227,7 +227,7 @@ async fn a_client_that_finds_no_room_after_an_outage_waits_for_it() {
     works(&client).await;
 }
 
-// SCENARIOS 77, P4
+// Scenario 77, P4
 #[tokio::test]
 async fn a_pool_replaced_during_an_outage_is_used_at_once() {
     let (mut old, new) = (Server::start().await, Server::start().await);
@@ -243,7 +243,7 @@ async fn a_pool_replaced_during_an_outage_is_used_at_once() {
     works(&client).await;
 }
 
-// SCENARIOS 35, P14
+// Scenario 35, P14
 #[tokio::test]
 async fn a_lame_duck_is_told_and_its_end_survived() {
     let mut cluster =
@@ -266,7 +266,7 @@ async fn a_lame_duck_is_told_and_its_end_survived() {
     assert_eq!(number(&mut own).await, 1);
 }
 
-// SCENARIOS 89
+// Scenario 89
 #[tokio::test]
 async fn an_old_server_and_a_new_one_serve_the_same_client_in_turn() {
     // Without an old server on this machine the turn is between two new ones, and the promise is the same.

@@ -116,7 +116,7 @@ async fn fail(client: &Client, count: u64) {
     }
 }
 
-// SCENARIOS 47, I8
+// Scenario 47, I8
 #[tokio::test]
 async fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
     let _alone = ALONE.lock().await;
@@ -210,7 +210,7 @@ async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pa
     }
 }
 
-// SCENARIOS 90, I8: a fault a minute for a day, or as many in some seconds
+// Scenario 90, I8: a fault a minute for a day, or as many in some seconds
 #[tokio::test]
 async fn a_soak_with_faults_leaves_nothing_behind() {
     let _alone = ALONE.lock().await;
@@ -234,7 +234,7 @@ async fn a_soak_with_faults_leaves_nothing_behind() {
     soon("the end of the stream", reading).await.unwrap();
 }
 
-// E4: what one kept message keeps alive was computed, and never measured.
+// Fault E4: what one kept message keeps alive was computed, and never measured.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
     let _alone = ALONE.lock().await;

@@ -77,13 +77,13 @@ where
     (fake, client, log)
 }
 
-// SCENARIOS 8
+// Scenario 8
 #[tokio::test]
 async fn a_server_that_never_greets_is_left_after_the_timeout() {
     never_greets(|mut conversation, _| async move { conversation.ignore().await }, ConnectErrorKind::TimedOut).await;
 }
 
-// SCENARIOS 9
+// Scenario 9
 #[tokio::test]
 async fn a_greeting_byte_by_byte_does_not_stretch_the_timeout() {
     let drip = |mut conversation: Conversation, _| async move {
@@ -95,7 +95,7 @@ async fn a_greeting_byte_by_byte_does_not_stretch_the_timeout() {
     never_greets(drip, ConnectErrorKind::TimedOut).await;
 }
 
-// SCENARIOS 9: the same, fast enough
+// Scenario 9: the same, fast enough
 #[tokio::test]
 async fn a_greeting_byte_by_byte_is_understood() {
     let fake = Fake::start(|mut conversation, _| async move {
@@ -116,20 +116,20 @@ async fn a_greeting_byte_by_byte_is_understood() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// SCENARIOS 10
+// Scenario 10
 #[tokio::test]
 async fn a_server_that_closes_at_once_is_left() {
     never_greets(|_conversation, _| async {}, ConnectErrorKind::Io).await;
     never_greets(|conversation, _| async move { conversation.reset() }, ConnectErrorKind::Io).await;
 }
 
-// SCENARIOS 12
+// Scenario 12
 #[tokio::test]
 async fn a_server_that_greets_and_closes_is_left() {
     never_greets(|mut conversation, _| async move { conversation.say(INFO).await }, ConnectErrorKind::Io).await;
 }
 
-// SCENARIOS 13
+// Scenario 13
 #[tokio::test]
 async fn a_server_that_never_answers_the_ping_is_left() {
     let mute = |mut conversation: Conversation, _| async move {
@@ -187,7 +187,7 @@ async fn an_endless_greeting_is_refused_by_its_size() {
     assert_ne!(error.kind(), ConnectErrorKind::TimedOut, "{error}");
 }
 
-// SCENARIOS 66
+// Scenario 66
 #[tokio::test]
 async fn a_message_announced_over_the_hard_cap_costs_the_connection_and_no_memory() {
     for announced in
@@ -220,7 +220,7 @@ async fn nonsense_on_a_live_connection_costs_that_connection_and_no_more() {
     }
 }
 
-// SCENARIOS 62
+// Scenario 62
 #[tokio::test]
 async fn a_flood_of_pongs_confirms_nothing() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
@@ -234,7 +234,7 @@ async fn a_flood_of_pongs_confirms_nothing() {
     assert_eq!(log.count(|event| *event == Event::Disconnected), 0);
 }
 
-// SCENARIOS 60
+// Scenario 60
 #[tokio::test]
 async fn half_a_message_and_the_end_deliver_nothing() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
@@ -251,7 +251,7 @@ async fn half_a_message_and_the_end_deliver_nothing() {
     assert!(soon("the stream ends", own.next()).await.is_none(), "half a message was delivered");
 }
 
-// SCENARIOS 40: the pool follows the last of them, and is bounded
+// Scenario 40: the pool follows the last of them, and is bounded
 #[tokio::test]
 async fn a_thousand_infos_are_taken_and_the_last_one_holds() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
@@ -280,7 +280,7 @@ async fn a_thousand_infos_are_taken_and_the_last_one_holds() {
     assert_eq!(log.count(|event| *event == Event::Disconnected), 0);
 }
 
-// SCENARIOS 15, N8
+// Scenario 15, N8
 #[tokio::test]
 async fn a_flapping_server_is_not_dialled_in_a_spin() {
     let fake = Fake::start(|mut conversation, _| async move {
@@ -297,7 +297,7 @@ async fn a_flapping_server_is_not_dialled_in_a_spin() {
     assert!(late < 12, "the pauses grow: {late} dials in the last 2 s");
 }
 
-// SCENARIOS 10, 57
+// Scenarios 10, 57
 #[tokio::test]
 async fn a_server_that_closes_before_its_greeting_is_not_dialled_in_a_spin() {
     let fake = Fake::start(|_conversation, _| async {}).await;

@@ -245,7 +245,7 @@ async fn the_numbers_are_right() {
     assert_eq!(read(&client.statistics().connects), 2);
 }
 
-// SCENARIOS 68, P10, D21
+// Scenario 68, P10, D21
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_loses_its_own_messages_and_nobody_elses() {
     let server = Server::start().await;
@@ -291,7 +291,7 @@ async fn a_slow_consumer_loses_its_own_messages_and_nobody_elses() {
     assert_eq!(timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. })), 0);
 }
 
-// SCENARIOS 73, I9
+// Scenario 73, I9
 #[tokio::test]
 async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothing_up() {
     let mut server = Server::start().await;
@@ -327,7 +327,7 @@ async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothin
     assert_eq!(heard, expected);
 }
 
-// SCENARIOS 73: a callback that blocks its thread keeps one worker busy, and nothing else
+// Scenario 73: a callback that blocks its thread keeps one worker busy, and nothing else
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_that_blocks_its_thread_holds_nothing_up() {
     let server = Server::start().await;

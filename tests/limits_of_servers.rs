@@ -15,7 +15,7 @@ fn info(max_payload: usize) -> String {
     INFO.replace("\"max_payload\":1048576", &format!("\"max_payload\":{max_payload}"))
 }
 
-// SCENARIOS 22
+// Scenario 22
 #[tokio::test]
 async fn max_payload_follows_every_info() {
     let (limit, limits) = watch::channel(1_048_576);
@@ -47,7 +47,7 @@ async fn max_payload_follows_every_info() {
     }
 }
 
-// SCENARIOS 67
+// Scenario 67
 #[tokio::test]
 async fn a_message_larger_than_the_server_takes_itself_is_delivered() {
     let fake = Fake::start(|mut far, _| async move {

@@ -130,7 +130,7 @@ trait AwaitNothing: Future + Sized {
 
 impl<F: Future> AwaitNothing for F {}
 
-// SCENARIOS 35, N6, D15
+// Scenario 35, N6, D15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lame_duck_is_left_without_a_loss() {
     moves_without_a_loss(Why::LameDuck).await;

@@ -70,20 +70,20 @@ async fn survives(end: &str) {
     assert_eq!(server.subscriptions().len(), 1);
 }
 
-// SCENARIOS 1, S5, S7, S8, S28, S67
+// Scenario 1, S5, S7, S8, S28, S67
 #[tokio::test]
 async fn a_client_survives_the_kill_and_return_of_its_server() {
     survives("KILL").await;
 }
 
-// SCENARIOS 2
+// Scenario 2
 #[tokio::test]
 async fn a_client_survives_the_termination_and_return_of_its_server() {
     survives("TERM").await;
     survives("INT").await;
 }
 
-// SCENARIOS 1, I9
+// Scenario 1, I9
 #[tokio::test]
 async fn five_outages_in_a_row_give_five_pairs_of_events() {
     let mut server = Server::start().await;
@@ -105,7 +105,7 @@ async fn five_outages_in_a_row_give_five_pairs_of_events() {
     assert_eq!(skeleton(&log), expected);
 }
 
-// SCENARIOS 24
+// Scenario 24
 #[tokio::test]
 async fn messages_with_headers_are_not_sent_to_a_server_that_takes_none() {
     let mut server = Server::start().await;
@@ -128,7 +128,7 @@ async fn messages_with_headers_are_not_sent_to_a_server_that_takes_none() {
     assert_eq!(numbers(&mut own, 1).await, [5]);
 }
 
-// I9: the limit is followed at each connection; what no longer fits is lost and costs no connection
+// P12: the limit is followed at each connection; what no longer fits is lost and costs no connection
 #[tokio::test]
 async fn held_messages_that_the_new_server_finds_too_large_are_left_out() {
     let mut server = Server::start().await;
@@ -149,7 +149,7 @@ async fn held_messages_that_the_new_server_finds_too_large_are_left_out() {
     assert_eq!(log.count(|event| *event == Event::Disconnected), 1);
 }
 
-// SCENARIOS 80
+// Scenario 80
 #[tokio::test]
 async fn a_first_connection_may_be_awaited_in_the_background() {
     let mut server = Server::start().await;
@@ -172,7 +172,7 @@ async fn a_first_connection_may_be_awaited_in_the_background() {
     assert_eq!(skeleton(&log), [Event::Connected]);
 }
 
-// SCENARIOS 79, S18, S22
+// Scenario 79, S18, S22
 #[tokio::test]
 async fn after_the_last_attempt_calls_fail_streams_end_and_the_user_is_told() {
     let mut server = Server::start().await;
@@ -193,7 +193,7 @@ async fn after_the_last_attempt_calls_fail_streams_end_and_the_user_is_told() {
     assert!(soon("a refusal", client.request("a", "".into())).await.is_err());
 }
 
-// SCENARIOS 79: Disconnected is not Closed
+// Scenario 79: Disconnected is not Closed
 #[tokio::test]
 async fn force_reconnect_revives_a_client_that_had_given_up() {
     let mut server = Server::start().await;
@@ -234,7 +234,7 @@ async fn force_reconnect_replaces_the_connection_and_loses_nothing() {
     assert_eq!(skeleton(&log), [Event::Connected, Event::Disconnected, Event::Connected]);
 }
 
-// SCENARIOS 74
+// Scenario 74
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn force_reconnect_carries_what_a_slow_server_had_not_taken() {
     let server = Server::start().await;
@@ -257,7 +257,7 @@ async fn force_reconnect_carries_what_a_slow_server_had_not_taken() {
     assert_eq!(got, (0..30).collect::<Vec<_>>());
 }
 
-// SCENARIOS 83
+// Scenario 83
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_byte_by_byte_is_a_connection() {
     let server = Server::start().await;

@@ -21,7 +21,7 @@ fn frame(payload: usize) -> usize {
     "PUB a \r\n\r\n".len() + payload.to_string().len() + payload
 }
 
-// SCENARIOS 41, D8, I6, S26, S27
+// Scenario 41, D8, I6, S26, S27
 #[tokio::test]
 async fn during_an_outage_messages_are_taken_up_to_the_cap_and_not_one_byte_more() {
     for (slack, fits) in [(frame(0) - 1, false), (frame(0), true)] {
@@ -53,7 +53,7 @@ async fn during_an_outage_messages_are_taken_up_to_the_cap_and_not_one_byte_more
     }
 }
 
-// SCENARIOS 42, D8
+// Scenario 42, D8
 #[tokio::test]
 async fn with_a_cap_of_zero_nothing_is_taken_during_an_outage() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(0)).await;
@@ -68,7 +68,7 @@ async fn with_a_cap_of_zero_nothing_is_taken_during_an_outage() {
     assert!(line.client.stats().balances());
 }
 
-// E1
+// Fault E1
 #[tokio::test]
 async fn a_message_larger_than_the_cap_is_refused_only_while_no_server_can_take_it() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(1000))).await;
@@ -81,7 +81,7 @@ async fn a_message_larger_than_the_cap_is_refused_only_while_no_server_can_take_
     assert!(error.to_string().contains("larger than the buffer"), "{error}");
 }
 
-// E1: a publisher that waits while no server is connected waits for one that can take it
+// Fault E1: a publisher that waits while no server is connected waits for one that can take it
 #[tokio::test]
 async fn a_message_larger_than_the_cap_waits_for_a_server_if_that_is_the_policy() {
     let wait = OverflowPolicy::Wait(SOON);
@@ -212,7 +212,7 @@ async fn publishing_to_a_server_that_reads_nothing_waits_and_then_says_so() {
     assert_eq!(line.timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. })), 0);
 }
 
-// SCENARIOS 6: a write that stalls is a death of its own
+// Scenario 6: a write that stalls is a death of its own
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
     let options =
@@ -246,7 +246,7 @@ async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
     assert_eq!(stats.confirmed + stats.in_doubt, accepted, "{stats:?}");
 }
 
-// SCENARIOS 79, promise 3
+// Scenario 79, promise 3
 #[tokio::test]
 async fn what_is_held_when_the_client_gives_up_is_reported_lost() {
     let mut server = Server::start().await;

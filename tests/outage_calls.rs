@@ -44,7 +44,7 @@ fn number(message: &Message) -> u64 {
     std::str::from_utf8(&message.payload).unwrap().parse().unwrap()
 }
 
-// SCENARIOS 44, D12
+// Scenario 44, D12
 #[tokio::test]
 async fn a_flush_during_an_outage_waits_for_the_next_connection() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -61,7 +61,7 @@ async fn a_flush_during_an_outage_waits_for_the_next_connection() {
     assert_eq!(raw.received().await.len(), 1, "Ok means that the server has it");
 }
 
-// SCENARIOS 44, S32, promise 1
+// Scenario 44, S32, promise 1
 #[tokio::test]
 async fn a_flush_that_finds_no_server_ends_with_its_deadline() {
     let server = Server::start().await;
@@ -81,7 +81,7 @@ async fn a_flush_that_finds_no_server_ends_with_its_deadline() {
     soon("a flush", client.flush_timeout(SOON)).await.unwrap();
 }
 
-// SCENARIOS 63, I5
+// Scenario 63, I5
 #[tokio::test]
 async fn flushes_with_nothing_in_doubt_are_answered_by_the_next_connection() {
     let (_server, proxy, client, log) = behind_a_proxy().await;
@@ -104,7 +104,7 @@ async fn flushes_with_nothing_in_doubt_are_answered_by_the_next_connection() {
     }
 }
 
-// SCENARIOS 43, I5
+// Scenario 43, I5
 #[tokio::test]
 async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_once() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -132,7 +132,7 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_
     assert_eq!(raw.received().await, [], "what is in doubt is not sent again");
 }
 
-// SCENARIOS 45, D22
+// Scenario 45, D22
 #[tokio::test]
 async fn a_request_that_was_handed_over_fails_at_once_with_its_connection() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -148,7 +148,7 @@ async fn a_request_that_was_handed_over_fails_at_once_with_its_connection() {
     recovery(&proxy, &log).await;
 }
 
-// SCENARIOS 46
+// Scenario 46
 #[tokio::test]
 async fn a_request_during_an_outage_is_answered_after_it() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -165,7 +165,7 @@ async fn a_request_during_an_outage_is_answered_after_it() {
     assert_eq!(soon("the reply", asking).await.unwrap().unwrap().payload, "there");
 }
 
-// SCENARIOS 46, D22
+// Scenario 46, D22
 #[tokio::test]
 async fn a_request_that_timed_out_during_an_outage_is_never_sent() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -206,7 +206,7 @@ async fn requests_work_after_each_of_many_outages() {
     .await;
 }
 
-// SCENARIOS 52
+// Scenario 52
 #[tokio::test]
 async fn only_subscriptions_that_survive_the_outage_are_replayed() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -238,7 +238,7 @@ async fn only_subscriptions_that_survive_the_outage_are_replayed() {
     assert!(first("SUB ") < first("PUB "), "subscriptions come before messages: {lines:?}");
 }
 
-// SCENARIOS 53, I10
+// Scenario 53, I10
 #[tokio::test]
 async fn unsubscribe_after_goes_on_counting_across_an_outage() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -267,7 +267,7 @@ async fn unsubscribe_after_goes_on_counting_across_an_outage() {
     assert_eq!(rest, [5, 6, 7, 8, 9]);
 }
 
-// SCENARIOS 53: the limit may also be set while nobody is there to hear it
+// Scenario 53: the limit may also be set while nobody is there to hear it
 #[tokio::test]
 async fn unsubscribe_after_during_an_outage_is_told_at_its_end() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -296,7 +296,7 @@ async fn unsubscribe_after_during_an_outage_is_told_at_its_end() {
     assert_eq!(rest, [2, 3, 4]);
 }
 
-// SCENARIOS 55, in small
+// Scenario 55, in small
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_subscriptions_come_back() {
     let (server, proxy, client, log) = behind_a_proxy().await;

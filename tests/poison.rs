@@ -55,7 +55,7 @@ async fn handed_back(timeline: &Timeline) -> (String, usize) {
     }
 }
 
-// N3
+// D16
 #[tokio::test]
 async fn at_least_once_the_one_that_servers_die_of_is_found_among_a_hundred() {
     let heard = Lines::default();
@@ -79,7 +79,7 @@ async fn at_least_once_the_one_that_servers_die_of_is_found_among_a_hundred() {
     assert!(server.accepted().len() <= 5 + 7 + 5 + 1, "{} connections", server.accepted().len());
 }
 
-// N3
+// D16
 #[tokio::test]
 async fn at_most_once_the_frame_that_is_cut_again_and_again_is_taken_out() {
     // More than kernels hold between two processes, so that the server hangs up in the middle of it.

@@ -327,7 +327,7 @@ async fn a_hundred_thousand_messages_arrive_in_order() {
     publishing.await.unwrap();
 }
 
-// I2, SCENARIOS 85
+// I2, scenario 85
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clones_publish_side_by_side_and_each_keeps_its_order() {
     const CLONES: usize = 10;

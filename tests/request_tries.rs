@@ -88,7 +88,7 @@ async fn a_request_that_was_never_sent_is_repeated_and_served_once() {
     assert_eq!(error.kind(), RequestErrorKind::TimedOut);
 }
 
-// D22, SCENARIOS 45
+// D22, scenario 45
 #[tokio::test]
 async fn a_request_that_was_handed_over_fails_with_its_connection_or_waits_or_is_asked_again() {
     let broker = Broker::start().await.unwrap();

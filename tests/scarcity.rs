@@ -154,7 +154,7 @@ async fn sleeps(url: &str) {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// SCENARIOS 82, I8
+// Scenario 82, I8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_without_descriptors_tries_on_and_recovers() {
     let broker = Broker::start().await.unwrap();
@@ -165,7 +165,7 @@ async fn a_process_without_descriptors_tries_on_and_recovers() {
     assert_eq!(broker.messages_in(), 1);
 }
 
-// SCENARIOS 82: no route, no local port
+// Scenario 82: no route, no local port
 #[tokio::test]
 async fn a_machine_without_a_network_is_tried_on_with_delays_and_recovers() {
     let broker = Broker::start().await.unwrap();
@@ -190,7 +190,7 @@ async fn a_machine_without_a_network_is_tried_on_with_delays_and_recovers() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// SCENARIOS 58: a laptop that sleeps. (The wall clock is nowhere asked: `architecture.rs` sees to that for what decides.)
+// Scenario 58: a laptop that sleeps. (The wall clock is nowhere asked: `architecture.rs` sees to that for what decides.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_was_stopped_keeps_a_server_that_is_there_and_leaves_one_that_is_not() {
     let broker = Broker::start().await.unwrap();

@@ -1,4 +1,4 @@
-//! A dead socket must be an error, never a signal: also in a process whose SIGPIPE is at its default (DECISIONS D5).
+//! A dead socket must be an error, never a signal: also in a process whose SIGPIPE is at its default (D5).
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

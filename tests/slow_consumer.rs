@@ -24,7 +24,7 @@ async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
     got
 }
 
-// SCENARIOS 68, D21, P10
+// Scenario 68, D21, P10
 #[tokio::test]
 async fn a_consumer_that_does_not_read_loses_the_newest_and_nobody_else_loses_anything() {
     let broker = Broker::start().await.unwrap();

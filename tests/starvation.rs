@@ -1,5 +1,5 @@
 //! On a current-thread runtime the connection's task runs only when others let it: a loop that publishes and never yields by
-//! itself must not starve it (DECISIONS D11, seen).
+//! itself must not starve it (D11, seen).
 #![allow(clippy::unwrap_used)]
 
 use std::sync::mpsc;

@@ -19,7 +19,7 @@ use support::memory::{Memory, Until, busiest};
 use support::{Cut, Proxy, RawMessage, SOON, Server, Timeline, eventually, soon, within};
 
 /// Messages go out all the time while the connection is cut again and again. Every one is accounted for.
-// SCENARIOS 56, 85, I2, I3, I9, N1, promise 3
+// Scenarios 56, 85, I2, I3, I9, N1, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flapping_connection_loses_nothing_silently() {
     const PUBLISHERS: usize = 4;
@@ -83,7 +83,7 @@ async fn a_flapping_connection_loses_nothing_silently() {
 }
 
 /// The observer's side of the same: per clone, numbers only rise, and at most the messages in doubt are missing.
-// SCENARIOS 85, I2, I3, I4
+// Scenario 85, I2, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_arrives_through_cuts_is_in_order_and_only_what_is_in_doubt_is_missing() {
     const EACH: u64 = 20_000;
@@ -147,7 +147,7 @@ impl Arrivals {
 }
 
 /// When they dial is looked at below, where no load can move it.
-// SCENARIOS 57
+// Scenario 57
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_clients_of_a_lost_server_all_come_back() {
     const CLIENTS: usize = 100;
@@ -168,7 +168,7 @@ async fn the_clients_of_a_lost_server_all_come_back() {
 }
 
 /// On a paused clock, where the machine's load does not move a redial.
-// SCENARIOS 57, D14
+// Scenario 57, D14
 #[tokio::test(start_paused = true)]
 async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
     const CLIENTS: usize = 200;
@@ -200,7 +200,7 @@ async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
 }
 
 /// However far it lets its clients come, and whatever delays they have chosen.
-// SCENARIOS 10, 15, 57, D14
+// Scenarios 10, 15, 57, D14
 #[tokio::test(start_paused = true)]
 async fn a_server_that_accepts_and_closes_for_ever_is_dialled_ten_times_a_second_at_most() {
     let second = Duration::from_secs(1);
@@ -225,7 +225,7 @@ async fn a_server_that_accepts_and_closes_for_ever_is_dialled_ten_times_a_second
     }
 }
 
-// SCENARIOS 85, in small
+// Scenario 85, in small
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_clones_come_through_an_outage_together() {
     const CLONES: u64 = 1000;

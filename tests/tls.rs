@@ -115,7 +115,7 @@ async fn what_a_server_only_offers_is_taken_by_who_asks_and_left_by_who_does_not
     assert!(proxy.passages().last().unwrap().sent.starts_with(b"CONNECT"));
 }
 
-// SCENARIOS 31: P8, handshake_first in its three ways
+// Scenario 31: P8, handshake_first in its three ways
 #[tokio::test]
 async fn tls_first_meets_servers_that_want_it_first_and_is_refused_by_others() {
     let authority = Authority::new();
@@ -170,7 +170,7 @@ async fn a_server_that_verifies_clients_gets_a_certificate_or_refuses() {
     refused(ConnectOptions::new().add_root_certificates(broken), url, &["broken.pem"]).await;
 }
 
-// SCENARIOS 33: P8
+// Scenario 33: P8
 #[tokio::test]
 async fn certificates_are_read_anew_for_each_connection() {
     let (old, new) = (Authority::new(), Authority::new());
@@ -190,7 +190,7 @@ async fn certificates_are_read_anew_for_each_connection() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// SCENARIOS 28: P8, never in clear
+// Scenario 28: P8, never in clear
 #[tokio::test]
 async fn a_plain_server_in_the_place_of_a_tls_server_is_not_spoken_to() {
     let authority = Authority::new();
@@ -211,7 +211,7 @@ async fn a_plain_server_in_the_place_of_a_tls_server_is_not_spoken_to() {
     assert!(proxy.passages()[1..after].iter().all(|passage| passage.sent.is_empty()), "in clear");
 }
 
-// SCENARIOS 30: P8
+// Scenario 30: P8
 #[tokio::test]
 async fn a_server_that_comes_back_with_tls_gets_it_from_a_plain_address() {
     let authority = Authority::new();
@@ -298,7 +298,7 @@ async fn what_stands_in_clear_behind_info_is_refused_unread() {
     refused(ConnectOptions::new(), fake.url(), &["38 bytes in clear"]).await;
 }
 
-// SCENARIOS 32: P8
+// Scenario 32: P8
 #[tokio::test]
 async fn a_server_that_leaves_or_hangs_in_the_handshake_fails_the_attempt() {
     let info = support::fake::INFO.replace("\"headers\"", "\"tls_required\":true,\"headers\"");

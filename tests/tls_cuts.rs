@@ -105,7 +105,7 @@ async fn a_record_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
     within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
 }
 
-// SCENARIOS 32
+// Scenario 32
 /// The handshakes of TLS and of NATS cut at many bytes: the attempt fails, the next one succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {

@@ -57,7 +57,7 @@ async fn a_token_is_gone_with_its_client() {
     run("token", &server, &secret, "").await;
 }
 
-// H7: addresses are cloned in many places, and none of them was looked at.
+// Fault H7: addresses are cloned in many places, and none of them was looked at.
 #[tokio::test]
 async fn a_password_in_an_address_is_gone_with_its_client() {
     let secret = long("battery");
@@ -65,7 +65,7 @@ async fn a_password_in_an_address_is_gone_with_its_client() {
     run("address", &server, &secret, "").await;
 }
 
-// H7
+// Fault H7
 #[tokio::test]
 async fn a_token_in_an_address_is_gone_with_its_client() {
     let secret = long("staple");

@@ -40,7 +40,7 @@ use crate::protocol::{Info, ServerAddr, ServerInfo, ToServerAddrs};
 /// ```
 pub struct Client {
     pub(super) core: Arc<Core>,
-    /// The in-doubt total that this handle has reported (DECISIONS D12).
+    /// The in-doubt total that this handle has reported (D12).
     reported: AtomicU64,
     /// Where this handle waits for room as a `Sink`.
     pub(super) room: Option<Room>,

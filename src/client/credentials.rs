@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
         let plain = file("a.b.c", SEED);
-        // B4: the last two are what editors on Windows make of it.
+        // Fault B4: the last two are what editors on Windows make of it.
         let marked = format!("\u{feff}{plain}");
         for text in [plain.replace('\n', "\r\n"), marked.replace('\n', "\r\n"), plain, marked] {
             let creds = parse(&text).unwrap();

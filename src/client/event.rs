@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    // H5
+    // Fault H5
     #[test]
     fn what_a_server_says_is_raw_for_programs_and_escaped_for_people() {
         let text = "\u{1b}[2J \u{7}\r\u{2028}";

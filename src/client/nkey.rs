@@ -109,7 +109,7 @@ mod tests {
         let key = UserKey::from_seed(USER_SEED).unwrap();
         assert_eq!(key.public(), "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4");
         assert_eq!(key.sign(b"nonce").len(), 86);
-        // B4
+        // Fault B4
         let from_a_file = UserKey::from_seed(&format!("\u{feff}{USER_SEED}\r\n")).unwrap();
         assert_eq!(from_a_file.public(), key.public());
         assert_eq!(format!("{key:?}"), format!("UserKey({:?})", key.public()));

@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    // B1: a thread per attempt could be counted, and was not.
+    // Fault B1: a thread per attempt could be counted, and was not.
     #[tokio::test]
     async fn a_job_that_hangs_has_one_thread_and_those_who_have_left_are_forgotten() {
         static JOBS: Blocking<&str, u32> = Blocking::new("test");

@@ -21,7 +21,7 @@ pub(crate) enum Sink {
     Requests(Arc<Requests>),
 }
 
-/// Shorter reads are copied, so that a message never pins much more memory than it counts (DECISIONS D20).
+/// Shorter reads are copied, so that a message never pins much more memory than it counts (D20).
 const SHARE_FROM: usize = 16 * 1024;
 
 /// Messages of one read, sorted by subscription. Its buffers are kept from read to read.
@@ -268,7 +268,7 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
 }
 
 /// The task waits for consumers that lag: first it yields, then it stops reading for a while, never writing
-/// (DECISIONS D21).
+/// (D21).
 #[derive(Debug)]
 pub(super) struct Pause {
     until: Instant,

@@ -73,7 +73,7 @@ fn without_marks(content: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    // B4
+    // Fault B4
     #[test]
     fn marks_are_taken_out_where_lines_begin() {
         for (content, left) in [

@@ -74,7 +74,7 @@ pub enum WhenFull {
     Close,
 }
 
-/// Whether the task has waited for this consumer (DECISIONS D21).
+/// Whether the task has waited for this consumer (D21).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grace {
     /// Not needed.

@@ -11,7 +11,7 @@ use super::lock;
 use super::story::Story;
 use crate::engine::{ConnectionEvent, EventQueue};
 
-/// Events kept for a listener that does not read (DECISIONS D17); see [`EventQueue`] for what becomes of more.
+/// Events kept for a listener that does not read (D17); see [`EventQueue`] for what becomes of more.
 const CAPACITY: usize = 1024;
 
 /// Fewer listeners than this are not looked through for those that are gone.

@@ -145,7 +145,7 @@ pub(crate) enum Denied {
 }
 
 /// A publisher that is never made to wait yields after so many bytes: on a current-thread runtime the task would not
-/// run otherwise (DECISIONS D11, seen).
+/// run otherwise (D11, seen).
 const YIELD_BYTES: usize = 512 * 1024;
 
 /// The same after so many refusals.

@@ -67,7 +67,7 @@ pub use statistics::Statistics;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks, whatever a panicking thread left behind: every critical section here leaves consistent data at each step
-/// (DECISIONS D2).
+/// (D2).
 #[inline(always)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -330,7 +330,7 @@ mod tests {
         Share::Many { read: Arc::new(Read { chunk, ranges }), first: 0, count, bytes }
     }
 
-    // E4: what one kept message keeps alive was computed for a share that is kept as a whole.
+    // Fault E4: what one kept message keeps alive was computed for a share that is kept as a whole.
     #[test]
     fn small_messages_are_taken_from_blocks_and_long_ones_from_the_read() {
         let sizes: Vec<usize> = (0..400).map(|n| [16, 1, 0, 100, 900, 3000, 16][n % 7]).collect();

@@ -370,7 +370,7 @@ mod tests {
         assert_eq!((changes.len(), changes.last().map(|change| change.at)), (CHANGES, Some(at(999))));
     }
 
-    // H1, H5
+    // Faults H1, H5
     #[test]
     fn long_and_nasty_texts_are_cut_and_shown_as_what_they_are() {
         let record = Record::default();

@@ -1,4 +1,4 @@
-//! Waiting for room in the outbox: first come, first woken, but a waiter never owns room (DECISIONS D11).
+//! Waiting for room in the outbox: first come, first woken, but a waiter never owns room (D11).
 
 use std::collections::BTreeMap;
 use std::future::Future;

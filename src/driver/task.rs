@@ -86,7 +86,7 @@ const READ_MIN: usize = 4 * 1024;
 /// And grows up to this.
 const READ_MAX: usize = 256 * 1024;
 
-/// A connection left in order is read to its end for so long at most (DECISIONS D7).
+/// A connection left in order is read to its end for so long at most (D7).
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// A transport that has been full for this long, or a quarter of the write timeout, is asked again. It costs nothing, and shows
@@ -96,7 +96,7 @@ const FULL: Duration = Duration::from_secs(1);
 /// How much of what a peer still sends then is read at a time, and dropped.
 const WASTE: usize = 16 * 1024;
 
-/// After so long without movement, memory is given back (DECISIONS D28).
+/// After so long without movement, memory is given back (D28).
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Task {

@@ -1,4 +1,4 @@
-//! TLS over a byte stream, with an exact account of what that stream took (DECISIONS D4).
+//! TLS over a byte stream, with an exact account of what that stream took (D4).
 //!
 //! The session is driven here and not by an adapter, since only so is it known which plaintext lies in which record. A
 //! frame is ours until the record with its last byte was taken whole: before that no peer can decrypt it.

@@ -50,13 +50,13 @@ pub(super) struct Custom {
 /// A write that failed.
 #[derive(Debug)]
 pub(super) struct WriteFailed {
-    /// So many of the bytes that were offered may have got through all the same (DECISIONS D4).
+    /// So many of the bytes that were offered may have got through all the same (D4).
     pub(super) doubtful: usize,
     pub(super) error: io::Error,
 }
 
 /// A write to a socket whose peer is gone must be an error, never a signal that kills a process in which SIGPIPE is at
-/// its default (DECISIONS D5, seen). Apple has a socket option for it instead.
+/// its default (D5, seen). Apple has a socket option for it instead.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 const FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]

@@ -1,5 +1,5 @@
 //! Turns at dialling: a process dials so many servers at once and no more, however many clients it has and on whatever
-//! runtimes they run (DECISIONS D14).
+//! runtimes they run (D14).
 //!
 //! A turn is taken in the order of asking. Who stops waiting leaves the line, and who drops a [`Turn`], with or without a
 //! connection, hands it to the next.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// Dials under way at a time. DECISIONS D14: enough for any start, and a program with a thousand clients does not fill the
+/// Dials under way at a time. D14: enough for any start, and a program with a thousand clients does not fill the
 /// server's backlog, or its own table of descriptors, in one instant.
 const MOST: usize = 64;
 

@@ -15,11 +15,11 @@ const TESTING: &str = "testing";
 const MAY_HOLD_A_STD_MAP: &str = "src/protocol/headers.rs";
 
 /// Files and names are looked up here, on threads of our own, and nowhere else: elsewhere it would be on the runtime, which
-/// would stand still with the disk or the name server (B1).
+/// would stand still with the disk or the name server (fault B1).
 const MAY_OPEN_FILES: &str = "src/driver/files.rs";
 const MAY_LOOK_UP: &str = "src/driver/resolve.rs";
 
-/// Whether two wakers wake the same task is a hint, which may say no for ever (A1). It may save a clone, and here it does; nothing
+/// Whether two wakers wake the same task is a hint, which may say no for ever (fault A1). It may save a clone, and here it does; nothing
 /// may depend on it.
 const MAY_ASK_WAKERS: [&str; 2] = ["src/driver/inbox.rs", "src/driver/mailbox/task_side.rs"];
 

@@ -52,7 +52,7 @@ fn at(found: Vec<SocketAddr>) -> ConnectOptions {
     })
 }
 
-// D1: the addresses of names in our tests were dead or silent, as the kernel is; none accepted and was no server.
+// Fault D1: the addresses of names in our tests were dead or silent, as the kernel is; none accepted and was no server.
 #[tokio::test]
 async fn an_address_that_accepts_and_is_no_server_does_not_keep_us_from_the_others() {
     let broker = Broker::start().await.unwrap();
@@ -67,7 +67,7 @@ async fn an_address_that_accepts_and_is_no_server_does_not_keep_us_from_the_othe
     }
 }
 
-// D1: where none of them is a server, the attempt ends in time, and says what was met.
+// Fault D1: where none of them is a server, the attempt ends in time, and says what was met.
 #[tokio::test]
 async fn a_name_without_a_server_fails_within_the_deadline() {
     let (closes, is_silent) = (stranger(closing).await, stranger(silence).await);
@@ -76,7 +76,7 @@ async fn a_name_without_a_server_fails_within_the_deadline() {
     assert!(matches!(error.kind(), ConnectErrorKind::TimedOut | ConnectErrorKind::Io), "{error}");
 }
 
-// D1, TLS: the certificate of one address is not that of the name, and a link can't be secured with a web server.
+// Fault D1, TLS: the certificate of one address is not that of the name, and a link can't be secured with a web server.
 #[cfg(feature = "ring")]
 #[tokio::test]
 async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
@@ -93,7 +93,7 @@ async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
     }
 }
 
-// D3
+// Fault D3
 #[tokio::test]
 async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
@@ -110,7 +110,7 @@ async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
     assert!(error.to_string().contains("part 2 of the list: it is empty"), "{error}");
 }
 
-// D5: our ports were all within the range from which the system takes those of clients, and a dial that met itself looked like
+// Fault D5: our ports were all within the range from which the system takes those of clients, and a dial that met itself looked like
 // a server that does not greet. None of our tests looked at who had the port.
 #[tokio::test]
 async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
@@ -131,7 +131,7 @@ async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
     TcpListener::bind(addr).await.unwrap();
 }
 
-// D6: an address that leads to one server after the other, as that of a load balancer does.
+// Fault D6: an address that leads to one server after the other, as that of a load balancer does.
 #[tokio::test]
 async fn a_lame_duck_behind_a_load_balancer_is_left_in_time() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
@@ -156,7 +156,7 @@ async fn a_lame_duck_behind_a_load_balancer_is_left_in_time() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// D8
+// Fault D8
 #[tokio::test]
 async fn two_lame_ducks_are_not_left_for_each_other() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
@@ -170,7 +170,7 @@ async fn two_lame_ducks_are_not_left_for_each_other() {
     eventually("it stays with one", SOON, async || one.connections() + two.connections() == 1).await;
 }
 
-// D2: the only server is back immediately, and five others that it had told of never answer. They cost 25 s.
+// Fault D2: the only server is back immediately, and five others that it had told of never answer. They cost 25 s.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_server_that_comes_back_is_not_kept_waiting_by_silent_ones() {

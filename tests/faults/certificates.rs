@@ -38,7 +38,7 @@ fn trusting(file: impl Into<std::path::PathBuf>) -> ConnectOptions {
 const URL: &str = "NATS_LIFELINE_TEST_URL";
 const OTHER: &str = "NATS_LIFELINE_TEST_OTHER_CA";
 
-// F1: no test had a certificate that the system trusts, so the two stores were never told apart.
+// Fault F1: no test had a certificate that the system trusts, so the two stores were never told apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_given_root_stands_in_place_of_the_systems() {
     let (system, other) = (Authority::new(), Authority::new());
@@ -75,7 +75,7 @@ fn damaged(pem: &str, how: &str) -> String {
     }
 }
 
-// F2: bundles were tested whole, or damaged as a whole.
+// Fault F2: bundles were tested whole, or damaged as a whole.
 #[tokio::test]
 async fn one_damaged_certificate_does_not_spoil_a_bundle() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -103,7 +103,7 @@ async fn one_damaged_certificate_does_not_spoil_a_bundle() {
     assert!(refused.contains("bundle.pem") && refused.contains("no certificate"), "{refused}");
 }
 
-// F3: all test servers had certificates that an authority had signed.
+// Fault F3: all test servers had certificates that an authority had signed.
 #[tokio::test]
 async fn a_root_that_a_server_shows_itself_is_accepted_for_its_names_and_its_time() {
     let authority = Authority::new();
@@ -132,7 +132,7 @@ async fn a_root_that_a_server_shows_itself_is_accepted_for_its_names_and_its_tim
     assert!(refused.contains("expired"), "{refused}");
 }
 
-// F3
+// Fault F3
 #[tokio::test]
 async fn what_stands_in_the_way_of_certificates_is_said_in_words() {
     let authority = Authority::new();

@@ -39,7 +39,7 @@ async fn refusing(refusals: &'static [&'static str]) -> (Fake, Arc<AtomicU8>) {
     (fake, served)
 }
 
-// B2, B3: no test had a server that lets a client in again after it had refused it; ours only counted the refusals.
+// Faults B2, B3: no test had a server that lets a client in again after it had refused it; ours only counted the refusals.
 #[tokio::test]
 async fn a_server_that_refuses_for_a_while_is_come_back_to() {
     for refusals in [
@@ -62,7 +62,7 @@ async fn a_server_that_refuses_for_a_while_is_come_back_to() {
     }
 }
 
-// B3: what a user sees of it meanwhile.
+// Fault B3: what a user sees of it meanwhile.
 #[tokio::test]
 async fn the_cause_of_a_refusal_can_be_seen_while_it_lasts() {
     let (fake, _) = refusing(&["Account Authentication Expired"; 200]).await;
@@ -77,7 +77,7 @@ async fn the_cause_of_a_refusal_can_be_seen_while_it_lasts() {
     assert!(seen.contains("Account Authentication Expired"), "{log:?}");
 }
 
-// B2: the very first connection fails at once, with the kind that fits.
+// Fault B2: the very first connection fails at once, with the kind that fits.
 #[tokio::test]
 async fn connect_reports_a_refusal_and_a_slow_line_by_their_kinds() {
     for (text, kind) in [

@@ -36,7 +36,7 @@ async fn stuck(patience: Duration) -> Client {
 /// The mark, what the stream takes, and some calls more.
 const MOST: usize = 4 << 20;
 
-// A4. The tests of memory stopped a server that reads nothing for publishers only.
+// Fault A4. The tests of memory stopped a server that reads nothing for publishers only.
 #[tokio::test]
 async fn subscriptions_made_and_dropped_wait_for_a_server_that_reads_nothing() {
     let client = stuck(Duration::from_millis(300)).await;
@@ -54,7 +54,7 @@ async fn subscriptions_made_and_dropped_wait_for_a_server_that_reads_nothing() {
     assert!(client.stats().pending_bytes < MOST as u64);
 }
 
-// A4
+// Fault A4
 #[tokio::test]
 async fn limits_of_a_subscription_wait_for_a_server_that_reads_nothing() {
     let client = stuck(Duration::from_millis(300)).await;
@@ -66,7 +66,7 @@ async fn limits_of_a_subscription_wait_for_a_server_that_reads_nothing() {
     }
 }
 
-// A4
+// Fault A4
 #[tokio::test]
 async fn commands_that_the_task_has_not_taken_are_limited() {
     let client = stuck(Duration::from_secs(3600)).await;
@@ -100,7 +100,7 @@ async fn leaves_turns_to_others(what: &str, mut call: impl AsyncFnMut()) {
     counting.abort();
 }
 
-// A4. The test of starvation asked only for publishers and subscribers.
+// Fault A4. The test of starvation asked only for publishers and subscribers.
 #[tokio::test]
 async fn calls_in_a_loop_leave_turns_to_others_on_one_thread() {
     let server = Server::start().await;
@@ -128,7 +128,7 @@ fn spent() -> Duration {
     nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
 }
 
-// A7. Requests that wait were cancelled by the hundred, and in order.
+// Fault A7. Requests that wait were cancelled by the hundred, and in order.
 #[tokio::test]
 async fn requests_held_in_an_outage_are_given_up_in_any_order_at_the_same_cost() {
     let broker = Broker::start().await.unwrap();

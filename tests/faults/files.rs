@@ -1,4 +1,4 @@
-//! Rows B1 and B4: files that hang, vanish, or begin with a mark.
+//! Faults B1 and B4: files that hang, vanish, or begin with a mark.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -80,7 +80,7 @@ impl Pulse {
     }
 }
 
-// B1: every test had its credentials in a file that could be read in no time. A rule of architecture.rs now keeps files away
+// Fault B1: every test had its credentials in a file that could be read in no time. A rule of architecture.rs now keeps files away
 // from the runtime.
 #[tokio::test(flavor = "current_thread")]
 async fn credentials_that_nobody_gives_are_an_error_in_time_and_cost_one_thread() {
@@ -101,7 +101,7 @@ async fn credentials_that_nobody_gives_are_an_error_in_time_and_cost_one_thread(
     fs::write(&pipe.0, "nothing").unwrap();
 }
 
-// B1: a pipe gives its content once, as the shell's `<(…)` does; a mount may hang later.
+// Fault B1: a pipe gives its content once, as the shell's `<(…)` does; a mount may hang later.
 #[tokio::test(flavor = "current_thread")]
 async fn credentials_that_can_be_read_once_are_kept() {
     let operator = Operator::new();
@@ -128,7 +128,7 @@ async fn credentials_that_can_be_read_once_are_kept() {
     fs::write(&pipe.0, "nothing").unwrap();
 }
 
-// B1: an editor or a tool empties a file before it writes it, and some remove it.
+// Fault B1: an editor or a tool empties a file before it writes it, and some remove it.
 #[tokio::test]
 async fn credentials_that_are_gone_or_half_written_are_those_that_were_read_last() {
     let operator = Operator::new();
@@ -156,7 +156,7 @@ async fn credentials_that_are_gone_or_half_written_are_those_that_were_read_last
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// B1, TLS: the same for certificates, which are read for the first time when a server is dialled.
+// Fault B1, TLS: the same for certificates, which are read for the first time when a server is dialled.
 #[cfg(feature = "ring")]
 #[tokio::test(flavor = "current_thread")]
 async fn certificates_that_hang_are_an_error_in_time_and_later_those_that_were_read_last() {
@@ -189,7 +189,7 @@ async fn certificates_that_hang_are_an_error_in_time_and_later_those_that_were_r
     fs::write(&roots.0, "nothing").unwrap();
 }
 
-// B4: fixtures were written by our own tools only, never by an editor on Windows.
+// Fault B4: fixtures were written by our own tools only, never by an editor on Windows.
 #[cfg(feature = "ring")]
 #[tokio::test]
 async fn files_may_begin_with_a_byte_order_mark() {

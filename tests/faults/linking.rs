@@ -13,7 +13,7 @@ use crate::support::fake::Fake;
 use crate::support::ports::Ports;
 use crate::support::{SOON, Server, eventually, soon};
 
-// G5: the counters were only ever read right after they had been asked for.
+// Fault G5: the counters were only ever read right after they had been asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_that_were_taken_once_stay_current() {
     let mut server = Server::start().await;
@@ -57,7 +57,7 @@ fn explained(options: ConnectOptions, servers: Vec<String>, words: &[&str]) -> i
     }
 }
 
-// G7: errors of `connect` were tested by their kind, and read by nobody.
+// Fault G7: errors of `connect` were tested by their kind, and read by nobody.
 #[tokio::test]
 async fn an_error_of_connect_names_every_server_that_was_tried_and_what_to_look_at() {
     let (one, two) = (Ports::reserve(), Ports::reserve());

@@ -1,4 +1,4 @@
-//! G6: what stands in the log when something has happened.
+//! Fault G6: what stands in the log when something has happened.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ fn says(lines: &[String], words: &[&str]) {
     assert!(found, "no line says all of {words:?}:\n{}", lines.join("\n"));
 }
 
-// G6: nobody had read the log.
+// Fault G6: nobody had read the log.
 #[tokio::test]
 async fn an_outage_is_a_story_of_ten_lines() {
     let lines = Lines::default();
@@ -118,7 +118,7 @@ async fn an_outage_is_a_story_of_ten_lines() {
     says(&all, &["DEBUG", "the server introduced itself", "version="]);
 }
 
-// G6
+// Fault G6
 #[tokio::test]
 async fn refused_credentials_and_slow_consumers_are_warnings_and_no_flood() {
     let lines = Lines::default();

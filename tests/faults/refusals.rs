@@ -34,7 +34,7 @@ fn check(error: &RequestError) {
     assert_eq!(subject.as_str(), "no.way");
 }
 
-// C1. Our tests of permissions asked only for subscriptions.
+// Fault C1. Our tests of permissions asked only for subscriptions.
 #[tokio::test]
 async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
     let (_server, client) = restricted(ConnectOptions::new()).await;
@@ -56,7 +56,7 @@ async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
     assert!(client.stats().balances());
 }
 
-// C1
+// Fault C1
 #[tokio::test]
 async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
     for mode in [DeliveryMode::AtMostOnce, DeliveryMode::AtLeastOnce] {
@@ -76,7 +76,7 @@ async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
     }
 }
 
-// C1: the end says so too.
+// Fault C1: the end says so too.
 #[tokio::test]
 async fn a_close_behind_which_a_message_was_refused_is_not_in_order() {
     let (_server, client) = restricted(ConnectOptions::new()).await;
@@ -85,7 +85,7 @@ async fn a_close_behind_which_a_message_was_refused_is_not_in_order() {
     assert_eq!((report.lost.refused, report.in_doubt, report.completed), (1, 0, true));
 }
 
-// H4. What a poll of the task may cost was limited in bytes, and tested with messages.
+// Fault H4. What a poll of the task may cost was limited in bytes, and tested with messages.
 #[tokio::test]
 async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
     const ERRORS: u64 = 200_000;
@@ -116,7 +116,7 @@ async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
     drop(flood.join().unwrap());
 }
 
-// C3: the same request again and again, each of which is refused, beside many that wait.
+// Fault C3: the same request again and again, each of which is refused, beside many that wait.
 #[tokio::test]
 async fn many_requests_are_refused_each() {
     let (_server, client) = restricted(ConnectOptions::new()).await;

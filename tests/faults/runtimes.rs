@@ -44,7 +44,7 @@ async fn few_turns() {
     }
 }
 
-// A2. No test computed without an await for longer than a deadline of the connection.
+// Fault A2. No test computed without an await for longer than a deadline of the connection.
 #[test]
 fn a_runtime_that_computes_for_longer_than_all_deadlines_keeps_its_connection() {
     let (_beside, server) = server();
@@ -69,7 +69,7 @@ fn a_runtime_that_computes_for_longer_than_all_deadlines_keeps_its_connection() 
     });
 }
 
-// A2, its sibling: the deadlines of calls pass in the same way.
+// Fault A2, its sibling: the deadlines of calls pass in the same way.
 #[test]
 fn an_answer_that_came_while_the_runtime_computed_is_in_time() {
     let (beside, server) = server();
@@ -164,14 +164,14 @@ async fn stopped_for(pause: Duration, ping: u64) {
     assert!(said.contains("reconnects 0, in doubt 0"), "{said}");
 }
 
-// A2. The servers were stopped in tests, never the client itself.
+// Fault A2. The servers were stopped in tests, never the client itself.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_program_that_was_stopped_for_longer_than_all_deadlines_is_still_connected() {
     stopped_for(Duration::from_secs(6), 1).await;
 }
 
-// A2, at full length: `cargo test --test faults stopped_for_a_minute -- --ignored`.
+// Fault A2, at full length: `cargo test --test faults stopped_for_a_minute -- --ignored`.
 #[cfg(unix)]
 #[tokio::test]
 #[ignore = "takes a minute"]
@@ -204,7 +204,7 @@ async fn tunnel(options: ConnectOptions, rate: u64, messages: usize) {
     assert_eq!((line.client.stats().in_doubt, line.client.stats().reconnects), (0, 0));
 }
 
-// A3. The peers of all tests read everything or nothing; none read slowly without a pause for longer than the deadlines.
+// Fault A3. The peers of all tests read everything or nothing; none read slowly without a pause for longer than the deadlines.
 #[tokio::test]
 async fn a_tunnel_that_reads_slowly_without_a_pause_is_not_left() {
     let options = ConnectOptions::new()
@@ -215,7 +215,7 @@ async fn a_tunnel_that_reads_slowly_without_a_pause_is_not_left() {
     tunnel(options, 200_000, 256).await;
 }
 
-// A3, at full length: `cargo test --test faults tunnel_of_forty -- --ignored`.
+// Fault A3, at full length: `cargo test --test faults tunnel_of_forty -- --ignored`.
 #[tokio::test]
 #[ignore = "takes two minutes"]
 async fn a_tunnel_of_forty_kilobytes_a_second_is_not_left_at_default_options() {
@@ -278,7 +278,7 @@ fn odd() -> (ConnectOptions, Arc<AtomicBool>, Arc<AtomicBool>) {
     (options, chatters, panics)
 }
 
-// A5. Peers in tests stopped sending when they were left.
+// Fault A5. Peers in tests stopped sending when they were left.
 #[test]
 fn a_peer_that_never_stops_sending_does_not_keep_the_client_from_closing() {
     let (_beside, server) = server();
@@ -307,7 +307,7 @@ async fn leave_a_chatterer(server: &Server) {
     assert_eq!(client.status(), Status::Closed);
 }
 
-// A6. Durations in tests were such as people choose with care.
+// Fault A6. Durations in tests were such as people choose with care.
 #[tokio::test]
 async fn no_deadline_at_all_can_be_said_wherever_a_time_is_given() {
     let server = Server::start().await;
@@ -331,7 +331,7 @@ async fn no_deadline_at_all_can_be_said_wherever_a_time_is_given() {
     assert_eq!(client.stats().confirmed, 10);
 }
 
-// A8. Runtimes ended in tests while a request waited for its answer, never between two tries.
+// Fault A8. Runtimes ended in tests while a request waited for its answer, never between two tries.
 #[test]
 fn a_request_between_two_tries_fails_when_its_runtime_goes() {
     let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -356,7 +356,7 @@ fn a_request_between_two_tries_fails_when_its_runtime_goes() {
     assert!(outcome.is_err(), "{outcome:?}");
 }
 
-// A9. No test drained a subscription that nobody reads.
+// Fault A9. No test drained a subscription that nobody reads.
 #[tokio::test]
 async fn a_drain_does_not_wait_for_subscriptions_that_nobody_reads() {
     let server = Server::start().await;
@@ -405,7 +405,7 @@ impl Drop for Cursed {
     }
 }
 
-// A11. Users' callbacks panicked in tests, their streams and destructors never.
+// Fault A11. Users' callbacks panicked in tests, their streams and destructors never.
 #[tokio::test]
 async fn a_stream_or_a_destructor_that_panics_is_not_the_end_of_the_client() {
     let server = Server::start().await;
@@ -431,7 +431,7 @@ async fn a_stream_or_a_destructor_that_panics_is_not_the_end_of_the_client() {
     assert!(sizes.ends_with(&[1, 200_000, 1]), "{sizes:?}");
 }
 
-// A8, its sibling: a subscription that the connection's task never came to hear of.
+// Fault A8, its sibling: a subscription that the connection's task never came to hear of.
 #[test]
 fn a_stream_that_was_just_begun_ends_when_its_runtime_goes() {
     let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -448,7 +448,7 @@ fn a_stream_that_was_just_begun_ends_when_its_runtime_goes() {
     drop(client);
 }
 
-// A9, its sibling: without a connection nobody says that nothing more comes.
+// Fault A9, its sibling: without a connection nobody says that nothing more comes.
 #[tokio::test]
 async fn a_drain_that_begins_with_the_loss_ends_empty_subscriptions_immediately() {
     let mut server = Server::start().await;
@@ -469,7 +469,7 @@ impl std::task::Wake for Angry {
     }
 }
 
-// A11, its sibling: wakers are users' code too.
+// Fault A11, its sibling: wakers are users' code too.
 #[tokio::test]
 async fn a_waker_that_panics_is_not_the_end_of_the_client() {
     let server = Server::start().await;

@@ -11,7 +11,7 @@ use crate::support::{SOON, Server, Timeline, soon, within};
 
 const MIB: usize = 1024 * 1024;
 
-// E1: no test had published a message larger than the default buffer while connected.
+// Fault E1: no test had published a message larger than the default buffer while connected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_larger_than_the_buffer_for_outages_is_delivered_while_connected() {
     let server = Server::builder().max_payload(64 * MIB).start().await;
@@ -40,7 +40,7 @@ async fn before_the_first_connection(ports: &Ports) -> (Client, Timeline) {
     (client, timeline)
 }
 
-// E2: what is published before the first INFO was tested with small messages only.
+// Fault E2: what is published before the first INFO was tested with small messages only.
 #[tokio::test]
 async fn before_the_first_connection_nobody_knows_how_much_a_server_takes() {
     let ports = Ports::reserve();
@@ -52,7 +52,7 @@ async fn before_the_first_connection_nobody_knows_how_much_a_server_takes() {
     drop(server);
 }
 
-// E2
+// Fault E2
 #[tokio::test]
 async fn what_the_first_server_does_not_take_is_reported_and_the_rest_is_sent() {
     let ports = Ports::reserve();
@@ -67,7 +67,7 @@ async fn what_the_first_server_does_not_take_is_reported_and_the_rest_is_sent() 
     assert_eq!(refused.kind(), PublishErrorKind::MaxPayloadExceeded, "now it is known");
 }
 
-// E3: no test had sent headers of the size that a payload may have.
+// Fault E3: no test had sent headers of the size that a payload may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_may_fill_all_that_a_server_takes() {
     let server = Server::builder().max_payload(8 * MIB).start().await;
@@ -82,7 +82,7 @@ async fn headers_may_fill_all_that_a_server_takes() {
     assert_eq!(message.headers.unwrap().get("Large").map(|value| value.as_str().len()), Some(value.len()));
 }
 
-// E3, I10: what a reader does not want costs it that message and not the connection.
+// Fault E3, I10: what a reader does not want costs it that message and not the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_over_the_readers_limits_is_skipped_and_reported() {
     let server = Server::builder().max_payload(8 * MIB).start().await;
@@ -128,7 +128,7 @@ async fn a_message_over_the_readers_limits_is_skipped_and_reported() {
     assert_eq!(timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. })), 0);
 }
 
-// E3
+// Fault E3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_over_the_readers_limits_fails_its_request_and_no_other() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! H6: no subject reaches the wire that would change what is read there, whatever was to be skipped.
+//! Fault H6: no subject reaches the wire that would change what is read there, whatever was to be skipped.
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -9,7 +9,7 @@ use nats_lifeline::{ConnectOptions, HeaderMap, PublishErrorKind, RequestErrorKin
 use crate::support::ports::Ports;
 use crate::support::soon;
 
-// H6: `skip_subject_validation` was tested with good subjects only.
+// Fault H6: `skip_subject_validation` was tested with good subjects only.
 #[tokio::test]
 async fn blanks_and_line_ends_are_refused_even_where_validation_is_skipped() {
     let ports = Ports::reserve();

@@ -145,7 +145,10 @@ impl Books {
     pub(crate) fn processed(&mut self, number: u64, resends: bool) -> Record {
         let record = self.record(number);
         record.processed += 1;
-        assert!(!record.never, "C1: message {number} was processed, and its publisher was told that it was refused");
+        assert!(
+            !record.never,
+            "fault C1: message {number} was processed, and its publisher was told that it was refused"
+        );
         let most = if resends { record.takings } else { 1 };
         assert!(record.processed <= most, "I3: message {number} was processed too often: {record:?}");
         let record = record.clone();
@@ -168,37 +171,43 @@ impl Books {
     pub(crate) fn refuse(&mut self, messages: &[u64]) {
         for number in messages {
             let record = self.record(*number);
-            assert!(matches!(record.fate, Fate::Taken | Fate::Waiting), "C1: message {number} is refused: {record:?}");
+            assert!(
+                matches!(record.fate, Fate::Taken | Fate::Waiting),
+                "fault C1: message {number} is refused: {record:?}"
+            );
             record.fate = Fate::Lost;
             self.lost += 1;
             self.refused += 1;
         }
     }
 
-    /// C1: those who wait for replies to these are told that none will come.
+    /// Fault C1: those who wait for replies to these are told that none will come.
     pub(crate) fn refusing(&mut self, names: &[RefusedName], after: u64, through: u64) {
         for number in self.named(names, after, through) {
             let fate = self.record(number).fate;
-            assert_ne!(fate, Fate::Confirmed, "C1: message {number} is said to be refused");
+            assert_ne!(fate, Fate::Confirmed, "fault C1: message {number} is said to be refused");
         }
     }
 
-    /// C1: those who wait to hear of these are told that no server has them, or up to `again` that they are in doubt.
+    /// Fault C1: those who wait to hear of these are told that no server has them, or up to `again` that they are in doubt.
     pub(crate) fn refused(&mut self, names: &[RefusedName], after: u64, again: u64, through: u64) {
         for number in self.named(names, after, through) {
             let asked = self.awaited.remove(&number);
             let awaited = asked && number > again;
             let record = self.record(number);
-            assert!(awaited || !asked || record.takings > 0, "C1: message {number} was given to no connection before");
-            assert!(record.processed == 0 || !awaited, "C1: message {number} was processed: {record:?}");
+            assert!(
+                awaited || !asked || record.takings > 0,
+                "fault C1: message {number} was given to no connection before"
+            );
+            assert!(record.processed == 0 || !awaited, "fault C1: message {number} was processed: {record:?}");
             let may = matches!(record.fate, Fate::Lost | Fate::InDoubt | Fate::Taken | Fate::Withdrawn);
-            assert!(may, "C1: message {number} is said to be refused: {record:?}");
+            assert!(may, "fault C1: message {number} is said to be refused: {record:?}");
             record.never |= awaited;
         }
     }
 
     fn named(&self, names: &[RefusedName], after: u64, through: u64) -> Vec<u64> {
-        assert!(through <= self.records.len() as u64, "C1: nobody published message {through}");
+        assert!(through <= self.records.len() as u64, "fault C1: nobody published message {through}");
         let of = |number: &u64| {
             let subject = SUBJECTS[self.records[usize::try_from(*number - 1).unwrap()].subject];
             names.iter().any(|name| !name.reply && name.subject.as_str() == subject)

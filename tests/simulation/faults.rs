@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// A10: what was between us and the server lives on without it: it says anything but PONG, for longer than anybody listens.
+    /// Fault A10: what was between us and the server lives on without it: it says anything but PONG, for longer than anybody listens.
     fn deafen(&mut self) {
         let config = &self.plan.config;
         let patience = config.ping_interval * config.max_pings_out.max(1);

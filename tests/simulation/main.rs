@@ -1,5 +1,5 @@
 //! The engine and the outbox against a model server on a virtual clock: seeded, with faults, and with the invariants
-//! of DESIGN §1 as checkers.
+//! of docs/design.md as checkers.
 //!
 //! One seed is one world: a client, one to four servers, users and faults. At most once or at least once, with one link or a
 //! second one that is prepared for a move, over transports of three kinds. Rough and calm parts alternate. In a rough one

@@ -1,4 +1,4 @@
-//! Publishers: who finds no room may wait for it, first come, first served, but never owns it (DECISIONS D9, D11).
+//! Publishers: who finds no room may wait for it, first come, first served, but never owns it (D9, D11).
 
 use std::time::Instant;
 

@@ -416,7 +416,7 @@ impl World {
         self.books.hear(event, ready);
     }
 
-    /// A2: nobody is given up for silence in the moment in which the machine wakes up: the time in which nobody listened does not
+    /// Fault A2: nobody is given up for silence in the moment in which the machine wakes up: the time in which nobody listened does not
     /// count.
     fn check_patience(&self, cause: &Cause) {
         let config = &self.plan.config;
@@ -430,7 +430,7 @@ impl World {
             // It may have been decided before, and be said now.
             let after = waited >= slept;
             let rash = after && self.now < woke + ms(900).min(patience) && slept > patience + ms(1_000);
-            assert!(!rash, "A2: {cause:?}, {:?} after a sleep of {slept:?}", self.now - woke);
+            assert!(!rash, "fault A2: {cause:?}, {:?} after a sleep of {slept:?}", self.now - woke);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The model driver's writing half: what each kind of transport takes, and what it says of it (DECISIONS D4).
+//! The model driver's writing half: what each kind of transport takes, and what it says of it (D4).
 
 use nats_lifeline::engine::{Cause, Status};
 use rand::RngExt;

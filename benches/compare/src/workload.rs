@@ -1,4 +1,4 @@
-//! The workloads: what each does, how much of it, and what is to be reached (DESIGN.md, section 7).
+//! The workloads: what each does, how much of it, and what is to be reached.
 
 use Needs::{Server, Sink, Source};
 use Target::{CpuOfPeer, OfBound, P50OfBound, RateOfPeer};

@@ -238,7 +238,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("poison_after", new().poison_after(Some(1))),
         ("limits.line", new().limits(Limits { line: 4095, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
-        // E5
+        // Fault E5
         ("limits.line", new().limits(Limits { line: 1 << 31, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 1 << 31, ..limits })),
         ("limits.total", new().limits(Limits { total: 0, ..limits })),

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(poll(&requests, ticket), Poll::Ready(Err(lost)));
     }
 
-    // H2. Replies were counted, and our replies were small.
+    // Fault H2. Replies were counted, and our replies were small.
     #[test]
     fn replies_are_limited_in_bytes_and_one_that_is_larger_alone_comes() {
         let requests = Requests::default();

@@ -103,7 +103,7 @@ fn list(text: &str) -> Vec<ServerAddr> {
     text.to_server_addrs().unwrap_or_else(|error| panic!("{text:?}: {error}")).collect()
 }
 
-// D3: the lists of our tests were slices, as async-nats has them; nobody had copied a line from a configuration.
+// Fault D3: the lists of our tests were slices, as async-nats has them; nobody had copied a line from a configuration.
 #[test]
 fn a_text_may_be_a_list() {
     for (text, parts) in [
@@ -130,7 +130,7 @@ fn a_text_may_be_a_list() {
     }
 }
 
-// D3
+// Fault D3
 #[test]
 fn a_bad_part_of_a_list_is_named_and_no_secret_with_it() {
     for (text, rule) in [

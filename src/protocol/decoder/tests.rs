@@ -138,7 +138,7 @@ fn the_fast_path_takes_what_servers_write_and_leaves_the_rest() {
     }
 }
 
-// E3
+// Fault E3
 #[test]
 fn a_message_over_the_limits_can_be_skipped_and_nothing_else() {
     let limits = Limits { total: 9, headers: 3, line: 64 };

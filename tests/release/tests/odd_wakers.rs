@@ -1,5 +1,5 @@
 //! Wakers of which no copy looks like another: `will_wake` may always say no, and a stream must work all the same.
-// A1. Every waker in the tests came from one runtime, and said yes.
+// Fault A1. Every waker in the tests came from one runtime, and said yes.
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,5 +1,5 @@
 //! One-thread runtimes of every kind, compiled as users compile: messages come, and idling takes no CPU.
-// A1. All tests were debug builds on runtimes of the test's own making; only an optimised build with the default code generation
+// Fault A1. All tests were debug builds on runtimes of the test's own making; only an optimised build with the default code generation
 // gives two copies of one waker different addresses.
 
 use std::io::{BufRead, BufReader};

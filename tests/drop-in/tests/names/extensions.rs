@@ -40,7 +40,7 @@ impl Services for Client {
     }
 }
 
-// G3: only names that async-nats has were asked for, and none that it leaves free.
+// Fault G3: only names that async-nats has were asked for, and none that it leaves free.
 async fn of_a_client(client: &Client) -> Result<(), async_nats::Error> {
     let gather: Gather<Client> = client.request_many();
     let _: Option<Duration> = gather.patience;
@@ -68,7 +68,7 @@ async fn of_a_subscription(one: Subscription, other: Subscription) -> usize {
     Payloads::count(other).await
 }
 
-// G2: every program that was tried named all of tokio's features that it used.
+// Fault G2: every program that was tried named all of tokio's features that it used.
 /// What programs take from tokio without having asked for it: async-nats asks for it.
 async fn of_tokio() -> std::io::Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -218,7 +218,7 @@ fn values() {
     parsed::<ServerAddr, std::io::Error>();
     fn addresses<T: ToServerAddrs<Iter = I> + ?Sized, I: Iterator<Item = ServerAddr>>() {}
     addresses::<ServerAddr, std::option::IntoIter<ServerAddr>>();
-    // A text may be a list here (D3), so its iterator has another type.
+    // A text may be a list here (fault D3), so its iterator has another type.
     addresses::<str, _>();
     addresses::<String, _>();
     addresses::<[&str], std::vec::IntoIter<ServerAddr>>();
