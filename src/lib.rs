@@ -1,6 +1,8 @@
 //! The crate root: the documentation is the README's, and the names are those that users type.
 
 #![doc = include_str!("../README.md")]
+// On docs.rs, which sets `docsrs` and has a nightly compiler, items that need a feature say which.
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(target_family = "wasm"))))]
 // Plain sums of `Instant` and `Duration` panic when they overflow; clippy.toml leaves numbers out.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 

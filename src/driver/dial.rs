@@ -30,7 +30,11 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(super) struct DialOptions {
     pub(super) local: Option<SocketAddr>,
-    /// For TCP_USER_TIMEOUT: unacknowledged bytes fail the connection after so long.
+    /// For TCP_USER_TIMEOUT: unacknowledged bytes fail the connection after this time.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "they have no such option")
+    )]
     pub(super) write_timeout: Duration,
     /// Finds addresses instead of the system's resolver.
     pub(super) resolver: Option<Resolver>,

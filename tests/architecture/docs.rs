@@ -289,6 +289,21 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
+fn what_you_want_to_do_has_its_place() {
+    let text = page("CONTRIBUTING.md");
+    let table = text.split("| you want to | go to |").nth(1).expect("the table of places");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 10, "the table was not read: {rows:?}");
+    for row in rows {
+        let is_path = |word: &&str| word.contains('/') || ["docs", "examples"].contains(word) || word.ends_with(".md");
+        let paths: Vec<&str> = named(row).filter(is_path).collect();
+        assert!(!paths.is_empty(), "no path in {row}");
+        let gone: Vec<_> = paths.iter().filter(|path| !root().join(path).exists()).collect();
+        assert!(gone.is_empty(), "CONTRIBUTING.md leads to {gone:?}, in {row}");
+    }
+}
+
+#[test]
 fn functions_with_a_test_attribute_are_tests() {
     let source = "
         #[test] fn a() {} #[tokio::test(flavor = \"x\")] #[ignore] pub async fn b() {} #[cfg(test)] mod m { fn c() {} }
