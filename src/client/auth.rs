@@ -1,4 +1,4 @@
-//! What an authentication callback gets and gives.
+//! The arguments and results of an authentication callback.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,10 +7,10 @@ use super::encoding::{base64_url, from_base64_url};
 use crate::engine::{Cause, Credentials};
 use crate::protocol::Secret;
 
-/// Credentials that a callback gives for one attempt: see
+/// Credentials from a callback, for one attempt: see
 /// [`ConnectOptions::with_auth_callback`](crate::ConnectOptions::with_auth_callback).
 ///
-/// All that are set go to the server, which picks those that it knows. `Debug` hides them.
+/// All fields that are set go to the server, which uses the ones that it knows. `Debug` hides them.
 ///
 /// ```
 /// use nats_lifeline::Auth;
@@ -27,7 +27,7 @@ pub struct Auth {
     pub jwt: Option<String>,
     /// The user's public NKey, `U…`.
     pub nkey: Option<String>,
-    /// The signature of the nonce, as bytes; it is encoded for the server.
+    /// The signature of the nonce, as raw bytes; it is encoded for the server.
     pub signature: Option<Vec<u8>>,
     /// User name.
     pub username: Option<String>,
@@ -38,7 +38,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Nothing yet.
+    /// Empty credentials.
     pub fn new() -> Auth {
         Auth::default()
     }
@@ -67,8 +67,8 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Why a callback could give no credentials, or no signature. The text is shown in errors and events: it should hold no
-/// secret.
+/// Why a callback could not provide credentials or a signature. The text is shown in errors and events, so it should
+/// not contain a secret.
 #[derive(Clone, PartialEq)]
 pub struct AuthError(String);
 
@@ -93,22 +93,22 @@ impl fmt::Display for AuthError {
 
 impl std::error::Error for AuthError {}
 
-/// The attempt that credentials are asked for: see
+/// The attempt that needs credentials: see
 /// [`ConnectOptions::authenticate_with`](crate::ConnectOptions::authenticate_with).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthRequest {
-    /// What the server wants signed; empty if it wants nothing signed.
+    /// The nonce to sign; empty if the server does not want a signature.
     pub nonce: Vec<u8>,
     /// `host:port` of the server.
     pub server: String,
     /// Number of the attempt since the last connection, from 1.
     pub attempt: u64,
-    /// Why the last attempt failed, or the last connection was lost; `None` at first.
+    /// Why the last attempt failed, or why the last connection was lost; `None` at first.
     pub last_error: Option<Cause>,
 }
 
-/// For how long a JWT still holds, by the clock of this machine; `None`: it does not say, or not any more.
+/// For how long a JWT is still valid, by the clock of this machine; `None`: it does not say, or has expired.
 pub(super) fn expires_in(jwt: &str) -> Option<Duration> {
     expiry(jwt)?.duration_since(SystemTime::now()).ok()
 }

@@ -19,16 +19,17 @@ use crate::driver::{Command, Handle, Hears, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
 use crate::protocol::{Info, ServerAddr, ServerInfo, ToServerAddrs};
 
-/// A connection to NATS that survives its servers.
+/// A connection to NATS that survives the loss of its servers.
 ///
-/// Clones share one connection. It ends when the last clone, [`Subscriber`](crate::Subscriber) and request is dropped: what was accepted
-/// is then sent, if a server is connected, within a second. Every call answers within a deadline of its
-/// own, in every state.
+/// Clones share one connection. It ends when the last clone, [`Subscriber`](crate::Subscriber) and pending request is
+/// dropped; if a server is connected, accepted messages are sent first, for up to a second. Every call returns within
+/// its own deadline, in every state.
 ///
-/// While no server is connected, messages are held up to
-/// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) and sent, in order, behind the
-/// subscriptions, as soon as one is. Nothing that was still ours is lost by a lost connection; what the transport had
-/// taken and no PONG had covered is *in doubt*, and counted: see [`stats`](Client::stats).
+/// While no server is connected, messages are buffered up to
+/// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size). They are sent, in order and after the
+/// subscriptions, when a server is connected again. Losing a connection never loses a message that had not been
+/// written completely. A message that was written and that no PONG has confirmed is *in doubt*: the server may or may
+/// not have processed it. It is counted in [`stats`](Client::stats).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), nats_lifeline::Error> {
@@ -85,22 +86,23 @@ impl Client {
 
     // Flush and the end.
 
-    /// Waits until the server has processed everything that this client's clones have published so far.
+    /// Waits until the server has processed everything that this client and its clones have published so far.
     ///
-    /// It speaks of what was sent: Ok does not say that nothing was lost before that. What the overflow policy dropped, what
-    /// became too old, and what the next server could not take never left, and a server may refuse what it gets; it is told by
-    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost), with the messages, and counted by
-    /// [`stats`](Client::stats). [`publish_confirmed`](Client::publish_confirmed) says it of a single message.
+    /// Ok is about messages that were sent. Messages that were dropped before that (by the overflow policy, by the
+    /// age limit, or because the next server could not accept them) or that the server refused are reported by
+    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) and counted by [`stats`](Client::stats),
+    /// and do not make a flush fail. To know about a single message, use
+    /// [`publish_confirmed`](Client::publish_confirmed).
     ///
-    /// It is a round trip: Ok only after a PONG that follows all of it, on the connection that took it. It says
-    /// nothing about whether a subscriber has received anything. While disconnected it waits for a connection, up to
-    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s).
+    /// This is a round trip: Ok only after a PONG that follows all of these messages, on the connection that sent
+    /// them. It does not mean that a subscriber has received anything. While disconnected it waits for a connection,
+    /// up to [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s).
     ///
     /// # Errors
     ///
-    /// [`FlushErrorKind::FlushError`] at the deadline, and if messages are in doubt since a connection was lost; the
-    /// source, a [`FlushFailure`](crate::client::FlushFailure), then says how many, once for each clone: the next flush can be Ok again.
-    /// [`FlushErrorKind::SendError`] when the client is closed or has given up.
+    /// [`FlushErrorKind::FlushError`] at the deadline, and if a lost connection has left messages in doubt. The
+    /// source is then a [`FlushFailure`](crate::client::FlushFailure) with their number, which each clone reports
+    /// once; the next flush can be Ok again. [`FlushErrorKind::SendError`] if the client is closed or has given up.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -113,7 +115,7 @@ impl Client {
         self.flush_timeout(self.core.settings.flush_timeout).await
     }
 
-    /// [`flush`](Client::flush) with a deadline of its own.
+    /// [`flush`](Client::flush) with its own deadline.
     ///
     /// # Errors
     ///
@@ -140,7 +142,7 @@ impl Client {
         }
     }
 
-    /// The time of a round trip to the server: that of a fresh [`flush`](Client::flush)'s PING and PONG.
+    /// Measures a round trip to the server, with the PING and PONG of a new [`flush`](Client::flush).
     ///
     /// # Errors
     ///
@@ -152,16 +154,18 @@ impl Client {
             .ok_or_else(|| FlushError::with_source(FlushErrorKind::FlushError, "the connection was lost meanwhile"))
     }
 
-    /// Begins to end the client in order, and returns at once.
+    /// Begins to shut the client down gracefully, and returns immediately.
     ///
-    /// No new subscription is made; subscriptions end at the server; what was received is delivered, and may still be
-    /// answered; when every subscriber has read its last message, what was published is sent and confirmed by a
-    /// PONG, and the connection is closed. After 30 s it ends anyhow. While disconnected it waits for a connection, if
-    /// messages are held. [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
+    /// Subscribing is refused from now on, and the server is told to end the subscriptions. Received messages are
+    /// still delivered, and consumers can still publish their answers. When every subscriber has read its last
+    /// message, everything published is sent and confirmed by a PONG, and the connection is closed. After 30 s the
+    /// client ends in any case. While disconnected it waits for a connection if messages are buffered.
+    /// [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
     ///
-    /// A stream ends when it has been read, so one task may read several of them one after the other; the last one ends when
-    /// nothing more can be published. A subscriber with nothing to read is not waited for. One that has taken its last message
-    /// may be answering it, and has five seconds (or a quarter of the drain's time, if that is less) to come back.
+    /// Each stream ends when it has been read, so one task can read several of them one after the other; the last one
+    /// ends when nothing more can be published. The drain does not wait for a subscriber that has nothing to read. A
+    /// subscriber that has taken its last message may be answering it; it has five seconds (or a quarter of the
+    /// drain's time, if that is less) to come back.
     ///
     /// # Errors
     ///
@@ -184,11 +188,11 @@ impl Client {
         Ok(())
     }
 
-    /// [`drain`](Client::drain), waiting for its end: at the latest after `within`.
+    /// [`drain`](Client::drain), and waits until it is done, for at most `within`.
     ///
     /// # Errors
     ///
-    /// If the client is closed already. That not everything could be done in time is no error but said by the report.
+    /// If the client is closed already. A drain that could not finish in time is not an error; the report says so.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -205,14 +209,15 @@ impl Client {
         Ok(ending.report(self.shared()).await)
     }
 
-    /// Closes the client: nothing is accepted any more, streams end behind what was received, and what was accepted is
-    /// sent and confirmed if that takes no longer than a second and a server is connected. Nobody dials afterwards.
+    /// Closes the client. Nothing more is accepted, streams end after the messages that were received, and accepted
+    /// messages are sent and confirmed if a server is connected and that takes no longer than a second. No connection
+    /// is attempted after that.
     ///
-    /// Closing a closed client is Ok. Dropping the last handle does the same without telling.
+    /// Closing a closed client is Ok. Dropping the last handle does the same in the background.
     ///
     /// # Errors
     ///
-    /// If messages were lost or are in doubt, with the numbers. The client is closed all the same.
+    /// If messages were lost or are in doubt, with their numbers. The client is closed in any case.
     pub async fn close(&self) -> Result<(), CloseError> {
         let shared = self.shared();
         if shared.completed().is_some() {
@@ -228,12 +233,12 @@ impl Client {
 
     // The connection.
 
-    /// The state, of six.
+    /// The current state, one of six.
     pub fn status(&self) -> Status {
         *self.shared().watch_status().borrow()
     }
 
-    /// A way to wait for a change of the state. It does not keep the connection alive.
+    /// Returns a watch that waits for changes of the state. It does not keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -247,14 +252,14 @@ impl Client {
         StatusWatch::new(self.shared().watch_status())
     }
 
-    /// The state in async-nats's three words.
+    /// The current state, as one of async-nats's three.
     pub fn connection_state(&self) -> State {
         let shared = self.shared();
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
     }
 
-    /// What happens to the connection from now on, in order. No transition is lost, however slowly it is read. It does not
-    /// keep the connection alive.
+    /// Returns a stream of everything that happens to the connection from now on, in order. No transition is lost,
+    /// however slowly it is read. It does not keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -272,44 +277,45 @@ impl Client {
         self.shared().events(Hears::Edges)
     }
 
-    /// Where every message is that was ever accepted, and counters of the connection: a snapshot.
+    /// Returns a snapshot of the counters: what became of every message that was ever accepted, and what crossed the
+    /// socket.
     pub fn stats(&self) -> Stats {
         Stats::of(self.shared())
     }
 
-    /// The counters as async-nats has them, kept current.
+    /// The counters of async-nats, kept current.
     pub fn statistics(&self) -> Arc<Statistics> {
         self.shared().statistics()
     }
 
-    /// `host:port` of the server that is connected.
+    /// `host:port` of the connected server.
     pub fn connected_server(&self) -> Option<String> {
         self.shared().server()
     }
 
-    /// The server's latest INFO, with every field that servers of version 2.15 send. `None` before the first.
+    /// The server's latest INFO, with every field that servers of version 2.15 send. `None` before the first one.
     pub fn info(&self) -> Option<Arc<Info>> {
         self.shared().info()
     }
 
-    /// The server's latest INFO, with async-nats's fields; all empty before the first.
+    /// The server's latest INFO, with async-nats's fields; all of them are empty before the first one.
     pub fn server_info(&self) -> ServerInfo {
         self.try_server_info().unwrap_or_default()
     }
 
-    /// The server's latest INFO, with async-nats's fields. `None` before the first.
+    /// The server's latest INFO, with async-nats's fields. `None` before the first one.
     pub fn try_server_info(&self) -> Option<ServerInfo> {
         self.shared().info().map(|info| ServerInfo::from(&*info))
     }
 
-    /// The largest message that the server takes, headers and payload together, in bytes. 1 MiB before the first INFO;
-    /// it follows every INFO.
+    /// The largest message that the server accepts, headers and payload together, in bytes. 1 MiB before the first
+    /// INFO; updated by every INFO.
     pub fn max_payload(&self) -> usize {
         self.shared().max_payload()
     }
 
-    /// Whether the server's version is at least this. `false` before the first INFO, and for a version that is no
-    /// version.
+    /// Whether the server's version is at least this. `false` before the first INFO, and if the version cannot be
+    /// parsed.
     pub fn is_server_compatible(&self, major: i64, minor: i64, patch: i64) -> bool {
         let Some(info) = self.shared().info() else { return false };
         let mut parts = info.version.split(['.', '-', '+']).map(|part| part.parse::<i64>().ok());
@@ -320,13 +326,13 @@ impl Client {
         }
     }
 
-    /// How long a request waits if it does not say otherwise; `None`: for ever.
+    /// How long a request waits unless it sets its own timeout; `None` means without a limit.
     pub fn timeout(&self) -> Option<Duration> {
         self.core.settings.request_timeout
     }
 
-    /// Leaves the present server for another connection, without waiting for any backoff; takes up again what was given
-    /// up. Held messages and subscriptions go along.
+    /// Leaves the current server and connects again, without waiting for any backoff. Also revives a client that has
+    /// given up. Buffered messages and subscriptions are kept.
     ///
     /// # Errors
     ///
@@ -341,8 +347,8 @@ impl Client {
         Ok(())
     }
 
-    /// Replaces the servers. The present connection stays; the next attempt uses the new list, also in the middle of an
-    /// outage. What is remembered of servers that are in both lists is kept.
+    /// Replaces the list of servers. The current connection stays; the next attempt uses the new list, during an
+    /// outage too. Failures and delays of servers that are in both lists are remembered.
     ///
     /// # Errors
     ///
@@ -366,7 +372,7 @@ impl Client {
         Ok(())
     }
 
-    /// The servers as they are known now, those told by the cluster included.
+    /// The current list of servers, including the ones that the cluster announced.
     ///
     /// # Errors
     ///
@@ -381,7 +387,7 @@ impl Client {
     }
 }
 
-/// Watches the end of a client, and sums up what it cost.
+/// Watches the end of a client, and sums up what was lost.
 struct Ending {
     status: StatusWatch,
     before: Stats,

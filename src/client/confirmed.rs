@@ -1,4 +1,4 @@
-//! Publishing with an outcome: confirmed by a PONG, in doubt, or not sent and handed back.
+//! Publishing with an outcome: confirmed by a PONG, in doubt, or not sent and returned.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::driver::{Care, Confirming, Patience, Settled};
 use crate::engine::LossReason;
 use crate::protocol::{Subject, ToSubject};
 
-/// What has become of a message: see [`Client::publish_confirmed`].
+/// The outcome of [`Client::publish_confirmed`].
 ///
 /// ```no_run
 /// use nats_lifeline::Client;
@@ -33,21 +33,21 @@ use crate::protocol::{Subject, ToSubject};
 #[must_use = "the message may not have been sent"]
 #[non_exhaustive]
 pub enum PublishOutcome {
-    /// The server has processed it: a PONG came behind it, on the connection that took it. That does not say that anybody has
-    /// received it.
+    /// The server has processed it: a PONG followed it, on the connection that sent it. That does not mean that
+    /// anybody has received it.
     Confirmed,
-    /// It may or may not have been processed: the connection that had taken it was lost before the PONG, or the PONG did
-    /// not come in time, or the client ended first. It is not sent again because of this call; where it was not yet
-    /// handed to a connection at the deadline, or at least once, it may still be sent.
+    /// It may or may not have been processed: its connection was lost before the PONG, or the PONG did not come in
+    /// time, or the client ended first. This call does not send it again. If it had not been handed to a connection
+    /// at the deadline, or with at-least-once delivery, it may still be sent.
     InDoubt,
-    /// No server has processed it, and none will: it was never given all of it, or has refused it.
+    /// No server has processed it, and none will: it was never sent completely, or the server has refused it.
     #[non_exhaustive]
     NotSent {
-        /// The message, whole.
+        /// The message.
         message: OutboundMessage,
-        /// Why: as [`publish`](Client::publish) says it; with [`SendFault::NotInTime`] if no server was connected before the
-        /// deadline, [`SendFault::Dropped`] if the overflow policy dropped it, [`SendFault::Expired`] if it became
-        /// too old, and [`SendFault::Refused`], which names the subject, if the server does not allow it.
+        /// Why. The errors of [`publish`](Client::publish); [`SendFault::NotInTime`] if no server was connected
+        /// before the deadline, [`SendFault::Dropped`] if the overflow policy dropped it, [`SendFault::Expired`] if
+        /// it became too old, and [`SendFault::Refused`], which names the subject, if the server does not allow it.
         error: PublishError,
     },
 }
@@ -58,7 +58,7 @@ impl PublishOutcome {
         matches!(self, PublishOutcome::Confirmed)
     }
 
-    /// The message, if it certainly was not sent, or was refused by the server.
+    /// The message, if it was certainly not sent, or was refused by the server.
     pub fn into_unsent(self) -> Option<OutboundMessage> {
         match self {
             PublishOutcome::NotSent { message, .. } => Some(message),
@@ -68,19 +68,19 @@ impl PublishOutcome {
 }
 
 impl Client {
-    /// Publishes a message and waits until the server has processed it, or until it is clear that this can't be known:
-    /// up to [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s), which covers everything, room in the outbox and
-    /// an outage too. [`publish_message_confirmed`](Client::publish_message_confirmed) takes a time of its own.
+    /// Publishes a message and waits until the server has processed it, or until that can no longer be known. The
+    /// deadline is [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s), and covers waiting for room and an
+    /// outage too. [`publish_message_confirmed`](Client::publish_message_confirmed) takes its own deadline.
     ///
-    /// One PING behind a batch of messages serves all who wait for it, so that many of these at a time cost little; one
-    /// after the other they cost a round trip each. While disconnected the message is held, in line with all others; at the
-    /// deadline it is taken out again, unless it was given to a connection. With
-    /// [`AtLeastOnce`](crate::client::DeliveryMode::AtLeastOnce) a message that a lost connection had taken is sent again, and
-    /// this waits for the PONG behind that.
+    /// All calls that wait at the same time share one PING per batch, so many concurrent ones cost little; one after
+    /// the other they cost a round trip each. While disconnected the message is buffered in order with all others; at
+    /// the deadline it is removed from the buffer, unless a connection has it already. With
+    /// [`AtLeastOnce`](crate::client::DeliveryMode::AtLeastOnce) a message that a lost connection had sent is sent
+    /// again, and this waits for the PONG that follows it then.
     ///
-    /// What is dropped, too old, or not fit for the server that is there at last is handed back here, and by
-    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) as well. A future that is dropped leaves the message
-    /// where it is: published, if it had been polled and there was room.
+    /// A message that is dropped, expires, or cannot be accepted by the server that is finally connected is returned
+    /// here, and by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) as well. Dropping the future
+    /// does not withdraw the message: if it had been polled and there was room, it is published.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -95,7 +95,7 @@ impl Client {
         self.publish_message_confirmed(message, self.core.settings.flush_timeout).await
     }
 
-    /// [`publish_confirmed`](Client::publish_confirmed) of a whole message, within a time of its own.
+    /// [`publish_confirmed`](Client::publish_confirmed) for a whole message, with its own deadline.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -159,7 +159,7 @@ impl Client {
         }
     }
 
-    /// The error of a message that was lost after it had been accepted.
+    /// The error for a message that was lost after it had been accepted.
     fn lost(&self, reason: LossReason, message: &OutboundMessage) -> PublishError {
         let fault = match reason {
             LossReason::TooLarge => {

@@ -1,4 +1,4 @@
-//! Connecting: options are checked, the task is started, and the first connection is waited for.
+//! Connecting: checks the options, starts the task, and waits for the first connection.
 
 use std::sync::Arc;
 

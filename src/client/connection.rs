@@ -1,4 +1,4 @@
-//! The state of the connection: three states as async-nats has them, and the engine's six with events and sums.
+//! The state of the connection: the three states of async-nats, and the six of this crate, with events and counters.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use crate::driver::Shared;
 pub use crate::driver::{Events, StateChange};
 pub use crate::engine::{Cause, ConnectionEvent, EndReason, LossReason, Lost, LostMessage, LostMessages, Status};
 
-/// Whether there is a connection, in three words; [`Status`] has six.
+/// Whether there is a connection, as one of three states; [`Status`] has six.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No connection yet: the first one is still being sought.
     Pending,
-    /// A live connection, also while it is drained.
+    /// A live connection, also while draining.
     Connected,
     /// No connection: it was lost, given up or closed.
     Disconnected,
 }
 
 impl State {
-    /// The state of a client in `status`, of which `ever` says whether it was ever connected and `live` whether it
-    /// is now. The status alone can't tell: one can drain with and without a connection.
+    /// The state for `status`. `ever`: whether the client was ever connected; `live`: whether it is now. The status
+    /// alone is not enough, since a client can drain with and without a connection.
     pub(crate) fn of(status: Status, ever: bool, live: bool) -> State {
         if live {
             State::Connected
@@ -45,7 +45,7 @@ impl fmt::Display for State {
     }
 }
 
-/// The state of a client, to be waited for. It does not keep the connection alive.
+/// Waits for changes of the state. It does not keep the connection alive.
 #[derive(Clone, Debug)]
 pub struct StatusWatch {
     receiver: watch::Receiver<Status>,
@@ -56,13 +56,13 @@ impl StatusWatch {
         StatusWatch { receiver }
     }
 
-    /// The state now.
+    /// The current state.
     pub fn status(&self) -> Status {
         *self.receiver.borrow()
     }
 
-    /// Waits until the state is another than when this was last asked, and tells it; `None`: it will never change
-    /// again. States that pass quickly may be skipped; [`Events`] skips nothing.
+    /// Waits until the state differs from the one that was seen last, and returns it; `None` if it will never change
+    /// again. Short-lived states may be skipped; [`Events`] skips nothing.
     pub async fn changed(&mut self) -> Option<Status> {
         let news = self.receiver.has_changed().unwrap_or(false);
         let over = !news && self.status() == Status::Closed;
@@ -72,52 +72,53 @@ impl StatusWatch {
         Some(*self.receiver.borrow_and_update())
     }
 
-    /// Waits until the state is `status`. `false`: it will never be.
+    /// Waits until the state is `status`. `false` if it will never be.
     pub async fn wait_for(&mut self, status: Status) -> bool {
         let reached = self.receiver.wait_for(|now| *now == status || *now == Status::Closed).await;
         reached.is_ok_and(|now| *now == status)
     }
 }
 
-/// Where every accepted message is, and what crossed the socket: a snapshot of one moment.
+/// A snapshot of the counters: what became of every accepted message, and what crossed the socket.
 ///
 /// `accepted = waiting + unconfirmed + confirmed + in_doubt + lost.total()`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages for which `publish` or a request said Ok.
+    /// Messages for which `publish` or a request returned Ok.
     pub accepted: u64,
-    /// Still with us. A message in a chunk of which the transport has taken only a part counts here.
+    /// Not written completely yet.
     pub waiting: u64,
-    /// Taken by the transport, not yet covered by a PONG.
+    /// Written, and not yet confirmed by a PONG.
     pub unconfirmed: u64,
-    /// Covered by a PONG, and not refused: the server that took them has processed them.
+    /// Confirmed by a PONG and not refused: the server has processed them.
     pub confirmed: u64,
-    /// Taken by a transport that died before a PONG covered them: they may or may not have been processed.
+    /// In doubt: written to a connection that was lost before a PONG confirmed them. The server may or may not have
+    /// processed them.
     pub in_doubt: u64,
-    /// Lost on our side or refused by the server, by reason.
+    /// Lost on this side or refused by the server, by reason.
     pub lost: Lost,
     /// Sent a second time; not part of the sum.
     pub resent: u64,
-    /// Calls that were to publish and were refused: their messages were not accepted, and are no part of the sum.
+    /// Publish calls that were refused. Their messages were not accepted, and are not part of the sum.
     pub refused: u64,
-    /// Bytes that wait for the transport.
+    /// Bytes that wait to be written.
     pub pending_bytes: u64,
     /// Messages received.
     pub in_messages: u64,
-    /// Messages accepted: the same as `accepted`.
+    /// Messages accepted; the same as `accepted`.
     pub out_messages: u64,
     /// Bytes received.
     pub in_bytes: u64,
-    /// Bytes that the transport has taken.
+    /// Bytes written.
     pub out_bytes: u64,
     /// Connections made.
     pub connects: u64,
     /// Connections made after the first.
     pub reconnects: u64,
-    /// Connections that ended, whoever wanted it.
+    /// Connections that ended, for whatever reason.
     pub disconnects: u64,
-    /// Errors: failed attempts, losses that nobody wanted, errors that servers sent, failed health checks.
+    /// Errors: failed attempts, unplanned losses, errors sent by servers, failed health checks.
     pub errors: u64,
 }
 
@@ -148,13 +149,13 @@ impl Stats {
         }
     }
 
-    /// Whether the sum holds: it always does.
+    /// Whether the sum holds, which it always does.
     pub fn balances(&self) -> bool {
         self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
     }
 }
 
-/// Nothing in this crate takes or gives one. It exists because async-nats exports it.
+/// Not used by this crate. It exists for compatibility with async-nats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShouldFlush {
     /// Yes.

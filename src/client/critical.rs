@@ -1,4 +1,4 @@
-//! Critical messages: sent now, or refused now. They are never held for a connection that is not there.
+//! Critical messages: sent now, or refused now. They are never buffered for a connection that is not there.
 
 use bytes::Bytes;
 
@@ -10,13 +10,15 @@ use crate::driver::Care;
 use crate::protocol::ToSubject;
 
 impl Client {
-    /// [`publish`](Client::publish), for a message that must not wait for a connection: while no server is connected it is
-    /// refused at once, so that the program can do something else with it. While a planned move is prepared there is a
-    /// connection; from leaving the one server until the next knows the subscriptions there is none.
+    /// [`publish`](Client::publish) for a message that must not wait for a connection: while no server is connected
+    /// it is refused immediately, so that the program can do something else with it. During a planned move a server
+    /// counts as connected until the current one is left; between that and the moment when the next one has the
+    /// subscriptions, none is.
     ///
-    /// Where a server is connected and takes bytes too slowly, this waits for room as `publish` does, but not beyond the loss
-    /// of that connection. A message that was accepted is like any other: if its connection is lost before it has taken all
-    /// of it, it goes to the next. [`publish_confirmed`](Client::publish_confirmed) waits to hear what becomes of one.
+    /// If a server is connected and accepts bytes too slowly, this waits for room as `publish` does, but only until
+    /// that connection is lost. Once accepted, a message is like any other: if its connection is lost before it was
+    /// sent completely, it goes to the next one. Use [`publish_confirmed`](Client::publish_confirmed) to learn the
+    /// outcome.
     ///
     /// # Errors
     ///
@@ -40,7 +42,7 @@ impl Client {
         self.publish_outgoing(outgoing).await
     }
 
-    /// The same for a whole message, without ever waiting; one that is refused comes back in the error.
+    /// The same for a whole message, without waiting. A refused message is returned in the error.
     ///
     /// # Errors
     ///

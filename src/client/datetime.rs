@@ -1,4 +1,4 @@
-//! Points in time as async-nats has them with its feature `chrono`.
+//! Points in time, as in async-nats with its feature `chrono`.
 
 use std::io;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use chrono::{TimeDelta, Utc};
 /// A point in time, in UTC.
 pub type DateTime = chrono::DateTime<Utc>;
 
-/// Reads a time as servers write it, such as `2026-11-28T10:59:41.5Z`. One with an offset is converted to UTC.
+/// Parses a time as servers write it, such as `2026-11-28T10:59:41.5Z`. One with an offset is converted to UTC.
 ///
 /// # Errors
 ///
-/// When the text is no time by RFC 3339.
+/// If the text is not a time by RFC 3339.
 ///
 /// ```
 /// let time = nats_lifeline::datetime::parse_rfc3339("1970-01-01T02:00:00.5+02:00")?;
@@ -23,17 +23,17 @@ pub fn parse_rfc3339(s: &str) -> Result<DateTime, crate::Error> {
     Ok(chrono::DateTime::parse_from_rfc3339(s)?.with_timezone(&Utc))
 }
 
-/// The time so many nanoseconds after the beginning of 1970; before it if negative.
+/// The time this many nanoseconds after the beginning of 1970; before it if negative.
 ///
 /// # Errors
 ///
-/// When the number does not fit into 64 bits: before the year 1678 and after 2262.
+/// If the number does not fit into 64 bits: before the year 1678 and after 2262.
 pub fn from_nanos(nanos: i128) -> Result<DateTime, crate::Error> {
     let nanos = i64::try_from(nanos).map_err(|_| out_of_range("nanoseconds since 1970 must fit into 64 bits"))?;
     Ok(DateTime::from_timestamp_nanos(nanos))
 }
 
-/// The system's time.
+/// The current time of the system.
 pub fn now() -> DateTime {
     Utc::now()
 }
@@ -42,7 +42,7 @@ pub fn now() -> DateTime {
 ///
 /// # Errors
 ///
-/// When that is later than the last time that the type can hold.
+/// If that is later than the last time that the type can hold.
 ///
 /// ```
 /// use nats_lifeline::datetime;

@@ -1,4 +1,4 @@
-//! The errors that users see: one generic error, a kind for each call, and typed sources below them.
+//! Errors: one generic type, a kind for each call, and typed sources.
 
 mod attempts;
 mod ending;
@@ -19,10 +19,10 @@ pub use kinds::{
 };
 pub use refusal::{ConnectionLost, NotConfirmed, PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
 
-/// An error of one call: a `kind` to match on, and the reason below it where there is one.
+/// The error of one call: a `kind` to match on, and the source where there is one.
 ///
-/// Each call has its own kind and its own alias, [`PublishError`] for `publish` and so on. A kind is a small
-/// `Copy` enum; [`source`](std::error::Error::source) holds the reason with its data, such as [`SendFault`] or
+/// Each call has its own kind and its own alias, such as [`PublishError`] for `publish`. A kind is a small `Copy`
+/// enum. The [`source`](std::error::Error::source) is the reason with its data, such as [`SendFault`] or
 /// [`InvalidOption`](crate::client::options::InvalidOption), and can be downcast.
 ///
 /// ```
@@ -49,12 +49,12 @@ impl<Kind> Error<Kind>
 where
     Kind: Clone + Debug + Display + PartialEq,
 {
-    /// An error without a reason below it.
+    /// An error without a source.
     pub fn new(kind: Kind) -> Self {
         Error { kind, source: None }
     }
 
-    /// An error with a reason: another error, or text.
+    /// An error with a source: another error, or text.
     pub fn with_source<S>(kind: Kind, source: S) -> Self
     where
         S: Into<crate::Error>,
@@ -67,7 +67,7 @@ where
         self.kind.clone()
     }
 
-    /// The reason that is an `E`, if there is one: the [`source`](std::error::Error::source), or the source's own, and so on.
+    /// The source of type `E`, if there is one in the chain of [`source`](std::error::Error::source)s.
     ///
     /// ```
     /// use nats_lifeline::client::SendFault;

@@ -1,33 +1,33 @@
-//! Events as programs written for async-nats know them, made from the engine's richer ones.
+//! The events of async-nats, made from the more detailed ones of this crate.
 
 use std::fmt;
 
 use crate::engine::ConnectionEvent;
 use crate::protocol::{ErrKind, shown};
 
-/// Something that happened to the connection, as told to
+/// Something that happened to the connection, as reported to
 /// [`event_callback`](crate::ConnectOptions::event_callback).
 ///
-/// [`ConnectionEvent`](crate::connection::ConnectionEvent) tells more: the cause, the server, how long it took and
-/// how many messages are in doubt.
+/// [`ConnectionEvent`](crate::connection::ConnectionEvent) has more: the cause, the server, the duration and the
+/// number of messages in doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Connected, for the first time or again. Subscriptions are at the server.
+    /// Connected, for the first time or again. The server has the subscriptions.
     Connected,
-    /// The connection is gone. Another is being sought unless reconnecting is off.
+    /// The connection was lost. The client reconnects, unless reconnecting is off.
     Disconnected,
     /// The server is about to shut down and has asked its clients to move.
     LameDuckMode,
     /// A drain has begun.
     Draining,
-    /// The end: this client won't connect again.
+    /// The client has ended and will not connect again.
     Closed,
-    /// The subscription with this id loses messages, because its reader is too slow. Told once per read of the
+    /// The subscription with this id loses messages, because its reader is too slow. Reported once per read of the
     /// connection in which it lost something.
     SlowConsumer(u64),
     /// The server sent an error.
     ServerError(ServerError),
-    /// An attempt failed, or attempts were given up.
+    /// An attempt failed, or reconnecting was given up.
     ClientError(ClientError),
 }
 
@@ -52,16 +52,16 @@ pub enum ServerError {
     /// The credentials were refused.
     #[error("nats: authorization violation")]
     AuthorizationViolation,
-    /// A subscription's reader is too slow. Never made by this crate, which says [`Event::SlowConsumer`].
+    /// A subscription's reader is too slow. Not used by this crate, which reports [`Event::SlowConsumer`].
     #[error("nats: subscription {0} is a slow consumer")]
     SlowConsumer(u64),
-    /// Anything else, in the server's words.
+    /// Anything else, in the words of the server.
     #[error("nats: {}", shown(.0))]
     Other(String),
 }
 
 impl ServerError {
-    /// The error in async-nats's terms, which names one of them and gives the text of the others.
+    /// The error in the terms of async-nats, which names one of them and gives the text of the others.
     fn compat(kind: &ErrKind) -> ServerError {
         match kind {
             ErrKind::AuthorizationViolation => ServerError::AuthorizationViolation,
@@ -70,14 +70,14 @@ impl ServerError {
     }
 }
 
-/// Something that went wrong on our side of the connection.
+/// Something that went wrong on the client's side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientError {
     /// An attempt to connect failed; the text says with which server and why.
     Other(String),
-    /// Attempts were given up, see [`max_reconnects`](crate::ConnectOptions::max_reconnects).
+    /// Reconnecting was given up, see [`max_reconnects`](crate::ConnectOptions::max_reconnects).
     MaxReconnects,
-    /// The callback that picks a server named one that is not in the pool.
+    /// The callback that picks a server returned one that is not in the pool.
     ServerNotInPool,
 }
 
@@ -91,12 +91,12 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// Either error, for programs that keep both in one place. This crate makes none.
+/// Either error. Not used by this crate; it exists for compatibility with async-nats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallbackError {
-    /// One of ours.
+    /// A client error.
     Client(ClientError),
-    /// One of the server's.
+    /// A server error.
     Server(ServerError),
 }
 
@@ -121,7 +121,7 @@ impl From<ClientError> for CallbackError {
     }
 }
 
-/// What `event` is in async-nats's terms: one event, or nothing where those have no word for it.
+/// The event of async-nats for `event`, if it has one.
 pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Event> + use<> {
     let told = match event {
         ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => Some(Event::Connected),

@@ -1,4 +1,4 @@
-//! A subscription's stream that tells where messages are missing, or may be.
+//! A subscription's stream that reports where messages are missing, or may be.
 
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -16,31 +16,32 @@ use crate::driver::Gap;
 pub enum Delivery {
     /// A message.
     Message(Message),
-    /// So many messages were dropped at this place: the stream was read too slowly, or they were larger than the client's
+    /// This many messages were dropped here: the stream was read too slowly, or they were larger than the client's
     /// [`limits`](crate::ConnectOptions::limits).
     Lagged(u64),
-    /// The connection was lost at this place. What was published before the next one knew the subscription did not come;
-    /// nobody can say whether that was anything.
+    /// The connection was lost here. Messages that were published before the next connection had the subscription
+    /// were not received; nobody can say whether there were any.
     ///
-    /// Not told of a planned move that has missed nothing: of a queue group, or of any subscription with
-    /// [`Handover::Overlap`](crate::client::Handover), which the next server knew before the present one was left, and when
+    /// Not reported for a planned move that has missed nothing: for a queue group, or for any subscription with
+    /// [`Handover::Overlap`](crate::client::Handover), if the next server had it before the current one was left, and
     /// that one was read to the end within two seconds.
     Interrupted,
 }
 
-/// A [`Subscriber`] that tells where messages are missing, or may be: see [`Subscriber::with_gaps`].
+/// A [`Subscriber`] that reports where messages are missing, or may be: see [`Subscriber::with_gaps`].
 #[derive(Debug)]
 pub struct GapStream {
     subscriber: Subscriber,
-    /// A share was taken, and the gaps before it were not told yet.
+    /// A share was taken, and the gaps before it were not reported yet.
     fresh: bool,
 }
 
 impl Subscriber {
-    /// Makes this stream tell where messages are missing: [`Delivery::Lagged`] where some were dropped because it was
-    /// read too slowly, [`Delivery::Interrupted`] where the connection was lost. Gaps from before this call are not told.
+    /// Makes this stream report where messages are missing: [`Delivery::Lagged`] where some were dropped because it
+    /// was read too slowly, [`Delivery::Interrupted`] where the connection was lost. Gaps from before this call are
+    /// not reported.
     ///
-    /// Each is told at its place, behind the messages that came before it and before those that came after.
+    /// Each is reported in its place, after the messages that came before it and before the ones that came after.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -52,7 +53,7 @@ impl Subscriber {
     ///     match delivery {
     ///         Delivery::Message(message) => println!("{}", message.subject),
     ///         Delivery::Lagged(count) => println!("too slow: {count} are missing"),
-    ///         Delivery::Interrupted => println!("some may be missing: fetch the whole list anew"),
+    ///         Delivery::Interrupted => println!("some may be missing: fetch the whole list again"),
     ///         _ => {}
     ///     }
     /// }
@@ -67,13 +68,13 @@ impl Subscriber {
 }
 
 impl GapStream {
-    /// The subscriber, for its counts and its end.
+    /// The subscriber, for its counters and its end.
     pub fn subscriber(&self) -> &Subscriber {
         &self.subscriber
     }
 
-    /// The subscriber, to be unsubscribed or drained. What is read from it directly is not missing here, but the gaps
-    /// around it are told late.
+    /// The subscriber, to be unsubscribed or drained. If messages are read from it directly, the gaps around them are
+    /// reported late.
     pub fn subscriber_mut(&mut self) -> &mut Subscriber {
         &mut self.subscriber
     }

@@ -10,41 +10,41 @@ use super::wait;
 use crate::driver::{Command, StateChange, TopologyChange};
 use crate::protocol::shown;
 
-/// How the connection is and was, without asking anybody: see [`Client::health_snapshot`].
+/// The state of the connection, without asking the server: see [`Client::health_snapshot`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HealthSnapshot {
     /// Whether a server is connected, while draining too.
     pub connected: bool,
-    /// The state, of six.
+    /// The current state, one of six.
     pub status: Status,
-    /// `host:port` of the server that is connected.
+    /// `host:port` of the connected server.
     pub server: Option<String>,
     /// The name of the cluster that the last server belonged to.
     pub cluster: Option<String>,
-    /// Attempts since the last connection, the running one included. Zero while connected.
+    /// Attempts since the last connection, including the current one. Zero while connected.
     pub reconnect_attempts: u64,
-    /// When a connection was made last, by the wall clock.
+    /// When the last connection was made, by the wall clock.
     pub last_connected_at: Option<SystemTime>,
-    /// When a connection was lost last, by the wall clock.
+    /// When the last connection was lost, by the wall clock.
     pub last_disconnected_at: Option<SystemTime>,
-    /// What went wrong last: a failed attempt, a loss, an error of the server, or a failed check.
+    /// The last error: a failed attempt, a loss, an error of the server, or a failed check.
     pub last_error: Option<String>,
 }
 
-/// What a check found: see [`Client::health`].
+/// The result of [`Client::health`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the server has answered in time.
+    /// Whether the server answered in time.
     pub healthy: bool,
-    /// Why not.
+    /// The error, if it did not.
     pub error: Option<String>,
-    /// How long the answer took.
+    /// How long the round trip took.
     pub round_trip: Option<Duration>,
-    /// The state behind the check.
+    /// The state after the check.
     pub snapshot: HealthSnapshot,
-    /// Messages and bytes, in and out, and where they are.
+    /// The counters: messages and bytes, in and out.
     pub stats: Stats,
 }
 
@@ -52,7 +52,7 @@ pub struct Health {
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// How the connection is and was. It asks nobody and costs little; it can be called in every state, also behind
+    /// Returns the state of the connection without asking the server. Cheap, and possible in every state, also after
     /// the end.
     ///
     /// ```no_run
@@ -79,11 +79,11 @@ impl Client {
         }
     }
 
-    /// Asks the server whether it is there: a round trip, of up to five seconds. While no server is connected it answers
-    /// at once. For a probe of Kubernetes and the like: `healthy` is 200, anything else 503.
+    /// Checks the connection with a round trip to the server, of up to five seconds. While no server is connected it
+    /// returns immediately. Made for probes such as those of Kubernetes: `healthy` is 200, anything else 503.
     ///
-    /// A failed check is remembered as `last_error`. Messages in doubt make no check fail, and stay to be told by
-    /// [`flush`](Client::flush).
+    /// A failed check is remembered as `last_error`. Messages in doubt do not make a check fail, and are still
+    /// reported by the next [`flush`](Client::flush).
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -95,7 +95,7 @@ impl Client {
         self.health_within(CHECK_WITHIN).await
     }
 
-    /// [`health`](Client::health) with a deadline of its own.
+    /// [`health`](Client::health) with its own deadline.
     pub async fn health_within(&self, timeout: Duration) -> Health {
         let checked = self.check_health(timeout).await;
         if let Err(error) = &checked {
@@ -132,8 +132,8 @@ impl Client {
         }
     }
 
-    /// The last 128 changes of the state, oldest first, with times and reasons: for a support ticket. Attempts that fail
-    /// in between only count. It can be read in every state, also behind the end.
+    /// The last 128 changes of the state, oldest first, with times and reasons: for support tickets. Attempts that
+    /// fail in between are only counted. It can be read in every state, also after the end.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {
@@ -147,9 +147,10 @@ impl Client {
         self.shared().record.changes()
     }
 
-    /// The last 128 changes of the server pool, oldest first, with times: what the cluster has told of servers that came and
-    /// went, and which were taken out for what they did. What [`set_server_pool`](crate::Client::set_server_pool) changes is not
-    /// among them. It can be read in every state, also behind the end.
+    /// The last 128 changes of the server pool, oldest first, with times: servers that the cluster announced or
+    /// withdrew, and servers that were removed for repeated failures. Changes by
+    /// [`set_server_pool`](crate::Client::set_server_pool) are not included. It can be read in every state, also
+    /// after the end.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {

@@ -1,4 +1,4 @@
-//! Messages, in and out: what a subscriber gets and what a publisher gives.
+//! Messages: the ones that a subscriber receives and the ones that a publisher sends.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,12 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 
 /// A message from the server.
 ///
-/// The payload is a slice of the bytes that were read from the connection, or of a copy that messages near it share. A message
-/// that is kept keeps other bytes alive too: up to 8 KiB if it has at most 1 KiB, and up to 256 KiB if it is longer.
-/// Where that matters, `message.payload = Bytes::copy_from_slice(&message.payload)` cuts the payload loose.
+/// The payload is a slice of the bytes that were read from the connection, or of a copy that neighbouring messages
+/// share. Keeping a message therefore keeps more memory alive than its own bytes: up to 8 KiB for a message of at
+/// most 1 KiB, and up to 256 KiB for a longer one. If that matters, copy the payload: `message.payload =
+/// Bytes::copy_from_slice(&message.payload)`.
 ///
-/// It can be serialised, for instance to store it; the headers and the status are in it.
+/// It implements `serde`'s traits, headers and status included.
 ///
 /// ```
 /// use nats_lifeline::Message;
@@ -27,27 +28,27 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
-    /// The subject that it was published to; with a wildcard subscription not the subject subscribed to.
+    /// The subject that the message was published to, which with a wildcard subscription is not the subscribed one.
     pub subject: Subject,
-    /// Where the publisher wants an answer to go.
+    /// Where the publisher expects an answer.
     pub reply: Option<Subject>,
     /// The content.
     pub payload: Bytes,
     /// The headers: `Some`, and possibly empty, if the server sent a header block.
     pub headers: Option<HeaderMap>,
-    /// The status in the header block's first line, such as 503 for "no responders". Messages of other clients
+    /// The status from the first line of the header block, such as 503 for "no responders". Messages of other clients
     /// have none.
     pub status: Option<StatusCode>,
-    /// The text behind the status.
+    /// The text after the status.
     pub description: Option<String>,
-    /// Bytes of subject, reply, payload and header block together.
+    /// Size of subject, reply subject, payload and header block together, in bytes.
     pub length: usize,
 }
 
 impl Message {
-    /// A message from where it lies. `own`: the subject of the subscription, which is what most messages carry; its handle
-    /// is cheaper than one of what was received. A header block that can't be read costs nothing but its status:
-    /// what could be read is in the headers, see [`HeaderMap::is_malformed`].
+    /// Makes a message from the bytes that were read. `own`: the subject of the subscription, which most messages
+    /// carry; its handle is cheaper than one of what was received. A header block that can't be parsed costs nothing
+    /// but its status: what could be read is in the headers, see [`HeaderMap::is_malformed`].
     #[inline(always)]
     pub(crate) fn from_raw(raw: &Raw<'_>, own: &Subject) -> Message {
         let subject =
@@ -67,7 +68,7 @@ impl Message {
 }
 
 /// A message to be published, as a value: for [`Sink`](futures_sink::Sink), for the trait
-/// [`Publisher`](crate::client::traits::Publisher), and handed back by a publish that was refused.
+/// [`Publisher`](crate::client::traits::Publisher), and returned by a publish that was refused.
 ///
 /// ```
 /// use nats_lifeline::message::OutboundMessage;
@@ -82,9 +83,9 @@ impl Message {
 /// ```
 #[derive(Clone, Debug)]
 pub struct OutboundMessage {
-    /// Where it goes.
+    /// The subject.
     pub subject: Subject,
-    /// Where answers shall go.
+    /// The reply subject.
     pub reply: Option<Subject>,
     /// The content.
     pub payload: Bytes,
@@ -93,7 +94,7 @@ pub struct OutboundMessage {
 }
 
 impl From<LostMessage> for OutboundMessage {
-    /// What was lost, to be published again.
+    /// A lost message, to be published again.
     fn from(lost: LostMessage) -> Self {
         let LostMessage { reason: _, subject, reply, payload, headers, .. } = lost;
         OutboundMessage { subject, reply, payload, headers }

@@ -1,8 +1,9 @@
-//! Metrics through the facade `metrics` (feature `metrics`): what a client tells and counts, under the names of dashboards.
+//! Metrics through the `metrics` facade (feature `metrics`): the events and counters of a client, under names that
+//! dashboards use.
 //!
-//! [`Client::report_metrics`] makes a [`MetricsReporter`], and [`run`](MetricsReporter::run) reports until the client is closed. It
-//! reads the client's events, and looks at [`stats`](Client::stats) at an interval. Publishing and receiving cost what they
-//! cost without it.
+//! [`Client::report_metrics`] makes a [`MetricsReporter`], and [`run`](MetricsReporter::run) reports until the client
+//! is closed. It reads the client's events, and looks at [`stats`](Client::stats) at an interval. It adds no cost to
+//! publishing and receiving.
 //!
 //! | metric | kind | labels | what |
 //! |---|---|---|---|
@@ -15,27 +16,29 @@
 //! | `nats_messages_published_total` | counter | `service` | messages accepted by `publish` and requests |
 //! | `nats_errors_total` | counter | `service`, `type` | failed attempts, losses that nobody wanted, errors that servers sent, slow consumers, refused publishes |
 //!
-//! `service` is the name given to `report_metrics`. Give each client of a process a name of its own, or their gauges overwrite each
-//! other. Counters begin at zero when the reporter is made. Exporters for Prometheus write the dots as underscores.
+//! `service` is the name given to `report_metrics`. Give each client of a process its own name, or their gauges
+//! overwrite each other. Counters begin at zero when the reporter is made. Exporters for Prometheus write the dots as
+//! underscores.
 //!
-//! **Whether a server is connected** is `max by (service) (nats_connection_state)`. A server that was left keeps its series at 0,
-//! so a rule on a single series would go off for ever.
+//! **Whether a server is connected** is `max by (service) (nats_connection_state)`. The series of a server that was
+//! left stays at 0, so an alert on a single series would never end.
 //!
-//! **Buckets** are the exporter's business. For the durations these fit the thresholds of usual alerts: 0.1, 0.5, 1, 5, 10, 30,
-//! 60 and 120 seconds. An outage that ends with the client, or with reconnecting given up, has no duration; a planned move has a
-//! short one.
+//! **Buckets** are set in the exporter. For the durations these fit the thresholds of usual alerts: 0.1, 0.5, 1, 5,
+//! 10, 30, 60 and 120 seconds. An outage that ends because the client is closed or gives up has no duration; a
+//! planned move has a short one.
 //!
-//! **Published messages have no label `subject`.** Counting by subject would cost a look-up in a table for each message, on the way
-//! that is kept free of such things. Who wants it counts where it publishes, with [`subject_label`].
+//! **Published messages have no label `subject`.** Counting by subject would cost a table look-up for each message.
+//! If you need it, count at the call site, with [`subject_label`].
 //!
-//! **The subject of lost messages** is that of [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them; what is lost
-//! beyond that, and what was too much to be handed back, is counted under `{other}`. The sum over the subjects is exact.
+//! **The subject of lost messages** is that of [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them;
+//! further ones, and messages that were too many to be returned in events, are counted under `{other}`. The sum over
+//! the subjects is exact.
 //!
-//! **`type`** is the name of what went wrong in small letters: `io`, `timed_out`, `stale`, `authorization_violation`,
-//! `permissions_violation`, `slow_consumer`; `unknown` for texts of servers that are not known; `publish_failed` for messages that a
-//! call was refused with.
+//! **`type`** is the name of the error in small letters: `io`, `timed_out`, `stale`, `authorization_violation`,
+//! `permissions_violation`, `slow_consumer`; `unknown` for unknown texts of servers; `publish_failed` for messages
+//! that were refused.
 //!
-//! Latency is that of single messages, so it is measured where they are published:
+//! Latency belongs to single messages, so measure it where you publish them:
 //!
 //! ```no_run
 //! # async fn example(client: nats_lifeline::Client) {
@@ -76,28 +79,28 @@ const ERRORS: &str = "nats_errors_total";
 /// The label `server` while none is connected.
 const DISCONNECTED: &str = "disconnected";
 
-/// The label `subject` of messages whose own is not known, or one too many.
+/// The label `subject` of messages without a known subject, or with one too many.
 const OTHER: &str = "{other}";
 
-/// How many values the label `subject` of lost messages has at most, beside `{other}`, for each reporter. Arbitrary: far more
-/// than a dashboard shows, and little for an exporter.
+/// Most values of the label `subject` of lost messages per reporter, beside `{other}`. Arbitrary: far more than a
+/// dashboard shows, and little for an exporter.
 pub const MOST_SUBJECTS: usize = 200;
 
-/// How often a reporter looks, if it is not told otherwise. Arbitrary: well below the usual 15 s between two scrapes, and a look
-/// costs microseconds.
+/// The default interval of a reporter. Arbitrary: well below the usual 15 s between two scrapes, and a look costs
+/// microseconds.
 const USUAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No more often than this.
+/// The shortest interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// No more seldom than this: exporters drop series that are not written to for some minutes, if they are told to.
+/// The longest interval: some exporters drop series that are not written to for some minutes.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// A reporter of this client's metrics as `service`, counting from now on. Nothing is reported before it
-    /// [runs](MetricsReporter::run). What is reported is said in [`client::metrics`](crate::client::metrics).
+    /// Returns a reporter of this client's metrics under the name `service`, counting from now on. It reports nothing
+    /// until it [runs](MetricsReporter::run). [`client::metrics`](crate::client::metrics) lists the metrics.
     ///
-    /// Make it right after connecting. It does not keep the connection alive.
+    /// Call it right after connecting. The reporter does not keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::Error> {
@@ -124,10 +127,10 @@ impl Client {
     }
 }
 
-/// Reports one client's metrics: see [`client::metrics`](crate::client::metrics) for what, and [`Client::report_metrics`].
+/// Reports the metrics of one client: see [`client::metrics`](crate::client::metrics) and [`Client::report_metrics`].
 ///
-/// It does not keep the connection alive. Dropping it, or the future of [`run`](MetricsReporter::run), ends the reporting at once; the
-/// gauges then stay as they were last.
+/// It does not keep the connection alive. Dropping it, or the future of [`run`](MetricsReporter::run), stops the
+/// reporting immediately; the gauges then keep their last values.
 #[must_use = "nothing is reported before it runs"]
 pub struct MetricsReporter {
     service: SharedString,
@@ -159,8 +162,8 @@ impl fmt::Debug for MetricsReporter {
 }
 
 impl MetricsReporter {
-    /// How often gauges and sums are looked at. Default 1 s; less than 100 ms is taken for 100 ms, more than a minute for a
-    /// minute. What events tell, the state among it, is reported at once whatever this is.
+    /// Sets how often gauges and counters are updated. Default 1 s; values are limited to 100 ms and one minute.
+    /// Changes that come with events, such as the state, are reported immediately.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {
@@ -175,11 +178,11 @@ impl MetricsReporter {
         self
     }
 
-    /// Reports until the client is closed, and then once more: the state is 0 and nothing waits. While no server is connected it
-    /// goes on as always, and says what is held.
+    /// Reports until the client is closed, and then once more: the state is 0 and nothing is pending. While no server
+    /// is connected it goes on as always, and reports how much is buffered.
     ///
-    /// The metrics go to the recorder that is installed at that moment. One that is installed later gets what comes later, and no
-    /// descriptions. It can be run by any executor, and makes no task of its own.
+    /// The metrics go to the recorder that is installed at that moment. A recorder that is installed later gets later
+    /// values, and no descriptions. Any executor can run this future, and it spawns no task.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {

@@ -1,4 +1,4 @@
-//! What a user types: the client, its options, messages, events and errors. Thin handles over the layers below.
+//! The API: the client, its options, messages, events and errors. Thin handles over the layers below.
 
 pub(crate) mod auth;
 mod callback;

@@ -1,4 +1,4 @@
-//! Outages that lasted long enough for a program to do something about them.
+//! Long outages, which a program may have to react to.
 
 use std::fmt;
 use std::future::Future;
@@ -9,25 +9,25 @@ use std::time::Duration;
 use crate::driver::Events;
 use crate::engine::ConnectionEvent;
 
-/// An outage that is over, and was longer than a
-/// [`long_outage_callback`](crate::ConnectOptions::long_outage_callback) puts up with.
+/// An outage that has ended, and was longer than the threshold of a
+/// [`long_outage_callback`](crate::ConnectOptions::long_outage_callback).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LongOutage {
-    /// From the loss of the connection until the next one was ready.
+    /// The time from the loss of the connection until the next one was ready.
     pub duration: Duration,
     /// `host:port` of the server that was lost.
     pub previous: Option<String>,
     /// `host:port` of the server that is connected now.
     pub server: String,
-    /// How many outages the duration is the sum of. One; more if the callback is so slow that a thousand events have
-    /// waited for it.
+    /// How many outages the duration is the sum of. Usually one; more if the callback is so slow that a thousand
+    /// events wait for it.
     pub outages: u64,
 }
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A callback and from what duration on it is called.
+/// A callback and its threshold.
 #[derive(Clone)]
 pub(crate) struct LongOutageCallback {
     threshold: Duration,

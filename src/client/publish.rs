@@ -37,7 +37,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// The bytes of a subject in whatever form it was given; `made` keeps one that had to be made.
+/// The bytes of a subject, whatever its form; `made` keeps it if it had to be made.
 #[inline(always)]
 pub(super) fn wire_bytes<'a, S: ToSubject>(given: &'a S, made: &'a mut Option<Subject>) -> &'a [u8] {
     match given.wire_bytes() {
@@ -46,29 +46,30 @@ pub(super) fn wire_bytes<'a, S: ToSubject>(given: &'a S, made: &'a mut Option<Su
     }
 }
 
-/// The block of `headers`; an empty map is no headers.
+/// The encoded block of `headers`; `None` if they are empty.
 pub(super) fn block(headers: &HeaderMap) -> Option<Bytes> {
     (!headers.is_empty()).then(|| headers.wire())
 }
 
-/// Longest digits of a size, with a blank.
+/// A size in digits, at its longest, with a blank.
 const SIZE_ARG: usize = 11;
 
 impl Client {
     /// Publishes a message.
     ///
-    /// Ok means accepted: the message is in the outbox, in order behind what this client's clones published before.
-    /// [`flush`](Client::flush) tells when the server has processed it. If the server takes bytes more
-    /// slowly than they are published, this waits for room, up to
-    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). While disconnected the message is held, up to
-    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) in total, and refused at once beyond
-    /// that. A future that is dropped before it is ready has published nothing.
+    /// Ok means that the message was accepted: it is in the outbox, in order after everything that this client and
+    /// its clones published before. Use [`flush`](Client::flush) to know when the server has processed it. If the
+    /// server accepts bytes more slowly than they are published, this waits for room, up to
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). While disconnected the message is
+    /// buffered, up to [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) in total; beyond that
+    /// it is refused immediately. If the future is dropped before it is ready, nothing was published.
     ///
     /// # Errors
     ///
     /// [`InvalidSubject`](PublishErrorKind::InvalidSubject) and
     /// [`MaxPayloadExceeded`](PublishErrorKind::MaxPayloadExceeded), with the rule and the numbers as their source;
-    /// [`Send`](PublishErrorKind::Send) with a [`SendFault`] as its source. In no such case will the message be sent.
+    /// [`Send`](PublishErrorKind::Send) with a [`SendFault`] as its source. In all these cases the message will not
+    /// be sent.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -85,7 +86,7 @@ impl Client {
         self.publish_outgoing(Outgoing::new(subject, &payload)).await
     }
 
-    /// [`publish`](Client::publish) with headers. An empty map is sent as no headers.
+    /// [`publish`](Client::publish) with headers. An empty map is sent as a message without headers.
     ///
     /// # Errors
     ///
@@ -101,7 +102,7 @@ impl Client {
         self.publish_outgoing(Outgoing { headers: headers.as_ref(), ..Outgoing::new(subject, &payload) }).await
     }
 
-    /// [`publish`](Client::publish) with a subject to which answers go.
+    /// [`publish`](Client::publish) with a reply subject.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Client {
         self.publish_outgoing(Outgoing { reply: Some(reply), ..Outgoing::new(subject, &payload) }).await
     }
 
-    /// [`publish`](Client::publish) with headers and a subject to which answers go.
+    /// [`publish`](Client::publish) with headers and a reply subject.
     ///
     /// # Errors
     ///
@@ -135,11 +136,12 @@ impl Client {
         self.publish_outgoing(outgoing).await
     }
 
-    /// Publishes without ever waiting; a message that is refused comes back in the error.
+    /// Publishes without waiting. A refused message is returned in the error.
     ///
     /// # Errors
     ///
-    /// [`NoRoom`](TryPublishErrorKind::NoRoom) where [`publish`](Client::publish) would wait; otherwise as there.
+    /// [`NoRoom`](TryPublishErrorKind::NoRoom) where [`publish`](Client::publish) would wait; otherwise the errors of
+    /// `publish`.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {
@@ -157,7 +159,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As `try_publish`.
     pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
         self.try_publish_with(Care::Usual, message)
     }
@@ -184,8 +186,7 @@ impl Client {
         }
     }
 
-    /// The whole of publishing a short message where nothing is in the way, and what is looked at is in few places. `false`:
-    /// nothing was done, go the usual way, which also finds out why.
+    /// The fast path for a short message. `false`: nothing was done; the usual path also finds out why.
     fn publish_short(&self, subject: &[u8], payload: &Bytes) -> bool {
         // A short frame's control line is shorter than any `max_control_line` that may be set.
         check_publish_subject(subject).is_ok() && self.shared().publish_short(subject, payload)
@@ -199,14 +200,15 @@ impl Client {
         }
     }
 
-    /// The whole of publishing where nothing is in the way. It is no `async fn`, so that a publish that need not wait is
-    /// a call and not a state machine.
+    /// Publishing when nothing is in the way. Not an `async fn`, so that a publish that need not wait is a call and
+    /// not a state machine.
     fn publish_now(&self, outgoing: Outgoing<'_>) -> Result<(), Fault> {
         self.check(outgoing).map_err(Fault::Publish)?;
         self.admit(outgoing, Patience::Yield, |_| {}).map_err(Fault::Denied)
     }
 
-    /// What remains where something is. Boxed: it is rare, and would make every publish's future large.
+    /// Publishing when something is in the way. Boxed, since it is rare and would make the future of every publish
+    /// large.
     #[cold]
     async fn publish_later(&self, outgoing: Outgoing<'_>, fault: Fault) -> Result<(), PublishError> {
         let published = match fault {
@@ -219,13 +221,13 @@ impl Client {
         published.inspect_err(|_| self.count_refused())
     }
 
-    /// A message was not accepted, and its publisher hears of it.
+    /// Counts a message that was refused, which its publisher is told.
     #[cold]
     pub(super) fn count_refused(&self) {
         self.shared().refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The subjects are fit for the wire, and so is the control line.
+    /// Checks that the subjects and the control line can go on the wire.
     #[inline(always)]
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
         let Outgoing { subject, reply, headers, payload, care: _ } = outgoing;
@@ -259,7 +261,7 @@ impl Client {
         self.shared().publish(&Publish { frame, patience, care: outgoing.care }, registered)
     }
 
-    /// The way for a message that was not admitted at once.
+    /// The path of a message that was not admitted immediately.
     #[cold]
     pub(super) async fn publish_slowly(
         &self,
@@ -325,7 +327,7 @@ impl Client {
     }
 }
 
-/// What the policy has dropped was accepted all the same.
+/// A message that the overflow policy dropped was accepted all the same.
 pub(super) fn accepted(denied: Denied) -> Result<(), PublishError> {
     match denied {
         Denied::Outbox(Refusal::Dropped) => Ok(()),
@@ -342,7 +344,7 @@ fn send(fault: SendFault) -> PublishError {
     PublishError::with_source(PublishErrorKind::Send, fault)
 }
 
-/// Why nothing is accepted any more.
+/// Why no more messages are accepted.
 fn ended(reason: &EndReason) -> SendFault {
     match reason {
         EndReason::GaveUp(_) => SendFault::Disconnected,

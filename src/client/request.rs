@@ -1,4 +1,4 @@
-//! A request that differs from the plain one: with headers, its own timeout or its own inbox.
+//! A request with headers, its own timeout or its own inbox.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::protocol::HeaderMap;
 
-/// What to send with [`Client::send_request`](crate::Client::send_request), and how long to wait.
+/// A request for [`Client::send_request`](crate::Client::send_request): what to send, and how long to wait.
 ///
 /// ```
 /// use nats_lifeline::Request;
@@ -24,8 +24,8 @@ pub struct Request {
     /// How long to wait for the reply. `None`: as the client's
     /// [`request_timeout`](crate::ConnectOptions::request_timeout) says; `Some(None)`: for ever.
     pub timeout: Option<Option<Duration>>,
-    /// The subject that the reply comes to. `None`: one of the client's own, over the one subscription that all
-    /// requests share; a subject given here costs a subscription for this request alone.
+    /// The subject that the reply comes to. `None`: one of the client's own, over the subscription that all requests
+    /// share. A subject given here costs a subscription for this request alone.
     pub inbox: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Request {
         self
     }
 
-    /// Sets the headers. They need a server that takes headers, as every one since 2.2 does.
+    /// Sets the headers. The server must support headers, as all since version 2.2 do.
     pub fn headers(mut self, headers: HeaderMap) -> Request {
         self.headers = Some(headers);
         self
@@ -50,7 +50,7 @@ impl Request {
     /// Sets how long to wait for the reply, instead of the client's
     /// [`request_timeout`](crate::ConnectOptions::request_timeout); `None` waits for ever.
     ///
-    /// The time covers everything: room in the outbox, an outage, the way there and back.
+    /// The time covers everything: waiting for room, an outage, the request and its reply.
     pub fn timeout(mut self, timeout: Option<Duration>) -> Request {
         self.timeout = Some(timeout);
         self

@@ -1,14 +1,14 @@
-//! How a request goes on when there is no reply: retries, and patience over a lost connection.
+//! What a request does when there is no reply: retries, and waiting over a lost connection.
 
 use std::time::{Duration, Instant};
 
 use super::error::{ConnectionLost, RequestError, RequestErrorKind, SendFault};
 use super::wait;
 
-/// How [`Client::request_with`](crate::Client::request_with) goes on when there is no reply.
+/// Options for [`Client::request_with`](crate::Client::request_with): what it does when there is no reply.
 ///
-/// A try is repeated when that is safe: when the request certainly was not sent, or when the server said that nobody
-/// listens. What may have been served is asked again only if that does no harm: see
+/// A try is repeated when that is safe: when the request was certainly not sent, or when the server said that nobody
+/// listens. A request that may have been served is repeated only if that does no harm: see
 /// [`idempotent`](RequestOptions::idempotent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestOptions {
@@ -37,7 +37,7 @@ impl RequestOptions {
         RequestOptions::default()
     }
 
-    /// Tries so many times more. Default 0.
+    /// Sets how many times the request is repeated. Default 0.
     pub fn retries(mut self, retries: u32) -> RequestOptions {
         self.retries = retries;
         self
@@ -49,23 +49,23 @@ impl RequestOptions {
         self
     }
 
-    /// Limits each try. Default: a try may take all of the request's timeout, so that only what fails earlier is
-    /// repeated.
+    /// Limits each try. Default: a try may take the whole timeout of the request, so that only tries that fail
+    /// earlier are repeated.
     pub fn try_timeout(mut self, timeout: Duration) -> RequestOptions {
         self.try_timeout = Some(timeout);
         self
     }
 
-    /// Says that the request may be served twice: then it is also repeated when a try timed out, or when the connection
-    /// that took it was lost. Default: it may not.
+    /// Declares that the request may be served twice. It is then also repeated when a try timed out, or when its
+    /// connection was lost after it was sent. Default: it may not.
     pub fn idempotent(mut self) -> RequestOptions {
         self.idempotent = true;
         self
     }
 
-    /// Goes on waiting for the reply when the connection that took the request is lost: the responder may still answer,
-    /// to the next connection. Default: the try fails at once, with [`ConnectionLost`]. A request with an inbox of its own
-    /// goes on waiting in any case.
+    /// Keeps waiting for the reply when the connection that sent the request is lost: the responder may still answer
+    /// over the next one. Default: the try fails immediately, with [`ConnectionLost`]. A request with its own inbox
+    /// always keeps waiting.
     pub fn keep_waiting(mut self) -> RequestOptions {
         self.keep_waiting = true;
         self

@@ -17,7 +17,7 @@ use super::wait;
 use crate::driver::{ManyLimits, Ticket, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
-/// When a request with many replies ends: whichever of these comes first.
+/// When a request with many replies ends: at the first of these limits.
 ///
 /// ```
 /// use nats_lifeline::client::RepliesOptions;
@@ -43,40 +43,41 @@ impl RepliesOptions {
         RepliesOptions::default()
     }
 
-    /// Limits the whole: room in the outbox, an outage, and all replies. Default: the client's
+    /// Limits the whole request: waiting for room, an outage, and all replies. Default: the client's
     /// [`request_timeout`](crate::ConnectOptions::request_timeout) (10 s).
     pub fn timeout(mut self, timeout: Duration) -> RepliesOptions {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Ends it when so much time has passed since the last reply was read; the first one has the whole timeout. Default: no
-    /// such limit.
+    /// Ends it when this much time has passed since the last reply was read; the first reply may take the whole
+    /// timeout. Default: no such limit.
     pub fn stall(mut self, gap: Duration) -> RepliesOptions {
         self.stall = Some(gap);
         self
     }
 
-    /// Ends it behind so many replies; 0 is none at all. Default: no such limit.
+    /// Ends it after this many replies; 0 is none at all. Default: no such limit.
     pub fn max_replies(mut self, count: u64) -> RepliesOptions {
         self.max_replies = Some(count);
         self
     }
 
-    /// Ends it at a reply with an empty payload, which is not handed out. Default: such replies are replies.
+    /// Ends it at a reply with an empty payload, which is not returned. Default: empty replies are replies like
+    /// others.
     pub fn sentinel(mut self) -> RepliesOptions {
         self.sentinel = true;
         self
     }
 
-    /// Goes on waiting when the connection that took the request is lost. Default: the stream ends with
+    /// Keeps waiting when the connection that sent the request is lost. Default: the stream ends with
     /// [`ConnectionLost`](crate::client::ConnectionLost), since replies may be missing.
     pub fn keep_waiting(mut self) -> RepliesOptions {
         self.keep_waiting = true;
         self
     }
 
-    /// Sends headers along. Default: none.
+    /// Adds headers to the request. Default: none.
     pub fn headers(mut self, headers: HeaderMap) -> RepliesOptions {
         self.headers = Some(headers);
         self
@@ -87,19 +88,19 @@ impl RepliesOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RepliesEnd {
-    /// As many came as were asked for.
+    /// The requested number of replies came.
     MaxReplies,
-    /// None came for the time of [`RepliesOptions::stall`].
+    /// No reply came for the time of [`RepliesOptions::stall`].
     Stall,
-    /// The time of the whole is over.
+    /// The timeout of the whole request has passed.
     Timeout,
-    /// A reply with an empty payload said so.
+    /// An empty reply ended it.
     Sentinel,
-    /// The stream's last item was the error that says why.
+    /// It failed; the stream's last item was the error.
     Failed,
 }
 
-/// The replies to one request. What the request holds is given back when it ends, or when this is dropped.
+/// The replies to one request. Its resources are freed when it ends, or when this is dropped.
 #[derive(Debug)]
 pub struct Replies {
     waiting: Waiting,
@@ -116,22 +117,24 @@ pub struct Replies {
 }
 
 impl Client {
-    /// Sends one request and gives the replies to it as they come, from whoever answers, until one of the limits in `options` is
-    /// reached. Returns when the request is accepted, in order with what this client publishes.
+    /// Sends one request and returns a stream of its replies, from whoever answers, until one of the limits in
+    /// `options` is reached. This call returns when the request is accepted, in order with what this client
+    /// publishes.
     ///
-    /// All of it goes over the subscription that all requests share. While disconnected the request is held; one that had been
-    /// handed over when its connection was lost ends with an error, unless it
-    /// [keeps waiting](RepliesOptions::keep_waiting). As many replies may wait to be read as the client's
+    /// Replies come over the subscription that all requests share. While disconnected the request is buffered. If its
+    /// connection is lost after it was sent, the stream ends with an error, unless it [keeps
+    /// waiting](RepliesOptions::keep_waiting). Unread replies are limited by the client's
     /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) and
-    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity) say; beyond that the stream ends with
-    /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer), and none is silently left out.
+    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); beyond that the stream ends
+    /// with [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer), so no reply is left out
+    /// silently.
     ///
     /// # Errors
     ///
-    /// What [`request`](Client::request) refuses, and [`TimedOut`](RequestErrorKind::TimedOut) if the request was not
-    /// accepted in time. In the stream, as its last item: [`NoResponders`](RequestErrorKind::NoResponders), and
-    /// [`Other`](RequestErrorKind::Other) as for `request`. That the time is over is no error there, with no reply at all
-    /// neither: [`Replies::end`] says so.
+    /// The errors of a refused [`request`](Client::request), and [`TimedOut`](RequestErrorKind::TimedOut) if the
+    /// request was not accepted in time. In the stream, as its last item:
+    /// [`NoResponders`](RequestErrorKind::NoResponders), and [`Other`](RequestErrorKind::Other) as for `request`.
+    /// Reaching the timeout is not an error in the stream, not even without any reply: see [`Replies::end`].
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -185,7 +188,7 @@ impl Client {
 }
 
 impl Replies {
-    /// Why no more come; `None`: more may come.
+    /// Why the stream has ended; `None` while more replies may come.
     pub fn end(&self) -> Option<RepliesEnd> {
         self.end
     }

@@ -1,4 +1,4 @@
-//! Requests: a message, and the one that answers it.
+//! Requests: a message and its reply.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -20,21 +20,20 @@ use crate::driver::{Patience, RequestFailure, Ticket, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 impl Client {
-    /// Sends a request and waits for the reply, up to
-    /// [`request_timeout`](crate::ConnectOptions::request_timeout) (10 s), which covers everything: room in the outbox,
-    /// an outage, the way there and back.
+    /// Sends a request and waits for the reply, up to [`request_timeout`](crate::ConnectOptions::request_timeout) (10
+    /// s), which covers everything: waiting for room, an outage, the request and its reply.
     ///
-    /// A request that was still with us when a connection was lost goes to the next. One that had been handed over
-    /// fails at once, since nobody can tell whether it was served; [`request_with`](Client::request_with) can go on
-    /// waiting, or ask again.
+    /// If a connection is lost before the request was sent, the request goes to the next one. If it was sent, it
+    /// fails immediately, since nobody can tell whether it was served; [`request_with`](Client::request_with) can
+    /// keep waiting, or repeat it.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](RequestErrorKind::TimedOut); [`NoResponders`](RequestErrorKind::NoResponders) if the server
-    /// knows nobody who listens; [`Other`](RequestErrorKind::Other) with the reason as its source, a
+    /// [`TimedOut`](RequestErrorKind::TimedOut); [`NoResponders`](RequestErrorKind::NoResponders) if nobody listens
+    /// on the subject; [`Other`](RequestErrorKind::Other) with the reason as its source: a
     /// [`ConnectionLost`](crate::client::ConnectionLost), an [`EndReason`](crate::connection::EndReason), or a
-    /// [`SendFault::Refused`](crate::client::SendFault::Refused) that names the subject as soon as the server says that it
-    /// does not allow it; and what [`publish`](Client::publish) refuses.
+    /// [`SendFault::Refused`](crate::client::SendFault::Refused) that names the subject, as soon as the server
+    /// refuses it; and the errors of a refused [`publish`](Client::publish).
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -61,7 +60,7 @@ impl Client {
         self.send_request(subject, Request::new().headers(headers).payload(payload)).await
     }
 
-    /// Sends a request as `request` describes it: with headers, a timeout or an inbox of its own.
+    /// Sends `request`, with its headers, timeout and inbox.
     ///
     /// # Errors
     ///
@@ -70,12 +69,12 @@ impl Client {
         self.request_with(subject, request, RequestOptions::default()).await
     }
 
-    /// [`send_request`](Client::send_request) with retries, or with patience over a lost connection. The request's timeout
-    /// covers all of it: every try and the pauses between them.
+    /// [`send_request`](Client::send_request) with retries, or waiting over a lost connection. The timeout of the
+    /// request covers all of it: every try and the pauses between them.
     ///
     /// # Errors
     ///
-    /// That of the last try, as [`request`](Client::request).
+    /// The error of the last try, as [`request`](Client::request).
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {

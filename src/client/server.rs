@@ -6,28 +6,28 @@ use std::time::Duration;
 use crate::engine::pool;
 use crate::protocol::ServerAddr;
 
-/// A server of the pool and what is remembered of it.
+/// A server of the pool, with its history.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where it is.
+    /// Its address.
     pub addr: ServerAddr,
     /// Failed attempts since it was last connected.
     pub failed_attempts: usize,
     /// Whether it was ever connected.
     pub did_connect: bool,
-    /// Whether the cluster told of it, not the user.
+    /// Whether it was announced by the cluster, and not named by the user.
     pub is_discovered: bool,
-    /// Why it failed last.
+    /// The last error.
     pub last_error: Option<String>,
 }
 
-/// Where to go next: the answer of a
+/// The next server to dial: the answer of a
 /// [`reconnect_to_server_callback`](crate::ConnectOptions::reconnect_to_server_callback).
 #[derive(Clone, Debug)]
 pub struct ReconnectToServer {
     /// A server of the pool.
     pub addr: ServerAddr,
-    /// After how long; `None`: when the server is due by its backoff, zero: at once.
+    /// How long to wait first. `None`: until the server is due by its backoff; zero: not at all.
     pub delay: Option<Duration>,
 }
 

@@ -12,9 +12,9 @@ use super::message::OutboundMessage;
 use super::publish::{Outgoing, accepted, block};
 use crate::driver::{Patience, Room};
 
-/// Ready when there is room in the outbox; what is sent is accepted as by [`publish`](Client::publish). Flushing and
-/// closing the sink wait for nothing more, since an accepted message needs no help to leave: for a round trip use
-/// [`Client::flush`](Client::flush), for the end [`Client::close`](Client::close).
+/// Ready when there is room in the outbox; messages are accepted as by [`publish`](Client::publish). Flushing and
+/// closing the sink wait for nothing, since an accepted message is sent by itself: use
+/// [`Client::flush`](Client::flush) for a round trip and [`Client::close`](Client::close) for the end.
 ///
 /// The subject is checked too.
 impl Sink<OutboundMessage> for Client {

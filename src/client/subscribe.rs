@@ -1,4 +1,4 @@
-//! Subscribing: checks, limits, and the inbox that the messages come to.
+//! Subscribing: checks and limits.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ const SID_ARG: usize = 21;
 impl Client {
     /// Subscribes to a subject, wildcards included.
     ///
-    /// While connected the SUB goes out in order with what this client publishes, so that a message published after it is
-    /// received; while disconnected the next connection is told, before any held message is sent. It waits for nothing but
-    /// room: where the server takes bytes more slowly than they are published and subscribed, up to
+    /// While connected, the SUB is sent in order with the messages that this client publishes, so a message published
+    /// after it is received. While disconnected, the next connection subscribes before any buffered message is sent.
+    /// The call waits for nothing but room: if the server accepts bytes too slowly, up to
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). Subscriptions survive reconnects.
     ///
     /// # Errors
     ///
-    /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the rule that is broken as its source;
-    /// [`Other`](SubscribeErrorKind::Other) once the client is draining or closed, and with a
-    /// [`SendFault::NoRoom`](crate::client::SendFault::NoRoom) if there was no room in time.
+    /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the violated rule as its source;
+    /// [`Other`](SubscribeErrorKind::Other) if the client is draining or closed, or, with
+    /// [`SendFault::NoRoom`](crate::client::SendFault::NoRoom), if there was no room in time.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -64,7 +64,7 @@ impl Client {
         self.subscribe_now(subject.to_subject(), Some(queue_group)).await
     }
 
-    /// Subscribes with limits and a policy of its own, instead of the client's.
+    /// Subscribes with limits and a policy for this subscription, instead of the client's.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl Client {
         Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject, settings.publish_timeout))
     }
 
-    /// A subject that nobody else listens to, for replies: the inbox prefix and a random id.
+    /// Returns a new, unique subject for replies: the inbox prefix and a random id.
     pub fn new_inbox(&self) -> String {
         format!("{}.{}", self.core.settings.inbox_prefix, super::inbox_id::new())
     }

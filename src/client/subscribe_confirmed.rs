@@ -1,4 +1,4 @@
-//! Subscriptions of which the server has said that it has them, or why it does not.
+//! Subscriptions that the server has confirmed or refused.
 
 use std::time::Duration;
 
@@ -14,17 +14,18 @@ use crate::engine::{ConnectionEvent, EndReason, FlushFailure};
 use crate::protocol::{ErrKind, ToSubject};
 
 impl Client {
-    /// [`subscribe`](Client::subscribe), and waits until the server has the subscription: for the PONG behind its SUB, up to
-    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s). What is published anywhere from then on comes, as far
-    /// as this server hears of it. While disconnected it waits for the next connection. If it fails, or is dropped, the
-    /// subscription is gone.
+    /// [`subscribe`](Client::subscribe), and waits until the server has the subscription, which is when a PONG
+    /// follows its SUB; up to [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s). Messages that reach
+    /// this server from then on are received. While disconnected it waits for the next connection. If it fails, or
+    /// its future is dropped, the subscription is removed.
     ///
     /// # Errors
     ///
-    /// As `subscribe`; [`Other`](SubscribeErrorKind::Other) with an [`EndReason`](crate::connection::EndReason) as its
-    /// source if the server refuses it ([`Refused`](crate::connection::EndReason::Refused), with the server's words) or the
-    /// client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in time. Of a server that
-    /// takes no more subscriptions nobody knows which it refuses: whoever waits then is told so.
+    /// As `subscribe`; [`Other`](SubscribeErrorKind::Other) with an [`EndReason`](crate::connection::EndReason) as
+    /// its source if the server refuses it ([`Refused`](crate::connection::EndReason::Refused), with the server's
+    /// words) or the client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in
+    /// time. When a server has reached its limit of subscriptions it does not say which one it refuses; every call
+    /// that waits at that moment fails.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -60,7 +61,7 @@ impl Client {
         self.subscribe_confirmed_with(subject, options, self.core.settings.flush_timeout).await
     }
 
-    /// The same with limits and a policy of its own, within a time of its own.
+    /// The same with limits and a policy for this subscription, and its own deadline.
     ///
     /// # Errors
     ///

@@ -4,8 +4,7 @@ use super::error::{SubscribeError, SubscribeErrorKind};
 use super::options::{InvalidOption, Settings};
 use crate::driver::{InboxLimits, WhenFull};
 
-/// How to subscribe with [`Client::subscribe_with`](crate::Client::subscribe_with): limits and policy of one
-/// subscription.
+/// Options of one subscription, for [`Client::subscribe_with`](crate::Client::subscribe_with).
 ///
 /// ```
 /// use nats_lifeline::client::{SubscribeOptions, WhenFull};
@@ -26,12 +25,12 @@ pub struct SubscribeOptions {
 }
 
 impl SubscribeOptions {
-    /// No queue group, the client's limits, and the newest messages are dropped at them.
+    /// No queue group, the client's limits, and newest messages dropped at the limits.
     pub fn new() -> SubscribeOptions {
         SubscribeOptions::default()
     }
 
-    /// Makes it a member of a queue group: each message goes to one member.
+    /// Joins a queue group: each message goes to one member.
     pub fn queue_group(mut self, name: impl Into<String>) -> SubscribeOptions {
         self.queue_group = Some(name.into());
         self
@@ -45,14 +44,14 @@ impl SubscribeOptions {
     }
 
     /// Limits the bytes that wait for the reader. Default: the client's
-    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1. One
-    /// message fits however large it is.
+    /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1. A
+    /// single message always fits, however large it is.
     pub fn byte_capacity(mut self, bytes: usize) -> SubscribeOptions {
         self.byte_capacity = Some(bytes);
         self
     }
 
-    /// Says what is lost at the limits, if the reader does not catch up within the client's
+    /// Sets what is dropped at the limits, if the reader does not catch up within the client's
     /// [`slow_consumer_grace`](crate::ConnectOptions::slow_consumer_grace). Default: the newest messages.
     pub fn when_full(mut self, policy: WhenFull) -> SubscribeOptions {
         self.when_full = policy;

@@ -18,11 +18,10 @@ use crate::protocol::Subject;
 
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
-/// It survives reconnects. What was published while no server was connected, or while this client was not, does not
-/// come: NATS without JetStream delivers to those who are there. A consumer that is slower than its messages is waited
-/// for a moment; then messages that don't fit
-/// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped, and
-/// [`dropped`](Subscriber::dropped) counts them.
+/// It survives reconnects. Messages that were published while no server had this subscription are not received: core
+/// NATS delivers to whoever is there. If the reader is too slow, the client briefly waits for it; then messages
+/// beyond [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped and counted by
+/// [`dropped`](Subscriber::dropped).
 pub struct Subscriber {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
@@ -48,7 +47,7 @@ enum Asked {
     End,
 }
 
-/// What became of a subscription's messages: see [`Subscriber::counts`].
+/// The counters of a subscription: see [`Subscriber::counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberCounts {
@@ -58,11 +57,11 @@ pub struct SubscriberCounts {
     pub dropped: u64,
     /// Messages that were received and not yet read.
     pub pending: usize,
-    /// Bytes that wait to be taken; those of the messages that are being read are no longer among them.
+    /// Bytes of the messages that wait, except those of the batch that is being read.
     pub pending_bytes: usize,
-    /// The most messages that ever waited.
+    /// The highest number of messages that ever waited.
     pub most_pending: usize,
-    /// The most bytes that ever waited.
+    /// The highest number of bytes that ever waited.
     pub most_pending_bytes: usize,
 }
 
@@ -109,7 +108,7 @@ impl Subscriber {
         self.inbox.pending().0 + self.current.as_ref().map_or(0, Share::count)
     }
 
-    /// All counts at once: nothing that was received is missing in `delivered + dropped + pending`.
+    /// All counters together: `delivered + dropped + pending` is everything that was received.
     pub fn counts(&self) -> SubscriberCounts {
         let (most_pending, most_pending_bytes) = self.inbox.most_pending();
         SubscriberCounts {
@@ -122,16 +121,17 @@ impl Subscriber {
         }
     }
 
-    /// Why nothing more comes, as soon as that is known. What was received before can still be read.
+    /// Why the subscription has ended, as soon as that is known. Messages that were received before can still be
+    /// read.
     pub fn end_reason(&self) -> Option<EndReason> {
         self.inbox.end_reason()
     }
 
-    /// Unsubscribes at once. Messages that were received already can still be read; then the stream ends.
+    /// Unsubscribes immediately. Messages that were received already can still be read; then the stream ends.
     ///
     /// # Errors
     ///
-    /// If the client is closed; the stream ends all the same.
+    /// If the client is closed; the stream ends in any case.
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
         wait::turn(&self.handle, false).await;
@@ -142,14 +142,15 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Ends the stream when it has received `unsub_after` messages in total, over all connections. If it has received as
-    /// many already it ends now. Another number replaces the one before. If it is larger, and the server had reached that one
-    /// already, the server is told anew: what was published between is missed.
+    /// Ends the stream when it has received `unsub_after` messages in total, over all connections; immediately if it
+    /// has received that many already. A later call replaces the number. If the new number is higher and the server
+    /// had already reached the old one, the server is asked to subscribe again, and messages published in between are
+    /// missed.
     ///
     /// # Errors
     ///
-    /// If the client is closed, and if the server took nothing for
-    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) although much waits for it.
+    /// If the client is closed, or if the server accepted no bytes for
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) while too much was pending.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -167,9 +168,9 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Unsubscribes, and ends the stream behind everything that the server had sent before it knew.
+    /// Unsubscribes, and ends the stream after everything that the server had sent before it processed that.
     ///
-    /// While disconnected no server sends anything: the stream ends behind what was received.
+    /// While disconnected the stream ends after the messages that were received.
     ///
     /// # Errors
     ///

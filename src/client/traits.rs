@@ -1,4 +1,4 @@
-//! What libraries on top of a client ask for, instead of the client itself: publish, subscribe, request, timeout.
+//! Traits for libraries that need parts of a client: publish, subscribe, request, timeout.
 
 use std::future::Future;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::protocol::ToSubject;
 /// }
 /// ```
 pub trait Publisher {
-    /// Publishes `payload` to `subject`; answers shall go to `reply`.
+    /// Publishes `payload` to `subject`, with a reply subject.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ pub trait Publisher {
         S: ToSubject,
         R: ToSubject;
 
-    /// Publishes a message that was put together before.
+    /// Publishes a message.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ pub trait Subscriber {
         S: ToSubject;
 }
 
-/// Can ask and wait for the answer.
+/// Can send a request and wait for the reply.
 ///
 /// ```
 /// use nats_lifeline::client::traits::Requester;

@@ -1,4 +1,4 @@
-//! Why no server was connected: every server that was tried, with its cause, and what to look at.
+//! Why no server was connected: every server that was tried, with its cause, and what to check.
 
 use std::error;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::engine::Cause;
 use crate::protocol::ProtocolError;
 
 /// The servers that [`connect`](crate::connect) tried, each with the cause of its last failure: the source of a
-/// [`ConnectError`](crate::ConnectError). Its own source is the cause that decided.
+/// [`ConnectError`](crate::ConnectError). Its own source is the decisive cause.
 ///
 /// ```no_run
 /// use nats_lifeline::client::NotConnected;
@@ -44,7 +44,7 @@ impl NotConnected {
         }
     }
 
-    /// `host:port` of each server, in the order in which they were tried first, and why it was not connected.
+    /// `host:port` of each server, in the order of their first attempts, and why it was not connected.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &Cause)> {
         self.attempts.iter().map(|(server, cause)| (server.as_str(), cause))
     }

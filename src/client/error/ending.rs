@@ -1,12 +1,12 @@
-//! How things end: unsubscribing, draining, closing, and a forced reconnect.
+//! Errors and reports of endings: unsubscribing, draining, closing, and a forced reconnect.
 
 use std::time::Duration;
 
 use crate::engine::{Lost, counted};
 
-/// An unsubscribe or drain of a subscription could not be asked for, because the client is closed.
+/// Unsubscribing or draining a subscription failed, because the client is closed.
 ///
-/// The subscription is gone all the same.
+/// The subscription has ended in any case.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("failed to send unsubscribe")]
 pub struct UnsubscribeError(String);
@@ -18,7 +18,7 @@ impl UnsubscribeError {
     }
 }
 
-/// Draining could not begin, because the client is closed.
+/// Draining failed, because the client is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to send drain: {0}")]
 pub struct DrainError(#[source] crate::Error);
@@ -30,7 +30,7 @@ impl DrainError {
     }
 }
 
-/// A reconnect could not be asked for, because the client is closed.
+/// A forced reconnect failed, because the client is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to send reconnect: {0}")]
 pub struct ReconnectError(#[source] crate::Error);
@@ -42,30 +42,29 @@ impl ReconnectError {
     }
 }
 
-/// What became of everything when a client was drained or closed.
+/// What became of all messages when a client was drained or closed.
 ///
-/// The numbers count from the call on; what was lost or in doubt before it is in
-/// [`Stats`](crate::connection::Stats).
+/// The numbers count from the call on; earlier losses are in [`Stats`](crate::connection::Stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Whether everything was finished before the deadline: subscriptions read to their end, and every accepted
-    /// message covered by a PONG.
+    /// Whether everything was finished in time: subscriptions read to their end, and every accepted message confirmed
+    /// by a PONG.
     pub completed: bool,
-    /// Messages that were received and not yet read when it ended. Their streams still have them.
+    /// Messages that were received and not read when it ended. Their streams still have them.
     pub undelivered: u64,
-    /// Messages of ours that the server has confirmed with a PONG.
+    /// Published messages that the server has confirmed with a PONG.
     pub confirmed: u64,
-    /// Messages of ours that the transport had taken and no PONG covered: the server may or may not have processed
-    /// them.
+    /// Published messages in doubt: they were written and no PONG confirmed them. The server may or may not have
+    /// processed them.
     pub in_doubt: u64,
-    /// Messages of ours that never left, by reason.
+    /// Published messages that were lost, by reason.
     pub lost: Lost,
     /// How long it took.
     pub took: Duration,
 }
 
-/// The client is closed now, and not everything that it had accepted was confirmed first.
+/// The client is closed, and not everything that it had accepted was confirmed before.
 ///
 /// ```
 /// use nats_lifeline::client::CloseError;
@@ -85,7 +84,7 @@ pub struct CloseError {
 }
 
 impl CloseError {
-    /// An error that says what `report` counts.
+    /// An error with the numbers of `report`.
     pub(crate) fn new(report: DrainReport) -> Self {
         CloseError { report }
     }

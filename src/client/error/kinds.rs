@@ -15,16 +15,15 @@ pub enum ConnectErrorKind {
     ServerParse,
     /// A server's name could not be looked up.
     Dns,
-    /// The credentials could not be made ready, for instance because signing the server's nonce failed.
+    /// The credentials could not be prepared, for instance because signing the server's nonce failed.
     Authentication,
     /// The server refused the credentials.
     AuthorizationViolation,
-    /// No attempt came to its end within
-    /// [`connection_timeout`](crate::ConnectOptions::connection_timeout).
+    /// No attempt was completed within [`connection_timeout`](crate::ConnectOptions::connection_timeout).
     TimedOut,
-    /// TLS was wanted by one side and could not be had.
+    /// TLS was required by one side and could not be established.
     Tls,
-    /// The transport failed; or an option makes no sense, then the source is an
+    /// The transport failed; or an option is invalid, and the source is an
     /// [`InvalidOption`](crate::client::InvalidOption).
     Io,
     /// [`max_reconnects`](crate::ConnectOptions::max_reconnects) attempts failed.
@@ -55,19 +54,19 @@ impl From<io::Error> for ConnectError {
 
 /// Why a message was not published.
 ///
-/// An error means: not accepted, and never sent. While disconnected a message is accepted (held) up to
-/// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
+/// An error means that the message was not accepted and was never sent. While disconnected messages are accepted (and
+/// buffered) up to [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
 pub type PublishError = Error<PublishErrorKind>;
 
 /// The kinds of [`PublishError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PublishErrorKind {
-    /// Payload and headers together are larger than the server takes. The source is a
+    /// Payload and headers together are larger than the server accepts. The source is a
     /// [`PayloadTooLarge`](super::PayloadTooLarge).
     MaxPayloadExceeded,
-    /// The subject (or the reply subject) can't go on the wire: empty, or with blanks or line ends.
+    /// The subject or the reply subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
-    /// The message found no way out. The source is a [`SendFault`](super::SendFault) that says why.
+    /// The message could not be sent. The source is a [`SendFault`](super::SendFault) that says why.
     Send,
 }
 
@@ -87,11 +86,11 @@ pub type RequestError = Error<RequestErrorKind>;
 /// The kinds of [`RequestError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RequestErrorKind {
-    /// No reply came within the request's timeout. It may have been sent, and even answered.
+    /// No reply came within the timeout of the request. It may have been sent, and even answered.
     TimedOut,
     /// The server said that nobody listens on the subject (status 503).
     NoResponders,
-    /// The subject can't go on the wire: empty, or with blanks or line ends.
+    /// The subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
     /// Payload and headers together are larger than the server takes.
     MaxPayloadExceeded,
@@ -125,7 +124,7 @@ impl From<SubscribeError> for RequestError {
     }
 }
 
-/// Why a subscription was not made. While disconnected it is made all the same, and sent to the next server.
+/// Why a subscription failed. Being disconnected is not an error: the next server gets the subscription.
 pub type SubscribeError = Error<SubscribeErrorKind>;
 
 /// The kinds of [`SubscribeError`].
@@ -135,7 +134,7 @@ pub enum SubscribeErrorKind {
     InvalidSubject,
     /// The queue group's name is empty or has blanks or line ends.
     InvalidQueueName,
-    /// Anything else, such as a client that drains or is closed; the source says what.
+    /// Anything else, such as a client that is draining or closed; the source says what.
     Other,
 }
 
@@ -149,16 +148,15 @@ impl fmt::Display for SubscribeErrorKind {
     }
 }
 
-/// Why a flush is not a proof that the server has processed everything.
+/// Why a flush does not prove that the server has processed everything.
 pub type FlushError = Error<FlushErrorKind>;
 
 /// The kinds of [`FlushError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FlushErrorKind {
-    /// The flush could not be asked for, because the client is closed.
+    /// The flush could not be started, because the client is closed.
     SendError,
-    /// It was asked for and not confirmed: messages are in doubt, the deadline passed, or the client ended. The
-    /// source says which.
+    /// It was not confirmed: messages are in doubt, the deadline passed, or the client ended. The source says which.
     FlushError,
 }
 
@@ -171,7 +169,7 @@ impl fmt::Display for FlushErrorKind {
     }
 }
 
-/// Why the pool of servers was not replaced. The old pool stays.
+/// Why the server pool was not replaced. The old pool stays.
 pub type SetServerPoolError = Error<SetServerPoolErrorKind>;
 
 /// The kinds of [`SetServerPoolError`].
@@ -181,7 +179,7 @@ pub enum SetServerPoolErrorKind {
     Send,
     /// An address could not be read.
     InvalidAddress,
-    /// WebSocket addresses (`ws`, `wss`) stand beside others; a pool has one sort or the other.
+    /// WebSocket addresses (`ws`, `wss`) are mixed with others.
     MixedSchemes,
     /// The list is empty.
     EmptyPool,
@@ -198,7 +196,7 @@ impl fmt::Display for SetServerPoolErrorKind {
     }
 }
 
-/// Why the pool of servers could not be read.
+/// Why the server pool could not be read.
 pub type ServerPoolError = Error<ServerPoolErrorKind>;
 
 /// The kinds of [`ServerPoolError`].

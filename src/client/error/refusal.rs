@@ -1,4 +1,4 @@
-//! Refused messages: why, with the numbers, and for `try_publish` the message itself.
+//! Why messages are refused, with the numbers, and for `try_publish` with the message.
 
 use std::error;
 use std::fmt;
@@ -8,10 +8,9 @@ use crate::client::message::OutboundMessage;
 use crate::engine::{counted, in_doubt_in_words};
 use crate::protocol::ErrKind;
 
-/// Why a message found no way out: the source of a publish error of kind
-/// [`Send`](super::PublishErrorKind::Send).
+/// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
 ///
-/// The message was not accepted in any of these cases, or lost after that, and will not be sent.
+/// In all these cases the message was not accepted, or was lost after that, and will not be sent.
 ///
 /// ```
 /// use nats_lifeline::client::SendFault;
@@ -30,9 +29,9 @@ use crate::protocol::ErrKind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendFault {
-    /// The server took bytes more slowly than they were published, for the whole of
-    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and nothing made room within
-    /// the time of [`OverflowPolicy::Wait`](crate::client::OverflowPolicy::Wait).
+    /// The server accepted bytes more slowly than they were published, for the whole of
+    /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and there was no room
+    /// within the time of [`OverflowPolicy::Wait`](crate::client::OverflowPolicy::Wait).
     #[error("no room in the outbox after waiting {waited:?}")]
     NoRoom {
         /// For how long the call waited.
@@ -49,16 +48,16 @@ pub enum SendFault {
         /// Bytes of the refused message with its control line.
         frame: usize,
     },
-    /// No server is connected and as many messages are held as
+    /// No server is connected and as many messages are buffered as
     /// [`reconnect_buffer_messages`](crate::ConnectOptions::reconnect_buffer_messages) allows.
     #[error("outbox full: {} pending; the limit is {limit}", counted(*pending, "message"))]
     TooManyMessages {
-        /// Messages that were held.
+        /// Messages that were buffered.
         pending: u64,
         /// The limit.
         limit: u64,
     },
-    /// The message was accepted and then lost on our side, before any connection was given all of it.
+    /// The message was accepted and then lost on this side, before any connection had sent it completely.
     #[error("dropped before it was sent")]
     Dropped,
     /// The client is closed.
@@ -67,30 +66,31 @@ pub enum SendFault {
     /// The message has headers, and the connected server does not take them.
     #[error("the server does not support headers")]
     HeadersUnsupported,
-    /// No server is connected, and the message was not to be held for one: it is critical, or none is sought, since reconnecting
-    /// is off or was given up.
+    /// No server is connected, and the message was not to be buffered: it is critical, or the client is not
+    /// reconnecting, because that is off or was given up.
     #[error("no server is connected")]
     Disconnected,
-    /// It was held until its publisher's deadline, and taken out again: no server was connected in time.
+    /// It was buffered until the deadline of the call, and then removed: no server was connected in time.
     #[error("no server was connected within {waited:?}")]
     NotInTime {
         /// For how long the call waited.
         waited: Duration,
     },
-    /// It was held for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
+    /// It was buffered for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
     #[error("too old when a server was connected")]
     Expired,
-    /// The server refused the message, as a rule since the permissions of this user don't allow its subject. Of a message that
-    /// nobody waits for, [`ConnectionEvent::ServerError`](crate::connection::ConnectionEvent::ServerError) says so, and it is
+    /// The server refused the message, usually because the permissions of this user don't allow its subject. For a
+    /// message whose publisher does not wait,
+    /// [`ConnectionEvent::ServerError`](crate::connection::ConnectionEvent::ServerError) reports it, and it is
     /// counted as [`Lost::refused`](crate::connection::Lost::refused).
     #[error("refused by the server: {error}")]
     Refused {
-        /// What the server said, with the subject.
+        /// The error of the server, with the subject.
         error: ErrKind,
     },
 }
 
-/// Payload and headers are larger than the server takes: the source of errors of a kind `MaxPayloadExceeded`.
+/// Payload and headers are larger than the server accepts: the source of errors of kind `MaxPayloadExceeded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Payload size limit of {max} exceeded by message size of {size}")]
 pub struct PayloadTooLarge {
@@ -100,17 +100,18 @@ pub struct PayloadTooLarge {
     pub size: usize,
 }
 
-/// The connection was lost after it had taken a request: whether that was served is not known. The source of request errors
-/// of kind [`Other`](super::RequestErrorKind::Other).
+/// The connection was lost after it had sent a request, so nobody knows whether the request was served. The source of
+/// request errors of kind [`Other`](super::RequestErrorKind::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was lost after the request had been handed over; {}", in_doubt_in_words(*in_doubt))]
 #[non_exhaustive]
 pub struct ConnectionLost {
-    /// Messages in doubt by that loss, requests among them. Zero: all had been processed, only the reply is missing.
+    /// Messages that this loss left in doubt, requests included. Zero means that the server had processed all of
+    /// them, and only the reply is missing.
     pub in_doubt: u64,
 }
 
-/// No PONG came behind a subscription in time: the source of an error of
+/// No PONG confirmed the subscription in time: the source of an error of
 /// [`subscribe_confirmed`](crate::Client::subscribe_confirmed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no server has confirmed the subscription within {waited:?}")]
@@ -153,18 +154,18 @@ pub struct TryPublishError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryPublishErrorKind {
-    /// The server takes bytes more slowly than they are published; where `publish` would wait.
+    /// The server accepts bytes more slowly than they are published, and `publish` would wait.
     NoRoom,
     /// No server is connected and the buffered messages leave no room for this one, or it alone is larger than
     /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
     BufferFull,
     /// Payload and headers together are larger than the server takes.
     MaxPayloadExceeded,
-    /// The subject (or the reply subject) can't go on the wire: empty, or with blanks or line ends.
+    /// The subject or the reply subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
     /// The message has headers, and the connected server does not take them.
     HeadersUnsupported,
-    /// The client is closed, or no connection is being sought any more.
+    /// The client is closed, or is no longer reconnecting.
     Closed,
     /// The message is critical, and no server is connected.
     Disconnected,
@@ -209,7 +210,7 @@ impl TryPublishError {
         &self.message
     }
 
-    /// The message that was refused, to be kept or tried again.
+    /// Returns the refused message, to be kept or tried again.
     pub fn into_message(self) -> OutboundMessage {
         self.message
     }

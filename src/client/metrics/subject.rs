@@ -1,10 +1,11 @@
-//! Subjects as labels: what is different in every subject becomes the same, so that there are few.
+//! Subjects as labels, without the parts that differ in every subject.
 
 use std::borrow::Cow;
 
-/// `subject` with the tokens replaced that name a single thing: a UUID, in letters of either case, is `{uuid}`, and a token of
-/// digits only is `{id}`; behind `_INBOX` all of it is one `{id}`. A token is replaced as a whole or not at all, the first
-/// one too. What is left may still be of any number of kinds: a name, a hash, a date with dashes.
+/// Returns `subject` with the tokens replaced that name a single thing: a UUID, in letters of either case, becomes
+/// `{uuid}`, and a token of digits only becomes `{id}`; everything after `_INBOX` becomes one `{id}`. A token is
+/// replaced as a whole or not at all, the first one too. The result may still have many values: names, hashes and
+/// dates with dashes are kept.
 ///
 /// ```
 /// use nats_lifeline::client::metrics::subject_label;
