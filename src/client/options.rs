@@ -1,4 +1,4 @@
-//! The builder that users see: every option with its unit, its default and what it causes.
+//! The options of a client: a builder, with the unit, the default and the effect of each option.
 
 mod auth;
 mod backoff;
@@ -40,18 +40,19 @@ pub(crate) use settings::Settings;
 /// What a user's event callback is kept as.
 pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// How to connect, and how the client behaves afterwards.
+/// Options of a connection, and of the client that uses it.
 ///
-/// Every option has a default that works; [`ConnectOptions::default`] is what [`connect`](crate::connect) uses.
-/// Values are checked when connecting: a bad one gives an error of kind [`Io`](crate::ConnectErrorKind::Io) whose
-/// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty
-/// years count as thirty years.
+/// Every option has a usable default; [`ConnectOptions::default`] is what [`connect`](crate::connect) uses. Values
+/// are checked when connecting: an invalid one gives an error of kind [`Io`](crate::ConnectErrorKind::Io) whose
+/// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty years
+/// count as thirty years.
 ///
 /// # Callbacks
 ///
-/// Callbacks run in tasks of their own, so that one that awaits for long holds nothing else up. One that blocks its thread
-/// instead, with a lock, a file or a computation, keeps everything waiting that runs on that thread: on a current-thread
-/// runtime that is the whole connection, PINGs and deadlines included. Use `tokio::task::spawn_blocking` there.
+/// Each callback runs in its own task, so one that awaits for a long time delays nothing else. A callback that blocks
+/// its thread (with a lock, a file or a computation) delays everything that runs on that thread: on a current-thread
+/// runtime that is the whole connection, PINGs and deadlines included. Use `tokio::task::spawn_blocking` for blocking
+/// work.
 ///
 /// ```no_run
 /// use nats_lifeline::ConnectOptions;
@@ -128,7 +129,7 @@ pub struct ConnectOptions {
 }
 
 impl Default for ConnectOptions {
-    /// The defaults that each method names.
+    /// The defaults, as documented on each method.
     fn default() -> Self {
         // What the engine also has to know has one home for its default, the engine's configuration.
         let engine = Config::default();
@@ -201,16 +202,16 @@ impl ConnectOptions {
 
     /// Connects to one of `addrs` with these options.
     ///
-    /// Each server is tried once, in shuffled order (see
-    /// [`retain_servers_order`](ConnectOptions::retain_servers_order)); with
-    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect) the client is returned at once and
+    /// Each server is tried once, in random order (see
+    /// [`retain_servers_order`](ConnectOptions::retain_servers_order)). With
+    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect) the client is returned immediately and
     /// connects in the background.
     ///
     /// # Errors
     ///
-    /// The last server's error when none could be reached; [`Io`](crate::ConnectErrorKind::Io) with an
-    /// [`InvalidOption`] for a value that makes no sense; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for
-    /// an address that can't be read. `Io` as well outside a tokio runtime.
+    /// The last server's error if none could be reached; [`Io`](crate::ConnectErrorKind::Io) with an
+    /// [`InvalidOption`] for an invalid value; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for an address
+    /// that cannot be parsed. `Io` as well outside of a tokio runtime.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Options that prove who we are: keys, JWTs, credentials files, callbacks. Each is asked anew in every attempt.
+//! Options for credentials: keys, JWTs, credentials files, callbacks. Each is asked again on every attempt.
 
 use std::fmt;
 use std::future::Future;
@@ -142,18 +142,18 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Of the options below, and of a callback, the one that was set last is used. User, password and token go out beside a
-/// key or a JWT, and not beside what a callback gives.
+/// If several of the options below are set, or one of them and a callback, the last one is used. User, password and
+/// token are sent together with a key or a JWT, but not together with the result of a callback.
 impl ConnectOptions {
     /// Options with an authentication callback. Default: none.
     ///
-    /// `callback` is called in every attempt, with the nonce that the server wants signed (empty if it wants none), and
-    /// what it gives is all that the server gets: options and addresses add nothing. It runs in a task of its own within
-    /// the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have a limit of their own, two
-    /// seconds by default. An error or a panic fails the attempt: of `connect` with kind
-    /// [`Authentication`](crate::ConnectErrorKind::Authentication), of a reconnect with an event, and the next attempt asks
-    /// again. Before a JWT that it gave expires, the client moves to another connection, and so asks it again. It must
-    /// not [block](ConnectOptions#callbacks).
+    /// `callback` is called on every attempt, with the nonce that the server wants signed (empty if it wants none).
+    /// The server gets only what the callback returns; credentials from options and addresses are not added. It runs
+    /// in its own task, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have
+    /// a limit of their own, two seconds by default. An error or a panic fails the attempt: `connect` returns kind
+    /// [`Authentication`](crate::ConnectErrorKind::Authentication), a reconnect emits an event, and the next attempt
+    /// asks again. Before a JWT from it expires, the client moves to a new connection, and so asks again. It must not
+    /// [block](ConnectOptions#callbacks).
     ///
     /// ```no_run
     /// use nats_lifeline::{Auth, AuthError, ConnectOptions};
@@ -178,8 +178,8 @@ impl ConnectOptions {
         ConnectOptions::new().authenticate_with(move |request| callback(request.nonce))
     }
 
-    /// Has `callback` give the credentials of each attempt; it gets the server that they are for, the number of the
-    /// attempt and why the last one failed. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
+    /// Uses `callback` to get the credentials of each attempt. Its argument has the server, the number of the attempt
+    /// and the last error. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
     ///
     /// ```
     /// use nats_lifeline::{Auth, ConnectOptions};
@@ -209,10 +209,11 @@ impl ConnectOptions {
         ConnectOptions::new().nkey(seed)
     }
 
-    /// Authenticates with an NKey: `seed` is a user's, `SU…`, and never leaves this process. Default: none.
+    /// Authenticates with an NKey. `seed` is a user's seed, `SU…`, and never leaves this process. Default: none.
     ///
-    /// What is no user's seed makes connecting fail with kind
-    /// [`Authentication`](crate::ConnectErrorKind::Authentication) and an [`NKeyError`](crate::client::NKeyError) as source.
+    /// With a seed that is not a user's, connecting fails with kind
+    /// [`Authentication`](crate::ConnectErrorKind::Authentication) and an [`NKeyError`](crate::client::NKeyError) as
+    /// its source.
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -235,13 +236,14 @@ impl ConnectOptions {
         ConnectOptions::new().jwt(jwt, sign_cb)
     }
 
-    /// Authenticates with a user's JWT. `sign_cb` signs the server's nonce with the user's key, in every attempt: the key
-    /// may stay wherever it is. Default: none.
+    /// Authenticates with a user's JWT. On every attempt `sign_cb` signs the server's nonce with the user's key, so
+    /// the key can stay where it is. Default: none.
     ///
-    /// It runs in a task of its own within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout). It
-    /// gives the 64 bytes of the signature, which are encoded for the server; an error or a panic fails the attempt.
-    /// It must not [block](ConnectOptions#callbacks). A JWT of several kilobytes needs a server with a higher `max_control_line`: see
-    /// [`max_control_line`](ConnectOptions::max_control_line).
+    /// `sign_cb` runs in its own task, within the attempt's
+    /// [`connection_timeout`](ConnectOptions::connection_timeout). It returns the 64 bytes of the signature, which
+    /// are then encoded for the server; an error or a panic fails the attempt. It must not
+    /// [block](ConnectOptions#callbacks). A JWT of several kilobytes needs a server with a higher `max_control_line`:
+    /// see [`max_control_line`](ConnectOptions::max_control_line).
     ///
     /// ```
     /// use nats_lifeline::{AuthError, ConnectOptions};
@@ -272,19 +274,21 @@ impl ConnectOptions {
 
     /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
     ///
-    /// It is read now, so that a bad one is found immediately, and again in every attempt: whoever renews it on disk renews
-    /// it here. While it can't be read, is no credentials file, or takes longer than a second to read, what was read last
-    /// is used, with a warning in the log. It is read on a thread of its own, so a disk that hangs holds up nothing else,
-    /// and may be a pipe that gives its content once. Before its JWT expires, when a tenth of its time is
-    /// left but two seconds at least and a minute at most, the client moves to another connection, as by
-    /// [`force_reconnect`](crate::Client::force_reconnect), and so to what the file holds by then. The cause is
+    /// The file is read now, so that a bad one is found immediately, and again on every attempt, so a renewed file is
+    /// used. While it cannot be read, is not a credentials file, or takes longer than a second to read, its last
+    /// content is used, with a warning in the log. It is read on its own thread, so a disk that hangs delays nothing
+    /// else; it may be a pipe that can be read only once.
+    ///
+    /// Before the JWT expires, the client moves to a new connection, as by
+    /// [`force_reconnect`](crate::Client::force_reconnect), and uses what the file contains then. This happens when a
+    /// tenth of its lifetime is left, but at least two seconds and at most a minute before it ends. The cause is
     /// [`Cause::Renewal`](crate::connection::Cause::Renewal).
     ///
     /// # Errors
     ///
-    /// When it can't be read, with its path, or not within the
-    /// [`connection_timeout`](ConnectOptions::connection_timeout) that was set before; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError),
-    /// when it is no credentials file.
+    /// If it cannot be read, with its path, or not within the
+    /// [`connection_timeout`](ConnectOptions::connection_timeout) that was set before; of kind `InvalidData`, with a
+    /// [`CredsError`](crate::client::CredsError), if it is not a credentials file.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::Error> {
@@ -313,7 +317,8 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// Of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), when it is no such text. It is not shown.
+    /// Of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), if it is not the text of a
+    /// credentials file. The text is not shown.
     ///
     /// ```
     /// let error = nats_lifeline::ConnectOptions::with_credentials("SUA…").unwrap_err();

@@ -1,4 +1,4 @@
-//! Options that say how long servers wait after failures, and when they or all of them are given up.
+//! Options for the delays after failures, and for giving up.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use super::ConnectOptions;
 use crate::engine::backoff::{Backoff, Jitter};
 
 impl ConnectOptions {
-    /// Gives up after this many failed attempts, counted over all servers since the last connection that lived for
-    /// a second; a connection that lived for less counts as one of them. Default: never; `None` and `0` mean never too.
+    /// Gives up after this many failed attempts, counted over all servers since the last connection that lasted a
+    /// second; a shorter connection counts as a failed attempt. Default: never; `None` and `0` mean never too.
     ///
     /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
-    /// fail, held messages are reported lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
+    /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -28,8 +28,8 @@ impl ConnectOptions {
     /// Sets the delays between failed attempts on one server. Default: 100 ms after the first failure, doubled by
     /// each further one up to 4 s, and half of each delay is random.
     ///
-    /// Each server waits by itself: with three of them the next one is dialled at once. Shorter delays find a
-    /// server sooner; longer ones, and more randomness, spare a server that many clients come back to.
+    /// Each server has its own delay: if one of three servers has failed, the next one is dialled immediately.
+    /// Shorter delays find a server sooner; longer and more random ones protect a server that many clients return to.
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -50,20 +50,20 @@ impl ConnectOptions {
         self
     }
 
-    /// Adds a random time up to this to each delay of a server that is spoken to with TLS. Default 1 s.
+    /// Adds a random time up to this to each delay of a TLS server. Default 1 s.
     ///
-    /// A TLS handshake costs a server much more than a plain one, so the clients of a cluster that restarts should come
-    /// back over a longer time. The first redial after a loss is not delayed by it.
+    /// A TLS handshake costs a server much more than a plain one, so the clients of a cluster that restarts should
+    /// return over a longer time. The first redial after a loss is not delayed.
     pub fn tls_reconnect_jitter(mut self, jitter: Duration) -> ConnectOptions {
         self.policy.tls_jitter = jitter;
         self
     }
 
-    /// Sets the patient policy that guides to NATS show: 2 s after the first failure, doubled up to 30 s, each ± 30 %; the
+    /// Sets the patient policy from guides to NATS: 2 s after the first failure, doubled up to 30 s, each ± 30 %; the
     /// server that was just lost is redialled after 1 s ± 30 %; and after 10 failed attempts the client gives up.
     ///
-    /// It sets [`backoff`](ConnectOptions::backoff) and [`max_reconnects`](ConnectOptions::max_reconnects), which can be
-    /// changed behind it.
+    /// It sets [`backoff`](ConnectOptions::backoff) and [`max_reconnects`](ConnectOptions::max_reconnects), which can
+    /// be changed afterwards.
     ///
     /// ```
     /// let patient_for_ever = nats_lifeline::ConnectOptions::new().patient_reconnect().max_reconnects(None);
@@ -77,11 +77,11 @@ impl ConnectOptions {
         self.max_reconnects(10)
     }
 
-    /// Takes a server out of the pool after this many failed attempts, counted since its last connection that lived for a
-    /// second. Default: never; `None` and `0` mean never too.
+    /// Removes a server from the pool after this many failed attempts, counted since its last connection that lasted
+    /// a second. Default: never; `None` and `0` mean never too.
     ///
-    /// Gossip does not bring it back; [`set_server_pool`](crate::Client::set_server_pool) and
-    /// [`force_reconnect`](crate::Client::force_reconnect) do. When none is left the client gives up, as after
+    /// Gossip does not add it again; [`set_server_pool`](crate::Client::set_server_pool) and
+    /// [`force_reconnect`](crate::Client::force_reconnect) do. When no server is left the client gives up, as after
     /// [`max_reconnects`](ConnectOptions::max_reconnects).
     pub fn max_reconnects_per_server<T: Into<Option<usize>>>(mut self, max: T) -> ConnectOptions {
         let max = max.into().filter(|&max| max != 0);
@@ -89,19 +89,19 @@ impl ConnectOptions {
         self
     }
 
-    /// Takes a server out of the pool when it has refused the credentials for this long. Default: never; `None` means never
-    /// too.
+    /// Removes a server from the pool when it has refused the credentials for this long. Default: never; `None` means
+    /// never too.
     ///
-    /// The time runs from the first refusal to the last one, as long as every attempt on that server ends with the same
-    /// error; any other outcome starts it again. In between, the server waits by its [`backoff`](ConnectOptions::backoff), and
-    /// each refusal is reported with its cause: as an event, in the log, and by
-    /// [`health_snapshot`](crate::Client::health_snapshot). When no server is left, the client gives up with that error, as
-    /// after [`max_reconnects`](ConnectOptions::max_reconnects).
+    /// The time runs from the first refusal to the last one, as long as every attempt on that server ends with the
+    /// same error; any other outcome resets it. In between, the server waits by its
+    /// [`backoff`](ConnectOptions::backoff), and each refusal is reported with its cause: as an event, in the log,
+    /// and by [`health_snapshot`](crate::Client::health_snapshot). When no server is left, the client gives up with
+    /// that error, as after [`max_reconnects`](ConnectOptions::max_reconnects).
     ///
-    /// Be generous: servers refuse good credentials while users are moved, accounts are renewed or a cluster restarts.
-    /// `Authentication Timeout` is no refusal, but a slow line. The first connection is not affected: without
-    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect), `connect` fails when each server has refused
-    /// once.
+    /// Be generous: servers refuse valid credentials while users are moved, accounts are renewed or a cluster
+    /// restarts. `Authentication Timeout` is not a refusal, but a slow connection. The first connection is not
+    /// affected: without [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect), `connect` fails when
+    /// each server has refused once.
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;

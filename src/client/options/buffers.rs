@@ -1,4 +1,4 @@
-//! Options that say how much is kept in memory, and how much is taken from a peer.
+//! Options for buffers and limits.
 
 use super::ConnectOptions;
 use crate::protocol::Limits;
@@ -6,15 +6,16 @@ use crate::protocol::Limits;
 impl ConnectOptions {
     /// Limits what is buffered while no server is connected, in bytes with control lines and headers. Default 8 MiB.
     ///
-    /// While disconnected messages are buffered up to it; what happens to the next one is said by
-    /// [`overflow_policy`](ConnectOptions::overflow_policy): by default it is refused with
-    /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). At 1 KiB a message 8 MiB are about 8,000 of
-    /// them. Zero refuses every message while disconnected. Memory grows with what is pending, not with the limit.
+    /// While disconnected, messages are buffered up to this limit;
+    /// [`overflow_policy`](ConnectOptions::overflow_policy) decides what happens to the next one: by default it is
+    /// refused with [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). With messages of 1 KiB, 8 MiB
+    /// are about 8,000 messages. Zero refuses every message while disconnected. Memory grows with what is pending,
+    /// not with the limit.
     ///
-    /// While connected, publishing waits at 1 MiB of pending bytes, or at half of the limit if that is less, and a single
-    /// message may be larger than the limit. What was accepted is kept when the connection is lost: where messages are larger
-    /// than a quarter of the limit, pending bytes can then exceed it, by less than two of them. Nothing more is accepted until
-    /// they are below.
+    /// While connected, publishing waits at 1 MiB of pending bytes, or at half of the limit if that is less, and a
+    /// single message may be larger than the limit. Accepted messages are kept when the connection is lost: with
+    /// messages larger than a quarter of the limit, pending bytes can then exceed the limit, by less than two
+    /// messages. Nothing more is accepted until they are below it.
     ///
     /// ```
     /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);
@@ -30,9 +31,9 @@ impl ConnectOptions {
     /// least 1.
     ///
     /// At this limit, or at [`subscription_byte_capacity`](ConnectOptions::subscription_byte_capacity), whichever
-    /// comes first, that subscription loses messages, with an
-    /// [`Event::SlowConsumer`](crate::Event::SlowConsumer); the others are not affected. It happens after
-    /// [`slow_consumer_grace`](ConnectOptions::slow_consumer_grace) at the earliest.
+    /// comes first, the subscription loses messages, with an [`Event::SlowConsumer`](crate::Event::SlowConsumer);
+    /// other subscriptions are not affected. This does not happen before
+    /// [`slow_consumer_grace`](ConnectOptions::slow_consumer_grace) has passed.
     pub fn subscription_capacity(mut self, capacity: usize) -> ConnectOptions {
         self.subscription_capacity = capacity;
         self
@@ -40,8 +41,8 @@ impl ConnectOptions {
 
     /// Limits the bytes of the messages that wait in one subscription. Default 64 MiB; must be at least 1.
     ///
-    /// One message fits into an empty subscription however large it is, so that a small limit never keeps a message from a
-    /// reader that keeps up. See [`subscription_capacity`](ConnectOptions::subscription_capacity).
+    /// A single message always fits into an empty subscription, however large it is, so a small limit never keeps a
+    /// message from a reader that keeps up. See [`subscription_capacity`](ConnectOptions::subscription_capacity).
     pub fn subscription_byte_capacity(mut self, bytes: usize) -> ConnectOptions {
         self.subscription_byte_capacity = bytes;
         self
@@ -50,8 +51,8 @@ impl ConnectOptions {
     /// Sets the size below which the read buffer never shrinks, in bytes. Default 4,096; less than 512 counts as
     /// 512.
     ///
-    /// The buffer grows by itself under load and shrinks when idle. A higher floor saves the growing after each
-    /// pause, at the price of that memory for each idle connection.
+    /// The buffer grows under load and shrinks when idle. A higher minimum avoids growing again after each pause, and
+    /// costs that memory for each idle connection.
     pub fn read_buffer_capacity(mut self, size: u16) -> ConnectOptions {
         self.read_buffer_capacity = size;
         self
@@ -59,8 +60,8 @@ impl ConnectOptions {
 
     /// Has no effect. It exists because async-nats has it.
     ///
-    /// There it is the length of a queue of commands. Here there is no such queue: what waits to be sent is limited
-    /// by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), in bytes.
+    /// In async-nats it is the length of a queue of commands. This crate has no such queue: pending data is limited
+    /// in bytes, by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size).
     pub fn client_capacity(mut self, capacity: usize) -> ConnectOptions {
         self.client_capacity = capacity;
         self
@@ -70,10 +71,10 @@ impl ConnectOptions {
     /// together. Default 4,096, the servers' own default (`max_control_line` in their configuration); must be at
     /// least 128.
     ///
-    /// A publish or subscribe with a longer one is refused here, because a server answers it by closing the
-    /// connection. CONNECT is such a line too: a JWT of several kilobytes needs a server with a higher limit. It is
-    /// sent whatever this option says, and a server for which it is too long answers `maximum control line exceeded`,
-    /// which is then the error of the attempt.
+    /// A publish or subscribe with a longer one is refused here, because a server would close the connection. CONNECT
+    /// is such a line too: a JWT of several kilobytes needs a server with a higher limit. CONNECT is sent whatever
+    /// this option says; a server for which it is too long answers `maximum control line exceeded`, and the attempt
+    /// fails with that error.
     pub fn max_control_line(mut self, bytes: usize) -> ConnectOptions {
         self.max_control_line = bytes;
         self
@@ -100,8 +101,8 @@ impl ConnectOptions {
 
     /// Has no effect. It exists because async-nats has it.
     ///
-    /// Publishing checks only what would break the protocol: that a subject is not empty and has no blank and no line end. That
-    /// costs about a nanosecond, so it is never skipped.
+    /// Publishing checks only what would break the protocol: that a subject is not empty and contains no blank and no
+    /// line end. That costs about a nanosecond, so it is never skipped.
     pub fn skip_subject_validation(self, _skip: bool) -> ConnectOptions {
         self
     }

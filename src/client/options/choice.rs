@@ -1,4 +1,4 @@
-//! Options by which a program says itself which server is next, and when.
+//! Options to choose the next server, and the delay before it, by callbacks.
 
 use std::fmt;
 use std::future::Future;
@@ -70,14 +70,14 @@ impl fmt::Debug for Callbacks {
 }
 
 impl ConnectOptions {
-    /// Has `cb` say how long to wait before an attempt, instead of [`backoff`](ConnectOptions::backoff). Default: the
-    /// backoff.
+    /// Uses `cb` to decide how long to wait before an attempt, instead of [`backoff`](ConnectOptions::backoff).
+    /// Default: the backoff.
     ///
-    /// It gets the number of the attempt, from 1, counted over all servers since the last connection, and is called before
-    /// every attempt, the first one of `connect` included. The servers are tried in turn then. Zero is obeyed, but no
-    /// server is dialled more than ten times a second. It runs in a task of its own; if it panics, or has not answered
-    /// within the [`connection_timeout`](ConnectOptions::connection_timeout), the backoff applies.
-    /// It must not [block](ConnectOptions#callbacks).
+    /// Its argument is the number of the attempt, from 1, counted over all servers since the last connection. It is
+    /// called before every attempt, including the first one of `connect`; the servers are then tried in turn. Zero is
+    /// allowed, but no server is dialled more than ten times a second. It runs in its own task; if it panics, or has
+    /// not answered within the [`connection_timeout`](ConnectOptions::connection_timeout), the backoff applies. It
+    /// must not [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -95,16 +95,16 @@ impl ConnectOptions {
         self
     }
 
-    /// Has `cb` pick the server, and when to dial it, for each attempt, the first one of `connect` included. Default: the
-    /// server that is due earliest.
+    /// Uses `cb` to pick the server of each attempt, and the delay before it, including the first one of `connect`.
+    /// Default: the server that is due earliest.
     ///
-    /// It gets the [`server_pool`](crate::Client::server_pool) of the moment and the INFO of the last server, which is empty
-    /// before the first has sent one. `connect` fails, as without it, when each server that was given to it has failed once,
-    /// or when as many attempts have failed as there are servers. What it
-    /// answers must be in the pool; otherwise [`ClientError::ServerNotInPool`](crate::ClientError::ServerNotInPool) is
-    /// told and the default applies, as it does when `cb` answers `None`, panics, or has not answered within the
-    /// [`connection_timeout`](ConnectOptions::connection_timeout). It runs in a task of its own. A delay of zero is obeyed,
-    /// but no server is dialled more than ten times a second. It must not [block](ConnectOptions#callbacks).
+    /// Its arguments are the current [`server_pool`](crate::Client::server_pool) and the INFO of the last server,
+    /// which is empty before the first one. `connect` still fails when each of its servers has failed once, or when
+    /// as many attempts have failed as there are servers. The answer must be in the pool; otherwise
+    /// [`ClientError::ServerNotInPool`](crate::ClientError::ServerNotInPool) is reported and the default applies, as
+    /// it does if `cb` returns `None`, panics, or has not answered within the
+    /// [`connection_timeout`](ConnectOptions::connection_timeout). It runs in its own task. A delay of zero is
+    /// allowed, but no server is dialled more than ten times a second. It must not [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, ReconnectToServer};

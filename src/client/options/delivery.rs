@@ -1,4 +1,4 @@
-//! Options that say what becomes of messages around a lost connection.
+//! Options for messages around a lost connection.
 
 use std::time::Duration;
 
@@ -6,17 +6,18 @@ use super::ConnectOptions;
 use crate::engine::{DeliveryMode, OverflowPolicy};
 
 impl ConnectOptions {
-    /// Says what happens to a message for which there is no room while no server is connected: refused
-    /// ([`OverflowPolicy::Error`], the default), accepted at the cost of the oldest or dropped itself
-    /// ([`DropOldest`](OverflowPolicy::DropOldest), [`DropNewest`](OverflowPolicy::DropNewest)), or made to wait
-    /// ([`Wait`](OverflowPolicy::Wait), longer than zero).
+    /// Decides what happens to a message when the buffer is full while no server is connected: it is refused
+    /// ([`OverflowPolicy::Error`], the default), the oldest messages are dropped
+    /// ([`DropOldest`](OverflowPolicy::DropOldest)), it is dropped itself
+    /// ([`DropNewest`](OverflowPolicy::DropNewest)), or publishing waits ([`Wait`](OverflowPolicy::Wait), longer than
+    /// zero).
     ///
-    /// Room is limited by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) and
-    /// [`reconnect_buffer_messages`](ConnectOptions::reconnect_buffer_messages). What is dropped is counted as
-    /// [`lost.overflow`](crate::connection::Lost) and handed back by
-    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost). While connected publishing always waits for room,
-    /// whatever the policy is. With a buffer size of zero nothing is held: the first three then refuse at once, and `Wait`
-    /// waits for a connection.
+    /// The buffer is limited by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) and
+    /// [`reconnect_buffer_messages`](ConnectOptions::reconnect_buffer_messages). Dropped messages are counted as
+    /// [`lost.overflow`](crate::connection::Lost) and returned by
+    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost). While connected, publishing always waits
+    /// for room, whatever the policy is. With a buffer size of zero nothing is buffered: the first three policies
+    /// then refuse immediately, and `Wait` waits for a connection.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, client::OverflowPolicy};
@@ -33,8 +34,9 @@ impl ConnectOptions {
         self
     }
 
-    /// Limits how many messages are held while no server is connected, besides their bytes. Default `None`: only
-    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) counts. Must be at least 1.
+    /// Limits the number of messages that are buffered while no server is connected, in addition to their bytes.
+    /// Default `None`: only [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) counts. Must be at least
+    /// 1.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().reconnect_buffer_messages(Some(10_000));
@@ -45,13 +47,13 @@ impl ConnectOptions {
         self
     }
 
-    /// Drops what has been held for longer than this when a server is there again, instead of sending it late. Default
-    /// `None`: it is sent however old it is. Must be longer than zero.
+    /// Drops messages that have been buffered for longer than this when a server is connected again, instead of
+    /// sending them late. Default `None`: they are sent however old they are. Must be longer than zero.
     ///
-    /// The age counts from when a message was accepted while no server was connected, and of one that was accepted before
-    /// and came back, from the loss of its connection. It is kept in steps of 10 ms: nothing expires before its time, and
-    /// some up to 10 ms behind it. Expired messages also make room for others when the buffer is full. They are counted as
-    /// [`lost.expired`](crate::connection::Lost) and handed back by
+    /// The age of a message counts from when it was accepted while no server was connected; or, if it had been
+    /// accepted before and was not sent, from the loss of the connection. It is measured in steps of 10 ms: no
+    /// message expires too early, and some expire up to 10 ms late. Expired messages also make room for others when
+    /// the buffer is full. They are counted as [`lost.expired`](crate::connection::Lost) and returned by
     /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost). While connected nothing expires.
     ///
     /// ```
@@ -65,15 +67,15 @@ impl ConnectOptions {
         self
     }
 
-    /// Says what becomes of messages that were written to a connection and not confirmed by a PONG when it is lost: never
-    /// sent again and reported as in doubt ([`DeliveryMode::AtMostOnce`], the default), or sent again, in order, from the first
-    /// unconfirmed on ([`DeliveryMode::AtLeastOnce`]).
+    /// Decides what happens to messages that were written to a lost connection and not confirmed by a PONG: they are
+    /// reported as in doubt and never sent again ([`DeliveryMode::AtMostOnce`], the default), or sent again, in
+    /// order, from the first unconfirmed one on ([`DeliveryMode::AtLeastOnce`]).
     ///
-    /// At least once, messages stay in memory until their PONG, and count for
-    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) until then; publishing waits when half of it is
-    /// unconfirmed. PINGs are sent behind every 256 KiB at the latest, so that this needs more than what a round trip
-    /// carries. A PONG means that one server has processed the message, not that anybody has received it: a server that
-    /// dies with it loses it all the same.
+    /// With at-least-once delivery, messages stay in memory until their PONG, and count towards
+    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) until then; publishing waits when half of it
+    /// is unconfirmed. A PING follows every 256 KiB at the latest, so this matters only if a round trip carries more
+    /// than that. A PONG means that one server has processed the message, not that anybody has received it: if that
+    /// server dies, the message can still be lost.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, client::DeliveryMode};
@@ -86,17 +88,18 @@ impl ConnectOptions {
         self
     }
 
-    /// Takes a message for poison, and loses it alone, when so many connections in a row have ended with it: so that one that
-    /// a server, or something on the way, answers by hanging up does not keep all others from getting through for ever.
-    /// Default `Some(5)`, at least 2; `None` never does.
+    /// Treats a message as poison when this many connections in a row have ended with it, and drops it alone. Without
+    /// this, a message that a server, or something in between, answers by closing the connection would block all
+    /// others forever. Default `Some(5)`, at least 2; `None` never does.
     ///
-    /// At most once that is the message that was cut: of which the connection had taken a part. A larger one than the line
-    /// carries between two losses looks the same; where messages are megabytes and lines are bad, a larger number or `None` is
-    /// better. At least once it is the first that no PONG has confirmed. Others are suspected with it then, so they are sent
-    /// in halves of halves, each behind the PONG of the last, until one stands alone, and only that one is lost.
+    /// With at-most-once delivery it is the message that was cut off. A message that is too large for what a bad line
+    /// carries between two losses looks the same; for messages of megabytes over bad lines, use a larger number or
+    /// `None`. With at-least-once delivery it is the first message without a PONG. The messages that were sent with
+    /// it are suspected too, so they are sent in smaller and smaller batches, each after the PONG of the last, until
+    /// one message stands alone, and only that one is dropped.
     ///
-    /// Only connections count that the server or the network has ended. It is counted as `lost.poison`, and handed back by
-    /// [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
+    /// Only connections that the server or the network ended count. The message is counted as `lost.poison`, and
+    /// returned by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().poison_after(None);

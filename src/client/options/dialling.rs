@@ -1,4 +1,4 @@
-//! Options that say how a server's address becomes a byte stream.
+//! Options for name look-up and for the byte stream to a server.
 
 use std::future::Future;
 use std::io;
@@ -14,20 +14,20 @@ impl ConnectOptions {
     /// Binds the local end of each connection to this address; port 0 lets the system choose one. Default: the
     /// system chooses both.
     ///
-    /// With a fixed port a reconnect can fail for as long as the system holds the old connection's address.
+    /// With a fixed port a reconnect can fail while the system still holds the address of the old connection.
     pub fn local_address(mut self, address: SocketAddr) -> ConnectOptions {
         self.local_address = Some(address);
         self
     }
 
-    /// Asks `resolver` for the addresses of a host instead of the system. Default: the system's resolver, on a thread of
-    /// its own.
+    /// Uses `resolver` to look up the addresses of a host. Default: the system's resolver, on its own thread.
     ///
-    /// It gets host and port of a server and is asked anew for every attempt, unless the host is an address already. It
-    /// runs in a task of its own, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); an
-    /// error, a panic or an empty list fails the attempt. The addresses are tried in random order, each 250 ms after the
-    /// one before it, and the first to answer is taken. If what answered is no server, or says nothing, the others are tried in
-    /// the time that is left. It must not [block](ConnectOptions#callbacks).
+    /// Its arguments are the host and the port of a server. It is called on every attempt, unless the host is an IP
+    /// address. It runs in its own task, within the attempt's
+    /// [`connection_timeout`](ConnectOptions::connection_timeout); an error, a panic or an empty list fails the
+    /// attempt. The addresses are tried in random order, 250 ms apart, and the first that answers is used. If it is
+    /// not a server, or says nothing, the others are tried in the time that is left. It must not
+    /// [block](ConnectOptions#callbacks).
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -49,17 +49,17 @@ impl ConnectOptions {
         self
     }
 
-    /// Has `dialer` make the byte stream to a server: through a proxy, over a Unix socket, inside the process. Default:
-    /// the host is looked up and connected to with TCP.
+    /// Uses `dialer` to open the byte stream to a server: through a proxy, over a Unix socket, inside the process.
+    /// Default: a name look-up and TCP.
     ///
-    /// It is called for every attempt with the server's address, of which nothing was looked up. It runs in a task of its
-    /// own, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); an error or a panic fails the
+    /// It is called on every attempt with the server's address, without a name look-up. It runs in its own task,
+    /// within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); an error or a panic fails the
     /// attempt. [`local_address`](ConnectOptions::local_address), [`resolver`](ConnectOptions::resolver) and socket
-    /// options have no effect then. Servers that the cluster tells about are dialled with it too.
+    /// options have no effect then. It also dials servers that the cluster announces.
     ///
-    /// The stream is flushed when nothing more waits to be written. Reading and writing are polled by the connection's
-    /// task, so they must not block. When a write fails, all bytes of that write count as taken: what was in them is in
-    /// doubt, and is not sent twice.
+    /// The stream is flushed when nothing more is pending. The connection's task polls its reads and writes, so they
+    /// must not block. When a write fails, all bytes of that write count as sent: their messages are in doubt, and
+    /// are not sent twice.
     ///
     /// ```no_run
     /// # #[cfg(unix)]

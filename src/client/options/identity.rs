@@ -1,4 +1,4 @@
-//! Options that say who we are to the server: name, credentials, echo, inboxes.
+//! Options that the server is told: name, credentials, echo, inboxes.
 
 use super::ConnectOptions;
 use crate::protocol::Secret;
@@ -11,7 +11,7 @@ impl ConnectOptions {
 
     /// Authenticates with a token. Default: none.
     ///
-    /// All credentials that are set go out together; the server picks those that it knows.
+    /// All credentials that are set are sent together; the server uses the ones that it knows.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
@@ -49,8 +49,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Asks the server not to send back to this client what it publishes itself. Default: it does send it, to every
-    /// matching subscription.
+    /// Asks the server not to send this client its own messages. Default: it sends them to every matching
+    /// subscription.
     pub fn no_echo(mut self) -> ConnectOptions {
         self.no_echo = true;
         self
@@ -58,26 +58,26 @@ impl ConnectOptions {
 
     /// Asks the server to acknowledge every operation with `+OK`. Default false.
     ///
-    /// For looking at a connection with other tools: the acknowledgements cost bandwidth and this client does
+    /// For inspecting a connection with other tools. The acknowledgements cost bandwidth, and this client does
     /// nothing with them.
     pub fn verbose(mut self, verbose: bool) -> ConnectOptions {
         self.verbose = verbose;
         self
     }
 
-    /// Asks the server to check more strictly, such as subjects of messages that are published. Default false.
+    /// Asks the server to check more strictly, for instance the subjects of published messages. Default false.
     ///
-    /// What it finds it answers with an error, which arrives as an [`Event`](crate::Event).
+    /// Violations are reported as an [`Event`](crate::Event).
     pub fn pedantic(mut self, pedantic: bool) -> ConnectOptions {
         self.pedantic = pedantic;
         self
     }
 
-    /// Sets what the subjects of inboxes, where replies come to, begin with. Default `_INBOX`.
+    /// Sets the prefix of inboxes, the subjects that replies come to. Default `_INBOX`.
     ///
-    /// Servers can be configured to let a user subscribe to its own inboxes only; then each user needs its prefix.
-    /// It must be a subject without wildcards, at least 46 bytes shorter than
-    /// [`max_control_line`](ConnectOptions::max_control_line); the dot behind it is added.
+    /// Servers can be configured to let a user subscribe to its own inboxes only; then each user needs its own
+    /// prefix. It must be a subject without wildcards, at least 46 bytes shorter than
+    /// [`max_control_line`](ConnectOptions::max_control_line); the dot after it is added.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().custom_inbox_prefix("_INBOX_billing");

@@ -1,4 +1,4 @@
-//! Options for servers that are better than the others: nearer, larger, or the only ones that should be used at all.
+//! Options for preferred servers: nearer, larger, or the only ones that should be used at all.
 
 use std::io;
 use std::time::Duration;
@@ -8,28 +8,30 @@ use crate::engine::backoff::Backoff;
 use crate::protocol::ToServerAddrs;
 
 impl ConnectOptions {
-    /// Names servers that are better than the others: they are dialled first, and come back to. Default: none.
+    /// Sets preferred servers: they are dialled before the others, and the client returns to them. Default: none.
     ///
-    /// They need not be among those given to `connect`, which are the others. Whenever a server is dialled, a preferred one
-    /// goes first if it is due by its [`backoff`](ConnectOptions::backoff), and has less time than the others
-    /// ([`preferred_timeout`](ConnectOptions::preferred_timeout)); so when a preferred server is lost, the others follow at
-    /// once. A pool that is replaced by [`set_server_pool`](crate::Client::set_server_pool) prefers those of its servers that
-    /// are named here.
+    /// They need not be among the servers given to `connect`, which are the others. Whenever a server is dialled, a
+    /// preferred one goes first if it is due by its [`backoff`](ConnectOptions::backoff). It has less time than the
+    /// others ([`preferred_timeout`](ConnectOptions::preferred_timeout)), so when a preferred server is lost, the
+    /// others follow soon. After [`set_server_pool`](crate::Client::set_server_pool), servers of the new pool that
+    /// are named here are preferred.
     ///
-    /// While another server is connected, the preferred ones are probed, 5 s after the connection and then ever more rarely
-    /// up to every minute ([`failback_probe`](ConnectOptions::failback_probe)). When one has answered, and the connection to
-    /// it has lived for 10 s ([`failback_stability`](ConnectOptions::failback_stability)), the client moves to it: nothing is
-    /// lost or in doubt, see [`prepare_moves`](ConnectOptions::prepare_moves), and the cause that
-    /// [`Disconnected`](crate::connection::ConnectionEvent::Disconnected) tells is
-    /// [`Failback`](crate::connection::Cause::Failback). Meanwhile there are two connections. Probes that fail are told as
-    /// [`AttemptFailed`](crate::connection::ConnectionEvent::AttemptFailed), while the client is connected; they count towards
+    /// While another server is connected, the preferred ones are probed: 5 s after connecting, and then less and less
+    /// often, down to once a minute ([`failback_probe`](ConnectOptions::failback_probe)). When one has answered, and
+    /// the connection to it has lasted 10 s ([`failback_stability`](ConnectOptions::failback_stability)), the client
+    /// moves to it. Nothing is lost or in doubt, see [`prepare_moves`](ConnectOptions::prepare_moves), and
+    /// [`Disconnected`](crate::connection::ConnectionEvent::Disconnected) has the cause
+    /// [`Failback`](crate::connection::Cause::Failback). During the probe there are two connections.
+    ///
+    /// Failed probes are reported as [`AttemptFailed`](crate::connection::ConnectionEvent::AttemptFailed) while the
+    /// client is connected. They count towards
     /// [`max_reconnects_per_server`](ConnectOptions::max_reconnects_per_server), and not towards
-    /// [`max_reconnects`](ConnectOptions::max_reconnects). There is no moving back where `prepare_moves` is off, where
-    /// callbacks choose the server or the delay, or with [`failback(false)`](ConnectOptions::failback).
+    /// [`max_reconnects`](ConnectOptions::max_reconnects). The client does not move back if `prepare_moves` is off,
+    /// if callbacks choose the server or the delay, or with [`failback(false)`](ConnectOptions::failback).
     ///
     /// # Errors
     ///
-    /// On the first address that can't be read.
+    /// On the first address that cannot be parsed.
     ///
     /// ```
     /// # fn example() -> std::io::Result<()> {
@@ -45,28 +47,28 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    /// Limits an attempt on a [preferred server](ConnectOptions::preferred_servers), from the look-up to the first PONG.
-    /// Default 2 s; must be longer than zero. It applies while there are other servers, and if it is shorter than the
-    /// [`connection_timeout`](ConnectOptions::connection_timeout).
+    /// Limits an attempt on a [preferred server](ConnectOptions::preferred_servers), from the look-up to the first
+    /// PONG. Default 2 s; must be longer than zero. It applies while there are other servers, and if it is shorter
+    /// than the [`connection_timeout`](ConnectOptions::connection_timeout).
     pub fn preferred_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.preferred.timeout = timeout;
         self
     }
 
-    /// Says whether a client that is connected elsewhere moves back to a
-    /// [preferred server](ConnectOptions::preferred_servers) when there is one. Default `true`. With `false` it stays where
-    /// it is until it loses that server or leaves it for another reason.
+    /// Sets whether a client that is connected to another server moves back to a [preferred
+    /// server](ConnectOptions::preferred_servers). Default `true`. With `false` it stays until it loses that server
+    /// or leaves it for another reason.
     pub fn failback(mut self, failback: bool) -> ConnectOptions {
         self.preferred.failback = failback;
         self
     }
 
-    /// Sets how long after the connection to another server, and after each probe that failed, a
-    /// [preferred server](ConnectOptions::preferred_servers) is probed. Default: 5 s, doubled by each probe that fails up to
-    /// 60 s, and half of each delay is random.
+    /// Sets when a [preferred server](ConnectOptions::preferred_servers) is probed: this long after connecting to
+    /// another server, and after each failed probe. Default: 5 s, doubled by each failed probe up to 60 s, and half
+    /// of each delay is random.
     ///
-    /// A stay at a preferred server that was shorter than the longest delay counts as a probe that failed, so that a server
-    /// that dies again and again is come back to ever more rarely.
+    /// A connection to a preferred server that lasted less than the longest delay counts as a failed probe, so the
+    /// client returns less and less often to a server that keeps failing.
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
@@ -88,8 +90,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets how long the connection to a [preferred server](ConnectOptions::preferred_servers) must have lived, beside the
-    /// present one, before the client moves to it. Default 10 s; zero moves at once.
+    /// Sets how long the connection to a [preferred server](ConnectOptions::preferred_servers) must have lasted,
+    /// beside the current one, before the client moves to it. Default 10 s; zero moves immediately.
     pub fn failback_stability(mut self, stability: Duration) -> ConnectOptions {
         self.preferred.stable_for = stability;
         self

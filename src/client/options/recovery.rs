@@ -1,4 +1,4 @@
-//! Options that steer how a connection is found and found again.
+//! Options for finding a connection, and finding one again.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::client::{LongOutage, LongOutageCallback};
 use crate::engine::Handover;
 
 impl ConnectOptions {
-    /// Makes [`connect`](ConnectOptions::connect) return at once and the first connection be sought like a lost
+    /// Makes [`connect`](ConnectOptions::connect) return immediately, and treats the first connection like a lost
     /// one. Default: `connect` fails when every server was tried once.
     ///
-    /// Until then [`connection_state`](crate::Client::connection_state) is `Pending`, and publishing and subscribing
-    /// work as during an outage: messages are buffered, subscriptions are remembered. How large a message may be is not
-    /// known before the first INFO, so it is checked when the buffered messages are sent: one that is larger than the server's
-    /// `max_payload` is reported by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
+    /// Until the first connection, [`connection_state`](crate::Client::connection_state) is `Pending`, and publishing
+    /// and subscribing work as during an outage: messages are buffered, subscriptions are remembered. The server's
+    /// `max_payload` is not known before its INFO, so it is checked when the buffered messages are sent; a larger
+    /// message is reported by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
@@ -31,30 +31,33 @@ impl ConnectOptions {
         self
     }
 
-    /// Gives a lost connection up instead of seeking another. Default: another is sought.
+    /// Does not reconnect after a lost connection. Default: it reconnects.
     ///
     /// After the loss the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
-    /// fail, held messages are reported lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
+    /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
     pub fn no_reconnect(mut self) -> ConnectOptions {
         self.reconnect = false;
         self
     }
 
-    /// Says whether a move to another server is prepared. Default `true`.
+    /// Sets whether the client connects to the next server before it leaves the current one, when it moves on
+    /// purpose. Default `true`.
     ///
-    /// When the present server says that it will stop (lame duck mode), another one of the pool is connected within a second, and
-    /// only when it is ready the present one is left. A server that has said the same is no place to go, and the address of the
-    /// present one is dialled again, after a second and then more rarely, since another server may be there by now (behind a load
-    /// balancer). Where there is no other, the present one is kept to its end.
-    /// [`force_reconnect`](crate::Client::force_reconnect) goes the same way, and if the one server that it tries fails, leaves
-    /// all the same. What was published is confirmed before the change and what is published meanwhile goes to the
-    /// new server, so nothing is in doubt; queue groups and replies to requests lose nothing, for they are at both servers until
-    /// the others of a cluster have had 50 ms to hear of it; a plain subscription misses what is published while it is at
-    /// neither server, which is about a round trip. For a moment there are two connections.
+    /// When the current server announces that it will stop (lame duck mode), the client connects to another server of
+    /// the pool within a second, and leaves the current one only when the next one is ready. A server that has
+    /// announced the same is not moved to. The address of the current one is dialled again, after a second and then
+    /// less often, since behind a load balancer it may lead to another server. If there is no other server, the
+    /// client stays until the current one ends the connection. [`force_reconnect`](crate::Client::force_reconnect)
+    /// works in the same way, except that it also leaves if the one server that it tries fails.
     ///
-    /// With `false` the present server is left before the next is dialled, and lame ducks are only told
-    /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). So it is where callbacks choose the server
-    /// or the delay.
+    /// Everything published is confirmed before the change, and what is published during it goes to the new server,
+    /// so nothing is in doubt. Queue groups and replies to requests lose nothing: both servers have them until the
+    /// cluster has had 50 ms to learn of the new ones. A plain subscription misses what is published while neither
+    /// server has it, which is about a round trip. For a moment there are two connections.
+    ///
+    /// With `false` the current server is left before the next one is dialled, and lame duck mode is only reported
+    /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). This is also the case if
+    /// callbacks choose the server or the delay.
     ///
     /// ```
     /// // An account that is allowed one connection.
@@ -66,12 +69,12 @@ impl ConnectOptions {
         self
     }
 
-    /// Says what a plain subscription gets while the client moves from one server to another as planned. Default
-    /// [`Handover::Exclusive`]: no message twice, and a gap of about a round trip.
+    /// Decides what a plain subscription gets during a planned move. Default [`Handover::Exclusive`]: no message
+    /// twice, and a gap of about a round trip.
     ///
-    /// It applies to moves that are [prepared](ConnectOptions::prepare_moves). Queue groups and replies to requests lose
-    /// nothing and get nothing twice in either way; a subscription that ends after a number of messages is never at both
-    /// servers. Streams [with gaps](crate::Subscriber::with_gaps) tell the move in either way.
+    /// It applies to [prepared](ConnectOptions::prepare_moves) moves. In both modes queue groups and replies to
+    /// requests lose nothing and get nothing twice; a subscription that ends after a number of messages is never at
+    /// both servers; and streams [with gaps](crate::Subscriber::with_gaps) report the move.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, client::Handover};
@@ -85,7 +88,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Keeps to the servers given to `connect`. Default: servers that the cluster tells about are tried as well.
+    /// Uses only the servers given to `connect`. Default: servers that the cluster announces are used as well.
     pub fn ignore_discovered_servers(mut self) -> ConnectOptions {
         self.ignore_discovered_servers = true;
         self
@@ -98,11 +101,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Calls `cb` for each [`Event`]: connected, disconnected, errors and so on. Default: nobody is called.
+    /// Calls `cb` for each [`Event`]: connected, disconnected, errors and so on. Default: none.
     ///
-    /// Calls are made one after the other, each awaited before the next, in a task of their own: one that takes
-    /// long delays later events and nothing else.
-    /// It must not [block](ConnectOptions#callbacks).
+    /// Calls are made one after the other, each awaited before the next, in their own task: a slow one delays later
+    /// events and nothing else. It must not [block](ConnectOptions#callbacks).
     ///
     /// ```no_run
     /// use nats_lifeline::{ConnectOptions, Event};
@@ -130,13 +132,14 @@ impl ConnectOptions {
         self
     }
 
-    /// Calls `cb` after each outage that was longer than `threshold`. May be set several times, each with a threshold of
-    /// its own. Default: nobody is called.
+    /// Calls `cb` after each outage that was longer than `threshold`. May be set several times, each with its own
+    /// threshold. Default: none.
     ///
-    /// For what a program should do when it has been cut off for a while, such as fetching anew what it may have missed. It
-    /// is called when the next connection is ready, so it may use the client; what was lost or is in doubt,
-    /// [`Reconnected`](crate::connection::ConnectionEvent::Reconnected) says. Calls of one callback are made one after the
-    /// other, in tasks of their own: one that takes long or panics holds up nothing else.
+    /// Use it for what a program should do after being cut off for a while, such as fetching again what it may have
+    /// missed. It is called when the next connection is ready, so it can use the client;
+    /// [`Reconnected`](crate::connection::ConnectionEvent::Reconnected) reports what was lost or is in doubt. Calls
+    /// of one callback are made one after the other, in their own tasks: one that is slow or panics delays nothing
+    /// else.
     ///
     /// ```no_run
     /// use nats_lifeline::ConnectOptions;
@@ -162,10 +165,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Makes the client's random decisions about connections follow from `seed`: the order of the servers, delays, when a lame
-    /// duck is left. Default: they are different in each run. Needs the feature `testing`.
+    /// Derives the client's random decisions about connections from `seed`: the order of the servers, delays, when a
+    /// lame duck is left. Default: they differ in each run. Needs the feature `testing`.
     ///
-    /// For tests on a clock of their own, so that what failed once can be seen again. Programs should not set it: clients with
+    /// For tests on a simulated clock, so that a failure can be repeated. Programs should not set it: clients with
     /// the same seed would all do the same at the same time. Names of inboxes are not affected.
     ///
     /// ```

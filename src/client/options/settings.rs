@@ -35,7 +35,7 @@ const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
 /// Shortest allowed line from a server: what servers send by default can be this long.
 const SHORTEST_SERVER_LINE: usize = 4096;
 
-/// An option has a value that makes no sense.
+/// An option has an invalid value.
 ///
 /// It is the source of a [`ConnectError`] of kind [`Io`](crate::ConnectErrorKind::Io).
 ///
@@ -58,7 +58,7 @@ pub struct InvalidOption {
     pub option: &'static str,
     /// The value, as text.
     pub value: String,
-    /// The rule that it breaks.
+    /// The rule that it violates.
     pub rule: &'static str,
 }
 

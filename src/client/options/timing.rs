@@ -1,4 +1,4 @@
-//! Options that say how long things may take before they count as failed.
+//! Timeouts and intervals.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ impl ConnectOptions {
     /// Limits one attempt to connect, from the look-up of the server's name to the first PONG, credentials
     /// included. Default 5 s; must be longer than zero.
     ///
-    /// An attempt that takes longer counts as failed and the next server is tried. It is the limit of each attempt,
-    /// not of all together. At most 64 dials are under way in a process at a time, over all its clients; the time that one
-    /// waits for its turn, half a minute at most, does not count.
+    /// An attempt that takes longer counts as failed and the next server is tried. The limit is for each attempt, not
+    /// for all together. A process makes at most 64 dials at a time, over all its clients; waiting for one of them to
+    /// end, half a minute at most, does not count.
     ///
     /// ```
     /// use std::time::Duration;
@@ -23,24 +23,23 @@ impl ConnectOptions {
         self
     }
 
-    /// Sends a PING after so much silence from the server. Default 20 s; zero sends none while idle, and
+    /// Sends a PING after this much silence from the server. Default 20 s; zero sends no PING while idle, and
     /// otherwise it must be at least 1 ms.
     ///
-    /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) it says how soon a silent network is noticed:
-    /// after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or resets the
-    /// connection is noticed at once in any case. Time in which the program could not listen, because its runtime was busy or
-    /// the process or the machine was stopped, does not count against the server.
+    /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) this decides how soon a silent network is
+    /// noticed: after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or
+    /// resets the connection is noticed immediately in any case. Time in which the program could not listen, because
+    /// its runtime was busy or the process or the machine was stopped, does not count against the server.
     pub fn ping_interval(mut self, ping_interval: Duration) -> ConnectOptions {
         self.ping_interval = ping_interval;
         self
     }
 
-    /// Gives a connection up when a PING has been unanswered for so many
-    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at
-    /// least 1.
+    /// Gives up a connection when a PING has been unanswered for this many
+    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at least 1.
     ///
-    /// After four times as long the connection is given up whatever else comes, 160 s by default: something between the
-    /// client and its server may live on without it.
+    /// After four times as long (160 s by default) the connection is given up whatever else comes, since something
+    /// between the client and its server may have outlived the server.
     ///
     /// ```
     /// use std::time::Duration;
@@ -54,39 +53,39 @@ impl ConnectOptions {
         self
     }
 
-    /// Gives a connection up when it takes no byte for so long although some wait to be written. Default 10 s; must
-    /// be longer than zero.
+    /// Gives up a connection when it accepts no byte for this long although some are pending. Default 10 s; must be
+    /// longer than zero.
     ///
-    /// A server that reads slowly is not given up as long as it reads. What was not taken goes to the next connection.
+    /// A server that reads slowly is not given up as long as it reads. Unsent messages go to the next connection.
     pub fn write_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.write_timeout = timeout;
         self
     }
 
-    /// Limits [`flush`](crate::Client::flush), an outage in the meantime included. Default 10 s; must be longer
-    /// than zero.
+    /// Limits [`flush`](crate::Client::flush), including an outage in the meantime. Default 10 s; must be longer than
+    /// zero.
     ///
-    /// After that it fails; what was published before it is still sent.
+    /// After that it fails; messages that were published before it are still sent.
     pub fn flush_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.flush_timeout = timeout;
         self
     }
 
-    /// Limits how long a publish waits for room while the server takes bytes more slowly than they are published.
+    /// Limits how long a publish waits for room while the server accepts bytes more slowly than they are published.
     /// Default 10 s; must be longer than zero.
     ///
-    /// After that it fails with [`SendFault::NoRoom`](crate::client::SendFault::NoRoom). It does not wait while
-    /// disconnected: then messages are held up to
-    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), and the next one is refused at once.
+    /// After that it fails with [`SendFault::NoRoom`](crate::client::SendFault::NoRoom). It does not apply while
+    /// disconnected: then messages are buffered up to
+    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), and further ones are refused immediately.
     pub fn publish_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.publish_timeout = timeout;
         self
     }
 
-    /// Limits a request that has no timeout of its own, an outage in the meantime included. Default `Some(10 s)`;
-    /// must be longer than zero.
+    /// Limits a request without its own timeout, including an outage in the meantime. Default `Some(10 s)`; must be
+    /// longer than zero.
     ///
-    /// `None` waits for ever, and then a lost reply is a call that never returns.
+    /// With `None` a lost reply means that the call never returns.
     ///
     /// ```
     /// use std::time::Duration;
@@ -99,11 +98,11 @@ impl ConnectOptions {
         self
     }
 
-    /// Stops reading from the server for up to this long before a slow subscription loses a message, so that its
-    /// reader can catch up. Default 10 ms; zero never stops.
+    /// Pauses reading from the server for up to this long before a slow subscription loses a message, so that its
+    /// reader can catch up. Default 10 ms; zero never pauses.
     ///
-    /// All subscriptions of this client wait in the meantime; writing goes on. It is never more than half a
-    /// [`ping_interval`](ConnectOptions::ping_interval), so that the pause can't look like a dead server.
+    /// All subscriptions of this client wait in the meantime; writing goes on. The pause is never longer than half a
+    /// [`ping_interval`](ConnectOptions::ping_interval), so that it cannot look like a dead server.
     pub fn slow_consumer_grace(mut self, grace: Duration) -> ConnectOptions {
         self.slow_consumer_grace = grace;
         self

@@ -1,4 +1,4 @@
-//! Options that say when a link is secured, and whom we trust.
+//! Options for TLS: when it is used, and which certificates are trusted.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,13 @@ use super::ConnectOptions;
 impl ConnectOptions {
     /// Trusts the certificates in the file at `path`, in PEM, **instead of** the system's. Default: the system's.
     ///
-    /// Several calls add several files. They are read again for each connection, on a thread of their own. One that can't be
-    /// read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name; once all were read, what
-    /// was read last is used instead, with a warning in the log, also where reading takes longer than a second. A damaged
-    /// certificate among good ones is ignored, with a warning too. A server may show one of these certificates itself, also if
-    /// it is a CA's, as `openssl req -x509` makes them: for a name that stands in it, and while it is valid. By itself this does
-    /// not ask for TLS: see
+    /// Several calls add several files. They are read again for each connection, on their own thread. A file that
+    /// cannot be read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name; once
+    /// all were read, their last content is used instead, with a warning in the log, also if reading takes longer
+    /// than a second. A damaged certificate among good ones is ignored with a warning.
+    ///
+    /// A server may present one of these certificates itself, even a CA's, as made by `openssl req -x509`: for a name
+    /// that it contains, and while it is valid. This option does not ask for TLS: see
     /// [`require_tls`](ConnectOptions::require_tls).
     ///
     /// ```
@@ -26,12 +27,13 @@ impl ConnectOptions {
         self
     }
 
-    /// Shows the server the certificate in the file `cert`, with its chain behind it, whose private key is in the file
-    /// `key`; both in PEM. Default: none.
+    /// Presents the certificate in the file `cert` to the server, followed by its chain; its private key is in the
+    /// file `key`; both in PEM. Default: none.
     ///
-    /// They are read again for each connection, so that a renewed certificate is used by the next one. Files that can't be
-    /// read, or that do not belong together, fail the attempt with kind [`Tls`](crate::ConnectErrorKind::Tls); once they were
-    /// read, what was read last is used instead, with a warning in the log.
+    /// The files are read again for each connection, so a renewed certificate is used by the next one. Files that
+    /// cannot be read, or that do not belong together, fail the attempt with kind
+    /// [`Tls`](crate::ConnectErrorKind::Tls); once they were read, their last content is used instead, with a warning
+    /// in the log.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new()
@@ -43,12 +45,15 @@ impl ConnectOptions {
         self
     }
 
-    /// Refuses servers without TLS. Default: only addresses with the scheme `tls` ask for it, and then for the whole pool.
+    /// Refuses servers without TLS. Default: only addresses with the scheme `tls` require it, and then for the whole
+    /// pool.
     ///
-    /// Nothing but the server's INFO is read before the link is secured, and nothing is sent. A server that requires TLS
-    /// gets it whatever is set here. Where TLS was asked for, by this, by an address or by
-    /// [`tls_first`](ConnectOptions::tls_first), no server is ever spoken to in clear; where only servers asked for it, none
-    /// is afterwards while there are credentials.
+    /// Before the connection is secured, nothing is sent, and only the server's INFO is read. A server that requires
+    /// TLS gets it whatever this option says.
+    ///
+    /// If TLS was required by this option, by an address or by [`tls_first`](ConnectOptions::tls_first), no server is
+    /// ever used without it. If only servers required it, no server is used without it afterwards while there are
+    /// credentials.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().require_tls(true);
@@ -59,10 +64,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Begins TLS before the server has said anything, for servers with `handshake_first`; implies
+    /// Starts TLS before the server has sent anything, for servers with `handshake_first`; implies
     /// [`require_tls`](ConnectOptions::require_tls). Default: the server's INFO comes first, in clear.
     ///
-    /// A server that is not configured so answers in clear, and the attempt fails with kind
+    /// A server that is not configured for this answers in clear, and the attempt fails with kind
     /// [`Tls`](crate::ConnectErrorKind::Tls).
     ///
     /// ```
@@ -75,8 +80,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Expects the server's certificate to be for this name (or IP address), whatever host is dialled. Default: the host
-    /// of the address; for an IP address that the cluster told about, the host that the user named.
+    /// Sets the name (or IP address) that the server's certificate must have, whatever host is dialled. Default: the
+    /// host of the address; for an IP address from gossip, the host that the user named.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().tls_server_name("nats.example");
@@ -87,11 +92,11 @@ impl ConnectOptions {
         self
     }
 
-    /// Uses this configuration of rustls instead of one made from
+    /// Uses this rustls configuration instead of one made from
     /// [`add_root_certificates`](ConnectOptions::add_root_certificates) and
-    /// [`add_client_certificate`](ConnectOptions::add_client_certificate), which have no effect then. Default: none.
+    /// [`add_client_certificate`](ConnectOptions::add_client_certificate), which then have no effect. Default: none.
     ///
-    /// By itself it does not ask for TLS: see [`require_tls`](ConnectOptions::require_tls).
+    /// This option does not ask for TLS: see [`require_tls`](ConnectOptions::require_tls).
     ///
     /// ```no_run
     /// use nats_lifeline::rustls::{ClientConfig, RootCertStore};
