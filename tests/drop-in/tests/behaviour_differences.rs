@@ -1,4 +1,4 @@
-//! What async-nats 0.51 does wrong, and this crate right. Not run with the real one; each test says what that does.
+//! Where this crate behaves differently from async-nats 0.51 on purpose. Not run with the real one; each test says what that does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
