@@ -23,6 +23,22 @@ async fn three() -> (Vec<Broker>, Vec<String>) {
     (brokers, urls)
 }
 
+// S42, P4
+#[tokio::test]
+async fn servers_are_shuffled_unless_their_order_is_to_be_kept() {
+    let (brokers, urls) = three().await;
+    let mut firsts = [0; 3];
+    for seed in 0..20 {
+        let options = ConnectOptions::new().random_seed(seed);
+        let client = soon("a connection", options.clone().connect(&urls[..])).await.unwrap();
+        let port = client.server_info().port;
+        firsts[brokers.iter().position(|broker| broker.port() == port).unwrap()] += 1;
+        let client = soon("a connection", options.retain_servers_order().connect(&urls[..])).await.unwrap();
+        assert_eq!(client.server_info().port, brokers[0].port(), "seed {seed}");
+    }
+    assert!(firsts.iter().all(|first| *first > 0), "of 20 clients so many began with each server: {firsts:?}");
+}
+
 // Scenario 78
 #[tokio::test]
 async fn a_callback_picks_the_server() {
