@@ -60,16 +60,16 @@ pub(crate) struct InboxLimits {
     pub(crate) when_full: WhenFull,
 }
 
-/// What is lost when a subscription's reader is so slow that its limits are reached.
+/// Which messages a subscription loses when its reader is so slow that the limits are reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The newest messages: what comes is dropped until there is room. The default.
+    /// The newest messages: new ones are dropped until there is room. The default.
     #[default]
     DropNewest,
-    /// The oldest messages: what comes takes their place.
+    /// The oldest messages: new ones take their place.
     DropOldest,
-    /// The subscription: it ends behind what was received, with
+    /// The subscription: it ends after the messages that were received, with
     /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer).
     Close,
 }

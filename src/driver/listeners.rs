@@ -116,18 +116,19 @@ impl Listener {
     }
 }
 
-/// The events of a client from the moment at which this was made, in order. It ends after
-/// [`Closed`](ConnectionEvent::Closed), and does not keep the connection alive.
+/// The events of a client since this was created, in order. It ends after [`Closed`](ConnectionEvent::Closed), and
+/// does not keep the connection alive.
 ///
-/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages fold into one, with their
-/// sums, as [`EventQueue`] says: no transition is lost, and every sum over the events stays exact.
+/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages are folded into one,
+/// with their sums, as described for [`EventQueue`]: no transition is lost, and every sum over the events stays
+/// exact.
 #[derive(Debug)]
 pub struct Events {
     listener: Arc<Listener>,
 }
 
 impl Events {
-    /// The next event; `None` after the last. Cancelling it loses nothing.
+    /// The next event; `None` after the last one. Cancelling the call loses nothing.
     pub async fn recv(&mut self) -> Option<ConnectionEvent> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -46,7 +46,7 @@ pub(crate) struct Known {
     pub(crate) errors: u64,
 }
 
-/// One change of a client's state, with its reason: a line of [`recovery_log`](crate::Client::recovery_log).
+/// One change of a client's state, with its reason: an entry of [`recovery_log`](crate::Client::recovery_log).
 ///
 /// [`Display`](std::fmt::Display) makes one line of text of it, with the time in UTC.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,19 +54,19 @@ pub(crate) struct Known {
 pub struct StateChange {
     /// When it happened, by the wall clock.
     pub at: SystemTime,
-    /// The state that was entered.
+    /// The new state.
     pub status: Status,
     /// `host:port` of the server that was connected or lost.
     pub server: Option<String>,
-    /// Why a connection was lost or reconnecting given up, why the client ended, or what a reconnect cost.
+    /// Why a connection was lost, why reconnecting was given up, why the client ended, or what a reconnect cost.
     pub reason: Option<String>,
-    /// Attempts that failed in this state.
+    /// Failed attempts in this state.
     pub failed_attempts: u64,
     /// Why the last of them failed, and with which server.
     pub last_failure: Option<String>,
 }
 
-/// One change of the pool by the cluster, or by what a server did: a line of
+/// One change of the server pool, made by the cluster or by the failures of a server: an entry of
 /// [`topology_log`](crate::Client::topology_log).
 ///
 /// [`Display`](std::fmt::Display) makes one line of text of it, with the time in UTC.
@@ -75,9 +75,9 @@ pub struct StateChange {
 pub struct TopologyChange {
     /// When it happened, by the wall clock.
     pub at: SystemTime,
-    /// Servers that are new in the pool, as `host:port`.
+    /// Servers that were added to the pool, as `host:port`.
     pub added: Vec<String>,
-    /// Servers that have left it.
+    /// Servers that were removed from it.
     pub removed: Vec<String>,
 }
 

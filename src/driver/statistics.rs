@@ -2,16 +2,16 @@
 
 use portable_atomic::{AtomicU64, Ordering};
 
-/// Counters of one client since it was made. They are updated once per read, write or connection.
+/// Counters of one client since it was created. They are updated once per read, write or connection.
 ///
-/// The fields are those of async-nats. Bytes are counted where they cross the socket: everything, not payloads only.
+/// The fields are those of async-nats. Bytes are counted where they cross the socket: all bytes, not only payloads.
 #[derive(Debug, Default)]
 pub struct Statistics {
     /// Bytes received.
     pub in_bytes: AtomicU64,
-    /// Bytes that the transport has taken.
+    /// Bytes sent.
     pub out_bytes: AtomicU64,
-    /// Messages received, those that nobody wanted included.
+    /// Messages received, including those without a subscription.
     pub in_messages: AtomicU64,
     /// Messages accepted by `publish` and requests.
     pub out_messages: AtomicU64,
