@@ -159,7 +159,7 @@ async fn the_attempts_are_counted_from_each_loss() {
     assert_eq!(first, [1, 1]);
 }
 
-// S9, S48
+// S9, S14, S48
 #[tokio::test]
 async fn changes_of_the_cluster_are_told() {
     let mut cluster = Cluster::start(3).await;
@@ -173,6 +173,9 @@ async fn changes_of_the_cluster_are_told() {
         _ => false,
     };
     eventually("gossip has come", SOON, async || client.server_pool().await.unwrap().len() == 3).await;
+    let name = client.info().and_then(|info| info.cluster.clone());
+    assert!(name.is_some(), "the servers of a cluster say its name");
+    assert_eq!(client.health_snapshot().cluster, name);
     cluster.servers[2].kill();
     timeline.nth("the leave", 0, |event| names(event, true)).await;
     let so_far = timeline.count(|event| names(event, false));
