@@ -59,7 +59,7 @@ pub struct Config {
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
     /// So many connections in a row may end with the same message at the front of what they were given; then it is taken for
-    /// the reason, and lost alone. Default 5; 0: never. DECISIONS D16 has two; but a large frame on a bad line is cut twice
+    /// the reason, and lost alone. Default 5; 0: never. Two would be too few: a large frame on a bad line is cut twice
     /// in a row without any guilt.
     pub poison_after: u32,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
@@ -88,7 +88,7 @@ pub enum OverflowPolicy {
     Wait(Duration),
 }
 
-/// What a plain subscription gets while the client moves from one server to another as planned (DECISIONS D15). Queue groups
+/// What a plain subscription gets while the client moves from one server to another as planned. Queue groups
 /// and replies to requests are at both servers for a moment, and lose nothing by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -47,7 +47,7 @@ pub(super) struct Connection {
     pub(super) progress: Instant,
     /// The last `-ERR` after which a server closes: the reason, once the socket says that it did.
     pub(super) said: Option<ErrKind>,
-    /// Writing failed: we read on until the server's reason comes or this time is reached (DECISIONS D6).
+    /// Writing failed: we read on until the server's reason comes or this time is reached (D6).
     pub(super) broken: Option<(Instant, Cause)>,
     /// It is TLS.
     pub(super) secured: bool,

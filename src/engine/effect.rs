@@ -162,7 +162,7 @@ pub struct Choice {
     pub delay: Option<Duration>,
 }
 
-/// How to leave a connection (DECISIONS D7).
+/// How to leave a connection (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseHow {
     /// The peer is given up: no byte of ours may reach it later.

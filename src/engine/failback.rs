@@ -1,4 +1,4 @@
-//! Preferred servers, and the way back to them (DECISIONS D15).
+//! Preferred servers, and the way back to them (D15).
 //!
 //! While another server is connected, a preferred one is probed: it is dialled and greeted like any candidate of a planned
 //! move, and the connection is kept aside. If it lives for the time of stability, the client moves to it; if not, that was a

@@ -1,4 +1,4 @@
-//! Planned moves (DECISIONS D15): the next connection is ready before the present one is left.
+//! Planned moves (D15): the next connection is ready before the present one is left.
 //!
 //! ```text
 //!   wished ──due, the present one carries──▶ dialled, handshake: an ordinary link, beside the present one

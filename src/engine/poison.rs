@@ -1,5 +1,5 @@
 //! Poison: a message that kills every connection it is given to, and how it is told from those that die beside it
-//! (DECISIONS D16).
+//! (D16).
 //!
 //! At most once it is seen only while it is cut: what was taken wholly is never sent again. At least once it hides among
 //! all that is sent again. They are then given to the next connections in batches, each after the PONG of the last; a batch with

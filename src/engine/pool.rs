@@ -81,7 +81,7 @@ pub const MAX_SERVERS: usize = 4096;
 /// No more names are taken from one INFO. Arbitrary, as above.
 pub const MAX_TOLD: usize = 1024;
 
-/// No server is dialled more often than this, whatever backoff or callback say: ten times a second (DECISIONS D14).
+/// No server is dialled more often than this, whatever backoff or callback say: ten times a second (D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
 
 /// How failures and losses are answered.
@@ -340,7 +340,7 @@ impl Pool {
     /// user named it or it is `current`. An entry that can't be read is skipped. Returns what was added
     /// and removed, as `host:port`.
     ///
-    /// Source: PROTOCOL §1.4; the list is complete each time, an empty one says nothing.
+    /// The list is complete each time, an empty one says nothing.
     pub fn gossip<R: Rng>(
         &mut self,
         urls: &[String],

@@ -19,7 +19,7 @@ use super::subscriptions::Accepted;
 use super::time::after;
 use crate::protocol::{Info, ServerOp};
 
-/// How long reading goes on after writing failed (DECISIONS D6).
+/// How long reading goes on after writing failed (D6).
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 impl<H> Engine<H> {

@@ -17,9 +17,6 @@ const KINDS: [&str; 3] = ["rs", "md", "toml"];
 /// Files that show how a citation looks, right and wrong.
 const SAMPLES: [&str; 2] = ["tests/architecture/citations.rs", "tests/architecture/docs.rs"];
 
-/// Here `DECISIONS D15` and faults without the word are still allowed.
-const OLD_FORM: &str = "src/engine/";
-
 /// Pages that a reader of the repository does not have.
 const PRIVATE: [&str; 7] = ["DECISIONS", "SCENARIOS", "DESIGN.md", "DESIGN §", "PROTOCOL §", "API.md", "FAULTS.md"];
 
@@ -119,9 +116,6 @@ fn every_rule_that_is_cited_exists() {
         wrong.extend(unknown.map(|(line, name)| format!("{path}:{line}: there is no {name} in docs/")));
         let fault = |word: &str| lettered(word).map(|(letter, number)| Name::Fault(letter, number));
         let faults = bare.iter().filter(|(_, word)| fault(word).is_some_and(|name| known.contains(&name)));
-        if path.starts_with(OLD_FORM) {
-            continue;
-        }
         // The page of faults is the one that gives them their names.
         if path != "docs/faults.md" {
             wrong.extend(faults.map(|(line, word)| format!("{path}:{line}: write `fault {word}`")));

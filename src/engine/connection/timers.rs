@@ -10,7 +10,7 @@ use crate::engine::error::Cause;
 use crate::engine::happened::Happened;
 use crate::engine::time::{after, is_due};
 
-/// How long a planned move waits for each of its PONGs (DECISIONS D15).
+/// How long a planned move waits for each of its PONGs (D15).
 pub(in crate::engine) const MOVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// An address that has accepted and says nothing is given no more time than this while there are others. Arbitrary; a server

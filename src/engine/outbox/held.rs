@@ -12,7 +12,7 @@ use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
 use crate::protocol;
 
-/// Held frames are stamped in runs of this length (DECISIONS D9): a message expires up to so much too late, and a trickle of
+/// Held frames are stamped in runs of this length (D9): a message expires up to so much too late, and a trickle of
 /// messages does not cost a chunk each.
 const RUN: Duration = Duration::from_millis(10);
 

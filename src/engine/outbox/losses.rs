@@ -7,7 +7,7 @@ use super::segment::{FrameView, Segment, Verdict};
 use crate::engine::ledger::{LossReason, Lost};
 
 /// So many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
-/// only counted (DECISIONS D17).
+/// only counted (D17).
 pub const HANDED_BACK: usize = 1024 * 1024;
 
 /// Losses that were not told yet. `bytes <= HANDED_BACK`.

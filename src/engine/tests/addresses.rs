@@ -10,7 +10,7 @@ fn dialling(retry: bool) -> Pair {
     pair
 }
 
-// D1: our names had dead and silent addresses, and none where something else than a server accepts.
+// Fault D1: our names had dead and silent addresses, and none where something else than a server accepts.
 #[test]
 fn what_accepts_and_is_no_server_leads_to_the_next_address() {
     for how in 0..4 {
@@ -36,7 +36,7 @@ fn what_accepts_and_is_no_server_leads_to_the_next_address() {
     }
 }
 
-// D1
+// Fault D1
 #[test]
 fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
     let mut pair = dialling(false);
@@ -61,7 +61,7 @@ fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
     assert_eq!(pair.at(), ms(4900));
 }
 
-// D1
+// Fault D1
 #[test]
 fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_spoken() {
     let mut pair = dialling(false);
@@ -93,7 +93,7 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     pair.expect_among("Connected a:4222 after 1");
 }
 
-// D1: who was refused by one is not to be refused by all, again and again.
+// Fault D1: who was refused by one is not to be refused by all, again and again.
 #[test]
 fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
     let mut pair = dialling(false);
@@ -104,7 +104,7 @@ fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
     assert_eq!(pair.dials.len(), 1);
 }
 
-// D1
+// Fault D1
 #[test]
 fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
@@ -120,7 +120,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 held");
 }
 
-// D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
+// Faults D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
 #[test]
 fn nobody_is_put_aside_for_the_time_in_which_we_did_not_listen() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);

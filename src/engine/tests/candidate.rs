@@ -438,7 +438,7 @@ fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
     }
 }
 
-// D6: our clusters had an address for each server, so nobody asked whether an address is one.
+// Fault D6: our clusters had an address for each server, so nobody asked whether an address is one.
 #[test]
 fn behind_the_address_of_a_lame_duck_there_may_be_another_server() {
     for limit in [None, Some(1)] {
@@ -465,7 +465,7 @@ fn behind_the_address_of_a_lame_duck_there_may_be_another_server() {
     }
 }
 
-// D8: one lame duck at a time is what a rolling restart of ours had.
+// Fault D8: one lame duck at a time is what a rolling restart of ours had.
 #[test]
 fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
     for both in [true, false] {
@@ -493,7 +493,7 @@ fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
     }
 }
 
-// D8: what a server says of itself before it lets us in is no reason to leave another one.
+// Fault D8: what a server says of itself before it lets us in is no reason to leave another one.
 #[test]
 fn a_lame_duck_that_does_not_let_us_in_is_forgotten() {
     let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
@@ -508,7 +508,7 @@ fn a_lame_duck_that_does_not_let_us_in_is_forgotten() {
     assert_eq!((pair.dials.len(), pair.engine.server()), (2, Some("b:4222")));
 }
 
-// D8: a restarted server is a good one again, also in a rolling upgrade of two, where there is no other.
+// Fault D8: a restarted server is a good one again, also in a rolling upgrade of two, where there is no other.
 #[test]
 fn a_lame_duck_that_has_restarted_may_be_moved_to() {
     let mut pair = ready();

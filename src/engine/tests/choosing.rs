@@ -46,7 +46,7 @@ fn refuse_login(pair: &mut Pair, text: &str) {
     pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
 }
 
-// D4: the drop-in tests had the callback's signature, and no program in which it mattered when it is called.
+// Fault D4: the drop-in tests had the callback's signature, and no program in which it mattered when it is called.
 #[test]
 fn the_callback_picks_the_server_of_the_first_attempt_too() {
     let config = Config { retry_on_initial_connect: false, ..asks_server() };
@@ -212,7 +212,7 @@ fn a_minute() -> Config {
     exact(Policy { give_up_on_auth_after: Some(secs(60)), ..Policy::default() })
 }
 
-// B3: the rule had counted tries, and two quick ones said nothing. A simulated server that refuses everybody for some
+// Fault B3: the rule had counted tries, and two quick ones said nothing. A simulated server that refuses everybody for some
 // seconds, with the default options, should have found it; the simulation had turned the rule off.
 #[test]
 fn a_refusal_by_default_is_never_the_last_word() {
@@ -232,7 +232,7 @@ fn a_refusal_by_default_is_never_the_last_word() {
     assert_eq!(pair.engine.status(), Status::Connected);
 }
 
-// B2: our own classification of `-ERR` texts had it among the refusals; a table of what each text asks of a client would
+// Fault B2: our own classification of `-ERR` texts had it among the refusals; a table of what each text asks of a client would
 // have shown that nothing is said about credentials here.
 #[test]
 fn a_slow_line_is_no_refusal_even_where_refusals_end_the_search() {
@@ -246,7 +246,7 @@ fn a_slow_line_is_no_refusal_even_where_refusals_end_the_search() {
     assert_eq!(pair.engine.status(), Status::Connected);
 }
 
-// B3
+// Fault B3
 #[test]
 fn a_server_that_refuses_the_credentials_in_the_same_words_for_the_time_that_was_set_leaves_the_pool() {
     let mut pair = lost(a_minute(), &["a", "b"]);

@@ -239,7 +239,7 @@ fn the_cap_counts_what_came_back() {
     assert!(matches!(pair.admit("x", b"a payload beyond"), Err(crate::engine::Refusal::TooLarge { limit: 24, .. })));
 }
 
-// E1: the model of the outbox repeated the rule that the cap holds in every state, instead of asking what it is for.
+// Fault E1: the model of the outbox repeated the rule that the cap holds in every state, instead of asking what it is for.
 #[test]
 fn a_frame_over_the_cap_passes_while_connected_and_is_kept_when_it_is_cut() {
     let mut pair = Pair::seeded(config(), &["a"], 24, 1);

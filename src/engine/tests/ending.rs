@@ -40,7 +40,7 @@ fn a_drain_in_order() {
     assert_eq!(pair.engine.ledger(2).confirmed, 2);
 }
 
-// A9. No test drained a subscription that nobody reads; each of them had a consumer that came back.
+// Fault A9. No test drained a subscription that nobody reads; each of them had a consumer that came back.
 #[test]
 fn a_drain_does_not_wait_for_a_consumer_that_has_taken_its_last_message_and_stays_away() {
     for (within, patience) in [(secs(30), ms(5_000)), (secs(4), ms(1_000))] {
@@ -64,7 +64,7 @@ fn a_drain_does_not_wait_for_a_consumer_that_has_taken_its_last_message_and_stay
     }
 }
 
-// A9.
+// Fault A9.
 #[test]
 fn a_drain_waits_for_a_consumer_that_still_has_messages_to_read() {
     let mut pair = Pair::ready();

@@ -1,4 +1,4 @@
-//! Flush: Ok only behind a PONG (I2 of promise, I5), in doubt once, and per handle.
+//! Flush: Ok only behind a PONG (promise 2, I5), in doubt once, and per handle.
 
 use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::Config;

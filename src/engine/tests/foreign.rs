@@ -18,7 +18,7 @@ fn harmless(text: &str) {
     assert!(found.is_empty(), "{found:?} in {text:?}");
 }
 
-// H1. The tests of events counted how many there are, not how large they are.
+// Fault H1. The tests of events counted how many there are, not how large they are.
 #[test]
 fn what_a_server_says_is_cut_to_a_kibibyte_wherever_it_is_kept() {
     let long = "x".repeat(100_000);
@@ -43,7 +43,7 @@ fn what_a_server_says_is_cut_to_a_kibibyte_wherever_it_is_kept() {
     }
 }
 
-// H1
+// Fault H1
 #[test]
 fn a_refusal_in_the_handshake_is_cut_too() {
     let mut pair = Pair::new();
@@ -56,7 +56,7 @@ fn a_refusal_in_the_handshake_is_cut_too() {
     pair.forget_net();
 }
 
-// H1
+// Fault H1
 #[test]
 fn infos_that_nobody_reads_are_limited_in_bytes_and_the_newest_stays() {
     let mut queue = EventQueue::new(1024);
@@ -88,7 +88,7 @@ fn infos_that_nobody_reads_are_limited_in_bytes_and_the_newest_stays() {
     assert_eq!(last, "299");
 }
 
-// H1
+// Fault H1
 #[test]
 fn texts_of_an_info_are_cut_and_what_must_be_signed_is_not() {
     let long = "x".repeat(2000);
@@ -98,7 +98,7 @@ fn texts_of_an_info_are_cut_and_what_must_be_signed_is_not() {
     assert_eq!(info.nonce, Some(long));
 }
 
-// H5. Our tests of texts had no text that does something.
+// Fault H5. Our tests of texts had no text that does something.
 #[test]
 fn no_text_of_a_server_reaches_a_reader_as_it_is() {
     let kind = ErrKind::parse(NASTY.as_bytes());

@@ -59,7 +59,7 @@ fn shuffled(count: u64) -> impl Iterator<Item = u64> {
     (1..=count).map(move |number| number * 1_000_003 % count + 1)
 }
 
-// C3. Growth was tested for messages and outages, not for what a server says.
+// Fault C3. Growth was tested for messages and outages, not for what a server says.
 #[test]
 fn refusals_of_subscriptions() {
     grows_linearly(4000, |times| {
@@ -70,7 +70,7 @@ fn refusals_of_subscriptions() {
     });
 }
 
-// C3
+// Fault C3
 #[test]
 fn refusals_of_subscriptions_that_a_server_had_accepted_or_that_nobody_has() {
     grows_linearly(4000, |times| {
@@ -86,7 +86,7 @@ fn refusals_of_subscriptions_that_a_server_had_accepted_or_that_nobody_has() {
     });
 }
 
-// C1, C3
+// Faults C1, C3
 #[test]
 fn refusals_of_messages_one_by_one() {
     grows_linearly(2000, |times| {
@@ -104,7 +104,7 @@ fn refusals_of_messages_one_by_one() {
     });
 }
 
-// A4, C2
+// Faults A4, C2
 #[test]
 fn subscriptions_made_and_dropped_beside_many_that_stay() {
     grows_linearly(4000, |times| {
@@ -147,7 +147,7 @@ fn consumers_that_read_a_draining_client_to_its_end_one_by_one() {
     });
 }
 
-// A7. The outbox was compared with a model for what it holds, not for what it costs.
+// Fault A7. The outbox was compared with a model for what it holds, not for what it costs.
 #[test]
 fn messages_withdrawn_in_any_order() {
     grows_linearly(8000, |times| {
@@ -164,7 +164,7 @@ fn messages_withdrawn_in_any_order() {
     });
 }
 
-// A7: large ones are segments of their own, and with an age limit a trickle makes many.
+// Fault A7: large ones are segments of their own, and with an age limit a trickle makes many.
 #[test]
 fn large_messages_withdrawn_in_any_order() {
     let payload = vec![b'x'; crate::engine::SHARED_PAYLOAD];
@@ -184,7 +184,7 @@ fn large_messages_withdrawn_in_any_order() {
     });
 }
 
-// H3. The queue was tested for what it keeps, with a few servers in each event.
+// Fault H3. The queue was tested for what it keeps, with a few servers in each event.
 #[test]
 fn changes_of_a_large_pool_that_nobody_reads() {
     grows_linearly(500, |servers| {
@@ -197,7 +197,7 @@ fn changes_of_a_large_pool_that_nobody_reads() {
     });
 }
 
-// H3
+// Fault H3
 #[test]
 fn events_of_every_kind_that_nobody_reads() {
     let error = ErrKind::Other("x".into());

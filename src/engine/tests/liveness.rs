@@ -91,7 +91,7 @@ fn bytes_without_a_pong_keep_a_connection_alive() {
     pair.expect_among("Disconnected: stale connection: no byte for 40s");
 }
 
-// A10. The test above went on for ever: that bytes are a sign of life was the rule, and no peer in any test sent all but PONGs.
+// Fault A10. The test above went on for ever: that bytes are a sign of life was the rule, and no peer in any test sent all but PONGs.
 #[test]
 fn bytes_without_a_pong_do_not_keep_it_alive_for_ever() {
     let mut pair = Pair::ready();
@@ -108,7 +108,7 @@ fn bytes_without_a_pong_do_not_keep_it_alive_for_ever() {
     pair.expect_among("Disconnected: stale connection: no PONG for 160s although other bytes came, 1 in doubt, 0 held");
 }
 
-// A10, its sibling: a peer that takes everything and says nothing.
+// Fault A10, its sibling: a peer that takes everything and says nothing.
 #[test]
 fn a_transport_that_empties_does_not_keep_a_connection_alive_for_ever() {
     let mut pair = Pair::ready();
@@ -127,7 +127,7 @@ fn a_transport_that_empties_does_not_keep_a_connection_alive_for_ever() {
     pair.expect_among("Disconnected: stale connection: no byte for");
 }
 
-// A2. All time in the tests passed at the right moments: a runtime that is busy, a process that is stopped, or a machine that is
+// Fault A2. All time in the tests passed at the right moments: a runtime that is busy, a process that is stopped, or a machine that is
 // paused, had no place in them.
 #[test]
 fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
@@ -166,7 +166,7 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     pair.expect(&[]);
 }
 
-// A2.
+// Fault A2.
 #[test]
 fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
     let mut pair = Pair::new();
@@ -189,7 +189,7 @@ fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
     pair.expect_among("AttemptFailed a:4222 1: took longer than 5s, looking up and dialling");
 }
 
-// A2.
+// Fault A2.
 #[test]
 fn a_write_that_stalled_while_nobody_looked_is_tried_again() {
     let mut pair = Pair::ready();
@@ -210,7 +210,7 @@ fn a_write_that_stalled_while_nobody_looked_is_tried_again() {
     pair.expect_among("Disconnected: write stalled for");
 }
 
-// A3. The peers of all tests read everything or nothing; none read slowly without a pause.
+// Fault A3. The peers of all tests read everything or nothing; none read slowly without a pause.
 #[test]
 fn a_peer_that_reads_slowly_is_alive() {
     let mut pair = Pair::ready();
@@ -234,7 +234,7 @@ fn a_peer_that_reads_slowly_is_alive() {
     assert_eq!(pair.engine.ledger(1).confirmed, 1);
 }
 
-// A3.
+// Fault A3.
 #[test]
 fn a_ping_has_more_time_while_the_transport_empties() {
     let mut pair = Pair::ready();

@@ -535,7 +535,7 @@ fn what_is_dropped_beyond_a_mebibyte_is_counted_and_not_kept() {
     assert_eq!(told.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
 }
 
-// H6: the loops over frames were only ever run on frames that can be read.
+// Fault H6: the loops over frames were only ever run on frames that can be read.
 #[test]
 fn frames_that_nobody_can_read_end_every_loop() {
     let payload = Bytes::from(vec![b'x'; 500]);

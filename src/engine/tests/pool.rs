@@ -186,7 +186,7 @@ fn cost(work: impl FnOnce()) -> Duration {
     spent() - before
 }
 
-// D7: our largest pool had twelve servers, and the one test with thousands only counted them.
+// Fault D7: our largest pool had twelve servers, and the one test with thousands only counted them.
 #[test]
 #[cfg(target_os = "linux")]
 fn lists_of_thousands_are_merged_in_linear_time() {

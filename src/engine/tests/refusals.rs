@@ -16,7 +16,7 @@ fn ledger(pair: &mut Pair) -> Ledger {
     ledger
 }
 
-// C1. The simulation should have found it: its servers refused SUBs and never a PUB.
+// Fault C1. The simulation should have found it: its servers refused SUBs and never a PUB.
 #[test]
 fn a_refused_message_is_named_at_once_and_its_pong_does_not_confirm_it() {
     let mut pair = Pair::ready();
@@ -33,7 +33,7 @@ fn a_refused_message_is_named_at_once_and_its_pong_does_not_confirm_it() {
     assert_eq!((ledger.confirmed, ledger.lost.refused, ledger.unconfirmed), (1, 1, 0));
 }
 
-// C1
+// Fault C1
 #[test]
 fn a_refusal_and_its_pong_in_one_read_are_told_in_order() {
     let mut pair = Pair::ready();
@@ -43,7 +43,7 @@ fn a_refusal_and_its_pong_in_one_read_are_told_in_order() {
     assert_eq!(journal[1..], ["refusing no of 0-1", "refused no of 0-1", "Lost 1 refused: ", "confirmed to 1"]);
 }
 
-// C1
+// Fault C1
 #[test]
 fn what_a_pong_has_covered_was_not_refused_and_what_comes_later_is_another_matter() {
     let mut pair = Pair::ready();
@@ -60,7 +60,7 @@ fn what_a_pong_has_covered_was_not_refused_and_what_comes_later_is_another_matte
     assert_eq!(ledger(&mut pair).confirmed, 2);
 }
 
-// C1
+// Fault C1
 #[test]
 fn a_loss_behind_a_refusal_leaves_the_refused_message_neither_in_doubt_nor_unconfirmed() {
     let mut pair = Pair::ready();
@@ -79,7 +79,7 @@ fn a_loss_behind_a_refusal_leaves_the_refused_message_neither_in_doubt_nor_uncon
     assert_eq!((ledger.in_doubt, ledger.lost.refused), (1, 1));
 }
 
-// C1
+// Fault C1
 #[test]
 fn at_least_once_a_refused_message_is_handed_back_and_not_sent_again() {
     let mut pair = at_least_once();
@@ -99,7 +99,7 @@ fn at_least_once_a_refused_message_is_handed_back_and_not_sent_again() {
     assert_eq!(ledger(&mut pair).lost.refused, 1);
 }
 
-// C1
+// Fault C1
 #[test]
 fn at_least_once_every_message_with_that_subject_before_the_pong_is_refused() {
     let mut pair = at_least_once();
@@ -113,7 +113,7 @@ fn at_least_once_every_message_with_that_subject_before_the_pong_is_refused() {
     assert_eq!((ledger.confirmed, ledger.lost.refused, ledger.unconfirmed), (1, 2, 0));
 }
 
-// C1
+// Fault C1
 #[test]
 fn a_reply_subject_that_a_server_refuses_costs_its_message() {
     let mut pair = at_least_once();
@@ -130,7 +130,7 @@ fn a_reply_subject_that_a_server_refuses_costs_its_message() {
     assert_eq!((ledger.confirmed, ledger.lost.refused), (1, 1));
 }
 
-// C1
+// Fault C1
 #[test]
 fn a_server_that_refuses_more_than_it_was_given_changes_no_sum() {
     for mut pair in [Pair::ready(), at_least_once()] {
@@ -148,7 +148,7 @@ fn a_server_that_refuses_more_than_it_was_given_changes_no_sum() {
     }
 }
 
-// C1
+// Fault C1
 #[test]
 fn the_end_counts_what_was_refused_as_lost_and_not_as_in_doubt() {
     for mut pair in [Pair::ready(), at_least_once()] {
@@ -166,7 +166,7 @@ fn the_end_counts_what_was_refused_as_lost_and_not_as_in_doubt() {
 
 const NO_JOBS: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
 
-// C2. Our tests of refused subscriptions kept the one that was refused.
+// Fault C2. Our tests of refused subscriptions kept the one that was refused.
 #[test]
 fn a_refused_subscription_that_was_dropped_takes_no_queue_group_along() {
     let mut pair = Pair::ready();
@@ -187,7 +187,7 @@ fn a_refused_subscription_that_was_dropped_takes_no_queue_group_along() {
     pair.expect(&["ServerError Permissions Violation for Subscription to \"jobs\""]);
 }
 
-// C2
+// Fault C2
 #[test]
 fn what_a_pong_has_covered_was_accepted_and_is_not_the_one_that_is_refused() {
     let mut pair = Pair::ready();
@@ -208,7 +208,7 @@ fn what_a_pong_has_covered_was_accepted_and_is_not_the_one_that_is_refused() {
     pair.expect_among("stream 1 ends: refused by the server");
 }
 
-// C2
+// Fault C2
 #[test]
 fn a_limit_that_is_told_again_does_not_make_an_old_subscription_the_newest() {
     let mut pair = Pair::ready();
@@ -226,7 +226,7 @@ fn a_limit_that_is_told_again_does_not_make_an_old_subscription_the_newest() {
     assert_eq!(pair.engine.subscriptions.len(), 1);
 }
 
-// C2
+// Fault C2
 #[test]
 fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     let mut pair = Pair::ready();
@@ -247,7 +247,7 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     pair.expect_among("stream 3 ends: refused by the server");
 }
 
-// C2. Refusals named the subject only; that a server may name the sid, and what is remembered by name then, was no test.
+// Fault C2. Refusals named the subject only; that a server may name the sid, and what is remembered by name then, was no test.
 #[test]
 fn what_was_refused_by_its_sid_is_not_named_again() {
     const NO_SID: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\" (sid \"2\")'\r\n";

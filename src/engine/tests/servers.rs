@@ -170,7 +170,7 @@ fn gossip_adds_and_takes_away_what_it_added() {
     assert_eq!(dialled, ["a", "c", "d", "a"]);
 }
 
-// H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
+// Fault H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
 #[test]
 fn a_server_that_does_not_let_us_in_is_not_believed() {
     let mut pair = Pair::with(exact(), &["a"]);
@@ -222,7 +222,7 @@ fn restart(config: Config, named: &[&str], told: usize, down: u64) -> Duration {
     pair.at() - lost
 }
 
-// D2: the pool was tested for fairness, with servers that refuse at once; none that is silent, and so no time was lost with one.
+// Fault D2: the pool was tested for fairness, with servers that refuse at once; none that is silent, and so no time was lost with one.
 #[test]
 fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
     for (named, told) in [(&["a"][..], 5), (&["a", "b", "c", "d"], 0), (&["a", "b", "c"], 20), (&["b", "a"], 100)] {
@@ -239,7 +239,7 @@ fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
     }
 }
 
-// D2
+// Fault D2
 #[test]
 fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in_the_end() {
     // S: a is silent. b refuses until it has been asked for some times.
@@ -271,7 +271,7 @@ fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in
     assert_eq!(pair.engine.server(), Some("c:4222"));
 }
 
-// D2
+// Fault D2
 #[test]
 fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
@@ -292,7 +292,7 @@ fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() 
     assert_eq!(pair.engine.server(), Some("a:4222"));
 }
 
-// D2: a port at which something accepts, such as a tunnel whose far side is gone, is no better than one that is silent.
+// Fault D2: a port at which something accepts, such as a tunnel whose far side is gone, is no better than one that is silent.
 #[test]
 fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
@@ -315,7 +315,7 @@ fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     assert_eq!(pair.engine.server(), Some("a:4222"));
 }
 
-// D2: nobody starves for it, either.
+// Fault D2: nobody starves for it, either.
 #[test]
 fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_are_due() {
     let mut pair = Pair::with(exact(), &["a", "b"]);
@@ -333,7 +333,7 @@ fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_a
     assert!((5..=15).contains(&told), "{:?}", pair.dials);
 }
 
-// B5: the option that makes `connect` wait for one round was tested with lone servers only.
+// Fault B5: the option that makes `connect` wait for one round was tested with lone servers only.
 #[test]
 fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
     let mut pair = Pair::with(config(), &["a", "b"]);
