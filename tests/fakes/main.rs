@@ -1,0 +1,21 @@
+//! The client against peers that are no server: the broker of the feature `testing`, scripted conversations, streams in
+//! memory; and that broker itself. No nats-server is needed.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod addresses;
+mod broker;
+mod broker_speed;
+mod cancelling;
+mod dialer;
+mod gaps;
+mod health;
+mod limits_of_servers;
+mod metrics;
+mod poison;
+mod request_tries;
+mod server_gone;
+mod slow_consumer;
+mod starvation;

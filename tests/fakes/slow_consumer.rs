@@ -1,0 +1,173 @@
+//! A consumer that is slower than its messages: waited for first, then it alone loses, and exactly what is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use nats_lifeline::client::{SubscribeOptions, WhenFull};
+use nats_lifeline::connection::ConnectionEvent;
+use nats_lifeline::testing::Broker;
+use nats_lifeline::{Client, ConnectOptions, Event, Subscriber};
+
+async fn client(options: ConnectOptions, broker: &Broker) -> Client {
+    options.connect(broker.url()).await.unwrap()
+}
+
+/// Reads what there is until `last` has been read, or nothing more comes.
+async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
+    let mut got = Vec::new();
+    while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(300), subscriber.next()).await {
+        got.push(std::str::from_utf8(&message.payload).unwrap().parse().unwrap());
+    }
+    got
+}
+
+// Scenario 68, D21, P10
+#[tokio::test]
+async fn a_consumer_that_does_not_read_loses_the_newest_and_nobody_else_loses_anything() {
+    let broker = Broker::start().await.unwrap();
+    let told_each_time = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&told_each_time);
+    let options = ConnectOptions::new()
+        .subscription_capacity(10)
+        .slow_consumer_grace(Duration::from_millis(50))
+        .event_callback(move |event| {
+            counter.fetch_add(usize::from(matches!(event, Event::SlowConsumer(_))), Ordering::Relaxed);
+            std::future::ready(())
+        });
+    let receiver = client(options, &broker).await;
+    let mut events = receiver.events();
+    let mut slow = receiver.subscribe("a").await.unwrap();
+    let mut quick = receiver.subscribe("a").await.unwrap();
+    receiver.flush().await.unwrap();
+    let reading = tokio::spawn(async move {
+        let got = read_until_gone(&mut quick).await;
+        (got, quick.dropped())
+    });
+    let publisher = client(ConnectOptions::new(), &broker).await;
+    for number in 0..100 {
+        publisher.publish("a", number.to_string().into()).await.unwrap();
+        // At a pace that any reader keeps up with, one at a time.
+        publisher.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let (got, dropped) = reading.await.unwrap();
+    assert_eq!((got, dropped), ((0..100).collect(), 0));
+
+    assert_eq!(slow.pending(), 10);
+    assert_eq!(slow.dropped(), 90);
+    assert_eq!(read_until_gone(&mut slow).await, (0..10).collect::<Vec<_>>(), "the newest are dropped");
+    assert_eq!(slow.delivered(), 10);
+
+    let mut told = Vec::new();
+    while let Some(event) = events.try_recv() {
+        if let ConnectionEvent::SlowConsumer { sid, .. } = event {
+            told.push(sid);
+        }
+    }
+    assert_eq!(told, [slow.sid()], "said once, when it began");
+    // D17: the callback hears of each read that lost something; how many messages one read brings is the network's affair.
+    let times = told_each_time.load(Ordering::Relaxed);
+    assert!((2..=90).contains(&times), "{times} times");
+
+    // It has caught up: it loses nothing more, and a new series would be said anew.
+    publisher.publish("a", "100".into()).await.unwrap();
+    publisher.flush().await.unwrap();
+    assert_eq!(read_until_gone(&mut slow).await, [100]);
+}
+
+// P10: limits in bytes
+#[tokio::test]
+async fn bytes_are_limited_too() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().subscription_byte_capacity(3000).slow_consumer_grace(Duration::from_millis(20));
+    let receiver = client(options, &broker).await;
+    let mut slow = receiver.subscribe("a").await.unwrap();
+    receiver.flush().await.unwrap();
+    // 1 byte of subject, 999 of payload: three fit, exactly.
+    for _ in 0..5 {
+        receiver.publish("a", vec![b'0'; 999].into()).await.unwrap();
+    }
+    receiver.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    receiver.flush().await.unwrap();
+    assert_eq!((slow.pending(), slow.dropped()), (3, 2));
+    assert_eq!(read_until_gone(&mut slow).await.len(), 3);
+}
+
+// P10: a limit that is smaller than a message
+#[tokio::test]
+async fn one_message_fits_however_small_the_limit_is() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().subscription_byte_capacity(1).slow_consumer_grace(Duration::ZERO);
+    let receiver = client(options, &broker).await;
+    let oldest = SubscribeOptions::new().when_full(WhenFull::DropOldest);
+    let mut newest = receiver.subscribe("a").await.unwrap();
+    let mut latest = receiver.subscribe_with("a", oldest).await.unwrap();
+    for _ in 0..3 {
+        receiver.publish("a", vec![b'0'; 999].into()).await.unwrap();
+        for reader in [&mut newest, &mut latest] {
+            assert_eq!(reader.next().await.unwrap().payload.len(), 999);
+        }
+    }
+    for number in 0..3 {
+        receiver.publish("a", number.to_string().into()).await.unwrap();
+    }
+    receiver.flush().await.unwrap();
+    // Of what nobody reads one stays: the first, or the last.
+    assert_eq!((newest.pending(), newest.dropped()), (1, 2));
+    assert_eq!(newest.next().await.unwrap().payload, "0");
+    assert_eq!((latest.pending(), latest.dropped()), (1, 2));
+    assert_eq!(latest.next().await.unwrap().payload, "2");
+}
+
+// D21: a consumer that reads as fast as it can is waited for
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_queue_loses_nothing_while_its_consumer_reads() {
+    const MESSAGES: u64 = 100_000;
+    let broker = Broker::start().await.unwrap();
+    // The grace is the longest that a loaded machine may keep the consumer from running.
+    let options = ConnectOptions::new().subscription_capacity(16).slow_consumer_grace(Duration::from_secs(8));
+    let receiver = client(options.ping_interval(Duration::from_secs(60)), &broker).await;
+    let mut subscriber = receiver.subscribe("a").await.unwrap();
+    receiver.flush().await.unwrap();
+    let publisher = client(ConnectOptions::new(), &broker).await;
+    let publishing = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            publisher.publish("a", number.to_string().into()).await.unwrap();
+        }
+        publisher.flush().await.unwrap();
+    });
+    for number in 0..MESSAGES {
+        let message = tokio::time::timeout(Duration::from_secs(30), subscriber.next()).await.unwrap().unwrap();
+        assert_eq!(message.payload, number.to_string());
+    }
+    publishing.await.unwrap();
+    assert_eq!(subscriber.dropped(), 0);
+}
+
+// S67: nothing is lost of what was received, whatever the consumer does with its future
+#[tokio::test]
+async fn a_cancelled_read_loses_no_message() {
+    let broker = Broker::start().await.unwrap();
+    let client = client(ConnectOptions::new(), &broker).await;
+    let mut subscriber = client.subscribe("a").await.unwrap();
+    let publisher = client.clone();
+    let publishing = tokio::spawn(async move {
+        for number in 0..500_u64 {
+            publisher.publish("a", number.to_string().into()).await.unwrap();
+            publisher.flush().await.unwrap();
+        }
+    });
+    let mut got = Vec::new();
+    while got.len() < 500 {
+        // Cancelled at once, most of the time.
+        if let Ok(Some(message)) = tokio::time::timeout(Duration::ZERO, subscriber.next()).await {
+            got.push(std::str::from_utf8(&message.payload).unwrap().parse::<u64>().unwrap());
+        }
+        tokio::task::yield_now().await;
+    }
+    publishing.await.unwrap();
+    assert_eq!(got, (0..500).collect::<Vec<_>>());
+}

@@ -1,0 +1,74 @@
+//! Every file of tests is a part of a target. Cargo looks for none by itself here, so a forgotten one would never run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The targets that Cargo.toml names, each with the file where it begins.
+fn targets(root: &Path) -> Vec<PathBuf> {
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let sections = manifest.split("[[test]]\n").skip(1);
+    let names = sections.map(|section| section.lines().find_map(|line| line.strip_prefix("name = ")).unwrap());
+    let begins = names.map(|name| {
+        let file = root.join("tests").join(name.trim_matches('"'));
+        if file.is_dir() { file.join("main.rs") } else { file.with_extension("rs") }
+    });
+    begins.collect()
+}
+
+/// The name in `mod name;`, with or without a visibility.
+fn module(line: &str) -> Option<&str> {
+    let (visibility, name) = line.strip_suffix(';')?.rsplit_once("mod ")?;
+    let is_name = name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    (is_name && (visibility.is_empty() || visibility.starts_with("pub"))).then_some(name)
+}
+
+/// Adds `file` and every file that belongs to it by `mod name;`. Those of a file that `owns_folder` are beside it: a root, a
+/// `mod.rs`, and whatever is named by its path.
+fn follow(file: &Path, owns_folder: bool, found: &mut BTreeSet<PathBuf>) {
+    let file = file.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    if !found.insert(file.clone()) {
+        return;
+    }
+    let folder = file.parent().unwrap();
+    let below = if owns_folder || file.ends_with("mod.rs") { folder.to_owned() } else { file.with_extension("") };
+    let source = fs::read_to_string(&file).unwrap();
+    let mut path = None;
+    for line in source.lines().map(str::trim) {
+        if let Some(given) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+            path = Some(folder.join(given));
+        } else if let Some(name) = module(line) {
+            let beside = below.join(name).with_extension("rs");
+            let inside = below.join(name).join("mod.rs");
+            let default = if beside.is_file() { beside } else { inside };
+            follow(path.as_deref().unwrap_or(&default), path.is_some(), found);
+            path = None;
+        }
+    }
+}
+
+/// Every `.rs` file below `folder`, but for packages of their own.
+fn files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            if !path.join("Cargo.toml").is_file() {
+                files(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.insert(path.canonicalize().unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_file_of_tests_is_a_part_of_a_target() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut present, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    files(&root.join("tests"), &mut present);
+    for target in targets(root) {
+        follow(&target, true, &mut reached);
+    }
+    assert!(present.iter().any(|file| file.ends_with("house/targets.rs")), "{present:?}");
+    let forgotten: Vec<_> = present.difference(&reached).collect();
+    assert!(forgotten.is_empty(), "these never run: add a `mod` line to the `main.rs` of their target: {forgotten:#?}");
+}

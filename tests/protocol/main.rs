@@ -1,0 +1,12 @@
+//! What goes over the wire: over fixtures, over generated input, and over everything that a fuzzer found.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fixture_format;
+mod generated;
+mod wire;
+
+mod allocations;
+mod fixtures;
+mod fuzz_bodies;
+mod hostile_program;
+mod properties;

@@ -1,0 +1,43 @@
+//! The client against real servers: nats-server processes, a raw observer beside the client, a proxy that breaks what lies between.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod auth;
+mod auth_callback;
+#[cfg(feature = "nkeys")]
+mod auth_keys;
+mod choosing;
+mod confirmed;
+mod confirmed_losses;
+mod critical;
+mod cut_sessions;
+mod cuts;
+mod delivery;
+mod ending;
+mod failback;
+mod failover;
+mod harness;
+mod headers;
+mod hostile_server;
+mod jetstream_acks;
+mod lifecycle;
+mod long_outages;
+mod moves;
+mod outage;
+mod outage_buffer;
+mod outage_calls;
+mod pubsub;
+mod request_stream;
+mod requests;
+mod sink;
+mod storm;
+mod subjects;
+mod subscribe_confirmed;
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+mod tls;
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+mod tls_cuts;
+#[cfg(not(feature = "tls"))]
+mod without_tls;

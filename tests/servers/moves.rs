@@ -1,0 +1,306 @@
+//! Planned moves in a cluster of real servers, under load: nothing is lost, nothing comes twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use nats_lifeline::client::Handover;
+use nats_lifeline::connection::{ConnectionEvent, Status};
+use nats_lifeline::{Client, ConnectOptions};
+
+use crate::support::{Cluster, SOON, Server, Timeline, eventually, soon, within};
+
+/// How the client is made to leave its server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Why {
+    Forced,
+    LameDuck,
+}
+
+async fn cluster() -> Cluster {
+    Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(3), Duration::from_secs(30))).await
+}
+
+async fn knows_both(client: &Client) {
+    eventually("gossip has come", SOON, async || client.server_pool().await.unwrap().len() == 2).await;
+}
+
+/// The messages of a queue group, published all the time by somebody at the other server, come once each; so do those that the
+/// client publishes itself; and nothing is in doubt.
+async fn moves_without_a_loss(why: Why) {
+    let mut cluster = cluster().await;
+    let client = ConnectOptions::new().connect(cluster.servers[0].url()).await.unwrap();
+    knows_both(&client).await;
+    let timeline = Timeline::of(&client);
+    let mut jobs = client.queue_subscribe("jobs", "workers".into()).await.unwrap();
+    client.flush().await.unwrap();
+    let mut observer = cluster.servers[1].raw().await;
+    observer.subscribe("own", "1").await;
+
+    let mut other = cluster.servers[1].raw().await;
+    // Each server hears of the other's subscriptions in its own time: what comes before is nobody's loss.
+    eventually("both hear of each other", SOON, async || {
+        other.publish("jobs", "warm").await;
+        client.publish("own", "warm".into()).await.unwrap();
+        client.flush().await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_millis(50), jobs.next()).await.is_ok();
+        heard && !observer.received().await.is_empty()
+    })
+    .await;
+    let warm = client.stats().accepted;
+
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let sending = tokio::spawn(async move {
+        let mut n = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            other.publish("jobs", n.to_string()).await;
+            n += 1;
+            if n % 8 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        other.sync().await;
+        n
+    });
+    let (publisher, stop) = (client.clone(), Arc::clone(&done));
+    let publishing = tokio::spawn(async move {
+        let mut n = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            publisher.publish("own", n.to_string().into()).await.unwrap();
+            n += 1;
+            if n % 8 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        n
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    match why {
+        Why::Forced => client.force_reconnect().await.unwrap(),
+        Why::LameDuck => cluster.servers[0].lame_duck(),
+    }
+    let left = timeline.disconnected(0).await;
+    assert!(matches!(left, ConnectionEvent::Disconnected { in_doubt: 0, .. }), "{left:?}");
+    let back = timeline.reconnected(0).await;
+    assert!(matches!(back, ConnectionEvent::Reconnected { in_doubt: 0, attempts: 1, .. }), "{back:?}");
+    assert_eq!(client.server_info().port, cluster.servers[1].port());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    done.store(true, Ordering::Relaxed);
+
+    let sent = soon("the other's last message", sending).await.unwrap();
+    let mut got = Vec::new();
+    within("every job", SOON, async {
+        while got.len() < sent as usize {
+            let job = jobs.next().await.expect("the subscription lives");
+            got.extend(String::from_utf8_lossy(&job.payload).parse::<u64>());
+        }
+    })
+    .await;
+    // The two ways of a moment may overtake each other; each message came once.
+    got.sort_unstable();
+    assert!(got.iter().copied().eq(0..sent), "{} jobs of {sent}", got.len());
+    assert!(jobs.next().await_nothing().await, "a job came twice");
+
+    let published = soon("our last message", publishing).await.unwrap();
+    soon("a flush", client.flush()).await.unwrap();
+    let mut arrived: Vec<u64> = Vec::new();
+    within("all of ours", SOON, async {
+        while arrived.len() < published as usize {
+            arrived.extend(observer.next().await.text().parse::<u64>());
+        }
+    })
+    .await;
+    assert!(arrived.iter().copied().eq(0..published), "in order, and each once");
+    let stats = client.stats();
+    assert!(stats.balances(), "{stats:?}");
+    assert_eq!((stats.in_doubt, stats.lost.total(), stats.confirmed), (0, 0, warm + published));
+}
+
+/// For a stream from which nothing should come.
+trait AwaitNothing: Future + Sized {
+    async fn await_nothing(self) -> bool {
+        tokio::time::timeout(Duration::from_millis(100), self).await.is_err()
+    }
+}
+
+impl<F: Future> AwaitNothing for F {}
+
+// Scenario 35, N6, D15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lame_duck_is_left_without_a_loss() {
+    moves_without_a_loss(Why::LameDuck).await;
+}
+
+// N6, D15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forced_reconnect_goes_without_a_loss() {
+    moves_without_a_loss(Why::Forced).await;
+}
+
+// D15: without a gap, where repetitions are better
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_subscription_has_no_gap_where_the_handover_overlaps() {
+    let cluster = cluster().await;
+    let options = ConnectOptions::new().handover(Handover::Overlap);
+    let client = options.connect(cluster.servers[0].url()).await.unwrap();
+    knows_both(&client).await;
+    let timeline = Timeline::of(&client);
+    let mut news = client.subscribe("news").await.unwrap();
+    client.flush().await.unwrap();
+    let mut other = cluster.servers[1].raw().await;
+    eventually("the other server hears of it", SOON, async || {
+        other.publish("news", "warm").await;
+        tokio::time::timeout(Duration::from_millis(50), news.next()).await.is_ok()
+    })
+    .await;
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let sending = tokio::spawn(async move {
+        let mut n = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            other.publish("news", n.to_string()).await;
+            n += 1;
+            if n % 8 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        other.sync().await;
+        n
+    });
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        client.force_reconnect().await.unwrap();
+        let left = timeline.disconnected(round).await;
+        assert!(matches!(left, ConnectionEvent::Disconnected { in_doubt: 0, .. }), "{left:?}");
+        timeline.reconnected(round).await;
+    }
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    done.store(true, Ordering::Relaxed);
+    let sent = soon("the last message", sending).await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    within("all of them", SOON, async {
+        while seen.len() < sent as usize {
+            let message = news.next().await.expect("the subscription lives");
+            seen.extend(String::from_utf8_lossy(&message.payload).parse::<u64>());
+        }
+    })
+    .await;
+}
+
+// D15, D22: replies that are on their way during a move arrive
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_answered_over_a_move() {
+    let cluster = cluster().await;
+    let service = ConnectOptions::new().connect(cluster.servers[1].url()).await.unwrap();
+    let mut asked = service.subscribe("slow").await.unwrap();
+    service.flush().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(question) = asked.next().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                service.publish(question.reply.unwrap(), question.payload).await.unwrap();
+            });
+        }
+    });
+    let client = ConnectOptions::new().connect(cluster.servers[0].url()).await.unwrap();
+    knows_both(&client).await;
+    eventually("the service is known", SOON, async || client.request("slow", "x".into()).await.is_ok()).await;
+    let timeline = Timeline::of(&client);
+    let asking: Vec<_> = (0..20)
+        .map(|n: u32| {
+            let client = client.clone();
+            tokio::spawn(async move { client.request("slow", n.to_string().into()).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.force_reconnect().await.unwrap();
+    timeline.reconnected(0).await;
+    for (n, answer) in asking.into_iter().enumerate() {
+        let answer = soon("an answer", answer).await.unwrap().unwrap();
+        assert_eq!(answer.payload, n.to_string());
+    }
+}
+
+// D15: an account that allows one connection, and the only server there is
+#[tokio::test]
+async fn where_a_second_connection_is_refused_the_move_is_made_without() {
+    let server = Server::builder().max_connections(1).start().await;
+    for prepare in [true, false] {
+        let client = ConnectOptions::new().prepare_moves(prepare).connect(server.url()).await.unwrap();
+        let timeline = Timeline::of(&client);
+        client.publish("a", "1".into()).await.unwrap();
+        client.force_reconnect().await.unwrap();
+        timeline.reconnected(0).await;
+        // Behind the loss the server may still count the connection that was left.
+        let told = timeline.all();
+        let mut before = told.iter().take_while(|event| !matches!(event, ConnectionEvent::Disconnected { .. }));
+        let beside = before.any(|event| matches!(event, ConnectionEvent::AttemptFailed { .. }));
+        assert!(prepare || !beside, "something is tried beside the present connection");
+        soon("a flush", client.flush()).await.unwrap();
+        assert_eq!(client.stats().in_doubt, 0);
+        client.close().await.unwrap();
+        eventually("the place is free", SOON, async || server.connections().is_empty()).await;
+    }
+}
+
+// D15: no other server
+#[tokio::test]
+async fn a_lame_duck_without_another_server_is_kept() {
+    let mut server = Server::builder().lame_duck(Duration::from_secs(3), Duration::from_secs(30)).start().await;
+    let client = ConnectOptions::new().connect(server.url()).await.unwrap();
+    let timeline = Timeline::of(&client);
+    server.lame_duck();
+    timeline.nth("LameDuck", 0, |event| matches!(event, ConnectionEvent::LameDuck { .. })).await;
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    assert_eq!(client.status(), Status::Connected);
+    soon("a flush", client.flush()).await.unwrap();
+}
+
+// N6, D15: the PONG of the next server does not say that a third one knows of the group already
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_at_a_third_server_finds_the_group_at_one_of_the_two() {
+    let cluster = Cluster::start(3).await;
+    let urls: Vec<String> = cluster.servers[..2].iter().map(Server::url).collect();
+    let client = ConnectOptions::new().ignore_discovered_servers().connect(urls.as_slice()).await.unwrap();
+    let timeline = Timeline::of(&client);
+    let mut jobs = client.queue_subscribe_confirmed("jobs", "workers".into()).await.unwrap();
+    let mut third = cluster.servers[2].raw().await;
+    eventually("the third has heard of it", SOON, async || {
+        third.publish("jobs", "warm").await;
+        tokio::time::timeout(Duration::from_millis(50), jobs.next()).await.is_ok()
+    })
+    .await;
+
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let sending = tokio::spawn(async move {
+        let mut sent = 0_u64;
+        while !stop.load(Ordering::Relaxed) {
+            third.publish("jobs", sent.to_string()).await;
+            sent += 1;
+            if sent % 8 == 0 {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        }
+        third.sync().await;
+        sent
+    });
+    for turn in 0..80 {
+        client.force_reconnect().await.unwrap();
+        timeline.reconnected(turn).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let sent = soon("the last message", sending).await.unwrap();
+    let mut got = std::collections::BTreeSet::new();
+    let all = async {
+        while (got.len() as u64) < sent {
+            let job = jobs.next().await.expect("the subscription lives");
+            got.extend(String::from_utf8_lossy(&job.payload).parse::<u64>());
+        }
+    };
+    let came = tokio::time::timeout(SOON, all).await.is_ok();
+    assert!(came, "{} of {sent} jobs came", got.len());
+}

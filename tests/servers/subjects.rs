@@ -1,0 +1,125 @@
+//! What real servers make of subjects, beside the rules of this crate: which SUB they take, and what reaches it.
+
+use nats_lifeline::protocol::{SubjectFault, check_subscribe_subject, matches};
+use nats_lifeline::{ConnectOptions, Event, SubscribeErrorKind};
+use std::error::Error as _;
+
+use crate::support::{CallbackLog, RawClient, Server, debian_server, soon};
+
+/// What is subscribed to: good, bad and odd.
+const PATTERNS: &[&str] = &[
+    "foo",
+    "foo.bar",
+    "*",
+    "foo.*",
+    "*.bar",
+    "foo.*.bar",
+    ">",
+    "foo.>",
+    "*.>",
+    // No wildcards: they are not whole tokens.
+    "foo*",
+    "fo>",
+    ">foo",
+    "foo.>x",
+    "foo.x>.bar",
+    "foo.>>.bar",
+    "**",
+    ">>",
+    // `>` is not the last token.
+    "foo.>.bar",
+    "foo.>.>",
+    ">.foo",
+    ">.>",
+    "*.>.*",
+    // Empty tokens.
+    ".foo",
+    "foo.",
+    "foo..bar",
+    ".",
+    ">.",
+    "foo.>.",
+];
+
+/// What is published, each as its own payload. Servers forward all of these unless a client asks them to be pedantic.
+const SUBJECTS: &[&str] = &[
+    "foo",
+    "bar",
+    "foo.bar",
+    "bar.bar",
+    "foo.x.bar",
+    "foo.x.y",
+    "foo*",
+    "fo>",
+    ">foo",
+    "foo.>x",
+    "foo.x>.bar",
+    "foo.>>.bar",
+    "**",
+    ">>",
+    "foo.>.bar",
+    "foo.>.>",
+    ">.foo",
+    "x.>.y",
+];
+
+/// The usual server, and the oldest that the client is tested against, where it is installed.
+async fn servers() -> Vec<Server> {
+    let mut servers = vec![Server::start().await];
+    if let Some(binary) = debian_server() {
+        servers.push(Server::builder().binary(&binary).start().await);
+    }
+    servers
+}
+
+#[tokio::test]
+async fn a_server_takes_the_subscriptions_that_the_rules_let_pass_and_no_other() {
+    for server in servers().await {
+        let mut observer = RawClient::connect(server.port()).await;
+        for (sid, pattern) in PATTERNS.iter().enumerate() {
+            let before = observer.errors().len();
+            observer.subscribe(pattern, &sid.to_string()).await;
+            let refused = &observer.errors()[before..];
+            match check_subscribe_subject(pattern.as_bytes()) {
+                Ok(()) => assert!(refused.is_empty(), "{pattern}: {refused:?}"),
+                Err(fault) => assert_eq!(refused, ["Invalid Subject"], "{pattern}: {fault}"),
+            }
+        }
+        for subject in SUBJECTS {
+            observer.publish(subject, subject).await;
+        }
+        let mut received: Vec<(String, String)> =
+            observer.received().await.into_iter().map(|message| (message.sid.clone(), message.text())).collect();
+        received.sort();
+        let taken = PATTERNS.iter().enumerate().filter(|(_, p)| check_subscribe_subject(p.as_bytes()).is_ok());
+        let mut expected: Vec<(String, String)> = taken
+            .flat_map(|(sid, pattern)| {
+                let reached = SUBJECTS.iter().filter(|subject| matches(pattern.as_bytes(), subject.as_bytes()));
+                reached.map(move |subject| (sid.to_string(), (*subject).to_owned()))
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(received, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_would_refuse_is_an_error_here_and_not_sent() {
+    let server = Server::start().await;
+    let log = CallbackLog::new();
+    let client = ConnectOptions::new().event_callback(log.callback()).connect(server.url()).await.unwrap();
+    for pattern in PATTERNS {
+        let expected = check_subscribe_subject(pattern.as_bytes()).err();
+        let refused = client.subscribe(*pattern).await.err();
+        assert_eq!(refused.as_ref().map(|error| error.kind()), expected.map(|_| SubscribeErrorKind::InvalidSubject));
+        let fault = refused.as_ref().and_then(|error| error.source()).map(|source| source.to_string());
+        assert_eq!(fault, expected.map(|fault| fault.to_string()), "{pattern}");
+    }
+    let error = client.subscribe("foo.>.bar").await.unwrap_err();
+    let fault = error.source().and_then(|source| source.downcast_ref::<SubjectFault>());
+    assert_eq!(fault, Some(&SubjectFault::RestInside { at: 4 }));
+    // The server has seen everything, and complained about nothing.
+    soon("a round trip", client.flush()).await.unwrap();
+    let complaints = log.count(|event| matches!(event, Event::ServerError(_)));
+    assert_eq!(complaints, 0, "{:?}", log.all());
+}

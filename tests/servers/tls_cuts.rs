@@ -1,0 +1,252 @@
+//! TLS streams cut at many bytes, in both directions: the account of what was taken is that of the records.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use nats_lifeline::{Client, ConnectOptions, rustls};
+
+use crate::support::closing::settle;
+use crate::support::{Authority, Cut, Direction, Proxy, SOON, Server, Timeline, eventually, soon, within};
+
+type Version = &'static rustls::SupportedProtocolVersion;
+
+/// So many cuts at a time. Each has a client, a proxy and subjects of its own.
+const AT_A_TIME: usize = 12;
+
+/// A server that speaks TLS with those who want it, and in clear with the observer.
+async fn server(authority: &Authority) -> Server {
+    let tls = authority.server(&["localhost", "127.0.0.1"]).tls("");
+    Server::builder().line(format!("allow_non_tls: true\n{tls}")).start().await
+}
+
+async fn secure(authority: &Authority, proxy: &Proxy) -> Client {
+    let options = ConnectOptions::new().add_root_certificates(authority.certificate()).require_tls(true);
+    soon("a connection", options.connect(proxy.url())).await.unwrap()
+}
+
+/// Publishes a message whose record is cut after `offset` bytes, and another one afterwards.
+async fn cut_on_the_way_up(authority: &Authority, server: &Server, version: Version, offset: u64, how: Cut) {
+    let case = format!("{version:?}, {how:?} after {offset} bytes");
+    let proxy = Proxy::start(server.port()).await;
+    let options = ConnectOptions::new().tls_client_config(authority.config(&[version])).require_tls(true);
+    let client = soon("a connection", options.connect(proxy.url())).await.unwrap();
+    let timeline = Timeline::of(&client);
+    let subject = format!("up.{:?}.{how:?}.{offset}", version.version);
+    let mut raw = server.raw().await;
+    raw.subscribe(&subject, "1").await;
+    soon("a flush", client.flush()).await.unwrap();
+    proxy.cut_at(Direction::ToServer, proxy.passed(Direction::ToServer) + offset, how);
+    client.publish(subject.clone(), "the payload\r\nof it".into()).await.unwrap();
+    let _ = soon("an answer", client.flush()).await;
+    timeline.reconnected(0).await;
+    client.publish(subject, "the next".into()).await.unwrap();
+    let got = settle(&case, &client, &mut raw, 2).await;
+    let got: Vec<String> = got.iter().map(|message| message.text()).collect();
+    assert!(got == ["the next"] || got == ["the payload\r\nof it", "the next"], "{case}: {got:?}");
+}
+
+/// Cuts the connection after `offset` bytes to the client, on which a message is, and sends another one afterwards.
+async fn cut_on_the_way_down(authority: &Authority, server: &Server, offset: u64, how: Cut) {
+    let case = format!("{how:?} after {offset} bytes");
+    let proxy = Proxy::start(server.port()).await;
+    let client = secure(authority, &proxy).await;
+    let timeline = Timeline::of(&client);
+    let subject = format!("down.{how:?}.{offset}");
+    let mut own = client.subscribe(subject.clone()).await.unwrap();
+    soon("a flush", client.flush()).await.unwrap();
+    proxy.cut_at(Direction::ToClient, proxy.passed(Direction::ToClient) + offset, how);
+    let mut raw = server.raw().await;
+    raw.publish(&subject, "the payload\r\nof it").await;
+    raw.sync().await;
+    // If the cut lies behind the message, something else must come to reach it.
+    raw.publish(&subject, "filler").await;
+    raw.publish(&subject, "filler").await;
+    timeline.reconnected(0).await;
+    soon("a flush", client.flush()).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+    raw.publish(&subject, "the next").await;
+    let mut got = Vec::new();
+    while got.last().is_none_or(|last| last != "the next") {
+        let message = soon("a message", own.next()).await.unwrap_or_else(|| panic!("{case}: ended"));
+        got.push(String::from_utf8_lossy(&message.payload).into_owned());
+    }
+    got.retain(|text| text != "filler");
+    assert!(got == ["the next"] || got == ["the payload\r\nof it", "the next"], "{case}: {got:?}");
+}
+
+// I1, I3, I4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_cut_anywhere_on_its_way_to_the_server_is_no_message() {
+    let authority = Authority::new();
+    let server = server(&authority).await;
+    let (authority, server) = (&authority, &server);
+    // A record: 5 bytes, in 1.2 8 more, "PUB up.TLSv1_3.Fin.10 18", 20 bytes of payload, in 1.3 its type, 16 bytes of
+    // proof; and another one with a PING.
+    let cases = [&rustls::version::TLS12, &rustls::version::TLS13].into_iter().flat_map(|version| {
+        (0..112).flat_map(move |offset| [(version, offset, Cut::Fin), (version, offset, Cut::Rst)])
+    });
+    let all =
+        stream::iter(cases).map(|(version, offset, how)| cut_on_the_way_up(authority, server, version, offset, how));
+    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+}
+
+// I1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
+    let authority = Authority::new();
+    let server = server(&authority).await;
+    let (authority, server) = (&authority, &server);
+    let cases = (0..90).flat_map(|offset| [(offset, Cut::Fin), (offset, Cut::Rst)]);
+    let all = stream::iter(cases).map(|(offset, how)| cut_on_the_way_down(authority, server, offset, how));
+    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+}
+
+// Scenario 32
+/// The handshakes of TLS and of NATS cut at many bytes: the attempt fails, the next one succeeds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {
+    let authority = Authority::new();
+    let server = server(&authority).await;
+    let (authority, port) = (&authority, server.port());
+    let one = move |direction, offset, how| async move {
+        let proxy = Proxy::start(port).await;
+        proxy.cut_at(direction, offset, how);
+        let options = ConnectOptions::new()
+            .add_root_certificates(authority.certificate())
+            .require_tls(true)
+            .retry_on_initial_connect();
+        let client = soon("a handle", options.connect(proxy.url())).await.unwrap();
+        soon("a flush", client.flush()).await.unwrap_or_else(|error| panic!("{direction:?} {offset} {how:?}: {error}"));
+    };
+    let cases = (0..1600).step_by(61).flat_map(|offset| {
+        [Direction::ToServer, Direction::ToClient]
+            .into_iter()
+            .flat_map(move |direction| [(direction, offset, Cut::Fin), (direction, offset, Cut::Rst)])
+    });
+    let all = stream::iter(cases).map(|(direction, offset, how)| one(direction, offset, how));
+    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+}
+
+/// Far more than the kernel takes is published while nothing gets through, then the stream is cut at some byte of it.
+// I2, I3, I4
+async fn cut_in_a_flood(authority: &Authority, server: &Server, offset: u64, how: Cut, size: usize) {
+    let case = format!("{how:?} after {offset} bytes, messages of {size}");
+    let proxy = Proxy::start(server.port()).await;
+    let client = {
+        let options = ConnectOptions::new()
+            .add_root_certificates(authority.certificate())
+            .require_tls(true)
+            .reconnect_buffer_size(64 << 20);
+        soon("a connection", options.connect(proxy.url())).await.unwrap()
+    };
+    let timeline = Timeline::of(&client);
+    let subject = format!("flood.{how:?}.{offset}.{size}");
+    let mut raw = server.raw().await;
+    raw.subscribe(&subject, "1").await;
+    soon("a flush", client.flush()).await.unwrap();
+    let passed = proxy.passed(Direction::ToServer);
+    proxy.cut_at(Direction::ToServer, passed + offset, how);
+    let count = 12_000_000 / size;
+    let publish = async {
+        for number in 0..count {
+            let mut payload = format!("{number} ").into_bytes();
+            payload.resize(size, b'.');
+            client.publish(subject.clone(), payload.into()).await.unwrap();
+        }
+    };
+    within("all are admitted", SOON * 2, publish).await;
+    timeline.reconnected(0).await;
+    let doubts = match soon("an answer", client.flush()).await {
+        Ok(()) => 0,
+        Err(_) => client.stats().in_doubt,
+    };
+    soon("a flush", client.flush()).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+    let got: Vec<usize> = raw
+        .received()
+        .await
+        .iter()
+        .map(|message| {
+            assert_eq!(message.payload.len(), size, "{case}: half a message");
+            message.text().split(' ').next().unwrap().parse().unwrap()
+        })
+        .collect();
+    let distinct: BTreeSet<usize> = got.iter().copied().collect();
+    assert_eq!(distinct.len(), got.len(), "{case}: duplicates");
+    assert!(got.is_sorted(), "{case}: out of order");
+    let stats = client.stats();
+    assert!(stats.balances() && stats.lost.total() == 0, "{case}: {stats:?}");
+    assert_eq!((stats.accepted, stats.in_doubt), (count as u64, doubts), "{case}: {stats:?}");
+    assert_eq!(stats.confirmed + stats.in_doubt, stats.accepted, "{case}: {stats:?}");
+    let missing = (count - got.len()) as u64;
+    assert!(missing <= stats.in_doubt, "{case}: {missing} are missing, {} in doubt", stats.in_doubt);
+    assert!(got.len() as u64 >= stats.confirmed, "{case}: {stats:?}");
+}
+
+// I1-I4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_flood_that_is_cut_nothing_is_lost_that_is_not_in_doubt_and_nothing_comes_twice() {
+    let authority = Authority::new();
+    let server = server(&authority).await;
+    let (authority, server) = (&authority, &server);
+    let cases = [0, 1, 5, 21, 100, 16_000, 16_406, 16_407, 65_628, 100_003, 700_001, 3_000_017].into_iter();
+    let cases =
+        cases.flat_map(|offset| [(offset, Cut::Fin, 1000), (offset, Cut::Rst, 1000), (offset, Cut::Rst, 40_000)]);
+    let all = stream::iter(cases).map(|(offset, how, size)| cut_in_a_flood(authority, server, offset, how, size));
+    within("all cuts", SOON * 12, all.buffer_unordered(2).collect::<()>()).await;
+}
+
+/// The kernel's buffers are full, so that a record is cut in our hands and not on the way.
+// I3, I4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_kernel_never_took_is_sent_again_and_nothing_else() {
+    let authority = Authority::new();
+    let server = server(&authority).await;
+    for round in 0..6 {
+        let proxy = Proxy::start(server.port()).await;
+        let client = secure(&authority, &proxy).await;
+        let timeline = Timeline::of(&client);
+        let subject = format!("stuck.{round}");
+        let mut raw = server.raw().await;
+        raw.subscribe(&subject, "1").await;
+        soon("a flush", client.flush()).await.unwrap();
+        proxy.freeze(Direction::ToServer);
+        let (mut admitted, mut quiet) = (0, 0);
+        let size = 700 + 331 * round;
+        loop {
+            let mut payload = format!("{admitted} ").into_bytes();
+            payload.resize(size, b'.');
+            match client.try_publish(subject.clone(), payload.into()) {
+                Ok(()) => admitted += 1,
+                Err(_) => {
+                    let before = client.stats();
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                    // On a machine that does other things a moment without movement says little.
+                    quiet = if client.stats() == before && before.waiting > 0 { quiet + 1 } else { 0 };
+                    if quiet == 4 {
+                        break;
+                    }
+                }
+            }
+        }
+        proxy.cut(Cut::Rst);
+        proxy.unfreeze(Direction::ToServer);
+        timeline.reconnected(0).await;
+        let _ = soon("an answer", client.flush()).await;
+        soon("a flush", client.flush()).await.unwrap();
+        let stats = client.stats();
+        assert!(stats.balances(), "{stats:?}");
+        eventually("the account is settled", SOON, async || client.stats().unconfirmed == 0).await;
+        let got: Vec<u64> = raw
+            .received()
+            .await
+            .iter()
+            .map(|message| message.text().split(' ').next().unwrap().parse().unwrap())
+            .collect();
+        let stats = client.stats();
+        assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "no duplicate, no disorder");
+        assert_eq!(stats.confirmed + stats.in_doubt, admitted, "{stats:?}");
+        // Nothing had passed the frozen proxy, so what was not in doubt is exactly what arrived.
+        assert_eq!(got.len() as u64, stats.confirmed, "round {round}: {stats:?}");
+        assert_eq!(got.last(), Some(&(admitted - 1)));
+    }
+}
