@@ -289,39 +289,6 @@ impl Outbox {
         self.tail_after = self.admitted + 1;
     }
 
-    /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
-    /// otherwise the table will replay it, and `false` says so.
-    pub fn admit_subscribe(&mut self, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
-        let admitted = self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid));
-        if admitted {
-            self.subscribed = sid;
-        }
-        admitted
-    }
-
-    /// The last sid of which SUB was admitted as a frame.
-    pub(super) fn last_subscribed(&self) -> u64 {
-        self.subscribed
-    }
-
-    /// The same for UNSUB.
-    pub fn admit_unsubscribe(&mut self, sid: u64) -> bool {
-        self.admit_interest(|head| protocol::unsubscribe(head, sid, None))
-    }
-
-    fn admit_interest(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
-        if self.gate != Gate::Open {
-            return false;
-        }
-        let head = self.room_for(256);
-        let before = head.len();
-        encode(head);
-        let len = head.len() - before;
-        self.tail.interest = true;
-        self.pending += len;
-        true
-    }
-
     /// The tail's buffer, sealed and replaced first if `len` more bytes would make the chunk too large.
     #[inline(always)]
     fn room_for(&mut self, len: usize) -> &mut Vec<u8> {

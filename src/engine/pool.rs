@@ -1,17 +1,20 @@
 //! The servers: order, failures, due times and gossip.
 
 pub mod backoff;
+mod gossip;
 mod order;
+mod policy;
 
+use gossip::{Place, place};
 pub(super) use order::SILENCE;
+pub use policy::Policy;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use self::backoff::{Backoff, Jitter};
 use super::error::Cause;
 use super::time::after;
 use crate::protocol::ServerAddr;
@@ -83,42 +86,6 @@ pub const MAX_TOLD: usize = 1024;
 
 /// No server is dialled more often than this, whatever backoff or callback say: ten times a second (D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
-
-/// How failures and losses are answered.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// Delays between failed attempts on one server. Default 100 ms × 2 up to 4 s, equal jitter.
-    pub backoff: Backoff,
-    /// What is added to them where TLS is spoken, uniformly random up to this: handshakes are dear to a server that many
-    /// come back to. Default 1 s.
-    pub tls_jitter: Duration,
-    /// A connection that lived so long is stable: its server's penalty is cleared. Default 1 s.
-    pub stable_after: Duration,
-    /// The server whose stable connection was just lost is redialled after this. Default 250 ms.
-    pub redial: Duration,
-    /// How that is spread. Default full, so that the clients of a restarted server don't come back in one instant.
-    pub redial_jitter: Jitter,
-    /// So many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
-    /// limit.
-    pub max_per_server: Option<u64>,
-    /// A server that has refused our credentials for this long, in the same words every time, is taken out of the pool.
-    /// Default: no limit. Time counts and not tries: users are moved, renewed and loaded while clients reconnect.
-    pub give_up_on_auth_after: Option<Duration>,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            backoff: Backoff::exponential(Duration::from_millis(100), Duration::from_secs(4)),
-            tls_jitter: Duration::from_secs(1),
-            stable_after: Duration::from_secs(1),
-            redial: Duration::from_millis(250),
-            redial_jitter: Jitter::Full,
-            max_per_server: None,
-            give_up_on_auth_after: None,
-        }
-    }
-}
 
 /// A server in lame duck mode is moved to after all others for this long: within its `lame_duck_duration`, 2 min by default, it
 /// ends the last connection. One that lets us in again without a word of it counts as restarted.
@@ -335,79 +302,6 @@ impl Pool {
             server.turn = turn;
         }
     }
-
-    /// Takes in the complete list of the cluster's servers from INFO. What vanished leaves the pool unless the
-    /// user named it or it is `current`. An entry that can't be read is skipped. Returns what was added
-    /// and removed, as `host:port`.
-    ///
-    /// The list is complete each time, an empty one says nothing.
-    pub fn gossip<R: Rng>(
-        &mut self,
-        urls: &[String],
-        seed: &ServerAddr,
-        current: Option<ServerId>,
-        retain_order: bool,
-        rng: &mut R,
-    ) -> (Vec<String>, Vec<String>) {
-        let told = urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok());
-        let mut fresh: Vec<ServerAddr> = told.take(MAX_TOLD).collect();
-        if fresh.is_empty() {
-            return Default::default();
-        }
-        let told: BTreeSet<Place> = fresh.iter().map(place).collect();
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
-        let mut known = BTreeSet::new();
-        self.servers.retain(|server| {
-            let place = place(&server.addr);
-            let stays = !server.discovered || Some(server.id) == current || told.contains(&place);
-            if stays {
-                known.insert(place);
-            } else {
-                removed.push(endpoint(&server.addr));
-            }
-            stays
-        });
-        self.barred.retain(|server| !server.discovered || told.contains(&place(&server.addr)));
-        known.extend(self.barred.iter().map(|server| place(&server.addr)));
-        fresh.retain(|addr| known.insert(place(addr)));
-        if !retain_order {
-            fresh.shuffle(rng);
-        }
-        for addr in fresh {
-            if self.servers.len() < MAX_SERVERS {
-                added.push(endpoint(&addr));
-                self.add(addr, true);
-            }
-        }
-        (added, removed)
-    }
-
-    /// Replaces the user's list. What is in both keeps its memory; nothing counts as discovered any more.
-    pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
-        self.barred.clear();
-        let old = std::mem::take(&mut self.servers);
-        let mut old: BTreeMap<Place, Server> = old.into_iter().map(|server| (place(&server.addr), server)).collect();
-        let mut known = BTreeSet::new();
-        for addr in addrs {
-            if !known.insert(place(&addr)) {
-                continue;
-            }
-            match old.remove(&place(&addr)) {
-                Some(server) => {
-                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server });
-                }
-                None => self.add(addr, false),
-            }
-        }
-    }
-}
-
-/// Host and port, by which servers are told apart: those of a list are compared with those of another in order, since each
-/// with each would be a standstill where there are thousands.
-type Place = (String, u16);
-
-fn place(addr: &ServerAddr) -> Place {
-    (addr.host().to_ascii_lowercase(), addr.port())
 }
 
 /// How a connection ended, for the pool.

@@ -1,116 +1,18 @@
 //! The subscription table: who is interested in what, and what a new connection must be told.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+mod sid_hasher;
+mod subscription;
 
+pub use sid_hasher::SidHasher;
+pub(super) use subscription::Counted;
+pub use subscription::Subscription;
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use self::subscription::Reader;
 use super::config::Handover;
 use super::names::{self, Names};
-use crate::protocol;
-
-/// One subscription. `before + received_here <= max` while it lives.
-#[derive(Debug)]
-pub struct Subscription<H> {
-    /// The driver's own: where messages of this subscription go.
-    pub handle: H,
-    /// Scratch for the driver while it sorts one read by subscription.
-    pub slot: u64,
-    /// `subject` or `subject queue`, as SUB has it. One allocation, no more: there may be 100,000 of them.
-    interest: Box<[u8]>,
-    subject_len: u32,
-    /// Messages received over all connections.
-    received: u64,
-    /// Those of them that came over earlier connections: a server counts its own only.
-    before: u64,
-    /// The total after which it ends; `u64::MAX`: never.
-    max: u64,
-    draining: bool,
-    /// The present server knew it before the one before was left, and that one was read to the end.
-    bridged: bool,
-    server_has_counted: Counted,
-    /// An inbox of requests, which nobody reads to its end.
-    internal: bool,
-    reader: Reader,
-}
-
-/// What the end of the client waits for in a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
-    /// Its consumer has messages to read.
-    Behind,
-    /// Its consumer has taken the last message, and may be about to answer it.
-    AtLast,
-    /// Nothing.
-    Done,
-}
-
-impl<H> Subscription<H> {
-    /// The subject.
-    pub fn subject(&self) -> &[u8] {
-        self.interest.get(..self.subject_len as usize).unwrap_or_default()
-    }
-
-    /// The queue group.
-    pub fn queue(&self) -> Option<&[u8]> {
-        self.interest.get(self.subject_len as usize + 1..)
-    }
-
-    /// `subject` or `subject queue`.
-    pub(super) fn interest(&self) -> &[u8] {
-        &self.interest
-    }
-
-    /// Messages received over all connections.
-    pub fn received(&self) -> u64 {
-        self.received
-    }
-
-    /// How many more may be received; `None`: no limit was set.
-    pub fn remaining(&self) -> Option<u64> {
-        (self.max != u64::MAX).then(|| self.max - self.received)
-    }
-
-    /// Whether nothing was missed when the present connection took the place of the one before: a planned move, and the
-    /// subscription at both servers.
-    pub fn is_bridged(&self) -> bool {
-        self.bridged
-    }
-
-    /// Whether it ends behind what its server had sent.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining
-    }
-
-    fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
-        protocol::subscribe(out, self.subject(), self.queue(), sid);
-    }
-
-    fn encode(&self, sid: u64, out: &mut Vec<u8>) {
-        self.encode_plainly(sid, out);
-        if let Some(remaining) = self.remaining().filter(|_| self.is_readable()) {
-            protocol::unsubscribe(out, sid, Some(remaining));
-        }
-    }
-
-    /// Whether there is a limit that the server of this connection can be told.
-    fn is_readable(&self) -> bool {
-        self.max - self.before <= LARGEST_MAX
-    }
-}
-
-/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription at once
-/// (`parseSize` in the server's util.go).
-const LARGEST_MAX: u64 = 999_999_999;
-
-/// Of the messages that count here since this connection is the present one, its server has counted so many. Only around
-/// a planned move is it not as many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    Alike,
-    /// It knew of the subscription before, and counts what it sent then too.
-    More,
-    /// Some came over another connection, or before it was told of the subscription a second time.
-    Fewer,
-}
 
 /// What a subscription is for.
 #[derive(Clone, Copy, Debug)]
@@ -417,26 +319,5 @@ impl<H> Subscriptions<H> {
     /// Gives back memory that is needed again only if a server refuses something.
     pub(super) fn shrink(&mut self) {
         self.names = None;
-    }
-}
-
-/// Sids are our own and count upwards, so an attacker has no say in them: one multiplication spreads them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SidHasher(u64);
-
-impl Hasher for SidHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        // 2^64 divided by the golden ratio; the high bits, which select the bucket's tag, depend on all bits.
-        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }

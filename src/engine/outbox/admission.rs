@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Outbox;
 use crate::protocol;
 
 /// What may be admitted.
@@ -81,4 +82,39 @@ pub enum Refusal {
     },
     /// The gate is shut.
     Shut,
+}
+
+impl Outbox {
+    /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
+    /// otherwise the table will replay it, and `false` says so.
+    pub fn admit_subscribe(&mut self, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
+        let admitted = self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid));
+        if admitted {
+            self.subscribed = sid;
+        }
+        admitted
+    }
+
+    /// The last sid of which SUB was admitted as a frame.
+    pub(in crate::engine) fn last_subscribed(&self) -> u64 {
+        self.subscribed
+    }
+
+    /// The same for UNSUB.
+    pub fn admit_unsubscribe(&mut self, sid: u64) -> bool {
+        self.admit_interest(|head| protocol::unsubscribe(head, sid, None))
+    }
+
+    fn admit_interest(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.gate != Gate::Open {
+            return false;
+        }
+        let head = self.room_for(256);
+        let before = head.len();
+        encode(head);
+        let len = head.len() - before;
+        self.tail.interest = true;
+        self.pending += len;
+        true
+    }
 }

@@ -203,44 +203,8 @@ fn put_into(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
             *in_doubt += before;
             *folded += more + 1;
         }
-        (
-            ConnectionEvent::Reconnected {
-                server: _,
-                previous,
-                downtime,
-                attempts,
-                subscriptions: _,
-                flushed,
-                dropped,
-                expired,
-                in_doubt,
-                rtt: _,
-                still_held: _,
-                folded,
-            },
-            ConnectionEvent::Reconnected {
-                server: _,
-                previous: first,
-                downtime: down_before,
-                attempts: attempts_before,
-                subscriptions: _,
-                flushed: flushed_before,
-                dropped: dropped_before,
-                expired: expired_before,
-                in_doubt: in_doubt_before,
-                rtt: _,
-                still_held: _,
-                folded: more,
-            },
-        ) => {
-            previous.clone_from(first);
-            *downtime = downtime.saturating_add(*down_before);
-            *attempts += attempts_before;
-            *flushed += flushed_before;
-            *dropped += dropped_before;
-            *expired += expired_before;
-            *in_doubt += in_doubt_before;
-            *folded += more + 1;
+        (newer @ ConnectionEvent::Reconnected { .. }, older @ ConnectionEvent::Reconnected { .. }) => {
+            fold_reconnected(newer, older);
         }
         (
             ConnectionEvent::Lost { lost, messages },
@@ -266,6 +230,52 @@ fn put_into(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
         _ => return false,
     }
     true
+}
+
+/// The outage that `newer` ends is added to the one that `older` has ended.
+fn fold_reconnected(newer: &mut ConnectionEvent, older: &ConnectionEvent) {
+    let (
+        ConnectionEvent::Reconnected {
+            server: _,
+            previous,
+            downtime,
+            attempts,
+            subscriptions: _,
+            flushed,
+            dropped,
+            expired,
+            in_doubt,
+            rtt: _,
+            still_held: _,
+            folded,
+        },
+        ConnectionEvent::Reconnected {
+            server: _,
+            previous: first,
+            downtime: down_before,
+            attempts: attempts_before,
+            subscriptions: _,
+            flushed: flushed_before,
+            dropped: dropped_before,
+            expired: expired_before,
+            in_doubt: in_doubt_before,
+            rtt: _,
+            still_held: _,
+            folded: more,
+        },
+    ) = (newer, older)
+    else {
+        return;
+    };
+
+    previous.clone_from(first);
+    *downtime = downtime.saturating_add(*down_before);
+    *attempts += attempts_before;
+    *flushed += flushed_before;
+    *dropped += dropped_before;
+    *expired += expired_before;
+    *in_doubt += in_doubt_before;
+    *folded += more + 1;
 }
 
 /// What stands in `these` and not in `those`.

@@ -1,0 +1,84 @@
+//! Lists of servers: what the cluster says of itself, and what the user puts in the place of the first list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use super::{MAX_SERVERS, MAX_TOLD, Pool, Server, ServerId, endpoint};
+use crate::protocol::ServerAddr;
+
+impl Pool {
+    /// Takes in the complete list of the cluster's servers from INFO. What vanished leaves the pool unless the
+    /// user named it or it is `current`. An entry that can't be read is skipped. Returns what was added
+    /// and removed, as `host:port`.
+    ///
+    /// The list is complete each time, an empty one says nothing.
+    pub fn gossip<R: Rng>(
+        &mut self,
+        urls: &[String],
+        seed: &ServerAddr,
+        current: Option<ServerId>,
+        retain_order: bool,
+        rng: &mut R,
+    ) -> (Vec<String>, Vec<String>) {
+        let told = urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok());
+        let mut fresh: Vec<ServerAddr> = told.take(MAX_TOLD).collect();
+        if fresh.is_empty() {
+            return Default::default();
+        }
+        let told: BTreeSet<Place> = fresh.iter().map(place).collect();
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        let mut known = BTreeSet::new();
+        self.servers.retain(|server| {
+            let place = place(&server.addr);
+            let stays = !server.discovered || Some(server.id) == current || told.contains(&place);
+            if stays {
+                known.insert(place);
+            } else {
+                removed.push(endpoint(&server.addr));
+            }
+            stays
+        });
+        self.barred.retain(|server| !server.discovered || told.contains(&place(&server.addr)));
+        known.extend(self.barred.iter().map(|server| place(&server.addr)));
+        fresh.retain(|addr| known.insert(place(addr)));
+        if !retain_order {
+            fresh.shuffle(rng);
+        }
+        for addr in fresh {
+            if self.servers.len() < MAX_SERVERS {
+                added.push(endpoint(&addr));
+                self.add(addr, true);
+            }
+        }
+        (added, removed)
+    }
+
+    /// Replaces the user's list. What is in both keeps its memory; nothing counts as discovered any more.
+    pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
+        self.barred.clear();
+        let old = std::mem::take(&mut self.servers);
+        let mut old: BTreeMap<Place, Server> = old.into_iter().map(|server| (place(&server.addr), server)).collect();
+        let mut known = BTreeSet::new();
+        for addr in addrs {
+            if !known.insert(place(&addr)) {
+                continue;
+            }
+            match old.remove(&place(&addr)) {
+                Some(server) => {
+                    self.servers.push(Server { addr, discovered: false, failures: 0, ..server });
+                }
+                None => self.add(addr, false),
+            }
+        }
+    }
+}
+
+/// Host and port, by which servers are told apart: those of a list are compared with those of another in order, since each
+/// with each would be a standstill where there are thousands.
+pub(super) type Place = (String, u16);
+
+pub(super) fn place(addr: &ServerAddr) -> Place {
+    (addr.host().to_ascii_lowercase(), addr.port())
+}

@@ -1,0 +1,108 @@
+//! One subscription: whom it is for, how much it may still receive, and what its servers know of it.
+
+use crate::protocol;
+
+/// One subscription. `before + received_here <= max` while it lives.
+#[derive(Debug)]
+pub struct Subscription<H> {
+    /// The driver's own: where messages of this subscription go.
+    pub handle: H,
+    /// Scratch for the driver while it sorts one read by subscription.
+    pub slot: u64,
+    /// `subject` or `subject queue`, as SUB has it. One allocation, no more: there may be 100,000 of them.
+    pub(super) interest: Box<[u8]>,
+    pub(super) subject_len: u32,
+    /// Messages received over all connections.
+    pub(super) received: u64,
+    /// Those of them that came over earlier connections: a server counts its own only.
+    pub(super) before: u64,
+    /// The total after which it ends; `u64::MAX`: never.
+    pub(super) max: u64,
+    pub(super) draining: bool,
+    /// The present server knew it before the one before was left, and that one was read to the end.
+    pub(super) bridged: bool,
+    pub(super) server_has_counted: Counted,
+    /// An inbox of requests, which nobody reads to its end.
+    pub(super) internal: bool,
+    pub(super) reader: Reader,
+}
+
+/// What the end of the client waits for in a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Its consumer has messages to read.
+    Behind,
+    /// Its consumer has taken the last message, and may be about to answer it.
+    AtLast,
+    /// Nothing.
+    Done,
+}
+
+impl<H> Subscription<H> {
+    /// The subject.
+    pub fn subject(&self) -> &[u8] {
+        self.interest.get(..self.subject_len as usize).unwrap_or_default()
+    }
+
+    /// The queue group.
+    pub fn queue(&self) -> Option<&[u8]> {
+        self.interest.get(self.subject_len as usize + 1..)
+    }
+
+    /// `subject` or `subject queue`.
+    pub(in crate::engine) fn interest(&self) -> &[u8] {
+        &self.interest
+    }
+
+    /// Messages received over all connections.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many more may be received; `None`: no limit was set.
+    pub fn remaining(&self) -> Option<u64> {
+        (self.max != u64::MAX).then(|| self.max - self.received)
+    }
+
+    /// Whether nothing was missed when the present connection took the place of the one before: a planned move, and the
+    /// subscription at both servers.
+    pub fn is_bridged(&self) -> bool {
+        self.bridged
+    }
+
+    /// Whether it ends behind what its server had sent.
+    pub(in crate::engine) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
+        protocol::subscribe(out, self.subject(), self.queue(), sid);
+    }
+
+    pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+        self.encode_plainly(sid, out);
+        if let Some(remaining) = self.remaining().filter(|_| self.is_readable()) {
+            protocol::unsubscribe(out, sid, Some(remaining));
+        }
+    }
+
+    /// Whether there is a limit that the server of this connection can be told.
+    pub(super) fn is_readable(&self) -> bool {
+        self.max - self.before <= LARGEST_MAX
+    }
+}
+
+/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription at once
+/// (`parseSize` in the server's util.go).
+pub(super) const LARGEST_MAX: u64 = 999_999_999;
+
+/// Of the messages that count here since this connection is the present one, its server has counted so many. Only around
+/// a planned move is it not as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Counted {
+    Alike,
+    /// It knew of the subscription before, and counts what it sent then too.
+    More,
+    /// Some came over another connection, or before it was told of the subscription a second time.
+    Fewer,
+}

@@ -1,0 +1,134 @@
+//! Closing: what is admitted is sent and confirmed if that takes no longer than the grace.
+
+use super::ending::drained_to;
+use super::pair::{INFO, PONG, Pair, eof, ms, secs};
+use crate::engine::{Gate, Status};
+
+#[test]
+fn close_sends_what_was_admitted_and_waits_for_its_pong() {
+    let mut pair = Pair::ready();
+    pair.subscribe("s", 1);
+    pair.forget();
+    pair.admit("x", b"1").unwrap();
+    pair.close();
+    pair.expect_written("PUB x 1 1 PING");
+    assert_eq!(pair.outbox.gate(), Gate::Shut);
+    pair.advance(ms(999));
+    pair.expect(&[]);
+    pair.serve(PONG);
+    pair.expect(&[
+        "close Finish",
+        "handed over to 1, 0 in doubt",
+        "Disconnected: closed by the user, 0 in doubt, 0 held",
+        "stream 1 ends: the client was closed",
+        "the end: the client was closed, completed: true",
+        "Closed: the client was closed",
+    ]);
+}
+
+#[test]
+fn close_waits_no_longer_than_a_second() {
+    let mut pair = Pair::ready();
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.publish("x", "2");
+    pair.close();
+    pair.take(15);
+    pair.flush(0);
+    pair.advance(secs(1));
+    let journal = pair.journal();
+    assert_eq!(journal[0], "close Drop");
+    assert_eq!(journal[2], "Disconnected: closed by the user, 1 in doubt, 1 held");
+    assert!(journal.contains(&"flush 1 failed: the client was closed".to_owned()));
+    assert!(journal.contains(&"the end: the client was closed, completed: false".to_owned()));
+    let ledger = pair.engine.ledger(pair.outbox.accepted());
+    assert_eq!((ledger.in_doubt, ledger.lost.closed, ledger.waiting), (1, 1, 0));
+}
+
+#[test]
+fn close_does_not_wait_where_nobody_answers() {
+    let stages: [fn(&mut Pair); 6] = [
+        |_| {},
+        |pair| pair.connect(),
+        |pair| {
+            pair.connect();
+            pair.dialed();
+        },
+        |pair| {
+            pair.connect();
+            pair.dialed();
+            pair.serve(INFO);
+        },
+        |pair| {
+            pair.connect();
+            pair.accept();
+            pair.lose(eof());
+        },
+        |pair| {
+            pair.connect();
+            pair.refuse();
+        },
+    ];
+    for (n, stage) in stages.into_iter().enumerate() {
+        let mut pair = Pair::new();
+        stage(&mut pair);
+        pair.close();
+        assert_eq!(pair.engine.status(), Status::Closed, "{n}");
+        assert_eq!(pair.net(), super::pair::Net::None, "{n}");
+        pair.expect_among("the end: the client was closed, completed: true");
+    }
+}
+
+#[test]
+fn a_loss_ends_a_close_at_once() {
+    // The last PING is out.
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.close();
+    pair.lose(eof());
+    pair.expect_among("the end: the client was closed, completed: false");
+    // It is not: the loss came in the same round.
+    let mut pair = Pair::ready();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_lost(epoch, eof(), now);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.status(), Status::Closed);
+}
+
+#[test]
+fn an_attempt_that_fails_while_closing_changes_nothing() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.forget();
+    let (epoch, now) = (pair.engine.epoch(), pair.now);
+    pair.engine.close(now);
+    pair.engine.handle_dial_failed(epoch, eof(), now);
+    pair.forget_net();
+    let journal = pair.journal();
+    assert!(journal.contains(&"the end: the client was closed, completed: true".to_owned()), "{journal:?}");
+    assert!(!journal.iter().any(|entry| entry.starts_with("GaveUp")), "{journal:?}");
+}
+
+#[test]
+fn close_during_a_drain_waits_for_its_own_pong() {
+    // The drain's PING is out; its PONG says nothing about what was published behind it.
+    let mut pair = drained_to(0);
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.close();
+    pair.serve(PONG);
+    pair.take_all();
+    assert_eq!(pair.engine.status(), Status::Draining);
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+    assert_eq!(pair.engine.ledger(1).confirmed, 1);
+}
+
+#[test]
+fn close_behind_a_drains_last_ping_needs_no_other() {
+    let mut pair = drained_to(2);
+    pair.close();
+    pair.serve(PONG);
+    pair.expect_among("the end: the client was closed, completed: true");
+}
