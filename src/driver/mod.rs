@@ -39,6 +39,7 @@ mod task;
 mod tls;
 mod transport;
 mod turns;
+mod utc;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
 #[cfg(feature = "nkeys")]

@@ -1,7 +1,5 @@
 //! Server addresses: our own URL parser, and what converts into addresses.
 
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 use std::io;
@@ -14,6 +12,7 @@ use super::secret::Secret;
 mod as_url;
 #[cfg(test)]
 mod tests;
+mod traits;
 
 /// The port of nats-server.
 const NATS_PORT: u16 = 4222;
@@ -362,41 +361,5 @@ impl ServerAddr {
     fn user_info(&self) -> Option<&str> {
         let (_, rest) = self.url.split_once("://")?;
         Some(rest.rsplit_once('@')?.0)
-    }
-}
-
-impl PartialEq for ServerAddr {
-    /// The same scheme, credentials, host (case doesn't matter) and port, however written.
-    fn eq(&self, other: &Self) -> bool {
-        self.scheme == other.scheme
-            && self.user == other.user
-            && self.password == other.password
-            && self.same_endpoint(other)
-    }
-}
-
-impl Eq for ServerAddr {}
-
-impl Hash for ServerAddr {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.scheme.hash(state);
-        self.username().hash(state);
-        self.password().hash(state);
-        for byte in self.host.bytes() {
-            state.write_u8(byte.to_ascii_lowercase());
-        }
-        self.port.hash(state);
-    }
-}
-
-impl fmt::Debug for ServerAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ServerAddr").field(&hide_credentials(&self.url)).finish()
-    }
-}
-
-impl fmt::Display for ServerAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hide_credentials(&self.url))
     }
 }

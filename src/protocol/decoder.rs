@@ -2,13 +2,14 @@
 
 use super::error::{ProtocolError, Snippet};
 use super::limits::{LARGEST, Limits};
-use super::op::{ClientOp, MsgOp, PubOp, ServerOp};
+use super::op::{MsgOp, ServerOp};
 use super::scan::{Ends, Word, trim_blanks, word};
-use args::{hmsg, hpub, msg, pub_, sub, unsub};
+use args::{hmsg, msg};
 use core::ops::Range;
 use plain::plain_msg;
 
 mod args;
+mod client_ops;
 mod plain;
 
 #[cfg(test)]
@@ -119,17 +120,6 @@ enum ServerWord {
     Err,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClientWord {
-    Connect,
-    Pub,
-    Hpub,
-    Sub,
-    Unsub,
-    Ping,
-    Pong,
-}
-
 const SERVER_WORDS: &[(&[u8], Ends, ServerWord)] = &[
     (b"MSG", Ends::AtBlank, ServerWord::Msg),
     (b"HMSG", Ends::AtBlank, ServerWord::Hmsg),
@@ -138,16 +128,6 @@ const SERVER_WORDS: &[(&[u8], Ends, ServerWord)] = &[
     (b"INFO", Ends::AtBlank, ServerWord::Info),
     (b"+OK", Ends::Anywhere, ServerWord::Ok),
     (b"-ERR", Ends::AtBlank, ServerWord::Err),
-];
-
-const CLIENT_WORDS: &[(&[u8], Ends, ClientWord)] = &[
-    (b"PUB", Ends::AtBlank, ClientWord::Pub),
-    (b"HPUB", Ends::AtBlank, ClientWord::Hpub),
-    (b"SUB", Ends::AtBlank, ClientWord::Sub),
-    (b"UNSUB", Ends::AtBlank, ClientWord::Unsub),
-    (b"PING", Ends::Anywhere, ClientWord::Ping),
-    (b"PONG", Ends::Anywhere, ClientWord::Pong),
-    (b"CONNECT", Ends::Anywhere, ClientWord::Connect),
 ];
 
 type Step<T> = Result<Decoded<T>, ProtocolError>;
@@ -255,56 +235,6 @@ impl Decoder {
                 op: ServerOp::Msg(MsgOp {
                     subject: frame.subject,
                     sid: frame.sid,
-                    reply: frame.reply,
-                    headers: frame.headers,
-                    payload: frame.payload,
-                }),
-                len,
-            },
-        })
-    }
-
-    /// Reads one operation of a client. The contract is on the type.
-    ///
-    /// What follows the word of `PING` and `PONG` is ignored up to the end of the line, because
-    /// servers do so.
-    ///
-    /// # Errors
-    ///
-    /// When the bytes can't be, or become, an operation, or are over a limit.
-    pub fn decode_client<'a>(&mut self, buf: &'a [u8]) -> Step<ClientOp<'a>> {
-        if self.body.is_some() {
-            return self.finish_pub(buf);
-        }
-        let (op, word_len) = match word(CLIENT_WORDS, buf) {
-            Word::Known(op, len) => (op, len),
-            Word::Partial => return Ok(Decoded::NeedMore(1)),
-            Word::Unknown => return Err(unknown(buf)),
-        };
-        let Some((line, len)) = self.line(buf, word_len)? else {
-            return Ok(Decoded::NeedMore(1));
-        };
-        let op = match op {
-            ClientWord::Ping => ClientOp::Ping,
-            ClientWord::Pong => ClientOp::Pong,
-            ClientWord::Connect => ClientOp::Connect(json("CONNECT", line)?),
-            ClientWord::Sub => sub(line)?,
-            ClientWord::Unsub => unsub(line)?,
-            ClientWord::Pub | ClientWord::Hpub => {
-                let parse = if op == ClientWord::Hpub { hpub } else { pub_ };
-                self.body = Some(parse(buf, line, len, &self.limits)?);
-                return self.finish_pub(buf);
-            }
-        };
-        Ok(Decoded::Op { op, len })
-    }
-
-    fn finish_pub<'a>(&mut self, buf: &'a [u8]) -> Step<ClientOp<'a>> {
-        Ok(match self.finish(buf)? {
-            Decoded::NeedMore(bytes) => Decoded::NeedMore(bytes),
-            Decoded::Op { op: frame, len } => Decoded::Op {
-                op: ClientOp::Pub(PubOp {
-                    subject: frame.subject,
                     reply: frame.reply,
                     headers: frame.headers,
                     payload: frame.payload,
