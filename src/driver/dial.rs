@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::dialer::{Dialer, Resolver};
 use super::resolve::resolve;
-use super::transport::Transport;
+use super::transport::{Lower, Transport};
 use crate::engine::Cause;
 use crate::protocol::ServerAddr;
 
@@ -54,7 +54,7 @@ pub(super) async fn dial(
         return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
     }
     if let Some(dialer) = &options.dialer {
-        return Ok((Transport::custom(dialer.dial(addr).await?), Vec::new()));
+        return Ok((Transport::plain(Lower::custom(dialer.dial(addr).await?)), Vec::new()));
     }
     let found = match found {
         Some(found) => found,
@@ -65,7 +65,7 @@ pub(super) async fn dial(
         }
     };
     let (stream, others) = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
-    Ok((Transport::tcp(stream), others))
+    Ok((Transport::plain(Lower::tcp(stream)), others))
 }
 
 type Racing = (SocketAddr, Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);

@@ -20,6 +20,7 @@ mod inbox;
 mod kept;
 mod link;
 mod listeners;
+mod lower;
 mod mailbox;
 #[cfg(feature = "tls")]
 mod pem;

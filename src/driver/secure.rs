@@ -88,7 +88,7 @@ mod with_tls {
     use crate::driver::kept::Kept;
     use crate::driver::pem;
     use crate::driver::pinned::Pinned;
-    use crate::driver::tls::Tls;
+    use crate::driver::tls::handshake;
 
     /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
     /// deadline.
@@ -105,7 +105,7 @@ mod with_tls {
             Some(config) => config,
             None => configuration(settings).await?,
         };
-        Ok((Tls::handshake(transport, config, name).await?, Prepared::default()))
+        Ok((handshake(transport, config, name).await?, Prepared::default()))
     }
 
     pub(super) async fn prepare(settings: Arc<TlsSettings>) -> Result<Prepared, Cause> {

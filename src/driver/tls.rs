@@ -5,18 +5,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, BufRead, IoSlice, Write};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection};
+use rustls::ClientConnection;
 
-use super::pinned::is_ca_as_server;
-use super::transport::{Transport, WriteFailed};
-use crate::engine::Cause;
+pub(super) use self::handshake::handshake;
+pub(super) use self::reason::cause;
+use super::transport::{Lower, WriteFailed};
+
+mod handshake;
+mod reason;
 
 #[cfg(test)]
 #[cfg(feature = "ring")]
@@ -35,9 +35,8 @@ const READ_MIN: usize = 4 * 1024;
 /// And grows up to this when reads fill it.
 const READ_MAX: usize = 64 * 1024;
 
-/// A TLS session over another transport.
+/// A TLS session, whose handshake is done. Each call that reads or writes is given the stream below it.
 pub(super) struct Tls {
-    lower: Transport,
     session: ClientConnection,
     /// Ciphertext that was read and that the session has not had.
     incoming: BytesMut,
@@ -52,8 +51,6 @@ pub(super) struct Tls {
     fault: Option<io::Error>,
     /// Writing has failed.
     broken: bool,
-    /// The server has said something.
-    heard: bool,
 }
 
 /// A piece of `outgoing`: one record of messages, or what TLS itself has to say.
@@ -66,78 +63,27 @@ struct Sealed {
 }
 
 impl Tls {
-    /// Puts `lower` through a handshake.
-    pub(super) async fn handshake(
-        lower: Transport,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Transport, Cause> {
-        let session = ClientConnection::new(config, name).map_err(|error| Cause::Tls(explain(&error).into()))?;
-        let mut tls = Box::new(Tls::new(lower, session));
-        poll_fn(|cx| tls.poll_handshake(cx)).await?;
-        Ok(Transport::Tls(tls))
-    }
-
-    fn new(lower: Transport, session: ClientConnection) -> Tls {
+    /// A session whose handshake is done. `incoming`: ciphertext that was read and that it has not had.
+    fn new(session: ClientConnection, incoming: BytesMut) -> Tls {
         Tls {
-            lower,
             session,
-            incoming: BytesMut::new(),
+            incoming,
             want: READ_MIN,
             outgoing: Vec::new(),
             written: 0,
             sealed: VecDeque::new(),
             fault: None,
             broken: false,
-            heard: false,
-        }
-    }
-
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
-        loop {
-            self.collect();
-            let flushed = match self.poll_flush(cx) {
-                // The server's reason for closing may still be there to be read.
-                Poll::Ready(Err(_)) => {
-                    self.broken = true;
-                    false
-                }
-                Poll::Pending => false,
-                Poll::Ready(Ok(())) => true,
-            };
-            if flushed && !self.session.is_handshaking() {
-                return Poll::Ready(Ok(()));
-            }
-            if !self.session.is_handshaking() && !self.broken {
-                return Poll::Pending;
-            }
-            if ready!(self.poll_fill(cx)).map_err(Cause::from)? == 0 {
-                return Poll::Ready(Err(Cause::Tls("the server closed the connection during the handshake".into())));
-            }
-            if !std::mem::replace(&mut self.heard, true) {
-                self.check_greeting()?;
-            }
-            while !self.incoming.is_empty() && self.session.is_handshaking() {
-                if let Err(error) = self.feed() {
-                    return Poll::Ready(Err(cause(error)));
-                }
-            }
-        }
-    }
-
-    /// TLS begins with a record of the handshake or with an alert; a server that speaks in clear is told by its first byte.
-    fn check_greeting(&self) -> Result<(), Cause> {
-        match self.incoming.first() {
-            Some(b'I' | b'-' | b'+' | b'P') if self.session.is_handshaking() => {
-                let text = "the server answered in clear where TLS was begun: it does not speak TLS, or not first";
-                Err(Cause::Tls(text.into()))
-            }
-            _ => Ok(()),
         }
     }
 
     /// Reads into the spare capacity of `buf`; 0 is the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        lower: &mut Lower,
+        cx: &mut Context<'_>,
+        buf: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
         let before = buf.len();
         loop {
             let ended = self.unpack(buf) || self.fault.is_some();
@@ -148,11 +94,11 @@ impl Tls {
             if ended {
                 return Poll::Ready(self.fault.take().map_or(Ok(0), Err));
             }
-            if self.incoming.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            if self.incoming.is_empty() && ready!(self.poll_fill(lower, cx))? == 0 {
                 // Without a last word of TLS, which is no matter: messages know their own length.
                 return Poll::Ready(Ok(0));
             }
-            if let Err(error) = self.feed() {
+            if let Err(error) = self.feed(lower) {
                 self.fault = Some(error);
             }
         }
@@ -181,10 +127,10 @@ impl Tls {
     }
 
     /// Reads ciphertext; 0 is the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_fill(&mut self, lower: &mut Lower, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.incoming.reserve(self.want);
         let room = self.incoming.capacity() - self.incoming.len();
-        let n = ready!(self.lower.poll_read(cx, &mut self.incoming))?;
+        let n = ready!(lower.poll_read(cx, &mut self.incoming))?;
         if n == room {
             self.want = (self.want * 4).min(READ_MAX);
         }
@@ -192,7 +138,7 @@ impl Tls {
     }
 
     /// Gives the session a piece of what was read.
-    fn feed(&mut self) -> io::Result<()> {
+    fn feed(&mut self, lower: &mut Lower) -> io::Result<()> {
         let mut rest: &[u8] = &self.incoming;
         let n = self.session.read_tls(&mut rest)?;
         self.incoming.advance(n);
@@ -205,7 +151,7 @@ impl Tls {
         if let Err(error) = outcome {
             // An alert, so that the server knows, unless messages stand before it, which would leave uncounted.
             if self.begun() == 0 {
-                self.push_out();
+                self.push_out(lower);
             }
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
@@ -231,13 +177,14 @@ impl Tls {
     /// records that were taken whole.
     pub(super) fn poll_write(
         &mut self,
+        lower: &mut Lower,
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize, WriteFailed>> {
         if self.outgoing.is_empty() {
             self.seal(parts, 0, BATCH).map_err(WriteFailed::certain)?;
         }
-        self.poll_out(cx)
+        self.poll_out(lower, cx)
     }
 
     /// Plaintext that is sealed and not taken.
@@ -281,9 +228,9 @@ impl Tls {
     }
 
     /// Writes ciphertext, once.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WriteFailed>> {
+    fn poll_out(&mut self, lower: &mut Lower, cx: &mut Context<'_>) -> Poll<Result<usize, WriteFailed>> {
         let rest = self.outgoing.get(self.written..).unwrap_or_default();
-        match ready!(self.lower.poll_write(cx, &[IoSlice::new(rest)])) {
+        match ready!(lower.poll_write(cx, &[IoSlice::new(rest)])) {
             Ok(n) => Poll::Ready(Ok(self.advance(n))),
             Err(WriteFailed { doubtful, error }) => {
                 self.broken = true;
@@ -310,49 +257,44 @@ impl Tls {
     }
 
     /// Whether something is to be written that no message waits for.
-    pub(super) fn is_unflushed(&self) -> bool {
-        !self.broken && ((!self.outgoing.is_empty() && self.begun() == 0) || self.lower.is_unflushed())
+    pub(super) fn is_unflushed(&self, lower: &Lower) -> bool {
+        !self.broken && ((!self.outgoing.is_empty() && self.begun() == 0) || lower.is_unflushed())
     }
 
     /// Writes what TLS has to say. What messages are in leaves by [`poll_write`](Tls::poll_write) only, which counts it.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, lower: &mut Lower, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() && self.begun() == 0 && !self.broken {
-            ready!(self.poll_out(cx)).map_err(|failed| failed.error)?;
+            ready!(self.poll_out(lower, cx)).map_err(|failed| failed.error)?;
         }
         if self.broken {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        self.lower.poll_flush(cx)
+        lower.poll_flush(cx)
     }
 
     /// What can be written without waiting is.
-    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
+    pub(super) fn write_last(&mut self, lower: &mut Lower, parts: &[IoSlice<'_>]) {
         if !self.broken && self.seal(parts, self.begun(), usize::MAX).is_ok() {
-            self.push_out();
+            self.push_out(lower);
         }
     }
 
-    fn push_out(&mut self) {
+    fn push_out(&mut self, lower: &mut Lower) {
         let rest = self.outgoing.get(self.written..).unwrap_or_default();
         if !rest.is_empty() {
-            self.lower.write_last(&[IoSlice::new(rest)]);
+            lower.write_last(&[IoSlice::new(rest)]);
         }
         // Nobody knows how far it came, so nothing may follow it.
         self.broken = true;
     }
 
     /// Nothing more will be written. A record that was cut stays cut, and takes nothing with it.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, lower: &mut Lower) {
         if self.outgoing.is_empty() && !self.broken {
             self.session.send_close_notify();
             self.collect();
-            self.push_out();
+            self.push_out(lower);
         }
-        self.lower.finish();
-    }
-
-    pub(super) fn lower(&mut self) -> &mut Transport {
-        &mut self.lower
     }
 
     /// Gives unused memory back.
@@ -365,48 +307,11 @@ impl Tls {
         }
         self.sealed.shrink_to(4);
         self.want = READ_MIN;
-        self.lower.shrink();
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("lower", &self.lower).field("begun", &self.begun()).finish_non_exhaustive()
-    }
-}
-
-/// An error of a TLS stream by its cause: TLS, or what is below it.
-pub(super) fn cause(error: io::Error) -> Cause {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(inner) => Cause::Tls(explain(inner).into()),
-        None => Cause::from(error),
-    }
-}
-
-/// What went wrong, in words that say what to do about it where we know.
-fn explain(error: &rustls::Error) -> String {
-    use rustls::Error;
-    match error {
-        _ if is_ca_as_server(error) => {
-            "the server shows the certificate of a CA as its own, which is only accepted if that very certificate was given to \
-             add_root_certificates: sign one for the server (basicConstraints CA:FALSE) and trust the CA"
-                .to_owned()
-        }
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is not from an authority that is trusted here (add_root_certificates)".to_owned()
-        }
-        Error::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. }
-            | CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. },
-        ) => format!("the server's certificate does not hold: {error}"),
-        Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server wants a client certificate, and got none (add_client_certificate)".to_owned()
-        }
-        Error::AlertReceived(alert) => format!("the server ended the session with the alert {alert:?}"),
-        _ => error.to_string(),
+        f.debug_struct("Tls").field("begun", &self.begun()).finish_non_exhaustive()
     }
 }

@@ -1,93 +1,59 @@
-//! A byte stream and what it has taken.
+//! A byte stream to a server, and what it has taken: a lower stream, with or without TLS over it.
 
-use std::fmt;
-use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
-use tokio::net::TcpStream;
 
-use super::dialer::ByteStream;
-use super::guard::guarded;
+pub(super) use super::lower::{Lower, WriteFailed};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::engine::Cause;
 
 /// A connected byte stream.
 #[derive(Debug)]
-pub(super) enum Transport {
-    /// Plain TCP: what the kernel took is taken.
-    Tcp(Tcp),
-    /// A stream that a user's dialer made.
-    Custom(Custom),
-    /// TLS over one of the others.
+pub(super) struct Transport {
+    lower: Lower,
+    /// What lies over it. Its handshake is done.
     #[cfg(feature = "tls")]
-    Tls(Box<super::tls::Tls>),
+    tls: Option<Box<Tls>>,
 }
 
-/// A TCP connection.
-#[derive(Debug)]
-pub(super) struct Tcp {
-    stream: TcpStream,
-    /// The next write is tried whether there is room or not.
-    eager: bool,
+/// Asks TLS where there is some, and the lower stream otherwise.
+macro_rules! upper {
+    ($transport:expr, $tls:ident, $lower:ident => $secured:expr, $plain:expr) => {{
+        let $lower = &mut $transport.lower;
+        #[cfg(feature = "tls")]
+        if let Some($tls) = &mut $transport.tls {
+            return $secured;
+        }
+        $plain
+    }};
 }
-
-/// A stream of which we know no more than its traits say. It is a user's code: each call of it is guarded.
-pub(super) struct Custom {
-    /// `None`: only while it is dropped.
-    stream: Option<Box<dyn ByteStream>>,
-    /// Bytes were written since the last flush that was completed.
-    unflushed: bool,
-    /// The writing side was shut.
-    shut: bool,
-}
-
-/// A write that failed.
-#[derive(Debug)]
-pub(super) struct WriteFailed {
-    /// So many of the bytes that were offered may have got through all the same (D4).
-    pub(super) doubtful: usize,
-    pub(super) error: io::Error,
-}
-
-/// A write to a socket whose peer is gone must be an error, never a signal that kills a process in which SIGPIPE is at
-/// its default (D5, seen). Apple has a socket option for it instead.
-#[cfg(all(unix, not(target_vendor = "apple")))]
-const FLAGS: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(all(unix, not(target_vendor = "apple"))))]
-const FLAGS: i32 = 0;
 
 impl Transport {
-    pub(super) fn tcp(stream: TcpStream) -> Transport {
-        #[cfg(target_vendor = "apple")]
-        let _ = SockRef::from(&stream).set_nosigpipe(true);
-        Transport::Tcp(Tcp { stream, eager: false })
+    pub(super) fn plain(lower: Lower) -> Transport {
+        Transport {
+            lower,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
-    pub(super) fn custom(stream: Box<dyn ByteStream>) -> Transport {
-        Transport::Custom(Custom { stream: Some(stream), unflushed: false, shut: false })
+    #[cfg(feature = "tls")]
+    pub(super) fn secured(lower: Lower, tls: Tls) -> Transport {
+        Transport { lower, tls: Some(Box::new(tls)) }
+    }
+
+    /// The lower stream alone, to put it through a handshake.
+    #[cfg(feature = "tls")]
+    pub(super) fn into_lower(self) -> Lower {
+        self.lower
     }
 
     /// Reads into the spare capacity of `buf`; 0 is the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let stream = match self {
-            Transport::Tcp(tcp) => &mut tcp.stream,
-            Transport::Custom(custom) => return custom.poll_read(cx, buf),
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => return tls.poll_read(cx, buf),
-        };
-        loop {
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read_buf(buf) {
-                Err(error) if again(&error) => {}
-                outcome => return Poll::Ready(outcome),
-            }
-        }
+        upper!(self, tls, lower => tls.poll_read(lower, cx, buf), lower.poll_read(cx, buf))
     }
 
     /// Hands `parts` over; what comes back is how many bytes were taken. TLS may have got on without having taken any.
@@ -96,201 +62,68 @@ impl Transport {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize, WriteFailed>> {
-        let Tcp { stream, eager } = match self {
-            Transport::Tcp(tcp) => tcp,
-            Transport::Custom(custom) => return custom.poll_write(cx, parts),
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => return tls.poll_write(cx, parts),
-        };
-        if std::mem::take(eager) {
-            match SockRef::from(&*stream).send_vectored_with_flags(parts, FLAGS) {
-                Ok(taken) if taken > 0 => return Poll::Ready(Ok(taken)),
-                // The usual way sees to it.
-                _ => {}
-            }
-        }
-        loop {
-            ready!(stream.poll_write_ready(cx)).map_err(WriteFailed::certain)?;
-            match send(stream, parts) {
-                Err(error) if again(&error) => {}
-                Ok(0) => return Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
-                outcome => return Poll::Ready(outcome.map_err(WriteFailed::certain)),
-            }
-        }
+        upper!(self, tls, lower => tls.poll_write(lower, cx, parts), lower.poll_write(cx, parts))
     }
 
     /// The next write is tried although the runtime says that there is no room: the kernel says so only once much is free, and
     /// over a slow line that takes longer than a peer is waited for.
     pub(super) fn try_anyway(&mut self) {
-        match self {
-            Transport::Tcp(tcp) => tcp.eager = true,
-            Transport::Custom(_) => {}
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.lower().try_anyway(),
-        }
+        self.lower.try_anyway();
     }
 
     /// Whether bytes that were taken may not be on their way yet: [`poll_flush`](Transport::poll_flush) sees to it.
     pub(super) fn is_unflushed(&self) -> bool {
-        match self {
-            Transport::Tcp(_) => false,
-            Transport::Custom(custom) => custom.unflushed,
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.is_unflushed(),
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.is_unflushed(&self.lower);
         }
+        self.lower.is_unflushed()
     }
 
-    /// Of the bytes that it was offered last: so many are in records that were not wholly written. They must be offered
+    /// Of the bytes that it was offered last: this many are in records that were not wholly written. They must be offered
     /// again, first and unchanged.
     pub(super) fn begun(&self) -> usize {
-        match self {
-            Transport::Tcp(_) | Transport::Custom(_) => 0,
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.begun(),
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return tls.begun();
         }
+        0
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Transport::Tcp(_) => Poll::Ready(Ok(())),
-            Transport::Custom(custom) => custom.poll_flush(cx),
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.poll_flush(cx),
-        }
+        upper!(self, tls, lower => tls.poll_flush(lower, cx), lower.poll_flush(cx))
     }
 
     /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
     pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
-        match self {
-            Transport::Tcp(tcp) => {
-                let _ = send(&tcp.stream, parts);
-            }
-            Transport::Custom(_) => {}
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.write_last(parts),
-        }
+        upper!(self, tls, lower => tls.write_last(lower, parts), lower.write_last(parts));
     }
 
     /// Nothing more will be written; the peer reads to the end.
     pub(super) fn finish(&mut self) {
-        match self {
-            Transport::Tcp(tcp) => {
-                let _ = SockRef::from(&tcp.stream).shutdown(Shutdown::Write);
-            }
-            Transport::Custom(_) => {}
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.finish(),
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.finish(&mut self.lower);
         }
+        self.lower.finish();
     }
 
-    /// After [`finish`](Transport::finish): reads what the peer still says; 0 is the end.
+    /// After [`finish`](Transport::finish): reads what the peer still says; 0 is the end. It may go undecrypted: it is waste.
     pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        match self {
-            Transport::Tcp(_) => {}
-            Transport::Custom(custom) => {
-                if !custom.shut {
-                    custom.shut = custom.call(|stream| stream.poll_shutdown(cx))??.is_ready();
-                }
-            }
-            // What it says may go unread: it is waste.
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => return tls.lower().poll_rest(cx, buf),
-        }
-        self.poll_read(cx, buf)
+        self.lower.poll_rest(cx, buf)
     }
 
     /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
     pub(super) fn reset(&mut self) {
-        match self {
-            Transport::Tcp(tcp) => {
-                let _ = SockRef::from(&tcp.stream).set_linger(Some(Duration::ZERO));
-            }
-            Transport::Custom(_) => {}
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.lower().reset(),
-        }
+        self.lower.reset();
     }
 
     /// Gives unused memory back.
     pub(super) fn shrink(&mut self) {
-        match self {
-            Transport::Tcp(_) | Transport::Custom(_) => {}
-            #[cfg(feature = "tls")]
-            Transport::Tls(tls) => tls.shrink(),
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.shrink();
         }
-    }
-}
-
-fn send(stream: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-    stream.try_io(Interest::WRITABLE, || SockRef::from(stream).send_vectored_with_flags(parts, FLAGS))
-}
-
-impl Custom {
-    fn call<T>(&mut self, code: impl FnOnce(Pin<&mut Box<dyn ByteStream>>) -> T) -> io::Result<T> {
-        match &mut self.stream {
-            Some(stream) => guarded("dialer's stream", || code(Pin::new(stream))),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // It counts nothing by itself: dropped while it waits, it has taken nothing.
-        self.call(|mut stream| pin!(stream.read_buf(buf)).poll(cx))?
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
-        // One that panics may have handed bytes on before, as one that fails.
-        let outcome = match self.call(|stream| stream.poll_write_vectored(cx, parts)) {
-            Ok(outcome) => ready!(outcome),
-            Err(panicked) => Err(panicked),
-        };
-        match outcome {
-            Ok(0) => Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
-            Ok(taken) => {
-                self.unflushed = true;
-                Poll::Ready(Ok(taken))
-            }
-            Err(error) => {
-                // Streams have been seen to hand bytes on and then report an error for the same call.
-                let lens = parts.iter().map(|part| part.len());
-                let vectored = self.call(|stream| stream.is_write_vectored()).unwrap_or(true);
-                let offered = if vectored { lens.sum() } else { lens.into_iter().find(|len| *len > 0).unwrap_or(0) };
-                Poll::Ready(Err(WriteFailed { doubtful: offered, error }))
-            }
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unflushed {
-            let outcome = match self.call(|stream| stream.poll_flush(cx)) {
-                Ok(outcome) => ready!(outcome),
-                Err(panicked) => Err(panicked),
-            };
-            // What failed is not tried again for as long as the server's last words are waited for.
-            self.unflushed = false;
-            return Poll::Ready(outcome);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Custom {
-    fn drop(&mut self) {
-        let stream = self.stream.take();
-        let _ = guarded("dialer's stream", || drop(stream));
-    }
-}
-
-impl fmt::Debug for Custom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").field("unflushed", &self.unflushed).finish_non_exhaustive()
-    }
-}
-
-impl WriteFailed {
-    /// Nothing of what was offered got through.
-    pub(super) fn certain(error: io::Error) -> WriteFailed {
-        WriteFailed { doubtful: 0, error }
     }
 }
 
@@ -300,8 +133,4 @@ pub(super) fn cause(error: io::Error) -> Cause {
     return super::tls::cause(error);
     #[cfg(not(feature = "tls"))]
     Cause::from(error)
-}
-
-fn again(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

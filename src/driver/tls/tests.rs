@@ -1,6 +1,7 @@
 //! What a peer could decrypt is compared with what was counted as taken, at every step: the two must be the same.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -10,12 +11,12 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
-};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::handshake::shake;
 use super::*;
+use crate::engine::Cause;
 use crate::engine::tests::laws::laws;
 
 /// Both ends of a stream, of which a test sees and steers everything.
@@ -71,7 +72,13 @@ impl AsyncWrite for Wire {
 
 /// A session whose handshake is done, and its peer.
 struct Pair {
+    lower: Lower,
     tls: Tls,
+    peer: Peer,
+}
+
+/// The far end.
+struct Peer {
     server: ServerConnection,
     wire: Wire,
     /// What the peer has decrypted.
@@ -106,23 +113,48 @@ impl Pair {
             .unwrap();
         let name = ServerName::try_from("here").unwrap();
         let wire = Wire::default();
-        let session = ClientConnection::new(Arc::new(client), name).unwrap();
-        let tls = Tls::new(Transport::custom(Box::new(wire.clone())), session);
-        let server = ServerConnection::new(Arc::new(server)).unwrap();
-        let mut pair = Pair { tls, server, wire, heard: Vec::new(), coming: VecDeque::new(), piece };
+        let lower = Lower::custom(Box::new(wire.clone()));
+        let mut shaking = Box::pin(shake(lower, Arc::new(client), name));
+        let mut peer = Peer {
+            server: ServerConnection::new(Arc::new(server)).unwrap(),
+            wire,
+            heard: Vec::new(),
+            coming: VecDeque::new(),
+            piece,
+        };
+        let mut done = None;
         for _ in 0..10_000 {
-            pair.room(1 << 24);
-            let done = pair.tls.poll_handshake(&mut Context::from_waker(Waker::noop()));
-            pair.serve();
-            assert!(!matches!(done, Poll::Ready(Err(_))), "in pieces of {piece}: {done:?}");
-            if done.is_ready() && !pair.server.is_handshaking() {
-                pair.wire.0.lock().unwrap().room = 0;
-                return pair;
+            peer.room(1 << 24);
+            if done.is_none() {
+                match shaking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(outcome) => {
+                        done = Some(outcome.unwrap_or_else(|why| panic!("pieces of {piece}: {why}")))
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            peer.serve();
+            if !peer.server.is_handshaking() {
+                if let Some((lower, tls)) = done.take() {
+                    peer.wire.0.lock().unwrap().room = 0;
+                    return Pair { lower, tls, peer };
+                }
             }
         }
         panic!("the handshake comes to no end");
     }
 
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
+        self.tls.poll_write(&mut self.lower, &mut Context::from_waker(Waker::noop()), parts)
+    }
+
+    fn read(&mut self, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        buf.reserve(1000);
+        self.tls.poll_read(&mut self.lower, &mut Context::from_waker(Waker::noop()), buf)
+    }
+}
+
+impl Peer {
     fn room(&self, more: usize) {
         self.wire.0.lock().unwrap().room += more;
     }
@@ -149,15 +181,6 @@ impl Pair {
         self.coming.extend(out);
         let piece = self.coming.len().min(self.piece);
         self.wire.0.lock().unwrap().to_client.extend(self.coming.drain(..piece));
-    }
-
-    fn write(&mut self, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
-        self.tls.poll_write(&mut Context::from_waker(Waker::noop()), parts)
-    }
-
-    fn read(&mut self, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        buf.reserve(1000);
-        self.tls.poll_read(&mut Context::from_waker(Waker::noop()), buf)
     }
 }
 
@@ -215,7 +238,7 @@ proptest! {
             if taken == len {
                 break;
             }
-            pair.room(*room);
+            pair.peer.room(*room);
             match pair.write(&parts(&all, &cuts, taken)) {
                 Poll::Ready(outcome) => taken += outcome.unwrap(),
                 Poll::Pending => {}
@@ -225,14 +248,14 @@ proptest! {
             // The other direction, with new keys now and then, which the session answers between our records.
             if let Some((more, renew)) = said.next() {
                 let more = bytes(more);
-                pair.server.writer().write_all(&more).unwrap();
+                pair.peer.server.writer().write_all(&more).unwrap();
                 told.extend_from_slice(&more);
                 if renew && !old {
-                    pair.server.refresh_traffic_keys().unwrap();
+                    pair.peer.server.refresh_traffic_keys().unwrap();
                 }
             }
-            pair.serve();
-            prop_assert!(pair.heard.len() == taken && all.starts_with(&pair.heard), "{} of {taken}", pair.heard.len());
+            pair.peer.serve();
+            prop_assert!(pair.peer.heard.len() == taken && all.starts_with(&pair.peer.heard), "{} of {taken}", pair.peer.heard.len());
             while let Poll::Ready(n) = pair.read(&mut got) {
                 prop_assert!(n.unwrap() > 0);
             }
@@ -246,46 +269,47 @@ proptest! {
 fn what_was_sealed_and_not_taken_leaves_by_no_other_way() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(40_000);
-    pair.room(10_000);
+    pair.peer.room(10_000);
     assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(0)), "a record is not whole yet");
     assert_eq!(pair.tls.begun(), 40_000);
 
-    pair.room(1 << 24);
-    let flushed = pair.tls.poll_flush(&mut Context::from_waker(Waker::noop()));
+    pair.peer.room(1 << 24);
+    let flushed = pair.tls.poll_flush(&mut pair.lower, &mut Context::from_waker(Waker::noop()));
     assert!(matches!(flushed, Poll::Ready(Ok(()))));
-    pair.tls.finish();
-    pair.serve();
-    assert_eq!(pair.heard, b"", "the connection was left, and the messages go to the next");
+    pair.tls.finish(&mut pair.lower);
+    pair.lower.finish();
+    pair.peer.serve();
+    assert_eq!(pair.peer.heard, b"", "the connection was left, and the messages go to the next");
 }
 
 #[test]
 fn an_error_of_a_stream_that_may_have_passed_everything_on_leaves_all_that_was_sealed_in_doubt() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(40_000);
-    pair.room(16_406 + 5);
+    pair.peer.room(16_406 + 5);
     assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(RECORD)));
-    pair.wire.0.lock().unwrap().cut = true;
+    pair.peer.wire.0.lock().unwrap().cut = true;
     let error = io::ErrorKind::BrokenPipe.into();
     let doubtful = all.len() - RECORD;
     assert_eq!(pair.write(&[IoSlice::new(&all[RECORD..])]), Poll::Ready(Err(WriteFailed { doubtful, error })));
-    assert!(!pair.tls.is_unflushed(), "it is not tried again and again");
+    assert!(!pair.tls.is_unflushed(&pair.lower), "it is not tried again and again");
 }
 
 #[test]
 fn the_end_comes_behind_what_was_read_before_it() {
     let mut pair = Pair::new(&version::TLS13);
-    pair.server.writer().write_all(b"last words").unwrap();
-    pair.server.send_close_notify();
-    pair.serve();
+    pair.peer.server.writer().write_all(b"last words").unwrap();
+    pair.peer.server.send_close_notify();
+    pair.peer.serve();
     let mut got = BytesMut::new();
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(0))));
     // And a fault too, with its name.
     let mut pair = Pair::new(&version::TLS13);
-    pair.server.writer().write_all(b"last words").unwrap();
-    pair.serve();
-    pair.wire.0.lock().unwrap().to_client.extend([0x17, 3, 3, 0, 32]);
-    pair.wire.0.lock().unwrap().to_client.extend([7; 32]);
+    pair.peer.server.writer().write_all(b"last words").unwrap();
+    pair.peer.serve();
+    pair.peer.wire.0.lock().unwrap().to_client.extend([0x17, 3, 3, 0, 32]);
+    pair.peer.wire.0.lock().unwrap().to_client.extend([7; 32]);
     let mut got = BytesMut::new();
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
     let Poll::Ready(Err(error)) = pair.read(&mut got) else { panic!("a record that can't be decrypted") };
@@ -296,17 +320,17 @@ fn the_end_comes_behind_what_was_read_before_it() {
 fn what_can_be_said_in_one_breath_is_said_once() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(100_000);
-    pair.room(10);
+    pair.peer.room(10);
     let _ = pair.write(&[IoSlice::new(&all)]);
     let begun = pair.tls.begun();
     assert_eq!(begun, BATCH);
     // A stream of the user's own gets nothing without being polled; what would go out is looked at here.
     pair.tls.seal(&[IoSlice::new(&all)], begun, usize::MAX).unwrap();
     assert_eq!(pair.tls.begun(), all.len());
-    pair.room(1 << 24);
+    pair.peer.room(1 << 24);
     while !pair.tls.outgoing.is_empty() {
-        let _ = pair.tls.poll_out(&mut Context::from_waker(Waker::noop()));
+        let _ = pair.tls.poll_out(&mut pair.lower, &mut Context::from_waker(Waker::noop()));
     }
-    pair.serve();
-    assert!(pair.heard == all);
+    pair.peer.serve();
+    assert!(pair.peer.heard == all);
 }
