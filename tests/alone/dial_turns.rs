@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{eventually, soon};
 use futures_util::future::join_all;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, ServerAddr};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
+
+use crate::support::{SOON, eventually, soon};
+use crate::{alone, turn};
 
 /// D14.
 const MOST: usize = 64;
@@ -78,62 +80,65 @@ async fn clients(gate: &Arc<Gate>, broker: &Broker, count: usize) -> Vec<Client>
 }
 
 // N8, D14
-#[tokio::test]
-async fn hundreds_of_clients_dial_sixty_four_at_a_time_and_all_arrive() {
-    let _alone = crate::ALONE.lock().await;
-    let broker = Broker::start().await.unwrap();
-    let gate = Gate::new();
-    let clients = clients(&gate, &broker, 400).await;
-    eventually("as many dials as may be", crate::support::SOON, async || gate.under_way() == MOST).await;
-    gate.open();
-    for client in &clients {
-        soon("a flush", client.flush()).await.unwrap();
-    }
-    assert_eq!((gate.most(), gate.begun()), (MOST, 400));
+#[test]
+fn hundreds_of_clients_dial_sixty_four_at_a_time_and_all_arrive() {
+    alone(async {
+        let broker = Broker::start().await.unwrap();
+        let gate = Gate::new();
+        let clients = clients(&gate, &broker, 400).await;
+        eventually("as many dials as may be", SOON, async || gate.under_way() == MOST).await;
+        gate.open();
+        for client in &clients {
+            soon("a flush", client.flush()).await.unwrap();
+        }
+        assert_eq!((gate.most(), gate.begun()), (MOST, 400));
+    })
 }
 
 // N8, D14
-#[tokio::test]
-async fn a_client_that_is_dropped_gives_its_turn_back() {
-    let _alone = crate::ALONE.lock().await;
-    let broker = Broker::start().await.unwrap();
-    let gate = Gate::new();
-    let first = clients(&gate, &broker, MOST).await;
-    eventually("as many dials as may be", crate::support::SOON, async || gate.under_way() == MOST).await;
-    let waiting = clients(&gate, &broker, 10).await;
-    let last = clients(&gate, &broker, 1).await;
-    // Those who dial and those who wait, both: the last has its turn.
-    drop(waiting);
-    drop(first);
-    eventually("the last one dials", crate::support::SOON, async || gate.begun() > MOST && gate.under_way() == 1).await;
-    gate.open();
-    soon("a flush", last[0].flush()).await.unwrap();
-    assert!(gate.most() <= MOST);
+#[test]
+fn a_client_that_is_dropped_gives_its_turn_back() {
+    alone(async {
+        let broker = Broker::start().await.unwrap();
+        let gate = Gate::new();
+        let first = clients(&gate, &broker, MOST).await;
+        eventually("as many dials as may be", SOON, async || gate.under_way() == MOST).await;
+        let waiting = clients(&gate, &broker, 10).await;
+        let last = clients(&gate, &broker, 1).await;
+        // Those who dial and those who wait, both: the last has its turn.
+        drop(waiting);
+        drop(first);
+        eventually("the last one dials", SOON, async || gate.begun() > MOST && gate.under_way() == 1).await;
+        gate.open();
+        soon("a flush", last[0].flush()).await.unwrap();
+        assert!(gate.most() <= MOST);
+    })
 }
 
 // N8, D14
-#[tokio::test]
-async fn the_wait_for_a_turn_is_not_taken_from_the_attempt() {
-    let _alone = crate::ALONE.lock().await;
-    let broker = Broker::start().await.unwrap();
-    let gate = Gate::new();
-    let first = clients(&gate, &broker, MOST).await;
-    eventually("as many dials as may be", crate::support::SOON, async || gate.under_way() == MOST).await;
-    // Its attempt may take less time than it has to wait.
-    let limit = Duration::from_secs(1);
-    let patient = ConnectOptions::new().connection_timeout(limit).connect(broker.url());
-    let patient = tokio::spawn(patient);
-    tokio::time::sleep(3 * limit).await;
-    assert!(!patient.is_finished(), "it waits, and nothing has failed");
-    gate.open();
-    soon("a connection", patient).await.unwrap().unwrap();
-    drop(first);
+#[test]
+fn the_wait_for_a_turn_is_not_taken_from_the_attempt() {
+    alone(async {
+        let broker = Broker::start().await.unwrap();
+        let gate = Gate::new();
+        let first = clients(&gate, &broker, MOST).await;
+        eventually("as many dials as may be", SOON, async || gate.under_way() == MOST).await;
+        // Its attempt may take less time than it has to wait.
+        let limit = Duration::from_secs(1);
+        let patient = ConnectOptions::new().connection_timeout(limit).connect(broker.url());
+        let patient = tokio::spawn(patient);
+        tokio::time::sleep(3 * limit).await;
+        assert!(!patient.is_finished(), "it waits, and nothing has failed");
+        gate.open();
+        soon("a connection", patient).await.unwrap().unwrap();
+        drop(first);
+    })
 }
 
 // N8, D14
 #[test]
 fn the_clients_of_all_runtimes_share_the_turns() {
-    let _alone = crate::ALONE.blocking_lock();
+    let _turn = turn();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let main = runtime();
     let broker = Arc::new(main.block_on(Broker::start()).unwrap());
@@ -142,7 +147,7 @@ fn the_clients_of_all_runtimes_share_the_turns() {
     let ended = runtime();
     let lost = ended.block_on(async {
         let clients = clients(&gate, &broker, 40).await;
-        eventually("all dial", crate::support::SOON, async || gate.under_way() == 40).await;
+        eventually("all dial", SOON, async || gate.under_way() == 40).await;
         clients
     });
     let done = Arc::new(Semaphore::new(0));
@@ -160,7 +165,7 @@ fn the_clients_of_all_runtimes_share_the_turns() {
             })
         })
         .collect();
-    let full = || eventually("as many dials as may be", crate::support::SOON, async || gate.under_way() == MOST);
+    let full = || eventually("as many dials as may be", SOON, async || gate.under_way() == MOST);
     main.block_on(full());
     assert_eq!(gate.most(), MOST);
     // Its tasks are dropped in whatever order: some dials may end a little later than their turns are given back.

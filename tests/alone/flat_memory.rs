@@ -1,17 +1,19 @@
 //! What a client leaves behind: nothing, however much fails, times out and is cancelled.
 //!
-//! Modest in every run; `FLAT=1000000 cargo test --release --test alone flat_memory -- --nocapture` is the long one, and prints its
-//! figures; `SOAK=86400` has the soak last for a day. The tests take turns, since memory, descriptors and tasks are counted for the whole process.
+//! Modest in every run; `FLAT=1000000 cargo test --release --test alone flat_memory -- --nocapture` is the long one, and prints
+//! its figures; `SOAK=86400` has the soak last for a day.
 
 use std::time::{Duration, Instant};
 
-use crate::support::ports::Ports;
-use crate::support::{Cut, Direction, Proxy, Server, eventually, soon, within};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use nats_lifeline::engine::backoff::Backoff;
 use nats_lifeline::testing::{Broker, Source};
 use nats_lifeline::{Client, ConnectOptions, ServerAddr};
+
+use crate::support::ports::Ports;
+use crate::support::{Cut, Direction, Proxy, SOON, Server, eventually, soon, within};
+use crate::{alone, alone_with_two_workers};
 
 /// How often a thing is done. Arbitrary by default: a second or so in a debug build.
 fn times(modest: u64) -> u64 {
@@ -53,36 +55,38 @@ impl Footprint {
 const LONG: Duration = Duration::from_secs(3600);
 
 // I8: many addresses, since none of them is dialled more than ten times a second
-#[tokio::test]
-async fn dials_that_fail_leave_nothing_behind() {
-    let _alone = crate::ALONE.lock().await;
-    let nobody = Ports::reserve();
-    let dials = times(2_000);
-    let servers = (dials / 10).clamp(100, 4_000);
-    let addrs: Vec<ServerAddr> = (0..servers)
-        .map(|n| format!("127.1.{}.{}:{}", n / 250, n % 250 + 1, nobody.client()).parse().unwrap())
-        .collect();
-    let options = ConnectOptions::new().retry_on_initial_connect().backoff(Backoff::fixed(Duration::from_millis(100)));
-    let client = options.connect(addrs).await.unwrap();
-    let start = Instant::now();
-    let failed = async |count: u64| {
-        within("dials", LONG, async {
-            while client.stats().errors < count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-    };
-    // Each server remembers why it failed.
-    failed(2 * servers).await;
-    let before = Footprint { descriptors: usize::MAX, ..Footprint::now() };
-    failed(2 * servers + dials).await;
-    before.assert_flat("failed dials", dials, start);
-    soon("the end", client.close()).await.unwrap();
-    drop(client);
-    let before = Footprint::now().descriptors;
-    eventually("no task is left", crate::support::SOON, async || Footprint::now().tasks == 0).await;
-    assert!(Footprint::now().descriptors <= before);
+#[test]
+fn dials_that_fail_leave_nothing_behind() {
+    alone(async {
+        let nobody = Ports::reserve();
+        let dials = times(2_000);
+        let servers = (dials / 10).clamp(100, 4_000);
+        let addrs: Vec<ServerAddr> = (0..servers)
+            .map(|n| format!("127.1.{}.{}:{}", n / 250, n % 250 + 1, nobody.client()).parse().unwrap())
+            .collect();
+        let options =
+            ConnectOptions::new().retry_on_initial_connect().backoff(Backoff::fixed(Duration::from_millis(100)));
+        let client = options.connect(addrs).await.unwrap();
+        let start = Instant::now();
+        let failed = async |count: u64| {
+            within("dials", LONG, async {
+                while client.stats().errors < count {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await;
+        };
+        // Each server remembers why it failed.
+        failed(2 * servers).await;
+        let before = Footprint { descriptors: usize::MAX, ..Footprint::now() };
+        failed(2 * servers + dials).await;
+        before.assert_flat("failed dials", dials, start);
+        soon("the end", client.close()).await.unwrap();
+        drop(client);
+        let before = Footprint::now().descriptors;
+        eventually("no task is left", SOON, async || Footprint::now().tasks == 0).await;
+        assert!(Footprint::now().descriptors <= before);
+    })
 }
 
 /// Requests that nobody answers: they time out, are cancelled when they were sent, or when they were not.
@@ -109,68 +113,67 @@ async fn fail(client: &Client, count: u64) {
 }
 
 // Scenario 47, I8
-#[tokio::test]
-async fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
-    let _alone = crate::ALONE.lock().await;
-    let broker = Broker::start().await.unwrap();
-    let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
-    // Somebody is there, and does not answer; what comes to it is dropped.
-    let deaf = broker.url();
-    let deaf = ConnectOptions::new().subscription_capacity(1).connect(deaf).await.unwrap();
-    let _questions = deaf.subscribe("deaf").await.unwrap();
-    deaf.flush().await.unwrap();
-    fail(&client, 3_000).await;
-    let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000));
-    within("requests", LONG, fail(&client, requests)).await;
-    client.flush().await.unwrap();
-    // Tasks that are about to end.
-    eventually("tasks have ended", crate::support::SOON, async || Footprint::now().tasks <= before.tasks).await;
-    before.assert_flat("failed requests", requests, start);
+#[test]
+fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
+    alone(async {
+        let broker = Broker::start().await.unwrap();
+        let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
+        // Somebody is there, and does not answer; what comes to it is dropped.
+        let deaf = broker.url();
+        let deaf = ConnectOptions::new().subscription_capacity(1).connect(deaf).await.unwrap();
+        let _questions = deaf.subscribe("deaf").await.unwrap();
+        deaf.flush().await.unwrap();
+        fail(&client, 3_000).await;
+        let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000));
+        within("requests", LONG, fail(&client, requests)).await;
+        client.flush().await.unwrap();
+        // Tasks that are about to end.
+        eventually("tasks have ended", SOON, async || Footprint::now().tasks <= before.tasks).await;
+        before.assert_flat("failed requests", requests, start);
 
-    // The same without a server: what was not sent is taken back.
-    broker.kill();
-    eventually("the loss", crate::support::SOON, async || {
-        client.status() != nats_lifeline::connection::Status::Connected
+        // The same without a server: what was not sent is taken back.
+        broker.kill();
+        eventually("the loss", SOON, async || client.status() != nats_lifeline::connection::Status::Connected).await;
+        fail(&client, 300).await;
+        let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000) / 10);
+        within("requests", LONG, fail(&client, requests)).await;
+        // Two clients are dialling, now and then.
+        let dialling = Footprint { descriptors: before.descriptors + 2, ..before };
+        eventually("tasks have ended", SOON, async || Footprint::now().tasks <= before.tasks).await;
+        dialling.assert_flat("requests in an outage", requests, start);
+        assert_eq!(client.stats().waiting, 0, "who was cancelled or timed out sends nothing any more");
+        broker.restart().await.unwrap();
+        soon("a flush", client.flush()).await.ok();
+        // A drain waits for whoever waits for a reply: there is nobody.
+        let report = soon("the end", client.drain_and_close(SOON)).await.unwrap();
+        assert!(report.completed, "{report:?}");
     })
-    .await;
-    fail(&client, 300).await;
-    let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000) / 10);
-    within("requests", LONG, fail(&client, requests)).await;
-    // Two clients are dialling, now and then.
-    let dialling = Footprint { descriptors: before.descriptors + 2, ..before };
-    eventually("tasks have ended", crate::support::SOON, async || Footprint::now().tasks <= before.tasks).await;
-    dialling.assert_flat("requests in an outage", requests, start);
-    assert_eq!(client.stats().waiting, 0, "who was cancelled or timed out sends nothing any more");
-    broker.restart().await.unwrap();
-    soon("a flush", client.flush()).await.ok();
-    // A drain waits for whoever waits for a reply: there is nobody.
-    let report = soon("the end", client.drain_and_close(crate::support::SOON)).await.unwrap();
-    assert!(report.completed, "{report:?}");
 }
 
 // I8
-#[tokio::test]
-async fn subscriptions_that_come_and_go_leave_nothing_behind() {
-    let _alone = crate::ALONE.lock().await;
-    let broker = Broker::start().await.unwrap();
-    let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
-    let cycles = async |count: u64| {
-        for cycle in 0..count {
-            let mut subscriber = client.subscribe(format!("a.{}", cycle % 100)).await.unwrap();
-            match cycle % 4 {
-                0 => subscriber.unsubscribe().await.unwrap(),
-                1 => subscriber.unsubscribe_after(3).await.unwrap(),
-                2 => subscriber.drain().await.unwrap(),
-                _ => {}
+#[test]
+fn subscriptions_that_come_and_go_leave_nothing_behind() {
+    alone(async {
+        let broker = Broker::start().await.unwrap();
+        let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
+        let cycles = async |count: u64| {
+            for cycle in 0..count {
+                let mut subscriber = client.subscribe(format!("a.{}", cycle % 100)).await.unwrap();
+                match cycle % 4 {
+                    0 => subscriber.unsubscribe().await.unwrap(),
+                    1 => subscriber.unsubscribe_after(3).await.unwrap(),
+                    2 => subscriber.drain().await.unwrap(),
+                    _ => {}
+                }
             }
-        }
-        soon("a flush", client.flush()).await.unwrap();
-    };
-    cycles(3_000).await;
-    let (before, start, count) = (Footprint::now(), Instant::now(), times(10_000));
-    within("cycles", LONG, cycles(count)).await;
-    before.assert_flat("subscriptions that came and went", count, start);
-    eventually("the server has none", crate::support::SOON, async || broker.subscription_count() == 0).await;
+            soon("a flush", client.flush()).await.unwrap();
+        };
+        cycles(3_000).await;
+        let (before, start, count) = (Footprint::now(), Instant::now(), times(10_000));
+        within("cycles", LONG, cycles(count)).await;
+        before.assert_flat("subscriptions that came and went", count, start);
+        eventually("the server has none", SOON, async || broker.subscription_count() == 0).await;
+    })
 }
 
 /// One fault after the other, with traffic in between that ends in a round trip.
@@ -205,58 +208,60 @@ async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pa
 }
 
 // Scenario 90, I8: a fault a minute for a day, or as many in some seconds
-#[tokio::test]
-async fn a_soak_with_faults_leaves_nothing_behind() {
-    let _alone = crate::ALONE.lock().await;
-    let seconds = std::env::var("SOAK").map_or(0, |seconds| seconds.parse::<u64>().expect("SOAK is a number"));
-    let (faults, pause) = if seconds == 0 { (60, Duration::ZERO) } else { (seconds / 60, Duration::from_secs(60)) };
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    proxy.forget();
-    let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(10)));
-    let client = options.connect(proxy.url()).await.unwrap();
-    let mut own = client.subscribe("soak").await.unwrap();
-    let reading = tokio::spawn(async move { while own.next().await.is_some() {} });
-    suffer(&client, &proxy, 0..10, Duration::ZERO).await;
-    eventually("one way through the proxy", crate::support::SOON, async || proxy.open() == 1).await;
-    let (before, start) = (Footprint::now(), Instant::now());
-    suffer(&client, &proxy, 0..faults, pause).await;
-    eventually("one way through the proxy", crate::support::SOON, async || proxy.open() == 1).await;
-    eventually("tasks have ended", crate::support::SOON, async || Footprint::now().tasks <= before.tasks).await;
-    before.assert_flat("faults", faults, start);
-    soon("the end", client.close()).await.unwrap();
-    soon("the end of the stream", reading).await.unwrap();
+#[test]
+fn a_soak_with_faults_leaves_nothing_behind() {
+    alone(async {
+        let seconds = std::env::var("SOAK").map_or(0, |seconds| seconds.parse::<u64>().expect("SOAK is a number"));
+        let (faults, pause) = if seconds == 0 { (60, Duration::ZERO) } else { (seconds / 60, Duration::from_secs(60)) };
+        let server = Server::start().await;
+        let proxy = Proxy::start(server.port()).await;
+        proxy.forget();
+        let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(10)));
+        let client = options.connect(proxy.url()).await.unwrap();
+        let mut own = client.subscribe("soak").await.unwrap();
+        let reading = tokio::spawn(async move { while own.next().await.is_some() {} });
+        suffer(&client, &proxy, 0..10, Duration::ZERO).await;
+        eventually("one way through the proxy", SOON, async || proxy.open() == 1).await;
+        let (before, start) = (Footprint::now(), Instant::now());
+        suffer(&client, &proxy, 0..faults, pause).await;
+        eventually("one way through the proxy", SOON, async || proxy.open() == 1).await;
+        eventually("tasks have ended", SOON, async || Footprint::now().tasks <= before.tasks).await;
+        before.assert_flat("faults", faults, start);
+        soon("the end", client.close()).await.unwrap();
+        soon("the end of the stream", reading).await.unwrap();
+    })
 }
 
 // Fault E4: what one kept message keeps alive was computed, and never measured.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
-    let _alone = crate::ALONE.lock().await;
-    let source = Source::start(times(2_000_000), 16).unwrap();
-    // What nobody reads in time is dropped, which is no matter here.
-    let client = ConnectOptions::new().connect(source.url()).await.unwrap();
-    let mut kept = Vec::new();
-    let mut before = Footprint::now();
-    for keeps in [false, true] {
-        // Answered with a flood.
-        let mut flood = client.subscribe("a").await.unwrap();
-        let mut read = 0_usize;
-        while flood.delivered() + flood.dropped() < times(2_000_000) {
-            let Ok(Some(message)) = tokio::time::timeout(Duration::from_secs(1), flood.next()).await else { break };
-            read += 1;
-            if keeps && read % 1000 == 0 {
-                kept.push(message);
+#[test]
+fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
+    alone_with_two_workers(async {
+        let source = Source::start(times(2_000_000), 16).unwrap();
+        // What nobody reads in time is dropped, which is no matter here.
+        let client = ConnectOptions::new().connect(source.url()).await.unwrap();
+        let mut kept = Vec::new();
+        let mut before = Footprint::now();
+        for keeps in [false, true] {
+            // Answered with a flood.
+            let mut flood = client.subscribe("a").await.unwrap();
+            let mut read = 0_usize;
+            while flood.delivered() + flood.dropped() < times(2_000_000) {
+                let Ok(Some(message)) = tokio::time::timeout(Duration::from_secs(1), flood.next()).await else { break };
+                read += 1;
+                if keeps && read % 1000 == 0 {
+                    kept.push(message);
+                }
+            }
+            assert!(read > 100_000, "{read}");
+            drop(flood);
+            if !keeps {
+                before = Footprint::now();
             }
         }
-        assert!(read > 100_000, "{read}");
-        drop(flood);
-        if !keeps {
-            before = Footprint::now();
-        }
-    }
-    let grown = Footprint::now().resident.saturating_sub(before.resident);
-    println!("{} messages kept: {grown} bytes more", kept.len());
-    // A block of 4 KiB each, and what an allocator needs besides. With the whole read each it was 226 KiB.
-    assert!(kept.len() >= 100 && grown < (kept.len() * 16 * 1024).max(8 << 20), "{grown} bytes for {}", kept.len());
-    assert!(kept.iter().all(|message| message.payload.len() == 16));
+        let grown = Footprint::now().resident.saturating_sub(before.resident);
+        println!("{} messages kept: {grown} bytes more", kept.len());
+        // A block of 4 KiB each, and what an allocator needs besides. With the whole read each it was 226 KiB.
+        assert!(kept.len() >= 100 && grown < (kept.len() * 16 * 1024).max(8 << 20), "{grown} bytes for {}", kept.len());
+        assert!(kept.iter().all(|message| message.payload.len() == 16));
+    })
 }
