@@ -11,41 +11,14 @@
 //!
 //! In both, `accepted = waiting + unconfirmed + confirmed + in doubt + lost` at every moment.
 
-pub(crate) mod args;
-mod attack;
-mod cutter;
-mod dice;
-mod herd;
-pub(crate) mod leaving;
-pub(crate) mod letter;
-mod load;
-mod publisher;
-pub(crate) mod record;
-mod report;
-#[path = "../shared/mod.rs"]
-mod shared;
 #[path = "../../tests/support/mod.rs"]
 mod support;
-mod told;
-mod verdict;
+mod trial;
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tokio::sync::watch;
-
-use args::Args;
-use attack::{Attack, Strikes};
-use load::{Load, lock};
-use shared::begin;
-use told::Told;
-use verdict::Account;
-
-type Error = nats_lifeline::Error;
-
-/// The load goes on for so long when there is no trouble any more.
-const CALM: Duration = Duration::from_secs(1);
+use trial::args::{self, Args};
+use trial::shared::begin;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,7 +30,7 @@ async fn main() -> ExitCode {
         eprintln!("chaos: {reason}");
         return ExitCode::from(2);
     }
-    match run(&args).await {
+    match trial::run(&args).await {
         Ok(account) if account.broken().is_empty() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -65,38 +38,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The whole run, with what is printed.
-pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
-    let attack = Attack::prepare(args.mode).await;
-    let mut load = Load::start(args, &attack).await?;
-    let mut told = [Told::of(&load.publisher), Told::of(&load.subscriber)];
-    let strikes = Arc::new(Mutex::new(Strikes::default()));
-    report::begin(args);
-
-    let (stop, stopped) = watch::channel(false);
-    let (publisher, subscriber) = (load.publisher.clone(), load.subscriber.clone());
-    let attacking = tokio::spawn(attack.run(args.seed, publisher, subscriber, strikes.clone(), stopped));
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    for second in 1..=args.time.as_secs() {
-        tokio::select! {
-            going_on = load.go_on(Duration::from_secs(1)) => going_on?,
-            _ = &mut interrupted => break,
-        }
-        told.iter_mut().for_each(Told::listen);
-        report::line(second, &load, &strikes);
-    }
-    stop.send_replace(true);
-    // Keeps the servers alive until the end.
-    let attack = attacking.await?;
-    load.go_on(CALM).await?;
-    let in_time = load.finish().await?;
-    told.iter_mut().for_each(Told::listen);
-
-    let told = [&told[0], &told[1]];
-    let account = Account::of(args, &load, &attack, told, in_time);
-    report::print(&account, told, &lock(&strikes));
-    load.close().await;
-    Ok(account)
 }

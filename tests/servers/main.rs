@@ -8,6 +8,7 @@ mod auth;
 mod auth_callback;
 #[cfg(feature = "nkeys")]
 mod auth_keys;
+mod chaos;
 mod choosing;
 mod confirmed;
 mod confirmed_losses;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nats_lifeline::client::{DeliveryMode, OverflowPolicy};
 
+#[allow(dead_code, reason = "the tests make the same trial and need no help")]
 pub(crate) const HELP: &str = "\
 Publishes through real trouble for a while, and accounts for every message. It runs real nats-server processes.
 

@@ -8,7 +8,7 @@ use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 use super::letter::Letter;
 use super::load::lock;
-use super::support::Watch;
+use crate::support::Watch;
 
 /// All connections, in the order in which they were accepted.
 #[derive(Clone, Default)]

@@ -2,24 +2,22 @@
 //!
 //! `cargo run --release --example chaos -- --minutes 10` is the same for longer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#[path = "../../examples/chaos/trial/mod.rs"]
+mod trial;
 
-#[allow(dead_code, reason = "its own `main` is not called here")]
-#[path = "../examples/chaos/main.rs"]
-mod chaos;
-
-use chaos::leaving::Leaving;
-use chaos::letter::Letter;
-use chaos::record::{Claim, Record};
 use nats_lifeline::Message;
+use trial::args::Args;
+use trial::leaving::Leaving;
+use trial::letter::Letter;
+use trial::record::{Claim, Record};
 
 /// Fewer messages than the example sends: tests are not optimised, and run beside each other.
 const RATE: &str = "1000";
 
 async fn kept(mode: &str, delivery: &str) {
     let words = ["--seconds", "10", "--rate", RATE, "--mode", mode, "--delivery", delivery].map(str::to_owned);
-    let args = chaos::args::Args::read(words.into_iter()).unwrap().unwrap();
-    let account = chaos::run(&args).await.unwrap();
+    let args = Args::read(words.into_iter()).unwrap().unwrap();
+    let account = trial::run(&args).await.unwrap();
     assert_eq!(account.broken(), Vec::<String>::new(), "{mode}, {delivery}, --seed {}", args.seed);
     assert!(account.sums.received > 0, "nothing came");
     assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "nothing was done to anybody");

@@ -6,7 +6,7 @@ use nats_lifeline::Client;
 
 use super::dice::Dice;
 use super::leaving::Leaving;
-use super::support::{Cut, Direction, Proxy, Server};
+use crate::support::{Cut, Direction, Proxy, Server};
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 

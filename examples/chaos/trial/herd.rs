@@ -5,7 +5,7 @@ use std::time::Duration;
 use nats_lifeline::Client;
 
 use super::dice::Dice;
-use super::support::{Cluster, Server};
+use crate::support::{Cluster, Server};
 
 const SIZE: usize = 3;
 
