@@ -1,14 +1,15 @@
 //! Fault G6: what stands in the log when something has happened.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::ConnectOptions;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use crate::support::{Cut, Proxy, SOON, Server, Timeline, eventually, soon};
 
@@ -17,6 +18,15 @@ use crate::support::{Cut, Proxy, SOON, Server, Timeline, eventually, soon};
 struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Lines {
+    /// Keeps what is logged on this thread, which must be the only one of the test's runtime.
+    fn keep(&self) -> DefaultGuard {
+        // With one dispatcher in the process, `tracing` asks that of the thread which is first at a place that logs. Were that
+        // another test's thread, which has none, nothing would be logged there for anybody. With two it asks them.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Lines::default()));
+        LazyLock::force(&SECOND);
+        tracing::subscriber::set_default(self.clone())
+    }
+
     /// Those at `level` and above.
     fn at(&self, level: Level) -> Vec<String> {
         self.0
@@ -71,8 +81,7 @@ fn says(lines: &[String], words: &[&str]) {
 #[tokio::test]
 async fn an_outage_is_a_story_of_ten_lines() {
     let lines = Lines::default();
-    // This test's runtime has this thread only.
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let _guard = lines.keep();
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let options = ConnectOptions::new().user_and_password("somebody".into(), "hunter2".into());
@@ -122,7 +131,7 @@ async fn an_outage_is_a_story_of_ten_lines() {
 #[tokio::test]
 async fn refused_credentials_and_slow_consumers_are_warnings_and_no_flood() {
     let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let _guard = lines.keep();
     let server = Server::builder().user_and_password("somebody", "right").start().await;
     let wrong = ConnectOptions::new().user_and_password("somebody".into(), "hunter2".into());
     soon("a refusal", wrong.connect(server.url())).await.unwrap_err();
