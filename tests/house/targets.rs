@@ -1,4 +1,5 @@
-//! Every file of tests is a part of a target. Cargo looks for none by itself here, so a forgotten one would never run.
+//! Every file of tests is a part of a target. Cargo looks for none by itself here, so a forgotten one would never run. And the
+//! targets that pages and comments name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -71,4 +72,35 @@ fn every_file_of_tests_is_a_part_of_a_target() {
     assert!(present.iter().any(|file| file.ends_with("house/targets.rs")), "{present:?}");
     let forgotten: Vec<_> = present.difference(&reached).collect();
     assert!(forgotten.is_empty(), "these never run: add a `mod` line to the `main.rs` of their target: {forgotten:#?}");
+}
+
+/// What follows `--test` in the commands that a text cites, but for those of other packages.
+fn cited(text: &str) -> impl Iterator<Item = &str> {
+    let commands = text.lines().filter(|line| !line.contains("--manifest-path"));
+    let names = commands.flat_map(|line| line.split("--test ").skip(1));
+    names.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default())
+}
+
+#[test]
+fn every_target_that_is_cited_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = BTreeSet::new();
+    for folder in ["src", "tests", "fuzz/src", "examples"] {
+        files(&root.join(folder), &mut texts);
+    }
+    let pages = ["README.md", "CONTRIBUTING.md", "tests/README.md", "fuzz/README.md", "protocol-fixtures/README.md"];
+    texts.extend(pages.iter().map(|page| root.join(page)));
+    texts.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let targets = targets(root);
+    let begins = |name: &str| [Path::new(name).join("main.rs"), Path::new(name).with_extension("rs")];
+    let exists = |name: &str| targets.iter().any(|target| begins(name).iter().any(|begin| target.ends_with(begin)));
+    let mut seen = 0;
+    for path in texts {
+        let text = fs::read_to_string(&path).unwrap();
+        for name in cited(&text).filter(|name| !name.is_empty()) {
+            assert!(exists(name), "{} cites `--test {name}`, and there is no such target", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "the texts were not read: {seen} targets are cited");
 }
