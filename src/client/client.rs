@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::connection::{Events, State, Stats, StatusWatch};
 use super::error::{
-    CloseError, DrainError, DrainReport, FlushError, FlushErrorKind, ReconnectError, ServerPoolError,
-    ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind,
+    FlushError, FlushErrorKind, NotDriven, ReconnectError, ServerPoolError, ServerPoolErrorKind, SetServerPoolError,
+    SetServerPoolErrorKind,
 };
 use super::options::Settings;
 use super::server::Server;
@@ -55,9 +55,6 @@ pub(super) struct Core {
     pub(super) reply_prefix: String,
 }
 
-/// How long [`Client::drain`] may take in the background.
-const DRAIN_WITHIN: Duration = Duration::from_secs(30);
-
 impl Clone for Client {
     /// A clone starts with what its parent has reported as in doubt.
     fn clone(&self) -> Self {
@@ -84,7 +81,7 @@ impl Client {
         &self.core.handle.shared
     }
 
-    // Flush and the end.
+    // Flush.
 
     /// Waits until the server has processed everything that this client and its clones have published so far.
     ///
@@ -128,15 +125,19 @@ impl Client {
             self.shared().command(Command::Flush { seen, done });
             outcome.await
         };
-        match wait::until(self.shared(), wait::deadline(Some(timeout)), flushed).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(FlushFailure::InDoubt(count)))) => {
+        let outcome = wait::until(self.shared(), wait::deadline(Some(timeout)), flushed).await;
+        let over = |reason| Err(FlushError::with_source(FlushErrorKind::SendError, FlushFailure::Ended(reason)));
+        match (outcome, self.shared().ended()) {
+            (Ok(Ok(Ok(()))), _) => Ok(()),
+            (Ok(Ok(Err(FlushFailure::InDoubt(count)))), _) => {
                 self.reported.fetch_max(seen + count, Ordering::Relaxed);
                 Err(FlushError::with_source(FlushErrorKind::FlushError, FlushFailure::InDoubt(count)))
             }
-            Ok(Ok(Err(ended))) => Err(FlushError::with_source(FlushErrorKind::SendError, ended)),
-            Ok(Err(_)) => Err(FlushError::with_source(FlushErrorKind::SendError, "the client is closed")),
-            Err(wait::Elapsed) => {
+            (Ok(Ok(Err(FlushFailure::Ended(reason)))), _) | (Ok(Err(_)) | Err(wait::Elapsed), Some(reason)) => {
+                over(reason)
+            }
+            (Ok(Err(_)), None) => over(EndReason::Closed),
+            (Err(wait::Elapsed), None) => {
                 Err(FlushError::with_source(FlushErrorKind::FlushError, format!("no PONG within {timeout:?}")))
             }
         }
@@ -152,83 +153,6 @@ impl Client {
         self.shared()
             .round_trip()
             .ok_or_else(|| FlushError::with_source(FlushErrorKind::FlushError, "the connection was lost meanwhile"))
-    }
-
-    /// Begins to shut the client down gracefully, and returns immediately.
-    ///
-    /// Subscribing is refused from now on, and the server is told to end the subscriptions. Received messages are
-    /// still delivered, and consumers can still publish their answers. When every subscriber has read its last
-    /// message, everything published is sent and confirmed by a PONG, and the connection is closed. After 30 s the
-    /// client ends in any case. While disconnected it waits for a connection if messages are buffered.
-    /// [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
-    ///
-    /// Each stream ends when it has been read, so one task can read several of them one after the other; the last one
-    /// ends when nothing more can be published. The drain does not wait for a subscriber that has nothing to read. A
-    /// subscriber that has taken its last message may be answering it; it has five seconds (or a quarter of the
-    /// drain's time, if that is less) to come back.
-    ///
-    /// # Errors
-    ///
-    /// If the client is closed already.
-    pub async fn drain(&self) -> Result<(), DrainError> {
-        let mut status = self.shared().watch_status();
-        self.begin_drain(DRAIN_WITHIN)?;
-        // The sender lives as long as this handle. It has begun when it can be seen.
-        let _ = status.wait_for(|status| matches!(status, Status::Draining | Status::Closed)).await;
-        Ok(())
-    }
-
-    fn begin_drain(&self, within: Duration) -> Result<(), DrainError> {
-        let shared = self.shared();
-        if shared.completed().is_some() {
-            return Err(DrainError::new(EndReason::Closed));
-        }
-        shared.bar(EndReason::Drained);
-        shared.command(Command::Drain { within });
-        Ok(())
-    }
-
-    /// [`drain`](Client::drain), and waits until it is done, for at most `within`.
-    ///
-    /// # Errors
-    ///
-    /// If the client is closed already. A drain that could not finish in time is not an error; the report says so.
-    ///
-    /// ```no_run
-    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
-    /// let report = client.drain_and_close(std::time::Duration::from_secs(5)).await?;
-    /// if !report.completed {
-    ///     eprintln!("{} messages were never sent", report.lost.total());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn drain_and_close(&self, within: Duration) -> Result<DrainReport, DrainError> {
-        let ending = Ending::new(self.shared());
-        self.begin_drain(within)?;
-        Ok(ending.report(self.shared()).await)
-    }
-
-    /// Closes the client. Nothing more is accepted, streams end after the messages that were received, and accepted
-    /// messages are sent and confirmed if a server is connected and that takes no longer than a second. No connection
-    /// is attempted after that.
-    ///
-    /// Closing a closed client is Ok. Dropping the last handle does the same in the background.
-    ///
-    /// # Errors
-    ///
-    /// If messages were lost or are in doubt, with their numbers. The client is closed in any case.
-    pub async fn close(&self) -> Result<(), CloseError> {
-        let shared = self.shared();
-        if shared.completed().is_some() {
-            return Ok(());
-        }
-        let ending = Ending::new(shared);
-        shared.bar(EndReason::Closed);
-        shared.command(Command::Close);
-        let report = ending.report(shared).await;
-        let complete = report.completed && report.lost.total() == 0;
-        if complete { Ok(()) } else { Err(CloseError::new(report)) }
     }
 
     // The connection.
@@ -336,13 +260,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the client is closed.
+    /// If the client is closed, or with [`NotDriven`] as its source.
     pub async fn force_reconnect(&self) -> Result<(), ReconnectError> {
         let shared = self.shared();
         if let Some(reason) = shared.barred() {
             return Err(ReconnectError::new(reason));
         }
-        wait::turn(&self.core.handle, false).await;
+        let turn = wait::turn_driven(&self.core.handle, self.core.settings.flush_timeout);
+        turn.await.map_err(ReconnectError::new)?;
         shared.command(Command::ForceReconnect);
         Ok(())
     }
@@ -354,7 +279,7 @@ impl Client {
     ///
     /// [`EmptyPool`](SetServerPoolErrorKind::EmptyPool), [`InvalidAddress`](SetServerPoolErrorKind::InvalidAddress),
     /// [`MixedSchemes`](SetServerPoolErrorKind::MixedSchemes) (WebSocket and other addresses in one list),
-    /// [`Send`](SetServerPoolErrorKind::Send) if the client is closed.
+    /// [`Send`](SetServerPoolErrorKind::Send) if the client is closed, or with [`NotDriven`] as its source.
     pub async fn set_server_pool<A: ToServerAddrs>(&self, addrs: A) -> Result<(), SetServerPoolError> {
         let addrs: Vec<ServerAddr> = addrs
             .to_server_addrs()
@@ -364,10 +289,12 @@ impl Client {
         if addrs.iter().any(|addr| addr.is_websocket() != first.is_websocket()) {
             return Err(SetServerPoolErrorKind::MixedSchemes.into());
         }
-        if self.shared().completed().is_some() {
-            return Err(SetServerPoolError::with_source(SetServerPoolErrorKind::Send, EndReason::Closed));
+        let failed = |source: crate::Error| SetServerPoolError::with_source(SetServerPoolErrorKind::Send, source);
+        if let Some(reason) = self.shared().ended() {
+            return Err(failed(reason.into()));
         }
-        wait::turn(&self.core.handle, false).await;
+        let turn = wait::turn_driven(&self.core.handle, self.core.settings.flush_timeout);
+        turn.await.map_err(|fault| failed(fault.into()))?;
         self.shared().command(Command::SetPool(addrs));
         Ok(())
     }
@@ -376,39 +303,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the client is closed.
+    /// If the client is closed, or with [`NotDriven`] as its source if there was no answer within
+    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout).
     pub async fn server_pool(&self) -> Result<Vec<Server>, ServerPoolError> {
         let (sender, answer) = oneshot::channel();
-        wait::turn(&self.core.handle, false).await;
-        self.shared().command(Command::Pool(sender));
-        let servers =
-            answer.await.map_err(|_| ServerPoolError::with_source(ServerPoolErrorKind::Send, EndReason::Closed))?;
-        Ok(servers.into_iter().map(Server::from).collect())
-    }
-}
-
-/// Watches the end of a client, and sums up what was lost.
-struct Ending {
-    status: StatusWatch,
-    before: Stats,
-    began: std::time::Instant,
-}
-
-impl Ending {
-    fn new(shared: &Shared) -> Ending {
-        Ending { status: StatusWatch::new(shared.watch_status()), before: Stats::of(shared), began: wait::now() }
-    }
-
-    async fn report(mut self, shared: &Shared) -> DrainReport {
-        self.status.wait_for(Status::Closed).await;
-        let (before, after) = (self.before, Stats::of(shared));
-        DrainReport {
-            completed: shared.completed().unwrap_or(false),
-            undelivered: shared.undelivered(),
-            confirmed: after.confirmed - before.confirmed,
-            in_doubt: after.in_doubt - before.in_doubt,
-            lost: after.lost.since(&before.lost),
-            took: wait::now().saturating_duration_since(self.began),
+        let asked = async {
+            wait::turn(&self.core.handle, false).await;
+            self.shared().command(Command::Pool(sender));
+            answer.await
+        };
+        let within = self.core.settings.flush_timeout;
+        let failed = |source: crate::Error| ServerPoolError::with_source(ServerPoolErrorKind::Send, source);
+        match wait::until(self.shared(), wait::deadline(Some(within)), asked).await {
+            Ok(Ok(servers)) => Ok(servers.into_iter().map(Server::from).collect()),
+            outcome => Err(match (self.shared().ended(), outcome) {
+                (Some(reason), _) => failed(reason.into()),
+                (None, Ok(_)) => failed(EndReason::Closed.into()),
+                (None, Err(wait::Elapsed)) => failed(NotDriven { waited: within }.into()),
+            }),
         }
     }
 }

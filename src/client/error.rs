@@ -11,7 +11,7 @@ use std::error;
 use std::fmt::{self, Debug, Display};
 
 pub use attempts::NotConnected;
-pub use ending::{CloseError, DrainError, DrainReport, ReconnectError, UnsubscribeError};
+pub use ending::{CloseError, DrainError, DrainReport, NotDriven, ReconnectError, UnsubscribeError};
 pub use kinds::{
     ConnectError, ConnectErrorKind, FlushError, FlushErrorKind, PublishError, PublishErrorKind, RequestError,
     RequestErrorKind, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,

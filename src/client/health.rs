@@ -8,6 +8,7 @@ use super::client::Client;
 use super::connection::{Stats, Status};
 use super::wait;
 use crate::driver::{Command, StateChange, TopologyChange};
+use crate::engine::EndReason;
 use crate::protocol::shown;
 
 /// The state of the connection, without asking the server: see [`Client::health_snapshot`].
@@ -127,7 +128,7 @@ impl Client {
         match wait::until(shared, wait::deadline(Some(timeout)), checked).await {
             Ok(Ok(Ok(()))) => Ok(wait::now().saturating_duration_since(began)),
             Ok(Ok(Err(failure))) => Err(failure.to_string()),
-            Ok(Err(_)) => Err("the client is closed".to_owned()),
+            Ok(Err(_)) => Err(shared.ended().unwrap_or(EndReason::Closed).to_string()),
             Err(wait::Elapsed) => Err(format!("no PONG within {timeout:?}")),
         }
     }

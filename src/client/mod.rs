@@ -15,6 +15,7 @@ mod critical;
 #[cfg(feature = "chrono")]
 pub(crate) mod datetime;
 mod encoding;
+mod ending;
 pub(crate) mod error;
 pub(crate) mod event;
 mod gaps;
@@ -51,8 +52,8 @@ pub use confirmed::PublishOutcome;
 pub use credentials::CredsError;
 pub use error::{
     CloseError, ConnectionLost, DrainError, DrainReport, FlushError, FlushErrorKind, NotConfirmed, NotConnected,
-    PayloadTooLarge, PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind, SendFault,
-    ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
+    NotDriven, PayloadTooLarge, PublishError, PublishErrorKind, ReconnectError, RequestError, RequestErrorKind,
+    SendFault, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 pub use gaps::{Delivery, GapStream};

@@ -1,20 +1,18 @@
 //! Requests with many replies, as ADR-47 of NATS describes them.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::time::Sleep;
 
 use super::client::Client;
 use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
 use super::publish::{Outgoing, block};
 use super::wait;
-use crate::driver::{ManyLimits, Ticket, Waiting};
+use crate::driver::{ManyLimits, Ticket, Timer, Waiting};
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 /// When a request with many replies ends: at the first of these limits.
@@ -108,9 +106,9 @@ pub struct Replies {
     reply: Subject,
     options: RepliesOptions,
     received: u64,
-    timeout: Option<Pin<Box<Sleep>>>,
+    timeout: Option<Timer>,
     /// Running from the first reply on.
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Option<Timer>,
     /// A time is over: the connection's task gets a turn before it counts.
     last_turn: Option<RepliesEnd>,
     end: Option<RepliesEnd>,
@@ -221,22 +219,22 @@ impl Replies {
 
     fn begin_stall(&mut self, until: Instant) {
         match &mut self.stall {
-            Some(stall) => stall.as_mut().reset(until.into()),
+            Some(stall) => stall.reset(until),
             None => self.stall = Some(self.waiting.shared().timer(until)),
         }
     }
 
     /// Whether a time is over. What came before it was handed out first.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<RepliesEnd> {
-        let over = |timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>| {
-            timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
-        };
         if let Some(end) = self.last_turn.take() {
             return Poll::Ready(end);
         }
-        if over(&mut self.timeout, cx) {
+        let shared = self.waiting.shared();
+        let mut over =
+            |timer: &mut Option<Timer>| timer.as_mut().is_some_and(|timer| shared.poll_timer(timer, cx).is_ready());
+        if over(&mut self.timeout) {
             self.last_turn = Some(RepliesEnd::Timeout);
-        } else if over(&mut self.stall, cx) {
+        } else if over(&mut self.stall) {
             self.last_turn = Some(RepliesEnd::Stall);
         }
         if self.last_turn.is_some() {

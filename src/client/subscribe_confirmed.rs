@@ -81,7 +81,7 @@ impl Client {
         match wait::until(self.shared(), wait::deadline(Some(within)), outcome).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(FlushFailure::Ended(reason)))) => return Err(other(reason)),
-            Ok(Err(_)) => return Err(other(EndReason::Closed)),
+            Ok(Err(_)) => return Err(other(self.shared().ended().unwrap_or(EndReason::Closed))),
             Ok(Ok(Err(FlushFailure::InDoubt(_)))) | Err(wait::Elapsed) => {
                 return Err(SubscribeError::with_source(SubscribeErrorKind::Other, NotConfirmed { waited: within }));
             }

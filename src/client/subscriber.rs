@@ -134,7 +134,8 @@ impl Subscriber {
     /// If the client is closed; the stream ends in any case.
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        wait::turn(&self.handle, false).await;
+        // At the deadline the task does not run, and the end is put in line all the same.
+        let _ = wait::turn_driven(&self.handle, self.patience).await;
         if std::mem::replace(&mut self.asked, Asked::End) < Asked::End {
             self.inbox.end_by_consumer();
             self.handle.shared.unsubscribe(self.sid);
@@ -177,7 +178,8 @@ impl Subscriber {
     /// If the client is closed.
     pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        wait::turn(&self.handle, false).await;
+        // At the deadline the task does not run, and the end is put in line all the same.
+        let _ = wait::turn_driven(&self.handle, self.patience).await;
         if self.asked < Asked::Drain {
             self.asked = Asked::Drain;
             self.handle.shared.drain_subscription(self.sid);
@@ -186,8 +188,8 @@ impl Subscriber {
     }
 
     fn open(&self) -> Result<(), UnsubscribeError> {
-        match self.handle.shared.completed() {
-            Some(_) => Err(UnsubscribeError::new("the client is closed")),
+        match self.handle.shared.ended() {
+            Some(reason) => Err(UnsubscribeError::new(reason.to_string())),
             None => Ok(()),
         }
     }

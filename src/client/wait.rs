@@ -1,4 +1,4 @@
-//! Waiting with a deadline, from any executor: the timer is the one of the runtime that drives the connection.
+//! Waiting with a deadline, from any executor, whether somebody drives the connection's runtime or not.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::error::SendFault;
+use super::error::{NotDriven, SendFault};
 use crate::driver::{Handle, Room, Shared};
 
 /// Not in time.
@@ -48,7 +48,7 @@ pub(super) async fn until<F: Future>(
         }
         // When the runtime was busy elsewhere, or the whole process was stopped, the answer may have come long ago and lie in
         // the socket: the connection's task gets a turn to read it.
-        last_turn = timer.as_mut().poll(cx).is_ready();
+        last_turn = shared.poll_timer(timer, cx).is_ready();
         if last_turn {
             cx.waker().wake_by_ref();
         }
@@ -63,7 +63,8 @@ pub(super) async fn yield_once() {
 }
 
 /// Waits until another call may be handed in, and lets others run now and then: what a program calls in a loop must neither
-/// pile up nor keep the runtime to itself. `frames`: the server is told of each, and may be slow to take it.
+/// pile up nor keep the runtime to itself. `frames`: the server is told of each, and may be slow to take it. A deadline is around
+/// this: the connection's task may not run.
 pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
     if handle.shared.owes_a_yield() {
         yield_once().await;
@@ -71,7 +72,13 @@ pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
     Room::for_call(Arc::clone(handle), frames).await;
 }
 
-/// The same, for `limit` at most.
+/// The same of a call of which no server is told, for `limit` at most.
+pub(super) async fn turn_driven(handle: &Arc<Handle>, limit: Duration) -> Result<(), NotDriven> {
+    let turn = until(&handle.shared, deadline(Some(limit)), turn(handle, false));
+    turn.await.map_err(|Elapsed| NotDriven { waited: limit })
+}
+
+/// The same of any call, for `limit` at most.
 pub(super) async fn turn_within(handle: &Arc<Handle>, frames: bool, limit: Duration) -> Result<(), SendFault> {
     let began = now();
     until(&handle.shared, deadline(Some(limit)), turn(handle, frames))

@@ -36,6 +36,7 @@ mod settings;
 mod statistics;
 mod story;
 mod task;
+mod timer;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
@@ -65,6 +66,7 @@ pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
+pub(crate) use timer::Timer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

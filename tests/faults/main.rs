@@ -14,6 +14,7 @@ mod crowding;
 mod files;
 mod linking;
 mod log;
+mod outside;
 mod refusals;
 mod runtimes;
 mod sizes;

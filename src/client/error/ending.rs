@@ -30,6 +30,16 @@ impl DrainError {
     }
 }
 
+/// The connection's task did not answer in time, because nothing runs the runtime on which the client connected, or because
+/// something blocks it. It is the source of errors of calls that wait for the task only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the runtime on which the client connected has not run for {waited:?}")]
+#[non_exhaustive]
+pub struct NotDriven {
+    /// For how long the call waited.
+    pub waited: Duration,
+}
+
 /// A forced reconnect failed, because the client is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to send reconnect: {0}")]
@@ -48,6 +58,9 @@ impl ReconnectError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
+    /// Whether the client has ended. If it has not, nothing runs the runtime on which it connected; it ends when that runs
+    /// again, and the other numbers are those of now.
+    pub ended: bool,
     /// Whether everything was finished in time: subscriptions read to their end, and every accepted message confirmed
     /// by a PONG.
     pub completed: bool,
@@ -76,7 +89,8 @@ pub struct DrainReport {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "closed with {} never sent, {} in doubt and {} unread",
+    "{} with {} never sent, {} in doubt and {} unread",
+    if .report.ended { "closed" } else { "not closed, since its runtime is not running," },
     counted(.report.lost.total(), "message"), .report.in_doubt, .report.undelivered
 )]
 pub struct CloseError {

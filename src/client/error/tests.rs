@@ -87,10 +87,12 @@ fn each_fault_has_its_text() {
 #[test]
 fn a_close_error_sums_up_its_report() {
     let lost = Lost { closed: 2, expired: 1, ..Lost::default() };
-    let report = DrainReport { lost, in_doubt: 4, undelivered: 5, ..DrainReport::default() };
+    let report = DrainReport { ended: true, lost, in_doubt: 4, undelivered: 5, ..DrainReport::default() };
     let error = CloseError::new(report);
     assert_eq!(error.to_string(), "closed with 3 messages never sent, 4 in doubt and 5 unread");
     assert_eq!(error.report(), report);
+    let text = "not closed, since its runtime is not running, with 0 messages never sent, 0 in doubt and 0 unread";
+    assert_eq!(CloseError::new(DrainReport::default()).to_string(), text);
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! What anybody may know of a client without asking its task.
 
-use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::Sleep;
 
 use super::{Inner, Shared};
 use crate::driver::listeners::{Events, Hears};
 use crate::driver::statistics::Statistics;
-use crate::engine::{Cause, Ledger, Status};
+use crate::driver::timer::Timer;
+use crate::engine::{Cause, EndReason, Ledger, Status};
 use crate::protocol::Info;
 
 /// What is shown until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
@@ -33,10 +33,13 @@ impl Shared {
         self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
     }
 
-    /// A timer of the runtime that drives the connection, for whoever polls it.
-    pub(crate) fn timer(&self, at: Instant) -> Pin<Box<Sleep>> {
-        let _runtime = self.runtime.enter();
-        Box::pin(tokio::time::sleep_until(at.into()))
+    /// A timer for whoever polls it, with [`poll_timer`](Shared::poll_timer).
+    pub(crate) fn timer(&self, at: Instant) -> Timer {
+        Timer::new(at, &self.runtime)
+    }
+
+    pub(crate) fn poll_timer(&self, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
+        timer.poll(&self.runtime, cx)
     }
 
     pub(crate) fn info(&self) -> Option<Arc<Info>> {
@@ -62,6 +65,12 @@ impl Shared {
     /// Once closed: whether everything that was asked for was done.
     pub(crate) fn completed(&self) -> Option<bool> {
         self.inner().completed
+    }
+
+    /// Why the client has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<EndReason> {
+        let inner = self.inner();
+        inner.completed.map(|_| inner.barred.clone().unwrap_or(EndReason::Closed))
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {

@@ -1,0 +1,137 @@
+//! How a client ends: drained or closed, with an account of its messages.
+
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::connection::{Stats, StatusWatch};
+use super::error::{CloseError, DrainError, DrainReport, NotDriven};
+use super::wait;
+use crate::driver::{Command, Shared};
+use crate::engine::{EndReason, Status};
+
+/// How long [`Client::drain`] may take in the background.
+const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+
+/// How much longer than its deadline an end is waited for. The connection's task keeps the deadline itself, unless it does not run.
+const LAST_TURN: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Begins to shut the client down gracefully, and returns immediately.
+    ///
+    /// Subscribing is refused from now on, and the server is told to end the subscriptions. Received messages are
+    /// still delivered, and consumers can still publish their answers. When every subscriber has read its last
+    /// message, everything published is sent and confirmed by a PONG, and the connection is closed. After 30 s the
+    /// client ends in any case. While disconnected it waits for a connection if messages are buffered.
+    /// [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
+    ///
+    /// Each stream ends when it has been read, so one task can read several of them one after the other; the last one
+    /// ends when nothing more can be published. The drain does not wait for a subscriber that has nothing to read. A
+    /// subscriber that has taken its last message may be answering it; it has five seconds (or a quarter of the
+    /// drain's time, if that is less) to come back.
+    ///
+    /// # Errors
+    ///
+    /// If the client is closed already, and with a [`NotDriven`] as its source if the drain has not begun within
+    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout), because the runtime on which the client connected is not
+    /// running. It begins when that runs again.
+    pub async fn drain(&self) -> Result<(), DrainError> {
+        let mut status = self.shared().watch_status();
+        self.begin_drain(DRAIN_WITHIN)?;
+        // The sender lives as long as this handle. It has begun when it can be seen.
+        let begun = status.wait_for(|status| matches!(status, Status::Draining | Status::Closed));
+        let within = self.core.settings.flush_timeout;
+        match wait::until(self.shared(), wait::deadline(Some(within)), begun).await {
+            Err(wait::Elapsed) if self.shared().ended().is_none() => Err(DrainError::new(NotDriven { waited: within })),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin_drain(&self, within: Duration) -> Result<(), DrainError> {
+        let shared = self.shared();
+        if let Some(reason) = shared.ended() {
+            return Err(DrainError::new(reason));
+        }
+        shared.bar(EndReason::Drained);
+        shared.command(Command::Drain { within });
+        Ok(())
+    }
+
+    /// [`drain`](Client::drain), and waits until it is done, for at most `within`; a second longer if the runtime on which
+    /// the client connected is not running.
+    ///
+    /// # Errors
+    ///
+    /// If the client is closed already. A drain that could not finish in time is not an error; the report says so.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// let report = client.drain_and_close(std::time::Duration::from_secs(5)).await?;
+    /// if !report.completed {
+    ///     eprintln!("{} messages were never sent", report.lost.total());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn drain_and_close(&self, within: Duration) -> Result<DrainReport, DrainError> {
+        let ending = Ending::new(self.shared());
+        self.begin_drain(within)?;
+        Ok(ending.report(self.shared(), within).await)
+    }
+
+    /// Closes the client. Nothing more is accepted, streams end after the messages that were received, and accepted
+    /// messages are sent and confirmed if a server is connected and that takes no longer than a second. No connection
+    /// is attempted after that.
+    ///
+    /// Closing a closed client is Ok. Dropping the last handle does the same in the background.
+    ///
+    /// # Errors
+    ///
+    /// If messages were lost or are in doubt, with their numbers; the client is closed in any case. Also if it has not
+    /// [ended](DrainReport::ended) after two seconds, because the runtime on which it connected is not running.
+    pub async fn close(&self) -> Result<(), CloseError> {
+        let shared = self.shared();
+        if shared.completed().is_some() {
+            return Ok(());
+        }
+        let ending = Ending::new(shared);
+        shared.bar(EndReason::Closed);
+        shared.command(Command::Close);
+        let report = ending.report(shared, self.core.settings.config.close_grace).await;
+        let complete = report.completed && report.lost.total() == 0;
+        if complete { Ok(()) } else { Err(CloseError::new(report)) }
+    }
+}
+
+/// Watches the end of a client, and sums up what was lost.
+struct Ending {
+    status: StatusWatch,
+    before: Stats,
+    began: Instant,
+}
+
+impl Ending {
+    fn new(shared: &Shared) -> Ending {
+        Ending { status: StatusWatch::new(shared.watch_status()), before: Stats::of(shared), began: wait::now() }
+    }
+
+    /// The account of an end that the task brings about within this time.
+    async fn report(mut self, shared: &Shared, within: Duration) -> DrainReport {
+        let deadline = wait::deadline(Some(within.saturating_add(LAST_TURN)));
+        let closed = wait::until(shared, deadline, self.status.wait_for(Status::Closed)).await;
+        let ended = shared.ended().is_some();
+        if ended && closed.is_err() {
+            // It is being made public.
+            self.status.wait_for(Status::Closed).await;
+        }
+        let (before, after) = (self.before, Stats::of(shared));
+        DrainReport {
+            ended,
+            completed: shared.completed().unwrap_or(false),
+            undelivered: shared.undelivered(),
+            confirmed: after.confirmed - before.confirmed,
+            in_doubt: after.in_doubt - before.in_doubt,
+            lost: after.lost.since(&before.lost),
+            took: wait::now().saturating_duration_since(self.began),
+        }
+    }
+}

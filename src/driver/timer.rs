@@ -1,0 +1,171 @@
+//! Timers of calls: of the runtime that drives the connection where the call is made on it, and otherwise of a thread of our own.
+//! Nobody may be driving that runtime, and the caller's may have no timers.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
+
+use super::guard::wake;
+use super::lock;
+
+/// Ready at an instant, whoever polls it.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    at: Instant,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Of the runtime that drives the connection.
+    Runtime(Pin<Box<Sleep>>),
+    /// Of the thread, with the place among its waiters.
+    Thread(Option<Place>),
+}
+
+type Place = (Instant, u64);
+
+impl Timer {
+    /// `connection`: the runtime that drives the connection.
+    pub(super) fn new(at: Instant, connection: &Handle) -> Timer {
+        let source = if is_here(connection) { Source::runtime(at, connection) } else { Source::Thread(None) };
+        Timer { at, source }
+    }
+
+    pub(crate) fn reset(&mut self, at: Instant) {
+        self.at = at;
+        match &mut self.source {
+            Source::Runtime(sleep) => sleep.as_mut().reset(at.into()),
+            Source::Thread(place) => {
+                if let Some(place) = place.take() {
+                    CLOCK.leave(place);
+                }
+            }
+        }
+    }
+
+    pub(super) fn poll(&mut self, connection: &Handle, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.source, Source::Runtime(_)) && !is_here(connection) {
+            // It was made there, and is waited for elsewhere.
+            self.source = Source::Thread(None);
+        }
+        match &mut self.source {
+            Source::Runtime(sleep) => sleep.as_mut().poll(cx),
+            Source::Thread(place) => {
+                if self.at <= Instant::now() {
+                    return Poll::Ready(());
+                }
+                if !CLOCK.enter(self.at, place, cx.waker().clone()) {
+                    // There is no thread to be had.
+                    self.source = Source::runtime(self.at, connection);
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Source {
+    fn runtime(at: Instant, connection: &Handle) -> Source {
+        let _runtime = connection.enter();
+        Source::Runtime(Box::pin(tokio::time::sleep_until(at.into())))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Source::Thread(Some(place)) = self.source {
+            CLOCK.leave(place);
+        }
+    }
+}
+
+/// Whether this code runs on `runtime`.
+fn is_here(runtime: &Handle) -> bool {
+    Handle::try_current().is_ok_and(|here| here.id() == runtime.id())
+}
+
+static CLOCK: Clock =
+    Clock { inner: Mutex::new(Inner { waiters: BTreeMap::new(), next: 0, runs: false }), sooner: Condvar::new() };
+
+/// The thread, which lives while somebody waits for it, and a little longer.
+struct Clock {
+    inner: Mutex<Inner>,
+    /// There is a waiter before those that the thread knew of.
+    sooner: Condvar,
+}
+
+struct Inner {
+    waiters: BTreeMap<Place, Waker>,
+    next: u64,
+    /// Whether there is a thread.
+    runs: bool,
+}
+
+/// A thread that nobody waits for ends after this time. Arbitrary.
+const IDLE: Duration = Duration::from_secs(10);
+
+impl Clock {
+    /// Wakes `waker` at `at`, instead of the one that was at `place` before. `false`: there is no thread.
+    fn enter(&'static self, at: Instant, place: &mut Option<Place>, waker: Waker) -> bool {
+        let mut inner = lock(&self.inner);
+        if !inner.runs {
+            let started = std::thread::Builder::new().name("nats-lifeline-timer".to_owned()).spawn(|| self.run());
+            if started.is_err() {
+                return false;
+            }
+            inner.runs = true;
+        }
+        let key = *place.get_or_insert_with(|| {
+            inner.next += 1;
+            (at, inner.next)
+        });
+        let first = inner.waiters.first_key_value().is_none_or(|(first, _)| key < *first);
+        let old = inner.waiters.insert(key, waker);
+        drop(inner);
+        // Dropped where no lock is held: it may be a user's own.
+        drop(old);
+        if first {
+            self.sooner.notify_one();
+        }
+        true
+    }
+
+    fn leave(&self, place: Place) {
+        let old = lock(&self.inner).waiters.remove(&place);
+        drop(old);
+    }
+
+    fn run(&self) {
+        let mut inner = lock(&self.inner);
+        loop {
+            let now = Instant::now();
+            let due = inner.waiters.first_entry().filter(|first| first.key().0 <= now).map(|first| first.remove());
+            if let Some(due) = due {
+                drop(inner);
+                wake(due);
+                inner = lock(&self.inner);
+                continue;
+            }
+            let next = inner.waiters.first_key_value().map(|((at, _), _)| at.saturating_duration_since(now));
+            let (woken, over) = self.wait(inner, next.unwrap_or(IDLE));
+            inner = woken;
+            if next.is_none() && over && inner.waiters.is_empty() {
+                inner.runs = false;
+                return;
+            }
+        }
+    }
+
+    fn wait<'a>(&self, inner: MutexGuard<'a, Inner>, patience: Duration) -> (MutexGuard<'a, Inner>, bool) {
+        let (inner, result) = self.sooner.wait_timeout(inner, patience).unwrap_or_else(PoisonError::into_inner);
+        (inner, result.timed_out())
+    }
+}
