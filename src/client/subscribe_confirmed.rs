@@ -1,6 +1,6 @@
 //! Subscriptions that the server has confirmed or refused.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -24,8 +24,7 @@ impl Client {
     /// As `subscribe`; [`Other`](SubscribeErrorKind::Other) with an [`EndReason`](crate::connection::EndReason) as
     /// its source if the server refuses it ([`Refused`](crate::connection::EndReason::Refused), with the server's
     /// words) or the client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in
-    /// time. When a server has reached its limit of subscriptions it does not say which one it refuses; every call
-    /// that waits at that moment fails.
+    /// time.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -72,28 +71,43 @@ impl Client {
         options: SubscribeOptions,
         within: Duration,
     ) -> Result<Subscriber, SubscribeError> {
-        let other = |reason: EndReason| SubscribeError::with_source(SubscribeErrorKind::Other, reason);
         let mut events = self.shared().events(Hears::Edges);
         let subscriber = self.subscribe_with(subject, options).await?;
-        // A flush that does not mind what is in doubt, which is messages.
+        let deadline = wait::deadline(Some(within));
+        self.server_answers(deadline, within).await?;
+        // A server that takes no more subscriptions does not say which it has refused. Where that was not clear at this PONG, it
+        // was asked again, and is at the next.
+        let full = |event: ConnectionEvent| {
+            matches!(event, ConnectionEvent::ServerError { error: ErrKind::MaxSubscriptionsExceeded, .. })
+        };
+        if subscriber.end_reason().is_none() && std::iter::from_fn(|| events.try_recv()).any(full) {
+            self.server_answers(deadline, within).await?;
+        }
+        match subscriber.end_reason() {
+            Some(reason) => Err(other(reason)),
+            None => Ok(subscriber),
+        }
+    }
+
+    /// Waits for a PONG behind everything so far, whatever is in doubt, which is messages.
+    async fn server_answers(&self, deadline: Option<Instant>, within: Duration) -> Result<(), SubscribeError> {
         let (done, outcome) = oneshot::channel();
         self.shared().command(Command::Flush { seen: u64::MAX, done });
-        match wait::until(self.shared(), wait::deadline(Some(within)), outcome).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(FlushFailure::Ended(reason)))) => return Err(other(reason)),
-            Ok(Err(_)) => return Err(other(self.shared().ended().unwrap_or(EndReason::Closed))),
-            Ok(Ok(Err(FlushFailure::InDoubt(_)))) | Err(wait::Elapsed) => {
-                return Err(SubscribeError::with_source(SubscribeErrorKind::Other, NotConfirmed { waited: within }));
+        let outcome = wait::until(self.shared(), deadline, outcome).await;
+        let ended = |reason| Err(other(reason));
+        match (outcome, self.shared().ended()) {
+            (Ok(Ok(Ok(()))), _) => Ok(()),
+            (Ok(Ok(Err(FlushFailure::Ended(reason)))), _) | (Ok(Err(_)) | Err(wait::Elapsed), Some(reason)) => {
+                ended(reason)
+            }
+            (Ok(Err(_)), None) => ended(EndReason::Closed),
+            (Ok(Ok(Err(FlushFailure::InDoubt(_)))) | Err(wait::Elapsed), None) | (Ok(Ok(Err(_))), Some(_)) => {
+                Err(SubscribeError::with_source(SubscribeErrorKind::Other, NotConfirmed { waited: within }))
             }
         }
-        if let Some(reason) = subscriber.end_reason() {
-            return Err(other(reason));
-        }
-        while let Some(event) = events.try_recv() {
-            if matches!(event, ConnectionEvent::ServerError { error: ErrKind::MaxSubscriptionsExceeded, .. }) {
-                return Err(other(EndReason::Refused(ErrKind::MaxSubscriptionsExceeded)));
-            }
-        }
-        Ok(subscriber)
     }
+}
+
+fn other(reason: EndReason) -> SubscribeError {
+    SubscribeError::with_source(SubscribeErrorKind::Other, reason)
 }

@@ -1,7 +1,7 @@
 //! SUBs of which a connection's server has not said yet whether it takes them. It refuses in the order in which it was asked,
 //! and before the PONG behind them: what a PONG has covered was accepted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::names::Names;
 use super::subscriptions::Subscriptions;
@@ -15,6 +15,8 @@ pub(super) struct Asked {
     passed: u64,
     /// Sids that came out of order: of those that were told of a second time, for instance. With a number that counts them.
     again: BTreeMap<u64, u64>,
+    /// The same by that number.
+    order: BTreeMap<u64, u64>,
     /// How many ever were in `again`.
     repeated: u64,
     /// The last sid of which the SUB was a frame.
@@ -23,6 +25,16 @@ pub(super) struct Asked {
     gone: BTreeMap<u64, Box<[u8]>>,
     /// All of them by name, once one was refused.
     names: Option<Names>,
+    /// How many the server has refused without a name since the last PONG: it has as many as it allows.
+    unnamed: u64,
+    /// How many subscriptions ever left, which made room at the server.
+    left: u64,
+    /// Those of them that had left when the PING was sent to which the last PONG came.
+    left_before: u64,
+    /// Those that the server may have known when it was told of them again: it refuses the SUB, and serves them on.
+    known: BTreeSet<u64>,
+    /// Those that it has refused by name: it never had them.
+    refused: BTreeSet<u64>,
 }
 
 /// So many of those that have left the table are remembered, in case that a server takes its time. Arbitrary.
@@ -34,6 +46,38 @@ pub struct AskedUpTo {
     fresh: u64,
     repeated: u64,
     framed: u64,
+    left: u64,
+}
+
+/// Between two PONGs a server refused some of these without saying which.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Crowded {
+    /// What it was asked for, in order.
+    asked: Vec<u64>,
+    /// How many of them it has refused.
+    refused: usize,
+    /// Nothing has made room meanwhile.
+    filled: bool,
+    /// It may have known one of them.
+    known: bool,
+}
+
+/// Which of the SUBs a server has refused that takes no more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    These(Vec<u64>),
+    SomeOf(Vec<u64>),
+}
+
+impl Crowded {
+    /// Once it is full it refuses all that follow, until something leaves: so it has refused the last ones.
+    pub(super) fn unnamed(mut self) -> Unnamed {
+        let accepted = self.asked.len().saturating_sub(self.refused);
+        if self.known || !(accepted == 0 || self.filled) {
+            return Unnamed::SomeOf(self.asked);
+        }
+        Unnamed::These(self.asked.split_off(accepted))
+    }
 }
 
 impl Asked {
@@ -44,15 +88,34 @@ impl Asked {
         }
     }
 
+    /// The server is asked for `sid` a second time, behind frames with later ones perhaps.
+    pub(super) fn note_again<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
+        if let Some(subscription) = table.get(sid) {
+            self.add_again(sid);
+            if let Some(names) = &mut self.names {
+                names.add(subscription.interest(), sid);
+            }
+        }
+    }
+
     fn add(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.back().is_none_or(|last| *last < sid) {
             self.fresh.push_back(sid);
-        } else if self.fresh.binary_search(&sid).is_err() {
-            self.repeated += 1;
-            self.again.insert(sid, self.repeated);
+        } else {
+            self.add_again(sid);
         }
         if let Some(names) = &mut self.names {
             names.add(interest, sid);
+        }
+    }
+
+    fn add_again(&mut self, sid: u64) {
+        if self.fresh.binary_search(&sid).is_err() {
+            self.repeated += 1;
+            self.order.insert(self.repeated, sid);
+            if let Some(before) = self.again.insert(sid, self.repeated) {
+                self.order.remove(&before);
+            }
         }
     }
 
@@ -64,11 +127,41 @@ impl Asked {
     /// What a PING covers that is sent now.
     pub(super) fn up_to(&self) -> AskedUpTo {
         let fresh = self.passed + self.fresh.len() as u64;
-        AskedUpTo { fresh, repeated: self.repeated, framed: self.framed }
+        AskedUpTo { fresh, repeated: self.repeated, framed: self.framed, left: self.left }
     }
 
-    /// A PONG covers these: they were accepted, or refused before.
-    pub(super) fn accept<H>(&mut self, up_to: AskedUpTo, table: &Subscriptions<H>) {
+    /// The server has refused a SUB, and does not say which.
+    pub(super) fn refuse_unnamed(&mut self) {
+        self.unnamed += 1;
+    }
+
+    /// It was this one, of which the server makes no room when it ends.
+    pub(super) fn refuse_now(&mut self, sid: u64) {
+        self.refused.insert(sid);
+    }
+
+    /// The end of `sid` is settled.
+    pub(super) fn forget_refused(&mut self, sid: u64) {
+        self.refused.remove(&sid);
+    }
+
+    /// The server may know `sid`, of which it is told again.
+    pub(super) fn note_known(&mut self, sid: u64) {
+        self.known.insert(sid);
+    }
+
+    /// The server is told that a subscription ends.
+    pub(super) fn depart(&mut self) {
+        self.left += 1;
+    }
+
+    /// A PONG covers these: they were accepted, or refused before. If some were refused without a name, they are among those
+    /// that are returned.
+    pub(super) fn accept<H>(&mut self, up_to: AskedUpTo, table: &Subscriptions<H>) -> Option<Crowded> {
+        let refused = usize::try_from(std::mem::take(&mut self.unnamed)).unwrap_or(usize::MAX);
+        // A frame may have gone ahead of its command: what left between the PING and its PONG counts as well.
+        let filled = self.left == std::mem::replace(&mut self.left_before, up_to.left);
+        let mut asked = Vec::new();
         while let Some(sid) = self.fresh.front().copied() {
             if self.passed >= up_to.fresh && sid > up_to.framed {
                 break;
@@ -76,18 +169,32 @@ impl Asked {
             self.fresh.pop_front();
             self.passed += 1;
             self.forget_name(sid, table);
+            if !self.refused.remove(&sid) && refused > 0 {
+                asked.push(sid);
+            }
         }
-        if self.again.values().any(|number| *number <= up_to.repeated) {
-            let (done, rest) =
-                std::mem::take(&mut self.again).into_iter().partition(|(_, number)| *number <= up_to.repeated);
-            self.again = rest;
-            let done: BTreeMap<u64, u64> = done;
-            done.into_keys().for_each(|sid| self.forget_name(sid, table));
+        let fresh = asked.len();
+        while let Some(first) = self.order.first_entry().filter(|first| *first.key() <= up_to.repeated) {
+            let sid = first.remove();
+            self.again.remove(&sid);
+            self.forget_name(sid, table);
+            if !self.refused.remove(&sid) && refused > 0 {
+                asked.push(sid);
+            }
         }
+        let mut known = false;
+        if !self.known.is_empty() {
+            asked.iter().for_each(|sid| known |= self.known.remove(sid));
+        }
+        // Those that came out of order stood anywhere between the others.
+        let mixed = fresh > 0 && asked.len() > fresh;
         if self.fresh.is_empty() && self.again.is_empty() {
             (self.gone, self.names) = (BTreeMap::new(), None);
+            self.known.clear();
+            self.refused.clear();
             self.fresh.shrink_to(64);
         }
+        (refused > 0).then_some(Crowded { asked, refused, filled: filled && !mixed, known })
     }
 
     fn forget_name<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
@@ -102,6 +209,9 @@ impl Asked {
 
     /// `sid` leaves the table.
     pub(super) fn leave(&mut self, sid: u64, interest: &[u8]) {
+        if !self.refused.contains(&sid) {
+            self.depart();
+        }
         if self.fresh.binary_search(&sid).is_ok() || self.again.contains_key(&sid) {
             self.gone.insert(sid, interest.into());
             if self.gone.len() > GONE {
@@ -130,9 +240,13 @@ impl Asked {
         let names = self.names.as_mut()?;
         // Old servers don't name the queue group.
         let first = || names.exactly(subject, queue).next();
+        let by_name = sid.is_none();
         let sid = sid.or_else(first).or_else(|| names.grouped(subject).next().filter(|_| queue.is_none()))?;
         // The next refusal of this name means another one.
         self.forget_name(sid, table);
+        if by_name {
+            self.refused.insert(sid);
+        }
         Some(sid)
     }
 }

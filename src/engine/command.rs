@@ -100,6 +100,7 @@ impl<H> Engine<H> {
                 self.send_unsub(sid, None);
             }
             self.subscriptions.set_draining(sid);
+            self.lines.connections_mut().for_each(|connection| connection.asked.depart());
             self.wanted.push(Waiter::Subscription(sid));
         } else {
             // No server is sending.
@@ -138,7 +139,7 @@ impl<H> Engine<H> {
     }
 
     /// SUB once more, if this connection's server was told of the subscription. From here on we count.
-    fn resubscribe(&mut self, sid: u64, limit: NewLimit) {
+    pub(super) fn resubscribe(&mut self, sid: u64, limit: NewLimit) {
         let mut out = Vec::with_capacity(64);
         if let NewLimit::Again(here) = limit {
             protocol::unsubscribe(&mut out, sid, Some(here));
@@ -152,7 +153,10 @@ impl<H> Engine<H> {
         };
         connection.flight.push_interest(out);
         if let Some(connection) = self.lines.up_mut() {
-            connection.asked.note(sid, &self.subscriptions);
+            connection.asked.note_again(sid, &self.subscriptions);
+            if matches!(limit, NewLimit::Again(_)) {
+                connection.asked.note_known(sid);
+            }
         }
         self.subscriptions.set_counted(sid, Counted::Fewer);
     }

@@ -77,14 +77,15 @@ impl<H> Engine<H> {
     }
 
     /// A PONG covers these messages of a connection.
-    pub(super) fn confirm(&mut self, which: Which, covers: Covers) {
+    pub(super) fn confirm(&mut self, which: Which, covers: Covers, now: Instant) {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
-        connection.asked.accept(covers.asked, &self.subscriptions);
+        let crowded = connection.asked.accept(covers.asked, &self.subscriptions);
         if which == Which::Present {
+            crowded.into_iter().for_each(|crowded| self.settle_crowded(crowded, now));
             self.report_refusing();
             self.settle_refused(more, covers.through);
         }

@@ -126,6 +126,11 @@ impl<W> Liveness<W> {
         self.round_trip
     }
 
+    /// Whether a PING is out.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.pings.is_empty()
+    }
+
     /// Whether so many bytes of messages stand behind the last PING, and no more than `out` PINGs are out.
     pub fn is_unasked(&self, bytes: usize, out: usize) -> bool {
         self.unasked > 0 && self.unasked >= bytes && self.pings.len() <= out

@@ -10,6 +10,7 @@ mod choose;
 mod command;
 mod config;
 mod connection;
+mod crowded;
 mod delivery;
 mod effect;
 // The file that connects the parts has the name of the whole: where else would one look?

@@ -37,6 +37,7 @@ impl<H> Engine<H> {
                     &said,
                 );
             }
+            ErrKind::MaxSubscriptionsExceeded => self.hear_crowded(which, said, now),
             // The socket decides; when it closes, this is why.
             kind if kind.closes() => connection.said = Some(said),
             _ => {}

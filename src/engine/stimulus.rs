@@ -227,7 +227,7 @@ impl<H> Engine<H> {
     }
 
     fn handle_pong(&mut self, which: Which, ping: Ping<Waiter>, now: Instant) {
-        self.confirm(which, ping.covers);
+        self.confirm(which, ping.covers, now);
         for waiter in ping.waiters {
             match waiter {
                 Waiter::Flush { token, .. } => self.out.push(Effect::Complete { token, outcome: Ok(()) }),

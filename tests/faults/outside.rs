@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::client::{NotDriven, PublishOutcome, RepliesEnd, RepliesOptions};
+use nats_lifeline::connection::EndReason;
+use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::SOON;
+use crate::support::{SOON, Server, soon};
 
 /// A broker on a runtime of its own.
 fn broker() -> (Runtime, Broker) {
@@ -40,7 +42,11 @@ fn answers<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'sta
 
 /// Calls of all sorts, and that each of them says what is the matter.
 async fn calls(make: impl Fn() -> Client) {
-    let client = make();
+    let ends = futures_util::future::join3(drain(make()), drain_and_close(make()), close(make()));
+    futures_util::future::join(ask(make()), ends).await;
+}
+
+async fn ask(client: Client) {
     client.publish("a", "taken".into()).await.unwrap();
     let error = client.flush().await.unwrap_err();
     assert_eq!(error.to_string(), "flush failed: no PONG within 200ms");
@@ -59,12 +65,20 @@ async fn calls(make: impl Fn() -> Client) {
     assert!(!client.health_within(Duration::from_millis(200)).await.healthy);
     client.force_reconnect().await.unwrap();
     client.set_server_pool("localhost:1").await.unwrap();
+}
 
-    let error = make().drain().await.unwrap_err();
+async fn drain(client: Client) {
+    let error = client.drain().await.unwrap_err();
     assert!(error.to_string().contains("has not run"), "{error}");
-    let report = make().drain_and_close(Duration::from_millis(200)).await.unwrap();
+}
+
+async fn drain_and_close(client: Client) {
+    let report = client.drain_and_close(Duration::from_millis(200)).await.unwrap();
     assert!(!report.ended && !report.completed, "{report:?}");
-    let error = make().close().await.unwrap_err();
+}
+
+async fn close(client: Client) {
+    let error = client.close().await.unwrap_err();
     assert!(!error.report().ended && error.to_string().starts_with("not closed"), "{error}");
 }
 
@@ -135,4 +149,92 @@ fn a_call_from_a_healthy_runtime_answers_while_a_task_blocks_the_connections() {
     release.send(()).unwrap();
     blocked.block_on(blocking).unwrap();
     answers("flush", move || one_thread().block_on(client.flush_timeout(SOON))).unwrap();
+}
+
+fn full() -> EndReason {
+    EndReason::Refused(ErrKind::MaxSubscriptionsExceeded)
+}
+
+// Outside 2. No server of the tests had a limit of subscriptions.
+#[tokio::test]
+async fn a_request_to_a_full_server_fails_immediately_and_the_next_works_when_there_is_room() {
+    let server = Server::builder().line("max_subscriptions: 3").start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    let mut subscribers = Vec::new();
+    for subject in ["a", "b", "c"] {
+        subscribers.push(client.subscribe_confirmed(subject).await.unwrap());
+    }
+    for _ in 0..3 {
+        let asked = std::time::Instant::now();
+        let error = client.request("nobody", "".into()).await.unwrap_err();
+        assert_eq!(error.source_as::<EndReason>(), Some(&full()), "{error:?}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "that was no answer, but its request's timeout");
+    }
+    let error = client.request_stream("nobody", "".into(), RepliesOptions::new()).await;
+    let failed = match error {
+        Ok(mut replies) => replies.next().await.unwrap().unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!(failed.source_as::<EndReason>(), Some(&full()));
+    subscribers.pop();
+    client.flush().await.unwrap();
+    let error = client.request("nobody", "".into()).await.unwrap_err();
+    assert_eq!(error.kind(), RequestErrorKind::NoResponders);
+    // The others were never touched.
+    client.publish("a", "".into()).await.unwrap();
+    assert!(soon("the message", subscribers[0].next()).await.is_some());
+}
+
+// Outside 2
+#[tokio::test]
+async fn a_subscription_for_which_a_server_has_no_room_ends_and_can_be_made_when_there_is() {
+    let server = Server::builder().line("max_subscriptions: 2").start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    let mut first = client.subscribe("a").await.unwrap();
+    let mut second = client.subscribe("b").await.unwrap();
+    let mut third = client.subscribe("c").await.unwrap();
+    assert!(soon("its end", third.next()).await.is_none());
+    assert_eq!(third.end_reason(), Some(full()));
+    let error = client.subscribe_confirmed("d").await.unwrap_err();
+    assert_eq!(error.source_as::<EndReason>(), Some(&full()), "{error:?}");
+
+    // One leaves and two come, before the server has said a word.
+    second.unsubscribe().await.unwrap();
+    let mut fourth = client.subscribe("e").await.unwrap();
+    let mut fifth = client.subscribe("f").await.unwrap();
+    assert!(soon("its end", fifth.next()).await.is_none());
+    assert_eq!(fifth.end_reason(), Some(full()));
+    client.publish("e", "".into()).await.unwrap();
+    client.publish("a", "".into()).await.unwrap();
+    assert!(soon("a message", fourth.next()).await.is_some());
+    assert!(soon("a message", first.next()).await.is_some());
+
+    // The next connection is asked for what lives.
+    client.force_reconnect().await.unwrap();
+    client.flush().await.unwrap();
+    client.publish("e", "".into()).await.unwrap();
+    assert!(soon("a message", fourth.next()).await.is_some());
+    client.publish("a", "".into()).await.unwrap();
+    assert!(soon("a message", first.next()).await.is_some());
+}
+
+// Outside 2, its sibling: a confirmed subscription beside others that leave.
+#[tokio::test]
+async fn a_confirmed_subscription_is_at_the_server_though_it_refuses_others() {
+    let server = Server::builder().line("max_subscriptions: 4").start().await;
+    let client = nats_lifeline::connect(server.url()).await.unwrap();
+    for _ in 0..20 {
+        let mut gone = client.subscribe("gone").await.unwrap();
+        let wanted = (0..6).map(|_| client.subscribe_confirmed("wanted"));
+        let leaving = async { gone.unsubscribe().await.unwrap() };
+        let (outcomes, ()) = futures_util::future::join(futures_util::future::join_all(wanted), leaving).await;
+        let mut made: Vec<_> = outcomes.into_iter().filter_map(Result::ok).collect();
+        assert!((3..=4).contains(&made.len()), "as many as the server had room for, and not {}", made.len());
+        client.publish("wanted", "".into()).await.unwrap();
+        for subscriber in &mut made {
+            assert!(soon("a message", subscriber.next()).await.is_some());
+        }
+        drop(made);
+        client.flush().await.unwrap();
+    }
 }

@@ -10,6 +10,7 @@ mod choosing;
 mod closing;
 mod commands;
 mod confirming;
+mod crowded;
 mod cuts;
 mod delivery;
 mod ending;

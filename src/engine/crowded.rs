@@ -1,0 +1,68 @@
+//! Servers that take no more subscriptions. They say so once for each SUB that they refuse, in order, and never which: that is
+//! clear at the next PONG.
+
+use std::time::Instant;
+
+use super::asked::{Crowded, Unnamed};
+use super::connection::Connection;
+use super::effect::CloseHow;
+use super::engine::Engine;
+use super::error::{Cause, EndReason};
+use super::lines::Which;
+use super::subscriptions::NewLimit;
+use crate::protocol::ErrKind;
+
+impl<H> Engine<H> {
+    /// A server has refused a SUB, since it has as many subscriptions as it allows.
+    pub(super) fn hear_crowded(&mut self, which: Which, said: ErrKind, now: Instant) {
+        if which == Which::Candidate {
+            // The present server has them all.
+            return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
+        }
+        if let Some(connection) = self.lines.up_mut() {
+            connection.asked.refuse_unnamed();
+            // A PING that is out stands behind that SUB: its PONG will do.
+            if !connection.liveness.is_asking() {
+                connection.ping(Vec::new(), now);
+            }
+        }
+    }
+
+    /// A PONG has come behind such refusals. What was certainly refused ends, so that nobody waits for messages that can't come.
+    /// Where that is not clear, the server is asked again for one after the other, with a PING behind each.
+    pub(super) fn settle_crowded(&mut self, crowded: Crowded, now: Instant) {
+        if self.lines.up().is_none_or(Connection::is_moving) {
+            // The next server is asked for all of them.
+            return;
+        }
+        match crowded.unnamed() {
+            Unnamed::These(sids) => sids.into_iter().for_each(|sid| self.end_refused(sid)),
+            Unnamed::SomeOf(sids) => sids.into_iter().for_each(|sid| self.ask_again(sid, now)),
+        }
+    }
+
+    /// Whether `sid` is there to stay.
+    fn lives(&self, sid: u64) -> bool {
+        self.subscriptions.get(sid).is_some_and(|entry| !entry.is_draining())
+    }
+
+    /// The server never had this one.
+    fn end_refused(&mut self, sid: u64) {
+        if !self.lives(sid) {
+            return;
+        }
+        self.lines.connections_mut().for_each(|connection| connection.asked.refuse_now(sid));
+        self.end_subscription(sid, EndReason::Refused(ErrKind::MaxSubscriptionsExceeded));
+        self.lines.connections_mut().for_each(|connection| connection.asked.forget_refused(sid));
+    }
+
+    /// The server may have this one: it is told to forget it, or it would refuse what it knows.
+    fn ask_again(&mut self, sid: u64, now: Instant) {
+        if self.lives(sid) {
+            self.resubscribe(sid, NewLimit::Anew);
+            if let Some(connection) = self.lines.up_mut() {
+                connection.ping(Vec::new(), now);
+            }
+        }
+    }
+}
