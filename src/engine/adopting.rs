@@ -61,7 +61,7 @@ impl<H> Engine<H> {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);
                     if let Some(connection) = self.lines.up_mut() {
-                        connection.asked.note_again(*sid, &self.subscriptions);
+                        connection.asked.note_again(*sid, false, &self.subscriptions);
                     }
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
                     told.push(*sid);

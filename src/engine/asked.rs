@@ -15,8 +15,9 @@ pub(super) struct Asked {
     passed: u64,
     /// Sids that came out of order: of those that were told of a second time, for instance. With a number that counts them.
     again: BTreeMap<u64, u64>,
-    /// The same by that number.
-    order: BTreeMap<u64, u64>,
+    /// The SUBs that came out of order, by that number: one for each time that a sid was told of, and whether the server may have
+    /// known it. Then it refuses the SUB, and serves the subscription on.
+    order: BTreeMap<u64, (u64, bool)>,
     /// How many ever were in `again`.
     repeated: u64,
     /// The last sid of which the SUB was a frame.
@@ -31,8 +32,6 @@ pub(super) struct Asked {
     left: u64,
     /// Those of them that had left when the PING was sent to which the last PONG came.
     left_before: u64,
-    /// Those that the server may have known when it was told of them again: it refuses the SUB, and serves them on.
-    known: BTreeSet<u64>,
     /// Those that it has refused by name: it never had them.
     refused: BTreeSet<u64>,
 }
@@ -88,10 +87,10 @@ impl Asked {
         }
     }
 
-    /// The server is asked for `sid` a second time, behind frames with later ones perhaps.
-    pub(super) fn note_again<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
+    /// The server is asked for `sid` a second time, behind frames with later ones perhaps. `known`: it may know it still.
+    pub(super) fn note_again<H>(&mut self, sid: u64, known: bool, table: &Subscriptions<H>) {
         if let Some(subscription) = table.get(sid) {
-            self.add_again(sid);
+            self.add_again(sid, known);
             if let Some(names) = &mut self.names {
                 names.add(subscription.interest(), sid);
             }
@@ -101,22 +100,18 @@ impl Asked {
     fn add(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.back().is_none_or(|last| *last < sid) {
             self.fresh.push_back(sid);
-        } else {
-            self.add_again(sid);
+        } else if self.fresh.binary_search(&sid).is_err() {
+            self.add_again(sid, false);
         }
         if let Some(names) = &mut self.names {
             names.add(interest, sid);
         }
     }
 
-    fn add_again(&mut self, sid: u64) {
-        if self.fresh.binary_search(&sid).is_err() {
-            self.repeated += 1;
-            self.order.insert(self.repeated, sid);
-            if let Some(before) = self.again.insert(sid, self.repeated) {
-                self.order.remove(&before);
-            }
-        }
+    fn add_again(&mut self, sid: u64, known: bool) {
+        self.repeated += 1;
+        self.order.insert(self.repeated, (sid, known));
+        self.again.insert(sid, self.repeated);
     }
 
     /// SUBs up to this sid were loaded as frames. Their commands may not have been applied yet.
@@ -145,11 +140,6 @@ impl Asked {
         self.refused.remove(&sid);
     }
 
-    /// The server may know `sid`, of which it is told again.
-    pub(super) fn note_known(&mut self, sid: u64) {
-        self.known.insert(sid);
-    }
-
     /// The server is told that a subscription ends.
     pub(super) fn depart(&mut self) {
         self.left += 1;
@@ -168,29 +158,30 @@ impl Asked {
             }
             self.fresh.pop_front();
             self.passed += 1;
-            self.forget_name(sid, table);
+            if !self.again.contains_key(&sid) {
+                self.forget_name(sid, table);
+            }
             if !self.refused.remove(&sid) && refused > 0 {
                 asked.push(sid);
             }
         }
         let fresh = asked.len();
+        let mut known = false;
         while let Some(first) = self.order.first_entry().filter(|first| *first.key() <= up_to.repeated) {
-            let sid = first.remove();
-            self.again.remove(&sid);
-            self.forget_name(sid, table);
+            let (number, (sid, may_know)) = first.remove_entry();
+            known |= may_know;
+            if self.again.get(&sid) == Some(&number) {
+                self.again.remove(&sid);
+                self.forget_name(sid, table);
+            }
             if !self.refused.remove(&sid) && refused > 0 {
                 asked.push(sid);
             }
-        }
-        let mut known = false;
-        if !self.known.is_empty() {
-            asked.iter().for_each(|sid| known |= self.known.remove(sid));
         }
         // Those that came out of order stood anywhere between the others.
         let mixed = fresh > 0 && asked.len() > fresh;
         if self.fresh.is_empty() && self.again.is_empty() {
             (self.gone, self.names) = (BTreeMap::new(), None);
-            self.known.clear();
             self.refused.clear();
             self.fresh.shrink_to(64);
         }

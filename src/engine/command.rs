@@ -153,10 +153,7 @@ impl<H> Engine<H> {
         };
         connection.flight.push_interest(out);
         if let Some(connection) = self.lines.up_mut() {
-            connection.asked.note_again(sid, &self.subscriptions);
-            if matches!(limit, NewLimit::Again(_)) {
-                connection.asked.note_known(sid);
-            }
+            connection.asked.note_again(sid, matches!(limit, NewLimit::Again(_)), &self.subscriptions);
         }
         self.subscriptions.set_counted(sid, Counted::Fewer);
     }

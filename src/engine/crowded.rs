@@ -37,7 +37,11 @@ impl<H> Engine<H> {
         }
         match crowded.unnamed() {
             Unnamed::These(sids) => sids.into_iter().for_each(|sid| self.end_refused(sid)),
-            Unnamed::SomeOf(sids) => sids.into_iter().for_each(|sid| self.ask_again(sid, now)),
+            Unnamed::SomeOf(mut sids) => {
+                sids.sort_unstable();
+                sids.dedup();
+                sids.into_iter().for_each(|sid| self.ask_again(sid, now));
+            }
         }
     }
 

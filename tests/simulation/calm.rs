@@ -194,6 +194,8 @@ impl World {
             && conn.ends_at.is_none()
             && conn.seen == conn.out.len()
             && conn.unread() == 0
+            // Without a PONG nobody knows which of them it has refused.
+            && !(conn.full && conn.mood == Mood::NoPong)
     }
 
     /// The table is compared in rough times too, before the next fault hides what is missing.

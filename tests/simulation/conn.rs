@@ -93,6 +93,8 @@ pub(crate) struct Conn {
     /// The largest `max_payload` that was said here.
     pub(crate) max_payload: usize,
     pub(crate) headers: bool,
+    /// It has refused a SUB for which it had no room.
+    pub(crate) full: bool,
     /// Messages that it has refused, in order.
     pub(crate) refused: Vec<u64>,
     /// What was sent to each subscription, in order.
@@ -154,6 +156,7 @@ impl Conn {
             subs: BTreeMap::new(),
             max_payload: 0,
             headers: false,
+            full: false,
             refused: Vec::new(),
             sent: BTreeMap::new(),
             done: BTreeSet::new(),

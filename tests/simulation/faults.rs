@@ -31,7 +31,8 @@ impl World {
             89..91 => self.speak_out("INFO {\"max_payload\":\r\n", false),
             91..93 => self.speak_out("gibberish\r\n", false),
             93..95 => self.slow_consumer(),
-            95..97 => self.deny(),
+            95 => self.deny(),
+            96 => self.crowd(),
             97 => self.deafen(),
             _ => self.suspend(),
         }
@@ -140,6 +141,8 @@ impl World {
         it.denies = self.rng.random_ratio(1, 12).then(|| (self.rng.random_range(0..SUBJECTS.len()), self.rng.random()));
         self.denied |= it.denies.is_some();
         it.forbids = self.rng.random_ratio(1, 4).then(|| self.rng.random_range(0..PUBLISHED));
+        it.room = if self.rng.random_ratio(1, 12) { self.rng.random_range(0..8) } else { usize::MAX };
+        self.denied |= it.room < usize::MAX;
         it.lame = false;
     }
 
@@ -244,6 +247,14 @@ impl World {
         self.tally.fault("permissions");
         self.denied = true;
         self.nodes[node].denies = Some((self.rng.random_range(0..SUBJECTS.len()), self.rng.random_bool(0.5)));
+    }
+
+    /// A server takes no more subscriptions of one connection than this, from now on.
+    fn crowd(&mut self) {
+        let node = self.rng.random_range(0..self.nodes.len());
+        self.tally.fault("few subscriptions");
+        self.denied = true;
+        self.nodes[node].room = self.rng.random_range(0..8);
     }
 
     /// The machine sleeps: many deadlines come at once.

@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) denies: Option<(usize, bool)>,
     /// A subject that it does not let us publish to.
     pub(crate) forbids: Option<usize>,
+    /// How many subscriptions of one connection it takes.
+    pub(crate) room: usize,
 }
 
 impl Node {
@@ -41,6 +43,7 @@ impl Node {
             lame: false,
             denies: None,
             forbids: None,
+            room: usize::MAX,
         }
     }
 }
@@ -174,6 +177,14 @@ impl World {
                         format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
                     self.tally.fault("denied SUB");
                     self.conns[at].say(text.as_bytes());
+                }
+                // It counts before it looks whether it knows this one.
+                _ if self.conns[at].subs.len() >= self.nodes[node].room => {
+                    self.tally.fault("no room for SUB");
+                    self.conns[at].full = true;
+                    // The client hears that.
+                    self.conns[at].done.remove(&sid);
+                    self.conns[at].say(b"-ERR 'maximum subscriptions exceeded'\r\n");
                 }
                 _ => {
                     let conn = &mut self.conns[at];

@@ -326,11 +326,12 @@ impl World {
     }
 
     /// I10: a server that has not reached a limit is not told to begin again for another: between UNSUB and SUB it would send
-    /// nothing. Only what it counted beside another connection must not count, nor what it can't read.
+    /// nothing. Only what it counted beside another connection must not count, nor what it can't read; and one that is full may be
+    /// asked which it has.
     pub(crate) fn check_taken_back(&mut self, at: usize, sid: u64) {
         let huge = self.stream(sid).huge;
         let conn = &self.conns[at];
-        let may = huge || conn.was_beside || conn.moving.is_some() || self.is_over(sid);
+        let may = huge || conn.full || conn.was_beside || conn.moving.is_some() || self.is_over(sid);
         assert!(may, "I10: {sid} is taken back on connection {at}, and nobody wanted that");
     }
 
