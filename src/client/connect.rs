@@ -50,16 +50,17 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     loop {
         // The sender lives in `shared`, so there is always one.
         let _ = status.changed().await;
-        match *status.borrow_and_update() {
+        let state = *status.borrow_and_update();
+        match state {
             Status::Connected => return Ok(client),
-            Status::Disconnected | Status::Closed => return Err(failure(&shared, attempts.as_mut())),
+            Status::Disconnected | Status::Closed => return Err(failure(&shared, attempts.as_mut()).await),
             Status::Connecting | Status::Reconnecting | Status::Draining => {}
         }
     }
 }
 
 /// Why the first connection could not be made.
-fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError {
+async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError {
     let cause = shared.last_error().unwrap_or(Cause::NoServers);
     let kind = match &cause {
         Cause::TimedOut { .. } | Cause::Server(ErrKind::AuthenticationTimeout) => ConnectErrorKind::TimedOut,
@@ -70,10 +71,13 @@ fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError 
         _ => ConnectErrorKind::Io,
     };
     let mut tried = NotConnected::new(cause);
-    let failed = attempts.map(|events| std::iter::from_fn(|| events.try_recv()));
-    for event in failed.into_iter().flatten() {
-        if let ConnectionEvent::AttemptFailed { server, cause, .. } = event {
-            tried.add(server, cause);
+    let Some(events) = attempts else { return ConnectError::with_source(kind, tried) };
+    // The state is public before what led to it is reported.
+    while let Some(event) = events.recv().await {
+        match event {
+            ConnectionEvent::AttemptFailed { server, cause, .. } => tried.add(server, cause),
+            ConnectionEvent::GaveUp { .. } | ConnectionEvent::Closed { .. } => break,
+            _ => {}
         }
     }
     ConnectError::with_source(kind, tried)

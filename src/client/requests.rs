@@ -17,6 +17,7 @@ use super::request::Request;
 use super::request_options::RequestOptions;
 use super::wait;
 use crate::driver::{Patience, RequestFailure, Ticket, Waiting};
+use crate::engine::Status;
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
 impl Client {
@@ -122,7 +123,9 @@ impl Client {
             if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
                 return Err(failed.error);
             }
-            let _ = wait::until(self.shared(), next, std::future::pending::<()>()).await;
+            // The end of the client cuts the pause short.
+            let mut status = self.status_watch();
+            let _ = wait::until(self.shared(), next, status.wait_for(Status::Closed)).await;
         }
     }
 

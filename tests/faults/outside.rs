@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{NotDriven, PublishOutcome, RepliesEnd, RepliesOptions};
+use nats_lifeline::client::{NotConnected, NotDriven, PublishOutcome, RepliesEnd, RepliesOptions};
 use nats_lifeline::connection::EndReason;
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
@@ -236,5 +236,16 @@ async fn a_confirmed_subscription_is_at_the_server_though_it_refuses_others() {
         }
         drop(made);
         client.flush().await.unwrap();
+    }
+}
+
+// Outside 3. The tests read this error on runtimes with one thread, where the last attempt's event is always out before the state.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_connect_names_every_server_each_time() {
+    let dead = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
+    for _ in 0..300 {
+        let error = nats_lifeline::connect(dead.as_slice()).await.unwrap_err();
+        let attempts = error.source_as::<NotConnected>().unwrap().attempts().count();
+        assert_eq!(attempts, dead.len(), "{error}");
     }
 }
