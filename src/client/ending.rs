@@ -82,7 +82,7 @@ impl Client {
     /// messages are sent and confirmed if a server is connected and that takes no longer than a second. No connection
     /// is attempted after that.
     ///
-    /// Closing a closed client is Ok. Dropping the last handle does the same in the background.
+    /// Closing a closed client is Ok, unless it ended because its runtime did, and messages were lost by that. Dropping the last handle does the same in the background.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl Client {
     /// [ended](DrainReport::ended) after two seconds, because the runtime on which it connected is not running.
     pub async fn close(&self) -> Result<(), CloseError> {
         let shared = self.shared();
-        if shared.completed().is_some() {
-            return Ok(());
+        if shared.ended().is_some() {
+            return lost_with_runtime(shared).map_or(Ok(()), |report| Err(CloseError::new(report)));
         }
         let ending = Ending::new(shared);
         shared.bar(EndReason::Closed);
@@ -100,6 +100,20 @@ impl Client {
         let complete = report.completed && report.lost.total() == 0;
         if complete { Ok(()) } else { Err(CloseError::new(report)) }
     }
+}
+
+/// What it cost that the runtime was gone before the client was closed. What was not settled then is in doubt.
+fn lost_with_runtime(shared: &Shared) -> Option<DrainReport> {
+    let before = shared.before_the_end()?;
+    let after = Stats::of(shared);
+    let report = DrainReport {
+        ended: true,
+        undelivered: shared.undelivered(),
+        in_doubt: after.in_doubt + after.unconfirmed + after.waiting - before.in_doubt,
+        lost: after.lost.since(&before.lost),
+        ..DrainReport::default()
+    };
+    (report.in_doubt + report.lost.total() > 0).then_some(report)
 }
 
 /// Watches the end of a client, and sums up what was lost.

@@ -134,13 +134,11 @@ impl Lower {
         }
     }
 
-    /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
-    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
+    /// What can be written without waiting is. Returns how many bytes that is.
+    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) -> usize {
         match self {
-            Lower::Tcp(tcp) => {
-                let _ = send(&tcp.stream, parts);
-            }
-            Lower::Custom(_) => {}
+            Lower::Tcp(tcp) => send(&tcp.stream, parts).unwrap_or(0),
+            Lower::Custom(_) => 0,
         }
     }
 

@@ -78,6 +78,8 @@ pub(super) struct Inner {
     barred: Option<EndReason>,
     /// Whether everything ended in order; set with the end.
     completed: Option<bool>,
+    /// The account before the runtime went, if it went first.
+    before_the_end: Option<Ledger>,
     /// Messages that were received and not read at the end.
     undelivered: u64,
     /// Bytes admitted since a publisher yielded last; a refused message counts for its part of [`YIELD_BYTES`].
@@ -182,6 +184,7 @@ impl Shared {
                 round_trip: None,
                 barred: None,
                 completed: None,
+                before_the_end: None,
                 undelivered: 0,
                 unyielded: 0,
             }),

@@ -272,11 +272,13 @@ impl Tls {
         lower.poll_flush(cx)
     }
 
-    /// What can be written without waiting is.
-    pub(super) fn write_last(&mut self, lower: &mut Lower, parts: &[IoSlice<'_>]) {
-        if !self.broken && self.seal(parts, self.begun(), usize::MAX).is_ok() {
-            self.push_out(lower);
+    /// What can be written without waiting is: any of it, perhaps. Returns how much that is.
+    pub(super) fn write_last(&mut self, lower: &mut Lower, parts: &[IoSlice<'_>]) -> usize {
+        if self.broken || self.seal(parts, self.begun(), usize::MAX).is_err() {
+            return 0;
         }
+        self.push_out(lower);
+        parts.iter().map(|part| part.len()).sum()
     }
 
     fn push_out(&mut self, lower: &mut Lower) {

@@ -94,9 +94,10 @@ impl Transport {
         upper!(self, tls, lower => tls.poll_flush(lower, cx), lower.poll_flush(cx))
     }
 
-    /// What can be written without waiting is. For the last moment, in which there is no runtime any more.
-    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) {
-        upper!(self, tls, lower => tls.write_last(lower, parts), lower.write_last(parts));
+    /// What can be written without waiting is. For the last moment, in which there is no runtime any more. Returns how many bytes
+    /// may have been written.
+    pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) -> usize {
+        upper!(self, tls, lower => tls.write_last(lower, parts), lower.write_last(parts))
     }
 
     /// Nothing more will be written; the peer reads to the end.

@@ -263,6 +263,13 @@ impl<H> Engine<H> {
         }
     }
 
+    /// Nobody drives this any more: everything ends in the next exchange.
+    pub fn abandon(&mut self) {
+        if !matches!(self.intent, Intent::Closed) {
+            self.finish(EndReason::DriverGone, false);
+        }
+    }
+
     /// Everything ends in the next exchange.
     pub(super) fn finish(&mut self, reason: EndReason, completed: bool) {
         self.intent = Intent::End { reason, completed };

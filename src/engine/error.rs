@@ -86,6 +86,9 @@ pub enum Cause {
     /// The user drains or closes.
     #[error("closed by the user")]
     ByUser,
+    /// The runtime that drove the connection is gone.
+    #[error("the runtime that drove the connection is gone")]
+    RuntimeGone,
     /// The pool holds no server.
     #[error("no servers in the pool")]
     NoServers,

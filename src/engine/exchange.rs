@@ -274,7 +274,9 @@ impl<H> Engine<H> {
         let mut in_doubt = 0;
         self.drop_candidate();
         match std::mem::replace(&mut self.lines.present, Link::Idle) {
-            Link::Line(Line::Up(connection)) => in_doubt = self.end_connection(*connection, completed, outbox, now),
+            Link::Line(Line::Up(connection)) => {
+                in_doubt = self.end_connection(*connection, (&reason, completed), outbox, now)
+            }
             Link::Line(Line::Dialing(attempt)) => self.out.push(Effect::StopDialing { epoch: attempt.epoch }),
             Link::Idle | Link::GivingUp(_) | Link::Choosing { .. } | Link::Backoff { .. } => {}
         }
@@ -289,7 +291,7 @@ impl<H> Engine<H> {
     fn end_connection(
         &mut self,
         mut connection: Connection,
-        completed: bool,
+        (reason, completed): (&EndReason, bool),
         outbox: &mut Outbox,
         now: Instant,
     ) -> u64 {
@@ -307,7 +309,7 @@ impl<H> Engine<H> {
         self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
         if was_up {
             let (server, held) = (connection.attempt.endpoint.clone(), outbox.messages());
-            let cause = Cause::ByUser;
+            let cause = if *reason == EndReason::DriverGone { Cause::RuntimeGone } else { Cause::ByUser };
             self.out.emit(ConnectionEvent::Disconnected { server, cause, in_doubt, held, folded: 0 });
         }
         self.wanted.extend(connection.liveness.into_waiters());

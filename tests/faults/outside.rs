@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::client::{NotConnected, NotDriven, PublishOutcome, RepliesEnd, RepliesOptions};
-use nats_lifeline::connection::EndReason;
+use nats_lifeline::connection::{ConnectionEvent, EndReason, Status};
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
@@ -247,5 +247,82 @@ async fn an_error_of_connect_names_every_server_each_time() {
         let error = nats_lifeline::connect(dead.as_slice()).await.unwrap_err();
         let attempts = error.source_as::<NotConnected>().unwrap().attempts().count();
         assert_eq!(attempts, dead.len(), "{error}");
+    }
+}
+
+/// Runtimes of both kinds, on which a client may be left.
+fn runtimes() -> [Runtime; 2] {
+    [one_thread(), Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()]
+}
+
+// Outside 5. That calls answer behind the end of their runtime was tested, and never what they say of accepted messages.
+#[test]
+fn messages_that_the_end_of_the_runtime_leaves_unsent_are_lost_and_reported() {
+    for runtime in runtimes() {
+        let (_beside, broker) = broker();
+        let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();
+        broker.kill();
+        runtime.block_on(async {
+            client.status_watch().wait_for(Status::Reconnecting).await;
+            for _ in 0..3 {
+                client.publish("a", "held".into()).await.unwrap();
+            }
+        });
+        let mut events = client.events();
+        drop(runtime);
+        let stats = client.stats();
+        assert_eq!((stats.waiting, stats.lost.closed, stats.in_doubt), (0, 3, 0), "{stats:?}");
+        let lost: u64 = std::iter::from_fn(|| events.try_recv())
+            .map(|event| if let ConnectionEvent::Lost { messages, .. } = event { messages.len() } else { 0 })
+            .sum();
+        assert_eq!(lost, 3, "they are returned");
+        one_thread().block_on(async {
+            let error = client.close().await.unwrap_err();
+            assert_eq!(error.to_string(), "closed with 3 messages never sent, 0 in doubt and 0 unread");
+            let gone = EndReason::DriverGone.to_string();
+            assert!(client.drain().await.unwrap_err().to_string().ends_with(&gone));
+            assert!(client.flush().await.unwrap_err().to_string().ends_with(&gone));
+            assert!(client.server_pool().await.unwrap_err().to_string().ends_with(&gone));
+            assert!(client.subscribe("a").await.unwrap_err().to_string().ends_with(&gone));
+            assert!(client.request("a", "".into()).await.unwrap_err().to_string().ends_with(&gone));
+        });
+    }
+}
+
+// Outside 5, its sibling: messages that the transport takes at that moment, or had taken.
+#[test]
+fn messages_that_no_pong_has_confirmed_are_in_doubt_behind_the_end_of_the_runtime() {
+    for runtime in runtimes() {
+        let (_beside, broker) = broker();
+        let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();
+        broker.drop_pongs(true);
+        runtime.block_on(client.publish("a", "taken".into())).unwrap();
+        runtime.block_on(async {
+            while client.stats().unconfirmed == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        // Without a turn for the task in between, where there is one thread.
+        one_thread().block_on(client.publish("a", "given".into())).unwrap();
+        drop(runtime);
+        let stats = client.stats();
+        assert!(stats.balances() && stats.in_doubt == 2 && stats.waiting + stats.unconfirmed == 0, "{stats:?}");
+        let error = one_thread().block_on(client.close()).unwrap_err();
+        assert_eq!(error.report().in_doubt, 2, "{error}");
+    }
+}
+
+// Outside 5: where nothing is lost, nothing is said.
+#[test]
+fn closing_behind_the_end_of_the_runtime_is_ok_where_nothing_was_lost() {
+    for runtime in runtimes() {
+        let (_beside, broker) = broker();
+        let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();
+        runtime.block_on(async {
+            client.publish("a", "confirmed".into()).await.unwrap();
+            client.flush().await.unwrap();
+        });
+        drop(runtime);
+        one_thread().block_on(client.close()).unwrap();
     }
 }

@@ -31,6 +31,7 @@ fn of_cause(cause: &Cause) -> Option<&'static str> {
         Cause::Tls(_) => "tls",
         Cause::Credentials(_) => "credentials",
         Cause::Unsupported(_) => "unsupported",
+        Cause::RuntimeGone => "runtime_gone",
         Cause::NoServers => "no_servers",
     })
 }

@@ -67,6 +67,11 @@ impl Shared {
         self.inner().completed
     }
 
+    /// The account before the runtime went, if it went first.
+    pub(crate) fn before_the_end(&self) -> Option<Ledger> {
+        self.inner().before_the_end
+    }
+
     /// Why the client has ended, if it has.
     pub(crate) fn ended(&self) -> Option<EndReason> {
         let inner = self.inner();

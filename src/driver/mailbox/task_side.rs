@@ -101,6 +101,13 @@ impl Shared {
         self.inner().replies = None;
     }
 
+    /// The runtime is gone: what is not confirmed by now is not any more.
+    pub(in crate::driver) fn note_before_the_end(&self) {
+        let mut inner = self.inner();
+        let before = inner.ledger_now();
+        inner.before_the_end.get_or_insert(before);
+    }
+
     /// The task ends: nothing is admitted any more, and nobody waits for ever.
     pub(in crate::driver) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
         let mut guard = self.inner();
