@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::config::DeliveryMode;
 use super::effect::Effect;
 use super::engine::Engine;
 use super::intent::{DrainStage, Intent, Waiter};
@@ -13,15 +12,6 @@ use super::outbox::FrameView;
 use super::outbox::Losses;
 use super::outbox::{Fill, Outbox};
 use super::report::ConnectionEvent;
-use super::time::is_due;
-
-/// A PING goes behind so many bytes although no time has passed: at full speed 100 ms are 100 MB. Measured: PINGs at this
-/// distance cost a publisher nothing that can be seen.
-const UNASKED_BYTES: usize = 256 * 1024;
-
-/// At least once, publishers wait when what is unconfirmed reaches the mark: so many PINGs are on their way by then, and each
-/// PONG makes room for a part of it.
-const PINGS_PER_MARK: usize = 8;
 
 impl<H> Engine<H> {
     /// Loads what waits, and a PING behind it if one is wanted or due: one per batch, shared by all who wait.
@@ -56,19 +46,11 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        let late = is_due(connection.ping_due(), now);
-        let much = match self.config.delivery {
-            // One at a time, so that a slow server is not asked the more often.
-            DeliveryMode::AtMostOnce => connection.liveness.is_unasked(UNASKED_BYTES, 0),
-            DeliveryMode::AtLeastOnce => {
-                let bytes = UNASKED_BYTES.min(outbox.mark() / PINGS_PER_MARK);
-                connection.liveness.is_unasked(bytes, outbox.mark() / bytes.max(1))
-            }
-        };
+        let due = connection.liveness.wants_ping(connection.is_owed(), self.config.delivery, outbox.mark(), now);
         // Publishers wait for a PONG behind their message, wherever the next one stands.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);
-        if late || much || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
+        if due || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
             // Who waits for a PONG waits for one behind all that was admitted.
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
