@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{FlushFailure, OverflowPolicy, TryPublishError};
+use nats_lifeline::client::{FlushFailure, TryPublishError};
 use nats_lifeline::connection::{ConnectionEvent, Events, LostMessage};
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::OverflowPolicy;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, Error};
 

@@ -4,6 +4,7 @@ use crate::protocol::ToServerAddrs;
 
 pub use crate::client::Client;
 pub use crate::client::Request;
+pub use crate::client::Statistics;
 pub use crate::client::auth::{Auth, AuthError};
 pub use crate::client::error::{
     ConnectError, ConnectErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, ServerPoolError,
@@ -13,7 +14,8 @@ pub use crate::client::error::{
 pub use crate::client::event::{CallbackError, ClientError, Event, ServerError};
 pub use crate::client::message::Message;
 pub use crate::client::options::ConnectOptions;
-pub use crate::client::{ReconnectToServer, Server, Statistics, Subscriber};
+pub use crate::client::server::{ReconnectToServer, Server};
+pub use crate::client::subscriber::Subscriber;
 
 /// Any error: what the sources of this crate's errors are kept as.
 pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -67,6 +69,17 @@ pub mod datetime {
 /// The generic error that all calls use.
 pub mod error {
     pub use crate::client::error::Error;
+}
+
+/// The values of options: what [`ConnectOptions`] takes, and the options of single calls.
+pub mod options {
+    pub use crate::client::options::InvalidOption;
+    pub use crate::client::request_options::RequestOptions;
+    pub use crate::client::request_stream::RepliesOptions;
+    pub use crate::client::subscribe_options::SubscribeOptions;
+    pub use crate::driver::WhenFull;
+    pub use crate::engine::backoff::{Backoff, Jitter};
+    pub use crate::engine::{DeliveryMode, Handover, OverflowPolicy};
 }
 
 /// Messages, in and out.

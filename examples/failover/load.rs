@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use nats_lifeline::engine::FlushFailure;
+use nats_lifeline::client::FlushFailure;
 use nats_lifeline::{Client, ConnectOptions, Message, RequestError, Subscriber};
 use tokio::task::JoinHandle;
 

@@ -176,7 +176,7 @@ impl Client {
         StatusWatch::new(self.shared().watch_status())
     }
 
-    /// The current state, as one of async-nats's three.
+    /// The current state, as one of async-nats's three. For compatibility; [`status`](Client::status) says more.
     pub fn connection_state(&self) -> State {
         let shared = self.shared();
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
@@ -207,7 +207,7 @@ impl Client {
         Stats::of(self.shared())
     }
 
-    /// The counters of async-nats, kept current.
+    /// The counters of async-nats, kept current. For compatibility; [`stats`](Client::stats) accounts for every message.
     pub fn statistics(&self) -> Arc<Statistics> {
         self.shared().statistics()
     }
@@ -222,12 +222,14 @@ impl Client {
         self.shared().info()
     }
 
-    /// The server's latest INFO, with async-nats's fields; all of them are empty before the first one.
+    /// The server's latest INFO, with async-nats's fields; all of them are empty before the first one. For
+    /// compatibility; [`info`](Client::info) has every field and copies nothing.
     pub fn server_info(&self) -> ServerInfo {
         self.try_server_info().unwrap_or_default()
     }
 
-    /// The server's latest INFO, with async-nats's fields. `None` before the first one.
+    /// The server's latest INFO, with async-nats's fields. `None` before the first one. For compatibility, as
+    /// [`server_info`](Client::server_info).
     pub fn try_server_info(&self) -> Option<ServerInfo> {
         self.shared().info().map(|info| ServerInfo::from(&*info))
     }

@@ -75,7 +75,7 @@ impl Client {
     /// All calls that wait at the same time share one PING per batch, so many concurrent ones cost little; one after
     /// the other they cost a round trip each. While disconnected the message is buffered in order with all others; at
     /// the deadline it is removed from the buffer, unless a connection has it already. With
-    /// [`AtLeastOnce`](crate::client::DeliveryMode::AtLeastOnce) a message that a lost connection had sent is sent
+    /// [`AtLeastOnce`](crate::options::DeliveryMode::AtLeastOnce) a message that a lost connection had sent is sent
     /// again, and this waits for the PONG that follows it then.
     ///
     /// A message that is dropped, expires, or cannot be accepted by the server that is finally connected is returned

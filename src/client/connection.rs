@@ -10,7 +10,7 @@ use crate::driver::Shared;
 pub use crate::driver::{Events, StateChange};
 pub use crate::engine::{Cause, ConnectionEvent, EndReason, LossReason, Lost, LostMessage, LostMessages, Status};
 
-/// Whether there is a connection, as one of three states; [`Status`] has six.
+/// Whether there is a connection, as one of async-nats's three states. For compatibility; [`Status`] has six.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No connection yet: the first one is still being sought.
@@ -47,6 +47,7 @@ impl fmt::Display for State {
 
 /// Waits for changes of the state. It does not keep the connection alive.
 #[derive(Clone, Debug)]
+#[must_use = "a watch does nothing unless it is read"]
 pub struct StatusWatch {
     receiver: watch::Receiver<Status>,
 }
@@ -155,7 +156,7 @@ impl Stats {
     }
 }
 
-/// Not used by this crate. It exists for compatibility with async-nats.
+/// Not used by this crate. For compatibility: async-nats has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShouldFlush {
     /// Yes.

@@ -23,7 +23,7 @@ pub use refusal::{ConnectionLost, NotConfirmed, PayloadTooLarge, SendFault, TryP
 ///
 /// Each call has its own kind and its own alias, such as [`PublishError`] for `publish`. A kind is a small `Copy`
 /// enum. The [`source`](std::error::Error::source) is the reason with its data, such as [`SendFault`] or
-/// [`InvalidOption`](crate::client::options::InvalidOption), and can be downcast.
+/// [`InvalidOption`](crate::options::InvalidOption), and can be downcast.
 ///
 /// ```
 /// use nats_lifeline::error::Error;

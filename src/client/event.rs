@@ -91,7 +91,7 @@ impl fmt::Display for ClientError {
     }
 }
 
-/// Either error. Not used by this crate; it exists for compatibility with async-nats.
+/// Either error. Not used by this crate. For compatibility: async-nats has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallbackError {
     /// A client error.

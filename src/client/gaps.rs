@@ -23,13 +23,14 @@ pub enum Delivery {
     /// were not received; nobody can say whether there were any.
     ///
     /// Not reported for a planned move that has missed nothing: for a queue group, or for any subscription with
-    /// [`Handover::Overlap`](crate::client::Handover), if the next server had it before the current one was left, and
+    /// [`Handover::Overlap`](crate::options::Handover), if the next server had it before the current one was left, and
     /// that one was read to the end within two seconds.
     Interrupted,
 }
 
 /// A [`Subscriber`] that reports where messages are missing, or may be: see [`Subscriber::with_gaps`].
 #[derive(Debug)]
+#[must_use = "dropping the stream ends its subscription"]
 pub struct GapStream {
     subscriber: Subscriber,
     /// A share was taken, and the gaps before it were not reported yet.

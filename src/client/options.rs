@@ -71,6 +71,7 @@ pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output =
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "options do nothing until `connect` is called"]
 pub struct ConnectOptions {
     // Who we are.
     name: Option<String>,

@@ -16,6 +16,7 @@ use crate::protocol::HeaderMap;
 /// assert_eq!(request.timeout, Some(Some(Duration::from_millis(500))));
 /// ```
 #[derive(Debug, Default)]
+#[must_use = "a request does nothing until it is sent"]
 pub struct Request {
     /// The content; `None` is an empty one.
     pub payload: Option<Bytes>,

@@ -11,6 +11,7 @@ use super::wait;
 /// listens. A request that may have been served is repeated only if that does no harm: see
 /// [`idempotent`](RequestOptions::idempotent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "options do nothing until a request is made with them"]
 pub struct RequestOptions {
     retries: u32,
     backoff: Duration,

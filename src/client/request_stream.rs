@@ -18,7 +18,7 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 /// When a request with many replies ends: at the first of these limits.
 ///
 /// ```
-/// use nats_lifeline::client::RepliesOptions;
+/// use nats_lifeline::options::RepliesOptions;
 /// use std::time::Duration;
 ///
 /// // At most ten, and no longer than 200 ms after the last one.
@@ -26,6 +26,7 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 /// # drop(options);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a request is made with them"]
 pub struct RepliesOptions {
     timeout: Option<Duration>,
     stall: Option<Duration>,
@@ -100,6 +101,7 @@ pub enum RepliesEnd {
 
 /// The replies to one request. Its resources are freed when it ends, or when this is dropped.
 #[derive(Debug)]
+#[must_use = "dropping the stream gives up the replies"]
 pub struct Replies {
     waiting: Waiting,
     ticket: Ticket,
@@ -137,7 +139,7 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
     /// use futures_util::StreamExt;
-    /// use nats_lifeline::client::RepliesOptions;
+    /// use nats_lifeline::options::RepliesOptions;
     /// use std::time::Duration;
     ///
     /// let options = RepliesOptions::new().stall(Duration::from_millis(100));

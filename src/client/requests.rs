@@ -80,7 +80,7 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
     /// use nats_lifeline::Request;
-    /// use nats_lifeline::client::RequestOptions;
+    /// use nats_lifeline::options::RequestOptions;
     /// use std::time::Duration;
     ///
     /// // Three tries of five seconds, and asking twice does no harm.

@@ -69,12 +69,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`subscribe`](Client::subscribe) and [`queue_subscribe`](Client::queue_subscribe);
-    /// [`Other`](SubscribeErrorKind::Other) with an [`InvalidOption`](crate::client::InvalidOption) for a limit of
+    /// [`Other`](SubscribeErrorKind::Other) with an [`InvalidOption`](crate::options::InvalidOption) for a limit of
     /// zero.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
-    /// use nats_lifeline::client::{SubscribeOptions, WhenFull};
+    /// use nats_lifeline::options::{SubscribeOptions, WhenFull};
     ///
     /// // A gauge: only the latest values matter.
     /// let options = SubscribeOptions::new().capacity(16).when_full(WhenFull::DropOldest);

@@ -7,7 +7,7 @@ use crate::driver::{InboxLimits, WhenFull};
 /// Options of one subscription, for [`Client::subscribe_with`](crate::Client::subscribe_with).
 ///
 /// ```
-/// use nats_lifeline::client::{SubscribeOptions, WhenFull};
+/// use nats_lifeline::options::{SubscribeOptions, WhenFull};
 ///
 /// let options = SubscribeOptions::new()
 ///     .queue_group("workers")
@@ -17,6 +17,7 @@ use crate::driver::{InboxLimits, WhenFull};
 /// # drop(options);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "options do nothing until a subscription is made with them"]
 pub struct SubscribeOptions {
     pub(super) queue_group: Option<String>,
     capacity: Option<usize>,

@@ -22,6 +22,7 @@ use crate::protocol::Subject;
 /// NATS delivers to whoever is there. If the reader is too slow, the client briefly waits for it; then messages
 /// beyond [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped and counted by
 /// [`dropped`](Subscriber::dropped).
+#[must_use = "dropping a subscriber ends its subscription"]
 pub struct Subscriber {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,

@@ -123,6 +123,7 @@ impl Listener {
 /// with their sums, as described for [`EventQueue`]: no transition is lost, and every sum over the events stays
 /// exact.
 #[derive(Debug)]
+#[must_use = "events are collected only while this is kept"]
 pub struct Events {
     listener: Arc<Listener>,
 }

@@ -48,6 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "dropping a broker stops it"]
 pub struct Broker {
     pub(super) node: Arc<Node>,
 }

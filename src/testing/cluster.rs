@@ -76,6 +76,7 @@ impl Fabric {
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping a cluster stops its brokers"]
 pub struct Cluster {
     brokers: Vec<Broker>,
     builder: Builder,

@@ -33,6 +33,7 @@ const BUFFER: usize = 1 << 20;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it stops it"]
 pub struct Sink {
     threads: Threads,
     counts: Arc<Counts>,

@@ -39,6 +39,7 @@ const BLOCK: usize = 256 << 10;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it stops it"]
 pub struct Source {
     threads: Threads,
     sent: Arc<AtomicU64>,

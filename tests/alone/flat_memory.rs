@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::options::Backoff;
 use nats_lifeline::testing::{Broker, Source};
 use nats_lifeline::{Client, ConnectOptions, ServerAddr};
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::client::{PublishOutcome, RepliesOptions};
-use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::client::PublishOutcome;
+use nats_lifeline::options::Backoff;
+use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions};
 use tokio::time::timeout;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{Delivery, GapStream, Handover, InvalidOption, SubscribeOptions, WhenFull};
+use nats_lifeline::client::{Delivery, GapStream};
 use nats_lifeline::connection::{ConnectionEvent, EndReason};
+use nats_lifeline::options::{Handover, InvalidOption, SubscribeOptions, WhenFull};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, SubscribeErrorKind};
 

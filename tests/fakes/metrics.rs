@@ -5,10 +5,10 @@ mod recorder;
 use std::time::{Duration, Instant};
 
 use metrics::Unit;
-use nats_lifeline::client::OverflowPolicy;
 use nats_lifeline::client::metrics::MOST_SUBJECTS;
 use nats_lifeline::connection::{ConnectionEvent, Events};
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::OverflowPolicy;
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, ToServerAddrs};

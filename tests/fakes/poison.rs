@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nats_lifeline::ConnectOptions;
-use nats_lifeline::client::DeliveryMode;
 use nats_lifeline::connection::{ConnectionEvent, LossReason};
-use nats_lifeline::engine::backoff::{Backoff, Jitter};
+use nats_lifeline::options::DeliveryMode;
+use nats_lifeline::options::{Backoff, Jitter};
 
 use crate::support::fake::{Fake, INFO};
 use crate::support::{SOON, Timeline, soon, within};

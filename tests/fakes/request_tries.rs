@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{ConnectionLost, RequestOptions};
+use nats_lifeline::client::ConnectionLost;
 use nats_lifeline::connection::Status;
+use nats_lifeline::options::RequestOptions;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, Request, RequestErrorKind};
 

@@ -40,7 +40,7 @@ async fn with_the_server_gone_every_call_answers_in_time() {
     let (_broker, client) = bereft().await;
     let second = Duration::from_secs(1);
 
-    answers("subscribe", 1, client.subscribe("b")).await.0.unwrap();
+    drop(answers("subscribe", 1, client.subscribe("b")).await.0.unwrap());
     let request = Request::new().timeout(Some(second));
     let (reply, took) = answers("request", 3, client.send_request("b", request)).await;
     assert_eq!(reply.unwrap_err().kind(), RequestErrorKind::TimedOut);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{SubscribeOptions, WhenFull};
 use nats_lifeline::connection::ConnectionEvent;
+use nats_lifeline::options::{SubscribeOptions, WhenFull};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, Event, Subscriber};
 

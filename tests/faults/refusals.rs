@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{DeliveryMode, PublishOutcome, RepliesOptions, SendFault};
+use nats_lifeline::client::{PublishOutcome, SendFault};
+use nats_lifeline::options::{DeliveryMode, RepliesOptions};
 use nats_lifeline::protocol::{ErrKind, Violation};
 use nats_lifeline::{Client, ConnectOptions, Request, RequestError, RequestErrorKind};
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use nats_lifeline::client::RequestOptions;
 use nats_lifeline::connection::{ConnectionEvent, Status};
+use nats_lifeline::options::RequestOptions;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{ConnectOptions, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

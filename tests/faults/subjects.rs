@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use nats_lifeline::client::{OverflowPolicy, PublishOutcome, Request, TryPublishErrorKind};
+use nats_lifeline::client::{PublishOutcome, Request, TryPublishErrorKind};
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::OverflowPolicy;
 use nats_lifeline::{ConnectOptions, HeaderMap, PublishErrorKind, RequestErrorKind, Subject};
 
 use crate::support::ports::Ports;

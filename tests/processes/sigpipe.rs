@@ -90,11 +90,11 @@ fn publish<S: Read + Write>(options: nats_lifeline::ConnectOptions, greet: impl 
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let backoff = nats_lifeline::engine::backoff::Backoff {
+        let backoff = nats_lifeline::options::Backoff {
             initial: Duration::from_millis(1),
             factor: 1.0,
             max: Duration::from_millis(1),
-            jitter: nats_lifeline::engine::backoff::Jitter::None,
+            jitter: nats_lifeline::options::Jitter::None,
         };
         let options = options.retry_on_initial_connect().backoff(backoff);
         let client = options.connect(url).await.unwrap();

@@ -7,9 +7,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use nats_lifeline::client::{DeliveryMode, OverflowPolicy, PublishOutcome, SendFault};
+use nats_lifeline::client::{PublishOutcome, SendFault};
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::{DeliveryMode, OverflowPolicy};
 use nats_lifeline::{ConnectOptions, HeaderMap, PublishErrorKind};
 
 use crate::support::line::{Line, line};

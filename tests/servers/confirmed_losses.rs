@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use nats_lifeline::ConnectOptions;
-use nats_lifeline::client::{DeliveryMode, PublishOutcome};
-use nats_lifeline::engine::backoff::{Backoff, Jitter};
+use nats_lifeline::client::PublishOutcome;
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::DeliveryMode;
+use nats_lifeline::options::{Backoff, Jitter};
 
 use crate::support::line::line;
 use crate::support::{Cut, Direction, SOON, within};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use nats_lifeline::client::{OverflowPolicy, SendFault, TryPublishErrorKind};
+use nats_lifeline::client::{SendFault, TryPublishErrorKind};
 use nats_lifeline::connection::Status;
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::OverflowPolicy;
 use nats_lifeline::{Client, ConnectOptions, PublishError, PublishErrorKind};
 
 use crate::support::line::line;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use nats_lifeline::client::{DeliveryMode, OverflowPolicy, SendFault};
+use nats_lifeline::client::SendFault;
 use nats_lifeline::connection::ConnectionEvent;
-use nats_lifeline::engine::backoff::{Backoff, Jitter};
+use nats_lifeline::options::{Backoff, Jitter};
+use nats_lifeline::options::{DeliveryMode, OverflowPolicy};
 use nats_lifeline::{ConnectOptions, PublishErrorKind};
 
 use crate::support::line::{Line, line};

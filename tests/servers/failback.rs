@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nats_lifeline::connection::{Cause, ConnectionEvent};
-use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
 
 use crate::support::{Cut, Proxy, RawClient, SOON, Server, Timeline, eventually, soon};

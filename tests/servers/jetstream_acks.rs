@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions, HeaderMap};
 use serde_json::Value;
 

@@ -35,7 +35,7 @@ async fn each_callback_is_told_the_outages_that_are_longer_than_it_puts_up_with(
     let (options, every) = logging(options, Duration::ZERO);
     let (options, longer) = logging(options, long);
     let (options, none) = logging(options, Duration::from_secs(3600));
-    let client = options.backoff(nats_lifeline::engine::backoff::Backoff::fixed(Duration::from_millis(20)));
+    let client = options.backoff(nats_lifeline::options::Backoff::fixed(Duration::from_millis(20)));
     let client = client.connect(proxy.url()).await.unwrap();
     let timeline = Timeline::of(&client);
     proxy.refuse().await;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::Handover;
 use nats_lifeline::connection::{ConnectionEvent, Status};
+use nats_lifeline::options::Handover;
 use nats_lifeline::{Client, ConnectOptions};
 
 use crate::support::{Cluster, SOON, Server, Timeline, eventually, soon, within};

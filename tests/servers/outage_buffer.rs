@@ -6,8 +6,9 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use nats_lifeline::{
     ConnectOptions, PublishErrorKind,
-    client::{OverflowPolicy, SendFault, TryPublishErrorKind},
+    client::{SendFault, TryPublishErrorKind},
     connection::{ConnectionEvent, Status},
+    options::OverflowPolicy,
 };
 
 use crate::support::line::line;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{ConnectionLost, Replies, RepliesEnd, RepliesOptions};
+use nats_lifeline::client::{ConnectionLost, Replies, RepliesEnd};
 use nats_lifeline::connection::EndReason;
+use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::{Client, ConnectOptions, HeaderMap, Message, RequestErrorKind};
 
 use crate::support::line::line;

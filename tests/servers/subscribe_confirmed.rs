@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{NotConfirmed, SubscribeOptions};
+use nats_lifeline::client::NotConfirmed;
 use nats_lifeline::connection::EndReason;
+use nats_lifeline::options::SubscribeOptions;
 use nats_lifeline::{Client, ConnectOptions, SubscribeError, SubscribeErrorKind};
 
 use crate::support::line::line;

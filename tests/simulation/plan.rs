@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use nats_lifeline::engine::backoff::{Backoff, Jitter};
 use nats_lifeline::engine::pool::Policy;
 use nats_lifeline::engine::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy, Preferred};
+use nats_lifeline::options::{Backoff, Jitter};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 

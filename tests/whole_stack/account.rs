@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nats_lifeline::client::{SendFault, Server};
+use nats_lifeline::Server;
+use nats_lifeline::client::SendFault;
 use nats_lifeline::connection::{Cause, ConnectionEvent, LossReason, Stats};
 
 use crate::cluster::{Cluster, address};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nats_lifeline::client::Handover;
+use nats_lifeline::options::Handover;
 
 use crate::cluster::Cluster;
 use crate::content::Id;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nats_lifeline::client::OverflowPolicy;
 use nats_lifeline::connection::{LossReason, Stats};
+use nats_lifeline::options::OverflowPolicy;
 
 use crate::cluster::Cluster;
 use crate::plan::Plan;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nats_lifeline::client::{Handover, OverflowPolicy};
+use nats_lifeline::options::{Handover, OverflowPolicy};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 

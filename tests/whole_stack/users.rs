@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nats_lifeline::client::{
-    FlushErrorKind, FlushFailure, OverflowPolicy, PublishOutcome, SendFault, TryPublishErrorKind,
-};
+use nats_lifeline::client::{FlushErrorKind, FlushFailure, PublishOutcome, SendFault, TryPublishErrorKind};
 use nats_lifeline::connection::{LossReason, Status};
 use nats_lifeline::message::OutboundMessage;
+use nats_lifeline::options::OverflowPolicy;
 use nats_lifeline::{Client, HeaderMap, PublishError, PublishErrorKind, Request, RequestErrorKind};
 use rand::RngExt;
 use rand::rngs::SmallRng;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nats_lifeline::client::DeliveryMode;
 use nats_lifeline::connection::{Cause, ConnectionEvent, Status};
-use nats_lifeline::engine::backoff::Backoff;
+use nats_lifeline::options::Backoff;
+use nats_lifeline::options::DeliveryMode;
 use nats_lifeline::{Client, ConnectOptions};
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};

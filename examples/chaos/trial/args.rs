@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nats_lifeline::client::{DeliveryMode, OverflowPolicy};
+use nats_lifeline::options::{DeliveryMode, OverflowPolicy};
 
 #[allow(dead_code, reason = "the tests make the same trial and need no help")]
 pub(crate) const HELP: &str = "\

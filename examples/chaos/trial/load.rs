@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::SubscribeOptions;
 use nats_lifeline::connection::Stats;
+use nats_lifeline::options::SubscribeOptions;
 use nats_lifeline::{Client, ConnectOptions, Subscriber};
 use tokio::task::JoinHandle;
 

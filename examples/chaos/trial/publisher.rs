@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use nats_lifeline::engine::FlushFailure;
+use nats_lifeline::client::FlushFailure;
 use nats_lifeline::{Client, Subject};
 
 use super::dice::Dice;

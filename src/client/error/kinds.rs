@@ -24,7 +24,7 @@ pub enum ConnectErrorKind {
     /// TLS was required by one side and could not be established.
     Tls,
     /// The transport failed; or an option is invalid, and the source is an
-    /// [`InvalidOption`](crate::client::InvalidOption).
+    /// [`InvalidOption`](crate::options::InvalidOption).
     Io,
     /// [`max_reconnects`](crate::ConnectOptions::max_reconnects) attempts failed.
     MaxReconnects,

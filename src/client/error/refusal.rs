@@ -31,7 +31,7 @@ use crate::protocol::ErrKind;
 pub enum SendFault {
     /// The server accepted bytes more slowly than they were published, for the whole of
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and there was no room
-    /// within the time of [`OverflowPolicy::Wait`](crate::client::OverflowPolicy::Wait).
+    /// within the time of [`OverflowPolicy::Wait`](crate::options::OverflowPolicy::Wait).
     #[error("no room in the outbox after waiting {waited:?}")]
     NoRoom {
         /// For how long the call waited.

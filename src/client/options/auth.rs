@@ -204,7 +204,7 @@ impl ConnectOptions {
 /// The same, as far as it needs the feature `nkeys`.
 #[cfg(feature = "nkeys")]
 impl ConnectOptions {
-    /// Options with an NKey; short for `ConnectOptions::new().nkey(seed)`.
+    /// Options with an NKey. For compatibility: short for `ConnectOptions::new().nkey(seed)`.
     pub fn with_nkey(seed: String) -> Self {
         ConnectOptions::new().nkey(seed)
     }
@@ -227,7 +227,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Options with a JWT; short for `ConnectOptions::new().jwt(jwt, sign_cb)`.
+    /// Options with a JWT. For compatibility: short for `ConnectOptions::new().jwt(jwt, sign_cb)`.
     pub fn with_jwt<F, Fut>(jwt: String, sign_cb: F) -> Self
     where
         F: Fn(Vec<u8>) -> Fut + Send + Sync + 'static,
@@ -263,7 +263,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Options with a credentials file; short for `ConnectOptions::new().credentials_file(path)`.
+    /// Options with a credentials file. For compatibility: short for `ConnectOptions::new().credentials_file(path)`.
     ///
     /// # Errors
     ///
@@ -304,7 +304,7 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    /// Options with the text of a credentials file; short for `ConnectOptions::new().credentials(creds)`.
+    /// Options with the text of a credentials file. For compatibility: short for `ConnectOptions::new().credentials(creds)`.
     ///
     /// # Errors
     ///

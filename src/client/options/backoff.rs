@@ -33,7 +33,7 @@ impl ConnectOptions {
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
-    /// use nats_lifeline::engine::backoff::{Backoff, Jitter};
+    /// use nats_lifeline::options::{Backoff, Jitter};
     /// use std::time::Duration;
     ///
     /// let patient = Backoff {

@@ -58,7 +58,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Has no effect. It exists because async-nats has it.
+    /// Has no effect. For compatibility: async-nats has it.
     ///
     /// In async-nats it is the length of a queue of commands. This crate has no such queue: pending data is limited
     /// in bytes, by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size).
@@ -99,7 +99,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Has no effect. It exists because async-nats has it.
+    /// Has no effect. For compatibility: async-nats has it.
     ///
     /// Publishing checks only what would break the protocol: that a subject is not empty and contains no blank and no
     /// line end. That costs about a nanosecond, so it is never skipped.

@@ -20,7 +20,7 @@ impl ConnectOptions {
     /// then refuse immediately, and `Wait` waits for a connection.
     ///
     /// ```
-    /// use nats_lifeline::{ConnectOptions, client::OverflowPolicy};
+    /// use nats_lifeline::{ConnectOptions, options::OverflowPolicy};
     /// use std::time::Duration;
     ///
     /// // Positions: the latest count.
@@ -78,7 +78,7 @@ impl ConnectOptions {
     /// server dies, the message can still be lost.
     ///
     /// ```
-    /// use nats_lifeline::{ConnectOptions, client::DeliveryMode};
+    /// use nats_lifeline::{ConnectOptions, options::DeliveryMode};
     ///
     /// let options = ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce);
     /// # drop(options);

@@ -4,7 +4,7 @@ use super::ConnectOptions;
 use crate::protocol::Secret;
 
 impl ConnectOptions {
-    /// Options with a token; short for `ConnectOptions::new().token(token)`.
+    /// Options with a token. For compatibility: short for `ConnectOptions::new().token(token)`.
     pub fn with_token(token: String) -> Self {
         ConnectOptions::new().token(token)
     }
@@ -26,7 +26,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Options with a user and a password; short for `ConnectOptions::new().user_and_password(user, pass)`.
+    /// Options with a user and a password. For compatibility: short for `ConnectOptions::new().user_and_password(user, pass)`.
     pub fn with_user_and_password(user: String, pass: String) -> Self {
         ConnectOptions::new().user_and_password(user, pass)
     }

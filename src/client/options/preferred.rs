@@ -72,7 +72,7 @@ impl ConnectOptions {
     ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
-    /// use nats_lifeline::engine::backoff::Backoff;
+    /// use nats_lifeline::options::Backoff;
     /// use std::time::Duration;
     ///
     /// # fn example() -> std::io::Result<()> {

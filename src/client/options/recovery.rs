@@ -77,7 +77,7 @@ impl ConnectOptions {
     /// both servers; and streams [with gaps](crate::Subscriber::with_gaps) report the move.
     ///
     /// ```
-    /// use nats_lifeline::{ConnectOptions, client::Handover};
+    /// use nats_lifeline::{ConnectOptions, options::Handover};
     ///
     /// // Its consumers know what they have seen.
     /// let options = ConnectOptions::new().handover(Handover::Overlap);

@@ -40,7 +40,7 @@ const SHORTEST_SERVER_LINE: usize = 4096;
 /// It is the source of a [`ConnectError`] of kind [`Io`](crate::ConnectErrorKind::Io).
 ///
 /// ```no_run
-/// use nats_lifeline::{ConnectOptions, client::InvalidOption};
+/// use nats_lifeline::{ConnectOptions, options::InvalidOption};
 /// use std::time::Duration;
 ///
 /// # async fn example() {

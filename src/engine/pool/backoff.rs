@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 /// that capped value, so that clients at the cap are spread too.
 ///
 /// ```
-/// use nats_lifeline::engine::backoff::{Backoff, Jitter};
+/// use nats_lifeline::options::{Backoff, Jitter};
 /// use std::time::Duration;
 ///
 /// let backoff = Backoff { initial: Duration::from_millis(100), factor: 2.0, max: Duration::from_secs(4), jitter: Jitter::None };
@@ -47,7 +47,7 @@ impl Backoff {
     /// The same delay after every failure, of which half is random.
     ///
     /// ```
-    /// use nats_lifeline::engine::backoff::Backoff;
+    /// use nats_lifeline::options::Backoff;
     /// use std::time::Duration;
     ///
     /// let two = Duration::from_secs(2);
