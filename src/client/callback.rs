@@ -1,8 +1,34 @@
 //! The callback of `ConnectOptions::event_callback`: fed from the event stream, one call after the other.
 
-use super::event::compat_events;
-use super::options::EventCallback;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::event::{Event, compat_events};
 use crate::driver::Events;
+
+type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A user's callback for events.
+#[derive(Clone)]
+pub(crate) struct EventCallback(Arc<dyn Fn(Event) -> Call + Send + Sync>);
+
+impl EventCallback {
+    pub(super) fn new<F, Fut>(cb: F) -> EventCallback
+    where
+        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        EventCallback(Arc::new(move |event| Box::pin(cb(event))))
+    }
+}
+
+impl fmt::Debug for EventCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventCallback")
+    }
+}
 
 /// Calls `callback` for every event until the last. Each call is a task of its own, so that one that panics takes
 /// nothing with it, and is awaited before the next.
@@ -10,9 +36,9 @@ pub(super) fn run(mut events: Events, callback: EventCallback) {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             for event in compat_events(&event) {
-                let callback = callback.clone();
+                let EventCallback(call) = callback.clone();
                 // A panic was reported by the panic hook; the next event is not its business.
-                let _ = tokio::spawn(async move { callback(event).await }).await;
+                let _ = tokio::spawn(async move { call(event).await }).await;
             }
         }
     });

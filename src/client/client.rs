@@ -12,7 +12,7 @@ use super::error::{
     FlushError, FlushErrorKind, NotDriven, ReconnectError, ServerPoolError, ServerPoolErrorKind, SetServerPoolError,
     SetServerPoolErrorKind,
 };
-use super::options::Settings;
+use super::options::ConnectOptions;
 use super::server::Server;
 use super::wait;
 use crate::driver::{Command, Handle, Hears, Room, Shared, Statistics};
@@ -50,7 +50,7 @@ pub struct Client {
 /// What clones share.
 pub(super) struct Core {
     pub(super) handle: Arc<Handle>,
-    pub(super) settings: Settings,
+    pub(super) settings: ConnectOptions,
     /// `_INBOX.<id>.`: replies to requests come to this and a token.
     pub(super) reply_prefix: String,
 }
@@ -72,7 +72,7 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(handle: Arc<Handle>, settings: Settings) -> Client {
+    pub(super) fn new(handle: Arc<Handle>, settings: ConnectOptions) -> Client {
         let reply_prefix = format!("{}.{}.", settings.inbox_prefix, super::inbox_id::new());
         Client { core: Arc::new(Core { handle, settings, reply_prefix }), reported: AtomicU64::new(0), room: None }
     }

@@ -9,12 +9,12 @@ use super::client::Client;
 use super::error::{ConnectError, ConnectErrorKind, NotConnected};
 use super::options::ConnectOptions;
 use super::outages;
-use crate::driver::{self, Command, DriverSettings, Events, Hears, Shared};
+use crate::driver::{self, Command, Events, Hears, Shared};
 use crate::engine::{Cause, Config, ConnectionEvent, Status};
 use crate::protocol::{ErrKind, ServerAddr, ToServerAddrs};
 
 pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
-    let mut settings = options.into_settings()?;
+    let mut settings = options.checked()?;
     let addrs: Vec<ServerAddr> = addrs
         .to_server_addrs()
         .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
@@ -27,8 +27,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
     let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
-    let driver = DriverSettings::from(&settings);
-    let handle = driver::spawn(config, addrs, driver, seed)?;
+    let handle = driver::spawn(config, settings.outbox.clone(), addrs, settings.driver.clone(), seed)?;
     if let Some(callback) = settings.event_callback.clone() {
         callback::run(handle.shared.events(Hears::Repetitions), callback);
     }

@@ -3,42 +3,31 @@
 mod auth;
 mod backoff;
 mod buffers;
+mod check;
 mod choice;
 mod delivery;
 mod dialling;
 mod identity;
 mod preferred;
 mod recovery;
-mod settings;
 #[cfg(test)]
 mod tests;
 mod timing;
 mod tls;
 
-use std::fmt;
-use std::future::Future;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Client;
+use super::callback::EventCallback;
 use super::error::ConnectError;
-use super::event::Event;
 use crate::client::LongOutageCallback;
-use crate::driver::{Dialer, Resolver, TlsSettings};
-use crate::engine::pool::Policy;
-use crate::engine::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy, Preferred};
-use crate::protocol::{Limits, Secret, ToServerAddrs};
+use crate::driver::DriverSettings;
+use crate::engine::{Config, OutboxRules};
+use crate::protocol::ToServerAddrs;
 
 use auth::Credentials;
+pub use check::InvalidOption;
 use choice::Callbacks;
-pub use settings::InvalidOption;
-#[allow(unused_imports, reason = "for the client's core")]
-pub(crate) use settings::Settings;
-
-/// What a user's event callback is kept as.
-pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Options of a connection, and of the client that uses it.
 ///
@@ -70,119 +59,57 @@ pub(crate) type EventCallback = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output =
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "options do nothing until `connect` is called"]
 pub struct ConnectOptions {
-    // Who we are.
-    name: Option<String>,
-    user: Option<String>,
-    password: Option<Secret>,
-    token: Option<Secret>,
+    /// What the engine decides by.
+    pub(super) config: Config,
+    /// What may wait to be sent.
+    pub(super) outbox: OutboxRules,
+    /// What the driver waits by.
+    pub(super) driver: DriverSettings,
+    /// Who gives credentials; put into `driver` by the check.
     credentials: Credentials,
-    no_echo: bool,
-    verbose: bool,
-    pedantic: bool,
-    inbox_prefix: String,
-    // Whom we trust.
-    require_tls: bool,
-    tls_first: bool,
-    tls: TlsSettings,
-    // Finding a connection again.
-    retry_on_initial_connect: bool,
-    reconnect: bool,
-    max_reconnects: Option<usize>,
-    policy: Policy,
-    preferred: Preferred,
+    /// Who chooses servers and delays; put into `driver` by the check.
     callbacks: Callbacks,
-    ignore_discovered_servers: bool,
-    prepare_moves: bool,
-    handover: Handover,
-    retain_servers_order: bool,
-    local_address: Option<SocketAddr>,
-    resolver: Option<Resolver>,
-    dialer: Option<Dialer>,
-    event_callback: Option<EventCallback>,
-    long_outage_callbacks: Vec<LongOutageCallback>,
-    // How long things may take.
-    connection_timeout: Duration,
-    ping_interval: Duration,
-    max_pings_out: usize,
-    write_timeout: Duration,
-    flush_timeout: Duration,
-    publish_timeout: Duration,
-    request_timeout: Option<Duration>,
-    slow_consumer_grace: Duration,
-    // How much is kept and taken.
-    client_capacity: usize,
-    reconnect_buffer_size: usize,
-    reconnect_buffer_messages: Option<u64>,
-    overflow_policy: OverflowPolicy,
-    max_message_age: Option<Duration>,
-    delivery: DeliveryMode,
-    poison_after: Option<u32>,
-    subscription_capacity: usize,
-    subscription_byte_capacity: usize,
-    read_buffer_capacity: u16,
-    max_control_line: usize,
-    limits: Limits,
-    // For tests.
-    random_seed: Option<u64>,
+    // What is left for the client itself.
+    /// What inboxes begin with, without the dot after it.
+    pub(super) inbox_prefix: String,
+    /// Limit of a flush.
+    pub(super) flush_timeout: Duration,
+    /// Limit of a publish that waits for room.
+    pub(super) publish_timeout: Duration,
+    /// Limit of a request without its own; `None`: no limit.
+    pub(super) request_timeout: Option<Duration>,
+    /// Messages that may wait in one subscription.
+    pub(super) subscription_messages: usize,
+    /// Bytes that may wait in one subscription.
+    pub(super) subscription_bytes: usize,
+    /// Who hears of events.
+    pub(super) event_callback: Option<EventCallback>,
+    /// Who hears of long outages.
+    pub(super) long_outage_callbacks: Vec<LongOutageCallback>,
+    /// Where random decisions come from; `None`: they differ each time.
+    pub(super) random_seed: Option<u64>,
 }
 
 impl Default for ConnectOptions {
     /// The defaults, as documented on each method.
     fn default() -> Self {
-        // What the engine also has to know has one home for its default, the engine's configuration.
-        let engine = Config::default();
-        let outbox = OutboxRules::default();
         ConnectOptions {
-            name: None,
-            user: None,
-            password: None,
-            token: None,
+            config: Config::default(),
+            outbox: OutboxRules::default(),
+            driver: DriverSettings::default(),
             credentials: Credentials::default(),
-            no_echo: false,
-            verbose: false,
-            pedantic: false,
-            inbox_prefix: "_INBOX".to_owned(),
-            require_tls: engine.require_tls,
-            tls_first: engine.tls_first,
-            tls: TlsSettings::default(),
-            retry_on_initial_connect: engine.retry_on_initial_connect,
-            reconnect: engine.reconnect,
-            max_reconnects: None,
-            policy: engine.policy,
-            preferred: engine.preferred,
             callbacks: Callbacks::default(),
-            ignore_discovered_servers: engine.ignore_discovered,
-            prepare_moves: engine.prepare_moves,
-            handover: engine.handover,
-            retain_servers_order: engine.retain_order,
-            local_address: None,
-            resolver: None,
-            dialer: None,
-            event_callback: None,
-            long_outage_callbacks: Vec::new(),
-            connection_timeout: engine.connect_timeout,
-            ping_interval: engine.ping_interval,
-            max_pings_out: engine.max_pings_out as usize,
-            write_timeout: engine.write_timeout,
+            inbox_prefix: "_INBOX".to_owned(),
             flush_timeout: Duration::from_secs(10),
             publish_timeout: Duration::from_secs(10),
             request_timeout: Some(Duration::from_secs(10)),
-            slow_consumer_grace: Duration::from_millis(10),
-            client_capacity: 2048,
-            reconnect_buffer_size: outbox.cap,
-            reconnect_buffer_messages: outbox.messages,
-            overflow_policy: outbox.overflow,
-            max_message_age: outbox.max_age,
-            delivery: outbox.delivery,
-            poison_after: Some(engine.poison_after),
-            subscription_capacity: 65_536,
-            subscription_byte_capacity: 64 * 1024 * 1024,
-            read_buffer_capacity: 4096,
-            max_control_line: engine.max_control_line,
-            limits: Limits::default(),
+            subscription_messages: 65_536,
+            subscription_bytes: 64 * 1024 * 1024,
+            event_callback: None,
+            long_outage_callbacks: Vec::new(),
             random_seed: None,
         }
     }
@@ -227,111 +154,5 @@ impl ConnectOptions {
     /// ```
     pub async fn connect<A: ToServerAddrs>(self, addrs: A) -> Result<Client, ConnectError> {
         super::connect::connect(addrs, self).await
-    }
-}
-
-impl fmt::Debug for ConnectOptions {
-    /// Everything except secrets, which appear as `"***"`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ConnectOptions {
-            name,
-            user,
-            password,
-            token,
-            credentials,
-            no_echo,
-            verbose,
-            pedantic,
-            inbox_prefix,
-            require_tls,
-            tls_first,
-            tls,
-            retry_on_initial_connect,
-            reconnect,
-            max_reconnects,
-            policy,
-            preferred,
-            callbacks,
-            ignore_discovered_servers,
-            prepare_moves,
-            handover,
-            retain_servers_order,
-            local_address,
-            resolver,
-            dialer,
-            event_callback,
-            long_outage_callbacks,
-            connection_timeout,
-            ping_interval,
-            max_pings_out,
-            write_timeout,
-            flush_timeout,
-            publish_timeout,
-            request_timeout,
-            slow_consumer_grace,
-            client_capacity,
-            reconnect_buffer_size,
-            reconnect_buffer_messages,
-            overflow_policy,
-            max_message_age,
-            delivery,
-            poison_after,
-            subscription_capacity,
-            subscription_byte_capacity,
-            read_buffer_capacity,
-            max_control_line,
-            limits,
-            random_seed,
-        } = self;
-        f.debug_struct("ConnectOptions")
-            .field("name", name)
-            .field("user", user)
-            .field("password", password)
-            .field("token", token)
-            .field("credentials", credentials)
-            .field("no_echo", no_echo)
-            .field("verbose", verbose)
-            .field("pedantic", pedantic)
-            .field("inbox_prefix", inbox_prefix)
-            .field("require_tls", require_tls)
-            .field("tls_first", tls_first)
-            .field("tls", tls)
-            .field("retry_on_initial_connect", retry_on_initial_connect)
-            .field("reconnect", reconnect)
-            .field("max_reconnects", max_reconnects)
-            .field("policy", policy)
-            .field("preferred", preferred)
-            .field("callbacks", callbacks)
-            .field("ignore_discovered_servers", ignore_discovered_servers)
-            .field("prepare_moves", prepare_moves)
-            .field("handover", handover)
-            .field("retain_servers_order", retain_servers_order)
-            .field("local_address", local_address)
-            .field("resolver", resolver)
-            .field("dialer", dialer)
-            .field("event_callback", &event_callback.as_ref().map(|_| "Fn"))
-            .field("long_outage_callbacks", long_outage_callbacks)
-            .field("connection_timeout", connection_timeout)
-            .field("ping_interval", ping_interval)
-            .field("max_pings_out", max_pings_out)
-            .field("write_timeout", write_timeout)
-            .field("flush_timeout", flush_timeout)
-            .field("publish_timeout", publish_timeout)
-            .field("request_timeout", request_timeout)
-            .field("slow_consumer_grace", slow_consumer_grace)
-            .field("client_capacity", client_capacity)
-            .field("reconnect_buffer_size", reconnect_buffer_size)
-            .field("reconnect_buffer_messages", reconnect_buffer_messages)
-            .field("overflow_policy", overflow_policy)
-            .field("max_message_age", max_message_age)
-            .field("delivery", delivery)
-            .field("poison_after", poison_after)
-            .field("subscription_capacity", subscription_capacity)
-            .field("subscription_byte_capacity", subscription_byte_capacity)
-            .field("read_buffer_capacity", read_buffer_capacity)
-            .field("max_control_line", max_control_line)
-            .field("limits", limits)
-            .field("random_seed", random_seed)
-            .finish()
     }
 }

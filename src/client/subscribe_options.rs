@@ -1,7 +1,7 @@
 //! Options of a single subscription.
 
 use super::error::{SubscribeError, SubscribeErrorKind};
-use super::options::{InvalidOption, Settings};
+use super::options::{ConnectOptions, InvalidOption};
 use crate::driver::{InboxLimits, WhenFull};
 
 /// Options of one subscription, for [`Client::subscribe_with`](crate::Client::subscribe_with).
@@ -59,7 +59,7 @@ impl SubscribeOptions {
         self
     }
 
-    pub(super) fn limits(&self, settings: &Settings) -> Result<InboxLimits, SubscribeError> {
+    pub(super) fn limits(&self, settings: &ConnectOptions) -> Result<InboxLimits, SubscribeError> {
         let checked = |option: &'static str, value: Option<usize>, default: usize| match value {
             Some(0) => {
                 let invalid = InvalidOption { option, value: "0".to_owned(), rule: "must be at least 1" };

@@ -13,7 +13,7 @@ use super::mailbox::Shared;
 use super::requests::Ticket;
 use super::settings::DriverSettings;
 use super::task::Task;
-use crate::engine::{Config, EndReason, Engine};
+use crate::engine::{Config, EndReason, Engine, OutboxRules};
 use crate::protocol::ServerAddr;
 
 /// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last closes.
@@ -33,13 +33,14 @@ impl Drop for Handle {
 /// runtime.
 pub(crate) fn spawn(
     config: Config,
+    outbox: OutboxRules,
     servers: Vec<ServerAddr>,
     settings: DriverSettings,
     seed: u64,
 ) -> io::Result<Arc<Handle>> {
     let runtime = runtime::Handle::try_current()
         .map_err(|_| io::Error::other("connecting needs a tokio runtime: there is none on this thread"))?;
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Arc::new(Shared::new(settings, outbox));
     let engine = Engine::new(config, servers, seed);
     runtime.spawn(Task::new(shared.clone(), engine).run());
     Ok(Arc::new(Handle { shared }))

@@ -24,7 +24,7 @@ use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
-use crate::engine::{Cause, EndReason, Engine, Frame, Gate, Ledger, Outbox, Refusal, Status};
+use crate::engine::{Cause, EndReason, Engine, Frame, Gate, Ledger, Outbox, OutboxRules, Refusal, Status};
 use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
@@ -160,10 +160,10 @@ const MOST_COMMANDS: usize = 256 * 1024;
 const WAKE_AT_ONCE: usize = 16;
 
 impl Shared {
-    pub(super) fn new(settings: DriverSettings) -> Shared {
+    pub(super) fn new(settings: DriverSettings, outbox: OutboxRules) -> Shared {
         Shared {
             inner: Mutex::new(Inner {
-                outbox: Outbox::with(settings.outbox.clone()),
+                outbox: Outbox::with(outbox),
                 room: Queue::default(),
                 calls: Queue::default(),
                 interest: Queue::default(),

@@ -8,21 +8,19 @@ use super::authenticator::Authenticator;
 use super::chooser::Chooser;
 use super::dialer::{Dialer, Resolver};
 use super::secure::TlsSettings;
-use crate::engine::OutboxRules;
+use crate::engine::Config;
 use crate::protocol::Limits;
 
 /// Settings of one driver, fixed for its life.
 #[derive(Clone, Debug)]
 pub(crate) struct DriverSettings {
-    /// The rules of the outbox.
-    pub(crate) outbox: OutboxRules,
-    /// How long reading stops for a consumer that lags.
+    /// How long reading stops for a consumer that lags. Default 10 ms.
     pub(crate) slow_consumer_grace: Duration,
-    /// Smallest size of the read buffer.
+    /// Smallest size of the read buffer, within the driver's own bounds. Default 4096 bytes.
     pub(crate) read_buffer: usize,
     /// Local address to dial from.
     pub(crate) local_address: Option<SocketAddr>,
-    /// For TCP_USER_TIMEOUT, where it exists.
+    /// That of the engine's configuration; for TCP_USER_TIMEOUT, where it exists.
     pub(crate) write_timeout: Duration,
     /// Finds addresses instead of the system's resolver.
     pub(crate) resolver: Option<Resolver>,
@@ -36,4 +34,21 @@ pub(crate) struct DriverSettings {
     pub(crate) authenticator: Option<Authenticator>,
     /// What the decoder accepts.
     pub(crate) limits: Limits,
+}
+
+impl Default for DriverSettings {
+    fn default() -> Self {
+        DriverSettings {
+            slow_consumer_grace: Duration::from_millis(10),
+            read_buffer: 4096,
+            local_address: None,
+            write_timeout: Config::default().write_timeout,
+            resolver: None,
+            dialer: None,
+            chooser: None,
+            tls: Arc::default(),
+            authenticator: None,
+            limits: Limits::default(),
+        }
+    }
 }

@@ -59,9 +59,9 @@ pub struct Config {
     /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
     /// So many connections in a row may end with the same message at the front of what they were given; then it is taken for
-    /// the reason, and lost alone. Default 5; 0: never. Two would be too few: a large frame on a bad line is cut twice
+    /// the reason, and lost alone. Default 5; `None`: never. Two would be too few: a large frame on a bad line is cut twice
     /// in a row without any guilt.
-    pub poison_after: u32,
+    pub poison_after: Option<u32>,
     /// Longest control line that a server accepts from us, arguments only. Default 4096
     /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
     pub max_control_line: usize,
@@ -189,7 +189,7 @@ impl Default for Config {
             prepare_moves: true,
             handover: Handover::default(),
             delivery: DeliveryMode::AtMostOnce,
-            poison_after: 5,
+            poison_after: Some(5),
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },
         }

@@ -16,10 +16,7 @@ impl<H> Engine<H> {
     /// A connection is gone and its messages are back in the outbox. `begun`: how many it had begun to take and not confirmed,
     /// as far as they are sent again.
     pub(super) fn suspect(&mut self, outbox: &mut Outbox, begun: u64, cause: &Cause) {
-        let limit = self.config.poison_after;
-        if limit == 0 || begun == 0 || !may_be_poisoned(cause) {
-            return;
-        }
+        let Some(limit) = self.config.poison_after.filter(|_| begun > 0 && may_be_poisoned(cause)) else { return };
         if self.suspicion.lost_with(outbox.first_waiting(), begun, limit) == Verdict::Guilty {
             outbox.take_out_first(LossReason::Poison);
             self.report_losses(outbox);

@@ -51,7 +51,7 @@ pub(crate) struct Moment {
     pub(crate) headers: bool,
     pub(crate) losing: bool,
     pub(crate) unconfirmed: u64,
-    pub(crate) poison_after: u32,
+    pub(crate) poison_after: Option<u32>,
 }
 
 /// A flush that was asked for.
@@ -265,7 +265,9 @@ impl Books {
         self.unnamed += more.total() - at_once;
         if more.poison > 0 {
             // The first in line; an older one may be lost and not named yet.
-            let deadly = |record: &&mut Record| record.fate == Fate::Waiting && record.deaths >= poison_after;
+            let deadly = |record: &&mut Record| {
+                record.fate == Fate::Waiting && poison_after.is_some_and(|limit| record.deaths >= limit)
+            };
             let record = self.records.iter_mut().find(deadly).expect("D16: nobody was at the front of so many losses");
             record.fate = Fate::Lost;
             self.lost += 1;

@@ -59,7 +59,7 @@ impl Plan {
         let restless = rng.random_bool(0.2);
         let nodes = rng.random_range(if restless { 2..=4 } else { 1..=4 });
         let outbox = Plan::draw_outbox(rng);
-        let poison_after = pick(rng, &[0, 2, 3, 3]);
+        let poison_after = pick(rng, &[None, Some(2), Some(3), Some(3)]);
         let jitter = pick(rng, &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(0.5)]);
         let config = Config {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
@@ -95,7 +95,7 @@ impl Plan {
                 OverflowPolicy::Wait(patience) => Some(patience),
                 _ => rng.random_bool(0.3).then(|| ms(1000)),
             },
-            deadly: if poison_after > 0 && rng.random_bool(0.2) { 60 } else { 0 },
+            deadly: if poison_after.is_some() && rng.random_bool(0.2) { 60 } else { 0 },
             outbox,
             nodes,
             named: if restless { nodes } else { rng.random_range(1..=nodes) },

@@ -299,7 +299,7 @@ impl ConnectOptions {
     /// # }
     /// ```
     pub async fn credentials_file(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = CredsFile::open(path.as_ref(), self.connection_timeout).await?;
+        let file = CredsFile::open(path.as_ref(), self.config.connect_timeout).await?;
         self.credentials = Credentials::File(Arc::new(file));
         Ok(self)
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
+use super::check::{backoff_within_reach, within_reach};
 use crate::engine::backoff::{Backoff, Jitter};
 
 impl ConnectOptions {
@@ -21,7 +22,8 @@ impl ConnectOptions {
     /// ```
     pub fn max_reconnects<T: Into<Option<usize>>>(mut self, max_reconnects: T) -> ConnectOptions {
         // 0 has meant "no limit" for as long as there are NATS clients; `no_reconnect` is the other thing.
-        self.max_reconnects = max_reconnects.into().filter(|&max| max != 0);
+        let max = max_reconnects.into().filter(|&max| max != 0);
+        self.config.max_reconnects = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
         self
     }
 
@@ -46,7 +48,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn backoff(mut self, backoff: Backoff) -> ConnectOptions {
-        self.policy.backoff = backoff;
+        self.config.policy.backoff = backoff_within_reach(backoff);
         self
     }
 
@@ -55,7 +57,7 @@ impl ConnectOptions {
     /// A TLS handshake costs a server much more than a plain one, so the clients of a cluster that restarts should
     /// return over a longer time. The first redial after a loss is not delayed.
     pub fn tls_reconnect_jitter(mut self, jitter: Duration) -> ConnectOptions {
-        self.policy.tls_jitter = jitter;
+        self.config.policy.tls_jitter = within_reach(jitter);
         self
     }
 
@@ -71,9 +73,9 @@ impl ConnectOptions {
     /// ```
     pub fn patient_reconnect(mut self) -> ConnectOptions {
         let (second, jitter) = (Duration::from_secs(1), Jitter::Symmetric(0.3));
-        self.policy.backoff = Backoff { jitter, ..Backoff::exponential(2 * second, 30 * second) };
-        self.policy.redial = second;
-        self.policy.redial_jitter = jitter;
+        self.config.policy.backoff = Backoff { jitter, ..Backoff::exponential(2 * second, 30 * second) };
+        self.config.policy.redial = second;
+        self.config.policy.redial_jitter = jitter;
         self.max_reconnects(10)
     }
 
@@ -85,7 +87,7 @@ impl ConnectOptions {
     /// [`max_reconnects`](ConnectOptions::max_reconnects).
     pub fn max_reconnects_per_server<T: Into<Option<usize>>>(mut self, max: T) -> ConnectOptions {
         let max = max.into().filter(|&max| max != 0);
-        self.policy.max_per_server = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
+        self.config.policy.max_per_server = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
         self
     }
 
@@ -111,7 +113,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn give_up_on_auth_error_after<T: Into<Option<Duration>>>(mut self, time: T) -> ConnectOptions {
-        self.policy.give_up_on_auth_after = time.into();
+        self.config.policy.give_up_on_auth_after = time.into().map(within_reach);
         self
     }
 

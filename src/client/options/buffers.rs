@@ -23,7 +23,7 @@ impl ConnectOptions {
     /// # drop((big, fail_fast));
     /// ```
     pub fn reconnect_buffer_size(mut self, bytes: usize) -> ConnectOptions {
-        self.reconnect_buffer_size = bytes;
+        self.outbox.cap = bytes;
         self
     }
 
@@ -35,7 +35,7 @@ impl ConnectOptions {
     /// other subscriptions are not affected. This does not happen before
     /// [`slow_consumer_grace`](ConnectOptions::slow_consumer_grace) has passed.
     pub fn subscription_capacity(mut self, capacity: usize) -> ConnectOptions {
-        self.subscription_capacity = capacity;
+        self.subscription_messages = capacity;
         self
     }
 
@@ -44,17 +44,16 @@ impl ConnectOptions {
     /// A single message always fits into an empty subscription, however large it is, so a small limit never keeps a
     /// message from a reader that keeps up. See [`subscription_capacity`](ConnectOptions::subscription_capacity).
     pub fn subscription_byte_capacity(mut self, bytes: usize) -> ConnectOptions {
-        self.subscription_byte_capacity = bytes;
+        self.subscription_bytes = bytes;
         self
     }
 
-    /// Sets the size below which the read buffer never shrinks, in bytes. Default 4,096; less than 512 counts as
-    /// 512.
+    /// Sets the size below which the read buffer never shrinks, in bytes. Default 4,096; less counts as 4,096.
     ///
     /// The buffer grows under load and shrinks when idle. A higher minimum avoids growing again after each pause, and
     /// costs that memory for each idle connection.
     pub fn read_buffer_capacity(mut self, size: u16) -> ConnectOptions {
-        self.read_buffer_capacity = size;
+        self.driver.read_buffer = usize::from(size);
         self
     }
 
@@ -62,8 +61,7 @@ impl ConnectOptions {
     ///
     /// In async-nats it is the length of a queue of commands. This crate has no such queue: pending data is limited
     /// in bytes, by [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size).
-    pub fn client_capacity(mut self, capacity: usize) -> ConnectOptions {
-        self.client_capacity = capacity;
+    pub fn client_capacity(self, _capacity: usize) -> ConnectOptions {
         self
     }
 
@@ -76,7 +74,7 @@ impl ConnectOptions {
     /// this option says; a server for which it is too long answers `maximum control line exceeded`, and the attempt
     /// fails with that error.
     pub fn max_control_line(mut self, bytes: usize) -> ConnectOptions {
-        self.max_control_line = bytes;
+        self.config.max_control_line = bytes;
         self
     }
 
@@ -95,7 +93,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn limits(mut self, limits: Limits) -> ConnectOptions {
-        self.limits = limits;
+        self.driver.limits = limits;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
+use super::check::within_reach;
 use crate::engine::{DeliveryMode, OverflowPolicy};
 
 impl ConnectOptions {
@@ -30,7 +31,10 @@ impl ConnectOptions {
     /// # drop((positions, patient));
     /// ```
     pub fn overflow_policy(mut self, policy: OverflowPolicy) -> ConnectOptions {
-        self.overflow_policy = policy;
+        self.outbox.overflow = match policy {
+            OverflowPolicy::Wait(limit) => OverflowPolicy::Wait(within_reach(limit)),
+            other => other,
+        };
         self
     }
 
@@ -43,7 +47,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn reconnect_buffer_messages(mut self, messages: Option<u64>) -> ConnectOptions {
-        self.reconnect_buffer_messages = messages;
+        self.outbox.messages = messages;
         self
     }
 
@@ -63,7 +67,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn max_message_age(mut self, age: Option<Duration>) -> ConnectOptions {
-        self.max_message_age = age;
+        self.outbox.max_age = age.map(within_reach);
         self
     }
 
@@ -84,7 +88,8 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn delivery(mut self, delivery: DeliveryMode) -> ConnectOptions {
-        self.delivery = delivery;
+        self.config.delivery = delivery;
+        self.outbox.delivery = delivery;
         self
     }
 
@@ -106,7 +111,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn poison_after(mut self, losses: Option<u32>) -> ConnectOptions {
-        self.poison_after = losses;
+        self.config.poison_after = losses;
         self
     }
 }

@@ -16,7 +16,7 @@ impl ConnectOptions {
     ///
     /// With a fixed port a reconnect can fail while the system still holds the address of the old connection.
     pub fn local_address(mut self, address: SocketAddr) -> ConnectOptions {
-        self.local_address = Some(address);
+        self.driver.local_address = Some(address);
         self
     }
 
@@ -45,7 +45,7 @@ impl ConnectOptions {
         F: Fn(String, u16) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
     {
-        self.resolver = Some(Resolver::new(resolver));
+        self.driver.resolver = Some(Resolver::new(resolver));
         self
     }
 
@@ -81,7 +81,7 @@ impl ConnectOptions {
         Fut: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.dialer = Some(Dialer::new(dialer));
+        self.driver.dialer = Some(Dialer::new(dialer));
         self
     }
 }

@@ -22,7 +22,7 @@ impl ConnectOptions {
     /// # }
     /// ```
     pub fn token(mut self, token: String) -> Self {
-        self.token = Some(Secret::from(token));
+        self.config.identity.token = Some(Secret::from(token));
         self
     }
 
@@ -38,21 +38,21 @@ impl ConnectOptions {
     /// assert!(!format!("{options:?}").contains("hunter2"));
     /// ```
     pub fn user_and_password(mut self, user: String, pass: String) -> Self {
-        self.user = Some(user);
-        self.password = Some(Secret::from(pass));
+        self.config.identity.user = Some(user);
+        self.config.identity.password = Some(Secret::from(pass));
         self
     }
 
     /// Names the connection; the server's monitoring and its log show it. Default: none.
     pub fn name<T: ToString>(mut self, name: T) -> ConnectOptions {
-        self.name = Some(name.to_string());
+        self.config.identity.name = Some(name.to_string());
         self
     }
 
     /// Asks the server not to send this client its own messages. Default: it sends them to every matching
     /// subscription.
     pub fn no_echo(mut self) -> ConnectOptions {
-        self.no_echo = true;
+        self.config.identity.echo = false;
         self
     }
 
@@ -61,7 +61,7 @@ impl ConnectOptions {
     /// For inspecting a connection with other tools. The acknowledgements cost bandwidth, and this client does
     /// nothing with them.
     pub fn verbose(mut self, verbose: bool) -> ConnectOptions {
-        self.verbose = verbose;
+        self.config.identity.verbose = verbose;
         self
     }
 
@@ -69,7 +69,7 @@ impl ConnectOptions {
     ///
     /// Violations are reported as an [`Event`](crate::Event).
     pub fn pedantic(mut self, pedantic: bool) -> ConnectOptions {
-        self.pedantic = pedantic;
+        self.config.identity.pedantic = pedantic;
         self
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::ConnectOptions;
+use super::check::{backoff_within_reach, within_reach};
 use crate::engine::backoff::Backoff;
 use crate::protocol::ToServerAddrs;
 
@@ -43,7 +44,7 @@ impl ConnectOptions {
     /// # example().unwrap();
     /// ```
     pub fn preferred_servers<A: ToServerAddrs>(mut self, addrs: A) -> io::Result<ConnectOptions> {
-        self.preferred.servers = addrs.to_server_addrs()?.collect();
+        self.config.preferred.servers = addrs.to_server_addrs()?.collect();
         Ok(self)
     }
 
@@ -51,7 +52,7 @@ impl ConnectOptions {
     /// PONG. Default 2 s; must be longer than zero. It applies while there are other servers, and if it is shorter
     /// than the [`connection_timeout`](ConnectOptions::connection_timeout).
     pub fn preferred_timeout(mut self, timeout: Duration) -> ConnectOptions {
-        self.preferred.timeout = timeout;
+        self.config.preferred.timeout = within_reach(timeout);
         self
     }
 
@@ -59,7 +60,7 @@ impl ConnectOptions {
     /// server](ConnectOptions::preferred_servers). Default `true`. With `false` it stays until it loses that server
     /// or leaves it for another reason.
     pub fn failback(mut self, failback: bool) -> ConnectOptions {
-        self.preferred.failback = failback;
+        self.config.preferred.failback = failback;
         self
     }
 
@@ -86,14 +87,14 @@ impl ConnectOptions {
     /// # example().unwrap();
     /// ```
     pub fn failback_probe(mut self, probe: Backoff) -> ConnectOptions {
-        self.preferred.probe = probe;
+        self.config.preferred.probe = backoff_within_reach(probe);
         self
     }
 
     /// Sets how long the connection to a [preferred server](ConnectOptions::preferred_servers) must have lasted,
     /// beside the current one, before the client moves to it. Default 10 s; zero moves immediately.
     pub fn failback_stability(mut self, stability: Duration) -> ConnectOptions {
-        self.preferred.stable_for = stability;
+        self.config.preferred.stable_for = within_reach(stability);
         self
     }
 }

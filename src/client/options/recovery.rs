@@ -1,10 +1,10 @@
 //! Options for finding a connection, and finding one again.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::ConnectOptions;
+use crate::client::callback::EventCallback;
 use crate::client::event::Event;
 use crate::client::{LongOutage, LongOutageCallback};
 use crate::engine::Handover;
@@ -27,7 +27,7 @@ impl ConnectOptions {
     /// # }
     /// ```
     pub fn retry_on_initial_connect(mut self) -> ConnectOptions {
-        self.retry_on_initial_connect = true;
+        self.config.retry_on_initial_connect = true;
         self
     }
 
@@ -36,7 +36,7 @@ impl ConnectOptions {
     /// After the loss the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
     /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
     pub fn no_reconnect(mut self) -> ConnectOptions {
-        self.reconnect = false;
+        self.config.reconnect = false;
         self
     }
 
@@ -65,7 +65,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn prepare_moves(mut self, prepare: bool) -> ConnectOptions {
-        self.prepare_moves = prepare;
+        self.config.prepare_moves = prepare;
         self
     }
 
@@ -84,20 +84,20 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn handover(mut self, handover: Handover) -> ConnectOptions {
-        self.handover = handover;
+        self.config.handover = handover;
         self
     }
 
     /// Uses only the servers given to `connect`. Default: servers that the cluster announces are used as well.
     pub fn ignore_discovered_servers(mut self) -> ConnectOptions {
-        self.ignore_discovered_servers = true;
+        self.config.ignore_discovered = true;
         self
     }
 
     /// Tries the servers in the order given to `connect`. Default: they are shuffled once, so that clients with the
     /// same list spread over the cluster.
     pub fn retain_servers_order(mut self) -> ConnectOptions {
-        self.retain_servers_order = true;
+        self.config.retain_order = true;
         self
     }
 
@@ -128,7 +128,7 @@ impl ConnectOptions {
         F: Fn(Event) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.event_callback = Some(Arc::new(move |event| Box::pin(cb(event))));
+        self.event_callback = Some(EventCallback::new(cb));
         self
     }
 

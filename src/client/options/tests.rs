@@ -5,14 +5,17 @@ use std::time::Duration;
 use super::*;
 use crate::client::error::ConnectErrorKind;
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::pool::Policy;
+use crate::engine::{Handover, Preferred};
+use crate::protocol::Limits;
 
-fn settings(options: ConnectOptions) -> Settings {
-    options.into_settings().unwrap_or_else(|error| panic!("{error}"))
+fn settings(options: ConnectOptions) -> ConnectOptions {
+    options.checked().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The option that is refused, and the whole text.
 fn refused(options: ConnectOptions) -> (&'static str, String) {
-    let error = match options.into_settings() {
+    let error = match options.checked() {
         Ok(_) => panic!("must be refused"),
         Err(error) => error,
     };
@@ -27,15 +30,15 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.outbox.cap, 8 * 1024 * 1024);
     assert_eq!(settings.subscription_messages, 65_536);
     assert_eq!(settings.subscription_bytes, 64 * 1024 * 1024);
-    assert_eq!(settings.slow_consumer_grace, Duration::from_millis(10));
-    assert_eq!(settings.read_buffer, 4096);
+    assert_eq!(settings.driver.slow_consumer_grace, Duration::from_millis(10));
+    assert_eq!(settings.driver.read_buffer, 4096);
     assert_eq!(settings.inbox_prefix, "_INBOX");
     assert_eq!(settings.request_timeout, Some(Duration::from_secs(10)));
     assert_eq!(settings.flush_timeout, Duration::from_secs(10));
     assert_eq!(settings.publish_timeout, Duration::from_secs(10));
-    assert_eq!(settings.limits, Limits::default());
-    assert_eq!(settings.local_address, None);
-    assert!(settings.resolver.is_none() && settings.dialer.is_none());
+    assert_eq!(settings.driver.limits, Limits::default());
+    assert_eq!(settings.driver.local_address, None);
+    assert!(settings.driver.resolver.is_none() && settings.driver.dialer.is_none());
     assert!(settings.event_callback.is_none());
 
     let config = settings.config;
@@ -145,7 +148,7 @@ fn every_option_arrives_where_it_is_needed() {
         tls_possible: cfg!(feature = "tls"),
         ask_credentials: true,
         max_control_line: 1234,
-        poison_after: 0,
+        poison_after: None,
         identity: crate::engine::Identity {
             name: Some("n".to_owned()),
             user: Some("u".to_owned()),
@@ -159,22 +162,22 @@ fn every_option_arrives_where_it_is_needed() {
     };
     assert_eq!(settings.config, config);
     assert_eq!(settings.outbox.cap, 0);
-    assert!(settings.resolver.is_some() && settings.dialer.is_some());
-    assert_eq!(settings.tls.server_name.as_deref(), Some("nats.example"));
-    assert_eq!(settings.tls.roots, ["a.pem", "b.pem"].map(std::path::PathBuf::from));
-    assert_eq!(settings.tls.client, Some(("c.pem".into(), "k.pem".into())));
-    assert!(settings.authenticator.is_some());
+    assert!(settings.driver.resolver.is_some() && settings.driver.dialer.is_some());
+    assert_eq!(settings.driver.tls.server_name.as_deref(), Some("nats.example"));
+    assert_eq!(settings.driver.tls.roots, ["a.pem", "b.pem"].map(std::path::PathBuf::from));
+    assert_eq!(settings.driver.tls.client, Some(("c.pem".into(), "k.pem".into())));
+    assert!(settings.driver.authenticator.is_some());
     assert_eq!(settings.subscription_messages, 10);
     assert_eq!(settings.subscription_bytes, 11);
-    assert_eq!(settings.slow_consumer_grace, second);
-    assert_eq!(settings.read_buffer, 1024);
+    assert_eq!(settings.driver.slow_consumer_grace, second);
+    assert_eq!(settings.driver.read_buffer, 1024);
     assert_eq!(settings.inbox_prefix, "mine.inbox");
     assert_eq!(settings.request_timeout, None);
     assert_eq!(settings.flush_timeout, 6 * second);
     assert_eq!(settings.publish_timeout, 7 * second);
     assert!(settings.event_callback.is_some() && settings.long_outage_callbacks.len() == 1);
-    assert_eq!(settings.local_address, Some(address));
-    assert_eq!(settings.limits, limits);
+    assert_eq!(settings.driver.local_address, Some(address));
+    assert_eq!(settings.driver.limits, limits);
     assert_eq!(settings.random_seed, Some(13));
 }
 
@@ -205,17 +208,17 @@ fn extreme_values_are_bounded_not_refused() {
     assert_eq!(settings.config.max_pings_out, u32::MAX);
     assert_eq!(settings.request_timeout, Some(thirty_years));
     assert_eq!(settings.flush_timeout, thirty_years);
-    assert_eq!(settings.slow_consumer_grace, thirty_years);
-    assert_eq!(settings.read_buffer, 512);
+    assert_eq!(settings.driver.slow_consumer_grace, thirty_years / 2, "half a ping interval");
+    assert_eq!(settings.driver.read_buffer, 0, "the driver has bounds of its own");
 }
 
 #[test]
 fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
     let options = ConnectOptions::new().slow_consumer_grace(Duration::from_secs(1));
     let hasty = options.clone().ping_interval(Duration::from_millis(100));
-    assert_eq!(settings(hasty).slow_consumer_grace, Duration::from_millis(50));
+    assert_eq!(settings(hasty).driver.slow_consumer_grace, Duration::from_millis(50));
     let no_pings = options.ping_interval(Duration::ZERO);
-    assert_eq!(settings(no_pings).slow_consumer_grace, Duration::from_secs(1));
+    assert_eq!(settings(no_pings).driver.slow_consumer_grace, Duration::from_secs(1));
 }
 
 #[test]
@@ -236,6 +239,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("subscription_byte_capacity", new().subscription_byte_capacity(0)),
         ("max_control_line", new().max_control_line(127)),
         ("poison_after", new().poison_after(Some(1))),
+        ("poison_after", new().poison_after(Some(0))),
         ("limits.line", new().limits(Limits { line: 4095, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
         // Fault E5
@@ -309,5 +313,4 @@ fn the_short_constructors_set_what_they_say() {
 fn options_are_shared_between_tasks() {
     fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
     shared::<ConnectOptions>();
-    shared::<Settings>();
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
+use super::check::within_reach;
 
 impl ConnectOptions {
     /// Limits one attempt to connect, from the look-up of the server's name to the first PONG, credentials
@@ -19,7 +20,7 @@ impl ConnectOptions {
     /// # drop(over_a_satellite);
     /// ```
     pub fn connection_timeout(mut self, timeout: Duration) -> ConnectOptions {
-        self.connection_timeout = timeout;
+        self.config.connect_timeout = within_reach(timeout);
         self
     }
 
@@ -31,7 +32,7 @@ impl ConnectOptions {
     /// resets the connection is noticed immediately in any case. Time in which the program could not listen, because
     /// its runtime was busy or the process or the machine was stopped, does not count against the server.
     pub fn ping_interval(mut self, ping_interval: Duration) -> ConnectOptions {
-        self.ping_interval = ping_interval;
+        self.config.ping_interval = within_reach(ping_interval);
         self
     }
 
@@ -49,7 +50,7 @@ impl ConnectOptions {
     /// # drop(hasty);
     /// ```
     pub fn max_pings_out(mut self, max: usize) -> ConnectOptions {
-        self.max_pings_out = max;
+        self.config.max_pings_out = u32::try_from(max).unwrap_or(u32::MAX);
         self
     }
 
@@ -58,7 +59,7 @@ impl ConnectOptions {
     ///
     /// A server that reads slowly is not given up as long as it reads. Unsent messages go to the next connection.
     pub fn write_timeout(mut self, timeout: Duration) -> ConnectOptions {
-        self.write_timeout = timeout;
+        self.config.write_timeout = within_reach(timeout);
         self
     }
 
@@ -67,7 +68,7 @@ impl ConnectOptions {
     ///
     /// After that it fails; messages that were published before it are still sent.
     pub fn flush_timeout(mut self, timeout: Duration) -> ConnectOptions {
-        self.flush_timeout = timeout;
+        self.flush_timeout = within_reach(timeout);
         self
     }
 
@@ -78,7 +79,7 @@ impl ConnectOptions {
     /// disconnected: then messages are buffered up to
     /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size), and further ones are refused immediately.
     pub fn publish_timeout(mut self, timeout: Duration) -> ConnectOptions {
-        self.publish_timeout = timeout;
+        self.publish_timeout = within_reach(timeout);
         self
     }
 
@@ -94,7 +95,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn request_timeout(mut self, timeout: Option<Duration>) -> ConnectOptions {
-        self.request_timeout = timeout;
+        self.request_timeout = timeout.map(within_reach);
         self
     }
 
@@ -104,7 +105,7 @@ impl ConnectOptions {
     /// All subscriptions of this client wait in the meantime; writing goes on. The pause is never longer than half a
     /// [`ping_interval`](ConnectOptions::ping_interval), so that it cannot look like a dead server.
     pub fn slow_consumer_grace(mut self, grace: Duration) -> ConnectOptions {
-        self.slow_consumer_grace = grace;
+        self.driver.slow_consumer_grace = within_reach(grace);
         self
     }
 }

@@ -1,8 +1,10 @@
 //! Options for TLS: when it is used, and which certificates are trusted.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::ConnectOptions;
+use crate::driver::TlsSettings;
 
 impl ConnectOptions {
     /// Trusts the certificates in the file at `path`, in PEM, **instead of** the system's. Default: the system's.
@@ -23,7 +25,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn add_root_certificates(mut self, path: PathBuf) -> ConnectOptions {
-        self.tls.roots.push(path);
+        self.tls().roots.push(path);
         self
     }
 
@@ -41,7 +43,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn add_client_certificate(mut self, cert: PathBuf, key: PathBuf) -> ConnectOptions {
-        self.tls.client = Some((cert, key));
+        self.tls().client = Some((cert, key));
         self
     }
 
@@ -60,7 +62,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn require_tls(mut self, is_required: bool) -> ConnectOptions {
-        self.require_tls = is_required;
+        self.config.require_tls = is_required;
         self
     }
 
@@ -75,8 +77,8 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn tls_first(mut self) -> ConnectOptions {
-        self.tls_first = true;
-        self.require_tls = true;
+        self.config.tls_first = true;
+        self.config.require_tls = true;
         self
     }
 
@@ -88,7 +90,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn tls_server_name<T: ToString>(mut self, name: T) -> ConnectOptions {
-        self.tls.server_name = Some(name.to_string());
+        self.tls().server_name = Some(name.to_string());
         self
     }
 
@@ -109,7 +111,11 @@ impl ConnectOptions {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls_client_config(mut self, config: rustls::ClientConfig) -> ConnectOptions {
-        self.tls.config = Some(std::sync::Arc::new(config));
+        self.tls().config = Some(Arc::new(config));
         self
+    }
+
+    fn tls(&mut self) -> &mut TlsSettings {
+        Arc::make_mut(&mut self.driver.tls)
     }
 }

@@ -1,7 +1,6 @@
 //! The mailbox behind the end: nobody takes anything out any more, so nothing is kept.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -10,22 +9,10 @@ use crate::driver::command::Command;
 use crate::driver::inbox::{Inbox, InboxLimits, WhenFull};
 use crate::driver::settings::DriverSettings;
 use crate::engine::{EndReason, OutboxRules};
-use crate::protocol::{Limits, Subject};
+use crate::protocol::Subject;
 
 fn shared() -> Shared {
-    Shared::new(DriverSettings {
-        outbox: OutboxRules { cap: 1024, ..OutboxRules::default() },
-        slow_consumer_grace: Duration::ZERO,
-        read_buffer: 4096,
-        local_address: None,
-        write_timeout: Duration::from_secs(10),
-        resolver: None,
-        dialer: None,
-        chooser: None,
-        tls: Default::default(),
-        authenticator: None,
-        limits: Limits::default(),
-    })
+    Shared::new(DriverSettings::default(), OutboxRules { cap: 1024, ..OutboxRules::default() })
 }
 
 #[tokio::test]

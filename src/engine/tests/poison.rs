@@ -177,7 +177,7 @@ fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
 
 #[test]
 fn whoever_does_not_want_it_waits_for_ever() {
-    let config = Config { poison_after: 0, ..config() };
+    let config = Config { poison_after: None, ..config() };
     let mut pair = Pair::with(config, &["a"]);
     pair.connect();
     pair.accept();
