@@ -10,7 +10,12 @@
 // others don't need one.
 pub mod protocol;
 
+// No promise is made about it, so it is public for those who ask for `internals`, and not on docs.rs.
+#[cfg(all(feature = "internals", not(docsrs)))]
 pub mod engine;
+#[cfg(not(all(feature = "internals", not(docsrs))))]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "what simulations and fuzz targets need with `internals`")]
+mod engine;
 
 #[cfg(not(target_family = "wasm"))]
 mod driver;

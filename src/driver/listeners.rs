@@ -119,9 +119,9 @@ impl Listener {
 /// The events of a client since this was created, in order. It ends after [`Closed`](ConnectionEvent::Closed), and
 /// does not keep the connection alive.
 ///
-/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages are folded into one,
-/// with their sums, as described for [`EventQueue`]: no transition is lost, and every sum over the events stays
-/// exact.
+/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages are folded into one, and
+/// `folded` counts those that are no longer there. The first cause stays; downtime, attempts, and messages in doubt,
+/// flushed and lost are added up; other details go. No transition is lost, and every sum over the events stays exact.
 #[derive(Debug)]
 #[must_use = "events are collected only while this is kept"]
 pub struct Events {

@@ -71,7 +71,7 @@ pub struct Config {
 
 /// What happens to a message for which there is no room while no server is connected.
 ///
-/// With a [cap](OutboxRules::cap) of 0 nothing is held, so nothing can be dropped: then the first three are the same.
+/// With a buffer size of 0 nothing is buffered, so nothing can be dropped: then the first three are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {

@@ -1,5 +1,8 @@
 //! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
 //! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
+//!
+//! No promise: this is public only with the feature `internals`, for simulations, fuzzing and experiments. Names and behaviour
+//! may change in any version.
 
 mod adopting;
 mod announce;

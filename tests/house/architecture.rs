@@ -62,6 +62,20 @@ fn the_sources_keep_the_rules() {
     assert!(broken.is_empty(), "{} rules broken:\n{}", broken.len(), broken.join("\n"));
 }
 
+/// It is public with the feature `internals` only, which tests switch on: what users read and copy must do without.
+#[test]
+fn only_simulations_and_fuzz_bodies_name_the_engine() {
+    let files = sources(&["src", "tests", "examples", "benches"]);
+    let may = |path: &str| {
+        ["tests/simulation/", "tests/house/", "tests/release/src/lib.rs"].iter().any(|at| path.starts_with(at))
+    };
+    let names = |source: &str| source.contains("nats_lifeline::engine");
+    assert!(files.iter().any(|(path, source)| may(path) && names(source)), "nobody names it, so nothing was checked");
+    let wrong: Vec<_> =
+        files.iter().filter(|(path, source)| !may(path) && names(source)).map(|(path, _)| path).collect();
+    assert!(wrong.is_empty(), "the engine is named where a user could copy it: {wrong:?}");
+}
+
 #[test]
 fn no_modules_of_the_engine_import_each_other_in_a_circle() {
     let imports = circles::imports("src/engine/", &sources(&["src/engine"]));

@@ -55,7 +55,7 @@ impl fmt::Display for Status {
 /// Something that happened to the connection, told in order.
 ///
 /// `Connected`/`Reconnected` and `Disconnected` strictly alternate. A listener that reads too slowly gets fewer
-/// events, and sums that are exact all the same: see [`EventQueue`](super::EventQueue). More fields and kinds may
+/// events, and sums that are exact all the same: the oldest outages are folded into one. More fields and kinds may
 /// come: match with `..`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
