@@ -37,7 +37,7 @@ fn config(choices: &mut Choices<'_>) -> Config {
         retry_on_initial_connect: flag(2),
         ignore_discovered: flag(3),
         retain_order: flag(4),
-        ping_interval: ms(if flag(5) { 0 } else { 400 }),
+        ping_interval: (!flag(5)).then(|| ms(400)),
         write_timeout: ms(1500),
         ask_credentials: flag(6),
         tls_first: flag(7),

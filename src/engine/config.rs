@@ -13,8 +13,8 @@ use crate::protocol::{Secret, ServerAddr};
 pub struct Config {
     /// How long one attempt may take from the start of the name look-up to the first PONG. Default 5 s.
     pub connect_timeout: Duration,
-    /// After so much silence from the server a PING is sent. Default 20 s; zero turns idle PINGs off.
-    pub ping_interval: Duration,
+    /// After so much silence from the server a PING is sent. Default 20 s; `None`: no PING while idle.
+    pub ping_interval: Option<Duration>,
     /// A connection is dead when a PING has gone unanswered, with no byte received, for so many intervals. Default 2.
     pub max_pings_out: u32,
     /// A connection is dead when the transport takes no byte for so long although some wait. Default 10 s.
@@ -168,7 +168,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             connect_timeout: Duration::from_secs(5),
-            ping_interval: Duration::from_secs(20),
+            ping_interval: Some(Duration::from_secs(20)),
             max_pings_out: 2,
             write_timeout: Duration::from_secs(10),
             reconnect: true,

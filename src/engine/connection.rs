@@ -96,7 +96,7 @@ pub(super) enum Readiness {
 impl Connection {
     /// The byte stream is there.
     pub(super) fn new(attempt: Attempt, config: &Config, now: Instant) -> Connection {
-        let rules = Rules { interval: config.ping_interval, max_out: config.max_pings_out };
+        let rules = Rules { interval: config.ping_interval.unwrap_or_default(), max_out: config.max_pings_out };
         Connection {
             attempt,
             stage: Stage::AwaitInfo,

@@ -37,7 +37,7 @@ impl World {
             conn.end_in(read);
             conn.close(end, arrives);
         }
-        let pings = !self.plan.config.ping_interval.is_zero();
+        let pings = self.plan.config.ping_interval.is_some();
         for at in &self.active {
             let conn = &mut self.conns[*at];
             conn.window = WIDE;

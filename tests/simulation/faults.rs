@@ -101,7 +101,7 @@ impl World {
     /// Fault A10: what was between us and the server lives on without it: it says anything but PONG, for longer than anybody listens.
     fn deafen(&mut self) {
         let config = &self.plan.config;
-        let patience = config.ping_interval * config.max_pings_out.max(1);
+        let patience = config.ping_interval.unwrap_or_default() * config.max_pings_out.max(1);
         let until = self.now + patience * 8;
         let Some(at) = self.some_conn().filter(|_| !patience.is_zero()) else { return };
         self.tally.fault("anything but PONG");

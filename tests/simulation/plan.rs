@@ -63,7 +63,7 @@ impl Plan {
         let jitter = pick(rng, &[Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(0.5)]);
         let config = Config {
             connect_timeout: ms(pick(rng, &[200, 1000, 5000])),
-            ping_interval: ms(pick(rng, &[0, 400, 400, 2000, 20_000])),
+            ping_interval: pick(rng, &[None, Some(400), Some(400), Some(2000), Some(20_000)]).map(ms),
             prepare_moves: restless || rng.random_ratio(3, 4),
             handover: pick(rng, &[Handover::Exclusive, Handover::Overlap]),
             preferred: Plan::draw_preferred(rng, nodes),
@@ -187,7 +187,7 @@ impl Plan {
         let attempt = config.connect_timeout;
         // A dead peer is found by its PING or by a write that stalls; reading goes on behind a failed write for 100 ms.
         // One that says anything but PONG is heard out for four times as long.
-        let unanswered = config.ping_interval * (4 * config.max_pings_out.max(1) + 1);
+        let unanswered = config.ping_interval.unwrap_or_default() * (4 * config.max_pings_out.max(1) + 1);
         let silent = unanswered + config.write_timeout + ms(100);
         // Symmetric jitter can double a delay.
         let wait = config.policy.backoff.max * 2 + config.policy.redial + ms(100) * self.nodes as u32;

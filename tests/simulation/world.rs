@@ -422,8 +422,10 @@ impl World {
     fn check_patience(&self, cause: &Cause) {
         let config = &self.plan.config;
         let (patience, waited) = match *cause {
-            Cause::Stale { silent } => (config.ping_interval * config.max_pings_out.max(1), silent),
-            Cause::Unanswered { waited } => (config.ping_interval * (4 * config.max_pings_out.max(1)), waited),
+            Cause::Stale { silent } => (config.ping_interval.unwrap_or_default() * config.max_pings_out.max(1), silent),
+            Cause::Unanswered { waited } => {
+                (config.ping_interval.unwrap_or_default() * (4 * config.max_pings_out.max(1)), waited)
+            }
             Cause::WriteStalled { stalled } => (config.write_timeout, stalled),
             _ => return,
         };

@@ -70,9 +70,9 @@ impl ConnectOptions {
         driver.chooser = take(callbacks).into_chooser();
         driver.write_timeout = config.write_timeout;
         Arc::make_mut(&mut driver.tls).wanted = config.require_tls || config.tls_first;
-        if !config.ping_interval.is_zero() {
+        if let Some(interval) = config.ping_interval {
             // A longer pause would look like a dead server.
-            driver.slow_consumer_grace = driver.slow_consumer_grace.min(config.ping_interval / 2);
+            driver.slow_consumer_grace = driver.slow_consumer_grace.min(interval / 2);
         }
         Ok(self)
     }
@@ -89,9 +89,10 @@ impl ConnectOptions {
         ] {
             rule(option, &value, LONGER_THAN_ZERO, !value.is_zero())?;
         }
-        let interval = self.config.ping_interval;
-        let kept = interval.is_zero() || interval >= SHORTEST_PING_INTERVAL;
-        rule("ping_interval", &interval, "must be zero (none while idle) or at least 1ms", kept)?;
+        if let Some(interval) = self.config.ping_interval {
+            let kept = interval >= SHORTEST_PING_INTERVAL;
+            rule("ping_interval", &interval, "must be at least 1ms (None sends no PING while idle)", kept)?;
+        }
         if let OverflowPolicy::Wait(limit) = self.outbox.overflow {
             rule("overflow_policy", &self.outbox.overflow, "must wait longer than zero", !limit.is_zero())?;
         }

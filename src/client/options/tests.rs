@@ -45,7 +45,7 @@ fn the_defaults_are_the_documented_ones() {
     let engine = Config { tls_possible: cfg!(feature = "tls"), ..Config::default() };
     assert_eq!(config, engine, "the engine has no default of its own that differs");
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
-    assert_eq!(config.ping_interval, Duration::from_secs(20));
+    assert_eq!(config.ping_interval, Some(Duration::from_secs(20)));
     assert_eq!(config.max_pings_out, 2);
     assert_eq!(config.write_timeout, Duration::from_secs(10));
     assert_eq!(config.max_reconnects, None);
@@ -118,7 +118,7 @@ fn every_option_arrives_where_it_is_needed() {
     );
     let config = Config {
         connect_timeout: 2 * second,
-        ping_interval: 3 * second,
+        ping_interval: Some(3 * second),
         max_pings_out: 4,
         write_timeout: 5 * second,
         reconnect: false,
@@ -203,7 +203,7 @@ fn extreme_values_are_bounded_not_refused() {
     );
     let thirty_years = Duration::from_secs(946_080_000);
     assert_eq!(settings.config.connect_timeout, thirty_years);
-    assert_eq!(settings.config.ping_interval, thirty_years);
+    assert_eq!(settings.config.ping_interval, Some(thirty_years));
     assert_eq!(settings.config.policy.backoff.max, thirty_years);
     assert_eq!(settings.config.max_pings_out, u32::MAX);
     assert_eq!(settings.request_timeout, Some(thirty_years));
@@ -217,7 +217,7 @@ fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
     let options = ConnectOptions::new().slow_consumer_grace(Duration::from_secs(1));
     let hasty = options.clone().ping_interval(Duration::from_millis(100));
     assert_eq!(settings(hasty).driver.slow_consumer_grace, Duration::from_millis(50));
-    let no_pings = options.ping_interval(Duration::ZERO);
+    let no_pings = options.ping_interval(None);
     assert_eq!(settings(no_pings).driver.slow_consumer_grace, Duration::from_secs(1));
 }
 
@@ -235,6 +235,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("request_timeout", new().request_timeout(Some(zero))),
         ("max_pings_out", new().max_pings_out(0)),
         ("ping_interval", new().ping_interval(Duration::from_nanos(999_999))),
+        ("ping_interval", new().ping_interval(zero)),
         ("subscription_capacity", new().subscription_capacity(0)),
         ("subscription_byte_capacity", new().subscription_byte_capacity(0)),
         ("max_control_line", new().max_control_line(127)),

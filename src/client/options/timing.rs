@@ -24,15 +24,15 @@ impl ConnectOptions {
         self
     }
 
-    /// Sends a PING after this much silence from the server. Default 20 s; zero sends no PING while idle, and
-    /// otherwise it must be at least 1 ms.
+    /// Sends a PING after this much silence from the server. Default 20 s; must be at least 1 ms. `None`
+    /// sends no PING while idle.
     ///
     /// Together with [`max_pings_out`](ConnectOptions::max_pings_out) this decides how soon a silent network is
     /// noticed: after `(max_pings_out + 1) × ping_interval` when idle, 60 s by default. A server that closes or
     /// resets the connection is noticed immediately in any case. Time in which the program could not listen, because
     /// its runtime was busy or the process or the machine was stopped, does not count against the server.
-    pub fn ping_interval(mut self, ping_interval: Duration) -> ConnectOptions {
-        self.config.ping_interval = within_reach(ping_interval);
+    pub fn ping_interval<T: Into<Option<Duration>>>(mut self, ping_interval: T) -> ConnectOptions {
+        self.config.ping_interval = ping_interval.into().map(within_reach);
         self
     }
 

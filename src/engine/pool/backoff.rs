@@ -81,14 +81,14 @@ impl Backoff {
     }
 
     /// The delay after `failures` failures, with jitter drawn from `rng`.
-    pub fn delay<R: Rng + ?Sized>(&self, failures: u64, rng: &mut R) -> Duration {
+    pub(crate) fn delay<R: Rng + ?Sized>(&self, failures: u64, rng: &mut R) -> Duration {
         self.jitter.apply(self.base(failures), rng)
     }
 }
 
 impl Jitter {
     /// Spreads `delay` by this shape.
-    pub fn apply<R: Rng + ?Sized>(self, delay: Duration, rng: &mut R) -> Duration {
+    pub(crate) fn apply<R: Rng + ?Sized>(self, delay: Duration, rng: &mut R) -> Duration {
         match self {
             Jitter::None => delay,
             Jitter::Full => between(Duration::ZERO, delay, rng),

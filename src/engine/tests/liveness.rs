@@ -21,7 +21,7 @@ fn an_idle_connection_is_dead_after_three_silent_intervals() {
 
 #[test]
 fn a_publishing_connection_is_dead_soon_after_two_intervals() {
-    let mut pair = Pair::with(Config { ping_interval: secs(2), ..config() }, &["a"]);
+    let mut pair = Pair::with(Config { ping_interval: Some(secs(2)), ..config() }, &["a"]);
     pair.connect();
     pair.accept();
     pair.forget();
@@ -324,7 +324,7 @@ fn a_fast_publisher_is_confirmed_by_bytes_and_one_ping_is_out_at_a_time() {
 
 #[test]
 fn idle_pings_can_be_switched_off() {
-    let mut pair = Pair::with(Config { ping_interval: secs(0), ..config() }, &["a"]);
+    let mut pair = Pair::with(Config { ping_interval: None, ..config() }, &["a"]);
     pair.connect();
     pair.accept();
     pair.forget();

@@ -188,7 +188,7 @@ fn what_the_transport_has_begun_stays_in_its_place() {
 
 #[test]
 fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones() {
-    let config = Config { ask_credentials: true, ping_interval: secs(0), ..config() };
+    let config = Config { ask_credentials: true, ping_interval: None, ..config() };
     let mut pair = Pair::with(config, &["a"]);
     let until = |pair: &mut Pair, left| {
         answer(pair, Ok(Credentials { expires_in: Some(left), ..Credentials::default() }));

@@ -53,7 +53,7 @@ impl Walk {
             max_reconnects: rng.random_bool(0.3).then_some(6),
             retry_on_initial_connect: rng.random_bool(0.5),
             reconnect: rng.random_bool(0.95),
-            ping_interval: ms(if rng.random_bool(0.2) { 0 } else { 400 }),
+            ping_interval: (!rng.random_bool(0.2)).then(|| ms(400)),
             write_timeout: ms(1500),
             prepare_moves: rng.random_bool(0.6),
             ..config()
