@@ -38,8 +38,7 @@ impl<H> Engine<H> {
         true
     }
 
-    /// The new server was told of these when they were otherwise than now, perhaps. Returns those that it needs not be told of
-    /// again.
+    /// The new server has had SUBs for these, which may have changed since. Returns those that need no other SUB.
     fn settle_joined(&mut self, joined: &[u64], read_to_the_end: bool) -> Vec<u64> {
         let mut told = Vec::new();
         let mut out = Vec::new();
@@ -55,8 +54,8 @@ impl<H> Engine<H> {
                     self.subscriptions.set_bridged(*sid, read_to_the_end);
                     told.push(*sid);
                 }
-                // Limited since: it is told anew, with what remains. At once, since it has sent some of it, perhaps: who drains
-                // it now waits for a PONG behind that.
+                // Limited since: UNSUB and SUB, with what remains. Immediately, because it may have sent some of it: a drain now waits
+                // for a PONG after that.
                 Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);

@@ -1,5 +1,5 @@
 //! SUBs of which a connection's server has not said yet whether it takes them. It refuses in the order in which it was asked,
-//! and before the PONG behind them: what a PONG has covered was accepted.
+//! and before the PONG that follows them: what a PONG has covered was accepted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,9 +13,9 @@ pub(super) struct Asked {
     fresh: VecDeque<u64>,
     /// How many left `fresh` at its front.
     passed: u64,
-    /// Sids that came out of order: of those that were told of a second time, for instance. With a number that counts them.
+    /// Sids that came out of order: of those that were sent a second time, for instance. With a number that counts them.
     again: BTreeMap<u64, u64>,
-    /// The SUBs that came out of order, by that number: one for each time that a sid was told of, and whether the server may have
+    /// The SUBs that came out of order, by that number: one for each SUB of a sid, and whether the server may have
     /// known it. Then it refuses the SUB, and serves the subscription on.
     order: BTreeMap<u64, (u64, bool)>,
     /// How many ever were in `again`.
@@ -39,7 +39,7 @@ pub(super) struct Asked {
 /// So many of those that have left the table are remembered, in case that a server takes its time. Arbitrary.
 const GONE: usize = 64 * 1024;
 
-/// How far a PING stands behind SUBs.
+/// Which SUBs a PING follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AskedUpTo {
     fresh: u64,
@@ -87,7 +87,7 @@ impl Asked {
         }
     }
 
-    /// The server is asked for `sid` a second time, behind frames with later ones perhaps. `known`: it may know it still.
+    /// The server is asked for `sid` a second time, perhaps after frames with later ones. `known`: it may know it still.
     pub(super) fn note_again<H>(&mut self, sid: u64, known: bool, table: &Subscriptions<H>) {
         if let Some(subscription) = table.get(sid) {
             self.add_again(sid, known);
@@ -140,7 +140,7 @@ impl Asked {
         self.refused.remove(&sid);
     }
 
-    /// The server is told that a subscription ends.
+    /// The server is sent UNSUB for a subscription.
     pub(super) fn depart(&mut self) {
         self.left += 1;
     }

@@ -23,7 +23,7 @@ pub(super) struct Attempt {
     pub(super) number: u64,
     /// How long it may take, PONG included.
     pub(super) limit: Duration,
-    /// When it has taken so long; `None`: it has not begun, since its dial waits for its turn.
+    /// When that time is over; `None`: it has not begun, since its dial waits for its turn.
     pub(super) deadline: Option<Instant>,
     /// When it gives way to another server, if nothing has come back by then.
     pub(super) aside_at: Option<Instant>,

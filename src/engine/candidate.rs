@@ -27,12 +27,12 @@ impl PlannedMove {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) line: Line,
-    /// Subscriptions of which its server was told already, in order.
+    /// Subscriptions for which its server has had SUB, in order.
     pub(super) joined: Vec<u64>,
 }
 
 impl Candidate {
-    /// Whether its server was told of `sid`.
+    /// Whether its server has had SUB for `sid`.
     pub(super) fn has_joined(&self, sid: u64) -> bool {
         self.joined.binary_search(&sid).is_ok()
     }

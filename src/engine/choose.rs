@@ -62,7 +62,7 @@ impl<H> Engine<H> {
         };
         match due {
             Some(until) if until > now => {
-                // The pool's own choice is made anew when the wait is over.
+                // The pool's own choice is made again when the wait is over.
                 let chosen = if choice.delay.is_some() { Some(server) } else { chosen };
                 self.lines.present = Link::Backoff { until, chosen };
             }

@@ -14,7 +14,7 @@ use super::subscriptions::{Counted, Interest, NewLimit};
 use super::time::after;
 use crate::protocol::{self, ServerAddr};
 
-/// In a drain, a consumer that has taken its last message is given so long to come back: it may be answering it. Longer than
+/// In a drain, a consumer that has taken its last message has this long to come back: it may be answering it. Longer than
 /// most handlers take, and short enough for one that has stopped reading. A shorter drain gives it a quarter of its time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -81,7 +81,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Ends a subscription behind everything that the server sends before it knows. `framed`: its UNSUB is in the
+    /// Ends a subscription after everything that the server sends before it knows. `framed`: its UNSUB is in the
     /// outbox already.
     pub fn drain_subscription(&mut self, sid: u64, framed: bool) {
         if self.subscriptions.get(sid).is_none() {
@@ -109,7 +109,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether an UNSUB that was admitted as a frame is the last word: a SUB that was said again goes behind it.
+    /// Whether an UNSUB that was admitted as a frame is the last word: a SUB that is sent again follows it.
     fn frame_suffices(&self, sid: u64, framed: bool) -> bool {
         self.is_framed(framed) && !self.subscriptions.was_renewed(sid)
     }
@@ -130,7 +130,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The present connection, if its server was told of a subscription and is not being left.
+    /// The present connection, if its server has had SUB for a subscription and is not being left.
     fn knowing(&mut self, sid: u64) -> Option<&mut Connection> {
         self.lines.up_mut().filter(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
@@ -138,7 +138,7 @@ impl<H> Engine<H> {
         })
     }
 
-    /// SUB once more, if this connection's server was told of the subscription. From here on we count.
+    /// SUB once more, if this connection's server has had one. From here on we count.
     pub(super) fn resubscribe(&mut self, sid: u64, limit: NewLimit) {
         let mut out = Vec::with_capacity(64);
         if let NewLimit::Again(here) = limit {
@@ -158,7 +158,7 @@ impl<H> Engine<H> {
         self.subscriptions.set_counted(sid, Counted::Fewer);
     }
 
-    /// Asks for a PONG behind everything admitted so far. `seen`: the in-doubt total that the asking handle has
+    /// Asks for a PONG after everything admitted so far. `seen`: the in-doubt total that the asking handle has
     /// reported. The answer is [`Effect::Complete`].
     pub fn flush(&mut self, token: u64, seen: u64) {
         let over = match (&self.intent, &self.lines.present) {
@@ -240,8 +240,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether subscriptions are to be taken back behind what the next exchange loads: SUBs may be held, of a move that a drain
-    /// has given up.
+    /// Whether subscriptions are to be taken back after what the next exchange loads: the SUBs of a move that a drain has given up may be
+    /// buffered.
     pub(super) fn begins_drain(&self) -> bool {
         let begun = matches!(self.intent, Intent::Drain { stage: DrainStage::Begin, .. });
         begun && !self.is_between() && self.lines.up().is_some_and(Connection::carries)
@@ -280,8 +280,7 @@ impl<H> Engine<H> {
         let Intent::Drain { stage, .. } = &self.intent else {
             return;
         };
-        // A server that is being told of subscriptions is told to the end, and then takes them back. So is the next one, if it
-        // knows of some.
+        // A server that is being sent SUBs gets all of them, and then UNSUBs. So does the next one, if it has had some.
         let replaying = self.lines.up().is_some_and(Connection::is_replaying);
         if *stage != DrainStage::Begin || replaying || self.is_between() {
             return;

@@ -13,11 +13,11 @@ use crate::protocol::{Secret, ServerAddr};
 pub struct Config {
     /// How long one attempt may take from the start of the name look-up to the first PONG. Default 5 s.
     pub connect_timeout: Duration,
-    /// After so much silence from the server a PING is sent. Default 20 s; `None`: no PING while idle.
+    /// After this much silence from the server a PING is sent. Default 20 s; `None`: no PING while idle.
     pub ping_interval: Option<Duration>,
-    /// A connection is dead when a PING has gone unanswered, with no byte received, for so many intervals. Default 2.
+    /// A connection is dead when a PING has gone unanswered, with no byte received, for this many intervals. Default 2.
     pub max_pings_out: u32,
-    /// A connection is dead when the transport takes no byte for so long although some wait. Default 10 s.
+    /// A connection is dead when the transport takes no byte for this long although some wait. Default 10 s.
     pub write_timeout: Duration,
     /// Whether a lost connection is replaced at all. Default true.
     pub reconnect: bool,
@@ -25,7 +25,7 @@ pub struct Config {
     pub max_reconnects: Option<u64>,
     /// Whether the first connection is retried like a lost one, instead of failing when each server was tried once.
     pub retry_on_initial_connect: bool,
-    /// Whether servers told by INFO's `connect_urls` are left out of the pool. Default false.
+    /// Whether servers named by INFO's `connect_urls` are left out of the pool. Default false.
     pub ignore_discovered: bool,
     /// Whether the user's order is kept; otherwise the pool is shuffled once. Default false.
     pub retain_order: bool,
@@ -46,7 +46,7 @@ pub struct Config {
     /// Whether credentials are asked for in each attempt, by [`Effect::Authenticate`](super::Effect::Authenticate).
     /// Default false.
     pub ask_credentials: bool,
-    /// `Reconnected` is said this long after the subscriptions were written, even when held messages
+    /// `Reconnected` is reported this long after the subscriptions were written, even when buffered messages
     /// still wait. Default 1 s.
     pub announce_after: Duration,
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
@@ -75,7 +75,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
-    /// It is refused at once, and the caller keeps it. The default: nothing that was accepted is lost.
+    /// It is refused immediately, and the caller keeps it. The default: nothing that was accepted is lost.
     #[default]
     Error,
     /// It is accepted, and those that have waited longest are dropped to make room: for values of which only the latest
@@ -83,8 +83,8 @@ pub enum OverflowPolicy {
     DropOldest,
     /// It is accepted and dropped itself: for values of which the first count. It is counted and handed back likewise.
     DropNewest,
-    /// Publishing waits for room, first come, first served, for so long at most; then the message is refused. What can't
-    /// wait (`try_publish`, the `Sink`) is refused at once.
+    /// Publishing waits for room, first come, first served, for this long at most; then the message is refused. What can't
+    /// wait (`try_publish`, the `Sink`) is refused immediately.
     Wait(Duration),
 }
 
@@ -93,7 +93,7 @@ pub enum OverflowPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Handover {
-    /// It leaves the old server before the new one is told of it: nothing twice, and a gap of about a round trip. The
+    /// It leaves the old server before the new one has it: nothing twice, and a gap of about a round trip. The
     /// default.
     #[default]
     Exclusive,
@@ -206,7 +206,7 @@ pub struct Preferred {
     pub timeout: Duration,
     /// Whether a client that is connected to another server moves back. Default true.
     pub failback: bool,
-    /// When a preferred server is probed: so long after the connection to another one, and after each probe that failed. A
+    /// When a preferred server is probed: this long after the connection to another one, and after each probe that failed. A
     /// stay at a preferred server that was shorter than the longest delay counts as a failed probe, so that a client does not
     /// go back and forth with a server that dies again and again. Default 5 s × 2 up to 60 s, half of it random.
     pub probe: Backoff,

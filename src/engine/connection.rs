@@ -1,5 +1,5 @@
 //! A byte stream to a server, and all that belongs to this one connection: what it is written, how far its handshake has come,
-//! what it has confirmed, and when it is dead. It knows nothing of other connections; what happened is told to the engine.
+//! what it has confirmed, and when it is dead. It knows nothing of other connections; what happened is reported to the engine.
 
 mod ops;
 mod timers;
@@ -59,17 +59,17 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum Stage {
     AwaitInfo,
-    /// The driver upgrades the link to TLS: before INFO (`None`), or behind this one.
+    /// The driver upgrades the link to TLS: before INFO (`None`), or after this one.
     Securing(Option<Arc<Info>>),
     /// The user's credentials are asked for.
     Authenticating(Arc<Info>),
     AwaitPong,
     /// SUBs are on their way; the gate is held.
     Replaying(Replay),
-    /// The gate is open; `Reconnected` is said when the messages that were held are taken, or at `until`.
+    /// The gate is open; `Reconnected` is reported when the buffered messages are taken, or at `until`.
     Recovering(Recovering),
     Ready,
-    /// The connection is to be left for another: the gate is held, and the PONG behind what was loaded is awaited
+    /// The connection is to be left for another: the gate is held, and the PONG after what was loaded is awaited
     /// until then, so that nothing is in doubt.
     Moving {
         until: Instant,
@@ -170,14 +170,14 @@ impl Connection {
         self.given() > self.confirmed
     }
 
-    /// A PING goes out, behind all that is in the flight. `waiters` wait for its PONG.
+    /// A PING goes out, after all that is in the flight. `waiters` wait for its PONG.
     pub(super) fn ping(&mut self, waiters: Vec<Waiter>, now: Instant) {
         self.flight.push_ping();
         let covers = self.covers(self.given());
         self.liveness.sent(covers, waiters, now);
     }
 
-    /// What a PING covers that is sent behind so many messages.
+    /// What a PING covers that is sent after this many messages.
     pub(super) fn covers(&self, messages: u64) -> Covers {
         Covers { messages, through: self.refusals.through(), asked: self.asked.up_to() }
     }

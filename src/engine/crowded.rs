@@ -21,15 +21,15 @@ impl<H> Engine<H> {
         }
         if let Some(connection) = self.lines.up_mut() {
             connection.asked.refuse_unnamed();
-            // A PING that is out stands behind that SUB: its PONG will do.
+            // A PING that is out follows that SUB: its PONG will do.
             if !connection.liveness.is_asking() {
                 connection.ping(Vec::new(), now);
             }
         }
     }
 
-    /// A PONG has come behind such refusals. What was certainly refused ends, so that nobody waits for messages that can't come.
-    /// Where that is not clear, the server is asked again for one after the other, with a PING behind each.
+    /// A PONG has come after such refusals. What was certainly refused ends, so that nobody waits for messages that can't come.
+    /// Where that is not clear, the server is asked again for one after the other, with a PING after each.
     pub(super) fn settle_crowded(&mut self, crowded: Crowded, now: Instant) {
         if self.lines.up().is_none_or(Connection::is_moving) {
             // The next server is asked for all of them.
@@ -60,7 +60,7 @@ impl<H> Engine<H> {
         self.lines.connections_mut().for_each(|connection| connection.asked.forget_refused(sid));
     }
 
-    /// The server may have this one: it is told to forget it, or it would refuse what it knows.
+    /// The server may have this one: it gets UNSUB, or it would refuse what it knows.
     fn ask_again(&mut self, sid: u64, now: Instant) {
         if self.lives(sid) {
             self.resubscribe(sid, NewLimit::Anew);

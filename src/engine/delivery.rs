@@ -14,7 +14,7 @@ use super::outbox::{Fill, Outbox};
 use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {
-    /// Loads what waits, and a PING behind it if one is wanted or due: one per batch, shared by all who wait.
+    /// Loads what waits, and a PING after it if one is wanted or due: one per batch, shared by all who wait.
     pub(super) fn load(&mut self, outbox: &mut Outbox, now: Instant) {
         let shutting = match &mut self.intent {
             Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
@@ -47,11 +47,11 @@ impl<H> Engine<H> {
             return;
         };
         let due = connection.liveness.wants_ping(connection.is_owed(), self.config.delivery, outbox.mark(), now);
-        // Publishers wait for a PONG behind their message, wherever the next one stands.
+        // Publishers wait for a PONG after their message, wherever the next one stands.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);
         if due || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
-            // Who waits for a PONG waits for one behind all that was admitted.
+            // Who waits for a PONG waits for one after all that was admitted.
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             connection.ping(waiters, now);

@@ -46,7 +46,7 @@ pub enum Effect<H> {
         deadline: Instant,
     },
     /// Upgrade the byte stream of that epoch to TLS; answer with `handle_upgraded` or `handle_upgrade_failed`. What was
-    /// read from it and not yet handed to the engine is never parsed: bytes in clear behind INFO are a failure.
+    /// read from it and not yet handed to the engine is never parsed: bytes in clear after INFO are a failure.
     Upgrade {
         /// Names the connection.
         epoch: u64,
@@ -87,13 +87,13 @@ pub enum Effect<H> {
         /// Its outcome.
         outcome: Result<(), FlushFailure>,
     },
-    /// Nothing more comes for a subscription: say so behind its last message, and answer with `handle_last_taken` when
+    /// Nothing more comes for a subscription: say so after its last message, and answer with `handle_last_taken` when
     /// its consumer has taken that, and with `handle_finished` when it comes back for more or there was nothing to read.
     Draining {
         /// The subscription.
         sid: u64,
     },
-    /// A subscription is out of the table; its stream ends behind what was delivered.
+    /// A subscription is out of the table; its stream ends after what was delivered.
     Ended {
         /// The subscription.
         sid: u64,
@@ -109,7 +109,7 @@ pub enum Effect<H> {
         /// How many are in doubt.
         in_doubt: u64,
     },
-    /// These messages were lost on our side while they waited, as the event behind this tells.
+    /// These messages were lost on our side while they waited, as the event after this reports.
     Dropped {
         /// Which.
         sequences: Vec<DroppedRun>,
@@ -137,7 +137,7 @@ pub enum Effect<H> {
         /// The last message.
         through: u64,
     },
-    /// A PONG came behind the messages up to this sequence number, as somebody wanted: see
+    /// A PONG came after the messages up to this sequence number, as somebody wanted: see
     /// [`Outbox::want_pong`](super::Outbox::want_pong). Those of them that were refused, handed over or dropped before are not
     /// confirmed by it; all others are.
     Confirmed {

@@ -42,7 +42,7 @@ pub enum Cause {
         /// For how long nothing had come.
         silent: Duration,
     },
-    /// The transport took no byte for so long although some waited.
+    /// The transport took no byte for this long although some waited.
     #[error("write stalled for {stalled:?}")]
     WriteStalled {
         /// For how long.

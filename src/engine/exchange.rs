@@ -46,7 +46,7 @@ impl<H> Engine<H> {
             self.end(outbox, now);
         }
         // The frames of the commands that were taken just now were for the connection that is settled. A candidate that has its
-        // place at once is told of them with its replay, so they are applied first.
+        // place immediately gets them with its replay, so they are applied first.
         let unknown = settles && facts.commands_waiting;
         let opened = match self.lines.up().map(|connection| &connection.stage) {
             Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, facts, now),
@@ -70,8 +70,8 @@ impl<H> Engine<H> {
         );
     }
 
-    /// A connection is sought that was not sought before: from now on messages are held for it. So that whoever is told of
-    /// it can rely on it, this comes before the state is made public.
+    /// A connection is sought that was not sought before: from now on messages are buffered for it. This comes before the state is made
+    /// public, so that whoever sees it can rely on it.
     pub fn begin_holding(&self, outbox: &mut Outbox) {
         if outbox.gate() == Gate::Shut && self.gate() == Gate::Held {
             outbox.set_gate(Gate::Held);
@@ -98,7 +98,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Hands SUBs to the flight, and opens the gate behind the last of them. Tells whether it does.
+    /// Hands SUBs to the flight, and opens the gate after the last of them. Returns whether it does.
     fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) -> bool {
         let Some(connection) = self.lines.up_mut() else {
             return false;
@@ -174,7 +174,7 @@ impl<H> Engine<H> {
         self.report_removed(out);
 
         let waiters: Vec<Waiter> = connection.liveness.into_waiters().collect();
-        // The PONG behind the last UNSUB has come, and so has all that was sent before.
+        // The PONG after the last UNSUB has come, and so has all that was sent before.
         let read_to_the_end = planned && !waiters.contains(&Waiter::Move);
         self.resettle_waiters(waiters);
         self.end_drained_subscriptions();
@@ -269,7 +269,7 @@ impl<H> Engine<H> {
         let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else {
             return;
         };
-        // If it was about to be said that there is a connection, it is said before that it ends.
+        // A connection that was about to be announced is announced before its end.
         self.announce(now);
         let mut in_doubt = 0;
         self.drop_candidate();

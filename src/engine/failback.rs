@@ -42,7 +42,7 @@ impl<H> Engine<H> {
         self.config.preferred.probe.delay(self.history.probes + 1, &mut self.rng)
     }
 
-    /// The connection to `server` is lost after so long.
+    /// The connection to `server` is lost after that time.
     pub(super) fn note_stay(&mut self, server: ServerId, lived: Duration) {
         if self.pool.prefers(server) {
             let long = lived >= self.config.preferred.probe.max;

@@ -38,7 +38,7 @@ pub struct Credentials {
     pub password: Option<Secret>,
     /// Token.
     pub token: Option<Secret>,
-    /// After so long they expire, and others are to be had: the connection is replaced ahead of it.
+    /// They expire after this, and others are to be had: the connection is replaced ahead of it.
     pub expires_in: Option<Duration>,
     /// Whether these are all: neither those of the configuration nor those of the address go out beside them.
     pub alone: bool,
@@ -181,7 +181,7 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
-        // A PONG to a PING that came before INFO: in clear no more is said.
+        // A PONG to a PING that came before INFO: nothing more is sent in clear.
         self.out.discard(&mut connection.flight);
         connection.progress = now;
         connection.stage = Stage::Securing(info);

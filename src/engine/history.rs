@@ -42,7 +42,7 @@ pub(super) struct History {
     pub(super) credentials_until: Option<Instant>,
     /// Whether a link was ever secured.
     pub(super) secured: bool,
-    /// Which of the two watermarks was told last.
+    /// Which of the two watermarks was reported last.
     pub(super) buffer_high: bool,
 }
 

@@ -33,12 +33,12 @@ pub(super) enum Intent {
 pub(super) enum DrainStage {
     /// UNSUBs are to be sent.
     Begin,
-    /// They are on their way; the PONG behind them will say that nothing more comes.
+    /// They are on their way; the PONG after them will say that nothing more comes.
     Interest,
     /// Consumers read what is there, and may still publish. `rest_until`: then those that have taken their last message and have
     /// not come back are waited for no longer.
     Delivering { rest_until: Option<Instant> },
-    /// The gate is shut; the PONG behind the last message is awaited.
+    /// The gate is shut; the PONG after the last message is awaited.
     Publishing { asked: bool },
 }
 
@@ -52,9 +52,9 @@ pub(super) enum Waiter {
     Publisher { through: u64 },
     /// A subscription being drained.
     Subscription(u64),
-    /// A drain: behind this PONG the server sends nothing more.
+    /// A drain: after this PONG the server sends nothing more.
     Interest,
-    /// A drain or a close: behind this PONG the last message is confirmed.
+    /// A drain or a close: after this PONG the last message is confirmed.
     Last,
     /// The move to another server.
     Move,

@@ -132,7 +132,7 @@ pub struct Ledger {
     /// there. At least once there may be some among them that a
     /// lost connection had taken before, and that became too old, too large or too many before they could go again. They
     /// count here and not as in doubt, since it is we who gave them up; whether a server has processed them is not known
-    /// all the same, and whoever waits for a reply or a confirmation of one is told so.
+    /// all the same, and whoever waits for a reply or a confirmation of one learns it.
     pub lost: Lost,
     /// Sent a second time (at least once only); not part of the sum.
     pub resent: u64,

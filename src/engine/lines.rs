@@ -186,7 +186,7 @@ impl Lines {
         Some((which, connection))
     }
 
-    /// Whether the candidate's server was told of `sid`.
+    /// Whether the candidate's server has had SUB for `sid`.
     pub(super) fn has_joined(&self, sid: u64) -> bool {
         self.candidate.as_ref().is_some_and(|candidate| candidate.has_joined(sid))
     }

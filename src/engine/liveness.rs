@@ -8,7 +8,7 @@ use super::config::DeliveryMode;
 use super::error::Cause;
 use super::time::{after, is_due};
 
-/// What a PING stands behind.
+/// What a PING follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Covers {
     /// How many messages of this connection.
@@ -50,7 +50,7 @@ pub struct Liveness<W> {
     /// Up to then nobody could have noticed that the peer is there.
     excused: Instant,
     last_ping: Instant,
-    /// Bytes of messages put in line behind the last PING.
+    /// Bytes of messages put in line after the last PING.
     unasked: usize,
     round_trip: Option<Duration>,
 }
@@ -70,7 +70,7 @@ impl<W> Liveness<W> {
         }
     }
 
-    /// A PING was put in line behind what it covers.
+    /// A PING was put in line after what it covers.
     pub fn sent(&mut self, covers: Covers, waiters: Vec<W>, now: Instant) {
         self.last_ping = now;
         self.unasked = 0;
@@ -132,7 +132,7 @@ impl<W> Liveness<W> {
         !self.pings.is_empty()
     }
 
-    /// Whether a PING should go out now without being asked for: it is due, or stands behind enough bytes of messages.
+    /// Whether a PING should go out now without being asked for: it is due, or enough bytes of messages have gone before it.
     /// `mark`: the number of bytes at which publishers wait.
     pub fn wants_ping(&self, unconfirmed: bool, delivery: DeliveryMode, mark: usize, now: Instant) -> bool {
         let (bytes, out) = match delivery {
@@ -197,12 +197,12 @@ impl<W> Liveness<W> {
     }
 }
 
-/// While messages are unconfirmed and no PING is out, one goes out so long after the last. What a loss leaves in doubt is
+/// While messages are unconfirmed and no PING is out, one goes out this long after the last. What a loss leaves in doubt is
 /// then what was published within this time and a round trip, not within a second: ten PINGs a second are nothing to a
 /// server, and hundreds of thousands of messages in doubt are a lot to a user.
 const UNASKED_TIME: Duration = Duration::from_millis(100);
 
-/// A PONG waits behind the messages that the server has queued for us. However slow the line, a PING that is unanswered for so
+/// A PONG waits after the messages that the server has queued for us. However slow the line, a PING that is unanswered for this
 /// many times the usual patience has not reached it. Arbitrary; a server gives up on a client that does not take what is queued
 /// within 10 s.
 const UNANSWERED: u32 = 4;

@@ -277,7 +277,7 @@ impl<H> Engine<H> {
         candidate.joined = joined;
     }
 
-    /// Nothing more is loaded. The server that is left is told to send nothing more either, and its PONG says that
+    /// Nothing more is loaded. The server that is left gets UNSUBs, and its PONG says that
     /// everything has come, there and here.
     fn begin_leaving(&mut self, now: Instant) {
         let told = if self.lines.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };

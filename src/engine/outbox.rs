@@ -48,7 +48,7 @@ const FIRST_CHUNK: usize = 4 * 1024;
 /// its own.
 pub const SHARED_PAYLOAD: usize = 32 * 1024;
 
-/// While the gate is open, publishers wait when so many bytes wait. Measured: with 64 KiB a
+/// While the gate is open, publishers wait when this many bytes wait. Measured: with 64 KiB a
 /// 1 KiB publisher reaches half of what the socket takes, with 1 MiB 0.95.
 pub const MARK: usize = 1024 * 1024;
 
@@ -90,13 +90,13 @@ pub struct Outbox {
     losses: Losses,
     /// Whether the next exchange has something to tell that nobody waits for: losses, or a watermark.
     news: bool,
-    /// At so many pending bytes the next exchange has something to tell.
+    /// At this many pending bytes the next exchange has something to report.
     alarm: usize,
     /// Messages dropped here since [`take_dropped`](Outbox::take_dropped).
     dropped: usize,
     /// The time of the last [`tick`](Outbox::tick), and when the tail was begun.
     clock: Option<(Instant, Instant)>,
-    /// Somebody waits for a PONG behind the message with this number; 0: nobody ever did.
+    /// Somebody waits for a PONG after the message with this number; 0: nobody ever did.
     pong_wanted: u64,
     /// At least once: those that wait here up to this number were given to a connection that died.
     given: u64,
@@ -191,13 +191,13 @@ impl Outbox {
         self.mark
     }
 
-    /// Whether a waiter for room would be admitted, or told off.
+    /// Whether a waiter for room would be admitted or refused now.
     #[inline]
     pub fn has_room(&self) -> bool {
         if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_held(1) }
     }
 
-    /// The same for one with a frame of so many bytes, or for one that does not wait while held.
+    /// The same for one with a frame of this size, or for one that does not wait during an outage.
     pub fn has_room_for(&self, frame: Option<usize>) -> bool {
         match frame {
             Some(len) if self.gate != Gate::Open => self.has_room_while_held(len),

@@ -1,4 +1,4 @@
-//! Poison: a message that kills every connection it is given to, and how it is told from those that die beside it
+//! Poison: a message that kills every connection it is given to, and how it is distinguished from those that die beside it
 //! (D16).
 //!
 //! At most once it is seen only while it is cut: what was taken wholly is never sent again. At least once it hides among
@@ -27,7 +27,7 @@ impl<H> Engine<H> {
     pub(super) fn batch(&mut self, outbox: &Outbox) -> Option<u64> {
         let (size, through) = self.suspicion.batches()?;
         if outbox.has_interest() {
-            // They must not be overtaken by what is said of the same subscriptions later, so nothing is held back. The next loss
+            // They must not be overtaken by later SUBs and UNSUBs of the same subscriptions, so nothing is held back. The next loss
             // begins where this one ends.
             self.suspicion.clear();
             return None;

@@ -288,7 +288,7 @@ impl Pool {
         }
     }
 
-    /// Makes every server due at once: the user does not want to wait.
+    /// Makes every server due now: the user does not want to wait.
     pub fn hurry(&mut self) {
         for server in &mut self.servers {
             server.due = None;

@@ -1,13 +1,12 @@
-//! The replay: how a new connection is told of the subscriptions, in pieces.
+//! The replay: how a new server gets the subscriptions, in pieces.
 
 use super::asked::Asked;
 use super::subscriptions::Subscriptions;
 
-/// What a new connection must be told: one SUB for each subscription, with the remaining count directly behind
-/// it.
+/// What a new server must get: one SUB for each subscription, with the remaining count directly after it.
 #[derive(Debug)]
 pub(super) struct Replay {
-    /// Those of which the server knows already, in order.
+    /// Those that the server has already, in order.
     told: Vec<u64>,
     sids: Vec<u64>,
     next: usize,
@@ -19,7 +18,7 @@ impl Replay {
         Replay::without(table, Vec::new())
     }
 
-    /// The same for a server that was `told` of some, in order.
+    /// The same for a server that has some already (`told`, in order).
     pub(super) fn without<H>(table: &Subscriptions<H>, told: Vec<u64>) -> Replay {
         let mut sids = table.sids();
         sids.retain(|sid| {
@@ -33,7 +32,7 @@ impl Replay {
         self.sids.push(sid);
     }
 
-    /// Whether `sid` was told already.
+    /// Whether the server has `sid`.
     pub(super) fn passed(&self, sid: u64) -> bool {
         self.sids.get(self.next).is_none_or(|next| sid < *next) || self.told.binary_search(&sid).is_ok()
     }

@@ -123,7 +123,7 @@ impl<H> Engine<H> {
         self.subscriptions.receive(sid, count)
     }
 
-    /// All that was wanted was delivered: the subscription ends behind it.
+    /// All that was wanted was delivered: the subscription ends after it.
     pub fn handle_complete(&mut self, sid: u64, max: u64) {
         let server_counts = self.subscriptions.server_counts(sid);
         self.end_subscription(sid, EndReason::Complete { max });
@@ -132,7 +132,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The consumer was too slow, and its policy is to end: behind what it has got.
+    /// The consumer was too slow, and its policy is to end, after what it has got.
     pub fn handle_overrun(&mut self, sid: u64) {
         if self.subscriptions.get(sid).is_some() {
             self.end_subscription(sid, EndReason::SlowConsumer);

@@ -1,4 +1,4 @@
-//! The subscription table: who is interested in what, and what a new connection must be told.
+//! The subscription table: who is interested in what, and what a new connection's server must be sent.
 
 mod sid_hasher;
 mod subscription;
@@ -34,10 +34,10 @@ pub struct Accepted {
     pub complete: Option<u64>,
 }
 
-/// What a server is to be told of a new limit.
+/// What a server is to be sent for a new limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewLimit {
-    /// It has no limit, and can't read this one; or it was told of the end. We count.
+    /// It has no limit, and can't read this one; or it has had the UNSUB of the end. We count.
     Nothing,
     /// UNSUB with this number.
     Number(u64),
@@ -165,7 +165,7 @@ impl<H> Subscriptions<H> {
         })
     }
 
-    /// Whether the server of this connection ends `sid` at its limit without being told then.
+    /// Whether the server of this connection ends `sid` at its limit without another UNSUB.
     pub(super) fn server_counts(&self, sid: u64) -> bool {
         self.table
             .get(&sid)
@@ -179,7 +179,7 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// Another server is told of `sid` too, and counts its own. If this one counted too much before, it must be told anew all
+    /// Another server gets SUB for `sid` too, and counts its own. If this one counted too much before, it must get everything again
     /// the same when a limit comes.
     pub(super) fn set_shared(&mut self, sid: u64) {
         if let Some(subscription) = self.table.get_mut(&sid) {
@@ -285,7 +285,7 @@ impl<H> Subscriptions<H> {
         sids
     }
 
-    /// What a server that does not know `sid` must be told of it.
+    /// What a server that does not know `sid` must be sent.
     pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         if let Some(subscription) = self.table.get(&sid) {
             subscription.encode(sid, out);

@@ -5,7 +5,7 @@
 pub(super) struct Suspicion {
     /// The sequence number of the message with which the last connection ended: its first one without a PONG, or the cut one.
     first: u64,
-    /// So many connections in a row have ended with it.
+    /// How many connections in a row have ended with it.
     losses: u32,
     /// At least once, while somebody is sought.
     batches: Option<Batches>,
@@ -14,9 +14,9 @@ pub(super) struct Suspicion {
 /// Messages are given to a connection in portions.
 #[derive(Clone, Copy, Debug)]
 struct Batches {
-    /// So many at a time. Never 0.
+    /// How many at a time. Never 0.
     size: u64,
-    /// Behind the message with this number all is as usual.
+    /// After the message with this number all is as usual.
     through: u64,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Verdict {
 
 impl Suspicion {
     /// A connection has ended with `count` messages that it had begun to take and not confirmed, of which `first` is the
-    /// first. `limit`: so many times in a row a message may be that.
+    /// first. `limit`: how many times in a row a message may be that.
     pub(super) fn lost_with(&mut self, first: u64, count: u64, limit: u32) -> Verdict {
         self.losses = if self.first == first { self.losses + 1 } else { 1 };
         self.first = first;

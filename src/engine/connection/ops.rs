@@ -30,7 +30,7 @@ impl Connection {
 
     fn answer_ping(&mut self) {
         if matches!(self.stage, Stage::Authenticating(_)) {
-            // A server that wants credentials takes anything before CONNECT for an attack. The PING behind it says as much.
+            // A server that wants credentials takes anything before CONNECT for an attack. The PING after it says as much.
             return;
         }
         if self.is_handshake() {

@@ -61,14 +61,14 @@ pub enum Refusal {
         /// Bytes of the refused frame.
         frame: usize,
     },
-    /// The gate is held and so many messages are that one more would exceed the cap in messages.
+    /// The gate is held and one more message would exceed the cap in messages.
     TooMany {
         /// Messages held.
         pending: u64,
         /// The cap.
         limit: u64,
     },
-    /// The message was accepted, and dropped at once by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
+    /// The message was accepted, and dropped immediately by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
     /// counted as lost, and handed back with the losses.
     Dropped,
     /// The gate is held and the frame alone exceeds the cap: only a connected server can take it.

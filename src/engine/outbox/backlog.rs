@@ -22,7 +22,7 @@ pub(in crate::engine) struct Backlog {
 #[derive(Debug)]
 struct Entry {
     segment: Segment,
-    /// The number of the last message before it, or of one before that but behind those of the entry before.
+    /// The number of the last message before it, or of one before that but after those of the entry before.
     after: u64,
     index: Option<Box<FrameIndex>>,
 }
@@ -140,7 +140,7 @@ impl Backlog {
         self.bytes = self.entries.iter().map(Entry::len).sum();
     }
 
-    /// Tells each segment which numbers its messages have: those behind `after`, without the gaps.
+    /// Tells each segment which numbers its messages have: those after `after`, without the gaps.
     pub(in crate::engine) fn number(&mut self, mut after: u64, gaps: &Gaps) {
         for entry in &mut self.entries {
             entry.after = after;
@@ -172,7 +172,7 @@ impl Backlog {
         }
     }
 
-    /// Says since when the segments without a stamp are held: since `now`, but no later than those behind them.
+    /// Stamps the segments that have no stamp: buffered since `now`, but no later than those after them.
     pub(in crate::engine) fn stamp(&mut self, now: Instant) {
         let mut since = now;
         for entry in self.entries.iter_mut().rev() {

@@ -27,7 +27,7 @@ enum Kind {
 /// SUBs and UNSUBs are gathered up to this size.
 const GATHERED: usize = 4 * 1024;
 
-/// So many PONGs wait at most. A server that sends PINGs and reads nothing must not fill the memory, and one that reads
+/// The most PONGs that wait. A server that sends PINGs and reads nothing must not fill the memory, and one that reads
 /// again takes any PONG as a sign of life.
 const PONGS: usize = 1024;
 
@@ -69,7 +69,7 @@ pub struct Flight {
     released: usize,
     /// Bytes of SUBs and UNSUBs in segments that were not wholly taken.
     interest: usize,
-    /// So many of the bytes not yet taken are with the transport already, in this order.
+    /// How many of the bytes not yet taken are with the transport already, in this order.
     begun: usize,
     spent: Vec<Vec<u8>>,
 }
@@ -141,7 +141,7 @@ impl Flight {
         self.begun = n;
     }
 
-    /// A PONG behind everything. Beyond the limit it is left out.
+    /// A PONG after everything. Beyond the limit it is left out.
     pub(in crate::engine) fn push_pong_behind(&mut self) {
         if self.pongs < PONGS {
             self.pongs += 1;
@@ -226,7 +226,7 @@ impl Flight {
         }
     }
 
-    /// A PONG confirms so many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
+    /// A PONG confirms this many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
     /// ones. `look` sees each before it goes, and may take some out.
     pub(in crate::engine) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
         let mut left = messages;

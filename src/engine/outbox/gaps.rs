@@ -38,7 +38,7 @@ impl Gaps {
         across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
     }
 
-    /// The number of the `count`-th that is not there behind `number`; for 0 it is `number`.
+    /// The number of the `count`-th after `number` that is not there; for 0 it is `number`.
     pub(in crate::engine) fn advance(&self, number: u64, count: u64) -> u64 {
         if count == 0 {
             return number;

@@ -12,26 +12,26 @@ use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
 use crate::protocol;
 
-/// Held frames are stamped in runs of this length (D9): a message expires up to so much too late, and a trickle of
+/// Buffered frames are stamped in runs of this length (D9): a message expires up to this much too late, and a trickle of
 /// messages does not cost a chunk each.
 const RUN: Duration = Duration::from_millis(10);
 
 /// A chunk is cut into pieces of this size when messages are dropped from its front, so that a drop moves few bytes.
 const PIECE: usize = 4 * 1024;
 
-/// 80 % of the cap: what is told by [`BufferHigh`](crate::engine::ConnectionEvent::BufferHigh). No cap, no mark.
+/// 80 % of the cap, at which [`BufferHigh`](crate::engine::ConnectionEvent::BufferHigh) is reported. No cap, no mark.
 pub(super) fn alarm(cap: usize) -> usize {
     if cap == 0 { usize::MAX } else { cap - cap / 5 }
 }
 
-/// Where what waits stands to the cap, told at each crossing.
+/// How full the buffer is, reported at each crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// Held, and at 80 % of the cap or above.
     High,
     /// Below 70 % of the cap.
     Low,
-    /// Between, or above while connected: what was told last still holds.
+    /// Between, or above while connected: what was reported last still holds.
     Between,
 }
 
@@ -68,7 +68,7 @@ impl Outbox {
         self.pending + len <= self.cap && self.rules.messages.is_none_or(|most| self.messages() < most)
     }
 
-    /// Whether a waiter would be admitted, or told off, with a frame of so many bytes.
+    /// Whether a waiter with a frame of this size would be admitted or refused now.
     pub(super) fn has_room_while_held(&self, len: usize) -> bool {
         let waits = self.gate == Gate::Held && matches!(self.rules.overflow, OverflowPolicy::Wait(_));
         !waits || self.fits(len)
@@ -286,7 +286,7 @@ impl Outbox {
         self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
     }
 
-    /// Loses the waiting messages for which `judge`, which is told their numbers, has a reason; SUB and UNSUB stay.
+    /// Loses the waiting messages for which `judge`, given their numbers, has a reason; SUB and UNSUB stay.
     pub(in crate::engine) fn revise(&mut self, mut judge: impl FnMut(FrameView<'_>, u64) -> Option<LossReason>) {
         let before = self.waiting();
         let mut sequence = self.through();
@@ -362,7 +362,7 @@ impl Outbox {
         self.lost_in_front(LossReason::Closed, before);
     }
 
-    /// Hands over what was lost since the last exchange; there is no news behind it.
+    /// Hands over what was lost since the last exchange; there is no news after it.
     pub(in crate::engine) fn take_losses(&mut self) -> Losses {
         self.news = false;
         std::mem::take(&mut self.losses)
@@ -380,7 +380,7 @@ impl Outbox {
         }
     }
 
-    /// The engine has told `level`: only the other one is news.
+    /// The engine has reported `level`: only the other one is news.
     pub(in crate::engine) fn told(&mut self, high: bool) {
         self.alarm = if high { usize::MAX } else { alarm(self.cap) };
     }

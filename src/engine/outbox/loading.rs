@@ -23,7 +23,7 @@ impl Outbox {
         self.passed = self.admitted;
     }
 
-    /// Moves no more than so many messages, and the SUBs and UNSUBs before them.
+    /// Moves no more than this many messages, and the SUBs and UNSUBs before them.
     pub(in crate::engine) fn load_some(&mut self, flight: &mut Flight, messages: u64) {
         self.seal();
         let through = self.through();

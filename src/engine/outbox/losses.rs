@@ -1,4 +1,4 @@
-//! What was lost on our side since it was told last: counts, which they were, and the messages as far as they are kept.
+//! What was lost on our side since the last report: counts, which they were, and the messages as far as they are kept.
 
 use std::ops::RangeInclusive;
 
@@ -6,11 +6,11 @@ use super::returned::LostMessages;
 use super::segment::{FrameView, Segment, Verdict};
 use crate::engine::ledger::{LossReason, Lost};
 
-/// So many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
+/// How many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
 /// only counted (D17).
 pub const HANDED_BACK: usize = 1024 * 1024;
 
-/// Losses that were not told yet. `bytes <= HANDED_BACK`.
+/// Losses that were not reported yet. `bytes <= HANDED_BACK`.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Losses {
     lost: Lost,
@@ -39,7 +39,7 @@ impl DroppedRun {
     }
 }
 
-/// Losses, to be told.
+/// Losses, to be reported.
 #[derive(Debug)]
 pub(in crate::engine) struct Told {
     pub(in crate::engine) lost: Lost,

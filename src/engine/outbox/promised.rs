@@ -3,14 +3,14 @@
 use super::Outbox;
 
 impl Outbox {
-    /// Somebody waits for a PONG behind the message with this number, which was admitted just now. A PING goes behind the
+    /// Somebody waits for a PONG after the message with this number, which was admitted just now. A PING follows the
     /// batch that it is loaded with, on each connection that it is given to, and
     /// [`Effect::Confirmed`](crate::engine::Effect::Confirmed) tells of the PONG.
     pub fn want_pong(&mut self, sequence: u64) {
         self.pong_wanted = sequence;
     }
 
-    /// Whether a PONG is wanted behind one of the messages that wait here.
+    /// Whether a PONG is wanted after one of the messages that wait here.
     pub(in crate::engine) fn is_pong_wanted(&self) -> bool {
         self.pong_wanted != 0 && self.pong_wanted > self.through()
     }

@@ -88,7 +88,7 @@ impl LostMessages {
         self.bytes
     }
 
-    /// The messages, one after the other. Each look reads them anew.
+    /// The messages, one after the other. Each look reads them again.
     pub fn iter(&self) -> impl Iterator<Item = LostMessage> + '_ {
         self.runs.iter().flat_map(Run::messages)
     }

@@ -176,7 +176,7 @@ impl Segment {
         Some(Segment { head, messages: 1, sent, ..Segment::default() })
     }
 
-    /// Splits so many messages off at the front, with the SUBs and UNSUBs before them; `self` keeps the rest.
+    /// Splits this many messages off at the front, with the SUBs and UNSUBs before them; `self` keeps the rest.
     pub(in crate::engine) fn split_messages(&mut self, messages: u64) -> Segment {
         self.split(|_, before| before < messages)
     }
@@ -186,7 +186,7 @@ impl Segment {
         self.split(|range, _| range.start == 0 || range.end <= bytes)
     }
 
-    /// Splits frames off for as long as `goes` says so, which is told where a frame is, and how many messages before it.
+    /// Splits frames off for as long as `goes` says so. It is given where a frame is, and how many messages come before it.
     fn split(&mut self, mut goes: impl FnMut(&Range<usize>, u64) -> bool) -> Segment {
         if self.body.is_some() {
             return if goes(&(0..self.len()), 0) { std::mem::take(self) } else { Segment::default() };

@@ -13,7 +13,7 @@ enum Standing {
     Known,
     /// The user named it.
     Named,
-    /// Others told of it.
+    /// Other servers named it.
     Told,
 }
 
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// The server to dial next, and when. Of those that are due now a preferred one is first, then one that was connected
-    /// before, one that the user named, one that others told of; then the one that has been due for longest, and the least
+    /// before, one that the user named, one that other servers named; then the one that has been due for longest, and the least
     /// recently used. If none is due, the one that will be due earliest.
     pub fn next(&self, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |_| true)

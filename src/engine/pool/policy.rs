@@ -12,13 +12,13 @@ pub struct Policy {
     /// What is added to them where TLS is spoken, uniformly random up to this: handshakes are dear to a server that many
     /// come back to. Default 1 s.
     pub tls_jitter: Duration,
-    /// A connection that lived so long is stable: its server's penalty is cleared. Default 1 s.
+    /// A connection that lived this long is stable: its server's penalty is cleared. Default 1 s.
     pub stable_after: Duration,
     /// The server whose stable connection was just lost is redialled after this. Default 250 ms.
     pub redial: Duration,
     /// How that is spread. Default full, so that the clients of a restarted server don't come back in one instant.
     pub redial_jitter: Jitter,
-    /// So many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
+    /// This many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
     /// limit.
     pub max_per_server: Option<u64>,
     /// A server that has refused our credentials for this long, in the same words every time, is taken out of the pool.

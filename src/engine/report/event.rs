@@ -52,7 +52,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// Something that happened to the connection, told in order.
+/// Something that happened to the connection, reported in order.
 ///
 /// `Connected`/`Reconnected` and `Disconnected` strictly alternate. A listener that reads too slowly gets fewer
 /// events, and sums that are exact all the same: the oldest outages are folded into one. More fields and kinds may
@@ -91,13 +91,13 @@ pub enum ConnectionEvent {
         in_doubt: u64,
         /// A round trip to this server: from CONNECT and PING to the PONG.
         rtt: Duration,
-        /// How many held messages still wait. This event is said a second after the subscriptions were written at the
+        /// How many buffered messages still wait. This event comes a second after the subscriptions were written at the
         /// latest; if messages still wait then, [`RecoveryDone`](ConnectionEvent::RecoveryDone) follows.
         still_held: u64,
         /// How many earlier outages are summed up in this event, because nobody read them in time.
         folded: u64,
     },
-    /// The last of the messages that still waited when [`Reconnected`](ConnectionEvent::Reconnected) was said was
+    /// The last of the messages that still waited when [`Reconnected`](ConnectionEvent::Reconnected) came was
     /// taken by the transport. If the connection is lost before that, this is not said.
     #[non_exhaustive]
     RecoveryDone {
@@ -171,7 +171,7 @@ pub enum ConnectionEvent {
         /// `host:port` of what it named.
         server: String,
     },
-    /// The server sent an `-ERR`. Whether the connection survives is told by what follows.
+    /// The server sent an `-ERR`. What follows shows whether the connection survives.
     #[non_exhaustive]
     ServerError {
         /// What it said, typed.

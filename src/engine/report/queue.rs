@@ -6,9 +6,9 @@ use super::event::ConnectionEvent;
 use super::projection::Kept;
 use crate::engine::outbox::HANDED_BACK;
 
-/// Events for one listener, at most so many.
+/// Events for one listener, up to a capacity.
 ///
-/// When it is full, the oldest outage behind the head, from `Disconnected` to `Reconnected`, folds into the next
+/// When it is full, the oldest outage after the head, from `Disconnected` to `Reconnected`, folds into the next
 /// one: the first cause stays; downtime, attempts, messages in doubt, flushed and lost are added up; `folded` counts
 /// the outages that are no longer there. Details of what was folded go. Where there is no such pair the oldest detail
 /// goes, an attempt for instance; what counts something is added to the next of its kind.
@@ -118,7 +118,7 @@ impl EventQueue {
             }
         }
         for event in kept.into_iter().rev() {
-            // The oldest of its kind behind what was removed takes it; otherwise it stays, one of each kind.
+            // The oldest of its kind after what was removed takes it; otherwise it stays, one of each kind.
             let foreign = &mut self.foreign;
             let mut newer = self.events.iter_mut().skip(begin);
             if !(event.projection().kept == Kept::Sum && newer.any(|newer| absorb(newer, &event, foreign))) {

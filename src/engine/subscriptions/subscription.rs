@@ -70,7 +70,7 @@ impl<H> Subscription<H> {
         self.bridged
     }
 
-    /// Whether it ends behind what its server had sent.
+    /// Whether it ends after what its server had sent.
     pub(in crate::engine) fn is_draining(&self) -> bool {
         self.draining
     }
@@ -86,23 +86,23 @@ impl<H> Subscription<H> {
         }
     }
 
-    /// Whether there is a limit that the server of this connection can be told.
+    /// Whether there is a limit that the server of this connection can read.
     pub(super) fn is_readable(&self) -> bool {
         self.max - self.before <= LARGEST_MAX
     }
 }
 
-/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription at once
+/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription immediately
 /// (`parseSize` in the server's util.go).
 pub(super) const LARGEST_MAX: u64 = 999_999_999;
 
-/// Of the messages that count here since this connection is the present one, its server has counted so many. Only around
-/// a planned move is it not as many.
+/// How many of the messages that count here since this connection is the present one its server has counted. The numbers differ
+/// only around a planned move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Counted {
     Alike,
     /// It knew of the subscription before, and counts what it sent then too.
     More,
-    /// Some came over another connection, or before it was told of the subscription a second time.
+    /// Some came over another connection, or before it got SUB a second time.
     Fewer,
 }
