@@ -207,7 +207,7 @@ fn joined(parts: &[&str]) -> Secret {
     Secret::from(text)
 }
 
-/// `%40` → `@`. A `%` without two hexadecimal digits behind it stays: passwords have them. `None`: it is empty.
+/// `%40` → `@`. A `%` without two hexadecimal digits after it stays: passwords have them. `None`: it is empty.
 fn decode(text: &str) -> Result<Option<Secret>, &'static str> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -253,7 +253,7 @@ impl ServerAddr {
         invalid(list.trim(), &format!("part {part} of the list: {rule}"))
     }
 
-    /// An address that a server told of: `host:port`, which inherits scheme and credentials of the
+    /// An address that a server named: `host:port`, which inherits scheme and credentials of the
     /// server that the user named.
     ///
     /// A scheme in front of it is ignored; an entry must not turn TLS off, and has no reason to

@@ -90,7 +90,7 @@ impl ConnectInfo {
 impl Default for ConnectInfo {
     /// This crate without credentials, for a server without headers: quiet, with echo, protocol 1.
     ///
-    /// Every flag is said, because a server's own defaults are verbose and pedantic.
+    /// Every flag is sent, because a server's own defaults are verbose and pedantic.
     fn default() -> Self {
         Self {
             verbose: false,

@@ -22,10 +22,10 @@ pub enum Decoded<T> {
     Op {
         /// The operation.
         op: T,
-        /// How many bytes it took: drop so many from the front before the next call.
+        /// How many bytes it took: drop this many from the front before the next call.
         len: usize,
     },
-    /// The bytes are the beginning of an operation. At least so many more bytes (never 0) are
+    /// The bytes are the beginning of an operation. At least this many more bytes (never 0) are
     /// missing.
     NeedMore(usize),
 }
@@ -39,7 +39,7 @@ pub struct Oversized<'a> {
     pub sid: u64,
     /// Header block and payload together, in bytes.
     pub size: usize,
-    /// How many bytes it takes in the stream, from the first of its control line to the CR LF behind its payload.
+    /// How many bytes it takes in the stream, from the first of its control line to the CR LF after its payload.
     pub len: usize,
 }
 
@@ -195,7 +195,7 @@ impl Decoder {
     }
 
     /// After [`TooLarge`](ProtocolError::TooLarge), with the same bytes: the message that is over the limits. Drop its `len` bytes
-    /// as they arrive, and go on with this decoder behind them. `None`: it is no message of a server, or larger than any that
+    /// as they arrive, and go on with this decoder after them. `None`: it is no message of a server, or larger than any that
     /// servers send, and the stream is beyond repair.
     ///
     /// ```
@@ -244,7 +244,7 @@ impl Decoder {
         })
     }
 
-    /// The rest of the control line behind its word, without the line end, and the length of the
+    /// The rest of the control line after its word, without the line end, and the length of the
     /// whole line with it; `None` when the LF has not arrived.
     fn line<'a>(&mut self, buf: &'a [u8], word_len: usize) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
         let limit = self.limits.line;
@@ -266,7 +266,7 @@ impl Decoder {
     }
 
     /// The length of an operation without arguments: blanks and a line end, nothing else. `None`
-    /// when the LF has not arrived. The first wrong byte is an error at once, so a stream of junk
+    /// when the LF has not arrived. The first wrong byte is an error immediately, so a stream of junk
     /// is not collected up to the limit.
     fn end_of_bare(&mut self, buf: &[u8], word_len: usize) -> Result<Option<usize>, ProtocolError> {
         let limit = self.limits.line;

@@ -102,7 +102,7 @@ pub fn subscribe(out: &mut Vec<u8>, subject: &[u8], queue: Option<&[u8]>, sid: u
     out.extend_from_slice(CRLF);
 }
 
-/// Appends `UNSUB sid [max]`: without `max` the subscription ends now, with it after so many
+/// Appends `UNSUB sid [max]`: without `max` the subscription ends now, with it after this many
 /// messages in all on this connection.
 pub fn unsubscribe(out: &mut Vec<u8>, sid: u64, max: Option<u64>) {
     out.extend_from_slice(b"UNSUB ");

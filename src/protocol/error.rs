@@ -58,10 +58,10 @@ pub enum ProtocolError {
         /// The announced size of the body, in bytes.
         total: usize,
     },
-    /// No CR LF behind the payload: peer and we disagree on where it ends.
+    /// No CR LF after the payload: peer and we disagree on where it ends.
     #[error("no CR LF behind the payload")]
     BadPayloadEnd,
-    /// Something behind `PING`, `PONG` or `+OK`.
+    /// Something after `PING`, `PONG` or `+OK`.
     #[error("trailing bytes behind an operation without arguments")]
     TrailingJunk,
 }

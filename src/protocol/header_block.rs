@@ -21,7 +21,7 @@ pub enum HeaderError {
     /// It doesn't begin with `NATS/1.0`. No entry was read.
     #[error("header block does not begin with NATS/1.0")]
     NoVersion,
-    /// Something else than a status code stands behind the version. The entries were read.
+    /// Something other than a status code follows the version. The entries were read.
     #[error("header block has a bad status code")]
     BadStatus,
     /// A line without a colon. It was skipped.
@@ -30,7 +30,7 @@ pub enum HeaderError {
         /// Where the line begins, counted in bytes from the start of the block.
         at: usize,
     },
-    /// Something behind the empty line that ends the block. It was skipped.
+    /// Something after the empty line that ends the block. It was skipped.
     #[error("header block goes on behind its end at byte {at}")]
     TrailingBytes {
         /// Where it goes on, counted in bytes from the start of the block.
@@ -90,7 +90,7 @@ pub fn parse_status(block: &[u8]) -> Result<(Option<StatusCode>, Option<&[u8]>),
     Ok((Some(code), (!description.is_empty()).then_some(description)))
 }
 
-/// The first line without its end (LF, or CR LF), and what is behind it.
+/// The first line without its end (LF, or CR LF), and what follows it.
 fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match memchr::memchr(b'\n', bytes) {
         None => (bytes, &[][..]),

@@ -237,7 +237,7 @@ impl HeaderMap {
     /// published without headers.
     ///
     /// A received block that is well-formed and has no status goes out as it came, bytes that are
-    /// not UTF-8 included; any other is written anew from its entries.
+    /// not UTF-8 included; any other is written again from its entries.
     #[must_use]
     pub fn wire(&self) -> Bytes {
         let Some(inner) = self.filled() else {

@@ -36,7 +36,7 @@ pub struct MsgOp<'a> {
     /// `None` for `MSG`. The raw header block for `HMSG`, which may be empty and need not be well
     /// formed: servers pass on what the publisher sent.
     pub headers: Option<&'a [u8]>,
-    /// The payload, without the header block and without the CR LF behind it.
+    /// The payload, without the header block and without the CR LF after it.
     pub payload: &'a [u8],
 }
 
@@ -63,7 +63,7 @@ pub enum ClientOp<'a> {
     Unsub {
         /// The subscription to end.
         sid: u64,
-        /// End it after so many messages in all; none or `0` ends it now. Something that is not a
+        /// End it after this many messages in all; none or `0` ends it now. Something that is not a
         /// number counts as none, as servers have it.
         max: Option<u64>,
     },
@@ -83,6 +83,6 @@ pub struct PubOp<'a> {
     pub reply: Option<&'a [u8]>,
     /// `None` for `PUB`; the raw header block for `HPUB`, which may be empty.
     pub headers: Option<&'a [u8]>,
-    /// The payload, without the header block and without the CR LF behind it.
+    /// The payload, without the header block and without the CR LF after it.
     pub payload: &'a [u8],
 }

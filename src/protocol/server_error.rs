@@ -279,7 +279,7 @@ fn violation(text: &[u8]) -> Option<Violation> {
     Some(Violation::Subscription { subject: Subject::from_wire(Bytes::from(subject)), queue, sid })
 }
 
-/// What is behind a prefix that is compared without regard to case.
+/// What follows a prefix that is compared without regard to case.
 fn strip<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)

@@ -12,7 +12,7 @@ pub const SHORT_PARTS: usize = SHORT_FRAME - b"PUB  128\r\n\r\n".len();
 /// `None`: subject and payload together are longer than [`SHORT_PARTS`], and nothing was appended.
 ///
 /// Copying parts of unknown lengths costs a call for each, which is most of the work for a small message.
-/// Here room for the longest is made at once, and each part is copied as two overlapping blocks.
+/// Here room for the longest is made in one step, and each part is copied as two overlapping blocks.
 ///
 /// ```
 /// use nats_lifeline::protocol::publish_short;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// [`check_subscribe_subject`] names the rule and the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectError {
-    /// It is empty, has a blank or a line end in it, or an empty token, or a token behind `>`.
+    /// It is empty, has a blank or a line end in it, or an empty token, or a token after `>`.
     InvalidFormat,
 }
 

@@ -27,7 +27,7 @@ pub enum SubjectFault {
         /// Where the second dot stands, counted in bytes from 0.
         at: usize,
     },
-    /// A token `>`, which stands for all that follows, has another one behind it.
+    /// A token `>`, which stands for all that follows, has another one after it.
     #[error("`>` at byte {at} is not the last token")]
     RestInside {
         /// Where the `>` stands, counted in bytes from 0.
@@ -53,7 +53,7 @@ impl SubjectFault {
 /// May a message be published to this subject, or name it as its reply?
 ///
 /// Not empty, and none of SP, TAB, CR, LF. Tokens and wildcards are not checked, as in async-nats
-/// and nats.go: a server forwards such subjects unless it was told to be pedantic.
+/// and nats.go: a server forwards such subjects unless it was asked to be pedantic.
 ///
 /// # Errors
 ///

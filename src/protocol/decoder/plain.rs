@@ -42,7 +42,7 @@ pub(super) fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>
     Some((message, head + total + 2))
 }
 
-/// `total CRLF`, or `headers SP total CRLF`, and what is behind it.
+/// `total CRLF`, or `headers SP total CRLF`, and what follows it.
 #[inline(always)]
 fn plain_sizes(bytes: &[u8], has_headers: bool) -> Option<(u64, u64, &[u8])> {
     let (first, rest) = digits(bytes)?;
@@ -55,7 +55,7 @@ fn plain_sizes(bytes: &[u8], has_headers: bool) -> Option<(u64, u64, &[u8])> {
     Some((headers, total, rest.strip_prefix(b"\r\n")?))
 }
 
-/// Bytes up to one blank, and what is behind the blank.
+/// Bytes up to one blank, and what follows the blank.
 #[inline(always)]
 fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (token, rest) = bytes.split_at_checked(end_of_token(bytes)?)?;
@@ -63,7 +63,7 @@ fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (!token.is_empty()).then_some((token, rest))
 }
 
-/// 1 to 19 digits, which can't overflow, and what is behind them.
+/// 1 to 19 digits, which can't overflow, and what follows them.
 #[inline(always)]
 fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;

@@ -167,7 +167,7 @@ fn a_message_over_the_limits_can_be_skipped_and_nothing_else() {
     }
     let mut decoder = Decoder::new(limits);
     let bytes = b"MSG a.b 7 10\r\n0123456789\r\nPING\r\n";
-    // Byte by byte, up to the line's end; then the decoder goes on behind the message.
+    // Byte by byte, up to the line's end; then the decoder goes on after the message.
     for end in 1..14 {
         assert!(decoder.decode_server(&bytes[..end]).is_ok());
     }
