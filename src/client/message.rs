@@ -11,8 +11,7 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 ///
 /// The payload is a slice of the bytes that were read from the connection, or of a copy that neighbouring messages
 /// share. Keeping a message therefore keeps more memory alive than its own bytes: up to 8 KiB for a message of at
-/// most 1 KiB, and up to 256 KiB for a longer one. If that matters, copy the payload: `message.payload =
-/// Bytes::copy_from_slice(&message.payload)`.
+/// most 1 KiB, and up to 256 KiB for a longer one. If that matters, see [`shrink_to_fit`](Message::shrink_to_fit).
 ///
 /// It implements `serde`'s traits, headers and status included.
 ///
@@ -46,6 +45,27 @@ pub struct Message {
 }
 
 impl Message {
+    /// Copies the message into memory of its own, so that keeping it keeps no more alive than its bytes. For programs that keep
+    /// a few of many messages for long.
+    ///
+    /// ```
+    /// # use nats_lifeline::Message;
+    /// fn keep(mut message: Message, kept: &mut Vec<Message>) {
+    ///     message.shrink_to_fit();
+    ///     kept.push(message);
+    /// }
+    /// ```
+    pub fn shrink_to_fit(&mut self) {
+        let own = |subject: &Subject| Subject::from_wire(Bytes::copy_from_slice(subject.as_bytes()));
+        self.subject = own(&self.subject);
+        self.reply = self.reply.as_ref().map(own);
+        self.payload = Bytes::copy_from_slice(&self.payload);
+        // A map that was changed has memory of its own already.
+        if let Some(block) = self.headers.as_ref().and_then(HeaderMap::raw) {
+            self.headers = Some(HeaderMap::from_wire(Bytes::copy_from_slice(block)));
+        }
+    }
+
     /// Makes a message from the bytes that were read. `own`: the subject of the subscription, which most messages
     /// carry; its handle is cheaper than one of what was received. A header block that can't be parsed costs nothing
     /// but its status: what could be read is in the headers, see [`HeaderMap::is_malformed`].
@@ -140,6 +160,27 @@ mod tests {
         assert_eq!((message.status, message.description), (None, None));
         assert!(message.headers.is_some_and(|headers| headers.is_malformed()));
         assert_eq!(&message.payload[..], b"x");
+    }
+
+    // Fault E4
+    #[test]
+    fn a_message_that_is_shrunk_shares_no_memory_with_others_and_is_the_same() {
+        let (reply, head) = (Some(Subject::from_static("r")), block("NATS/1.0\r\nTrace: 17\r\n\r\n"));
+        let mut shrunk = message(Subject::from_static("foo"), reply, Bytes::from_static(b"12345"), head);
+        let places = |message: &Message| {
+            let block = message.headers.as_ref().and_then(HeaderMap::raw).unwrap();
+            let reply = message.reply.as_ref().unwrap();
+            [message.payload.as_ptr(), message.subject.as_ptr(), reply.as_ptr(), block.as_ptr()]
+        };
+        let before = shrunk.clone();
+        shrunk.shrink_to_fit();
+        assert!(places(&before).iter().zip(places(&shrunk)).all(|(one, other)| *one != other));
+        assert!(shrunk.payload.is_unique() && !before.payload.is_unique());
+        assert_eq!(
+            (&shrunk.subject, &shrunk.reply, &shrunk.payload),
+            (&before.subject, &before.reply, &before.payload)
+        );
+        assert_eq!((&shrunk.headers, shrunk.length), (&before.headers, before.length));
     }
 
     #[test]

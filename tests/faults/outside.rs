@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::client::{NotConnected, NotDriven, PublishOutcome, RepliesEnd};
-use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::connection::{ConnectionEvent, EndReason, Status};
+use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
