@@ -401,6 +401,11 @@ impl World {
             // What is sent again is not in doubt, unless there is no again.
             let expected = if self.plan.resends() && *cause != Cause::ByUser { 0 } else { unconfirmed };
             assert_eq!(*in_doubt, expected, "I4: Disconnected says");
+            // A move that leaves nothing in doubt hands nothing over; what its server has refused is lost all the same.
+            if !self.plan.resends() && !std::mem::replace(&mut self.conns[at].settled, true) {
+                let refused = self.conns[at].unsettled().to_vec();
+                self.books.refuse(&refused);
+            }
         }
         match event {
             ConnectionEvent::Disconnected { cause, .. } => {
