@@ -199,6 +199,11 @@ impl Custom {
         };
         match outcome {
             Ok(0) => Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
+            Ok(taken) if taken > parts.iter().map(|part| part.len()).sum() => {
+                let offered = parts.iter().map(|part| part.len()).sum();
+                let error = format!("the dialer's stream claims to have taken {taken} bytes of {offered}");
+                Poll::Ready(Err(WriteFailed { doubtful: offered, error: io::Error::other(error) }))
+            }
             Ok(taken) => {
                 self.unflushed = true;
                 Poll::Ready(Ok(taken))
