@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault};
+use super::error::{PublishError, PublishErrorKind, SendFault};
+use super::lost::{Lost, lost};
 use super::message::OutboundMessage;
 use super::publish::{Outgoing, block, publish_error};
 use super::wait;
@@ -161,18 +162,10 @@ impl Client {
 
     /// The error for a message that was lost after it had been accepted.
     fn lost(&self, reason: LossReason, message: &OutboundMessage) -> PublishError {
-        let fault = match reason {
-            LossReason::TooLarge => {
-                let headers = message.headers.as_ref().and_then(block).map_or(0, |block| block.len());
-                let too_large = PayloadTooLarge { max: self.max_payload(), size: headers + message.payload.len() };
-                return PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, too_large);
-            }
-            LossReason::NoHeaders => SendFault::HeadersUnsupported,
-            LossReason::Expired => SendFault::Expired,
-            LossReason::Closed if self.shared().completed().is_none() => SendFault::Disconnected,
-            LossReason::Closed => SendFault::Closed,
-            LossReason::Overflow | LossReason::Poison | LossReason::Refused => SendFault::Dropped,
-        };
-        PublishError::with_source(PublishErrorKind::Send, fault)
+        let headers = message.headers.as_ref().and_then(block).map_or(0, |block| block.len());
+        match lost(self.shared(), reason, headers + message.payload.len()) {
+            Lost::TooLarge(error) => PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, error),
+            Lost::Fault(fault) => PublishError::with_source(PublishErrorKind::Send, fault),
+        }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod event;
 mod gaps;
 mod health;
 mod inbox_id;
+mod lost;
 pub(crate) mod message;
 #[cfg(feature = "metrics")]
 pub mod metrics;

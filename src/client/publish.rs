@@ -35,6 +35,11 @@ impl<'a> Outgoing<'a> {
         let reply = message.reply.as_ref().map(Subject::as_bytes);
         Outgoing { reply, headers, ..Outgoing::new(message.subject.as_bytes(), &message.payload) }
     }
+
+    /// Headers and payload, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.headers.map_or(0, Bytes::len) + self.payload.len()
+    }
 }
 
 /// The bytes of a subject, whatever its form; `made` keeps it if it had to be made.

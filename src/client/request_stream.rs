@@ -106,6 +106,8 @@ pub struct Replies {
     waiting: Waiting,
     ticket: Ticket,
     reply: Subject,
+    /// Of the request, in bytes.
+    size: usize,
     options: RepliesOptions,
     received: u64,
     timeout: Option<Timer>,
@@ -171,6 +173,7 @@ impl Client {
             headers: headers.as_ref(),
             ..Outgoing::new(subject.as_bytes(), &payload)
         };
+        let size = outgoing.size();
         let sent = self.send_asking(outgoing, |number| requests.admitted(ticket, number));
         match wait::until(self.shared(), deadline, sent).await {
             Ok(sent) => sent?,
@@ -179,7 +182,7 @@ impl Client {
         let timeout = deadline.map(|at| self.shared().timer(at));
         let end = (options.max_replies == Some(0)).then_some(RepliesEnd::MaxReplies);
         let mut replies =
-            Replies { waiting, ticket, reply, options, received: 0, timeout, stall: None, last_turn: None, end };
+            Replies { waiting, ticket, reply, size, options, received: 0, timeout, stall: None, last_turn: None, end };
         if let Some(end) = end {
             replies.finish(end);
         }
@@ -262,7 +265,8 @@ impl Stream for Replies {
             }
             Poll::Ready(Err(failure)) => {
                 this.finish(RepliesEnd::Failed);
-                Poll::Ready(Some(Err(super::requests::failed(&failure))))
+                let error = super::requests::failed(this.waiting.shared(), &failure, this.size);
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {
                 let end = ready!(this.poll_times(cx));

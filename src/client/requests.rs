@@ -11,12 +11,13 @@ use super::client::Client;
 use super::error::{
     ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
 };
+use super::lost::{Lost, lost};
 use super::message::Message;
 use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
 use super::request_options::RequestOptions;
 use super::wait;
-use crate::driver::{Patience, RequestFailure, Ticket, Waiting};
+use crate::driver::{Patience, RequestFailure, Shared, Ticket, Waiting};
 use crate::engine::Status;
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
@@ -149,7 +150,9 @@ impl Client {
         let registered = |number| requests.admitted(ticket, number);
         let asked = async {
             self.send_asking(outgoing, registered).await.map_err(Failed::unsent)?;
-            poll_fn(|cx| shared.requests.poll(ticket, cx)).await.map_err(|failure| Failed::after(&failure))
+            poll_fn(|cx| shared.requests.poll(ticket, cx))
+                .await
+                .map_err(|failure| self.failed_after(&failure, outgoing.size()))
         };
         match wait::until(shared, deadline, asked).await {
             Ok(share) => Ok(Message::from_raw(&share?.first(), &reply)),
@@ -171,6 +174,10 @@ impl Client {
         reply.push_str(prefix);
         ticket.encode(&mut reply);
         Subject::from(reply)
+    }
+
+    fn failed_after(&self, failure: &RequestFailure, size: usize) -> Failed {
+        Failed { error: failed(self.shared(), failure, size), unsent: matches!(failure, RequestFailure::Dropped(_)) }
     }
 
     /// Publishes a request. The deadline of the whole is around this.
@@ -225,7 +232,7 @@ impl Client {
             self.send_asking(outgoing, |number| requests.admitted(ticket, number)).await.map_err(Failed::unsent)?;
             let next = poll_fn(|cx| {
                 if let Poll::Ready(Err(failure)) = requests.poll(ticket, cx) {
-                    return Poll::Ready(Err(Failed::after(&failure)));
+                    return Poll::Ready(Err(self.failed_after(&failure, outgoing.size())));
                 }
                 futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx).map(Ok)
             });
@@ -255,20 +262,19 @@ impl Failed {
     fn unsent(error: RequestError) -> Failed {
         Failed { error, unsent: true }
     }
-
-    fn after(failure: &RequestFailure) -> Failed {
-        Failed { error: failed(failure), unsent: matches!(failure, RequestFailure::Dropped) }
-    }
 }
 
-/// Why there is no reply, for users.
-pub(super) fn failed(failure: &RequestFailure) -> RequestError {
+/// Why there is no reply to a request of `size` bytes, for users.
+pub(super) fn failed(shared: &Shared, failure: &RequestFailure, size: usize) -> RequestError {
     let kind = RequestErrorKind::Other;
     match failure {
         RequestFailure::ConnectionLost { in_doubt } => {
             RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
         }
-        RequestFailure::Dropped => RequestError::with_source(kind, SendFault::Dropped),
+        RequestFailure::Dropped(reason) => match lost(shared, *reason, size) {
+            Lost::TooLarge(error) => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
+            Lost::Fault(fault) => RequestError::with_source(kind, fault),
+        },
         RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
         RequestFailure::ReplyTooLarge(error) => RequestError::with_source(kind, *error),
         RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),

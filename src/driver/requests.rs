@@ -15,7 +15,7 @@ pub(crate) use self::many::ManyLimits;
 use self::refused::Subjects;
 use super::lock;
 use super::reads::{Range, Share};
-use crate::engine::{DroppedRun, EndReason, in_doubt_in_words};
+use crate::engine::{DroppedRun, EndReason, LossReason, in_doubt_in_words};
 use crate::protocol::{ErrKind, ProtocolError};
 
 /// All requests of one client.
@@ -75,8 +75,8 @@ pub(crate) enum RequestFailure {
     },
     /// The request was lost before it was sent: dropped by the overflow policy, too old, or not fit for the server that was
     /// there at last.
-    #[error("the request was dropped before it was sent")]
-    Dropped,
+    #[error("the request was dropped before it was sent: {0:?}")]
+    Dropped(LossReason),
     /// The server refused the request.
     #[error("refused by the server: {0}")]
     Refused(ErrKind),
@@ -262,21 +262,22 @@ impl Requests {
 
     /// Messages were lost while they waited: no replies will come to them.
     pub(super) fn dropped(&self, runs: &[DroppedRun], wakers: &mut Vec<Waker>) {
-        // In order, and apart: there may be many of both requests and runs.
-        let among = |handed_over: bool| {
-            let mut numbers: Vec<_> =
-                runs.iter().filter(|run| run.handed_over == handed_over).map(|run| run.numbers.clone()).collect();
-            numbers.sort_unstable_by_key(|run| *run.start());
-            move |sequence: u64, _: bool| {
-                let at = numbers.partition_point(|run| *run.start() <= sequence);
-                let run = at.checked_sub(1).and_then(|at| numbers.get(at));
-                sequence != 0 && run.is_some_and(|run| run.contains(&sequence))
-            }
+        // In order: there may be many of both requests and runs.
+        let mut runs: Vec<&DroppedRun> = runs.iter().collect();
+        runs.sort_unstable_by_key(|run| *run.numbers.start());
+        let run_of = |sequence: u64| {
+            let at = runs.partition_point(|run| *run.numbers.start() <= sequence);
+            let run = at.checked_sub(1).and_then(|at| runs.get(at))?;
+            (sequence != 0 && run.numbers.contains(&sequence)).then_some(*run)
         };
-        self.fail(&RequestFailure::Dropped, wakers, among(false));
-        if runs.iter().any(|run| run.handed_over) {
-            // A connection before had taken them: they may have been served.
-            self.fail(&RequestFailure::ConnectionLost { in_doubt: 0 }, wakers, among(true));
+        for slot in &mut lock(&self.inner).slots {
+            let Some(run) = slot.state.sequence().and_then(run_of) else { continue };
+            // What a connection before had taken may have been served.
+            let failure = match run.handed_over {
+                false => RequestFailure::Dropped(run.reason),
+                true => RequestFailure::ConnectionLost { in_doubt: 0 },
+            };
+            slot.state.fail(&failure, wakers, |_, _| true);
         }
     }
 
@@ -296,6 +297,15 @@ impl Requests {
 }
 
 impl SlotState {
+    /// Of its message, while it waits.
+    fn sequence(&self) -> Option<u64> {
+        match self {
+            SlotState::Waiting { sequence, .. } => Some(*sequence),
+            SlotState::Many(many) => Some(many.sequence),
+            SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => None,
+        }
+    }
+
     /// It fails if it is `concerned`, of which its sequence number is told and whether it outlasts a lost connection.
     fn fail(
         &mut self,

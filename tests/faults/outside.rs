@@ -2,16 +2,22 @@
 //! and errors that named the wrong thing.
 
 use std::future::Future;
-use std::sync::mpsc;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::client::{NotConnected, NotDriven, PublishOutcome, RepliesEnd};
+use nats_lifeline::client::{NotConnected, NotDriven, PayloadTooLarge, PublishOutcome, RepliesEnd, SendFault};
 use nats_lifeline::connection::{ConnectionEvent, EndReason, Status};
 use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{SOON, Server, soon};
@@ -116,16 +122,16 @@ fn all_calls_answer_on_another_executor_though_nobody_runs_the_runtime_of_the_co
 fn poll_on_this_thread<T>(future: impl Future<Output = T>) -> T {
     struct Thread(std::thread::Thread);
     impl std::task::Wake for Thread {
-        fn wake(self: std::sync::Arc<Self>) {
+        fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = std::sync::Arc::new(Thread(std::thread::current())).into();
+    let waker = Arc::new(Thread(std::thread::current())).into();
     let mut future = std::pin::pin!(future);
     loop {
-        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
         }
     }
 }
@@ -326,4 +332,112 @@ fn closing_behind_the_end_of_the_runtime_is_ok_where_nothing_was_lost() {
         drop(runtime);
         one_thread().block_on(client.close()).unwrap();
     }
+}
+
+/// A stream that now and then says it has taken more than it was given.
+struct Boaster {
+    inner: TcpStream,
+    boasts: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Boaster {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Boaster {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let boasts = self.boasts.load(Ordering::Relaxed);
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        written.map_ok(|n| if boasts { n + 7 } else { n })
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+// Outside 8. Streams of a user's failed, stalled and panicked in tests, and their counts were always right.
+#[tokio::test]
+async fn a_stream_that_claims_more_than_it_was_given_costs_its_connection_and_is_named() {
+    let server = Server::start().await;
+    let address = server.address();
+    let boasts = Arc::new(AtomicBool::new(false));
+    let for_dialer = Arc::clone(&boasts);
+    let options = ConnectOptions::new().dialer(move |_| {
+        let (address, boasts) = (address.clone(), Arc::clone(&for_dialer));
+        async move { Ok::<_, io::Error>(Boaster { inner: TcpStream::connect(address).await?, boasts }) }
+    });
+    let client = options.connect(server.url()).await.unwrap();
+    let mut events = client.events();
+    boasts.store(true, Ordering::Relaxed);
+    client.publish("a", "1".into()).await.unwrap();
+    let cause = soon("the loss", async {
+        loop {
+            if let Some(ConnectionEvent::Disconnected { cause, in_doubt, .. }) = events.recv().await {
+                assert_eq!(in_doubt, 1, "it may have been sent");
+                break cause.to_string();
+            }
+        }
+    });
+    let cause = cause.await;
+    assert!(cause.contains("the dialer's stream"), "{cause}");
+    boasts.store(false, Ordering::Relaxed);
+    // The first one tells of what is in doubt.
+    let _ = soon("a flush", client.flush()).await;
+    soon("a flush", client.flush()).await.unwrap();
+    assert!(client.stats().balances());
+    client.close().await.unwrap();
+}
+
+// Outside 7. The reason was tested of `publish_confirmed` alone.
+#[tokio::test]
+async fn a_request_that_the_next_server_can_not_take_says_why() {
+    let broker = Broker::start().await.unwrap();
+    let client = nats_lifeline::connect(broker.url()).await.unwrap();
+    broker.kill();
+    client.status_watch().wait_for(Status::Reconnecting).await;
+    broker.set_max_payload(100);
+    let payload = bytes::Bytes::from(vec![b'x'; 150]);
+    let asking = tokio::spawn({
+        let (client, payload) = (client.clone(), payload.clone());
+        async move { client.request("a", payload).await.unwrap_err() }
+    });
+    let mut replies = client.request_stream("a", payload, RepliesOptions::new()).await.unwrap();
+    while client.stats().waiting < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    broker.restart().await.unwrap();
+    let of_request = soon("the request", asking).await.unwrap();
+    let of_stream = soon("the stream", replies.next()).await.unwrap().unwrap_err();
+    for error in [of_request, of_stream] {
+        assert_eq!(error.kind(), RequestErrorKind::MaxPayloadExceeded, "{error:?}");
+        assert_eq!(error.source_as::<PayloadTooLarge>(), Some(&PayloadTooLarge { max: 100, size: 150 }));
+    }
+}
+
+// Outside 7, its sibling: a request that has become too old.
+#[tokio::test]
+async fn a_request_that_has_become_too_old_says_so() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().max_message_age(Some(Duration::from_millis(1)));
+    let client = options.connect(broker.url()).await.unwrap();
+    broker.kill();
+    client.status_watch().wait_for(Status::Reconnecting).await;
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.request("a", "old".into()).await.unwrap_err() }
+    });
+    while client.stats().accepted == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    broker.restart().await.unwrap();
+    let error = soon("the request", asking).await.unwrap();
+    assert_eq!(error.source_as::<SendFault>(), Some(&SendFault::Expired), "{error:?}");
 }
