@@ -41,6 +41,7 @@ mod timer;
 mod tls;
 mod transport;
 mod turns;
+mod unread;
 mod utc;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};

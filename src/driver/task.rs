@@ -24,6 +24,7 @@ use super::mailbox::Shared;
 use super::mailbox::task_side::desert;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
+use super::unread::UnreadInboxes;
 use crate::engine::time::after;
 use crate::engine::{ConnectionEvent, EndReason, Engine, Flight, Interest, Status};
 
@@ -50,8 +51,8 @@ pub(super) struct Task {
     shown: (Status, u64),
     /// When something moved last; `None`: memory was given back since.
     moved: Option<Instant>,
-    /// Messages that were received and not read when their subscriptions ended; told at the end.
-    undelivered: u64,
+    /// Where messages may be unread; how many is reported at the end.
+    unread: UnreadInboxes,
     ended: bool,
     /// Operations handled in this poll.
     work: usize,
@@ -119,7 +120,7 @@ impl Task {
             delivered: Delivered::default(),
             shown: (Status::Disconnected, 0),
             moved: None,
-            undelivered: 0,
+            unread: UnreadInboxes::default(),
             ended: false,
             work: 0,
             alone: tokio::runtime::Handle::current().metrics().num_workers() < 2,
@@ -430,7 +431,7 @@ impl Task {
         }
         self.flushes.clear();
         self.shared.note_before_the_end();
-        self.shared.end(&reason, false, self.undelivered);
+        self.shared.end(&reason, false, self.unread.messages());
         self.shared.publish_state(Status::Closed, None, self.engine.last_error().cloned());
         self.emit(&ConnectionEvent::closed(reason));
         self.shared.listeners.end();

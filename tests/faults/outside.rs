@@ -441,3 +441,42 @@ async fn a_request_that_has_become_too_old_says_so() {
     let error = soon("the request", asking).await.unwrap();
     assert_eq!(error.source_as::<SendFault>(), Some(&SendFault::Expired), "{error:?}");
 }
+
+// Outside 4. The number was tested of messages that nobody read, and never of those that were read late.
+#[tokio::test]
+async fn messages_that_were_read_behind_the_end_of_their_subscription_are_not_undelivered() {
+    let broker = Broker::start().await.unwrap();
+    for how in ["limit", "drain", "unsubscribe", "dropped", "unread"] {
+        let client = nats_lifeline::connect(broker.url()).await.unwrap();
+        let mut subscriber = client.subscribe("a").await.unwrap();
+        if how == "limit" {
+            subscriber.unsubscribe_after(5).await.unwrap();
+        }
+        for _ in 0..5 {
+            client.publish("a", "".into()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        match how {
+            "drain" => subscriber.drain().await.unwrap(),
+            "unsubscribe" | "unread" => subscriber.unsubscribe().await.unwrap(),
+            _ => {}
+        }
+        client.flush().await.unwrap();
+        let mut left = Some(subscriber);
+        if how == "dropped" {
+            left = None;
+        }
+        if let Some(subscriber) = left.as_mut().filter(|_| how != "unread") {
+            for _ in 0..5 {
+                assert!(soon("a message", subscriber.next()).await.is_some(), "{how}");
+            }
+        }
+        let report = client.drain_and_close(SOON).await.unwrap();
+        let expected = if how == "unread" { 5 } else { 0 };
+        assert_eq!((report.undelivered, report.completed), (expected, true), "{how}: {report:?}");
+        // They were true words: what is undelivered can still be read.
+        if let Some(subscriber) = &mut left {
+            assert_eq!(subscriber.collect::<Vec<_>>().await.len() as u64, expected, "{how}");
+        }
+    }
+}

@@ -117,7 +117,7 @@ impl Task {
                 Effect::Closed { reason, completed } => {
                     self.ended = true;
                     let _ = guarded("waker", || self.flushes.clear());
-                    self.shared.end(&reason, completed, self.undelivered);
+                    self.shared.end(&reason, completed, self.unread.messages());
                     self.show_state();
                 }
             }
@@ -169,7 +169,7 @@ impl Task {
         self.settle_pause(sid);
         match handle {
             Sink::Inbox(inbox) => {
-                self.undelivered += inbox.pending().0 as u64;
+                self.unread.add(&inbox);
                 self.delivered.wakers.extend(inbox.end(reason));
             }
             Sink::Requests(requests) => {
