@@ -50,6 +50,19 @@ impl Attempt {
         overslept
     }
 
+    /// An address of the name came to nothing, and the next one is tried.
+    pub(super) fn note_failure(&mut self, cause: Cause, now: Instant) {
+        self.failure = Some(match (self.failure.take(), cause) {
+            // All of them were silent in turn: each had a share of this time.
+            (Some(Cause::TimedOut { .. }), Cause::TimedOut { stage, .. }) => {
+                let limit = self.began().map_or(self.limit, |began| now.saturating_duration_since(began));
+                Cause::TimedOut { limit, stage }
+            }
+            (Some(said), Cause::TimedOut { .. }) => said,
+            (_, cause) => cause,
+        });
+    }
+
     /// Why it has come to nothing: what an address of the name has said is a better reason than that another one does not
     /// answer.
     pub(super) fn reason(&mut self, cause: Cause) -> Cause {
@@ -70,8 +83,13 @@ impl Attempt {
             self.aside_at = Some(after(now, SILENCE));
         }
         if is_due(self.deadline, now) {
-            let late = Cause::TimedOut { limit: self.limit, stage: "looking up and dialling" };
-            Happened::NotDialed(self.reason(late))
+            let limit = self.limit;
+            Happened::NotDialed(match self.failure.take() {
+                None => Cause::TimedOut { limit, stage: "looking up and dialling" },
+                // Not the share of one address, but the limit of all was reached.
+                Some(Cause::TimedOut { stage, .. }) => Cause::TimedOut { limit, stage },
+                Some(said) => said,
+            })
         } else if is_due(self.aside_at, now) {
             Happened::PutAside("looking up and dialling, and another server is due")
         } else {

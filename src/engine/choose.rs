@@ -142,7 +142,7 @@ impl<H> Engine<H> {
         let mut attempt = connection.attempt.clone();
         self.out.discard(&mut connection.flight);
         let after = std::mem::replace(&mut attempt.epoch, self.lines.next_epoch());
-        attempt.failure = Some(cause.clone());
+        attempt.note_failure(cause.clone(), now);
         attempt.others = 0;
         attempt.aside_at = attempt.aside_at.map(|at| at.max(super::time::after(now, SILENCE)));
         let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
