@@ -88,6 +88,23 @@ where
     }
 }
 
+impl<Kind> Error<Kind>
+where
+    Kind: Clone + Debug + Display + PartialEq,
+{
+    /// The error of another call for the same reason.
+    pub(crate) fn of_kind<Other>(self, kind: Other) -> Error<Other>
+    where
+        Other: Clone + Debug + Display + PartialEq,
+    {
+        Error { kind, source: self.source }
+    }
+
+    pub(crate) fn into_source(self) -> Option<crate::Error> {
+        self.source
+    }
+}
+
 impl<Kind> Display for Error<Kind>
 where
     Kind: Clone + Debug + Display + PartialEq,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::client::Client;
 use super::error::{
     ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
+    SubscribeErrorKind,
 };
 use super::lost::{Lost, lost};
 use super::message::Message;
@@ -219,7 +220,7 @@ impl Client {
             Ok(replies)
         };
         let mut replies = match wait::until(self.shared(), deadline, subscribed).await {
-            Ok(subscribed) => subscribed.map_err(|error: SubscribeError| Failed::unsent(error.into()))?,
+            Ok(subscribed) => subscribed.map_err(|error| Failed::unsent(not_subscribed(&inbox, error)))?,
             Err(wait::Elapsed) => return Err(Failed::unsent(RequestErrorKind::TimedOut.into())),
         };
         let reply_to = Some(inbox.as_bytes());
@@ -281,12 +282,28 @@ pub(super) fn failed(shared: &Shared, failure: &RequestFailure, size: usize) -> 
     }
 }
 
+/// A request has no subscription for its replies. What is wrong with its inbox is said of the inbox.
+fn not_subscribed(inbox: &Subject, error: SubscribeError) -> RequestError {
+    if error.kind() != SubscribeErrorKind::InvalidSubject {
+        return error.into();
+    }
+    let source = error.into_source().unwrap_or_else(|| "it is no subject".into());
+    RequestError::with_source(RequestErrorKind::InvalidSubject, InvalidInbox { inbox: inbox.to_string(), source })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the inbox {inbox:?}: {source}")]
+struct InvalidInbox {
+    inbox: String,
+    source: crate::Error,
+}
+
 /// A request that could not be sent. What is wrong with the request itself keeps its kind; only that makes this
 /// different from the conversion, which async-nats has too.
 fn refused(error: PublishError) -> RequestError {
     match error.kind() {
-        PublishErrorKind::InvalidSubject => RequestError::with_source(RequestErrorKind::InvalidSubject, error),
-        PublishErrorKind::MaxPayloadExceeded => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
+        PublishErrorKind::InvalidSubject => error.of_kind(RequestErrorKind::InvalidSubject),
+        PublishErrorKind::MaxPayloadExceeded => error.of_kind(RequestErrorKind::MaxPayloadExceeded),
         PublishErrorKind::Send => RequestError::from(error),
     }
 }

@@ -21,6 +21,12 @@ impl Client {
     /// The call waits for nothing but room: if the server accepts bytes too slowly, up to
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). Subscriptions survive reconnects.
     ///
+    /// A subscription that a server refuses ends, with [`EndReason::Refused`](crate::connection::EndReason::Refused) and the
+    /// server's words, and the next connection is not asked for it again: subscribe again when it may work. A server
+    /// refuses what the user's permissions do not allow, and every subscription above its limit (`max_subscriptions`,
+    /// which also applies when a reconnect leads to a server with a lower limit). It does so after this call has
+    /// returned; [`subscribe_confirmed`](Client::subscribe_confirmed) waits for its answer.
+    ///
     /// # Errors
     ///
     /// [`InvalidSubject`](SubscribeErrorKind::InvalidSubject), with the violated rule as its source;

@@ -18,7 +18,8 @@ use crate::protocol::Subject;
 
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
-/// It survives reconnects. Messages that were published while no server had this subscription are not received: core
+/// It survives reconnects, unless a server refuses it: then the stream ends, [`end_reason`](Subscriber::end_reason) is
+/// [`Refused`](EndReason::Refused), and the next connection does not ask for it again. Messages that were published while no server had this subscription are not received: core
 /// NATS delivers to whoever is there. If the reader is too slow, the client briefly waits for it; then messages
 /// beyond [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped and counted by
 /// [`dropped`](Subscriber::dropped).

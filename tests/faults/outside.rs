@@ -15,7 +15,7 @@ use nats_lifeline::connection::{ConnectionEvent, EndReason, Status};
 use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::protocol::ErrKind;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
+use nats_lifeline::{Client, ConnectOptions, Request, RequestErrorKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -479,4 +479,16 @@ async fn messages_that_were_read_behind_the_end_of_their_subscription_are_not_un
             assert_eq!(subscriber.collect::<Vec<_>>().await.len() as u64, expected, "{how}");
         }
     }
+}
+
+// Outside 6. No test read these texts.
+#[tokio::test]
+async fn errors_of_requests_name_the_inbox_and_repeat_nothing() {
+    let broker = Broker::start().await.unwrap();
+    let client = nats_lifeline::connect(broker.url()).await.unwrap();
+    let error = client.send_request("a", Request::new().inbox(String::new())).await.unwrap_err();
+    assert_eq!(error.kind(), RequestErrorKind::InvalidSubject);
+    assert_eq!(error.to_string(), "invalid subject: the inbox \"\": it is empty");
+    let error = client.request("", "".into()).await.unwrap_err();
+    assert_eq!(error.to_string(), "invalid subject: it is empty");
 }
