@@ -317,7 +317,7 @@ impl Client {
         let within = self.core.settings.flush_timeout;
         let failed = |source: crate::Error| ServerPoolError::with_source(ServerPoolErrorKind::Send, source);
         match wait::until(self.shared(), wait::deadline(Some(within)), asked).await {
-            Ok(Ok(servers)) => Ok(servers.into_iter().map(Server::from).collect()),
+            Ok(Ok(servers)) => Ok(servers.into_iter().map(Server::of).collect()),
             outcome => Err(match (self.shared().ended(), outcome) {
                 (Some(reason), _) => failed(reason.into()),
                 (None, Ok(_)) => failed(EndReason::Closed.into()),

@@ -36,6 +36,10 @@ use choice::Callbacks;
 /// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty years
 /// count as thirty years.
 ///
+/// A flag is a method without an argument that changes the default, such as `no_echo` or `verbose`; only `require_tls` has
+/// one, as in async-nats. Limits that can be absent take
+/// `None` for that, and a plain value otherwise.
+///
 /// # Callbacks
 ///
 /// Each callback runs in its own task, so one that awaits for a long time delays nothing else. A callback that blocks

@@ -37,8 +37,8 @@ impl fmt::Display for Server {
     }
 }
 
-impl From<pool::Server> for Server {
-    fn from(server: pool::Server) -> Self {
+impl Server {
+    pub(super) fn of(server: pool::Server) -> Server {
         Server {
             addr: server.addr,
             failed_attempts: usize::try_from(server.failures).unwrap_or(usize::MAX),

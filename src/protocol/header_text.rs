@@ -114,6 +114,7 @@ pub(super) enum ReceivedText<'a> {
 /// A name or value on its way into a map: text that was checked, or the thing itself.
 #[doc(hidden)]
 #[derive(Debug)]
+#[allow(unnameable_types, reason = "only this crate implements the traits that take one")]
 pub enum Given<'a, T> {
     /// Text that was checked.
     Text(&'a str),

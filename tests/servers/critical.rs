@@ -93,7 +93,7 @@ async fn who_waits_for_room_is_refused_when_the_connection_is_lost() {
 // S29, D15: in a planned move there is a connection
 #[tokio::test]
 async fn in_the_middle_of_a_move_they_are_accepted() {
-    let mut line = line(ConnectOptions::new().prepare_moves(false)).await;
+    let mut line = line(ConnectOptions::new().no_prepared_moves()).await;
     line.proxy.freeze(Direction::ToClient);
     line.client.force_reconnect().await.unwrap();
     let pings = || line.proxy.passages()[0].lines().iter().filter(|line| *line == "PING").count();

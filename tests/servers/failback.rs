@@ -145,7 +145,7 @@ async fn a_preferred_server_that_is_not_there_keeps_nobody_waiting_and_is_probed
     let gone = Proxy::start(other.port()).await;
     gone.silence();
     // It takes connections and says nothing.
-    let options = prefers(&gone.url()).preferred_timeout(Duration::from_millis(100)).failback(false);
+    let options = prefers(&gone.url()).preferred_timeout(Duration::from_millis(100)).no_failback();
     let client = soon("a connection", options.connect(other.url())).await.unwrap();
     assert_eq!((client.server_info().port, gone.accepted()), (other.port(), 1));
     gone.admit().await;

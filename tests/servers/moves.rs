@@ -229,7 +229,9 @@ async fn requests_are_answered_over_a_move() {
 async fn where_a_second_connection_is_refused_the_move_is_made_without() {
     let server = Server::builder().max_connections(1).start().await;
     for prepare in [true, false] {
-        let client = ConnectOptions::new().prepare_moves(prepare).connect(server.url()).await.unwrap();
+        let options = ConnectOptions::new();
+        let options = if prepare { options } else { options.no_prepared_moves() };
+        let client = options.connect(server.url()).await.unwrap();
         let timeline = Timeline::of(&client);
         client.publish("a", "1".into()).await.unwrap();
         client.force_reconnect().await.unwrap();

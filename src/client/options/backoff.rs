@@ -8,7 +8,7 @@ use crate::engine::backoff::{Backoff, Jitter};
 
 impl ConnectOptions {
     /// Gives up after this many failed attempts, counted over all servers since the last connection that lasted a
-    /// second; a shorter connection counts as a failed attempt. Default: never; `None` and `0` mean never too.
+    /// second; a shorter connection counts as a failed attempt. Default `None`: never. For compatibility `0` means never too.
     ///
     /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
     /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
@@ -80,19 +80,17 @@ impl ConnectOptions {
     }
 
     /// Removes a server from the pool after this many failed attempts, counted since its last connection that lasted
-    /// a second. Default: never; `None` and `0` mean never too.
+    /// a second. Default `None`: never. Must be at least 1.
     ///
     /// Gossip does not add it again; [`set_server_pool`](crate::Client::set_server_pool) and
     /// [`force_reconnect`](crate::Client::force_reconnect) do. When no server is left the client gives up, as after
     /// [`max_reconnects`](ConnectOptions::max_reconnects).
     pub fn max_reconnects_per_server<T: Into<Option<usize>>>(mut self, max: T) -> ConnectOptions {
-        let max = max.into().filter(|&max| max != 0);
-        self.config.policy.max_per_server = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
+        self.config.policy.max_per_server = max.into().map(|max| u64::try_from(max).unwrap_or(u64::MAX));
         self
     }
 
-    /// Removes a server from the pool when it has refused the credentials for this long. Default: never; `None` means
-    /// never too.
+    /// Removes a server from the pool when it has refused the credentials for this long. Default `None`: never.
     ///
     /// The time runs from the first refusal to the last one, as long as every attempt on that server ends with the
     /// same error; any other outcome resets it. In between, the server waits by its

@@ -105,6 +105,9 @@ impl ConnectOptions {
         if let Some(messages) = self.outbox.messages {
             rule("reconnect_buffer_messages", &messages, AT_LEAST_ONE, messages > 0)?;
         }
+        if let Some(max) = self.config.policy.max_per_server {
+            rule("max_reconnects_per_server", &max, AT_LEAST_ONE, max > 0)?;
+        }
         if let Some(timeout) = self.request_timeout {
             rule("request_timeout", &timeout, "must be longer than zero (None waits for ever)", !timeout.is_zero())?;
         }

@@ -45,7 +45,7 @@ impl Callbacks {
         let Question { servers, info, attempt, server } = question;
         let mut choice = Choice::default();
         if let (Some(pick), true) = (&self.server, server) {
-            let servers = servers.into_iter().map(Server::from).collect();
+            let servers = servers.into_iter().map(Server::of).collect();
             let info = info.map(|info| ServerInfo::from(&*info)).unwrap_or_default();
             if let Some(ReconnectToServer { addr, delay }) = pick(servers, info).await {
                 choice = Choice { server: Some(addr), delay };

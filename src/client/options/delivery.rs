@@ -43,11 +43,11 @@ impl ConnectOptions {
     /// 1.
     ///
     /// ```
-    /// let options = nats_lifeline::ConnectOptions::new().reconnect_buffer_messages(Some(10_000));
+    /// let options = nats_lifeline::ConnectOptions::new().reconnect_buffer_messages(10_000);
     /// # drop(options);
     /// ```
-    pub fn reconnect_buffer_messages(mut self, messages: Option<u64>) -> ConnectOptions {
-        self.outbox.messages = messages;
+    pub fn reconnect_buffer_messages<T: Into<Option<u64>>>(mut self, messages: T) -> ConnectOptions {
+        self.outbox.messages = messages.into();
         self
     }
 
@@ -63,11 +63,11 @@ impl ConnectOptions {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let options = nats_lifeline::ConnectOptions::new().max_message_age(Some(Duration::from_secs(60)));
+    /// let options = nats_lifeline::ConnectOptions::new().max_message_age(Duration::from_secs(60));
     /// # drop(options);
     /// ```
-    pub fn max_message_age(mut self, age: Option<Duration>) -> ConnectOptions {
-        self.outbox.max_age = age.map(within_reach);
+    pub fn max_message_age<T: Into<Option<Duration>>>(mut self, age: T) -> ConnectOptions {
+        self.outbox.max_age = age.into().map(within_reach);
         self
     }
 
@@ -95,7 +95,7 @@ impl ConnectOptions {
 
     /// Treats a message as poison when this many connections in a row have ended with it, and drops it alone. Without
     /// this, a message that a server, or something in between, answers by closing the connection would block all
-    /// others forever. Default `Some(5)`, at least 2; `None` never does.
+    /// others forever. Default 5, at least 2; `None` never does.
     ///
     /// With at-most-once delivery it is the message that was cut off. A message that is too large for what a bad line
     /// carries between two losses looks the same; for messages of megabytes over bad lines, use a larger number or
@@ -110,8 +110,8 @@ impl ConnectOptions {
     /// let options = nats_lifeline::ConnectOptions::new().poison_after(None);
     /// # drop(options);
     /// ```
-    pub fn poison_after(mut self, losses: Option<u32>) -> ConnectOptions {
-        self.config.poison_after = losses;
+    pub fn poison_after<T: Into<Option<u32>>>(mut self, losses: T) -> ConnectOptions {
+        self.config.poison_after = losses.into();
         self
     }
 }

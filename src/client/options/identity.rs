@@ -56,20 +56,20 @@ impl ConnectOptions {
         self
     }
 
-    /// Asks the server to acknowledge every operation with `+OK`. Default false.
+    /// Asks the server to acknowledge every operation with `+OK`. Default: it does not.
     ///
     /// For inspecting a connection with other tools. The acknowledgements cost bandwidth, and this client does
     /// nothing with them.
-    pub fn verbose(mut self, verbose: bool) -> ConnectOptions {
-        self.config.identity.verbose = verbose;
+    pub fn verbose(mut self) -> ConnectOptions {
+        self.config.identity.verbose = true;
         self
     }
 
-    /// Asks the server to check more strictly, for instance the subjects of published messages. Default false.
+    /// Asks the server to check more strictly, for instance the subjects of published messages. Default: it does not.
     ///
     /// Violations are reported as an [`Event`](crate::Event).
-    pub fn pedantic(mut self, pedantic: bool) -> ConnectOptions {
-        self.config.identity.pedantic = pedantic;
+    pub fn pedantic(mut self) -> ConnectOptions {
+        self.config.identity.pedantic = true;
         self
     }
 

@@ -20,15 +20,16 @@ impl ConnectOptions {
     /// While another server is connected, the preferred ones are probed: 5 s after connecting, and then less and less
     /// often, down to once a minute ([`failback_probe`](ConnectOptions::failback_probe)). When one has answered, and
     /// the connection to it has lasted 10 s ([`failback_stability`](ConnectOptions::failback_stability)), the client
-    /// moves to it. Nothing is lost or in doubt, see [`prepare_moves`](ConnectOptions::prepare_moves), and
+    /// moves to it. Nothing is lost or in doubt, see [`handover`](ConnectOptions::handover), and
     /// [`Disconnected`](crate::connection::ConnectionEvent::Disconnected) has the cause
     /// [`Failback`](crate::connection::Cause::Failback). During the probe there are two connections.
     ///
     /// Failed probes are reported as [`AttemptFailed`](crate::connection::ConnectionEvent::AttemptFailed) while the
     /// client is connected. They count towards
     /// [`max_reconnects_per_server`](ConnectOptions::max_reconnects_per_server), and not towards
-    /// [`max_reconnects`](ConnectOptions::max_reconnects). The client does not move back if `prepare_moves` is off,
-    /// if callbacks choose the server or the delay, or with [`failback(false)`](ConnectOptions::failback).
+    /// [`max_reconnects`](ConnectOptions::max_reconnects). The client does not move back with
+    /// [`no_failback`](ConnectOptions::no_failback) or [`no_prepared_moves`](ConnectOptions::no_prepared_moves), or if
+    /// callbacks choose the server or the delay.
     ///
     /// # Errors
     ///
@@ -56,11 +57,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets whether a client that is connected to another server moves back to a [preferred
-    /// server](ConnectOptions::preferred_servers). Default `true`. With `false` it stays until it loses that server
-    /// or leaves it for another reason.
-    pub fn failback(mut self, failback: bool) -> ConnectOptions {
-        self.config.preferred.failback = failback;
+    /// Does not move back to a [preferred server](ConnectOptions::preferred_servers) while another server is connected:
+    /// the client stays until it loses that server or leaves it for another reason. Default: it moves back.
+    pub fn no_failback(mut self) -> ConnectOptions {
+        self.config.preferred.failback = false;
         self
     }
 

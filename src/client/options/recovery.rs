@@ -40,10 +40,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets whether the client connects to the next server before it leaves the current one, when it moves on
-    /// purpose. Default `true`.
+    /// Leaves the current server before the next one is dialled, also when the client moves on purpose. Default: such a
+    /// move is prepared, that is, the client connects to the next server first.
     ///
-    /// When the current server announces that it will stop (lame duck mode), the client connects to another server of
+    /// When moves are prepared and the current server announces that it will stop (lame duck mode), the client connects to another server of
     /// the pool within a second, and leaves the current one only when the next one is ready. A server that has
     /// announced the same is not moved to. The address of the current one is dialled again, after a second and then
     /// less often, since behind a load balancer it may lead to another server. If there is no other server, the
@@ -55,24 +55,24 @@ impl ConnectOptions {
     /// cluster has had 50 ms to learn of the new ones. A plain subscription misses what is published while neither
     /// server has it, which is about a round trip. For a moment there are two connections.
     ///
-    /// With `false` the current server is left before the next one is dialled, and lame duck mode is only reported
+    /// With this option lame duck mode is only reported
     /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). This is also the case if
     /// callbacks choose the server or the delay.
     ///
     /// ```
     /// // An account that is allowed one connection.
-    /// let options = nats_lifeline::ConnectOptions::new().prepare_moves(false);
+    /// let options = nats_lifeline::ConnectOptions::new().no_prepared_moves();
     /// # drop(options);
     /// ```
-    pub fn prepare_moves(mut self, prepare: bool) -> ConnectOptions {
-        self.config.prepare_moves = prepare;
+    pub fn no_prepared_moves(mut self) -> ConnectOptions {
+        self.config.prepare_moves = false;
         self
     }
 
     /// Decides what a plain subscription gets during a planned move. Default [`Handover::Exclusive`]: no message
     /// twice, and a gap of about a round trip.
     ///
-    /// It applies to [prepared](ConnectOptions::prepare_moves) moves. In both modes queue groups and replies to
+    /// It applies to [prepared](ConnectOptions::no_prepared_moves) moves. In both modes queue groups and replies to
     /// requests lose nothing and get nothing twice; a subscription that ends after a number of messages is never at
     /// both servers; and streams [with gaps](crate::Subscriber::with_gaps) report the move.
     ///

@@ -6,7 +6,7 @@ use super::*;
 use crate::client::error::ConnectErrorKind;
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
-use crate::engine::{Handover, Preferred};
+use crate::engine::{Handover, OverflowPolicy, Preferred};
 use crate::protocol::Limits;
 
 fn settings(options: ConnectOptions) -> ConnectOptions {
@@ -66,8 +66,8 @@ fn every_option_arrives_where_it_is_needed() {
             .user_and_password("u".to_owned(), "p".to_owned())
             .token("t".to_owned())
             .no_echo()
-            .verbose(true)
-            .pedantic(true)
+            .verbose()
+            .pedantic()
             .custom_inbox_prefix("mine.inbox")
             .retry_on_initial_connect()
             .no_reconnect()
@@ -84,7 +84,7 @@ fn every_option_arrives_where_it_is_needed() {
             .preferred_servers("better")
             .unwrap()
             .preferred_timeout(11 * second)
-            .failback(false)
+            .no_failback()
             .failback_probe(backoff)
             .failback_stability(12 * second)
             .give_up_on_auth_error_after(14 * second)
@@ -241,6 +241,10 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("max_control_line", new().max_control_line(127)),
         ("poison_after", new().poison_after(Some(1))),
         ("poison_after", new().poison_after(Some(0))),
+        ("max_reconnects_per_server", new().max_reconnects_per_server(0)),
+        ("reconnect_buffer_messages", new().reconnect_buffer_messages(0)),
+        ("max_message_age", new().max_message_age(zero)),
+        ("overflow_policy", new().overflow_policy(OverflowPolicy::Wait(zero))),
         ("limits.line", new().limits(Limits { line: 4095, ..limits })),
         ("limits.headers", new().limits(Limits { headers: 0, ..limits })),
         // Fault E5
