@@ -18,6 +18,10 @@ const YIELD_ABOVE: usize = 16 << 10;
 /// How long a line that begins with `+` may be, in bytes. Arbitrary.
 const LARGEST_OK: usize = 4 << 10;
 
+/// The largest limit of an UNSUB that a server reads: it reads nine digits (`parseSize`). A larger one is none, and the
+/// subscription ends now.
+const LARGEST_LIMIT: u64 = 999_999_999;
+
 pub(super) struct Session {
     connection: Arc<Connection>,
     decoder: Decoder,
@@ -169,7 +173,7 @@ impl Session {
             };
         }
         match op {
-            ClientOp::Pub(published) => self.publish(published)?,
+            ClientOp::Pub(published) => return self.publish(published),
             ClientOp::Ping => return self.ping(),
             ClientOp::Pong => {
                 self.connection.pings_out.store(0, Ordering::Relaxed);
@@ -182,7 +186,9 @@ impl Session {
                 }
                 self.subscribe(subject, *queue, *sid);
             }
-            ClientOp::Unsub { sid, max } => self.connection.unsubscribe(*sid, *max),
+            ClientOp::Unsub { sid, max } => {
+                self.connection.unsubscribe(*sid, max.filter(|max| *max <= LARGEST_LIMIT));
+            }
             ClientOp::Connect(json) => self.connect(json)?,
         }
         if self.login.verbose {
@@ -271,6 +277,10 @@ impl Session {
         if published.headers.is_some() && !self.headers {
             // HPUB from a client that did not ask for headers (`processHeaderPub`).
             return Err(Ending::Silent);
+        }
+        if self.login.verbose {
+            // Before what it delivers, to this client too (`processInboundClientMsg`).
+            self.reply(ok);
         }
         self.published += 1;
         let own = &self.connection;

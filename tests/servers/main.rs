@@ -32,6 +32,7 @@ mod outage_calls;
 mod pubsub;
 mod request_stream;
 mod requests;
+mod sessions;
 mod sink;
 mod storm;
 mod subjects;

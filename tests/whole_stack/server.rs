@@ -16,6 +16,9 @@ use crate::secure::Session;
 /// What is asked for is answered with itself.
 const ASKED: &[u8] = b"ask";
 
+/// The largest limit of an UNSUB that a server reads; a larger one is none.
+const LARGEST_LIMIT: u64 = 999_999_999;
+
 pub(crate) struct Conn {
     pub(crate) node: usize,
     decoder: Decoder,
@@ -162,13 +165,15 @@ impl Cluster {
                     protocol::info(&mut self.conns[at].out, info.as_bytes());
                 }
             }
+            // A second one with a live sid is ignored.
+            ClientOp::Sub { sid, .. } if conn.subs.contains_key(sid) => {}
             ClientOp::Sub { subject, sid, queue } => {
                 let queue = queue.map(<[u8]>::to_vec);
                 conn.subs.insert(*sid, Interest { subject: subject.to_vec(), queue, sent: 0, max: None });
                 self.spread((at, *sid));
             }
-            ClientOp::Unsub { sid, max } => match (conn.subs.get_mut(sid), max) {
-                (Some(interest), Some(max)) if interest.sent < *max => interest.max = Some(*max),
+            ClientOp::Unsub { sid, max } => match (conn.subs.get_mut(sid), max.filter(|max| *max <= LARGEST_LIMIT)) {
+                (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
                 (Some(_), _) => self.unsubscribe((at, *sid)),
                 (None, _) => {}
             },
