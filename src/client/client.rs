@@ -15,7 +15,7 @@ use super::error::{
 use super::options::ConnectOptions;
 use super::server::Server;
 use super::wait;
-use crate::driver::{Command, Handle, Hears, Room, Shared, Statistics};
+use crate::driver::{Command, EventFilter, Handle, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
 use crate::protocol::{Info, ServerAddr, ServerInfo, ToServerAddrs};
 
@@ -198,7 +198,7 @@ impl Client {
     /// # }
     /// ```
     pub fn events(&self) -> Events {
-        self.shared().events(Hears::Edges)
+        self.shared().events(EventFilter::Edges)
     }
 
     /// Returns a snapshot of the counters: what became of every message that was ever accepted, and what crossed the
@@ -265,7 +265,7 @@ impl Client {
     /// If the client is closed, or with [`NotDriven`] as its source.
     pub async fn force_reconnect(&self) -> Result<(), ReconnectError> {
         let shared = self.shared();
-        if let Some(reason) = shared.barred() {
+        if let Some(reason) = shared.closed_reason() {
             return Err(ReconnectError::new(reason));
         }
         let turn = wait::turn_driven(&self.core.handle, self.core.settings.flush_timeout);

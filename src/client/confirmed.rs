@@ -10,7 +10,7 @@ use super::lost::{Lost, lost};
 use super::message::OutboundMessage;
 use super::publish::{Outgoing, block, publish_error};
 use super::wait;
-use crate::driver::{Care, Confirming, Patience, Settled};
+use crate::driver::{Confirming, OnFull, Priority, Settled};
 use crate::engine::LossReason;
 use crate::protocol::{Subject, ToSubject};
 
@@ -120,11 +120,11 @@ impl Client {
         let confirming = Confirming::new(self.core.handle.clone(), message.subject.as_bytes(), reply);
         let outcome = {
             let headers = message.headers.as_ref().and_then(block);
-            let outgoing = Outgoing { care: Care::Confirmed, ..Outgoing::of(&message, headers.as_ref()) };
+            let outgoing = Outgoing { priority: Priority::Confirmed, ..Outgoing::of(&message, headers.as_ref()) };
             let confirmed = async {
                 self.check(outgoing)?;
                 let registered = |number| confirming.admitted(number);
-                if let Err(denied) = self.admit(outgoing, Patience::Yield, registered) {
+                if let Err(denied) = self.admit(outgoing, OnFull::Yield, registered) {
                     // The deadline of the whole is around this.
                     let sent = self.publish_slowly(outgoing, denied, None, registered).await;
                     sent.map_err(publish_error)?;

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::error::{ConnectError, ConnectErrorKind, NotConnected};
 use super::options::ConnectOptions;
 use super::outages;
-use crate::driver::{self, Command, Events, Hears, Shared};
+use crate::driver::{self, Command, EventFilter, Events, Shared};
 use crate::engine::{Cause, Config, ConnectionEvent, Status};
 use crate::protocol::{ErrKind, ServerAddr, ToServerAddrs};
 
@@ -29,15 +29,15 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
     let handle = driver::spawn(config, settings.outbox.clone(), addrs, settings.driver.clone(), seed)?;
     if let Some(callback) = settings.event_callback.clone() {
-        callback::run(handle.shared.events(Hears::Repetitions), callback);
+        callback::run(handle.shared.events(EventFilter::Repetitions), callback);
     }
     for callback in settings.long_outage_callbacks.clone() {
-        outages::run(handle.shared.events(Hears::Edges), callback);
+        outages::run(handle.shared.events(EventFilter::Edges), callback);
     }
     let shared = handle.shared.clone();
     let client = Client::new(handle, settings);
     // The names of the servers that fail are in the events only.
-    let mut attempts = (!retry).then(|| shared.events(Hears::Edges));
+    let mut attempts = (!retry).then(|| shared.events(EventFilter::Edges));
     let mut status = shared.watch_status();
     shared.command(Command::Connect);
     if retry {

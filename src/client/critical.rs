@@ -6,7 +6,7 @@ use super::client::Client;
 use super::error::{PublishError, TryPublishError};
 use super::message::OutboundMessage;
 use super::publish::{Outgoing, wire_bytes};
-use crate::driver::Care;
+use crate::driver::Priority;
 use crate::protocol::ToSubject;
 
 impl Client {
@@ -38,7 +38,8 @@ impl Client {
     /// ```
     pub async fn publish_critical<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
         let mut made = None;
-        let outgoing = Outgoing { care: Care::Critical, ..Outgoing::new(wire_bytes(&subject, &mut made), &payload) };
+        let outgoing =
+            Outgoing { priority: Priority::Critical, ..Outgoing::new(wire_bytes(&subject, &mut made), &payload) };
         self.publish_outgoing(outgoing).await
     }
 
@@ -62,6 +63,6 @@ impl Client {
     /// # }
     /// ```
     pub fn try_publish_critical(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
-        self.try_publish_with(Care::Critical, message)
+        self.try_publish_with(Priority::Critical, message)
     }
 }

@@ -65,7 +65,7 @@ pub use subject::subject_label;
 use super::client::Client;
 use super::connection::{ConnectionEvent, Events, Lost, LostMessages, Stats};
 use super::wait;
-use crate::driver::{Hears, Shared};
+use crate::driver::{EventFilter, Shared};
 
 const CONNECTION_STATE: &str = "nats_connection_state";
 const RECONNECTIONS: &str = "nats_reconnections_total";
@@ -112,7 +112,7 @@ impl Client {
     /// ```
     pub fn report_metrics(&self, service: impl Into<String>) -> MetricsReporter {
         let shared = self.core.handle.shared.clone();
-        let events = shared.events(Hears::Edges);
+        let events = shared.events(EventFilter::Edges);
         let stats = Stats::of(&shared);
         MetricsReporter {
             service: service.into().into(),

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
 use super::message::OutboundMessage;
 use super::wait;
-use crate::driver::{Care, Denied, Patience, Publish, Room};
+use crate::driver::{Denied, OnFull, Priority, Publish, Room};
 use crate::engine::{EndReason, Frame, OverflowPolicy, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
@@ -22,12 +22,12 @@ pub(super) struct Outgoing<'a> {
     /// The encoded block.
     pub(super) headers: Option<&'a Bytes>,
     pub(super) payload: &'a Bytes,
-    pub(super) care: Care,
+    pub(super) priority: Priority,
 }
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(subject: &'a [u8], payload: &'a Bytes) -> Outgoing<'a> {
-        Outgoing { subject, reply: None, headers: None, payload, care: Care::Usual }
+        Outgoing { subject, reply: None, headers: None, payload, priority: Priority::Usual }
     }
 
     /// `message`, with its headers encoded.
@@ -166,16 +166,16 @@ impl Client {
     ///
     /// As `try_publish`.
     pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
-        self.try_publish_with(Care::Usual, message)
+        self.try_publish_with(Priority::Usual, message)
     }
 
-    pub(super) fn try_publish_with(&self, care: Care, message: OutboundMessage) -> Result<(), TryPublishError> {
+    pub(super) fn try_publish_with(&self, priority: Priority, message: OutboundMessage) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing { care, ..Outgoing::of(&message, headers.as_ref()) };
+        let outgoing = Outgoing { priority, ..Outgoing::of(&message, headers.as_ref()) };
         let admitted = self
             .check(outgoing)
             .map_err(Fault::Publish)
-            .and_then(|()| self.admit(outgoing, Patience::Never, |_| {}).map_err(Fault::Denied));
+            .and_then(|()| self.admit(outgoing, OnFull::Never, |_| {}).map_err(Fault::Denied));
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
@@ -209,7 +209,7 @@ impl Client {
     /// not a state machine.
     fn publish_now(&self, outgoing: Outgoing<'_>) -> Result<(), Fault> {
         self.check(outgoing).map_err(Fault::Publish)?;
-        self.admit(outgoing, Patience::Yield, |_| {}).map_err(Fault::Denied)
+        self.admit(outgoing, OnFull::Yield, |_| {}).map_err(Fault::Denied)
     }
 
     /// Publishing when something is in the way. Boxed, since it is rare and would make the future of every publish
@@ -235,7 +235,7 @@ impl Client {
     /// Checks that the subjects and the control line can go on the wire.
     #[inline(always)]
     pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
-        let Outgoing { subject, reply, headers, payload, care: _ } = outgoing;
+        let Outgoing { subject, reply, headers, payload, priority: _ } = outgoing;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
         // Whatever the user wants to skip: a blank or a line end would change what the server and we ourselves read.
         check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
@@ -259,11 +259,11 @@ impl Client {
     pub(super) fn admit(
         &self,
         outgoing: Outgoing<'_>,
-        patience: Patience,
+        on_full: OnFull,
         registered: impl FnOnce(u64),
     ) -> Result<(), Denied> {
         let frame = self.frame(outgoing);
-        self.shared().publish(&Publish { frame, patience, care: outgoing.care }, registered)
+        self.shared().publish(&Publish { frame, on_full, priority: outgoing.priority }, registered)
     }
 
     /// The path of a message that was not admitted immediately.
@@ -277,7 +277,7 @@ impl Client {
     ) -> Result<(), Denied> {
         let began = wait::now();
         // What is critical does not wait for a connection.
-        let critical = outgoing.care == Care::Critical;
+        let critical = outgoing.priority == Priority::Critical;
         let held = (!critical).then(|| self.frame(outgoing).len());
         let mut room = pin!(Room::new(self.core.handle.clone(), held));
         let (mut denied, mut deadline) = (first, deadline);
@@ -306,7 +306,7 @@ impl Client {
                     return Err(Denied::NotInTime { waited: wait::now().saturating_duration_since(began) });
                 }
             }
-            match self.admit(outgoing, Patience::Never, registered) {
+            match self.admit(outgoing, OnFull::Never, registered) {
                 Ok(()) => return Ok(()),
                 Err(again) => denied = again,
             }

@@ -18,7 +18,7 @@ use super::publish::{Outgoing, block, publish_error};
 use super::request::Request;
 use super::request_options::RequestOptions;
 use super::wait;
-use crate::driver::{Patience, RequestFailure, Shared, Ticket, Waiting};
+use crate::driver::{OnFull, RequestFailure, Shared, Ticket, Waiting};
 use crate::engine::Status;
 use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
 
@@ -188,7 +188,7 @@ impl Client {
         registered: impl Fn(u64) + Copy,
     ) -> Result<(), RequestError> {
         let sent = match self.check(outgoing) {
-            Ok(()) => match self.admit(outgoing, Patience::Yield, registered) {
+            Ok(()) => match self.admit(outgoing, OnFull::Yield, registered) {
                 Ok(()) => return Ok(()),
                 Err(denied) => {
                     let sent = self.publish_slowly(outgoing, denied, None, registered).await;

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::error::PublishError;
 use super::message::OutboundMessage;
 use super::publish::{Outgoing, accepted, block};
-use crate::driver::{Patience, Room};
+use crate::driver::{OnFull, Room};
 
 /// Ready when there is room in the outbox; messages are accepted as by [`publish`](Client::publish). Flushing and
 /// closing the sink wait for nothing, since an accepted message is sent by itself: use
@@ -33,7 +33,7 @@ impl Sink<OutboundMessage> for Client {
         let outgoing = Outgoing::of(&message, headers.as_ref());
         // There was room when the sink said that it was ready; if others have taken it since, this one message more
         // does no harm.
-        let sent = self.check(outgoing).and_then(|()| self.admit(outgoing, Patience::Insist, |_| {}).or_else(accepted));
+        let sent = self.check(outgoing).and_then(|()| self.admit(outgoing, OnFull::Insist, |_| {}).or_else(accepted));
         sent.inspect_err(|_| self.count_refused())
     }
 

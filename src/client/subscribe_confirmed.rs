@@ -9,7 +9,7 @@ use super::error::{NotConfirmed, SubscribeError, SubscribeErrorKind};
 use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Command, Hears};
+use crate::driver::{Command, EventFilter};
 use crate::engine::{ConnectionEvent, EndReason, FlushFailure};
 use crate::protocol::{ErrKind, ToSubject};
 
@@ -71,7 +71,7 @@ impl Client {
         options: SubscribeOptions,
         within: Duration,
     ) -> Result<Subscriber, SubscribeError> {
-        let mut events = self.shared().events(Hears::Edges);
+        let mut events = self.shared().events(EventFilter::Edges);
         let subscriber = self.subscribe_with(subject, options).await?;
         let deadline = wait::deadline(Some(within));
         self.server_answers(deadline, within).await?;

@@ -50,7 +50,7 @@ struct Group {
 pub(super) struct Delivered {
     pub(super) wakers: Vec<Waker>,
     /// Consumers for which the task should wait, with what did not fit.
-    pub(super) crowded: Vec<Crowded>,
+    pub(super) lagging: Vec<Lagging>,
     /// Subscriptions that have lost messages.
     pub(super) losing: Vec<Overrun>,
 }
@@ -69,7 +69,7 @@ pub(super) struct Overrun {
 
 /// A consumer that lags.
 #[derive(Debug)]
-pub(super) struct Crowded {
+pub(super) struct Lagging {
     pub(super) sid: u64,
     pub(super) inbox: Arc<Inbox>,
     pub(super) rest: Option<Share>,
@@ -211,8 +211,8 @@ impl Sorter {
 pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delivered) {
     let offered = inbox.offer(share);
     out.wakers.extend(offered.consumer);
-    if offered.crowded {
-        out.crowded.push(Crowded { sid, inbox: inbox.clone(), rest: offered.rest });
+    if offered.lagging {
+        out.lagging.push(Lagging { sid, inbox: inbox.clone(), rest: offered.rest });
     } else if let Some(rest) = offered.rest {
         lose(sid, inbox, rest, out);
     }
@@ -273,7 +273,7 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
 pub(super) struct Pause {
     until: Instant,
     yields: u32,
-    crowded: Vec<Crowded>,
+    lagging: Vec<Lagging>,
 }
 
 /// What a pause wants.
@@ -292,34 +292,34 @@ const YIELDS: u32 = 64;
 
 impl Pause {
     pub(super) fn new(until: Instant) -> Pause {
-        Pause { until, yields: 0, crowded: Vec::new() }
+        Pause { until, yields: 0, lagging: Vec::new() }
     }
 
     /// More consumers that lag.
-    pub(super) fn add(&mut self, crowded: Vec<Crowded>) {
-        self.crowded.extend(crowded);
+    pub(super) fn add(&mut self, lagging: Vec<Lagging>) {
+        self.lagging.extend(lagging);
     }
 
     /// Looks how the consumers are doing.
     pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
         // A runtime that was busy elsewhere has not let the consumers run either: they get their turn first.
         let over = now >= self.until && self.yields > 0;
-        self.crowded.retain_mut(|crowded| {
-            if let Some(rest) = crowded.rest.take() {
-                let offered = crowded.inbox.offer(rest);
+        self.lagging.retain_mut(|lagging| {
+            if let Some(rest) = lagging.rest.take() {
+                let offered = lagging.inbox.offer(rest);
                 out.wakers.extend(offered.consumer);
-                crowded.rest = offered.rest;
+                lagging.rest = offered.rest;
             }
             if over {
-                crowded.inbox.stop_waiting();
-                if let Some(rest) = crowded.rest.take() {
-                    lose(crowded.sid, &crowded.inbox, rest, out);
+                lagging.inbox.stop_waiting();
+                if let Some(rest) = lagging.rest.take() {
+                    lose(lagging.sid, &lagging.inbox, rest, out);
                 }
                 return false;
             }
-            crowded.inbox.wait_for_consumer() || crowded.rest.is_some()
+            lagging.inbox.wait_for_consumer() || lagging.rest.is_some()
         });
-        if self.crowded.is_empty() {
+        if self.lagging.is_empty() {
             PauseState::Over
         } else if self.yields < YIELDS {
             self.yields += 1;
@@ -336,15 +336,15 @@ impl Pause {
 
     /// `sid` ends: what waits for room is offered a last time.
     pub(super) fn settle(&mut self, sid: u64, out: &mut Delivered) {
-        self.crowded.retain_mut(|crowded| {
-            if crowded.sid != sid {
+        self.lagging.retain_mut(|lagging| {
+            if lagging.sid != sid {
                 return true;
             }
-            if let Some(rest) = crowded.rest.take() {
-                let offered = crowded.inbox.offer(rest);
+            if let Some(rest) = lagging.rest.take() {
+                let offered = lagging.inbox.offer(rest);
                 out.wakers.extend(offered.consumer);
                 if let Some(rest) = offered.rest {
-                    lose(sid, &crowded.inbox, rest, out);
+                    lose(sid, &lagging.inbox, rest, out);
                 }
             }
             false

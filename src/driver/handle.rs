@@ -76,7 +76,7 @@ impl Waiting {
             // If it was not sent yet, nobody needs it any more.
             Some(sequence) => shared.withdraw(sequence),
         };
-        if released.last && shared.barred().is_some() {
+        if released.last && shared.closed_reason().is_some() {
             // A drain may be waiting for the last request.
             shared.wake();
         }

@@ -1,5 +1,11 @@
 //! One queue per subscription: shares of reads, under limits, between the task and one consumer.
 
+mod share;
+
+pub(super) use share::Losing;
+pub use share::WhenFull;
+pub(crate) use share::{InboxLimits, Next, Offered};
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,28 +58,6 @@ struct State {
     gaps: Option<Box<Gaps>>,
 }
 
-/// The limits of a queue.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InboxLimits {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-    pub(crate) when_full: WhenFull,
-}
-
-/// Which messages a subscription loses when its reader is so slow that the limits are reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// The newest messages: new ones are dropped until there is room. The default.
-    #[default]
-    DropNewest,
-    /// The oldest messages: new ones take their place.
-    DropOldest,
-    /// The subscription: it ends after the messages that were received, with
-    /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer).
-    Close,
-}
-
 /// Whether the task has waited for this consumer (D21).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grace {
@@ -87,50 +71,8 @@ enum Grace {
     Losing,
 }
 
-/// What became of a share.
-#[derive(Debug, Default)]
-pub(crate) struct Offered {
-    /// To be woken when no lock is held.
-    pub(crate) consumer: Option<Waker>,
-    /// What does not fit.
-    pub(crate) rest: Option<Share>,
-    /// More than half full, and the task has not waited for this consumer yet.
-    pub(crate) crowded: bool,
-}
-
-/// Messages were lost because the consumer is too slow.
-#[derive(Debug)]
-pub(super) struct Losing {
-    /// How many so far.
-    pub(super) dropped: u64,
-    /// Whether a series of losses begins.
-    pub(super) begins: bool,
-    /// Whether the subscription is to end.
-    pub(super) closes: bool,
-    /// To be woken when no lock is held.
-    pub(super) consumer: Option<Waker>,
-    /// What was lost, to be dropped when no lock is held.
-    pub(super) gone: Vec<Share>,
-}
-
-/// What a subscriber gets.
-pub(crate) enum Next {
-    /// The next share.
-    Share {
-        share: Share,
-        /// The number of its first message in the subscription.
-        at: u64,
-        /// The task waits for this queue to be read.
-        wake_task: bool,
-    },
-    /// Everything was read; say so to the task, once.
-    Finished,
-    /// The end.
-    End,
-}
-
 impl State {
-    fn is_crowded(&self) -> bool {
+    fn is_lagging(&self) -> bool {
         self.messages > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2
     }
 
@@ -157,7 +99,7 @@ impl State {
         let share = self.queue.pop_front()?;
         self.messages -= share.count().min(self.messages);
         self.bytes -= share.bytes().min(self.bytes);
-        let caught_up = !self.is_crowded();
+        let caught_up = !self.is_lagging();
         let wake_task = caught_up && self.grace == Grace::Waited;
         if caught_up {
             self.grace = Grace::Unused;
@@ -222,18 +164,18 @@ impl Inbox {
         let news = fits.is_some();
         state.put(fits);
         state.note_most();
-        let crowded = rest.is_some() || state.is_crowded();
-        if !crowded {
+        let lagging = rest.is_some() || state.is_lagging();
+        if !lagging {
             state.grace = Grace::Unused;
         }
-        let crowded = crowded && state.grace == Grace::Unused;
-        Offered { consumer: if news { state.consumer.take() } else { None }, rest, crowded }
+        let lagging = lagging && state.grace == Grace::Unused;
+        Offered { consumer: if news { state.consumer.take() } else { None }, rest, lagging }
     }
 
     /// The task stops reading for this consumer's sake. `false`: no need, it has caught up.
     pub(super) fn wait_for_consumer(&self) -> bool {
         let mut state = lock(&self.state);
-        if !state.is_crowded() || state.end.is_some() {
+        if !state.is_lagging() || state.end.is_some() {
             state.grace = Grace::Unused;
             return false;
         }

@@ -33,13 +33,13 @@ struct List {
 
 #[derive(Debug)]
 struct Listener {
-    hears: Hears,
+    filter: EventFilter,
     state: Mutex<State>,
 }
 
 /// How often a listener is told what goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hears {
+pub(crate) enum EventFilter {
     /// That it has begun.
     Edges,
     /// Each time, as the callback of async-nats is.
@@ -55,9 +55,9 @@ struct State {
 
 impl Listeners {
     /// A new listener, which gets everything from now on.
-    pub(crate) fn listen(&self, hears: Hears, ended: bool) -> Events {
+    pub(crate) fn listen(&self, filter: EventFilter, ended: bool) -> Events {
         let state = State { queue: EventQueue::new(CAPACITY), waker: None, ended };
-        let listener = Arc::new(Listener { hears, state: Mutex::new(state) });
+        let listener = Arc::new(Listener { filter, state: Mutex::new(state) });
         let mut list = lock(&self.list);
         // Not each time: there may be many, and more all the time.
         if list.listeners.len() >= list.look {
@@ -79,7 +79,7 @@ impl Listeners {
 
     /// The same has happened again, which some want to know.
     pub(super) fn repeat(&self, event: &ConnectionEvent) {
-        for listener in self.alive().iter().filter(|listener| listener.hears == Hears::Repetitions) {
+        for listener in self.alive().iter().filter(|listener| listener.filter == EventFilter::Repetitions) {
             listener.tell(event);
         }
     }

@@ -2,9 +2,14 @@
 
 mod held;
 mod known;
+mod publish;
 pub(super) mod task_side;
 #[cfg(test)]
 mod tests;
+mod waking;
+
+pub(crate) use publish::{Denied, OnFull, Priority, Publish};
+use waking::Parked;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,7 +29,7 @@ use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
-use crate::engine::{Cause, EndReason, Engine, Frame, Gate, Ledger, Outbox, OutboxRules, Refusal, Status};
+use crate::engine::{Cause, EndReason, Engine, Frame, Ledger, Outbox, OutboxRules, Refusal, Status};
 use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
@@ -75,7 +80,7 @@ pub(super) struct Inner {
     last_error: Option<Cause>,
     round_trip: Option<Duration>,
     /// No new subscription, and why.
-    barred: Option<EndReason>,
+    closed_reason: Option<EndReason>,
     /// Whether everything ended in order; set with the end.
     completed: Option<bool>,
     /// The account before the runtime went, if it went first.
@@ -84,66 +89,6 @@ pub(super) struct Inner {
     undelivered: u64,
     /// Bytes admitted since a publisher yielded last; a refused message counts for its part of [`YIELD_BYTES`].
     unyielded: usize,
-}
-
-/// What the task, when it is parked, wants to be woken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parked {
-    /// It runs, and will look before it parks.
-    No,
-    /// Commands only: the transport is busy with what it has.
-    ForCommands,
-    /// Commands and messages.
-    ForAll,
-}
-
-/// A message to publish, with what is checked under the lock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Publish<'a> {
-    pub(crate) frame: Frame<'a>,
-    pub(crate) patience: Patience,
-    pub(crate) care: Care,
-}
-
-/// What a message is worth to its publisher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Care {
-    /// It goes out when it can.
-    Usual,
-    /// Its publisher waits for a PONG behind it.
-    Confirmed,
-    /// It is not to be held for a connection that is not there.
-    Critical,
-}
-
-/// What a publisher can do when it should not go on at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Let others run, and ask again.
-    Yield,
-    /// Nothing.
-    Never,
-    /// Nothing, and it was promised room: a mark that was reached since does not count.
-    Insist,
-}
-
-/// Why a message was not admitted.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Denied {
-    /// Others must run first: yield and ask again.
-    Yield,
-    /// There was no room in time. Only those who wait say so.
-    NotInTime { waited: Duration },
-    /// The outbox says no.
-    Outbox(Refusal),
-    /// Headers and payload exceed the server's limit.
-    MaxPayload { size: usize, limit: usize },
-    /// The server can't take headers.
-    NoHeaders,
-    /// The message is critical, and no server is connected.
-    Disconnected,
-    /// The client has ended, or has given up. Boxed, so that every publish's result is small.
-    Ended(Box<EndReason>),
 }
 
 /// A publisher that is never made to wait yields after so many bytes: on a current-thread runtime the task would not
@@ -182,7 +127,7 @@ impl Shared {
                 server: None,
                 last_error: None,
                 round_trip: None,
-                barred: None,
+                closed_reason: None,
                 completed: None,
                 before_the_end: None,
                 undelivered: 0,
@@ -237,21 +182,21 @@ impl Shared {
     pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.patience == Patience::Yield && inner.owes_a_yield() {
+        if publish.on_full == OnFull::Yield && inner.owes_a_yield() {
             return Err(Denied::Yield);
         }
         if inner.outbox.wants_ticks() {
             inner.tick();
         }
-        if publish.care == Care::Critical && self.would_hold(inner) {
+        if publish.priority == Priority::Critical && self.would_hold(inner) {
             return Err(Denied::Disconnected);
         }
         let before = inner.outbox.pending();
-        match inner.admit(&publish.frame, publish.patience == Patience::Insist) {
+        match inner.admit(&publish.frame, publish.on_full == OnFull::Insist) {
             Ok(sequence) => {
                 inner.unyielded += inner.outbox.pending().saturating_sub(before);
                 registered(sequence);
-                if publish.care == Care::Confirmed {
+                if publish.priority == Priority::Confirmed {
                     inner.outbox.want_pong(sequence);
                 }
                 let task = inner.wake_for_messages();
@@ -323,12 +268,12 @@ impl Shared {
 
     /// No subscription from now on; the first reason stays.
     pub(crate) fn bar(&self, reason: EndReason) {
-        self.inner().barred.get_or_insert(reason);
+        self.inner().closed_reason.get_or_insert(reason);
     }
 
     /// Why no subscription can be made any more, if so.
-    pub(crate) fn barred(&self) -> Option<EndReason> {
-        self.inner().barred.clone()
+    pub(crate) fn closed_reason(&self) -> Option<EndReason> {
+        self.inner().closed_reason.clone()
     }
 
     /// Wakes the task, which looks around; if it runs, it looks around once more before it parks.
@@ -347,7 +292,7 @@ fn add_interest(
     sink: Sink,
 ) -> Result<u64, EndReason> {
     let inner = &mut *guard;
-    if let Some(reason) = inner.barred.clone() {
+    if let Some(reason) = inner.closed_reason.clone() {
         // What came with the call is dropped behind the lock.
         drop(guard);
         return Err(reason);
@@ -410,39 +355,13 @@ impl Inner {
 
     #[cold]
     fn denied(&self, refusal: Refusal) -> Denied {
-        match (refusal, &self.barred) {
+        match (refusal, &self.closed_reason) {
             (Refusal::Shut, Some(reason)) => Denied::Ended(Box::new(reason.clone())),
             (Refusal::Shut, None) => {
                 Denied::Ended(Box::new(EndReason::GaveUp(self.last_error.clone().unwrap_or(Cause::NoServers))))
             }
             (refusal, _) => Denied::Outbox(refusal),
         }
-    }
-
-    #[inline(always)]
-    fn wake_for_messages(&mut self) -> Option<Waker> {
-        match self.parked {
-            Parked::No => None,
-            Parked::ForAll if self.outbox.gate() == Gate::Open => self.unpark(),
-            _ if self.outbox.has_news() => self.unpark(),
-            _ => None,
-        }
-    }
-
-    /// Whether another call may be handed in. `frames`: it makes the server be told something, each time.
-    pub(super) fn takes_calls(&self, frames: bool) -> bool {
-        let waiting = self.outbox.pending() + self.backlog;
-        let clear = !frames || self.outbox.gate() != Gate::Open || waiting < self.outbox.mark();
-        self.completed.is_some() || (clear && self.command_bytes < MOST_COMMANDS)
-    }
-
-    fn wake_for_commands(&mut self) -> Option<Waker> {
-        if self.parked == Parked::No { None } else { self.unpark() }
-    }
-
-    fn unpark(&mut self) -> Option<Waker> {
-        self.parked = Parked::No;
-        self.task.clone()
     }
 
     fn learn(&mut self, engine: &Engine<Sink>) {

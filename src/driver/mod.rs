@@ -57,9 +57,9 @@ pub use inbox::WhenFull;
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 #[cfg(feature = "nkeys")]
 pub(crate) use kept::Kept;
+pub(crate) use listeners::EventFilter;
 pub use listeners::Events;
-pub(crate) use listeners::Hears;
-pub(crate) use mailbox::{Care, Denied, Patience, Publish, Shared};
+pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
 pub(crate) use reads::{Block, Raw, Share};
 pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket};

@@ -1,6 +1,8 @@
 //! The connection task: one loop, one `poll_fn`. It carries out what the engine decides, and waits for everything at once.
 
+mod asking;
 mod effects;
+mod ending;
 mod receive;
 
 use std::future::{Future, poll_fn};
@@ -19,14 +21,13 @@ use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::flushes::Flushes;
 use super::guard::{guarded, wake};
-use super::link::{Link, Stream};
+use super::link::Link;
 use super::mailbox::Shared;
-use super::mailbox::task_side::desert;
 use super::statistics::Statistics;
 use super::transport::{Transport, WriteFailed, cause};
 use super::unread::UnreadInboxes;
 use crate::engine::time::after;
-use crate::engine::{ConnectionEvent, EndReason, Engine, Flight, Interest, Status};
+use crate::engine::{Engine, Interest, Status};
 
 /// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
 pub(super) struct Task {
@@ -235,66 +236,6 @@ impl Task {
         }
     }
 
-    fn poll_asked(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(Poll::Ready((ask, choice))) = self.asked.as_mut().map(|asked| asked.poll(cx)) else {
-            return false;
-        };
-        self.asked = None;
-        self.engine.handle_choice(ask, choice, now);
-        true
-    }
-
-    fn poll_dial(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = false;
-        let engine = &mut self.engine;
-        self.links.retain_mut(|link| {
-            let (Stream::Dialing(coming) | Stream::Securing(coming)) = &mut link.stream else {
-                return true;
-            };
-            let Poll::Ready(outcome) = coming.as_mut().poll(cx) else {
-                return true;
-            };
-            moved = true;
-            let dialled = matches!(link.stream, Stream::Dialing(_));
-            match outcome {
-                Ok((transport, prepared)) => {
-                    link.stream = Stream::Up(transport);
-                    if dialled {
-                        link.prepared = prepared;
-                        engine.handle_dialed_one_of(link.epoch, link.prepared.others.len(), now);
-                    } else {
-                        engine.handle_upgraded(link.epoch, now);
-                    }
-                    true
-                }
-                Err(cause) => {
-                    if dialled {
-                        engine.handle_dial_failed(link.epoch, cause, now);
-                    } else {
-                        link.stream = Stream::Over;
-                        engine.handle_upgrade_failed(link.epoch, cause, now);
-                    }
-                    !dialled
-                }
-            }
-        });
-        moved
-    }
-
-    /// The users' credentials that were asked for.
-    fn poll_credentials(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = false;
-        for link in &mut self.links {
-            let Some(Poll::Ready(answer)) = link.asked.as_mut().map(|asked| asked.poll(cx)) else {
-                continue;
-            };
-            link.asked = None;
-            moved = true;
-            self.engine.handle_credentials(link.epoch, answer, now);
-        }
-        moved
-    }
-
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
         let full = FULL.min(self.shared.settings.write_timeout / 4);
@@ -402,42 +343,6 @@ impl Task {
         fired
     }
 
-    /// What can still be said in one breath is said, and every message is accounted for.
-    fn end_with_runtime(&mut self) {
-        let now = now();
-        self.exchange(now);
-        desert(std::mem::take(&mut self.commands), &EndReason::DriverGone, &mut self.delivered.wakers);
-        if let Some(epoch) = self.engine.carrying() {
-            let slices = self.engine.flight().into_iter().flat_map(Flight::slices);
-            let parts: Vec<IoSlice<'_>> = slices.take(PARTS).map(IoSlice::new).collect();
-            let transport = self.links.iter_mut().find(|link| link.epoch == epoch).and_then(Link::transport);
-            let written = transport.map_or(0, |transport| transport.write_last(&parts));
-            self.engine.handle_taken(epoch, written, now);
-        }
-        self.shared.note_before_the_end();
-        self.engine.abandon();
-        self.exchange(now);
-        self.carry_out(now);
-    }
-
-    /// The end without an account.
-    fn desert_all(&mut self) {
-        let reason = EndReason::DriverGone;
-        desert(std::mem::take(&mut self.commands), &reason, &mut self.delivered.wakers);
-        for (_, subscription) in self.engine.subscriptions.iter() {
-            if let Sink::Inbox(inbox) = &subscription.handle {
-                self.delivered.wakers.extend(inbox.end(reason.clone()));
-            }
-        }
-        self.flushes.clear();
-        self.shared.note_before_the_end();
-        self.shared.end(&reason, false, self.unread.messages());
-        self.shared.publish_state(Status::Closed, None, self.engine.last_error().cloned());
-        self.emit(&ConnectionEvent::closed(reason));
-        self.shared.listeners.end();
-        self.wake_all();
-    }
-
     fn shrink(&mut self) {
         self.moved = None;
         self.shared.shrink();
@@ -452,19 +357,6 @@ impl Task {
     }
 }
 
-impl Drop for Task {
-    /// The runtime is gone first, or this has panicked: nobody waits for ever.
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        // The account of a task that has panicked may be wrong. A second panic would end the process.
-        let settled = !std::thread::panicking() && guarded("connection's task", || self.end_with_runtime()).is_ok();
-        if !settled {
-            let _ = guarded("connection's task", || self.desert_all());
-        }
-    }
-}
 /// A stream of a user's may keep what it takes until it is told that there is no more for now.
 #[cold]
 fn poll_flush(

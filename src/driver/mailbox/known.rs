@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Inner, Shared};
-use crate::driver::listeners::{Events, Hears};
+use crate::driver::listeners::{EventFilter, Events};
 use crate::driver::statistics::Statistics;
 use crate::driver::timer::Timer;
 use crate::engine::{Cause, EndReason, Ledger, Status};
@@ -75,15 +75,15 @@ impl Shared {
     /// Why the client has ended, if it has.
     pub(crate) fn ended(&self) -> Option<EndReason> {
         let inner = self.inner();
-        inner.completed.map(|_| inner.barred.clone().unwrap_or(EndReason::Closed))
+        inner.completed.map(|_| inner.closed_reason.clone().unwrap_or(EndReason::Closed))
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    pub(crate) fn events(&self, hears: Hears) -> Events {
-        self.listeners.listen(hears, self.completed().is_some())
+    pub(crate) fn events(&self, filter: EventFilter) -> Events {
+        self.listeners.listen(filter, self.completed().is_some())
     }
 
     /// The counters, the number of accepted messages brought up to date.

@@ -112,7 +112,7 @@ impl Shared {
     pub(in crate::driver) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        inner.barred.get_or_insert(reason.clone());
+        inner.closed_reason.get_or_insert(reason.clone());
         inner.completed.get_or_insert(completed);
         inner.undelivered = undelivered;
         let mut wakers: Vec<Waker> = inner.room.take().chain(inner.calls.take()).chain(inner.interest.take()).collect();

@@ -168,10 +168,10 @@ impl Task {
         Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
         let allocated = self.want.max(input.buf.capacity());
         self.sorter.deliver(&mut input.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
-        if !self.delivered.crowded.is_empty() {
-            let crowded = std::mem::take(&mut self.delivered.crowded);
+        if !self.delivered.lagging.is_empty() {
+            let lagging = std::mem::take(&mut self.delivered.lagging);
             let until = after(now, self.shared.settings.slow_consumer_grace);
-            self.pause.get_or_insert_with(|| Pause::new(until)).add(crowded);
+            self.pause.get_or_insert_with(|| Pause::new(until)).add(lagging);
         }
         self.tell_losses();
         self.wake_all();
