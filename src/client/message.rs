@@ -56,7 +56,9 @@ impl Message {
     /// }
     /// ```
     pub fn shrink_to_fit(&mut self) {
-        let own = |subject: &Subject| Subject::from_wire(Bytes::copy_from_slice(subject.as_bytes()));
+        fn own(subject: &Subject) -> Subject {
+            Subject::from_wire(Bytes::copy_from_slice(subject.as_bytes()))
+        }
         self.subject = own(&self.subject);
         self.reply = self.reply.as_ref().map(own);
         self.payload = Bytes::copy_from_slice(&self.payload);
