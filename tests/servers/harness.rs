@@ -127,11 +127,13 @@ async fn holds_a_server_until_killed() {
 
 #[tokio::test]
 async fn a_killed_test_process_leaves_no_server_behind() {
+    let forking = crate::support::process::no_fork();
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "harness::holds_a_server_until_killed"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    drop(forking);
     let mut out = String::new();
     let mut stdout = child.stdout.take().unwrap();
     let port: u16 = soon("the child says its port", async {

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -29,6 +30,13 @@ if [ -n "$pid" ]; then kill -s KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null;
 if [ -n "$dir" ]; then rm -rf "$dir"; fi
 "#;
 
+/// No child of this process is between its fork and its exec while this is held. There it has a copy of every descriptor, also of
+/// a listener that another test closes: that port would still accept, and nobody could listen on it again.
+pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
+    static FORKING: Mutex<()> = Mutex::new(());
+    FORKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(crate) struct Process {
     watchdog: Child,
     commands: Option<ChildStdin>,
@@ -40,6 +48,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `program args…`. `dir` takes its output and is removed at the end, unless [`Process::leave`] is called.
     pub(crate) fn start(dir: &Path, program: &Path, args: &[&OsStr]) -> Process {
+        let forking = no_fork();
         let mut watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(dir)
@@ -51,6 +60,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .expect("sh starts");
+        drop(forking);
         let commands = watchdog.stdin.take();
         let answers = BufReader::new(watchdog.stdout.take().expect("stdout is piped"));
         let mut process = Process { watchdog, commands, answers, pid: 0, running: true };
@@ -86,6 +96,12 @@ impl Process {
         while tasks.iter().any(runs) {
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// What the system says of it, such as `S (sleeping)` or `Z (zombie)`.
+    pub(crate) fn state(&self) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("unknown").trim().to_owned()
     }
 
     /// Returns when the server has ended: blocks, so end it first.

@@ -252,7 +252,8 @@ impl Server {
                 if failed {
                     break false;
                 }
-                assert!(start.elapsed() < START, "nats-server does not get ready:\n{log}");
+                let state = process.state();
+                assert!(start.elapsed() < START, "nats-server does not get ready, state {state}:\n{log}");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             };
             if ready {

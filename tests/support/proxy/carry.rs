@@ -18,6 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::super::process::no_fork;
 use super::{Cut, Direction, Door, Passage, Reader, Settings, Watch};
 
 /// Takes connections while the door allows it. Dropping the set ends them all.
@@ -62,6 +63,10 @@ pub(super) async fn accept(
                 }
             }
         }
+        // So that it is closed indeed.
+        let forking = no_fork();
+        drop(listener);
+        drop(forking);
     }
 }
 
