@@ -98,7 +98,7 @@ fn abandoned(broker: &Broker) -> (Runtime, impl Fn() -> Client + Send + use<>) {
     (runtime, move || next.lock().unwrap().pop().unwrap())
 }
 
-// Outside 1. Every test made its calls on the runtime of the connection, so a timer of that runtime was always driven.
+// Fault I1. Every test made its calls on the runtime of the connection, so a timer of that runtime was always driven.
 #[test]
 fn all_calls_answer_though_nobody_runs_the_runtime_of_the_connection() {
     let (_beside, broker) = broker();
@@ -110,7 +110,7 @@ fn all_calls_answer_though_nobody_runs_the_runtime_of_the_connection() {
     }
 }
 
-// Outside 1, its sibling: an executor that is not tokio's.
+// Fault I1, its sibling: an executor that is not tokio's.
 #[test]
 fn all_calls_answer_on_another_executor_though_nobody_runs_the_runtime_of_the_connection() {
     let (_beside, broker) = broker();
@@ -136,7 +136,7 @@ fn poll_on_this_thread<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-// Outside 1. A busy runtime was tested by its own calls only, which are late because their runtime is.
+// Fault I1. A busy runtime was tested by its own calls only, which are late because their runtime is.
 #[test]
 fn a_call_from_a_healthy_runtime_answers_while_a_task_blocks_the_connections() {
     let (_beside, broker) = broker();
@@ -162,7 +162,7 @@ fn full() -> EndReason {
     EndReason::Refused(ErrKind::MaxSubscriptionsExceeded)
 }
 
-// Outside 2. No server of the tests had a limit of subscriptions.
+// Fault I2. No server of the tests had a limit of subscriptions.
 #[tokio::test]
 async fn a_request_to_a_full_server_fails_immediately_and_the_next_works_when_there_is_room() {
     let server = Server::builder().line("max_subscriptions: 3").start().await;
@@ -192,7 +192,7 @@ async fn a_request_to_a_full_server_fails_immediately_and_the_next_works_when_th
     assert!(soon("the message", subscribers[0].next()).await.is_some());
 }
 
-// Outside 2
+// Fault I2
 #[tokio::test]
 async fn a_subscription_for_which_a_server_has_no_room_ends_and_can_be_made_when_there_is() {
     let server = Server::builder().line("max_subscriptions: 2").start().await;
@@ -225,7 +225,7 @@ async fn a_subscription_for_which_a_server_has_no_room_ends_and_can_be_made_when
     assert!(soon("a message", first.next()).await.is_some());
 }
 
-// Outside 2, its sibling: a confirmed subscription beside others that leave.
+// Fault I2, its sibling: a confirmed subscription beside others that leave.
 #[tokio::test]
 async fn a_confirmed_subscription_is_at_the_server_though_it_refuses_others() {
     let server = Server::builder().line("max_subscriptions: 4").start().await;
@@ -246,7 +246,7 @@ async fn a_confirmed_subscription_is_at_the_server_though_it_refuses_others() {
     }
 }
 
-// Outside 3. The tests read this error on runtimes with one thread, where the last attempt's event is always out before the state.
+// Fault I3. The tests read this error on runtimes with one thread, where the last attempt's event is always out before the state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_of_connect_names_every_server_each_time() {
     let dead = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
@@ -262,7 +262,7 @@ fn runtimes() -> [Runtime; 2] {
     [one_thread(), Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()]
 }
 
-// Outside 5. That calls answer behind the end of their runtime was tested, and never what they say of accepted messages.
+// Fault I5. That calls answer behind the end of their runtime was tested, and never what they say of accepted messages.
 #[test]
 fn messages_that_the_end_of_the_runtime_leaves_unsent_are_lost_and_reported() {
     for runtime in runtimes() {
@@ -296,7 +296,7 @@ fn messages_that_the_end_of_the_runtime_leaves_unsent_are_lost_and_reported() {
     }
 }
 
-// Outside 5, its sibling: messages that the transport takes at that moment, or had taken.
+// Fault I5, its sibling: messages that the transport takes at that moment, or had taken.
 #[test]
 fn messages_that_no_pong_has_confirmed_are_in_doubt_behind_the_end_of_the_runtime() {
     for runtime in runtimes() {
@@ -319,7 +319,7 @@ fn messages_that_no_pong_has_confirmed_are_in_doubt_behind_the_end_of_the_runtim
     }
 }
 
-// Outside 5: where nothing is lost, nothing is said.
+// Fault I5: where nothing is lost, nothing is said.
 #[test]
 fn closing_behind_the_end_of_the_runtime_is_ok_where_nothing_was_lost() {
     for runtime in runtimes() {
@@ -362,7 +362,7 @@ impl AsyncWrite for Boaster {
     }
 }
 
-// Outside 8. Streams of a user's failed, stalled and panicked in tests, and their counts were always right.
+// Fault I8. Streams of a user's failed, stalled and panicked in tests, and their counts were always right.
 #[tokio::test]
 async fn a_stream_that_claims_more_than_it_was_given_costs_its_connection_and_is_named() {
     let server = Server::start().await;
@@ -395,7 +395,7 @@ async fn a_stream_that_claims_more_than_it_was_given_costs_its_connection_and_is
     client.close().await.unwrap();
 }
 
-// Outside 7. The reason was tested of `publish_confirmed` alone.
+// Fault I7. The reason was tested of `publish_confirmed` alone.
 #[tokio::test]
 async fn a_request_that_the_next_server_can_not_take_says_why() {
     let broker = Broker::start().await.unwrap();
@@ -421,7 +421,7 @@ async fn a_request_that_the_next_server_can_not_take_says_why() {
     }
 }
 
-// Outside 7, its sibling: a request that has become too old.
+// Fault I7, its sibling: a request that has become too old.
 #[tokio::test]
 async fn a_request_that_has_become_too_old_says_so() {
     let broker = Broker::start().await.unwrap();
@@ -442,7 +442,7 @@ async fn a_request_that_has_become_too_old_says_so() {
     assert_eq!(error.source_as::<SendFault>(), Some(&SendFault::Expired), "{error:?}");
 }
 
-// Outside 4. The number was tested of messages that nobody read, and never of those that were read late.
+// Fault I4. The number was tested of messages that nobody read, and never of those that were read late.
 #[tokio::test]
 async fn messages_that_were_read_behind_the_end_of_their_subscription_are_not_undelivered() {
     let broker = Broker::start().await.unwrap();
@@ -481,7 +481,7 @@ async fn messages_that_were_read_behind_the_end_of_their_subscription_are_not_un
     }
 }
 
-// Outside 6. No test read these texts.
+// Fault I6. No test read these texts.
 #[tokio::test]
 async fn errors_of_requests_name_the_inbox_and_repeat_nothing() {
     let broker = Broker::start().await.unwrap();

@@ -94,7 +94,7 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     pair.expect_among("Connected a:4222 after 1");
 }
 
-// Outside 9. Our names had one silent address, and with many the last one's share is a few milliseconds.
+// Fault I9. Our names had one silent address, and with many the last one's share is a few milliseconds.
 #[test]
 fn many_silent_addresses_are_reported_with_the_time_of_all() {
     let mut pair = dialling(true);

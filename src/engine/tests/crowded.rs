@@ -26,7 +26,7 @@ fn with(accepted: u64) -> Pair {
     pair
 }
 
-// Outside 2. No server of the tests, real or made, ever had a limit of subscriptions.
+// Fault I2. No server of the tests, real or made, ever had a limit of subscriptions.
 #[test]
 fn a_subscription_that_a_full_server_refuses_ends_a_round_trip_later() {
     let mut pair = with(2);
@@ -40,7 +40,7 @@ fn a_subscription_that_a_full_server_refuses_ends_a_round_trip_later() {
     assert_eq!(pair.engine.subscriptions.sids(), [1, 2]);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn of_several_a_full_server_has_refused_the_last_ones() {
     let mut pair = with(1);
@@ -60,7 +60,7 @@ fn of_several_a_full_server_has_refused_the_last_ones() {
     assert_eq!(pair.engine.subscriptions.sids(), [1, 2, 5]);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn a_subscription_that_is_refused_by_name_is_not_the_one_for_which_there_is_no_room() {
     let mut pair = with(1);
@@ -74,7 +74,7 @@ fn a_subscription_that_is_refused_by_name_is_not_the_one_for_which_there_is_no_r
     assert_eq!(pair.engine.subscriptions.sids(), [1, 2]);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn where_something_has_left_meanwhile_the_server_is_asked_for_one_after_the_other() {
     let mut pair = with(2);
@@ -94,7 +94,7 @@ fn where_something_has_left_meanwhile_the_server_is_asked_for_one_after_the_othe
     assert_eq!(pair.engine.subscriptions.sids(), [2, 4]);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn a_subscription_that_left_before_its_answer_is_not_mistaken_for_one_that_lives() {
     let mut pair = with(2);
@@ -109,7 +109,7 @@ fn a_subscription_that_left_before_its_answer_is_not_mistaken_for_one_that_lives
     assert_eq!(pair.engine.subscriptions.sids(), [1, 2, 3]);
 }
 
-// Outside 2. A server counts before it looks whether it knows the sid (`processSubEx` in client.go).
+// Fault I2. A server counts before it looks whether it knows the sid (`processSubEx` in client.go).
 #[test]
 fn a_full_server_that_refuses_what_it_knows_already_does_not_end_it() {
     let mut pair = with(1);
@@ -124,7 +124,7 @@ fn a_full_server_that_refuses_what_it_knows_already_does_not_end_it() {
     assert_eq!(pair.engine.subscriptions.sids(), [1]);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn a_smaller_server_keeps_the_first_of_a_replay() {
     let mut pair = with(4);
@@ -141,7 +141,7 @@ fn a_smaller_server_keeps_the_first_of_a_replay() {
     assert_eq!(pair.engine.status(), Status::Connected);
 }
 
-// Outside 2
+// Fault I2
 #[test]
 fn a_planned_move_to_a_server_without_room_is_given_up() {
     let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
