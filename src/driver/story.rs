@@ -53,7 +53,7 @@ impl Often {
 }
 
 /// A line at the level that the event's projection asks for.
-macro_rules! line {
+macro_rules! log {
     ($level:expr, $($rest:tt)*) => {
         match $level {
             Level::Debug => tracing::debug!($($rest)*),
@@ -71,56 +71,56 @@ impl Story {
         match event {
             ConnectionEvent::Connected { server, attempts } => {
                 lock(&self.state).refused = 0;
-                line!(level, server, attempts, "connected");
+                log!(level, server, attempts, "connected");
             }
             ConnectionEvent::Reconnected { .. } => {
                 lock(&self.state).refused = 0;
                 tell_reconnected(event, level);
             }
             ConnectionEvent::RecoveryDone { server, flushed, took, .. } => {
-                line!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages are sent");
+                log!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages are sent");
             }
             ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
-                line!(level, server, %cause, in_doubt, buffered = held, "disconnected");
+                log!(level, server, %cause, in_doubt, buffered = held, "disconnected");
             }
-            ConnectionEvent::Connecting { server, attempt, .. } => line!(level, server, attempt, "connecting"),
+            ConnectionEvent::Connecting { server, attempt, .. } => log!(level, server, attempt, "connecting"),
             ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in } => {
                 self.tell_attempt(level, server, *attempt, cause, *retry_in);
             }
-            ConnectionEvent::GaveUp { cause, attempts } => line!(level, %cause, attempts, "reconnecting was given up"),
+            ConnectionEvent::GaveUp { cause, attempts } => log!(level, %cause, attempts, "reconnecting was given up"),
             ConnectionEvent::Lost { lost, .. } => self.tell_lost(level, lost),
-            ConnectionEvent::LeftInDoubt { messages } => line!(level, messages, "messages were left in doubt"),
+            ConnectionEvent::LeftInDoubt { messages } => log!(level, messages, "messages were left in doubt"),
             ConnectionEvent::SlowConsumer { sid, dropped } => {
                 if let Some(times) = self.often(|state| &mut state.slow) {
-                    line!(level, sid, dropped, times, "a subscription loses messages, since its consumer is too slow");
+                    log!(level, sid, dropped, times, "a subscription loses messages, since its consumer is too slow");
                 }
             }
             ConnectionEvent::MessageTooLarge { sid, size, limit, .. } => {
                 if let Some(times) = self.often(|state| &mut state.too_large) {
-                    line!(level, sid, size, limit, times, "skipped a message over the limit");
+                    log!(level, sid, size, limit, times, "skipped a message over the limit");
                 }
             }
             ConnectionEvent::ServerError { error } => {
                 if let Some(times) = self.often(|state| &mut state.errors) {
-                    line!(level, %error, times, "the server reports an error");
+                    log!(level, %error, times, "the server reports an error");
                 }
             }
             ConnectionEvent::BufferHigh { pending, limit } => {
-                line!(level, pending, limit, "the buffer for outages is nearly full");
+                log!(level, pending, limit, "the buffer for outages is nearly full");
             }
             ConnectionEvent::BufferLow { pending, limit } => {
-                line!(level, pending, limit, "the buffer for outages has room again");
+                log!(level, pending, limit, "the buffer for outages has room again");
             }
             ConnectionEvent::ServerNotInPool { server } => {
-                line!(level, server, "the callback chose a server that is not in the pool");
+                log!(level, server, "the callback chose a server that is not in the pool");
             }
             ConnectionEvent::ServerInfo { server, info } => tell_info(level, server, info),
             ConnectionEvent::ServersChanged { added, removed } => {
-                line!(level, added = names(added), removed = names(removed), "the cluster's servers changed");
+                log!(level, added = names(added), removed = names(removed), "the cluster's servers changed");
             }
-            ConnectionEvent::LameDuck { server } => line!(level, server, "the server is about to stop"),
-            ConnectionEvent::Draining => line!(level, "draining"),
-            ConnectionEvent::Closed { cause } => line!(level, %cause, "closed"),
+            ConnectionEvent::LameDuck { server } => log!(level, server, "the server is about to stop"),
+            ConnectionEvent::Draining => log!(level, "draining"),
+            ConnectionEvent::Closed { cause } => log!(level, %cause, "closed"),
         }
     }
 
@@ -140,11 +140,11 @@ impl Story {
                 state.refused
             };
             if times.is_power_of_two() {
-                return line!(level, server, attempt, %cause, times, ?retry_in, "the credentials were refused");
+                return log!(level, server, attempt, %cause, times, ?retry_in, "the credentials were refused");
             }
         }
         let level = if level == Level::Debug && attempt.is_power_of_two() { Level::Info } else { Level::Debug };
-        line!(level, server, attempt, %cause, ?retry_in, "an attempt failed");
+        log!(level, server, attempt, %cause, ?retry_in, "an attempt failed");
     }
 
     fn tell_lost(&self, level: Level, lost: &Lost) {
@@ -159,7 +159,7 @@ impl Story {
             ("closed", closed),
         ];
         let reason = reasons.into_iter().find(|(_, count)| *count > 0).map_or("refused", |(reason, _)| reason);
-        line!(level, messages, reason, "messages were lost before they were sent");
+        log!(level, messages, reason, "messages were lost before they were sent");
     }
 }
 
@@ -178,7 +178,7 @@ fn tell_reconnected(event: &ConnectionEvent, level: Level) {
     } = event
     {
         let (downtime, lost, buffered) = (rounded(*downtime), dropped + expired, still_held);
-        line!(
+        log!(
             level,
             server,
             ?downtime,
@@ -197,7 +197,7 @@ fn tell_info(level: Level, server: &str, info: &Info) {
     let Info { server_name, version, cluster, max_payload, connect_urls, .. } = info;
     let (name, version, cluster) = (short(server_name), short(version), cluster.as_deref().map(short));
     let others = connect_urls.len();
-    line!(level, server, name, version, cluster, max_payload, others, "the server introduced itself");
+    log!(level, server, name, version, cluster, max_payload, others, "the server introduced itself");
 }
 
 /// To the millisecond.
