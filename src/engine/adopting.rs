@@ -60,6 +60,7 @@ impl<H> Engine<H> {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);
                     if let Some(connection) = self.lines.up_mut() {
+                        connection.asked.depart();
                         connection.asked.note_again(*sid, false, &self.subscriptions);
                     }
                     self.subscriptions.set_counted(*sid, Counted::Fewer);

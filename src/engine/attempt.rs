@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Cause;
 use super::happened::Happened;
-use super::liveness::MOMENT;
+use super::liveness::{MOMENT, overslept};
 use super::pool::{SILENCE, ServerId};
 use super::time::{after, is_due};
 use crate::protocol::ServerAddr;
@@ -98,18 +98,10 @@ impl Attempt {
     }
 }
 
-/// A deadline of the peer's that is noticed this late was slept through: the runtime was busy, or the process or the machine was
-/// stopped. The time in which nobody listened does not count against the peer.
-pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
-
 /// The short waits for an answer, after which the next address or server is tried: noticed this late, the answer may be there and
 /// unread. Nobody is put aside for it; the wait begins again.
 const MISSED: Duration = Duration::from_millis(100);
 
 pub(super) fn missed(at: Option<Instant>, now: Instant) -> bool {
     at.is_some_and(|at| after(at, MISSED) <= now)
-}
-
-pub(super) fn overslept(deadline: Option<Instant>, now: Instant) -> bool {
-    deadline.is_some_and(|deadline| after(deadline, OVERSLEPT) <= now)
 }

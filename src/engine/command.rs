@@ -153,6 +153,8 @@ impl<H> Engine<H> {
         };
         connection.flight.push_interest(out);
         if let Some(connection) = self.lines.up_mut() {
+            // Between the two there may be room for another one.
+            connection.asked.depart();
             connection.asked.note_again(sid, matches!(limit, NewLimit::Again(_)), &self.subscriptions);
         }
         self.subscriptions.set_counted(sid, Counted::Fewer);

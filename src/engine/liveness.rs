@@ -93,12 +93,21 @@ impl<W> Liveness<W> {
 
     /// Bytes came in, whatever they say.
     pub fn received(&mut self, now: Instant) {
+        self.look_up(now);
         self.last_byte = now;
     }
 
     /// The transport had been full, and took more: the peer reads, however slowly, and our PING waits its turn.
     pub fn drained(&mut self, now: Instant) {
+        self.look_up(now);
         self.drained = now;
+    }
+
+    /// A sleep through a deadline must be noticed before something moves that deadline.
+    fn look_up(&mut self, now: Instant) {
+        if overslept(self.dead_at(), now) {
+            self.overslept(now);
+        }
     }
 
     /// This side has slept through [`dead_at`](Liveness::dead_at): the runtime was busy, the process was stopped, or the whole
@@ -221,3 +230,11 @@ const UNASKED_BYTES: usize = 256 * 1024;
 /// At least once, publishers wait when what is unconfirmed reaches the mark: this many PINGs are on their way by then, and each
 /// PONG makes room for a part of it.
 const PINGS_PER_MARK: usize = 8;
+
+/// A deadline of the peer's that is noticed this late was slept through: the runtime was busy, or the process or the machine was
+/// stopped. The time in which nobody listened does not count against the peer.
+pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
+
+pub(super) fn overslept(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| after(deadline, OVERSLEPT) <= now)
+}

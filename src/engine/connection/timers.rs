@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{Connection, Readiness, Stage};
-use crate::engine::attempt::{OVERSLEPT, missed, overslept};
+use crate::engine::attempt::missed;
 use crate::engine::config::Config;
 use crate::engine::effect::CloseHow;
 use crate::engine::error::Cause;
 use crate::engine::happened::Happened;
+use crate::engine::liveness::{OVERSLEPT, overslept};
 use crate::engine::time::{after, is_due};
 
 /// How long a planned move waits for each of its PONGs (D15).

@@ -166,6 +166,24 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     pair.expect(&[]);
 }
 
+// Fault A2. In the simulation the transport seldom took something in the moment of waking, and never as late as this (seed 93255).
+#[test]
+fn what_a_transport_takes_at_waking_does_not_hide_that_a_deadline_was_slept_through() {
+    let mut pair = Pair::ready();
+    pair.publish("x", "1");
+    pair.advance(ms(100));
+    pair.takes = false;
+    pair.publish("x", "2");
+    // A little more than four times the patience: a PING that is unanswered for longer has not reached anybody.
+    pair.sleep(ms(160_300));
+    pair.take_all();
+    pair.advance(ms(0));
+    assert!(pair.engine.carries(), "{:?}", pair.journal());
+    pair.serve(PONG);
+    pair.advance(secs(1));
+    assert!(pair.engine.carries());
+}
+
 // Fault A2.
 #[test]
 fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
