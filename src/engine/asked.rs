@@ -125,6 +125,11 @@ impl Asked {
         AskedUpTo { fresh, repeated: self.repeated, framed: self.framed, left: self.left }
     }
 
+    /// Whether no PONG covers the last SUB of `sid`.
+    pub(super) fn awaits(&self, sid: u64) -> bool {
+        self.again.contains_key(&sid) || self.fresh.binary_search(&sid).is_ok()
+    }
+
     /// The server has refused a SUB, and does not say which.
     pub(super) fn refuse_unnamed(&mut self) {
         self.unnamed += 1;
@@ -203,7 +208,7 @@ impl Asked {
         if !self.refused.contains(&sid) {
             self.depart();
         }
-        if self.fresh.binary_search(&sid).is_ok() || self.again.contains_key(&sid) {
+        if self.awaits(sid) {
             self.gone.insert(sid, interest.into());
             if self.gone.len() > GONE {
                 self.gone.pop_first();

@@ -50,9 +50,9 @@ impl<H> Engine<H> {
         self.subscriptions.get(sid).is_some_and(|entry| !entry.is_draining())
     }
 
-    /// The server never had this one.
+    /// The server never had this one, unless it was asked for it once more since: then that PONG will tell.
     fn end_refused(&mut self, sid: u64) {
-        if !self.lives(sid) {
+        if !self.lives(sid) || self.lines.up().is_some_and(|connection| connection.asked.awaits(sid)) {
             return;
         }
         self.lines.connections_mut().for_each(|connection| connection.asked.refuse_now(sid));

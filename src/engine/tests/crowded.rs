@@ -124,6 +124,23 @@ fn a_full_server_that_refuses_what_it_knows_already_does_not_end_it() {
     assert_eq!(pair.engine.subscriptions.sids(), [1]);
 }
 
+// Fault I2. Only a simulated world in 300,000 had it: 100 s of backlog between a SUB and its PONG (seed 259368).
+#[test]
+fn a_subscription_that_was_asked_for_again_since_is_not_ended_by_its_first_refusal() {
+    let mut pair = with(2);
+    pair.subscribe("s", 3);
+    pair.unsubscribe_after(3, 4);
+    pair.flush(0);
+    // Room is made, and a limit that is raised asks for it once more.
+    pair.unsubscribe(1);
+    pair.unsubscribe_after(3, 5);
+    pair.flush(0);
+    pair.serve(&[FULL, PONG].concat());
+    assert_eq!(pair.engine.subscriptions.sids(), [2, 3]);
+    pair.serve(PONG);
+    assert_eq!(pair.engine.subscriptions.sids(), [2, 3]);
+}
+
 // Fault I2
 #[test]
 fn a_smaller_server_keeps_the_first_of_a_replay() {
