@@ -21,6 +21,21 @@ use tokio::{
 use super::super::process::no_fork;
 use super::{Cut, Direction, Door, Passage, Reader, Settings, Watch};
 
+/// Listens on a reserved port. A child that another test has just started may hold a copy of the listener before, until it runs its
+/// program.
+async fn listen(port: u16) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < Duration::from_secs(10) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("port {port}, which is reserved: {error}"),
+        }
+    }
+}
+
 /// Takes connections while the door allows it. Dropping the set ends them all.
 pub(super) async fn accept(
     port: u16,
@@ -39,7 +54,7 @@ pub(super) async fn accept(
             }
             continue;
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a reserved port");
+        let listener = listen(port).await;
         say.send_replace(true);
         while settings.borrow_and_update().door != Door::Refusing {
             tokio::select! {
