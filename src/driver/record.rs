@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::lock;
 use super::utc::utc;
-use crate::engine::{Cause, ConnectionEvent, EndReason, Fault, Status, counted};
+use crate::engine::{Cause, ConnectionEvent, EndReason, Fault, Projection, Status, counted};
 use crate::protocol::{cut, kept, shown};
 
 /// State changes that are kept. Arbitrary: some hours of a flapping connection, in some tens of KiB.
@@ -87,8 +87,9 @@ impl Record {
     pub(super) fn write(&self, event: &ConnectionEvent, at: SystemTime) {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        state.count(event, at);
-        state.note(event, at);
+        let seen = event.projection();
+        state.count(event, &seen, at);
+        state.note(event, &seen, at);
         if let ConnectionEvent::ServersChanged { added, removed } = event {
             state.note_topology(TopologyChange { at, added: added.clone(), removed: removed.clone() });
         }
@@ -125,7 +126,7 @@ impl State {
         }
     }
 
-    fn count(&mut self, event: &ConnectionEvent, at: SystemTime) {
+    fn count(&mut self, event: &ConnectionEvent, seen: &Projection<'_>, at: SystemTime) {
         let health = &mut self.health;
         match event {
             ConnectionEvent::Connecting { attempt, .. } => health.attempts = *attempt,
@@ -133,13 +134,13 @@ impl State {
                 health.disconnects += 1;
                 health.last_disconnected_at = Some(at);
             }
-            event if event.projection().status == Some(Status::Connected) => {
+            _ if seen.status == Some(Status::Connected) => {
                 health.attempts = 0;
                 health.last_connected_at = Some(at);
             }
             _ => {}
         }
-        let error = match event.projection().fault {
+        let error = match seen.fault {
             Some(Fault::Line { server, cause }) => format!("{server}: {cause}"),
             Some(Fault::Server(error)) => error.to_string(),
             // A matter of one subscription.
@@ -149,8 +150,8 @@ impl State {
         health.last_error = Some(kept(error));
     }
 
-    fn note(&mut self, event: &ConnectionEvent, at: SystemTime) {
-        let Some(mut status) = event.projection().status else {
+    fn note(&mut self, event: &ConnectionEvent, seen: &Projection<'_>, at: SystemTime) {
+        let Some(mut status) = seen.status else {
             return;
         };
         let last = self.changes.back().map(|change| change.status);

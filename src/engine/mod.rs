@@ -74,5 +74,5 @@ pub use outbox::{
 pub use pool::backoff;
 pub use refusals::RefusedName;
 pub use report::{ConnectionEvent, EventQueue, Status};
-pub(crate) use report::{Fault, Level};
+pub(crate) use report::{Fault, Level, Projection};
 pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};

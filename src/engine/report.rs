@@ -5,5 +5,5 @@ mod projection;
 mod queue;
 
 pub use event::{ConnectionEvent, Status};
-pub(crate) use projection::{Fault, Level};
+pub(crate) use projection::{Fault, Level, Projection};
 pub use queue::EventQueue;

@@ -2,13 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-/// "No deadline", in sums: longer than any program runs, and short enough that clocks, timers and further sums can take it.
+/// "No deadline", in sums: longer than any program runs, and short enough that clocks, timers and further sums can take it. Thirty
+/// years, the same as tokio's idea of the far future.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// `duration`, or thirty years if it is longer.
+pub(crate) fn within_reach(duration: Duration) -> Duration {
+    duration.min(FAR)
+}
 
 /// The time `wait` after `start`, or one that never comes if `wait` is longer than [`FAR`].
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     // Platforms differ in how far an `Instant` reaches; one that can't hold 30 years more never comes either.
-    start.checked_add(wait.min(FAR)).unwrap_or(start)
+    start.checked_add(within_reach(wait)).unwrap_or(start)
 }
 
 /// Whether the time has come, if there is one.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
-use super::check::{backoff_within_reach, within_reach};
+use super::check::backoff_within_reach;
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::time::within_reach;
 
 impl ConnectOptions {
     /// Gives up after this many failed attempts, counted over all servers since the last connection that lasted a

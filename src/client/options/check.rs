@@ -9,11 +9,8 @@ use super::ConnectOptions;
 use crate::client::error::{ConnectError, ConnectErrorKind};
 use crate::engine::OverflowPolicy;
 use crate::engine::backoff::{Backoff, Jitter};
+use crate::engine::time::within_reach;
 use crate::protocol::{HIGHEST, Limits, SHORT_FRAME, check_subscribe_subject};
-
-/// Longest duration that is used as it is: timers on some platforms can't go further, and `now + Duration::MAX`
-/// would overflow. Thirty years, the same as tokio's idea of the far future.
-const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary, but the line of a
 /// [`SHORT_FRAME`] is not looked at any more.
@@ -156,11 +153,6 @@ fn check_backoff(backoff: &Backoff, names: [&'static str; 3]) -> Result<(), Inva
         rule(names[2], &share, "must be a number of at least 0", share.is_finite() && share >= 0.0)?;
     }
     Ok(())
-}
-
-/// `duration`, or thirty years if it is longer.
-pub(super) fn within_reach(duration: Duration) -> Duration {
-    duration.min(FAR_FUTURE)
 }
 
 pub(super) fn backoff_within_reach(backoff: Backoff) -> Backoff {

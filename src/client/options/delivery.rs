@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
-use super::check::within_reach;
+use crate::engine::time::within_reach;
 use crate::engine::{DeliveryMode, OverflowPolicy};
 
 impl ConnectOptions {

@@ -4,8 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use super::ConnectOptions;
-use super::check::{backoff_within_reach, within_reach};
+use super::check::backoff_within_reach;
 use crate::engine::backoff::Backoff;
+use crate::engine::time::within_reach;
 use crate::protocol::ToServerAddrs;
 
 impl ConnectOptions {

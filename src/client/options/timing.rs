@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ConnectOptions;
-use super::check::within_reach;
+use crate::engine::time::within_reach;
 
 impl ConnectOptions {
     /// Limits one attempt to connect, from the look-up of the server's name to the first PONG, credentials
