@@ -8,9 +8,9 @@ use super::client::Client;
 use super::error::{PublishError, PublishErrorKind, SendFault};
 use super::lost::{Lost, lost};
 use super::message::OutboundMessage;
-use super::publish::{Outgoing, block, publish_error};
+use super::publish::{block, publish_of};
 use super::wait;
-use crate::driver::{Confirming, OnFull, Priority, Settled};
+use crate::driver::{Confirming, Priority, Settled};
 use crate::engine::LossReason;
 use crate::protocol::{Subject, ToSubject};
 
@@ -120,25 +120,16 @@ impl Client {
         let confirming = Confirming::new(self.core.handle.clone(), message.subject.as_bytes(), reply);
         let outcome = {
             let headers = message.headers.as_ref().and_then(block);
-            let outgoing = Outgoing { priority: Priority::Confirmed, ..Outgoing::of(&message, headers.as_ref()) };
+            let publish = publish_of(&message, headers.as_deref()).with_priority(Priority::Confirmed);
             let confirmed = async {
-                self.check(outgoing)?;
-                let registered = |number| confirming.admitted(number);
-                if let Err(denied) = self.admit(outgoing, OnFull::Yield, registered) {
-                    // The deadline of the whole is around this.
-                    let sent = self.publish_slowly(outgoing, denied, None, registered).await;
-                    sent.map_err(publish_error)?;
-                }
+                self.publish_registered(publish, |number| confirming.admitted(number)).await?;
                 Ok(confirming.settled().await)
             };
             wait::until(self.shared(), deadline, confirmed).await
         };
         let settled = match outcome {
             Ok(Ok(settled)) => Some(settled),
-            Ok(Err(error)) => {
-                self.count_refused();
-                return PublishOutcome::NotSent { message, error };
-            }
+            Ok(Err(error)) => return PublishOutcome::NotSent { message, error },
             Err(wait::Elapsed) => confirming.give_up(),
         };
         match settled {

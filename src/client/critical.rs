@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::client::Client;
 use super::error::{PublishError, TryPublishError};
 use super::message::OutboundMessage;
-use super::publish::{Outgoing, wire_bytes};
-use crate::driver::Priority;
+use super::publish::wire_bytes;
+use crate::driver::{Priority, Publish};
 use crate::protocol::ToSubject;
 
 impl Client {
@@ -38,9 +38,8 @@ impl Client {
     /// ```
     pub async fn publish_critical<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
         let mut made = None;
-        let outgoing =
-            Outgoing { priority: Priority::Critical, ..Outgoing::new(wire_bytes(&subject, &mut made), &payload) };
-        self.publish_outgoing(outgoing).await
+        let publish = Publish::new(wire_bytes(&subject, &mut made), &payload).with_priority(Priority::Critical);
+        self.publish_accepted(publish).await
     }
 
     /// The same for a whole message, without waiting. A refused message is returned in the error.

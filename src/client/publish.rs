@@ -14,32 +14,10 @@ use crate::driver::{Denied, OnFull, Priority, Publish, Room};
 use crate::engine::{EndReason, Frame, OverflowPolicy, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
-/// A message on its way into the outbox, borrowed.
-#[derive(Clone, Copy)]
-pub(super) struct Outgoing<'a> {
-    pub(super) subject: &'a [u8],
-    pub(super) reply: Option<&'a [u8]>,
-    /// The encoded block.
-    pub(super) headers: Option<&'a Bytes>,
-    pub(super) payload: &'a Bytes,
-    pub(super) priority: Priority,
-}
-
-impl<'a> Outgoing<'a> {
-    pub(super) fn new(subject: &'a [u8], payload: &'a Bytes) -> Outgoing<'a> {
-        Outgoing { subject, reply: None, headers: None, payload, priority: Priority::Usual }
-    }
-
-    /// `message`, with its headers encoded.
-    pub(super) fn of(message: &'a OutboundMessage, headers: Option<&'a Bytes>) -> Outgoing<'a> {
-        let reply = message.reply.as_ref().map(Subject::as_bytes);
-        Outgoing { reply, headers, ..Outgoing::new(message.subject.as_bytes(), &message.payload) }
-    }
-
-    /// Headers and payload, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.headers.map_or(0, Bytes::len) + self.payload.len()
-    }
+/// `message`, with its encoded headers, on its way into the outbox.
+pub(super) fn publish_of<'a>(message: &'a OutboundMessage, headers: Option<&'a [u8]>) -> Publish<'a> {
+    let reply = message.reply.as_ref().map(Subject::as_bytes);
+    Publish::new(message.subject.as_bytes(), &message.payload).with_reply(reply).with_headers(headers)
 }
 
 /// The bytes of a subject, whatever its form; `made` keeps it if it had to be made.
@@ -88,7 +66,7 @@ impl Client {
         if self.publish_short(subject, &payload) {
             return Ok(());
         }
-        self.publish_outgoing(Outgoing::new(subject, &payload)).await
+        self.publish_accepted(Publish::new(subject, &payload)).await
     }
 
     /// [`publish`](Client::publish) with headers. An empty map is sent as a message without headers.
@@ -104,7 +82,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = (None, block(&headers));
         let subject = wire_bytes(&subject, &mut made);
-        self.publish_outgoing(Outgoing { headers: headers.as_ref(), ..Outgoing::new(subject, &payload) }).await
+        self.publish_accepted(Publish::new(subject, &payload).with_headers(headers.as_deref())).await
     }
 
     /// [`publish`](Client::publish) with a reply subject.
@@ -120,7 +98,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let mut made = (None, None);
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
-        self.publish_outgoing(Outgoing { reply: Some(reply), ..Outgoing::new(subject, &payload) }).await
+        self.publish_accepted(Publish::new(subject, &payload).with_reply(Some(reply))).await
     }
 
     /// [`publish`](Client::publish) with headers and a reply subject.
@@ -137,8 +115,8 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = ((None, None), block(&headers));
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
-        let outgoing = Outgoing { reply: Some(reply), headers: headers.as_ref(), ..Outgoing::new(subject, &payload) };
-        self.publish_outgoing(outgoing).await
+        let publish = Publish::new(subject, &payload).with_reply(Some(reply)).with_headers(headers.as_deref());
+        self.publish_accepted(publish).await
     }
 
     /// Publishes without waiting. A refused message is returned in the error.
@@ -171,11 +149,11 @@ impl Client {
 
     pub(super) fn try_publish_with(&self, priority: Priority, message: OutboundMessage) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing { priority, ..Outgoing::of(&message, headers.as_ref()) };
+        let publish = publish_of(&message, headers.as_deref()).with_priority(priority);
         let admitted = self
-            .check(outgoing)
+            .check(&publish)
             .map_err(Fault::Publish)
-            .and_then(|()| self.admit(outgoing, OnFull::Never, |_| {}).map_err(Fault::Denied));
+            .and_then(|()| self.admit(&publish, OnFull::Never, |_| {}).map_err(Fault::Denied));
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
@@ -197,36 +175,36 @@ impl Client {
         check_publish_subject(subject).is_ok() && self.shared().publish_short(subject, payload)
     }
 
-    /// Publishes what is ready to go.
-    pub(super) async fn publish_outgoing(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
-        match self.publish_now(outgoing) {
+    /// Publishes a message, waiting for room if need be.
+    pub(super) async fn publish_accepted(&self, publish: Publish<'_>) -> Result<(), PublishError> {
+        match self.publish_now(&publish) {
             Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(outgoing, fault).await,
+            Err(fault) => self.publish_later(publish, fault).await,
         }
     }
 
     /// Publishing when nothing is in the way. Not an `async fn`, so that a publish that need not wait is a call and
     /// not a state machine.
-    fn publish_now(&self, outgoing: Outgoing<'_>) -> Result<(), Fault> {
-        self.check(outgoing).map_err(Fault::Publish)?;
-        self.admit(outgoing, OnFull::Yield, |_| {}).map_err(Fault::Denied)
+    fn publish_now(&self, publish: &Publish<'_>) -> Result<(), Fault> {
+        self.check(publish).map_err(Fault::Publish)?;
+        self.admit(publish, OnFull::Yield, |_| {}).map_err(Fault::Denied)
     }
 
     /// Publishing when something is in the way. Boxed, since it is rare and would make the future of every publish
     /// large.
     #[cold]
-    async fn publish_later(&self, outgoing: Outgoing<'_>, fault: Fault) -> Result<(), PublishError> {
+    async fn publish_later(&self, publish: Publish<'_>, fault: Fault) -> Result<(), PublishError> {
         let published = match fault {
             Fault::Publish(error) => Err(error),
             Fault::Denied(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
-                Box::pin(self.publish_slowly(outgoing, denied, wait::deadline(limit), |_| {})).await.or_else(accepted)
+                Box::pin(self.publish_slowly(publish, denied, wait::deadline(limit), |_| {})).await.or_else(accepted)
             }
         };
         published.inspect_err(|_| self.count_refused())
     }
 
-    /// Counts a message that was refused, which its publisher is told.
+    /// Counts a message whose publisher gets an error.
     #[cold]
     pub(super) fn count_refused(&self) {
         self.shared().refused.fetch_add(1, Ordering::Relaxed);
@@ -234,8 +212,8 @@ impl Client {
 
     /// Checks that the subjects and the control line can go on the wire.
     #[inline(always)]
-    pub(super) fn check(&self, outgoing: Outgoing<'_>) -> Result<(), PublishError> {
-        let Outgoing { subject, reply, headers, payload, priority: _ } = outgoing;
+    pub(super) fn check(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
+        let Frame { subject, reply, headers, payload } = publish.frame;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
         // Whatever the user wants to skip: a blank or a line end would change what the server and we ourselves read.
         check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
@@ -246,7 +224,7 @@ impl Client {
         let longest = subject.len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;
         let limit = self.core.settings.config.max_control_line;
         if longest > limit {
-            let args = publish_args_len(subject.len(), reply, headers.map(Bytes::len), payload.len());
+            let args = publish_args_len(subject.len(), reply, headers.map(<[u8]>::len), payload.len());
             if args > limit {
                 let text = format!("the control line would have {args} bytes; max_control_line is {limit}");
                 return Err(invalid(text.into()));
@@ -258,28 +236,43 @@ impl Client {
     #[inline(always)]
     pub(super) fn admit(
         &self,
-        outgoing: Outgoing<'_>,
+        publish: &Publish<'_>,
         on_full: OnFull,
         registered: impl FnOnce(u64),
     ) -> Result<(), Denied> {
-        let frame = self.frame(outgoing);
-        self.shared().publish(&Publish { frame, on_full, priority: outgoing.priority }, registered)
+        self.shared().publish(publish, on_full, registered)
+    }
+
+    /// Publishes a message whose number the caller needs. No deadline: the caller has one around this.
+    pub(super) async fn publish_registered(
+        &self,
+        publish: Publish<'_>,
+        registered: impl Fn(u64) + Copy,
+    ) -> Result<(), PublishError> {
+        let published = match self.check(&publish) {
+            Ok(()) => match self.admit(&publish, OnFull::Yield, registered) {
+                Ok(()) => return Ok(()),
+                Err(denied) => self.publish_slowly(publish, denied, None, registered).await.map_err(publish_error),
+            },
+            Err(error) => Err(error),
+        };
+        published.inspect_err(|_| self.count_refused())
     }
 
     /// The path of a message that was not admitted immediately.
     #[cold]
-    pub(super) async fn publish_slowly(
+    async fn publish_slowly(
         &self,
-        outgoing: Outgoing<'_>,
+        publish: Publish<'_>,
         first: Denied,
         deadline: Option<Instant>,
         registered: impl Fn(u64) + Copy,
     ) -> Result<(), Denied> {
         let began = wait::now();
         // What is critical does not wait for a connection.
-        let critical = outgoing.priority == Priority::Critical;
-        let held = (!critical).then(|| self.frame(outgoing).len());
-        let mut room = pin!(Room::new(self.core.handle.clone(), held));
+        let critical = publish.priority == Priority::Critical;
+        let buffered = (!critical).then(|| publish.frame.len());
+        let mut room = pin!(Room::new(self.core.handle.clone(), buffered));
         let (mut denied, mut deadline) = (first, deadline);
         loop {
             let until = match &denied {
@@ -291,11 +284,11 @@ impl Client {
                 Denied::Outbox(Refusal::Full { .. } | Refusal::TooMany { .. } | Refusal::TooLarge { .. })
                     if !critical =>
                 {
-                    self.patience_while_held().map(|limit| {
-                        // The policy's own patience counts here, and for who is still in line when a server is there again.
-                        let held = began.checked_add(limit);
-                        deadline = deadline.zip(held).map(|(usual, held)| usual.max(held));
-                        Some(held)
+                    self.patience_while_down().map(|limit| {
+                        // The policy's own limit counts here, and for callers still in line when a server is there again.
+                        let down = began.checked_add(limit);
+                        deadline = deadline.zip(down).map(|(usual, down)| usual.max(down));
+                        Some(down)
                     })
                 }
                 _ => None,
@@ -306,7 +299,7 @@ impl Client {
                     return Err(Denied::NotInTime { waited: wait::now().saturating_duration_since(began) });
                 }
             }
-            match self.admit(outgoing, OnFull::Never, registered) {
+            match self.admit(&publish, OnFull::Never, registered) {
                 Ok(()) => return Ok(()),
                 Err(again) => denied = again,
             }
@@ -314,20 +307,10 @@ impl Client {
     }
 
     /// How long a publish waits for room while no server is connected; `None`: it is refused.
-    fn patience_while_held(&self) -> Option<Duration> {
+    fn patience_while_down(&self) -> Option<Duration> {
         match self.core.settings.outbox.overflow {
             OverflowPolicy::Wait(limit) => Some(limit),
             _ => None,
-        }
-    }
-
-    #[inline(always)]
-    fn frame<'a>(&self, outgoing: Outgoing<'a>) -> Frame<'a> {
-        Frame {
-            subject: outgoing.subject,
-            reply: outgoing.reply,
-            headers: outgoing.headers.map(|headers| &headers[..]),
-            payload: outgoing.payload,
         }
     }
 }
@@ -369,7 +352,7 @@ fn full(refusal: Refusal) -> SendFault {
     }
 }
 
-pub(super) fn publish_error(denied: Denied) -> PublishError {
+fn publish_error(denied: Denied) -> PublishError {
     match denied {
         Denied::MaxPayload { size, limit } => {
             PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, PayloadTooLarge { max: limit, size })

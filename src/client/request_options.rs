@@ -83,14 +83,14 @@ impl RequestOptions {
     }
 
     /// How long to wait before the next try, after `tries` retries; `None`: there is none.
-    pub(super) fn pause(self, tries: u32, error: &RequestError, unsent: bool) -> Option<Duration> {
+    pub(super) fn pause(self, tries: u32, error: &RequestError) -> Option<Duration> {
         let worth_it = match error.kind() {
             RequestErrorKind::NoResponders => true,
-            RequestErrorKind::TimedOut => unsent || self.idempotent,
+            RequestErrorKind::TimedOut => error.is_safe_to_repeat() || self.idempotent,
             RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => false,
             RequestErrorKind::Other if error.source_as::<ConnectionLost>().is_some() => self.idempotent,
             // What the client itself refused for want of room may find some later; an ended client never does.
-            RequestErrorKind::Other => unsent && is_for_want_of_room(error),
+            RequestErrorKind::Other => is_for_want_of_room(error),
         };
         (worth_it && tries < self.retries).then(|| self.backoff.saturating_mul(1 << tries.min(20)))
     }
@@ -119,20 +119,22 @@ mod tests {
         let full = SendFault::BufferFull { pending: 1, limit: 1, frame: 1 };
         let full = RequestError::from(PublishError::with_source(PublishErrorKind::Send, full));
         let closed = RequestError::from(PublishError::with_source(PublishErrorKind::Send, SendFault::Closed));
+        let waited = Duration::from_secs(1);
+        let unsent = RequestError::with_source(RequestErrorKind::TimedOut, SendFault::NotInTime { waited });
         let cases = [
-            (error(RequestErrorKind::NoResponders), false, true, true),
-            (error(RequestErrorKind::TimedOut), true, true, true),
-            (error(RequestErrorKind::TimedOut), false, false, true),
-            (lost, false, false, true),
-            (full, true, true, true),
-            (closed, true, false, false),
-            (error(RequestErrorKind::InvalidSubject), true, false, false),
-            (error(RequestErrorKind::MaxPayloadExceeded), true, false, false),
-            (error(RequestErrorKind::Other), false, false, false),
+            (error(RequestErrorKind::NoResponders), true, true),
+            (unsent, true, true),
+            (error(RequestErrorKind::TimedOut), false, true),
+            (lost, false, true),
+            (full, true, true),
+            (closed, false, false),
+            (error(RequestErrorKind::InvalidSubject), false, false),
+            (error(RequestErrorKind::MaxPayloadExceeded), false, false),
+            (error(RequestErrorKind::Other), false, false),
         ];
-        for (error, unsent, carefully, carelessly) in cases {
-            assert_eq!(careful.pause(0, &error, unsent).is_some(), carefully, "{error} {unsent}");
-            assert_eq!(careless.pause(0, &error, unsent).is_some(), carelessly, "{error} {unsent}");
+        for (error, carefully, carelessly) in cases {
+            assert_eq!(careful.pause(0, &error).is_some(), carefully, "{error}");
+            assert_eq!(careless.pause(0, &error).is_some(), carelessly, "{error}");
         }
     }
 
@@ -140,9 +142,9 @@ mod tests {
     fn pauses_double_and_end_with_the_retries() {
         let options = RequestOptions::new().retries(3);
         let nobody = error(RequestErrorKind::NoResponders);
-        let pauses: Vec<_> = (0..4).map(|tries| options.pause(tries, &nobody, false)).collect();
+        let pauses: Vec<_> = (0..4).map(|tries| options.pause(tries, &nobody)).collect();
         let ms = |ms| Some(Duration::from_millis(ms));
         assert_eq!(pauses, [ms(100), ms(200), ms(400), None]);
-        assert_eq!(RequestOptions::new().pause(0, &nobody, false), None, "one try by default");
+        assert_eq!(RequestOptions::new().pause(0, &nobody), None, "one try by default");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -10,10 +10,11 @@ use futures_core::Stream;
 use super::client::Client;
 use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
-use super::publish::{Outgoing, block};
-use super::wait;
-use crate::driver::{ManyLimits, Ticket, Timer, Waiting};
-use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
+use super::pending_reply::is_no_responders;
+use super::publish::block;
+use super::wait::{self, Deadline};
+use crate::driver::{ManyLimits, Publish, Waiting};
+use crate::protocol::{HeaderMap, Subject, ToSubject};
 
 /// When a request with many replies ends: at the first of these limits.
 ///
@@ -104,17 +105,14 @@ pub enum RepliesEnd {
 #[must_use = "dropping the stream gives up the replies"]
 pub struct Replies {
     waiting: Waiting,
-    ticket: Ticket,
     reply: Subject,
     /// Of the request, in bytes.
     size: usize,
     options: RepliesOptions,
     received: u64,
-    timeout: Option<Timer>,
-    /// Running from the first reply on.
-    stall: Option<Timer>,
-    /// A time is over: the connection's task gets a turn before it counts.
-    last_turn: Option<RepliesEnd>,
+    timeout: Deadline,
+    /// Set by each reply.
+    stall: Deadline,
     end: Option<RepliesEnd>,
 }
 
@@ -168,23 +166,15 @@ impl Client {
         let ticket = requests.register_many(subject.as_bytes(), limits, options.keep_waiting);
         let waiting = Waiting::new(self.core.handle.clone(), ticket);
         let reply = self.reply_subject(ticket);
-        let outgoing = Outgoing {
-            reply: Some(reply.as_bytes()),
-            headers: headers.as_ref(),
-            ..Outgoing::new(subject.as_bytes(), &payload)
-        };
-        let size = outgoing.size();
-        let sent = self.send_asking(outgoing, |number| requests.admitted(ticket, number));
-        match wait::until(self.shared(), deadline, sent).await {
-            Ok(sent) => sent?,
-            Err(wait::Elapsed) => return Err(RequestErrorKind::TimedOut.into()),
-        }
-        let timeout = deadline.map(|at| self.shared().timer(at));
-        let end = (options.max_replies == Some(0)).then_some(RepliesEnd::MaxReplies);
-        let mut replies =
-            Replies { waiting, ticket, reply, size, options, received: 0, timeout, stall: None, last_turn: None, end };
-        if let Some(end) = end {
-            replies.finish(end);
+        let publish = Publish::new(subject.as_bytes(), &payload)
+            .with_reply(Some(reply.as_bytes()))
+            .with_headers(headers.as_deref());
+        let size = publish.size();
+        self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
+        let (timeout, stall) = (Deadline::new(deadline), Deadline::new(None));
+        let mut replies = Replies { waiting, reply, size, options, received: 0, timeout, stall, end: None };
+        if replies.options.max_replies == Some(0) {
+            replies.finish(RepliesEnd::MaxReplies);
         }
         Ok(replies)
     }
@@ -200,12 +190,13 @@ impl Replies {
     fn finish(&mut self, end: RepliesEnd) {
         self.end = Some(end);
         self.waiting.give_up();
-        (self.timeout, self.stall) = (None, None);
+        self.timeout.reset(None);
+        self.stall.reset(None);
     }
 
     /// `message` is a reply, or the end of them.
     fn take(&mut self, message: Message) -> Option<Result<Message, RequestError>> {
-        if message.status == Some(StatusCode::NO_RESPONDERS) && message.payload.is_empty() {
+        if is_no_responders(&message) {
             self.finish(RepliesEnd::Failed);
             return Some(Err(RequestErrorKind::NoResponders.into()));
         }
@@ -216,37 +207,19 @@ impl Replies {
         self.received += 1;
         if self.options.max_replies == Some(self.received) {
             self.finish(RepliesEnd::MaxReplies);
-        } else if let Some(next) = self.options.stall.and_then(|gap| wait::deadline(Some(gap))) {
-            self.begin_stall(next);
+        } else {
+            self.stall.reset(wait::deadline(self.options.stall));
         }
         Some(Ok(message))
     }
 
-    fn begin_stall(&mut self, until: Instant) {
-        match &mut self.stall {
-            Some(stall) => stall.reset(until),
-            None => self.stall = Some(self.waiting.shared().timer(until)),
-        }
-    }
-
     /// Whether a time is over. What came before it was handed out first.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<RepliesEnd> {
-        if let Some(end) = self.last_turn.take() {
-            return Poll::Ready(end);
-        }
         let shared = self.waiting.shared();
-        let mut over =
-            |timer: &mut Option<Timer>| timer.as_mut().is_some_and(|timer| shared.poll_timer(timer, cx).is_ready());
-        if over(&mut self.timeout) {
-            self.last_turn = Some(RepliesEnd::Timeout);
-        } else if over(&mut self.stall) {
-            self.last_turn = Some(RepliesEnd::Stall);
+        if self.timeout.poll(shared, cx).is_ready() {
+            return Poll::Ready(RepliesEnd::Timeout);
         }
-        if self.last_turn.is_some() {
-            // As in `wait::until`: what came while the runtime was busy elsewhere may lie in the socket.
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        self.stall.poll(shared, cx).map(|()| RepliesEnd::Stall)
     }
 }
 
@@ -258,14 +231,14 @@ impl Stream for Replies {
         if this.end.is_some() {
             return Poll::Ready(None);
         }
-        match this.waiting.shared().requests.poll_many(this.ticket, cx) {
+        match this.waiting.poll_many(cx) {
             Poll::Ready(Ok(share)) => {
                 let message = Message::from_raw(&share.first(), &this.reply);
                 Poll::Ready(this.take(message))
             }
             Poll::Ready(Err(failure)) => {
                 this.finish(RepliesEnd::Failed);
-                let error = super::requests::failed(this.waiting.shared(), &failure, this.size);
+                let error = super::pending_reply::failed(this.waiting.shared(), &failure, this.size);
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {

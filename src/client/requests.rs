@@ -1,26 +1,23 @@
 //! Requests: a message and its reply.
 
-use std::future::poll_fn;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::client::Client;
 use super::error::{
-    ConnectionLost, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
-    SubscribeErrorKind,
+    PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError, SubscribeErrorKind,
 };
-use super::lost::{Lost, lost};
 use super::message::Message;
-use super::publish::{Outgoing, block, publish_error};
+use super::pending_reply::PendingReply;
+use super::publish::block;
 use super::request::Request;
 use super::request_options::RequestOptions;
-use super::wait;
-use crate::driver::{OnFull, RequestFailure, Shared, Ticket, Waiting};
+use super::subscriber::Subscriber;
+use super::wait::{self, Deadline};
+use crate::driver::{Publish, Ticket, Waiting};
 use crate::engine::Status;
-use crate::protocol::{HeaderMap, StatusCode, Subject, ToSubject};
+use crate::protocol::{HeaderMap, Subject, ToSubject};
 
 impl Client {
     /// Sends a request and waits for the reply, up to [`request_timeout`](crate::ConnectOptions::request_timeout) (10
@@ -98,32 +95,25 @@ impl Client {
         request: Request,
         options: RequestOptions,
     ) -> Result<Message, RequestError> {
-        let subject = subject.to_subject();
-        let Request { payload, headers, timeout, inbox } = request;
-        let payload = payload.unwrap_or_default();
-        let headers = headers.as_ref().and_then(block);
-        let deadline = wait::deadline(timeout.unwrap_or(self.core.settings.request_timeout));
+        let question = Question::new(subject.to_subject(), request);
+        let deadline = wait::deadline(question.timeout.unwrap_or(self.core.settings.request_timeout));
         let mut tries = 0;
         loop {
-            let until = options.try_deadline(deadline);
-            let tried = match &inbox {
-                None => self.ask(&subject, headers.as_ref(), &payload, until, options.keeps_waiting()).await,
-                Some(inbox) => self.ask_with_inbox(&subject, inbox, headers.as_ref(), &payload, until).await,
+            let tried = self.ask(&question, options.try_deadline(deadline), options.keeps_waiting()).await;
+            let error = match tried {
+                Ok(reply) => match reply.await {
+                    Ok(reply) => return Ok(reply),
+                    Err(error) => error,
+                },
+                Err(error) => error,
             };
-            let failed = match tried {
-                Ok(reply) if reply.status == Some(StatusCode::NO_RESPONDERS) && reply.payload.is_empty() => {
-                    Failed { error: RequestErrorKind::NoResponders.into(), unsent: false }
-                }
-                Ok(reply) => return Ok(reply),
-                Err(failed) => failed,
-            };
-            let Some(pause) = options.pause(tries, &failed.error, failed.unsent) else {
-                return Err(failed.error);
+            let Some(pause) = options.pause(tries, &error) else {
+                return Err(error);
             };
             tries += 1;
             let next = wait::deadline(Some(pause));
             if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
-                return Err(failed.error);
+                return Err(error);
             }
             // The end of the client cuts the pause short.
             let mut status = self.status_watch();
@@ -131,34 +121,73 @@ impl Client {
         }
     }
 
-    /// Over the one subscription that all requests share.
+    /// The first half of [`send_request`](Client::send_request): returns as soon as the request is accepted, with the
+    /// reply to come. Use it to send several requests in order without waiting for each reply.
+    ///
+    /// The timeout of the request covers both halves. While disconnected the request is buffered, in order with what
+    /// this client publishes.
+    ///
+    /// # Errors
+    ///
+    /// The errors of a refused [`publish`](Client::publish), and [`TimedOut`](RequestErrorKind::TimedOut) if there was
+    /// no room in time. In these cases the request was not sent and never will be. All other errors of
+    /// [`request`](Client::request) come from the [`PendingReply`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::Request;
+    ///
+    /// let mut pending = Vec::new();
+    /// for name in ["london", "lima", "lagos"] {
+    ///     pending.push(client.start_request(format!("weather.{name}"), Request::new()).await?);
+    /// }
+    /// for reply in pending {
+    ///     println!("{}", String::from_utf8_lossy(&reply.await?.payload));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start_request<S: ToSubject>(
+        &self,
+        subject: S,
+        request: Request,
+    ) -> Result<PendingReply, RequestError> {
+        let question = Question::new(subject.to_subject(), request);
+        let deadline = wait::deadline(question.timeout.unwrap_or(self.core.settings.request_timeout));
+        self.ask(&question, deadline, false).await
+    }
+
+    /// Sends `question` and returns the reply to come. `keep`: it is still awaited after the connection that sent the
+    /// request is lost.
     async fn ask(
         &self,
-        subject: &Subject,
-        headers: Option<&Bytes>,
-        payload: &Bytes,
+        question: &Question,
         deadline: Option<Instant>,
         keep: bool,
-    ) -> Result<Message, Failed> {
-        let shared = self.shared();
-        self.know_replies().map_err(Failed::unsent)?;
-        let ticket = shared.requests.register(subject.as_bytes(), keep);
-        let mut waiting = Waiting::new(self.core.handle.clone(), ticket);
-        let reply = self.reply_subject(ticket);
-        let reply_to = Some(reply.as_bytes());
-        let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
-        let requests = Arc::clone(&shared.requests);
-        let registered = |number| requests.admitted(ticket, number);
-        let asked = async {
-            self.send_asking(outgoing, registered).await.map_err(Failed::unsent)?;
-            poll_fn(|cx| shared.requests.poll(ticket, cx))
-                .await
-                .map_err(|failure| self.failed_after(&failure, outgoing.size()))
+    ) -> Result<PendingReply, RequestError> {
+        let began = wait::now();
+        let requests = &self.shared().requests;
+        let subject = question.subject.as_bytes();
+        let (ticket, reply, own) = match &question.inbox {
+            None => {
+                self.know_replies()?;
+                let ticket = requests.register(subject, keep);
+                (ticket, self.reply_subject(ticket), None)
+            }
+            Some(inbox) => {
+                let replies = self.subscribe_for_one(inbox, deadline).await?;
+                // No reply comes to this place, but the server's refusal does.
+                (requests.register_aside(subject), inbox.clone(), Some(replies))
+            }
         };
-        match wait::until(shared, deadline, asked).await {
-            Ok(share) => Ok(Message::from_raw(&share?.first(), &reply)),
-            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
-        }
+        let waiting = Waiting::new(self.core.handle.clone(), ticket);
+        let publish = Publish::new(subject, &question.payload)
+            .with_reply(Some(reply.as_bytes()))
+            .with_headers(question.headers.as_deref());
+        let size = publish.size();
+        self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
+        let own = own.map(Box::new);
+        Ok(PendingReply { waiting, reply, own, size, began, deadline: Deadline::new(deadline) })
     }
 
     /// Sees to it that there is the subscription for replies.
@@ -177,109 +206,62 @@ impl Client {
         Subject::from(reply)
     }
 
-    fn failed_after(&self, failure: &RequestFailure, size: usize) -> Failed {
-        Failed { error: failed(self.shared(), failure, size), unsent: matches!(failure, RequestFailure::Dropped(_)) }
-    }
-
-    /// Publishes a request. The deadline of the whole is around this.
-    pub(super) async fn send_asking(
-        &self,
-        outgoing: Outgoing<'_>,
-        registered: impl Fn(u64) + Copy,
-    ) -> Result<(), RequestError> {
-        let sent = match self.check(outgoing) {
-            Ok(()) => match self.admit(outgoing, OnFull::Yield, registered) {
-                Ok(()) => return Ok(()),
-                Err(denied) => {
-                    let sent = self.publish_slowly(outgoing, denied, None, registered).await;
-                    sent.map_err(publish_error)
-                }
-            },
-            Err(error) => Err(error),
-        };
-        sent.map_err(|error| {
-            self.count_refused();
-            refused(error)
-        })
-    }
-
-    /// Over a subscription of its own.
-    async fn ask_with_inbox(
-        &self,
-        subject: &Subject,
-        inbox: &str,
-        headers: Option<&Bytes>,
-        payload: &Bytes,
-        deadline: Option<Instant>,
-    ) -> Result<Message, Failed> {
-        let inbox = Subject::from(inbox.to_owned());
+    /// A subscription to the request's own inbox, for one reply.
+    async fn subscribe_for_one(&self, inbox: &Subject, deadline: Option<Instant>) -> Result<Subscriber, RequestError> {
+        let began = wait::now();
         let subscribed = async {
             let mut replies = self.subscribe_now(inbox.clone(), None).await?;
-            // The connection is open: its end is seen by the stream below.
+            // The connection is open: its end is seen by the stream.
             let _ = replies.unsubscribe_after(1).await;
             Ok(replies)
         };
-        let mut replies = match wait::until(self.shared(), deadline, subscribed).await {
-            Ok(subscribed) => subscribed.map_err(|error| Failed::unsent(not_subscribed(&inbox, error)))?,
-            Err(wait::Elapsed) => return Err(Failed::unsent(RequestErrorKind::TimedOut.into())),
-        };
-        let reply_to = Some(inbox.as_bytes());
-        let outgoing = Outgoing { reply: reply_to, headers, ..Outgoing::new(subject.as_bytes(), payload) };
-        // No reply comes to this place, but the server's refusal does.
-        let requests = &self.shared().requests;
-        let ticket = requests.register_aside(subject.as_bytes());
-        let mut waiting = Waiting::new(self.core.handle.clone(), ticket);
-        let asked = async {
-            self.send_asking(outgoing, |number| requests.admitted(ticket, number)).await.map_err(Failed::unsent)?;
-            let next = poll_fn(|cx| {
-                if let Poll::Ready(Err(failure)) = requests.poll(ticket, cx) {
-                    return Poll::Ready(Err(self.failed_after(&failure, outgoing.size())));
-                }
-                futures_core::Stream::poll_next(std::pin::Pin::new(&mut replies), cx).map(Ok)
-            });
-            next.await?.ok_or_else(|| Failed {
-                error: match replies.end_reason() {
-                    Some(reason) => RequestError::with_source(RequestErrorKind::Other, reason),
-                    None => RequestErrorKind::Other.into(),
-                },
-                unsent: false,
-            })
-        };
-        match wait::until(self.shared(), deadline, asked).await {
-            Ok(outcome) => outcome,
-            Err(wait::Elapsed) => Err(Failed { error: RequestErrorKind::TimedOut.into(), unsent: waiting.give_up() }),
+        match wait::until(self.shared(), deadline, subscribed).await {
+            Ok(subscribed) => subscribed.map_err(|error| not_subscribed(inbox, error)),
+            Err(wait::Elapsed) => Err(no_room_since(began)),
+        }
+    }
+
+    /// Publishes a request, and waits for room until `deadline`.
+    pub(super) async fn send_request_by(
+        &self,
+        deadline: Option<Instant>,
+        publish: Publish<'_>,
+        registered: impl Fn(u64) + Copy,
+    ) -> Result<(), RequestError> {
+        let began = wait::now();
+        match wait::until(self.shared(), deadline, self.publish_registered(publish, registered)).await {
+            Ok(sent) => sent.map_err(refused),
+            Err(wait::Elapsed) => Err(no_room_since(began)),
         }
     }
 }
 
-/// A try without a reply.
-struct Failed {
-    error: RequestError,
-    /// It certainly was not sent, and never will be.
-    unsent: bool,
+/// A request in the form in which it is sent, as often as it is tried.
+struct Question {
+    subject: Subject,
+    payload: Bytes,
+    /// The encoded block.
+    headers: Option<Bytes>,
+    timeout: Option<Option<Duration>>,
+    inbox: Option<Subject>,
 }
 
-impl Failed {
-    fn unsent(error: RequestError) -> Failed {
-        Failed { error, unsent: true }
-    }
-}
-
-/// Why there is no reply to a request of `size` bytes, for users.
-pub(super) fn failed(shared: &Shared, failure: &RequestFailure, size: usize) -> RequestError {
-    let kind = RequestErrorKind::Other;
-    match failure {
-        RequestFailure::ConnectionLost { in_doubt } => {
-            RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
+impl Question {
+    fn new(subject: Subject, request: Request) -> Question {
+        let Request { payload, headers, timeout, inbox } = request;
+        Question {
+            subject,
+            payload: payload.unwrap_or_default(),
+            headers: headers.as_ref().and_then(block),
+            timeout,
+            inbox: inbox.map(Subject::from),
         }
-        RequestFailure::Dropped(reason) => match lost(shared, *reason, size) {
-            Lost::TooLarge(error) => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
-            Lost::Fault(fault) => RequestError::with_source(kind, fault),
-        },
-        RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
-        RequestFailure::ReplyTooLarge(error) => RequestError::with_source(kind, *error),
-        RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
     }
+}
+
+fn no_room_since(began: Instant) -> RequestError {
+    let waited = wait::now().saturating_duration_since(began);
+    RequestError::with_source(RequestErrorKind::TimedOut, SendFault::NoRoom { waited })
 }
 
 /// A request has no subscription for its replies. What is wrong with its inbox is said of the inbox.

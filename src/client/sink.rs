@@ -9,7 +9,7 @@ use futures_sink::Sink;
 use super::client::Client;
 use super::error::PublishError;
 use super::message::OutboundMessage;
-use super::publish::{Outgoing, accepted, block};
+use super::publish::{accepted, block, publish_of};
 use crate::driver::{OnFull, Room};
 
 /// Ready when there is room in the outbox; messages are accepted as by [`publish`](Client::publish). Flushing and
@@ -30,10 +30,10 @@ impl Sink<OutboundMessage> for Client {
 
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let outgoing = Outgoing::of(&message, headers.as_ref());
+        let publish = publish_of(&message, headers.as_deref());
         // There was room when the sink said that it was ready; if others have taken it since, this one message more
         // does no harm.
-        let sent = self.check(outgoing).and_then(|()| self.admit(outgoing, OnFull::Insist, |_| {}).or_else(accepted));
+        let sent = self.check(&publish).and_then(|()| self.admit(&publish, OnFull::Insist, |_| {}).or_else(accepted));
         sent.inspect_err(|_| self.count_refused())
     }
 

@@ -3,11 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::error::{NotDriven, SendFault};
-use crate::driver::{Handle, Room, Shared};
+use crate::driver::{Handle, Room, Shared, Timer};
 
 /// Not in time.
 #[derive(Debug)]
@@ -22,6 +22,49 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The deadline of a call or a stream.
+///
+/// It is polled after whatever has to be ready by then. A deadline that has just passed gives the connection's task one more
+/// turn: when the runtime was busy elsewhere, or the whole process was stopped, the answer may lie in the socket.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    /// `None`: never.
+    at: Option<Instant>,
+    /// Made by the first poll that has to wait.
+    timer: Option<Timer>,
+    last_turn: bool,
+}
+
+impl Deadline {
+    pub(super) fn new(at: Option<Instant>) -> Deadline {
+        Deadline { at, timer: None, last_turn: false }
+    }
+
+    pub(super) fn reset(&mut self, at: Option<Instant>) {
+        self.at = at;
+        self.last_turn = false;
+        match (&mut self.timer, at) {
+            (Some(timer), Some(at)) => timer.reset(at),
+            _ => self.timer = None,
+        }
+    }
+
+    /// Ready when it has passed, or when the client has ended.
+    pub(super) fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else { return Poll::Pending };
+        // The client may have ended with its runtime, whose timers must not be polled any more.
+        if self.last_turn || shared.completed().is_some() {
+            return Poll::Ready(());
+        }
+        let timer = self.timer.get_or_insert_with(|| shared.timer(at));
+        if shared.poll_timer(timer, cx).is_ready() {
+            self.last_turn = true;
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
 /// Waits for `future` until `deadline`. What is ready at the deadline, or one turn of the connection's task later, counts as in
 /// time.
 pub(super) async fn until<F: Future>(
@@ -30,29 +73,10 @@ pub(super) async fn until<F: Future>(
     future: F,
 ) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    let mut timer = None;
-    let mut last_turn = false;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        let Some(deadline) = deadline else { return Poll::Pending };
-        if shared.completed().is_some() {
-            // The client has ended, perhaps with its runtime, whose timers must not be polled any more.
-            return Poll::Ready(Err(Elapsed));
-        }
-        // Made only when there is something to wait for.
-        let timer = timer.get_or_insert_with(|| shared.timer(deadline));
-        if last_turn {
-            return Poll::Ready(Err(Elapsed));
-        }
-        // When the runtime was busy elsewhere, or the whole process was stopped, the answer may have come long ago and lie in
-        // the socket: the connection's task gets a turn to read it.
-        last_turn = shared.poll_timer(timer, cx).is_ready();
-        if last_turn {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+    let mut deadline = Deadline::new(deadline);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => deadline.poll(shared, cx).map(|()| Err(Elapsed)),
     })
     .await
 }

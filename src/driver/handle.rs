@@ -4,13 +4,15 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::runtime;
 
 use super::command::Command;
 use super::confirmations::{Named, Settled};
 use super::mailbox::Shared;
-use super::requests::Ticket;
+use super::reads::Share;
+use super::requests::{RequestFailure, Ticket};
 use super::settings::DriverSettings;
 use super::task::Task;
 use crate::engine::{Config, EndReason, Engine, OutboxRules};
@@ -63,7 +65,23 @@ impl Waiting {
         &self.handle.shared
     }
 
-    /// Forgets the request. Tells whether it certainly was not sent and never will be.
+    /// The reply.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
+        match self.ticket {
+            Some(ticket) => self.shared().requests.poll(ticket, cx),
+            None => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+        }
+    }
+
+    /// The next reply of many.
+    pub(crate) fn poll_many(&self, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
+        match self.ticket {
+            Some(ticket) => self.shared().requests.poll_many(ticket, cx),
+            None => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+        }
+    }
+
+    /// Forgets the request. Returns whether it certainly was not sent and never will be.
     pub(crate) fn give_up(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else {
             return false;

@@ -177,12 +177,17 @@ impl Shared {
         true
     }
 
-    /// Admits a message or says why not. `registered` is told its sequence number in the same critical section.
+    /// Admits a message or says why not. `registered` gets its sequence number in the same critical section.
     #[inline(always)]
-    pub(crate) fn publish(&self, publish: &Publish<'_>, registered: impl FnOnce(u64)) -> Result<(), Denied> {
+    pub(crate) fn publish(
+        &self,
+        publish: &Publish<'_>,
+        on_full: OnFull,
+        registered: impl FnOnce(u64),
+    ) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if publish.on_full == OnFull::Yield && inner.owes_a_yield() {
+        if on_full == OnFull::Yield && inner.owes_a_yield() {
             return Err(Denied::Yield);
         }
         if inner.outbox.wants_ticks() {
@@ -192,7 +197,7 @@ impl Shared {
             return Err(Denied::Disconnected);
         }
         let before = inner.outbox.pending();
-        match inner.admit(&publish.frame, publish.on_full == OnFull::Insist) {
+        match inner.admit(&publish.frame, on_full == OnFull::Insist) {
             Ok(sequence) => {
                 inner.unyielded += inner.outbox.pending().saturating_sub(before);
                 registered(sequence);

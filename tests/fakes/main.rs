@@ -14,6 +14,7 @@ mod gaps;
 mod health;
 mod limits_of_servers;
 mod metrics;
+mod pending_replies;
 mod poison;
 mod request_tries;
 mod server_gone;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::Error;
+use super::{Error, SendFault};
 
 /// Why [`connect`](crate::connect) failed.
 pub type ConnectError = Error<ConnectErrorKind>;
@@ -86,7 +86,8 @@ pub type RequestError = Error<RequestErrorKind>;
 /// The kinds of [`RequestError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RequestErrorKind {
-    /// No reply came within the timeout of the request. It may have been sent, and even answered.
+    /// No reply came within the timeout of the request. With a [`SendFault`] as its source it was not sent in that time,
+    /// and never will be; without one it may have been served.
     TimedOut,
     /// The server said that nobody listens on the subject (status 503).
     NoResponders,
@@ -96,6 +97,35 @@ pub enum RequestErrorKind {
     MaxPayloadExceeded,
     /// Anything else; the source says what.
     Other,
+}
+
+impl RequestError {
+    /// Whether the request was certainly not served and never will be: it was refused, withdrawn or dropped before it
+    /// was sent, the server refused it, or nobody listens on its subject. It can then be sent again without being
+    /// served twice, which does not mean that it will succeed.
+    ///
+    /// ```
+    /// use nats_lifeline::client::{ConnectionLost, SendFault};
+    /// use nats_lifeline::{RequestError, RequestErrorKind};
+    ///
+    /// assert!(RequestError::new(RequestErrorKind::NoResponders).is_safe_to_repeat());
+    /// let timed_out = RequestErrorKind::TimedOut;
+    /// assert!(!RequestError::new(timed_out).is_safe_to_repeat(), "it was sent");
+    /// let unsent = SendFault::NotInTime { waited: std::time::Duration::from_secs(10) };
+    /// assert!(RequestError::with_source(timed_out, unsent).is_safe_to_repeat());
+    /// ```
+    pub fn is_safe_to_repeat(&self) -> bool {
+        match self.kind {
+            RequestErrorKind::NoResponders
+            | RequestErrorKind::InvalidSubject
+            | RequestErrorKind::MaxPayloadExceeded => true,
+            RequestErrorKind::TimedOut | RequestErrorKind::Other => {
+                self.source_as::<SendFault>().is_some()
+                    || self.source_as::<PublishError>().is_some()
+                    || self.source_as::<SubscribeError>().is_some()
+            }
+        }
+    }
 }
 
 impl fmt::Display for RequestErrorKind {

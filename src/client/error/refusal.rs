@@ -70,8 +70,9 @@ pub enum SendFault {
     /// reconnecting, because that is off or was given up.
     #[error("no server is connected")]
     Disconnected,
-    /// It was buffered until the deadline of the call, and then removed: no server was connected in time.
-    #[error("no server was connected within {waited:?}")]
+    /// It was still buffered at the deadline of the call, and was removed: no server was connected in time, or the one
+    /// that was took nothing.
+    #[error("not sent within {waited:?}")]
     NotInTime {
         /// For how long the call waited.
         waited: Duration,

@@ -74,7 +74,7 @@ fn each_fault_has_its_text() {
         (SendFault::Closed, "the client is closed"),
         (SendFault::HeadersUnsupported, "the server does not support headers"),
         (SendFault::Disconnected, "no server is connected"),
-        (SendFault::NotInTime { waited: Duration::from_secs(2) }, "no server was connected within 2s"),
+        (SendFault::NotInTime { waited: Duration::from_secs(2) }, "not sent within 2s"),
         (SendFault::Dropped, "dropped before it was sent"),
         (SendFault::Expired, "too old when a server was connected"),
     ]);

@@ -2,14 +2,47 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::engine::{EndReason, Frame, Refusal};
 
-/// A message to publish, with what is checked under the lock.
+/// A message to publish, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Publish<'a> {
     pub(crate) frame: Frame<'a>,
-    pub(crate) on_full: OnFull,
     pub(crate) priority: Priority,
+}
+
+impl<'a> Publish<'a> {
+    /// A message without a reply subject and headers, that goes out when it can.
+    #[inline(always)]
+    pub(crate) fn new(subject: &'a [u8], payload: &'a Bytes) -> Publish<'a> {
+        Publish { frame: Frame { subject, reply: None, headers: None, payload }, priority: Priority::Usual }
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_reply(mut self, reply: Option<&'a [u8]>) -> Publish<'a> {
+        self.frame.reply = reply;
+        self
+    }
+
+    /// `block`: the encoded headers.
+    #[inline(always)]
+    pub(crate) fn with_headers(mut self, block: Option<&'a [u8]>) -> Publish<'a> {
+        self.frame.headers = block;
+        self
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_priority(mut self, priority: Priority) -> Publish<'a> {
+        self.priority = priority;
+        self
+    }
+
+    /// Headers and payload, in bytes: what `max_payload` limits.
+    pub(crate) fn size(&self) -> usize {
+        self.frame.headers.map_or(0, <[u8]>::len) + self.frame.payload.len()
+    }
 }
 
 /// What a message is worth to its publisher.

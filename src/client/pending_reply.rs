@@ -1,0 +1,117 @@
+//! The second half of a request: the reply to come.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_core::Stream;
+
+use super::error::{ConnectionLost, RequestError, RequestErrorKind, SendFault};
+use super::lost::{Lost, lost};
+use super::message::Message;
+use super::subscriber::Subscriber;
+use super::wait::{self, Deadline};
+use crate::driver::{RequestFailure, Shared, Waiting};
+use crate::protocol::{StatusCode, Subject};
+
+/// The reply to a request that [`start_request`](crate::Client::start_request) has sent: await it.
+///
+/// If the connection is lost before the request was sent, the request goes to the next one. If it was sent, this fails
+/// immediately, since nobody can tell whether it was served. Dropping it gives up the reply, and a request that was not
+/// sent yet is withdrawn.
+///
+/// # Errors
+///
+/// As [`request`](crate::Client::request). [`RequestError::is_safe_to_repeat`] tells whether the request certainly was
+/// not served.
+///
+/// ```no_run
+/// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+/// use nats_lifeline::Request;
+///
+/// let reply = client.start_request("orders.new", Request::new().payload("four wheels".into())).await?;
+/// client.publish("log", "ordered".into()).await?;
+/// match reply.await {
+///     Ok(reply) => println!("{}", String::from_utf8_lossy(&reply.payload)),
+///     Err(error) if error.is_safe_to_repeat() => println!("not ordered: {error}"),
+///     Err(error) => println!("perhaps ordered: {error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it gives up the reply"]
+pub struct PendingReply {
+    pub(super) waiting: Waiting,
+    pub(super) reply: Subject,
+    /// The subscription to the request's own inbox, where it has one.
+    pub(super) own: Option<Box<Subscriber>>,
+    /// Of the request, in bytes.
+    pub(super) size: usize,
+    pub(super) began: Instant,
+    pub(super) deadline: Deadline,
+}
+
+impl PendingReply {
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+        let shared = self.waiting.shared();
+        match (self.waiting.poll(cx), &mut self.own) {
+            (Poll::Ready(Err(failure)), _) => Poll::Ready(Err(failed(shared, &failure, self.size))),
+            (Poll::Ready(Ok(share)), _) => Poll::Ready(Ok(Message::from_raw(&share.first(), &self.reply))),
+            (Poll::Pending, None) => Poll::Pending,
+            (Poll::Pending, Some(own)) => Pin::new(&mut **own).poll_next(cx).map(|next| {
+                next.ok_or_else(|| match own.end_reason() {
+                    Some(reason) => RequestError::with_source(RequestErrorKind::Other, reason),
+                    None => RequestErrorKind::Other.into(),
+                })
+            }),
+        }
+    }
+
+    fn timed_out(&mut self) -> RequestError {
+        if self.waiting.give_up() {
+            let waited = wait::now().saturating_duration_since(self.began);
+            RequestError::with_source(RequestErrorKind::TimedOut, SendFault::NotInTime { waited })
+        } else {
+            RequestErrorKind::TimedOut.into()
+        }
+    }
+}
+
+impl Future for PendingReply {
+    type Output = Result<Message, RequestError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match this.poll_reply(cx) {
+            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => {
+                Poll::Ready(Err(RequestErrorKind::NoResponders.into()))
+            }
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => this.deadline.poll(this.waiting.shared(), cx).map(|()| Err(this.timed_out())),
+        }
+    }
+}
+
+/// The server's answer to a request that nobody listens to.
+pub(super) fn is_no_responders(reply: &Message) -> bool {
+    reply.status == Some(StatusCode::NO_RESPONDERS) && reply.payload.is_empty()
+}
+
+/// Why there is no reply to a request of `size` bytes, for users.
+pub(super) fn failed(shared: &Shared, failure: &RequestFailure, size: usize) -> RequestError {
+    let kind = RequestErrorKind::Other;
+    match failure {
+        RequestFailure::ConnectionLost { in_doubt } => {
+            RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
+        }
+        RequestFailure::Dropped(reason) => match lost(shared, *reason, size) {
+            Lost::TooLarge(error) => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
+            Lost::Fault(fault) => RequestError::with_source(kind, fault),
+        },
+        RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
+        RequestFailure::ReplyTooLarge(error) => RequestError::with_source(kind, *error),
+        RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
+    }
+}
