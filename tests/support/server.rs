@@ -16,6 +16,10 @@ use super::{binary, monitor, ports::Ports, process::Process, raw::RawClient};
 /// How long a server may take to start. It takes 50 ms; this is for machines that do a hundred things.
 const START: Duration = Duration::from_secs(60);
 
+/// How long one process may take before another is started: nats-server has been seen to hang at its start, once in
+/// thousands.
+const ONE_START: Duration = Duration::from_secs(20);
+
 /// What the configuration file of a server will say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerBuilder {
@@ -231,7 +235,7 @@ impl Server {
         Server { setup, ports, folder, process: None }
     }
 
-    /// Starts the process, and again while a port is in use, until it is ready.
+    /// Starts the process until it is ready: again while a port is in use, and where it hangs.
     async fn launch(&mut self) {
         fs::write(self.folder.join("config"), self.configuration()).expect("target/tmp can be written");
         let start = Instant::now();
@@ -240,6 +244,7 @@ impl Server {
             let program = self.setup.binary.as_deref().unwrap_or_else(|| binary::nats_server());
             let config = self.folder.join("config");
             let mut process = Process::start(&self.folder, program, &[OsStr::new("-c"), config.as_os_str()]);
+            let began = Instant::now();
             let ready = loop {
                 let log = self.log();
                 let news = log.get(said..).unwrap_or_default();
@@ -254,18 +259,27 @@ impl Server {
                 }
                 let state = process.state();
                 assert!(start.elapsed() < START, "nats-server does not get ready, state {state}:\n{log}");
+                if began.elapsed() > ONE_START {
+                    eprintln!("nats-server hangs at its start, state {state}:\n{log}");
+                    break false;
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             };
             if ready {
                 self.process = Some(process);
                 return;
             }
+            let hangs = began.elapsed() > ONE_START;
+            if hangs {
+                process.signal("KILL");
+            }
             process.wait();
             process.leave();
             let log = self.log();
             let port_in_use = log.get(said..).is_some_and(|news| news.contains("address already in use"));
             let complaint = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
-            assert!(port_in_use && start.elapsed() < START, "nats-server does not start:\n{log}\n{complaint}");
+            let again = (port_in_use || hangs) && start.elapsed() < START;
+            assert!(again, "nats-server does not start:\n{log}\n{complaint}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
