@@ -73,7 +73,7 @@ impl fmt::Debug for Auth {
 pub struct AuthError(String);
 
 impl AuthError {
-    /// An error with that text.
+    /// An error with this text.
     pub fn new(s: impl ToString) -> Self {
         AuthError(s.to_string())
     }
@@ -108,12 +108,12 @@ pub struct AuthRequest {
     pub last_error: Option<Cause>,
 }
 
-/// For how long a JWT is still valid, by the clock of this machine; `None`: it does not say, or has expired.
+/// How long a JWT remains valid, by this machine's clock; `None` if it does not expire or has expired.
 pub(super) fn expires_in(jwt: &str) -> Option<Duration> {
     expiry(jwt)?.duration_since(SystemTime::now()).ok()
 }
 
-/// When a JWT expires, if it says so. It is not verified, which is the server's business.
+/// When a JWT expires, if it does. The JWT is not verified: that is the server's job.
 fn expiry(jwt: &str) -> Option<SystemTime> {
     let claims: serde_json::Value = serde_json::from_slice(&from_base64_url(jwt.split('.').nth(1)?)?).ok()?;
     let seconds = claims.get("exp")?.as_u64().filter(|seconds| *seconds > 0)?;

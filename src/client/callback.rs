@@ -1,4 +1,4 @@
-//! The callback of `ConnectOptions::event_callback`: fed from the event stream, one call after the other.
+//! The callback of `ConnectOptions::event_callback`: called for each event of the stream, one after the other.
 
 use std::fmt;
 use std::future::Future;
@@ -30,14 +30,14 @@ impl fmt::Debug for EventCallback {
     }
 }
 
-/// Calls `callback` for every event until the last. Each call is a task of its own, so that one that panics takes
-/// nothing with it, and is awaited before the next.
+/// Calls `callback` for every event until the last. Each call runs in its own task, so that a panic ends only that
+/// call, and is awaited before the next.
 pub(super) fn run(mut events: Events, callback: EventCallback) {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             for event in compat_events(&event) {
                 let EventCallback(call) = callback.clone();
-                // A panic was reported by the panic hook; the next event is not its business.
+                // The panic hook has reported a panic; the next event is delivered all the same.
                 let _ = tokio::spawn(async move { call(event).await }).await;
             }
         }

@@ -41,9 +41,9 @@ use crate::protocol::{Info, ServerAddr, ServerInfo, ToServerAddrs};
 /// ```
 pub struct Client {
     pub(super) core: Arc<Core>,
-    /// The in-doubt total that this handle has reported (D12).
+    /// The total of messages in doubt that this handle has reported (D12).
     reported: AtomicU64,
-    /// Where this handle waits for room as a `Sink`.
+    /// This handle's wait for room as a `Sink`.
     pub(super) room: Option<Room>,
 }
 
@@ -51,12 +51,12 @@ pub struct Client {
 pub(super) struct Core {
     pub(super) handle: Arc<Handle>,
     pub(super) settings: ConnectOptions,
-    /// `_INBOX.<id>.`: replies to requests come to this and a token.
+    /// `_INBOX.<id>.`: the subject of a reply is this and a token.
     pub(super) reply_prefix: String,
 }
 
 impl Clone for Client {
-    /// A clone starts with what its parent has reported as in doubt.
+    /// A clone starts with the in-doubt total that its parent has reported.
     fn clone(&self) -> Self {
         Client { core: self.core.clone(), reported: AtomicU64::new(self.reported.load(Ordering::Relaxed)), room: None }
     }
@@ -182,8 +182,8 @@ impl Client {
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
     }
 
-    /// Returns a stream of everything that happens to the connection from now on, in order. No transition is lost,
-    /// however slowly it is read. It does not keep the connection alive.
+    /// Returns a stream of everything that happens to the connection from now on, in order. No change of state is lost,
+    /// however slowly the stream is read. It does not keep the connection alive.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -207,7 +207,8 @@ impl Client {
         Stats::of(self.shared())
     }
 
-    /// The counters of async-nats, kept current. For compatibility; [`stats`](Client::stats) accounts for every message.
+    /// The counters of async-nats, kept current. For compatibility; [`stats`](Client::stats) accounts for every
+    /// message.
     pub fn statistics(&self) -> Arc<Statistics> {
         self.shared().statistics()
     }
@@ -252,7 +253,7 @@ impl Client {
         }
     }
 
-    /// How long a request waits unless it sets its own timeout; `None` means without a limit.
+    /// The timeout of requests that do not set their own; `None` means no limit.
     pub fn timeout(&self) -> Option<Duration> {
         self.core.settings.request_timeout
     }

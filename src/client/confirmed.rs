@@ -23,7 +23,7 @@ use crate::protocol::{Subject, ToSubject};
 /// async fn pay(client: &Client) {
 ///     match client.publish_confirmed("payments", "17.50".into()).await {
 ///         PublishOutcome::Confirmed => {}
-///         // Whether it is sent again is for the program to say: it may arrive twice then.
+// The program decides whether to send it again: it may then arrive twice.
 ///         PublishOutcome::InDoubt => eprintln!("the payment may or may not have arrived"),
 ///         PublishOutcome::NotSent { message, error, .. } => eprintln!("{error}: {} bytes kept", message.payload.len()),
 ///         _ => {}
@@ -37,7 +37,7 @@ pub enum PublishOutcome {
     /// The server has processed it: a PONG followed it, on the connection that sent it. That does not mean that
     /// anybody has received it.
     Confirmed,
-    /// It may or may not have been processed: its connection was lost before the PONG, or the PONG did not come in
+    /// It may or may not have been processed: its connection was lost before the PONG, the PONG did not arrive in
     /// time, or the client ended first. This call does not send it again. If it had not been handed to a connection
     /// at the deadline, or with at-least-once delivery, it may still be sent.
     InDoubt,
@@ -59,7 +59,7 @@ impl PublishOutcome {
         matches!(self, PublishOutcome::Confirmed)
     }
 
-    /// The message, if it was certainly not sent, or was refused by the server.
+    /// The message, if it was certainly not sent or the server refused it.
     pub fn into_unsent(self) -> Option<OutboundMessage> {
         match self {
             PublishOutcome::NotSent { message, .. } => Some(message),
@@ -73,15 +73,15 @@ impl Client {
     /// deadline is [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s), and covers waiting for room and an
     /// outage too. [`publish_message_confirmed`](Client::publish_message_confirmed) takes its own deadline.
     ///
-    /// All calls that wait at the same time share one PING per batch, so many concurrent ones cost little; one after
-    /// the other they cost a round trip each. While disconnected the message is buffered in order with all others; at
-    /// the deadline it is removed from the buffer, unless a connection has it already. With
-    /// [`AtLeastOnce`](crate::options::DeliveryMode::AtLeastOnce) a message that a lost connection had sent is sent
-    /// again, and this waits for the PONG that follows it then.
+    /// Concurrent calls share one PING per batch, so they cost little; sequential calls cost a round trip each. While
+    /// disconnected, the message is buffered in order with all others; at the deadline it is removed from the buffer,
+    /// unless a connection already has it. With [`AtLeastOnce`](crate::options::DeliveryMode::AtLeastOnce), a message
+    /// that was sent on a lost connection is sent again, and the call waits for the PONG that follows it on the new
+    /// connection.
     ///
-    /// A message that is dropped, expires, or cannot be accepted by the server that is finally connected is returned
-    /// here, and by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) as well. Dropping the future
-    /// does not withdraw the message: if it had been polled and there was room, it is published.
+    /// If a message is dropped, expires, or is not accepted by the server that is finally connected, it is returned
+    /// here, and in [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost) as well. Dropping the future
+    /// does not withdraw the message: once the future has been polled and there was room, the message is published.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// The error for a message that was lost after it had been accepted.
+    /// The error for a message that was lost after it was accepted.
     fn lost(&self, reason: LossReason, message: &OutboundMessage) -> PublishError {
         let headers = message.headers.as_ref().and_then(block).map_or(0, |block| block.len());
         match lost(self.shared(), reason, headers + message.payload.len()) {

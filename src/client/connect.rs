@@ -1,4 +1,4 @@
-//! Connecting: checks the options, starts the task, and waits for the first connection.
+//! Connecting: checks the options, starts the task and waits for the first connection.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }
     let retry = settings.config.retry_on_initial_connect;
-    // The secrets are the engine's alone.
+    // Only the engine keeps the secrets.
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
     let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
@@ -36,16 +36,16 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     }
     let shared = handle.shared.clone();
     let client = Client::new(handle, settings);
-    // The names of the servers that fail are in the events only.
+    // The names of the failed servers are in the events only.
     let mut attempts = (!retry).then(|| shared.events(EventFilter::Edges));
     let mut status = shared.watch_status();
     shared.command(Command::Connect);
     if retry {
-        // Not before something is being done.
+        // Returns only after the first attempt has started.
         let _ = status.changed().await;
         return Ok(client);
     }
-    // From here on dropping this future drops the client, and so ends the task.
+    // From here on, dropping this future drops the client, and so ends the task.
     loop {
         // The sender lives in `shared`, so there is always one.
         let _ = status.changed().await;
@@ -58,7 +58,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     }
 }
 
-/// Why the first connection could not be made.
+/// Why the first connection failed.
 async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError {
     let cause = shared.last_error().unwrap_or(Cause::NoServers);
     let kind = match &cause {
@@ -71,7 +71,7 @@ async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> Connect
     };
     let mut tried = NotConnected::new(cause);
     let Some(events) = attempts else { return ConnectError::with_source(kind, tried) };
-    // The state is public before what led to it is reported.
+    // The state changes before the events that led to it are reported.
     while let Some(event) = events.recv().await {
         match event {
             ConnectionEvent::AttemptFailed { server, cause, .. } => tried.add(server, cause),

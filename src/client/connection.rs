@@ -13,7 +13,7 @@ pub use crate::engine::{Cause, ConnectionEvent, EndReason, LossReason, Lost, Los
 /// Whether there is a connection, as one of async-nats's three states. For compatibility; [`Status`] has six.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No connection yet: the first one is still being sought.
+    /// No connection yet: the client is still connecting for the first time.
     Pending,
     /// A live connection, also while draining.
     Connected,
@@ -22,8 +22,8 @@ pub enum State {
 }
 
 impl State {
-    /// The state for `status`. `ever`: whether the client was ever connected; `live`: whether it is now. The status
-    /// alone is not enough, since a client can drain with and without a connection.
+    /// The state for `status`. `ever`: whether the client was ever connected; `live`: whether it is connected now. The
+    /// status alone is not enough, since a client can drain with or without a connection.
     pub(crate) fn of(status: Status, ever: bool, live: bool) -> State {
         if live {
             State::Connected
@@ -62,7 +62,7 @@ impl StatusWatch {
         *self.receiver.borrow()
     }
 
-    /// Waits until the state differs from the one that was seen last, and returns it; `None` if it will never change
+    /// Waits until the state differs from the last one seen, and returns it; `None` if it will never change
     /// again. Short-lived states may be skipped; [`Events`] skips nothing.
     pub async fn changed(&mut self) -> Option<Status> {
         let news = self.receiver.has_changed().unwrap_or(false);
@@ -103,7 +103,7 @@ pub struct Stats {
     pub resent: u64,
     /// Publish calls that were refused. Their messages were not accepted, and are not part of the sum.
     pub refused: u64,
-    /// Bytes that wait to be written.
+    /// Bytes waiting to be written.
     pub pending_bytes: u64,
     /// Messages received.
     pub in_messages: u64,
@@ -150,7 +150,7 @@ impl Stats {
         }
     }
 
-    /// Whether the sum holds, which it always does.
+    /// Whether the sum holds. It always does.
     pub fn balances(&self) -> bool {
         self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
     }

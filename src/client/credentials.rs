@@ -1,29 +1,29 @@
-//! Credentials files: a user's JWT and the seed of its key, between lines of dashes.
+//! Credentials files: a user's JWT and the seed of its key, each between lines of dashes.
 
 use std::io;
 
 use super::nkey::{NKeyError, UserKey};
 use crate::protocol::Secret;
 
-/// What a credentials file holds.
+/// The content of a credentials file.
 #[derive(Debug)]
 pub(super) struct Creds {
     pub(super) jwt: Secret,
     pub(super) key: UserKey,
 }
 
-/// Why a credentials file can't be used. What stands in it is not shown.
+/// Why a credentials file cannot be used. The error never shows the file's content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredsError {
-    /// There is no JWT between two lines of dashes.
-    #[error("the credentials hold no user JWT between lines of dashes")]
+    /// There is no JWT between lines of dashes.
+    #[error("the credentials contain no user JWT between lines of dashes")]
     NoJwt,
-    /// There is no second part between lines of dashes.
-    #[error("the credentials hold no NKey seed between lines of dashes, behind the JWT")]
+    /// There is no second section between lines of dashes.
+    #[error("the credentials contain no NKey seed between lines of dashes after the JWT")]
     NoSeed,
-    /// The second part is no user's seed.
-    #[error("the credentials hold a bad seed: {0}")]
+    /// The second section is not a user's seed.
+    #[error("the credentials contain an invalid seed: {0}")]
     Seed(#[from] NKeyError),
 }
 
@@ -34,7 +34,7 @@ impl From<CredsError> for io::Error {
     }
 }
 
-/// Reads the text of a credentials file: the first text between lines of dashes is the JWT, the second is the seed.
+/// Parses the text of a credentials file: the first section between lines of dashes is the JWT, the second is the seed.
 pub(super) fn parse(text: &str) -> Result<Creds, CredsError> {
     let mut sections = sections(text);
     let jwt = sections.next().filter(|jwt| looks_like_jwt(jwt)).ok_or(CredsError::NoJwt)?;
@@ -42,9 +42,9 @@ pub(super) fn parse(text: &str) -> Result<Creds, CredsError> {
     Ok(Creds { jwt: Secret::from(jwt), key: UserKey::from_seed(seed)? })
 }
 
-/// Texts that stand alone between two lines of dashes, as in nats.go's `userConfigRE`.
+/// Sections between two lines of dashes, as in nats.go's `userConfigRE`.
 fn sections(text: &str) -> impl Iterator<Item = &str> {
-    // Editors on Windows begin a text with a byte order mark, which is kept where such texts are put together.
+    // Editors on Windows begin a text with a byte order mark, which stays in the middle when texts are concatenated.
     let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
     let mut lines = text.lines().map(move |line| line.trim_matches(blank)).filter(|line| !line.is_empty());
     let is_rule = |line: &str| line.starts_with("---") && line.ends_with("---");
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
         let plain = file("a.b.c", SEED);
-        // Fault B4: the last two are what editors on Windows make of it.
+        // Fault B4: the last two are what editors on Windows write.
         let marked = format!("\u{feff}{plain}");
         for text in [plain.replace('\n', "\r\n"), marked.replace('\n', "\r\n"), plain, marked] {
             let creds = parse(&text).unwrap();

@@ -1,4 +1,4 @@
-//! A credentials file, read again in every attempt.
+//! A credentials file, read again on every attempt.
 
 use std::fmt;
 use std::io;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::credentials::{self, Creds, CredsError};
-use crate::driver::{Blocking, Kept, Thread};
+use crate::driver::{Blocking, LastGood, Thread};
 
-/// The file and what was read from it last.
+/// The file and its last good content.
 #[derive(Debug)]
 pub(super) struct CredsFile {
     path: PathBuf,
-    kept: Kept<Arc<Creds>, Fault>,
+    content: LastGood<Arc<Creds>, Fault>,
 }
 
 type Read = Result<Arc<Creds>, Fault>;
 
 static READING: Blocking<PathBuf, Read> = Blocking::new("nats-creds-file");
 
-/// Why a file can't be used.
+/// Why a file cannot be used.
 #[derive(Clone, Debug)]
 enum Fault {
     Io(Arc<io::Error>),
@@ -34,7 +34,7 @@ impl CredsFile {
     ///
     /// # Errors
     ///
-    /// When it can't be read within `limit`, with its path; of kind `InvalidData`, with a [`CredsError`], when it is no
+    /// If it cannot be read within `limit`, with its path; of kind `InvalidData`, with a [`CredsError`], if it is not a
     /// credentials file.
     pub(super) async fn open(path: &Path, limit: Duration) -> io::Result<CredsFile> {
         let named = |error: &io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -42,11 +42,11 @@ impl CredsFile {
         let read = if Handle::try_current().is_ok() {
             tokio::time::timeout(limit, reading.outcome()).await
         } else {
-            // Nobody's timer can be waited for.
+            // Outside of a runtime there is no timer to wait with.
             Ok(reading.outcome().await)
         };
         match read {
-            Ok(Some(Ok(creds))) => Ok(CredsFile { path: path.to_owned(), kept: Kept::new(Some(creds)) }),
+            Ok(Some(Ok(creds))) => Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) }),
             Ok(Some(Err(Fault::Creds(fault)))) => Err(fault.into()),
             Ok(Some(Err(Fault::Io(error)))) => Err(named(&error)),
             Ok(None) => Err(named(&io::Error::other("reading it was abandoned"))),
@@ -61,12 +61,12 @@ impl CredsFile {
         &self.path
     }
 
-    /// What the file holds now; while it can't be read, what it held last.
+    /// The content of the file now, or its last good content if it cannot be read.
     pub(super) async fn latest(&self) -> Result<Arc<Creds>, String> {
         let fault = |error: &dyn fmt::Display| format!("{}: {error}", self.path.display());
         let reading = READING.start(self.path.clone(), read).map_err(|error| fault(&error))?;
         let name = format!("the credentials file {}", self.path.display());
-        match self.kept.latest(&name, reading).await {
+        match self.content.latest(&name, reading).await {
             Some(Ok(creds)) => Ok(creds),
             Some(Err(error)) => Err(fault(&error)),
             None => Err(fault(&"reading it was abandoned")),

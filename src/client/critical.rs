@@ -1,4 +1,4 @@
-//! Critical messages: sent now, or refused now. They are never buffered for a connection that is not there.
+//! Critical messages: sent now or refused now. They are never buffered while no server is connected.
 
 use bytes::Bytes;
 
@@ -11,12 +11,11 @@ use crate::protocol::ToSubject;
 
 impl Client {
     /// [`publish`](Client::publish) for a message that must not wait for a connection: while no server is connected
-    /// it is refused immediately, so that the program can do something else with it. During a planned move a server
-    /// counts as connected until the current one is left; between that and the moment when the next one has the
-    /// subscriptions, none is.
+    /// it is refused immediately, so that the program can react. During a planned move, the current server counts as
+    /// connected until the client leaves it; then none does until the next server has the subscriptions.
     ///
     /// If a server is connected and accepts bytes too slowly, this waits for room as `publish` does, but only until
-    /// that connection is lost. Once accepted, a message is like any other: if its connection is lost before it was
+    /// that connection is lost. An accepted message is like any other: if its connection is lost before the message was
     /// sent completely, it goes to the next one. Use [`publish_confirmed`](Client::publish_confirmed) to learn the
     /// outcome.
     ///
@@ -42,7 +41,8 @@ impl Client {
         self.publish_accepted(publish).await
     }
 
-    /// The same for a whole message, without waiting. A refused message is returned in the error.
+    /// [`publish_critical`](Client::publish_critical) for a whole message, without waiting. A refused message is
+    /// returned in the error.
     ///
     /// # Errors
     ///

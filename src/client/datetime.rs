@@ -8,11 +8,12 @@ use chrono::{TimeDelta, Utc};
 /// A point in time, in UTC.
 pub type DateTime = chrono::DateTime<Utc>;
 
-/// Parses a time as servers write it, such as `2026-11-28T10:59:41.5Z`. One with an offset is converted to UTC.
+/// Parses a time in the format that servers write, such as `2026-11-28T10:59:41.5Z`. Times with an offset are converted
+/// to UTC.
 ///
 /// # Errors
 ///
-/// If the text is not a time by RFC 3339.
+/// If the text is not a time in the format of RFC 3339.
 ///
 /// ```
 /// let time = nats_lifeline::datetime::parse_rfc3339("1970-01-01T02:00:00.5+02:00")?;
@@ -38,11 +39,11 @@ pub fn now() -> DateTime {
     Utc::now()
 }
 
-/// The time that is `duration` later.
+/// The time that is `duration` after `dt`.
 ///
 /// # Errors
 ///
-/// If that is later than the last time that the type can hold.
+/// If the result is later than the latest representable time.
 ///
 /// ```
 /// use nats_lifeline::datetime;
@@ -55,7 +56,9 @@ pub fn now() -> DateTime {
 /// ```
 pub fn add_std_duration(dt: DateTime, duration: Duration) -> Result<DateTime, crate::Error> {
     let delta = TimeDelta::from_std(duration)?;
-    Ok(dt.checked_add_signed(delta).ok_or_else(|| out_of_range("the sum is later than the last time there is"))?)
+    Ok(dt
+        .checked_add_signed(delta)
+        .ok_or_else(|| out_of_range("the sum is later than the latest representable time"))?)
 }
 
 fn out_of_range(rule: &'static str) -> io::Error {

@@ -7,7 +7,7 @@ pub(super) fn base64_url(bytes: &[u8]) -> String {
     encode(bytes, BASE64, 6)
 }
 
-/// The bytes of a part of a JWT; `None` if it is no such text.
+/// Decodes a part of a JWT; `None` if the text is not valid base64.
 pub(super) fn from_base64_url(text: &str) -> Option<Vec<u8>> {
     decode(text, BASE64, 6)
 }
@@ -21,7 +21,7 @@ pub(super) fn base32(bytes: &[u8]) -> String {
     encode(bytes, BASE32, 5)
 }
 
-/// The bytes of an NKey; `None` if it is no such text.
+/// Decodes an NKey; `None` if the text is not valid base32.
 #[cfg(feature = "nkeys")]
 pub(super) fn from_base32(text: &str) -> Option<Vec<u8>> {
     decode(text, BASE32, 5)

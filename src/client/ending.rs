@@ -1,4 +1,4 @@
-//! How a client ends: drained or closed, with an account of its messages.
+//! Draining and closing a client, with an account of its messages.
 
 use std::time::{Duration, Instant};
 
@@ -12,32 +12,33 @@ use crate::engine::{EndReason, Status};
 /// How long [`Client::drain`] may take in the background.
 const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 
-/// How much longer than its deadline an end is waited for. The connection's task keeps the deadline itself, unless it does not run.
+/// Extra wait after the deadline of an end: the connection's task keeps that deadline itself, unless its runtime does
+/// not run.
 const LAST_TURN: Duration = Duration::from_secs(1);
 
 impl Client {
     /// Begins to shut the client down gracefully, and returns immediately.
     ///
-    /// Subscribing is refused from now on, and the server is told to end the subscriptions. Received messages are
-    /// still delivered, and consumers can still publish their answers. When every subscriber has read its last
+    /// New subscriptions are refused from now on, and the server is asked to end the existing ones. Received messages
+    /// are still delivered, and consumers can still publish their answers. When every subscriber has read its last
     /// message, everything published is sent and confirmed by a PONG, and the connection is closed. After 30 s the
-    /// client ends in any case. While disconnected it waits for a connection if messages are buffered.
+    /// client ends in any case. While disconnected, it waits for a connection if messages are buffered.
     /// [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
     ///
-    /// Each stream ends when it has been read, so one task can read several of them one after the other; the last one
+    /// Each stream ends when it has been read, so one task can read several streams one after the other; the last one
     /// ends when nothing more can be published. The drain does not wait for a subscriber that has nothing to read. A
     /// subscriber that has taken its last message may be answering it; it has five seconds (or a quarter of the
-    /// drain's time, if that is less) to come back.
+    /// drain's time, if that is less) to ask for the next.
     ///
     /// # Errors
     ///
-    /// If the client is closed already, and with a [`NotDriven`] as its source if the drain has not begun within
-    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout), because the runtime on which the client connected is not
-    /// running. It begins when that runs again.
+    /// If the client is already closed. Also, with a [`NotDriven`] as its source, if the drain has not begun within
+    /// [`flush_timeout`](crate::ConnectOptions::flush_timeout), because the runtime on which the client connected is
+    /// not running; the drain begins when that runtime runs again.
     pub async fn drain(&self) -> Result<(), DrainError> {
         let mut status = self.shared().watch_status();
         self.begin_drain(DRAIN_WITHIN)?;
-        // The sender lives as long as this handle. It has begun when it can be seen.
+        // The sender lives as long as this handle. The drain has begun when the status shows it.
         let begun = status.wait_for(|status| matches!(status, Status::Draining | Status::Closed));
         let within = self.core.settings.flush_timeout;
         match wait::until(self.shared(), wait::deadline(Some(within)), begun).await {
@@ -51,17 +52,17 @@ impl Client {
         if let Some(reason) = shared.ended() {
             return Err(DrainError::new(reason));
         }
-        shared.bar(EndReason::Drained);
+        shared.refuse_subscriptions(EndReason::Drained);
         shared.command(Command::Drain { within });
         Ok(())
     }
 
-    /// [`drain`](Client::drain), and waits until it is done, for at most `within`; a second longer if the runtime on which
-    /// the client connected is not running.
+    /// [`drain`](Client::drain), and waits until it is done, for at most `within`; one second longer if the runtime on
+    /// which the client connected is not running.
     ///
     /// # Errors
     ///
-    /// If the client is closed already. A drain that could not finish in time is not an error; the report says so.
+    /// If the client is already closed. A drain that does not finish in time is not an error; the report says so.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -78,11 +79,12 @@ impl Client {
         Ok(ending.report(self.shared(), within).await)
     }
 
-    /// Closes the client. Nothing more is accepted, streams end after the messages that were received, and accepted
-    /// messages are sent and confirmed if a server is connected and that takes no longer than a second. No connection
-    /// is attempted after that.
+    /// Closes the client. Nothing more is accepted, and streams end after the messages that were received. If a server
+    /// is connected, accepted messages are sent and confirmed, for at most one second. No connection is attempted after
+    /// that.
     ///
-    /// Closing a closed client is Ok, unless it ended because its runtime did, and messages were lost by that. Dropping the last handle does the same in the background.
+    /// Closing a closed client is Ok, unless it ended because its runtime did, and messages were lost by that. Dropping
+    /// the last handle does the same in the background.
     ///
     /// # Errors
     ///
@@ -94,7 +96,7 @@ impl Client {
             return lost_with_runtime(shared).map_or(Ok(()), |report| Err(CloseError::new(report)));
         }
         let ending = Ending::new(shared);
-        shared.bar(EndReason::Closed);
+        shared.refuse_subscriptions(EndReason::Closed);
         shared.command(Command::Close);
         let report = ending.report(shared, self.core.settings.config.close_grace).await;
         let complete = report.completed && report.lost.total() == 0;
@@ -102,7 +104,8 @@ impl Client {
     }
 }
 
-/// What it cost that the runtime was gone before the client was closed. What was not settled then is in doubt.
+/// The messages lost because the runtime ended before the client was closed. Messages that were not settled then are in
+/// doubt.
 fn lost_with_runtime(shared: &Shared) -> Option<DrainReport> {
     let before = shared.before_the_end()?;
     let after = Stats::of(shared);
@@ -116,7 +119,7 @@ fn lost_with_runtime(shared: &Shared) -> Option<DrainReport> {
     (report.in_doubt + report.lost.total() > 0).then_some(report)
 }
 
-/// Watches the end of a client, and sums up what was lost.
+/// Watches a client end, and counts its lost messages.
 struct Ending {
     status: StatusWatch,
     before: Stats,
@@ -128,13 +131,13 @@ impl Ending {
         Ending { status: StatusWatch::new(shared.watch_status()), before: Stats::of(shared), began: wait::now() }
     }
 
-    /// The account of an end that the task brings about within this time.
+    /// The report of an end that the task completes within this time.
     async fn report(mut self, shared: &Shared, within: Duration) -> DrainReport {
         let deadline = wait::deadline(Some(within.saturating_add(LAST_TURN)));
         let closed = wait::until(shared, deadline, self.status.wait_for(Status::Closed)).await;
         let ended = shared.ended().is_some();
         if ended && closed.is_err() {
-            // It is being made public.
+            // The task is about to publish the state.
             self.status.wait_for(Status::Closed).await;
         }
         let (before, after) = (self.before, Stats::of(shared));

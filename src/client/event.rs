@@ -1,11 +1,11 @@
-//! The events of async-nats, made from the more detailed ones of this crate.
+//! async-nats's events, derived from this crate's more detailed ones.
 
 use std::fmt;
 
 use crate::engine::ConnectionEvent;
 use crate::protocol::{ErrKind, shown};
 
-/// Something that happened to the connection, as reported to
+/// An event of the connection, as reported to
 /// [`event_callback`](crate::ConnectOptions::event_callback).
 ///
 /// [`ConnectionEvent`](crate::connection::ConnectionEvent) has more: the cause, the server, the duration and the
@@ -23,7 +23,7 @@ pub enum Event {
     /// The client has ended and will not connect again.
     Closed,
     /// The subscription with this id loses messages, because its reader is too slow. Reported once per read of the
-    /// connection in which it lost something.
+    /// connection in which it lost some.
     SlowConsumer(u64),
     /// The server sent an error.
     ServerError(ServerError),
@@ -55,13 +55,13 @@ pub enum ServerError {
     /// A subscription's reader is too slow. Not used by this crate, which reports [`Event::SlowConsumer`].
     #[error("nats: subscription {0} is a slow consumer")]
     SlowConsumer(u64),
-    /// Anything else, in the words of the server.
+    /// Anything else, with the server's text.
     #[error("nats: {}", shown(.0))]
     Other(String),
 }
 
 impl ServerError {
-    /// The error in the terms of async-nats, which names one of them and gives the text of the others.
+    /// The error as async-nats has it: one named variant, and text for the others.
     fn compat(kind: &ErrKind) -> ServerError {
         match kind {
             ErrKind::AuthorizationViolation => ServerError::AuthorizationViolation,
@@ -70,10 +70,10 @@ impl ServerError {
     }
 }
 
-/// Something that went wrong on the client's side.
+/// An error on the client's side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientError {
-    /// An attempt to connect failed; the text says with which server and why.
+    /// An attempt to connect failed; the text has the server and the cause.
     Other(String),
     /// Reconnecting was given up, see [`max_reconnects`](crate::ConnectOptions::max_reconnects).
     MaxReconnects,
@@ -121,9 +121,9 @@ impl From<ClientError> for CallbackError {
     }
 }
 
-/// The event of async-nats for `event`, if it has one.
+/// async-nats's event for `event`, if there is one.
 pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Event> + use<> {
-    let told = match event {
+    let compat = match event {
         ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => Some(Event::Connected),
         ConnectionEvent::Disconnected { .. } => Some(Event::Disconnected),
         ConnectionEvent::AttemptFailed { server, cause, .. } => {
@@ -148,7 +148,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         | ConnectionEvent::BufferHigh { .. }
         | ConnectionEvent::BufferLow { .. } => None,
     };
-    told.into_iter()
+    compat.into_iter()
 }
 
 #[cfg(test)]
@@ -222,8 +222,8 @@ mod tests {
             (ConnectionEvent::BufferHigh { pending: 81, limit: 100 }, None),
             (ConnectionEvent::BufferLow { pending: 69, limit: 100 }, None),
         ];
-        for (rich, told) in cases {
-            assert_eq!(compat_events(&rich).collect::<Vec<_>>(), told.into_iter().collect::<Vec<_>>(), "{rich:?}");
+        for (rich, compat) in cases {
+            assert_eq!(compat_events(&rich).collect::<Vec<_>>(), compat.into_iter().collect::<Vec<_>>(), "{rich:?}");
         }
     }
 

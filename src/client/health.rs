@@ -15,21 +15,21 @@ use crate::protocol::shown;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HealthSnapshot {
-    /// Whether a server is connected, while draining too.
+    /// Whether a server is connected, also while draining.
     pub connected: bool,
     /// The current state, one of six.
     pub status: Status,
     /// `host:port` of the connected server.
     pub server: Option<String>,
-    /// The name of the cluster that the last server belonged to.
+    /// The name of the last server's cluster.
     pub cluster: Option<String>,
-    /// Attempts since the last connection, including the current one. Zero while connected.
+    /// Attempts since the last connection, including the current attempt. Zero while connected.
     pub reconnect_attempts: u64,
     /// When the last connection was made, by the wall clock.
     pub last_connected_at: Option<SystemTime>,
     /// When the last connection was lost, by the wall clock.
     pub last_disconnected_at: Option<SystemTime>,
-    /// The last error: a failed attempt, a loss, an error of the server, or a failed check.
+    /// The last error: a failed attempt, a lost connection, an error of the server, or a failed check.
     pub last_error: Option<String>,
 }
 
@@ -54,7 +54,7 @@ const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
 impl Client {
     /// Returns the state of the connection without asking the server. Cheap, and possible in every state, also after
-    /// the end.
+    /// the client has ended.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {
@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Checks the connection with a round trip to the server, of up to five seconds. While no server is connected it
-    /// returns immediately. Made for probes such as those of Kubernetes: `healthy` is 200, anything else 503.
+    /// returns immediately. Made for probes such as those of Kubernetes: answer 200 if `healthy`, 503 otherwise.
     ///
     /// A failed check is remembered as `last_error`. Messages in doubt do not make a check fail, and are still
     /// reported by the next [`flush`](Client::flush).
@@ -119,7 +119,7 @@ impl Client {
         }
         let (done, outcome) = oneshot::channel();
         let began = wait::now();
-        // What is in doubt was seen already, whatever it is: the check must not take it from a flush.
+        // The check counts all doubts as already reported, so that the next flush still reports them.
         let checked = async {
             wait::turn(&self.core.handle, false).await;
             shared.command(Command::Flush { seen: u64::MAX, done });
@@ -133,13 +133,13 @@ impl Client {
         }
     }
 
-    /// The last 128 changes of the state, oldest first, with times and reasons: for support tickets. Attempts that
-    /// fail in between are only counted. It can be read in every state, also after the end.
+    /// The last 128 changes of the state, oldest first, with times and reasons: for support tickets. Failed attempts
+    /// in between are only counted. Can be read in every state, also after the client has ended.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {
     /// for change in client.recovery_log() {
-    ///     // 2025-02-28T23:59:59.123Z reconnecting a:4222: closed by the server; 0 in doubt, 12 held
+    ///     // 2025-02-28T23:59:59.123Z reconnecting a:4222: closed by the server; 0 in doubt, 12 buffered
     ///     println!("{change}");
     /// }
     /// # }
@@ -150,8 +150,8 @@ impl Client {
 
     /// The last 128 changes of the server pool, oldest first, with times: servers that the cluster announced or
     /// withdrew, and servers that were removed for repeated failures. Changes by
-    /// [`set_server_pool`](crate::Client::set_server_pool) are not included. It can be read in every state, also
-    /// after the end.
+    /// [`set_server_pool`](crate::Client::set_server_pool) are not included. Can be read in every state, also
+    /// after the client has ended.
     ///
     /// ```no_run
     /// # fn example(client: nats_lifeline::Client) {

@@ -1,4 +1,4 @@
-//! Ids that nobody else has: 22 characters of base 62, more than 128 random bits.
+//! Unique ids: 22 characters of base 62, more than 128 random bits.
 
 use rand::RngExt;
 

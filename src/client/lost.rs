@@ -1,16 +1,16 @@
-//! Why a message that had been accepted was lost, for those who wait to hear of it.
+//! Why an accepted message was lost, for the calls that wait for its outcome.
 
 use super::error::{PayloadTooLarge, SendFault};
 use crate::driver::Shared;
 use crate::engine::LossReason;
 
-/// The reason, as errors have it.
+/// The reason, as an error.
 pub(super) enum Lost {
     TooLarge(PayloadTooLarge),
     Fault(SendFault),
 }
 
-/// The reason for which a message of `size` bytes, headers and payload, was lost.
+/// The reason for losing a message of `size` bytes (headers and payload).
 pub(super) fn lost(shared: &Shared, reason: LossReason, size: usize) -> Lost {
     Lost::Fault(match reason {
         LossReason::TooLarge => return Lost::TooLarge(PayloadTooLarge { max: shared.max_payload(), size }),

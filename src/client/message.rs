@@ -1,4 +1,4 @@
-//! Messages: the ones that a subscriber receives and the ones that a publisher sends.
+//! Messages that a subscriber receives and messages that a publisher sends.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use crate::protocol::{HeaderMap, StatusCode, Subject, parse_status};
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
-    /// The subject that the message was published to, which with a wildcard subscription is not the subscribed one.
+    /// The subject that the message was published to; with a wildcard subscription it differs from the subscribed one.
     pub subject: Subject,
     /// Where the publisher expects an answer.
     pub reply: Option<Subject>,
@@ -35,7 +35,7 @@ pub struct Message {
     pub payload: Bytes,
     /// The headers: `Some`, and possibly empty, if the server sent a header block.
     pub headers: Option<HeaderMap>,
-    /// The status from the first line of the header block, such as 503 for "no responders". Messages of other clients
+    /// The status from the first line of the header block, such as 503 for "no responders". Messages from other clients
     /// have none.
     pub status: Option<StatusCode>,
     /// The text after the status.
@@ -45,8 +45,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Copies the message into memory of its own, so that keeping it keeps no more alive than its bytes. For programs that keep
-    /// a few of many messages for long.
+    /// Copies the message into memory of its own, so that keeping the message keeps only its own bytes alive. For
+    /// programs that keep a few of many messages for a long time.
     ///
     /// ```
     /// # use nats_lifeline::Message;
@@ -62,15 +62,15 @@ impl Message {
         self.subject = own(&self.subject);
         self.reply = self.reply.as_ref().map(own);
         self.payload = Bytes::copy_from_slice(&self.payload);
-        // A map that was changed has memory of its own already.
+        // A map that was changed already has its own memory.
         if let Some(block) = self.headers.as_ref().and_then(HeaderMap::raw) {
             self.headers = Some(HeaderMap::from_wire(Bytes::copy_from_slice(block)));
         }
     }
 
-    /// Makes a message from the bytes that were read. `own`: the subject of the subscription, which most messages
-    /// carry; its handle is cheaper than one of what was received. A header block that can't be parsed costs nothing
-    /// but its status: what could be read is in the headers, see [`HeaderMap::is_malformed`].
+    /// Makes a message from received bytes. `own`: the subject of the subscription, which most messages carry; cloning
+    /// it is cheaper than making a handle of the received one. If a header block cannot be parsed, only the status is
+    /// lost: the headers have what could be parsed, see [`HeaderMap::is_malformed`].
     #[inline(always)]
     pub(crate) fn from_raw(raw: &Raw<'_>, own: &Subject) -> Message {
         let subject =
@@ -89,8 +89,8 @@ impl Message {
     }
 }
 
-/// A message to be published, as a value: for [`Sink`](futures_sink::Sink), for the trait
-/// [`Publisher`](crate::client::traits::Publisher), and returned by a publish that was refused.
+/// A message to be published, as a value: for [`Sink`](futures_sink::Sink) and the trait
+/// [`Publisher`](crate::client::traits::Publisher), and as returned by a refused publish.
 ///
 /// ```
 /// use nats_lifeline::message::OutboundMessage;
@@ -116,7 +116,7 @@ pub struct OutboundMessage {
 }
 
 impl From<LostMessage> for OutboundMessage {
-    /// A lost message, to be published again.
+    /// A lost message, ready to be published again.
     fn from(lost: LostMessage) -> Self {
         let LostMessage { reason: _, subject, reply, payload, headers, .. } = lost;
         OutboundMessage { subject, reply, payload, headers }

@@ -7,14 +7,14 @@
 //!
 //! | metric | kind | labels | what |
 //! |---|---|---|---|
-//! | `nats_connection_state` | gauge | `service`, `server` | 1 for the server that is connected, 0 for the one before; `server` is `disconnected`, and the value 0, while none is |
+//! | `nats_connection_state` | gauge | `service`, `server` | 1 for the connected server, 0 for the previous one; while none is connected, `server` is `disconnected` and the value 0 |
 //! | `nats_reconnections_total` | counter | `service` | connections made after a loss |
-//! | `nats_disconnection_duration_seconds` | histogram | `service` | from a loss to the next connection, once that is ready |
-//! | `nats_buffer_size_bytes` | gauge | `service` | bytes that wait for the transport, connected or not |
-//! | `nats.overflow_queue_size` | gauge | `service` | messages held while no server is connected; 0 while one is |
+//! | `nats_disconnection_duration_seconds` | histogram | `service` | time from a loss until the next connection is ready |
+//! | `nats_buffer_size_bytes` | gauge | `service` | bytes waiting for the transport, connected or not |
+//! | `nats.overflow_queue_size` | gauge | `service` | messages buffered while no server is connected; 0 while one is |
 //! | `nats.messages_lost` | counter | `service`, `subject` | accepted messages that were lost on our side |
 //! | `nats_messages_published_total` | counter | `service` | messages accepted by `publish` and requests |
-//! | `nats_errors_total` | counter | `service`, `type` | failed attempts, losses that nobody wanted, errors that servers sent, slow consumers, refused publishes |
+//! | `nats_errors_total` | counter | `service`, `type` | failed attempts, unplanned losses, errors that servers sent, slow consumers, refused publishes |
 //!
 //! `service` is the name given to `report_metrics`. Give each client of a process its own name, or their gauges
 //! overwrite each other. Counters begin at zero when the reporter is made. Exporters for Prometheus write the dots as
@@ -30,13 +30,13 @@
 //! **Published messages have no label `subject`.** Counting by subject would cost a table look-up for each message.
 //! If you need it, count at the call site, with [`subject_label`].
 //!
-//! **The subject of lost messages** is that of [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them;
+//! **The subject of lost messages** is shortened by [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them;
 //! further ones, and messages that were too many to be returned in events, are counted under `{other}`. The sum over
 //! the subjects is exact.
 //!
-//! **`type`** is the name of the error in small letters: `io`, `timed_out`, `stale`, `authorization_violation`,
-//! `permissions_violation`, `slow_consumer`; `unknown` for unknown texts of servers; `publish_failed` for messages
-//! that were refused.
+//! **`type`** is the name of the error in lower case: `io`, `timed_out`, `stale`, `authorization_violation`,
+//! `permissions_violation`, `slow_consumer`; `unknown` for unknown server errors; `publish_failed` for refused
+//! messages.
 //!
 //! Latency belongs to single messages, so measure it where you publish them:
 //!
@@ -79,14 +79,14 @@ const ERRORS: &str = "nats_errors_total";
 /// The label `server` while none is connected.
 const DISCONNECTED: &str = "disconnected";
 
-/// The label `subject` of messages without a known subject, or with one too many.
+/// The label `subject` of messages without a known subject, or beyond the limit of labels.
 const OTHER: &str = "{other}";
 
-/// Most values of the label `subject` of lost messages per reporter, beside `{other}`. Arbitrary: far more than a
+/// Most values of the label `subject` of lost messages per reporter, besides `{other}`. Arbitrary: far more than a
 /// dashboard shows, and little for an exporter.
 pub const MOST_SUBJECTS: usize = 200;
 
-/// The default interval of a reporter. Arbitrary: well below the usual 15 s between two scrapes, and a look costs
+/// The default interval of a reporter. Arbitrary: well below the usual 15 s between two scrapes, and a sample costs
 /// microseconds.
 const USUAL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -135,11 +135,11 @@ impl Client {
 pub struct MetricsReporter {
     service: SharedString,
     interval: Duration,
-    /// The server of the last report that said 1.
+    /// The server whose state was last reported as 1.
     server: Option<String>,
-    /// What was reported of `Stats::accepted`, at its highest: a request that is withdrawn is not accepted any more.
+    /// The highest reported value of `Stats::accepted`: it falls when a request is withdrawn.
     published: u64,
-    /// What was reported of `Stats::refused`.
+    /// The last reported value of `Stats::refused`.
     refused: u64,
     /// The subjects of lost messages so far. `subjects.len() <= MOST_SUBJECTS`.
     subjects: BTreeSet<String>,
@@ -179,10 +179,10 @@ impl MetricsReporter {
     }
 
     /// Reports until the client is closed, and then once more: the state is 0 and nothing is pending. While no server
-    /// is connected it goes on as always, and reports how much is buffered.
+    /// is connected it continues, and reports how much is buffered.
     ///
-    /// The metrics go to the recorder that is installed at that moment. A recorder that is installed later gets later
-    /// values, and no descriptions. Any executor can run this future, and it spawns no task.
+    /// The metrics go to the recorder that is installed when this is first polled. A recorder that is installed later
+    /// gets later values, but no descriptions. Any executor can run this future, and it spawns no task.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) {
@@ -199,25 +199,25 @@ impl MetricsReporter {
             let deadline = wait::deadline(Some(self.interval));
             match wait::until(&self.shared, deadline, self.events.recv()).await {
                 Ok(Some(event)) => {
-                    self.tell(&event);
+                    self.report(&event);
                     while let Some(event) = self.events.try_recv() {
-                        self.tell(&event);
+                        self.report(&event);
                     }
                 }
-                // The state is public before the last event is taken.
+                // The state is public before the last event is read.
                 Ok(None) => return self.sample(),
                 Err(wait::Elapsed) => {}
             }
         }
     }
 
-    /// Says what the metrics are, and that the counters are there: a rate needs the zero before the first event.
+    /// Describes the metrics, and registers the counters: a rate needs the zero before the first event.
     fn describe(&self) {
         describe_gauge!(CONNECTION_STATE, Unit::Count, "Whether this server is connected: 1 or 0");
         describe_counter!(RECONNECTIONS, Unit::Count, "Connections made after a loss");
         describe_histogram!(DISCONNECTION_DURATION, Unit::Seconds, "Time from a loss to the next connection");
-        describe_gauge!(BUFFER_SIZE, Unit::Bytes, "Bytes that wait for the transport");
-        describe_gauge!(OVERFLOW_QUEUE_SIZE, Unit::Count, "Messages held while no server is connected");
+        describe_gauge!(BUFFER_SIZE, Unit::Bytes, "Bytes waiting for the transport");
+        describe_gauge!(OVERFLOW_QUEUE_SIZE, Unit::Count, "Messages buffered while no server is connected");
         describe_counter!(MESSAGES_LOST, Unit::Count, "Accepted messages that were lost on the client's side");
         describe_counter!(MESSAGES_PUBLISHED, Unit::Count, "Messages accepted by publish and requests");
         describe_counter!(ERRORS, Unit::Count, "Errors of the connection, of servers and of publishing");
@@ -226,7 +226,7 @@ impl MetricsReporter {
         }
     }
 
-    /// What is so now.
+    /// Reports the current values.
     fn sample(&mut self) {
         let server = self.shared.server();
         let stats = Stats::of(&self.shared);
@@ -256,8 +256,8 @@ impl MetricsReporter {
         self.server = server;
     }
 
-    /// What has happened.
-    fn tell(&mut self, event: &ConnectionEvent) {
+    /// Reports an event.
+    fn report(&mut self, event: &ConnectionEvent) {
         if let Some(kind) = error_type::of(event) {
             self.errors(kind, 1);
         }
@@ -291,7 +291,7 @@ impl MetricsReporter {
         }
     }
 
-    /// Whether `subject` is one of those that have a series of their own, as it is now if there is room.
+    /// Whether `subject` has its own series; if there is room, it gets one.
     fn knows(&mut self, subject: &str) -> bool {
         if self.subjects.contains(subject) {
             return true;
@@ -308,8 +308,8 @@ impl MetricsReporter {
     }
 }
 
-/// How long each outage was, in seconds, and how many there were. If nobody has polled for a thousand events some are folded into
-/// one: then only their sum is known, and each gets its part.
+/// The duration of each outage, in seconds, and their number. If a thousand events were not polled, some outages are
+/// folded into one: then only the sum is known, and each outage gets its share.
 fn each_outage(downtime: Duration, folded: u64) -> (f64, u64) {
     let outages = folded + 1;
     (downtime.as_secs_f64() / outages as f64, outages)

@@ -18,7 +18,7 @@ mod encoding;
 mod ending;
 pub(crate) mod error;
 pub(crate) mod event;
-mod gaps;
+mod gap_stream;
 mod health;
 mod inbox_id;
 mod lost;
@@ -58,7 +58,7 @@ pub use error::{
     SendFault, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
-pub use gaps::{Delivery, GapStream};
+pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "nkeys")]
 pub use nkey::NKeyError;

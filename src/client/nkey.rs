@@ -1,4 +1,4 @@
-//! A user's NKey: its seed read and checked, its public key, its signatures.
+//! A user's NKey: parses and checks its seed, gives its public key, signs.
 
 use std::fmt;
 
@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 use super::encoding::{base32, base64_url, from_base32};
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-compile_error!("the feature `nkeys` needs the crypto of `ring` or of `aws-lc-rs`: enable one of these features too");
+compile_error!("the feature `nkeys` needs the crypto of `ring` or `aws-lc-rs`: enable one of these features as well");
 
-/// The first bytes of keys: five bits of kind, so that their texts begin with a letter (`nkeys` of nats-server, `strkey.go`).
+/// The first byte of a key holds five bits of its kind, so that its text begins with a letter (`nkeys` of nats-server,
+/// `strkey.go`).
 const SEED: u8 = 18 << 3;
 const USER: u8 = 20 << 3;
 
@@ -24,25 +25,25 @@ pub(super) struct UserKey {
     public: String,
 }
 
-/// A seed that is none, without what it was.
+/// Why a seed is invalid. The error never shows the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NKeyError {
-    /// It is not the base32 of a key.
-    #[error("the NKey seed is not 58 characters of base32, beginning with SU")]
+    /// The text is not the base32 encoding of a key.
+    #[error("the NKey seed is not 58 characters of base32 beginning with SU")]
     NotASeed,
-    /// Its checksum is wrong: a character was changed.
+    /// The checksum is wrong: a character was changed.
     #[error("the NKey seed has a wrong checksum")]
     Checksum,
-    /// It is of an account, an operator or a server.
-    #[error("the NKey seed is not one of a user (SU…)")]
+    /// The seed belongs to an account, an operator or a server.
+    #[error("the NKey seed is not a user's (SU…)")]
     NotAUser,
 }
 
 impl UserKey {
     /// Reads a seed, `SU…`.
     pub(super) fn from_seed(seed: &str) -> Result<UserKey, NKeyError> {
-        // A file that it was read from may begin with a byte order mark.
+        // A seed from a file may begin with a byte order mark.
         let seed = seed.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         UserKey::from_raw(&Zeroizing::new(from_base32(seed).ok_or(NKeyError::NotASeed)?))
     }
@@ -72,14 +73,14 @@ impl UserKey {
         &self.public
     }
 
-    /// The signature of a nonce, as CONNECT wants it.
+    /// The signature of a nonce, encoded for CONNECT.
     pub(super) fn sign(&self, nonce: &[u8]) -> String {
         base64_url(self.pair.sign(nonce).as_ref())
     }
 }
 
 impl fmt::Debug for UserKey {
-    /// The public key only.
+    /// Shows the public key only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("UserKey").field(&self.public).finish()
     }
@@ -96,7 +97,7 @@ fn crc16(bytes: &[u8]) -> u16 {
 mod tests {
     use super::*;
 
-    /// A user's, made by the `nk` tool.
+    /// A user's seed, made by the `nk` tool.
     const USER_SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
 
     #[test]

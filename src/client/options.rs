@@ -36,16 +36,15 @@ use choice::Callbacks;
 /// source is an [`InvalidOption`] that names the option, the value and the rule. Durations of more than thirty years
 /// count as thirty years.
 ///
-/// A flag is a method without an argument that changes the default, such as `no_echo` or `verbose`; only `require_tls` has
-/// one, as in async-nats. Limits that can be absent take
-/// `None` for that, and a plain value otherwise.
+/// A flag is a method without an argument that changes the default, such as `no_echo` or `verbose`; only `require_tls`
+/// has an argument, as in async-nats. For limits that can be absent, `None` means no limit.
 ///
 /// # Callbacks
 ///
-/// Each callback runs in its own task, so one that awaits for a long time delays nothing else. A callback that blocks
-/// its thread (with a lock, a file or a computation) delays everything that runs on that thread: on a current-thread
-/// runtime that is the whole connection, PINGs and deadlines included. Use `tokio::task::spawn_blocking` for blocking
-/// work.
+/// Each callback runs in its own task, so a callback that awaits for a long time delays nothing else. A callback that
+/// blocks its thread (with a lock, a file or a computation) delays everything that runs on that thread: on a
+/// current-thread runtime that is the whole connection, PINGs and deadlines included. Use `tokio::task::spawn_blocking`
+/// for blocking work.
 ///
 /// ```no_run
 /// use nats_lifeline::ConnectOptions;
@@ -66,34 +65,34 @@ use choice::Callbacks;
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `connect` is called"]
 pub struct ConnectOptions {
-    /// What the engine decides by.
+    /// The engine's settings.
     pub(super) config: Config,
-    /// What may wait to be sent.
+    /// The outbox's settings.
     pub(super) outbox: OutboxRules,
-    /// What the driver waits by.
+    /// The driver's settings.
     pub(super) driver: DriverSettings,
-    /// Who gives credentials; put into `driver` by the check.
+    /// Sources of credentials; the check moves them into `driver`.
     credentials: Credentials,
-    /// Who chooses servers and delays; put into `driver` by the check.
+    /// Callbacks that choose servers and delays; the check moves them into `driver`.
     callbacks: Callbacks,
-    // What is left for the client itself.
-    /// What inboxes begin with, without the dot after it.
+    // Settings of the client itself.
+    /// The prefix of inboxes, without the dot after it.
     pub(super) inbox_prefix: String,
-    /// Limit of a flush.
+    /// The deadline of a flush.
     pub(super) flush_timeout: Duration,
-    /// Limit of a publish that waits for room.
+    /// How long a publish waits for room.
     pub(super) publish_timeout: Duration,
-    /// Limit of a request without its own; `None`: no limit.
+    /// The timeout of a request without its own; `None`: no limit.
     pub(super) request_timeout: Option<Duration>,
-    /// Messages that may wait in one subscription.
+    /// The most unread messages in one subscription.
     pub(super) subscription_messages: usize,
-    /// Bytes that may wait in one subscription.
+    /// The most bytes of unread messages in one subscription.
     pub(super) subscription_bytes: usize,
-    /// Who hears of events.
+    /// Receives async-nats's events.
     pub(super) event_callback: Option<EventCallback>,
-    /// Who hears of long outages.
+    /// Called after long outages.
     pub(super) long_outage_callbacks: Vec<LongOutageCallback>,
-    /// Where random decisions come from; `None`: they differ each time.
+    /// The seed of random decisions; `None`: a new one for each client.
     pub(super) random_seed: Option<u64>,
 }
 

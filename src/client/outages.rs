@@ -1,4 +1,4 @@
-//! Long outages, which a program may have to react to.
+//! Callbacks after long outages.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::driver::Events;
 use crate::engine::ConnectionEvent;
 
-/// An outage that has ended, and was longer than the threshold of a
+/// An outage that has ended and was longer than the threshold of a
 /// [`long_outage_callback`](crate::ConnectOptions::long_outage_callback).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,8 +20,8 @@ pub struct LongOutage {
     pub previous: Option<String>,
     /// `host:port` of the server that is connected now.
     pub server: String,
-    /// How many outages the duration is the sum of. Usually one; more if the callback is so slow that a thousand
-    /// events wait for it.
+    /// The number of outages that `duration` sums up. Usually one; more if the callback is so slow that a thousand
+    /// events are waiting for it.
     pub outages: u64,
 }
 
@@ -50,8 +50,8 @@ impl LongOutageCallback {
     }
 }
 
-/// Calls `callback` for every long outage until the last event. Each call is a task of its own, so that one that panics
-/// takes nothing with it.
+/// Calls `callback` for every long outage until the last event. Each call runs in its own task, so that a panic ends
+/// only that call.
 pub(super) fn run(mut events: Events, callback: LongOutageCallback) {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
@@ -61,7 +61,7 @@ pub(super) fn run(mut events: Events, callback: LongOutageCallback) {
             if duration > callback.threshold {
                 let call = callback.call.clone();
                 let outage = LongOutage { duration, previous, server, outages: folded + 1 };
-                // A panic was reported by the panic hook; the next outage is not its business.
+                // The panic hook has reported a panic; the next outage is delivered all the same.
                 let _ = tokio::spawn(async move { call(outage).await }).await;
             }
         }

@@ -15,7 +15,7 @@ pub struct Server {
     pub failed_attempts: usize,
     /// Whether it was ever connected.
     pub did_connect: bool,
-    /// Whether it was announced by the cluster, and not named by the user.
+    /// Whether it was announced by the cluster rather than named by the user.
     pub is_discovered: bool,
     /// The last error.
     pub last_error: Option<String>,
@@ -27,7 +27,7 @@ pub struct Server {
 pub struct ReconnectToServer {
     /// A server of the pool.
     pub addr: ServerAddr,
-    /// How long to wait first. `None`: until the server is due by its backoff; zero: not at all.
+    /// How long to wait first. `None`: until the server is due by its backoff; zero: no wait.
     pub delay: Option<Duration>,
 }
 

@@ -13,10 +13,10 @@ use super::publish::{accepted, block, publish_of};
 use crate::driver::{OnFull, Room};
 
 /// Ready when there is room in the outbox; messages are accepted as by [`publish`](Client::publish). Flushing and
-/// closing the sink wait for nothing, since an accepted message is sent by itself: use
-/// [`Client::flush`](Client::flush) for a round trip and [`Client::close`](Client::close) for the end.
+/// closing the sink return immediately, since accepted messages are sent anyway: use
+/// [`Client::flush`](Client::flush) for a round trip and [`Client::close`](Client::close) to close the client.
 ///
-/// The subject is checked too.
+/// Subjects are checked as well.
 impl Sink<OutboundMessage> for Client {
     type Error = PublishError;
 
@@ -31,7 +31,7 @@ impl Sink<OutboundMessage> for Client {
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
         let headers = message.headers.as_ref().and_then(block);
         let publish = publish_of(&message, headers.as_deref());
-        // There was room when the sink said that it was ready; if others have taken it since, this one message more
+        // There was room when the sink was ready; if other publishers have used it since, one more message
         // does no harm.
         let sent = self.check(&publish).and_then(|()| self.admit(&publish, OnFull::Insist, |_| {}).or_else(accepted));
         sent.inspect_err(|_| self.count_refused())

@@ -18,14 +18,14 @@ impl Client {
     ///
     /// While connected, the SUB is sent in order with the messages that this client publishes, so a message published
     /// after it is received. While disconnected, the next connection subscribes before any buffered message is sent.
-    /// The call waits for nothing but room: if the server accepts bytes too slowly, up to
+    /// The call waits only for room: if the server accepts bytes too slowly, up to
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout) (10 s). Subscriptions survive reconnects.
     ///
-    /// A subscription that a server refuses ends, with [`EndReason::Refused`](crate::connection::EndReason::Refused) and the
-    /// server's words, and the next connection is not asked for it again: subscribe again when it may work. A server
-    /// refuses what the user's permissions do not allow, and every subscription above its limit (`max_subscriptions`,
-    /// which also applies when a reconnect leads to a server with a lower limit). It does so after this call has
-    /// returned; [`subscribe_confirmed`](Client::subscribe_confirmed) waits for its answer.
+    /// A subscription that a server refuses ends, with [`EndReason::Refused`](crate::connection::EndReason::Refused)
+    /// and the server's text, and is not requested again on the next connection: subscribe again when it may work. A
+    /// server refuses subjects that the user's permissions do not allow, and every subscription above its limit
+    /// (`max_subscriptions`, which also applies when a reconnect leads to a server with a lower limit). The refusal
+    /// arrives after this call has returned; [`subscribe_confirmed`](Client::subscribe_confirmed) waits for it.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Client {
             return Err(SubscribeError::with_source(
                 SubscribeErrorKind::InvalidSubject,
                 format!(
-                    "subject and queue group make a control line of up to {args} bytes; max_control_line is {}",
+                    "the control line of this subject and queue group has up to {args} bytes; max_control_line is {}",
                     settings.config.max_control_line
                 ),
             ));

@@ -14,16 +14,16 @@ use crate::engine::{ConnectionEvent, EndReason, FlushFailure};
 use crate::protocol::{ErrKind, ToSubject};
 
 impl Client {
-    /// [`subscribe`](Client::subscribe), and waits until the server has the subscription, which is when a PONG
+    /// [`subscribe`](Client::subscribe), and waits until the server has the subscription, that is, until a PONG
     /// follows its SUB; up to [`flush_timeout`](crate::ConnectOptions::flush_timeout) (10 s). Messages that reach
-    /// this server from then on are received. While disconnected it waits for the next connection. If it fails, or
+    /// this server from then on are received. While disconnected, it waits for the next connection. If it fails, or
     /// its future is dropped, the subscription is removed.
     ///
     /// # Errors
     ///
     /// As `subscribe`; [`Other`](SubscribeErrorKind::Other) with an [`EndReason`](crate::connection::EndReason) as
     /// its source if the server refuses it ([`Refused`](crate::connection::EndReason::Refused), with the server's
-    /// words) or the client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in
+    /// text) or the client ends, and with a [`NotConfirmed`](crate::client::NotConfirmed) if there was no PONG in
     /// time.
     ///
     /// ```no_run
@@ -33,7 +33,7 @@ impl Client {
     /// match client.subscribe_confirmed("payroll.>").await {
     ///     Ok(payroll) => drop(payroll),
     ///     Err(error) => match error.source_as() {
-    ///         Some(EndReason::Refused(words)) => eprintln!("not for us: {words}"),
+    ///         Some(EndReason::Refused(text)) => eprintln!("not allowed: {text}"),
     ///         _ => return Err(error.into()),
     ///     },
     /// }
@@ -45,7 +45,7 @@ impl Client {
         self.subscribe_confirmed_with(subject, SubscribeOptions::default(), within).await
     }
 
-    /// The same as a member of a queue group.
+    /// [`subscribe_confirmed`](Client::subscribe_confirmed) as a member of a queue group.
     ///
     /// # Errors
     ///
@@ -60,7 +60,8 @@ impl Client {
         self.subscribe_confirmed_with(subject, options, self.core.settings.flush_timeout).await
     }
 
-    /// The same with limits and a policy for this subscription, and its own deadline.
+    /// [`subscribe_confirmed`](Client::subscribe_confirmed) with limits and a policy for this subscription, and its own
+    /// deadline.
     ///
     /// # Errors
     ///
@@ -75,8 +76,8 @@ impl Client {
         let subscriber = self.subscribe_with(subject, options).await?;
         let deadline = wait::deadline(Some(within));
         self.server_answers(deadline, within).await?;
-        // A server that takes no more subscriptions does not say which it has refused. Where that was not clear at this PONG, it
-        // was asked again, and is at the next.
+        // A server at its subscription limit does not say which subscription it refuses. If the first PONG did not
+        // settle that, the engine has asked again, and the next PONG settles it.
         let full = |event: ConnectionEvent| {
             matches!(event, ConnectionEvent::ServerError { error: ErrKind::MaxSubscriptionsExceeded, .. })
         };
@@ -89,7 +90,7 @@ impl Client {
         }
     }
 
-    /// Waits for a PONG behind everything so far, whatever is in doubt, which is messages.
+    /// Waits for a PONG after everything sent so far. Messages in doubt do not matter here.
     async fn server_answers(&self, deadline: Option<Instant>, within: Duration) -> Result<(), SubscribeError> {
         let (done, outcome) = oneshot::channel();
         self.shared().command(Command::Flush { seen: u64::MAX, done });

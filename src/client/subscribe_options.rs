@@ -26,7 +26,7 @@ pub struct SubscribeOptions {
 }
 
 impl SubscribeOptions {
-    /// No queue group, the client's limits, and newest messages dropped at the limits.
+    /// No queue group, the client's limits, and the newest messages are dropped at the limits.
     pub fn new() -> SubscribeOptions {
         SubscribeOptions::default()
     }
@@ -37,14 +37,14 @@ impl SubscribeOptions {
         self
     }
 
-    /// Limits the messages that wait for the reader. Default: the client's
+    /// Limits the unread messages. Default: the client's
     /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity); must be at least 1.
     pub fn capacity(mut self, messages: usize) -> SubscribeOptions {
         self.capacity = Some(messages);
         self
     }
 
-    /// Limits the bytes that wait for the reader. Default: the client's
+    /// Limits the bytes of unread messages. Default: the client's
     /// [`subscription_byte_capacity`](crate::ConnectOptions::subscription_byte_capacity); must be at least 1. A
     /// single message always fits, however large it is.
     pub fn byte_capacity(mut self, bytes: usize) -> SubscribeOptions {

@@ -1,4 +1,4 @@
-//! The subscriber: the reading end of a subscription.
+//! The subscriber: the stream of a subscription's messages.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,9 +19,10 @@ use crate::protocol::Subject;
 /// A subscription: a stream of [`Message`]s. Dropping it unsubscribes.
 ///
 /// It survives reconnects, unless a server refuses it: then the stream ends, [`end_reason`](Subscriber::end_reason) is
-/// [`Refused`](EndReason::Refused), and the next connection does not ask for it again. Messages that were published while no server had this subscription are not received: core
-/// NATS delivers to whoever is there. If the reader is too slow, the client briefly waits for it; then messages
-/// beyond [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped and counted by
+/// [`Refused`](EndReason::Refused), and the next connection does not request it again. Messages that were published
+/// while no server had this subscription are not received: core NATS delivers only to current subscribers. If the
+/// reader is too slow, the client briefly waits for it; then messages beyond
+/// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) are dropped and counted by
 /// [`dropped`](Subscriber::dropped).
 #[must_use = "dropping a subscriber ends its subscription"]
 pub struct Subscriber {
@@ -29,15 +30,15 @@ pub struct Subscriber {
     inbox: Arc<Inbox>,
     sid: u64,
     subject: Subject,
-    /// The share that is being read.
+    /// The share being read.
     current: Option<Share>,
-    /// From which small messages of the current share are taken.
+    /// Small messages of the current share are taken from it.
     block: Block,
     delivered: u64,
     asked: Asked,
     /// How long a call waits for room.
     patience: Duration,
-    /// The numbers of the messages in the share that was taken last; those before it were read or dropped.
+    /// The numbers of the messages in the last share; earlier messages were read or dropped.
     taken: Range<u64>,
 }
 
@@ -53,17 +54,17 @@ enum Asked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriberCounts {
-    /// Messages that were taken out of the stream.
+    /// Messages that were read from the stream.
     pub delivered: u64,
     /// Messages that were lost because the stream was read too slowly.
     pub dropped: u64,
     /// Messages that were received and not yet read.
     pub pending: usize,
-    /// Bytes of the messages that wait, except those of the batch that is being read.
+    /// Bytes of the unread messages, except those of the batch being read.
     pub pending_bytes: usize,
-    /// The highest number of messages that ever waited.
+    /// The highest number of unread messages so far.
     pub most_pending: usize,
-    /// The highest number of bytes that ever waited.
+    /// The highest number of unread bytes so far.
     pub most_pending_bytes: usize,
 }
 
@@ -95,7 +96,7 @@ impl Subscriber {
         self.sid
     }
 
-    /// Messages that were taken out of this stream.
+    /// Messages that were read from this stream.
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
@@ -123,20 +124,20 @@ impl Subscriber {
         }
     }
 
-    /// Why the subscription has ended, as soon as that is known. Messages that were received before can still be
+    /// Why the subscription has ended, as soon as it is known. Messages received before can still be
     /// read.
     pub fn end_reason(&self) -> Option<EndReason> {
         self.inbox.end_reason()
     }
 
-    /// Unsubscribes immediately. Messages that were received already can still be read; then the stream ends.
+    /// Unsubscribes immediately. Messages that were already received can still be read; then the stream ends.
     ///
     /// # Errors
     ///
     /// If the client is closed; the stream ends in any case.
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        // At the deadline the task does not run, and the end is put in line all the same.
+        // After the deadline the command is queued all the same: the task is not running.
         let _ = wait::turn_driven(&self.handle, self.patience).await;
         if std::mem::replace(&mut self.asked, Asked::End) < Asked::End {
             self.inbox.end_by_consumer();
@@ -146,8 +147,8 @@ impl Subscriber {
     }
 
     /// Ends the stream when it has received `unsub_after` messages in total, over all connections; immediately if it
-    /// has received that many already. A later call replaces the number. If the new number is higher and the server
-    /// had already reached the old one, the server is asked to subscribe again, and messages published in between are
+    /// already has. A later call replaces the number. If the new number is higher and the server
+    /// had already reached the old one, the client subscribes again, and messages published in between are
     /// missed.
     ///
     /// # Errors
@@ -171,16 +172,16 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Unsubscribes, and ends the stream after everything that the server had sent before it processed that.
+    /// Unsubscribes, and ends the stream after every message that the server had sent before it processed the UNSUB.
     ///
-    /// While disconnected the stream ends after the messages that were received.
+    /// While disconnected, the stream ends after the messages that were already received.
     ///
     /// # Errors
     ///
     /// If the client is closed.
     pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
-        // At the deadline the task does not run, and the end is put in line all the same.
+        // After the deadline the command is queued all the same: the task is not running.
         let _ = wait::turn_driven(&self.handle, self.patience).await;
         if self.asked < Asked::Drain {
             self.asked = Asked::Drain;
@@ -224,10 +225,10 @@ impl Stream for Subscriber {
 }
 
 impl Subscriber {
-    /// Gets the next share; `None`: the end.
+    /// Gets the next share; `None` at the end.
     pub(super) fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         loop {
-            // Once per share, not per message: a consumer that never waits must let others run now and then.
+            // Once per share, not per message: a consumer that never waits must yield now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));
             match ready!(self.inbox.poll_next(cx)) {
                 Next::Share { share, at, wake_task } => {
@@ -246,7 +247,7 @@ impl Subscriber {
     }
 }
 
-/// For the stream that tells of gaps.
+/// Access for `GapStream`.
 impl Subscriber {
     pub(super) fn has_share(&self) -> bool {
         self.current.is_some()
@@ -267,7 +268,7 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        // Payloads and their owners are dropped here, where no lock is held.
+        // Payloads and their owners are dropped here, outside of any lock.
         drop(self.inbox.abandon());
         if self.asked == Asked::End || self.inbox.ended_by_task() {
             return;

@@ -10,7 +10,7 @@ use super::message::{Message, OutboundMessage};
 use super::request::Request;
 use crate::protocol::ToSubject;
 
-/// Can publish.
+/// Publishes messages.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -45,7 +45,7 @@ pub trait Publisher {
     fn publish_message(&self, msg: OutboundMessage) -> impl Future<Output = Result<(), PublishError>>;
 }
 
-/// Can subscribe.
+/// Subscribes to subjects.
 pub trait Subscriber {
     /// Subscribes to `subject`.
     ///
@@ -57,7 +57,7 @@ pub trait Subscriber {
         S: ToSubject;
 }
 
-/// Can send a request and wait for the reply.
+/// Sends a request and waits for the reply.
 ///
 /// ```
 /// use nats_lifeline::client::traits::Requester;
@@ -78,8 +78,8 @@ pub trait Requester {
         S: ToSubject;
 }
 
-/// Knows how long a request may take.
+/// Has a timeout for requests.
 pub trait TimeoutProvider {
-    /// The timeout of requests that don't name their own; `None` waits for ever.
+    /// The timeout of requests without their own; `None` means no limit.
     fn timeout(&self) -> Option<Duration>;
 }

@@ -1,4 +1,4 @@
-//! The client has every trait of `traits`; each method is the inherent one of that name.
+//! Implements the traits of `traits` for the client; each method calls the inherent one of that name.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Waiting with a deadline, from any executor, whether somebody drives the connection's runtime or not.
+//! Waiting with a deadline, from any executor, whether or not the connection's runtime is running.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::error::{NotDriven, SendFault};
 use crate::driver::{Handle, Room, Shared, Timer};
 
-/// Not in time.
+/// The deadline has passed.
 #[derive(Debug)]
 pub(super) struct Elapsed;
 
-/// When a call that may take `limit` has to end; `None`: never.
+/// The deadline of a call that may take `limit`; `None`: no deadline.
 pub(super) fn deadline(limit: Option<Duration>) -> Option<Instant> {
     limit.and_then(|limit| now().checked_add(limit))
 }
@@ -24,13 +24,13 @@ pub(super) fn now() -> Instant {
 
 /// The deadline of a call or a stream.
 ///
-/// It is polled after whatever has to be ready by then. A deadline that has just passed gives the connection's task one more
-/// turn: when the runtime was busy elsewhere, or the whole process was stopped, the answer may lie in the socket.
+/// Poll it after the future that it limits. When the deadline has just passed, the connection's task gets one more
+/// run: if the runtime was busy or the process was stopped, the answer may be in the socket already.
 #[derive(Debug)]
 pub(super) struct Deadline {
     /// `None`: never.
     at: Option<Instant>,
-    /// Made by the first poll that has to wait.
+    /// Made by the first pending poll.
     timer: Option<Timer>,
     last_turn: bool,
 }
@@ -49,7 +49,7 @@ impl Deadline {
         }
     }
 
-    /// Ready when it has passed, or when the client has ended.
+    /// Ready when the deadline has passed or the client has ended.
     pub(super) fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
         // The client may have ended with its runtime, whose timers must not be polled any more.
@@ -65,8 +65,8 @@ impl Deadline {
     }
 }
 
-/// Waits for `future` until `deadline`. What is ready at the deadline, or one turn of the connection's task later, counts as in
-/// time.
+/// Waits for `future` until `deadline`. A result at the deadline, or after one more run of the connection's task,
+/// counts as in time.
 pub(super) async fn until<F: Future>(
     shared: &Shared,
     deadline: Option<Instant>,
@@ -81,14 +81,14 @@ pub(super) async fn until<F: Future>(
     .await
 }
 
-/// Lets others run once.
+/// Yields to other tasks once.
 pub(super) async fn yield_once() {
     tokio::task::yield_now().await;
 }
 
-/// Waits until another call may be handed in, and lets others run now and then: what a program calls in a loop must neither
-/// pile up nor keep the runtime to itself. `frames`: the server is told of each, and may be slow to take it. A deadline is around
-/// this: the connection's task may not run.
+/// Waits until another call may be submitted, and yields now and then: calls in a loop must neither pile up nor
+/// monopolize the runtime. `frames`: each call sends a frame, which the server may be slow to accept. Callers put a
+/// deadline around this, since the connection's task may not be running.
 pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
     if handle.shared.owes_a_yield() {
         yield_once().await;
@@ -96,13 +96,13 @@ pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
     Room::for_call(Arc::clone(handle), frames).await;
 }
 
-/// The same of a call of which no server is told, for `limit` at most.
+/// [`turn`] for a call that sends no frame, for `limit` at most.
 pub(super) async fn turn_driven(handle: &Arc<Handle>, limit: Duration) -> Result<(), NotDriven> {
     let turn = until(&handle.shared, deadline(Some(limit)), turn(handle, false));
     turn.await.map_err(|Elapsed| NotDriven { waited: limit })
 }
 
-/// The same of any call, for `limit` at most.
+/// [`turn`] for any call, for `limit` at most.
 pub(super) async fn turn_within(handle: &Arc<Handle>, frames: bool, limit: Duration) -> Result<(), SendFault> {
     let began = now();
     until(&handle.shared, deadline(Some(limit)), turn(handle, frames))

@@ -1,4 +1,4 @@
-//! The user's credentials, asked for beside the connection's task, anew in each attempt.
+//! Asks for the user's credentials, beside the connection's task and again on every attempt.
 
 use std::fmt;
 use std::future::Future;
@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::engine::{Cause, Credentials};
 
-/// What is known of the attempt that credentials are asked for.
+/// The attempt that needs credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct CredentialsQuestion {
-    /// What the server wants signed, if anything.
+    /// The nonce that the server wants signed, if any.
     pub(crate) nonce: Option<String>,
     /// `host:port` of the server.
     pub(crate) server: String,
@@ -23,10 +23,10 @@ pub(crate) struct CredentialsQuestion {
     pub(crate) last_error: Option<Cause>,
 }
 
-/// Credentials, or the reason why there are none, as text that shows no secret.
+/// Credentials, or the reason why there are none, as text without secrets.
 type Answer = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
 
-/// Gives credentials.
+/// Provides credentials.
 #[derive(Clone)]
 pub(crate) struct Authenticator(Arc<dyn Fn(CredentialsQuestion) -> Answer + Send + Sync>);
 
@@ -46,25 +46,25 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// A question that was put and not answered yet. The user's code runs in a task of its own, so that it may block and panic;
+/// A pending question for credentials. The user's code runs in its own task, so that it may block or panic;
 /// dropping this ends it.
 #[derive(Debug)]
-pub(super) struct AskedCredentials(JoinSet<Result<Credentials, String>>);
+pub(super) struct PendingCredentials(JoinSet<Result<Credentials, String>>);
 
-impl AskedCredentials {
-    pub(super) fn new(authenticator: Option<&Authenticator>, question: CredentialsQuestion) -> AskedCredentials {
+impl PendingCredentials {
+    pub(super) fn new(authenticator: Option<&Authenticator>, question: CredentialsQuestion) -> PendingCredentials {
         let mut tasks = JoinSet::new();
         if let Some(Authenticator(answer)) = authenticator.cloned() {
             tasks.spawn(async move { answer(question).await });
         }
-        AskedCredentials(tasks)
+        PendingCredentials(tasks)
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Credentials, Cause>> {
         self.0.poll_join_next(cx).map(|answer| match answer {
             Some(Ok(answer)) => answer.map_err(|reason| Cause::Credentials(reason.into())),
             Some(Err(_)) => Err(Cause::Credentials("the callback panicked".into())),
-            None => Err(Cause::Credentials("there is nobody to ask".into())),
+            None => Err(Cause::Credentials("no source of credentials is set".into())),
         })
     }
 }

@@ -1,7 +1,7 @@
-//! Work that blocks for as long as a disk or a name server likes, on detached threads of our own.
+//! Blocking work, such as reading a file or looking up a name, on detached threads of our own.
 //!
-//! Not on the runtime, which would stand still, and not on tokio's blocking pool, for which the end of the runtime waits.
-//! There is one thread for one thing, however many wait for it: a mount that hangs costs a thread, and not one per attempt.
+//! The work would stop the runtime if it ran there, and the end of a runtime waits for tokio's blocking pool. There is
+//! one thread per key, however many callers wait for it: a mount that hangs costs one thread, and not one per attempt.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,39 +15,39 @@ use tokio::time::Instant;
 
 use super::lock;
 
-/// A thread that has not returned after this long may be stuck for ever, on a pipe that nobody writes to or a mount that is
+/// A thread that has not returned after this long may be stuck forever, on a pipe without a writer or a mount that is
 /// gone. Then another one is started, since the path may lead elsewhere by now, and the next after twice that time.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
-/// Jobs of one kind, by what they are about.
+/// Jobs of one kind, by key.
 pub(crate) struct Blocking<K, T> {
-    /// The name of its threads.
+    /// The name of the threads.
     name: &'static str,
     running: Mutex<BTreeMap<K, Job<T>>>,
-    /// Threads that were ever started.
+    /// Threads started so far, over all keys.
     started: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Job<T> {
     since: Instant,
-    /// Threads that were started for it.
+    /// Threads started for this job.
     threads: u32,
-    /// The number of the one that was started last.
+    /// The number of the newest thread.
     newest: u64,
     waiting: Vec<oneshot::Sender<T>>,
 }
 
-/// A job that somebody waits for.
+/// A job that a caller waits for.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
-    /// When it began.
+    /// When the job began.
     #[cfg_attr(not(any(feature = "tls", feature = "nkeys")), allow(dead_code, reason = "for files"))]
     pub(super) since: Instant,
     receiver: oneshot::Receiver<T>,
 }
 
-/// Proof that the code runs on one of these threads, where it may block.
+/// Proof that the code runs on one of these threads, where blocking is allowed.
 #[derive(Debug)]
 pub(crate) struct Thread(());
 
@@ -60,18 +60,18 @@ where
         Blocking { name, running: Mutex::new(BTreeMap::new()), started: AtomicU64::new(0) }
     }
 
-    /// Starts `work` for `key`, unless it is running already. What it panics with is lost; then it has been abandoned.
-    ///
+    /// Starts `work` for `key`, unless it is already running. If it panics, the panic is dropped and the job counts as
+    /// abandoned.
     /// # Errors
     ///
-    /// When there is no thread to be had.
+    /// If no thread can be started.
     pub(crate) fn start<F>(&'static self, key: K, work: F) -> io::Result<Pending<T>>
     where
         F: FnOnce(&Thread, &K) -> T + Send + 'static,
     {
         let now = Instant::now();
         let (sender, receiver) = oneshot::channel();
-        // Those who have left are dropped, with their wakers, where no lock is held.
+        // Receivers that are gone are dropped, with their wakers, outside of the lock.
         let left;
         let number;
         {
@@ -102,7 +102,7 @@ where
             let waiting = self.finish(&name, number);
             if let Ok(outcome) = outcome {
                 for waiting in waiting {
-                    // Who has given up has dropped its receiver.
+                    // A caller that gave up has dropped its receiver.
                     let _ = waiting.send(outcome.clone());
                 }
             }
@@ -116,8 +116,7 @@ where
         }
     }
 
-    /// The thread of this number has come to an end. Returns those who wait for it: for one that was stuck and given up, nobody
-    /// does.
+    /// Thread `number` has ended. Returns the callers that wait for it: none, if it was given up as stuck.
     fn finish(&self, key: &K, number: u64) -> Vec<oneshot::Sender<T>> {
         let mut running = lock(&self.running);
         match running.get_mut(key) {
@@ -132,12 +131,12 @@ where
 }
 
 impl<T> Pending<T> {
-    /// What came of it; `None`: it was abandoned.
+    /// The result; `None` if the job was abandoned.
     pub(crate) async fn outcome(&mut self) -> Option<T> {
         (&mut self.receiver).await.ok()
     }
 
-    /// The same, if it is there already.
+    /// The result, if it is available already.
     #[cfg_attr(not(any(feature = "tls", feature = "nkeys")), allow(dead_code, reason = "for files"))]
     pub(super) fn outcome_now(&mut self) -> Option<T> {
         self.receiver.try_recv().ok()
@@ -151,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    // Fault B1: a thread per attempt could be counted, and was not.
+    // Fault B1: the number of threads per attempt could have been counted, and was not.
     #[tokio::test]
     async fn a_job_that_hangs_has_one_thread_and_those_who_have_left_are_forgotten() {
         static JOBS: Blocking<&str, u32> = Blocking::new("test");
@@ -170,7 +169,7 @@ mod tests {
         let mut last = JOBS.start("hangs", |_, _| 8).unwrap();
         assert_eq!((first.since, JOBS.running.lock().unwrap()["hangs"].waiting.len()), (last.since, 2));
         assert_eq!(first.outcome_now(), None);
-        // Others are not held up.
+        // Other keys are not delayed.
         assert_eq!(JOBS.start("works", |_, _| 9).unwrap().outcome().await, Some(9));
         release.send(()).unwrap();
         assert_eq!((first.outcome().await, last.outcome().await), (Some(7), Some(7)));
@@ -201,7 +200,7 @@ mod tests {
             pending.push(JOBS.start("stuck", stuck).unwrap());
             tokio::time::advance(Duration::from_secs(10)).await;
         }
-        // A thousand seconds: at 0, 60, 180, 420 and 900.
+        // In a thousand seconds: at 0, 60, 180, 420 and 900.
         assert_eq!(JOBS.running.lock().unwrap()["stuck"].threads, 5);
         assert_eq!(JOBS.start("stuck", |_, _| 5).unwrap().outcome_now(), None);
     }

@@ -1,21 +1,21 @@
-//! Read buffers: one in use, and those whose messages are still being read, to be used again when they are free.
+//! Read buffers: the current one, and those whose messages are still being read, kept for reuse.
 
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-/// So many are remembered, so that reads under load are not all into memory that is fresh from the system, with pages
-/// that it must clear first. Arbitrary: 2 MiB when the buffers have grown.
+/// At most this many are kept for reuse. Without them every read under load would use fresh memory from the system,
+/// whose pages must be cleared first. Arbitrary: 2 MiB when the buffers have grown.
 const KEPT: usize = 8;
 
-/// Buffers that were handed out wholly. Each handle pins its memory until then, [`KEPT`] of them at most.
+/// Full buffers. Each handle keeps its memory alive until it is reused, at most [`KEPT`] of them.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     kept: VecDeque<BytesMut>,
 }
 
 impl Buffers {
-    /// Sees to it that `buf` has room for `want` more bytes; what it holds stays.
+    /// Makes room for `want` more bytes in `buf`, keeping its content.
     pub(super) fn make_room(&mut self, buf: &mut BytesMut, want: usize) {
         if buf.try_reclaim(want) {
             return;
@@ -25,7 +25,7 @@ impl Buffers {
         let mut next = free.and_then(|at| self.kept.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(need));
         next.extend_from_slice(buf);
         let mut old = std::mem::replace(buf, next);
-        // Also one without room behind what it held: all of it comes back with the last of its messages.
+        // Also if there is no spare capacity: all memory comes back with the last message.
         old.clear();
         if self.kept.len() == KEPT {
             self.kept.pop_front();
@@ -33,7 +33,7 @@ impl Buffers {
         self.kept.push_back(old);
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     pub(super) fn shrink(&mut self) {
         self.kept = VecDeque::new();
     }

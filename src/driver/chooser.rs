@@ -1,4 +1,4 @@
-//! The user's callbacks that say where the next attempt goes and when, asked beside the connection's task.
+//! Asks the user's callbacks for the next server and the delay before it, beside the connection's task.
 
 use std::fmt;
 use std::future::Future;
@@ -12,19 +12,19 @@ use crate::engine::Choice;
 use crate::engine::pool::Server;
 use crate::protocol::Info;
 
-/// What the callbacks are told.
+/// The arguments of the callbacks.
 pub(crate) struct Question {
     pub(crate) servers: Vec<Server>,
     pub(crate) info: Option<Arc<Info>>,
     /// Number of the attempt since the last connection, from 1.
     pub(crate) attempt: u64,
-    /// Whether a server is asked for, beside the delay.
+    /// Whether to choose a server as well as the delay.
     pub(crate) server: bool,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Choice> + Send>>;
 
-/// Asks the callbacks.
+/// Calls the callbacks.
 #[derive(Clone)]
 pub(crate) struct Chooser(Arc<dyn Fn(Question) -> Answer + Send + Sync>);
 
@@ -44,21 +44,21 @@ impl fmt::Debug for Chooser {
     }
 }
 
-/// A question that was put and not answered yet. The callbacks run in a task of their own, so that they may block and
-/// panic; dropping this ends them.
+/// A pending question. The callbacks run in their own task, so that they may block or panic;
+/// dropping this ends them.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct PendingChoice {
     ask: u64,
     tasks: JoinSet<Choice>,
 }
 
-impl Asked {
-    pub(super) fn new(ask: u64, chooser: Option<&Chooser>, question: Question) -> Asked {
+impl PendingChoice {
+    pub(super) fn new(ask: u64, chooser: Option<&Chooser>, question: Question) -> PendingChoice {
         let mut tasks = JoinSet::new();
         if let Some(Chooser(choose)) = chooser.cloned() {
             tasks.spawn(async move { choose(question).await });
         }
-        Asked { ask, tasks }
+        PendingChoice { ask, tasks }
     }
 
     /// The answer; no choice if they panicked.

@@ -1,4 +1,4 @@
-//! What users want of the engine, on its way to the task.
+//! Commands of handles for the engine, on their way to the task.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::engine::FlushFailure;
 use crate::engine::pool::Server;
 use crate::protocol::{ServerAddr, Subject};
 
-/// What a user wants of the engine. `framed`: the frame is in the outbox already.
+/// A command for the engine. `framed`: its frame is already in the outbox.
 #[derive(Debug)]
 pub(crate) enum Command {
     Connect,
@@ -33,7 +33,7 @@ pub(crate) enum Command {
         sid: u64,
         framed: bool,
     },
-    /// The consumer of a draining subscription has taken the last message.
+    /// The consumer of a draining subscription has taken its last message.
     LastTaken {
         sid: u64,
     },
@@ -55,7 +55,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// About how many bytes it holds.
+    /// Roughly its size in bytes.
     pub(super) fn weight(&self) -> usize {
         let more = match self {
             Command::Subscribe { subject, queue, .. } => {
@@ -67,7 +67,7 @@ impl Command {
         size_of::<Command>() + more
     }
 
-    /// Takes the place of the command before it, if that leads nowhere else. `Ok`: what is to be dropped.
+    /// Replaces the command before it, if that has no other effect. `Ok`: the replaced command, to be dropped.
     pub(super) fn replace(self, before: Option<&mut Command>) -> Result<Command, Command> {
         match (before, self) {
             (Some(Command::ForceReconnect), again @ Command::ForceReconnect) => Ok(again),
@@ -77,5 +77,5 @@ impl Command {
     }
 }
 
-/// About how many bytes an address holds.
+/// Rough size of an address, in bytes.
 const ADDRESS: usize = 256;

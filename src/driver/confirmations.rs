@@ -1,5 +1,4 @@
-//! Publishers who wait to hear what becomes of their message, by its sequence number. Nothing of this is on the way of
-//! other messages.
+//! Publishers that wait for the outcome of their message, by its sequence number. Other messages never touch this.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -11,62 +10,62 @@ use super::lock;
 use crate::engine::{DroppedRun, LossReason, RefusedName};
 use crate::protocol::ErrKind;
 
-/// All that one client waits for.
+/// All waiting publishers of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Confirmations {
     inner: Mutex<Inner>,
-    /// Makes numbers of subjects, so that no subject is kept.
+    /// Hashes subjects, so that they need not be stored.
     hasher: RandomState,
 }
 
-/// No number is in both.
+/// A number is never in both.
 #[derive(Debug, Default)]
 struct Inner {
     waiting: BTreeMap<u64, Waiting>,
     settled: BTreeMap<u64, Settled>,
 }
 
-/// One publisher that waits.
+/// One waiting publisher.
 #[derive(Debug)]
 struct Waiting {
     subject: Named,
     waker: Option<Waker>,
 }
 
-/// Subject and reply subject of a message, as numbers.
+/// The hashes of a message's subject and reply subject.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Named {
     subject: u64,
     reply: Option<u64>,
 }
 
-/// What has become of a message.
+/// The outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     /// A PONG covers it.
     Confirmed,
-    /// A connection that is gone had taken it, and it is not sent again.
+    /// It was sent on a connection that was lost, and is not sent again.
     InDoubt,
-    /// It was lost before any connection was given all of it.
+    /// It was lost before it was sent completely.
     Lost(LossReason),
     /// The server refused it.
     Refused(ErrKind),
 }
 
 impl Confirmations {
-    /// The message with this number was admitted, and somebody waits. Called under the mailbox's lock: nothing can have
-    /// become of it yet.
+    /// The message with this number was admitted, and a publisher waits for it. Called under the mailbox's lock, so it
+    /// cannot have an outcome yet.
     pub(super) fn register(&self, number: u64, subject: Named) {
         lock(&self.inner).waiting.insert(number, Waiting { subject, waker: None });
     }
 
-    /// The numbers of a subject and a reply subject.
+    /// Hashes a subject and a reply subject.
     pub(super) fn named(&self, subject: &[u8], reply: Option<&[u8]>) -> Named {
         let number = |subject: &[u8]| self.hasher.hash_one(subject);
         Named { subject: number(subject), reply: reply.map(number) }
     }
 
-    /// What has become of it; that is told once.
+    /// The outcome, which is returned once.
     pub(super) fn poll(&self, number: u64, cx: &mut Context<'_>) -> Poll<Settled> {
         let waker = cx.waker().clone();
         let mut inner = lock(&self.inner);
@@ -79,7 +78,7 @@ impl Confirmations {
         Poll::Pending
     }
 
-    /// Nobody waits any more. What had become of it, if that was known and not told.
+    /// Stops waiting. Returns the outcome if it is known and was not returned yet.
     pub(super) fn forget(&self, number: u64) -> Option<Settled> {
         let mut inner = lock(&self.inner);
         let settled = inner.settled.remove(&number);
@@ -89,22 +88,22 @@ impl Confirmations {
         settled
     }
 
-    /// A PONG covers the messages up to `through`, as far as nothing else became of them before.
+    /// A PONG covers the messages up to `through` that have no outcome yet.
     pub(super) fn confirmed(&self, through: u64, wakers: &mut Vec<Waker>) {
         self.settle(Some(through), Settled::Confirmed, wakers);
     }
 
-    /// A connection took messages up to `through` and is gone.
+    /// A connection that is lost had taken the messages up to `through`.
     pub(super) fn handed_over(&self, through: u64, wakers: &mut Vec<Waker>) {
         self.settle(Some(through), Settled::InDoubt, wakers);
     }
 
-    /// Nothing will be heard of anything any more.
+    /// No further outcome will be reported.
     pub(super) fn end(&self, wakers: &mut Vec<Waker>) {
         self.settle(None, Settled::InDoubt, wakers);
     }
 
-    /// Messages were lost while they waited.
+    /// Messages were lost while buffered.
     pub(super) fn dropped(&self, runs: &[DroppedRun], wakers: &mut Vec<Waker>) {
         let mut inner = lock(&self.inner);
         for run in runs {
@@ -116,8 +115,8 @@ impl Confirmations {
         }
     }
 
-    /// The server has refused the messages with these names among those with the numbers `after + 1..=through`. Up to `again`,
-    /// another may have taken them before.
+    /// The server has refused the messages with these subjects among the numbers `after + 1..=through`. Messages up to
+    /// `again` may have been sent on an earlier connection too.
     pub(super) fn refused(&self, names: &[RefusedName], after: u64, again: u64, through: u64, wakers: &mut Vec<Waker>) {
         let number = |name: &RefusedName| self.hasher.hash_one(name.subject.as_bytes());
         let names: HashMap<(bool, u64), &RefusedName> =
@@ -134,14 +133,14 @@ impl Confirmations {
         }
     }
 
-    /// How many wait, or were not told yet.
+    /// The number of waiting publishers and unreturned outcomes.
     #[cfg(test)]
     fn len(&self) -> usize {
         let inner = lock(&self.inner);
         inner.waiting.len() + inner.settled.len()
     }
 
-    /// `through`: the last number concerned; `None`: all are.
+    /// `through`: the last number concerned; `None` settles all.
     fn settle(&self, through: Option<u64>, settled: Settled, wakers: &mut Vec<Waker>) {
         let mut inner = lock(&self.inner);
         let rest = through.map(|through| inner.waiting.split_off(&(through + 1))).unwrap_or_default();
@@ -170,19 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_counts_and_is_told_once() {
+    fn the_first_outcome_counts_and_is_returned_once() {
         let waiting = Confirmations::default();
         (1..=7).for_each(|number| waiting.register(number, waiting.named(b"a", None)));
         assert!(poll(&waiting, 1).is_pending());
         let mut wakers = Vec::new();
         waiting.confirmed(2, &mut wakers);
-        assert_eq!(wakers.len(), 1, "one had asked already");
+        assert_eq!(wakers.len(), 1, "one was polled already");
         waiting.handed_over(3, &mut wakers);
         let run = |numbers, handed_over| DroppedRun { reason: LossReason::Expired, numbers, handed_over };
         waiting.dropped(&[run(2..=4, true), run(5..=5, false)], &mut wakers);
         waiting.confirmed(6, &mut wakers);
         waiting.end(&mut wakers);
-        let told: Vec<_> = (1..=7).map(|number| poll(&waiting, number)).collect();
+        let outcomes: Vec<_> = (1..=7).map(|number| poll(&waiting, number)).collect();
         let expected = [
             Settled::Confirmed,
             Settled::Confirmed,
@@ -192,12 +191,12 @@ mod tests {
             Settled::Confirmed,
             Settled::InDoubt,
         ];
-        assert_eq!(told, expected.map(Poll::Ready));
+        assert_eq!(outcomes, expected.map(Poll::Ready));
         assert_eq!(waiting.len(), 0);
     }
 
     #[test]
-    fn what_nobody_waits_for_leaves_nothing_behind() {
+    fn messages_without_a_waiting_publisher_leave_no_entry() {
         let waiting = Confirmations::default();
         (1..=3).for_each(|number| waiting.register(number, waiting.named(b"a", None)));
         waiting.confirmed(1, &mut Vec::new());

@@ -1,4 +1,4 @@
-//! From the read buffer to the inboxes: one lock and one wake per subscription and read.
+//! Delivers a read to the inboxes: one lock and one wake per subscription and read.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -12,26 +12,26 @@ use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
 use crate::protocol::{MsgOp, Oversized, ProtocolError};
 
-/// Where messages of a subscription go.
+/// The destination of a subscription's messages.
 #[derive(Clone, Debug)]
 pub(crate) enum Sink {
-    /// To a subscriber.
+    /// A subscriber.
     Inbox(Arc<Inbox>),
-    /// To whoever asked.
+    /// The waiting requests.
     Requests(Arc<Requests>),
 }
 
-/// Shorter reads are copied, so that a message never pins much more memory than it counts (D20).
+/// Shorter reads are copied, so that a message keeps little more memory alive than its own (D20).
 const SHARE_FROM: usize = 16 * 1024;
 
-/// Messages of one read, sorted by subscription. Its buffers are kept from read to read.
+/// The messages of one read, grouped by subscription. Its buffers are reused.
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
     ranges: Vec<Range>,
     groups: Vec<Group>,
     last_sid: u64,
     last_group: usize,
-    /// Number of this read; a subscription's slot that carries another number is of an earlier read.
+    /// Number of this read; a slot with another number belongs to an earlier read.
     read: u32,
     messages: u64,
 }
@@ -45,29 +45,29 @@ struct Group {
     bytes: usize,
 }
 
-/// What delivering one read led to; to be acted on when no lock is held.
+/// The results of delivering one read, to be acted on outside of any lock.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     pub(super) wakers: Vec<Waker>,
-    /// Consumers for which the task should wait, with what did not fit.
+    /// Slow consumers that the task should wait for, with the messages that did not fit.
     pub(super) lagging: Vec<Lagging>,
-    /// Subscriptions that have lost messages.
+    /// Subscriptions that lost messages.
     pub(super) losing: Vec<Overrun>,
 }
 
-/// A subscription that has lost messages.
+/// A subscription that lost messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overrun {
     pub(super) sid: u64,
-    /// How many so far.
+    /// Messages lost so far.
     pub(super) dropped: u64,
-    /// Whether a series of losses begins.
+    /// Whether this is the first loss of a series.
     pub(super) begins: bool,
-    /// Whether it is to end.
+    /// Whether the subscription is to end.
     pub(super) closes: bool,
 }
 
-/// A consumer that lags.
+/// A slow consumer.
 #[derive(Debug)]
 pub(super) struct Lagging {
     pub(super) sid: u64,
@@ -76,7 +76,7 @@ pub(super) struct Lagging {
 }
 
 impl Sorter {
-    /// Begins a new read.
+    /// Starts a new read.
     pub(super) fn begin(&mut self) {
         self.groups.clear();
         self.ranges.clear();
@@ -84,7 +84,7 @@ impl Sorter {
         self.messages = 0;
     }
 
-    /// Adds a message, the slices of which lie in `buf`.
+    /// Adds a message whose slices lie in `buf`.
     #[inline]
     pub(super) fn push(&mut self, op: &MsgOp<'_>, buf: &[u8], table: &mut Subscriptions<Sink>) {
         self.messages += 1;
@@ -114,7 +114,8 @@ impl Sorter {
         self.ranges.push(range);
     }
 
-    /// The group of `sid` in this read. `None`: nobody wants it; in flight behind an UNSUB, or never ours.
+    /// The group of `sid` in this read. `None`: no subscription has it; the message was in flight after an UNSUB, or
+    /// the sid was never ours.
     fn find(&mut self, sid: u64, table: &mut Subscriptions<Sink>) -> Option<usize> {
         let subscription = table.get_mut(sid)?;
         let (read, index) = ((subscription.slot >> 32) as u32, subscription.slot as u32 as usize);
@@ -132,13 +133,13 @@ impl Sorter {
         self.groups.is_empty()
     }
 
-    /// Messages in this read, wanted or not.
+    /// Messages in this read, with or without a subscription.
     pub(super) fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// Hands the first `consumed` bytes of `buf` out to the subscriptions. `allocated`: how much memory
-    /// a part of `buf` pins.
+    /// Delivers the messages in the first `consumed` bytes of `buf` to the subscriptions. `allocated`: how much memory
+    /// a part of `buf` keeps alive.
     pub(super) fn deliver(
         &mut self,
         buf: &mut BytesMut,
@@ -200,14 +201,14 @@ impl Sorter {
         }
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         self.ranges = Vec::new();
         self.groups = Vec::new();
     }
 }
 
-/// Offers a share to an inbox and notes what follows from it.
+/// Offers a share to an inbox and records the result.
 pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delivered) {
     let offered = inbox.offer(share);
     out.wakers.extend(offered.consumer);
@@ -218,7 +219,7 @@ pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delive
     }
 }
 
-/// Gives up what does not fit.
+/// Drops, by the inbox's policy, what does not fit.
 pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
     let Losing { dropped, begins, closes, consumer, gone } = inbox.lose(rest);
     out.wakers.extend(consumer);
@@ -226,7 +227,7 @@ pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
     drop(gone);
 }
 
-/// A message was skipped because it is over the limits: the subscription has lost it.
+/// A message over the limits was skipped: its subscription has lost it.
 pub(super) fn miss(message: &Oversized<'_>, error: ProtocolError, engine: &mut Engine<Sink>, out: &mut Delivered) {
     let sid = message.sid;
     let Some(accepted) = engine.receive(sid, 1).filter(|accepted| accepted.count > 0) else { return };
@@ -249,7 +250,7 @@ fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Ran
     })
 }
 
-/// The group's messages in a chunk of their own.
+/// The group's messages, copied into their own chunk.
 fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
     let part = |range: &Range| bytes.get(range.span()).unwrap_or_default();
     if let (1, Some(range)) = (group.count, ranges.get(group.first as usize)) {
@@ -267,7 +268,7 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
     Share::Many { read, first: 0, count: group.count, bytes: group.bytes }
 }
 
-/// The task waits for consumers that lag: first it yields, then it stops reading for a while, never writing
+/// Waits for slow consumers: the task first yields, then stops reading for a while, but never stops writing
 /// (D21).
 #[derive(Debug)]
 pub(super) struct Pause {
@@ -276,18 +277,18 @@ pub(super) struct Pause {
     lagging: Vec<Lagging>,
 }
 
-/// What a pause wants.
+/// What the task must do during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PauseState {
-    /// Read on.
+    /// Continue reading.
     Over,
-    /// Let others run, then ask again.
+    /// Yield, then ask again.
     Yield,
-    /// Wait for a consumer, or until then.
+    /// Wait for a consumer, but no longer than this.
     Wait(Instant),
 }
 
-/// So often the task yields before it waits.
+/// The task yields this often before it waits.
 const YIELDS: u32 = 64;
 
 impl Pause {
@@ -295,14 +296,14 @@ impl Pause {
         Pause { until, yields: 0, lagging: Vec::new() }
     }
 
-    /// More consumers that lag.
+    /// Adds more slow consumers.
     pub(super) fn add(&mut self, lagging: Vec<Lagging>) {
         self.lagging.extend(lagging);
     }
 
-    /// Looks how the consumers are doing.
+    /// Checks the consumers.
     pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
-        // A runtime that was busy elsewhere has not let the consumers run either: they get their turn first.
+        // If the runtime was busy, the consumers could not run either: they get their turn first.
         let over = now >= self.until && self.yields > 0;
         self.lagging.retain_mut(|lagging| {
             if let Some(rest) = lagging.rest.take() {
@@ -329,12 +330,12 @@ impl Pause {
         }
     }
 
-    /// When it has to be looked at again at the latest. While it yields, the task wakes itself.
+    /// The latest time for the next check. While yielding, the task wakes itself.
     pub(super) fn deadline(&self) -> Option<Instant> {
         (self.yields >= YIELDS).then_some(self.until)
     }
 
-    /// `sid` ends: what waits for room is offered a last time.
+    /// `sid` ends: offers the messages that wait for room one last time.
     pub(super) fn settle(&mut self, sid: u64, out: &mut Delivered) {
         self.lagging.retain_mut(|lagging| {
             if lagging.sid != sid {

@@ -1,4 +1,4 @@
-//! Getting a byte stream: all addresses of a name, raced, and the socket's options.
+//! Opens a byte stream: looks up a name, races its addresses, and sets socket options.
 
 use std::future::Future;
 use std::io;
@@ -19,11 +19,11 @@ use super::transport::{Lower, Transport};
 use crate::engine::Cause;
 use crate::protocol::ServerAddr;
 
-/// The next address of a name is tried so much later, while the earlier ones are still being tried.
+/// The delay before the next address of a name is tried, while the earlier ones are still being tried.
 /// RFC 8305 §5 recommends 250 ms.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// A silent connection is probed by the kernel after so long. It catches a dead path where PINGs are off.
+/// The kernel probes an idle connection after this time, which finds a dead path if PINGs are off.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// How to dial.
@@ -38,20 +38,20 @@ pub(super) struct DialOptions {
     pub(super) write_timeout: Duration,
     /// Finds addresses instead of the system's resolver.
     pub(super) resolver: Option<Resolver>,
-    /// Makes byte streams instead of all that is here.
+    /// Opens byte streams instead of this module.
     pub(super) dialer: Option<Dialer>,
 }
 
-/// Looks `addr` up, unless its addresses are `found` already, and connects to the first of them that answers, or has the
-/// user's dialer do so. Returns the addresses that are left, too: what has answered need not be a server. Cancelled by
-/// dropping it; the caller has the deadline.
+/// Looks up `addr`, unless its addresses are already `found`, and connects to the first one that answers, or lets the
+/// user's dialer open the stream. Also returns the remaining addresses, since the one that answered need not be a
+/// server. Cancelled by dropping it; the caller has the deadline.
 pub(super) async fn dial(
     addr: ServerAddr,
     found: Option<Vec<SocketAddr>>,
     options: DialOptions,
 ) -> Result<(Transport, Vec<SocketAddr>), Cause> {
     if addr.is_websocket() {
-        return Err(Cause::Unsupported("WebSocket addresses can't be dialled by this version".into()));
+        return Err(Cause::Unsupported("this version cannot dial WebSocket addresses".into()));
     }
     if let Some(dialer) = &options.dialer {
         return Ok((Transport::plain(Lower::custom(dialer.dial(addr).await?)), Vec::new()));
@@ -70,7 +70,7 @@ pub(super) async fn dial(
 
 type Racing = (SocketAddr, Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);
 
-/// The first connection that is made, and the addresses that have not answered until then.
+/// The first connection, and the addresses that had not answered by then.
 async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(TcpStream, Vec<SocketAddr>)> {
     let mut waiting = addresses.into_iter();
     let mut racing: Vec<Racing> = Vec::new();
@@ -115,11 +115,11 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(
     .await
 }
 
-/// The kernel takes no more bytes while it holds this many that it has not sent yet. Without the limit, a socket accepts megabytes
-/// and then nothing until a third of them is gone. Over a slow line that takes longer than
-/// [`write_timeout`](crate::ConnectOptions::write_timeout), and a PING waits until all of them are sent. Less is dearer: in twelve
-/// rounds each, 64 KiB messages to a fast reader took 1.1 times the CPU with 512 KiB and 1.4 times with 128 KiB; with 1 MiB no more
-/// than without a limit.
+/// The kernel accepts no more bytes while this many are unsent. Without the limit, a socket accepts megabytes and then
+/// nothing until a third of them has been sent. On a slow line that takes longer than
+/// [`write_timeout`](crate::ConnectOptions::write_timeout), and a PING waits until all of them are sent. Lower limits
+/// cost more: in twelve rounds each, 64 KiB messages to a fast reader took 1.1 times the CPU with 512 KiB and 1.4 times
+/// with 128 KiB; with 1 MiB they took no more than without a limit.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 1024 * 1024;
 
@@ -131,12 +131,16 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
     let stream = socket.connect(address).await?;
     let socket = SockRef::from(&stream);
     if stream.local_addr()? == stream.peer_addr()? {
-        // Nobody listens there, and the system has given us that very port: as long as we keep it, no server can have it.
+        // Nothing listens on this port, and the system chose the very same local port: while we keep it, no server can
+        // bind it.
         let _ = socket.set_linger(Some(Duration::ZERO));
-        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the dial met itself: nobody listens there"));
+        return Err(io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            "the dial connected to itself: nothing listens there",
+        ));
     }
     stream.set_nodelay(true)?;
-    // Without these the engine's own timers still find a dead peer.
+    // If these fail, the engine's own timers still find a dead peer.
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {

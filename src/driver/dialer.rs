@@ -1,4 +1,4 @@
-//! What users put in the place of our own look-up and dialling: byte streams and addresses that they find themselves.
+//! User-supplied replacements for the look-up and the dialling.
 
 use std::fmt;
 use std::future::Future;
@@ -12,14 +12,14 @@ use tokio::task::JoinSet;
 
 use crate::protocol::ServerAddr;
 
-/// Anything that bytes can be written to and read from.
+/// A byte stream that can be read and written.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 type Answer<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// Makes the byte stream to a server.
+/// Opens the byte stream to a server.
 #[derive(Clone)]
 pub(crate) struct Dialer(Arc<dyn Fn(ServerAddr) -> Answer<Box<dyn ByteStream>> + Send + Sync>);
 
@@ -38,7 +38,7 @@ impl Dialer {
 
     pub(super) async fn dial(&self, addr: ServerAddr) -> io::Result<Box<dyn ByteStream>> {
         let Dialer(dial) = self.clone();
-        aside("dialer", async move { dial(addr).await }).await
+        in_own_task("dialer", async move { dial(addr).await }).await
     }
 }
 
@@ -64,7 +64,7 @@ impl Resolver {
     pub(super) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let Resolver(resolve) = self.clone();
         let host = host.to_owned();
-        aside("resolver", async move { resolve(host, port).await }).await
+        in_own_task("resolver", async move { resolve(host, port).await }).await
     }
 }
 
@@ -74,9 +74,9 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// Runs a user's code in a task of its own, where it may block or panic without the connection's noticing. Dropping this
+/// Runs a user's code in its own task, where it may block or panic without affecting the connection. Dropping this
 /// ends it.
-async fn aside<T: Send + 'static>(
+async fn in_own_task<T: Send + 'static>(
     what: &str,
     code: impl Future<Output = io::Result<T>> + Send + 'static,
 ) -> io::Result<T> {

@@ -1,4 +1,4 @@
-//! Files, read on a thread where that may block: the only place that opens one.
+//! Reads files, on threads where blocking is allowed. The only place that opens files.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,22 +10,23 @@ use super::blocking::Thread;
 #[cfg(feature = "nkeys")]
 use crate::protocol::Secret;
 
-/// No file is larger: a path may lead to a device without an end. Arbitrary; a bundle of all public authorities has 300 kB.
+/// The largest file that is read: a path may lead to an endless device. Arbitrary; a bundle of all public authorities
+/// has 300 kB.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// The mark of UTF-8 that some editors put in front of a text.
+/// The UTF-8 byte order mark, which some editors write.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Thread {
-    /// The file's content.
+    /// Reads a file.
     ///
     /// # Errors
     ///
-    /// What the system says; of kind `InvalidData` if it is larger than any file that makes sense here.
+    /// The system's error; of kind `InvalidData` if the file is larger than [`LARGEST_FILE`].
     pub(crate) fn read(&self, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         let file = File::open(path)?;
         let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(LARGEST_FILE);
-        // A buffer that grew would leave copies of a secret.
+        // A growing buffer would leave copies of a secret in memory.
         let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(expected).unwrap_or(0).max(8 * 1024) + 1));
         file.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
         if content.len() as u64 > LARGEST_FILE {
@@ -35,11 +36,11 @@ impl Thread {
         Ok(content)
     }
 
-    /// The file's content, which must be UTF-8.
+    /// Reads a file that must be UTF-8.
     ///
     /// # Errors
     ///
-    /// As [`read`](Thread::read); of kind `InvalidData` if it is something else.
+    /// As [`read`](Thread::read); of kind `InvalidData` if the file is not UTF-8.
     #[cfg(feature = "nkeys")]
     pub(crate) fn read_text(&self, path: &Path) -> io::Result<Secret> {
         let content = self.read(path)?;
@@ -49,7 +50,7 @@ impl Thread {
     }
 }
 
-/// Takes byte order marks out where a line begins: each file of a bundle that was put together may have one.
+/// Removes byte order marks at the beginning of lines: each file of a concatenated bundle may have one.
 fn without_marks(content: &mut Vec<u8>) {
     let begins = |content: &[u8], at: usize| {
         content.get(at..).is_some_and(|rest| rest.starts_with(BYTE_ORDER_MARK))
@@ -60,7 +61,7 @@ fn without_marks(content: &mut Vec<u8>) {
         if begins(content, from) {
             from += BYTE_ORDER_MARK.len();
         }
-        // The next line, with its end.
+        // The next line, including its end.
         let rest = content.get(from..).unwrap_or_default();
         let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
         content.copy_within(from..from + length, to);

@@ -1,4 +1,4 @@
-//! Who waits for a flush, by the token that the engine answers with.
+//! Pending flushes, by the token of the engine's answer.
 
 use std::collections::HashMap;
 
@@ -6,43 +6,44 @@ use tokio::sync::oneshot;
 
 use crate::engine::FlushFailure;
 
-/// Fewer than this are not looked through.
+/// Fewer than this are not searched.
 const FEW: usize = 1024;
 
 type Answer = oneshot::Sender<Result<(), FlushFailure>>;
 
-/// Calls that wait. Those that were dropped, or reached their deadline, are forgotten when they may be half of all: an
-/// outage may be long, and impatient callers many.
+/// Pending flushes. Those whose caller is gone or has reached its deadline are forgotten when they may be half of all:
+/// an outage may be long, and callers with short deadlines many.
 #[derive(Debug)]
 pub(super) struct Flushes {
     waiting: HashMap<u64, Answer>,
     last: u64,
-    /// Look through them when there are so many.
-    look: usize,
+    /// The number at which they are searched next.
+    search_at: usize,
 }
 
 impl Default for Flushes {
     fn default() -> Self {
-        Flushes { waiting: HashMap::new(), last: 0, look: FEW }
+        Flushes { waiting: HashMap::new(), last: 0, search_at: FEW }
     }
 }
 
 impl Flushes {
-    /// A token for one that waits.
+    /// Adds a pending flush and returns its token.
     pub(super) fn add(&mut self, done: Answer) -> u64 {
         self.last += 1;
         self.waiting.insert(self.last, done);
         self.last
     }
 
-    /// Whether those that nobody waits for were forgotten just now: then only what [`waits`](Flushes::waits) matters.
-    pub(super) fn forget_deserted(&mut self) -> bool {
-        if self.waiting.len() < self.look {
+    /// Forgets flushes without a caller, if it is time to. `true`: only those that still [wait](Flushes::waits) matter
+    /// now.
+    pub(super) fn forget_abandoned(&mut self) -> bool {
+        if self.waiting.len() < self.search_at {
             return false;
         }
         self.waiting.retain(|_, done| !done.is_closed());
         self.waiting.shrink_to(FEW);
-        self.look = FEW.max(self.waiting.len() * 2);
+        self.search_at = FEW.max(self.waiting.len() * 2);
         true
     }
 
@@ -64,15 +65,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_deserted_are_forgotten_and_the_patient_are_not() {
+    fn abandoned_flushes_are_forgotten_and_pending_ones_are_not() {
         let mut flushes = Flushes::default();
         let (done, mut patient) = oneshot::channel();
         let token = flushes.add(done);
         let mut most = 0;
         for _ in 0..100_000 {
-            // Dropped at once: nobody waits.
+            // The receiver is dropped immediately.
             flushes.add(oneshot::channel().0);
-            flushes.forget_deserted();
+            flushes.forget_abandoned();
             most = most.max(flushes.waiting.len());
         }
         assert!(most <= FEW, "{most} were kept");
@@ -83,17 +84,17 @@ mod tests {
     }
 
     #[test]
-    fn many_who_wait_are_not_looked_through_each_time() {
+    fn many_pending_flushes_are_not_searched_on_each_call() {
         let mut flushes = Flushes::default();
         let mut patient = Vec::new();
-        let mut looks = 0;
+        let mut searches = 0;
         for _ in 0..100_000 {
             let (done, outcome) = oneshot::channel();
             flushes.add(done);
             patient.push(outcome);
-            looks += usize::from(flushes.forget_deserted());
+            searches += usize::from(flushes.forget_abandoned());
         }
         assert_eq!(flushes.waiting.len(), 100_000);
-        assert!(looks <= 8, "{looks} times");
+        assert!(searches <= 8, "{searches} times");
     }
 }

@@ -1,10 +1,10 @@
-//! Users' code that runs on the connection's task: a panic there is an error of theirs, and not the end of the client.
+//! Runs user code on the connection's task, so that its panic becomes an error and does not end the client.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Runs `code` of a user's `what`. A panic is an error that says whose it was.
+/// Runs `code` of the user's `what`. A panic becomes an error that names `what`.
 pub(super) fn guarded<T>(what: &str, code: impl FnOnce() -> T) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|_| io::Error::other(format!("the {what} panicked")))
 }

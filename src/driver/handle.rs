@@ -1,4 +1,4 @@
-//! What keeps a connection alive, and what ends when it is dropped.
+//! The handles that keep a connection alive, and what dropping them ends.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,7 +18,7 @@ use super::task::Task;
 use crate::engine::{Config, EndReason, Engine, OutboxRules};
 use crate::protocol::ServerAddr;
 
-/// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last closes.
+/// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last one closes.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
@@ -26,13 +26,13 @@ pub(crate) struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.bar(EndReason::Closed);
+        self.shared.refuse_subscriptions(EndReason::Closed);
         self.shared.command(Command::Close);
     }
 }
 
-/// Starts the task of a new client on the current runtime. It does nothing until [`Command::Connect`]. `Err`: there is no
-/// runtime.
+/// Starts the task of a new client on the current runtime. The task does nothing until [`Command::Connect`]. Fails if
+/// there is no runtime.
 pub(crate) fn spawn(
     config: Config,
     outbox: OutboxRules,
@@ -41,18 +41,18 @@ pub(crate) fn spawn(
     seed: u64,
 ) -> io::Result<Arc<Handle>> {
     let runtime = runtime::Handle::try_current()
-        .map_err(|_| io::Error::other("connecting needs a tokio runtime: there is none on this thread"))?;
+        .map_err(|_| io::Error::other("connecting needs a tokio runtime, but this thread has none"))?;
     let shared = Arc::new(Shared::new(settings, outbox));
     let engine = Engine::new(config, servers, seed);
     runtime.spawn(Task::new(shared.clone(), engine).run());
     Ok(Arc::new(Handle { shared }))
 }
 
-/// A request that is waited for; dropping it forgets the request.
+/// A pending request; dropping it forgets the request.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     handle: Arc<Handle>,
-    /// `None`: it was given up.
+    /// `None` after it was given up.
     ticket: Option<Ticket>,
 }
 
@@ -91,7 +91,7 @@ impl Waiting {
         let unsent = match released.unanswered {
             None => false,
             Some(0) => true,
-            // If it was not sent yet, nobody needs it any more.
+            // If it was not sent yet, it need not be sent any more.
             Some(sequence) => shared.withdraw(sequence),
         };
         if released.last && shared.closed_reason().is_some() {
@@ -108,12 +108,12 @@ impl Drop for Waiting {
     }
 }
 
-/// A message of which somebody waits to hear; dropping it forgets the waiting, not the message.
+/// A message whose outcome a publisher waits for; dropping it ends the wait, and the message stays.
 #[derive(Debug)]
 pub(crate) struct Confirming {
     handle: Arc<Handle>,
     subject: Named,
-    /// Of the message; 0 while it is not admitted.
+    /// The message's number; 0 until it is admitted.
     number: AtomicU64,
 }
 
@@ -129,13 +129,13 @@ impl Confirming {
         self.handle.shared.confirmations.register(number, self.subject);
     }
 
-    /// What becomes of the message, once it was admitted.
+    /// The outcome of the message, after it was admitted.
     pub(crate) async fn settled(&self) -> Settled {
         let number = self.number.load(Ordering::Relaxed);
         poll_fn(|cx| self.handle.shared.confirmations.poll(number, cx)).await
     }
 
-    /// Takes the message out again, if no connection was given any of it. What has become of it; `None`: it never was sent,
+    /// Withdraws the message if none of it was given to a connection. Returns its outcome; `None`: it was never sent,
     /// and never will be.
     pub(crate) fn give_up(self) -> Option<Settled> {
         let number = self.number.load(Ordering::Relaxed);

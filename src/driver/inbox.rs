@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use super::gaps::{Gap, Gaps};
+use super::gap_marks::{Gap, GapMarks};
 use super::lock;
 use super::reads::Share;
 use crate::engine::EndReason;
@@ -20,16 +20,17 @@ use crate::engine::EndReason;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    /// The consumer has a share of which it has not handed out every message. Beside the lock, for it is asked once per share.
+    /// The consumer has a share whose messages it has not all returned. Outside of the lock, since it is read once per
+    /// share.
     in_hand: AtomicBool,
-    /// Nothing more comes from the server, but the stream may not end yet: the client is being drained.
+    /// Nothing more comes from the server, but the stream may not end yet: the client is draining.
     draining: AtomicBool,
 }
 
-/// What a consumer still has to read when the client is being drained.
+/// What a consumer still has to read when the client drains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// Nothing: it waits for messages, or never wanted one. Nobody needs to come back.
+    /// Nothing: it waits for messages, or never asked for one. The drain need not wait for it.
     Nothing,
     /// It has taken the last message, and may be about to answer it.
     LastInHand,
@@ -46,16 +47,16 @@ struct State {
     bytes: usize,
     limits: InboxLimits,
     consumer: Option<Waker>,
-    /// Why nothing more comes; what is in the queue still does.
+    /// Why nothing more comes; queued messages can still be read.
     end: Option<EndReason>,
     dropped: u64,
     grace: Grace,
-    /// Messages that were ever put in; the first in the queue is number `accepted - messages`.
+    /// Messages ever put in; the first one in the queue has the number `accepted - messages`.
     accepted: u64,
-    /// The most that ever were in the queue.
+    /// The highest number of messages and bytes in the queue so far.
     most: (usize, usize),
-    /// For a consumer that wants to know where messages are missing.
-    gaps: Option<Box<Gaps>>,
+    /// For a consumer that asked where messages are missing.
+    gaps: Option<Box<GapMarks>>,
 }
 
 /// Whether the task has waited for this consumer (D21).
@@ -63,11 +64,11 @@ struct State {
 enum Grace {
     /// Not needed.
     Unused,
-    /// The task has stopped reading and wants to be woken when half of the queue is read.
+    /// The task has stopped reading, and is to be woken when half of the queue has been read.
     Waited,
-    /// It was in vain; the policy applies until half of the queue is read.
+    /// Waiting did not help; the policy applies until half of the queue has been read.
     Spent,
-    /// The same, and messages were lost already, which was said.
+    /// The same, and a loss has already been reported.
     Losing,
 }
 
@@ -103,7 +104,7 @@ impl State {
         let wake_task = caught_up && self.grace == Grace::Waited;
         if caught_up {
             self.grace = Grace::Unused;
-            // A burst is over: give its memory back.
+            // A burst is over: frees its memory.
             if self.queue.is_empty() && self.queue.capacity() > 64 {
                 self.queue = VecDeque::new();
             }
@@ -143,7 +144,7 @@ impl Inbox {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         if state.end.is_some() {
-            // The consumer is gone or does not want more.
+            // The consumer is gone or wants no more.
             drop(guard);
             drop(share);
             return Offered::default();
@@ -156,7 +157,7 @@ impl Inbox {
             (Some(share), None)
         } else {
             match share.split(free_messages, free_bytes) {
-                // One message fits, however large: a reader that keeps up misses none.
+                // One message always fits, however large: a reader that keeps up misses none.
                 (None, Some(share)) if state.messages == 0 => share.split(1, usize::MAX),
                 parts => parts,
             }
@@ -172,7 +173,7 @@ impl Inbox {
         Offered { consumer: if news { state.consumer.take() } else { None }, rest, lagging }
     }
 
-    /// The task stops reading for this consumer's sake. `false`: no need, it has caught up.
+    /// The task stops reading to wait for this consumer. `false`: no need, the consumer has caught up.
     pub(super) fn wait_for_consumer(&self) -> bool {
         let mut state = lock(&self.state);
         if !state.is_lagging() || state.end.is_some() {
@@ -183,7 +184,7 @@ impl Inbox {
         true
     }
 
-    /// The task reads on: whatever does not fit from now on is lost, until the consumer has caught up.
+    /// The task reads again: messages that do not fit from now on are lost, until the consumer has caught up.
     pub(super) fn stop_waiting(&self) {
         let mut state = lock(&self.state);
         if state.grace == Grace::Waited {
@@ -191,7 +192,7 @@ impl Inbox {
         }
     }
 
-    /// `rest` does not fit: something is lost, by the policy.
+    /// `rest` does not fit: messages are dropped by the policy.
     pub(super) fn lose(&self, rest: Share) -> Losing {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -237,7 +238,7 @@ impl Inbox {
         }
     }
 
-    /// A message did not get as far as here, because it is over the limits of what is accepted.
+    /// A message was skipped because it is over the limits.
     pub(super) fn miss(&self) -> Option<Waker> {
         let mut state = lock(&self.state);
         if state.end.is_some() {
@@ -249,12 +250,12 @@ impl Inbox {
         state.consumer.take()
     }
 
-    /// From now on it is noted where messages are missing.
+    /// Records from now on where messages are missing.
     pub(crate) fn note_gaps(&self) {
         lock(&self.state).gaps.get_or_insert_default();
     }
 
-    /// The connection was lost: messages may be missing here. `None`: nobody wants to know.
+    /// The connection was lost: messages may be missing here. `None`: the consumer did not ask for that.
     pub(super) fn interrupt(&self) -> Option<Waker> {
         let mut state = lock(&self.state);
         if state.end.is_some() {
@@ -265,29 +266,31 @@ impl Inbox {
         state.consumer.take()
     }
 
-    /// The next gap that comes before the message number `next`.
+    /// The next gap before message number `next`.
     pub(crate) fn take_gap(&self, next: u64) -> Option<Gap> {
         lock(&self.state).gaps.as_mut()?.take(next)
     }
 
-    /// The most messages and bytes that ever were in the queue.
+    /// The highest number of messages and bytes in the queue so far.
     pub(crate) fn most_pending(&self) -> (usize, usize) {
         lock(&self.state).most
     }
 
-    /// Nothing more comes from the server, but the end waits for the whole client's drain. Tells what is still to be read.
+    /// Nothing more comes from the server, but the stream ends only with the drain of the whole client. Returns what is
+    /// still unread.
     pub(super) fn set_draining(&self) -> Unread {
         let state = lock(&self.state);
         let untouched = state.accepted == 0 || state.consumer.is_some();
         if state.messages == 0 && untouched {
             return Unread::Nothing;
         }
-        // Whichever of the two comes second, this or `share_done`, sees the other.
+        // Whichever of this and `share_done` comes second sees the other.
         self.draining.store(true, Ordering::SeqCst);
         if state.messages == 0 && !self.in_hand.load(Ordering::SeqCst) { Unread::LastInHand } else { Unread::Some }
     }
 
-    /// The consumer has handed out the last message of its share. Tells whether the task wants to know: it was the last of all.
+    /// The consumer has returned the last message of its share. Returns whether the task must know: it was the last of
+    /// all.
     #[inline]
     pub(crate) fn share_done(&self) -> bool {
         self.in_hand.store(false, Ordering::SeqCst);
@@ -301,7 +304,7 @@ impl Inbox {
         state.consumer.take()
     }
 
-    /// The consumer is gone: forget everything. What was queued is handed out, to be dropped without a lock.
+    /// The consumer is gone: clears the inbox. Returns the queued shares, to be dropped outside of the lock.
     pub(crate) fn abandon(&self) -> VecDeque<Share> {
         let mut state = lock(&self.state);
         state.end.get_or_insert(EndReason::Unsubscribed);
@@ -310,11 +313,11 @@ impl Inbox {
         std::mem::take(&mut state.queue)
     }
 
-    /// The next share, or that there is none yet: then the consumer's waker is kept.
+    /// The next share. If there is none yet, keeps the consumer's waker.
     ///
-    /// The waker is a user's own code, so it is cloned where no lock is held, and always kept once it was cloned. Whether two
-    /// wakers wake the same task is only ever a hint (`will_wake` may say no to a clone of the same waker), and nothing
-    /// here loops on it.
+    /// The waker is a user's own code, so it is cloned outside of the lock, and always kept once it was cloned. Whether
+    /// two wakers wake the same task is only a hint (`will_wake` may be false for a clone of the same waker), and no
+    /// loop here depends on it.
     pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
         if let Some(poll) = self.poll_with(&mut lock(&self.state), cx.waker()) {
             return poll;
@@ -331,7 +334,7 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// What a consumer finds. `None`: nothing, and nobody would wake it.
+    /// What the consumer gets. `None`: nothing, and nothing would wake it.
     fn poll_with(&self, state: &mut State, waker: &Waker) -> Option<Poll<Next>> {
         if let Some(next) = state.next_share() {
             self.in_hand.store(true, Ordering::Relaxed);
@@ -346,7 +349,7 @@ impl Inbox {
         state.consumer.as_ref()?.will_wake(waker).then_some(Poll::Pending)
     }
 
-    /// The consumer wants no more, but may read what is there.
+    /// The consumer wants no more messages, but may read the queued ones.
     pub(crate) fn end_by_consumer(&self) {
         lock(&self.state).end.get_or_insert(EndReason::Unsubscribed);
     }

@@ -1,4 +1,4 @@
-//! One connection, or the way to one: its byte stream, and what was read from it and not yet handed out.
+//! One connection, or an attempt at one: its byte stream, and received bytes that were not processed yet.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,59 +6,59 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::authenticator::AskedCredentials;
+use super::authenticator::PendingCredentials;
+use super::dial_permits::DialPermit;
 use super::secure::Prepared;
 use super::transport::Transport;
-use super::turns::Turn;
 use crate::engine::Cause;
 use crate::protocol::{Decoder, Limits, ServerAddr};
 
-/// A link. The task has one, and a second one while a planned move is prepared; what each is for, only the engine knows.
+/// A link. The task has one, and a second one during a planned move; only the engine knows which is which.
 pub(super) struct Link {
-    /// How engine and task name it.
+    /// The number by which engine and task identify it.
     pub(super) epoch: u64,
     pub(super) stream: Stream,
     pub(super) input: Input,
-    /// The user's credentials, while they are asked for.
-    pub(super) asked: Option<AskedCredentials>,
-    /// What its upgrade is made with.
+    /// The pending question for the user's credentials.
+    pub(super) asked: Option<PendingCredentials>,
+    /// What its TLS upgrade needs.
     pub(super) prepared: Prepared,
-    /// The transport is full; then it is asked again, whatever the runtime says.
+    /// When a full transport is tried again, whatever the runtime reports.
     pub(super) ask_again_at: Option<Instant>,
 }
 
-/// A dialling or an upgrade that is going on.
+/// A dial or a TLS upgrade in progress.
 pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<(Transport, Prepared), Cause>> + Send>>;
 
 pub(super) enum Stream {
-    /// Others of this process dial first.
+    /// Waiting for a dial permit.
     Waiting {
-        turn: Pin<Box<dyn Future<Output = Turn> + Send>>,
+        permit: Pin<Box<dyn Future<Output = DialPermit> + Send>>,
         addr: ServerAddr,
     },
     Dialing(Dialing),
     /// It is being upgraded to TLS.
     Securing(Dialing),
     Up(Transport),
-    /// The upgrade failed, and the engine will say what becomes of it.
+    /// The upgrade failed; the engine will decide what happens next.
     Over,
 }
 
-/// What was read.
+/// Received bytes.
 #[derive(Default)]
 pub(super) struct Input {
     pub(super) decoder: Decoder,
     pub(super) buf: BytesMut,
-    /// What the decoder asked for last.
+    /// How many bytes the decoder asked for last.
     pub(super) needed: usize,
-    /// Whole operations are left in `buf`: others were to have their turn before.
+    /// Complete operations remain in `buf`: the task has yielded.
     pub(super) more: bool,
-    /// So many bytes more belong to a message that is too large, and are skipped.
+    /// Remaining bytes of a message that is too large, to be skipped.
     pub(super) skip: usize,
 }
 
 impl Input {
-    /// How many of the bytes from `at` on belong to a message that is skipped.
+    /// How many of the bytes from `at` on belong to a skipped message.
     #[inline]
     pub(super) fn skip_from(&mut self, at: usize) -> usize {
         let skipped = self.skip.min(self.buf.len().saturating_sub(at));
@@ -66,14 +66,14 @@ impl Input {
         skipped
     }
 
-    /// Whether a message that is over the limits begins at `at`, after the decoder has refused it.
+    /// Whether a message over the limits begins at `at`, after the decoder has refused it.
     #[cold]
     pub(super) fn announces_message(&mut self, at: usize) -> bool {
         let rest = self.buf.get(at..).unwrap_or_default();
         self.decoder.oversized(rest).is_some()
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         if self.buf.is_empty() {
             self.buf = BytesMut::new();
@@ -95,7 +95,7 @@ impl Link {
         }
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         self.input.shrink();
         if let Stream::Up(transport) = &mut self.stream {

@@ -1,4 +1,4 @@
-//! Who listens to the connection's events, each with a bounded queue of its own.
+//! Listeners of the connection's events, each with its own bounded queue.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
@@ -6,29 +6,29 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
+use super::event_log::EventLog;
 use super::guard::wake;
 use super::lock;
-use super::story::Story;
 use crate::engine::{ConnectionEvent, EventQueue};
 
-/// Events kept for a listener that does not read (D17); see [`EventQueue`] for what becomes of more.
+/// Events kept for a listener that does not read (D17); [`EventQueue`] describes what happens beyond that.
 const CAPACITY: usize = 1024;
 
-/// Fewer listeners than this are not looked through for those that are gone.
+/// Fewer listeners than this are not searched for dropped ones.
 const FEW: usize = 16;
 
 /// All listeners of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    story: Story,
+    log: EventLog,
     list: Mutex<List>,
 }
 
 #[derive(Debug, Default)]
 struct List {
     listeners: Vec<Weak<Listener>>,
-    /// When there are so many, those that are gone are forgotten.
-    look: usize,
+    /// The number at which dropped listeners are removed.
+    clean_at: usize,
 }
 
 #[derive(Debug)]
@@ -37,12 +37,12 @@ struct Listener {
     state: Mutex<State>,
 }
 
-/// How often a listener is told what goes on.
+/// Which events a listener gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventFilter {
-    /// That it has begun.
+    /// The first of a series of repeated events.
     Edges,
-    /// Each time, as the callback of async-nats is.
+    /// Each repeated event, as async-nats's callback does.
     Repetitions,
 }
 
@@ -54,33 +54,33 @@ struct State {
 }
 
 impl Listeners {
-    /// A new listener, which gets everything from now on.
+    /// A new listener, which gets all events from now on.
     pub(crate) fn listen(&self, filter: EventFilter, ended: bool) -> Events {
         let state = State { queue: EventQueue::new(CAPACITY), waker: None, ended };
         let listener = Arc::new(Listener { filter, state: Mutex::new(state) });
         let mut list = lock(&self.list);
-        // Not each time: there may be many, and more all the time.
-        if list.listeners.len() >= list.look {
+        // Not on every call: there may be many listeners, and more all the time.
+        if list.listeners.len() >= list.clean_at {
             list.listeners.retain(|listener| listener.strong_count() > 0);
-            list.look = FEW.max(list.listeners.len() * 2);
+            list.clean_at = FEW.max(list.listeners.len() * 2);
         }
         list.listeners.push(Arc::downgrade(&listener));
         drop(list);
         Events { listener }
     }
 
-    /// Tells everybody.
+    /// Sends an event to all listeners.
     pub(super) fn emit(&self, event: &ConnectionEvent) {
-        self.story.tell(event);
+        self.log.report(event);
         for listener in self.alive() {
-            listener.tell(event);
+            listener.push(event);
         }
     }
 
-    /// The same has happened again, which some want to know.
+    /// Sends a repeated event to the listeners that asked for repetitions.
     pub(super) fn repeat(&self, event: &ConnectionEvent) {
         for listener in self.alive().iter().filter(|listener| listener.filter == EventFilter::Repetitions) {
-            listener.tell(event);
+            listener.push(event);
         }
     }
 
@@ -104,7 +104,7 @@ impl Listeners {
 }
 
 impl Listener {
-    fn tell(&self, event: &ConnectionEvent) {
+    fn push(&self, event: &ConnectionEvent) {
         let waker = {
             let mut state = lock(&self.state);
             state.queue.push(event.clone());
@@ -116,12 +116,13 @@ impl Listener {
     }
 }
 
-/// The events of a client since this was created, in order. It ends after [`Closed`](ConnectionEvent::Closed), and
-/// does not keep the connection alive.
+/// The events of a client since this stream was created, in order. It ends after [`Closed`](ConnectionEvent::Closed),
+/// and does not keep the connection alive.
 ///
-/// Up to 1,024 events wait for a listener that does not read. Beyond that the oldest outages are folded into one, and
-/// `folded` counts those that are no longer there. The first cause stays; downtime, attempts, and messages in doubt,
-/// flushed and lost are added up; other details go. No transition is lost, and every sum over the events stays exact.
+/// Up to 1,024 events are kept for a listener that does not read. Beyond that the oldest outages are folded into one
+/// event, and `folded` counts the outages that were folded into it. Their first cause is kept; downtime, attempts, and
+/// messages in doubt, flushed and lost are added up; other details are dropped. No change of state is lost, and every
+/// sum over the events stays exact.
 #[derive(Debug)]
 #[must_use = "events are collected only while this is kept"]
 pub struct Events {

@@ -1,4 +1,4 @@
-//! A byte stream below TLS: a socket, or what a user's dialer made.
+//! A byte stream below TLS: a socket, or a stream from a user's dialer.
 
 use std::fmt;
 use std::future::Future;
@@ -19,9 +19,9 @@ use super::guard::guarded;
 /// A connected byte stream.
 #[derive(Debug)]
 pub(super) enum Lower {
-    /// Plain TCP: what the kernel took is taken.
+    /// Plain TCP: bytes are taken when the kernel has them.
     Tcp(Tcp),
-    /// A stream that a user's dialer made.
+    /// A stream from a user's dialer.
     Custom(Custom),
 }
 
@@ -29,30 +29,30 @@ pub(super) enum Lower {
 #[derive(Debug)]
 pub(super) struct Tcp {
     stream: TcpStream,
-    /// The next write is tried whether there is room or not.
+    /// The next write is tried even if the runtime reports no room.
     eager: bool,
 }
 
-/// A stream of which we know no more than its traits say. It is a user's code: each call of it is guarded.
+/// A stream that is known only by its traits. It is a user's code, so every call of it is guarded.
 pub(super) struct Custom {
-    /// `None`: only while it is dropped.
+    /// `None` only while it is dropped.
     stream: Option<Box<dyn ByteStream>>,
-    /// Bytes were written since the last flush that was completed.
+    /// Bytes were written since the last completed flush.
     unflushed: bool,
-    /// The writing side was shut.
+    /// The write side was shut down.
     shut: bool,
 }
 
-/// A write that failed.
+/// A failed write.
 #[derive(Debug)]
 pub(super) struct WriteFailed {
-    /// So many of the bytes that were offered may have got through all the same (D4).
+    /// This many of the offered bytes may have been sent all the same (D4).
     pub(super) doubtful: usize,
     pub(super) error: io::Error,
 }
 
-/// A write to a socket whose peer is gone must be an error, never a signal that kills a process in which SIGPIPE is at
-/// its default (D5, seen). Apple has a socket option for it instead.
+/// A write to a socket whose peer is gone must be an error, and never a signal that kills a process in which SIGPIPE is
+/// at its default (D5, seen). Apple has a socket option for this instead.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 const FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
@@ -84,7 +84,7 @@ impl Lower {
         }
     }
 
-    /// Hands `parts` over; returns how many bytes were taken.
+    /// Writes `parts`; returns how many bytes were taken.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -97,7 +97,7 @@ impl Lower {
         if std::mem::take(eager) {
             match SockRef::from(&*stream).send_vectored_with_flags(parts, FLAGS) {
                 Ok(taken) if taken > 0 => return Poll::Ready(Ok(taken)),
-                // The usual way sees to it.
+                // The normal path handles this.
                 _ => {}
             }
         }
@@ -111,7 +111,7 @@ impl Lower {
         }
     }
 
-    /// The next write is tried although the runtime says that there is no room.
+    /// The next write is tried even if the runtime reports no room.
     pub(super) fn try_anyway(&mut self) {
         match self {
             Lower::Tcp(tcp) => tcp.eager = true,
@@ -119,7 +119,7 @@ impl Lower {
         }
     }
 
-    /// Whether bytes that were taken may not be on their way yet: [`poll_flush`](Lower::poll_flush) sees to it.
+    /// Whether taken bytes may not be on their way yet; then [`poll_flush`](Lower::poll_flush) sends them.
     pub(super) fn is_unflushed(&self) -> bool {
         match self {
             Lower::Tcp(_) => false,
@@ -134,7 +134,7 @@ impl Lower {
         }
     }
 
-    /// What can be written without waiting is. Returns how many bytes that is.
+    /// Writes what can be written without waiting. Returns how many bytes that is.
     pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) -> usize {
         match self {
             Lower::Tcp(tcp) => send(&tcp.stream, parts).unwrap_or(0),
@@ -152,7 +152,7 @@ impl Lower {
         }
     }
 
-    /// After [`finish`](Lower::finish): reads what the peer still says; 0 is the end.
+    /// After [`finish`](Lower::finish): reads what the peer still sends; 0 is the end.
     pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         match self {
             Lower::Custom(custom) if !custom.shut => {
@@ -163,7 +163,7 @@ impl Lower {
         self.poll_read(cx, buf)
     }
 
-    /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
+    /// Closes so that a peer that comes back to life gets a reset, and no byte that the kernel still has.
     pub(super) fn reset(&mut self) {
         match self {
             Lower::Tcp(tcp) => {
@@ -187,12 +187,12 @@ impl Custom {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // It counts nothing by itself: dropped while it waits, it has taken nothing.
+        // The future keeps no count: if it is dropped while pending, it has taken nothing.
         self.call(|mut stream| pin!(stream.read_buf(buf)).poll(cx))?
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
-        // One that panics may have handed bytes on before, as one that fails.
+        // A call that panics may have passed bytes on first, like one that fails.
         let outcome = match self.call(|stream| stream.poll_write_vectored(cx, parts)) {
             Ok(outcome) => ready!(outcome),
             Err(panicked) => Err(panicked),
@@ -201,7 +201,7 @@ impl Custom {
             Ok(0) => Poll::Ready(Err(WriteFailed::certain(io::ErrorKind::WriteZero.into()))),
             Ok(taken) if taken > parts.iter().map(|part| part.len()).sum() => {
                 let offered = parts.iter().map(|part| part.len()).sum();
-                let error = format!("the dialer's stream claims to have taken {taken} bytes of {offered}");
+                let error = format!("the dialer's stream claims to have taken {taken} of {offered} bytes");
                 Poll::Ready(Err(WriteFailed { doubtful: offered, error: io::Error::other(error) }))
             }
             Ok(taken) => {
@@ -209,7 +209,7 @@ impl Custom {
                 Poll::Ready(Ok(taken))
             }
             Err(error) => {
-                // Streams have been seen to hand bytes on and then report an error for the same call.
+                // Streams have been seen to pass bytes on and then report an error for the same call.
                 let lens = parts.iter().map(|part| part.len());
                 let vectored = self.call(|stream| stream.is_write_vectored()).unwrap_or(true);
                 let offered = if vectored { lens.sum() } else { lens.into_iter().find(|len| *len > 0).unwrap_or(0) };
@@ -224,7 +224,7 @@ impl Custom {
                 Ok(outcome) => ready!(outcome),
                 Err(panicked) => Err(panicked),
             };
-            // What failed is not tried again for as long as the server's last words are waited for.
+            // A failed flush is not repeated while the server's last words are awaited.
             self.unflushed = false;
             return Poll::Ready(outcome);
         }
@@ -246,7 +246,7 @@ impl fmt::Debug for Custom {
 }
 
 impl WriteFailed {
-    /// Nothing of what was offered got through.
+    /// None of the offered bytes were sent.
     pub(super) fn certain(error: io::Error) -> WriteFailed {
         WriteFailed { doubtful: 0, error }
     }

@@ -1,6 +1,6 @@
-//! The mailbox: the outbox and the commands behind one lock, and the wakers. Handles put in, the task takes out.
+//! The mailbox: the outbox and the commands in one lock, and the wakers. Handles put in, the task takes out.
 
-mod held;
+mod buffering;
 mod known;
 mod publish;
 pub(super) mod task_side;
@@ -40,9 +40,9 @@ pub(crate) struct Shared {
     pub(super) confirmations: Confirmations,
     pub(super) listeners: Listeners,
     pub(crate) record: Record,
-    /// Streams that want to know of each loss of the connection.
+    /// The number of streams that report each loss of the connection.
     pub(crate) gap_streams: AtomicUsize,
-    /// Calls that were to publish and were refused.
+    /// Publish calls that were refused.
     pub(crate) refused: AtomicU64,
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
@@ -50,58 +50,60 @@ pub(crate) struct Shared {
     runtime: tokio::runtime::Handle,
 }
 
-/// What the lock guards.
+/// The data in the lock.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) outbox: Outbox,
     pub(super) room: Queue,
-    /// Calls that wait until the task has taken what was handed in before.
+    /// Calls that wait until the task has taken earlier commands.
     pub(super) calls: Queue,
-    /// The same of calls by which the server is told something.
+    /// The same for calls that send a frame to the server.
     pub(super) interest: Queue,
     commands: Vec<Command>,
-    /// About how many bytes the commands hold.
+    /// Rough size of the commands, in bytes.
     command_bytes: usize,
-    /// Bytes of SUBs and UNSUBs that commands have put in line for the transport, as of the last exchange.
+    /// Bytes of SUBs and UNSUBs that commands have queued for the transport, as of the last exchange.
     backlog: usize,
     parked: Parked,
-    /// Something outside of this lock has changed that the task waits for: it may have looked before that.
+    /// Something outside of this lock has changed that concerns the task, which may have looked before that.
     nudged: bool,
     task: Option<Waker>,
     next_sid: u64,
     replies: Option<u64>,
-    /// As of the last exchange; what was admitted since waits.
+    /// As of the last exchange; messages admitted since then are waiting.
     ledger: Ledger,
     info: Option<Arc<Info>>,
-    /// What is admitted. Before the first INFO nobody knows the limit: what is too large is found when it is replayed.
+    /// The largest message that is admitted. Unknown before the first INFO; then messages that are too large are found
+    /// when they are replayed.
     max_payload: usize,
     headers: bool,
     server: Option<String>,
     last_error: Option<Cause>,
     round_trip: Option<Duration>,
-    /// No new subscription, and why.
+    /// Why no new subscription is accepted, if so.
     closed_reason: Option<EndReason>,
-    /// Whether everything ended in order; set with the end.
+    /// Whether the client ended properly; set at the end.
     completed: Option<bool>,
-    /// The account before the runtime went, if it went first.
+    /// The ledger before the runtime ended, if it ended first.
     before_the_end: Option<Ledger>,
-    /// Messages that were received and not read at the end.
+    /// Messages that were received but not read at the end.
     undelivered: u64,
-    /// Bytes admitted since a publisher yielded last; a refused message counts for its part of [`YIELD_BYTES`].
+    /// Bytes admitted since a publisher last yielded; a refused message counts as a share of [`YIELD_BYTES`].
     unyielded: usize,
 }
 
-/// A publisher that is never made to wait yields after so many bytes: on a current-thread runtime the task would not
-/// run otherwise (D11, seen).
+/// A publisher that never has to wait yields after this many bytes: otherwise the task would not run on a
+/// current-thread runtime (D11, seen).
 const YIELD_BYTES: usize = 512 * 1024;
 
-/// The same after so many refusals.
+/// The same after this many refusals.
 const YIELD_REFUSALS: usize = 256;
 
-/// Calls wait while commands hold so many bytes that the task has not taken. Arbitrary: what it takes in one round anyway.
+/// Calls wait while the commands that the task has not taken exceed this size. Arbitrary: the task takes as much in one
+/// round anyway.
 const MOST_COMMANDS: usize = 256 * 1024;
 
-/// Waiters woken at once; each that finds room wakes the next.
+/// Waiters woken at a time; each one that finds room wakes the next.
 const WAKE_AT_ONCE: usize = 16;
 
 impl Shared {
@@ -151,9 +153,9 @@ impl Shared {
         lock(&self.inner)
     }
 
-    // What handles do.
+    // The handles' side.
 
-    /// Admits a short message without headers and reply subject where nothing is in the way. `false`: nothing was done, ask
+    /// Admits a short message without headers and reply subject in the simplest case. `false`: nothing was done; call
     /// [`publish`](Self::publish).
     #[inline(always)]
     pub(crate) fn publish_short(&self, subject: &[u8], payload: &[u8]) -> bool {
@@ -177,7 +179,7 @@ impl Shared {
         true
     }
 
-    /// Admits a message or says why not. `registered` gets its sequence number in the same critical section.
+    /// Admits a message, or returns why not. `registered` gets its sequence number in the same critical section.
     #[inline(always)]
     pub(crate) fn publish(
         &self,
@@ -193,7 +195,7 @@ impl Shared {
         if inner.outbox.wants_ticks() {
             inner.tick();
         }
-        if publish.priority == Priority::Critical && self.would_hold(inner) {
+        if publish.priority == Priority::Critical && self.would_buffer(inner) {
             return Err(Denied::Disconnected);
         }
         let before = inner.outbox.pending();
@@ -218,18 +220,18 @@ impl Shared {
                 Ok(())
             }
             Err(denied) => {
-                held::refused(guard);
+                buffering::refused(guard);
                 Err(denied)
             }
         }
     }
 
-    /// Puts a command in line.
+    /// Submits a command.
     pub(crate) fn command(&self, command: Command) {
         hand_in(self.inner(), command);
     }
 
-    /// Makes a subscription.
+    /// Adds a subscription.
     pub(crate) fn subscribe(
         &self,
         subject: Subject,
@@ -239,7 +241,7 @@ impl Shared {
         add_interest(self.inner(), subject, queue, Sink::Inbox(inbox))
     }
 
-    /// Makes the subscription for replies, unless it is there.
+    /// Adds the subscription for replies, unless it exists.
     pub(crate) fn subscribe_replies(&self, subject: impl FnOnce() -> Subject) -> Result<(), EndReason> {
         let known = self.inner().replies.is_some();
         if known {
@@ -255,12 +257,12 @@ impl Shared {
         add_interest(inner, subject, None, Sink::Requests(self.requests.clone())).map(drop)
     }
 
-    /// Forgets a subscription at once; what was queued for it can still be read.
+    /// Forgets a subscription immediately; its queued messages can still be read.
     pub(crate) fn unsubscribe(&self, sid: u64) {
         self.end_interest(sid, |framed| Command::Unsubscribe { sid, framed });
     }
 
-    /// Ends a subscription behind what the server has sent.
+    /// Ends a subscription after everything that the server has sent.
     pub(crate) fn drain_subscription(&self, sid: u64) {
         self.end_interest(sid, |framed| Command::DrainSubscription { sid, framed });
     }
@@ -271,17 +273,17 @@ impl Shared {
         hand_in(inner, command(framed));
     }
 
-    /// No subscription from now on; the first reason stays.
-    pub(crate) fn bar(&self, reason: EndReason) {
+    /// Refuses new subscriptions from now on; the first reason stays.
+    pub(crate) fn refuse_subscriptions(&self, reason: EndReason) {
         self.inner().closed_reason.get_or_insert(reason);
     }
 
-    /// Why no subscription can be made any more, if so.
+    /// Why new subscriptions are refused, if they are.
     pub(crate) fn closed_reason(&self) -> Option<EndReason> {
         self.inner().closed_reason.clone()
     }
 
-    /// Wakes the task, which looks around; if it runs, it looks around once more before it parks.
+    /// Wakes the task. If it is running, it checks once more before it parks.
     pub(crate) fn wake(&self) {
         let mut inner = self.inner();
         inner.nudged = true;
@@ -298,7 +300,7 @@ fn add_interest(
 ) -> Result<u64, EndReason> {
     let inner = &mut *guard;
     if let Some(reason) = inner.closed_reason.clone() {
-        // What came with the call is dropped behind the lock.
+        // The call's arguments are dropped after unlocking.
         drop(guard);
         return Err(reason);
     }
@@ -312,8 +314,8 @@ fn add_interest(
     Ok(sid)
 }
 
-/// Puts a command in line, lets go of the lock and wakes the task. When the client has ended nobody takes commands any
-/// more: it is dropped, which tells whoever waits for an answer.
+/// Submits a command, unlocks and wakes the task. After the end of the client the task takes no more commands: the
+/// command is dropped, which reports the end to its caller.
 fn hand_in(mut inner: MutexGuard<'_, Inner>, command: Command) {
     let weight = command.weight();
     inner.unyielded += weight;
@@ -333,7 +335,7 @@ fn hand_in(mut inner: MutexGuard<'_, Inner>, command: Command) {
     drop(refused);
 }
 
-/// Lets go of the lock, and then wakes the task if it is parked.
+/// Unlocks, and then wakes the task if it is parked.
 fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
     let waker = inner.wake_for_commands();
     drop(inner);
@@ -381,7 +383,7 @@ impl Inner {
     }
 
     fn ledger_now(&self) -> Ledger {
-        // What was admitted or withdrawn since the last exchange waits, or waited, unless it was lost since.
+        // Messages admitted or withdrawn since the last exchange are or were waiting, unless they were lost since.
         self.ledger.since(self.outbox.accepted(), &self.outbox.lost_since())
     }
 }

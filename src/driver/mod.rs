@@ -1,4 +1,4 @@
-//! The driver waits: sockets, names, timers, wakers. It is the only place with tokio and I/O, and it decides nothing.
+//! The driver waits: sockets, names, timers, wakers. It is the only layer with tokio and I/O, and it decides nothing.
 
 mod authenticator;
 mod blocking;
@@ -8,16 +8,18 @@ mod command;
 mod confirmations;
 mod deliver;
 mod dial;
+mod dial_permits;
 mod dialer;
+mod event_log;
 #[cfg(any(feature = "tls", feature = "nkeys"))]
 mod files;
 mod flushes;
-mod gaps;
+mod gap_marks;
 mod guard;
 mod handle;
 mod inbox;
 #[cfg(any(feature = "tls", feature = "nkeys"))]
-mod kept;
+mod last_good;
 mod link;
 mod listeners;
 mod lower;
@@ -34,13 +36,11 @@ mod room;
 mod secure;
 mod settings;
 mod statistics;
-mod story;
 mod task;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
-mod turns;
 mod unread;
 mod utc;
 
@@ -51,12 +51,12 @@ pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;
 pub(crate) use confirmations::Settled;
 pub(crate) use dialer::{Dialer, Resolver};
-pub(crate) use gaps::Gap;
+pub(crate) use gap_marks::Gap;
 pub(crate) use handle::{Confirming, Handle, Waiting, spawn};
 pub use inbox::WhenFull;
 pub(crate) use inbox::{Inbox, InboxLimits, Next};
 #[cfg(feature = "nkeys")]
-pub(crate) use kept::Kept;
+pub(crate) use last_good::LastGood;
 pub(crate) use listeners::EventFilter;
 pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
@@ -71,7 +71,7 @@ pub(crate) use timer::Timer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, whatever a panicking thread left behind: every critical section here leaves consistent data at each step
+/// Locks, ignoring poisoning: every critical section here leaves consistent data at each step
 /// (D2).
 #[inline(always)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! Certificates and keys from PEM: what is good, and in words what is not. Nothing that stands in a file is repeated.
+//! Parses certificates and keys in PEM, with errors that explain the problem without showing the file's content.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::engine::Cause;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// Adds the certificates of a bundle to those that are trusted, and returns them. One that is damaged does not spoil the others:
-/// it is left out with a warning. At least one must be good.
+/// Adds the certificates of a bundle to the trusted ones, and returns them. A damaged one is skipped with a warning, so
+/// that it does not spoil the others. At least one must be valid.
 pub(super) fn add_roots(
     path: &Path,
     pem: &[u8],
@@ -22,7 +22,7 @@ pub(super) fn add_roots(
     for (number, read) in certificates(pem).enumerate() {
         let added = read.map_err(|error| describe(&error, "certificate")).and_then(|certificate| {
             let added = roots.add(certificate.clone());
-            added.map(|()| certificate).map_err(|error| format!("not a certificate that can be trusted: {error}"))
+            added.map(|()| certificate).map_err(|error| format!("not usable as a root certificate: {error}"))
         });
         match added {
             Ok(certificate) => good.push(certificate),
@@ -40,7 +40,7 @@ pub(super) fn add_roots(
     }
 }
 
-/// A certificate and those behind it: at least one, and all of them good.
+/// A certificate and its chain: at least one certificate, all of them valid.
 pub(super) fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
     let read: Result<Vec<_>, _> = certificates(pem).collect();
     let found = read.and_then(|found| if found.is_empty() { Err(PemError::NoItemsFound) } else { Ok(found) });
@@ -62,12 +62,12 @@ pub(super) fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Cau
     })
 }
 
-/// Each section is read by itself, so that a certificate without an END does not take the next one along.
+/// Each section is parsed by itself, so that a certificate without an END does not spoil the next one.
 fn certificates(pem: &[u8]) -> impl Iterator<Item = Result<CertificateDer<'static>, PemError>> + '_ {
     sections(pem).map(CertificateDer::from_pem_slice).filter(|read| !matches!(read, Err(PemError::NoItemsFound)))
 }
 
-/// `pem` in pieces that begin with a BEGIN each.
+/// Splits `pem` into sections, each beginning with a BEGIN.
 fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     let begins =
         memchr::memmem::find_iter(pem, BEGIN).filter(|at| *at == 0 || matches!(pem.get(at - 1), Some(b'\n' | b'\r')));
@@ -76,7 +76,7 @@ fn sections(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     starts.into_iter().zip(ends).filter_map(|(start, end)| pem.get(start..end))
 }
 
-/// Keys that were encrypted by PKCS #8, or as OpenSSL did it before.
+/// Whether a key is encrypted, by PKCS #8 or in OpenSSL's older format.
 fn is_encrypted(pem: &[u8]) -> bool {
     [&b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
         .into_iter()
@@ -85,10 +85,10 @@ fn is_encrypted(pem: &[u8]) -> bool {
 
 fn describe(error: &PemError, what: &str) -> String {
     match error {
-        PemError::NoItemsFound => format!("it holds no {what} in PEM"),
-        PemError::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
+        PemError::NoItemsFound => format!("the file contains no {what} in PEM"),
+        PemError::Base64Decode(_) => "the text between BEGIN and END is not base64".to_owned(),
         PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),
-        _ => "it is no PEM file".to_owned(),
+        _ => "the file is not in PEM".to_owned(),
     }
 }
 

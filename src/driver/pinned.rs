@@ -1,9 +1,10 @@
-//! A server whose certificate is itself the root that the user trusts.
+//! Accepts a server certificate that is itself a root that the user trusts.
 //!
-//! `openssl req -x509` makes certificates that are marked as a CA's, and people give one to their server and to its clients.
-//! rustls refuses a CA's certificate as a server's (RFC 5280 does not). Whoever has the key of a trusted root can sign a
-//! certificate for any name, so nothing is gained by refusing its own: it is accepted if it is byte for byte the one that was
-//! given, for a name that it has, and while it is valid. That the server has the key is proved by the handshake as always.
+//! `openssl req -x509` makes certificates that are marked as CA certificates, and people use such a certificate both
+//! for their server and as the root of its clients. rustls refuses a CA certificate as a server's (RFC 5280 does not).
+//! The owner of a trusted root's key can sign a certificate for any name, so refusing the root itself gains nothing: it
+//! is accepted if it is byte for byte the given one, for a name in it, and while it is valid. The handshake proves as
+//! always that the server has the key.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub(super) struct Pinned {
     pub(super) given: Vec<CertificateDer<'static>>,
 }
 
-/// Whether rustls found nothing wrong with a certificate but that it is a CA's. Its validity was checked before that.
+/// Whether rustls's only objection to a certificate is that it is a CA's. Its validity was checked before that.
 pub(super) fn is_ca_as_server(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => other.to_string() == "CaUsedAsEndEntity",

@@ -1,4 +1,4 @@
-//! One read from the socket, sorted: where in it each message lies, chained by subscription.
+//! One read from the socket: the positions of its messages, chained by subscription.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use bytes::{Bytes, BytesMut};
 
 use crate::protocol::MsgOp;
 
-/// Where a message lies in its chunk. Half a cache line; positions are within the chunk, which the decoder's limits
-/// keep far below 4 GiB.
+/// The position of a message in its chunk. Half a cache line; positions are within the chunk, which the decoder's
+/// limits keep far below 4 GiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     subject: u32,
     subject_len: u32,
     reply: u32,
-    /// 0: no reply subject.
+    /// 0 without a reply subject.
     reply_len: u32,
-    /// Start of the header block if there is one, else of the payload.
+    /// Start of the header block, if there is one, or of the payload.
     body: u32,
-    /// `NO_HEADERS`: a MSG.
+    /// `NO_HEADERS` for a MSG.
     headers_len: u32,
     payload_len: u32,
     /// The next message of the same subscription in this read.
@@ -27,7 +27,7 @@ pub(crate) struct Range {
 const NO_HEADERS: u32 = u32::MAX;
 
 impl Range {
-    /// The place of `op` in `buf`, of which its slices are parts.
+    /// The position of `op` in `buf`, which contains its slices.
     #[inline]
     pub(super) fn of(op: &MsgOp<'_>, buf: &[u8]) -> Range {
         let base = buf.as_ptr() as usize;
@@ -51,7 +51,7 @@ impl Range {
         if self.headers_len == NO_HEADERS { 0 } else { self.headers_len }
     }
 
-    /// What a message counts against a subscription's byte limit: subject, reply, headers and payload.
+    /// The bytes that count against a subscription's limit: subject, reply, headers and payload.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
         self.subject_len as usize + self.reply_len as usize + self.headers() as usize + self.payload_len as usize
@@ -62,7 +62,7 @@ impl Range {
         self.subject as usize..(self.body + self.headers() + self.payload_len) as usize
     }
 
-    /// The same place, where `span().start` lies at `start`.
+    /// The same range, moved so that `span()` starts at `start`.
     pub(super) fn moved_to(&self, start: usize) -> Range {
         let shift = |at: u32| (at - self.subject) + start as u32;
         Range {
@@ -89,7 +89,7 @@ pub(crate) struct Read {
     pub(super) ranges: Vec<Range>,
 }
 
-/// One message as it was received: a chunk and the place in it. Cheap; slicing and checking are the consumer's work.
+/// One received message: a chunk and its position. Cheap; slicing and checking are left to the consumer.
 #[derive(Debug)]
 pub(crate) struct Raw<'a> {
     chunk: &'a Bytes,
@@ -103,13 +103,13 @@ impl<'a> Raw<'a> {
         if end <= self.chunk.len() { self.chunk.slice(start..end) } else { Bytes::new() }
     }
 
-    /// The subject as it was received.
+    /// The subject, as received.
     #[inline(always)]
     pub(crate) fn subject_bytes(&self) -> &'a [u8] {
         self.range.subject_in(self.chunk)
     }
 
-    /// What [`subject_bytes`](Self::subject_bytes) gives, as a handle.
+    /// [`subject_bytes`](Self::subject_bytes) as a handle.
     pub(crate) fn subject(&self) -> Bytes {
         self.slice(self.range.subject, self.range.subject_len)
     }
@@ -126,7 +126,7 @@ impl<'a> Raw<'a> {
         (self.range.reply_len > 0).then(|| self.slice(self.range.reply, self.range.reply_len))
     }
 
-    /// The whole header block; `None`: it came without one.
+    /// The whole header block; `None` without one.
     #[inline(always)]
     pub(crate) fn headers(&self) -> Option<Bytes> {
         (self.range.headers_len != NO_HEADERS).then(|| self.slice(self.range.body, self.range.headers_len))
@@ -139,15 +139,15 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Small messages are taken out of a copy of so many bytes of their chunk: a program that keeps one of a thousand keeps these
-/// alive, and not the whole read.
+/// Small messages are taken from a copy of this many bytes of their chunk: a program that keeps one of a thousand
+/// messages keeps only this copy alive, and not the whole read.
 const BLOCK: usize = 4 * 1024;
 
-/// A longer message stays where it was read: copying costs more and more then, and it keeps less and less besides itself.
+/// Longer messages stay in their chunk: copying costs more the longer they are, and saves less.
 const COPIED: usize = 1024;
 
-/// The copy of a piece of a chunk, from which messages are handed out. Its memory is used again if none of them was kept, so that
-/// nothing is allocated for what is read and dropped.
+/// The copy of a piece of a chunk, from which messages are taken. Its memory is reused if no message was kept, so that
+/// messages that are read and dropped cost no allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     copy: Option<Box<Copy>>,
@@ -156,14 +156,14 @@ pub(crate) struct Block {
 #[derive(Debug, Default)]
 struct Copy {
     bytes: Bytes,
-    /// Where it lies in the chunk.
+    /// Its position in the chunk.
     start: usize,
     memory: BytesMut,
 }
 
 impl Block {
-    /// The first message of `share`, from this block if it is small. The block belongs to the share's read: between two of them
-    /// it is [cleared](Self::clear).
+    /// The first message of `share`, from this block if it is small. The block belongs to the share's read, and must be
+    /// [cleared](Self::clear) before the next one.
     #[inline]
     pub(crate) fn first<'a>(&'a mut self, share: &'a Share) -> Raw<'a> {
         let Raw { chunk, range } = share.first();
@@ -179,7 +179,7 @@ impl Block {
         Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
     }
 
-    /// Another share comes.
+    /// Another share follows.
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.copy = None;
@@ -202,7 +202,7 @@ impl Copy {
 
 #[cfg(test)]
 impl Share {
-    /// A message of these parts.
+    /// A share of one message with these parts.
     pub(crate) fn of(subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: &[u8]) -> Share {
         let mut frame = Vec::new();
         crate::protocol::message(&mut frame, subject, 1, reply, headers, payload);
@@ -220,9 +220,9 @@ impl Share {
 /// A subscription's share of one read.
 #[derive(Debug)]
 pub(crate) enum Share {
-    /// A single message with a chunk of its own.
+    /// A single message with its own chunk.
     One { chunk: Bytes, range: Range },
-    /// `count` messages, chained from `first` on, `bytes` together when it was made. `count > 0`.
+    /// `count` messages, chained from `first`, with `bytes` bytes when it was made. `count > 0`.
     Many { read: Arc<Read>, first: u32, count: u32, bytes: usize },
 }
 
@@ -234,7 +234,7 @@ impl Share {
         }
     }
 
-    /// What the whole share counts against a byte limit.
+    /// The bytes of the whole share that count against a limit.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Share::One { range, .. } => range.bytes(),
@@ -242,7 +242,7 @@ impl Share {
         }
     }
 
-    /// The first message, and the rest. Its `Raw` lives as long as the chunk is kept in `hold`.
+    /// The first message. Its `Raw` borrows from the share.
     #[inline]
     pub(crate) fn first(&self) -> Raw<'_> {
         match self {
@@ -254,7 +254,7 @@ impl Share {
         }
     }
 
-    /// Forgets the first message; `false`: it was the last.
+    /// Removes the first message; `false` if it was the last.
     #[inline]
     pub(crate) fn advance(&mut self) -> bool {
         match self {
@@ -267,7 +267,7 @@ impl Share {
         }
     }
 
-    /// Splits off as many messages from the front as fit `count` and `bytes`: what fits, and what does not.
+    /// Splits off as many messages as fit `count` and `bytes`: returns those that fit, and the rest.
     pub(super) fn split(self, count: usize, bytes: usize) -> (Option<Share>, Option<Share>) {
         match self {
             Share::One { ref range, .. } if count >= 1 && range.bytes() <= bytes => (Some(self), None),
@@ -330,7 +330,7 @@ mod tests {
         Share::Many { read: Arc::new(Read { chunk, ranges }), first: 0, count, bytes }
     }
 
-    // Fault E4: what one kept message keeps alive was computed for a share that is kept as a whole.
+    // Fault E4: the memory that a kept message keeps alive was computed for shares that are kept whole.
     #[test]
     fn small_messages_are_taken_from_blocks_and_long_ones_from_the_read() {
         let sizes: Vec<usize> = (0..400).map(|n| [16, 1, 0, 100, 900, 3000, 16][n % 7]).collect();

@@ -1,4 +1,4 @@
-//! What is remembered of a connection's life: the last changes of its state with their reasons, and when it was up and down.
+//! The record of a connection: its last changes of state with their reasons, and when it was up and down.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -15,10 +15,10 @@ const CHANGES: usize = 128;
 /// Changes of the pool that are kept. Arbitrary too.
 const TOPOLOGY: usize = 128;
 
-/// And so many bytes of servers' names in them: a cluster may be large, and may lie. The last change is kept in any case.
+/// At most this many bytes of server names in them: a cluster may be large, or lie. The last change is always kept.
 const TOPOLOGY_BYTES: usize = 512 * 1024;
 
-/// The record of one client, written with each event of its connection, which is rarely.
+/// The record of one client, updated with each event of its connection, which is rare.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     state: Mutex<State>,
@@ -33,7 +33,7 @@ struct State {
     health: Known,
 }
 
-/// What a health snapshot is made of, besides the state.
+/// The data of a health snapshot, besides the state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// Failed or running attempts since the last connection.
@@ -43,7 +43,7 @@ pub(crate) struct Known {
     pub(crate) last_error: Option<String>,
     /// Connections lost.
     pub(crate) disconnects: u64,
-    /// Errors: failed attempts, errors of the server, losses that nobody wanted.
+    /// Errors: failed attempts, errors of the server, unplanned losses.
     pub(crate) errors: u64,
 }
 
@@ -59,11 +59,11 @@ pub struct StateChange {
     pub status: Status,
     /// `host:port` of the server that was connected or lost.
     pub server: Option<String>,
-    /// Why a connection was lost, why reconnecting was given up, why the client ended, or what a reconnect cost.
+    /// Why a connection was lost, why reconnecting was given up, why the client ended, or a summary of the outage.
     pub reason: Option<String>,
     /// Failed attempts in this state.
     pub failed_attempts: u64,
-    /// Why the last of them failed, and with which server.
+    /// The server and the cause of the last of them.
     pub last_failure: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub struct TopologyChange {
 }
 
 impl Record {
-    /// Takes an event down. `at`: the time by the wall clock.
+    /// Records an event. `at`: the time by the wall clock.
     pub(super) fn write(&self, event: &ConnectionEvent, at: SystemTime) {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -95,7 +95,7 @@ impl Record {
         }
     }
 
-    /// An error that no event tells: a health check that failed.
+    /// Records an error without an event: a failed health check.
     pub(crate) fn note_error(&self, error: &str) {
         let mut guard = lock(&self.state);
         guard.health.errors += 1;
@@ -143,7 +143,7 @@ impl State {
         let error = match seen.fault {
             Some(Fault::Line { server, cause }) => format!("{server}: {cause}"),
             Some(Fault::Server(error)) => error.to_string(),
-            // A matter of one subscription.
+            // Concerns only one subscription.
             Some(Fault::SlowConsumer | Fault::MessageTooLarge) | None => return,
         };
         health.errors += 1;
@@ -167,9 +167,9 @@ impl State {
                 }
                 return;
             }
-            // The end follows, and is the line.
+            // The end follows, and has its own line.
             ConnectionEvent::Disconnected { cause: Cause::ByUser, .. } => return,
-            // A client that drains goes on with it.
+            // A draining client continues to drain.
             ConnectionEvent::Disconnected { .. } if last == Some(Status::Draining) => status = Status::Draining,
             _ => {}
         }
@@ -199,7 +199,7 @@ impl std::fmt::Display for TopologyChange {
     }
 }
 
-/// The server of a change, and what is worth knowing of it.
+/// The server of a change, and its details.
 fn details(event: &ConnectionEvent) -> (Option<&String>, Option<String>) {
     match event {
         ConnectionEvent::Connected { server, attempts } => (Some(server), Some(format!("attempt {attempts}"))),

@@ -1,4 +1,4 @@
-//! Names to addresses, on threads of our own: the system's resolver blocks, for half a minute where it has a bad day.
+//! Resolves names on threads of our own: the system's resolver blocks, sometimes for half a minute.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -10,10 +10,10 @@ use crate::protocol::ServerAddr;
 
 type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// Look-ups that are going on, by host and port.
+/// Look-ups in progress, by host and port.
 static LOOKUPS: Blocking<(String, u16), Answer> = Blocking::new("nats-lookup");
 
-/// All addresses of `addr`, in the resolver's order. `own`: the user's, instead of the system's.
+/// All addresses of `addr`, in the resolver's order. `own`: a user's resolver, instead of the system's.
 pub(super) async fn resolve(addr: &ServerAddr, own: Option<&Resolver>) -> Answer {
     let (host, port) = (addr.host(), addr.port());
     if let Ok(ip) = host.parse::<IpAddr>() {
@@ -33,7 +33,7 @@ fn look_up(host: &str, port: u16) -> Answer {
 }
 
 fn no_address() -> Arc<io::Error> {
-    Arc::new(io::Error::other("the name has no address"))
+    Arc::new(io::Error::other("the name resolves to no address"))
 }
 
 impl ServerAddr {
@@ -41,7 +41,7 @@ impl ServerAddr {
     ///
     /// # Errors
     ///
-    /// What the system's resolver says.
+    /// The error of the system's resolver.
     pub async fn socket_addrs(&self) -> io::Result<impl Iterator<Item = SocketAddr> + '_> {
         match resolve(self, None).await {
             Ok(found) => Ok(found.into_iter()),

@@ -1,4 +1,4 @@
-//! Waiting for room in the outbox: first come, first woken, but a waiter never owns room (D11).
+//! Waiting for room in the outbox: in FIFO order, but a waiter never owns room (D11).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::handle::Handle;
 use super::mailbox::Inner;
 
-/// Waiters by ticket. A woken waiter that finds no room comes back under its old ticket, which is the lowest.
+/// Waiters by ticket. A woken waiter that finds no room returns with its old ticket, which is the lowest.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiters: BTreeMap<u64, Waker>,
@@ -53,12 +53,12 @@ pub(crate) struct Room {
     wants: Wants,
 }
 
-/// For what there must be room.
+/// What a waiter needs room for.
 #[derive(Clone, Copy, Debug)]
 enum Wants {
-    /// A frame of so many bytes, also while no server is connected; `None`: it does not wait then.
+    /// A frame of this many bytes, also while no server is connected; `None`: it does not wait then.
     Frame(Option<usize>),
-    /// A call. `frames`: the server is told of each.
+    /// A call. `frames`: it sends a frame to the server.
     Call { frames: bool },
 }
 
@@ -67,7 +67,7 @@ impl Room {
         Room { handle, ticket: None, wants: Wants::Frame(frame) }
     }
 
-    /// Room for a call, behind those that the task has not taken yet. `frames`: the server is told of each.
+    /// Room for a call, after those that the task has not taken yet. `frames`: it sends a frame to the server.
     pub(crate) fn for_call(handle: Arc<Handle>, frames: bool) -> Room {
         Room { handle, ticket: None, wants: Wants::Call { frames } }
     }
@@ -89,7 +89,7 @@ impl Inner {
         }
     }
 
-    /// The next waiter for the same, if there is room for it.
+    /// The next waiter of the same kind, if there is room for it.
     fn next(&mut self, wants: Wants) -> Option<Waker> {
         let room = match wants {
             Wants::Frame(_) => self.outbox.has_room(),
@@ -104,7 +104,7 @@ impl Future for Room {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // Cloned and dropped where no lock is held: it may be a user's own.
+        // Cloned and dropped outside of the lock: it may be the user's own.
         let waker = cx.waker().clone();
         let mut guard = this.handle.shared.inner();
         let inner = &mut *guard;
@@ -113,7 +113,8 @@ impl Future for Room {
         } else {
             (Poll::Pending, inner.queue(this.wants).enter(&mut this.ticket, waker))
         };
-        // A publisher wakes the next with its message; a call may come to nothing, so that it does so here.
+        // A publisher wakes the next waiter with its message; a call may end without one, so it wakes the next one
+        // here.
         let call = outcome.is_ready() && matches!(this.wants, Wants::Call { .. });
         let next = if call { inner.next(this.wants) } else { None };
         drop(guard);
@@ -131,7 +132,7 @@ impl Drop for Room {
         let mut guard = self.handle.shared.inner();
         let inner = &mut *guard;
         let own = inner.queue(self.wants).leave(ticket);
-        // If it was woken and gives up, the next one must be told.
+        // If it was woken and gives up, the next waiter must be woken.
         let next = if own.is_none() { inner.next(self.wants) } else { None };
         drop(guard);
         drop(own);

@@ -1,4 +1,4 @@
-//! Securing a link: what TLS is set up from, read anew for each connection, and the handshake.
+//! Secures a link: the TLS configuration, read again for each connection, and the handshake.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,26 +9,26 @@ use super::transport::Transport;
 use crate::engine::Cause;
 use crate::protocol::ServerAddr;
 
-/// How links are secured.
+/// TLS settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsSettings {
-    /// TLS is asked for, whatever addresses say.
-    pub(crate) wanted: bool,
-    /// Files with certificates that are trusted. None: the system's are.
+    /// TLS is required, whatever the addresses say.
+    pub(crate) required: bool,
+    /// Files with trusted certificates. If there are none, the system's certificates are trusted.
     pub(crate) roots: Vec<PathBuf>,
-    /// Files with our certificate and its key.
+    /// Files with the client's certificate and key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
-    /// The name in the server's certificate, if it is another than the address says.
+    /// The name in the server's certificate, if it differs from the address.
     pub(crate) server_name: Option<String>,
-    /// What was made of the files last.
+    /// The last good configuration.
     #[cfg(feature = "tls")]
-    pub(crate) kept: Arc<with_tls::Configuration>,
-    /// The user's own configuration, instead of all that is above but the name.
+    pub(crate) last_good: Arc<with_tls::Configuration>,
+    /// The user's own configuration, which replaces everything above except the name.
     #[cfg(feature = "tls")]
     pub(crate) config: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// What a handshake is made with, if it was read ahead.
+/// What a handshake needs, if it was prepared before.
 #[derive(Default)]
 pub(super) struct Prepared {
     #[cfg(feature = "tls")]
@@ -37,17 +37,17 @@ pub(super) struct Prepared {
     pub(super) others: Vec<SocketAddr>,
 }
 
-/// Dials. Where it is known that TLS will be wanted, everything is read before: a server may wait for its first byte for
-/// 50 ms only, and take a client that says nothing for one that does not want TLS. `found`: the addresses that are left of a
-/// name that was looked up before.
+/// Dials. If TLS will be needed, the configuration is read first: a server may wait only 50 ms for the first byte, and
+/// then treats a silent client as one that does not want TLS. `found`: the remaining addresses of a name that was
+/// looked up before.
 pub(super) async fn dial_prepared(
     addr: ServerAddr,
     found: Option<Vec<SocketAddr>>,
     options: DialOptions,
     settings: Arc<TlsSettings>,
 ) -> Result<(Transport, Prepared), Cause> {
-    let wanted = settings.wanted || addr.tls_required();
-    let mut prepared = if wanted { prepare(settings).await? } else { Prepared::default() };
+    let required = settings.required || addr.tls_required();
+    let mut prepared = if required { prepare(settings).await? } else { Prepared::default() };
     let (transport, others) = dial(addr, found, options).await?;
     prepared.others = others;
     Ok((transport, prepared))
@@ -65,7 +65,7 @@ pub(super) async fn secure(
     _: Arc<TlsSettings>,
     _: Prepared,
 ) -> Result<(Transport, Prepared), Cause> {
-    Err(Cause::Tls("this build is without the feature `tls`".into()))
+    Err(Cause::Tls("this is a build without the feature `tls`".into()))
 }
 
 #[cfg(feature = "tls")]
@@ -85,12 +85,12 @@ mod with_tls {
 
     use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
     use crate::driver::blocking::{Blocking, Thread};
-    use crate::driver::kept::Kept;
+    use crate::driver::last_good::LastGood;
     use crate::driver::pem;
     use crate::driver::pinned::Pinned;
     use crate::driver::tls::handshake;
 
-    /// Puts a byte stream through a TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
+    /// Performs the TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
     /// deadline.
     pub(in crate::driver) async fn secure(
         transport: Transport,
@@ -100,7 +100,7 @@ mod with_tls {
     ) -> Result<(Transport, Prepared), Cause> {
         let host = settings.server_name.as_deref().unwrap_or(addr.tls_host());
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| refused(format!("{host:?} is no name that a certificate can have")))?;
+            .map_err(|_| refused(format!("{host:?} is not a valid name in a certificate")))?;
         let config = match prepared.config {
             Some(config) => config,
             None => configuration(settings).await?,
@@ -125,10 +125,10 @@ mod with_tls {
 
     type Read = Result<Arc<ClientConfig>, Cause>;
 
-    /// What TLS was set up with last.
-    pub(crate) type Configuration = Kept<Arc<ClientConfig>, Cause>;
+    /// The last good TLS configuration.
+    pub(crate) type Configuration = LastGood<Arc<ClientConfig>, Cause>;
 
-    /// The files that a configuration is made of. Nothing else of the settings may go into it, since all who have the same
+    /// The files of a configuration. No other setting may be part of it, since all links with the same
     /// files wait for the same thread.
     #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
     struct Files {
@@ -138,12 +138,13 @@ mod with_tls {
 
     static READING: Blocking<Files, Read> = Blocking::new("nats-tls-files");
 
-    /// Files are read in each attempt, on a thread of our own: they may lie on a disk that hangs.
+    /// Files are read on every attempt, on a thread of our own: they may lie on a disk that hangs.
     async fn read(settings: &TlsSettings) -> Read {
         let files = Files { roots: settings.roots.clone(), client: settings.client.clone() };
         let reading = READING.start(files, |thread, files| configure(files, thread).map(Arc::new));
-        let reading = reading.map_err(|error| refused(format!("no thread to read certificates on: {error}")))?;
-        let read = settings.kept.latest("the configuration of TLS", reading).await;
+        let reading =
+            reading.map_err(|error| refused(format!("cannot start a thread to read certificates: {error}")))?;
+        let read = settings.last_good.latest("the TLS configuration", reading).await;
         read.unwrap_or_else(|| Err(refused("reading the certificates failed".to_owned())))
     }
 
@@ -158,12 +159,12 @@ mod with_tls {
         }
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|error| refused(format!("the crypto provider has no usable TLS version: {error}")))?;
+            .map_err(|error| refused(format!("the crypto provider supports no usable TLS version: {error}")))?;
         let builder = if given.is_empty() {
             builder.with_root_certificates(roots)
         } else {
             let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            let usual = usual.map_err(|error| refused(format!("the root certificates can't be used: {error}")))?;
+            let usual = usual.map_err(|error| refused(format!("the root certificates cannot be used: {error}")))?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { usual, given }))
         };
         let Some((certificate, key)) = &settings.client else {
@@ -173,19 +174,19 @@ mod with_tls {
         let secret = pem::key(key, &content(key, thread)?)?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
-            refused(format!("the client certificate {certificate} and the key {key} can't be used: {error}"))
+            refused(format!("the client certificate {certificate} and the key {key} cannot be used: {error}"))
         })
     }
 
-    /// The system's certificates are trusted where the user has named none: whoever names some means them alone.
+    /// The system's certificates are trusted only if the user has named none.
     fn add_system(roots: &mut RootCertStore) -> Result<(), Cause> {
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
-            tracing::warn!(%error, "a root certificate of the system could not be read");
+            tracing::warn!(%error, "cannot read a root certificate of the system");
         }
         let (_, ignored) = roots.add_parsable_certificates(native.certs);
         if ignored > 0 {
-            tracing::warn!("ignored {ignored} invalid root certificates of the system");
+            tracing::warn!("ignored {ignored} invalid system root certificates");
         }
         if roots.is_empty() {
             return Err(refused("the system has no root certificates, and no others were added".to_owned()));
@@ -197,16 +198,16 @@ mod with_tls {
         thread.read(path).map_err(|error| refused(format!("{}: {error}", path.display())))
     }
 
-    /// The crypto. Named explicitly, because what a process has installed by default is nobody's business but its own,
-    /// unless this build has none.
-    #[allow(unreachable_code, reason = "which one is there depends on the features")]
+    /// The crypto provider. Named explicitly, because the process's default provider is the program's choice, unless
+    /// this build has none.
+    #[allow(unreachable_code, reason = "the features decide which one exists")]
     fn provider() -> Result<Arc<CryptoProvider>, Cause> {
         #[cfg(feature = "aws-lc-rs")]
         return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         #[cfg(feature = "ring")]
         return Ok(Arc::new(rustls::crypto::ring::default_provider()));
         CryptoProvider::get_default().cloned().ok_or_else(|| {
-            refused("there is no crypto provider: enable the feature `ring` or `aws-lc-rs`, or install one".to_owned())
+            refused("no crypto provider: enable the feature `ring` or `aws-lc-rs`, or install one".to_owned())
         })
     }
 }

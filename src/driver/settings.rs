@@ -1,4 +1,4 @@
-//! What the driver must know beforehand.
+//! The driver's settings.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use super::secure::TlsSettings;
 use crate::engine::Config;
 use crate::protocol::Limits;
 
-/// Settings of one driver, fixed for its life.
+/// Settings of one driver, fixed for its lifetime.
 #[derive(Clone, Debug)]
 pub(crate) struct DriverSettings {
-    /// How long reading stops for a consumer that lags. Default 10 ms.
+    /// How long reading stops for a slow consumer. Default 10 ms.
     pub(crate) slow_consumer_grace: Duration,
     /// Smallest size of the read buffer, within the driver's own bounds. Default 4096 bytes.
     pub(crate) read_buffer: usize,
     /// Local address to dial from.
     pub(crate) local_address: Option<SocketAddr>,
-    /// That of the engine's configuration; for TCP_USER_TIMEOUT, where it exists.
+    /// The same as in the engine's configuration; for TCP_USER_TIMEOUT, where it exists.
     pub(crate) write_timeout: Duration,
-    /// Finds addresses instead of the system's resolver.
+    /// Resolves names instead of the system's resolver.
     pub(crate) resolver: Option<Resolver>,
-    /// Makes byte streams instead of look-up and TCP.
+    /// Opens byte streams instead of look-up and TCP.
     pub(crate) dialer: Option<Dialer>,
-    /// Says where the next attempt goes and when, if the engine asks.
+    /// Chooses the next server and the delay, if the engine asks.
     pub(crate) chooser: Option<Chooser>,
-    /// How links are secured.
+    /// TLS settings.
     pub(crate) tls: Arc<TlsSettings>,
-    /// Gives the user's credentials, if the engine asks.
+    /// Provides the user's credentials, if the engine asks.
     pub(crate) authenticator: Option<Authenticator>,
-    /// What the decoder accepts.
+    /// The decoder's limits.
     pub(crate) limits: Limits,
 }
 

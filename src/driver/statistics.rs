@@ -1,10 +1,11 @@
-//! Counters that anybody may read at any time.
+//! async-nats's counters, which can be read at any time.
 
 use portable_atomic::{AtomicU64, Ordering};
 
 /// Counters of one client since it was created. They are updated once per read, write or connection.
 ///
-/// For compatibility: the fields are those of async-nats. Bytes are counted where they cross the socket: all bytes, not only payloads.
+/// For compatibility: the fields are those of async-nats. Bytes are counted where they cross the socket: all bytes, not
+/// only payloads.
 #[derive(Debug, Default)]
 pub struct Statistics {
     /// Bytes received.

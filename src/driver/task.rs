@@ -1,4 +1,5 @@
-//! The connection task: one loop, one `poll_fn`. It carries out what the engine decides, and waits for everything at once.
+//! The connection's task: one loop, one `poll_fn`. It carries out the engine's decisions, and waits for all inputs
+//! together.
 
 mod asking;
 mod effects;
@@ -16,7 +17,7 @@ use bytes::BytesMut;
 use tokio::time::Sleep;
 
 use super::buffers::Buffers;
-use super::chooser::Asked;
+use super::chooser::PendingChoice;
 use super::command::Command;
 use super::deliver::{Delivered, Pause, Sink, Sorter};
 use super::flushes::Flushes;
@@ -29,18 +30,18 @@ use super::unread::UnreadInboxes;
 use crate::engine::time::after;
 use crate::engine::{Engine, Interest, Status};
 
-/// The task of one client. Dropped before its end, with the runtime that drove it, it ends everything that waits.
+/// The task of one client. If it is dropped before its end, with its runtime, it ends all waiting calls and streams.
 pub(super) struct Task {
     shared: Arc<Shared>,
     engine: Engine<Sink>,
-    /// The present connection, and another beside it while a planned move is prepared.
+    /// The present connection, and a second one while a planned move is prepared.
     links: Vec<Link>,
-    /// The user's callbacks, while they are asked.
-    asked: Option<Asked>,
-    /// Connections that were left in order: read to their end, for a while.
+    /// The pending question for the user's callbacks.
+    asked: Option<PendingChoice>,
+    /// Connections that were closed properly: read to their end, for a while.
     leaving: Vec<(Transport, Instant)>,
     buffers: Buffers,
-    /// How large the read buffer is to be; it grows when reads fill it.
+    /// The wanted size of the read buffer; it grows when reads fill it.
     want: usize,
     sorter: Sorter,
     pause: Option<Pause>,
@@ -50,55 +51,56 @@ pub(super) struct Task {
     commands: Vec<Command>,
     delivered: Delivered,
     shown: (Status, u64),
-    /// When something moved last; `None`: memory was given back since.
+    /// When bytes last moved; `None`: memory was freed since.
     moved: Option<Instant>,
-    /// Where messages may be unread; how many is reported at the end.
+    /// Inboxes with unread messages, whose number is reported at the end.
     unread: UnreadInboxes,
     ended: bool,
     /// Operations handled in this poll.
     work: usize,
-    /// Whether the runtime has one thread for everything.
-    alone: bool,
+    /// Whether the runtime has a single thread.
+    single_threaded: bool,
 }
 
-/// What the timer does.
+/// The state of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alarm {
     Off,
-    /// It fires then; it is never set later while it has not fired.
+    /// It fires then; it is never moved later before it has fired.
     Set(Instant),
-    /// It has fired, so the runtime has looked at the sockets since that deadline. What has come by then is read before anybody
-    /// is taken for dead.
+    /// It has fired, so the runtime has polled the sockets since that deadline. Bytes that have arrived by then are
+    /// read before a peer is considered dead.
     Fired,
 }
 
-/// Rounds per poll; then others get their turn.
+/// Rounds per poll; then the task yields.
 const ROUNDS: usize = 16;
 
-/// Operations other than messages that are handled in one poll; then others get their turn. Each may cost a microsecond or two,
-/// an error of the server for instance, which is parsed, recorded and reported to every listener: rounds bound bytes, and this bounds work.
+/// Operations other than messages that are handled in one poll; then the task yields. Each may cost a microsecond or
+/// two, such as a server's error that is parsed, recorded and reported to every listener. Rounds bound bytes, and this
+/// bounds work.
 const WORK: usize = 512;
 
-/// Parts handed to one write. Linux takes up to 1,024; a chunk is 64 KiB, so 64 parts are more than a socket takes.
+/// Parts of one write. Linux accepts up to 1,024; a chunk is 64 KiB, so 64 parts are more than a socket takes.
 const PARTS: usize = 64;
 
-/// The read buffer starts at this size.
+/// The initial size of the read buffer.
 const READ_MIN: usize = 4 * 1024;
 
-/// And grows up to this.
+/// The largest size of the read buffer.
 const READ_MAX: usize = 256 * 1024;
 
-/// A connection left in order is read to its end for so long at most (D7).
+/// A properly closed connection is read to its end for at most this long (D7).
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// A transport that has been full for this long, or a quarter of the write timeout, is asked again. It costs nothing, and shows
-/// progress on any line of more than some kilobytes a second within the default timeout.
+/// A transport that has been full for this long, or for a quarter of the write timeout, is tried again. This costs
+/// little, and shows progress on any line of more than some kilobytes a second within the default timeout.
 const FULL: Duration = Duration::from_secs(1);
 
-/// How much of what a peer still sends then is read at a time, and dropped.
-const WASTE: usize = 16 * 1024;
+/// How many of a left peer's bytes are read and discarded at a time.
+const DISCARDED: usize = 16 * 1024;
 
-/// After so long without movement, memory is given back (D28).
+/// After this long without traffic, memory is freed (D28).
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Task {
@@ -124,12 +126,12 @@ impl Task {
             unread: UnreadInboxes::default(),
             ended: false,
             work: 0,
-            alone: tokio::runtime::Handle::current().metrics().num_workers() < 2,
+            single_threaded: tokio::runtime::Handle::current().metrics().num_workers() < 2,
         }
     }
 
     pub(super) async fn run(mut self) {
-        // The loop bounds itself; tokio's budget would make writing wait because reading has used it up.
+        // The loop bounds itself; with tokio's budget, reading could use up the budget of writing.
         tokio::task::unconstrained(poll_fn(|cx| self.poll(cx))).await;
     }
 
@@ -141,7 +143,7 @@ impl Task {
             let mut moved = self.apply_commands(now);
             moved |= self.carry_out(now);
             moved |= self.poll_asked(cx, now);
-            moved |= self.poll_turns(cx, now);
+            moved |= self.poll_permits(cx, now);
             moved |= self.poll_dial(cx, now);
             moved |= self.poll_credentials(cx, now);
             moved |= self.poll_read(cx, now);
@@ -165,11 +167,12 @@ impl Task {
                 break;
             }
         }
-        if self.alone {
-            // Behind a look at sockets and timers: a plain wake would let this task run 61 times before others are even noticed.
+        if self.single_threaded {
+            // After sockets and timers were polled: with a plain wake, this task would run 61 times before other events
+            // are seen.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         } else {
-            // Another thread looks at them, and may take this task over.
+            // Another thread polls them, and may take this task over.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -202,7 +205,7 @@ impl Task {
         match command {
             Command::Connect => {
                 engine.connect(now);
-                self.shared.begin_holding(engine);
+                self.shared.begin_buffering(engine);
             }
             Command::Subscribe { sid, subject, queue, sink, framed } => {
                 let interest = Interest {
@@ -220,14 +223,14 @@ impl Task {
             Command::Flush { seen, done } => {
                 let token = self.flushes.add(done);
                 engine.flush(token, seen);
-                if self.flushes.forget_deserted() {
+                if self.flushes.forget_abandoned() {
                     engine.keep_flushes(|token| self.flushes.waits(token));
                 }
             }
             Command::ForceReconnect => engine.force_reconnect(now),
             Command::SetPool(servers) => engine.set_server_pool(servers, now),
             Command::Pool(answer) => {
-                // Who asked may have gone.
+                // The caller may be gone.
                 let servers = engine.pool().servers().to_vec();
                 let _ = guarded("waker", || answer.send(servers).is_ok());
             }
@@ -250,7 +253,7 @@ impl Task {
                 transport.try_anyway();
             }
             let Some(flight) = self.engine.flight_of(epoch) else {
-                // Of a connection that is lost nothing more gets out: what was not taken goes to the next.
+                // A lost connection is not flushed: what it did not take goes to the next one.
                 let unflushed = transport.is_unflushed() && self.engine.is_live(epoch);
                 moved |= unflushed && poll_flush(&mut self.engine, epoch, transport, cx, now);
                 continue;
@@ -286,16 +289,16 @@ impl Task {
         moved
     }
 
-    /// Reads what the peers of connections that were left still send, and drops it: one read of each per round, so that a peer
-    /// that never stops keeps nobody waiting.
+    /// Reads and discards what the peers of left connections still send: one read of each per round, so that a peer
+    /// that never stops delays nothing else.
     fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
         self.leaving.retain_mut(|(transport, until)| {
             if *until <= now {
                 return false;
             }
-            let mut waste = BytesMut::with_capacity(WASTE);
-            match transport.poll_rest(cx, &mut waste) {
+            let mut discarded = BytesMut::with_capacity(DISCARDED);
+            match transport.poll_rest(cx, &mut discarded) {
                 Poll::Ready(Ok(0) | Err(_)) => false,
                 Poll::Ready(Ok(_)) => {
                     moved = true;
@@ -307,10 +310,10 @@ impl Task {
         moved
     }
 
-    /// Sets the timer to the next deadline, and tells the engine if one has come.
+    /// Sets the timer to the next deadline, and reports to the engine when it has come.
     ///
-    /// A deadline that the clock has passed is not enough: when the runtime was busy elsewhere, or the process was stopped, the
-    /// peer's answer may lie in the socket, and the runtime does not know yet. It looks at the sockets before it fires timers, so
+    /// It is not enough that the clock has passed a deadline: if the runtime was busy or the process was stopped, the
+    /// peer's answer may be in the socket, unknown to the runtime. The runtime polls sockets before it fires timers, so
     /// a deadline has come when the timer has fired and one more round has read.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let pause = match &mut self.pause {
@@ -357,7 +360,7 @@ impl Task {
     }
 }
 
-/// A stream of a user's may keep what it takes until it is told that there is no more for now.
+/// A user's stream may buffer what it takes until it is flushed.
 #[cold]
 fn poll_flush(
     engine: &mut Engine<Sink>,
@@ -373,7 +376,7 @@ fn poll_flush(
     false
 }
 
-/// Tokio's clock, which tests can stop.
+/// Tokio's clock, which tests can pause.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

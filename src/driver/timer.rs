@@ -1,5 +1,5 @@
-//! Timers of calls: of the runtime that drives the connection where the call is made on it, and otherwise of a thread of our own.
-//! Nobody may be driving that runtime, and the caller's may have no timers.
+//! Timers of calls. A call on the connection's runtime uses that runtime's timers; any other call uses a thread of our
+//! own, since the connection's runtime may not be running and the caller's may have no timers.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use super::guard::wake;
 use super::lock;
 
-/// Ready at an instant, whoever polls it.
+/// A timer that any executor can poll.
 #[derive(Debug)]
 pub(crate) struct Timer {
     at: Instant,
@@ -23,16 +23,16 @@ pub(crate) struct Timer {
 
 #[derive(Debug)]
 enum Source {
-    /// Of the runtime that drives the connection.
+    /// A timer of the connection's runtime.
     Runtime(Pin<Box<Sleep>>),
-    /// Of the thread, with the place among its waiters.
+    /// An entry of the thread, by its place among the waiters.
     Thread(Option<Place>),
 }
 
 type Place = (Instant, u64);
 
 impl Timer {
-    /// `connection`: the runtime that drives the connection.
+    /// `connection`: the connection's runtime.
     pub(super) fn new(at: Instant, connection: &Handle) -> Timer {
         let source = if is_here(connection) { Source::runtime(at, connection) } else { Source::Thread(None) };
         Timer { at, source }
@@ -52,7 +52,7 @@ impl Timer {
 
     pub(super) fn poll(&mut self, connection: &Handle, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.source, Source::Runtime(_)) && !is_here(connection) {
-            // It was made there, and is waited for elsewhere.
+            // It was made on that runtime, and is polled elsewhere.
             self.source = Source::Thread(None);
         }
         match &mut self.source {
@@ -62,7 +62,7 @@ impl Timer {
                     return Poll::Ready(());
                 }
                 if !CLOCK.enter(self.at, place, cx.waker().clone()) {
-                    // There is no thread to be had.
+                    // No thread can be started.
                     self.source = Source::runtime(self.at, connection);
                     cx.waker().wake_by_ref();
                 }
@@ -95,25 +95,25 @@ fn is_here(runtime: &Handle) -> bool {
 static CLOCK: Clock =
     Clock { inner: Mutex::new(Inner { waiters: BTreeMap::new(), next: 0, runs: false }), sooner: Condvar::new() };
 
-/// The thread, which lives while somebody waits for it, and a little longer.
+/// The thread, which exists while there are waiters, and a little longer.
 struct Clock {
     inner: Mutex<Inner>,
-    /// There is a waiter before those that the thread knew of.
+    /// A waiter was added before those that the thread knows.
     sooner: Condvar,
 }
 
 struct Inner {
     waiters: BTreeMap<Place, Waker>,
     next: u64,
-    /// Whether there is a thread.
+    /// Whether the thread exists.
     runs: bool,
 }
 
-/// A thread that nobody waits for ends after this time. Arbitrary.
+/// The thread ends after this time without waiters. Arbitrary.
 const IDLE: Duration = Duration::from_secs(10);
 
 impl Clock {
-    /// Wakes `waker` at `at`, instead of the one that was at `place` before. `false`: there is no thread.
+    /// Wakes `waker` at `at`, replacing the entry at `place`. `false`: there is no thread.
     fn enter(&'static self, at: Instant, place: &mut Option<Place>, waker: Waker) -> bool {
         let mut inner = lock(&self.inner);
         if !inner.runs {
@@ -130,7 +130,7 @@ impl Clock {
         let first = inner.waiters.first_key_value().is_none_or(|(first, _)| key < *first);
         let old = inner.waiters.insert(key, waker);
         drop(inner);
-        // Dropped where no lock is held: it may be a user's own.
+        // Dropped outside of the lock: it may be the user's own.
         drop(old);
         if first {
             self.sooner.notify_one();

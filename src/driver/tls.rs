@@ -1,7 +1,7 @@
 //! TLS over a byte stream, with an exact account of what that stream took (D4).
 //!
-//! The session is driven here and not by an adapter, since only so is it known which plaintext lies in which record. A
-//! frame is ours until the record with its last byte was taken whole: before that no peer can decrypt it.
+//! This module drives the session itself, without an adapter, because it must know which plaintext is in which record.
+//! A frame is ours until the record with its last byte was taken whole: before that no peer can decrypt it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,48 +22,48 @@ mod reason;
 #[cfg(feature = "ring")]
 mod tests;
 
-/// Plaintext of one record, bytes: the most that TLS allows (RFC 8446 §5.1).
+/// Plaintext bytes of one record: the most that TLS allows (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;
 
-/// Plaintext that is sealed at once; then the stream must have taken all of it before more is. Arbitrary: as much as a
-/// chunk of the outbox.
+/// Plaintext that is encrypted at a time; the stream must take all of it before more is encrypted. Arbitrary: the size
+/// of a chunk of the outbox.
 const BATCH: usize = 4 * RECORD;
 
-/// The buffer for what is read starts at this size, enough for one record of ordinary length.
+/// The initial size of the read buffer, enough for one record of ordinary length.
 const READ_MIN: usize = 4 * 1024;
 
-/// And grows up to this when reads fill it.
+/// The size to which it grows when reads fill it.
 const READ_MAX: usize = 64 * 1024;
 
-/// A TLS session, whose handshake is done. Each call that reads or writes is given the stream below it.
+/// A TLS session after its handshake. Each call that reads or writes gets the stream below it.
 pub(super) struct Tls {
     session: ClientConnection,
-    /// Ciphertext that was read and that the session has not had.
+    /// Received ciphertext that the session has not processed.
     incoming: BytesMut,
-    /// How much is read at once.
+    /// How much is read at a time.
     want: usize,
     /// Ciphertext; `written <= outgoing.len()`.
     outgoing: Vec<u8>,
     written: usize,
-    /// What the records in `outgoing` hold, in order.
+    /// The plaintext sizes of the records in `outgoing`, in order.
     sealed: VecDeque<Sealed>,
-    /// Why nothing more can be read, told behind what was read before.
+    /// Why nothing more can be read; reported after what was read before.
     fault: Option<io::Error>,
     /// Writing has failed.
     broken: bool,
 }
 
-/// A piece of `outgoing`: one record of messages, or what TLS itself has to say.
+/// A piece of `outgoing`: one record of messages, or TLS's own data.
 #[derive(Clone, Copy, Debug)]
 struct Sealed {
-    /// Bytes of the user's in it.
+    /// Plaintext bytes of messages in it.
     plain: usize,
-    /// Where it ends in `outgoing`.
+    /// Its end in `outgoing`.
     end: usize,
 }
 
 impl Tls {
-    /// A session whose handshake is done. `incoming`: ciphertext that was read and that it has not had.
+    /// A session after its handshake. `incoming`: received ciphertext that it has not processed.
     fn new(session: ClientConnection, incoming: BytesMut) -> Tls {
         Tls {
             session,
@@ -95,7 +95,7 @@ impl Tls {
                 return Poll::Ready(self.fault.take().map_or(Ok(0), Err));
             }
             if self.incoming.is_empty() && ready!(self.poll_fill(lower, cx))? == 0 {
-                // Without a last word of TLS, which is no matter: messages know their own length.
+                // The stream ended without a close_notify, which does not matter: messages have their length.
                 return Poll::Ready(Ok(0));
             }
             if let Err(error) = self.feed(lower) {
@@ -104,7 +104,7 @@ impl Tls {
         }
     }
 
-    /// Moves plaintext to `buf` as far as there is room. Tells whether the server has ended the session.
+    /// Moves plaintext to `buf` as far as there is room. Returns whether the server has ended the session.
     fn unpack(&mut self, buf: &mut BytesMut) -> bool {
         loop {
             let room = buf.capacity() - buf.len();
@@ -120,7 +120,7 @@ impl Tls {
                     let taken = now.len();
                     reader.consume(taken);
                 }
-                // There is nothing for now: the end without a word of TLS is seen by the read itself.
+                // No plaintext for now; an end without a close_notify is seen by the read itself.
                 Err(_) => return false,
             }
         }
@@ -137,19 +137,19 @@ impl Tls {
         Poll::Ready(Ok(n))
     }
 
-    /// Gives the session a piece of what was read.
+    /// Gives the session a piece of the received ciphertext.
     fn feed(&mut self, lower: &mut Lower) -> io::Result<()> {
         let mut rest: &[u8] = &self.incoming;
         let n = self.session.read_tls(&mut rest)?;
         self.incoming.advance(n);
         if n == 0 {
-            // Behind the end of the session.
+            // After the end of the session.
             self.incoming.clear();
         }
         let outcome = self.session.process_new_packets();
         self.collect();
         if let Err(error) = outcome {
-            // An alert, so that the server knows, unless messages stand before it, which would leave uncounted.
+            // Sends an alert, unless messages come before it, which would leave uncounted.
             if self.begun() == 0 {
                 self.push_out(lower);
             }
@@ -158,7 +158,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Takes over what TLS itself wants to say.
+    /// Collects TLS's own data.
     fn collect(&mut self) {
         if self.session.wants_write() {
             self.take_records(0);
@@ -167,13 +167,13 @@ impl Tls {
 
     fn take_records(&mut self, plain: usize) {
         while self.session.wants_write() {
-            // A vector takes everything.
+            // Writing to a vector cannot be short.
             let _ = self.session.write_tls(&mut self.outgoing);
         }
         self.sealed.push_back(Sealed { plain, end: self.outgoing.len() });
     }
 
-    /// Hands `parts` over. They begin with what was [`begun`](Tls::begun) before. What comes back is how many bytes lie in
+    /// Writes `parts`, which begin with the bytes that were [`begun`](Tls::begun) before. Returns how many bytes are in
     /// records that were taken whole.
     pub(super) fn poll_write(
         &mut self,
@@ -187,12 +187,12 @@ impl Tls {
         self.poll_out(lower, cx)
     }
 
-    /// Plaintext that is sealed and not taken.
+    /// Plaintext that was encrypted and not taken.
     pub(super) fn begun(&self) -> usize {
         self.sealed.iter().map(|sealed| sealed.plain).sum()
     }
 
-    /// Seals plaintext behind the first `skip` bytes: `most` bytes at most, rounded up to a record.
+    /// Encrypts plaintext after the first `skip` bytes: at most `most` bytes, rounded up to a record.
     fn seal(&mut self, parts: &[IoSlice<'_>], mut skip: usize, most: usize) -> io::Result<()> {
         let mut record: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len().min(16));
         let (mut len, mut total) = (0, 0);
@@ -221,7 +221,7 @@ impl Tls {
     fn seal_record(&mut self, record: &[IoSlice<'_>], len: usize) -> io::Result<()> {
         let sealed = self.session.writer().write_vectored(record)?;
         if sealed != len {
-            return Err(io::Error::other("TLS did not take a whole record"));
+            return Err(io::Error::other("the TLS session did not accept a whole record"));
         }
         self.take_records(len);
         Ok(())
@@ -234,14 +234,15 @@ impl Tls {
             Ok(n) => Poll::Ready(Ok(self.advance(n))),
             Err(WriteFailed { doubtful, error }) => {
                 self.broken = true;
-                // A stream that may have passed ciphertext on may have passed on all of it.
+                // A stream that may have passed on some ciphertext may have passed on all of it.
                 let doubtful = if doubtful > 0 { self.begun() } else { 0 };
                 Poll::Ready(Err(WriteFailed { doubtful, error }))
             }
         }
     }
 
-    /// The lower stream took `n` bytes of ciphertext; tells how much plaintext is in the records that are whole now.
+    /// The lower stream took `n` bytes of ciphertext; returns how much plaintext is in the records that are complete
+    /// now.
     fn advance(&mut self, n: usize) -> usize {
         self.written += n;
         let mut taken = 0;
@@ -256,12 +257,12 @@ impl Tls {
         taken
     }
 
-    /// Whether something is to be written that no message waits for.
+    /// Whether there is data to write that is not part of a message.
     pub(super) fn is_unflushed(&self, lower: &Lower) -> bool {
         !self.broken && ((!self.outgoing.is_empty() && self.begun() == 0) || lower.is_unflushed())
     }
 
-    /// Writes what TLS has to say. What messages are in leaves by [`poll_write`](Tls::poll_write) only, which counts it.
+    /// Writes TLS's own data. Messages leave only through [`poll_write`](Tls::poll_write), which counts them.
     pub(super) fn poll_flush(&mut self, lower: &mut Lower, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() && self.begun() == 0 && !self.broken {
             ready!(self.poll_out(lower, cx)).map_err(|failed| failed.error)?;
@@ -272,7 +273,7 @@ impl Tls {
         lower.poll_flush(cx)
     }
 
-    /// What can be written without waiting is: any of it, perhaps. Returns how much that is.
+    /// Writes what can be written without waiting. Returns how many bytes may have been written.
     pub(super) fn write_last(&mut self, lower: &mut Lower, parts: &[IoSlice<'_>]) -> usize {
         if self.broken || self.seal(parts, self.begun(), usize::MAX).is_err() {
             return 0;
@@ -286,11 +287,11 @@ impl Tls {
         if !rest.is_empty() {
             lower.write_last(&[IoSlice::new(rest)]);
         }
-        // Nobody knows how far it came, so nothing may follow it.
+        // It is unknown how much was written, so nothing may follow.
         self.broken = true;
     }
 
-    /// Nothing more will be written. A record that was cut stays cut, and takes nothing with it.
+    /// Nothing more will be written. A partial record stays partial.
     pub(super) fn finish(&mut self, lower: &mut Lower) {
         if self.outgoing.is_empty() && !self.broken {
             self.session.send_close_notify();
@@ -299,7 +300,7 @@ impl Tls {
         }
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         if self.incoming.is_empty() {
             self.incoming = BytesMut::new();

@@ -1,4 +1,4 @@
-//! A byte stream to a server, and what it has taken: a lower stream, with or without TLS over it.
+//! A byte stream to a server, and the account of what it has taken: a lower stream, with or without TLS over it.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -14,12 +14,12 @@ use crate::engine::Cause;
 #[derive(Debug)]
 pub(super) struct Transport {
     lower: Lower,
-    /// What lies over it. Its handshake is done.
+    /// The TLS session over it, after its handshake.
     #[cfg(feature = "tls")]
     tls: Option<Box<Tls>>,
 }
 
-/// Asks TLS where there is some, and the lower stream otherwise.
+/// Calls TLS if there is a session, and the lower stream otherwise.
 macro_rules! upper {
     ($transport:expr, $tls:ident, $lower:ident => $secured:expr, $plain:expr) => {{
         let $lower = &mut $transport.lower;
@@ -45,7 +45,7 @@ impl Transport {
         Transport { lower, tls: Some(Box::new(tls)) }
     }
 
-    /// The lower stream alone, to put it through a handshake.
+    /// The lower stream, for a handshake.
     #[cfg(feature = "tls")]
     pub(super) fn into_lower(self) -> Lower {
         self.lower
@@ -56,7 +56,7 @@ impl Transport {
         upper!(self, tls, lower => tls.poll_read(lower, cx, buf), lower.poll_read(cx, buf))
     }
 
-    /// Hands `parts` over; what comes back is how many bytes were taken. TLS may have got on without having taken any.
+    /// Writes `parts`; returns how many bytes were taken. TLS may make progress without having taken any.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,13 +65,13 @@ impl Transport {
         upper!(self, tls, lower => tls.poll_write(lower, cx, parts), lower.poll_write(cx, parts))
     }
 
-    /// The next write is tried although the runtime says that there is no room: the kernel says so only once much is free, and
-    /// over a slow line that takes longer than a peer is waited for.
+    /// The next write is tried even if the runtime reports no room: the kernel reports room only when much is free, and
+    /// on a slow line that takes longer than the write timeout.
     pub(super) fn try_anyway(&mut self) {
         self.lower.try_anyway();
     }
 
-    /// Whether bytes that were taken may not be on their way yet: [`poll_flush`](Transport::poll_flush) sees to it.
+    /// Whether taken bytes may not be on their way yet; then [`poll_flush`](Transport::poll_flush) sends them.
     pub(super) fn is_unflushed(&self) -> bool {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
@@ -80,7 +80,7 @@ impl Transport {
         self.lower.is_unflushed()
     }
 
-    /// Of the bytes that it was offered last: this many are in records that were not wholly written. They must be offered
+    /// How many of the last offered bytes are in records that were not written whole. They must be offered
     /// again, first and unchanged.
     pub(super) fn begun(&self) -> usize {
         #[cfg(feature = "tls")]
@@ -94,7 +94,7 @@ impl Transport {
         upper!(self, tls, lower => tls.poll_flush(lower, cx), lower.poll_flush(cx))
     }
 
-    /// What can be written without waiting is. For the last moment, in which there is no runtime any more. Returns how many bytes
+    /// Writes what can be written without waiting, when the runtime is gone. Returns how many bytes
     /// may have been written.
     pub(super) fn write_last(&mut self, parts: &[IoSlice<'_>]) -> usize {
         upper!(self, tls, lower => tls.write_last(lower, parts), lower.write_last(parts))
@@ -109,17 +109,17 @@ impl Transport {
         self.lower.finish();
     }
 
-    /// After [`finish`](Transport::finish): reads what the peer still says; 0 is the end. It may go undecrypted: it is waste.
+    /// After [`finish`](Transport::finish): reads what the peer still sends, undecrypted; 0 is the end.
     pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         self.lower.poll_rest(cx, buf)
     }
 
-    /// Closes so that the peer, should it come back to life, gets a reset and no byte that the kernel still holds.
+    /// Closes so that a peer that comes back to life gets a reset, and no byte that the kernel still has.
     pub(super) fn reset(&mut self) {
         self.lower.reset();
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
@@ -128,7 +128,7 @@ impl Transport {
     }
 }
 
-/// What a transport's error is to the engine.
+/// The engine's cause for a transport's error.
 pub(super) fn cause(error: io::Error) -> Cause {
     #[cfg(feature = "tls")]
     return super::tls::cause(error);

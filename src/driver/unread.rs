@@ -1,18 +1,18 @@
-//! Inboxes that had messages to read when their subscriptions ended: how many they still have is reported when the client ends.
+//! Inboxes with unread messages after the end of their subscriptions; the client reports the number when it ends.
 
 use std::sync::{Arc, Weak};
 
 use super::inbox::Inbox;
 
-/// Inboxes of ended subscriptions. Those that were read or dropped since are forgotten now and then.
+/// Inboxes of ended subscriptions. Those that were read or dropped since are removed now and then.
 #[derive(Debug, Default)]
 pub(super) struct UnreadInboxes {
     inboxes: Vec<Weak<Inbox>>,
-    /// They are looked through when there are this many.
+    /// They are searched when there are this many.
     most: usize,
 }
 
-/// With fewer it is not worth looking. Arbitrary.
+/// Fewer are not worth a search. Arbitrary.
 const FEW: usize = 64;
 
 impl UnreadInboxes {
@@ -28,7 +28,7 @@ impl UnreadInboxes {
         self.inboxes.push(Arc::downgrade(inbox));
     }
 
-    /// How many messages somebody can still read.
+    /// How many messages can still be read.
     pub(super) fn messages(&self) -> u64 {
         self.inboxes.iter().map(unread).sum()
     }

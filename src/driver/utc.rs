@@ -1,4 +1,4 @@
-//! The wall clock in lines of text.
+//! Formats the wall clock for lines of text.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ pub(super) fn utc(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
-/// Year, month and day so many days after 1970-01-01.
+/// Year, month and day of the date `days` days after 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
     // Counted from 0000-03-01: leap days then come last in their year, and 400 years have 146,097 days.
     let days = days + 719_468;

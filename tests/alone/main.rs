@@ -6,7 +6,7 @@
 mod support;
 
 mod broker_leaks;
-mod dial_turns;
+mod dial_permits;
 #[cfg(target_os = "linux")]
 mod flat_memory;
 

@@ -91,7 +91,7 @@ async fn a_plain_server_is_told_nothing_where_tls_was_asked_for() {
         assert_eq!(String::from_utf8_lossy(&passage.sent), "", "in clear");
     }
     // TLS first says a greeting of TLS, and no more.
-    refused(secret().tls_first(), proxy.url(), &["in clear"]).await;
+    refused(secret().tls_first(), proxy.url(), &["in plain text"]).await;
     let all = || proxy.passages().last().unwrap().sent.clone();
     eventually("the greeting has passed", SOON, async || !all().is_empty()).await;
     let sent = all();
@@ -132,7 +132,7 @@ async fn tls_first_meets_servers_that_want_it_first_and_is_refused_by_others() {
     works(trusting(&authority), auto.url()).await;
 
     let normal = Server::builder().line(identity.tls("")).start().await;
-    refused(trusting(&authority).tls_first(), normal.url(), &["in clear"]).await;
+    refused(trusting(&authority).tls_first(), normal.url(), &["in plain text"]).await;
 }
 
 // P8, S44: client certificates
@@ -161,7 +161,7 @@ async fn a_server_that_verifies_clients_gets_a_certificate_or_refuses() {
     let gone = Identity { key: authority.place("gone.pem"), ..one.clone() };
     refused(with(&gone), url.clone(), &["gone.pem", "No such file"]).await;
     let swapped = Identity { key: one.certificate.clone(), ..one };
-    refused(with(&swapped), url.clone(), &["holds no private key"]).await;
+    refused(with(&swapped), url.clone(), &["contains no private key"]).await;
     let broken = authority.place("broken.pem");
     fs::write(&broken, "-----BEGIN CERTIFICATE-----\nno base64 at all: s3cr3t\n-----END CERTIFICATE-----\n").unwrap();
     refused(ConnectOptions::new().add_root_certificates(broken), url, &["broken.pem"]).await;
@@ -291,7 +291,7 @@ async fn what_stands_in_clear_behind_info_is_refused_unread() {
         }
     })
     .await;
-    refused(ConnectOptions::new(), fake.url(), &["38 bytes in clear"]).await;
+    refused(ConnectOptions::new(), fake.url(), &["38 unencrypted bytes"]).await;
 }
 
 // Scenario 32: P8

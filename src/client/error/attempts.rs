@@ -1,4 +1,4 @@
-//! Why no server was connected: every server that was tried, with its cause, and what to check.
+//! Why no server was connected: every server that was tried, with its cause and a hint.
 
 use std::error;
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct NotConnected {
     last: Cause,
 }
 
-/// So many servers are named in the text; [`NotConnected::attempts`] has them all.
+/// The text names at most this many servers; [`NotConnected::attempts`] has them all.
 const NAMED: usize = 10;
 
 impl NotConnected {
@@ -36,7 +36,7 @@ impl NotConnected {
         NotConnected { attempts: Vec::new(), last }
     }
 
-    /// An attempt failed; only the last one of each server counts.
+    /// Adds a failed attempt; only the last one of each server is kept.
     pub(crate) fn add(&mut self, server: String, cause: Cause) {
         match self.attempts.iter_mut().find(|(known, _)| *known == server) {
             Some((_, known)) => *known = cause,
@@ -75,24 +75,24 @@ impl error::Error for NotConnected {
     }
 }
 
-/// What a person would look at first.
+/// What to check first.
 fn hint(cause: &Cause) -> Option<&'static str> {
     match cause {
         Cause::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Some("nothing listens there: is the server running, and is this its port for clients, 4222 by default?")
+            Some("nothing listens on this port: is the server running, and is this its client port, 4222 by default?")
         }
         Cause::Protocol(ProtocolError::UnknownOp { start }) => match start.as_bytes() {
             [b'H', b'T', b'T', b'P', ..] => Some(
-                "this is a web server: clients need the server's port for clients, 4222 by default, not its monitoring port",
+                "this is a web server: use the NATS server's client port, 4222 by default, not its monitoring port",
             ),
-            [0x15 | 0x16, 0x03, ..] => Some("this port speaks TLS from the first byte: see tls_first"),
+            [0x15 | 0x16, 0x03, ..] => Some("this port expects TLS from the first byte: see tls_first"),
             _ => Some("this is not a NATS server"),
         },
         Cause::TimedOut { stage, .. } if stage.starts_with("waiting for INFO") => Some(
-            "something accepts connections there and says nothing, while NATS servers speak first: a web server, or a proxy?",
+            "the port accepts connections but sends nothing; a NATS server sends first: is it a web server or a proxy?",
         ),
         Cause::TimedOut { stage, .. } if stage.starts_with("looking up") => {
-            Some("no answer at all: is the address right, and does a firewall let it through?")
+            Some("no answer: is the address right, and does a firewall block it?")
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Errors and reports of endings: unsubscribing, draining, closing, and a forced reconnect.
+//! Errors and reports of unsubscribing, draining, closing and forced reconnects.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::engine::{Lost, counted};
 pub struct UnsubscribeError(String);
 
 impl UnsubscribeError {
-    /// An error with `reason`, which only Debug shows.
+    /// An error with `reason`, which only `Debug` shows.
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         UnsubscribeError(reason.into())
     }
@@ -30,8 +30,8 @@ impl DrainError {
     }
 }
 
-/// The connection's task did not answer in time, because nothing runs the runtime on which the client connected, or because
-/// something blocks it. It is the source of errors of calls that wait for the task only.
+/// The connection's task did not answer in time, because nothing runs the runtime on which the client connected, or
+/// something blocks it. It is the source of errors of calls that wait only for the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the runtime on which the client connected has not run for {waited:?}")]
 #[non_exhaustive]
@@ -52,19 +52,19 @@ impl ReconnectError {
     }
 }
 
-/// What became of all messages when a client was drained or closed.
+/// What happened to all messages when a client was drained or closed.
 ///
-/// The numbers count from the call on; earlier losses are in [`Stats`](crate::connection::Stats).
+/// Numbers count from the start of the call; earlier losses are in [`Stats`](crate::connection::Stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Whether the client has ended. If it has not, nothing runs the runtime on which it connected; it ends when that runs
-    /// again, and the other numbers are those of now.
+    /// Whether the client has ended. If not, nothing runs the runtime on which it connected: the client ends when that
+    /// runtime runs again, and the other numbers are preliminary.
     pub ended: bool,
-    /// Whether everything was finished in time: subscriptions read to their end, and every accepted message confirmed
-    /// by a PONG.
+    /// Whether everything was finished in time: all subscriptions were read to their end, and every accepted message
+    /// was confirmed by a PONG.
     pub completed: bool,
-    /// Messages that were received and not read when it ended. Their streams still have them.
+    /// Messages that were received but not read before the end. Their streams still have them.
     pub undelivered: u64,
     /// Published messages that the server has confirmed with a PONG.
     pub confirmed: u64,
@@ -77,7 +77,7 @@ pub struct DrainReport {
     pub took: Duration,
 }
 
-/// The client is closed, and not everything that it had accepted was confirmed before.
+/// The client is closed, but not every message that it had accepted was confirmed.
 ///
 /// ```
 /// use nats_lifeline::client::CloseError;

@@ -11,7 +11,7 @@ pub type ConnectError = Error<ConnectErrorKind>;
 /// The kinds of [`ConnectError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConnectErrorKind {
-    /// A server address could not be read.
+    /// A server address could not be parsed.
     ServerParse,
     /// A server's name could not be looked up.
     Dns,
@@ -21,7 +21,7 @@ pub enum ConnectErrorKind {
     AuthorizationViolation,
     /// No attempt was completed within [`connection_timeout`](crate::ConnectOptions::connection_timeout).
     TimedOut,
-    /// TLS was required by one side and could not be established.
+    /// TLS was required by one side but could not be established.
     Tls,
     /// The transport failed; or an option is invalid, and the source is an
     /// [`InvalidOption`](crate::options::InvalidOption).
@@ -54,7 +54,7 @@ impl From<io::Error> for ConnectError {
 
 /// Why a message was not published.
 ///
-/// An error means that the message was not accepted and was never sent. While disconnected messages are accepted (and
+/// The message was not accepted and was never sent. While disconnected, messages are accepted (and
 /// buffered) up to [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
 pub type PublishError = Error<PublishErrorKind>;
 
@@ -80,7 +80,7 @@ impl fmt::Display for PublishErrorKind {
     }
 }
 
-/// Why a request has no reply.
+/// Why a request failed.
 pub type RequestError = Error<RequestErrorKind>;
 
 /// The kinds of [`RequestError`].
@@ -93,9 +93,9 @@ pub enum RequestErrorKind {
     NoResponders,
     /// The subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
-    /// Payload and headers together are larger than the server takes.
+    /// Payload and headers together are larger than the server accepts.
     MaxPayloadExceeded,
-    /// Anything else; the source says what.
+    /// Anything else; the source has the reason.
     Other,
 }
 
@@ -154,7 +154,7 @@ impl From<SubscribeError> for RequestError {
     }
 }
 
-/// Why a subscription failed. Being disconnected is not an error: the next server gets the subscription.
+/// Why a subscription failed. Being disconnected is not an error: the next connection subscribes.
 pub type SubscribeError = Error<SubscribeErrorKind>;
 
 /// The kinds of [`SubscribeError`].
@@ -164,7 +164,7 @@ pub enum SubscribeErrorKind {
     InvalidSubject,
     /// The queue group's name is empty or has blanks or line ends.
     InvalidQueueName,
-    /// Anything else, such as a client that is draining or closed; the source says what.
+    /// Anything else, such as a client that is draining or closed; the source has the reason.
     Other,
 }
 
@@ -207,7 +207,7 @@ pub type SetServerPoolError = Error<SetServerPoolErrorKind>;
 pub enum SetServerPoolErrorKind {
     /// The client is closed.
     Send,
-    /// An address could not be read.
+    /// An address could not be parsed.
     InvalidAddress,
     /// WebSocket addresses (`ws`, `wss`) are mixed with others.
     MixedSchemes,

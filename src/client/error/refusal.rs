@@ -1,4 +1,4 @@
-//! Why messages are refused, with the numbers, and for `try_publish` with the message.
+//! Why messages are refused, with the numbers; for `try_publish`, with the message.
 
 use std::error;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::protocol::ErrKind;
 
 /// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
 ///
-/// In all these cases the message was not accepted, or was lost after that, and will not be sent.
+/// In all these cases the message was either not accepted or lost afterwards, and will not be sent.
 ///
 /// ```
 /// use nats_lifeline::client::SendFault;
@@ -37,8 +37,9 @@ pub enum SendFault {
         /// For how long the call waited.
         waited: Duration,
     },
-    /// No server is connected and the buffered messages leave no room for this one. If it alone is larger than
-    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size), only a connected server can take it.
+    /// No server is connected, and the buffered messages leave no room for this one. If it alone is larger than
+    /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size), it can only be sent while a server is
+    /// connected.
     #[error("{}", full_in_words(*pending, *limit, *frame))]
     BufferFull {
         /// Bytes that were pending.
@@ -48,7 +49,7 @@ pub enum SendFault {
         /// Bytes of the refused message with its control line.
         frame: usize,
     },
-    /// No server is connected and as many messages are buffered as
+    /// No server is connected, and as many messages are buffered as
     /// [`reconnect_buffer_messages`](crate::ConnectOptions::reconnect_buffer_messages) allows.
     #[error("outbox full: {} pending; the limit is {limit}", counted(*pending, "message"))]
     TooManyMessages {
@@ -57,36 +58,36 @@ pub enum SendFault {
         /// The limit.
         limit: u64,
     },
-    /// The message was accepted and then lost on this side, before any connection had sent it completely.
+    /// The message was accepted and then lost on this side, before it was sent completely.
     #[error("dropped before it was sent")]
     Dropped,
     /// The client is closed.
     #[error("the client is closed")]
     Closed,
-    /// The message has headers, and the connected server does not take them.
+    /// The message has headers, and the connected server does not support them.
     #[error("the server does not support headers")]
     HeadersUnsupported,
-    /// No server is connected, and the message was not to be buffered: it is critical, or the client is not
-    /// reconnecting, because that is off or was given up.
+    /// No server is connected, and the message must not be buffered: it is critical, or the client does not
+    /// reconnect (any more).
     #[error("no server is connected")]
     Disconnected,
-    /// It was still buffered at the deadline of the call, and was removed: no server was connected in time, or the one
-    /// that was took nothing.
+    /// The message was still buffered at the call's deadline and was removed: no server was connected in time, or the
+    /// connected server accepted nothing.
     #[error("not sent within {waited:?}")]
     NotInTime {
         /// For how long the call waited.
         waited: Duration,
     },
-    /// It was buffered for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
-    #[error("too old when a server was connected")]
+    /// The message was buffered for longer than [`max_message_age`](crate::ConnectOptions::max_message_age).
+    #[error("the message had expired before a server was connected")]
     Expired,
-    /// The server refused the message, usually because the permissions of this user don't allow its subject. For a
-    /// message whose publisher does not wait,
-    /// [`ConnectionEvent::ServerError`](crate::connection::ConnectionEvent::ServerError) reports it, and it is
-    /// counted as [`Lost::refused`](crate::connection::Lost::refused).
+    /// The server refused the message, usually because the user's permissions do not allow its subject. If the
+    /// publisher does not wait,
+    /// [`ConnectionEvent::ServerError`](crate::connection::ConnectionEvent::ServerError) reports it, and the message is
+    /// counted in [`Lost::refused`](crate::connection::Lost::refused).
     #[error("refused by the server: {error}")]
     Refused {
-        /// The error of the server, with the subject.
+        /// The server's error, with the subject.
         error: ErrKind,
     },
 }
@@ -101,10 +102,10 @@ pub struct PayloadTooLarge {
     pub size: usize,
 }
 
-/// The connection was lost after it had sent a request, so nobody knows whether the request was served. The source of
-/// request errors of kind [`Other`](super::RequestErrorKind::Other).
+/// The connection was lost after a request was sent on it, so the request may or may not have been served. The source
+/// of request errors of kind [`Other`](super::RequestErrorKind::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was lost after the request had been handed over; {}", in_doubt_in_words(*in_doubt))]
+#[error("the connection was lost after the request was sent; {}", in_doubt_in_words(*in_doubt))]
 #[non_exhaustive]
 pub struct ConnectionLost {
     /// Messages that this loss left in doubt, requests included. Zero means that the server had processed all of
@@ -115,7 +116,7 @@ pub struct ConnectionLost {
 /// No PONG confirmed the subscription in time: the source of an error of
 /// [`subscribe_confirmed`](crate::Client::subscribe_confirmed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no server has confirmed the subscription within {waited:?}")]
+#[error("no server confirmed the subscription within {waited:?}")]
 #[non_exhaustive]
 pub struct NotConfirmed {
     /// For how long the call waited.
@@ -124,7 +125,7 @@ pub struct NotConfirmed {
 
 fn full_in_words(pending: usize, limit: usize, frame: usize) -> String {
     if frame > limit && limit > 0 {
-        format!("no server is connected, and a message of {frame} bytes is larger than the buffer of {limit}")
+        format!("no server is connected, and a message of {frame} bytes exceeds the buffer limit of {limit}")
     } else {
         format!("outbox full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")
     }
@@ -136,7 +137,7 @@ fn full_in_words(pending: usize, limit: usize, frame: usize) -> String {
 /// use nats_lifeline::client::{TryPublishError, TryPublishErrorKind};
 /// use nats_lifeline::message::OutboundMessage;
 ///
-/// /// What to keep for later; what no second try can save is dropped.
+/// Keeps messages that a retry can save.
 /// fn keep(error: TryPublishError) -> Option<OutboundMessage> {
 ///     match error.kind() {
 ///         TryPublishErrorKind::NoRoom | TryPublishErrorKind::BufferFull => Some(error.into_message()),
@@ -155,18 +156,18 @@ pub struct TryPublishError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryPublishErrorKind {
-    /// The server accepts bytes more slowly than they are published, and `publish` would wait.
+    /// The server accepts bytes more slowly than they are published; `publish` would wait.
     NoRoom,
-    /// No server is connected and the buffered messages leave no room for this one, or it alone is larger than
+    /// No server is connected, and the buffered messages leave no room for this one, or it alone is larger than
     /// [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size).
     BufferFull,
-    /// Payload and headers together are larger than the server takes.
+    /// Payload and headers together are larger than the server accepts.
     MaxPayloadExceeded,
     /// The subject or the reply subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
-    /// The message has headers, and the connected server does not take them.
+    /// The message has headers, and the connected server does not support them.
     HeadersUnsupported,
-    /// The client is closed, or is no longer reconnecting.
+    /// The client is closed, or has stopped reconnecting.
     Closed,
     /// The message is critical, and no server is connected.
     Disconnected,
@@ -187,7 +188,7 @@ impl fmt::Display for TryPublishErrorKind {
 }
 
 impl TryPublishError {
-    /// A refusal that its kind explains. Allocates nothing: a loop over a full outbox makes millions of these.
+    /// A refusal that needs no source. Allocates nothing: a loop over a full outbox makes millions of these.
     pub(crate) fn new(kind: TryPublishErrorKind, message: OutboundMessage) -> Self {
         TryPublishError { kind, message, source: None }
     }
@@ -211,7 +212,7 @@ impl TryPublishError {
         &self.message
     }
 
-    /// Returns the refused message, to be kept or tried again.
+    /// Returns the refused message, to be kept or sent again.
     pub fn into_message(self) -> OutboundMessage {
         self.message
     }

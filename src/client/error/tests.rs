@@ -76,7 +76,7 @@ fn each_fault_has_its_text() {
         (SendFault::Disconnected, "no server is connected"),
         (SendFault::NotInTime { waited: Duration::from_secs(2) }, "not sent within 2s"),
         (SendFault::Dropped, "dropped before it was sent"),
-        (SendFault::Expired, "too old when a server was connected"),
+        (SendFault::Expired, "the message had expired before a server was connected"),
     ]);
     texts(&[(PayloadTooLarge { max: 10, size: 11 }, "Payload size limit of 10 exceeded by message size of 11")]);
     texts(&[(UnsubscribeError::new("closed"), "failed to send unsubscribe")]);

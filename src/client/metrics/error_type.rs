@@ -3,8 +3,8 @@
 use crate::engine::{Cause, ConnectionEvent, Fault};
 use crate::protocol::ErrKind;
 
-/// What went wrong, if something did. What a server says is an event of its own, and so is the failed attempt or the loss that
-/// comes of it: it counts once, as what was said.
+/// The type of an event's error, if it is one. A server's error is an event of its own, and so is the failed attempt or
+/// the loss that follows from it: it counts once, by the server's error.
 pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
     match event.projection().fault? {
         Fault::Line { cause, .. } => of_cause(cause),
@@ -17,7 +17,7 @@ pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
 fn of_cause(cause: &Cause) -> Option<&'static str> {
     Some(match cause {
         Cause::Server(_) => return None,
-        // Wanted, or planned.
+        // Requested or planned.
         Cause::ByUser | Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback => return None,
         Cause::ClosedByServer => "closed_by_server",
         Cause::Io(_) => "io",

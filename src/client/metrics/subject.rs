@@ -1,11 +1,11 @@
-//! Subjects as labels, without the parts that differ in every subject.
+//! Subjects as labels, without the tokens that differ in every subject.
 
 use std::borrow::Cow;
 
-/// Returns `subject` with the tokens replaced that name a single thing: a UUID, in letters of either case, becomes
-/// `{uuid}`, and a token of digits only becomes `{id}`; everything after `_INBOX` becomes one `{id}`. A token is
-/// replaced as a whole or not at all, the first one too. The result may still have many values: names, hashes and
-/// dates with dashes are kept.
+/// Returns `subject` with tokens that identify a single thing replaced: a UUID, in upper or lower case, becomes
+/// `{uuid}`, and a token of digits only becomes `{id}`; everything after `_INBOX` becomes one `{id}`. A token,
+/// including the first one, is replaced as a whole or not at all. The result may still have many values: names, hashes
+/// and dates with dashes are kept.
 ///
 /// ```
 /// use nats_lifeline::client::metrics::subject_label;
@@ -77,7 +77,7 @@ mod tests {
             ("u.0191d4e6-7bb0-7c3a-9e5d-0242ac12000g", "u.0191d4e6-7bb0-7c3a-9e5d-0242ac12000g"),
             ("u.0191d4e67-bb0-7c3a-9e5d-0242ac120002", "u.0191d4e67-bb0-7c3a-9e5d-0242ac120002"),
             ("u.0191d4e6a7bb0a7c3aa9e5da0242ac120002", "u.0191d4e6a7bb0a7c3aa9e5da0242ac120002"),
-            // Digits of other scripts are letters here: an exporter can have them, and nobody numbers things so.
+            // Digits of other scripts count as letters: exporters accept them, and they are not used for ids.
             ("u.١٢٣", "u.١٢٣"),
             ("_INBOX.Wn3pQ0.7", "_INBOX.{id}"),
             ("_INBOXES.Wn3pQ0", "_INBOXES.Wn3pQ0"),

@@ -1,4 +1,4 @@
-//! Options for credentials: keys, JWTs, credentials files, callbacks. Each is asked again on every attempt.
+//! Options for credentials: keys, JWTs, credentials files, callbacks. Each source is asked again on every attempt.
 
 use std::fmt;
 use std::future::Future;
@@ -34,7 +34,7 @@ type SignAnswer = Pin<Box<dyn Future<Output = Result<Vec<u8>, AuthError>> + Send
 #[cfg(feature = "nkeys")]
 type SignCallback = Arc<dyn Fn(Vec<u8>) -> SignAnswer + Send + Sync>;
 
-/// Who gives the credentials of an attempt, beside user, password and token.
+/// The source of an attempt's credentials, in addition to user, password and token.
 #[derive(Clone, Default)]
 pub(super) enum Credentials {
     #[default]
@@ -55,7 +55,7 @@ impl Credentials {
         !matches!(self, Credentials::None)
     }
 
-    /// What can be known to be wrong before anybody is asked.
+    /// Finds invalid credentials before any server is dialled.
     #[cfg(feature = "nkeys")]
     pub(super) fn check(&self) -> Result<(), NKeyError> {
         match self {
@@ -64,7 +64,7 @@ impl Credentials {
         }
     }
 
-    /// What can be known to be wrong before anybody is asked.
+    /// Finds invalid credentials before any server is dialled.
     #[cfg(not(feature = "nkeys"))]
     pub(super) fn check(&self) -> Result<(), std::convert::Infallible> {
         Ok(())
@@ -109,7 +109,7 @@ impl Credentials {
             #[cfg(feature = "nkeys")]
             Credentials::File(file) => {
                 let creds = file.latest().await?;
-                // Another attempt may find another file.
+                // The file may differ on another attempt.
                 Ok(engine::Credentials { expires_in: expires_in(&creds.jwt), ..signed(&creds, nonce) })
             }
         }
@@ -123,7 +123,7 @@ fn signed(creds: &Creds, nonce: Option<String>) -> engine::Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Of which sort they are, and where they come from; no secret.
+    /// Shows the kind and the source of the credentials, but no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Credentials::None => f.write_str("None"),
@@ -147,13 +147,13 @@ impl fmt::Debug for Credentials {
 impl ConnectOptions {
     /// Options with an authentication callback. Default: none.
     ///
-    /// `callback` is called on every attempt, with the nonce that the server wants signed (empty if it wants none).
-    /// The server gets only what the callback returns; credentials from options and addresses are not added. It runs
-    /// in its own task, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have
-    /// a limit of their own, two seconds by default. An error or a panic fails the attempt: `connect` returns kind
+    /// `callback` is called on every attempt, with the nonce that the server wants signed (empty if it wants none). The
+    /// server gets only what the callback returns; credentials from options and addresses are not added. It runs in its
+    /// own task, within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); servers have their
+    /// own limit, two seconds by default. If it returns an error or panics, the attempt fails: `connect` returns kind
     /// [`Authentication`](crate::ConnectErrorKind::Authentication), a reconnect emits an event, and the next attempt
-    /// asks again. Before a JWT from it expires, the client moves to a new connection, and so asks again. It must not
-    /// [block](ConnectOptions#callbacks).
+    /// calls the callback again. Before a returned JWT expires, the client moves to a new connection, and calls the
+    /// callback for it. The callback must not [block](ConnectOptions#callbacks).
     ///
     /// ```no_run
     /// use nats_lifeline::{Auth, AuthError, ConnectOptions};
@@ -178,8 +178,8 @@ impl ConnectOptions {
         ConnectOptions::new().authenticate_with(move |request| callback(request.nonce))
     }
 
-    /// Uses `callback` to get the credentials of each attempt. Its argument has the server, the number of the attempt
-    /// and the last error. Otherwise as [`with_auth_callback`](ConnectOptions::with_auth_callback).
+    /// Uses `callback` to get the credentials of each attempt. Its argument contains the server, the number of the
+    /// attempt and the last error. Otherwise the same as [`with_auth_callback`](ConnectOptions::with_auth_callback).
     ///
     /// ```
     /// use nats_lifeline::{Auth, ConnectOptions};
@@ -201,7 +201,7 @@ impl ConnectOptions {
     }
 }
 
-/// The same, as far as it needs the feature `nkeys`.
+/// Credentials that need the feature `nkeys`.
 #[cfg(feature = "nkeys")]
 impl ConnectOptions {
     /// Options with an NKey. For compatibility: short for `ConnectOptions::new().nkey(seed)`.
@@ -237,7 +237,7 @@ impl ConnectOptions {
     }
 
     /// Authenticates with a user's JWT. On every attempt `sign_cb` signs the server's nonce with the user's key, so
-    /// the key can stay where it is. Default: none.
+    /// that the key need not be given to the client. Default: none.
     ///
     /// `sign_cb` runs in its own task, within the attempt's
     /// [`connection_timeout`](ConnectOptions::connection_timeout). It returns the 64 bytes of the signature, which
@@ -272,12 +272,12 @@ impl ConnectOptions {
         ConnectOptions::new().credentials_file(path).await
     }
 
-    /// Authenticates with a credentials file, as `nsc` writes it: JWT and seed. Default: none.
+    /// Authenticates with a credentials file (JWT and seed), as `nsc` writes it. Default: none.
     ///
-    /// The file is read now, so that a bad one is found immediately, and again on every attempt, so a renewed file is
-    /// used. While it cannot be read, is not a credentials file, or takes longer than a second to read, its last
-    /// content is used, with a warning in the log. It is read on its own thread, so a disk that hangs delays nothing
-    /// else; it may be a pipe that can be read only once.
+    /// The file is read now, to report a bad file immediately, and again on every attempt, so that a renewed file is
+    /// used. If later it cannot be read, is not a credentials file, or takes longer than a second to read, its last
+    /// content is used, with a warning in the log. It is read on its own thread, so that a disk that hangs delays
+    /// nothing else; it may be a pipe that can be read only once.
     ///
     /// Before the JWT expires, the client moves to a new connection, as by
     /// [`force_reconnect`](crate::Client::force_reconnect), and uses what the file contains then. This happens when a
@@ -286,9 +286,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, with its path, or not within the
-    /// [`connection_timeout`](ConnectOptions::connection_timeout) that was set before; of kind `InvalidData`, with a
-    /// [`CredsError`](crate::client::CredsError), if it is not a credentials file.
+    /// If the file cannot be read, or not within the [`connection_timeout`](ConnectOptions::connection_timeout) that
+    /// was set before, with its path; of kind `InvalidData`, with a [`CredsError`](crate::client::CredsError), if it is
+    /// not a credentials file.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::Error> {
@@ -304,7 +304,8 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    /// Options with the text of a credentials file. For compatibility: short for `ConnectOptions::new().credentials(creds)`.
+    /// Options with the text of a credentials file. For compatibility: short for
+    /// `ConnectOptions::new().credentials(creds)`.
     ///
     /// # Errors
     ///

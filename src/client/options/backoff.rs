@@ -9,7 +9,8 @@ use crate::engine::time::within_reach;
 
 impl ConnectOptions {
     /// Gives up after this many failed attempts, counted over all servers since the last connection that lasted a
-    /// second; a shorter connection counts as a failed attempt. Default `None`: never. For compatibility `0` means never too.
+    /// second; a shorter connection counts as a failed attempt. Default `None`: never. For compatibility `0` means
+    /// never too.
     ///
     /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
     /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
@@ -22,7 +23,7 @@ impl ConnectOptions {
     /// # drop((twenty, for_ever));
     /// ```
     pub fn max_reconnects<T: Into<Option<usize>>>(mut self, max_reconnects: T) -> ConnectOptions {
-        // 0 has meant "no limit" for as long as there are NATS clients; `no_reconnect` is the other thing.
+        // 0 has always meant "no limit" in NATS clients; `no_reconnect` switches reconnecting off.
         let max = max_reconnects.into().filter(|&max| max != 0);
         self.config.max_reconnects = max.map(|max| u64::try_from(max).unwrap_or(u64::MAX));
         self

@@ -4,18 +4,18 @@ use super::ConnectOptions;
 use crate::protocol::Limits;
 
 impl ConnectOptions {
-    /// Limits what is buffered while no server is connected, in bytes with control lines and headers. Default 8 MiB.
+    /// Limits the reconnect buffer, in bytes with control lines and headers. Default 8 MiB.
     ///
-    /// While disconnected, messages are buffered up to this limit;
-    /// [`overflow_policy`](ConnectOptions::overflow_policy) decides what happens to the next one: by default it is
-    /// refused with [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). With messages of 1 KiB, 8 MiB
-    /// are about 8,000 messages. Zero refuses every message while disconnected. Memory grows with what is pending,
-    /// not with the limit.
+    /// While disconnected, messages are buffered up to this limit; [`overflow_policy`](ConnectOptions::overflow_policy)
+    /// decides what happens to further messages: by default they are refused with
+    /// [`SendFault::BufferFull`](crate::client::SendFault::BufferFull). With messages of 1 KiB, 8 MiB are about 8,000
+    /// messages. Zero refuses every message while disconnected. Memory grows with the pending bytes, not with the
+    /// limit.
     ///
     /// While connected, publishing waits at 1 MiB of pending bytes, or at half of the limit if that is less, and a
     /// single message may be larger than the limit. Accepted messages are kept when the connection is lost: with
     /// messages larger than a quarter of the limit, pending bytes can then exceed the limit, by less than two
-    /// messages. Nothing more is accepted until they are below it.
+    /// messages. Nothing more is accepted until they fall below it.
     ///
     /// ```
     /// let big = nats_lifeline::ConnectOptions::new().reconnect_buffer_size(256 * 1024 * 1024);
@@ -27,7 +27,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Limits the messages that wait in one subscription until its reader takes them. Default 65,536; must be at
+    /// Limits the unread messages of one subscription. Default 65,536; must be at
     /// least 1.
     ///
     /// At this limit, or at [`subscription_byte_capacity`](ConnectOptions::subscription_byte_capacity), whichever
@@ -39,7 +39,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Limits the bytes of the messages that wait in one subscription. Default 64 MiB; must be at least 1.
+    /// Limits the bytes of unread messages in one subscription. Default 64 MiB; must be at least 1.
     ///
     /// A single message always fits into an empty subscription, however large it is, so a small limit never keeps a
     /// message from a reader that keeps up. See [`subscription_capacity`](ConnectOptions::subscription_capacity).
@@ -69,22 +69,23 @@ impl ConnectOptions {
     /// together. Default 4,096, the servers' own default (`max_control_line` in their configuration); must be at
     /// least 128.
     ///
-    /// A publish or subscribe with a longer one is refused here, because a server would close the connection. CONNECT
-    /// is such a line too: a JWT of several kilobytes needs a server with a higher limit. CONNECT is sent whatever
-    /// this option says; a server for which it is too long answers `maximum control line exceeded`, and the attempt
-    /// fails with that error.
+    /// A publish or subscribe with a longer control line is refused here, because a server would close the connection.
+    /// CONNECT is such a line too: a JWT of several kilobytes needs a server with a higher limit. CONNECT is sent
+    /// regardless of this option; if it is too long for a server, that answers `maximum control line exceeded`, and the
+    /// attempt fails with that error.
     pub fn max_control_line(mut self, bytes: usize) -> ConnectOptions {
         self.config.max_control_line = bytes;
         self
     }
 
-    /// Sets how much is accepted from a server: control line, header block, and message with its headers, in bytes. Default
-    /// 128 KiB, 65 MiB and 65 MiB, which is more than servers send; each from 1 byte to 1 GiB, the line at least 4,096.
+    /// Limits what is accepted from a server: control line, header block, and message with its headers, in bytes.
+    /// Default 128 KiB, 65 MiB and 65 MiB, which is more than servers send; each from 1 byte to 1 GiB, the line at
+    /// least 4,096.
     ///
     /// A message over these limits is skipped before any memory is reserved for it:
-    /// [`ConnectionEvent::MessageTooLarge`](crate::connection::ConnectionEvent::MessageTooLarge) reports it, and it counts as
-    /// dropped for its subscription. A longer control line, or a message larger than any that servers send, ends the
-    /// connection.
+    /// [`ConnectionEvent::MessageTooLarge`](crate::connection::ConnectionEvent::MessageTooLarge) reports it, and it
+    /// counts as dropped for its subscription. A longer control line, or a message larger than any that servers send,
+    /// ends the connection.
     ///
     /// ```
     /// use nats_lifeline::{ConnectOptions, protocol::Limits};
@@ -100,7 +101,7 @@ impl ConnectOptions {
     /// Has no effect. For compatibility: async-nats has it.
     ///
     /// Publishing checks only what would break the protocol: that a subject is not empty and contains no blank and no
-    /// line end. That costs about a nanosecond, so it is never skipped.
+    /// line end. This costs about a nanosecond, so it is never skipped.
     pub fn skip_subject_validation(self, _skip: bool) -> ConnectOptions {
         self
     }

@@ -1,4 +1,4 @@
-//! The rules that values keep, and what follows from several options together.
+//! Checks of option values, and values that follow from several options.
 
 use std::fmt;
 use std::mem::take;
@@ -12,18 +12,18 @@ use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::time::within_reach;
 use crate::protocol::{HIGHEST, Limits, SHORT_FRAME, check_subscribe_subject};
 
-/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary, but the line of a
-/// [`SHORT_FRAME`] is not looked at any more.
+/// Shortest allowed `max_control_line`: subject and reply of a plain request, with room. Arbitrary, except that the
+/// line of a [`SHORT_FRAME`] is not checked again.
 const SHORTEST_CONTROL_LINE: usize = SHORT_FRAME;
 
-/// What a subscription to replies adds to the inbox prefix: two dots, 22 characters of an id, `*`, a blank and the longest
-/// sid.
+/// What a subscription to replies adds to the inbox prefix: two dots, 22 characters of an id, `*`, a blank and the
+/// longest sid.
 const INBOX_ARGS: usize = 2 + 22 + 1 + 1 + 20;
 
-/// Shortest allowed silence before a PING: timers are no finer. Arbitrary beyond that.
+/// Shortest allowed silence before a PING: the resolution of timers.
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Shortest allowed line from a server: what servers send by default can be this long.
+/// Shortest allowed line from a server: servers send lines of this length by default.
 const SHORTEST_SERVER_LINE: usize = 4096;
 
 /// An option has an invalid value.
@@ -54,7 +54,7 @@ pub struct InvalidOption {
 }
 
 impl ConnectOptions {
-    /// Checks every value, and settles what follows from several options.
+    /// Checks every value, and applies what follows from several options.
     pub(crate) fn checked(mut self) -> Result<ConnectOptions, ConnectError> {
         self.check().map_err(|invalid| ConnectError::with_source(ConnectErrorKind::Io, invalid))?;
         self.credentials.check().map_err(|fault| ConnectError::with_source(ConnectErrorKind::Authentication, fault))?;
@@ -66,7 +66,7 @@ impl ConnectOptions {
         config.ask_server = callbacks.asks_server();
         driver.chooser = take(callbacks).into_chooser();
         driver.write_timeout = config.write_timeout;
-        Arc::make_mut(&mut driver.tls).wanted = config.require_tls || config.tls_first;
+        Arc::make_mut(&mut driver.tls).required = config.require_tls || config.tls_first;
         if let Some(interval) = config.ping_interval {
             // A longer pause would look like a dead server.
             driver.slow_consumer_grace = driver.slow_consumer_grace.min(interval / 2);
@@ -136,7 +136,7 @@ impl ConnectOptions {
         rule(
             "custom_inbox_prefix",
             &self.inbox_prefix,
-            "must be at least 46 bytes shorter than max_control_line, for what an inbox and its subscription add",
+            "must be at least 46 bytes shorter than max_control_line, since an inbox and its subscription add 46 bytes",
             self.inbox_prefix.len().saturating_add(INBOX_ARGS) <= self.config.max_control_line,
         )?;
         check_backoff(&self.config.policy.backoff, ["backoff.factor", "backoff.initial", "backoff.jitter"])?;
@@ -163,7 +163,7 @@ fn rule(option: &'static str, value: &dyn fmt::Debug, rule: &'static str, kept: 
     if kept { Ok(()) } else { Err(InvalidOption { option, value: format!("{value:?}"), rule }) }
 }
 
-/// Whether inboxes can begin with `prefix`: something to subscribe to, and not more than one thing.
+/// Whether inboxes can begin with `prefix`: a valid subject without wildcards.
 fn is_inbox_prefix(prefix: &str) -> bool {
     check_subscribe_subject(prefix.as_bytes()).is_ok() && !prefix.split('.').any(|token| token == "*" || token == ">")
 }

@@ -1,4 +1,4 @@
-//! Options to choose the next server, and the delay before it, by callbacks.
+//! Options that choose the next server and the delay before it with callbacks.
 
 use std::fmt;
 use std::future::Future;
@@ -109,7 +109,7 @@ impl ConnectOptions {
     /// ```
     /// use nats_lifeline::{ConnectOptions, ReconnectToServer};
     ///
-    /// // Whoever has failed least.
+    /// // The server with the fewest failures.
     /// let options = ConnectOptions::new().reconnect_to_server_callback(|servers, _info| async move {
     ///     let best = servers.into_iter().min_by_key(|server| server.failed_attempts)?;
     ///     Some(ReconnectToServer { addr: best.addr, delay: None })

@@ -1,4 +1,4 @@
-//! Options for messages around a lost connection.
+//! Options for messages when a connection is lost.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use crate::engine::time::within_reach;
 use crate::engine::{DeliveryMode, OverflowPolicy};
 
 impl ConnectOptions {
-    /// Decides what happens to a message when the buffer is full while no server is connected: it is refused
+    /// Decides what happens to a message when the buffer is full while no server is connected: the message is refused
     /// ([`OverflowPolicy::Error`], the default), the oldest messages are dropped
-    /// ([`DropOldest`](OverflowPolicy::DropOldest)), it is dropped itself
+    /// ([`DropOldest`](OverflowPolicy::DropOldest)), the message itself is dropped
     /// ([`DropNewest`](OverflowPolicy::DropNewest)), or publishing waits ([`Wait`](OverflowPolicy::Wait), longer than
     /// zero).
     ///
@@ -24,7 +24,7 @@ impl ConnectOptions {
     /// use nats_lifeline::{ConnectOptions, options::OverflowPolicy};
     /// use std::time::Duration;
     ///
-    /// // Positions: the latest count.
+    /// // Positions: only the latest matter.
     /// let positions = ConnectOptions::new().overflow_policy(OverflowPolicy::DropOldest);
     /// // A batch job has time.
     /// let patient = ConnectOptions::new().overflow_policy(OverflowPolicy::Wait(Duration::from_secs(60)));
@@ -52,7 +52,7 @@ impl ConnectOptions {
     }
 
     /// Drops messages that have been buffered for longer than this when a server is connected again, instead of
-    /// sending them late. Default `None`: they are sent however old they are. Must be longer than zero.
+    /// sending them late. Default `None`: they are sent whatever their age. Must be longer than zero.
     ///
     /// The age of a message counts from when it was accepted while no server was connected; or, if it had been
     /// accepted before and was not sent, from the loss of the connection. It is measured in steps of 10 ms: no
@@ -76,9 +76,9 @@ impl ConnectOptions {
     /// order, from the first unconfirmed one on ([`DeliveryMode::AtLeastOnce`]).
     ///
     /// With at-least-once delivery, messages stay in memory until their PONG, and count towards
-    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) until then; publishing waits when half of it
-    /// is unconfirmed. A PING follows every 256 KiB at the latest, so this matters only if a round trip carries more
-    /// than that. A PONG means that one server has processed the message, not that anybody has received it: if that
+    /// [`reconnect_buffer_size`](ConnectOptions::reconnect_buffer_size) until then; publishing waits when half of it is
+    /// unconfirmed. A PING is sent at least every 256 KiB, so this matters only if more than that is in flight per
+    /// round trip. A PONG means that one server has processed the message, not that anybody has received it: if that
     /// server dies, the message can still be lost.
     ///
     /// ```
@@ -93,15 +93,15 @@ impl ConnectOptions {
         self
     }
 
-    /// Treats a message as poison when this many connections in a row have ended with it, and drops it alone. Without
-    /// this, a message that a server, or something in between, answers by closing the connection would block all
-    /// others forever. Default 5, at least 2; `None` never does.
+    /// Treats a message as poison when this many connections in a row have ended with it, and drops only that message.
+    /// Without this, a message that makes a server or a middlebox close the connection would block all others forever.
+    /// Default 5, at least 2; `None` never does.
     ///
-    /// With at-most-once delivery it is the message that was cut off. A message that is too large for what a bad line
-    /// carries between two losses looks the same; for messages of megabytes over bad lines, use a larger number or
-    /// `None`. With at-least-once delivery it is the first message without a PONG. The messages that were sent with
-    /// it are suspected too, so they are sent in smaller and smaller batches, each after the PONG of the last, until
-    /// one message stands alone, and only that one is dropped.
+    /// With at-most-once delivery it is the message that was cut off. A message that is too large to get through
+    /// between two losses on a bad line looks the same; for messages of megabytes over bad lines, use a larger number
+    /// or `None`. With at-least-once delivery it is the first message without a PONG. The messages that were sent with
+    /// it are suspected too, so they are sent in smaller and smaller batches, each after the PONG of the previous one,
+    /// until one message is isolated, and only that one is dropped.
     ///
     /// Only connections that the server or the network ended count. The message is counted as `lost.poison`, and
     /// returned by [`ConnectionEvent::Lost`](crate::connection::ConnectionEvent::Lost).

@@ -25,8 +25,8 @@ impl ConnectOptions {
     /// Its arguments are the host and the port of a server. It is called on every attempt, unless the host is an IP
     /// address. It runs in its own task, within the attempt's
     /// [`connection_timeout`](ConnectOptions::connection_timeout); an error, a panic or an empty list fails the
-    /// attempt. The addresses are tried in random order, 250 ms apart, and the first that answers is used. If it is
-    /// not a server, or says nothing, the others are tried in the time that is left. It must not
+    /// attempt. The addresses are tried in random order, 250 ms apart, and the first one that answers is used. If it is
+    /// not a server, or sends nothing, the others are tried in the remaining time. It must not
     /// [block](ConnectOptions#callbacks).
     ///
     /// ```
@@ -52,10 +52,11 @@ impl ConnectOptions {
     /// Uses `dialer` to open the byte stream to a server: through a proxy, over a Unix socket, inside the process.
     /// Default: a name look-up and TCP.
     ///
-    /// It is called on every attempt with the server's address, without a name look-up. It runs in its own task,
-    /// within the attempt's [`connection_timeout`](ConnectOptions::connection_timeout); an error or a panic fails the
-    /// attempt. [`local_address`](ConnectOptions::local_address), [`resolver`](ConnectOptions::resolver) and socket
-    /// options have no effect then. It also dials servers that the cluster announces.
+    /// It is called on every attempt with the server's address, without a name look-up, also for servers that the
+    /// cluster announces. It runs in its own task, within the attempt's
+    /// [`connection_timeout`](ConnectOptions::connection_timeout); an error or a panic fails the attempt.
+    /// [`local_address`](ConnectOptions::local_address), [`resolver`](ConnectOptions::resolver) and socket options then
+    /// have no effect.
     ///
     /// The stream is flushed when nothing more is pending. The connection's task polls its reads and writes, so they
     /// must not block. When a write fails, all bytes of that write count as sent: their messages are in doubt, and

@@ -1,4 +1,4 @@
-//! Options that the server is told: name, credentials, echo, inboxes.
+//! Options that are sent to the server: name, credentials, echo, inboxes.
 
 use super::ConnectOptions;
 use crate::protocol::Secret;
@@ -11,7 +11,7 @@ impl ConnectOptions {
 
     /// Authenticates with a token. Default: none.
     ///
-    /// All credentials that are set are sent together; the server uses the ones that it knows.
+    /// All credentials that are set are sent together; the server uses those it knows.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
@@ -26,7 +26,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Options with a user and a password. For compatibility: short for `ConnectOptions::new().user_and_password(user, pass)`.
+    /// Options with a user and a password. For compatibility: short for `ConnectOptions::new().user_and_password(user,
+    /// pass)`.
     pub fn with_user_and_password(user: String, pass: String) -> Self {
         ConnectOptions::new().user_and_password(user, pass)
     }
@@ -49,7 +50,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Asks the server not to send this client its own messages. Default: it sends them to every matching
+    /// Asks the server not to send this client its own messages. Default: the server sends them to every matching
     /// subscription.
     pub fn no_echo(mut self) -> ConnectOptions {
         self.config.identity.echo = false;
@@ -58,8 +59,8 @@ impl ConnectOptions {
 
     /// Asks the server to acknowledge every operation with `+OK`. Default: it does not.
     ///
-    /// For inspecting a connection with other tools. The acknowledgements cost bandwidth, and this client does
-    /// nothing with them.
+    /// For inspecting a connection with other tools. The acknowledgements cost bandwidth, and this client ignores
+    /// them.
     pub fn verbose(mut self) -> ConnectOptions {
         self.config.identity.verbose = true;
         self
@@ -73,11 +74,11 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets the prefix of inboxes, the subjects that replies come to. Default `_INBOX`.
+    /// Sets the prefix of inboxes, the subjects of replies. Default `_INBOX`.
     ///
     /// Servers can be configured to let a user subscribe to its own inboxes only; then each user needs its own
     /// prefix. It must be a subject without wildcards, at least 46 bytes shorter than
-    /// [`max_control_line`](ConnectOptions::max_control_line); the dot after it is added.
+    /// [`max_control_line`](ConnectOptions::max_control_line). A dot is added after it.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new().custom_inbox_prefix("_INBOX_billing");

@@ -1,4 +1,4 @@
-//! Options for preferred servers: nearer, larger, or the only ones that should be used at all.
+//! Options for preferred servers: nearer, larger, or reserved for this client.
 
 use std::io;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::protocol::ToServerAddrs;
 impl ConnectOptions {
     /// Sets preferred servers: they are dialled before the others, and the client returns to them. Default: none.
     ///
-    /// They need not be among the servers given to `connect`, which are the others. Whenever a server is dialled, a
+    /// They need not be among the servers given to `connect`; those are the others. Whenever a server is dialled, a
     /// preferred one goes first if it is due by its [`backoff`](ConnectOptions::backoff). It has less time than the
     /// others ([`preferred_timeout`](ConnectOptions::preferred_timeout)), so when a preferred server is lost, the
-    /// others follow soon. After [`set_server_pool`](crate::Client::set_server_pool), servers of the new pool that
+    /// others are tried soon. After [`set_server_pool`](crate::Client::set_server_pool), servers of the new pool that
     /// are named here are preferred.
     ///
     /// While another server is connected, the preferred ones are probed: 5 s after connecting, and then less and less
     /// often, down to once a minute ([`failback_probe`](ConnectOptions::failback_probe)). When one has answered, and
     /// the connection to it has lasted 10 s ([`failback_stability`](ConnectOptions::failback_stability)), the client
-    /// moves to it. Nothing is lost or in doubt, see [`handover`](ConnectOptions::handover), and
+    /// moves to it. No message is lost or in doubt, see [`handover`](ConnectOptions::handover), and
     /// [`Disconnected`](crate::connection::ConnectionEvent::Disconnected) has the cause
     /// [`Failback`](crate::connection::Cause::Failback). During the probe there are two connections.
     ///
@@ -34,7 +34,7 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// On the first address that cannot be parsed.
+    /// If an address cannot be parsed.
     ///
     /// ```
     /// # fn example() -> std::io::Result<()> {
@@ -92,8 +92,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets how long the connection to a [preferred server](ConnectOptions::preferred_servers) must have lasted,
-    /// beside the current one, before the client moves to it. Default 10 s; zero moves immediately.
+    /// Sets how long the connection to a [preferred server](ConnectOptions::preferred_servers) must last,
+    /// alongside the current one, before the client moves to it. Default 10 s; zero moves immediately.
     pub fn failback_stability(mut self, stability: Duration) -> ConnectOptions {
         self.config.preferred.stable_for = within_reach(stability);
         self

@@ -1,4 +1,4 @@
-//! Options for finding a connection, and finding one again.
+//! Options for connecting and reconnecting.
 
 use std::future::Future;
 use std::time::Duration;
@@ -43,17 +43,18 @@ impl ConnectOptions {
     /// Leaves the current server before the next one is dialled, also when the client moves on purpose. Default: such a
     /// move is prepared, that is, the client connects to the next server first.
     ///
-    /// When moves are prepared and the current server announces that it will stop (lame duck mode), the client connects to another server of
-    /// the pool within a second, and leaves the current one only when the next one is ready. A server that has
-    /// announced the same is not moved to. The address of the current one is dialled again, after a second and then
-    /// less often, since behind a load balancer it may lead to another server. If there is no other server, the
-    /// client stays until the current one ends the connection. [`force_reconnect`](crate::Client::force_reconnect)
-    /// works in the same way, except that it also leaves if the one server that it tries fails.
+    /// When moves are prepared and the current server announces that it will stop (lame duck mode), the client connects
+    /// to another server of the pool within a second, and leaves the current one only when the next one is ready. It
+    /// does not move to a server that has also announced its end. The address of the current server is dialled again,
+    /// after a second and then less often, since behind a load balancer it may lead to another server. If there is no
+    /// other server, the client stays until the current one ends the connection.
+    /// [`force_reconnect`](crate::Client::force_reconnect) works in the same way, except that the client also leaves if
+    /// the single server that it tries fails.
     ///
-    /// Everything published is confirmed before the change, and what is published during it goes to the new server,
+    /// Everything published is confirmed before the switch, and messages published during it go to the new server,
     /// so nothing is in doubt. Queue groups and replies to requests lose nothing: both servers have them until the
-    /// cluster has had 50 ms to learn of the new ones. A plain subscription misses what is published while neither
-    /// server has it, which is about a round trip. For a moment there are two connections.
+    /// cluster has had 50 ms to learn of the new ones. A plain subscription misses messages published while neither
+    /// server has it, for about a round trip. For a moment there are two connections.
     ///
     /// With this option lame duck mode is only reported
     /// ([`ConnectionEvent::LameDuck`](crate::connection::ConnectionEvent::LameDuck)). This is also the case if
@@ -79,7 +80,7 @@ impl ConnectOptions {
     /// ```
     /// use nats_lifeline::{ConnectOptions, options::Handover};
     ///
-    /// // Its consumers know what they have seen.
+    /// // Its consumers tolerate duplicates.
     /// let options = ConnectOptions::new().handover(Handover::Overlap);
     /// # drop(options);
     /// ```
@@ -113,7 +114,7 @@ impl ConnectOptions {
     /// let client = ConnectOptions::new()
     ///     .event_callback(|event| async move {
     ///         match event {
-    ///             Event::Disconnected => eprintln!("the connection is gone, messages are held"),
+    ///             Event::Disconnected => eprintln!("disconnected; messages are buffered"),
     ///             other => eprintln!("{other}"),
     ///         }
     ///     })
@@ -135,11 +136,11 @@ impl ConnectOptions {
     /// Calls `cb` after each outage that was longer than `threshold`. May be set several times, each with its own
     /// threshold. Default: none.
     ///
-    /// Use it for what a program should do after being cut off for a while, such as fetching again what it may have
-    /// missed. It is called when the next connection is ready, so it can use the client;
-    /// [`Reconnected`](crate::connection::ConnectionEvent::Reconnected) reports what was lost or is in doubt. Calls
-    /// of one callback are made one after the other, in their own tasks: one that is slow or panics delays nothing
-    /// else.
+    /// Use it to react to a longer outage, for example by fetching data that may have been missed. It is called when
+    /// the next connection is ready, so it can use the client;
+    /// [`Reconnected`](crate::connection::ConnectionEvent::Reconnected) reports lost messages and messages in doubt.
+    /// Calls of one callback are made one after the other, in their own tasks: a call that is slow or panics delays
+    /// nothing else.
     ///
     /// ```no_run
     /// use nats_lifeline::ConnectOptions;
@@ -148,7 +149,7 @@ impl ConnectOptions {
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
     /// let client = ConnectOptions::new()
     ///     .long_outage_callback(Duration::from_secs(30), |outage| async move {
-    ///         eprintln!("cut off for {:?}, now at {}: fetching everything anew", outage.duration, outage.server);
+    ///         eprintln!("cut off for {:?}, now at {}: fetching everything again", outage.duration, outage.server);
     ///     })
     ///     .connect("localhost")
     ///     .await?;
@@ -165,8 +166,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Derives the client's random decisions about connections from `seed`: the order of the servers, delays, when a
-    /// lame duck is left. Default: they differ in each run. Needs the feature `testing`.
+    /// Derives the client's random decisions about connections from `seed`: the order of the servers, delays, when to
+    /// leave a lame duck. Default: they differ in each run. Needs the feature `testing`.
     ///
     /// For tests on a simulated clock, so that a failure can be repeated. Programs should not set it: clients with
     /// the same seed would all do the same at the same time. Names of inboxes are not affected.

@@ -9,9 +9,9 @@ impl ConnectOptions {
     /// Limits one attempt to connect, from the look-up of the server's name to the first PONG, credentials
     /// included. Default 5 s; must be longer than zero.
     ///
-    /// An attempt that takes longer counts as failed and the next server is tried. The limit is for each attempt, not
-    /// for all together. A process makes at most 64 dials at a time, over all its clients; waiting for one of them to
-    /// end, half a minute at most, does not count.
+    /// An attempt that takes longer fails, and the next server is tried. The limit applies to each attempt, not to all
+    /// together. A process makes at most 64 dials at a time, over all its clients; waiting for a dial permit, for half
+    /// a minute at most, does not count.
     ///
     /// ```
     /// use std::time::Duration;
@@ -37,10 +37,10 @@ impl ConnectOptions {
     }
 
     /// Gives up a connection when a PING has been unanswered for this many
-    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else came either. Default 2; must be at least 1.
+    /// [`ping_interval`](ConnectOptions::ping_interval)s and nothing else was received. Default 2; must be at least 1.
     ///
-    /// After four times as long (160 s by default) the connection is given up whatever else comes, since something
-    /// between the client and its server may have outlived the server.
+    /// After four times as long (160 s by default) the connection is given up even if other bytes are received, since
+    /// something between the client and its server may have outlived the server.
     ///
     /// ```
     /// use std::time::Duration;
@@ -54,7 +54,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Gives up a connection when it accepts no byte for this long although some are pending. Default 10 s; must be
+    /// Gives up a connection when it accepts no byte for this long while some are pending. Default 10 s; must be
     /// longer than zero.
     ///
     /// A server that reads slowly is not given up as long as it reads. Unsent messages go to the next connection.
@@ -66,7 +66,7 @@ impl ConnectOptions {
     /// Limits [`flush`](crate::Client::flush), including an outage in the meantime. Default 10 s; must be longer than
     /// zero.
     ///
-    /// After that it fails; messages that were published before it are still sent.
+    /// After that it fails; messages published before it are still sent.
     pub fn flush_timeout(mut self, timeout: Duration) -> ConnectOptions {
         self.flush_timeout = within_reach(timeout);
         self
@@ -86,7 +86,7 @@ impl ConnectOptions {
     /// Limits a request without its own timeout, including an outage in the meantime. Default `Some(10 s)`; must be
     /// longer than zero.
     ///
-    /// With `None` a lost reply means that the call never returns.
+    /// With `None` the call never returns if the reply is lost.
     ///
     /// ```
     /// use std::time::Duration;

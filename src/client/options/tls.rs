@@ -10,12 +10,12 @@ impl ConnectOptions {
     /// Trusts the certificates in the file at `path`, in PEM, **instead of** the system's. Default: the system's.
     ///
     /// Several calls add several files. They are read again for each connection, on their own thread. A file that
-    /// cannot be read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name; once
-    /// all were read, their last content is used instead, with a warning in the log, also if reading takes longer
-    /// than a second. A damaged certificate among good ones is ignored with a warning.
+    /// cannot be read fails the attempt, with kind [`Tls`](crate::ConnectErrorKind::Tls) and the file's name. Once all
+    /// files have been read, their last content is used instead, with a warning in the log, also if reading takes
+    /// longer than a second. A damaged certificate among good ones is ignored with a warning.
     ///
-    /// A server may present one of these certificates itself, even a CA's, as made by `openssl req -x509`: for a name
-    /// that it contains, and while it is valid. This option does not ask for TLS: see
+    /// A server may present one of these certificates itself, even if it is a CA's, as made by `openssl req -x509`: for
+    /// a name in the certificate, and while it is valid. This option does not ask for TLS: see
     /// [`require_tls`](ConnectOptions::require_tls).
     ///
     /// ```
@@ -32,10 +32,9 @@ impl ConnectOptions {
     /// Presents the certificate in the file `cert` to the server, followed by its chain; its private key is in the
     /// file `key`; both in PEM. Default: none.
     ///
-    /// The files are read again for each connection, so a renewed certificate is used by the next one. Files that
-    /// cannot be read, or that do not belong together, fail the attempt with kind
-    /// [`Tls`](crate::ConnectErrorKind::Tls); once they were read, their last content is used instead, with a warning
-    /// in the log.
+    /// The files are read again for each connection, so a renewed certificate is used by the next one. If the files
+    /// cannot be read or do not belong together, the attempt fails with kind [`Tls`](crate::ConnectErrorKind::Tls);
+    /// once they have been read, their last content is used instead, with a warning in the log.
     ///
     /// ```
     /// let options = nats_lifeline::ConnectOptions::new()
@@ -50,8 +49,8 @@ impl ConnectOptions {
     /// Refuses servers without TLS. Default: only addresses with the scheme `tls` require it, and then for the whole
     /// pool.
     ///
-    /// Before the connection is secured, nothing is sent, and only the server's INFO is read. A server that requires
-    /// TLS gets it whatever this option says.
+    /// Before the connection is encrypted, nothing is sent, and only the server's INFO is read. If a server requires
+    /// TLS, TLS is used regardless of this option.
     ///
     /// If TLS was required by this option, by an address or by [`tls_first`](ConnectOptions::tls_first), no server is
     /// ever used without it. If only servers required it, no server is used without it afterwards while there are
@@ -67,9 +66,9 @@ impl ConnectOptions {
     }
 
     /// Starts TLS before the server has sent anything, for servers with `handshake_first`; implies
-    /// [`require_tls`](ConnectOptions::require_tls). Default: the server's INFO comes first, in clear.
+    /// [`require_tls`](ConnectOptions::require_tls). Default: the server's INFO comes first, unencrypted.
     ///
-    /// A server that is not configured for this answers in clear, and the attempt fails with kind
+    /// A server that is not configured for this answers unencrypted, and the attempt fails with kind
     /// [`Tls`](crate::ConnectErrorKind::Tls).
     ///
     /// ```

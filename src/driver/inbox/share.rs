@@ -1,4 +1,4 @@
-//! What may be put into an inbox, and what becomes of it.
+//! Inputs and results of an inbox.
 
 use std::task::Waker;
 
@@ -12,26 +12,26 @@ pub(crate) struct InboxLimits {
     pub(crate) when_full: WhenFull,
 }
 
-/// Which messages a subscription loses when its reader is so slow that the limits are reached.
+/// What a subscription drops when its reader is so slow that the limits are reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The newest messages: new ones are dropped until there is room. The default.
+    /// The newest messages: new messages are dropped until there is room. The default.
     #[default]
     DropNewest,
-    /// The oldest messages: new ones take their place.
+    /// The oldest messages: new messages replace them.
     DropOldest,
-    /// The subscription: it ends after the messages that were received, with
+    /// The subscription: it ends after the messages that were already received, with
     /// [`EndReason::SlowConsumer`](crate::connection::EndReason::SlowConsumer).
     Close,
 }
 
-/// What became of a share.
+/// The result of offering a share.
 #[derive(Debug, Default)]
 pub(crate) struct Offered {
-    /// To be woken when no lock is held.
+    /// To be woken outside of any lock.
     pub(crate) consumer: Option<Waker>,
-    /// What does not fit.
+    /// The messages that do not fit.
     pub(crate) rest: Option<Share>,
     /// More than half full, and the task has not waited for this consumer yet.
     pub(crate) lagging: bool,
@@ -40,15 +40,15 @@ pub(crate) struct Offered {
 /// Messages were lost because the consumer is too slow.
 #[derive(Debug)]
 pub(in crate::driver) struct Losing {
-    /// How many so far.
+    /// Messages lost so far.
     pub(in crate::driver) dropped: u64,
-    /// Whether a series of losses begins.
+    /// Whether this is the first loss of a series.
     pub(in crate::driver) begins: bool,
     /// Whether the subscription is to end.
     pub(in crate::driver) closes: bool,
-    /// To be woken when no lock is held.
+    /// To be woken outside of any lock.
     pub(in crate::driver) consumer: Option<Waker>,
-    /// What was lost, to be dropped when no lock is held.
+    /// The lost messages, to be dropped outside of any lock.
     pub(in crate::driver) gone: Vec<Share>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Next {
         /// The task waits for this queue to be read.
         wake_task: bool,
     },
-    /// Everything was read; say so to the task, once.
+    /// Everything was read; to be reported to the task, once.
     Finished,
     /// The end.
     End,

@@ -1,4 +1,4 @@
-//! What anybody may know of a client without asking its task.
+//! The state of a client that handles can read without asking the task.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,17 +13,17 @@ use crate::driver::timer::Timer;
 use crate::engine::{Cause, EndReason, Ledger, Status};
 use crate::protocol::Info;
 
-/// What is shown until a server says otherwise (the server's `MAX_PAYLOAD_SIZE`).
+/// Shown until a server announces another value (the server's `MAX_PAYLOAD_SIZE`).
 const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
 impl Shared {
-    /// Where every accepted message is, and how many bytes wait.
+    /// The state of every accepted message, and the pending bytes.
     pub(crate) fn ledger(&self) -> (Ledger, usize) {
         let inner = self.inner();
         (inner.ledger_now(), inner.outbox.pending())
     }
 
-    /// Messages that were received and not read when the client ended.
+    /// Messages that were received but not read when the client ended.
     pub(crate) fn undelivered(&self) -> u64 {
         self.inner().undelivered
     }
@@ -33,7 +33,7 @@ impl Shared {
         self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
     }
 
-    /// A timer for whoever polls it, with [`poll_timer`](Shared::poll_timer).
+    /// A timer, to be polled with [`poll_timer`](Shared::poll_timer).
     pub(crate) fn timer(&self, at: Instant) -> Timer {
         Timer::new(at, &self.runtime)
     }
@@ -62,12 +62,12 @@ impl Shared {
         self.inner().round_trip
     }
 
-    /// Once closed: whether everything that was asked for was done.
+    /// After the end: whether everything was completed.
     pub(crate) fn completed(&self) -> Option<bool> {
         self.inner().completed
     }
 
-    /// The account before the runtime went, if it went first.
+    /// The ledger before the runtime ended, if it ended first.
     pub(crate) fn before_the_end(&self) -> Option<Ledger> {
         self.inner().before_the_end
     }
@@ -86,14 +86,15 @@ impl Shared {
         self.listeners.listen(filter, self.completed().is_some())
     }
 
-    /// The counters, the number of accepted messages brought up to date.
+    /// The counters, with the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
         self.count_accepted(&self.inner());
         self.statistics.clone()
     }
 
-    /// Whoever took the counters once sees in them what was accepted up to the task's last exchange; so publishing counts
-    /// nothing. Under the lock, so that an older number does not replace a newer one.
+    /// Updates the number of accepted messages in the counters. The task does this at each exchange, so that counters
+    /// that were obtained once stay current without any cost per message. Under the lock, so that an older number does
+    /// not replace a newer one.
     pub(super) fn count_accepted(&self, inner: &Inner) {
         self.statistics.out_messages.store(inner.outbox.accepted(), portable_atomic::Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What the task does with the mailbox: take, settle, park, make public, end.
+//! The task's side of the mailbox: take, settle, park, publish the state, end.
 
 use std::task::Waker;
 use std::time::Instant;
@@ -10,9 +10,9 @@ use crate::driver::guard::{guarded, wake};
 use crate::driver::statistics::Statistics;
 use crate::engine::{Cause, EndReason, Engine, Facts, Flight, Status};
 
-/// Nobody carries these commands out any more: streams that they would have begun end, and dropping the others tells those who
-/// wait for an answer that there is none.
-pub(in crate::driver) fn desert(commands: Vec<Command>, reason: &EndReason, wakers: &mut Vec<Waker>) {
+/// These commands will not be carried out: ends the streams that they would have started, and drops the others, which
+/// reports the end to their callers.
+pub(in crate::driver) fn abandon(commands: Vec<Command>, reason: &EndReason, wakers: &mut Vec<Waker>) {
     for command in commands {
         if let Command::Subscribe { sink: Sink::Inbox(inbox), .. } = &command {
             wakers.extend(inbox.end(reason.clone()));
@@ -59,18 +59,18 @@ impl Shared {
         self.count_accepted(inner);
     }
 
-    /// Lets messages in if a connection is sought again.
-    pub(in crate::driver) fn begin_holding(&self, engine: &Engine<Sink>) {
+    /// Accepts messages again when the client is reconnecting.
+    pub(in crate::driver) fn begin_buffering(&self, engine: &Engine<Sink>) {
         engine.begin_holding(&mut self.inner().outbox);
     }
 
-    /// Makes public what the engine knows, so that whoever is told of it next finds it so.
+    /// Makes the engine's state public, before the events that report it.
     pub(in crate::driver) fn learn(&self, engine: &Engine<Sink>) {
         self.inner().learn(engine);
     }
 
-    /// Parks the task unless there is something to do for it. `busy`: the transport has not taken everything yet, so
-    /// more messages need not wake the task. Returns the waker that it replaces, to be dropped outside.
+    /// Parks the task unless there is work for it. `busy`: the transport has not taken everything yet, so
+    /// more messages need not wake the task. Returns the previous waker, to be dropped outside of the lock.
     pub(in crate::driver) fn park(&self, waker: &Waker, busy: bool, carries: bool) -> Result<Option<Waker>, ()> {
         let mut inner = self.inner();
         let work =
@@ -92,7 +92,7 @@ impl Shared {
             inner.server = server;
             inner.last_error = last_error;
         }
-        // Sending wakes those who watch.
+        // Sending wakes the watchers.
         let _ = guarded("waker", || self.status.send_if_modified(|known| std::mem::replace(known, status) != status));
     }
 
@@ -101,14 +101,14 @@ impl Shared {
         self.inner().replies = None;
     }
 
-    /// The runtime is gone: what is not confirmed by now is not any more.
+    /// The runtime is gone: messages that are unconfirmed now will not be confirmed.
     pub(in crate::driver) fn note_before_the_end(&self) {
         let mut inner = self.inner();
         let before = inner.ledger_now();
         inner.before_the_end.get_or_insert(before);
     }
 
-    /// The task ends: nothing is admitted any more, and nobody waits for ever.
+    /// The task ends: nothing is admitted any more, and all waiting calls end.
     pub(in crate::driver) fn end(&self, reason: &EndReason, completed: bool, undelivered: u64) {
         let mut guard = self.inner();
         let inner = &mut *guard;
@@ -121,14 +121,14 @@ impl Shared {
         inner.outbox.shut();
         self.count_accepted(inner);
         drop(guard);
-        desert(commands, reason, &mut wakers);
+        abandon(commands, reason, &mut wakers);
         drop(task);
         self.requests.end(reason, &mut wakers);
         self.confirmations.end(&mut wakers);
         wakers.into_iter().for_each(wake);
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(in crate::driver) fn shrink(&self) {
         let mut inner = self.inner();
         inner.outbox.shrink();

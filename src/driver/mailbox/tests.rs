@@ -1,4 +1,4 @@
-//! The mailbox behind the end: nobody takes anything out any more, so nothing is kept.
+//! The mailbox after the end: commands are not taken any more, so none are kept.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn shared() -> Shared {
 }
 
 #[tokio::test]
-async fn behind_the_end_commands_are_dropped_and_whoever_waits_is_told() {
+async fn after_the_end_commands_are_dropped_and_callers_get_the_reason() {
     let shared = shared();
     let (done, mut waiting) = oneshot::channel();
     shared.command(Command::Flush { seen: 0, done });

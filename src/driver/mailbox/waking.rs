@@ -1,16 +1,16 @@
-//! What the task is woken for.
+//! When the task is woken.
 
 use std::task::Waker;
 
 use super::{Inner, MOST_COMMANDS};
 use crate::engine::Gate;
 
-/// What the task, when it is parked, wants to be woken for.
+/// What wakes the parked task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parked {
-    /// It runs, and will look before it parks.
+    /// It is running, and will check before it parks.
     No,
-    /// Commands only: the transport is busy with what it has.
+    /// Commands only: the transport is still busy.
     ForCommands,
     /// Commands and messages.
     ForAll,
@@ -27,7 +27,7 @@ impl Inner {
         }
     }
 
-    /// Whether another call may be handed in. `frames`: it makes the server be told something, each time.
+    /// Whether another call may be submitted. `frames`: it sends a frame to the server.
     pub(in crate::driver) fn takes_calls(&self, frames: bool) -> bool {
         let waiting = self.outbox.pending() + self.backlog;
         let clear = !frames || self.outbox.gate() != Gate::Open || waiting < self.outbox.mark();

@@ -1,4 +1,4 @@
-//! What the task waits for besides its sockets: dials, and the answers of users' callbacks.
+//! The task's other inputs: dials, and the answers of the users' callbacks.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -53,7 +53,7 @@ impl Task {
         moved
     }
 
-    /// The users' credentials that were asked for.
+    /// Polls pending questions for credentials.
     pub(super) fn poll_credentials(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
         for link in &mut self.links {

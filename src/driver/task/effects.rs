@@ -1,4 +1,4 @@
-//! The task carries out what the engine wants: one arm per effect, and no decision.
+//! Carries out the engine's effects: one arm per effect, and no decision.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -6,26 +6,26 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use super::{LEAVING, Task};
-use crate::driver::authenticator::{AskedCredentials, CredentialsQuestion};
-use crate::driver::chooser::{Asked, Question};
+use crate::driver::authenticator::{CredentialsQuestion, PendingCredentials};
+use crate::driver::chooser::{PendingChoice, Question};
 use crate::driver::deliver::Sink;
 use crate::driver::dial::DialOptions;
+use crate::driver::dial_permits::{DIAL_PERMITS, DialPermit};
 use crate::driver::guard::guarded;
 use crate::driver::inbox::Unread;
 use crate::driver::link::{Link, Stream};
 use crate::driver::secure::{dial_prepared, secure};
 use crate::driver::settings::DriverSettings;
 use crate::driver::statistics::Statistics;
-use crate::driver::turns::{TURNS, Turn};
 use crate::engine::time::after;
 use crate::engine::{Cause, CloseHow, ConnectionEvent, Effect, EndReason, Status};
 use crate::protocol::ServerAddr;
 
 impl Task {
-    /// Carries out effects until there is none. State and sums are public before anybody is told or woken: who
-    /// hears `Connected` finds the client connected, and behind a flush the messages are confirmed.
+    /// Carries out effects until there is none. State and totals are public before an event is emitted or a caller
+    /// woken: after `Connected` the client is connected, and after a flush the messages are confirmed.
     ///
-    /// Tells whether an effect was answered here and now, so that the engine may have more to say.
+    /// Returns whether an effect was answered immediately, so that the engine may have more effects.
     pub(super) fn carry_out(&mut self, now: Instant) -> bool {
         let mut answered = false;
         if self.engine.status() != Status::Closed {
@@ -40,15 +40,15 @@ impl Task {
                 Effect::Choose { ask, attempt, server } => {
                     let servers = if server { self.engine.pool().servers().to_vec() } else { Vec::new() };
                     let question = Question { servers, info: self.engine.info().cloned(), attempt, server };
-                    self.asked = Some(Asked::new(ask, self.shared.settings.chooser.as_ref(), question));
+                    self.asked = Some(PendingChoice::new(ask, self.shared.settings.chooser.as_ref(), question));
                 }
                 Effect::Dial { epoch, addr, deadline: _ } => {
                     self.asked = None;
-                    let stream = match TURNS.free() {
-                        Some(turn) => dialing(&self.shared.settings, addr, None, turn),
+                    let stream = match DIAL_PERMITS.free() {
+                        Some(permit) => dialing(&self.shared.settings, addr, None, permit),
                         None => {
                             self.engine.handle_dial_waits(epoch);
-                            Stream::Waiting { turn: Box::pin(TURNS.wait()), addr }
+                            Stream::Waiting { permit: Box::pin(DIAL_PERMITS.wait()), addr }
                         }
                     };
                     self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
@@ -57,8 +57,8 @@ impl Task {
                     let others = self.links.iter_mut().find(|link| link.epoch == after);
                     let others = others.map(|link| std::mem::take(&mut link.prepared.others)).unwrap_or_default();
                     self.close(after, how, now);
-                    // The attempt has had its turn, and goes on.
-                    let stream = dialing(&self.shared.settings, addr, Some(others), TURNS.extra());
+                    // The attempt already had a permit, and continues.
+                    let stream = dialing(&self.shared.settings, addr, Some(others), DIAL_PERMITS.extra());
                     self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
                 }
                 Effect::Upgrade { epoch, addr } => self.upgrade(epoch, addr),
@@ -66,7 +66,7 @@ impl Task {
                     let question = CredentialsQuestion { nonce, server, attempt, last_error };
                     let authenticator = self.shared.settings.authenticator.as_ref();
                     if let Some(link) = self.links.iter_mut().find(|link| link.epoch == epoch) {
-                        link.asked = Some(AskedCredentials::new(authenticator, question));
+                        link.asked = Some(PendingCredentials::new(authenticator, question));
                     }
                 }
                 Effect::StopDialing { epoch } => {
@@ -81,7 +81,7 @@ impl Task {
                 }
                 Effect::Complete { token, outcome } => {
                     if let Some(done) = self.flushes.remove(token) {
-                        // Who flushed may have stopped waiting.
+                        // The caller of the flush may be gone.
                         let _ = guarded("waker", || done.send(outcome).is_ok());
                     }
                 }
@@ -129,15 +129,15 @@ impl Task {
         answered
     }
 
-    /// Dials that have waited for their turn begin.
-    pub(super) fn poll_turns(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    /// Starts dials that have received their permit.
+    pub(super) fn poll_permits(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
         for link in &mut self.links {
-            let Stream::Waiting { turn, addr } = &mut link.stream else {
+            let Stream::Waiting { permit, addr } = &mut link.stream else {
                 continue;
             };
-            if let Poll::Ready(turn) = turn.as_mut().poll(cx) {
-                link.stream = dialing(&self.shared.settings, addr.clone(), None, turn);
+            if let Poll::Ready(permit) = permit.as_mut().poll(cx) {
+                link.stream = dialing(&self.shared.settings, addr.clone(), None, permit);
                 self.engine.handle_dial_begins(link.epoch, now);
                 moved = true;
             }
@@ -153,7 +153,7 @@ impl Task {
         self.shared.listeners.emit(event);
     }
 
-    /// Whoever wants to know finds out where in its messages the connection was lost, unless nothing was missed by it.
+    /// Records in the streams that asked for it where the connection was lost, unless nothing was missed.
     fn interrupt_streams(&mut self) {
         if self.shared.gap_streams.load(Ordering::Relaxed) == 0 {
             return;
@@ -194,7 +194,7 @@ impl Task {
         }
     }
 
-    /// Puts the link's byte stream through a TLS handshake.
+    /// Performs the TLS handshake on a link's byte stream.
     fn upgrade(&mut self, epoch: u64, addr: ServerAddr) {
         let Some(at) = self.links.iter().position(|link| link.epoch == epoch) else {
             return;
@@ -228,8 +228,8 @@ impl Task {
     }
 }
 
-/// The way to a byte stream to `addr`, whose addresses may be `found` already, at the end of which the turn is given back.
-fn dialing(settings: &DriverSettings, addr: ServerAddr, found: Option<Vec<SocketAddr>>, turn: Turn) -> Stream {
+/// Opens a byte stream to `addr`, whose addresses may already be `found`, and then returns the permit.
+fn dialing(settings: &DriverSettings, addr: ServerAddr, found: Option<Vec<SocketAddr>>, permit: DialPermit) -> Stream {
     let options = DialOptions {
         local: settings.local_address,
         write_timeout: settings.write_timeout,
@@ -238,7 +238,7 @@ fn dialing(settings: &DriverSettings, addr: ServerAddr, found: Option<Vec<Socket
     };
     let dialled = dial_prepared(addr, found, options, settings.tls.clone());
     Stream::Dialing(Box::pin(async move {
-        let _turn = turn;
+        let _permit = permit;
         dialled.await
     }))
 }

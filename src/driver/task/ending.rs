@@ -1,4 +1,4 @@
-//! The end of the task with its runtime, or by a panic: nobody waits for ever.
+//! The end of the task with its runtime, or by a panic: all waiting calls end.
 
 use std::io::IoSlice;
 
@@ -6,15 +6,15 @@ use super::{PARTS, Task, now};
 use crate::driver::deliver::Sink;
 use crate::driver::guard::guarded;
 use crate::driver::link::Link;
-use crate::driver::mailbox::task_side::desert;
+use crate::driver::mailbox::task_side::abandon;
 use crate::engine::{ConnectionEvent, EndReason, Flight, Status};
 
 impl Task {
-    /// What can still be said in one breath is said, and every message is accounted for.
+    /// Writes what can be written without waiting, and accounts for every message.
     pub(super) fn end_with_runtime(&mut self) {
         let now = now();
         self.exchange(now);
-        desert(std::mem::take(&mut self.commands), &EndReason::DriverGone, &mut self.delivered.wakers);
+        abandon(std::mem::take(&mut self.commands), &EndReason::DriverGone, &mut self.delivered.wakers);
         if let Some(epoch) = self.engine.carrying() {
             let slices = self.engine.flight().into_iter().flat_map(Flight::slices);
             let parts: Vec<IoSlice<'_>> = slices.take(PARTS).map(IoSlice::new).collect();
@@ -28,10 +28,10 @@ impl Task {
         self.carry_out(now);
     }
 
-    /// The end without an account.
-    pub(super) fn desert_all(&mut self) {
+    /// Ends everything without an account.
+    pub(super) fn abandon_all(&mut self) {
         let reason = EndReason::DriverGone;
-        desert(std::mem::take(&mut self.commands), &reason, &mut self.delivered.wakers);
+        abandon(std::mem::take(&mut self.commands), &reason, &mut self.delivered.wakers);
         for (_, subscription) in self.engine.subscriptions.iter() {
             if let Sink::Inbox(inbox) = &subscription.handle {
                 self.delivered.wakers.extend(inbox.end(reason.clone()));
@@ -48,15 +48,15 @@ impl Task {
 }
 
 impl Drop for Task {
-    /// The runtime is gone first, or this has panicked: nobody waits for ever.
+    /// The runtime ended first, or this has panicked: all waiting calls end.
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        // The account of a task that has panicked may be wrong. A second panic would end the process.
+        // After a panic of the task the ledger may be wrong. A second panic would end the process.
         let settled = !std::thread::panicking() && guarded("connection's task", || self.end_with_runtime()).is_ok();
         if !settled {
-            let _ = guarded("connection's task", || self.desert_all());
+            let _ = guarded("connection's task", || self.abandon_all());
         }
     }
 }

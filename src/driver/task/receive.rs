@@ -12,7 +12,7 @@ use crate::engine::time::after;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ProtocolError, ServerOp};
 
-/// An operation of so many bytes, such as a long INFO, is as much work as two. Arbitrary.
+/// An operation of this many bytes, such as a long INFO, counts as two. Arbitrary.
 const WORTH_ONE: usize = 256;
 
 impl Task {
@@ -33,7 +33,7 @@ impl Task {
         };
         let epoch = *epoch;
         if self.engine.is_securing(epoch) {
-            // The upgrade is about to begin: what comes now is TLS, or nothing that we want to hear.
+            // The upgrade is about to begin: bytes that arrive now are TLS, or must not be trusted.
             return false;
         }
         if input.more {
@@ -44,7 +44,7 @@ impl Task {
         }
         let buf = &mut input.buf;
         let spare = buf.capacity() - buf.len();
-        // A message that was announced is no reason to reserve all of it: bytes must come first.
+        // An announced message is no reason to reserve its size: bytes must come first.
         let room = (self.want / 2).max(input.needed.min(buf.len().max(self.want)));
         if spare < room {
             self.buffers.make_room(buf, room.max(self.want));
@@ -79,8 +79,8 @@ impl Task {
         }
     }
 
-    /// Decodes every complete operation, and delivers the messages among them. After so much work as one poll may do, the rest
-    /// waits for the next.
+    /// Decodes every complete operation, and delivers the messages. When the work limit of a poll is reached, the rest
+    /// waits for the next poll.
     fn decode(&mut self, input: &mut Input, epoch: u64, now: Instant) {
         self.sorter.begin();
         input.more = false;
@@ -95,7 +95,7 @@ impl Task {
                     at += len;
                 }
                 Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
-                    // What came before this is delivered before it acts: a PONG may end a subscription.
+                    // Messages before an operation are delivered before it acts: a PONG may end a subscription.
                     self.deliver(input, at, now);
                     self.sorter.begin();
                     at = 0;
@@ -122,7 +122,7 @@ impl Task {
                     if !expected || !input.announces_message(at) {
                         break Some(error);
                     }
-                    // What came before it is delivered before it is reported missing.
+                    // Messages before it are delivered before it is reported missing.
                     self.deliver(input, at, now);
                     self.sorter.begin();
                     at = 0;
@@ -141,7 +141,7 @@ impl Task {
         }
     }
 
-    /// The buffer begins with a message that is over the limits: it is skipped, and whoever waits for it hears of that.
+    /// The buffer begins with a message over the limits: skips it, and reports the loss to its subscription.
     fn skip_message(&mut self, input: &mut Input, size: u64, limit: usize) {
         let Some(message) = input.decoder.oversized(&input.buf) else { return };
         input.skip = message.len;
@@ -152,18 +152,18 @@ impl Task {
         self.wake_all();
     }
 
-    /// Whether nothing more is read for now, since the link is to be secured. Bytes in clear that came along with INFO
-    /// could be anybody's: they are never looked at.
+    /// Whether nothing more is read for now, since the link is about to be encrypted. Unencrypted bytes after INFO
+    /// could come from anybody: they are never read.
     fn is_cut_off(&mut self, input: &Input, at: usize, epoch: u64, now: Instant) -> bool {
         let securing = self.engine.is_securing(epoch);
         if securing && input.buf.len() > at {
-            let text = format!("{} bytes in clear came behind INFO, before TLS could begin", input.buf.len() - at);
+            let text = format!("{} unencrypted bytes arrived after INFO, before TLS began", input.buf.len() - at);
             self.engine.handle_lost(epoch, Cause::Tls(text.into()), now);
         }
         securing
     }
 
-    /// Hands the first `consumed` bytes of the buffer out.
+    /// Delivers the messages in the first `consumed` bytes of the buffer.
     fn deliver(&mut self, input: &mut Input, consumed: usize, now: Instant) {
         Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
         let allocated = self.want.max(input.buf.capacity());
@@ -173,11 +173,11 @@ impl Task {
             let until = after(now, self.shared.settings.slow_consumer_grace);
             self.pause.get_or_insert_with(|| Pause::new(until)).add(lagging);
         }
-        self.tell_losses();
+        self.report_losses();
         self.wake_all();
     }
 
-    fn tell_losses(&mut self) {
+    fn report_losses(&mut self) {
         for Overrun { sid, dropped, begins, closes } in self.delivered.losing.drain(..) {
             let event = ConnectionEvent::slow_consumer(sid, dropped);
             if begins {
@@ -208,7 +208,7 @@ impl Task {
             }
             PauseState::Wait(_) => true,
         };
-        self.tell_losses();
+        self.report_losses();
         self.wake_all();
         paused
     }

@@ -1,4 +1,4 @@
-//! The handshake, by tokio-rustls. After it the parts are taken back: what follows needs an exact account of what was taken.
+//! The handshake, by tokio-rustls. Afterwards the parts are taken back, because writes need an exact account (D4).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::{READ_MIN, Tls, cause};
 use crate::driver::transport::{Lower, Transport};
 use crate::engine::Cause;
 
-/// Puts a byte stream through a handshake.
+/// Performs the handshake on a byte stream.
 pub(in crate::driver) async fn handshake(
     transport: Transport,
     config: Arc<ClientConfig>,
@@ -30,7 +30,7 @@ pub(super) async fn shake(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 ) -> Result<(Lower, Tls), Cause> {
-    match TlsConnector::from(config).connect(name, Shaking::new(lower)).into_fallible().await {
+    match TlsConnector::from(config).connect(name, HandshakeStream::new(lower)).into_fallible().await {
         Ok(stream) => {
             let (stream, session) = stream.into_inner();
             if stream.broken {
@@ -43,21 +43,21 @@ pub(super) async fn shake(
 }
 
 /// The stream during the handshake.
-struct Shaking {
+struct HandshakeStream {
     lower: Lower,
-    /// What was read and not yet asked for.
+    /// Received bytes that were not read yet.
     unread: BytesMut,
-    /// The server has said something.
-    heard: bool,
-    /// Writing has failed. It is not reported: the server's reason for closing may still be there to be read.
+    /// The server has sent something.
+    received: bool,
+    /// Writing has failed. Not reported, because the server's reason for closing may still be readable.
     broken: bool,
-    /// A better reason than that of TLS.
+    /// A more precise reason than TLS's own.
     fault: Option<Cause>,
 }
 
-impl Shaking {
-    fn new(lower: Lower) -> Shaking {
-        Shaking { lower, unread: BytesMut::new(), heard: false, broken: false, fault: None }
+impl HandshakeStream {
+    fn new(lower: Lower) -> HandshakeStream {
+        HandshakeStream { lower, unread: BytesMut::new(), received: false, broken: false, fault: None }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
@@ -65,10 +65,11 @@ impl Shaking {
         if ready!(self.lower.poll_read(cx, &mut self.unread)).map_err(Cause::from)? == 0 {
             return Poll::Ready(Err(left()));
         }
-        // TLS begins with a record of the handshake or with an alert; a server that speaks in clear is told by its first byte.
-        let first = self.unread.first().filter(|_| !std::mem::replace(&mut self.heard, true));
+        // TLS begins with a handshake record or an alert; a server without TLS is recognized by its first byte.
+        let first = self.unread.first().filter(|_| !std::mem::replace(&mut self.received, true));
         if matches!(first, Some(b'I' | b'-' | b'+' | b'P')) {
-            let text = "the server answered in clear where TLS was begun: it does not speak TLS, or not first";
+            let text =
+                "the server answered the TLS handshake in plain text: it does not support TLS, or only after INFO";
             return Poll::Ready(Err(Cause::Tls(text.into())));
         }
         Poll::Ready(Ok(()))
@@ -79,7 +80,7 @@ fn left() -> Cause {
     Cause::Tls("the server closed the connection during the handshake".into())
 }
 
-impl AsyncRead for Shaking {
+impl AsyncRead for HandshakeStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.unread.is_empty() {
             if let Err(fault) = ready!(self.poll_fill(cx)) {
@@ -94,7 +95,7 @@ impl AsyncRead for Shaking {
     }
 }
 
-impl AsyncWrite for Shaking {
+impl AsyncWrite for HandshakeStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if !self.broken {
             match ready!(self.lower.poll_write(cx, &[IoSlice::new(bytes)])) {

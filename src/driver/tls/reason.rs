@@ -1,4 +1,4 @@
-//! Why TLS has failed, in words that say what to do about it where we know.
+//! Explains TLS errors, with a hint where there is one.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError};
 use crate::driver::pinned::is_ca_as_server;
 use crate::engine::Cause;
 
-/// An error of a TLS stream by its cause: TLS, or what is below it.
+/// The cause of a TLS stream's error: TLS, or the stream below it.
 pub(in crate::driver) fn cause(error: io::Error) -> Cause {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => Cause::Tls(explain(inner).into()),
@@ -24,7 +24,7 @@ fn explain(error: &rustls::Error) -> String {
                 .to_owned()
         }
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is not from an authority that is trusted here (add_root_certificates)".to_owned()
+            "the server's certificate is not signed by a trusted authority (add_root_certificates)".to_owned()
         }
         Error::InvalidCertificate(
             CertificateError::Expired
@@ -33,9 +33,9 @@ fn explain(error: &rustls::Error) -> String {
             | CertificateError::NotValidYetContext { .. }
             | CertificateError::NotValidForName
             | CertificateError::NotValidForNameContext { .. },
-        ) => format!("the server's certificate does not hold: {error}"),
+        ) => format!("the server's certificate is invalid: {error}"),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server wants a client certificate, and got none (add_client_certificate)".to_owned()
+            "the server requires a client certificate (add_client_certificate)".to_owned()
         }
         Error::AlertReceived(alert) => format!("the server ended the session with the alert {alert:?}"),
         _ => error.to_string(),

@@ -1,4 +1,4 @@
-//! What a peer could decrypt is compared with what was counted as taken, at every step: the two must be the same.
+//! Compares what a peer could decrypt with what was counted as taken, at every step: the two must be equal.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,17 +19,17 @@ use super::*;
 use crate::engine::Cause;
 use crate::engine::tests::laws::laws;
 
-/// Both ends of a stream, of which a test sees and steers everything.
+/// Both ends of a stream, under the test's full control.
 #[derive(Clone, Default)]
 struct Wire(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// So many bytes are still taken from the client.
+    /// Bytes that are still accepted from the client.
     room: usize,
     to_server: Vec<u8>,
     to_client: VecDeque<u8>,
-    /// Nothing more comes, and nothing more is taken.
+    /// Nothing more is received, and nothing more is accepted.
     cut: bool,
 }
 
@@ -70,7 +70,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// A session whose handshake is done, and its peer.
+/// A session after its handshake, and its peer.
 struct Pair {
     lower: Lower,
     tls: Tls,
@@ -82,8 +82,8 @@ struct Peer {
     server: ServerConnection,
     wire: Wire,
     /// What the peer has decrypted.
-    heard: Vec<u8>,
-    /// What the peer has said and the client can't read yet: it gets so many bytes at a time.
+    decrypted: Vec<u8>,
+    /// Bytes from the peer that the client cannot read yet: they arrive in pieces.
     coming: VecDeque<u8>,
     piece: usize,
 }
@@ -118,7 +118,7 @@ impl Pair {
         let mut peer = Peer {
             server: ServerConnection::new(Arc::new(server)).unwrap(),
             wire,
-            heard: Vec::new(),
+            decrypted: Vec::new(),
             coming: VecDeque::new(),
             piece,
         };
@@ -141,7 +141,7 @@ impl Pair {
                 }
             }
         }
-        panic!("the handshake comes to no end");
+        panic!("the handshake does not end");
     }
 
     fn write(&mut self, parts: &[IoSlice<'_>]) -> Poll<Result<usize, WriteFailed>> {
@@ -159,7 +159,7 @@ impl Peer {
         self.wire.0.lock().unwrap().room += more;
     }
 
-    /// The peer reads and decrypts what was taken, and what it has to say goes on its way.
+    /// The peer reads and decrypts, and its own data is sent.
     fn serve(&mut self) {
         let bytes = std::mem::take(&mut self.wire.0.lock().unwrap().to_server);
         let mut rest = bytes.as_slice();
@@ -171,7 +171,7 @@ impl Peer {
                 if n == 0 {
                     break;
                 }
-                self.heard.extend_from_slice(&plain[..n]);
+                self.decrypted.extend_from_slice(&plain[..n]);
             }
         }
         let mut out = Vec::new();
@@ -190,7 +190,7 @@ impl PartialEq for WriteFailed {
     }
 }
 
-/// Bytes by which one sees where they were.
+/// Bytes whose value shows their position.
 fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at ^ at >> 8 ^ at >> 16) as u8).collect()
 }
@@ -207,7 +207,7 @@ fn parts<'a>(all: &'a [u8], cuts: &[usize], from: usize) -> Vec<IoSlice<'a>> {
     .collect()
 }
 
-// Only the first byte of all tells a server that speaks in clear: any other may be a letter.
+// Only the very first byte identifies a server without TLS: any later one may be a letter.
 #[test]
 fn a_handshake_may_come_in_pieces_of_any_size() {
     for version in [&version::TLS12, &version::TLS13] {
@@ -232,8 +232,8 @@ proptest! {
         let all = bytes(len);
         cuts.sort_unstable();
         let mut taken = 0;
-        let mut said = says.into_iter();
-        let (mut told, mut got) = (Vec::new(), BytesMut::new());
+        let mut sends = says.into_iter();
+        let (mut sent, mut got) = (Vec::new(), BytesMut::new());
         for room in rooms.iter().cycle() {
             if taken == len {
                 break;
@@ -245,32 +245,32 @@ proptest! {
             }
             let begun = pair.tls.begun();
             prop_assert!(begun <= len - taken && begun <= BATCH);
-            // The other direction, with new keys now and then, which the session answers between our records.
-            if let Some((more, renew)) = said.next() {
+            // The other direction, with new keys now and then; the session's answers go between our records.
+            if let Some((more, renew)) = sends.next() {
                 let more = bytes(more);
                 pair.peer.server.writer().write_all(&more).unwrap();
-                told.extend_from_slice(&more);
+                sent.extend_from_slice(&more);
                 if renew && !old {
                     pair.peer.server.refresh_traffic_keys().unwrap();
                 }
             }
             pair.peer.serve();
-            prop_assert!(pair.peer.heard.len() == taken && all.starts_with(&pair.peer.heard), "{} of {taken}", pair.peer.heard.len());
+            prop_assert!(pair.peer.decrypted.len() == taken && all.starts_with(&pair.peer.decrypted), "{} of {taken}", pair.peer.decrypted.len());
             while let Poll::Ready(n) = pair.read(&mut got) {
                 prop_assert!(n.unwrap() > 0);
             }
             prop_assert_eq!(pair.tls.begun(), begun);
         }
-        prop_assert!(told == got, "what the peer says comes in order");
+        prop_assert!(sent == got, "the peer's bytes arrive in order");
     }
 }
 
 #[test]
-fn what_was_sealed_and_not_taken_leaves_by_no_other_way() {
+fn encrypted_bytes_that_were_not_taken_leave_by_no_other_way() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(40_000);
     pair.peer.room(10_000);
-    assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(0)), "a record is not whole yet");
+    assert_eq!(pair.write(&[IoSlice::new(&all)]), Poll::Ready(Ok(0)), "no record is complete yet");
     assert_eq!(pair.tls.begun(), 40_000);
 
     pair.peer.room(1 << 24);
@@ -279,11 +279,11 @@ fn what_was_sealed_and_not_taken_leaves_by_no_other_way() {
     pair.tls.finish(&mut pair.lower);
     pair.lower.finish();
     pair.peer.serve();
-    assert_eq!(pair.peer.heard, b"", "the connection was left, and the messages go to the next");
+    assert_eq!(pair.peer.decrypted, b"", "the connection was left, and the messages go to the next one");
 }
 
 #[test]
-fn an_error_of_a_stream_that_may_have_passed_everything_on_leaves_all_that_was_sealed_in_doubt() {
+fn an_error_of_a_stream_that_may_have_sent_everything_leaves_all_encrypted_bytes_in_doubt() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(40_000);
     pair.peer.room(16_406 + 5);
@@ -296,7 +296,7 @@ fn an_error_of_a_stream_that_may_have_passed_everything_on_leaves_all_that_was_s
 }
 
 #[test]
-fn the_end_comes_behind_what_was_read_before_it() {
+fn the_end_comes_after_what_was_read_before_it() {
     let mut pair = Pair::new(&version::TLS13);
     pair.peer.server.writer().write_all(b"last words").unwrap();
     pair.peer.server.send_close_notify();
@@ -304,7 +304,7 @@ fn the_end_comes_behind_what_was_read_before_it() {
     let mut got = BytesMut::new();
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(0))));
-    // And a fault too, with its name.
+    // The same for an error, with its name.
     let mut pair = Pair::new(&version::TLS13);
     pair.peer.server.writer().write_all(b"last words").unwrap();
     pair.peer.serve();
@@ -312,19 +312,19 @@ fn the_end_comes_behind_what_was_read_before_it() {
     pair.peer.wire.0.lock().unwrap().to_client.extend([7; 32]);
     let mut got = BytesMut::new();
     assert!(matches!(pair.read(&mut got), Poll::Ready(Ok(10))));
-    let Poll::Ready(Err(error)) = pair.read(&mut got) else { panic!("a record that can't be decrypted") };
+    let Poll::Ready(Err(error)) = pair.read(&mut got) else { panic!("a record that cannot be decrypted") };
     assert!(matches!(cause(error), Cause::Tls(_)));
 }
 
 #[test]
-fn what_can_be_said_in_one_breath_is_said_once() {
+fn the_last_write_is_made_once() {
     let mut pair = Pair::new(&version::TLS13);
     let all = bytes(100_000);
     pair.peer.room(10);
     let _ = pair.write(&[IoSlice::new(&all)]);
     let begun = pair.tls.begun();
     assert_eq!(begun, BATCH);
-    // A stream of the user's own gets nothing without being polled; what would go out is looked at here.
+    // A user's stream is not written without being polled; this checks what would be written.
     pair.tls.seal(&[IoSlice::new(&all)], begun, usize::MAX).unwrap();
     assert_eq!(pair.tls.begun(), all.len());
     pair.peer.room(1 << 24);
@@ -332,5 +332,5 @@ fn what_can_be_said_in_one_breath_is_said_once() {
         let _ = pair.tls.poll_out(&mut pair.lower, &mut Context::from_waker(Waker::noop()));
     }
     pair.peer.serve();
-    assert!(pair.peer.heard == all);
+    assert!(pair.peer.decrypted == all);
 }

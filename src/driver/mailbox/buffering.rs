@@ -1,4 +1,5 @@
-//! Publishing while no server is connected: the time for the age limit, what the overflow policy drops, and withdrawal.
+//! Publishing while no server is connected: the time for the age limit, messages dropped by the overflow policy, and
+//! withdrawal.
 
 use std::sync::MutexGuard;
 
@@ -7,7 +8,7 @@ use crate::driver::task::now;
 use crate::engine::{Gate, Segment, Status};
 
 impl Shared {
-    /// Takes a held message out again, if it is still held; tells whether it was.
+    /// Withdraws a message if it is still buffered; returns whether it was.
     pub(crate) fn withdraw(&self, sequence: u64) -> bool {
         let mut gone = Vec::new();
         let mut guard = self.inner();
@@ -15,7 +16,7 @@ impl Shared {
         let held = inner.outbox.cancel(sequence, &mut gone);
         let next = if inner.outbox.has_room() { inner.room.pop() } else { None };
         drop(guard);
-        // Dropped here, where no lock is held.
+        // Dropped here, outside of the lock.
         drop(gone);
         if let Some(next) = next {
             next.wake();
@@ -25,14 +26,14 @@ impl Shared {
 }
 
 impl Shared {
-    /// Whether a message would wait for a connection that is not there; in the middle of a planned move there is one.
+    /// Whether a message would be buffered for lack of a connection; during a planned move there is one.
     #[cold]
-    pub(super) fn would_hold(&self, inner: &Inner) -> bool {
+    pub(super) fn would_buffer(&self, inner: &Inner) -> bool {
         inner.outbox.gate() == Gate::Held && *self.status.borrow() != Status::Connected
     }
 
-    /// Another call is made. Whether the caller must let others run before: the task, which would have more and more to do
-    /// otherwise.
+    /// Counts a call. Returns whether the caller must yield first, so that the task can run and does not
+    /// fall further and further behind.
     pub(crate) fn owes_a_yield(&self) -> bool {
         let mut inner = self.inner();
         inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
@@ -41,7 +42,7 @@ impl Shared {
 }
 
 impl Inner {
-    /// Whether whoever calls must let others run before; that is asked of it once.
+    /// Whether the caller must yield first; returns `true` once.
     #[inline]
     pub(super) fn owes_a_yield(&mut self) -> bool {
         let owes = self.unyielded >= YIELD_BYTES;
@@ -51,13 +52,13 @@ impl Inner {
         owes
     }
 
-    /// An age limit wants to know the time before a message is held.
+    /// With an age limit, the time is needed before a message is buffered.
     #[cold]
     pub(super) fn tick(&mut self) {
         self.outbox.tick(now());
     }
 
-    /// What messages that were dropped have left behind, to be dropped outside. Those who publish must let others run for
+    /// The memory of dropped messages, to be dropped outside of the lock. Publishers must yield for
     /// them as for refusals.
     #[cold]
     pub(super) fn take_dropped(&mut self) -> Vec<Segment> {
@@ -66,7 +67,7 @@ impl Inner {
     }
 }
 
-/// A message was not taken. If the policy has dropped it, the task is to tell.
+/// A message was not accepted. If the policy has dropped it, the task is woken to report it.
 #[cold]
 pub(super) fn refused(mut guard: MutexGuard<'_, Inner>) {
     let inner = &mut *guard;

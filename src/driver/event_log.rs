@@ -1,8 +1,8 @@
-//! The log: what happens to the connection, in lines that a person reads at three in the morning.
+//! The log: the events of a connection, in lines that help a person at three in the morning.
 //!
-//! At `info` an outage is some ten lines, however long it lasts: the loss, attempts that fail (fewer and fewer of them), the
-//! return with its account. `warn` is what somebody may have to do something about, `debug` every attempt and what servers
-//! announce. Nothing is logged per message, and what can happen often is summed up.
+//! At `info` an outage takes about ten lines, however long it lasts: the loss, failed attempts (more and more rarely),
+//! and the reconnect with a summary. `warn` is for lines that may need action, `debug` for every attempt and the
+//! announcements of servers. Nothing is logged per message, and frequent events are summed up.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,48 +11,48 @@ use super::lock;
 use crate::engine::{Cause, ConnectionEvent, Level, Lost};
 use crate::protocol::Info;
 
-/// What happens more often than this is summed up in the next line about it.
+/// More frequent events are summed up in the next line about them.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// So many names of servers are in one line.
+/// A line names at most this many servers.
 const NAMED: usize = 5;
 
-/// What was said of one client, so that it is not said too often.
+/// What was logged for one client, to limit the rate.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct EventLog {
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    lost: Often,
-    slow: Often,
-    too_large: Often,
-    errors: Often,
+    lost: RateLimit,
+    slow: RateLimit,
+    too_large: RateLimit,
+    errors: RateLimit,
     /// Attempts that a server refused since the last connection.
     refused: u64,
 }
 
-/// Something that may happen all the time.
+/// A rate limit for a frequent event.
 #[derive(Debug, Default)]
-struct Often {
-    said: Option<Instant>,
-    unsaid: u64,
+struct RateLimit {
+    reported_at: Option<Instant>,
+    unreported: u64,
 }
 
-impl Often {
-    /// It has happened `number` times more. How often since it was said last, if it is to be said now.
+impl RateLimit {
+    /// Counts `number` more events. Returns the number since the last line if a line is due now.
     fn happened(&mut self, number: u64, now: Instant) -> Option<u64> {
-        self.unsaid += number;
-        if self.said.is_some_and(|said| now.saturating_duration_since(said) < PAUSE) {
+        self.unreported += number;
+        if self.reported_at.is_some_and(|reported_at| now.saturating_duration_since(reported_at) < PAUSE) {
             return None;
         }
-        self.said = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
+        self.reported_at = Some(now);
+        Some(std::mem::take(&mut self.unreported))
     }
 }
 
-/// A line at the level that the event's projection asks for.
+/// Logs a line at the level of the event's projection.
 macro_rules! log {
     ($level:expr, $($rest:tt)*) => {
         match $level {
@@ -64,9 +64,9 @@ macro_rules! log {
     };
 }
 
-impl Story {
-    /// Writes what is worth a line.
-    pub(super) fn tell(&self, event: &ConnectionEvent) {
+impl EventLog {
+    /// Logs an event, if it is worth a line.
+    pub(super) fn report(&self, event: &ConnectionEvent) {
         let level = event.projection().level;
         match event {
             ConnectionEvent::Connected { server, attempts } => {
@@ -75,46 +75,46 @@ impl Story {
             }
             ConnectionEvent::Reconnected { .. } => {
                 lock(&self.state).refused = 0;
-                tell_reconnected(event, level);
+                report_reconnected(event, level);
             }
             ConnectionEvent::RecoveryDone { server, flushed, took, .. } => {
-                log!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages are sent");
+                log!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages have been sent");
             }
             ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
                 log!(level, server, %cause, in_doubt, buffered = held, "disconnected");
             }
             ConnectionEvent::Connecting { server, attempt, .. } => log!(level, server, attempt, "connecting"),
             ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in } => {
-                self.tell_attempt(level, server, *attempt, cause, *retry_in);
+                self.report_attempt(level, server, *attempt, cause, *retry_in);
             }
-            ConnectionEvent::GaveUp { cause, attempts } => log!(level, %cause, attempts, "reconnecting was given up"),
-            ConnectionEvent::Lost { lost, .. } => self.tell_lost(level, lost),
+            ConnectionEvent::GaveUp { cause, attempts } => log!(level, %cause, attempts, "gave up reconnecting"),
+            ConnectionEvent::Lost { lost, .. } => self.report_lost(level, lost),
             ConnectionEvent::LeftInDoubt { messages } => log!(level, messages, "messages were left in doubt"),
             ConnectionEvent::SlowConsumer { sid, dropped } => {
-                if let Some(times) = self.often(|state| &mut state.slow) {
-                    log!(level, sid, dropped, times, "a subscription loses messages, since its consumer is too slow");
+                if let Some(times) = self.due(|state| &mut state.slow) {
+                    log!(level, sid, dropped, times, "a subscription is losing messages: its consumer is too slow");
                 }
             }
             ConnectionEvent::MessageTooLarge { sid, size, limit, .. } => {
-                if let Some(times) = self.often(|state| &mut state.too_large) {
+                if let Some(times) = self.due(|state| &mut state.too_large) {
                     log!(level, sid, size, limit, times, "skipped a message over the limit");
                 }
             }
             ConnectionEvent::ServerError { error } => {
-                if let Some(times) = self.often(|state| &mut state.errors) {
-                    log!(level, %error, times, "the server reports an error");
+                if let Some(times) = self.due(|state| &mut state.errors) {
+                    log!(level, %error, times, "the server reported an error");
                 }
             }
             ConnectionEvent::BufferHigh { pending, limit } => {
-                log!(level, pending, limit, "the buffer for outages is nearly full");
+                log!(level, pending, limit, "the reconnect buffer is nearly full");
             }
             ConnectionEvent::BufferLow { pending, limit } => {
-                log!(level, pending, limit, "the buffer for outages has room again");
+                log!(level, pending, limit, "the reconnect buffer has room again");
             }
             ConnectionEvent::ServerNotInPool { server } => {
                 log!(level, server, "the callback chose a server that is not in the pool");
             }
-            ConnectionEvent::ServerInfo { server, info } => tell_info(level, server, info),
+            ConnectionEvent::ServerInfo { server, info } => report_info(level, server, info),
             ConnectionEvent::ServersChanged { added, removed } => {
                 log!(level, added = names(added), removed = names(removed), "the cluster's servers changed");
             }
@@ -124,14 +124,14 @@ impl Story {
         }
     }
 
-    /// It has happened once more. How often since the last line about it, if there is to be one now.
-    fn often(&self, which: impl FnOnce(&mut State) -> &mut Often) -> Option<u64> {
+    /// Counts one more event. Returns the number since the last line about it, if a line is due now.
+    fn due(&self, which: impl FnOnce(&mut State) -> &mut RateLimit) -> Option<u64> {
         which(&mut lock(&self.state)).happened(1, Instant::now())
     }
 
-    /// Of many attempts, the first, the second, the fourth, the eighth and so on are worth a line in an operator's log: an outage
-    /// whose reason is only told at its end helps nobody.
-    fn tell_attempt(&self, level: Level, server: &str, attempt: u64, cause: &Cause, retry_in: Duration) {
+    /// Logs the first, second, fourth, eighth attempt and so on at a level that operators see, so that the reason of an
+    /// outage is in the log before its end.
+    fn report_attempt(&self, level: Level, server: &str, attempt: u64, cause: &Cause, retry_in: Duration) {
         let retry_in = rounded(retry_in);
         if level == Level::Warn {
             let times = {
@@ -140,14 +140,14 @@ impl Story {
                 state.refused
             };
             if times.is_power_of_two() {
-                return log!(level, server, attempt, %cause, times, ?retry_in, "the credentials were refused");
+                return log!(level, server, attempt, %cause, times, ?retry_in, "the server refused the credentials");
             }
         }
         let level = if level == Level::Debug && attempt.is_power_of_two() { Level::Info } else { Level::Debug };
-        log!(level, server, attempt, %cause, ?retry_in, "an attempt failed");
+        log!(level, server, attempt, %cause, ?retry_in, "attempt failed");
     }
 
-    fn tell_lost(&self, level: Level, lost: &Lost) {
+    fn report_lost(&self, level: Level, lost: &Lost) {
         let Some(messages) = lock(&self.state).lost.happened(lost.total(), Instant::now()) else { return };
         let Lost { overflow, expired, too_large, no_headers, poison, closed, .. } = *lost;
         let reasons = [
@@ -163,7 +163,7 @@ impl Story {
     }
 }
 
-fn tell_reconnected(event: &ConnectionEvent, level: Level) {
+fn report_reconnected(event: &ConnectionEvent, level: Level) {
     if let ConnectionEvent::Reconnected {
         server,
         downtime,
@@ -193,19 +193,19 @@ fn tell_reconnected(event: &ConnectionEvent, level: Level) {
     }
 }
 
-fn tell_info(level: Level, server: &str, info: &Info) {
+fn report_info(level: Level, server: &str, info: &Info) {
     let Info { server_name, version, cluster, max_payload, connect_urls, .. } = info;
     let (name, version, cluster) = (short(server_name), short(version), cluster.as_deref().map(short));
     let others = connect_urls.len();
-    log!(level, server, name, version, cluster, max_payload, others, "the server introduced itself");
+    log!(level, server, name, version, cluster, max_payload, others, "received server info");
 }
 
-/// To the millisecond.
+/// Rounds to milliseconds.
 fn rounded(time: Duration) -> Duration {
     Duration::from_millis(time.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 fn names(servers: &[String]) -> String {
     let mut text: Vec<&str> = servers.iter().take(NAMED).map(String::as_str).collect();
     let more = format!("{} more", servers.len().saturating_sub(NAMED));
@@ -215,7 +215,7 @@ fn names(servers: &[String]) -> String {
     text.join(" ")
 }
 
-/// A server's own text, as far as it is worth a place in a line.
+/// A server's own text, shortened for a line.
 fn short(text: &str) -> String {
     text.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -10,39 +10,39 @@ use super::message::Message;
 use super::subscriber::Subscriber;
 use crate::driver::Gap;
 
-/// What a [`GapStream`] yields.
+/// An item of a [`GapStream`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Delivery {
     /// A message.
     Message(Message),
-    /// This many messages were dropped here: the stream was read too slowly, or they were larger than the client's
-    /// [`limits`](crate::ConnectOptions::limits).
+    /// This many messages were dropped here, because the stream was read too slowly or they were larger than the
+    /// client's [`limits`](crate::ConnectOptions::limits).
     Lagged(u64),
     /// The connection was lost here. Messages that were published before the next connection had the subscription
-    /// were not received; nobody can say whether there were any.
+    /// were not received; it is unknown whether there were any.
     ///
-    /// Not reported for a planned move that has missed nothing: for a queue group, or for any subscription with
-    /// [`Handover::Overlap`](crate::options::Handover), if the next server had it before the current one was left, and
-    /// that one was read to the end within two seconds.
+    /// Not reported for a planned move that missed nothing: that of a queue group, or of any subscription with
+    /// [`Handover::Overlap`](crate::options::Handover), if the next server had the subscription before the client left
+    /// the current server, and that server's messages were read to the end within two seconds.
     Interrupted,
 }
 
-/// A [`Subscriber`] that reports where messages are missing, or may be: see [`Subscriber::with_gaps`].
+/// A [`Subscriber`] that reports where messages are or may be missing: see [`Subscriber::with_gaps`].
 #[derive(Debug)]
 #[must_use = "dropping the stream ends its subscription"]
 pub struct GapStream {
     subscriber: Subscriber,
-    /// A share was taken, and the gaps before it were not reported yet.
+    /// A share was taken, and the gaps before it have not been reported yet.
     fresh: bool,
 }
 
 impl Subscriber {
-    /// Makes this stream report where messages are missing: [`Delivery::Lagged`] where some were dropped because it
-    /// was read too slowly, [`Delivery::Interrupted`] where the connection was lost. Gaps from before this call are
-    /// not reported.
+    /// Makes this stream report where messages are missing: [`Delivery::Lagged`] where some were dropped because the
+    /// stream was read too slowly, [`Delivery::Interrupted`] where the connection was lost. Gaps from before this call
+    /// are not reported.
     ///
-    /// Each is reported in its place, after the messages that came before it and before the ones that came after.
+    /// Each gap is reported in its place, between the messages before and after it.
     ///
     /// ```no_run
     /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
@@ -74,13 +74,13 @@ impl GapStream {
         &self.subscriber
     }
 
-    /// The subscriber, to be unsubscribed or drained. If messages are read from it directly, the gaps around them are
+    /// The subscriber, for unsubscribing or draining. If messages are read from it directly, the gaps around them are
     /// reported late.
     pub fn subscriber_mut(&mut self) -> &mut Subscriber {
         &mut self.subscriber
     }
 
-    /// The next gap that comes before the message number `next`.
+    /// The next gap before message number `next`.
     fn gap(&self, next: u64) -> Option<Delivery> {
         self.subscriber.inbox().take_gap(next).map(|gap| match gap {
             Gap::Lagged(count) => Delivery::Lagged(count),
@@ -107,7 +107,7 @@ impl Stream for GapStream {
             match this.subscriber.poll_share(cx) {
                 Poll::Ready(Some(())) => this.fresh = true,
                 Poll::Ready(None) => return Poll::Ready(this.gap(u64::MAX)),
-                // A message that has come in this moment stands behind the gaps at its place, and was announced by a wake.
+                // A message that arrives at this moment comes after the gaps here, and its wake has been sent.
                 Poll::Pending => {
                     return match this.gap(this.subscriber.taken().end) {
                         Some(gap) => Poll::Ready(Some(gap)),

@@ -1,25 +1,25 @@
-//! Gaps in a subscription: between which of its messages some are missing, or may be. Only for those who asked.
+//! Where messages of a subscription are or may be missing. LastGood only for consumers that asked for it.
 
 use std::collections::VecDeque;
 
 /// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gap {
-    /// So many messages were dropped, because the consumer is too slow.
+    /// This many messages were dropped, because the consumer is too slow.
     Lagged(u64),
-    /// The connection was lost: nobody knows what was missed until the next knew the subscription.
+    /// The connection was lost: messages may have been missed until the next one had the subscription.
     Interrupted,
 }
 
-/// The gaps that the consumer has not come to, in order. Each stands behind so many messages of the subscription; between
-/// two there is a message that is still queued, so there are never many more gaps than messages.
+/// The gaps that the consumer has not reached yet, in order, each after a number of messages of the subscription.
+/// Between two gaps there is a message that is still queued, so there are never many more gaps than messages.
 #[derive(Debug, Default)]
-pub(super) struct Gaps {
+pub(super) struct GapMarks {
     marks: VecDeque<(u64, Gap)>,
 }
 
-impl Gaps {
-    /// A gap behind the first `at` messages.
+impl GapMarks {
+    /// Records a gap after the first `at` messages.
     pub(super) fn mark(&mut self, at: u64, gap: Gap) {
         match (self.marks.back_mut(), gap) {
             (Some((last, Gap::Lagged(count))), Gap::Lagged(more)) if *last == at => *count += more,
@@ -28,7 +28,7 @@ impl Gaps {
         }
     }
 
-    /// The messages `from..to`, which were the next to be read, were dropped.
+    /// The next messages to be read, `from..to`, were dropped.
     pub(super) fn drop_front(&mut self, from: u64, to: u64) {
         let index = self.marks.partition_point(|(at, _)| *at <= to);
         if let Some((at, Gap::Lagged(count))) = index.checked_sub(1).and_then(|before| self.marks.get_mut(before)) {
@@ -41,7 +41,7 @@ impl Gaps {
         self.marks.insert(index, (to, Gap::Lagged(to - from)));
     }
 
-    /// The next gap, if it comes before the message number `next`.
+    /// The next gap, if it comes before message number `next`.
     pub(super) fn take(&mut self, next: u64) -> Option<Gap> {
         let (at, _) = self.marks.front()?;
         if *at <= next { self.marks.pop_front().map(|(_, gap)| gap) } else { None }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn gaps_at_one_place_are_one() {
-        let mut gaps = Gaps::default();
+        let mut gaps = GapMarks::default();
         gaps.mark(3, Gap::Lagged(1));
         gaps.mark(3, Gap::Lagged(2));
         gaps.mark(3, Gap::Interrupted);
@@ -67,11 +67,12 @@ mod tests {
 
     #[test]
     fn what_is_dropped_in_front_stands_in_front_of_what_is_left() {
-        let mut gaps = Gaps::default();
+        let mut gaps = GapMarks::default();
         gaps.mark(6, Gap::Interrupted);
         gaps.drop_front(2, 4);
         gaps.drop_front(4, 5);
-        // The interruption lies within what is dropped now, and the messages around it are one loss less one.
+        // The interruption lies within the messages dropped now; together with the losses around it that makes two
+        // gaps.
         gaps.drop_front(5, 8);
         assert_eq!(gaps.take(8), Some(Gap::Lagged(3)));
         assert_eq!(gaps.take(8), Some(Gap::Interrupted));

@@ -1,4 +1,4 @@
-//! What was read last, for the time in which it can't be read.
+//! The last good content of files, used while they cannot be read.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -7,33 +7,33 @@ use std::time::Duration;
 use super::blocking::Pending;
 use super::lock;
 
-/// A read that takes longer than this is not waited for where something was read before. A server closes a connection whose
-/// CONNECT has not come after 2 s (`AUTH_TIMEOUT` in its `const.go`).
-const PATIENCE: Duration = Duration::from_secs(1);
+/// If a read takes longer and there is an earlier value, that is used. A server closes a connection whose
+/// CONNECT has not arrived after 2 s (`AUTH_TIMEOUT` in its `const.go`).
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The last good value of what is read again and again, of type `T`; `F` is why it could not be read.
-pub(crate) struct Kept<T, F> {
+/// The last good value, of type `T`, of something that is read repeatedly; `F` is the error of a read.
+pub(crate) struct LastGood<T, F> {
     state: Mutex<State<T, F>>,
 }
 
 struct State<T, F> {
     last: Option<T>,
-    /// A read that was not waited for to its end.
+    /// A read whose end was not waited for.
     late: Option<Pending<Result<T, F>>>,
 }
 
-impl<T: Clone, F: fmt::Display> Kept<T, F> {
-    /// `last`: what was read already.
-    pub(crate) fn new(last: Option<T>) -> Kept<T, F> {
-        Kept { state: Mutex::new(State { last, late: None }) }
+impl<T: Clone, F: fmt::Display> LastGood<T, F> {
+    /// `last`: an earlier value.
+    pub(crate) fn new(last: Option<T>) -> LastGood<T, F> {
+        LastGood { state: Mutex::new(State { last, late: None }) }
     }
 
-    /// What `reading` gives, or else what was read last: a file that is being written, is gone, or lies on a disk that
-    /// hangs is no reason to stay away from a server.
+    /// The result of `reading`, or else the last good value: a file that is being written, is gone, or lies on a disk
+    /// that hangs should not keep the client from a server.
     ///
     /// # Errors
     ///
-    /// What went wrong, where nothing has been read before.
+    /// The error of the read, if there is no earlier value.
     pub(crate) async fn latest(&self, what: &str, mut reading: Pending<Result<T, F>>) -> Option<Result<T, F>> {
         let Some(last) = self.last() else {
             let outcome = reading.outcome().await;
@@ -42,22 +42,22 @@ impl<T: Clone, F: fmt::Display> Kept<T, F> {
             }
             return outcome;
         };
-        let left = PATIENCE.saturating_sub(reading.since.elapsed());
+        let left = LONGEST_WAIT.saturating_sub(reading.since.elapsed());
         let read = match tokio::time::timeout(left, reading.outcome()).await {
             Ok(Some(Ok(read))) => {
                 lock(&self.state).last = Some(read.clone());
                 read
             }
             Ok(Some(Err(fault))) => {
-                tracing::warn!(%fault, "{what} can't be read; what was read last is used");
+                tracing::warn!(%fault, "{what} cannot be read; using its last content");
                 last
             }
             Ok(None) => {
-                tracing::warn!("reading {what} was abandoned; what was read last is used");
+                tracing::warn!("reading {what} was abandoned; using its last content");
                 last
             }
             Err(_) => {
-                tracing::warn!("reading {what} takes longer than {PATIENCE:?}; what was read last is used");
+                tracing::warn!("reading {what} takes longer than {LONGEST_WAIT:?}; using its last content");
                 lock(&self.state).late = Some(reading);
                 last
             }
@@ -75,15 +75,15 @@ impl<T: Clone, F: fmt::Display> Kept<T, F> {
     }
 }
 
-impl<T: Clone, F: fmt::Display> Default for Kept<T, F> {
+impl<T: Clone, F: fmt::Display> Default for LastGood<T, F> {
     /// Nothing was read yet.
     fn default() -> Self {
-        Kept::new(None)
+        LastGood::new(None)
     }
 }
 
-impl<T, F> fmt::Debug for Kept<T, F> {
+impl<T, F> fmt::Debug for LastGood<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
+        f.write_str("LastGood")
     }
 }
