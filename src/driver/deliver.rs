@@ -49,7 +49,7 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     pub(super) wakers: Vec<Waker>,
-    /// Slow consumers that the task should wait for, with the messages that did not fit.
+    /// Slow consumers that the task should wait for.
     pub(super) lagging: Vec<Lagging>,
     /// Subscriptions that lost messages.
     pub(super) losing: Vec<Overrun>,
@@ -72,7 +72,6 @@ pub(super) struct Overrun {
 pub(super) struct Lagging {
     pub(super) sid: u64,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) rest: Option<Share>,
 }
 
 impl Sorter {
@@ -213,9 +212,10 @@ pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delive
     let offered = inbox.offer(share);
     out.wakers.extend(offered.consumer);
     if offered.lagging {
-        out.lagging.push(Lagging { sid, inbox: inbox.clone(), rest: offered.rest });
-    } else if let Some(rest) = offered.rest {
-        lose(sid, inbox, rest, out);
+        out.lagging.push(Lagging { sid, inbox: inbox.clone() });
+    }
+    if let Some(lost) = offered.lost {
+        lose(sid, inbox, lost, out);
     }
 }
 
@@ -305,20 +305,11 @@ impl Pause {
     pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
         // If the runtime was busy, the consumers could not run either: they get their turn first.
         let over = now >= self.until && self.yields > 0;
-        self.lagging.retain_mut(|lagging| {
-            if let Some(rest) = lagging.rest.take() {
-                let offered = lagging.inbox.offer(rest);
-                out.wakers.extend(offered.consumer);
-                lagging.rest = offered.rest;
-            }
+        self.lagging.retain(|Lagging { sid, inbox }| {
             if over {
-                lagging.inbox.stop_waiting();
-                if let Some(rest) = lagging.rest.take() {
-                    lose(lagging.sid, &lagging.inbox, rest, out);
-                }
-                return false;
+                inbox.stop_waiting().into_iter().for_each(|lost| lose(*sid, inbox, lost, out));
             }
-            lagging.inbox.wait_for_consumer() || lagging.rest.is_some()
+            inbox.is_waited_for()
         });
         if self.lagging.is_empty() {
             PauseState::Over
@@ -333,22 +324,5 @@ impl Pause {
     /// The latest time for the next check. While yielding, the task wakes itself.
     pub(super) fn deadline(&self) -> Option<Instant> {
         (self.yields >= YIELDS).then_some(self.until)
-    }
-
-    /// `sid` ends: offers the messages that wait for room one last time.
-    pub(super) fn settle(&mut self, sid: u64, out: &mut Delivered) {
-        self.lagging.retain_mut(|lagging| {
-            if lagging.sid != sid {
-                return true;
-            }
-            if let Some(rest) = lagging.rest.take() {
-                let offered = lagging.inbox.offer(rest);
-                out.wakers.extend(offered.consumer);
-                if let Some(rest) = offered.rest {
-                    lose(sid, &lagging.inbox, rest, out);
-                }
-            }
-            false
-        });
     }
 }

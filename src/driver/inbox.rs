@@ -1,6 +1,8 @@
 //! One queue per subscription: shares of reads, under limits, between the task and one consumer.
 
 mod share;
+#[cfg(test)]
+mod tests;
 
 pub(super) use share::Losing;
 pub use share::WhenFull;
@@ -51,6 +53,9 @@ struct State {
     end: Option<EndReason>,
     dropped: u64,
     grace: Grace,
+    /// Received messages over the limits, in order after the queue, while the task waits for this consumer. There are none
+    /// while the queue is empty.
+    overflow: VecDeque<Share>,
     /// Messages ever put in; the first one in the queue has the number `accepted - messages`.
     accepted: u64,
     /// The highest number of messages and bytes in the queue so far.
@@ -74,7 +79,41 @@ enum Grace {
 
 impl State {
     fn is_lagging(&self) -> bool {
-        self.messages > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2
+        let above_half = self.messages > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2;
+        above_half || !self.overflow.is_empty()
+    }
+
+    /// Messages received so far, including the overflow.
+    fn received(&self) -> u64 {
+        self.accepted + self.overflow.iter().map(|share| share.count() as u64).sum::<u64>()
+    }
+
+    /// Puts in as much of `share` as fits, and returns the rest.
+    fn put_what_fits(&mut self, share: Share) -> Option<Share> {
+        let free_messages = self.limits.messages.saturating_sub(self.messages);
+        let free_bytes = self.limits.bytes.saturating_sub(self.bytes);
+        let (fits, rest) = if share.count() <= free_messages && share.bytes() <= free_bytes {
+            (Some(share), None)
+        } else {
+            match share.split(free_messages, free_bytes) {
+                // One message always fits, however large: a reader that keeps up misses none.
+                (None, Some(share)) if self.messages == 0 => share.split(1, usize::MAX),
+                parts => parts,
+            }
+        };
+        self.put(fits);
+        self.note_most();
+        rest
+    }
+
+    /// Moves as much of the overflow into the queue as fits.
+    fn refill(&mut self) {
+        while let Some(share) = self.overflow.pop_front() {
+            if let Some(rest) = self.put_what_fits(share) {
+                self.overflow.push_front(rest);
+                break;
+            }
+        }
     }
 
     /// The number of the first message in the queue.
@@ -100,6 +139,7 @@ impl State {
         let share = self.queue.pop_front()?;
         self.messages -= share.count().min(self.messages);
         self.bytes -= share.bytes().min(self.bytes);
+        self.refill();
         let caught_up = !self.is_lagging();
         let wake_task = caught_up && self.grace == Grace::Waited;
         if caught_up {
@@ -130,6 +170,7 @@ impl Inbox {
                 end: None,
                 dropped: 0,
                 grace: Grace::Unused,
+                overflow: VecDeque::new(),
                 accepted: 0,
                 most: (0, 0),
                 gaps: None,
@@ -139,7 +180,8 @@ impl Inbox {
         }
     }
 
-    /// Puts in as much of `share` as fits.
+    /// Messages were received. What does not fit waits in the overflow if the task waits for this consumer, and is returned
+    /// to be lost if it has already done so.
     pub(super) fn offer(&self, share: Share) -> Offered {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -149,47 +191,41 @@ impl Inbox {
             drop(share);
             return Offered::default();
         }
-        let count = share.count();
-        let bytes = share.bytes();
-        let free_messages = state.limits.messages.saturating_sub(state.messages);
-        let free_bytes = state.limits.bytes.saturating_sub(state.bytes);
-        let (fits, rest) = if count <= free_messages && bytes <= free_bytes {
-            (Some(share), None)
-        } else {
-            match share.split(free_messages, free_bytes) {
-                // One message always fits, however large: a reader that keeps up misses none.
-                (None, Some(share)) if state.messages == 0 => share.split(1, usize::MAX),
-                parts => parts,
-            }
-        };
-        let news = fits.is_some();
-        state.put(fits);
-        state.note_most();
+        let before = state.accepted;
+        let rest = if state.overflow.is_empty() { state.put_what_fits(share) } else { Some(share) };
+        let consumer = if state.accepted > before { state.consumer.take() } else { None };
         let lagging = rest.is_some() || state.is_lagging();
         if !lagging {
             state.grace = Grace::Unused;
         }
-        let lagging = lagging && state.grace == Grace::Unused;
-        Offered { consumer: if news { state.consumer.take() } else { None }, rest, lagging }
+        match state.grace {
+            Grace::Spent | Grace::Losing => Offered { consumer, lost: rest, lagging: false },
+            Grace::Unused | Grace::Waited => {
+                state.overflow.extend(rest);
+                let begins = lagging && state.grace == Grace::Unused;
+                if begins {
+                    state.grace = Grace::Waited;
+                }
+                Offered { consumer, lost: None, lagging: begins }
+            }
+        }
     }
 
-    /// The task stops reading to wait for this consumer. `false`: no need, the consumer has caught up.
-    pub(super) fn wait_for_consumer(&self) -> bool {
-        let mut state = lock(&self.state);
-        if !state.is_lagging() || state.end.is_some() {
-            state.grace = Grace::Unused;
-            return false;
-        }
-        state.grace = Grace::Waited;
-        true
+    /// Whether the task still has to wait for this consumer, which wakes it when it has caught up.
+    pub(super) fn is_waited_for(&self) -> bool {
+        let state = lock(&self.state);
+        state.grace == Grace::Waited && state.end.is_none()
     }
 
-    /// The task reads again: messages that do not fit from now on are lost, until the consumer has caught up.
-    pub(super) fn stop_waiting(&self) {
+    /// The task reads again: messages that do not fit from now on are lost, until the consumer has caught up. Returns the
+    /// overflow, which is lost now.
+    pub(super) fn stop_waiting(&self) -> VecDeque<Share> {
         let mut state = lock(&self.state);
-        if state.grace == Grace::Waited {
-            state.grace = Grace::Spent;
+        if state.grace != Grace::Waited || state.end.is_some() {
+            return VecDeque::new();
         }
+        state.grace = Grace::Spent;
+        std::mem::take(&mut state.overflow)
     }
 
     /// `rest` does not fit: messages are dropped by the policy.
@@ -245,8 +281,8 @@ impl Inbox {
             return None;
         }
         state.dropped += 1;
-        let accepted = state.accepted;
-        state.gaps.as_mut()?.mark(accepted, Gap::Lagged(1));
+        let received = state.received();
+        state.gaps.as_mut()?.mark(received, Gap::Lagged(1));
         state.consumer.take()
     }
 
@@ -261,8 +297,8 @@ impl Inbox {
         if state.end.is_some() {
             return None;
         }
-        let accepted = state.accepted;
-        state.gaps.as_mut()?.mark(accepted, Gap::Interrupted);
+        let received = state.received();
+        state.gaps.as_mut()?.mark(received, Gap::Interrupted);
         state.consumer.take()
     }
 
@@ -310,7 +346,9 @@ impl Inbox {
         state.end.get_or_insert(EndReason::Unsubscribed);
         state.messages = 0;
         state.bytes = 0;
-        std::mem::take(&mut state.queue)
+        let mut unread = std::mem::take(&mut state.queue);
+        unread.append(&mut state.overflow);
+        unread
     }
 
     /// The next share. If there is none yet, keeps the consumer's waker.
@@ -368,6 +406,12 @@ impl Inbox {
     pub(crate) fn pending(&self) -> (usize, usize) {
         let state = lock(&self.state);
         (state.messages, state.bytes)
+    }
+
+    /// Messages that were received and not read.
+    pub(super) fn unread(&self) -> u64 {
+        let state = lock(&self.state);
+        state.received() - state.first()
     }
 
     /// Why nothing more comes.

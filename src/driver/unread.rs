@@ -18,7 +18,7 @@ const FEW: usize = 64;
 impl UnreadInboxes {
     /// The subscription of `inbox` has ended.
     pub(super) fn add(&mut self, inbox: &Arc<Inbox>) {
-        if inbox.pending().0 == 0 {
+        if inbox.unread() == 0 {
             return;
         }
         if self.inboxes.len() >= self.most.max(FEW) {
@@ -35,5 +35,5 @@ impl UnreadInboxes {
 }
 
 fn unread(inbox: &Weak<Inbox>) -> u64 {
-    inbox.upgrade().map_or(0, |inbox| inbox.pending().0 as u64)
+    inbox.upgrade().map_or(0, |inbox| inbox.unread())
 }

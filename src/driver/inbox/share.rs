@@ -26,14 +26,14 @@ pub enum WhenFull {
     Close,
 }
 
-/// The result of offering a share.
+/// What became of a share.
 #[derive(Debug, Default)]
 pub(crate) struct Offered {
-    /// To be woken outside of any lock.
+    /// To be woken outside of the lock.
     pub(crate) consumer: Option<Waker>,
-    /// The messages that do not fit.
-    pub(crate) rest: Option<Share>,
-    /// More than half full, and the task has not waited for this consumer yet.
+    /// What does not fit, and is to be dropped by the policy.
+    pub(crate) lost: Option<Share>,
+    /// From now on the task has to wait for this consumer.
     pub(crate) lagging: bool,
 }
 

@@ -86,7 +86,6 @@ impl Task {
                     }
                 }
                 Effect::Draining { sid } => {
-                    self.settle_pause(sid);
                     let handle = self.engine.subscriptions.get(sid).map(|entry| &entry.handle);
                     let Some(Sink::Inbox(inbox)) = handle else { continue };
                     answered = true;
@@ -96,7 +95,7 @@ impl Task {
                         Unread::Some => {}
                     }
                 }
-                Effect::Ended { sid, handle, reason } => self.end_subscription(sid, handle, reason),
+                Effect::Ended { handle, reason, .. } => self.end_subscription(handle, reason),
                 Effect::HandedOver { through, in_doubt } => {
                     self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
                     self.shared.confirmations.handed_over(through, &mut self.delivered.wakers);
@@ -165,8 +164,7 @@ impl Task {
         }
     }
 
-    fn end_subscription(&mut self, sid: u64, handle: Sink, reason: EndReason) {
-        self.settle_pause(sid);
+    fn end_subscription(&mut self, handle: Sink, reason: EndReason) {
         match handle {
             Sink::Inbox(inbox) => {
                 self.unread.add(&inbox);
@@ -176,12 +174,6 @@ impl Task {
                 requests.end(&reason, &mut self.delivered.wakers);
                 self.shared.forget_replies();
             }
-        }
-    }
-
-    fn settle_pause(&mut self, sid: u64) {
-        if let Some(pause) = &mut self.pause {
-            pause.settle(sid, &mut self.delivered);
         }
     }
 
