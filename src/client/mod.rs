@@ -21,6 +21,8 @@ pub(crate) mod event;
 mod gap_stream;
 mod health;
 mod inbox_id;
+#[cfg(feature = "json")]
+mod json;
 mod lost;
 pub(crate) mod message;
 #[cfg(feature = "metrics")]
@@ -60,6 +62,8 @@ pub use error::{
 };
 pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
+#[cfg(feature = "json")]
+pub use json::JsonError;
 #[cfg(feature = "nkeys")]
 pub use nkey::NKeyError;
 pub use outages::LongOutage;

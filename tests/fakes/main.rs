@@ -12,6 +12,7 @@ mod cancelling;
 mod dialer;
 mod gaps;
 mod health;
+mod json;
 mod limits_of_servers;
 mod metrics;
 mod pending_replies;

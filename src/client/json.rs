@@ -1,0 +1,144 @@
+//! JSON payloads: values in, values out, and errors that name the subject.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::client::Client;
+use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKind};
+use super::message::Message;
+use crate::protocol::{Subject, ToSubject};
+
+/// A payload that is not the expected JSON, or a value that has no JSON form.
+///
+/// The [`source`](std::error::Error::source) is serde_json's error, with the line and column.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// A received payload is not JSON, or not of the expected type.
+    #[error("the payload of {subject} can't be read as {expected}: {source}")]
+    Read {
+        /// The subject of the message.
+        subject: Subject,
+        /// The expected Rust type.
+        expected: &'static str,
+        /// The reason.
+        source: serde_json::Error,
+    },
+    /// A value can't be written as JSON, for instance a map whose keys are not strings.
+    #[error("the value for {subject} can't be written as JSON: {source}")]
+    Write {
+        /// The subject that it was to be published to.
+        subject: Subject,
+        /// The reason.
+        source: serde_json::Error,
+    },
+}
+
+impl Message {
+    /// Reads the payload as JSON. The value may borrow from the message.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError::Read`], which names the subject, the type and the place in the payload. The message is still there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), nats_lifeline::Error> {
+    /// use futures_util::StreamExt;
+    /// use nats_lifeline::testing::Broker;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Order {
+    ///     wheels: u32,
+    /// }
+    ///
+    /// let broker = Broker::start().await?;
+    /// let client = nats_lifeline::connect(broker.url()).await?;
+    /// let mut orders = client.subscribe("orders.new").await?;
+    /// client.publish_json("orders.new", &Order { wheels: 4 }).await?;
+    ///
+    /// let message = orders.next().await.unwrap();
+    /// let order: Order = message.json()?;
+    /// assert_eq!(order.wheels, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, JsonError> {
+        serde_json::from_slice(&self.payload).map_err(|source| JsonError::Read {
+            subject: self.subject.clone(),
+            expected: std::any::type_name::<T>(),
+            source,
+        })
+    }
+}
+
+impl Client {
+    /// [`publish`](Client::publish) of a value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As `publish`; also of kind [`Send`](PublishErrorKind::Send) with a [`JsonError::Write`] as its source.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// #[derive(serde::Serialize)]
+    /// struct Order {
+    ///     wheels: u32,
+    /// }
+    ///
+    /// client.publish_json("orders.new", &Order { wheels: 4 }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn publish_json<S, T>(&self, subject: S, value: &T) -> Result<(), PublishError>
+    where
+        S: ToSubject,
+        T: Serialize + ?Sized,
+    {
+        let subject = subject.to_subject();
+        let payload = write(&subject, value).map_err(|error| {
+            self.count_refused();
+            PublishError::with_source(PublishErrorKind::Send, error)
+        })?;
+        self.publish(subject, payload).await
+    }
+
+    /// [`request`](Client::request) with a value as JSON, whose reply is read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As `request`; also of kind [`Other`](RequestErrorKind::Other) with a [`JsonError`] as its source. If the reply
+    /// could not be read, the request was served: [`is_safe_to_repeat`](RequestError::is_safe_to_repeat) is false.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_lifeline::Client) -> Result<(), nats_lifeline::Error> {
+    /// let sum: i64 = client.request_json("sum", &[1, 2, 39]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request_json<S, T, R>(&self, subject: S, value: &T) -> Result<R, RequestError>
+    where
+        S: ToSubject,
+        T: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let subject = subject.to_subject();
+        let payload = write(&subject, value).map_err(|error| {
+            self.count_refused();
+            RequestError::from(PublishError::with_source(PublishErrorKind::Send, error))
+        })?;
+        let mut reply = self.request(subject.clone(), payload).await?;
+        // The inbox would say nothing: the error names the subject that was asked.
+        reply.subject = subject;
+        reply.json().map_err(|error| RequestError::with_source(RequestErrorKind::Other, error))
+    }
+}
+
+fn write<T: Serialize + ?Sized>(subject: &Subject, value: &T) -> Result<Bytes, JsonError> {
+    match serde_json::to_vec(value) {
+        Ok(payload) => Ok(payload.into()),
+        Err(source) => Err(JsonError::Write { subject: subject.clone(), source }),
+    }
+}
