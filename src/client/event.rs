@@ -176,14 +176,14 @@ mod tests {
             expired: 0,
             in_doubt: 0,
             rtt: Duration::ZERO,
-            still_held: 0,
+            still_buffered: 0,
             folded: 0,
         };
         let disconnected = ConnectionEvent::Disconnected {
             server: server(),
             cause: Cause::ClosedByServer,
             in_doubt: 0,
-            held: 0,
+            buffered: 0,
             folded: 0,
         };
         let failed = ConnectionEvent::AttemptFailed {

@@ -242,8 +242,8 @@ impl MetricsReporter {
             Some(server) => state(server.clone(), 1.0),
             None => state(DISCONNECTED.to_owned(), 0.0),
         }
-        let held = if server.is_none() { stats.waiting } else { 0 };
-        gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(held as f64);
+        let buffered = if server.is_none() { stats.waiting } else { 0 };
+        gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(buffered as f64);
         gauge!(BUFFER_SIZE, "service" => service()).set(stats.pending_bytes as f64);
         let published = stats.accepted.saturating_sub(self.published);
         counter!(MESSAGES_PUBLISHED, "service" => service()).increment(published);

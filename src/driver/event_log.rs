@@ -80,8 +80,8 @@ impl EventLog {
             ConnectionEvent::RecoveryDone { server, flushed, took, .. } => {
                 log!(level, server, sent = flushed, took = ?rounded(*took), "all buffered messages have been sent");
             }
-            ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
-                log!(level, server, %cause, in_doubt, buffered = held, "disconnected");
+            ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, .. } => {
+                log!(level, server, %cause, in_doubt, buffered, "disconnected");
             }
             ConnectionEvent::Connecting { server, attempt, .. } => log!(level, server, attempt, "connecting"),
             ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in } => {
@@ -173,11 +173,11 @@ fn report_reconnected(event: &ConnectionEvent, level: Level) {
         dropped,
         expired,
         in_doubt,
-        still_held,
+        still_buffered,
         ..
     } = event
     {
-        let (downtime, lost, buffered) = (rounded(*downtime), dropped + expired, still_held);
+        let (downtime, lost, buffered) = (rounded(*downtime), dropped + expired, still_buffered);
         log!(
             level,
             server,

@@ -203,16 +203,16 @@ impl std::fmt::Display for TopologyChange {
 fn details(event: &ConnectionEvent) -> (Option<&String>, Option<String>) {
     match event {
         ConnectionEvent::Connected { server, attempts } => (Some(server), Some(format!("attempt {attempts}"))),
-        ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_held, .. } => {
+        ConnectionEvent::Reconnected { server, downtime, attempts, subscriptions, flushed, still_buffered, .. } => {
             let subscriptions = counted(*subscriptions as u64, "subscription");
-            let flushed = counted(*flushed, "held message");
+            let flushed = counted(*flushed, "buffered message");
             let cost = format!(
-                "after {downtime:.1?}, attempt {attempts}, {subscriptions}, {flushed} sent, {still_held} to be sent"
+                "after {downtime:.1?}, attempt {attempts}, {subscriptions}, {flushed} sent, {still_buffered} to be sent"
             );
             (Some(server), Some(cost))
         }
-        ConnectionEvent::Disconnected { server, cause, in_doubt, held, .. } => {
-            (Some(server), Some(format!("{cause}; {in_doubt} in doubt, {held} held")))
+        ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, .. } => {
+            (Some(server), Some(format!("{cause}; {in_doubt} in doubt, {buffered} buffered")))
         }
         ConnectionEvent::GaveUp { cause, attempts } => {
             (None, Some(format!("gave up after {}: {cause}", counted(*attempts, "failed attempt"))))
@@ -284,7 +284,7 @@ mod tests {
                 server: "a".to_owned(),
                 cause: Cause::ClosedByServer,
                 in_doubt: 1,
-                held: 2,
+                buffered: 2,
                 folded: 0,
             },
             connecting(1),
@@ -304,7 +304,7 @@ mod tests {
                 "00:00:00.000Z connecting",
                 "00:00:01.000Z reconnecting; 2 attempts failed, the last: b: no servers in the pool",
                 "00:00:04.000Z connected a: attempt 3",
-                "00:00:05.000Z reconnecting a: closed by the server; 1 in doubt, 2 held; 1 attempt failed, the last: a: no \
+                "00:00:05.000Z reconnecting a: closed by the server; 1 in doubt, 2 buffered; 1 attempt failed, the last: a: no \
                  servers in the pool",
                 "00:00:08.000Z disconnected: gave up after 1 failed attempt: no servers in the pool",
                 "00:00:09.000Z connecting",

@@ -8,14 +8,14 @@ use super::recovery::{Recovering, Recovery};
 use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {
-    /// Says that the connection is ready if the transport has taken what was held for it.
+    /// Says that the connection is ready if the transport has taken what was buffered for it.
     pub(super) fn announce_if_taken(&mut self, now: Instant) {
         let Some(connection) = self.lines.up() else {
             return;
         };
         match (&connection.stage, connection.recovery) {
             (Stage::Recovering(it), _) if it.is_done(connection.taken) => self.announce(now),
-            (_, Some(recovery)) if connection.taken >= recovery.held => self.recovery_done(now),
+            (_, Some(recovery)) if connection.taken >= recovery.buffered => self.recovery_done(now),
             _ => {}
         }
     }
@@ -25,7 +25,7 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        let Stage::Recovering(Recovering { held, replayed, .. }) = connection.stage else {
+        let Stage::Recovering(Recovering { buffered, replayed, .. }) = connection.stage else {
             return;
         };
         connection.stage = Stage::Ready;
@@ -36,9 +36,9 @@ impl<H> Engine<H> {
             self.out.emit(ConnectionEvent::Connected { server, attempts });
             return self.plan_failback(now);
         };
-        let flushed = connection.taken.min(held);
-        if flushed < held {
-            connection.recovery = Some(Recovery { held, flushed, since: outage.since });
+        let flushed = connection.taken.min(buffered);
+        if flushed < buffered {
+            connection.recovery = Some(Recovery { buffered, flushed, since: outage.since });
         }
         let rtt = connection.liveness.round_trip().unwrap_or_default();
         let lost = self.totals.lost.since(&outage.lost);
@@ -53,23 +53,23 @@ impl<H> Engine<H> {
             expired: lost.expired,
             in_doubt: outage.in_doubt,
             rtt,
-            still_held: held - flushed,
+            still_buffered: buffered - flushed,
             folded: 0,
         });
         self.plan_failback(now);
     }
 
-    /// The last held message was taken.
+    /// The last buffered message was taken.
     #[cold]
     fn recovery_done(&mut self, now: Instant) {
         let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        let Some(Recovery { held, flushed, since }) = connection.recovery.take() else {
+        let Some(Recovery { buffered, flushed, since }) = connection.recovery.take() else {
             return;
         };
         let server = connection.attempt.endpoint.clone();
         let took = now.saturating_duration_since(since);
-        self.out.emit(ConnectionEvent::RecoveryDone { server, flushed: held, late: held - flushed, took });
+        self.out.emit(ConnectionEvent::RecoveryDone { server, flushed: buffered, late: buffered - flushed, took });
     }
 }

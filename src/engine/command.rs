@@ -114,7 +114,7 @@ impl<H> Engine<H> {
         self.is_framed(framed) && !self.subscriptions.was_renewed(sid)
     }
 
-    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is held: it was meant for the
+    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is buffering: it was meant for the
     /// connection before, and went with it.
     fn is_framed(&self, framed: bool) -> bool {
         framed && !self.lines.up().is_some_and(Connection::is_replaying)
@@ -260,7 +260,7 @@ impl<H> Engine<H> {
             let drained = matches!(self.intent, Intent::Drain { .. });
             self.intent = Intent::Close { deadline: after(now, self.config.close_grace), asked: false, drained };
         } else {
-            // Complete if nothing is held: the end will see.
+            // Complete if nothing is buffered: the end will see.
             self.finish(EndReason::Closed, true);
         }
     }

@@ -121,13 +121,13 @@ pub enum DeliveryMode {
 /// The rules of one [`Outbox`](super::Outbox), fixed for its life.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxRules {
-    /// Bytes that may be held while no server is connected; 0 admits nothing then. Default 8 MiB.
+    /// Bytes that may be buffered while no server is connected; 0 admits nothing then. Default 8 MiB.
     pub cap: usize,
-    /// Messages that may be held then. Default: no limit but the bytes.
+    /// Messages that may be buffered then. Default: no limit but the bytes.
     pub messages: Option<u64>,
     /// What happens beyond that. Default: an error.
     pub overflow: OverflowPolicy,
-    /// What has been held for longer when a server is there again is not sent. Default: no limit.
+    /// What has been buffered for longer when a server is there again is not sent. Default: no limit.
     pub max_age: Option<Duration>,
     /// When a message counts as gone. It must be that of [`Config`].
     pub delivery: DeliveryMode,

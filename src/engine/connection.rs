@@ -41,7 +41,7 @@ pub(super) struct Connection {
     pub(super) refusals: Refusals,
     /// The SUBs that no PONG covers.
     pub(super) asked: Asked,
-    /// What was held for this connection is not yet all taken, although it was announced.
+    /// What was buffered for this connection is not yet all taken, although it was announced.
     pub(super) recovery: Option<Recovery>,
     /// When the transport took a byte last, or the flight became non-empty.
     pub(super) progress: Instant,
@@ -64,12 +64,12 @@ pub(super) enum Stage {
     /// The user's credentials are asked for.
     Authenticating(Arc<Info>),
     AwaitPong,
-    /// SUBs are on their way; the gate is held.
+    /// SUBs are on their way; the gate is buffering.
     Replaying(Replay),
     /// The gate is open; `Reconnected` is reported when the buffered messages are taken, or at `until`.
     Recovering(Recovering),
     Ready,
-    /// The connection is to be left for another: the gate is held, and the PONG after what was loaded is awaited
+    /// The connection is to be left for another: the gate is buffering, and the PONG after what was loaded is awaited
     /// until then, so that nothing is in doubt.
     Moving {
         until: Instant,

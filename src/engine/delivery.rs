@@ -73,7 +73,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Checks what was held before it goes to the server that is there now. What has become too old, and what this server
+    /// Checks what was buffered before it goes to the server that is there now. What has become too old, and what this server
     /// can't take, is lost alone.
     pub(super) fn revise(&mut self, outbox: &mut Outbox, now: Instant) {
         outbox.tick(now);
@@ -89,8 +89,8 @@ impl<H> Engine<H> {
         self.report_losses(outbox);
     }
 
-    /// What is held is given up. Messages that a connection had been given before are in doubt, the others are lost.
-    pub(super) fn drop_held(&mut self, outbox: &mut Outbox) {
+    /// What is buffered is given up. Messages that a connection had been given before are in doubt, the others are lost.
+    pub(super) fn drop_buffered(&mut self, outbox: &mut Outbox) {
         let in_doubt = outbox.give_up_sent();
         if in_doubt > 0 {
             self.totals.in_doubt += in_doubt;
@@ -118,7 +118,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Tells when what is held crosses the watermarks, each crossing once.
+    /// Tells when what is buffered crosses the watermarks, each crossing once.
     pub(super) fn report_level(&mut self, outbox: &mut Outbox) {
         if matches!(self.intent, Intent::Closed) {
             // Closed was the last event.

@@ -57,7 +57,7 @@ impl<H> Engine<H> {
         };
         outbox.set_gate(self.gate());
         // A SUB that was taken from the mailbox just now has no frame. It is applied first, so that it goes ahead of the
-        // messages that were held with it.
+        // messages that were buffered with it.
         let unframed = opened && facts.commands_waiting;
         if !unframed && self.lines.up().is_some_and(Connection::carries) {
             self.load(outbox, now);
@@ -73,8 +73,8 @@ impl<H> Engine<H> {
     /// A connection is sought that was not sought before: from now on messages are buffered for it. This comes before the state is made
     /// public, so that whoever sees it can rely on it.
     pub fn begin_holding(&self, outbox: &mut Outbox) {
-        if outbox.gate() == Gate::Shut && self.gate() == Gate::Held {
-            outbox.set_gate(Gate::Held);
+        if outbox.gate() == Gate::Shut && self.gate() == Gate::Buffering {
+            outbox.set_gate(Gate::Buffering);
         }
     }
 
@@ -93,7 +93,7 @@ impl<H> Engine<H> {
             (Intent::Run | Intent::Drain { .. }, Link::Line(Line::Up(connection))) if connection.carries() => {
                 Gate::Open
             }
-            (Intent::Run | Intent::Drain { .. }, _) => Gate::Held,
+            (Intent::Run | Intent::Drain { .. }, _) => Gate::Buffering,
             (Intent::Close { .. } | Intent::End { .. } | Intent::Closed, _) => Gate::Shut,
         }
     }
@@ -121,12 +121,12 @@ impl<H> Engine<H> {
         let replayed = replay.replayed;
         self.revise(outbox, now);
         let (through, again) = (outbox.through(), outbox.given());
-        let held = outbox.messages();
+        let buffered = outbox.messages();
         if let Some(connection) = self.lines.up_mut() {
             let until = after(now, self.config.announce_after);
             let replay_left = connection.flight.len();
             connection.refusals.begin(through, again);
-            connection.stage = Stage::Recovering(Recovering { replay_left, held, replayed, until });
+            connection.stage = Stage::Recovering(Recovering { replay_left, buffered, replayed, until });
         }
         if !facts.commands_waiting {
             self.announce_if_taken(now);
@@ -153,8 +153,8 @@ impl<H> Engine<H> {
             self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
         }
         let server = connection.attempt.endpoint.clone();
-        let (told, held) = (cause.clone(), outbox.messages());
-        self.out.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, held, folded: 0 });
+        let (told, buffered) = (cause.clone(), outbox.messages());
+        self.out.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, buffered, folded: 0 });
         self.suspect(outbox, again + u64::from(back.cut), &cause);
         self.history.outage = Some(Outage { since: now, in_doubt, lost: self.totals.lost });
         self.history.waiting = Some(now);
@@ -179,7 +179,7 @@ impl<H> Engine<H> {
         self.resettle_waiters(waiters);
         self.end_drained_subscriptions();
         if matches!(self.intent, Intent::Close { .. }) {
-            // No server will answer, so there is nothing to wait for; the end sees what is still held.
+            // No server will answer, so there is nothing to wait for; the end sees what is still buffered.
             self.finish(EndReason::Closed, in_doubt == 0);
         }
         if self.adopt_candidate(read_to_the_end, now) {
@@ -221,7 +221,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Reconnecting ends: what waits fails, streams end, held messages are reported lost.
+    /// Reconnecting ends: what waits fails, streams end, buffered messages are reported lost.
     fn give_up(&mut self, outbox: &mut Outbox) {
         let Link::GivingUp(cause) = std::mem::replace(&mut self.lines.present, Link::Idle) else {
             return;
@@ -233,7 +233,7 @@ impl<H> Engine<H> {
         self.out.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);
-            self.drop_held(outbox);
+            self.drop_buffered(outbox);
             self.fail_waiters(&reason);
             self.end_all_subscriptions(&reason);
         } else {
@@ -281,7 +281,7 @@ impl<H> Engine<H> {
             Link::Idle | Link::GivingUp(_) | Link::Choosing { .. } | Link::Backoff { .. } => {}
         }
         let completed = completed && outbox.is_empty() && in_doubt == 0;
-        self.drop_held(outbox);
+        self.drop_buffered(outbox);
         self.fail_waiters(&reason);
         self.end_all_subscriptions(&reason);
         self.out.push(Effect::Closed { reason: reason.clone(), completed });
@@ -308,9 +308,9 @@ impl<H> Engine<H> {
         self.totals.in_doubt += in_doubt;
         self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
         if was_up {
-            let (server, held) = (connection.attempt.endpoint.clone(), outbox.messages());
+            let (server, buffered) = (connection.attempt.endpoint.clone(), outbox.messages());
             let cause = if *reason == EndReason::DriverGone { Cause::RuntimeGone } else { Cause::ByUser };
-            self.out.emit(ConnectionEvent::Disconnected { server, cause, in_doubt, held, folded: 0 });
+            self.out.emit(ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, folded: 0 });
         }
         self.wanted.extend(connection.liveness.into_waiters());
         in_doubt

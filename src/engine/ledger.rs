@@ -18,7 +18,7 @@ pub enum LossReason {
     Poison,
     /// The server refused it: it is not allowed to publish to that subject.
     Refused,
-    /// It was still held when the client was closed, or when reconnecting was given up.
+    /// It was still buffered when the client was closed, or when reconnecting was given up.
     Closed,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for LossReason {
             LossReason::NoHeaders => "with headers, which the server can't take",
             LossReason::Refused => "refused by the server",
             LossReason::Poison => "killed connections again and again",
-            LossReason::Closed => "still held at the end",
+            LossReason::Closed => "still buffered at the end",
         })
     }
 }
@@ -52,7 +52,7 @@ pub struct Lost {
     pub poison: u64,
     /// Refused by the server, which said so: the permissions of this user don't allow their subject.
     pub refused: u64,
-    /// Still held when the client was closed, or when reconnecting was given up.
+    /// Still buffered when the client was closed, or when reconnecting was given up.
     pub closed: u64,
 }
 

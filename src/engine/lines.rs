@@ -39,10 +39,10 @@ pub(super) enum Which {
 ///    │                                      │ SUBs handed over   │
 ///    │                                      ▼ gate opens         │
 ///    │                                  Recovering ──────────────┤
-///    │                                      │ held messages      │
+///    │                                      │ buffered messages      │
 ///    │                                      ▼ taken, or 1 s      │
 ///    │            force_reconnect ┌───── Ready ─────▶ Lost ──────┘
-///    │                            ▼ gate held    ▲   settled }
+///    │                            ▼ gate buffered    ▲   settled }
 ///    │                          Moving ─────────┘
 ///    │                             PONG, or 2 s
 /// ```

@@ -6,10 +6,10 @@
 
 mod admission;
 mod backlog;
+mod buffering;
 mod flight;
 mod frame_index;
 mod gaps;
-mod held;
 mod loading;
 mod losses;
 mod payload;
@@ -19,9 +19,9 @@ mod segment;
 
 pub use admission::{Frame, Gate, Refusal};
 use backlog::Backlog;
+pub use buffering::Fill;
 pub use flight::Flight;
 pub(super) use flight::Taken;
-pub use held::Fill;
 pub(super) use losses::Losses;
 pub use losses::{DroppedRun, HANDED_BACK};
 pub use returned::{LostMessage, LostMessages};
@@ -58,7 +58,7 @@ const SPARE_CHUNKS: usize = MARK / CHUNK;
 /// The waiting frames.
 ///
 /// Invariants: `pending` = bytes here + bytes that a [`Flight`](super::Flight) has loaded and does not yet report as taken, or, at least
-/// once, as confirmed; while held, `pending <= cap` after every admission.
+/// once, as confirmed; while buffering, `pending <= cap` after every admission.
 #[derive(Debug)]
 pub struct Outbox {
     gate: Gate,
@@ -103,7 +103,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox whose gate is held. `cap`: bytes that may be held while no server is connected; 0
+    /// An empty outbox whose gate is buffering. `cap`: bytes that may be buffered while no server is connected; 0
     /// admits nothing then. While one is connected frames are admitted up to the mark, and the one that exceeds it may be
     /// larger than the cap; if the connection is lost, it is kept.
     pub fn new(cap: usize) -> Outbox {
@@ -122,7 +122,7 @@ impl Outbox {
             DeliveryMode::AtLeastOnce => (cap / 2).max(1),
         };
         Outbox {
-            gate: Gate::Held,
+            gate: Gate::Buffering,
             cap,
             mark,
             open_mark: 0,
@@ -138,7 +138,7 @@ impl Outbox {
             withdrawn: 0,
             subscribed: 0,
             unnumbered: 0,
-            alarm: held::alarm(cap),
+            alarm: buffering::alarm(cap),
             rules,
             losses: Losses::default(),
             news: false,
@@ -194,13 +194,13 @@ impl Outbox {
     /// Whether a waiter for room would be admitted or refused now.
     #[inline]
     pub fn has_room(&self) -> bool {
-        if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_held(1) }
+        if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_buffering(1) }
     }
 
     /// The same for one with a frame of this size, or for one that does not wait during an outage.
     pub fn has_room_for(&self, frame: Option<usize>) -> bool {
         match frame {
-            Some(len) if self.gate != Gate::Open => self.has_room_while_held(len),
+            Some(len) if self.gate != Gate::Open => self.has_room_while_buffering(len),
             None if self.gate != Gate::Open => true,
             _ => self.pending < self.mark,
         }
@@ -270,7 +270,7 @@ impl Outbox {
             // frame passes, whatever its size.
             Gate::Open if over_mark || self.pending < self.mark => Ok(()),
             Gate::Open => Err(Refusal::NoRoom),
-            Gate::Held => self.make_place(frame, len),
+            Gate::Buffering => self.make_place(frame, len),
             Gate::Shut => Err(Refusal::Shut),
         }
     }
@@ -281,9 +281,9 @@ impl Outbox {
         let mut head = Vec::with_capacity(len - payload.len());
         protocol::publish_head(&mut head, subject, reply, headers, payload.len());
         self.seal();
-        let held_since = self.clock.map(|(now, _)| now);
+        let buffered_since = self.clock.map(|(now, _)| now);
         let body = Some(Payload::new(payload.clone()));
-        let segment = Segment { head, body, messages: 1, held_since, ..Segment::default() };
+        let segment = Segment { head, body, messages: 1, buffered_since, ..Segment::default() };
         self.sealed.push_back(segment, self.admitted);
         // Its own number is the next.
         self.tail_after = self.admitted + 1;
@@ -336,9 +336,9 @@ impl Outbox {
         self.gate = gate;
         self.open_mark = if gate == Gate::Open { self.mark } else { 0 };
         if gate == Gate::Open && self.clock.take().is_some() {
-            // What is admitted from here on must not be taken for as old as what was held.
+            // What is admitted from here on must not be taken for as old as what was buffered.
             self.seal();
-            self.tail.held_since = None;
+            self.tail.buffered_since = None;
         }
     }
 

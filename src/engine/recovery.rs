@@ -9,19 +9,19 @@ use super::time::after;
 pub(super) struct Recovering {
     /// Bytes of the replay that the transport has not taken.
     pub(super) replay_left: usize,
-    /// Messages that were held when the gate opened.
-    pub(super) held: u64,
+    /// Messages that were buffered when the gate opened.
+    pub(super) buffered: u64,
     /// Subscriptions that were replayed.
     pub(super) replayed: usize,
     /// It counts when the replay was taken.
     pub(super) until: Instant,
 }
 
-/// What remains of a recovery after the announcement. `flushed < held`.
+/// What remains of a recovery after the announcement. `flushed < buffered`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recovery {
-    /// Messages that were held when the gate opened.
-    pub(super) held: u64,
+    /// Messages that were buffered when the gate opened.
+    pub(super) buffered: u64,
     /// Those that were taken when it was announced.
     pub(super) flushed: u64,
     /// When the connection before was lost.
@@ -51,6 +51,6 @@ impl Recovering {
 
     /// Whether everything was taken, with `taken` messages of this connection.
     pub(super) fn is_done(&self, taken: u64) -> bool {
-        self.replay_left == 0 && taken >= self.held
+        self.replay_left == 0 && taken >= self.buffered
     }
 }

@@ -163,9 +163,9 @@ async fn what_a_failing_write_may_have_handed_on_is_in_doubt_and_never_sent_twic
         client.publish("m", n.to_string().into()).await.unwrap();
     }
     match timeline.disconnected(0).await {
-        ConnectionEvent::Disconnected { in_doubt, held, cause, .. } => {
+        ConnectionEvent::Disconnected { in_doubt, buffered, cause, .. } => {
             assert!(passed.load(Ordering::Relaxed) > 0);
-            assert_eq!((in_doubt, held), (3, 0), "{cause}");
+            assert_eq!((in_doubt, buffered), (3, 0), "{cause}");
         }
         other => panic!("{other:?}"),
     }

@@ -130,7 +130,7 @@ fn spent() -> Duration {
 
 // Fault A7. Requests that wait were cancelled by the hundred, and in order.
 #[tokio::test]
-async fn requests_held_in_an_outage_are_given_up_in_any_order_at_the_same_cost() {
+async fn requests_buffered_in_an_outage_are_given_up_in_any_order_at_the_same_cost() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().reconnect_buffer_size(1 << 30);
     let client = options.connect(broker.url()).await.unwrap();

@@ -72,7 +72,7 @@ async fn many_at_a_time_cost_few_pings() {
 
 // N3: held in an outage, confirmed behind it
 #[tokio::test]
-async fn what_is_held_is_confirmed_by_the_next_connection() {
+async fn buffered_messages_are_confirmed_by_the_next_connection() {
     let mut line = line(ConnectOptions::new()).await;
     line.outage(0).await;
     let client = line.client.clone();

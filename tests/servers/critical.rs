@@ -35,7 +35,7 @@ fn comes_back(client: &Client, expected: TryPublishErrorKind) {
 
 // S29, S31
 #[tokio::test]
-async fn without_a_server_they_are_refused_at_once_and_others_are_held() {
+async fn without_a_server_they_are_refused_immediately_and_others_are_buffered() {
     let mut line = line(ConnectOptions::new()).await;
     line.client.publish_critical("a", "1".into()).await.unwrap();
     assert_eq!(line.arrived().await, ["1"]);

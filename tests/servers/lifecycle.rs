@@ -382,7 +382,7 @@ async fn reconnected_says_what_the_outage_cost() {
         expired,
         in_doubt,
         rtt,
-        still_held,
+        still_buffered,
         ..
     } = timeline.reconnected(0).await
     else {
@@ -390,7 +390,7 @@ async fn reconnected_says_what_the_outage_cost() {
     };
     assert!(downtime >= Duration::from_millis(300) && attempts >= 1, "{downtime:?}, {attempts}");
     assert_eq!(previous, Some(format!("127.0.0.1:{}", proxy.port())));
-    assert_eq!((subscriptions, flushed, dropped, expired, in_doubt, still_held), (1, 5, 0, 0, 0, 0));
+    assert_eq!((subscriptions, flushed, dropped, expired, in_doubt, still_buffered), (1, 5, 0, 0, 0, 0));
     assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(5), "{rtt:?}");
     let told = timeline.nth("ServerInfo", 0, |event| matches!(event, ConnectionEvent::ServerInfo { .. })).await;
     let ConnectionEvent::ServerInfo { info, .. } = told else { panic!("no ServerInfo") };

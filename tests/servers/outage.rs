@@ -127,7 +127,7 @@ async fn messages_with_headers_are_not_sent_to_a_server_that_takes_none() {
 
 // P12: the limit is followed at each connection; what no longer fits is lost and costs no connection
 #[tokio::test]
-async fn held_messages_that_the_new_server_finds_too_large_are_left_out() {
+async fn buffered_messages_that_the_new_server_finds_too_large_are_left_out() {
     let mut server = Server::start().await;
     let log = CallbackLog::new();
     let client = client_of(server.url(), &log).await;

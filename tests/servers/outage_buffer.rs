@@ -125,7 +125,7 @@ async fn messages_in_doubt_are_counted_and_told() {
     let stats = line.client.stats();
     assert_eq!((stats.confirmed, stats.unconfirmed), (1, 5), "{stats:?}");
     match line.outage(0).await {
-        ConnectionEvent::Disconnected { in_doubt, held, .. } => assert_eq!((in_doubt, held), (5, 0)),
+        ConnectionEvent::Disconnected { in_doubt, buffered, .. } => assert_eq!((in_doubt, buffered), (5, 0)),
         other => panic!("{other:?}"),
     }
     line.proxy.unfreeze(Direction::ToClient);
@@ -156,8 +156,8 @@ async fn what_a_dying_connection_had_not_taken_goes_to_the_next_one() {
         assert!(accepted < 1000, "64 MiB without a stop");
     }
     let taken = match line.outage(0).await {
-        ConnectionEvent::Disconnected { in_doubt, held, .. } => {
-            assert_eq!(in_doubt + held, accepted);
+        ConnectionEvent::Disconnected { in_doubt, buffered, .. } => {
+            assert_eq!(in_doubt + buffered, accepted);
             in_doubt
         }
         other => panic!("{other:?}"),
@@ -246,7 +246,7 @@ async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
 
 // Scenario 79, promise 3
 #[tokio::test]
-async fn what_is_held_when_the_client_gives_up_is_reported_lost() {
+async fn messages_buffered_when_the_client_gives_up_are_reported_lost() {
     let mut server = Server::start().await;
     let client = ConnectOptions::new().max_reconnects(3).connect(server.url()).await.unwrap();
     let timeline = Timeline::of(&client);

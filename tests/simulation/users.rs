@@ -98,7 +98,7 @@ impl World {
         let number = self.rng.random_range(last.saturating_sub(8)..=last);
         let mut gone = Vec::new();
         let outbox = &mut self.driver.outbox;
-        let (held, through) = (outbox.gate() == Gate::Held, outbox.through());
+        let (held, through) = (outbox.gate() == Gate::Buffering, outbox.through());
         let withdrawn = outbox.cancel(number, &mut gone);
         if number == 0 {
             return assert!(!withdrawn);

@@ -55,7 +55,7 @@ impl World {
                     let waits = match refusal {
                         Refusal::NoRoom => true,
                         Refusal::Full { .. } | Refusal::TooMany { .. } | Refusal::TooLarge { .. } => {
-                            self.waits_while_held()
+                            self.waits_while_buffering()
                         }
                         _ => false,
                     };
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    fn waits_while_held(&self) -> bool {
+    fn waits_while_buffering(&self) -> bool {
         matches!(self.plan.outbox.overflow, OverflowPolicy::Wait(_))
     }
 
@@ -92,7 +92,7 @@ impl World {
         match outbox.admit(&frame, promised) {
             Ok(sequence) => {
                 say!(self, "publishes {number}, {len} bytes");
-                let held = self.driver.outbox.gate() == Gate::Held;
+                let held = self.driver.outbox.gate() == Gate::Buffering;
                 let (pending, cap) = (self.driver.outbox.pending(), self.plan.outbox.cap);
                 assert!(!held || pending <= cap, "I6: {pending} bytes held, cap {cap}");
                 self.tally.user("publish");
@@ -131,7 +131,7 @@ impl World {
                     self.check_refusal(Refusal::Dropped, self.driver.outbox.pending(), len, false);
                 }
                 Attempt::Refused(refusal, len) => {
-                    let lie = refusal == Refusal::NoRoom || self.waits_while_held();
+                    let lie = refusal == Refusal::NoRoom || self.waits_while_buffering();
                     assert!(!lie, "I7: room for {len} bytes was promised to who waits: {refusal:?}");
                 }
             }
@@ -142,17 +142,17 @@ impl World {
         let cap = self.plan.outbox.cap;
         let legitimate = match refusal {
             Refusal::NoRoom => self.driver.outbox.gate() == Gate::Open && !promised && pending > 0,
-            Refusal::Full { .. } => self.driver.outbox.gate() == Gate::Held && pending + len > cap,
+            Refusal::Full { .. } => self.driver.outbox.gate() == Gate::Buffering && pending + len > cap,
             Refusal::TooMany { pending, limit } => {
                 let outbox = &self.driver.outbox;
                 let full = pending >= limit && self.plan.outbox.messages == Some(limit);
-                outbox.gate() == Gate::Held && outbox.messages() == pending && full
+                outbox.gate() == Gate::Buffering && outbox.messages() == pending && full
             }
             Refusal::Dropped => {
                 self.books.dropped_at_once();
                 self.plan.outbox.overflow == OverflowPolicy::DropNewest && cap != 0
             }
-            Refusal::TooLarge { .. } => self.driver.outbox.gate() == Gate::Held && cap != 0 && len > cap,
+            Refusal::TooLarge { .. } => self.driver.outbox.gate() == Gate::Buffering && cap != 0 && len > cap,
             Refusal::Shut => self.barred || self.driver.ended || self.driver.idle_at_exchange,
         };
         assert!(legitimate, "{refusal:?} at {pending} bytes for {len} more, cap {cap}, {}", self.status());

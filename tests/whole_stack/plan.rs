@@ -89,7 +89,7 @@ pub(crate) struct Plan {
     pub(crate) handover: Handover,
     /// More than the largest message.
     pub(crate) buffer: usize,
-    pub(crate) most_held: Option<u64>,
+    pub(crate) most_buffered: Option<u64>,
     pub(crate) overflow: OverflowPolicy,
     pub(crate) max_age: Option<Duration>,
     /// For so long there are faults.
@@ -126,7 +126,7 @@ impl Plan {
             honest: rng.random_bool(0.4),
             handover: if calm && rng.random_bool(0.4) { Handover::Overlap } else { Handover::Exclusive },
             buffer: if rng.random_bool(0.3) { rng.random_range(5_000..20_000) } else { 8 << 20 },
-            most_held: rng.random_bool(0.3).then(|| rng.random_range(1..30)),
+            most_buffered: rng.random_bool(0.3).then(|| rng.random_range(1..30)),
             overflow: match rng.random_range(0..4) {
                 0 => OverflowPolicy::Error,
                 1 => OverflowPolicy::DropOldest,
@@ -137,7 +137,7 @@ impl Plan {
             rough: Duration::from_millis(rng.random_range(3_000..15_000)),
             messages: rng.random_range(100..250),
         };
-        if calm { Plan { buffer: 8 << 20, most_held: None, max_age: None, ..plan } } else { plan }
+        if calm { Plan { buffer: 8 << 20, most_buffered: None, max_age: None, ..plan } } else { plan }
     }
 
     /// The dice of somebody in this world.

@@ -58,7 +58,7 @@ fn options(network: &Network) -> ConnectOptions {
         .publish_timeout(PATIENCE)
         .flush_timeout(Duration::from_secs(5))
         .reconnect_buffer_size(plan.buffer)
-        .reconnect_buffer_messages(plan.most_held)
+        .reconnect_buffer_messages(plan.most_buffered)
         .overflow_policy(plan.overflow)
         .max_message_age(plan.max_age)
         .delivery(delivery)

@@ -127,16 +127,18 @@ impl World {
                     self.outbox.want_pong(number);
                 }
                 self.largest = self.largest.max(len);
-                if gate == Gate::Held {
+                if gate == Gate::Buffering {
                     assert!(self.outbox.pending() <= self.rules.cap);
                     assert!(self.rules.messages.is_none_or(|most| self.outbox.messages() <= most));
                 }
             }
-            Err(Refusal::Dropped) => assert_eq!(gate, Gate::Held),
+            Err(Refusal::Dropped) => assert_eq!(gate, Gate::Buffering),
             Err(Refusal::Shut) => assert_eq!(gate, Gate::Shut),
             Err(Refusal::NoRoom) => assert!(gate == Gate::Open && self.outbox.pending() >= self.outbox.mark()),
-            Err(Refusal::TooLarge { .. }) => assert!(gate == Gate::Held && len > self.rules.cap && self.rules.cap > 0),
-            Err(Refusal::Full { .. } | Refusal::TooMany { .. }) => assert_eq!(gate, Gate::Held),
+            Err(Refusal::TooLarge { .. }) => {
+                assert!(gate == Gate::Buffering && len > self.rules.cap && self.rules.cap > 0)
+            }
+            Err(Refusal::Full { .. } | Refusal::TooMany { .. }) => assert_eq!(gate, Gate::Buffering),
         }
         drop(self.outbox.take_garbage());
     }

@@ -13,7 +13,7 @@ impl Shared {
         let mut gone = Vec::new();
         let mut guard = self.inner();
         let inner = &mut *guard;
-        let held = inner.outbox.cancel(sequence, &mut gone);
+        let buffered = inner.outbox.cancel(sequence, &mut gone);
         let next = if inner.outbox.has_room() { inner.room.pop() } else { None };
         drop(guard);
         // Dropped here, outside of the lock.
@@ -21,7 +21,7 @@ impl Shared {
         if let Some(next) = next {
             next.wake();
         }
-        held
+        buffered
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Priority {
     Usual,
     /// Its publisher waits for a PONG behind it.
     Confirmed,
-    /// It is not to be held for a connection that is not there.
+    /// It is not to be buffered for a connection that is not there.
     Critical,
 }
 

@@ -8,8 +8,8 @@ use crate::protocol;
 /// What may be admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// No connection: messages are held up to the cap; SUB and UNSUB are not frames, the table replays them.
-    Held,
+    /// No connection: messages are buffered up to the cap; SUB and UNSUB are not frames, the table replays them.
+    Buffering,
     /// Connected: messages are admitted up to the mark; SUB and UNSUB are frames in the same order.
     Open,
     /// Nothing is admitted any more, or not until reconnecting is taken up again.
@@ -52,18 +52,18 @@ impl Frame<'_> {
 pub enum Refusal {
     /// The gate is open and the mark is reached: room comes as soon as the transport takes bytes.
     NoRoom,
-    /// The gate is held and the frame would exceed the cap.
+    /// The gate is buffering and the frame would exceed the cap.
     Full {
-        /// Bytes held.
+        /// Bytes buffered.
         pending: usize,
         /// The cap.
         limit: usize,
         /// Bytes of the refused frame.
         frame: usize,
     },
-    /// The gate is held and one more message would exceed the cap in messages.
+    /// The gate is buffering and one more message would exceed the cap in messages.
     TooMany {
-        /// Messages held.
+        /// Messages buffered.
         pending: u64,
         /// The cap.
         limit: u64,
@@ -71,9 +71,9 @@ pub enum Refusal {
     /// The message was accepted, and dropped immediately by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
     /// counted as lost, and handed back with the losses.
     Dropped,
-    /// The gate is held and the frame alone exceeds the cap: only a connected server can take it.
+    /// The gate is buffering and the frame alone exceeds the cap: only a connected server can take it.
     TooLarge {
-        /// Bytes held.
+        /// Bytes buffered.
         pending: usize,
         /// The cap.
         limit: usize,

@@ -176,7 +176,7 @@ impl Backlog {
     pub(in crate::engine) fn stamp(&mut self, now: Instant) {
         let mut since = now;
         for entry in self.entries.iter_mut().rev() {
-            since = *entry.segment.held_since.get_or_insert(since);
+            since = *entry.segment.buffered_since.get_or_insert(since);
         }
     }
 

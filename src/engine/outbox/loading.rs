@@ -87,7 +87,7 @@ impl Outbox {
     }
 
     /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
-    /// forgets SUB and UNSUB: the table replays interest. The gate is held from here on.
+    /// forgets SUB and UNSUB: the table replays interest. The gate is buffering from here on.
     pub(in crate::engine) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
         self.seal();
         for segment in returned.rev() {
@@ -96,7 +96,7 @@ impl Outbox {
         if self.rules.max_age.is_some() {
             self.sealed.stamp(now);
         }
-        self.set_gate(Gate::Held);
+        self.set_gate(Gate::Buffering);
         self.sealed.forget_interest(&mut self.losses);
         self.passed = self.count_passed();
         self.gaps.forget_through(self.passed);

@@ -28,8 +28,8 @@ pub struct Segment {
     /// How many of the messages, from the first on, were handed to a connection that died: they are sent again (at least
     /// once only). `sent <= messages`.
     pub(in crate::engine) sent: u64,
-    /// Since when the youngest of the frames is held; `None`: it is not, or nobody wants to know.
-    pub(in crate::engine) held_since: Option<Instant>,
+    /// Since when the youngest of the frames is buffered; `None`: it is not, or nobody wants to know.
+    pub(in crate::engine) buffered_since: Option<Instant>,
 }
 
 /// What a frame is, as far as a server's taking it is concerned.
@@ -205,7 +205,7 @@ impl Segment {
         let sent = self.sent.min(messages);
         self.messages -= messages;
         self.sent -= sent;
-        Segment { head, body: None, messages, interest, sent, held_since: self.held_since }
+        Segment { head, body: None, messages, interest, sent, buffered_since: self.buffered_since }
     }
 
     fn large_view(&self) -> FrameView<'_> {

@@ -68,7 +68,7 @@ pub enum ConnectionEvent {
         /// Attempts that it took, the successful one included.
         attempts: u64,
     },
-    /// A later connection is ready: subscriptions were replayed first, then the held messages.
+    /// A later connection is ready: subscriptions were replayed first, then the buffered messages.
     #[non_exhaustive]
     Reconnected {
         /// `host:port` of the server.
@@ -81,11 +81,11 @@ pub enum ConnectionEvent {
         attempts: u64,
         /// How many subscriptions were replayed.
         subscriptions: usize,
-        /// How many held messages the transport has taken so far.
+        /// How many buffered messages the transport has taken so far.
         flushed: u64,
         /// How many messages were lost on our side since the loss, those that expired aside.
         dropped: u64,
-        /// How many held messages were too old to be sent.
+        /// How many buffered messages were too old to be sent.
         expired: u64,
         /// How many messages were in doubt at the loss, as [`Disconnected`](ConnectionEvent::Disconnected) said.
         in_doubt: u64,
@@ -93,7 +93,7 @@ pub enum ConnectionEvent {
         rtt: Duration,
         /// How many buffered messages still wait. This event comes a second after the subscriptions were written at the
         /// latest; if messages still wait then, [`RecoveryDone`](ConnectionEvent::RecoveryDone) follows.
-        still_held: u64,
+        still_buffered: u64,
         /// How many earlier outages are summed up in this event, because nobody read them in time.
         folded: u64,
     },
@@ -103,11 +103,11 @@ pub enum ConnectionEvent {
     RecoveryDone {
         /// `host:port` of the server.
         server: String,
-        /// How many held messages the transport has taken in all.
+        /// How many buffered messages the transport has taken in all.
         flushed: u64,
         /// Those of them that it took after `Reconnected`.
         late: u64,
-        /// Time from the loss to the last held message.
+        /// Time from the loss to the last buffered message.
         took: Duration,
     },
     /// The connection is gone.
@@ -121,7 +121,7 @@ pub enum ConnectionEvent {
         /// been processed. They are never sent again at most once.
         in_doubt: u64,
         /// Messages that go to the next connection.
-        held: u64,
+        buffered: u64,
         /// How many later outages are summed up in this event, because nobody read them in time. Server and cause are
         /// the first one's.
         folded: u64,
@@ -221,7 +221,7 @@ pub enum ConnectionEvent {
         /// How many.
         messages: u64,
     },
-    /// While no server is connected, what is held has reached 80 % of the cap: soon the overflow policy will decide. Said
+    /// While no server is connected, what is buffered has reached 80 % of the cap: soon the overflow policy will decide. Said
     /// once, until [`BufferLow`](ConnectionEvent::BufferLow).
     #[non_exhaustive]
     BufferHigh {

@@ -166,9 +166,9 @@ impl EventQueue {
 /// `event` is the end of the recovery that `reconnected` has announced: its counts go in there.
 fn finish(reconnected: &mut ConnectionEvent, event: &ConnectionEvent) -> bool {
     match (reconnected, event) {
-        (ConnectionEvent::Reconnected { flushed, still_held, .. }, ConnectionEvent::RecoveryDone { late, .. }) => {
+        (ConnectionEvent::Reconnected { flushed, still_buffered, .. }, ConnectionEvent::RecoveryDone { late, .. }) => {
             *flushed += late;
-            *still_held = 0;
+            *still_buffered = 0;
             true
         }
         _ => false,
@@ -189,12 +189,12 @@ fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent, foreign: &mut us
 fn put_into(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
     match (newer, older) {
         (
-            ConnectionEvent::Disconnected { server, cause, in_doubt, held: _, folded },
+            ConnectionEvent::Disconnected { server, cause, in_doubt, buffered: _, folded },
             ConnectionEvent::Disconnected {
                 server: first_server,
                 cause: first_cause,
                 in_doubt: before,
-                held: _,
+                buffered: _,
                 folded: more,
             },
         ) => {
@@ -246,7 +246,7 @@ fn fold_reconnected(newer: &mut ConnectionEvent, older: &ConnectionEvent) {
             expired,
             in_doubt,
             rtt: _,
-            still_held: _,
+            still_buffered: _,
             folded,
         },
         ConnectionEvent::Reconnected {
@@ -260,7 +260,7 @@ fn fold_reconnected(newer: &mut ConnectionEvent, older: &ConnectionEvent) {
             expired: expired_before,
             in_doubt: in_doubt_before,
             rtt: _,
-            still_held: _,
+            still_buffered: _,
             folded: more,
         },
     ) = (newer, older)

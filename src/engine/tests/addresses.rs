@@ -144,7 +144,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     pair.expect_among("close Drop, dial the next address");
     pair.aside(|pair| pair.accept());
     pair.serve(PONG);
-    pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 held");
+    pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 buffered");
 }
 
 // Faults D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.

@@ -72,7 +72,7 @@ proptest! {
                     let admitted = outbox.admit(&frame, false);
                     if admitted.is_ok() {
                         largest = largest.max(frame.len());
-                        let most = if outbox.gate() == Gate::Held { rules.cap } else { outbox.mark() - 1 + frame.len() };
+                        let most = if outbox.gate() == Gate::Buffering { rules.cap } else { outbox.mark() - 1 + frame.len() };
                         prop_assert!(outbox.pending() <= most, "{} of {most} bytes behind {admitted:?}", outbox.pending());
                     } else {
                         prop_assert_eq!(outbox.pending(), before, "a refusal has an effect");
@@ -97,7 +97,7 @@ proptest! {
                     }
                 }
                 Step::Open => outbox.set_gate(Gate::Open),
-                Step::Hold => outbox.set_gate(Gate::Held),
+                Step::Hold => outbox.set_gate(Gate::Buffering),
             }
             // What was admitted in the meantime, in a planned move, does not wait for the cut frame to come back.
             let cut = if rules.delivery == DeliveryMode::AtMostOnce { largest } else { 0 };

@@ -54,13 +54,13 @@ fn nothing_is_left_before_the_next_server_is_ready() {
     pair.aside(|pair| pair.serve(PONG));
     // The handshake is done: only now the present one is left.
     pair.expect_written("PING");
-    assert_eq!(pair.outbox.gate(), Gate::Held);
+    assert_eq!(pair.outbox.gate(), Gate::Buffering);
     pair.publish("x", "3");
     pair.serve(PONG);
     pair.expect(&[
         "close Finish",
-        "Disconnected: reconnect was forced, 0 in doubt, 1 held",
-        "Reconnected b:4222 after 1: 0 subs, 1 flushed, 0 held",
+        "Disconnected: reconnect was forced, 0 in doubt, 1 buffered",
+        "Reconnected b:4222 after 1: 0 subs, 1 flushed, 0 buffered",
     ]);
     pair.expect_written("CONNECT {… PING PUB x 1 3");
     assert_eq!(pair.statuses.iter().filter(|status| **status == Status::Reconnecting).count(), 1);

@@ -19,7 +19,7 @@ fn close_sends_what_was_admitted_and_waits_for_its_pong() {
     pair.expect(&[
         "close Finish",
         "handed over to 1, 0 in doubt",
-        "Disconnected: closed by the user, 0 in doubt, 0 held",
+        "Disconnected: closed by the user, 0 in doubt, 0 buffered",
         "stream 1 ends: the client was closed",
         "the end: the client was closed, completed: true",
         "Closed: the client was closed",
@@ -38,7 +38,7 @@ fn close_waits_no_longer_than_a_second() {
     pair.advance(secs(1));
     let journal = pair.journal();
     assert_eq!(journal[0], "close Drop");
-    assert_eq!(journal[2], "Disconnected: closed by the user, 1 in doubt, 1 held");
+    assert_eq!(journal[2], "Disconnected: closed by the user, 1 in doubt, 1 buffered");
     assert!(journal.contains(&"flush 1 failed: the client was closed".to_owned()));
     assert!(journal.contains(&"the end: the client was closed, completed: false".to_owned()));
     let ledger = pair.engine.ledger(pair.outbox.accepted());

@@ -137,9 +137,9 @@ fn at_least_once_what_was_sent_can_not_be_taken_out_again_as_if_it_were_not() {
     let mut pair = at_least_once();
     let sent = pair.publish_confirmed("x", "1");
     pair.lose(eof());
-    let held = pair.publish_confirmed("x", "2");
+    let buffered = pair.publish_confirmed("x", "2");
     assert!(!pair.outbox.cancel(sent, &mut Vec::new()), "a connection had taken it");
-    assert!(pair.outbox.cancel(held, &mut Vec::new()));
+    assert!(pair.outbox.cancel(buffered, &mut Vec::new()));
     recover(&mut pair);
     pair.expect_written("…PUB x 1 1 PING");
 }
@@ -189,11 +189,11 @@ fn what_is_given_up_at_the_end_is_said_to_be_in_doubt_or_dropped() {
     let mut pair = at_least_once();
     pair.publish_confirmed("x", "sent");
     pair.lose(eof());
-    pair.publish_confirmed("x", "held");
+    pair.publish_confirmed("x", "buffered");
     pair.forget();
     pair.close();
     let journal = pair.journal();
-    let expected = ["handed over to 1, 1 in doubt", "LeftInDoubt 1", "dropped 2-2", "Lost 1 closed: x held"];
+    let expected = ["handed over to 1, 1 in doubt", "LeftInDoubt 1", "dropped 2-2", "Lost 1 closed: x buffered"];
     assert_eq!(journal.get(..4), Some(&expected.map(str::to_owned)[..]), "{journal:#?}");
 }
 

@@ -67,7 +67,7 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
         pair.serve(PONG);
         pair.take_all();
         if in_doubt == 0 {
-            // The flush did not fail, so it goes on: its PING is behind what was held.
+            // The flush did not fail, so it goes on: its PING is behind what was buffered.
             rest.extend_from_slice(b"PING\r\n");
         }
         let wire = pair.wire.last().unwrap();
@@ -127,7 +127,7 @@ fn a_second_loss_is_counted_like_the_first() {
     pair.forget();
     pair.take(15);
     pair.lose(eof());
-    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 1 flushed, 1 held");
+    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 1 flushed, 1 buffered");
     assert_eq!(pair.in_doubt(), 2);
     pair.takes = true;
     pair.advance(ms(250));
@@ -156,7 +156,7 @@ fn what_the_next_server_cannot_take_fails_alone() {
         "dial a",
         "dropped 2-4",
         "Lost 3 too large: x too large, x yyyyyyyyyy, x h",
-        "Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 held",
+        "Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 buffered",
     ]);
     let ledger = pair.engine.ledger(pair.outbox.accepted());
     assert_eq!((ledger.unconfirmed, ledger.lost.too_large, ledger.accepted), (2, 3, 5));
@@ -213,7 +213,7 @@ fn taking_out_what_is_held_leaves_what_is_in_flight_alone() {
     pair.takes = false;
     pair.publish("x", "1");
     pair.force_reconnect();
-    assert_eq!(pair.outbox.gate(), Gate::Held);
+    assert_eq!(pair.outbox.gate(), Gate::Buffering);
     let second = pair.publish("x", "2");
     assert_eq!(pair.outbox.pending(), 24);
     let mut gone = Vec::new();

@@ -15,7 +15,7 @@ fn lost(rules: OutboxRules) -> Pair {
     pair
 }
 
-/// The next connection, up to the PONG of its handshake; what was held has been taken.
+/// The next connection, up to the PONG of its handshake; what was buffered has been taken.
 fn recover(pair: &mut Pair) {
     pair.advance(ms(250));
     pair.accept();
@@ -152,7 +152,7 @@ fn at_least_once_what_no_pong_covers_is_sent_again() {
     pair.written();
     assert_eq!(pair.outbox.pending(), 2 * FRAME, "what is unconfirmed counts");
     pair.lose(eof());
-    pair.expect_among("Disconnected: closed by the server, 0 in doubt, 2 held");
+    pair.expect_among("Disconnected: closed by the server, 0 in doubt, 2 buffered");
     pair.publish("a", "4");
     recover(&mut pair);
     pair.expect_written("…PUB a 1 2 PUB a 1 3 PUB a 1 4");
@@ -180,9 +180,9 @@ fn at_least_once_what_was_sent_and_is_given_up_is_in_doubt() {
     let mut pair = Pair::ruled(OutboxRules { delivery: DeliveryMode::AtLeastOnce, ..rules() });
     pair.publish("a", "sent");
     pair.lose(eof());
-    pair.publish("a", "held");
+    pair.publish("a", "buffered");
     pair.close();
-    pair.expect_among("Lost 1 closed: a held");
+    pair.expect_among("Lost 1 closed: a buffered");
     let ledger = pair.engine.ledger(pair.outbox.accepted());
     assert_eq!((ledger.accepted, ledger.in_doubt, ledger.lost.closed), (2, 1, 1));
     assert!(ledger.balances());

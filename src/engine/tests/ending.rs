@@ -33,7 +33,7 @@ fn a_drain_in_order() {
     pair.expect(&[
         "close Finish",
         "handed over to 2, 0 in doubt",
-        "Disconnected: closed by the user, 0 in doubt, 0 held",
+        "Disconnected: closed by the user, 0 in doubt, 0 buffered",
         "the end: drained, completed: true",
         "Closed: drained",
     ]);
@@ -122,7 +122,7 @@ fn the_replies_subscription_is_kept_to_the_end_of_a_drain() {
     assert_eq!(pair.engine.status(), Status::Closed);
 }
 
-/// Drained up to the stage, with one subscription and a held or unconfirmed message.
+/// Drained up to the stage, with one subscription and a buffered or unconfirmed message.
 pub(super) fn drained_to(stage: usize) -> Pair {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
@@ -171,7 +171,7 @@ fn a_loss_while_consumers_read() {
 fn a_loss_while_the_last_pong_is_awaited() {
     let mut pair = drained_to(2);
     pair.lose(eof());
-    pair.expect_among("Disconnected: closed by the server, 1 in doubt, 0 held");
+    pair.expect_among("Disconnected: closed by the server, 1 in doubt, 0 buffered");
     assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Shut, Status::Draining));
     pair.advance(ms(250));
     pair.accept();
@@ -326,5 +326,5 @@ fn an_end_while_recovering_says_connected_first() {
     pair.advance(secs(1));
     let journal = pair.journal();
     assert_eq!(journal[0], "Connected a:4222 after 1", "{journal:?}");
-    assert!(journal.contains(&"Disconnected: closed by the user, 0 in doubt, 1 held".to_owned()), "{journal:?}");
+    assert!(journal.contains(&"Disconnected: closed by the user, 0 in doubt, 1 buffered".to_owned()), "{journal:?}");
 }

@@ -27,7 +27,7 @@ fn what_is_in_doubt_is_told_where_a_drain_ends_in_the_middle_of_a_move() {
     // `b` is ready, so `a` is left, and does not answer.
     pair.advance(ms(1500));
     assert_eq!(pair.engine.status(), Status::Closed);
-    pair.expect_among("Disconnected: closed by the user, 1 in doubt, 0 held");
+    pair.expect_among("Disconnected: closed by the user, 1 in doubt, 0 buffered");
     assert_eq!(pair.engine.ledger(pair.outbox.accepted()).in_doubt, 1);
 }
 
@@ -45,7 +45,7 @@ fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set
 #[test]
 fn a_drain_that_gives_up_a_move_takes_back_what_was_subscribed_meanwhile() {
     let mut pair = Pair::ready();
-    // The frame was admitted while the gate was open, and held as the connection was to be left.
+    // The frame was admitted while the gate was open, and buffered as the connection was to be left.
     let now = pair.now;
     pair.engine.force_reconnect(now);
     pair.queue_subscribe("s", None, 1);

@@ -13,7 +13,7 @@ struct Life {
     connected: bool,
     number: u64,
     /// Messages that still wait since the last `Reconnected`.
-    still_held: u64,
+    still_buffered: u64,
 }
 
 /// What all events together count.
@@ -63,12 +63,18 @@ impl Life {
         match (choice % 10, self.connected) {
             (0..=2, true) => {
                 self.connected = false;
-                self.still_held = 0;
-                ConnectionEvent::Disconnected { server, cause: Cause::ClosedByServer, in_doubt: n, held: n, folded: 0 }
+                self.still_buffered = 0;
+                ConnectionEvent::Disconnected {
+                    server,
+                    cause: Cause::ClosedByServer,
+                    in_doubt: n,
+                    buffered: n,
+                    folded: 0,
+                }
             }
             (0..=2, false) => {
                 self.connected = true;
-                self.still_held = n % 2;
+                self.still_buffered = n % 2;
                 ConnectionEvent::Reconnected {
                     server,
                     previous: None,
@@ -80,12 +86,12 @@ impl Life {
                     expired: n / 3,
                     in_doubt: n,
                     rtt: Duration::ZERO,
-                    still_held: self.still_held,
+                    still_buffered: self.still_buffered,
                     folded: 0,
                 }
             }
-            (3, true) if self.still_held > 0 => {
-                let late = std::mem::take(&mut self.still_held);
+            (3, true) if self.still_buffered > 0 => {
+                let late = std::mem::take(&mut self.still_buffered);
                 ConnectionEvent::RecoveryDone { server, flushed: 9, late, took: Duration::ZERO }
             }
             (4, _) => ConnectionEvent::Lost {
@@ -165,7 +171,7 @@ proptest! {
 }
 
 fn lost(server: &str, cause: Cause) -> ConnectionEvent {
-    ConnectionEvent::Disconnected { server: server.to_owned(), cause, in_doubt: 1, held: 7, folded: 0 }
+    ConnectionEvent::Disconnected { server: server.to_owned(), cause, in_doubt: 1, buffered: 7, folded: 0 }
 }
 
 fn found(server: &str, previous: &str) -> ConnectionEvent {
@@ -180,7 +186,7 @@ fn found(server: &str, previous: &str) -> ConnectionEvent {
         expired: 6,
         in_doubt: 1,
         rtt: Duration::from_millis(7),
-        still_held: 8,
+        still_buffered: 8,
         folded: 0,
     }
 }
@@ -198,18 +204,18 @@ fn a_full_queue_folds_the_oldest_outage_behind_the_head_into_the_next() {
     assert_eq!(read.len(), 15);
     assert_eq!(read[0], lost("0", Cause::Stale { silent: Duration::ZERO }));
     assert_eq!(read[1], found("1", "0"));
-    let ConnectionEvent::Disconnected { server, cause, in_doubt, held, folded } = &read[2] else {
+    let ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, folded } = &read[2] else {
         panic!("{:?}", read[2])
     };
-    assert_eq!((server.as_str(), *in_doubt, *held, *folded), ("1", 2, 7, 1));
+    assert_eq!((server.as_str(), *in_doubt, *buffered, *folded), ("1", 2, 7, 1));
     assert_eq!(*cause, Cause::Stale { silent: Duration::from_secs(1) });
-    let ConnectionEvent::Reconnected { server, previous, downtime, attempts, flushed, still_held, folded, .. } =
+    let ConnectionEvent::Reconnected { server, previous, downtime, attempts, flushed, still_buffered, folded, .. } =
         &read[3]
     else {
         panic!("{:?}", read[3])
     };
     assert_eq!((server.as_str(), previous.as_deref()), ("3", Some("1")));
-    assert_eq!((downtime.as_secs(), *attempts, *flushed, *still_held, *folded), (2, 4, 8, 8, 1));
+    assert_eq!((downtime.as_secs(), *attempts, *flushed, *still_buffered, *folded), (2, 4, 8, 8, 1));
     assert_eq!(read[14], ConnectionEvent::Draining);
 }
 

@@ -110,8 +110,8 @@ fn a_preferred_server_that_has_been_there_for_a_while_is_moved_to() {
     pair.serve(PONG);
     pair.expect(&[
         "close Finish",
-        "Disconnected: a preferred server is back, 0 in doubt, 1 held",
-        "Reconnected p:4222 after 1: 2 subs, 1 flushed, 0 held",
+        "Disconnected: a preferred server is back, 0 in doubt, 1 buffered",
+        "Reconnected p:4222 after 1: 2 subs, 1 flushed, 0 buffered",
     ]);
     pair.expect_written("SUB jobs q 1 PING SUB news 2 PUB x 1 2");
     idle(&mut pair, 300);

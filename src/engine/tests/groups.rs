@@ -26,7 +26,7 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
     pair.serve(b"MSG news 2 1\r\nz\r\nMSG jobs 1 1\r\nz\r\nPONG\r\n");
     assert_eq!((pair.delivered_to(1), pair.delivered_to(2)), (3, 1));
     pair.expect_written("SUB news 2");
-    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 held");
+    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 buffered");
 }
 
 #[test]
@@ -269,5 +269,5 @@ fn where_repetitions_are_better_than_gaps_plain_subscriptions_are_at_both() {
     pair.serve(PONG);
     // Who counts is told to one server at a time.
     pair.expect_written("SUB five 2 UNSUB 2 5");
-    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 held");
+    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 buffered");
 }

@@ -18,7 +18,7 @@ fn the_server_speaks_first_and_is_answered_in_one_piece() {
     pair.take_all();
     pair.expect_written("CONNECT {… PING");
     pair.expect(&[]);
-    assert_eq!(pair.outbox.gate(), Gate::Held);
+    assert_eq!(pair.outbox.gate(), Gate::Buffering);
     // S: PONG — C: connected.
     pair.serve(PONG);
     pair.expect(&["Connected a:4222 after 1"]);
@@ -69,7 +69,7 @@ fn what_is_still_held_is_said_after_a_second() {
     pair.advance(ms(999));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect(&["Reconnected a:4222 after 1: 1 subs, 0 flushed, 1 held"]);
+    pair.expect(&["Reconnected a:4222 after 1: 1 subs, 0 flushed, 1 buffered"]);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn what_is_of_an_earlier_connection_is_ignored() {
     assert!(pair.engine.is_live(new) && !pair.engine.is_live(old) && pair.engine.can_write());
     assert_eq!(pair.engine.flight().unwrap().len(), flight);
     pair.serve(PONG);
-    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 0 flushed, 0 held"]);
+    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 0 flushed, 0 buffered"]);
 }
 
 #[test]

@@ -48,11 +48,13 @@ fn named(names: &[RefusedName]) -> String {
 fn said(event: &ConnectionEvent) -> String {
     match event {
         ConnectionEvent::Connected { server, attempts } => format!("Connected {server} after {attempts}"),
-        ConnectionEvent::Reconnected { server, attempts, subscriptions, flushed, still_held, .. } => {
-            format!("Reconnected {server} after {attempts}: {subscriptions} subs, {flushed} flushed, {still_held} held")
+        ConnectionEvent::Reconnected { server, attempts, subscriptions, flushed, still_buffered, .. } => {
+            format!(
+                "Reconnected {server} after {attempts}: {subscriptions} subs, {flushed} flushed, {still_buffered} buffered"
+            )
         }
-        ConnectionEvent::Disconnected { cause, in_doubt, held, .. } => {
-            format!("Disconnected: {cause}, {in_doubt} in doubt, {held} held")
+        ConnectionEvent::Disconnected { cause, in_doubt, buffered, .. } => {
+            format!("Disconnected: {cause}, {in_doubt} in doubt, {buffered} buffered")
         }
         ConnectionEvent::RecoveryDone { server, flushed, late, .. } => {
             format!("RecoveryDone {server}: {flushed} flushed, {late} of them late")

@@ -66,7 +66,7 @@ fn behind_the_address_of_a_lame_duck_there_may_be_another_server() {
         pair.forget();
         pair.serve(PONG);
         idle(&mut pair, 11, &info("TWO", false));
-        pair.expect_among("Reconnected a:4222 after 1: 0 subs, 0 flushed, 0 held");
+        pair.expect_among("Reconnected a:4222 after 1: 0 subs, 0 flushed, 0 buffered");
         let dials = pair.dials.len();
         idle(&mut pair, 60, INFO);
         assert_eq!(pair.dials.len(), dials, "and that is all");

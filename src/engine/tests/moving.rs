@@ -9,7 +9,7 @@ fn a_move_waits_for_the_pong_so_that_nothing_is_in_doubt() {
     pair.admit("x", b"1").unwrap();
     pair.force_reconnect();
     pair.expect_written("PUB x 1 1 PING");
-    assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Held, Status::Connected));
+    assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Buffering, Status::Connected));
     pair.publish("x", "2");
     pair.expect_written("");
     pair.expect(&[]);
@@ -17,13 +17,13 @@ fn a_move_waits_for_the_pong_so_that_nothing_is_in_doubt() {
     pair.expect(&[
         "close Finish",
         "handed over to 1, 0 in doubt",
-        "Disconnected: reconnect was forced, 0 in doubt, 1 held",
+        "Disconnected: reconnect was forced, 0 in doubt, 1 buffered",
         "Connecting a:4222 1",
         "dial a",
     ]);
     pair.accept();
     pair.expect_written("CONNECT {… PING PUB x 1 2");
-    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 1 flushed, 0 held"]);
+    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 1 flushed, 0 buffered"]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_move_waits_no_longer_than_two_seconds() {
     pair.advance(ms(1999));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect_among("Disconnected: reconnect was forced, 1 in doubt, 0 held");
+    pair.expect_among("Disconnected: reconnect was forced, 1 in doubt, 0 buffered");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn force_reconnect_revives_a_client_that_has_given_up() {
     assert_eq!((pair.engine.status(), pair.outbox.gate()), (Status::Disconnected, Gate::Shut));
     assert_eq!(pair.engine.ledger(pair.outbox.accepted()).lost.closed, 1);
     pair.force_reconnect();
-    assert_eq!(pair.outbox.gate(), Gate::Held);
+    assert_eq!(pair.outbox.gate(), Gate::Buffering);
     pair.publish("x", "2");
     pair.accept();
     pair.expect_written("CONNECT {… PING PUB x 1 2");
@@ -132,8 +132,8 @@ fn a_move_waits_until_the_recovery_is_said() {
     pair.serve(PONG);
     let journal = pair.journal();
     // I9: whoever hears of a connection finds all of it there.
-    assert_eq!(journal[0], "Reconnected a:4222 after 1: 0 subs, 1 flushed, 0 held");
-    assert_eq!(journal[3], "Disconnected: reconnect was forced, 0 in doubt, 0 held");
+    assert_eq!(journal[0], "Reconnected a:4222 after 1: 0 subs, 1 flushed, 0 buffered");
+    assert_eq!(journal[3], "Disconnected: reconnect was forced, 0 in doubt, 0 buffered");
 }
 
 #[test]

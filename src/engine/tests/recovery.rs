@@ -35,12 +35,12 @@ fn reconnected_gives_the_whole_account_of_an_outage() {
             expired,
             in_doubt,
             rtt,
-            still_held,
+            still_buffered,
             folded,
             ..
         } => {
             assert_eq!((*attempts, *subscriptions, *folded), (1, 1, 0));
-            Some((*downtime, [*flushed, *dropped, *expired, *in_doubt, *still_held], *rtt))
+            Some((*downtime, [*flushed, *dropped, *expired, *in_doubt, *still_buffered], *rtt))
         }
         _ => None,
     });
@@ -68,7 +68,7 @@ fn what_was_still_held_at_reconnected_is_told_when_it_is_done() {
     pair.take(frame);
     pair.forget();
     pair.advance(ms(1000));
-    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 1 flushed, 2 held"]);
+    pair.expect(&["Reconnected a:4222 after 1: 0 subs, 1 flushed, 2 buffered"]);
     pair.take(frame);
     // What is published now is none of the recovery's.
     pair.publish("x", "4");
@@ -98,13 +98,13 @@ fn a_recovery_that_is_cut_off_is_not_told_as_done() {
     pair.takes = false;
     pair.serve(PONG);
     pair.advance(ms(1000));
-    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 0 flushed, 2 held");
+    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 0 flushed, 2 buffered");
     pair.lose(eof());
-    pair.expect_among("Disconnected: closed by the server, 0 in doubt, 2 held");
+    pair.expect_among("Disconnected: closed by the server, 0 in doubt, 2 buffered");
     pair.takes = true;
     pair.advance(ms(250));
     pair.accept();
-    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 held");
+    pair.expect_among("Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 buffered");
     assert!(!pair.events.iter().any(|event| matches!(event, ConnectionEvent::RecoveryDone { .. })));
 }
 

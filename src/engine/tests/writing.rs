@@ -15,7 +15,7 @@ fn a_transport_that_takes_nothing_for_ten_seconds_is_dead() {
     pair.advance(ms(1));
     let journal = pair.journal();
     assert_eq!(journal[0], "close Reset");
-    assert_eq!(journal[2], "Disconnected: write stalled for 10s, 0 in doubt, 1 held");
+    assert_eq!(journal[2], "Disconnected: write stalled for 10s, 0 in doubt, 1 buffered");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn after_a_write_error_the_server_has_100_ms_to_say_why() {
     pair.advance(ms(99));
     pair.serve(b"-ERR 'Maximum Payload Violation'\r\n");
     pair.lose(eof());
-    pair.expect_among("Disconnected: server error: Maximum Payload Violation, 1 in doubt, 1 held");
+    pair.expect_among("Disconnected: server error: Maximum Payload Violation, 1 in doubt, 1 buffered");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) frame: Vec<u8>,
     pub(super) size: usize,
     pub(super) headers: bool,
-    /// Since when it may count as held.
+    /// Since when it may count as buffered.
     pub(super) since: Option<Instant>,
     /// Since when it must.
     pub(super) surely: Option<Instant>,
@@ -36,7 +36,7 @@ pub(super) struct World {
     pub(super) offered: u64,
     pub(super) admitted: u64,
     /// In the outbox.
-    pub(super) held: VecDeque<Entry>,
+    pub(super) buffered: VecDeque<Entry>,
     /// In the flight, with the bytes that the transport took of all of it; at least once until it is confirmed.
     pub(super) flying: VecDeque<Entry>,
     /// What this connection's transport took.
@@ -68,7 +68,7 @@ impl World {
             now: Instant::now(),
             offered: 0,
             admitted: 0,
-            held: VecDeque::new(),
+            buffered: VecDeque::new(),
             flying: VecDeque::new(),
             wire: Vec::new(),
             settled: 0,
@@ -109,8 +109,8 @@ impl World {
                 self.admitted += 1;
                 assert_eq!(sequence, self.admitted);
                 assert_eq!(self.outbox.pending(), pending + len - dropped);
-                assert!(gate == Gate::Held || pending < self.outbox.mark());
-                if gate == Gate::Held {
+                assert!(gate == Gate::Buffering || pending < self.outbox.mark());
+                if gate == Gate::Buffering {
                     assert!(self.outbox.pending() <= cap);
                     assert!(self.rules.messages.is_none_or(|most| self.outbox.messages() <= most));
                 }
@@ -118,9 +118,9 @@ impl World {
                 crate::protocol::publish(&mut whole, frame.subject, frame.reply, frame.headers, &payload);
                 assert_eq!(whole.len(), len);
                 let size = size + frame.headers.map_or(0, <[u8]>::len);
-                let since = (gate == Gate::Held).then_some(self.now);
+                let since = (gate == Gate::Buffering).then_some(self.now);
                 let name = self.offered;
-                self.held.push_back(Entry {
+                self.buffered.push_back(Entry {
                     sequence,
                     name,
                     frame: whole,
@@ -135,9 +135,9 @@ impl World {
                 assert_eq!(self.outbox.pending(), pending - dropped);
                 let full = pending - dropped + len > cap;
                 match refusal {
-                    Refusal::TooLarge { .. } => assert!(len > cap && cap != 0 && gate == Gate::Held),
+                    Refusal::TooLarge { .. } => assert!(len > cap && cap != 0 && gate == Gate::Buffering),
                     Refusal::Full { .. } => {
-                        assert!(full && gate == Gate::Held);
+                        assert!(full && gate == Gate::Buffering);
                         match self.rules.overflow {
                             OverflowPolicy::DropNewest => assert_eq!(cap, 0),
                             OverflowPolicy::DropOldest => assert!(elsewhere + self.interest + len > cap),
@@ -145,11 +145,11 @@ impl World {
                         }
                     }
                     Refusal::TooMany { pending, limit } => {
-                        assert!(!full && gate == Gate::Held && pending >= limit);
+                        assert!(!full && gate == Gate::Buffering && pending >= limit);
                         assert_eq!(Some(limit), self.rules.messages);
                     }
                     Refusal::Dropped => {
-                        assert_eq!((self.rules.overflow, gate), (OverflowPolicy::DropNewest, Gate::Held))
+                        assert_eq!((self.rules.overflow, gate), (OverflowPolicy::DropNewest, Gate::Buffering))
                     }
                     Refusal::NoRoom => assert!(pending >= self.outbox.mark() && gate == Gate::Open),
                     Refusal::Shut => assert_eq!(gate, Gate::Shut),
@@ -171,8 +171,8 @@ impl World {
                 assert_eq!(name, self.offered, "the newest");
                 continue;
             }
-            let at = self.held.iter().position(|entry| entry.name == name).expect("lost, but not held");
-            let entry = self.held.remove(at).unwrap();
+            let at = self.buffered.iter().position(|entry| entry.name == name).expect("lost, but not buffered");
+            let entry = self.buffered.remove(at).unwrap();
             bytes += entry.frame.len();
             assert_eq!(message.payload.len() + message.headers.map_or(0, |headers| headers.wire().len()), entry.size);
             let run = told.sequences.iter().find(|run| run.numbers.contains(&entry.sequence)).expect("it is named");
@@ -186,7 +186,7 @@ impl World {
                     assert_eq!((at, self.rules.overflow), (0, OverflowPolicy::DropOldest), "the oldest");
                 }
                 LossReason::Expired => {
-                    let age = self.now - entry.since.expect("it was held");
+                    let age = self.now - entry.since.expect("it was buffered");
                     assert!(at == 0 && self.rules.max_age.is_some_and(|max| age > max), "expired at {age:?}");
                 }
                 LossReason::Closed => assert!(at == 0 && !entry.sent),
@@ -194,26 +194,26 @@ impl World {
             }
         }
         for run in &told.sequences {
-            assert!(self.held.iter().all(|entry| !run.numbers.contains(&entry.sequence)), "named, and held");
+            assert!(self.buffered.iter().all(|entry| !run.numbers.contains(&entry.sequence)), "named, and buffered");
         }
         bytes
     }
 
-    /// A move to another server begins: what waits has been held from now on.
+    /// A move to another server begins: what waits has been buffered from now on.
     pub(super) fn hold(&mut self) {
-        self.outbox.set_gate(Gate::Held);
-        for entry in self.held.iter_mut().chain(&mut self.flying) {
+        self.outbox.set_gate(Gate::Buffering);
+        for entry in self.buffered.iter_mut().chain(&mut self.flying) {
             entry.since = entry.since.or(Some(self.now));
         }
     }
 
     pub(super) fn load(&mut self) {
         self.outbox.load(&mut self.flight);
-        let bytes = self.held.iter().map(|entry| entry.frame.len()).sum::<usize>() + self.interest;
+        let bytes = self.buffered.iter().map(|entry| entry.frame.len()).sum::<usize>() + self.interest;
         self.loaded_frames += bytes;
         self.unreported += bytes;
         self.interest = 0;
-        self.flying.append(&mut self.held);
+        self.flying.append(&mut self.buffered);
         assert!(self.outbox.is_empty());
     }
 
@@ -275,9 +275,9 @@ impl World {
             }
         }
         while let Some(entry) = self.flying.pop_back() {
-            self.held.push_front(entry);
+            self.buffered.push_front(entry);
         }
-        for entry in &mut self.held {
+        for entry in &mut self.buffered {
             entry.since = entry.since.or(Some(self.now));
             entry.surely = entry.surely.or(Some(self.now));
         }
@@ -288,29 +288,33 @@ impl World {
         self.interest = 0;
         self.unreported = 0;
         self.loaded_frames = 0;
-        assert_eq!(self.outbox.gate(), Gate::Held);
+        assert_eq!(self.outbox.gate(), Gate::Buffering);
         assert!(self.flight.is_empty() && self.flight.messages() == 0);
     }
 
     pub(super) fn cancel(&mut self, at: usize) {
         // Any number: of one that waits, one that is gone, or one between.
-        let first = self.held.front().map_or(self.admitted, |entry| entry.sequence);
+        let first = self.buffered.front().map_or(self.admitted, |entry| entry.sequence);
         let sequence = (first + at as u64).saturating_sub(3).min(self.admitted);
-        let found = self.held.iter().position(|entry| entry.sequence == sequence);
+        let found = self.buffered.iter().position(|entry| entry.sequence == sequence);
         assert_eq!(self.outbox.waits(sequence), found.is_some(), "waits {sequence}");
-        let unsent = found.and_then(|at| self.held.get(at)).is_some_and(|entry| !entry.sent);
-        let expected = self.outbox.gate() == Gate::Held && unsent;
+        let unsent = found.and_then(|at| self.buffered.get(at)).is_some_and(|entry| !entry.sent);
+        let expected = self.outbox.gate() == Gate::Buffering && unsent;
         let mut gone: Vec<Segment> = Vec::new();
         assert_eq!(self.outbox.cancel(sequence, &mut gone), expected, "cancel {sequence}");
         if let (true, Some(found)) = (expected, found) {
-            self.held.remove(found);
+            self.buffered.remove(found);
             self.withdrawn += 1;
         }
     }
 
     pub(super) fn revise(&mut self, max: usize, headers: bool) {
         // Only between connections, as the engine does.
-        if !self.flight.is_empty() || self.loaded_frames > 0 || self.interest > 0 || self.outbox.gate() != Gate::Held {
+        if !self.flight.is_empty()
+            || self.loaded_frames > 0
+            || self.interest > 0
+            || self.outbox.gate() != Gate::Buffering
+        {
             return;
         }
         self.outbox.tick(self.now);
@@ -322,7 +326,7 @@ impl World {
         });
         self.lose_told();
         let run = Duration::from_millis(10);
-        for entry in &self.held {
+        for entry in &self.buffered {
             assert!(entry.size <= max && (headers || !entry.headers), "not fit for this server");
             let age = entry.surely.map(|since| self.now - since);
             assert!(self.rules.max_age.is_none_or(|max| age.is_none_or(|age| age <= max + run)), "too old: {age:?}");
@@ -331,19 +335,19 @@ impl World {
 
     pub(super) fn give_up(&mut self) {
         self.lose();
-        let sent = self.held.iter().filter(|entry| entry.sent).count() as u64;
+        let sent = self.buffered.iter().filter(|entry| entry.sent).count() as u64;
         assert_eq!(self.outbox.give_up_sent(), sent, "in doubt is what was sent once");
         self.in_doubt += sent;
-        self.held.retain(|entry| !entry.sent);
+        self.buffered.retain(|entry| !entry.sent);
         let through = self.outbox.through();
-        assert!(self.held.iter().all(|entry| entry.sequence > through), "through {through}");
+        assert!(self.buffered.iter().all(|entry| entry.sequence > through), "through {through}");
         self.outbox.give_up();
         self.lose_told();
-        assert!(self.held.is_empty());
+        assert!(self.buffered.is_empty());
     }
 
     pub(super) fn check(&mut self) {
-        assert_eq!(self.outbox.messages(), self.held.len() as u64);
+        assert_eq!(self.outbox.messages(), self.buffered.len() as u64);
         let unnumbered = self.offered - self.offered.min(self.admitted);
         assert!(
             (self.admitted - self.withdrawn..=self.admitted + unnumbered - self.withdrawn)
@@ -351,12 +355,12 @@ impl World {
         );
         // The last that does not wait here: everything behind it waits or was taken out.
         let through = self.outbox.through();
-        assert!(self.held.front().is_none_or(|first| through < first.sequence), "through {through}");
+        assert!(self.buffered.front().is_none_or(|first| through < first.sequence), "through {through}");
         assert!(self.flying.iter().all(|entry| entry.sequence <= through), "through {through}");
         assert!(self.taken.iter().all(|sequence| *sequence <= through), "through {through}");
         // Pending: here, and loaded but not yet reported as taken.
-        let held = self.held.iter().map(|entry| entry.frame.len()).sum::<usize>() + self.interest;
-        assert_eq!(self.outbox.pending(), held + self.unreported);
+        let buffered = self.buffered.iter().map(|entry| entry.frame.len()).sum::<usize>() + self.interest;
+        assert_eq!(self.outbox.pending(), buffered + self.unreported);
         // The flight never counts a message that was taken at a segment's end.
         let messages = self.read_wire();
         assert!(self.here <= self.settled + messages);

@@ -27,7 +27,7 @@ pub(super) fn alarm(cap: usize) -> usize {
 /// How full the buffer is, reported at each crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// Held, and at 80 % of the cap or above.
+    /// Buffering, and at 80 % of the cap or above.
     High,
     /// Below 70 % of the cap.
     Low,
@@ -45,7 +45,7 @@ struct Front {
 }
 
 impl Outbox {
-    /// Sees to it that there is room for a frame while held, as the policy says; or says why there is none.
+    /// Sees to it that there is room for a frame while buffering, as the policy says; or says why there is none.
     #[cold]
     pub(super) fn make_place(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
         let limit = self.cap;
@@ -69,8 +69,8 @@ impl Outbox {
     }
 
     /// Whether a waiter with a frame of this size would be admitted or refused now.
-    pub(super) fn has_room_while_held(&self, len: usize) -> bool {
-        let waits = self.gate == Gate::Held && matches!(self.rules.overflow, OverflowPolicy::Wait(_));
+    pub(super) fn has_room_while_buffering(&self, len: usize) -> bool {
+        let waits = self.gate == Gate::Buffering && matches!(self.rules.overflow, OverflowPolicy::Wait(_));
         !waits || self.fits(len)
     }
 
@@ -79,7 +79,7 @@ impl Outbox {
         if self.fits(len) {
             return Ok(());
         }
-        // With cap 0 nothing is held, so there is nothing to drop either.
+        // With cap 0 nothing is buffered, so there is nothing to drop either.
         match self.rules.overflow {
             // What is on its way to a server that is being left can't be dropped. Nothing is, if that would not be enough.
             OverflowPolicy::DropOldest if self.pending - self.waiting() + len <= self.cap => {
@@ -202,30 +202,30 @@ impl Outbox {
 
     // Age.
 
-    /// Tells the time before a message is admitted while held. Only an age limit needs it.
+    /// Tells the time before a message is admitted while buffering. Only an age limit needs it.
     pub fn tick(&mut self, now: Instant) {
-        if self.rules.max_age.is_some() && self.gate == Gate::Held {
+        if self.rules.max_age.is_some() && self.gate == Gate::Buffering {
             let begun = self.clock.map_or(now, |(_, begun)| begun);
             self.clock = Some((now, begun));
         }
     }
 
-    /// Whether held messages have an age limit.
+    /// Whether buffered messages have an age limit.
     #[inline]
     pub fn wants_ticks(&self) -> bool {
-        self.gate == Gate::Held && self.rules.max_age.is_some()
+        self.gate == Gate::Buffering && self.rules.max_age.is_some()
     }
 
     /// The frame that is admitted next belongs to a run of at most 10 ms, which is stamped with its end: no message
     /// expires before its time.
     fn begin_run(&mut self) {
         let Some((now, begun)) = self.clock else { return };
-        let begins = self.tail.held_since.is_none() || now.saturating_duration_since(begun) >= RUN;
+        let begins = self.tail.buffered_since.is_none() || now.saturating_duration_since(begun) >= RUN;
         if self.tail.is_empty() || begins {
             self.seal_tight();
             self.clock = Some((now, now));
         }
-        self.tail.held_since = Some(now);
+        self.tail.buffered_since = Some(now);
     }
 
     /// Seals a chunk that will not be filled: a trickle of them must not hold more memory than what they say.
@@ -240,7 +240,7 @@ impl Outbox {
     pub(in crate::engine) fn expire(&mut self) {
         let (Some(age), Some((now, _))) = (self.rules.max_age, self.clock) else { return };
         let old =
-            |segment: &Segment| segment.held_since.is_some_and(|since| now.saturating_duration_since(since) > age);
+            |segment: &Segment| segment.buffered_since.is_some_and(|since| now.saturating_duration_since(since) > age);
         let before = self.front();
         loop {
             if self.sealed.is_empty() && old(&self.tail) {
@@ -259,10 +259,10 @@ impl Outbox {
 
     // What is taken out.
 
-    /// Takes a held message out again, if it is still here and no connection has ever taken it. Only while the gate is
-    /// held. What it leaves behind goes to `gone`, to be dropped where a payload's destructor may run.
+    /// Takes a buffered message out again, if it is still here and no connection has ever taken it. Only while the gate is
+    /// buffered. What it leaves behind goes to `gone`, to be dropped where a payload's destructor may run.
     pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
-        if self.gate != Gate::Held || sequence <= self.given || !self.waits(sequence) {
+        if self.gate != Gate::Buffering || sequence <= self.given || !self.waits(sequence) {
             return false;
         }
         let before = self.waiting();
@@ -374,7 +374,7 @@ impl Outbox {
     pub(in crate::engine) fn level(&self) -> Fill {
         match self.pending {
             _ if self.cap == 0 => Fill::Low,
-            pending if pending >= alarm(self.cap) && self.gate == Gate::Held => Fill::High,
+            pending if pending >= alarm(self.cap) && self.gate == Gate::Buffering => Fill::High,
             pending if pending < self.cap - self.cap / 10 * 3 => Fill::Low,
             _ => Fill::Between,
         }
