@@ -14,7 +14,7 @@ pub mod protocol;
 #[cfg(all(feature = "internals", not(docsrs)))]
 pub mod engine;
 #[cfg(not(all(feature = "internals", not(docsrs))))]
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "what simulations and fuzz targets need with `internals`")]
+#[allow(unreachable_pub, reason = "it is public with `internals`")]
 mod engine;
 
 #[cfg(not(target_family = "wasm"))]

@@ -17,7 +17,7 @@ pub fn engine(input: &[u8]) {
     let config = config(&mut choices);
     let servers = 1 + choices.below(3);
     let (rules, prepare_moves) = rules(&mut choices);
-    let config = Config { delivery: rules.delivery, prepare_moves, ..config };
+    let config = Config { outbox: rules.clone(), prepare_moves, ..config };
     let mut world = World::new(config, servers, rules, choices.number());
     while !choices.is_empty() {
         // Where there are two connections, a step has to say which of them it is about.

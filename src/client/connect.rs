@@ -27,7 +27,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
     let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
-    let handle = driver::spawn(config, settings.outbox.clone(), addrs, settings.driver.clone(), seed)?;
+    let handle = driver::spawn(config, addrs, settings.driver.clone(), seed)?;
     if let Some(callback) = settings.event_callback.clone() {
         callback::run(handle.shared.events(EventFilter::Repetitions), callback);
     }

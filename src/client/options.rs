@@ -22,7 +22,7 @@ use super::callback::EventCallback;
 use super::error::ConnectError;
 use crate::client::LongOutageCallback;
 use crate::driver::DriverSettings;
-use crate::engine::{Config, OutboxRules};
+use crate::engine::Config;
 use crate::protocol::ToServerAddrs;
 
 use auth::Credentials;
@@ -101,7 +101,6 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         ConnectOptions {
             config: Config::default(),
-            outbox: OutboxRules::default(),
             driver: DriverSettings::default(),
             credentials: Credentials::default(),
             callbacks: Callbacks::default(),

@@ -308,7 +308,7 @@ impl Client {
 
     /// How long a publish waits for room while no server is connected; `None`: it is refused.
     fn patience_while_down(&self) -> Option<Duration> {
-        match self.core.settings.outbox.overflow {
+        match self.core.settings.config.outbox.overflow {
             OverflowPolicy::Wait(limit) => Some(limit),
             _ => None,
         }

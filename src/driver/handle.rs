@@ -15,7 +15,7 @@ use super::reads::Share;
 use super::requests::{RequestFailure, Ticket};
 use super::settings::DriverSettings;
 use super::task::Task;
-use crate::engine::{Config, EndReason, Engine, OutboxRules};
+use crate::engine::{Config, EndReason, Engine};
 use crate::protocol::ServerAddr;
 
 /// Keeps the connection alive: clients, subscribers and requests share one, and dropping the last one closes.
@@ -35,7 +35,6 @@ impl Drop for Handle {
 /// there is no runtime.
 pub(crate) fn spawn(
     config: Config,
-    outbox: OutboxRules,
     servers: Vec<ServerAddr>,
     settings: DriverSettings,
     seed: u64,

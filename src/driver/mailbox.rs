@@ -110,7 +110,7 @@ impl Shared {
     pub(super) fn new(settings: DriverSettings, outbox: OutboxRules) -> Shared {
         Shared {
             inner: Mutex::new(Inner {
-                outbox: Outbox::with(outbox),
+                outbox: Outbox::new(outbox),
                 room: Queue::default(),
                 calls: Queue::default(),
                 interest: Queue::default(),

@@ -41,7 +41,7 @@ const GONE: usize = 64 * 1024;
 
 /// Which SUBs a PING follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AskedUpTo {
+pub(super) struct AskedUpTo {
     fresh: u64,
     repeated: u64,
     framed: u64,

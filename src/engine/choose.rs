@@ -113,7 +113,7 @@ impl<H> Engine<H> {
         let waited = self.history.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let server = attempt.endpoint.clone();
         self.out.emit(ConnectionEvent::Connecting { server, attempt: attempt.number, waited });
-        self.out.push(Effect::Dial { epoch: attempt.epoch, addr, deadline: after(now, limit) });
+        self.out.push(Effect::Dial { epoch: attempt.epoch, addr });
         Some(attempt)
     }
 
@@ -145,8 +145,7 @@ impl<H> Engine<H> {
         attempt.note_failure(cause.clone(), now);
         attempt.others = 0;
         attempt.aside_at = attempt.aside_at.map(|at| at.max(super::time::after(now, SILENCE)));
-        let (addr, deadline) = (attempt.addr.clone(), attempt.deadline.unwrap_or(now));
-        self.out.push(Effect::DialNext { epoch: attempt.epoch, after, how, addr, deadline });
+        self.out.push(Effect::DialNext { epoch: attempt.epoch, after, how, addr: attempt.addr.clone() });
         if let Some(line) = self.lines.line_mut(which) {
             *line = Line::Dialing(Box::new(attempt));
         }

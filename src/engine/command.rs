@@ -180,12 +180,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Nobody waits for this flush any more.
-    pub fn cancel_flush(&mut self, token: u64) {
-        self.wanted.retain(|waiter| !matches!(waiter, Waiter::Flush { token: other, .. } if *other == token));
-    }
-
-    /// Nobody waits any more for a flush that was not sent yet and whose token `waits` denies.
+    /// Forgets the flushes that were not sent yet and for which `waits` is false: their callers have gone.
     pub fn keep_flushes(&mut self, waits: impl Fn(u64) -> bool) {
         self.wanted.retain(|waiter| match waiter {
             Waiter::Flush { token, .. } => waits(*token),

@@ -56,8 +56,8 @@ pub struct Config {
     pub prepare_moves: bool,
     /// What plain subscriptions get during a prepared move. Default: nothing twice.
     pub handover: Handover,
-    /// What becomes of unconfirmed messages at a loss. Default: they are in doubt, and not sent again.
-    pub delivery: DeliveryMode,
+    /// The rules of the outbox with which the engine exchanges.
+    pub outbox: OutboxRules,
     /// So many connections in a row may end with the same message at the front of what they were given; then it is taken for
     /// the reason, and lost alone. Default 5; `None`: never. Two would be too few: a large frame on a bad line is cut twice
     /// in a row without any guilt.
@@ -129,7 +129,7 @@ pub struct OutboxRules {
     pub overflow: OverflowPolicy,
     /// What has been buffered for longer when a server is there again is not sent. Default: no limit.
     pub max_age: Option<Duration>,
-    /// When a message counts as gone. It must be that of [`Config`].
+    /// What becomes of messages that are in doubt when a connection is lost. Default: they are not sent again.
     pub delivery: DeliveryMode,
 }
 
@@ -188,7 +188,7 @@ impl Default for Config {
             close_grace: Duration::from_secs(1),
             prepare_moves: true,
             handover: Handover::default(),
-            delivery: DeliveryMode::AtMostOnce,
+            outbox: OutboxRules::default(),
             poison_after: Some(5),
             max_control_line: 4096,
             identity: Identity { echo: true, ..Identity::default() },

@@ -100,7 +100,7 @@ impl Connection {
         Connection {
             attempt,
             stage: Stage::AwaitInfo,
-            flight: Flight::new(config.delivery),
+            flight: Flight::new(config.outbox.delivery),
             info: None,
             since: now,
             liveness: Liveness::new(rules, now),

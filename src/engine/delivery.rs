@@ -46,7 +46,7 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.up_mut() else {
             return;
         };
-        let due = connection.liveness.wants_ping(connection.is_owed(), self.config.delivery, outbox.mark(), now);
+        let due = connection.liveness.wants_ping(connection.is_owed(), self.config.outbox.delivery, outbox.mark(), now);
         // Publishers wait for a PONG after their message, wherever the next one stands.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);

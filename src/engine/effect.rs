@@ -1,6 +1,6 @@
 //! What the engine wants done. Effects are values; the driver carries them out in order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::{Cause, EndReason, FlushFailure};
 use super::outbox::DroppedRun;
@@ -20,19 +20,17 @@ pub enum Effect<H> {
         /// Whether the server is asked for, beside the delay.
         server: bool,
     },
-    /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch.
+    /// Get a byte stream to `addr`; answer with `handle_dialed` or `handle_dial_failed` of that epoch, or with
+    /// `handle_dial_waits` if it can't begin yet. The engine keeps the time, and says `StopDialing` when it is over.
     Dial {
         /// Names the attempt.
         epoch: u64,
         /// Where to.
         addr: ServerAddr,
-        /// When the attempt ends at the latest, unless `handle_dial_waits` says that it can't begin yet; the engine says
-        /// `StopDialing` then.
-        deadline: Instant,
     },
     /// Leave the connection of the epoch `after`, in the way of [`Close`](Effect::Close), and get a byte stream to one of the
     /// other addresses of that server; answer as to [`Dial`](Effect::Dial). Comes only where
-    /// [`handle_dialed_one_of`](super::Engine::handle_dialed_one_of) said that there are some.
+    /// [`handle_dialed`](super::Engine::handle_dialed) said that there are some.
     DialNext {
         /// Names what the attempt becomes.
         epoch: u64,
@@ -42,8 +40,6 @@ pub enum Effect<H> {
         how: CloseHow,
         /// The server.
         addr: ServerAddr,
-        /// When the attempt ends at the latest; that it has to wait for its turn makes it no longer.
-        deadline: Instant,
     },
     /// Upgrade the byte stream of that epoch to TLS; answer with `handle_upgraded` or `handle_upgrade_failed`. What was
     /// read from it and not yet handed to the engine is never parsed: bytes in clear after INFO are a failure.

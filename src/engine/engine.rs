@@ -76,7 +76,7 @@ impl<H> Engine<H> {
     pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64) -> Engine<H> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let preferred = config.preferred.servers.clone();
-        let pool = Pool::preferring(preferred, servers, config.retain_order, &mut rng);
+        let pool = Pool::new(preferred, servers, config.retain_order, &mut rng);
         Engine {
             config,
             rng,
@@ -182,12 +182,7 @@ impl<H> Engine<H> {
         self.carries() && !self.awaits_batch()
     }
 
-    /// Whether messages may come in: the handshake is done.
-    pub fn expects_messages(&self) -> bool {
-        self.lines.up().is_some_and(|connection| !connection.is_handshake())
-    }
-
-    /// Whether messages may come in on the connection of `epoch`.
+    /// Whether messages may come in on the connection of `epoch`: its handshake is done.
     pub fn expects_messages_of(&self, epoch: u64) -> bool {
         self.lines.live(epoch).is_some_and(|connection| !connection.is_handshake())
     }

@@ -143,7 +143,7 @@ impl<H> Engine<H> {
         self.totals.resent += back.resent;
         let unconfirmed = connection.unconfirmed();
         let unconfirmed = unconfirmed - self.settle_refused_at_loss(&mut connection.refusals, unconfirmed, outbox);
-        let (in_doubt, again) = match self.config.delivery {
+        let (in_doubt, again) = match self.config.outbox.delivery {
             DeliveryMode::AtMostOnce => (unconfirmed, 0),
             DeliveryMode::AtLeastOnce => (0, unconfirmed),
         };

@@ -147,6 +147,7 @@ impl Ledger {
     }
 
     /// Whether the sum holds.
+    #[cfg(any(test, feature = "internals"))]
     pub fn balances(&self) -> bool {
         self.accepted == self.waiting + self.unconfirmed + self.confirmed + self.in_doubt + self.lost.total()
     }

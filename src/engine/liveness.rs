@@ -10,38 +10,38 @@ use super::time::{after, is_due};
 
 /// What a PING follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Covers {
+pub(super) struct Covers {
     /// How many messages of this connection.
-    pub messages: u64,
+    pub(super) messages: u64,
     /// The sequence number of the last of them.
-    pub through: u64,
+    pub(super) through: u64,
     /// The SUBs.
-    pub asked: AskedUpTo,
+    pub(super) asked: AskedUpTo,
 }
 
 /// A PING that was not answered yet.
 #[derive(Debug)]
-pub struct Ping<W> {
+pub(super) struct Ping<W> {
     /// What its PONG confirms: all that was put before it.
-    pub covers: Covers,
+    pub(super) covers: Covers,
     /// When the transport took it; `None`: not yet, which is the write timer's concern.
     taken: Option<Instant>,
     /// Who waits for its PONG.
-    pub waiters: Vec<W>,
+    pub(super) waiters: Vec<W>,
 }
 
 /// The numbers of [`Config`](super::Config) that matter here.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Silence after which a PING is due; zero: idle PINGs are off.
-    pub interval: Duration,
+    pub(super) interval: Duration,
     /// Intervals that a PING may stay unanswered.
-    pub max_out: u32,
+    pub(super) max_out: u32,
 }
 
 /// One FIFO of PINGs per connection. PONGs answer them in order.
 #[derive(Debug)]
-pub struct Liveness<W> {
+pub(super) struct Liveness<W> {
     rules: Rules,
     pings: VecDeque<Ping<W>>,
     last_byte: Instant,
@@ -57,7 +57,7 @@ pub struct Liveness<W> {
 
 impl<W> Liveness<W> {
     /// A connection that has just come up.
-    pub fn new(rules: Rules, now: Instant) -> Self {
+    pub(super) fn new(rules: Rules, now: Instant) -> Self {
         Liveness {
             rules,
             pings: VecDeque::new(),
@@ -71,19 +71,19 @@ impl<W> Liveness<W> {
     }
 
     /// A PING was put in line after what it covers.
-    pub fn sent(&mut self, covers: Covers, waiters: Vec<W>, now: Instant) {
+    pub(super) fn sent(&mut self, covers: Covers, waiters: Vec<W>, now: Instant) {
         self.last_ping = now;
         self.unasked = 0;
         self.pings.push_back(Ping { covers, taken: None, waiters });
     }
 
     /// So many bytes of messages were put in line.
-    pub fn loaded(&mut self, bytes: usize) {
+    pub(super) fn loaded(&mut self, bytes: usize) {
         self.unasked += bytes;
     }
 
     /// The transport took `count` more PINGs.
-    pub fn taken(&mut self, count: usize, now: Instant) {
+    pub(super) fn taken(&mut self, count: usize, now: Instant) {
         // They are taken in order, and there may be many.
         let first = self.pings.partition_point(|ping| ping.taken.is_some());
         for ping in self.pings.range_mut(first..).take(count) {
@@ -92,13 +92,13 @@ impl<W> Liveness<W> {
     }
 
     /// Bytes came in, whatever they say.
-    pub fn received(&mut self, now: Instant) {
+    pub(super) fn received(&mut self, now: Instant) {
         self.look_up(now);
         self.last_byte = now;
     }
 
     /// The transport had been full, and took more: the peer reads, however slowly, and our PING waits its turn.
-    pub fn drained(&mut self, now: Instant) {
+    pub(super) fn drained(&mut self, now: Instant) {
         self.look_up(now);
         self.drained = now;
     }
@@ -112,7 +112,7 @@ impl<W> Liveness<W> {
 
     /// This side has slept through [`dead_at`](Liveness::dead_at): the runtime was busy, the process was stopped, or the whole
     /// machine. The peer gets a moment from now on, since its bytes may still be on their way.
-    pub fn overslept(&mut self, now: Instant) {
+    pub(super) fn overslept(&mut self, now: Instant) {
         let granted = after(now, self.patience().min(MOMENT));
         // In terms of what `dead_at` adds.
         self.excused = self.excused.max(granted.checked_sub(self.patience()).unwrap_or(now));
@@ -120,19 +120,19 @@ impl<W> Liveness<W> {
 
     /// A PONG came. `None`: nothing was asked, which is ignored. A PONG before its PING was wholly written is
     /// answered to something else, so it counts for nothing either.
-    pub fn pong(&mut self, now: Instant) -> Option<Ping<W>> {
+    pub(super) fn pong(&mut self, now: Instant) -> Option<Ping<W>> {
         let asked = self.pings.front()?.taken?;
         self.round_trip = Some(now.saturating_duration_since(asked));
         self.pings.pop_front()
     }
 
     /// A round trip that was measured elsewhere: the handshake's.
-    pub fn measured(&mut self, round_trip: Duration) {
+    pub(super) fn measured(&mut self, round_trip: Duration) {
         self.round_trip = Some(round_trip);
     }
 
     /// The time between the last answered PING and its PONG.
-    pub fn round_trip(&self) -> Option<Duration> {
+    pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
@@ -143,7 +143,7 @@ impl<W> Liveness<W> {
 
     /// Whether a PING should go out now without being asked for: it is due, or enough bytes of messages have gone before it.
     /// `mark`: the number of bytes at which publishers wait.
-    pub fn wants_ping(&self, unconfirmed: bool, delivery: DeliveryMode, mark: usize, now: Instant) -> bool {
+    pub(super) fn wants_ping(&self, unconfirmed: bool, delivery: DeliveryMode, mark: usize, now: Instant) -> bool {
         let (bytes, out) = match delivery {
             // One at a time, so that a slow server is not asked the more often.
             DeliveryMode::AtMostOnce => (UNASKED_BYTES, 0),
@@ -158,7 +158,7 @@ impl<W> Liveness<W> {
 
     /// When a PING should be sent without being asked for: after a silent interval, and much sooner while messages are
     /// unconfirmed. One at a time is enough.
-    pub fn ping_due(&self, unconfirmed: bool) -> Option<Instant> {
+    pub(super) fn ping_due(&self, unconfirmed: bool) -> Option<Instant> {
         if !self.pings.is_empty() {
             return None;
         }
@@ -177,7 +177,7 @@ impl<W> Liveness<W> {
     /// and for as long no byte has come and a full transport has not become less full.
     ///
     /// Neither keeps it alive for ever: a proxy whose far side is gone may send anything but a PONG, and take everything.
-    pub fn dead_at(&self) -> Option<Instant> {
+    pub(super) fn dead_at(&self) -> Option<Instant> {
         let asked = self.pings.front()?.taken?.max(self.excused);
         let silent = after(asked.max(self.last_byte).max(self.drained), self.patience());
         Some(silent.min(after(asked, self.patience().saturating_mul(UNANSWERED))))
@@ -201,7 +201,7 @@ impl<W> Liveness<W> {
     }
 
     /// All who still wait, oldest first.
-    pub fn into_waiters(self) -> impl Iterator<Item = W> {
+    pub(super) fn into_waiters(self) -> impl Iterator<Item = W> {
         self.pings.into_iter().flat_map(|ping| ping.waiters)
     }
 }

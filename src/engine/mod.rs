@@ -58,21 +58,23 @@ pub(crate) mod tests;
 pub(crate) mod time;
 mod timers;
 
-pub use asked::AskedUpTo;
-pub use config::{Config, DeliveryMode, Handover, Identity, OutboxRules, OverflowPolicy, Preferred};
+pub use config::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
 pub use engine::{Engine, Facts};
 pub use error::{Cause, EndReason, FlushFailure};
 pub(crate) use error::{counted, in_doubt_in_words};
 pub use handshake::Credentials;
 pub use ledger::{Ledger, LossReason, Lost};
-pub use liveness::{Covers, Liveness, Ping, Rules};
-pub use outbox::{
-    CHUNK, DroppedRun, Fill, Flight, Frame, FrameView, Gate, HANDED_BACK, LostMessage, LostMessages, MARK, Outbox,
-    Refusal, SHARED_PAYLOAD, Segment,
-};
+pub use outbox::{DroppedRun, Flight, Frame, Gate, LostMessage, LostMessages, Outbox, Refusal, Segment};
 pub use pool::backoff;
 pub use refusals::RefusedName;
 pub use report::{ConnectionEvent, EventQueue, Status};
 pub(crate) use report::{Fault, Level, Projection};
-pub use subscriptions::{Accepted, Interest, SidHasher, Subscription, Subscriptions};
+pub use subscriptions::{Interest, Subscriptions};
+
+// Parts of the above that the other layers use without naming them.
+#[cfg(any(test, feature = "internals"))]
+pub use {
+    config::{Identity, Preferred},
+    subscriptions::{Accepted, Subscription},
+};

@@ -19,13 +19,15 @@ mod segment;
 
 pub use admission::{Frame, Gate, Refusal};
 use backlog::Backlog;
-pub use buffering::Fill;
+pub(super) use buffering::Fill;
 pub use flight::Flight;
 pub(super) use flight::Taken;
+pub use losses::DroppedRun;
 pub(super) use losses::Losses;
-pub use losses::{DroppedRun, HANDED_BACK};
+pub(super) use losses::RETURNED_BYTES;
 pub use returned::{LostMessage, LostMessages};
-pub use segment::{FrameView, Segment};
+pub(super) use segment::FrameView;
+pub use segment::Segment;
 
 use std::time::Instant;
 
@@ -39,18 +41,18 @@ use crate::protocol::{self, SHORT_FRAME};
 ///
 /// Arbitrary: large enough that a chunk costs nothing per frame, small enough that a PONG, which
 /// must wait for the end of the chunk in progress, is not late.
-pub const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// A chunk starts at this size, so that an idle client stays small, and grows up to [`CHUNK`].
 const FIRST_CHUNK: usize = 4 * 1024;
 
 /// A payload of this size or more is shared, not copied: below it the copy costs less than a segment of
 /// its own.
-pub const SHARED_PAYLOAD: usize = 32 * 1024;
+pub(super) const SHARED_PAYLOAD: usize = 32 * 1024;
 
 /// While the gate is open, publishers wait when this many bytes wait. Measured: with 64 KiB a
 /// 1 KiB publisher reaches half of what the socket takes, with 1 MiB 0.95.
-pub const MARK: usize = 1024 * 1024;
+pub(super) const MARK: usize = 1024 * 1024;
 
 /// Chunks kept for reuse.
 const SPARE_CHUNKS: usize = MARK / CHUNK;
@@ -106,12 +108,7 @@ impl Outbox {
     /// An empty outbox whose gate is buffering. `cap`: bytes that may be buffered while no server is connected; 0
     /// admits nothing then. While one is connected frames are admitted up to the mark, and the one that exceeds it may be
     /// larger than the cap; if the connection is lost, it is kept.
-    pub fn new(cap: usize) -> Outbox {
-        Outbox::with(OutboxRules { cap, ..OutboxRules::default() })
-    }
-
-    /// An empty outbox with other rules than the defaults.
-    pub fn with(rules: OutboxRules) -> Outbox {
+    pub fn new(rules: OutboxRules) -> Outbox {
         let cap = rules.cap;
         let mark = match rules.delivery {
             // With cap 0 the user switched holding off, not writing: the mark stays whole.

@@ -101,13 +101,8 @@ pub struct Failed {
 }
 
 impl Pool {
-    /// The user's servers, shuffled unless `retain_order`.
-    pub fn new<R: Rng>(addrs: Vec<ServerAddr>, retain_order: bool, rng: &mut R) -> Pool {
-        Pool::preferring(Vec::new(), addrs, retain_order, rng)
-    }
-
-    /// The same, with other servers that are preferred; an address may be in both lists.
-    pub fn preferring<R: Rng>(
+    /// The user's servers and those that are preferred, shuffled unless `retain_order`; an address may be in both lists.
+    pub fn new<R: Rng>(
         mut preferred: Vec<ServerAddr>,
         mut addrs: Vec<ServerAddr>,
         retain_order: bool,

@@ -99,7 +99,7 @@ impl<H> Engine<H> {
             return flight.confirmed(messages, |_| {});
         }
         let mut losses = Losses::default();
-        match self.config.delivery {
+        match self.config.outbox.delivery {
             DeliveryMode::AtMostOnce => {
                 flight.confirmed(messages, |_| {});
                 losses.count(LossReason::Refused, count.min(messages));
@@ -122,7 +122,7 @@ impl<H> Engine<H> {
         unconfirmed: u64,
         outbox: &mut Outbox,
     ) -> u64 {
-        if self.config.delivery == DeliveryMode::AtMostOnce || refusals.count() == 0 {
+        if self.config.outbox.delivery == DeliveryMode::AtMostOnce || refusals.count() == 0 {
             return self.settle_refused_at_the_end(refusals, unconfirmed, outbox);
         }
         let (refused, through) = outbox.refuse(unconfirmed, |frame| refusals.refuses(frame));

@@ -23,14 +23,9 @@ use crate::protocol::{Info, ServerOp};
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 impl<H> Engine<H> {
-    /// There is a byte stream to the server of `epoch`.
-    pub fn handle_dialed(&mut self, epoch: u64, now: Instant) {
-        self.handle_dialed_one_of(epoch, 0, now);
-    }
-
     /// There is a byte stream to one address of the server of `epoch`, whose name has `others` that were not tried or had not
     /// answered yet.
-    pub fn handle_dialed_one_of(&mut self, epoch: u64, others: usize, now: Instant) {
+    pub fn handle_dialed(&mut self, epoch: u64, others: usize, now: Instant) {
         let Some((which, attempt)) = self.lines.dialing(epoch) else {
             return;
         };

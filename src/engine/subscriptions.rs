@@ -3,7 +3,7 @@
 mod sid_hasher;
 mod subscription;
 
-pub use sid_hasher::SidHasher;
+use sid_hasher::SidHasher;
 pub(super) use subscription::Counted;
 pub use subscription::Subscription;
 
@@ -67,11 +67,13 @@ impl<H> Default for Subscriptions<H> {
 
 impl<H> Subscriptions<H> {
     /// How many there are.
+    #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
     /// Whether there is none.
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }

@@ -225,7 +225,7 @@ impl World {
                 }
                 self.driver.engine.flush(token, seen);
             }
-            Command::CancelFlush { token } => engine.cancel_flush(token),
+            Command::CancelFlush { token } => engine.keep_flushes(|other| other != token),
             Command::ForceReconnect => engine.force_reconnect(now),
             Command::SetPool(servers) => engine.set_server_pool(servers, now),
             Command::Drain { within } => {
@@ -307,7 +307,7 @@ impl World {
             match outcome.filter(|node| self.nodes[*node].up) {
                 Some(node) => {
                     self.driver.links[at].stream = Stream::Up(self.accept_dial(node, epoch));
-                    self.driver.engine.handle_dialed(epoch, self.now);
+                    self.driver.engine.handle_dialed(epoch, 0, self.now);
                 }
                 None => {
                     self.driver.links.remove(at);

@@ -67,7 +67,7 @@ impl Plan {
             prepare_moves: restless || rng.random_ratio(3, 4),
             handover: pick(rng, &[Handover::Exclusive, Handover::Overlap]),
             preferred: Plan::draw_preferred(rng, nodes),
-            delivery: outbox.delivery,
+            outbox: outbox.clone(),
             poison_after,
             max_pings_out: rng.random_range(1..=3),
             write_timeout: ms(pick(rng, &[1500, 10_000])),

@@ -68,7 +68,7 @@ impl World {
         let nodes: Vec<Node> = (0..plan.nodes).map(Node::new).collect();
         let servers = nodes[..plan.named].iter().map(|node| node.name.parse().unwrap()).collect();
         let engine = Engine::new(plan.config.clone(), servers, seed);
-        let driver = Driver::new(engine, Outbox::with(plan.outbox.clone()));
+        let driver = Driver::new(engine, Outbox::new(plan.outbox.clone()));
         World {
             rng,
             plan,

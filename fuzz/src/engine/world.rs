@@ -80,7 +80,7 @@ impl World {
         World {
             prepares: config.prepare_moves,
             engine: Engine::new(config, addresses(servers), seed),
-            outbox: Outbox::with(rules.clone()),
+            outbox: Outbox::new(rules.clone()),
             now: Instant::now(),
             takes: true,
             lines: Vec::new(),
@@ -196,7 +196,7 @@ impl World {
             Command::DrainSubscription { sid, framed } => engine.drain_subscription(sid, framed),
             Command::Flush { token, seen } => engine.flush(token, seen),
             Command::CancelFlush(token) => {
-                engine.cancel_flush(token);
+                engine.keep_flushes(|other| other != token);
                 if let Some(waiting) = self.flushes.get_mut(&token) {
                     *waiting = false;
                 }
@@ -228,7 +228,7 @@ impl World {
         self.settle();
         let Net::Dialing(epoch) = self.net() else { return };
         self.line(epoch).unwrap().up = true;
-        self.engine.handle_dialed(epoch, self.now);
+        self.engine.handle_dialed(epoch, 0, self.now);
         self.settle();
     }
 

@@ -23,7 +23,7 @@ impl ConnectOptions {
     /// # drop((big, fail_fast));
     /// ```
     pub fn reconnect_buffer_size(mut self, bytes: usize) -> ConnectOptions {
-        self.outbox.cap = bytes;
+        self.config.outbox.cap = bytes;
         self
     }
 

@@ -90,16 +90,16 @@ impl ConnectOptions {
             let kept = interval >= SHORTEST_PING_INTERVAL;
             rule("ping_interval", &interval, "must be at least 1ms (None sends no PING while idle)", kept)?;
         }
-        if let OverflowPolicy::Wait(limit) = self.outbox.overflow {
-            rule("overflow_policy", &self.outbox.overflow, "must wait longer than zero", !limit.is_zero())?;
+        if let OverflowPolicy::Wait(limit) = self.config.outbox.overflow {
+            rule("overflow_policy", &self.config.outbox.overflow, "must wait longer than zero", !limit.is_zero())?;
         }
         if let Some(losses) = self.config.poison_after {
             rule("poison_after", &losses, "must be at least 2", losses >= 2)?;
         }
-        if let Some(age) = self.outbox.max_age {
+        if let Some(age) = self.config.outbox.max_age {
             rule("max_message_age", &age, LONGER_THAN_ZERO, !age.is_zero())?;
         }
-        if let Some(messages) = self.outbox.messages {
+        if let Some(messages) = self.config.outbox.messages {
             rule("reconnect_buffer_messages", &messages, AT_LEAST_ONE, messages > 0)?;
         }
         if let Some(max) = self.config.policy.max_per_server {

@@ -31,7 +31,7 @@ impl ConnectOptions {
     /// # drop((positions, patient));
     /// ```
     pub fn overflow_policy(mut self, policy: OverflowPolicy) -> ConnectOptions {
-        self.outbox.overflow = match policy {
+        self.config.outbox.overflow = match policy {
             OverflowPolicy::Wait(limit) => OverflowPolicy::Wait(within_reach(limit)),
             other => other,
         };
@@ -47,7 +47,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn reconnect_buffer_messages<T: Into<Option<u64>>>(mut self, messages: T) -> ConnectOptions {
-        self.outbox.messages = messages.into();
+        self.config.outbox.messages = messages.into();
         self
     }
 
@@ -67,7 +67,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn max_message_age<T: Into<Option<Duration>>>(mut self, age: T) -> ConnectOptions {
-        self.outbox.max_age = age.into().map(within_reach);
+        self.config.outbox.max_age = age.into().map(within_reach);
         self
     }
 
@@ -88,8 +88,7 @@ impl ConnectOptions {
     /// # drop(options);
     /// ```
     pub fn delivery(mut self, delivery: DeliveryMode) -> ConnectOptions {
-        self.config.delivery = delivery;
-        self.outbox.delivery = delivery;
+        self.config.outbox.delivery = delivery;
         self
     }
 

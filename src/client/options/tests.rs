@@ -6,7 +6,7 @@ use super::*;
 use crate::client::error::ConnectErrorKind;
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
-use crate::engine::{Handover, OverflowPolicy, Preferred};
+use crate::engine::{Handover, OutboxRules, OverflowPolicy, Preferred};
 use crate::protocol::Limits;
 
 fn settings(options: ConnectOptions) -> ConnectOptions {
@@ -27,7 +27,7 @@ fn refused(options: ConnectOptions) -> (&'static str, String) {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let settings = settings(ConnectOptions::default());
-    assert_eq!(settings.outbox.cap, 8 * 1024 * 1024);
+    assert_eq!(settings.config.outbox.cap, 8 * 1024 * 1024);
     assert_eq!(settings.subscription_messages, 65_536);
     assert_eq!(settings.subscription_bytes, 64 * 1024 * 1024);
     assert_eq!(settings.driver.slow_consumer_grace, Duration::from_millis(10));
@@ -141,6 +141,7 @@ fn every_option_arrives_where_it_is_needed() {
             stable_for: 12 * second,
         },
         handover: Handover::Overlap,
+        outbox: OutboxRules { cap: 0, ..OutboxRules::default() },
         ask_delay: true,
         ask_server: true,
         require_tls: true,
@@ -161,7 +162,6 @@ fn every_option_arrives_where_it_is_needed() {
         ..Config::default()
     };
     assert_eq!(settings.config, config);
-    assert_eq!(settings.outbox.cap, 0);
     assert!(settings.driver.resolver.is_some() && settings.driver.dialer.is_some());
     assert_eq!(settings.driver.tls.server_name.as_deref(), Some("nats.example"));
     assert_eq!(settings.driver.tls.roots, ["a.pem", "b.pem"].map(std::path::PathBuf::from));

@@ -33,7 +33,7 @@ impl Task {
                     link.stream = Stream::Up(transport);
                     if dialled {
                         link.prepared = prepared;
-                        engine.handle_dialed_one_of(link.epoch, link.prepared.others.len(), now);
+                        engine.handle_dialed(link.epoch, link.prepared.others.len(), now);
                     } else {
                         engine.handle_upgraded(link.epoch, now);
                     }

@@ -42,7 +42,7 @@ impl Task {
                     let question = Question { servers, info: self.engine.info().cloned(), attempt, server };
                     self.asked = Some(PendingChoice::new(ask, self.shared.settings.chooser.as_ref(), question));
                 }
-                Effect::Dial { epoch, addr, deadline: _ } => {
+                Effect::Dial { epoch, addr } => {
                     self.asked = None;
                     let stream = match DIAL_PERMITS.free() {
                         Some(permit) => dialing(&self.shared.settings, addr, None, permit),
@@ -53,7 +53,7 @@ impl Task {
                     };
                     self.links.push(Link::new(epoch, stream, self.shared.settings.limits));
                 }
-                Effect::DialNext { epoch, after, how, addr, deadline: _ } => {
+                Effect::DialNext { epoch, after, how, addr } => {
                     let others = self.links.iter_mut().find(|link| link.epoch == after);
                     let others = others.map(|link| std::mem::take(&mut link.prepared.others)).unwrap_or_default();
                     self.close(after, how, now);

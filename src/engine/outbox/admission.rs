@@ -31,6 +31,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Bytes on the wire.
+    #[allow(clippy::len_without_is_empty, reason = "no frame is empty")]
     #[inline(always)]
     pub fn len(&self) -> usize {
         protocol::publish_len(
@@ -39,11 +40,6 @@ impl Frame<'_> {
             self.headers.map(<[u8]>::len),
             self.payload.len(),
         )
-    }
-
-    /// Never: a frame has at least its control line.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn alarm(cap: usize) -> usize {
 
 /// How full the buffer is, reported at each crossing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
+pub(in crate::engine) enum Fill {
     /// Buffering, and at 80 % of the cap or above.
     High,
     /// Below 70 % of the cap.

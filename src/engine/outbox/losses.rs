@@ -8,9 +8,9 @@ use crate::engine::ledger::{LossReason, Lost};
 
 /// How many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
 /// only counted (D17).
-pub const HANDED_BACK: usize = 1024 * 1024;
+pub(in crate::engine) const RETURNED_BYTES: usize = 1024 * 1024;
 
-/// Losses that were not reported yet. `bytes <= HANDED_BACK`.
+/// Losses that were not reported yet. `bytes <= RETURNED_BYTES`.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Losses {
     lost: Lost,
@@ -81,7 +81,7 @@ impl Losses {
     /// The messages of `segment` are lost.
     pub(in crate::engine) fn push(&mut self, reason: LossReason, segment: Segment) {
         self.lost.add(reason, segment.messages);
-        if self.bytes + segment.len() > HANDED_BACK {
+        if self.bytes + segment.len() > RETURNED_BYTES {
             return self.forget(segment);
         }
         self.bytes += segment.len();

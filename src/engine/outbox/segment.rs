@@ -34,17 +34,17 @@ pub struct Segment {
 
 /// What a frame is, as far as a server's taking it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameView<'a> {
+pub(in crate::engine) struct FrameView<'a> {
     /// PUB or HPUB.
-    pub message: bool,
+    pub(in crate::engine) message: bool,
     /// Its subject; empty for another frame.
-    pub subject: &'a [u8],
+    pub(in crate::engine) subject: &'a [u8],
     /// Its reply subject.
-    pub reply: Option<&'a [u8]>,
+    pub(in crate::engine) reply: Option<&'a [u8]>,
     /// HPUB.
-    pub headers: bool,
+    pub(in crate::engine) headers: bool,
     /// Header block and payload together: what `max_payload` limits.
-    pub size: usize,
+    pub(in crate::engine) size: usize,
 }
 
 const CRLF: &[u8] = b"\r\n";

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::event::ConnectionEvent;
 use super::projection::Kept;
-use crate::engine::outbox::HANDED_BACK;
+use crate::engine::outbox::RETURNED_BYTES;
 
 /// Events for one listener, up to a capacity.
 ///
@@ -19,7 +19,7 @@ use crate::engine::outbox::HANDED_BACK;
 pub struct EventQueue {
     events: VecDeque<ConnectionEvent>,
     capacity: usize,
-    /// Bytes of lost messages in the events; never more than [`HANDED_BACK`].
+    /// Bytes of lost messages in the events; never more than [`RETURNED_BYTES`].
     handed_back: usize,
     /// Bytes of texts from outside in the events. Beyond [`FOREIGN_TEXT`], what may be lost is.
     foreign: usize,
@@ -39,13 +39,9 @@ impl EventQueue {
     }
 
     /// How many events wait.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.events.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
     }
 
     /// The oldest event.
@@ -58,7 +54,7 @@ impl EventQueue {
 
     /// Adds an event, and makes room if there is none.
     pub fn push(&mut self, mut event: ConnectionEvent) {
-        if self.handed_back + event.handed_back() > HANDED_BACK {
+        if self.handed_back + event.handed_back() > RETURNED_BYTES {
             event.keep_counts_only();
         }
         self.handed_back += event.handed_back();

@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 /// Sids are our own and count upwards, so an attacker has no say in them: one multiplication spreads them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SidHasher(u64);
+pub(super) struct SidHasher(u64);
 
 impl Hasher for SidHasher {
     fn finish(&self) -> u64 {

@@ -55,7 +55,8 @@ impl<H> Subscription<H> {
     }
 
     /// Messages received over all connections.
-    pub fn received(&self) -> u64 {
+    #[cfg(test)]
+    pub(in crate::engine) fn received(&self) -> u64 {
         self.received
     }
 

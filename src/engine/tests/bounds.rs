@@ -59,7 +59,7 @@ proptest! {
         rules in rules(),
         steps in vec(step(), 0..150),
     ) {
-        let (mut outbox, mut flight) = (Outbox::with(rules.clone()), Flight::new(rules.delivery));
+        let (mut outbox, mut flight) = (Outbox::new(rules.clone()), Flight::new(rules.delivery));
         let now = Instant::now();
         // The largest frame that was admitted, and how many messages were taken and not confirmed.
         let (mut largest, mut taken) = (0, 0);

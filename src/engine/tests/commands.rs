@@ -133,9 +133,9 @@ const COMMANDS: &[Step] = &[
     ("unsubscribe_after 0", |pair| pair.engine.unsubscribe_after(1, 0)),
     ("drain_subscription", |pair| pair.engine.drain_subscription(1, false)),
     ("flush", |pair| pair.engine.flush(99, 0)),
-    ("cancel_flush", |pair| {
+    ("keep_flushes", |pair| {
         pair.engine.flush(98, 0);
-        pair.engine.cancel_flush(98);
+        pair.engine.keep_flushes(|token| token != 98);
     }),
     ("force_reconnect", |pair| pair.engine.force_reconnect(pair.now)),
     ("set_server_pool", |pair| pair.engine.set_server_pool(vec![addr("a"), addr("b")], pair.now)),

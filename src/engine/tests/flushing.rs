@@ -86,7 +86,7 @@ fn a_cancelled_flush_asks_for_no_ping() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.flush(0);
-    pair.command(|engine, _| engine.cancel_flush(1));
+    pair.command(|engine, _| engine.keep_flushes(|token| token != 1));
     pair.advance(ms(250));
     pair.accept();
     pair.expect_written("CONNECT {… PING");

@@ -167,7 +167,7 @@ fn messages_withdrawn_in_any_order() {
 // Fault A7: large ones are segments of their own, and with an age limit a trickle makes many.
 #[test]
 fn large_messages_withdrawn_in_any_order() {
-    let payload = vec![b'x'; crate::engine::SHARED_PAYLOAD];
+    let payload = vec![b'x'; crate::engine::outbox::SHARED_PAYLOAD];
     grows_linearly(4000, |times| {
         let rules = OutboxRules { cap: 1 << 30, ..OutboxRules::default() };
         let mut pair = Pair::ruled(rules);

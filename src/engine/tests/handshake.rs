@@ -259,7 +259,7 @@ fn what_is_of_an_earlier_connection_is_ignored() {
     let (old, new) = (1, pair.engine.epoch());
     assert_ne!(old, new);
     let now = pair.now;
-    pair.engine.handle_dialed(old, now);
+    pair.engine.handle_dialed(old, 0, now);
     pair.engine.handle_dial_failed(old, reset(), now);
     pair.expect(&[]);
     pair.dialed();
@@ -272,7 +272,7 @@ fn what_is_of_an_earlier_connection_is_ignored() {
     pair.engine.handle_taken(old, 7, now);
     pair.engine.handle_write_failed(old, reset(), now);
     pair.engine.handle_lost(old, reset(), now);
-    pair.engine.handle_dialed(new, now);
+    pair.engine.handle_dialed(new, 0, now);
     pair.engine.handle_dial_failed(new, reset(), now);
     pair.expect(&[]);
     assert!(pair.engine.is_live(new) && !pair.engine.is_live(old) && pair.engine.can_write());

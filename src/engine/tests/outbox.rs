@@ -80,7 +80,7 @@ fn small_frames_never_straddle_chunks_and_memory_follows_pending() {
     }
     world.outbox.set_gate(Gate::Open);
     world.load();
-    assert!(world.flight.slices().all(|slice| slice.ends_with(b"\r\n") && slice.len() <= crate::engine::CHUNK));
+    assert!(world.flight.slices().all(|slice| slice.ends_with(b"\r\n") && slice.len() <= crate::engine::outbox::CHUNK));
     world.take(usize::MAX);
     world.outbox.settle_taken(&mut world.flight);
     assert_eq!((world.outbox.pending(), world.flight.len()), (0, 0));
@@ -89,14 +89,14 @@ fn small_frames_never_straddle_chunks_and_memory_follows_pending() {
 #[test]
 fn what_is_dropped_beyond_a_mebibyte_is_counted_and_not_kept() {
     let mut outbox =
-        Outbox::with(OutboxRules { cap: 1000, overflow: OverflowPolicy::DropOldest, ..OutboxRules::default() });
+        Outbox::new(OutboxRules { cap: 1000, overflow: OverflowPolicy::DropOldest, ..OutboxRules::default() });
     let payload = Bytes::from(vec![b'x'; 100]);
     for _ in 0..20_000 {
         outbox.admit(&Frame { subject: b"x", reply: None, headers: None, payload: &payload }, false).unwrap();
     }
     let told = outbox.take_losses().tell().unwrap();
     assert_eq!(told.lost.overflow, 20_000 - outbox.messages());
-    assert!(told.messages.bytes() <= crate::engine::HANDED_BACK && told.messages.len() > 9000);
+    assert!(told.messages.bytes() <= crate::engine::outbox::RETURNED_BYTES && told.messages.len() > 9000);
     let numbers = 1..=20_000 - outbox.messages();
     assert_eq!(told.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
 }
@@ -107,7 +107,7 @@ fn frames_that_nobody_can_read_end_every_loop() {
     let payload = Bytes::from(vec![b'x'; 500]);
     let unreadable = Frame { subject: b"a b c d", reply: None, headers: None, payload: &payload };
     let rules = OutboxRules { cap: 200_000, overflow: OverflowPolicy::DropOldest, ..OutboxRules::default() };
-    let mut outbox = Outbox::with(rules);
+    let mut outbox = Outbox::new(rules);
     for _ in 0..2000 {
         let _ = outbox.admit(&unreadable, false);
         assert!(outbox.pending() <= 200_000);

@@ -112,25 +112,25 @@ impl Pair {
     }
 
     pub(super) fn seeded(config: Config, servers: &[&str], cap: usize, seed: u64) -> Pair {
-        Pair::over(Outbox::new(cap), config, servers, seed)
+        Pair::over(Config { outbox: OutboxRules { cap, ..config.outbox }, ..config }, servers, seed)
     }
 
     /// Connected to `a` by other rules for the outbox than the defaults.
     pub(super) fn ruled(rules: OutboxRules) -> Pair {
-        let config = Config { delivery: rules.delivery, ..config() };
-        let mut pair = Pair::over(Outbox::with(rules), config, &["a"], 7);
+        let config = Config { outbox: rules, ..config() };
+        let mut pair = Pair::over(config, &["a"], 7);
         pair.connect();
         pair.accept();
         pair.forget();
         pair
     }
 
-    fn over(outbox: Outbox, config: Config, servers: &[&str], seed: u64) -> Pair {
+    fn over(config: Config, servers: &[&str], seed: u64) -> Pair {
         let start = Instant::now();
         let servers = servers.iter().map(|name| addr(name)).collect();
         Pair {
+            outbox: Outbox::new(config.outbox.clone()),
             engine: Engine::new(config, servers, seed),
-            outbox,
             start,
             now: start,
             takes: true,

@@ -55,7 +55,7 @@ proptest! {
         let policy = Policy::default();
         let backoff = policy.backoff;
         let mut now = Instant::now();
-        let mut pool = Pool::new(first.iter().map(|n| addr(&name(*n))).collect(), false, rng);
+        let mut pool = Pool::new(Vec::new(), first.iter().map(|n| addr(&name(*n))).collect(), false, rng);
         // What the pool should know: when each server is due.
         let mut due: Vec<(ServerId, Option<Instant>)> = pool.servers().iter().map(|server| (server.id, None)).collect();
         let mut current = None;
@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn everybody_gets_a_turn(count in 1_u8..20, rounds in 1_usize..5, seed in any::<u64>()) {
         let rng = &mut SmallRng::seed_from_u64(seed);
-        let mut pool = Pool::new((0..count).map(|n| addr(&name(n))).collect(), false, rng);
+        let mut pool = Pool::new(Vec::new(), (0..count).map(|n| addr(&name(n))).collect(), false, rng);
         let mut seen = Vec::new();
         for _ in 0..usize::from(count) * rounds {
             let (id, _) = pool.next(Instant::now()).unwrap();
@@ -158,14 +158,14 @@ proptest! {
 #[test]
 fn a_server_named_twice_is_there_once() {
     let rng = &mut SmallRng::seed_from_u64(1);
-    let pool = Pool::new(vec![addr("a"), addr("u:p@a"), addr("A"), addr("b")], true, rng);
+    let pool = Pool::new(Vec::new(), vec![addr("a"), addr("u:p@a"), addr("A"), addr("b")], true, rng);
     assert_eq!(pool.servers().len(), 2);
 }
 
 #[test]
 fn gossip_cannot_grow_the_pool_without_end() {
     let rng = &mut SmallRng::seed_from_u64(1);
-    let mut pool = Pool::new(vec![addr("a")], true, rng);
+    let mut pool = Pool::new(Vec::new(), vec![addr("a")], true, rng);
     let urls: Vec<String> = (0..5000).map(|n| format!("h{n}:1")).collect();
     pool.gossip(&urls, &addr("a"), None, true, rng);
     assert_eq!(pool.servers().len(), 1 + MAX_TOLD);
@@ -197,9 +197,8 @@ fn lists_of_thousands_are_merged_in_linear_time() {
     // The same number of servers in all, in lists of a thousand and in one.
     for (size, lists) in [(1_000, 16), (16_000, 1)] {
         let (servers, others, urls) = (addrs(0, size), addrs(size / 2, size), names(size / 2, size));
-        let mut pool = Pool::new(servers.clone(), false, rng);
-        let made =
-            cost(|| (0..lists).for_each(|_| drop(Pool::preferring(others.clone(), servers.clone(), false, rng))));
+        let mut pool = Pool::new(Vec::new(), servers.clone(), false, rng);
+        let made = cost(|| (0..lists).for_each(|_| drop(Pool::new(others.clone(), servers.clone(), false, rng))));
         let replaced = cost(|| (0..lists).for_each(|_| pool.replace(others.clone())));
         let told = cost(|| (0..lists).for_each(|_| drop(pool.gossip(&urls, &addr("seed"), None, false, rng))));
         costs.push([made, replaced, told]);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::pair::{INFO, PONG, Pair, config, eof, ms};
+use crate::engine::outbox::SHARED_PAYLOAD;
 use crate::engine::pool::Policy;
-use crate::engine::{Config, ConnectionEvent, SHARED_PAYLOAD};
+use crate::engine::{Config, ConnectionEvent};
 
 fn last<T>(pair: &Pair, find: impl Fn(&ConnectionEvent) -> Option<T>) -> T {
     pair.events.iter().rev().find_map(find).unwrap()

@@ -208,7 +208,7 @@ fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
     assert_eq!((pair.engine.status(), pair.dials.len()), (Status::Disconnected, 2));
     // And whatever else may be in the pool.
     let rng = &mut SmallRng::seed_from_u64(1);
-    let mut pool = Pool::new(vec![addr("a")], true, rng);
+    let mut pool = Pool::new(Vec::new(), vec![addr("a")], true, rng);
     let a = pool.servers()[0].id;
     pool.gossip(&["c:4222".to_owned()], &addr("a"), None, true, rng);
     assert!(!pool.all_named_failed());

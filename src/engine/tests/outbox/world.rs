@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::engine::outbox::{FrameView, MARK};
 use crate::engine::{
-    DeliveryMode, Flight, Frame, FrameView, Gate, LossReason, MARK, Outbox, OutboxRules, OverflowPolicy, Refusal,
-    Segment,
+    DeliveryMode, Flight, Frame, Gate, LossReason, Outbox, OutboxRules, OverflowPolicy, Refusal, Segment,
 };
 use crate::protocol::{ClientOp, Decoded, Decoder, Limits};
 
@@ -62,7 +62,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(rules: OutboxRules) -> World {
         World {
-            outbox: Outbox::with(rules.clone()),
+            outbox: Outbox::new(rules.clone()),
             flight: Flight::new(rules.delivery),
             rules,
             now: Instant::now(),

@@ -63,7 +63,7 @@ impl Pair {
         self.settle();
         self.far = Far { wire: self.wire.len(), ..Far::new(Net::Up(epoch)) };
         self.wire.push(Vec::new());
-        self.engine.handle_dialed_one_of(epoch, others, self.now);
+        self.engine.handle_dialed(epoch, others, self.now);
         self.settle();
     }
 
