@@ -6,7 +6,7 @@ use super::error::Cause;
 use super::happened::Happened;
 use super::liveness::{MOMENT, overslept};
 use super::pool::{SILENCE, ServerId};
-use super::time::{after, is_due};
+use super::time::{after, is_due, is_overdue};
 use crate::protocol::ServerAddr;
 
 /// One try to reach one server.
@@ -103,5 +103,5 @@ impl Attempt {
 const MISSED: Duration = Duration::from_millis(100);
 
 pub(super) fn missed(at: Option<Instant>, now: Instant) -> bool {
-    at.is_some_and(|at| after(at, MISSED) <= now)
+    is_overdue(at, MISSED, now)
 }

@@ -14,7 +14,7 @@ use super::attempt::Attempt;
 use super::config::Config;
 use super::error::Cause;
 use super::intent::Waiter;
-use super::liveness::{Covers, Liveness, Rules};
+use super::liveness::{Covers, Liveness};
 use super::outbox::Flight;
 use super::recovery::{Recovering, Recovery};
 use super::refusals::Refusals;
@@ -96,14 +96,13 @@ pub(super) enum Readiness {
 impl Connection {
     /// The byte stream is there.
     pub(super) fn new(attempt: Attempt, config: &Config, now: Instant) -> Connection {
-        let rules = Rules { interval: config.ping_interval.unwrap_or_default(), max_out: config.max_pings_out };
         Connection {
             attempt,
             stage: Stage::AwaitInfo,
             flight: Flight::new(config.outbox.delivery),
             info: None,
             since: now,
-            liveness: Liveness::new(rules, now),
+            liveness: Liveness::new(config, now),
             taken: 0,
             confirmed: 0,
             refusals: Refusals::default(),

@@ -8,9 +8,7 @@ use super::intent::{DrainStage, Intent, Waiter};
 use super::ledger::LossReason;
 use super::lines::Which;
 use super::liveness::Covers;
-use super::outbox::FrameView;
-use super::outbox::Losses;
-use super::outbox::{Fill, Outbox};
+use super::outbox::{Fill, FrameView, Losses, Outbox};
 use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {

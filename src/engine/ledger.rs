@@ -70,13 +70,7 @@ impl Lost {
     }
 
     pub(super) fn merge(&mut self, other: &Lost) {
-        self.overflow += other.overflow;
-        self.expired += other.expired;
-        self.too_large += other.too_large;
-        self.no_headers += other.no_headers;
-        self.poison += other.poison;
-        self.refused += other.refused;
-        self.closed += other.closed;
+        *self = self.plus(other);
     }
 
     /// All of them.
@@ -87,27 +81,23 @@ impl Lost {
 
     /// Both together.
     pub fn plus(&self, other: &Lost) -> Lost {
-        Lost {
-            overflow: self.overflow + other.overflow,
-            expired: self.expired + other.expired,
-            too_large: self.too_large + other.too_large,
-            no_headers: self.no_headers + other.no_headers,
-            poison: self.poison + other.poison,
-            refused: self.refused + other.refused,
-            closed: self.closed + other.closed,
-        }
+        self.with(other, |one, other| one + other)
     }
 
     /// What was lost since `before`.
     pub fn since(&self, before: &Lost) -> Lost {
+        self.with(before, |now, before| now - before)
+    }
+
+    fn with(&self, other: &Lost, result: impl Fn(u64, u64) -> u64) -> Lost {
         Lost {
-            overflow: self.overflow - before.overflow,
-            expired: self.expired - before.expired,
-            too_large: self.too_large - before.too_large,
-            no_headers: self.no_headers - before.no_headers,
-            poison: self.poison - before.poison,
-            refused: self.refused - before.refused,
-            closed: self.closed - before.closed,
+            overflow: result(self.overflow, other.overflow),
+            expired: result(self.expired, other.expired),
+            too_large: result(self.too_large, other.too_large),
+            no_headers: result(self.no_headers, other.no_headers),
+            poison: result(self.poison, other.poison),
+            refused: result(self.refused, other.refused),
+            closed: result(self.closed, other.closed),
         }
     }
 }

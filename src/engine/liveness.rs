@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::asked::AskedUpTo;
-use super::config::DeliveryMode;
+use super::config::{Config, DeliveryMode};
 use super::error::Cause;
-use super::time::{after, is_due};
+use super::time::{after, is_due, is_overdue};
 
 /// What a PING follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,19 +30,13 @@ pub(super) struct Ping<W> {
     pub(super) waiters: Vec<W>,
 }
 
-/// The numbers of [`Config`](super::Config) that matter here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// Silence after which a PING is due; zero: idle PINGs are off.
-    pub(super) interval: Duration,
-    /// Intervals that a PING may stay unanswered.
-    pub(super) max_out: u32,
-}
-
 /// One FIFO of PINGs per connection. PONGs answer them in order.
 #[derive(Debug)]
 pub(super) struct Liveness<W> {
-    rules: Rules,
+    /// Silence after which a PING is due; `None`: idle PINGs are off.
+    interval: Option<Duration>,
+    /// Intervals that a PING may stay unanswered.
+    max_out: u32,
     pings: VecDeque<Ping<W>>,
     last_byte: Instant,
     /// When a transport that had been full took more: the peer reads, although it says nothing.
@@ -57,9 +51,10 @@ pub(super) struct Liveness<W> {
 
 impl<W> Liveness<W> {
     /// A connection that has just come up.
-    pub(super) fn new(rules: Rules, now: Instant) -> Self {
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
         Liveness {
-            rules,
+            interval: config.ping_interval.filter(|interval| !interval.is_zero()),
+            max_out: config.max_pings_out,
             pings: VecDeque::new(),
             last_byte: now,
             drained: now,
@@ -162,13 +157,12 @@ impl<W> Liveness<W> {
         if !self.pings.is_empty() {
             return None;
         }
-        let interval = self.rules.interval;
-        let idle = (!interval.is_zero()).then(|| after(self.last_byte.max(self.last_ping), interval));
+        let idle = self.interval.map(|interval| after(self.last_byte.max(self.last_ping), interval));
         if !unconfirmed {
             return idle;
         }
         // Where idle PINGs are off, what was published is confirmed all the same, or all of it would be in doubt at a loss.
-        let patience = if interval.is_zero() { UNASKED_TIME } else { UNASKED_TIME.min(interval / 4) };
+        let patience = self.interval.map_or(UNASKED_TIME, |interval| UNASKED_TIME.min(interval / 4));
         let asked = after(self.last_ping, patience);
         Some(idle.map_or(asked, |idle| idle.min(asked)))
     }
@@ -185,8 +179,7 @@ impl<W> Liveness<W> {
 
     /// How long a PING may stay unanswered while nothing comes.
     fn patience(&self) -> Duration {
-        let interval = if self.rules.interval.is_zero() { DEFAULT_INTERVAL } else { self.rules.interval };
-        interval.saturating_mul(self.rules.max_out.max(1))
+        self.interval.unwrap_or(DEFAULT_INTERVAL).saturating_mul(self.max_out.max(1))
     }
 
     /// Why a peer is dead at `now`.
@@ -236,5 +229,5 @@ const PINGS_PER_MARK: usize = 8;
 pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
 
 pub(super) fn overslept(deadline: Option<Instant>, now: Instant) -> bool {
-    deadline.is_some_and(|deadline| after(deadline, OVERSLEPT) <= now)
+    is_overdue(deadline, OVERSLEPT, now)
 }

@@ -33,7 +33,7 @@ use super::lines::Which;
 use super::pool::ServerId;
 use super::report::ConnectionEvent;
 use super::subscriptions::Subscription;
-use super::time::after;
+use super::time::{after, is_due};
 use crate::protocol::{self, Info};
 
 /// How long the servers of a cluster have for telling one another of subscriptions that are at the next server, before they
@@ -130,7 +130,7 @@ impl<H> Engine<H> {
 
     /// Takes a move as far as it can go. Called in every exchange, so that nothing has to remember to.
     pub(super) fn advance_move(&mut self, now: Instant) {
-        if self.plan_due().is_some_and(|due| due <= now) {
+        if is_due(self.plan_due(), now) {
             self.begin_candidate(now);
         }
         if !self.is_ready() {

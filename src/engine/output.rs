@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use super::effect::Effect;
-use super::outbox::Flight;
-use super::outbox::Segment;
+use super::outbox::{Flight, Segment};
 use super::report::ConnectionEvent;
 
 /// What the engine hands out.

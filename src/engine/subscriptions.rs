@@ -213,10 +213,7 @@ impl<H> Subscriptions<H> {
 
     /// Those whose consumers have taken the last message and have not come back, ascending.
     pub(super) fn at_last(&self) -> Vec<u64> {
-        let at_last = self.table.iter().filter(|(_, entry)| entry.reader == Reader::AtLast);
-        let mut sids: Vec<u64> = at_last.map(|(sid, _)| *sid).collect();
-        sids.sort_unstable();
-        sids
+        self.sids_where(|entry| entry.reader == Reader::AtLast)
     }
 
     /// The consumer has read it to its end.
@@ -229,10 +226,7 @@ impl<H> Subscriptions<H> {
 
     /// Those that the end of the client waits for, ascending.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        let mut sids: Vec<u64> =
-            self.table.iter().filter(|(_, entry)| entry.reader != Reader::Done).map(|(sid, _)| *sid).collect();
-        sids.sort_unstable();
-        sids
+        self.sids_where(|entry| entry.reader != Reader::Done)
     }
 
     pub(super) fn all_finished(&self) -> bool {
@@ -252,10 +246,7 @@ impl<H> Subscriptions<H> {
             subscription.bridged = false;
             subscription.server_has_counted = Counted::Alike;
         }
-        let mut drained: Vec<u64> =
-            self.table.iter().filter(|(_, subscription)| subscription.draining).map(|(sid, _)| *sid).collect();
-        drained.sort_unstable();
-        drained
+        self.sids_where(|subscription| subscription.draining)
     }
 
     /// Those that lose nothing and repeat nothing when two servers know them at the same time: queue groups, of which each message
@@ -263,16 +254,9 @@ impl<H> Subscriptions<H> {
     /// Where the user prefers repetitions to gaps, all others too.
     pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
         let all = handover == Handover::Overlap;
-        let mut sids: Vec<u64> = self
-            .table
-            .iter()
-            .filter(|(_, entry)| {
-                (all || entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
-            })
-            .map(|(sid, _)| *sid)
-            .collect();
-        sids.sort_unstable();
-        sids
+        self.sids_where(|entry| {
+            (all || entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
+        })
     }
 
     /// The inboxes of requests.
@@ -282,7 +266,13 @@ impl<H> Subscriptions<H> {
 
     /// All sids, ascending.
     pub(super) fn sids(&self) -> Vec<u64> {
-        let mut sids: Vec<u64> = self.table.keys().copied().collect();
+        self.sids_where(|_| true)
+    }
+
+    /// Those that are `wanted`, ascending.
+    fn sids_where(&self, wanted: impl Fn(&Subscription<H>) -> bool) -> Vec<u64> {
+        let found = self.table.iter().filter(|(_, entry)| wanted(entry));
+        let mut sids: Vec<u64> = found.map(|(sid, _)| *sid).collect();
         sids.sort_unstable();
         sids
     }

@@ -21,3 +21,8 @@ pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
 pub(crate) fn is_due(at: Option<Instant>, now: Instant) -> bool {
     at.is_some_and(|at| at <= now)
 }
+
+/// Whether the time came at least `by` ago, if there is one.
+pub(crate) fn is_overdue(at: Option<Instant>, by: Duration, now: Instant) -> bool {
+    at.is_some_and(|at| after(at, by) <= now)
+}
