@@ -1,4 +1,4 @@
-//! Dialogues with the engine on a virtual clock, properties of its parts, and a random walk.
+//! Dialogues with the engine on a virtual clock, and properties of its parts. Random walks over the whole are in `tests/simulation`.
 //!
 //! `S:` is what the server does, `C:` what the client does. Time is one base instant plus offsets.
 
@@ -40,5 +40,4 @@ mod silent_servers;
 mod states;
 mod subscriptions;
 mod time;
-mod walk;
 mod writing;
