@@ -1,4 +1,4 @@
-//! The end of a planned move, or of a loss that it bridges: the candidate takes the place of the connection that is gone.
+//! The end of a planned move, or of a loss that it bridges: the candidate replaces the connection that is gone.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use super::subscriptions::Counted;
 use crate::protocol;
 
 impl<H> Engine<H> {
-    /// The present connection is gone and settled: the candidate takes its place, wherever it stands. Tells whether there
-    /// was one. `read_to_the_end`: nothing that the server of the connection before had sent is missing.
+    /// The present connection is gone and settled: the candidate replaces it, whatever its stage. Returns whether there was
+    /// one. `read_to_the_end`: the previous server had delivered everything that it sent.
     pub(super) fn adopt_candidate(&mut self, read_to_the_end: bool, now: Instant) -> bool {
         self.plan = None;
         let Some(candidate) = self.lines.candidate.take() else {
@@ -38,7 +38,8 @@ impl<H> Engine<H> {
         true
     }
 
-    /// The new server has had SUBs for these, which may have changed since. Returns those that need no other SUB.
+    /// The new server already has SUBs for these subscriptions, which may have changed since. Returns those that need no
+    /// further SUB.
     fn settle_joined(&mut self, joined: &[u64], read_to_the_end: bool) -> Vec<u64> {
         let mut told = Vec::new();
         let mut out = Vec::new();
@@ -54,8 +55,8 @@ impl<H> Engine<H> {
                     self.subscriptions.set_bridged(*sid, read_to_the_end);
                     told.push(*sid);
                 }
-                // Limited since: UNSUB and SUB, with what remains. Immediately, because it may have sent some of it: a drain now waits
-                // for a PONG after that.
+                // A limit was set since: UNSUB, then SUB with the remaining count. This is done now, because the server may
+                // have sent some already and a drain then waits for a PONG after that.
                 Some(_) => {
                     protocol::unsubscribe(&mut out, *sid, None);
                     self.subscriptions.encode(*sid, &mut out);

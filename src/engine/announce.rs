@@ -1,4 +1,4 @@
-//! Announcing: when a new connection counts as ready, what its recovery cost, and when the last of it is done.
+//! Announcing: when a new connection counts as ready, what its recovery cost, and when the recovery is complete.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::recovery::{Recovering, Recovery};
 use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {
-    /// Says that the connection is ready if the transport has taken what was buffered for it.
+    /// Announces the connection if the transport has taken everything that was buffered for it.
     pub(super) fn announce_if_taken(&mut self, now: Instant) {
         let Some(connection) = self.lines.up() else {
             return;
@@ -20,7 +20,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Says that the connection is ready, once.
+    /// Announces the connection, once.
     pub(super) fn announce(&mut self, now: Instant) {
         let Some(connection) = self.lines.up_mut() else {
             return;

@@ -1,42 +1,42 @@
-//! SUBs of which a connection's server has not said yet whether it takes them. It refuses in the order in which it was asked,
-//! and before the PONG that follows them: what a PONG has covered was accepted.
+//! The SUBs that a server has not answered yet. A server refuses them in the order in which they were sent, and before the PONG
+//! that follows: what a PONG covers and was not refused has been accepted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::names::Names;
 use super::subscriptions::Subscriptions;
 
-/// The SUBs of one connection since its last PONG.
+/// The SUBs sent on one connection since its last PONG.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The sids, ascending.
     fresh: VecDeque<u64>,
-    /// How many left `fresh` at its front.
+    /// How many sids were removed from the front of `fresh`.
     passed: u64,
-    /// Sids that came out of order: of those that were sent a second time, for instance. With a number that counts them.
+    /// Sids whose SUB was sent out of order, for instance a second time, each with a sequence number.
     again: BTreeMap<u64, u64>,
-    /// The SUBs that came out of order, by that number: one for each SUB of a sid, and whether the server may have
-    /// known it. Then it refuses the SUB, and serves the subscription on.
+    /// The same SUBs by that number, and whether the server may have known the sid already. In that case it refuses the SUB but
+    /// keeps serving the subscription.
     order: BTreeMap<u64, (u64, bool)>,
-    /// How many ever were in `again`.
+    /// How many were ever put into `again`.
     repeated: u64,
-    /// The last sid of which the SUB was a frame.
+    /// The last sid whose SUB was admitted as a frame.
     framed: u64,
-    /// What those asked for that have left the table since: an answer may still come.
+    /// The subjects of those that have left the table since: an answer may still come.
     gone: BTreeMap<u64, Box<[u8]>>,
-    /// All of them by name, once one was refused.
+    /// An index of all of them by name, built once one was refused.
     names: Option<Names>,
-    /// How many the server has refused without a name since the last PONG: it has as many as it allows.
+    /// How many SUBs the server has refused without naming them since the last PONG: it has reached its limit.
     unnamed: u64,
-    /// How many subscriptions ever left, which made room at the server.
+    /// How many subscriptions ever ended, each of which made room at the server.
     left: u64,
-    /// Those of them that had left when the PING was sent to which the last PONG came.
+    /// The value of `left` when the PING was sent that the last PONG answered.
     left_before: u64,
     /// Those that it has refused by name: it never had them.
     refused: BTreeSet<u64>,
 }
 
-/// So many of those that have left the table are remembered, in case that a server takes its time. Arbitrary.
+/// How many ended subscriptions are remembered in case the server is slow to answer. Arbitrary.
 const GONE: usize = 64 * 1024;
 
 /// Which SUBs a PING follows.
@@ -48,20 +48,20 @@ pub(super) struct AskedUpTo {
     left: u64,
 }
 
-/// Between two PONGs a server refused some of these without saying which.
+/// The server refused some SUBs between two PONGs without naming them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Crowded {
     /// What it was asked for, in order.
     asked: Vec<u64>,
     /// How many of them it has refused.
     refused: usize,
-    /// Nothing has made room meanwhile.
+    /// Nothing made room in the meantime.
     filled: bool,
-    /// It may have known one of them.
+    /// It may have known one of them already.
     known: bool,
 }
 
-/// Which of the SUBs a server has refused that takes no more.
+/// Which SUBs were refused by a server that has reached its limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unnamed {
     These(Vec<u64>),
@@ -69,7 +69,7 @@ pub(super) enum Unnamed {
 }
 
 impl Crowded {
-    /// Once it is full it refuses all that follow, until something leaves: so it has refused the last ones.
+    /// A full server refuses every further SUB until a subscription ends, so it has refused the last ones.
     pub(super) fn unnamed(mut self) -> Unnamed {
         let accepted = self.asked.len().saturating_sub(self.refused);
         if self.known || !(accepted == 0 || self.filled) {
@@ -80,14 +80,15 @@ impl Crowded {
 }
 
 impl Asked {
-    /// The server is asked for `sid`, if that is in the table.
+    /// Records that SUB was sent for `sid`, if that is in the table.
     pub(super) fn note<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
         if let Some(subscription) = table.get(sid) {
             self.add(sid, subscription.interest());
         }
     }
 
-    /// The server is asked for `sid` a second time, perhaps after frames with later ones. `known`: it may know it still.
+    /// Records that SUB was sent for `sid` a second time, perhaps after frames with later sids. `known`: the server may still
+    /// know it.
     pub(super) fn note_again<H>(&mut self, sid: u64, known: bool, table: &Subscriptions<H>) {
         if let Some(subscription) = table.get(sid) {
             self.add_again(sid, known);
@@ -125,36 +126,36 @@ impl Asked {
         AskedUpTo { fresh, repeated: self.repeated, framed: self.framed, left: self.left }
     }
 
-    /// Whether no PONG covers the last SUB of `sid`.
+    /// Whether the last SUB of `sid` is not yet covered by a PONG.
     pub(super) fn awaits(&self, sid: u64) -> bool {
         self.again.contains_key(&sid) || self.fresh.binary_search(&sid).is_ok()
     }
 
-    /// The server has refused a SUB, and does not say which.
+    /// The server has refused a SUB without naming it.
     pub(super) fn refuse_unnamed(&mut self) {
         self.unnamed += 1;
     }
 
-    /// It was this one, of which the server makes no room when it ends.
+    /// It was `sid`. Its end makes no room at the server.
     pub(super) fn refuse_now(&mut self, sid: u64) {
         self.refused.insert(sid);
     }
 
-    /// The end of `sid` is settled.
+    /// What becomes of `sid` is decided.
     pub(super) fn forget_refused(&mut self, sid: u64) {
         self.refused.remove(&sid);
     }
 
-    /// The server is sent UNSUB for a subscription.
+    /// UNSUB is sent for a subscription.
     pub(super) fn depart(&mut self) {
         self.left += 1;
     }
 
-    /// A PONG covers these: they were accepted, or refused before. If some were refused without a name, they are among those
-    /// that are returned.
+    /// A PONG covers SUBs up to `up_to`: they were accepted, or were refused before it. If some were refused without a name,
+    /// returns the candidates.
     pub(super) fn accept<H>(&mut self, up_to: AskedUpTo, table: &Subscriptions<H>) -> Option<Crowded> {
         let refused = usize::try_from(std::mem::take(&mut self.unnamed)).unwrap_or(usize::MAX);
-        // A frame may have gone ahead of its command: what left between the PING and its PONG counts as well.
+        // A frame may have been sent ahead of its command, so what ended between the PING and its PONG counts too.
         let filled = self.left == std::mem::replace(&mut self.left_before, up_to.left);
         let mut asked = Vec::new();
         while let Some(sid) = self.fresh.front().copied() {
@@ -183,7 +184,7 @@ impl Asked {
                 asked.push(sid);
             }
         }
-        // Those that came out of order stood anywhere between the others.
+        // Those sent out of order may have stood anywhere between the others.
         let mixed = fresh > 0 && asked.len() > fresh;
         if self.fresh.is_empty() && self.again.is_empty() {
             (self.gone, self.names) = (BTreeMap::new(), None);
@@ -216,8 +217,8 @@ impl Asked {
         }
     }
 
-    /// The server refuses a subscription, and may name its sid. Returns the one that it means, which may have left the table;
-    /// `None`: none of these.
+    /// The server refuses a subscription and may give its sid. Returns the sid that it means, which may have left the table;
+    /// `None`: it is not one of these.
     pub(super) fn refuse<H>(
         &mut self,
         (subject, queue, sid): (&[u8], Option<&[u8]>, Option<u64>),
@@ -238,7 +239,7 @@ impl Asked {
         let first = || names.exactly(subject, queue).next();
         let by_name = sid.is_none();
         let sid = sid.or_else(first).or_else(|| names.grouped(subject).next().filter(|_| queue.is_none()))?;
-        // The next refusal of this name means another one.
+        // The next refusal with this name means another one.
         self.forget_name(sid, table);
         if by_name {
             self.refused.insert(sid);

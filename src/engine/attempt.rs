@@ -1,4 +1,4 @@
-//! One try to reach one server, while it is dialled and greeted.
+//! One attempt to reach one server, from the dial to the end of the handshake.
 
 use std::time::{Duration, Instant};
 
@@ -9,29 +9,29 @@ use super::pool::{SILENCE, ServerId};
 use super::time::{after, is_due, is_overdue};
 use crate::protocol::ServerAddr;
 
-/// One try to reach one server.
+/// One attempt to reach one server.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
-    /// Names this attempt, and the connection that it becomes; stimuli of others are stale.
+    /// Identifies this attempt and the connection that it becomes; stimuli with another epoch are stale.
     pub(super) epoch: u64,
     pub(super) server: ServerId,
-    /// Kept here too: the pool may be replaced meanwhile.
+    /// A copy, because the pool may be replaced in the meantime.
     pub(super) addr: ServerAddr,
     /// `host:port`, for events.
     pub(super) endpoint: String,
     /// Number since the last connection, from 1.
     pub(super) number: u64,
-    /// How long it may take, PONG included.
+    /// How long it may take, including the PONG.
     pub(super) limit: Duration,
-    /// When that time is over; `None`: it has not begun, since its dial waits for its turn.
+    /// When that time is up; `None`: it has not started, because the dial waits for a permit.
     pub(super) deadline: Option<Instant>,
-    /// When it gives way to another server, if nothing has come back by then.
+    /// When it gives way to another server unless something has come back by then.
     pub(super) aside_at: Option<Instant>,
     /// Addresses of the server's name that were not tried yet.
     pub(super) others: usize,
-    /// The server that is to be left and has this id, if its own address is dialled again: there may be another behind it.
+    /// When the address of the server that is being left is dialled again: that server's id. Another server may answer there.
     pub(super) leaves: Option<String>,
-    /// Why the handshake failed at the last address that had accepted.
+    /// Why the handshake failed at the last address that accepted the connection.
     pub(super) failure: Option<Cause>,
 }
 
@@ -41,7 +41,7 @@ impl Attempt {
         self.deadline.and_then(|deadline| deadline.checked_sub(self.limit))
     }
 
-    /// Whether its deadline was slept through. Then it gets a moment more.
+    /// Whether its deadline was slept through. If so, it gets a moment more.
     pub(super) fn has_overslept(&mut self, now: Instant) -> bool {
         let overslept = overslept(self.deadline, now);
         if overslept {
@@ -50,10 +50,10 @@ impl Attempt {
         overslept
     }
 
-    /// An address of the name came to nothing, and the next one is tried.
+    /// One address of the name failed, and the next one is tried.
     pub(super) fn note_failure(&mut self, cause: Cause, now: Instant) {
         self.failure = Some(match (self.failure.take(), cause) {
-            // All of them were silent in turn: each had a share of this time.
+            // Each of them was silent in turn, for a share of this time.
             (Some(Cause::TimedOut { .. }), Cause::TimedOut { stage, .. }) => {
                 let limit = self.began().map_or(self.limit, |began| now.saturating_duration_since(began));
                 Cause::TimedOut { limit, stage }
@@ -63,18 +63,17 @@ impl Attempt {
         });
     }
 
-    /// Why it has come to nothing: what an address of the name has said is a better reason than that another one does not
-    /// answer.
+    /// Why it failed. What one address said is a better reason than that another one did not answer.
     pub(super) fn reason(&mut self, cause: Cause) -> Cause {
         self.failure.take().unwrap_or(cause)
     }
 
-    /// When something is due while the server is dialled.
+    /// When something is due during the dial.
     pub(super) fn dial_due(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.aside_at).min()
     }
 
-    /// A deadline may have come while the server is dialled.
+    /// Handles a deadline during the dial, if one has come.
     pub(super) fn handle_dial_timeout(&mut self, now: Instant) -> Happened {
         if self.has_overslept(now) {
             return Happened::Nothing;
@@ -86,7 +85,7 @@ impl Attempt {
             let limit = self.limit;
             Happened::NotDialed(match self.failure.take() {
                 None => Cause::TimedOut { limit, stage: "looking up and dialling" },
-                // Not the share of one address, but the limit of all was reached.
+                // The limit of the whole attempt was reached, not the share of one address.
                 Some(Cause::TimedOut { stage, .. }) => Cause::TimedOut { limit, stage },
                 Some(said) => said,
             })
@@ -98,8 +97,8 @@ impl Attempt {
     }
 }
 
-/// The short waits for an answer, after which the next address or server is tried: noticed this late, the answer may be there and
-/// unread. Nobody is put aside for it; the wait begins again.
+/// How late the short waits for an answer may be noticed. If the process noticed later than this, the answer may be there
+/// unread, so the wait starts again and no server or address is given up.
 const MISSED: Duration = Duration::from_millis(100);
 
 pub(super) fn missed(at: Option<Instant>, now: Instant) -> bool {

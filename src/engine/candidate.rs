@@ -6,14 +6,14 @@ use super::connection::{Connection, Readiness, Stage};
 use super::error::Cause;
 use super::line::Line;
 
-/// Why the present connection is to be left, and when the next step towards it may be taken.
+/// Why the present connection is to be left, and when the next step may be taken.
 #[derive(Clone, Debug)]
 pub(super) struct PlannedMove {
     pub(super) cause: Cause,
     pub(super) at: Instant,
     /// Nothing is prepared: the present connection is left as soon as it is ready.
     pub(super) alone: bool,
-    /// How often a server that is about to stop, or was, was dialled again, and when one may be for the next time.
+    /// How many times a server that is stopping was dialled again, and when the next such dial is allowed.
     pub(super) again: (u32, Instant),
 }
 
@@ -23,7 +23,7 @@ impl PlannedMove {
     }
 }
 
-/// The line that is to take the place of the present one.
+/// The line that is to replace the present one.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) line: Line,

@@ -1,4 +1,4 @@
-//! The way to a connection: which server is next, when it is dialled, and what a failed attempt leads to.
+//! The way to a connection: which server is next, when it is dialled, and what happens after a failed attempt.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use super::report::ConnectionEvent;
 use super::time::after;
 
 impl<H> Engine<H> {
-    /// Goes on to the next server: dials it if it is due, waits otherwise, gives up if there is no sense in it. The
-    /// user's callbacks are asked first where there are some.
+    /// Goes on to the next server: dials it if it is due, waits if it is not, gives up if nothing is left to try. The user's
+    /// callbacks are asked first, if there are any.
     pub(super) fn seek(&mut self, now: Instant) {
         let server = self.config.ask_server;
         if (server || self.config.ask_delay) && self.may_seek() {
@@ -36,7 +36,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Goes to the server of the choice, or to the next by the pool's own rule.
+    /// Applies the callbacks' choice, or the pool's own rule where they made none.
     pub(super) fn follow(&mut self, choice: Choice, now: Instant) {
         if !self.may_seek() {
             self.lines.present = Link::Idle;
@@ -49,7 +49,7 @@ impl<H> Engine<H> {
                 self.out.emit(ConnectionEvent::ServerNotInPool { server: pool::endpoint(addr) });
             }
         }
-        // Where a callback says when, it says so for whoever's turn it is.
+        // A callback that chooses the delay chooses it for the server whose turn it is.
         let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next(now).map(|(id, _)| id) };
         let Some(server) = chosen.or(own) else {
             let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
@@ -62,7 +62,7 @@ impl<H> Engine<H> {
         };
         match due {
             Some(until) if until > now => {
-                // The pool's own choice is made again when the wait is over.
+                // The pool chooses again when the wait is over.
                 let chosen = if choice.delay.is_some() { Some(server) } else { chosen };
                 self.lines.present = Link::Backoff { until, chosen };
             }
@@ -117,8 +117,8 @@ impl<H> Engine<H> {
         Some(attempt)
     }
 
-    /// When a dial that began now gives way to another server. A candidate does not; and where callbacks choose the server or the
-    /// time, they do.
+    /// When a dial that begins now gives way to another server; `None`: never, because it is a candidate's or because callbacks
+    /// choose the server or the delay.
     fn aside_at(&self, server: ServerId, which: Which, now: Instant) -> Option<Instant> {
         let asks = self.config.ask_server || self.config.ask_delay;
         if asks || which == Which::Candidate {
@@ -127,9 +127,9 @@ impl<H> Engine<H> {
         self.pool.put_aside_at(server, now, self.attempt_limit(server))
     }
 
-    /// The handshake came to nothing at one address of a name, and the same attempt goes on at the next: what accepts a
-    /// connection at the first need not be a server. Tells whether it does. A server that refuses the credentials has
-    /// spoken for all addresses.
+    /// The handshake failed at one address of a name: the same attempt goes on at the next address, since what accepted the
+    /// connection may not be a server at all. Returns whether there is one. A server that refuses the credentials has answered
+    /// for all addresses.
     pub(super) fn try_next_address(&mut self, which: Which, cause: &Cause, how: CloseHow, now: Instant) -> bool {
         let ours = cause.is_auth() || matches!(cause, Cause::Credentials(_) | Cause::ByUser);
         let Some(connection) = self.lines.connection_mut(which) else {
@@ -152,7 +152,7 @@ impl<H> Engine<H> {
         true
     }
 
-    /// Nothing has come back from the present server, and another one is due. It is tried again when that one has had its turn.
+    /// Nothing has come back from the present server and another one is due. This one is tried again after that.
     pub(super) fn put_aside(&mut self, stage: &'static str, now: Instant) {
         let Some(line) = self.lines.present.line() else {
             return;
@@ -181,15 +181,15 @@ impl<H> Engine<H> {
         self.seek(now);
     }
 
-    /// The dial of `epoch` has to wait for its turn, since too many are under way in this process. Until
-    /// [`handle_dial_begins`](Engine::handle_dial_begins) its time does not run.
+    /// The dial of `epoch` waits for a permit, because too many are in progress in this process. Its time does not run until
+    /// [`handle_dial_begins`](Engine::handle_dial_begins).
     pub fn handle_dial_waits(&mut self, epoch: u64) {
         if let Some((_, attempt)) = self.lines.dialing(epoch) {
             (attempt.deadline, attempt.aside_at) = (None, None);
         }
     }
 
-    /// The dial of `epoch` had to wait, and begins now.
+    /// The dial of `epoch` got its permit and begins now.
     pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
         let Some((which, attempt)) = self.lines.dialing(epoch) else {
             return;
@@ -211,7 +211,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// A line that never carried messages is gone. Returns its attempt.
+    /// Removes a line that never carried messages. Returns its attempt.
     fn take_line(&mut self, which: Which) -> Option<Attempt> {
         match self.lines.take(which)? {
             Line::Dialing(attempt) => Some(*attempt),
@@ -222,7 +222,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// An attempt came to nothing, before anything was at stake on it.
+    /// An attempt failed before any message was at stake.
     pub(super) fn attempt_failed(&mut self, which: Which, cause: Cause, now: Instant) {
         if which == Which::Candidate {
             self.wait_for_joined();
@@ -233,7 +233,7 @@ impl<H> Engine<H> {
         if which == Which::Candidate {
             return self.candidate_failed(attempt, cause, now);
         }
-        // What there was to be left is gone.
+        // There is no connection left to move from.
         self.plan = None;
         self.history.failures += 1;
         self.history.retrying = true;
@@ -250,14 +250,14 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether each server that the user named has failed once; or, where a callback may leave some of them out, as many
-    /// attempts as there are servers.
+    /// Whether each server that the user named has failed once; or, where a callback may skip some of them, whether there were
+    /// as many attempts as servers.
     fn round_is_over(&self) -> bool {
         let chosen = self.config.ask_server && self.history.failures >= self.pool.named() as u64;
         chosen || self.pool.all_named_failed()
     }
 
-    /// Notes that an attempt has failed, and says so.
+    /// Records that an attempt failed, and reports it.
     pub(super) fn report_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         let failed = self.pool.failed(attempt.server, cause.clone(), &self.config.policy, now, &mut self.rng);
         self.out.emit(ConnectionEvent::AttemptFailed {
@@ -279,7 +279,7 @@ impl<H> Engine<H> {
         self.config.max_reconnects.is_some_and(|max| self.history.failures >= max) && self.is_retrying()
     }
 
-    /// The first round over the pool is no retry: each server is tried once whatever the limit is.
+    /// The first round over the pool is no retry: each server is tried once, whatever the limit.
     fn is_retrying(&self) -> bool {
         self.history.previous.is_some() || self.config.retry_on_initial_connect
     }

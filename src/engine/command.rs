@@ -14,12 +14,13 @@ use super::subscriptions::{Counted, Interest, NewLimit};
 use super::time::after;
 use crate::protocol::{self, ServerAddr};
 
-/// In a drain, a consumer that has taken its last message has this long to come back: it may be answering it. Longer than
-/// most handlers take, and short enough for one that has stopped reading. A shorter drain gives it a quarter of its time.
+/// During a drain, a consumer that has taken its last message has this long to come back, because it may be answering it.
+/// Longer than most handlers take, and short enough for a consumer that has stopped reading. A shorter drain allows a quarter
+/// of its own time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 impl<H> Engine<H> {
-    /// Seeks a connection, unless one is there or sought already.
+    /// Starts connecting, unless a connection exists or is being made.
     pub fn connect(&mut self, now: Instant) {
         if matches!(self.lines.present, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
@@ -28,11 +29,11 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Adds a subscription. `framed`: its SUB is in the outbox already, since the gate was open when it was made.
+    /// Adds a subscription. `framed`: its SUB is in the outbox already, because the gate was open.
     pub fn subscribe(&mut self, sid: u64, interest: Interest<'_>, handle: H, framed: bool) {
         self.subscriptions.insert(sid, interest, handle);
         if matches!(self.intent, Intent::Drain { .. } | Intent::Closed | Intent::End { .. }) {
-            // It was made before the drain was, in another thread: it ends with the others.
+            // Another thread subscribed before the drain began: it ends with the others.
             return self.end_subscription(sid, EndReason::Closed);
         }
         let framed = self.is_framed(framed);
@@ -42,7 +43,7 @@ impl<H> Engine<H> {
         match &mut connection.stage {
             _ if framed => connection.asked.note(sid, &self.subscriptions),
             Stage::Replaying(replay) => replay.add(sid),
-            // The gate was opened when this was taken from the mailbox, and no message was loaded since.
+            // The gate was opened after this was taken from the mailbox, and no message was loaded since.
             Stage::Recovering(recovering) => {
                 let mut out = Vec::new();
                 self.subscriptions.encode(sid, &mut out);
@@ -55,7 +56,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Forgets a subscription. `framed`: its UNSUB is in the outbox already.
+    /// Removes a subscription. `framed`: its UNSUB is in the outbox already.
     pub fn unsubscribe(&mut self, sid: u64, framed: bool) {
         if self.subscriptions.get(sid).is_none() {
             return;
@@ -81,7 +82,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Ends a subscription after everything that the server sends before it knows. `framed`: its UNSUB is in the
+    /// Ends a subscription after everything that the server sent before it received UNSUB. `framed`: that UNSUB is in the
     /// outbox already.
     pub fn drain_subscription(&mut self, sid: u64, framed: bool) {
         if self.subscriptions.get(sid).is_none() {
@@ -89,11 +90,12 @@ impl<H> Engine<H> {
         }
         let present = self.lines.up().is_some_and(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
-            // Until the move, which ends it.
+            // It lasts until the move, which ends it.
             Stage::Moving { .. } => true,
             _ => connection.carries(),
         });
-        // A candidate's server sends on although the present connection is lost; whoever takes its place waits for the end.
+        // A candidate's server keeps sending although the present connection is lost, so the end waits for whichever connection
+        // replaces it.
         let sending = present || self.lines.has_joined(sid);
         if sending {
             if !self.frame_suffices(sid, framed) {
@@ -109,19 +111,19 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether an UNSUB that was admitted as a frame is the last word: a SUB that is sent again follows it.
+    /// Whether an UNSUB that was admitted as a frame is final: no SUB was sent again after it.
     fn frame_suffices(&self, sid: u64, framed: bool) -> bool {
         self.is_framed(framed) && !self.subscriptions.was_renewed(sid)
     }
 
-    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is buffering: it was meant for the
-    /// connection before, and went with it.
+    /// Whether a SUB or UNSUB that was admitted as a frame still is one. During a replay the gate is buffering: the frame was
+    /// for the previous connection and was dropped with it.
     fn is_framed(&self, framed: bool) -> bool {
         framed && !self.lines.up().is_some_and(Connection::is_replaying)
     }
 
-    /// UNSUB, if this connection's server knows the subscription. Its place among the messages does not matter:
-    /// what comes too much is not delivered.
+    /// Sends UNSUB, if this connection's server knows the subscription. Its position among the messages does not matter:
+    /// surplus messages are not delivered.
     pub(super) fn send_unsub(&mut self, sid: u64, max: Option<u64>) {
         if let Some(connection) = self.knowing(sid) {
             let mut out = Vec::with_capacity(32);
@@ -130,7 +132,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The present connection, if its server has had SUB for a subscription and is not being left.
+    /// The present connection, if its server has had SUB for the subscription and is not being left.
     fn knowing(&mut self, sid: u64) -> Option<&mut Connection> {
         self.lines.up_mut().filter(|connection| match &connection.stage {
             Stage::Replaying(replay) => replay.passed(sid),
@@ -138,7 +140,7 @@ impl<H> Engine<H> {
         })
     }
 
-    /// SUB once more, if this connection's server has had one. From here on we count.
+    /// Sends SUB once more, if this connection's server has had one. From here on the client counts.
     pub(super) fn resubscribe(&mut self, sid: u64, limit: NewLimit) {
         let mut out = Vec::with_capacity(64);
         if let NewLimit::Again(here) = limit {
@@ -153,15 +155,15 @@ impl<H> Engine<H> {
         };
         connection.flight.push_interest(out);
         if let Some(connection) = self.lines.up_mut() {
-            // Between the two there may be room for another one.
+            // Another subscription may find room between the two.
             connection.asked.depart();
             connection.asked.note_again(sid, matches!(limit, NewLimit::Again(_)), &self.subscriptions);
         }
         self.subscriptions.set_counted(sid, Counted::Fewer);
     }
 
-    /// Asks for a PONG after everything admitted so far. `seen`: the in-doubt total that the asking handle has
-    /// reported. The answer is [`Effect::Complete`].
+    /// Asks for a PONG after everything admitted so far. `seen`: the in-doubt total that the asking handle has reported. The
+    /// answer is [`Effect::Complete`].
     pub fn flush(&mut self, token: u64, seen: u64) {
         let over = match (&self.intent, &self.lines.present) {
             (Intent::Closed | Intent::End { .. }, _) => Some(EndReason::Closed),
@@ -188,9 +190,9 @@ impl<H> Engine<H> {
         });
     }
 
-    /// Leaves the present server for another connection, without waiting for any backoff; revives a client
-    /// that had given up. What the present server was sent is confirmed first, if that takes no longer than two
-    /// seconds: a move that the user wants should leave nothing in doubt.
+    /// Leaves the present server for another connection without waiting for any backoff; revives a client that had given up.
+    /// What the present server was sent is confirmed first if that takes no more than two seconds, because a move that the user
+    /// asked for should leave nothing in doubt.
     pub fn force_reconnect(&mut self, now: Instant) {
         if !matches!(self.intent, Intent::Run) {
             return;
@@ -199,10 +201,10 @@ impl<H> Engine<H> {
         self.pool.hurry();
         match &self.lines.present {
             Link::Line(Line::Up(connection)) if connection.carries() => self.force_move(Cause::Forced, now),
-            // Nobody is asked: the user wants one now.
+            // The callbacks are not asked: the user wants a connection now.
             Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
             Link::Idle => self.connect(now),
-            // What is asked for is under way: an attempt, a move, or the settling of a loss.
+            // What the user wants is in progress already: an attempt, a move, or the settling of a loss.
             Link::Line(_) | Link::GivingUp(_) => {}
         }
     }
@@ -218,8 +220,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Ends in order: no new interest, what is there is delivered, what consumers publish meanwhile is
-    /// sent, and a last PONG confirms it. After `within` it ends anyhow, and says so.
+    /// Ends in order: no new subscriptions, everything that arrived is delivered, what consumers publish in the meantime is
+    /// sent, and a last PONG confirms it. After `within` it ends anyway, and reports so.
     pub fn drain(&mut self, within: Duration, now: Instant) {
         if !matches!(self.intent, Intent::Run) {
             return;
@@ -237,15 +239,15 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether subscriptions are to be taken back after what the next exchange loads: the SUBs of a move that a drain has given up may be
+    /// Whether UNSUBs have to wait for what the next exchange loads: the SUBs of a move that the drain abandoned may still be
     /// buffered.
     pub(super) fn begins_drain(&self) -> bool {
         let begun = matches!(self.intent, Intent::Drain { stage: DrainStage::Begin, .. });
         begun && !self.is_between() && self.lines.up().is_some_and(Connection::carries)
     }
 
-    /// Ends soon: what is admitted is sent and confirmed if that takes no longer than the grace, and nothing is
-    /// waited for while no server is connected.
+    /// Ends soon: accepted messages are sent and confirmed if that takes no longer than the grace period. Without a connection
+    /// nothing is waited for.
     pub fn close(&mut self, now: Instant) {
         if matches!(self.intent, Intent::Closed | Intent::End { .. } | Intent::Close { .. }) {
             return;
@@ -255,12 +257,12 @@ impl<H> Engine<H> {
             let drained = matches!(self.intent, Intent::Drain { .. });
             self.intent = Intent::Close { deadline: after(now, self.config.close_grace), asked: false, drained };
         } else {
-            // Complete if nothing is buffered: the end will see.
+            // It is complete if nothing is buffered, which the end will find out.
             self.finish(EndReason::Closed, true);
         }
     }
 
-    /// Nobody drives this any more: everything ends in the next exchange.
+    /// The driver is gone: everything ends in the next exchange.
     pub fn abandon(&mut self) {
         if !matches!(self.intent, Intent::Closed) {
             self.finish(EndReason::DriverGone, false);
@@ -272,12 +274,13 @@ impl<H> Engine<H> {
         self.intent = Intent::End { reason, completed };
     }
 
-    /// Takes the drain as far as it can go without waiting.
+    /// Advances the drain as far as possible without waiting.
     pub(super) fn advance_drain(&mut self) {
         let Intent::Drain { stage, .. } = &self.intent else {
             return;
         };
-        // A server that is being sent SUBs gets all of them, and then UNSUBs. So does the next one, if it has had some.
+        // A server that is being sent SUBs gets all of them first, and then the UNSUBs. So does a candidate's server, if it has
+        // had some.
         let replaying = self.lines.up().is_some_and(Connection::is_replaying);
         if *stage != DrainStage::Begin || replaying || self.is_between() {
             return;
@@ -302,7 +305,7 @@ impl<H> Engine<H> {
         self.wanted.push(Waiter::Interest);
     }
 
-    /// No server sends any more: consumers read what is there.
+    /// No server sends any more: consumers read what has arrived.
     pub(super) fn begin_delivering(&mut self) {
         if let Intent::Drain { stage, .. } = &mut self.intent {
             *stage = DrainStage::Delivering { rest_until: None };

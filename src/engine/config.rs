@@ -1,4 +1,4 @@
-//! What the engine must know beforehand: every number that steers it, with its unit, default and source.
+//! The engine's settings: every number that steers it, with its unit, default and source.
 
 use std::time::Duration;
 
@@ -17,119 +17,119 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
     /// A connection is dead when a PING has gone unanswered, with no byte received, for this many intervals. Default 2.
     pub max_pings_out: u32,
-    /// A connection is dead when the transport takes no byte for this long although some wait. Default 10 s.
+    /// A connection is dead when the transport takes no byte for this long although some are waiting. Default 10 s.
     pub write_timeout: Duration,
     /// Whether a lost connection is replaced at all. Default true.
     pub reconnect: bool,
-    /// So many failed attempts over all servers, since the last stable connection, end the search. Default: no limit.
+    /// The client gives up after this many failed attempts over all servers since the last stable connection. Default: no
+    /// limit.
     pub max_reconnects: Option<u64>,
     /// Whether the first connection is retried like a lost one, instead of failing when each server was tried once.
     pub retry_on_initial_connect: bool,
     /// Whether servers named by INFO's `connect_urls` are left out of the pool. Default false.
     pub ignore_discovered: bool,
-    /// Whether the user's order is kept; otherwise the pool is shuffled once. Default false.
+    /// Whether the servers stay in the user's order; otherwise the pool is shuffled once. Default false.
     pub retain_order: bool,
     /// How long servers wait after failures and losses, and when they leave the pool.
     pub policy: Policy,
-    /// Servers that are better than others.
+    /// Preferred servers, and how the client returns to them.
     pub preferred: Preferred,
-    /// Whether the delay before each attempt is asked for, by [`Effect::Choose`](super::Effect::Choose). Default false.
+    /// Whether callbacks choose the delay before each attempt, by [`Effect::Choose`](super::Effect::Choose). Default false.
     pub ask_delay: bool,
-    /// Whether the server of each attempt is asked for, as above. Default false.
+    /// Whether callbacks choose the server of each attempt. Default false.
     pub ask_server: bool,
     /// Whether a server must speak TLS, whatever its address says. Default false.
     pub require_tls: bool,
-    /// Whether TLS is begun before the server has said anything. Default false.
+    /// Whether the TLS handshake comes before the server's INFO. Default false.
     pub tls_first: bool,
     /// Whether the driver can do [`Effect::Upgrade`](super::Effect::Upgrade). Default true.
     pub tls_possible: bool,
-    /// Whether credentials are asked for in each attempt, by [`Effect::Authenticate`](super::Effect::Authenticate).
-    /// Default false.
+    /// Whether credentials are asked for on each attempt, by [`Effect::Authenticate`](super::Effect::Authenticate). Default
+    /// false.
     pub ask_credentials: bool,
-    /// `Reconnected` is reported this long after the subscriptions were written, even when buffered messages
-    /// still wait. Default 1 s.
+    /// `Reconnected` is reported no later than this after the subscriptions were written, even if buffered messages are still
+    /// waiting. Default 1 s.
     pub announce_after: Duration,
     /// How long [`close`](super::Engine::close) waits for the last PONG. Default 1 s.
     pub close_grace: Duration,
-    /// Whether a planned move makes its next connection before it leaves the present one, and whether a server that says that
-    /// it will stop is left early. Default true.
+    /// Whether a planned move makes the next connection before it leaves the present one, and whether a server in lame duck
+    /// mode is left early. Default true.
     pub prepare_moves: bool,
-    /// What plain subscriptions get during a prepared move. Default: nothing twice.
+    /// What plain subscriptions get during a prepared move. Default: no message twice.
     pub handover: Handover,
-    /// The rules of the outbox with which the engine exchanges.
+    /// The rules of the outbox.
     pub outbox: OutboxRules,
-    /// So many connections in a row may end with the same message at the front of what they were given; then it is taken for
-    /// the reason, and lost alone. Default 5; `None`: never. Two would be too few: a large frame on a bad line is cut twice
-    /// in a row without any guilt.
+    /// After this many connections in a row that ended with the same message first among what they were given, that message
+    /// counts as poison and is removed. Default 5; `None`: never. Two would be too few: a large frame on a bad line is easily
+    /// cut twice in a row.
     pub poison_after: Option<u32>,
-    /// Longest control line that a server accepts from us, arguments only. Default 4096
-    /// (`MAX_CONTROL_LINE_SIZE` in the server's `const.go`).
+    /// Longest control line that a server accepts from a client, arguments only. Default 4096 (`MAX_CONTROL_LINE_SIZE` in the
+    /// server's `const.go`).
     pub max_control_line: usize,
     /// What CONNECT says about this client.
     pub identity: Identity,
 }
 
-/// What happens to a message for which there is no room while no server is connected.
+/// What happens to a message that finds no room while no server is connected.
 ///
-/// With a buffer size of 0 nothing is buffered, so nothing can be dropped: then the first three are the same.
+/// With a buffer size of 0 nothing is buffered, so nothing can be dropped, and the first three are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverflowPolicy {
-    /// It is refused immediately, and the caller keeps it. The default: nothing that was accepted is lost.
+    /// It is refused immediately and the caller keeps it. The default: no accepted message is lost.
     #[default]
     Error,
-    /// It is accepted, and those that have waited longest are dropped to make room: for values of which only the latest
-    /// count. What is dropped is counted as `lost.overflow` and handed back by an event.
+    /// It is accepted, and the oldest buffered messages are dropped to make room: for values of which only the latest matter.
+    /// Dropped messages count as `lost.overflow` and are returned by an event.
     DropOldest,
-    /// It is accepted and dropped itself: for values of which the first count. It is counted and handed back likewise.
+    /// It is accepted and dropped itself: for values of which the first matter. It is counted and returned likewise.
     DropNewest,
-    /// Publishing waits for room, first come, first served, for this long at most; then the message is refused. What can't
-    /// wait (`try_publish`, the `Sink`) is refused immediately.
+    /// Publishing waits for room, in FIFO order and at most this long; then the message is refused. Calls that can't wait
+    /// (`try_publish`, the `Sink`) are refused immediately.
     Wait(Duration),
 }
 
-/// What a plain subscription gets while the client moves from one server to another as planned. Queue groups
-/// and replies to requests are at both servers for a moment, and lose nothing by it.
+/// What a plain subscription gets during a planned move. Queue groups and the inboxes of requests are at both servers for a
+/// moment, and lose nothing by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Handover {
-    /// It leaves the old server before the new one has it: nothing twice, and a gap of about a round trip. The
-    /// default.
+    /// It leaves the old server before the new one has it: no message twice, and a gap of about a round trip. The default.
     #[default]
     Exclusive,
-    /// Both servers know it until the others of their cluster do, which is given 50 ms: no gap, and what is published meanwhile
-    /// comes twice.
+    /// Both servers have it until the rest of the cluster knows about the new one, for which 50 ms are allowed: no gap, but
+    /// messages published in that time come twice.
     Overlap,
 }
 
-/// What becomes of messages that the transport has taken and no PONG has confirmed when their connection is lost.
+/// What becomes of messages that the transport had taken, and no PONG confirmed, when their connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryMode {
     /// They are in doubt, counted, and never sent again. The default: nothing arrives twice.
     #[default]
     AtMostOnce,
-    /// They are kept until a PONG confirms them, and sent again from the first unconfirmed on: nothing is lost by a lost
-    /// connection, and some messages may arrive twice, in order each time.
+    /// They are kept until a PONG confirms them, and are sent again from the first unconfirmed one on: a lost connection loses
+    /// nothing, and some messages may arrive twice, in order each time.
     ///
-    /// What is then given up all the same, by the overflow policy, the age limit, poison or the next server's limits, counts as
-    /// lost and is handed back; the server that is gone may have processed it. Only what is still unconfirmed at the end
-    /// counts as in doubt.
+    /// Messages that are then dropped after all, by the overflow policy, the age limit, as poison or by the next server's
+    /// limits, count as lost and are returned; the previous server may have processed them. Only what is still unconfirmed at
+    /// the end counts as in doubt.
     AtLeastOnce,
 }
 
 /// The rules of one [`Outbox`](super::Outbox), fixed for its life.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxRules {
-    /// Bytes that may be buffered while no server is connected; 0 admits nothing then. Default 8 MiB.
+    /// Bytes that may be buffered while no server is connected; 0: nothing is buffered. Default 8 MiB.
     pub cap: usize,
-    /// Messages that may be buffered then. Default: no limit but the bytes.
+    /// Messages that may be buffered in that time. Default: no limit other than the bytes.
     pub messages: Option<u64>,
-    /// What happens beyond that. Default: an error.
+    /// What happens beyond these limits. Default: an error.
     pub overflow: OverflowPolicy,
-    /// What has been buffered for longer when a server is there again is not sent. Default: no limit.
+    /// Messages that were buffered for longer are not sent. Default: no limit.
     pub max_age: Option<Duration>,
-    /// What becomes of messages that are in doubt when a connection is lost. Default: they are not sent again.
+    /// What becomes of unconfirmed messages when a connection is lost. Default: they are in doubt, and not sent again.
     pub delivery: DeliveryMode,
 }
 
@@ -196,21 +196,21 @@ impl Default for Config {
     }
 }
 
-/// Servers that are better than others, and how they are come back to.
+/// Preferred servers, and how the client returns to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preferred {
-    /// The servers. They are dialled before the others that are due. Default: none.
+    /// The servers. When due, they are dialled before the others. Default: none.
     pub servers: Vec<ServerAddr>,
-    /// How long an attempt on one of them may take while there are others, if that is less than the connect timeout. Default
-    /// 2 s.
+    /// How long an attempt on one of them may take while there are other servers, if that is less than the connect timeout.
+    /// Default 2 s.
     pub timeout: Duration,
     /// Whether a client that is connected to another server moves back. Default true.
     pub failback: bool,
-    /// When a preferred server is probed: this long after the connection to another one, and after each probe that failed. A
-    /// stay at a preferred server that was shorter than the longest delay counts as a failed probe, so that a client does not
-    /// go back and forth with a server that dies again and again. Default 5 s × 2 up to 60 s, half of it random.
+    /// When a preferred server is probed: this long after connecting to another one, and after each failed probe. A stay at a
+    /// preferred server that was shorter than the longest delay counts as a failed probe, so that the client does not flap with
+    /// a server that keeps dying. Default 5 s × 2 up to 60 s, half of it random.
     pub probe: Backoff,
-    /// How long the connection to a preferred server must have lived before the client moves to it. Default 10 s.
+    /// How long the connection to a preferred server must have lasted before the client moves to it. Default 10 s.
     pub stable_for: Duration,
 }
 

@@ -1,5 +1,6 @@
-//! A byte stream to a server, and all that belongs to this one connection: what it is written, how far its handshake has come,
-//! what it has confirmed, and when it is dead. It knows nothing of other connections; what happened is reported to the engine.
+//! A byte stream to a server, and everything that belongs to this one connection: what is written to it, how far its handshake
+//! is, what it has confirmed, and when it is dead. It knows nothing of other connections and reports what happened to the
+//! engine.
 
 mod ops;
 mod timers;
@@ -28,66 +29,66 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// The bytes to write.
     pub(super) flight: Flight,
-    /// Its server's latest INFO.
+    /// The server's latest INFO.
     pub(super) info: Option<Arc<Info>>,
-    /// Since when there is a byte stream.
+    /// Since when the byte stream exists; after the handshake, since its PONG.
     pub(super) since: Instant,
     pub(super) liveness: Liveness<Waiter>,
-    /// Messages that the transport took wholly.
+    /// Messages that the transport took completely.
     pub(super) taken: u64,
     /// Messages that a PONG covers.
     pub(super) confirmed: u64,
-    /// What its server has refused of the others.
+    /// Messages that its server has refused, of those that no PONG covers.
     pub(super) refusals: Refusals,
     /// The SUBs that no PONG covers.
     pub(super) asked: Asked,
-    /// What was buffered for this connection is not yet all taken, although it was announced.
+    /// Set while buffered messages are still being sent although the connection was announced.
     pub(super) recovery: Option<Recovery>,
-    /// When the transport took a byte last, or the flight became non-empty.
+    /// When the transport last took a byte, or the flight became non-empty.
     pub(super) progress: Instant,
-    /// The last `-ERR` after which a server closes: the reason, once the socket says that it did.
+    /// The last `-ERR` after which a server closes the connection: the cause, once the socket reports the end.
     pub(super) said: Option<ErrKind>,
-    /// Writing failed: we read on until the server's reason comes or this time is reached (D6).
+    /// Writing failed: reading goes on until the server's reason comes or this time is reached (D6).
     pub(super) broken: Option<(Instant, Cause)>,
     /// It is TLS.
     pub(super) secured: bool,
-    /// When it is to be replaced, because its credentials expire soon after.
+    /// When the connection is to be replaced because its credentials expire soon after.
     pub(super) renew_at: Option<Instant>,
 }
 
-/// How far a connection has come.
+/// The stages of a connection.
 #[derive(Debug)]
 pub(super) enum Stage {
     AwaitInfo,
-    /// The driver upgrades the link to TLS: before INFO (`None`), or after this one.
+    /// The driver upgrades the connection to TLS: before INFO (`None`), or after this one.
     Securing(Option<Arc<Info>>),
-    /// The user's credentials are asked for.
+    /// The user's credentials are being asked for.
     Authenticating(Arc<Info>),
     AwaitPong,
-    /// SUBs are on their way; the gate is buffering.
+    /// SUBs are being sent; the gate is buffering.
     Replaying(Replay),
     /// The gate is open; `Reconnected` is reported when the buffered messages are taken, or at `until`.
     Recovering(Recovering),
     Ready,
-    /// The connection is to be left for another: the gate is buffering, and the PONG after what was loaded is awaited
-    /// until then, so that nothing is in doubt.
+    /// The connection is being left for another: the gate is buffering, and the PONG after everything that was loaded is
+    /// awaited until then, so that nothing is left in doubt.
     Moving {
         until: Instant,
         cause: Cause,
     },
-    /// The handshake is done, and the present connection has its place still.
+    /// The handshake of a candidate is done, and the present connection has not been left yet.
     Standby(Readiness),
     /// The end of this connection; the outbox is settled in the next exchange.
     Lost(Cause),
 }
 
-/// How far a connection on standby has come.
+/// The stages of a connection on standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
     Fresh,
-    /// SUBs of queue groups and of the inbox of requests are on their way.
+    /// SUBs for queue groups and the inboxes of requests were sent.
     Joining,
-    /// The server has processed them. The present one is left when the others of the cluster know of it too.
+    /// The server has processed them. The present connection is left when the rest of the cluster knows about them too.
     Joined {
         leave_at: Instant,
     },
@@ -116,12 +117,12 @@ impl Connection {
         }
     }
 
-    /// Whether its server has said that it will stop.
+    /// Whether its server is in lame duck mode.
     pub(super) fn is_lame_duck(&self) -> bool {
         self.info.as_ref().is_some_and(|info| info.lame_duck_mode)
     }
 
-    /// Why it is over, if so.
+    /// Why it ended, if it has.
     pub(super) fn lost_by(&self) -> Option<&Cause> {
         match &self.stage {
             Stage::Lost(cause) => Some(cause),
@@ -133,7 +134,7 @@ impl Connection {
         self.lost_by().is_some()
     }
 
-    /// Whether it has not failed on the writing side.
+    /// Whether writing still works.
     pub(super) fn can_write(&self) -> bool {
         self.broken.is_none() && !self.is_lost()
     }
@@ -154,22 +155,22 @@ impl Connection {
         matches!(self.stage, Stage::Securing(_))
     }
 
-    /// Messages that it was given: taken, or to be.
+    /// Messages that it was given, taken or not.
     pub(super) fn given(&self) -> u64 {
         self.taken + self.flight.messages()
     }
 
-    /// Messages that its transport took and no PONG covers.
+    /// Messages that the transport took and no PONG covers.
     pub(super) fn unconfirmed(&self) -> u64 {
         self.taken - self.confirmed
     }
 
-    /// Messages that it was given and no PONG covers.
+    /// Whether messages were given to it that no PONG covers.
     pub(super) fn is_owed(&self) -> bool {
         self.given() > self.confirmed
     }
 
-    /// A PING goes out, after all that is in the flight. `waiters` wait for its PONG.
+    /// Sends a PING after everything in the flight. `waiters` wait for its PONG.
     pub(super) fn ping(&mut self, waiters: Vec<Waiter>, now: Instant) {
         self.flight.push_ping();
         let covers = self.covers(self.given());

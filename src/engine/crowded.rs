@@ -1,5 +1,5 @@
-//! Servers that take no more subscriptions. They say so once for each SUB that they refuse, in order, and never which: that is
-//! clear at the next PONG.
+//! Servers that accept no more subscriptions. They send an error for each SUB that they refuse, in order, and never say which
+//! one: that becomes clear at the next PONG.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::subscriptions::NewLimit;
 use crate::protocol::ErrKind;
 
 impl<H> Engine<H> {
-    /// A server has refused a SUB, since it has as many subscriptions as it allows.
+    /// A server has refused a SUB because it has reached its limit of subscriptions.
     pub(super) fn hear_crowded(&mut self, which: Which, said: ErrKind, now: Instant) {
         if which == Which::Candidate {
             // The present server has them all.
@@ -21,18 +21,18 @@ impl<H> Engine<H> {
         }
         if let Some(connection) = self.lines.up_mut() {
             connection.asked.refuse_unnamed();
-            // A PING that is out follows that SUB: its PONG will do.
+            // A PING that was sent follows that SUB, and its PONG will do.
             if !connection.liveness.is_asking() {
                 connection.ping(Vec::new(), now);
             }
         }
     }
 
-    /// A PONG has come after such refusals. What was certainly refused ends, so that nobody waits for messages that can't come.
-    /// Where that is not clear, the server is asked again for one after the other, with a PING after each.
+    /// A PONG has come after such refusals. Subscriptions that were certainly refused end, so that nobody waits for messages
+    /// that can't come. Where that is not clear, SUB is sent again for one after the other, with a PING after each.
     pub(super) fn settle_crowded(&mut self, crowded: Crowded, now: Instant) {
         if self.lines.up().is_none_or(Connection::is_moving) {
-            // The next server is asked for all of them.
+            // The next server will be sent all of them.
             return;
         }
         match crowded.unnamed() {
@@ -50,7 +50,7 @@ impl<H> Engine<H> {
         self.subscriptions.get(sid).is_some_and(|entry| !entry.is_draining())
     }
 
-    /// The server never had this one, unless it was asked for it once more since: then that PONG will tell.
+    /// The server never had this one, unless SUB was sent again since: then the next PONG decides.
     fn end_refused(&mut self, sid: u64) {
         if !self.lives(sid) || self.lines.up().is_some_and(|connection| connection.asked.awaits(sid)) {
             return;
@@ -60,7 +60,7 @@ impl<H> Engine<H> {
         self.lines.connections_mut().for_each(|connection| connection.asked.forget_refused(sid));
     }
 
-    /// The server may have this one: it gets UNSUB, or it would refuse what it knows.
+    /// The server may have this one, so UNSUB is sent first: otherwise it would refuse a SUB that it knows.
     fn ask_again(&mut self, sid: u64, now: Instant) {
         if self.lives(sid) {
             self.resubscribe(sid, NewLimit::Anew);

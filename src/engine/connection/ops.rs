@@ -1,4 +1,4 @@
-//! What comes in on a connection, and what its transport takes.
+//! What arrives on a connection, and what its transport takes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,11 +30,12 @@ impl Connection {
 
     fn answer_ping(&mut self) {
         if matches!(self.stage, Stage::Authenticating(_)) {
-            // A server that wants credentials takes anything before CONNECT for an attack. The PING after it says as much.
+            // A server that wants credentials treats anything before CONNECT as an attack. The PING after CONNECT answers it as
+            // well.
             return;
         }
         if self.is_handshake() {
-            // Nothing goes before CONNECT.
+            // Nothing is sent before CONNECT.
             return self.flight.push_pong_behind();
         }
         let before = self.flight.len();
@@ -62,7 +63,7 @@ impl Connection {
         match Info::parse(json) {
             Ok(info) => Happened::Info { info: Arc::new(info), first },
             Err(error) if first => Happened::Lost(Cause::BadInfo(error), CloseHow::Drop),
-            // A later INFO that can't be read changes nothing: what we knew still holds.
+            // A later INFO that can't be parsed changes nothing: the known one stays valid.
             Err(_) => Happened::Nothing,
         }
     }
@@ -83,7 +84,7 @@ impl Connection {
         taken
     }
 
-    /// The byte stream has ended. What the server said before it closed is the better reason.
+    /// The byte stream has ended. What the server said before it closed is the better cause.
     pub(in crate::engine) fn handle_lost(&mut self, cause: Cause) -> Happened {
         let broken = self.broken.take().map(|(_, cause)| cause);
         let cause = match (self.said.take(), cause) {

@@ -1,4 +1,4 @@
-//! When something is due on a connection, and what follows when it has come.
+//! When something is due on a connection, and what then happens.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use crate::engine::time::{after, is_due};
 /// How long a planned move waits for each of its PONGs (D15).
 pub(in crate::engine) const MOVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// An address that has accepted and says nothing is given no more time than this while there are others. Arbitrary; a server
-/// says INFO as soon as it has accepted.
+/// An address that accepted the connection and stays silent is given at most this long while there are others. Arbitrary; a
+/// server sends INFO as soon as it has accepted.
 const SILENT_ADDRESS: Duration = Duration::from_secs(1);
 
 impl Connection {
@@ -44,8 +44,8 @@ impl Connection {
         (!self.flight.is_empty()).then(|| after(self.progress, config.write_timeout))
     }
 
-    /// When the handshake is tried at the next address of the name, because nothing comes from this one. The time that is left
-    /// is shared out evenly; what has not even said INFO is no server, perhaps, and gets less.
+    /// When the handshake moves to the next address of the name because this one is silent. The remaining time is shared
+    /// evenly; an address that has not even sent INFO may not be a server, and gets less.
     fn next_address_at(&self) -> Option<Instant> {
         let deadline = self.attempt.deadline.filter(|_| self.attempt.others > 0)?;
         let others = u32::try_from(self.attempt.others).unwrap_or(u32::MAX);
@@ -57,27 +57,27 @@ impl Connection {
         }
     }
 
-    /// When a server that has accepted and says nothing gives way to another one.
+    /// When a server that accepted the connection and stays silent gives way to another one.
     fn aside_at(&self) -> Option<Instant> {
         let at =
             self.attempt.aside_at.filter(|_| matches!(self.stage, Stage::AwaitInfo) && self.attempt.others == 0)?;
         Some(at.max(after(self.progress, SILENT_ADDRESS)))
     }
 
-    /// Whether the attempt has a deadline still: the handshake, and what goes before a planned move.
+    /// Whether the attempt's deadline still applies: in the handshake, and in the steps before a planned move.
     fn is_prepared(&self) -> bool {
         self.is_handshake() || matches!(self.stage, Stage::Standby(Readiness::Joining))
     }
 
-    /// A deadline may have come; those that have not are left alone.
+    /// Handles the deadlines that have come.
     pub(in crate::engine) fn handle_timeout(&mut self, config: &Config, now: Instant) -> Happened {
         let happened = self.handle_attempt_timeout(now);
         let happened = happened.or_else(|| self.handle_dead_transport(config, now));
-        // A PING that is due goes out with the next exchange.
+        // A PING that is due is sent in the next exchange.
         happened.unwrap_or_else(|| self.handle_stage_timeout(now))
     }
 
-    /// The deadlines of the handshake, and of what goes before a planned move.
+    /// The deadlines of the handshake, and of the steps before a planned move.
     fn handle_attempt_timeout(&mut self, now: Instant) -> Option<Happened> {
         if self.is_prepared() && self.attempt.has_overslept(now) {
             return Some(Happened::Nothing);
@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// The deadlines of a transport that has failed or takes nothing, and of a server that says nothing.
+    /// The deadlines of a transport that failed or takes nothing, and of a silent server.
     fn handle_dead_transport(&mut self, config: &Config, now: Instant) -> Option<Happened> {
         let lost = |cause| Some(Happened::Lost(cause, CloseHow::Reset));
         if let Some((_, cause)) = self.broken.take_if(|(until, _)| *until <= now) {
@@ -122,7 +122,7 @@ impl Connection {
         }
         let stalls = self.stalls_at(config);
         if overslept(stalls, now) {
-            // As if it had stalled just now, but for a moment in which the transport can be asked.
+            // As if it had stalled only now, with a moment in which the transport can be tried.
             let asked = after(now, OVERSLEPT);
             self.progress = asked.checked_sub(config.write_timeout).unwrap_or(now).max(self.progress);
             return Some(Happened::Nothing);
@@ -136,7 +136,7 @@ impl Connection {
         None
     }
 
-    /// What the engine does at a time of its own.
+    /// What the engine does at times that it chose itself.
     fn handle_stage_timeout(&mut self, now: Instant) -> Happened {
         match &self.stage {
             Stage::Moving { until, .. } if *until <= now => Happened::MoveTimedOut,
