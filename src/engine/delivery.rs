@@ -1,4 +1,4 @@
-//! From the outbox to the server and its PONG: what is loaded, when it is asked for, what is confirmed, and what was lost.
+//! From the outbox to the server and its PONG: what is loaded, when a PING follows it, what is confirmed, and what was lost.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::outbox::{Fill, FrameView, Losses, Outbox};
 use super::report::ConnectionEvent;
 
 impl<H> Engine<H> {
-    /// Loads what waits, and a PING after it if one is wanted or due: one per batch, shared by all who wait.
+    /// Loads what is waiting, followed by a PING if one is wanted or due: one per batch, shared by all waiters.
     pub(super) fn load(&mut self, outbox: &mut Outbox, now: Instant) {
         let shutting = match &mut self.intent {
             Intent::Close { asked, .. } | Intent::Drain { stage: DrainStage::Publishing { asked }, .. } => {
@@ -45,11 +45,11 @@ impl<H> Engine<H> {
             return;
         };
         let due = connection.liveness.wants_ping(connection.is_owed(), self.config.outbox.delivery, outbox.mark(), now);
-        // Publishers wait for a PONG after their message, wherever the next one stands.
+        // Publishers wait for a PONG after their own message; the next one may have to wait longer.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);
         if due || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
-            // Who waits for a PONG waits for one after all that was admitted.
+            // The waiters wait for a PONG after everything that was admitted.
             let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             connection.ping(waiters, now);
@@ -71,8 +71,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Checks what was buffered before it goes to the server that is there now. What has become too old, and what this server
-    /// can't take, is lost alone.
+    /// Checks the buffered messages before they go to the present server. Those that are too old, or that this server can't
+    /// take, are lost, and only those.
     pub(super) fn revise(&mut self, outbox: &mut Outbox, now: Instant) {
         outbox.tick(now);
         outbox.expire();
@@ -87,7 +87,8 @@ impl<H> Engine<H> {
         self.report_losses(outbox);
     }
 
-    /// What is buffered is given up. Messages that a connection had been given before are in doubt, the others are lost.
+    /// Drops everything that is buffered. Messages that had been given to an earlier connection are in doubt, the others are
+    /// lost.
     pub(super) fn drop_buffered(&mut self, outbox: &mut Outbox) {
         let in_doubt = outbox.give_up_sent();
         if in_doubt > 0 {
@@ -99,7 +100,7 @@ impl<H> Engine<H> {
         self.report_losses(outbox);
     }
 
-    /// Enters in the books what was lost in the outbox since this was last asked, and tells it.
+    /// Adds what was lost in the outbox since the last call to the totals, and reports it.
     pub(super) fn report_losses(&mut self, outbox: &mut Outbox) {
         let losses = outbox.take_losses();
         self.report(losses);
@@ -116,7 +117,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Tells when what is buffered crosses the watermarks, each crossing once.
+    /// Reports when the buffered messages cross a watermark, once per crossing.
     pub(super) fn report_level(&mut self, outbox: &mut Outbox) {
         if matches!(self.intent, Intent::Closed) {
             // Closed was the last event.

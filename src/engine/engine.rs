@@ -1,4 +1,4 @@
-//! The engine: connects the parts. Each part does its own work and returns what happened; only here do they meet.
+//! The engine connects its parts. Each part does its own work and returns what happened; only here do they meet.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,44 +28,44 @@ use crate::protocol::{Info, ServerAddr};
 ///
 /// Its methods come in four families:
 ///
-/// - **getters** look and change nothing;
-/// - **`handle_*`** say what happened in the world. Each that speaks of a connection carries the epoch
-///   that [`Effect::Dial`] gave it; one of an earlier epoch is stale and ignored;
+/// - **getters** change nothing;
+/// - **`handle_*`** report what happened in the world. Those about a connection carry the epoch that [`Effect::Dial`] gave it;
+/// a call with an earlier epoch is stale and ignored;
 /// - **commands** (`connect`, `subscribe`, `flush`, `drain`, …) say what the user wants. They are legal in every phase;
-/// - **`poll_*`**, [`exchange`](Engine::exchange) and [`flight`](Engine::flight) say what to do: effects, the
-///   next deadline, the bytes to write.
+/// - **`poll_*`**, [`exchange`](Engine::exchange) and [`flight`](Engine::flight) return what to do: effects, the next deadline,
+/// the bytes to write.
 ///
 /// A driver's round: take the commands and call `exchange` in one critical section of the mailbox; apply the
 /// commands; carry out `poll_effect` until it is empty; read and write; call `handle_timeout` when `poll_timeout`
 /// has come. Nothing here blocks, reads a clock or does I/O. With the same seed, the same calls give the same
 /// results.
 ///
-/// `H` is the driver's handle of a subscription, kept in the table for it.
+/// `H` is the driver's handle of a subscription, which the table keeps.
 #[derive(Debug)]
 pub struct Engine<H> {
     pub(super) config: Config,
     pub(super) rng: SmallRng,
     pub(super) lines: Lines,
-    /// Why the present connection is to be left.
+    /// The move that is planned, if any.
     pub(super) plan: Option<PlannedMove>,
     pub(super) intent: Intent,
     pub(super) pool: Pool,
-    /// Where messages go; see [`Subscriptions`].
+    /// Where messages are delivered; see [`Subscriptions`].
     pub subscriptions: Subscriptions<H>,
     pub(super) totals: Totals,
     pub(super) history: History,
     pub(super) suspicion: Suspicion,
-    /// Who waits for a PING that was not sent yet.
+    /// Waiters for a PING that was not sent yet.
     pub(super) wanted: Vec<Waiter>,
     pub(super) out: Output<H>,
 }
 
-/// What the driver tells in an [`exchange`](Engine::exchange).
+/// The driver's input to an [`exchange`](Engine::exchange).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
-    /// Commands were taken in this critical section and are not yet applied.
+    /// Commands were taken in this critical section and have not been applied yet.
     pub commands_waiting: bool,
-    /// Requests still wait for their replies.
+    /// Requests are still waiting for replies.
     pub requests_waiting: bool,
 }
 
@@ -118,7 +118,7 @@ impl<H> Engine<H> {
         connection.carries().then_some(connection.attempt.endpoint.as_str())
     }
 
-    /// The servers and what is remembered of them.
+    /// The servers, and what is remembered about them.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -128,7 +128,7 @@ impl<H> Engine<H> {
         self.history.last_error.as_ref()
     }
 
-    /// The time that the last PING took.
+    /// The round trip of the last PING.
     pub fn round_trip(&self) -> Option<Duration> {
         self.lines.up()?.liveness.round_trip()
     }
@@ -138,12 +138,12 @@ impl<H> Engine<H> {
         self.lines.up().map(|connection| &connection.flight)
     }
 
-    /// Names the present connection or attempt, or the last one.
+    /// Identifies the present connection or attempt, or the last one.
     pub fn epoch(&self) -> u64 {
         self.lines.epoch()
     }
 
-    /// Whether writing makes sense: there is a connection, and it has not failed on the writing side.
+    /// Whether writing makes sense: there is a connection, and writing on it has not failed.
     pub fn can_write(&self) -> bool {
         self.lines.up().is_some_and(Connection::can_write)
     }
@@ -154,43 +154,43 @@ impl<H> Engine<H> {
         Some(&connection.flight).filter(|flight| !flight.is_empty())
     }
 
-    /// Whether there is something to write, and somebody to take it.
+    /// Whether there is something to write and a connection to write it to.
     pub fn has_bytes(&self) -> bool {
         self.flight().is_some_and(|flight| !flight.is_empty()) && self.can_write()
     }
 
-    /// The connection that carries messages.
+    /// The epoch of the connection that carries messages.
     pub fn carrying(&self) -> Option<u64> {
         self.lines.up().filter(|connection| connection.carries()).map(|connection| connection.attempt.epoch)
     }
 
-    /// Whether the connection of `epoch` still stands.
+    /// Whether the connection of `epoch` is still alive.
     pub fn is_live(&self, epoch: u64) -> bool {
         self.lines.live(epoch).is_some()
     }
 
-    /// Whether messages may flow out.
+    /// Whether messages may be sent.
     pub fn carries(&self) -> bool {
         self.lines.up().is_some_and(Connection::carries)
     }
 
-    /// Whether the next exchange loads what the outbox holds. Messages may flow, and still have to wait: see
+    /// Whether the next exchange loads what is in the outbox. Messages may be allowed to flow and still have to wait; see
     /// [`Config::poison_after`].
     pub fn loads(&self) -> bool {
         self.carries() && !self.awaits_batch()
     }
 
-    /// Whether messages may come in on the connection of `epoch`: its handshake is done.
+    /// Whether messages may arrive on the connection of `epoch`: its handshake is done.
     pub fn expects_messages_of(&self, epoch: u64) -> bool {
         self.lines.live(epoch).is_some_and(|connection| !connection.is_handshake())
     }
 
-    /// Whether the connection of `epoch` is being secured: nothing is to be read from it and written to it.
+    /// Whether the connection of `epoch` is being secured: nothing may be read from it or written to it.
     pub fn is_securing(&self, epoch: u64) -> bool {
         self.lines.live(epoch).is_some_and(Connection::is_securing)
     }
 
-    /// Where every accepted message is. `accepted`: how many the outbox, with which this engine exchanges, has accepted.
+    /// Where every accepted message is. `accepted`: how many messages this engine's outbox has accepted.
     pub fn ledger(&self, accepted: u64) -> Ledger {
         let Totals { confirmed, in_doubt, lost, resent } = self.totals;
         let unconfirmed = self.lines.up().map_or(0, Connection::unconfirmed);
@@ -198,7 +198,7 @@ impl<H> Engine<H> {
         Ledger { accepted, waiting: accepted - settled, unconfirmed, confirmed, in_doubt, lost, resent }
     }
 
-    /// Messages that wait, counted where they lie. The ledger's `waiting` must agree.
+    /// Waiting messages, counted where they are. The ledger's `waiting` must agree.
     pub fn count_waiting(&self, outbox: &Outbox) -> u64 {
         outbox.messages() + self.flight().map_or(0, Flight::messages)
     }
@@ -210,12 +210,12 @@ impl<H> Engine<H> {
         self.out.pop()
     }
 
-    /// What may be dropped now that no lock is held: payloads have destructors of their own.
+    /// Segments to be dropped now that no lock is held: payloads may have destructors of their own.
     pub fn take_garbage(&mut self) -> Vec<Segment> {
         std::mem::take(self.out.garbage())
     }
 
-    /// Whether another exchange has something to do immediately, without a stimulus from outside.
+    /// Whether another exchange would do something immediately, without a stimulus from outside.
     pub fn wants_exchange(&self) -> bool {
         if matches!(self.lines.present, Link::GivingUp(_)) || matches!(self.intent, Intent::End { .. }) {
             return true;
@@ -239,7 +239,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// A connection ends here. If it had carried messages, the outbox is settled in the next exchange.
+    /// A connection ends here. If it has carried messages, the next exchange settles the outbox.
     pub(super) fn lose(&mut self, which: Which, cause: Cause, how: CloseHow, now: Instant) {
         if self.try_next_address(which, &cause, how, now) {
             return;
@@ -258,11 +258,11 @@ impl<H> Engine<H> {
             | Stage::Replaying(_) => {
                 self.end_drained_subscriptions();
                 self.attempt_failed(which, cause, now);
-                // A drain that began during the replay waited for its end.
+                // A drain that began during the replay was waiting for its end.
                 self.advance_drain();
             }
             Stage::Recovering(_) => {
-                // Messages were at stake: the pair of events is complete, even if it was short.
+                // Messages were at stake, so the pair of events is reported, however short the connection was.
                 self.announce(now);
                 self.lose_carrying(cause);
             }
@@ -276,12 +276,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The server's memory of subscriptions is gone; those that were only waiting for its last word end.
+    /// The server's subscriptions are gone; those that were only waiting for its last PONG end.
     pub(super) fn end_drained_subscriptions(&mut self) {
         let mut drained = self.subscriptions.connection_lost();
         // A candidate's server may send more for those.
         drained.retain(|sid| !self.lines.has_joined(*sid));
-        // While the whole client is drained, streams end only when the gate is shut.
+        // While the whole client drains, streams end only when the gate is shut.
         if !matches!(self.intent, Intent::Drain { .. }) {
             for sid in drained {
                 self.end_subscription(sid, EndReason::Drained);
@@ -289,7 +289,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Takes a subscription out of the table and ends its stream.
+    /// Removes a subscription from the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
         if let Some(subscription) = self.subscriptions.remove(sid) {
             for connection in self.lines.connections_mut() {

@@ -1,4 +1,4 @@
-//! Why a connection, an attempt, a subscription or a waiting call ended: enums with data and blame.
+//! Why a connection, an attempt, a subscription or a waiting call ended.
 
 use std::io;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::protocol::{ErrKind, InfoError, ProtocolError, shown};
 #[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Cause {
-    /// The server closed the connection without a word.
+    /// The server closed the connection without giving a reason.
     #[error("closed by the server")]
     ClosedByServer,
-    /// The server said why and closed, or refused us.
+    /// The server gave a reason and closed, or refused the client.
     #[error("server error: {0}")]
     Server(ErrKind),
     /// The transport failed.
@@ -22,7 +22,7 @@ pub enum Cause {
     /// The server's name could not be looked up.
     #[error("the name could not be looked up: {}", shown(&.0.to_string()))]
     Dns(Arc<io::Error>),
-    /// The attempt took longer than the connect timeout; the text says how far it came.
+    /// The attempt took longer than the connect timeout; the text says how far it got.
     #[error("took longer than {limit:?}, {stage}")]
     TimedOut {
         /// The limit that was reached.
@@ -30,10 +30,10 @@ pub enum Cause {
         /// What was being waited for.
         stage: &'static str,
     },
-    /// A PING went unanswered for far too long, although other bytes came: perhaps from a proxy whose far side is gone.
+    /// A PING went unanswered for far too long although other bytes came: perhaps from a proxy whose far side is gone.
     #[error("stale connection: no PONG for {waited:?} although other bytes came")]
     Unanswered {
-        /// How long the PING had been out.
+        /// How long the PING had been outstanding.
         waited: Duration,
     },
     /// PINGs went unanswered and nothing else came either.
@@ -42,7 +42,7 @@ pub enum Cause {
         /// For how long nothing had come.
         silent: Duration,
     },
-    /// The transport took no byte for this long although some waited.
+    /// The transport took no byte for this long although some were waiting.
     #[error("write stalled for {stalled:?}")]
     WriteStalled {
         /// For how long.
@@ -51,24 +51,24 @@ pub enum Cause {
     /// The server spoke something that is not the NATS protocol.
     #[error("protocol error: {0}")]
     Protocol(#[from] ProtocolError),
-    /// The server's first INFO could not be read.
+    /// The server's first INFO could not be parsed.
     #[error("bad INFO: {0}")]
     BadInfo(#[from] InfoError),
-    /// The server sent this operation when another was due.
+    /// The server sent one operation where another was expected.
     #[error("the server sent {got} where {expected} was due")]
     OutOfTurn {
-        /// What came.
+        /// What it sent.
         got: &'static str,
-        /// What should have come.
+        /// What was expected.
         expected: &'static str,
     },
-    /// TLS is wanted by one side and can't be had.
+    /// One side requires TLS, and it can't be had.
     #[error("no secure connection: {}", shown(.0))]
     Tls(Arc<str>),
-    /// The user's credentials could not be had: a callback, a key or a file failed.
+    /// The user's credentials could not be obtained: a callback, a key or a file failed.
     #[error("no credentials: {}", shown(.0))]
     Credentials(Arc<str>),
-    /// This build or this address can't be dialled.
+    /// This build can't dial this address.
     #[error("unsupported: {}", shown(.0))]
     Unsupported(Arc<str>),
     /// The user asked for another connection.
@@ -77,19 +77,19 @@ pub enum Cause {
     /// The credentials would have expired soon: another connection was made, with new ones.
     #[error("the credentials were renewed before they expire")]
     Renewal,
-    /// The server said that it will stop (lame duck mode), and was left for another.
+    /// The server entered lame duck mode and was left for another.
     #[error("the server is about to stop")]
     LameDuck,
-    /// A preferred server has been there for a while, and the present one was left for it.
+    /// A preferred server was available for long enough, and the present one was left for it.
     #[error("a preferred server is back")]
     Failback,
-    /// The user drains or closes.
+    /// The user drained or closed the client.
     #[error("closed by the user")]
     ByUser,
     /// The runtime that drove the connection is gone.
     #[error("the runtime that drove the connection is gone")]
     RuntimeGone,
-    /// The pool holds no server.
+    /// There is no server in the pool.
     #[error("no servers in the pool")]
     NoServers,
 }
@@ -101,7 +101,7 @@ impl From<io::Error> for Cause {
 }
 
 impl PartialEq for Cause {
-    /// I/O errors are equal when their kinds are; the rest is compared by value.
+    /// I/O errors are equal when their kinds are; other causes are compared by value.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Cause::Io(a), Cause::Io(b)) | (Cause::Dns(a), Cause::Dns(b)) => a.kind() == b.kind(),
@@ -113,7 +113,7 @@ impl PartialEq for Cause {
 }
 
 impl Cause {
-    /// About how many bytes of texts from outside it holds.
+    /// Roughly how many bytes of foreign text it contains.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Cause::Server(kind) => kind.weight(),
@@ -122,22 +122,22 @@ impl Cause {
         }
     }
 
-    /// Whether we have left the server, and it was not the server that has left us.
+    /// Whether the client left the server, and not the other way round.
     pub fn is_planned(&self) -> bool {
         matches!(self, Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback)
     }
 
-    /// Whether the present connection is to be left even where there is nothing to go to yet.
+    /// Whether the present connection is left even if there is no other server to go to yet.
     pub(super) fn is_urgent(&self) -> bool {
         matches!(self, Cause::Forced | Cause::Renewal)
     }
 
-    /// Whether the user or a plan of ours has ended the connection, and nothing went wrong.
+    /// Whether the user or a planned move ended the connection, so that nothing went wrong.
     pub(crate) fn is_wanted(&self) -> bool {
         self.is_planned() || *self == Cause::ByUser
     }
 
-    /// Whether there is no way in without other credentials.
+    /// Whether only other credentials can help.
     pub(crate) fn is_refusal(&self) -> bool {
         self.is_auth() || matches!(self, Cause::Credentials(_))
     }
@@ -155,13 +155,13 @@ pub enum EndReason {
     /// It was unsubscribed or dropped.
     #[error("unsubscribed")]
     Unsubscribed,
-    /// It had received the number of messages that `unsubscribe_after` named.
+    /// It received the number of messages given to `unsubscribe_after`.
     #[error("received the {} asked for", counted(*max, "message"))]
     Complete {
         /// That number.
         max: u64,
     },
-    /// It was drained: everything sent before the UNSUB was delivered.
+    /// It was drained: everything sent before its UNSUB was delivered.
     #[error("drained")]
     Drained,
     /// The server refused it.
@@ -176,26 +176,26 @@ pub enum EndReason {
     /// The runtime that drove the connection is gone.
     #[error("the runtime that drove the connection is gone")]
     DriverGone,
-    /// The consumer was too slow and the policy says close.
+    /// The consumer was too slow, and the policy is to end the subscription.
     #[error("slow consumer")]
     SlowConsumer,
 }
 
-/// So many of what `one` is called, in words.
+/// A number with its noun, in the singular or plural.
 pub(crate) fn counted(number: u64, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
-/// So many messages are in doubt, in words.
+/// How many messages are in doubt, in words.
 pub(crate) fn in_doubt_in_words(messages: u64) -> String {
     format!("{} {} in doubt", counted(messages, "message"), if messages == 1 { "is" } else { "are" })
 }
 
-/// How a flush failed.
+/// Why a flush failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FlushFailure {
-    /// Messages of this client are in doubt: a connection was lost after the transport had taken them and
-    /// before a PONG covered them. Said once; the next flush can be Ok.
+    /// Messages of this client are in doubt: a connection was lost after the transport had taken them and before a PONG covered
+    /// them. Reported once; the next flush can be Ok.
     #[error("{}: the connection was lost before the server confirmed {}", in_doubt_in_words(*.0), if *.0 == 1 { "it" } else { "them" })]
     InDoubt(u64),
     /// The client ended first.

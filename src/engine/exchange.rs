@@ -1,4 +1,4 @@
-//! The exchange with the outbox, and time: the one place where the gate moves and losses are settled.
+//! The exchange with the outbox: the one place where the gate moves and losses are settled.
 
 use std::time::Instant;
 
@@ -21,9 +21,9 @@ use super::time::after;
 const REPLAY_PIECE: usize = 64 * 1024;
 
 impl<H> Engine<H> {
-    /// Settles everything between engine and outbox: reports what was taken, takes back what a dead connection did
-    /// not take, opens and shuts the gate, and loads what waits. Called under the mailbox's lock, in the
-    /// same critical section in which the commands are taken.
+    /// Settles everything between engine and outbox: reports what was taken, takes back what a dead connection did not take,
+    /// moves the gate, and loads what is waiting. Called under the mailbox's lock, in the same critical section in which the
+    /// commands are taken.
     pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
         if let Some(connection) = self.lines.up_mut() {
             outbox.settle_taken(&mut connection.flight);
@@ -45,8 +45,8 @@ impl<H> Engine<H> {
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox, now);
         }
-        // The frames of the commands that were taken just now were for the connection that is settled. A candidate that has its
-        // place immediately gets them with its replay, so they are applied first.
+        // The frames of the commands that were taken just now were meant for the connection that is being settled. A candidate
+        // that replaces it immediately gets them in its replay, so they are applied first.
         let unknown = settles && facts.commands_waiting;
         let opened = match self.lines.up().map(|connection| &connection.stage) {
             Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, facts, now),
@@ -70,8 +70,8 @@ impl<H> Engine<H> {
         );
     }
 
-    /// A connection is sought that was not sought before: from now on messages are buffered for it. This comes before the state is made
-    /// public, so that whoever sees it can rely on it.
+    /// Connecting starts: from now on messages are buffered. This is called before the new state is published, so that whoever
+    /// sees the state can rely on it.
     pub fn begin_holding(&self, outbox: &mut Outbox) {
         if outbox.gate() == Gate::Shut && self.gate() == Gate::Buffering {
             outbox.set_gate(Gate::Buffering);
@@ -98,7 +98,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Hands SUBs to the flight, and opens the gate after the last of them. Returns whether it does.
+    /// Gives SUBs to the flight, and opens the gate after the last of them. Returns whether it did.
     fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) -> bool {
         let Some(connection) = self.lines.up_mut() else {
             return false;
@@ -135,8 +135,8 @@ impl<H> Engine<H> {
         true
     }
 
-    /// What the dead connection did not take goes back; what it took and no PONG covers is in doubt, or at least once goes
-    /// back too.
+    /// What the dead connection did not take goes back to the outbox. What it took and no PONG covers is in doubt, or, at least
+    /// once, goes back too.
     fn settle_loss(&mut self, mut connection: Connection, cause: Cause, outbox: &mut Outbox, now: Instant) {
         let back = outbox.take_back_from(&mut connection.flight, now);
         connection.taken += back.taken;
@@ -165,7 +165,7 @@ impl<H> Engine<H> {
         if lived >= self.config.policy.stable_after {
             self.history.failures = 0;
         } else if !planned {
-            // Otherwise a server that accepts and closes would never be given up.
+            // Without this, a server that accepts and then closes would never be given up.
             self.history.failures += 1;
         }
         self.note_stay(connection.attempt.server, lived);
@@ -174,12 +174,12 @@ impl<H> Engine<H> {
         self.report_removed(out);
 
         let waiters: Vec<Waiter> = connection.liveness.into_waiters().collect();
-        // The PONG after the last UNSUB has come, and so has all that was sent before.
+        // The PONG after the last UNSUB has come, and with it everything that was sent before.
         let read_to_the_end = planned && !waiters.contains(&Waiter::Move);
         self.resettle_waiters(waiters);
         self.end_drained_subscriptions();
         if matches!(self.intent, Intent::Close { .. }) {
-            // No server will answer, so there is nothing to wait for; the end sees what is still buffered.
+            // No server will answer, so there is nothing to wait for; the end counts what is still buffered.
             self.finish(EndReason::Closed, in_doubt == 0);
         }
         if self.adopt_candidate(read_to_the_end, now) {
@@ -196,7 +196,7 @@ impl<H> Engine<H> {
         self.advance_drain();
     }
 
-    /// Who waited for a PONG of the dead connection waits for one of the next, unless something is in doubt.
+    /// Waiters for a PONG of the dead connection wait for one of the next, unless something is in doubt.
     fn resettle_waiters(&mut self, mut waiting: Vec<Waiter>) {
         waiting.append(&mut self.wanted);
         for waiter in waiting {
@@ -206,7 +206,7 @@ impl<H> Engine<H> {
                     self.out.push(Effect::Complete { token, outcome });
                 }
                 Waiter::Flush { .. } => self.wanted.push(waiter),
-                // These are ended by the table, which knows what was draining, and by the outbox, which knows what it still has.
+                // The table, which knows what was draining, and the outbox, which knows what it still has, take care of these.
                 Waiter::Subscription(_) | Waiter::Publisher { .. } | Waiter::Move | Waiter::Join => {}
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
                     self.begin_delivering();
@@ -221,7 +221,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Reconnecting ends: what waits fails, streams end, buffered messages are reported lost.
+    /// The client gives up: waiters fail, streams end, buffered messages are reported lost.
     fn give_up(&mut self, outbox: &mut Outbox) {
         let Link::GivingUp(cause) = std::mem::replace(&mut self.lines.present, Link::Idle) else {
             return;
@@ -250,7 +250,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Goes on with a drain whose consumers have read everything.
+    /// Continues a drain whose consumers have read everything.
     fn exchange_drain(&mut self, facts: Facts) {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
@@ -298,7 +298,7 @@ impl<H> Engine<H> {
         let finished = completed && connection.flight.is_empty();
         let how = if finished { CloseHow::Finish } else { CloseHow::Drop };
         self.out.push(Effect::Close { epoch: connection.attempt.epoch, how });
-        // In the middle of a move it carries nothing more, and its end was not reported to the user.
+        // In the middle of a move it carried nothing more, and its end has not been reported yet.
         let was_up = connection.carries() || connection.is_moving();
         let back = outbox.take_back_at_the_end(&mut connection.flight, now, self.out.garbage());
         connection.taken += back.taken;

@@ -1,9 +1,9 @@
-//! Preferred servers, and the way back to them (D15).
+//! Preferred servers, and how the client returns to them (D15).
 //!
 //! While another server is connected, a preferred one is probed: it is dialled and greeted like any candidate of a planned
-//! move, and the connection is kept aside. If it lives for the time of stability, the client moves to it; if not, that was a
-//! failed attempt, and the next probe comes later. So what has proved stable is the very connection that is moved to, and a
-//! loss of the present one meanwhile is bridged by it.
+//! move, and the connection is kept aside. If it lives for `stable_for`, the client moves to it; otherwise the probe has
+//! failed, and the next one comes later. So the client moves to the very connection that has proved stable, and that connection
+//! also bridges a loss of the present one.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,14 @@ use super::pool::ServerId;
 use super::time::after;
 
 impl<H> Engine<H> {
-    /// How long an attempt on `server` may take. One that is preferred must not keep the client from the others.
+    /// How long an attempt on `server` may take. A preferred server must not keep the client from the others.
     pub(super) fn attempt_limit(&self, server: ServerId) -> Duration {
         let limit = self.config.connect_timeout;
         let hurried = self.pool.prefers(server) && self.pool.has_others();
         if hurried { limit.min(self.config.preferred.timeout) } else { limit }
     }
 
-    /// A server is connected, or the pool has changed: if there is a better one, the client is to move to it.
+    /// A server is connected or the pool has changed: plans a move if there is a preferred server.
     pub(super) fn plan_failback(&mut self, now: Instant) {
         let wanted = self.config.preferred.failback && matches!(self.intent, Intent::Run) && self.may_prepare();
         if wanted && !self.is_at_preferred() && self.pool.next_preferred(now).is_some() {
@@ -42,7 +42,7 @@ impl<H> Engine<H> {
         self.config.preferred.probe.delay(self.history.probes + 1, &mut self.rng)
     }
 
-    /// The connection to `server` is lost after that time.
+    /// The connection to `server` was lost after `lived`.
     pub(super) fn note_stay(&mut self, server: ServerId, lived: Duration) {
         if self.pool.prefers(server) {
             let long = lived >= self.config.preferred.probe.max;
@@ -50,7 +50,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// When a candidate that is ready has proved stable; `None`: nothing is asked of it.
+    /// When a candidate that is ready has proved stable; `None`: it need not prove anything.
     pub(super) fn settles_at(&self) -> Option<Instant> {
         let connection = self.lines.connection(Which::Candidate)?;
         let probed = self.plan.as_ref().is_some_and(|plan| plan.is_failback());
@@ -58,7 +58,7 @@ impl<H> Engine<H> {
             .then(|| after(connection.since, self.config.preferred.stable_for))
     }
 
-    /// Whether the candidate may be moved to by now. A server that is about to stop is none to go back to.
+    /// Whether the client may move to the candidate now. A server in lame duck mode is none to return to.
     pub(super) fn has_settled(&mut self, now: Instant) -> bool {
         let Some(at) = self.settles_at() else {
             return true;

@@ -1,4 +1,4 @@
-//! The handshake between INFO and CONNECT: the link is secured, credentials are asked for, we introduce ourselves.
+//! The handshake between INFO and CONNECT: securing the connection, asking for credentials, introducing the client.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use super::lines::Which;
 use super::time::after;
 use crate::protocol::{self, ConnectInfo, Info, Protocol, Secret, ServerAddr};
 
-/// Credentials are renewed when a tenth of their time is left, and no later than this before they expire, so that a handshake
-/// and some retries fit in. Arbitrary.
+/// Credentials are renewed when a tenth of their lifetime is left, but no later than this before they expire, so that a
+/// handshake and some retries fit in. Arbitrary.
 const RENEW_AHEAD: Duration = Duration::from_secs(2);
 
-/// And no earlier than this before they expire, however long they last: a tenth of a year is long. Arbitrary.
+/// And no earlier than this before they expire: a tenth of a year is long. Arbitrary.
 const RENEW_AHEAD_MOST: Duration = Duration::from_secs(60);
 
 /// Holds a CONNECT with the usual JWT: 4 KiB is the `max_control_line` of servers by default.
 const CONNECT_ROOM: usize = 4096;
 
-/// What a user's callback, key or file gave for one attempt: the answer to [`Effect::Authenticate`].
+/// What a callback, key or file returned for one attempt: the answer to [`Effect::Authenticate`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The user's JWT.
@@ -38,14 +38,14 @@ pub struct Credentials {
     pub password: Option<Secret>,
     /// Token.
     pub token: Option<Secret>,
-    /// They expire after this, and others are to be had: the connection is replaced ahead of it.
+    /// The credentials expire after this, and new ones can be obtained: the connection is replaced before.
     pub expires_in: Option<Duration>,
-    /// Whether these are all: neither those of the configuration nor those of the address go out beside them.
+    /// Whether these replace all others: neither those of the configuration nor those of the address are sent.
     pub alone: bool,
 }
 
 impl<H> Engine<H> {
-    /// The connection of `epoch` is secured; nothing of what was read in clear is left.
+    /// The connection of `epoch` is secured; nothing that was read in plaintext is left.
     pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
         let Some((which, connection)) = self.lines.live_mut(epoch) else {
             return;
@@ -87,8 +87,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Sees to it that credentials which expire are replaced before, unless they are no newer than the last ones:
-    /// another connection would bring them again.
+    /// Plans a new connection before the credentials expire, unless they are no newer than the last ones: another connection
+    /// would get the same ones again.
     fn plan_renewal(&mut self, which: Which, expires_in: Option<Duration>, now: Instant) {
         let expiry = expires_in.map(|left| after(now, left));
         let newer = match (expiry, self.history.credentials_until) {
@@ -103,7 +103,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The credentials will expire soon: another connection gets new ones, and nothing is lost on the way.
+    /// The credentials expire soon: another connection gets new ones, and nothing is lost on the way.
     pub(super) fn renew(&mut self, now: Instant) {
         if matches!(self.intent, Intent::Run) {
             self.pool.forgive();
@@ -112,7 +112,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// There is a byte stream. Where the user wants TLS first, the server is not heard before.
+    /// The byte stream exists. With TLS first, nothing is read from the server before the TLS handshake.
     pub(super) fn begin_handshake(&mut self, which: Which, now: Instant) {
         if self.config.tls_first {
             if self.config.tls_possible {
@@ -123,7 +123,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The first INFO is there.
+    /// The first INFO has come.
     pub(super) fn greet(&mut self, which: Which, info: Arc<Info>, now: Instant) {
         let Some(connection) = self.lines.connection(which) else {
             return;
@@ -142,8 +142,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Why the link to this server must be secured, as far as that is ours to say. What was asked for once is never
-    /// given up silently; where only servers asked, it is kept while there are credentials to protect.
+    /// Why the connection to this server must be secured, as far as the client decides. What was requested once is never given
+    /// up silently; what only servers requested applies while there are credentials to protect.
     fn wants_tls(&self, addr: &ServerAddr) -> Option<&'static str> {
         if self.config.require_tls {
             Some("the options ask for TLS")
@@ -164,7 +164,7 @@ impl<H> Engine<H> {
         own || self.config.ask_credentials || addr.has_user_pass()
     }
 
-    /// Why this server can't be spoken to, if so.
+    /// Why this server can't be used, if so.
     fn transport_fault(&self, wanted: Option<&'static str>, info: &Info) -> Option<Cause> {
         match wanted {
             _ if info.tls_required && !self.config.tls_possible => Some(no_tls("the server requires TLS")),
@@ -176,12 +176,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Has the driver upgrade the byte stream.
+    /// Has the driver upgrade the byte stream to TLS.
     fn secure(&mut self, which: Which, info: Option<Arc<Info>>, now: Instant) {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
-        // A PONG to a PING that came before INFO: nothing more is sent in clear.
+        // This drops the PONG to a PING that came before INFO: nothing more is sent in plaintext.
         self.out.discard(&mut connection.flight);
         connection.progress = now;
         connection.stage = Stage::Securing(info);
@@ -215,7 +215,7 @@ impl<H> Engine<H> {
         connection.progress = now;
         let mut introduction =
             introduction(&self.config.identity, &connection.attempt.addr, info, credentials, connection.secured);
-        // A buffer that grew would leave copies of what is in it.
+        // A buffer that grew would leave copies of the secrets in it.
         let mut out = Vec::with_capacity(CONNECT_ROOM);
         protocol::connect(&mut out, &introduction);
         introduction.wipe();
@@ -233,7 +233,7 @@ fn introduction(
     secured: bool,
 ) -> ConnectInfo {
     let given = credentials.unwrap_or_default();
-    // What stands in a server's own address is meant for that server.
+    // Credentials in a server's own address are meant for that server.
     let (user, pass, token) = match (addr.username(), addr.password(), addr.token()) {
         _ if given.alone => (None, None, None),
         (_, _, Some(token)) => (None, None, Some(Secret::from(token))),
@@ -260,7 +260,7 @@ fn introduction(
     }
 }
 
-/// A copy for the document, which is wiped once it is written.
+/// A copy for the document, which is wiped after writing.
 fn reveal(secret: Option<Secret>) -> Option<String> {
     secret.as_deref().map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! What happened on a line. The engine decides what follows from it.
+//! What happened on a line. The engine decides what follows.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use super::intent::Waiter;
 use super::liveness::Ping;
 use crate::protocol::{ErrKind, Info};
 
-/// What happened on one line, as far as anything else depends on it.
+/// What happened on one line, as far as other parts depend on it.
 #[derive(Debug)]
 pub(super) enum Happened {
     Nothing,
     /// The server could not be reached in time.
     NotDialed(Cause),
-    /// Nothing has come back, in the stage that is named, and another server is due.
+    /// Nothing has come back in the stage that is named, and another server is due.
     PutAside(&'static str),
-    /// The server's INFO. `first`: it is the greeting.
+    /// The server's INFO. `first`: it is the first one of this connection.
     Info {
         info: Arc<Info>,
         first: bool,
     },
-    /// The PONG of the handshake: the server has let us in.
+    /// The PONG of the handshake: the server has accepted the client.
     LetIn,
-    /// The PONG to a PING that was sent later.
+    /// The PONG to a later PING.
     Pong(Ping<Waiter>),
-    /// The server said `-ERR`.
+    /// The server sent `-ERR`.
     Error(ErrKind),
     /// The PONG of a planned move has not come in time.
     MoveTimedOut,

@@ -7,7 +7,7 @@ use super::error::Cause;
 use super::ledger::Lost;
 use crate::protocol::Info;
 
-/// The part of the ledger that the engine keeps; the rest follows from what the outbox admitted.
+/// The engine's part of the ledger; the rest follows from what the outbox admitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     pub(super) confirmed: u64,
@@ -23,30 +23,30 @@ pub(super) struct History {
     pub(super) attempts: u64,
     /// Failed attempts since the last stable connection.
     pub(super) failures: u64,
-    /// Whether something has failed or was lost since `connect`.
+    /// Whether anything failed or was lost since `connect`.
     pub(super) retrying: bool,
     /// The server of the last connection; `None`: never connected.
     pub(super) previous: Option<String>,
-    /// The outage that goes on.
+    /// The present outage.
     pub(super) outage: Option<Outage>,
-    /// Since when no attempt is being made.
+    /// Since when no attempt is in progress.
     pub(super) waiting: Option<Instant>,
-    /// Probes of preferred servers that failed, and short stays there, since the last long one.
+    /// Failed probes of preferred servers, and short stays there, since the last long one.
     pub(super) probes: u64,
     pub(super) last_error: Option<Cause>,
-    /// The last question to the user's callbacks.
+    /// The number of the last question to the user's callbacks.
     pub(super) last_ask: u64,
     /// The latest INFO of the present server, or of the last one.
     pub(super) info: Option<Arc<Info>>,
-    /// When the last credentials that expire do so.
+    /// When the last credentials expire, if they do.
     pub(super) credentials_until: Option<Instant>,
-    /// Whether a link was ever secured.
+    /// Whether a connection was ever secured.
     pub(super) secured: bool,
-    /// Which of the two watermarks was reported last.
+    /// Whether the upper watermark was the last to be reported.
     pub(super) buffer_high: bool,
 }
 
-/// The outage that goes on: from a loss to the next announcement.
+/// The present outage: from a loss to the next announcement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {
     pub(super) since: Instant,

@@ -1,4 +1,4 @@
-//! The sum of promise 3: where every accepted message is.
+//! Where every accepted message is: the sum of promise 3.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum LossReason {
     Poison,
     /// The server refused it: it is not allowed to publish to that subject.
     Refused,
-    /// It was still buffered when the client was closed, or when reconnecting was given up.
+    /// It was still buffered when the client was closed or gave up.
     Closed,
 }
 
@@ -42,17 +42,17 @@ impl fmt::Display for LossReason {
 pub struct Lost {
     /// Dropped by the overflow policy while no server was connected.
     pub overflow: u64,
-    /// Older than the age limit when a server was there again.
+    /// Older than the age limit when a server was connected again.
     pub expired: u64,
     /// Larger than the new server's `max_payload`.
     pub too_large: u64,
-    /// With headers, and the new server can't take headers.
+    /// With headers, which the new server can't take.
     pub no_headers: u64,
     /// Killed connections again and again.
     pub poison: u64,
-    /// Refused by the server, which said so: the permissions of this user don't allow their subject.
+    /// Refused by the server: the user's permissions don't allow their subject.
     pub refused: u64,
-    /// Still buffered when the client was closed, or when reconnecting was given up.
+    /// Still buffered when the client was closed or gave up.
     pub closed: u64,
 }
 
@@ -79,7 +79,7 @@ impl Lost {
         overflow + expired + too_large + no_headers + poison + refused + closed
     }
 
-    /// Both together.
+    /// The sum of both.
     pub fn plus(&self, other: &Lost) -> Lost {
         self.with(other, |one, other| one + other)
     }
@@ -108,28 +108,27 @@ impl Lost {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ledger {
-    /// Messages for which `publish` or a request said Ok.
+    /// Messages for which `publish` or a request returned Ok.
     pub accepted: u64,
-    /// Still with us: in the outbox, or in a chunk of which the transport has not taken every byte.
+    /// Still in the outbox, or in a chunk that the transport has not taken completely.
     pub waiting: u64,
     /// Taken by the transport, not yet covered by a PONG.
     pub unconfirmed: u64,
-    /// Covered by a PONG, and not refused: that server has processed them.
+    /// Covered by a PONG, and not refused: the server has processed them.
     pub confirmed: u64,
     /// Taken by a transport that died before a PONG covered them.
     pub in_doubt: u64,
-    /// Lost on our side, or refused by the server: they are not sent (again), and are handed back as far as they are still
-    /// there. At least once there may be some among them that a
-    /// lost connection had taken before, and that became too old, too large or too many before they could go again. They
-    /// count here and not as in doubt, since it is we who gave them up; whether a server has processed them is not known
-    /// all the same, and whoever waits for a reply or a confirmation of one learns it.
+    /// Lost on our side, or refused by the server. They are not sent again, and are returned if they are still there. At least
+    /// once, a lost connection may have taken some of them before they became too old, too large or too many to be sent again.
+    /// These count here and not as in doubt, because it is the client that dropped them. A server may have processed them all
+    /// the same, which anyone waiting for a reply or a confirmation is told.
     pub lost: Lost,
     /// Sent a second time (at least once only); not part of the sum.
     pub resent: u64,
 }
 
 impl Ledger {
-    /// The account when `accepted` messages are accepted in all and `lost` more are lost: all the others wait.
+    /// The ledger after `accepted` messages in all and `lost` more losses: all others are waiting.
     pub fn since(&self, accepted: u64, lost: &Lost) -> Ledger {
         let mut now = Ledger { accepted, waiting: (self.waiting + accepted) - self.accepted - lost.total(), ..*self };
         now.lost.merge(lost);

@@ -6,9 +6,9 @@ use super::connection::Connection;
 /// A line to one server.
 #[derive(Debug)]
 pub(super) enum Line {
-    /// The driver looks names up, connects, secures.
+    /// The driver looks up the name and connects.
     Dialing(Box<Attempt>),
-    /// There is a byte stream.
+    /// The byte stream exists.
     Up(Box<Connection>),
 }
 

@@ -1,4 +1,4 @@
-//! The lines of a client: it has one, or is on the way to one; while it moves to another server it has two.
+//! The lines of a client: one, or the way to one; two during a planned move.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use super::pool::ServerId;
 pub(super) enum Which {
     /// The one that carries messages, or will.
     Present,
-    /// The one that is to take its place.
+    /// The one that is to replace it.
     Candidate,
 }
 
@@ -39,24 +39,24 @@ pub(super) enum Which {
 ///    │                                      │ SUBs handed over   │
 ///    │                                      ▼ gate opens         │
 ///    │                                  Recovering ──────────────┤
-///    │                                      │ buffered messages      │
+///    │                                      │ buffered messages │
 ///    │                                      ▼ taken, or 1 s      │
 ///    │            force_reconnect ┌───── Ready ─────▶ Lost ──────┘
-///    │                            ▼ gate buffered    ▲   settled }
+///    │                            ▼ gate buffers ▲   settled }
 ///    │                          Moving ─────────┘
 ///    │                             PONG, or 2 s
 /// ```
 #[derive(Debug)]
 pub(super) enum Link {
-    /// Nothing is sought: not started, given up, or closed.
+    /// No connection is wanted: not started, given up, or closed.
     Idle,
-    /// Reconnecting ends here, as soon as the outbox can be settled.
+    /// The client gives up as soon as the outbox can be settled.
     GivingUp(Cause),
-    /// The user's callbacks are asked where the next attempt goes and when; no longer than `until`.
+    /// The user's callbacks are asked for the next server and delay, no longer than `until`.
     Choosing { ask: u64, until: Instant },
-    /// Until the next server is due. `chosen`: the one that is dialled then, unless it has left the pool.
+    /// Waiting until the next server is due. `chosen`: the server to dial then, unless it has left the pool.
     Backoff { until: Instant, chosen: Option<ServerId> },
-    /// There is a line.
+    /// A line exists.
     Line(Line),
 }
 
@@ -91,13 +91,13 @@ impl Lines {
         Lines { present: Link::Idle, candidate: None, last_epoch: 0 }
     }
 
-    /// A name for the next attempt.
+    /// The epoch of the next attempt.
     pub(super) fn next_epoch(&mut self) -> u64 {
         self.last_epoch += 1;
         self.last_epoch
     }
 
-    /// Names the present line, or the last one.
+    /// Identifies the present line, or the last one.
     pub(super) fn epoch(&self) -> u64 {
         self.present.line().map_or(self.last_epoch, |line| line.attempt().epoch)
     }
@@ -125,7 +125,7 @@ impl Lines {
         self.line_mut(which)?.connection_mut()
     }
 
-    /// Takes a line out.
+    /// Removes a line.
     pub(super) fn take(&mut self, which: Which) -> Option<Line> {
         if which == Which::Candidate {
             return self.candidate.take().map(|candidate| candidate.line);
@@ -159,7 +159,7 @@ impl Lines {
         present.into_iter().chain(candidate)
     }
 
-    /// Which line `epoch` names.
+    /// Which line has this epoch.
     pub(super) fn which(&self, epoch: u64) -> Option<Which> {
         let names = |which: &Which| self.line(*which).is_some_and(|line| line.attempt().epoch == epoch);
         [Which::Present, Which::Candidate].into_iter().find(names)
@@ -174,12 +174,12 @@ impl Lines {
         }
     }
 
-    /// The connection of `epoch`, unless that is over.
+    /// The connection of `epoch`, unless it has ended.
     pub(super) fn live(&self, epoch: u64) -> Option<&Connection> {
         self.connection(self.which(epoch)?).filter(|connection| !connection.is_lost())
     }
 
-    /// The connection of `epoch`, unless that is over.
+    /// The connection of `epoch`, unless it has ended.
     pub(super) fn live_mut(&mut self, epoch: u64) -> Option<(Which, &mut Connection)> {
         let which = self.which(epoch)?;
         let connection = self.connection_mut(which).filter(|connection| !connection.is_lost())?;
