@@ -1,14 +1,14 @@
-//! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock
-//! and no tokio; `now` and a seed are arguments, and what is to be done comes back as values.
+//! The engine decides: phases, pool, backoff, liveness, subscriptions, outbox, ledger. It has no I/O, no clock and no tokio;
+//! `now` and a seed are arguments, and what has to be done is returned as values.
 //!
 //! | module | what it has |
 //! |---|---|
 //! | `engine` | the state machine: its fields, its getters, the end of a connection |
 //! | `attempt`, `connection`, `line`, `lines`, `candidate` | values: one attempt, the connection that it becomes, a line to one server, the one or two lines of a client |
 //! | `stimulus`, `command`, `timers`, `exchange` | the four ways in: the world, the user, time, the outbox |
-//! | `choose`, `handshake`, `announce`, `delivery`, `refused`, `crowded`, `poison` | what follows: the way to a server, its greeting, `Connected`, loading and PONGs, `-ERR` |
+//! | `choose`, `handshake`, `announce`, `delivery`, `refused`, `crowded`, `poison` | the consequences: the way to a server, the handshake, `Connected`, loading and PONGs, `-ERR` |
 //! | `moving`, `failback`, `adopting` | planned moves |
-//! | `pool`, `outbox`, `subscriptions`, `asked`, `liveness`, `recovery`, `report` | parts with data of their own, which know nothing of the engine |
+//! | `pool`, `outbox`, `subscriptions`, `asked`, `liveness`, `recovery`, `report` | parts with their own data, which know nothing of the engine |
 //!
 //! No promise: this is public only with the feature `internals`, for simulations, fuzzing and experiments. Names and behaviour
 //! may change in any version.

@@ -1,7 +1,7 @@
 //! Planned moves (D15): the next connection is ready before the present one is left.
 //!
 //! ```text
-//!   wished ──due, the present one carries──▶ dialled, handshake: an ordinary link, beside the present one
+//!   planned ──due, the present one carries──▶ dialled, handshake: an ordinary line, beside the present one
 //!      ▲                                        │ PONG                        │ failed
 //!      │ the next server                        ▼                             │
 //!      ├──────────────────────────────── Standby(Fresh)                       │
@@ -15,7 +15,7 @@
 //!   the present one: Moving ── UNSUB of all, PONG or 2 s ──▶ Lost ──settled──▶ the candidate takes its place
 //! ```
 //!
-//! Whatever the reason for which the present connection ends, a candidate that lives takes its place.
+//! Whenever the present connection ends, for whatever reason, a living candidate replaces it.
 
 use std::time::{Duration, Instant};
 
@@ -36,39 +36,39 @@ use super::subscriptions::Subscription;
 use super::time::{after, is_due};
 use crate::protocol::{self, Info};
 
-/// How long the servers of a cluster have for telling one another of subscriptions that are at the next server, before they
-/// are taken from the present one. The PONG does not wait for that: without a pause, one move in thirty of two real servers
-/// had a moment in which a third knew of neither, and dropped what was published (2 ms were enough there; routes may be longer).
+/// How long the servers of a cluster have to learn about subscriptions at the next server before these are removed from the
+/// present one. The PONG does not wait for that: without a pause, in one of thirty moves between two real servers there was a
+/// moment in which a third one knew of neither and dropped what was published (2 ms were enough there; routes may be longer).
 const INTEREST_PROPAGATION: Duration = Duration::from_millis(50);
 
-/// Clients of a server that is about to stop begin to leave it within this time, each at a moment of its own: all of the move is
-/// done within a second then.
+/// Clients begin to leave a server in lame duck mode within this time, each at a random moment, so that the whole move takes no
+/// more than a second.
 const LAME_DUCK_SPREAD: Duration = Duration::from_millis(800);
 
-/// The address of a server that is about to stop is dialled again after this, doubled each time: the next try may reach
-/// another one. Arbitrary; servers leave their clients alone for 10 s at first.
+/// The address of a server in lame duck mode is dialled again after this, doubled each time, because another server may answer
+/// there. Arbitrary; servers keep their clients for 10 s at first.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// And at least this often.
+/// The longest such delay.
 const AGAIN_MOST: Duration = Duration::from_secs(10);
 
 impl<H> Engine<H> {
-    /// The present connection is to be left, soon.
+    /// Plans to leave the present connection at `at`.
     pub(super) fn plan_move(&mut self, cause: Cause, at: Instant) {
-        // What the user wants, or an earlier reason, stays; only what would be better is no reason against what must be.
+        // A forced move and an earlier reason stay; a better server is only a reason if there is no other.
         if self.plan.as_ref().is_none_or(PlannedMove::is_failback) {
             let alone = !self.may_prepare();
-            // Other addresses first.
+            // Other addresses are tried first.
             let has_others = self.pool.servers().len() > 1;
             let again = if has_others { after(at, AGAIN) } else { at };
             self.plan = Some(PlannedMove { cause, at, alone, again: (0, again) });
         }
     }
 
-    /// This connection has to be left, whatever else was planned.
+    /// The present connection must be left, whatever else was planned.
     pub(super) fn force_move(&mut self, cause: Cause, now: Instant) {
         match &mut self.plan {
-            // A candidate that is on its way will do. If it comes to nothing, this is why the present connection is left.
+            // A candidate that is on its way is used. If it fails, this is why the present connection is left.
             Some(plan) if self.lines.candidate.is_some() && !plan.cause.is_urgent() => plan.cause = cause,
             Some(_) if self.lines.candidate.is_some() => {}
             _ => {
@@ -78,14 +78,13 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether a second connection may be made at all. Where callbacks choose the server they are asked when the
-    /// present one is left.
+    /// Whether a second connection may be made at all. Callbacks that choose the server are asked when the present one is left.
     pub(super) fn may_prepare(&self) -> bool {
         let config = &self.config;
         config.prepare_moves && config.reconnect && !config.ask_server && !config.ask_delay
     }
 
-    /// The server says that it will stop.
+    /// The server is in lame duck mode.
     pub(super) fn leave_lame_duck(&mut self, now: Instant) {
         if !self.may_prepare() {
             return;
@@ -94,7 +93,7 @@ impl<H> Engine<H> {
         self.plan_move(Cause::LameDuck, after(now, spread));
     }
 
-    /// Whether [`advance_move`](Engine::advance_move) would do something, though no time has come.
+    /// Whether [`advance_move`](Engine::advance_move) would do something although no deadline has come.
     pub(super) fn may_advance_move(&self) -> bool {
         let ready = self.is_ready();
         match &self.lines.candidate {
@@ -110,7 +109,8 @@ impl<H> Engine<H> {
         self.lines.up().is_some_and(Connection::is_ready)
     }
 
-    /// When a move is due that waits for nothing else, or its candidate has proved stable, or has joined for long enough.
+    /// When a planned move is due that waits for nothing else, or its candidate has proved stable or has joined for long
+    /// enough.
     pub(super) fn move_due(&self) -> Option<Instant> {
         let ripe = || self.settles_at().or_else(|| self.leaves_at()).filter(|_| self.is_ready());
         self.plan_due().or_else(ripe)
@@ -128,7 +128,7 @@ impl<H> Engine<H> {
         self.plan.as_ref().filter(|plan| carries && self.lines.candidate.is_none() && !plan.alone).map(|plan| plan.at)
     }
 
-    /// Takes a move as far as it can go. Called in every exchange, so that nothing has to remember to.
+    /// Advances a move as far as possible. Called in every exchange, so that nothing else has to remember it.
     pub(super) fn advance_move(&mut self, now: Instant) {
         if is_due(self.plan_due(), now) {
             self.begin_candidate(now);
@@ -147,8 +147,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Dials the next server for the plan. Where there is none, a server that is about to stop is kept: it may be better
-    /// than nothing; and what the user wants is done without.
+    /// Dials the next server for the plan. If there is none, a server in lame duck mode is kept, since it may be better than
+    /// nothing; a forced move goes ahead without a candidate.
     fn begin_candidate(&mut self, now: Instant) {
         let Some(plan) = self.plan.clone() else {
             return;
@@ -187,9 +187,9 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Where to go from a server that is about to stop: to another one that is not, if one is due. Failing that, in turn, to one that
-    /// said lately that it would stop, and may have been restarted since, as in a rolling upgrade of two; and to the address of
-    /// the present one, which may lead to others too, as that of a load balancer does.
+    /// Where to go from a server in lame duck mode: to another that is not, if one is due. Failing that, alternately to one
+    /// that recently was in lame duck mode and may have been restarted since, as in a rolling upgrade of two, and to the
+    /// present server's own address, which may lead to others if it is a load balancer's.
     fn next_for_lame_duck(
         &self,
         plan: &PlannedMove,
@@ -208,7 +208,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether the candidate's server, which has said INFO, is none to move to.
+    /// Whether the INFO of the candidate's server rules it out.
     pub(super) fn is_no_better(&self, info: &Info) -> bool {
         let leaves_lame = self.plan.as_ref().is_some_and(|plan| matches!(plan.cause, Cause::LameDuck));
         let attempt = self.lines.line(Which::Candidate).map(Line::attempt);
@@ -216,10 +216,10 @@ impl<H> Engine<H> {
         (leaves_lame && info.lame_duck_mode) || same
     }
 
-    /// The candidate came to nothing.
+    /// The candidate failed.
     pub(super) fn candidate_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         if attempt.leaves.is_some() {
-            // The present server is none the worse for it.
+            // This does not count against the present server.
             let retry_in =
                 self.plan.as_ref().map_or(Duration::ZERO, |plan| plan.again.1.saturating_duration_since(now));
             let (server, attempt) = (attempt.endpoint, attempt.number);
@@ -234,22 +234,22 @@ impl<H> Engine<H> {
         }
         if let Some(plan) = &mut self.plan {
             plan.at = at;
-            // One try: the user wants to be gone from here more than to be there already.
+            // Only one try: the user wants to leave, more than to arrive.
             plan.alone = plan.cause.is_urgent();
         }
-        // A drain may have waited for it.
+        // A drain may have been waiting for the candidate.
         self.advance_drain();
     }
 
-    /// What was drained while the candidate's server knew of it waits for the present one alone.
+    /// Subscriptions that were drained while the candidate's server knew them now wait for the present server alone.
     pub(super) fn wait_for_joined(&mut self) {
         let joined = self.lines.candidate.iter().flat_map(|candidate| &candidate.joined);
         let drained = joined.filter(|sid| self.subscriptions.get(**sid).is_some_and(Subscription::is_draining));
         self.wanted.extend(drained.map(|sid| Waiter::Subscription(*sid)));
     }
 
-    /// Tells the new server of the queue groups and of the inbox of requests, which lose nothing by being at both.
-    /// Plain subscriptions get what is published now twice, where the user wants that.
+    /// Subscribes the queue groups and the inboxes of requests at the new server: they lose nothing by being at both. With
+    /// [`Handover::Overlap`](super::Handover::Overlap) plain subscriptions too, which then get some messages twice.
     fn join(&mut self, now: Instant) {
         let joined = self.subscriptions.may_overlap(self.config.handover);
         let mut out = Vec::new();
@@ -277,8 +277,8 @@ impl<H> Engine<H> {
         candidate.joined = joined;
     }
 
-    /// Nothing more is loaded. The server that is left gets UNSUBs, and its PONG says that
-    /// everything has come, there and here.
+    /// Nothing more is loaded. The server that is being left gets UNSUBs, and the PONG after them means that everything it sent
+    /// has come.
     fn begin_leaving(&mut self, now: Instant) {
         let told = if self.lines.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };
         let Some(connection) = self.lines.up_mut().filter(|connection| connection.is_ready()) else {
@@ -296,7 +296,7 @@ impl<H> Engine<H> {
         connection.ping(vec![Waiter::Move], now);
     }
 
-    /// What the user wants now goes before a move, unless there is a server that knows of our queue groups already.
+    /// Gives up a planned move, and goes on with the present connection.
     pub(super) fn abandon_move(&mut self) {
         self.drop_candidate();
         if let Some(connection) = self.lines.up_mut().filter(|connection| connection.is_moving()) {
@@ -304,14 +304,14 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The present connection is left, in order.
+    /// Leaves the present connection in an orderly way.
     pub(super) fn finish_move(&mut self, now: Instant) {
         if let Some(Stage::Moving { cause, .. }) = self.lines.up().map(|connection| &connection.stage) {
             self.lose(Which::Present, cause.clone(), CloseHow::Finish, now);
         }
     }
 
-    /// The new server knows the groups: what is sent to them from now on may come from either.
+    /// The new server knows the groups: from now on their messages may come from either server.
     pub(super) fn joined(&mut self, now: Instant) {
         if let Some(connection) = self.lines.connection_mut(Which::Candidate) {
             if matches!(connection.stage, Stage::Standby(Readiness::Joining)) {
@@ -321,13 +321,13 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether a drain has to wait: messages may come over a connection that is not the present one yet.
+    /// Whether a drain has to wait, because messages may come over a connection that is not the present one yet.
     pub(super) fn is_between(&self) -> bool {
         let moving = self.lines.up().is_some_and(Connection::is_moving);
         moving || self.lines.candidate.as_ref().is_some_and(|candidate| !candidate.joined.is_empty())
     }
 
-    /// Whether nobody who waits for a reply loses it by this move: the inbox of requests is at the new server too.
+    /// Whether no pending request loses its reply by this move: the new server has the inboxes too.
     pub(super) fn keeps_requests(&self) -> bool {
         self.lines.candidate.as_ref().is_some_and(|candidate| {
             matches!(candidate.readiness(), Some(Readiness::Joined { .. }))
@@ -335,7 +335,7 @@ impl<H> Engine<H> {
         })
     }
 
-    /// No move any more.
+    /// Cancels the move.
     pub(super) fn drop_candidate(&mut self) {
         self.plan = None;
         self.wait_for_joined();
@@ -352,7 +352,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// A server says that it will stop. If it is the candidate's, the present one is no worse for it.
+    /// A server is in lame duck mode. If it is the candidate's, the present one is no worse for it.
     pub(super) fn report_lame_duck(&mut self, which: Which, server: String, now: Instant) {
         self.out.emit(ConnectionEvent::LameDuck { server });
         if which == Which::Present {

@@ -1,9 +1,9 @@
-//! An index of subscriptions by subject and queue group, made when a server refuses one: until then it would be memory for
-//! nothing.
+//! An index of subscriptions by subject and queue group, built when a server refuses one: before that it would waste memory.
 
 use std::collections::BTreeSet;
 
-/// Sids by `subject` or `subject queue`, as SUB has it. A blank stands in no subject, and is less than what does.
+/// Sids by `subject` or `subject queue`, as in SUB. No subject contains a blank, which sorts before every character that may be
+/// in one.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     sids: BTreeSet<(Box<[u8]>, u64)>,

@@ -1,8 +1,8 @@
-//! The outbox: frames that wait for the transport, in the order of their admission, under an exact cap.
+//! The outbox: frames that wait for the transport, in the order in which they were admitted, under an exact cap.
 //!
-//! It is the half that publishers reach, under the mailbox's lock; [`Flight`](super::Flight) is the half that the
-//! connection task owns. Frames move from here to there when the task loads them, and come back
-//! to the front when a connection dies before the transport took them.
+//! It is the half that publishers reach, under the mailbox's lock; [`Flight`](super::Flight) is the half that the connection
+//! task owns. Frames move from here to there when the task loads them, and return to the front when a connection dies before
+//! the transport took them.
 
 mod admission;
 mod backlog;
@@ -38,19 +38,18 @@ use crate::protocol::{self, SHORT_FRAME};
 
 /// Small frames are gathered into chunks of this size; none straddles two.
 ///
-/// Arbitrary: large enough that a chunk costs nothing per frame, small enough that a PONG, which
-/// must wait for the end of the chunk in progress, is not late.
+/// Arbitrary: large enough that a chunk costs nothing per frame, small enough that a PONG, which must wait for the end of the
+/// chunk in progress, is not late.
 pub(super) const CHUNK: usize = 64 * 1024;
 
-/// A chunk starts at this size, so that an idle client stays small, and grows up to [`CHUNK`].
+/// The first size of a chunk, so that an idle client stays small; it grows up to [`CHUNK`].
 const FIRST_CHUNK: usize = 4 * 1024;
 
-/// A payload of this size or more is shared, not copied: below it the copy costs less than a segment of
-/// its own.
+/// A payload of this size or more is shared and not copied: below it, the copy is cheaper than a segment of its own.
 pub(super) const SHARED_PAYLOAD: usize = 32 * 1024;
 
-/// While the gate is open, publishers wait when this many bytes wait. Measured: with 64 KiB a
-/// 1 KiB publisher reaches half of what the socket takes, with 1 MiB 0.95.
+/// While the gate is open, publishers wait when this many bytes are pending. Measured: with 64 KiB a publisher of 1 KiB
+/// messages reaches half of the socket's throughput, with 1 MiB 95 %.
 pub(super) const MARK: usize = 1024 * 1024;
 
 /// Chunks kept for reuse.
@@ -58,8 +57,8 @@ const SPARE_CHUNKS: usize = MARK / CHUNK;
 
 /// The waiting frames.
 ///
-/// Invariants: `pending` = bytes here + bytes that a [`Flight`](super::Flight) has loaded and does not yet report as taken, or, at least
-/// once, as confirmed; while buffering, `pending <= cap` after every admission.
+/// Invariants: `pending` = bytes here + bytes that a [`Flight`](super::Flight) has loaded and not yet reported as taken or, at
+/// least once, as confirmed. While buffering, `pending <= cap` after every admission.
 #[derive(Debug)]
 pub struct Outbox {
     gate: Gate,
@@ -71,25 +70,25 @@ pub struct Outbox {
     tail: Segment,
     /// The number of the last message before the tail.
     tail_after: u64,
-    /// Of the tail, once a message of it was withdrawn.
+    /// The tail's index, once one of its messages was withdrawn.
     tail_index: Option<Box<FrameIndex>>,
-    /// The messages up to this number do not wait here.
+    /// Messages up to this number do not wait here.
     passed: u64,
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
-    /// Sequence numbers, among those of the messages that wait, that wait no more: cancelled, or not fit for the server.
+    /// Gaps in the numbers of the waiting messages: withdrawn, or removed because the server can't take them.
     gaps: Gaps,
-    /// How many were ever taken out again.
+    /// How many were ever withdrawn.
     withdrawn: u64,
-    /// The last sid of which SUB was admitted.
+    /// The last sid whose SUB was admitted.
     subscribed: u64,
     /// Accepted, and dropped before they had a number.
     unnumbered: u64,
     rules: OutboxRules,
     /// What was lost since the last exchange.
     losses: Losses,
-    /// Whether the next exchange has something to tell that nobody waits for: losses, or a watermark.
+    /// Whether the next exchange has something to report that nobody waits for: losses, or a watermark.
     news: bool,
     /// At this many pending bytes the next exchange has something to report.
     alarm: usize,
@@ -97,24 +96,23 @@ pub struct Outbox {
     dropped: usize,
     /// The time of the last [`tick`](Outbox::tick), and when the tail was begun.
     clock: Option<(Instant, Instant)>,
-    /// Somebody waits for a PONG after the message with this number; 0: nobody ever did.
+    /// The last message after which a publisher waits for a PONG; 0: none so far.
     pong_wanted: u64,
-    /// At least once: those that wait here up to this number were given to a connection that died.
+    /// At least once: waiting messages up to this number were given to a connection that died.
     given: u64,
 }
 
 impl Outbox {
-    /// An empty outbox whose gate is buffering. `cap`: bytes that may be buffered while no server is connected; 0
-    /// admits nothing then. While one is connected frames are admitted up to the mark, and the one that exceeds it may be
-    /// larger than the cap; if the connection is lost, it is kept.
+    /// An empty outbox whose gate is buffering. While a server is connected, frames are admitted up to the mark, and the one
+    /// that exceeds it may be larger than the cap; it is kept if the connection is lost.
     pub fn new(rules: OutboxRules) -> Outbox {
         let cap = rules.cap;
         let mark = match rules.delivery {
-            // With cap 0 the user switched holding off, not writing: the mark stays whole.
+            // With cap 0 buffering is off, but not writing: the mark stays whole.
             _ if cap == 0 => MARK,
             DeliveryMode::AtMostOnce => MARK.min(cap / 2).max(1),
-            // What is kept until its PONG is what the line holds, not what the socket holds: a mark for a socket would
-            // make a long line slow.
+            // What is kept until its PONG is what the line can carry, not what the socket can: a mark made for a socket would
+            // slow down a long line.
             DeliveryMode::AtLeastOnce => (cap / 2).max(1),
         };
         Outbox {
@@ -162,7 +160,7 @@ impl Outbox {
         self.admitted + self.unnumbered - self.withdrawn
     }
 
-    /// The sequence number of the last message that does not wait here.
+    /// The sequence number of the last message before those that wait here.
     pub fn through(&self) -> u64 {
         if self.messages() == 0 { self.admitted } else { self.gaps.skip(self.passed + 1) - 1 }
     }
@@ -187,13 +185,13 @@ impl Outbox {
         self.mark
     }
 
-    /// Whether a waiter for room would be admitted or refused now.
+    /// Whether a waiter for room would now be admitted or refused.
     #[inline]
     pub fn has_room(&self) -> bool {
         if self.gate == Gate::Open { self.pending < self.mark } else { self.has_room_while_buffering(1) }
     }
 
-    /// The same for one with a frame of this size, or for one that does not wait during an outage.
+    /// The same for a waiter with a frame of this size, or for one that does not wait during an outage.
     pub fn has_room_for(&self, frame: Option<usize>) -> bool {
         match frame {
             Some(len) if self.gate != Gate::Open => self.has_room_while_buffering(len),
@@ -202,24 +200,24 @@ impl Outbox {
         }
     }
 
-    /// Whether the next exchange has something to tell, so that the task is to be woken for it.
+    /// Whether the next exchange has something to report, so that the task must be woken for it.
     #[inline]
     pub fn has_news(&self) -> bool {
         self.news
     }
 
-    /// Whether nothing waits to be loaded.
+    /// Whether there is nothing to load.
     pub fn is_empty(&self) -> bool {
         self.tail.is_empty() && self.sealed.is_empty()
     }
 
-    /// Messages that wait here, those of a [`Flight`](super::Flight) not included.
+    /// Messages that wait here, not counting those in a [`Flight`](super::Flight).
     pub fn messages(&self) -> u64 {
         self.tail.messages + self.sealed.messages()
     }
 
-    /// Admits a message, or says why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised
-    /// room, so a mark that was reached since does not count.
+    /// Admits a message, or returns why not. `Ok` is its sequence number, from 1. `over_mark`: the caller was promised room, so
+    /// the mark does not matter.
     #[inline(always)]
     pub fn admit(&mut self, frame: &Frame<'_>, over_mark: bool) -> Result<u64, Refusal> {
         let len = frame.len();
@@ -230,7 +228,7 @@ impl Outbox {
         } else {
             let head = self.room_for(len);
             let whole = head.len();
-            // Encoding can't panic on checked input; should it ever, no half frame may stay behind.
+            // Encoding can't panic on checked input; if it ever does, no half frame may remain.
             let guard = Truncate { to: whole, head };
             protocol::publish(guard.head, subject, reply, headers, payload);
             debug_assert_eq!(guard.head.len(), whole + len);
@@ -242,8 +240,8 @@ impl Outbox {
         Ok(self.admitted)
     }
 
-    /// Admits a short message without headers and reply subject where nothing is in the way: the gate is open, the mark not
-    /// reached, and the chunk has room. Returns the bytes that it takes; `None`: ask [`admit`](Self::admit).
+    /// Admits a short message without headers and reply subject if the gate is open, the mark is not reached and the chunk has
+    /// room. Returns its bytes on the wire; `None`: use [`admit`](Self::admit).
     #[inline(always)]
     pub fn admit_short(&mut self, subject: &[u8], payload: &[u8]) -> Option<usize> {
         let head = &mut self.tail.head;
@@ -258,12 +256,12 @@ impl Outbox {
         Some(len)
     }
 
-    /// Sees to it that a frame of `len` bytes may be admitted.
+    /// Makes sure that a frame of `len` bytes may be admitted.
     #[inline(always)]
     fn check_room(&mut self, frame: &Frame<'_>, len: usize, over_mark: bool) -> Result<(), Refusal> {
         match self.gate {
-            // The cap limits what is buffered while no server is connected, not what a connected one takes: below the mark one
-            // frame passes, whatever its size.
+            // The cap limits what is buffered while no server is connected, and not what a connected one takes: below the mark
+            // one frame passes, whatever its size.
             Gate::Open if over_mark || self.pending < self.mark => Ok(()),
             Gate::Open => Err(Refusal::NoRoom),
             Gate::Buffering => self.make_place(frame, len),
@@ -271,7 +269,7 @@ impl Outbox {
         }
     }
 
-    /// A frame with a large payload: a segment of its own, in which the payload is shared.
+    /// Admits a frame with a large payload, as a segment of its own in which the payload is shared.
     fn push_shared(&mut self, frame: &Frame<'_>, len: usize) {
         let Frame { subject, reply, headers, payload } = *frame;
         let mut head = Vec::with_capacity(len - payload.len());
@@ -281,11 +279,11 @@ impl Outbox {
         let body = Some(Payload::new(payload.clone()));
         let segment = Segment { head, body, messages: 1, buffered_since, ..Segment::default() };
         self.sealed.push_back(segment, self.admitted);
-        // Its own number is the next.
+        // Its own number is the next one.
         self.tail_after = self.admitted + 1;
     }
 
-    /// The tail's buffer, sealed and replaced first if `len` more bytes would make the chunk too large.
+    /// The tail's buffer. It is sealed and replaced first if `len` more bytes would make the chunk too large.
     #[inline(always)]
     fn room_for(&mut self, len: usize) -> &mut Vec<u8> {
         if self.tail.head.capacity() - self.tail.head.len() < len {
@@ -294,7 +292,7 @@ impl Outbox {
         &mut self.tail.head
     }
 
-    /// The tail is full: seals it if the chunk would become too large, and otherwise lets it grow.
+    /// The tail is full: seals it if the chunk would become too large, and otherwise grows it.
     #[cold]
     fn make_room(&mut self, len: usize) {
         if !self.tail.head.is_empty() && self.tail.head.len() + len > CHUNK {
@@ -318,7 +316,7 @@ impl Outbox {
         self.tail_after = self.admitted;
     }
 
-    /// The tail, without what was withdrawn.
+    /// Takes the tail, without what was withdrawn.
     fn take_tail(&mut self) -> Segment {
         self.tail_after = self.admitted;
         let mut tail = std::mem::take(&mut self.tail);
@@ -332,18 +330,18 @@ impl Outbox {
         self.gate = gate;
         self.open_mark = if gate == Gate::Open { self.mark } else { 0 };
         if gate == Gate::Open && self.clock.take().is_some() {
-            // What is admitted from here on must not be taken for as old as what was buffered.
+            // What is admitted from here on must not count as being as old as what was buffered.
             self.seal();
             self.tail.buffered_since = None;
         }
     }
 
-    /// Nothing is admitted any more: whoever loaded from here is gone.
+    /// Nothing is admitted any more: the task that loaded from here is gone.
     pub fn shut(&mut self) {
         self.set_gate(Gate::Shut);
     }
 
-    /// Gives unused memory back; called when nothing has moved for a while.
+    /// Frees unused memory; called when nothing has moved for a while.
     pub fn shrink(&mut self) {
         self.spare = Vec::new();
         self.sealed.shrink();
@@ -352,19 +350,19 @@ impl Outbox {
         }
     }
 
-    /// Bytes that wait here, those of a [`Flight`](super::Flight) not included.
+    /// Bytes that wait here, not counting those in a [`Flight`](super::Flight).
     fn waiting(&self) -> usize {
         let dead = self.tail_index.as_ref().map_or(0, |index| index.dead_bytes());
         self.tail.len() - dead + self.sealed.bytes()
     }
 
-    /// After frames were taken out: `before` bytes waited here. What a flight has loaded counts on.
+    /// Frames were removed: `before` bytes were waiting here. What a flight has loaded still counts.
     fn forget(&mut self, before: usize) {
         self.pending -= before - self.waiting();
     }
 }
 
-/// Cuts a half-encoded frame off again when its encoder unwinds.
+/// Cuts a half-encoded frame off if its encoder unwinds.
 struct Truncate<'a> {
     to: usize,
     head: &'a mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the engine hands out: effects to carry out, in order, and what may be dropped.
+//! The engine's output: effects to carry out, in order, and segments to drop.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::outbox::{Flight, Segment};
 use super::report::ConnectionEvent;
 
-/// What the engine hands out.
+/// The engine's output.
 #[derive(Debug)]
 pub(super) struct Output<H> {
     effects: VecDeque<Effect<H>>,
@@ -30,12 +30,12 @@ impl<H> Output<H> {
         self.effects.pop_front()
     }
 
-    /// What a flight held is not sent any more.
+    /// Discards what is in a flight: it will not be sent.
     pub(super) fn discard(&mut self, flight: &mut Flight) {
         self.garbage.extend(flight.clear());
     }
 
-    /// What may be dropped as soon as no lock is held: payloads have destructors of their own.
+    /// Segments to drop as soon as no lock is held: payloads may have destructors of their own.
     pub(super) fn garbage(&mut self) -> &mut Vec<Segment> {
         &mut self.garbage
     }

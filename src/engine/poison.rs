@@ -1,9 +1,8 @@
-//! Poison: a message that kills every connection it is given to, and how it is distinguished from those that die beside it
-//! (D16).
+//! Poison: a message that kills every connection it is given to, and how it is told apart from the messages around it (D16).
 //!
-//! At most once it is seen only while it is cut: what was taken wholly is never sent again. At least once it hides among
-//! all that is sent again. They are then given to the next connections in batches, each after the PONG of the last; a batch with
-//! which a connection ends is halved for the next, until the message stands alone.
+//! At most once, only a message that was cut can be poison: what was taken completely is never sent again. At least once, it is
+//! among everything that is sent again. These messages are then given to the next connections in batches, each after the PONG
+//! of the one before. A batch that ends a connection is halved for the next one, until the message stands alone.
 
 use super::connection::Connection;
 use super::engine::Engine;
@@ -13,8 +12,8 @@ use super::outbox::Outbox;
 use super::suspicion::Verdict;
 
 impl<H> Engine<H> {
-    /// A connection is gone and its messages are back in the outbox. `begun`: how many it had begun to take and not confirmed,
-    /// as far as they are sent again.
+    /// A connection is gone and its messages are back in the outbox. `begun`: how many of them it had at least begun to take
+    /// without confirming them.
     pub(super) fn suspect(&mut self, outbox: &mut Outbox, begun: u64, cause: &Cause) {
         let Some(limit) = self.config.poison_after.filter(|_| begun > 0 && may_be_poisoned(cause)) else { return };
         if self.suspicion.lost_with(outbox.first_waiting(), begun, limit) == Verdict::Guilty {
@@ -27,8 +26,8 @@ impl<H> Engine<H> {
     pub(super) fn batch(&mut self, outbox: &Outbox) -> Option<u64> {
         let (size, through) = self.suspicion.batches()?;
         if outbox.has_interest() {
-            // They must not be overtaken by later SUBs and UNSUBs of the same subscriptions, so nothing is held back. The next loss
-            // begins where this one ends.
+            // Messages must not be overtaken by later SUBs and UNSUBs, so batches end here. If poison remains, the next loss
+            // starts them again.
             self.suspicion.clear();
             return None;
         }
@@ -42,13 +41,13 @@ impl<H> Engine<H> {
         Some(size)
     }
 
-    /// Whether a batch is on its way, so that the next one has to wait.
+    /// Whether a batch waits for its PONG, so that the next one has to wait too.
     pub(super) fn awaits_batch(&self) -> bool {
         self.suspicion.batches().is_some() && self.lines.up().is_some_and(Connection::is_owed)
     }
 }
 
-/// Whether what the connection was given can be why it ended. What we decide ourselves, and silence, have other reasons.
+/// Whether a message can be why the connection ended. Our own decisions and silence have other reasons.
 fn may_be_poisoned(cause: &Cause) -> bool {
     matches!(cause, Cause::ClosedByServer | Cause::Server(_) | Cause::Io(_))
 }

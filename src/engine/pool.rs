@@ -19,20 +19,20 @@ use super::error::Cause;
 use super::time::after;
 use crate::protocol::ServerAddr;
 
-/// Names a server of the pool for as long as it is there; never reused.
+/// Identifies a server of the pool for as long as it is there; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(u64);
 
 /// A server and what we remember of it.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Its name in the pool.
+    /// Its id in the pool.
     pub id: ServerId,
-    /// Where it is.
+    /// Its address.
     pub addr: ServerAddr,
-    /// Told by the cluster, not by the user.
+    /// Learnt from the cluster, not given by the user.
     pub discovered: bool,
-    /// Dialled before others that are due, and come back to.
+    /// Dialled before others that are due, and returned to.
     pub preferred: bool,
     /// Whether it was ever connected.
     pub did_connect: bool,
@@ -40,21 +40,21 @@ pub struct Server {
     pub failures: u64,
     /// Failed attempts and short connections since its last stable connection.
     streak: u64,
-    /// What steers its backoff: grows when a dial fails or a connection was short, cleared by a stable one.
+    /// Steers its backoff: grows with failed dials and short connections, cleared by a stable connection.
     penalty: u64,
-    /// Not to be dialled before; `None`: now.
+    /// Not dialled before; `None`: due now.
     due: Option<Instant>,
     /// When it was dialled last.
     dialled: Option<Instant>,
-    /// How it refused our credentials at its last attempt, if it did, and since when it has said so without a break.
+    /// How it refused our credentials on its last attempt, if it did, and since when it has said the same.
     refused: Option<(Cause, Instant)>,
-    /// It has said that it will stop, and may be taken to be stopping until then.
+    /// It is in lame duck mode, and counts as such until then.
     lame_until: Option<Instant>,
     /// Nothing came back when it was dialled last.
     silent: bool,
-    /// How long it has been dialled, in attempts that were put aside, since the last that came to an end.
+    /// How long it has been dialled in attempts that gave way to other servers, since the last one that was completed.
     tried: Duration,
-    /// Position in the rotation: the least recently used is first among those that are equally due.
+    /// Position in the rotation: of servers that are equally due, the least recently used is first.
     turn: u64,
     /// Why it failed last.
     pub last_error: Option<Cause>,
@@ -64,31 +64,31 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Pool {
     servers: Vec<Server>,
-    /// Taken out, for what they did: gossip does not bring them back.
+    /// Removed because of what they did: gossip does not bring them back.
     barred: Vec<Server>,
-    /// The addresses that are preferred where they occur.
+    /// The addresses that are preferred, wherever they occur.
     preferred: BTreeSet<Place>,
     next_id: u64,
     next_turn: u64,
-    /// When a connection was lost last, and the search for another began.
+    /// When the last connection was lost and the search for another began.
     since: Option<Instant>,
-    /// The server of that connection, until the next dial, and whether it was left on purpose.
+    /// The server of that connection until the next dial, and whether it was left on purpose.
     left: Option<(ServerId, bool)>,
-    /// How often in a row a server that was due has been passed over for a better one.
+    /// How often in a row a due server has been passed over for a better one.
     passed_over: u8,
 }
 
-/// Gossip can't grow the pool beyond this. Arbitrary; the largest clusters known have some hundred nodes.
+/// Gossip can't grow the pool beyond this. Arbitrary; the largest known clusters have a few hundred nodes.
 pub const MAX_SERVERS: usize = 4096;
 
-/// No more names are taken from one INFO. Arbitrary, as above.
+/// At most this many addresses are taken from one INFO. Arbitrary, as above.
 pub const MAX_TOLD: usize = 1024;
 
-/// No server is dialled more often than this, whatever backoff or callback say: ten times a second (D14).
+/// No server is dialled more often than this, whatever backoff or callbacks say: ten times a second (D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
 
-/// A server in lame duck mode is moved to after all others for this long: within its `lame_duck_duration`, 2 min by default, it
-/// ends the last connection. One that lets us in again without a word of it counts as restarted.
+/// A server in lame duck mode comes after all others for this long: within its `lame_duck_duration`, 2 min by default, it ends
+/// its last connection. One that accepts the client again without lame duck mode counts as restarted.
 const LAME_FOR: Duration = Duration::from_secs(120);
 
 /// What a failed attempt led to.
@@ -96,12 +96,12 @@ const LAME_FOR: Duration = Duration::from_secs(120);
 pub struct Failed {
     /// When the server is due again.
     pub wait: Duration,
-    /// The server was taken out of the pool; this is its `host:port`.
+    /// The `host:port` of the server, if it was removed from the pool.
     pub out: Option<String>,
 }
 
 impl Pool {
-    /// The user's servers and those that are preferred, shuffled unless `retain_order`; an address may be in both lists.
+    /// The pool of these servers, shuffled unless `retain_order`. An address may be in both lists.
     pub fn new<R: Rng>(
         mut preferred: Vec<ServerAddr>,
         mut addrs: Vec<ServerAddr>,
@@ -127,7 +127,7 @@ impl Pool {
         &self.servers
     }
 
-    /// The server of that name, if it is still there.
+    /// The server with that id, if it is still there.
     pub fn get(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(self.position(id)?)
     }
@@ -137,7 +137,7 @@ impl Pool {
         self.servers.get_mut(at)
     }
 
-    /// Where `id` is. Servers stand in the order of their ids as long as nothing was replaced or came back.
+    /// The position of `id`. Servers are in the order of their ids unless some were replaced or came back.
     fn position(&self, id: ServerId) -> Option<usize> {
         let found = self.servers.binary_search_by_key(&id, |server| server.id).ok();
         found.or_else(|| self.servers.iter().position(|server| server.id == id))
@@ -168,17 +168,17 @@ impl Pool {
         });
     }
 
-    /// Whether nobody is left.
+    /// Whether there is no server.
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
     }
 
-    /// Whether somebody was taken out.
+    /// Whether servers were removed.
     pub fn has_barred(&self) -> bool {
         !self.barred.is_empty()
     }
 
-    /// Whether an address asks for TLS, also one that was taken out.
+    /// Whether an address asks for TLS, including those that were removed.
     pub fn asks_for_tls(&self) -> bool {
         self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
     }
@@ -222,17 +222,17 @@ impl Pool {
         }
     }
 
-    /// The server `id` says that it will stop.
+    /// The server `id` is in lame duck mode.
     pub fn set_lame(&mut self, id: ServerId, now: Instant) {
         if let Some(server) = self.get_mut(id) {
             server.lame_until = Some(after(now, LAME_FOR));
         }
     }
 
-    /// A connection to `id` was lost. A stable one clears the penalty, and the redial is spread; a shorter one counts like
-    /// a failed attempt, so that a server that accepts and closes for ever is not hammered. But the longer it lived, the
-    /// more of the earlier penalty it has worked off: a server that keeps its connections for most of a second, again and
-    /// again, is not avoided like one that is dead.
+    /// A connection to `id` was lost. If it was stable, the penalty is cleared and the redial is spread; otherwise it counts
+    /// like a failed attempt, so that a server that accepts and closes is not hammered. The longer it lived, the more of the
+    /// earlier penalty it clears: a server that keeps its connections for most of a second is not avoided like one that is
+    /// dead.
     pub fn lost<R: Rng>(
         &mut self,
         id: ServerId,
@@ -251,14 +251,14 @@ impl Pool {
             return None;
         }
         let left = 1.0 - loss.lived.as_secs_f64() / policy.stable_after.as_secs_f64();
-        // Rounded up: otherwise a life of some milliseconds would work off a whole failure, and the waits never grow.
+        // Rounded up: otherwise a life of some milliseconds would clear a whole failure, and the delays would never grow.
         server.penalty = (server.penalty as f64 * left).ceil() as u64;
         server.punish(loss.cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
         if spent { self.bar(id) } else { None }
     }
 
-    /// Takes `id` out, for good. Returns its `host:port`.
+    /// Removes `id` for good. Returns its `host:port`.
     fn bar(&mut self, id: ServerId) -> Option<String> {
         let at = self.position(id)?;
         let server = self.servers.remove(at);
@@ -269,7 +269,7 @@ impl Pool {
         Some(name)
     }
 
-    /// The user wants another try with everybody.
+    /// Gives removed servers another chance.
     pub fn forgive(&mut self) {
         if self.barred.is_empty() {
             return;
@@ -283,7 +283,7 @@ impl Pool {
         }
     }
 
-    /// Makes every server due now: the user does not want to wait.
+    /// Makes every server due now, because the user does not want to wait.
     pub fn hurry(&mut self) {
         for server in &mut self.servers {
             server.due = None;
@@ -304,15 +304,15 @@ impl Pool {
 pub struct Loss {
     /// Why.
     pub cause: Cause,
-    /// How long it had lived.
+    /// How long it lived.
     pub lived: Duration,
-    /// We left it; the server has done nothing wrong.
+    /// The client left it; the server is not to blame.
     pub planned: bool,
 }
 
 impl Server {
-    /// An attempt failed with `cause`. Tells for how long the server has refused our credentials in these words, if it
-    /// did so before.
+    /// An attempt failed with `cause`. Returns for how long the server has refused our credentials with the same error; `None`:
+    /// it has not, or only now.
     fn note_refusal(&mut self, cause: &Cause, now: Instant) -> Option<Duration> {
         let before = self.refused.take();
         if !cause.is_auth() {
@@ -323,7 +323,7 @@ impl Server {
         since.map(|since| now.saturating_duration_since(since))
     }
 
-    /// It has failed: it waits, longer each time.
+    /// It has failed, and waits longer each time.
     fn punish<R: Rng>(&mut self, cause: Cause, policy: &Policy, now: Instant, rng: &mut R) -> Duration {
         self.streak += 1;
         self.penalty += 1;
@@ -338,8 +338,7 @@ impl Server {
     }
 }
 
-/// `host:port`, with brackets where the host needs them. No scheme, no credentials: this is what events and logs
-/// show.
+/// `host:port`, with brackets where the host needs them. Without scheme and credentials: events and logs show it.
 pub fn endpoint(addr: &ServerAddr) -> String {
     let (host, port) = (addr.host(), addr.port());
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

@@ -1,4 +1,4 @@
-//! The recovery of a connection: when it counts as ready, and when the last message that was buffered for it is gone.
+//! The recovery of a connection: when it counts as ready, and when the last message that was buffered for it has been sent.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub(super) struct Recovering {
     pub(super) buffered: u64,
     /// Subscriptions that were replayed.
     pub(super) replayed: usize,
-    /// It counts when the replay was taken.
+    /// When the connection is announced, once the replay was taken.
     pub(super) until: Instant,
 }
 
@@ -22,14 +22,14 @@ pub(super) struct Recovering {
 pub(super) struct Recovery {
     /// Messages that were buffered when the gate opened.
     pub(super) buffered: u64,
-    /// Those that were taken when it was announced.
+    /// Messages that were taken before the announcement.
     pub(super) flushed: u64,
-    /// When the connection before was lost.
+    /// When the previous connection was lost.
     pub(super) since: Instant,
 }
 
 impl Recovering {
-    /// The transport took `n` more bytes. The wait for buffered messages, at most `wait`, begins when the replay is taken.
+    /// The transport took `n` more bytes. The wait for buffered messages, at most `wait`, begins when the replay was taken.
     pub(super) fn taken(&mut self, n: usize, wait: Duration, now: Instant) {
         if (1..=n).contains(&self.replay_left) {
             self.until = after(now, wait);
@@ -37,19 +37,19 @@ impl Recovering {
         self.replay_left = self.replay_left.saturating_sub(n);
     }
 
-    /// A PONG of `n` bytes goes ahead of what is left of the replay.
+    /// A PONG of `n` bytes is sent ahead of the rest of the replay.
     pub(super) fn put_ahead(&mut self, n: usize) {
         if self.replay_left > 0 {
             self.replay_left += n;
         }
     }
 
-    /// When it is announced whatever is still buffered; `None`: not before the replay is taken.
+    /// When the connection is announced even if messages are still buffered; `None`: the replay was not taken yet.
     pub(super) fn due(&self) -> Option<Instant> {
         (self.replay_left == 0).then_some(self.until)
     }
 
-    /// Whether everything was taken, with `taken` messages of this connection.
+    /// Whether everything was taken, given the number of messages taken on this connection.
     pub(super) fn is_done(&self, taken: u64) -> bool {
         self.replay_left == 0 && taken >= self.buffered
     }

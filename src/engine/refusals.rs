@@ -1,7 +1,7 @@
 //! Messages that a server refuses by name: `-ERR 'Permissions Violation for Publish to "a"'`.
 //!
-//! A server says so once for each message, on the connection that brought it, before the PONG that covers it. So the messages
-//! with that subject between the last PONG and the next are the refused ones, and that next PONG confirms only the others.
+//! A server sends this once for each message, on the connection that brought it, before the PONG that covers it. So the refused
+//! messages are those with that subject between the last PONG and the next, and the next PONG confirms only the others.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use bytes::Bytes;
 use super::outbox::FrameView;
 use crate::protocol::{ErrKind, Subject, Violation};
 
-/// A subject, or a reply subject, with which a server has refused messages.
+/// A subject, or a reply subject, for which a server refuses messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusedName {
     /// The subject.
     pub subject: Subject,
-    /// Whether it is the reply subject of the messages.
+    /// Whether it is the messages' reply subject.
     pub reply: bool,
 }
 
 impl RefusedName {
-    /// What the server has said, with no more of the name than is kept of a foreign text.
+    /// The name as the server gave it, cut like every text from outside.
     pub fn error(&self) -> ErrKind {
         let subject = self.subject.clone();
         let violation =
@@ -29,8 +29,8 @@ impl RefusedName {
     }
 }
 
-/// So many bytes of names are kept between two PONGs; what is refused beyond that only counts. Arbitrary: more than can be
-/// unconfirmed of messages whose names are most of them.
+/// How many bytes of names are kept between two PONGs; refusals beyond that are only counted. Arbitrary: more than all
+/// unconfirmed messages can have, unless their names are most of them.
 const NAMES: usize = 16 * 1024 * 1024;
 
 /// What the server of one connection has refused since its last PONG. `after <= through`.
@@ -38,28 +38,28 @@ const NAMES: usize = 16 * 1024 * 1024;
 pub(super) struct Refusals {
     /// The sequence number of the last message that a PONG covers, or of the last one before this connection.
     after: u64,
-    /// That of the last message that was loaded for this connection.
+    /// The number of the last message that was loaded for this connection.
     through: u64,
-    /// Up to this number, the messages had been given to another connection before this one.
+    /// Messages up to this number had been given to an earlier connection.
     again: u64,
-    /// With each name, up to which number it was reported.
+    /// For each name, up to which number its refusal was reported.
     subjects: BTreeMap<Box<[u8]>, u64>,
     replies: BTreeMap<Box<[u8]>, u64>,
     /// Bytes of the names.
     bytes: usize,
-    /// How many messages were refused. No more than are unconfirmed, so that a server can't fill the memory with names.
+    /// How many messages were refused. Limited by the number of unconfirmed messages, so that a server can't fill the memory.
     count: u64,
-    /// Names that were not yet reported to those who wait for replies.
+    /// Names that were not yet reported to those waiting for replies.
     news: Vec<RefusedName>,
 }
 
 impl Refusals {
-    /// The connection is to carry the messages after number `after`, and up to `again` it is not the first.
+    /// The connection will carry the messages after number `after`; those up to `again` were given to another one before.
     pub(super) fn begin(&mut self, after: u64, again: u64) {
         (self.after, self.through, self.again) = (after, after, again);
     }
 
-    /// The messages up to this number were loaded.
+    /// Messages up to this number were loaded.
     pub(super) fn loaded(&mut self, through: u64) {
         self.through = self.through.max(through);
     }
@@ -69,7 +69,7 @@ impl Refusals {
         self.after
     }
 
-    /// Up to this message, the connection is not the first that was given them.
+    /// Messages up to this number had been given to an earlier connection.
     pub(super) fn again(&self) -> u64 {
         self.again
     }
@@ -79,8 +79,8 @@ impl Refusals {
         self.count
     }
 
-    /// A PONG covers the messages up to number `through`. Returns the last one that was covered before, and how many of those
-    /// since were refused.
+    /// A PONG covers the messages up to number `through`. Returns the last one that was covered before, and how many since then
+    /// were refused.
     pub(super) fn covered(&mut self, through: u64) -> (u64, u64) {
         let after = self.after;
         self.after = after.max(through);
@@ -97,7 +97,7 @@ impl Refusals {
         self.through
     }
 
-    /// The server has refused a message. `unconfirmed`: how many it may have read, and no PONG covers.
+    /// The server has refused a message. `unconfirmed`: how many messages it may have read that no PONG covers.
     pub(super) fn hear(&mut self, name: RefusedName, unconfirmed: u64) {
         if self.count >= unconfirmed {
             return;

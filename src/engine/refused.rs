@@ -1,5 +1,4 @@
-//! What a server says with `-ERR`: a subscription that it refuses is dead there, whatever the server; a message that it refuses
-//! is lost.
+//! What follows from `-ERR`. A refused subscription ends; a refused message is lost.
 
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use super::report::ConnectionEvent;
 use crate::protocol::{ErrKind, Violation};
 
 impl<H> Engine<H> {
-    /// A server complains.
+    /// A server sent `-ERR`.
     pub(super) fn handle_err(&mut self, which: Which, kind: ErrKind, now: Instant) {
         if let Some(name) = refused_name(&kind) {
             self.hear_refusal(which, name);
@@ -37,21 +36,22 @@ impl<H> Engine<H> {
                 );
             }
             ErrKind::MaxSubscriptionsExceeded => self.hear_crowded(which, said, now),
-            // The socket decides; when it closes, this is why.
+            // The socket decides; if it closes, this is why.
             kind if kind.closes() => connection.said = Some(said),
             _ => {}
         }
     }
 
-    /// A server refuses a subscription, which ends. If it is the candidate's server, the present one is not to serve it any
-    /// longer either: it would be a member of a queue group that nobody reads.
+    /// A server refuses a subscription, which therefore ends. If it was the candidate's server, the present one must stop
+    /// serving it too: otherwise it would be a member of a queue group that nobody reads.
     fn refuse_subscriptions(&mut self, which: Which, refused: (&[u8], Option<&[u8]>, Option<u64>), said: &ErrKind) {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
         let sids = match connection.asked.refuse(refused, &self.subscriptions) {
             Some(sid) => vec![sid],
-            // Of those that it had accepted a server says the sid, or means all. A candidate's knows only some.
+            // To revoke subscriptions that it had accepted, a server names the sid or means all of them. A candidate's server
+            // knows only some.
             None => {
                 let mut sids = self.subscriptions.sids_of(refused.0, refused.1);
                 sids.retain(|sid| which == Which::Present || self.lines.has_joined(*sid));
@@ -71,14 +71,14 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
-        // A longer one can't be of a message of ours.
+        // No message of ours has a longer name.
         if name.subject.as_bytes().len() <= self.config.max_control_line {
             let unconfirmed = connection.given() - connection.confirmed;
             connection.refusals.hear(name, unconfirmed);
         }
     }
 
-    /// Whoever waits for a reply to a refused message need not wait any longer.
+    /// Nobody needs to wait for the reply to a refused message any longer.
     pub(super) fn report_refusing(&mut self) {
         if let Some(connection) = self.lines.up_mut() {
             let refusing = refusing(&mut connection.refusals);
@@ -86,7 +86,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// A PONG covers `messages` more of the present connection, up to number `through`.
+    /// A PONG covers `messages` more messages of the present connection, up to number `through`.
     pub(super) fn settle_refused(&mut self, messages: u64, through: u64) {
         let Some(connection) = self.lines.up_mut() else {
             return;
@@ -113,8 +113,8 @@ impl<H> Engine<H> {
         self.report(losses);
     }
 
-    /// The connection is gone, and what it did not take, or at least once what no PONG covers, is back in the outbox. Returns
-    /// how many of the unconfirmed messages its server had refused: they are lost, and neither in doubt nor sent again.
+    /// The connection is gone. What it did not take, or, at least once, what no PONG covers, is back in the outbox. Returns how
+    /// many of the unconfirmed messages its server had refused: they are lost, so they are neither in doubt nor sent again.
     pub(super) fn settle_refused_at_loss(
         &mut self,
         refusals: &mut Refusals,
@@ -130,7 +130,7 @@ impl<H> Engine<H> {
         refused
     }
 
-    /// The same where what the connection had taken is not in the outbox.
+    /// The same for the end, where what the connection had taken is not in the outbox.
     pub(super) fn settle_refused_at_the_end(
         &mut self,
         refusals: &mut Refusals,
@@ -155,7 +155,7 @@ impl<H> Engine<H> {
     }
 }
 
-/// What is reported as soon as a server refuses messages, if that was not reported yet.
+/// What is reported as soon as a server refuses messages, unless that was reported before.
 fn refusing<H>(refusals: &mut Refusals) -> Option<Effect<H>> {
     let names = refusals.take_news();
     let (after, through) = (refusals.after(), refusals.through());

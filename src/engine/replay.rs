@@ -1,9 +1,9 @@
-//! The replay: how a new server gets the subscriptions, in pieces.
+//! The replay: how a new server is sent the subscriptions, in pieces.
 
 use super::asked::Asked;
 use super::subscriptions::Subscriptions;
 
-/// What a new server must get: one SUB for each subscription, with the remaining count directly after it.
+/// What a new server must be sent: SUB for each subscription, directly followed by its remaining count, if there is one.
 #[derive(Debug)]
 pub(super) struct Replay {
     /// Those that the server has already, in order.
@@ -18,7 +18,7 @@ impl Replay {
         Replay::without(table, Vec::new())
     }
 
-    /// The same for a server that has some already (`told`, in order).
+    /// The same for a server that already has the subscriptions `known`, in order.
     pub(super) fn without<H>(table: &Subscriptions<H>, told: Vec<u64>) -> Replay {
         let mut sids = table.sids();
         sids.retain(|sid| {
@@ -27,7 +27,7 @@ impl Replay {
         Replay { replayed: told.len(), told, sids, next: 0 }
     }
 
-    /// A subscription that was made meanwhile. Sids only grow, so it comes last.
+    /// A subscription that was made in the meantime. Sids only grow, so it comes last.
     pub(super) fn add(&mut self, sid: u64) {
         self.sids.push(sid);
     }
@@ -49,7 +49,7 @@ impl Replay {
                 break;
             };
             self.next += 1;
-            // Gone meanwhile: nothing to tell.
+            // It has ended in the meantime.
             if table.get(*sid).is_some() {
                 table.encode(*sid, &mut out);
                 asked.note(*sid, table);

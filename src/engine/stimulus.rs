@@ -1,4 +1,4 @@
-//! Stimuli: what happened in the world. Each that speaks of a connection carries its epoch; stale ones are ignored.
+//! Stimuli: what happened in the world. Those about a connection carry its epoch; stale ones are ignored.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ use crate::protocol::{Info, ServerOp};
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 impl<H> Engine<H> {
-    /// There is a byte stream to one address of the server of `epoch`, whose name has `others` that were not tried or had not
-    /// answered yet.
+    /// A byte stream to one address of the server of `epoch` exists. `others`: how many addresses of its name were not tried or
+    /// have not answered yet.
     pub fn handle_dialed(&mut self, epoch: u64, others: usize, now: Instant) {
         let Some((which, attempt)) = self.lines.dialing(epoch) else {
             return;
@@ -45,7 +45,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Bytes came in, whatever they say. Once per read, before what they say is handled.
+    /// Bytes came in, whatever they contain. Called once per read, before their content is handled.
     pub fn handle_received(&mut self, epoch: u64, now: Instant) {
         if let Some((_, connection)) = self.lines.live_mut(epoch) {
             connection.liveness.received(now);
@@ -64,22 +64,22 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The transport has begun with the next `n` bytes of the flight, without having taken them: TLS has them in records
-    /// of which the last byte is not with the kernel yet. They stay in their order.
+    /// The transport has begun with the next `n` bytes of the flight without taking them: TLS has put them into records whose
+    /// last byte the kernel does not have yet. Their order is fixed from now on.
     pub fn handle_begun(&mut self, epoch: u64, n: usize) {
         if let Some((_, connection)) = self.lines.live_mut(epoch) {
             connection.flight.begin(n);
         }
     }
 
-    /// The transport does not write any more. The server's reason may still be on its way, so reading goes on.
+    /// The transport can't be written to any more. The server's reason may still be on its way, so reading goes on.
     pub fn handle_write_failed(&mut self, epoch: u64, cause: Cause, now: Instant) {
         if let Some((_, connection)) = self.lines.live_mut(epoch) {
             connection.broken.get_or_insert((after(now, LAST_WORDS), cause));
         }
     }
 
-    /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are no protocol.
+    /// The byte stream has ended: by EOF (`ClosedByServer`), by an error, or by bytes that are not the NATS protocol.
     pub fn handle_lost(&mut self, epoch: u64, cause: Cause, now: Instant) {
         if let Some((which, connection)) = self.lines.live_mut(epoch) {
             let happened = connection.handle_lost(cause);
@@ -87,8 +87,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// An operation came from the server. Messages don't come here, their payload is none of the engine's
-    /// business: see [`receive`](Engine::receive).
+    /// An operation came from the server. Messages are not passed here, since their payload does not concern the engine: see
+    /// [`receive`](Engine::receive).
     pub fn handle_op(&mut self, epoch: u64, op: &ServerOp<'_>, now: Instant) {
         if let Some((which, connection)) = self.lines.live_mut(epoch) {
             let happened = connection.handle_op(op, now);
@@ -96,7 +96,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Does what follows from what happened on a line.
+    /// Acts on what happened on a line.
     pub(super) fn apply(&mut self, which: Which, happened: Happened, now: Instant) {
         match happened {
             Happened::Nothing => {}
@@ -113,12 +113,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// `count` messages came for `sid`. Tells how many of them are wanted; `None`: nobody wants them.
+    /// `count` messages came for `sid`. Returns how many of them are wanted; `None`: none, the subscription is unknown.
     pub fn receive(&mut self, sid: u64, count: u64) -> Option<Accepted> {
         self.subscriptions.receive(sid, count)
     }
 
-    /// All that was wanted was delivered: the subscription ends after it.
+    /// Everything that was wanted was delivered: the subscription ends after that.
     pub fn handle_complete(&mut self, sid: u64, max: u64) {
         let server_counts = self.subscriptions.server_counts(sid);
         self.end_subscription(sid, EndReason::Complete { max });
@@ -127,7 +127,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The consumer was too slow, and its policy is to end, after what it has got.
+    /// The consumer was too slow, and its policy is to end the subscription after what it has received.
     pub fn handle_overrun(&mut self, sid: u64) {
         if self.subscriptions.get(sid).is_some() {
             self.end_subscription(sid, EndReason::SlowConsumer);
@@ -135,7 +135,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The consumer of a draining subscription has taken the last message. It has a while to answer it.
+    /// The consumer of a draining subscription has taken the last message, and has a while to answer it.
     pub fn handle_last_taken(&mut self, sid: u64, now: Instant) {
         self.subscriptions.set_at_last(sid);
         if let Intent::Drain { stage: DrainStage::Delivering { rest_until }, answer_within, .. } = &mut self.intent {
@@ -143,8 +143,8 @@ impl<H> Engine<H> {
         }
     }
 
-    /// The consumer has read a draining subscription to its end. While others are read its stream ends already: the consumer may
-    /// be about to read them next. The last one ends when nothing more can be published.
+    /// The consumer has read a draining subscription to its end. The stream ends now if others are still being read, because
+    /// the consumer may be about to read those. The last one ends when nothing more can be published.
     pub fn handle_finished(&mut self, sid: u64) {
         self.subscriptions.set_finished(sid);
         let delivering = matches!(self.intent, Intent::Drain { stage: DrainStage::Delivering { .. }, .. });
@@ -180,7 +180,7 @@ impl<H> Engine<H> {
         if known.is_none_or(|known| known != info) {
             self.out.emit(ConnectionEvent::ServerInfo { server: endpoint.clone(), info: info.clone() });
         }
-        // Anybody can answer a dial. What a server says of others counts once it has let us in.
+        // Anybody can answer a dial. What a server says about others counts only after it has accepted the client.
         if !is_handshake {
             self.believe(which, &info);
         }
@@ -208,7 +208,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Takes in what a server that has let us in says of the cluster's servers.
+    /// Takes in what a server that has accepted the client says about the other servers of the cluster.
     fn believe(&mut self, which: Which, info: &Info) {
         let Some(connection) = self.lines.connection(which).filter(|_| !self.config.ignore_discovered) else {
             return;
@@ -227,7 +227,7 @@ impl<H> Engine<H> {
             match waiter {
                 Waiter::Flush { token, .. } => self.out.push(Effect::Complete { token, outcome: Ok(()) }),
                 Waiter::Publisher { through } => self.out.push(Effect::Confirmed { through }),
-                // Its messages may come over the next connection too, which will end it.
+                // Messages for it may also come over the next connection, which will end it.
                 Waiter::Subscription(sid) if self.lines.has_joined(sid) => {}
                 Waiter::Subscription(sid) => self.end_subscription(sid, EndReason::Drained),
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {

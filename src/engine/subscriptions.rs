@@ -1,4 +1,4 @@
-//! The subscription table: who is interested in what, and what a new connection's server must be sent.
+//! The subscription table: who is subscribed to what, and what a new connection's server must be sent.
 
 mod sid_hasher;
 mod subscription;
@@ -14,48 +14,48 @@ use self::subscription::Reader;
 use super::config::Handover;
 use super::names::{self, Names};
 
-/// What a subscription is for.
+/// What to subscribe to.
 #[derive(Clone, Copy, Debug)]
 pub struct Interest<'a> {
     /// Subject, wildcards included.
     pub subject: &'a [u8],
     /// Queue group.
     pub queue: Option<&'a [u8]>,
-    /// The client's own, for replies to requests: a drain keeps it to the end.
+    /// The client's own inbox for replies to requests: a drain keeps it until the end.
     pub internal: bool,
 }
 
-/// What a share of messages did to a subscription.
+/// What became of messages for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// How many of the share are wanted.
+    /// How many of them are wanted.
     pub count: u64,
-    /// Whether the limit of `unsubscribe_after` is reached, with that limit.
+    /// The limit of `unsubscribe_after`, if it was reached.
     pub complete: Option<u64>,
 }
 
-/// What a server is to be sent for a new limit.
+/// What to send to a server after a new limit was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewLimit {
-    /// It has no limit, and can't read this one; or it has had the UNSUB of the end. We count.
+    /// Nothing: it has no limit and can't parse this one, or it has had the final UNSUB. The client counts.
     Nothing,
     /// UNSUB with this number.
     Number(u64),
-    /// The limit before was lower, and the server may have reached it: UNSUB with this number, and SUB. A server that knows the
-    /// sid takes the number and ignores the SUB (`processSubEx` in client.go), one that has forgotten it does the opposite; then
-    /// its count begins at nothing. The other way round it could reach the old limit between the two.
+    /// UNSUB with this number, then SUB: the limit was lower before, and the server may have reached it. A server that still
+    /// knows the sid takes the number and ignores the SUB (`processSubEx` in client.go). One that has forgotten it does the
+    /// opposite, and its count begins at zero. In the other order it could reach the old limit between the two.
     Again(u64),
-    /// What it has counted, or the limit that it has, must not hold: UNSUB, and SUB as it is now.
+    /// UNSUB, and SUB as for a new server: what it has counted, or the limit that it has, must not apply.
     Anew,
 }
 
-/// The table. Iteration in any order that matters goes by sid, so that a run can be repeated.
+/// The table. Wherever order matters, iteration goes by sid, so that a run can be repeated.
 #[derive(Debug)]
 pub struct Subscriptions<H> {
     table: HashMap<u64, Subscription<H>, BuildHasherDefault<SidHasher>>,
-    /// Those that the end of the client waits for.
+    /// How many subscriptions the end of the client waits for.
     readers: usize,
-    /// By name, once a server has refused something that nobody asked for lately.
+    /// An index by name, built once a server has refused a subscription that was not made recently.
     names: Option<Names>,
 }
 
@@ -134,7 +134,7 @@ impl<H> Subscriptions<H> {
         removed
     }
 
-    /// Counts `offered` messages for `sid`; `None`: nobody wants them.
+    /// Counts `offered` messages for `sid`; `None`: there is no such subscription.
     pub(super) fn receive(&mut self, sid: u64, offered: u64) -> Option<Accepted> {
         let subscription = self.table.get_mut(&sid)?;
         let count = offered.min(subscription.max - subscription.received);
@@ -143,8 +143,8 @@ impl<H> Subscriptions<H> {
         Some(Accepted { count, complete })
     }
 
-    /// Sets the total after which `sid` ends. Returns what to tell the server of this connection, or `None` if the
-    /// total is reached already.
+    /// Sets the total after which `sid` ends. Returns what to send to the server of this connection; `None`: the total is
+    /// reached already.
     pub(super) fn limit(&mut self, sid: u64, max: u64) -> Option<NewLimit> {
         let subscription = self.table.get_mut(&sid)?;
         if max <= subscription.received {
@@ -174,15 +174,15 @@ impl<H> Subscriptions<H> {
             .is_none_or(|subscription| subscription.server_has_counted != Counted::Fewer && subscription.is_readable())
     }
 
-    /// The server of this connection has counted otherwise than we have.
+    /// The server of this connection has counted differently from the client.
     pub(super) fn set_counted(&mut self, sid: u64, counted: Counted) {
         if let Some(subscription) = self.table.get_mut(&sid) {
             subscription.server_has_counted = counted;
         }
     }
 
-    /// Another server gets SUB for `sid` too, and counts its own. If this one counted too much before, it must get everything again
-    /// the same when a limit comes.
+    /// Another server gets SUB for `sid` too, and counts its own messages. If the present one had counted too much before, it
+    /// must be sent everything again when a limit is set.
     pub(super) fn set_shared(&mut self, sid: u64) {
         if let Some(subscription) = self.table.get_mut(&sid) {
             if subscription.server_has_counted == Counted::Alike {
@@ -191,15 +191,15 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    /// Sets whether nothing was missed on the way from one connection to the next.
+    /// Sets whether nothing was missed between one connection and the next.
     pub(super) fn set_bridged(&mut self, sid: u64, bridged: bool) {
         if let Some(subscription) = self.table.get_mut(&sid) {
             subscription.bridged = bridged;
         }
     }
 
-    /// Whether SUB went out once more, perhaps for a command of the same round as an UNSUB that was framed: frames go ahead of
-    /// what commands say, so that UNSUB may stand before the SUB.
+    /// Whether SUB was sent once more, perhaps for a command of the same round as a framed UNSUB: frames go ahead of what
+    /// commands send, so that UNSUB may stand before the SUB.
     pub(super) fn was_renewed(&self, sid: u64) -> bool {
         self.table.get(&sid).is_some_and(|subscription| subscription.server_has_counted == Counted::Fewer)
     }
@@ -249,9 +249,9 @@ impl<H> Subscriptions<H> {
         self.sids_where(|subscription| subscription.draining)
     }
 
-    /// Those that lose nothing and repeat nothing when two servers know them at the same time: queue groups, of which each message
-    /// goes to one member, and inboxes of requests, of which each reply is taken once. A limit is counted by one server.
-    /// Where the user prefers repetitions to gaps, all others too.
+    /// Subscriptions that may be at two servers at the same time without loss or repetition: queue groups, whose messages go to
+    /// one member each, and inboxes of requests, which take each reply once. Not those with a limit, which one server has to
+    /// count. With [`Handover::Overlap`] all others too.
     pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
         let all = handover == Handover::Overlap;
         self.sids_where(|entry| {
@@ -277,22 +277,22 @@ impl<H> Subscriptions<H> {
         sids
     }
 
-    /// What a server that does not know `sid` must be sent.
+    /// Encodes what to send to a server that does not know `sid`.
     pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         if let Some(subscription) = self.table.get(&sid) {
             subscription.encode(sid, out);
         }
     }
 
-    /// SUB alone, for a server that may know `sid` already, and its limit.
+    /// Encodes SUB alone, for a server that may know `sid` and its limit already.
     pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
         if let Some(subscription) = self.table.get(&sid) {
             subscription.encode_plainly(sid, out);
         }
     }
 
-    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue: without one all of the subject are
-    /// meant if none is plain.
+    /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue group: without one, and if no plain
+    /// subscription matches, all groups of the subject are meant.
     pub(super) fn sids_of(&mut self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
         let table = &self.table;
         let names = self.names.get_or_insert_with(|| {
@@ -308,7 +308,7 @@ impl<H> Subscriptions<H> {
         sids
     }
 
-    /// Gives back memory that is needed again only if a server refuses something.
+    /// Frees memory that is needed again only if a server refuses something.
     pub(super) fn shrink(&mut self) {
         self.names = None;
     }

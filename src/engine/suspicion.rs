@@ -1,22 +1,23 @@
-//! What is known against the message with which connections end.
+//! The evidence against the message with which connections end.
 
-/// What is known against the first message in line.
+/// The evidence against the first waiting message.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
-    /// The sequence number of the message with which the last connection ended: its first one without a PONG, or the cut one.
+    /// The sequence number of the message with which the last connection ended: its first unconfirmed one, or the one that was
+    /// cut.
     first: u64,
     /// How many connections in a row have ended with it.
     losses: u32,
-    /// At least once, while somebody is sought.
+    /// At least once: the batches in which the poison is searched for.
     batches: Option<Batches>,
 }
 
-/// Messages are given to a connection in portions.
+/// Messages are given to a connection in batches.
 #[derive(Clone, Copy, Debug)]
 struct Batches {
     /// How many at a time. Never 0.
     size: u64,
-    /// After the message with this number all is as usual.
+    /// After the message with this number there are no batches.
     through: u64,
 }
 
@@ -24,13 +25,13 @@ struct Batches {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Open,
-    /// The first message in line is taken out.
+    /// The first waiting message is removed.
     Guilty,
 }
 
 impl Suspicion {
-    /// A connection has ended with `count` messages that it had begun to take and not confirmed, of which `first` is the
-    /// first. `limit`: how many times in a row a message may be that.
+    /// A connection ended with `count` messages that it had begun to take and not confirmed; `first` is the number of the
+    /// first. `limit`: how many times in a row that may be the same message.
     pub(super) fn lost_with(&mut self, first: u64, count: u64, limit: u32) -> Verdict {
         self.losses = if self.first == first { self.losses + 1 } else { 1 };
         self.first = first;
@@ -48,13 +49,13 @@ impl Suspicion {
         }
         Verdict::Open
     }
-    /// How many messages a batch has at most, and the number of the last message that is given in batches; `None`: all are given
-    /// as they come.
+    /// The size of a batch and the number of the last message that is given in batches; `None`: messages are given as they
+    /// come.
     pub(super) fn batches(&self) -> Option<(u64, u64)> {
         self.batches.map(|batches| (batches.size, batches.through))
     }
 
-    /// No batches any more.
+    /// Ends the batches.
     pub(super) fn clear(&mut self) {
         self.batches = None;
     }

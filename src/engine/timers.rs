@@ -1,4 +1,4 @@
-//! Time: when something is due next, and what is done when it has come.
+//! Time: when something is due next, and what happens then.
 
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ impl<H> Engine<H> {
         }
     }
 
-    /// A deadline may have come; those that have not are left alone.
+    /// Handles the deadlines that have come.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.intent {
             Intent::Drain { deadline, .. } if deadline <= now => self.finish(EndReason::Drained, false),
@@ -45,13 +45,13 @@ impl<H> Engine<H> {
             _ => {}
         }
         match &self.lines.present {
-            // Who does not answer leaves it to the pool.
+            // Callbacks that don't answer leave the choice to the pool.
             Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
             Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
             Link::Line(_) => self.handle_line_timeout(Which::Present, now),
             _ => {}
         }
-        // Whatever has become of the present one.
+        // Whatever has become of the present line.
         self.handle_line_timeout(Which::Candidate, now);
     }
 
@@ -65,7 +65,7 @@ impl<H> Engine<H> {
         self.apply(which, happened, now);
     }
 
-    /// Consumers that have taken their last message of a drain, and have not come back.
+    /// Ends the wait for consumers that have taken the last message of a drain and have not come back.
     fn give_up_readers(&mut self) {
         if let Intent::Drain { stage: DrainStage::Delivering { rest_until }, .. } = &mut self.intent {
             *rest_until = None;

@@ -12,7 +12,7 @@ pub enum Gate {
     Buffering,
     /// Connected: messages are admitted up to the mark; SUB and UNSUB are frames in the same order.
     Open,
-    /// Nothing is admitted any more, or not until reconnecting is taken up again.
+    /// Nothing is admitted any more, or not until the client connects again.
     Shut,
 }
 
@@ -43,10 +43,10 @@ impl Frame<'_> {
     }
 }
 
-/// Why a frame was not admitted. The caller still has it.
+/// Why a frame was not admitted. The caller keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The gate is open and the mark is reached: room comes as soon as the transport takes bytes.
+    /// The gate is open and the mark is reached: there is room as soon as the transport takes bytes.
     NoRoom,
     /// The gate is buffering and the frame would exceed the cap.
     Full {
@@ -64,8 +64,8 @@ pub enum Refusal {
         /// The cap.
         limit: u64,
     },
-    /// The message was accepted, and dropped immediately by the policy [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it is
-    /// counted as lost, and handed back with the losses.
+    /// The message was accepted and immediately dropped by the policy
+    /// [`DropNewest`](crate::engine::OverflowPolicy::DropNewest): it counts as lost and is returned with the losses.
     Dropped,
     /// The gate is buffering and the frame alone exceeds the cap: only a connected server can take it.
     TooLarge {
@@ -81,8 +81,8 @@ pub enum Refusal {
 }
 
 impl Outbox {
-    /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open;
-    /// otherwise the table will replay it, and `false` says so.
+    /// Admits SUB as a frame, so that it keeps its place among the messages. Only while the gate is open; `false`: it is not,
+    /// and the table will replay the subscription.
     pub fn admit_subscribe(&mut self, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
         let admitted = self.admit_interest(|head| protocol::subscribe(head, subject, queue, sid));
         if admitted {
@@ -91,7 +91,7 @@ impl Outbox {
         admitted
     }
 
-    /// The last sid of which SUB was admitted as a frame.
+    /// The last sid whose SUB was admitted as a frame.
     pub(in crate::engine) fn last_subscribed(&self) -> u64 {
         self.subscribed
     }

@@ -1,4 +1,4 @@
-//! The backlog: segments in order, with their sums kept, so that a cap can be held against them at every message.
+//! The backlog: segments in order, with their sums, so that a cap can be checked for every message.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,13 +8,14 @@ use super::gaps::Gaps;
 use super::losses::Losses;
 use super::segment::{FrameView, Segment, Verdict};
 
-/// Segments that wait. `messages` and `bytes` are those of all segments, without what was withdrawn; the first is not empty.
+/// Waiting segments. `messages` and `bytes` are those of all segments, without what was withdrawn; the first segment is not
+/// empty.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Backlog {
     entries: VecDeque<Entry>,
     messages: u64,
     bytes: usize,
-    /// How many entries are empty, because all of their messages were withdrawn.
+    /// How many entries are empty because all their messages were withdrawn.
     hollow: usize,
 }
 
@@ -22,7 +23,7 @@ pub(in crate::engine) struct Backlog {
 #[derive(Debug)]
 struct Entry {
     segment: Segment,
-    /// The number of the last message before it, or of one before that but after those of the entry before.
+    /// The number of the last message before it, or of an earlier one that is still after those of the previous entry.
     after: u64,
     index: Option<Box<FrameIndex>>,
 }
@@ -73,7 +74,7 @@ impl Backlog {
         self.push_indexed(segment, after, None);
     }
 
-    /// The same of one of which messages were withdrawn.
+    /// The same for a segment from which messages were withdrawn.
     pub(in crate::engine) fn push_indexed(&mut self, segment: Segment, after: u64, index: Option<Box<FrameIndex>>) {
         if !segment.is_empty() {
             let entry = Entry { segment, after, index };
@@ -98,7 +99,7 @@ impl Backlog {
         Some(entry.into_segment())
     }
 
-    /// The first entry is not empty.
+    /// Restores that the first entry is not empty.
     fn trim(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.segment.is_empty()) {
             self.entries.pop_front();
@@ -116,7 +117,7 @@ impl Backlog {
         self.entries.into_iter().map(Entry::into_segment).filter(|segment| !segment.is_empty())
     }
 
-    /// Decides on each frame, in order. What goes moves to `losses`.
+    /// Decides about each frame, in order. Lost messages move to `losses`.
     pub(in crate::engine) fn sift(&mut self, mut decide: impl FnMut(FrameView<'_>) -> Verdict, losses: &mut Losses) {
         self.entries
             .iter_mut()
@@ -124,7 +125,7 @@ impl Backlog {
         self.sum();
     }
 
-    /// Forgets SUBs and UNSUBs.
+    /// Drops SUBs and UNSUBs.
     pub(in crate::engine) fn forget_interest(&mut self, losses: &mut Losses) {
         let decide = |frame: FrameView<'_>| if frame.message { Verdict::Keep } else { Verdict::Forget };
         for entry in self.entries.iter_mut().filter(|entry| entry.segment.interest) {
@@ -140,7 +141,7 @@ impl Backlog {
         self.bytes = self.entries.iter().map(Entry::len).sum();
     }
 
-    /// Tells each segment which numbers its messages have: those after `after`, without the gaps.
+    /// Sets which numbers the messages of each segment have: those after `after`, without the gaps.
     pub(in crate::engine) fn number(&mut self, mut after: u64, gaps: &Gaps) {
         for entry in &mut self.entries {
             entry.after = after;
@@ -148,8 +149,8 @@ impl Backlog {
         }
     }
 
-    /// Takes out message `number`, which is here and not yet among the gaps. `passed`: the last number that
-    /// is not here. What it leaves goes to `gone`.
+    /// Withdraws message `number`, which is here and not yet among the gaps. `passed`: the last number that is not here. What
+    /// remains of it goes to `gone`.
     pub(in crate::engine) fn withdraw(&mut self, number: u64, passed: u64, gaps: &Gaps, gone: &mut Vec<Segment>) {
         let at = self.entries.partition_point(|entry| entry.after < number);
         let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else {
@@ -180,12 +181,12 @@ impl Backlog {
         }
     }
 
-    /// Notes that all of it was handed to a connection.
+    /// Records that all of it was given to a connection.
     pub(in crate::engine) fn mark_sent(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.segment.sent = entry.segment.messages);
     }
 
-    /// How many messages were handed to a connection before.
+    /// How many messages were given to a connection before.
     pub(in crate::engine) fn sent(&self) -> u64 {
         self.entries.iter().map(|entry| entry.segment.sent).sum()
     }
@@ -200,7 +201,7 @@ impl Backlog {
     }
 }
 
-/// Withdraws a message that is one of several of a segment. `after`: the number of the last message before the segment.
+/// Withdraws one of several messages of a segment. `after`: the number of the last message before the segment.
 pub(in crate::engine) fn withdraw(
     segment: &mut Segment,
     index: &mut Option<Box<FrameIndex>>,

@@ -1,4 +1,5 @@
-//! The outbox while no server is connected: what happens at the cap, to what has become too old, and to what is unwanted.
+//! The outbox while no server is connected: what happens at the cap, to messages that are too old, and to those that are not
+//! wanted.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -12,14 +13,15 @@ use crate::engine::config::OverflowPolicy;
 use crate::engine::ledger::{LossReason, Lost};
 use crate::protocol;
 
-/// Buffered frames are stamped in runs of this length (D9): a message expires up to this much too late, and a trickle of
-/// messages does not cost a chunk each.
+/// Buffered frames are stamped in runs of this length (D9): a message expires up to this much late, and a trickle of messages
+/// does not cost a chunk each.
 const RUN: Duration = Duration::from_millis(10);
 
 /// A chunk is cut into pieces of this size when messages are dropped from its front, so that a drop moves few bytes.
 const PIECE: usize = 4 * 1024;
 
-/// 80 % of the cap, at which [`BufferHigh`](crate::engine::ConnectionEvent::BufferHigh) is reported. No cap, no mark.
+/// 80 % of the cap, at which [`BufferHigh`](crate::engine::ConnectionEvent::BufferHigh) is reported. Without a cap there is no
+/// mark.
 pub(super) fn alarm(cap: usize) -> usize {
     if cap == 0 { usize::MAX } else { cap - cap / 5 }
 }
@@ -31,11 +33,11 @@ pub(in crate::engine) enum Fill {
     High,
     /// Below 70 % of the cap.
     Low,
-    /// Between, or above while connected: what was reported last still holds.
+    /// Between, or above while connected: what was reported last still applies.
     Between,
 }
 
-/// What waits in the outbox, at one moment.
+/// The front of the outbox, at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Front {
     /// The last number before it.
@@ -45,7 +47,7 @@ struct Front {
 }
 
 impl Outbox {
-    /// Sees to it that there is room for a frame while buffering, as the policy says; or says why there is none.
+    /// Makes sure that there is room for a frame while buffering, by the policy; or returns why there is none.
     #[cold]
     pub(super) fn make_place(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
         let limit = self.cap;
@@ -68,20 +70,21 @@ impl Outbox {
         self.pending + len <= self.cap && self.rules.messages.is_none_or(|most| self.messages() < most)
     }
 
-    /// Whether a waiter with a frame of this size would be admitted or refused now.
+    /// Whether a waiter with a frame of this size would now be admitted or refused.
     pub(super) fn has_room_while_buffering(&self, len: usize) -> bool {
         let waits = self.gate == Gate::Buffering && matches!(self.rules.overflow, OverflowPolicy::Wait(_));
         !waits || self.fits(len)
     }
 
-    /// There is no room. `Ok`: now there is.
+    /// There is no room. `Ok`: the policy has made some.
     fn overflow(&mut self, frame: &Frame<'_>, len: usize) -> Result<(), Refusal> {
         if self.fits(len) {
             return Ok(());
         }
         // With cap 0 nothing is buffered, so there is nothing to drop either.
         match self.rules.overflow {
-            // What is on its way to a server that is being left can't be dropped. Nothing is, if that would not be enough.
+            // What is on its way to a server that is being left can't be dropped. If dropping the rest would not be enough,
+            // nothing is dropped.
             OverflowPolicy::DropOldest if self.pending - self.waiting() + len <= self.cap => {
                 while !self.fits(len) && self.take_out_first(LossReason::Overflow) {
                     self.note_drop();
@@ -100,18 +103,18 @@ impl Outbox {
         }
     }
 
-    /// Loses the message that has waited longest. `false`: none waits here.
+    /// Drops the oldest waiting message. `false`: none is waiting here.
     pub(in crate::engine) fn take_out_first(&mut self, reason: LossReason) -> bool {
         let front = self.front();
         if self.sealed.messages() == 0 {
             self.seal();
         }
-        // SUBs and UNSUBs are among the frames while a move to another server has begun; they keep their places.
+        // During a move SUBs and UNSUBs are among the frames; they keep their places.
         let mut passed = Vec::new();
         let mut found = None;
         while let Some(mut segment) = self.sealed.pop_front() {
             if segment.body.is_none() && segment.head.len() > PIECE {
-                // At least one frame comes off, and perhaps it is all that there was.
+                // At least one frame comes off, and it may be the only one.
                 let piece = segment.split_bytes(PIECE);
                 let after = self.gaps.advance(front.through, piece.messages);
                 self.sealed.push_front(std::mem::replace(&mut segment, piece), after);
@@ -148,31 +151,31 @@ impl Outbox {
         self.note_drop();
     }
 
-    /// What waits here, before something is taken out in front.
+    /// The front, before messages are removed from it.
     fn front(&self) -> Front {
         Front { through: self.through(), bytes: self.waiting(), messages: self.messages() }
     }
 
-    /// Messages were taken out in front.
+    /// Messages were removed from the front.
     fn left_in_front(&mut self, before: Front) {
         self.passed = self.gaps.advance(before.through, before.messages - self.messages());
         self.forget(before.bytes);
     }
 
-    /// Messages were lost in front: all that waited here up to the first that still does.
+    /// Messages were lost from the front: everything that waited here before the first that still does.
     fn lost_in_front(&mut self, reason: LossReason, before: Front) {
         let elsewhere = self.pending != before.bytes;
         self.left_in_front(before);
         let lost = before.through + 1..=self.through();
         if elsewhere {
-            // What is on its way may come back, and then these are missing in the middle. Some of them may be known to be.
+            // What is in flight may come back, and then these are missing in the middle. Some of them may be recorded already.
             self.gaps.forget_between(&lost);
             self.gaps.insert(lost.clone());
         }
         self.name(reason, lost);
     }
 
-    /// The messages with these numbers are lost. Some, the first ones, may have been with a connection before.
+    /// The messages with these numbers are lost. The first ones may have been given to a connection before.
     fn name(&mut self, reason: LossReason, numbers: RangeInclusive<u64>) {
         let (first, last) = numbers.into_inner();
         let border = self.given.min(last);
@@ -185,24 +188,24 @@ impl Outbox {
         self.news = true;
     }
 
-    /// How many messages the policy has dropped since this was last asked: those who publish must let others run.
+    /// How many messages the policy has dropped since the last call: their publishers must yield.
     pub fn take_dropped(&mut self) -> usize {
         std::mem::take(&mut self.dropped)
     }
 
-    /// What is to be dropped where no lock is held: payloads have destructors of their own.
+    /// Segments to be dropped where no lock is held: payloads may have destructors of their own.
     pub fn take_garbage(&mut self) -> Vec<Segment> {
         self.losses.take_garbage()
     }
 
-    /// What was lost since the last exchange: the ledger does not know of it yet.
+    /// What was lost since the last exchange, which the ledger does not include yet.
     pub fn lost_since(&self) -> Lost {
         self.losses.lost()
     }
 
     // Age.
 
-    /// Tells the time before a message is admitted while buffering. Only an age limit needs it.
+    /// Sets the time before a message is admitted while buffering. Only an age limit needs it.
     pub fn tick(&mut self, now: Instant) {
         if self.rules.max_age.is_some() && self.gate == Gate::Buffering {
             let begun = self.clock.map_or(now, |(_, begun)| begun);
@@ -216,8 +219,7 @@ impl Outbox {
         self.gate == Gate::Buffering && self.rules.max_age.is_some()
     }
 
-    /// The frame that is admitted next belongs to a run of at most 10 ms, which is stamped with its end: no message
-    /// expires before its time.
+    /// The next frame belongs to a run of at most 10 ms, which is stamped with its end: no message expires too early.
     fn begin_run(&mut self) {
         let Some((now, begun)) = self.clock else { return };
         let begins = self.tail.buffered_since.is_none() || now.saturating_duration_since(begun) >= RUN;
@@ -228,7 +230,7 @@ impl Outbox {
         self.tail.buffered_since = Some(now);
     }
 
-    /// Seals a chunk that will not be filled: a trickle of them must not hold more memory than what they say.
+    /// Seals a chunk that will not be filled: a trickle of such chunks must not take more memory than their content.
     fn seal_tight(&mut self) {
         if !self.tail.is_empty() {
             self.tail.head.shrink_to_fit();
@@ -236,7 +238,7 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is strictly older than the limit, by the clock of the last tick.
+    /// Drops messages that are strictly older than the limit, by the clock of the last tick.
     pub(in crate::engine) fn expire(&mut self) {
         let (Some(age), Some((now, _))) = (self.rules.max_age, self.clock) else { return };
         let old =
@@ -257,10 +259,10 @@ impl Outbox {
         self.lost_in_front(LossReason::Expired, before);
     }
 
-    // What is taken out.
+    // Removing messages.
 
-    /// Takes a buffered message out again, if it is still here and no connection has ever taken it. Only while the gate is
-    /// buffered. What it leaves behind goes to `gone`, to be dropped where a payload's destructor may run.
+    /// Withdraws a buffered message, if it is still here and was never given to a connection. Only while the gate is buffering.
+    /// What remains of it goes to `gone`, to be dropped where a payload's destructor may run.
     pub fn cancel(&mut self, sequence: u64, gone: &mut Vec<Segment>) -> bool {
         if self.gate != Gate::Buffering || sequence <= self.given || !self.waits(sequence) {
             return false;
@@ -286,7 +288,7 @@ impl Outbox {
         self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
     }
 
-    /// Loses the waiting messages for which `judge`, given their numbers, has a reason; SUB and UNSUB stay.
+    /// Loses the waiting messages for which `judge`, given their numbers, returns a reason; SUB and UNSUB stay.
     pub(in crate::engine) fn revise(&mut self, mut judge: impl FnMut(FrameView<'_>, u64) -> Option<LossReason>) {
         let before = self.waiting();
         let mut sequence = self.through();
@@ -314,8 +316,8 @@ impl Outbox {
         self.forget(before);
     }
 
-    /// Loses those of the first `messages` that wait here that a server has `refused`. All of them had been handed to the
-    /// connection that is gone. Returns how many were lost, and the sequence number of the last that was looked at.
+    /// Loses those of the first `messages` waiting here that a server has `refused`. All of them had been given to the
+    /// connection that is gone. Returns how many were lost, and the number of the last that was examined.
     pub(in crate::engine) fn refuse(&mut self, messages: u64, refused: impl Fn(&FrameView<'_>) -> bool) -> (u64, u64) {
         let (mut left, mut lost, mut last) = (messages, 0, self.through());
         self.revise(|frame, number| {
@@ -330,8 +332,8 @@ impl Outbox {
         (lost, last)
     }
 
-    /// Gives up what waits, as far as it had been handed to a connection before: it is in doubt. Returns how many
-    /// messages that are; they are the first ones.
+    /// Drops the waiting messages that had been given to a connection before, which are the first ones: they are in doubt.
+    /// Returns how many there were.
     pub(in crate::engine) fn give_up_sent(&mut self) -> u64 {
         let before = self.front();
         self.seal();
@@ -352,7 +354,7 @@ impl Outbox {
         in_doubt
     }
 
-    /// Gives up everything that waits: it is lost.
+    /// Drops everything that is waiting: it is lost.
     pub(in crate::engine) fn give_up(&mut self) {
         let before = self.front();
         self.seal();
@@ -362,7 +364,7 @@ impl Outbox {
         self.lost_in_front(LossReason::Closed, before);
     }
 
-    /// Hands over what was lost since the last exchange; there is no news after it.
+    /// Takes what was lost since the last exchange; after that there is nothing to report.
     pub(in crate::engine) fn take_losses(&mut self) -> Losses {
         self.news = false;
         std::mem::take(&mut self.losses)
@@ -370,7 +372,7 @@ impl Outbox {
 
     // The watermark.
 
-    /// Where what waits stands to the cap.
+    /// How full the buffer is, compared with the cap.
     pub(in crate::engine) fn level(&self) -> Fill {
         match self.pending {
             _ if self.cap == 0 => Fill::Low,
@@ -380,7 +382,7 @@ impl Outbox {
         }
     }
 
-    /// The engine has reported `level`: only the other one is news.
+    /// The engine has reported the level: only the other one is worth reporting now.
     pub(in crate::engine) fn told(&mut self, high: bool) {
         self.alarm = if high { usize::MAX } else { alarm(self.cap) };
     }

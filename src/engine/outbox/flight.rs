@@ -1,7 +1,7 @@
 //! The flight: what the connection task has loaded for the transport, and how much of it was taken.
 //!
-//! It belongs to one connection. Messages come from the [`Outbox`](super::Outbox); PING, PONG, the handshake and the replay
-//! are put between them here, always at a frame's end.
+//! It belongs to one connection. Messages come from the [`Outbox`](super::Outbox); PING, PONG, the handshake and the replay are
+//! inserted here, always between frames.
 
 use std::collections::VecDeque;
 
@@ -9,51 +9,51 @@ use super::backlog::Backlog;
 use super::segment::Segment;
 use crate::engine::config::DeliveryMode;
 
-/// What one segment in flight is.
+/// The content of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Frames of the outbox.
     Frames,
     /// A PING, tracked by liveness.
     Ping,
-    /// An answer to a PING.
+    /// A PONG.
     Pong,
-    /// The handshake and the replay: made again for each connection.
+    /// The handshake and the replay, which are made again for each connection.
     Wire,
-    /// SUBs and UNSUBs that commands have put here: the same.
+    /// SUBs and UNSUBs of commands, likewise.
     Interest,
 }
 
 /// SUBs and UNSUBs are gathered up to this size.
 const GATHERED: usize = 4 * 1024;
 
-/// The most PONGs that wait. A server that sends PINGs and reads nothing must not fill the memory, and one that reads
-/// again takes any PONG as a sign of life.
+/// The most PONGs that may wait. A server that sends PINGs and reads nothing must not fill the memory, and one that reads again
+/// accepts any PONG as a sign of life.
 const PONGS: usize = 1024;
 
-/// What the transport took by one write.
+/// What the transport took in one write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct Taken {
-    /// Messages of which the last byte is now taken.
+    /// Messages whose last byte is now taken.
     pub(in crate::engine) messages: u64,
-    /// PINGs of which the last byte is now taken.
+    /// PINGs whose last byte is now taken.
     pub(in crate::engine) pings: usize,
-    /// Those of the messages that a connection before this one had taken too.
+    /// Those of the messages that an earlier connection had taken too.
     pub(in crate::engine) resent: u64,
 }
 
-/// What a flight gives back when its connection is gone.
+/// What a flight returns when its connection is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct GivenBack {
-    /// Messages that the transport had taken wholly, and that were not counted as taken before.
+    /// Messages that the transport had taken completely, and that were not counted as taken before.
     pub(in crate::engine) taken: u64,
-    /// Those of them that a connection before this one had taken too.
+    /// Those of them that an earlier connection had taken too.
     pub(in crate::engine) resent: u64,
-    /// Whether the transport had taken a part of the next one, and no more.
+    /// Whether the transport had taken a part of the next one.
     pub(in crate::engine) cut: bool,
 }
 
-/// Bytes on their way, with a cursor: `at <= length of the first segment`.
+/// Bytes in flight, with a cursor: `at <= length of the first segment`.
 #[derive(Debug, Default)]
 pub struct Flight {
     delivery: DeliveryMode,
@@ -61,15 +61,15 @@ pub struct Flight {
     at: usize,
     len: usize,
     messages: u64,
-    /// PONGs in segments that were not wholly taken.
+    /// PONGs in segments that were not taken completely.
     pongs: usize,
     /// At least once: taken, and not confirmed.
     kept: Backlog,
-    /// Bytes that no longer count for the outbox, and chunks that are free again, since the last report.
+    /// Bytes that no longer count for the outbox, and free chunks, since the last report.
     released: usize,
-    /// Bytes of SUBs and UNSUBs in segments that were not wholly taken.
+    /// Bytes of SUBs and UNSUBs in segments that were not taken completely.
     interest: usize,
-    /// How many of the bytes not yet taken are with the transport already, in this order.
+    /// How many of the bytes not yet taken the transport has already begun with, so that their order is fixed.
     begun: usize,
     spent: Vec<Vec<u8>>,
 }
@@ -90,12 +90,12 @@ impl Flight {
         self.items.is_empty()
     }
 
-    /// Whether nothing here may go back to the outbox.
+    /// Whether nothing here could return to the outbox.
     pub(in crate::engine) fn holds_no_message(&self) -> bool {
         self.messages == 0 && self.kept.is_empty()
     }
 
-    /// Messages in segments that were not wholly taken.
+    /// Messages in segments that were not taken completely.
     pub fn messages(&self) -> u64 {
         self.messages
     }
@@ -127,7 +127,7 @@ impl Flight {
         }
     }
 
-    /// Bytes of SUBs and UNSUBs that commands have put in line.
+    /// Bytes of SUBs and UNSUBs that commands have queued.
     pub fn interest(&self) -> usize {
         self.interest
     }
@@ -136,12 +136,12 @@ impl Flight {
         self.push(Kind::Ping, Segment::bare(b"PING"));
     }
 
-    /// The transport works on the next `n` bytes: whatever becomes of them, nothing may go between.
+    /// The transport has begun with the next `n` bytes: nothing may be inserted between them any more.
     pub(in crate::engine) fn begin(&mut self, n: usize) {
         self.begun = n;
     }
 
-    /// A PONG after everything. Beyond the limit it is left out.
+    /// Adds a PONG after everything else. Beyond the limit it is left out.
     pub(in crate::engine) fn push_pong_behind(&mut self) {
         if self.pongs < PONGS {
             self.pongs += 1;
@@ -149,8 +149,8 @@ impl Flight {
         }
     }
 
-    /// A PONG goes ahead of everything but the segments in progress: the server's patience is limited. Beyond the limit it
-    /// is left out.
+    /// Adds a PONG ahead of everything but the segments in progress, because the server's patience is limited. Beyond the limit
+    /// it is left out.
     pub(in crate::engine) fn push_pong(&mut self) {
         if self.pongs >= PONGS {
             return;
@@ -226,8 +226,8 @@ impl Flight {
         }
     }
 
-    /// A PONG confirms this many messages more: the oldest that were taken. PINGs stand between segments, so these are whole
-    /// ones. `look` sees each before it goes, and may take some out.
+    /// A PONG confirms this many more messages: the oldest that were taken. PINGs stand between segments, so these are whole
+    /// segments. `look` sees each of them first, and may take messages out.
     pub(in crate::engine) fn confirmed(&mut self, messages: u64, mut look: impl FnMut(&mut Segment)) {
         let mut left = messages;
         while self.kept.front().is_some_and(|segment| segment.messages <= left) {
@@ -240,13 +240,13 @@ impl Flight {
         }
     }
 
-    /// How many bytes no longer count for the outbox since this was last asked, and the chunks that are free again.
+    /// Returns how many bytes no longer count for the outbox since the last call, and the free chunks.
     pub(in crate::engine) fn take_released(&mut self) -> (usize, &mut Vec<Vec<u8>>) {
         (std::mem::take(&mut self.released), &mut self.spent)
     }
 
-    /// The connection is gone. Returns what goes back to the outbox: what was not taken, the cut frame from its first byte; at
-    /// least once also what was taken and not confirmed.
+    /// The connection is gone. Returns what goes back to the outbox: what was not taken, with a cut frame from its first byte;
+    /// at least once also what was taken and not confirmed.
     pub(in crate::engine) fn give_back(&mut self) -> (GivenBack, Vec<Segment>) {
         let back = match self.delivery {
             DeliveryMode::AtMostOnce => self.rewind(),
@@ -255,8 +255,8 @@ impl Flight {
         (back, self.take_frames())
     }
 
-    /// Nothing is sent any more: what was taken and not confirmed stays in doubt, whatever the mode. Only what was not taken
-    /// goes back. Payloads that stay go to `gone`.
+    /// Nothing is sent any more: what was taken and not confirmed is in doubt in either mode, and only what was not taken goes
+    /// back. The payloads of the rest go to `gone`.
     pub(in crate::engine) fn give_back_at_the_end(&mut self, gone: &mut Vec<Segment>) -> (GivenBack, Vec<Segment>) {
         let back = self.rewind();
         gone.extend(self.kept.drain());
@@ -269,7 +269,7 @@ impl Flight {
         kept.drain().chain(rest).collect()
     }
 
-    /// Forgets the messages that were taken wholly.
+    /// Drops the messages that were taken completely.
     fn rewind(&mut self) -> GivenBack {
         let at = std::mem::take(&mut self.at);
         let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else {
@@ -280,7 +280,7 @@ impl Flight {
         GivenBack { taken: place.messages, resent: sent - cut.sent, cut: place.inside }
     }
 
-    /// Remembers which were taken, and forgets none.
+    /// Records which messages were taken, and drops none.
     fn rewind_to_confirmed(&mut self) -> GivenBack {
         let at = std::mem::take(&mut self.at);
         self.kept.mark_sent();
@@ -293,7 +293,7 @@ impl Flight {
         GivenBack { taken: place.messages, resent, cut: place.inside }
     }
 
-    /// Forgets everything; for a connection that never carried messages, or after a clean end.
+    /// Drops everything, for a connection that never carried messages or ended cleanly.
     pub(in crate::engine) fn clear(&mut self) -> Vec<Segment> {
         let Flight { items, kept, .. } = std::mem::replace(self, Flight::new(self.delivery));
         let mut segments: Vec<Segment> = kept.into_segments().collect();
@@ -306,7 +306,7 @@ impl Flight {
         segments
     }
 
-    /// Gives unused memory back.
+    /// Frees unused memory.
     pub(in crate::engine) fn shrink(&mut self) {
         self.spent = Vec::new();
         self.items.shrink_to(4);

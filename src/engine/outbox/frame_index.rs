@@ -1,15 +1,15 @@
-//! Where the messages of one segment lie, by number: made when one of them is withdrawn, so that the next need not be searched
-//! for. What is withdrawn stays in place until half of the segment is, or until the segment leaves.
+//! Where the messages of one segment are, by number: built when one of them is withdrawn, so that the next need not be searched
+//! for. Withdrawn messages stay in place until half of the segment is withdrawn or the segment leaves.
 
 use super::gaps::Gaps;
 use super::segment::{FrameView, Segment, Verdict, frames};
 
-/// The index of a segment without a body of its own. `dead_bytes <=` the length of the segment.
+/// The index of a segment without a separate body. `dead_bytes <=` the length of the segment.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct FrameIndex {
-    /// Number, and length or 0 when it was withdrawn. In order.
+    /// Number, and length or 0 if it was withdrawn. In order.
     frames: Vec<(u64, u32)>,
-    /// So many bytes of the segment are looked through.
+    /// How many bytes of the segment were indexed.
     known: usize,
     dead_bytes: usize,
 }
@@ -20,7 +20,7 @@ impl FrameIndex {
         self.dead_bytes
     }
 
-    /// Looks at frames that came since. `after`: the number of the last message before the segment.
+    /// Indexes frames that were added since. `after`: the number of the last message before the segment.
     pub(in crate::engine) fn extend(&mut self, segment: &Segment, after: u64, gaps: &Gaps) {
         let mut last = self.frames.last().map_or(after, |(number, _)| *number);
         let rest = segment.head.get(self.known..).unwrap_or_default();
@@ -33,7 +33,7 @@ impl FrameIndex {
         self.known = segment.head.len();
     }
 
-    /// Withdraws message `number`. Its length; `None`: it is not here.
+    /// Withdraws message `number`. Returns its length; `None`: it is not here.
     pub(in crate::engine) fn withdraw(&mut self, number: u64) -> Option<usize> {
         let at = self.frames.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         let (_, len) = self.frames.get_mut(at)?;
@@ -42,7 +42,7 @@ impl FrameIndex {
         (len > 0).then_some(len)
     }
 
-    /// Takes what was withdrawn out of the segment.
+    /// Removes the withdrawn messages from the segment.
     pub(in crate::engine) fn clean(self, segment: &mut Segment) {
         if self.dead_bytes == 0 {
             return;

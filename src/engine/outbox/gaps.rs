@@ -1,4 +1,4 @@
-//! Sequence numbers of messages that were taken out of the line, in runs: a policy drops neighbours by the million.
+//! Sequence numbers of messages that were removed from the queue, in runs: a policy may drop millions of neighbours.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ impl Gaps {
         self.runs.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
-    /// Adds numbers none of which is there.
+    /// Adds numbers, none of which is in the set.
     pub(in crate::engine) fn insert(&mut self, numbers: RangeInclusive<u64>) {
         let (mut first, mut last) = numbers.into_inner();
         if first > last {
@@ -32,13 +32,13 @@ impl Gaps {
         self.runs.insert(first, last);
     }
 
-    /// How many there are that are greater than `number`.
+    /// How many numbers in the set are greater than `number`.
     pub(in crate::engine) fn count_behind(&self, number: u64) -> u64 {
         let across = self.runs.range(..=number).next_back().map_or(0, |(_, last)| last.saturating_sub(number));
         across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
     }
 
-    /// The number of the `count`-th after `number` that is not there; for 0 it is `number`.
+    /// The `count`-th number after `number` that is not in the set; for 0 it is `number`.
     pub(in crate::engine) fn advance(&self, number: u64, count: u64) -> u64 {
         if count == 0 {
             return number;
@@ -58,7 +58,7 @@ impl Gaps {
         self.runs.is_empty()
     }
 
-    /// The first number from `number` on that is not there.
+    /// The first number from `number` on that is not in the set.
     pub(in crate::engine) fn skip(&self, number: u64) -> u64 {
         match self.runs.range(..=number).next_back() {
             Some((_, last)) if number <= *last => last + 1,
@@ -66,7 +66,7 @@ impl Gaps {
         }
     }
 
-    /// Forgets those that lie in `numbers`; no run reaches over its ends.
+    /// Removes those in `numbers`; no run reaches beyond its ends.
     pub(in crate::engine) fn forget_between(&mut self, numbers: &RangeInclusive<u64>) {
         if numbers.is_empty() {
             return;
@@ -76,7 +76,7 @@ impl Gaps {
         }
     }
 
-    /// Forgets all up to `number`.
+    /// Removes all up to `number`.
     pub(in crate::engine) fn forget_through(&mut self, number: u64) {
         let across = self.runs.range(..=number).next_back().map(|(_, last)| *last).filter(|last| *last > number);
         self.runs = self.runs.split_off(&(number + 1));
@@ -104,7 +104,7 @@ mod tests {
                     gaps.forget_through(number);
                     model = model.split_off(&(number + 1));
                 } else if what == 1 {
-                    // No run reaches over the ends.
+                    // No run reaches beyond the ends.
                     let (first, end) = (gaps.skip(number), number + 2 * more);
                     if let Some(last) = (first..end).rev().find(|number| !model.contains(number)) {
                         gaps.forget_between(&(first..=last));

@@ -1,4 +1,4 @@
-//! The way to the flight and back.
+//! Moving frames to the flight and back.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use super::segment::Segment;
 use super::{CHUNK, Gate, Outbox, SPARE_CHUNKS};
 
 impl Outbox {
-    /// Moves all that waits into `flight`, in order.
+    /// Moves everything that is waiting into `flight`, in order.
     pub(in crate::engine) fn load(&mut self, flight: &mut Flight) {
         if flight.holds_no_message() && !self.gaps.is_empty() {
-            // Nothing can come back any more in which they would be missing.
+            // Nothing can come back any more in which these would be missing.
             self.gaps.forget_through(self.through());
         }
         for segment in self.sealed.drain() {
@@ -41,13 +41,13 @@ impl Outbox {
         self.passed = self.gaps.advance(through, messages - left);
     }
 
-    /// What the transport took of `flight` since this was last asked no longer counts here, and its chunks are used again.
+    /// What the transport has taken of `flight` since the last call no longer counts here, and its chunks are reused.
     pub(in crate::engine) fn settle_taken(&mut self, flight: &mut Flight) {
         let (bytes, spent) = flight.take_released();
         self.pending = self.pending.saturating_sub(bytes);
         while self.spare.len() < SPARE_CHUNKS {
             let Some(chunk) = spent.pop() else { break };
-            // One that a long frame has made larger is not kept.
+            // A chunk that a long frame has enlarged is not kept.
             if chunk.capacity() <= CHUNK {
                 self.spare.push(chunk);
             }
@@ -61,7 +61,7 @@ impl Outbox {
         back
     }
 
-    /// Nothing is sent any more: only what was not taken comes back. Payloads that don't go to `gone`.
+    /// Nothing is sent any more: only what was not taken comes back. The payloads of the rest go to `gone`.
     pub(in crate::engine) fn take_back_at_the_end(
         &mut self,
         flight: &mut Flight,
@@ -73,7 +73,7 @@ impl Outbox {
         back
     }
 
-    /// The number of the last message before those that wait, found by counting: some have come back.
+    /// The number of the last message before those that wait, found by counting, because some have come back.
     fn count_passed(&self) -> u64 {
         let settled = self.admitted - self.messages();
         let mut passed = settled;
@@ -86,8 +86,8 @@ impl Outbox {
         }
     }
 
-    /// Takes back what the transport did not take, or at least once what no PONG covers, in front of what waits here, and
-    /// forgets SUB and UNSUB: the table replays interest. The gate is buffering from here on.
+    /// Takes back what the transport did not take or, at least once, what no PONG covers, in front of what is waiting here. SUB
+    /// and UNSUB are dropped, because the table replays subscriptions. The gate is buffering from here on.
     pub(in crate::engine) fn take_back(&mut self, returned: impl DoubleEndedIterator<Item = Segment>, now: Instant) {
         self.seal();
         for segment in returned.rev() {

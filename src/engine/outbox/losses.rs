@@ -1,4 +1,4 @@
-//! What was lost on our side since the last report: counts, which they were, and the messages as far as they are kept.
+//! What was lost on our side since the last report: counts, numbers, and the messages as far as they are kept.
 
 use std::ops::RangeInclusive;
 
@@ -6,8 +6,8 @@ use super::returned::LostMessages;
 use super::segment::{FrameView, Segment, Verdict};
 use crate::engine::ledger::{LossReason, Lost};
 
-/// How many bytes of lost messages are kept to be handed back, here and for each listener; what is lost beyond that is
-/// only counted (D17).
+/// How many bytes of lost messages are kept to be returned, here and for each listener; messages lost beyond that are only
+/// counted (D17).
 pub(in crate::engine) const RETURNED_BYTES: usize = 1024 * 1024;
 
 /// Losses that were not reported yet. `bytes <= RETURNED_BYTES`.
@@ -25,10 +25,9 @@ pub(in crate::engine) struct Losses {
 pub struct DroppedRun {
     /// Why.
     pub reason: LossReason,
-    /// The numbers. There may be some among them of messages that were withdrawn before.
+    /// The numbers. Messages with some of them may have been withdrawn before.
     pub numbers: RangeInclusive<u64>,
-    /// A connection that is gone had taken them before (at least once only): whether a server has processed them is not
-    /// known.
+    /// A connection that is gone had taken them before (at least once only): a server may have processed them.
     pub handed_over: bool,
 }
 
@@ -54,7 +53,7 @@ impl Losses {
         self.lost
     }
 
-    /// What a segment's [`sift`](Segment::sift) gives away.
+    /// Takes what a segment's [`sift`](Segment::sift) removes.
     pub(in crate::engine) fn take(&mut self, reason: Option<LossReason>, segment: Segment) {
         match reason {
             Some(reason) => self.push(reason, segment),
@@ -73,7 +72,7 @@ impl Losses {
         segment.sift(decide, |reason, gone| self.take(reason, gone));
     }
 
-    /// This many messages are lost that are not here any more.
+    /// Counts messages as lost that are no longer here.
     pub(in crate::engine) fn count(&mut self, reason: LossReason, messages: u64) {
         self.lost.add(reason, messages);
     }
@@ -95,7 +94,7 @@ impl Losses {
         }
     }
 
-    /// These are among those that were lost.
+    /// Records which messages were lost.
     pub(in crate::engine) fn name(&mut self, run: DroppedRun) {
         match self.sequences.last_mut() {
             _ if run.numbers.is_empty() => {}
@@ -104,19 +103,19 @@ impl Losses {
         }
     }
 
-    /// Nobody needs to know; but a shared payload is not dropped here, where a lock may be held.
+    /// Drops frames without a report; but a shared payload is not dropped here, where a lock may be held.
     pub(in crate::engine) fn forget(&mut self, segment: Segment) {
         if segment.body.is_some() {
             self.garbage.push(segment);
         }
     }
 
-    /// What is to be dropped where no lock is held.
+    /// Segments to be dropped where no lock is held.
     pub(in crate::engine) fn take_garbage(&mut self) -> Vec<Segment> {
         std::mem::take(&mut self.garbage)
     }
 
-    /// What there is to tell, if anything.
+    /// What there is to report, if anything.
     pub(in crate::engine) fn tell(&mut self) -> Option<Told> {
         if self.lost == Lost::default() {
             return None;

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
-/// A payload that is not copied. `Bytes::from_owner` lets a user's own type hold the bytes, and run code when the last
-/// reference is dropped. A panic there stays there: it is the user's, and no reason for a connection to end.
+/// A payload that is not copied. `Bytes::from_owner` lets a user's own type own the bytes, and run code when the last reference
+/// is dropped. A panic there is caught: it is the user's, and no reason for a connection to end.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::engine) struct Payload(Bytes);
 

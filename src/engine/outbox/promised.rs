@@ -1,11 +1,11 @@
-//! What was promised of single messages: to those who want them confirmed, and of those that a connection had before.
+//! Promises about single messages: to publishers that want them confirmed, and about those that a connection had before.
 
 use super::Outbox;
 
 impl Outbox {
-    /// Somebody waits for a PONG after the message with this number, which was admitted just now. A PING follows the
-    /// batch that it is loaded with, on each connection that it is given to, and
-    /// [`Effect::Confirmed`](crate::engine::Effect::Confirmed) tells of the PONG.
+    /// A publisher waits for a PONG after the message with this number, which was admitted just now. On each connection, a PING
+    /// follows the batch that the message is loaded with, and [`Effect::Confirmed`](crate::engine::Effect::Confirmed) reports
+    /// the PONG.
     pub fn want_pong(&mut self, sequence: u64) {
         self.pong_wanted = sequence;
     }
@@ -15,13 +15,13 @@ impl Outbox {
         self.pong_wanted != 0 && self.pong_wanted > self.through()
     }
 
-    /// At least once: up to this number, what waits here was given to a connection before.
+    /// At least once: messages here up to this number were given to a connection before.
     pub(in crate::engine) fn given(&self) -> u64 {
         self.given
     }
 
-    /// At least once: the first of what came back had been given to the connection that is gone. Whatever becomes of them
-    /// here, nobody can say that they were not sent.
+    /// At least once: the first of the returned messages had been given to the connection that is gone. Whatever becomes of
+    /// them here, they can't be reported as not sent.
     pub(super) fn note_given(&mut self) {
         let sent = self.sealed.sent();
         if sent > 0 {

@@ -1,4 +1,4 @@
-//! Messages that were lost on our side, handed back: frames as they were, read again only by whoever looks at them.
+//! Lost messages that are returned: kept as frames, and parsed only when somebody looks at them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, Limits, Subject};
 pub struct LostMessage {
     /// Why.
     pub reason: LossReason,
-    /// Where it was to go.
+    /// Its subject.
     pub subject: Subject,
-    /// Where answers were to go.
+    /// Its reply subject.
     pub reply: Option<Subject>,
-    /// The content.
+    /// Its payload.
     pub payload: Bytes,
-    /// The headers.
+    /// Its headers.
     pub headers: Option<HeaderMap>,
 }
 
@@ -64,7 +64,7 @@ impl LostMessages {
         LostMessages { runs: runs.into_iter().map(run).collect(), count, bytes }
     }
 
-    /// These, and then those.
+    /// Both lists, one after the other.
     pub(in crate::engine) fn followed_by(&self, those: &LostMessages) -> LostMessages {
         LostMessages {
             runs: self.runs.iter().chain(those.runs.iter()).cloned().collect(),
@@ -73,7 +73,7 @@ impl LostMessages {
         }
     }
 
-    /// How many there are. More may have been lost than are handed back: the counts beside this say so.
+    /// How many there are. More may have been lost than are returned: see the counts beside this.
     pub fn len(&self) -> u64 {
         self.count
     }
@@ -83,19 +83,19 @@ impl LostMessages {
         self.count == 0
     }
 
-    /// Bytes that they had on the wire, control lines and headers included.
+    /// Their bytes on the wire, including control lines and headers.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The messages, one after the other. Each look reads them again.
+    /// The messages in order. Each call parses them again.
     pub fn iter(&self) -> impl Iterator<Item = LostMessage> + '_ {
         self.runs.iter().flat_map(Run::messages)
     }
 }
 
 impl fmt::Debug for LostMessages {
-    /// Numbers only: payloads are nobody's business in a log.
+    /// Only numbers: payloads do not belong in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LostMessages { runs: _, count, bytes } = self;
         f.debug_struct("LostMessages").field("count", count).field("bytes", bytes).finish_non_exhaustive()
@@ -110,7 +110,7 @@ impl Run {
         }
     }
 
-    /// A frame of which the payload lies apart.
+    /// A frame whose payload is separate.
     fn large(&self, body: &Payload) -> Option<LostMessage> {
         let (subject, reply) = large_names(&self.head)?;
         let end = memchr::memchr(b'\n', &self.head)?;
@@ -119,7 +119,7 @@ impl Run {
     }
 
     fn small(&self) -> impl Iterator<Item = LostMessage> + '_ {
-        // What was admitted can't be too much.
+        // What was admitted can't exceed a limit.
         let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
         let mut at = 0;
         std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! A segment: a run of whole frames on their way to the transport.
 //!
-//! Frames describe themselves: where one ends is found again by decoding what was encoded, which costs
-//! nothing until a connection is lost. No index is kept beside the bytes.
+//! Frames describe themselves: where one ends is found by decoding it again, which costs nothing until a connection is lost. No
+//! index is kept beside the bytes.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -25,14 +25,14 @@ pub struct Segment {
     pub(in crate::engine) messages: u64,
     /// Whether SUB or UNSUB is among the frames.
     pub(in crate::engine) interest: bool,
-    /// How many of the messages, from the first on, were handed to a connection that died: they are sent again (at least
-    /// once only). `sent <= messages`.
+    /// How many of the messages, from the first on, were given to a connection that died and are sent again (at least once
+    /// only). `sent <= messages`.
     pub(in crate::engine) sent: u64,
-    /// Since when the youngest of the frames is buffered; `None`: it is not, or nobody wants to know.
+    /// Since when the youngest of the frames is buffered; `None`: it is not, or there is no age limit.
     pub(in crate::engine) buffered_since: Option<Instant>,
 }
 
-/// What a frame is, as far as a server's taking it is concerned.
+/// A frame, as far as it matters for whether a server can take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct FrameView<'a> {
     /// PUB or HPUB.
@@ -41,7 +41,7 @@ pub(in crate::engine) struct FrameView<'a> {
     pub(in crate::engine) subject: &'a [u8],
     /// Its reply subject.
     pub(in crate::engine) reply: Option<&'a [u8]>,
-    /// HPUB.
+    /// Whether it is HPUB.
     pub(in crate::engine) headers: bool,
     /// Header block and payload together: what `max_payload` limits.
     pub(in crate::engine) size: usize,
@@ -59,7 +59,7 @@ impl Segment {
         Segment { head, ..Segment::default() }
     }
 
-    /// Overwrites what it holds: CONNECT has credentials in it.
+    /// Overwrites its content: CONNECT has credentials in it.
     pub(in crate::engine) fn wipe(mut self) {
         self.head.zeroize();
     }
@@ -88,8 +88,8 @@ impl Segment {
         })
     }
 
-    /// Forgets the frames of which all bytes lie before `taken`, and so rewinds to the first byte of the
-    /// frame that was cut. Returns what was forgotten.
+    /// Drops the frames that lie completely before byte `taken`, and so rewinds to the first byte of the frame that was cut.
+    /// Returns what was dropped.
     pub(in crate::engine) fn forget_taken(&mut self, taken: usize) -> Cut {
         let cut = self.cut_at(taken);
         self.head.drain(..cut.whole);
@@ -115,7 +115,7 @@ impl Segment {
         cut
     }
 
-    /// Decides on each frame, in order. `gone` gets what is lost, with the reason, and the payload of what is forgotten.
+    /// Decides about each frame, in order. `gone` gets what is lost, with the reason, and the payloads of what is dropped.
     pub(in crate::engine) fn sift(
         &mut self,
         mut decide: impl FnMut(FrameView<'_>) -> Verdict,
@@ -158,7 +158,7 @@ impl Segment {
         (self.messages, self.interest, self.sent) = (messages, interest, sent);
     }
 
-    /// Keeps the frames of which `decide` says so.
+    /// Keeps the frames for which `decide` returns true.
     pub(in crate::engine) fn keep(&mut self, decide: impl FnMut(FrameView<'_>) -> Verdict) {
         self.sift(decide, |_, _| {});
     }
@@ -181,12 +181,12 @@ impl Segment {
         self.split(|_, before| before < messages)
     }
 
-    /// Splits the frames off that lie in the first `bytes` wholly, but at least one.
+    /// Splits off the frames that lie completely in the first `bytes`, but at least one.
     pub(in crate::engine) fn split_bytes(&mut self, bytes: usize) -> Segment {
         self.split(|range, _| range.start == 0 || range.end <= bytes)
     }
 
-    /// Splits frames off for as long as `goes` says so. It is given where a frame is, and how many messages come before it.
+    /// Splits frames off as long as `goes` returns true. It is given the frame's range and how many messages come before it.
     fn split(&mut self, mut goes: impl FnMut(&Range<usize>, u64) -> bool) -> Segment {
         if self.body.is_some() {
             return if goes(&(0..self.len()), 0) { std::mem::take(self) } else { Segment::default() };
@@ -217,8 +217,8 @@ impl Segment {
     }
 }
 
-/// Subject and reply subject of a frame of which the payload lies apart. Its control line is of our own making: a word, the
-/// subject, perhaps a reply subject, and one number or, with headers, two.
+/// Subject and reply subject of a frame whose payload is separate. Its control line is one of ours: a word, the subject,
+/// perhaps a reply subject, and one number or, with headers, two.
 pub(in crate::engine) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let end = memchr::memchr(b'\n', head)?;
     let mut tokens = head.get(..end)?.trim_ascii_end().split(|byte| *byte == b' ');
@@ -230,7 +230,7 @@ pub(in crate::engine) fn large_names(head: &[u8]) -> Option<(&[u8], Option<&[u8]
 /// What a byte offset means for the frames of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Cut {
-    /// Bytes of the frames that lie before it wholly.
+    /// Bytes of the frames that lie completely before it.
     pub(in crate::engine) whole: usize,
     /// How many of those are messages.
     pub(in crate::engine) messages: u64,
@@ -242,15 +242,15 @@ pub(in crate::engine) struct Cut {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Verdict {
     Keep,
-    /// It goes, and nobody needs to know.
+    /// It is dropped without a report.
     Forget,
     Lose(LossReason),
 }
 
-/// The frames in `bytes`, which hold whole frames of our own making. Should the rest ever be none, it counts as one message:
-/// every byte belongs to a frame, so that no loop over them waits for a piece that never comes.
+/// The frames in `bytes`, which are whole frames of our own making. If the rest ever is not, it counts as one message: every
+/// byte belongs to a frame, so that no loop waits for a piece that never comes.
 pub(in crate::engine) fn frames(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, FrameView<'_>)> {
-    // Our own bytes were limited when they were admitted; here nothing may be refused.
+    // Our own frames were checked when they were admitted; nothing may be refused here.
     let mut decoder = Decoder::new(Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX });
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -68,10 +68,10 @@ impl Backoff {
             return Duration::ZERO;
         };
         if self.initial.is_zero() {
-            // Zero times the infinity that powf reaches is no number, and would be taken for the cap.
+            // Zero times the infinity that powf reaches is NaN, and would be mistaken for the cap.
             return Duration::ZERO;
         }
-        // powf on a clamped exponent: beyond it every factor above 1 has long reached any cap.
+        // The exponent is clamped: beyond that every factor above 1 has long reached any cap.
         let grown = self.initial.as_secs_f64() * self.factor.max(1.0).powf(exponent.min(1 << 20) as f64);
         if grown.is_finite() && grown < self.max.as_secs_f64() {
             Duration::try_from_secs_f64(grown).unwrap_or(self.max)

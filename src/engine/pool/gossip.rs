@@ -1,4 +1,4 @@
-//! Lists of servers: what the cluster says of itself, and what the user puts in the place of the first list.
+//! Lists of servers: those of the cluster, and the user's new ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use super::{MAX_SERVERS, MAX_TOLD, Pool, Server, ServerId, endpoint};
 use crate::protocol::ServerAddr;
 
 impl Pool {
-    /// Takes in the complete list of the cluster's servers from INFO. What vanished leaves the pool unless the
-    /// user named it or it is `current`. An entry that can't be read is skipped. Returns what was added
-    /// and removed, as `host:port`.
+    /// Takes in the complete list of the cluster's servers from INFO. Servers that are no longer in it leave the pool, unless
+    /// the user named them or they are `current`. An entry that can't be parsed is skipped. Returns what was added and removed,
+    /// as `host:port`.
     ///
-    /// The list is complete each time, an empty one says nothing.
+    /// The list is complete each time; an empty one means nothing.
     pub fn gossip<R: Rng>(
         &mut self,
         urls: &[String],
@@ -55,7 +55,7 @@ impl Pool {
         (added, removed)
     }
 
-    /// Replaces the user's list. What is in both keeps its memory; nothing counts as discovered any more.
+    /// Replaces the user's list. Servers in both lists keep their history; none counts as discovered any more.
     pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
         self.barred.clear();
         let old = std::mem::take(&mut self.servers);
@@ -75,8 +75,8 @@ impl Pool {
     }
 }
 
-/// Host and port, by which servers are told apart: those of a list are compared with those of another in order, since each
-/// with each would be a standstill where there are thousands.
+/// Host and port, which identify a server. Ordered, so that long lists can be compared through sets and not each entry with
+/// each.
 pub(super) type Place = (String, u16);
 
 pub(super) fn place(addr: &ServerAddr) -> Place {

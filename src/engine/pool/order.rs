@@ -6,7 +6,7 @@ use super::{Pool, SHORTEST_GAP, Server, ServerId};
 use crate::engine::time::after;
 use crate::protocol::ServerAddr;
 
-/// How much speaks for a server, the best first.
+/// How promising a server is, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     /// It was connected before.
@@ -17,8 +17,8 @@ enum Standing {
     Told,
 }
 
-/// A server that is due is passed over for those of a better standing this many times in a row, and then has its turn: the
-/// better ones may all be gone. Arbitrary.
+/// A due server is passed over for more promising ones this many times in a row, and then has its turn: the better ones may all
+/// be gone. Arbitrary.
 const PASSED_OVER: u8 = 3;
 
 impl Server {
@@ -35,15 +35,15 @@ impl Server {
     }
 }
 
-/// A server that has not answered a dial for this long may be put aside. Any path answers sooner: one over satellites takes
-/// 0.6 s, and is given more time when no other server answers.
+/// A server that has not answered a dial for this long may be put aside. Any path answers sooner; one over satellites takes 0.6
+/// s, and gets more time when no other server answers.
 pub(in crate::engine) const SILENCE: Duration = Duration::from_millis(500);
 
-/// The same where the other server has less that speaks for it.
+/// The same where the other server is less promising.
 const LONG_SILENCE: Duration = Duration::from_secs(2);
 
 impl Pool {
-    /// A dial of `id` that had to wait begins now.
+    /// The dial of `id`, which had to wait, begins now.
     pub fn dial_begins(&mut self, id: ServerId, now: Instant) {
         if let Some(server) = self.get_mut(id) {
             server.dialled = Some(now);
@@ -63,9 +63,9 @@ impl Pool {
         self.passed_over = if passes { self.passed_over + 1 } else { 0 };
     }
 
-    /// When an attempt on `id`, which began at `began`, is put aside if nothing has come back: another server is due then.
-    /// It must be one that answered last time, or nothing is known of: if all are silent, the path is. One that has had half of
-    /// an attempt's time in pieces gets the whole `limit` in one: it may be slow, and not dead.
+    /// When an attempt on `id` that began at `began` is put aside if nothing has come back: then another server is due that
+    /// answered last time or was never tried. If all are silent, the path is to blame. A server that has had half of `limit` in
+    /// such pieces then gets all of it at once, because it may be slow and not dead.
     pub fn put_aside_at(&self, id: ServerId, began: Instant, limit: Duration) -> Option<Instant> {
         let own = self.get(id).filter(|own| !own.preferred && own.tried < limit / 2)?.standing();
         let others = self.servers.iter().filter(|other| other.id != id && !other.silent);
@@ -76,8 +76,8 @@ impl Pool {
         at.min()
     }
 
-    /// An attempt on `id`, begun at `began`, is put aside, unless it has had the time of a whole attempt by now, `limit`:
-    /// then it counts as failed. Returns when the server is due again.
+    /// Puts an attempt on `id` aside that began at `began`. Returns when the server is due again; `None`: in all such attempts
+    /// it has had `limit`, the time of a whole one, so it counts as failed.
     pub fn put_aside(&mut self, id: ServerId, began: Instant, limit: Duration, now: Instant) -> Option<Duration> {
         self.take_turn(id);
         let server = self.get_mut(id)?;
@@ -87,29 +87,29 @@ impl Pool {
         (server.tried < limit).then_some(SILENCE)
     }
 
-    /// The server to dial next, and when. Of those that are due now a preferred one is first, then one that was connected
-    /// before, one that the user named, one that other servers named; then the one that has been due for longest, and the least
-    /// recently used. If none is due, the one that will be due earliest.
+    /// The server to dial next, and when. Of those that are due now: first a preferred one, then one that was connected before,
+    /// one that the user named, one that other servers named; among equals the one that has been due longest, then the least
+    /// recently used. If none is due, the one that will be due first.
     pub fn next(&self, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |_| true)
     }
 
-    /// The same among all servers but one.
+    /// The same for all servers but one.
     pub fn next_but(&self, id: Option<ServerId>, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |server| Some(server.id) != id)
     }
 
-    /// The same among those that have not said lately that they will stop.
+    /// The same for all servers but one, without those that were recently in lame duck mode.
     pub fn next_sound_but(&self, id: Option<ServerId>, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |server| Some(server.id) != id && server.is_sound(now))
     }
 
-    /// Whether `id` has not said lately that it will stop.
+    /// Whether `id` was not recently in lame duck mode.
     pub fn is_sound(&self, id: ServerId, now: Instant) -> bool {
         self.get(id).is_none_or(|server| server.is_sound(now))
     }
 
-    /// The same among the preferred ones.
+    /// The same for the preferred servers.
     pub fn next_preferred(&self, now: Instant) -> Option<(ServerId, Option<Instant>)> {
         self.first(now, |server| server.preferred)
     }
@@ -118,7 +118,7 @@ impl Pool {
         let began = self.since.unwrap_or(now);
         let rank = |server: &&Server| {
             let since = server.due.map_or(began, |due| due.max(began));
-            // The server that was left just now comes after the others, and if it was not our wish, after those that the user
+            // The server that was just left comes after the others if we left it, and otherwise after those that the user
             // knows.
             let (standing, last) = match self.left {
                 Some((left, planned)) if left == server.id => (Standing::Named, planned),
@@ -130,7 +130,7 @@ impl Pool {
         self.servers.iter().filter(|server| may(server)).min_by_key(rank).map(|server| (server.id, server.due))
     }
 
-    /// The server that was not used for the longest time, whenever it is due.
+    /// The least recently used server, whenever it is due.
     pub fn next_in_turn(&self) -> Option<ServerId> {
         self.servers.iter().min_by_key(|server| server.turn).map(|server| server.id)
     }
@@ -155,7 +155,7 @@ impl Pool {
         self.get(id)?.due
     }
 
-    /// When `id` may be dialled if somebody says: after `delay`.
+    /// When `id` may be dialled if a callback says: after `delay`.
     pub fn due_after(&self, id: ServerId, delay: Duration, now: Instant) -> Instant {
         let wished = after(now, delay);
         self.get(id)

@@ -1,28 +1,27 @@
-//! How failures and losses of servers are answered.
+//! How the client responds to failures and losses of servers.
 
 use std::time::Duration;
 
 use super::backoff::{Backoff, Jitter};
 
-/// How failures and losses are answered.
+/// How the client responds to failures and losses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Delays between failed attempts on one server. Default 100 ms × 2 up to 4 s, equal jitter.
     pub backoff: Backoff,
-    /// What is added to them where TLS is spoken, uniformly random up to this: handshakes are dear to a server that many
-    /// come back to. Default 1 s.
+    /// Added to these delays for TLS, uniformly random up to this: handshakes are expensive for a server that many clients
+    /// return to. Default 1 s.
     pub tls_jitter: Duration,
     /// A connection that lived this long is stable: its server's penalty is cleared. Default 1 s.
     pub stable_after: Duration,
-    /// The server whose stable connection was just lost is redialled after this. Default 250 ms.
+    /// How long after the loss of a stable connection its server is dialled again. Default 250 ms.
     pub redial: Duration,
-    /// How that is spread. Default full, so that the clients of a restarted server don't come back in one instant.
+    /// How that delay is spread. Default full, so that the clients of a restarted server don't all return at the same moment.
     pub redial_jitter: Jitter,
-    /// This many failed attempts on one server, since its last stable connection, take it out of the pool. Default: no
-    /// limit.
+    /// After this many failed attempts since its last stable connection, a server is removed from the pool. Default: no limit.
     pub max_per_server: Option<u64>,
-    /// A server that has refused our credentials for this long, in the same words every time, is taken out of the pool.
-    /// Default: no limit. Time counts and not tries: users are moved, renewed and loaded while clients reconnect.
+    /// A server that has refused our credentials for this long, with the same error every time, is removed from the pool.
+    /// Default: no limit. Time counts and not attempts, because users are moved, renewed and loaded while clients reconnect.
     pub give_up_on_auth_after: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! What the engine reports: the six states, the events of a connection's life, and why things ended.
+//! What the engine reports: the six states, and the events of a connection's life.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ use crate::protocol::{Info, Subject};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// No connection, and none is sought: never connected, retries exhausted, or reconnecting is off.
+    /// Not connected and not connecting: never connected, retries exhausted, or reconnecting is off.
     Disconnected,
-    /// A connection is being sought and nothing has failed since `connect`.
+    /// Connecting, and nothing has failed since `connect`.
     Connecting,
     /// Messages flow.
     Connected,
-    /// A connection is sought after a loss or a failed first attempt.
+    /// Connecting after a loss or a failed first attempt.
     Reconnecting,
-    /// `drain` has begun: no new subscription, what is there is finished.
+    /// `drain` has begun: no new subscriptions, and existing ones are read to their end.
     Draining,
     /// The end. A closed client can't be used again.
     Closed,
@@ -54,9 +54,8 @@ impl fmt::Display for Status {
 
 /// Something that happened to the connection, reported in order.
 ///
-/// `Connected`/`Reconnected` and `Disconnected` strictly alternate. A listener that reads too slowly gets fewer
-/// events, and sums that are exact all the same: the oldest outages are folded into one. More fields and kinds may
-/// come: match with `..`.
+/// `Connected`/`Reconnected` and `Disconnected` strictly alternate. A listener that reads too slowly gets fewer events, and yet
+/// the sums stay exact: the oldest outages are folded into one. More fields and kinds may be added: match with `..`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionEvent {
@@ -73,7 +72,7 @@ pub enum ConnectionEvent {
     Reconnected {
         /// `host:port` of the server.
         server: String,
-        /// The server before.
+        /// The previous server.
         previous: Option<String>,
         /// Time since the loss.
         downtime: Duration,
@@ -83,22 +82,22 @@ pub enum ConnectionEvent {
         subscriptions: usize,
         /// How many buffered messages the transport has taken so far.
         flushed: u64,
-        /// How many messages were lost on our side since the loss, those that expired aside.
+        /// How many messages were lost on our side since the loss, not counting those that expired.
         dropped: u64,
         /// How many buffered messages were too old to be sent.
         expired: u64,
         /// How many messages were in doubt at the loss, as [`Disconnected`](ConnectionEvent::Disconnected) said.
         in_doubt: u64,
-        /// A round trip to this server: from CONNECT and PING to the PONG.
+        /// The round trip to this server: from CONNECT and PING to the PONG.
         rtt: Duration,
-        /// How many buffered messages still wait. This event comes a second after the subscriptions were written at the
-        /// latest; if messages still wait then, [`RecoveryDone`](ConnectionEvent::RecoveryDone) follows.
+        /// How many buffered messages are still to be sent. This event comes no later than a second after the subscriptions
+        /// were written; if messages are still waiting then, [`RecoveryDone`](ConnectionEvent::RecoveryDone) follows.
         still_buffered: u64,
-        /// How many earlier outages are summed up in this event, because nobody read them in time.
+        /// How many earlier outages are folded into this event, because nobody read them in time.
         folded: u64,
     },
-    /// The last of the messages that still waited when [`Reconnected`](ConnectionEvent::Reconnected) came was
-    /// taken by the transport. If the connection is lost before that, this is not said.
+    /// The transport has taken the last of the messages that were still buffered when
+    /// [`Reconnected`](ConnectionEvent::Reconnected) was reported. Not reported if the connection is lost before that.
     #[non_exhaustive]
     RecoveryDone {
         /// `host:port` of the server.
@@ -110,20 +109,20 @@ pub enum ConnectionEvent {
         /// Time from the loss to the last buffered message.
         took: Duration,
     },
-    /// The connection is gone.
+    /// The connection was lost.
     #[non_exhaustive]
     Disconnected {
         /// `host:port` of the server that was lost.
         server: String,
         /// Why.
         cause: Cause,
-        /// Messages that the transport had taken wholly and no PONG covered: they may or may not have
-        /// been processed. They are never sent again at most once.
+        /// Messages that the transport had taken completely and no PONG covered: the server may or may not have processed them.
+        /// At most once, they are never sent again.
         in_doubt: u64,
-        /// Messages that go to the next connection.
+        /// Messages that wait for the next connection.
         buffered: u64,
-        /// How many later outages are summed up in this event, because nobody read them in time. Server and cause are
-        /// the first one's.
+        /// How many later outages are folded into this event, because nobody read them in time. Server and cause are those of
+        /// the first.
         folded: u64,
     },
     /// A server is being dialled.
@@ -133,7 +132,7 @@ pub enum ConnectionEvent {
         server: String,
         /// Number of this attempt since the last connection, from 1.
         attempt: u64,
-        /// How long nothing was tried before it, since the last attempt failed or the connection was lost.
+        /// How long no attempt was made before this one, since the last one failed or the connection was lost.
         waited: Duration,
     },
     /// An attempt failed.
@@ -148,16 +147,16 @@ pub enum ConnectionEvent {
         /// When this server is due again.
         retry_in: Duration,
     },
-    /// The server has introduced itself, or something in its INFO has changed.
+    /// The server sent its first INFO, or something in its INFO has changed.
     #[non_exhaustive]
     ServerInfo {
         /// `host:port` of the server.
         server: String,
-        /// What it said: id, name, version, cluster, limits and so on.
+        /// Its content: id, name, version, cluster, limits and so on.
         info: Arc<Info>,
     },
-    /// Servers were learnt from, or taken back by, the cluster's gossip (`connect_urls` in INFO); or one was taken out
-    /// because it refused our credentials twice, or has failed as often as it may.
+    /// The cluster's gossip (`connect_urls` in INFO) added or removed servers; or a server was removed because it kept refusing
+    /// our credentials or has failed as often as it may.
     #[non_exhaustive]
     ServersChanged {
         /// New in the pool.
@@ -165,16 +164,16 @@ pub enum ConnectionEvent {
         /// Gone from the pool.
         removed: Vec<String>,
     },
-    /// The callback that picks a server has named one that is not in the pool; the pool's own rule was followed.
+    /// The callback that chooses a server has named one that is not in the pool; the pool's own rule was followed.
     #[non_exhaustive]
     ServerNotInPool {
-        /// `host:port` of what it named.
+        /// The `host:port` that it named.
         server: String,
     },
     /// The server sent an `-ERR`. What follows shows whether the connection survives.
     #[non_exhaustive]
     ServerError {
-        /// What it said, typed.
+        /// The error, typed.
         error: crate::protocol::ErrKind,
     },
     /// The server is about to shut down and has asked clients to move (`ldm` in INFO).
@@ -183,16 +182,16 @@ pub enum ConnectionEvent {
         /// `host:port` of the server.
         server: String,
     },
-    /// A subscription has begun to lose messages because its consumer is too slow.
+    /// A subscription has begun to drop messages because its consumer is too slow.
     #[non_exhaustive]
     SlowConsumer {
         /// The subscription's id.
         sid: u64,
-        /// Messages that it has lost so far.
+        /// Messages that it has dropped so far.
         dropped: u64,
     },
-    /// A message from the server is larger than [`limits`](crate::ConnectOptions::limits) allow. It was skipped, and counts as
-    /// dropped for its subscription.
+    /// A message from the server exceeds the [`limits`](crate::ConnectOptions::limits). It was skipped, and counts as dropped
+    /// for its subscription.
     #[non_exhaustive]
     MessageTooLarge {
         /// The subscription's id.
@@ -204,41 +203,41 @@ pub enum ConnectionEvent {
         /// The limit that it exceeds, in bytes.
         limit: usize,
     },
-    /// Accepted messages were lost on our side, with the reason, and are returned; or the server refused them (then the message
-    /// itself is returned only at least once, since it is not kept otherwise).
+    /// Accepted messages were lost on our side, and are returned with the reason; or the server refused them (they are then
+    /// returned only at least once, since otherwise they are not kept).
     #[non_exhaustive]
     Lost {
         /// How many, by reason.
         lost: Lost,
-        /// The messages. At most 1 MiB of them waits for a listener; what is lost beyond that is only counted, so there may
+        /// The messages. At most 1 MiB of them is kept for a listener; messages lost beyond that are only counted, so there may
         /// be fewer here than in `lost`.
         messages: LostMessages,
     },
     /// At least once only: messages that a lost connection had taken are not sent again after all, because the client ends or
-    /// gives up. Whether a server has processed them is not known.
+    /// gives up. The server may or may not have processed them.
     #[non_exhaustive]
     LeftInDoubt {
         /// How many.
         messages: u64,
     },
-    /// While no server is connected, what is buffered has reached 80 % of the cap: soon the overflow policy will decide. Said
-    /// once, until [`BufferLow`](ConnectionEvent::BufferLow).
+    /// While no server is connected, buffered messages have reached 80 % of the cap: the overflow policy will soon apply.
+    /// Reported once, until [`BufferLow`](ConnectionEvent::BufferLow).
     #[non_exhaustive]
     BufferHigh {
-        /// Bytes that wait.
+        /// Buffered bytes.
         pending: usize,
         /// The cap, in bytes.
         limit: usize,
     },
-    /// Behind [`BufferHigh`](ConnectionEvent::BufferHigh): what waits has fallen below 70 % of the cap.
+    /// After [`BufferHigh`](ConnectionEvent::BufferHigh): buffered messages have fallen below 70 % of the cap.
     #[non_exhaustive]
     BufferLow {
-        /// Bytes that wait.
+        /// Buffered bytes.
         pending: usize,
         /// The cap, in bytes.
         limit: usize,
     },
-    /// Reconnecting has been given up; see [`Status::Disconnected`].
+    /// The client has stopped reconnecting; see [`Status::Disconnected`].
     #[non_exhaustive]
     GaveUp {
         /// Why the last attempt failed.
@@ -248,7 +247,7 @@ pub enum ConnectionEvent {
     },
     /// `drain` has begun.
     Draining,
-    /// The end.
+    /// The client is closed. No event follows.
     #[non_exhaustive]
     Closed {
         /// Why.
@@ -257,12 +256,12 @@ pub enum ConnectionEvent {
 }
 
 impl ConnectionEvent {
-    /// The driver saw a subscription begin to lose messages.
+    /// The driver saw a subscription begin to drop messages.
     pub(crate) fn slow_consumer(sid: u64, dropped: u64) -> ConnectionEvent {
         ConnectionEvent::SlowConsumer { sid, dropped }
     }
 
-    /// About how many bytes of texts from outside it holds. What lost messages hold is counted apart.
+    /// Roughly how many bytes of foreign text it contains, not counting lost messages.
     pub(crate) fn weight(&self) -> usize {
         let list = |names: &Vec<String>| names.iter().map(|name| name.len() + size_of::<String>()).sum::<usize>();
         match self {
@@ -277,7 +276,7 @@ impl ConnectionEvent {
         }
     }
 
-    /// The driver skipped a message that is over the limits.
+    /// The driver skipped a message that exceeds the limits.
     pub(crate) fn message_too_large(sid: u64, subject: &[u8], size: u64, limit: usize) -> ConnectionEvent {
         let subject = Subject::from_wire(Bytes::copy_from_slice(subject));
         ConnectionEvent::MessageTooLarge { sid, subject, size, limit }
@@ -291,14 +290,14 @@ impl ConnectionEvent {
         }
     }
 
-    /// For a listener that has enough of them waiting already.
+    /// For a listener that already has too many of them waiting.
     pub(crate) fn keep_counts_only(&mut self) {
         if let ConnectionEvent::Lost { messages, .. } = self {
             *messages = LostMessages::default();
         }
     }
 
-    /// The driver itself ended.
+    /// The driver ended.
     pub(crate) fn closed(cause: EndReason) -> ConnectionEvent {
         ConnectionEvent::Closed { cause }
     }

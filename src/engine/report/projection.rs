@@ -1,5 +1,5 @@
-//! What the log, the recovery log, the health snapshot, the metrics and the event queue need to know of an event. All of them read
-//! this one function, so that none of them can forget a new kind of event.
+//! What the log, the recovery log, the health snapshot, the metrics and the event queue need to know about an event. All of
+//! them use this one function, so that none can forget a new kind of event.
 
 use super::event::{ConnectionEvent, Status};
 use crate::engine::error::Cause;
@@ -8,53 +8,53 @@ use crate::protocol::ErrKind;
 /// One event, as its readers see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Projection<'a> {
-    /// Whether it may be lost when nobody reads it.
+    /// What may happen to it when nobody reads it.
     pub(super) kept: Kept,
     /// How much attention it needs.
     pub(crate) level: Level,
-    /// The state that it leads to, if it is a change.
+    /// The new state, if it is a change of state.
     pub(crate) status: Option<Status>,
     /// What went wrong, if something did.
     pub(crate) fault: Option<Fault<'a>>,
 }
 
-/// What may become of an event that nobody has read when there is no room.
+/// What may happen to an unread event when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// It happens once, and is never lost.
     Once,
     /// One half of an outage, which is only lost together with the other.
     Half,
-    /// It counts something, or the newest is what matters: it goes into the next of its kind.
+    /// It counts something, or only the newest matters: it is merged into the next of its kind.
     Sum,
-    /// It may be lost; what matters of it is in a sum elsewhere.
+    /// It may be lost; what matters is counted elsewhere.
     Detail,
 }
 
 /// The level of an event's log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// What servers announce, and every attempt.
+    /// What servers announce, and each attempt.
     Debug,
     /// What an operator reads to follow an outage.
     Info,
-    /// What somebody may have to do something about.
+    /// Something that may need action.
     Warn,
-    /// Nothing more is done about it.
+    /// Nothing more can be done about it.
     Error,
 }
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault<'a> {
-    /// A connection was lost that nobody wanted to leave, or an attempt failed.
+    /// A connection was lost unintentionally, or an attempt failed.
     Line {
         /// `host:port` of its server.
         server: &'a str,
         /// Why.
         cause: &'a Cause,
     },
-    /// The server said so.
+    /// The server reported it.
     Server(&'a ErrKind),
     /// A consumer is too slow.
     SlowConsumer,

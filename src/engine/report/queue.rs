@@ -1,4 +1,4 @@
-//! A bounded queue of events for one listener: what nobody reads in time is summed up, and no transition is lost.
+//! A bounded queue of events for one listener: what is not read in time is summed up, and no change of state is lost.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -8,12 +8,12 @@ use crate::engine::outbox::RETURNED_BYTES;
 
 /// Events for one listener, up to a capacity.
 ///
-/// When it is full, the oldest outage after the head, from `Disconnected` to `Reconnected`, folds into the next
-/// one: the first cause stays; downtime, attempts, messages in doubt, flushed and lost are added up; `folded` counts
-/// the outages that are no longer there. Details of what was folded go. Where there is no such pair the oldest detail
-/// goes, an attempt for instance; what counts something is added to the next of its kind.
+/// When it is full, the oldest outage after the head, from `Disconnected` to `Reconnected`, is folded into the next one: the
+/// first cause stays; downtime, attempts, messages in doubt, flushed and lost are added up; `folded` counts the outages that
+/// were removed. Their details are dropped. If there is no such pair, the oldest detail is dropped, an attempt for instance; an
+/// event that counts something is added to the next of its kind.
 ///
-/// So `Connected`/`Reconnected` and `Disconnected` alternate whatever is read when, the newest event is never lost,
+/// So `Connected`/`Reconnected` and `Disconnected` alternate whatever the listener reads when, the newest event is never lost,
 /// and every sum over the events is exact.
 #[derive(Debug)]
 pub struct EventQueue {
@@ -21,15 +21,15 @@ pub struct EventQueue {
     capacity: usize,
     /// Bytes of lost messages in the events; never more than [`RETURNED_BYTES`].
     handed_back: usize,
-    /// Bytes of texts from outside in the events. Beyond [`FOREIGN_TEXT`], what may be lost is.
+    /// Bytes of foreign text in the events. Beyond [`FOREIGN_TEXT`], details are dropped.
     foreign: usize,
 }
 
-/// So many bytes of texts from outside wait for a listener: INFOs, names of servers, errors. Arbitrary.
+/// How many bytes of foreign text wait for a listener: INFOs, names of servers, errors. Arbitrary.
 const FOREIGN_TEXT: usize = 1024 * 1024;
 
-/// The smallest capacity: what can't be folded fits in, with room. A head, one whole pair and the beginning of the next,
-/// `Draining`, `Closed`, and one of each kind that counts something.
+/// The smallest capacity, which holds what can't be folded: a head, one whole pair and the beginning of the next, `Draining`,
+/// `Closed`, and one of each kind that counts something.
 const SMALLEST: usize = 16;
 
 impl EventQueue {
@@ -66,14 +66,14 @@ impl EventQueue {
         while self.foreign > FOREIGN_TEXT && self.lighten() {}
     }
 
-    /// Fewer texts. `false`: nothing more can be left out.
+    /// Drops foreign text. `false`: there is nothing left to drop.
     fn lighten(&mut self) -> bool {
         self.add_up(|event| event.weight() > 0)
             || self.drop_oldest(|event| event.projection().kept == Kept::Detail && event.weight() > 0)
             || self.fold_oldest_outage()
     }
 
-    /// Where the next event is that is like this, from `from` on.
+    /// The position of the next event for which this is true, starting at `from`.
     fn find(&self, from: usize, like: impl Fn(&ConnectionEvent) -> bool) -> Option<usize> {
         self.events.iter().skip(from).position(like).map(|at| at + from)
     }
@@ -97,7 +97,7 @@ impl EventQueue {
             self.foreign -= event.weight();
             match event.projection().kept {
                 Kept::Half => halves.push(event),
-                // It came to nothing: the outage ended after all.
+                // It led to nothing: the outage has ended after all.
                 Kept::Sum if matches!(event, ConnectionEvent::GaveUp { .. }) => {}
                 Kept::Sum | Kept::Once => kept.push(event),
                 Kept::Detail => {}
@@ -114,7 +114,7 @@ impl EventQueue {
             }
         }
         for event in kept.into_iter().rev() {
-            // The oldest of its kind after what was removed takes it; otherwise it stays, one of each kind.
+            // It is added to the next of its kind; if there is none it stays, one of each kind.
             let foreign = &mut self.foreign;
             let mut newer = self.events.iter_mut().skip(begin);
             if !(event.projection().kept == Kept::Sum && newer.any(|newer| absorb(newer, &event, foreign))) {
@@ -130,7 +130,7 @@ impl EventQueue {
     }
 
     fn drop_oldest(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
-        // The newest event says in which state the connection is.
+        // The newest event shows the state of the connection.
         let newest = self.events.len() - 1;
         let Some(event) = self.find(1, like).filter(|at| *at < newest).and_then(|at| self.events.remove(at)) else {
             return false;
@@ -139,7 +139,7 @@ impl EventQueue {
         true
     }
 
-    /// Only what was never lost and what counts is left: counts of one kind are added up.
+    /// Only events that are never lost and those that count something are left: counts of one kind are added up.
     fn add_up(&mut self, like: impl Fn(&ConnectionEvent) -> bool) -> bool {
         for at in 1..self.events.len().saturating_sub(1) {
             let Some(event) =
@@ -159,7 +159,7 @@ impl EventQueue {
     }
 }
 
-/// `event` is the end of the recovery that `reconnected` has announced: its counts go in there.
+/// `event` ends the recovery that `reconnected` announced: its counts are added there.
 fn finish(reconnected: &mut ConnectionEvent, event: &ConnectionEvent) -> bool {
     match (reconnected, event) {
         (ConnectionEvent::Reconnected { flushed, still_buffered, .. }, ConnectionEvent::RecoveryDone { late, .. }) => {
@@ -171,7 +171,7 @@ fn finish(reconnected: &mut ConnectionEvent, event: &ConnectionEvent) -> bool {
     }
 }
 
-/// Puts what `older` counts into `newer`, if that is of the same kind. `foreign` counts the texts in both.
+/// Adds what `older` counts to `newer`, if that is of the same kind. `foreign` counts the text in both.
 fn absorb(newer: &mut ConnectionEvent, older: &ConnectionEvent, foreign: &mut usize) -> bool {
     if std::mem::discriminant(newer) != std::mem::discriminant(older) {
         return false;
@@ -228,7 +228,7 @@ fn put_into(newer: &mut ConnectionEvent, older: &ConnectionEvent) -> bool {
     true
 }
 
-/// The outage that `newer` ends is added to the one that `older` has ended.
+/// The outage that `newer` ends is added to the one that `older` ended.
 fn fold_reconnected(newer: &mut ConnectionEvent, older: &ConnectionEvent) {
     let (
         ConnectionEvent::Reconnected {
@@ -274,7 +274,7 @@ fn fold_reconnected(newer: &mut ConnectionEvent, older: &ConnectionEvent) {
     *folded += more + 1;
 }
 
-/// What stands in `these` and not in `those`.
+/// The entries that are in `these` and not in `those`.
 fn without(these: &[String], those: &[String]) -> Vec<String> {
     let those: BTreeSet<&String> = those.iter().collect();
     these.iter().filter(|this| !those.contains(this)).cloned().collect()

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-/// Sids are our own and count upwards, so an attacker has no say in them: one multiplication spreads them.
+/// Sids are our own and count upwards, so no attacker chooses them: one multiplication is enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SidHasher(u64);
 

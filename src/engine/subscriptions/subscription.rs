@@ -5,24 +5,24 @@ use crate::protocol;
 /// One subscription. `before + received_here <= max` while it lives.
 #[derive(Debug)]
 pub struct Subscription<H> {
-    /// The driver's own: where messages of this subscription go.
+    /// The driver's own: where this subscription's messages go.
     pub handle: H,
-    /// Scratch for the driver while it sorts one read by subscription.
+    /// Scratch space for the driver while it sorts one read by subscription.
     pub slot: u64,
-    /// `subject` or `subject queue`, as SUB has it. One allocation, no more: there may be 100,000 of them.
+    /// `subject` or `subject queue`, as in SUB. A single allocation: there may be 100,000 of them.
     pub(super) interest: Box<[u8]>,
     pub(super) subject_len: u32,
     /// Messages received over all connections.
     pub(super) received: u64,
-    /// Those of them that came over earlier connections: a server counts its own only.
+    /// Those of them that came over earlier connections, which this server has not counted.
     pub(super) before: u64,
     /// The total after which it ends; `u64::MAX`: never.
     pub(super) max: u64,
     pub(super) draining: bool,
-    /// The present server knew it before the one before was left, and that one was read to the end.
+    /// The present server knew it before the previous one was left, and that one was read to the end.
     pub(super) bridged: bool,
     pub(super) server_has_counted: Counted,
-    /// An inbox of requests, which nobody reads to its end.
+    /// An inbox of requests, which no consumer reads to its end.
     pub(super) internal: bool,
     pub(super) reader: Reader,
 }
@@ -32,7 +32,7 @@ pub struct Subscription<H> {
 pub(super) enum Reader {
     /// Its consumer has messages to read.
     Behind,
-    /// Its consumer has taken the last message, and may be about to answer it.
+    /// Its consumer has taken the last message and may be answering it.
     AtLast,
     /// Nothing.
     Done,
@@ -65,13 +65,13 @@ impl<H> Subscription<H> {
         (self.max != u64::MAX).then(|| self.max - self.received)
     }
 
-    /// Whether nothing was missed when the present connection took the place of the one before: a planned move, and the
-    /// subscription at both servers.
+    /// Whether nothing was missed when the present connection replaced the previous one: a planned move, during which both
+    /// servers had the subscription.
     pub fn is_bridged(&self) -> bool {
         self.bridged
     }
 
-    /// Whether it ends after what its server had sent.
+    /// Whether it ends after what its server has sent.
     pub(in crate::engine) fn is_draining(&self) -> bool {
         self.draining
     }
@@ -87,23 +87,22 @@ impl<H> Subscription<H> {
         }
     }
 
-    /// Whether there is a limit that the server of this connection can read.
+    /// Whether it has a limit that the server of this connection can parse.
     pub(super) fn is_readable(&self) -> bool {
         self.max - self.before <= LARGEST_MAX
     }
 }
 
-/// The largest maximum that servers read in UNSUB: more than nine digits count as junk, which ends the subscription immediately
-/// (`parseSize` in the server's util.go).
+/// The largest number that servers accept in UNSUB: more than nine digits count as garbage, which ends the subscription
+/// immediately (`parseSize` in the server's util.go).
 pub(super) const LARGEST_MAX: u64 = 999_999_999;
 
-/// How many of the messages that count here since this connection is the present one its server has counted. The numbers differ
-/// only around a planned move.
+/// How the server's count since the start of this connection compares with ours. They differ only around a planned move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Counted {
     Alike,
-    /// It knew of the subscription before, and counts what it sent then too.
+    /// It knew the subscription before, and counts what it sent then too.
     More,
-    /// Some came over another connection, or before it got SUB a second time.
+    /// Some messages came over another connection, or before it got SUB a second time.
     Fewer,
 }
