@@ -67,8 +67,6 @@ use choice::Callbacks;
 pub struct ConnectOptions {
     /// The engine's settings.
     pub(super) config: Config,
-    /// The outbox's settings.
-    pub(super) outbox: OutboxRules,
     /// The driver's settings.
     pub(super) driver: DriverSettings,
     /// Sources of credentials; the check moves them into `driver`.

@@ -41,7 +41,7 @@ pub(crate) fn spawn(
 ) -> io::Result<Arc<Handle>> {
     let runtime = runtime::Handle::try_current()
         .map_err(|_| io::Error::other("connecting needs a tokio runtime, but this thread has none"))?;
-    let shared = Arc::new(Shared::new(settings, outbox));
+    let shared = Arc::new(Shared::new(settings, config.outbox.clone()));
     let engine = Engine::new(config, servers, seed);
     runtime.spawn(Task::new(shared.clone(), engine).run());
     Ok(Arc::new(Handle { shared }))

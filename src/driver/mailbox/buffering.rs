@@ -29,7 +29,7 @@ impl Shared {
     /// Whether a message would be buffered for lack of a connection; during a planned move there is one.
     #[cold]
     pub(super) fn would_buffer(&self, inner: &Inner) -> bool {
-        inner.outbox.gate() == Gate::Held && *self.status.borrow() != Status::Connected
+        inner.outbox.gate() == Gate::Buffering && *self.status.borrow() != Status::Connected
     }
 
     /// Counts a call. Returns whether the caller must yield first, so that the task can run and does not
