@@ -29,10 +29,10 @@ impl<H> Engine<H> {
         if self.lines.up().is_some_and(Connection::is_lame_duck) {
             self.leave_lame_duck(now);
         }
-        let told = self.settle_joined(&joined, read_to_the_end);
+        let known = self.settle_joined(&joined, read_to_the_end);
         if let Some(connection) = self.lines.up_mut() {
             if matches!(connection.stage, Stage::Standby(_)) {
-                connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, told));
+                connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, known));
             }
         }
         true
@@ -41,19 +41,19 @@ impl<H> Engine<H> {
     /// The new server already has SUBs for these subscriptions, which may have changed since. Returns those that need no
     /// further SUB.
     fn settle_joined(&mut self, joined: &[u64], read_to_the_end: bool) -> Vec<u64> {
-        let mut told = Vec::new();
+        let mut known = Vec::new();
         let mut out = Vec::new();
         for sid in joined {
             match self.subscriptions.get(*sid) {
                 Some(subscription) if subscription.is_draining() => {
                     protocol::unsubscribe(&mut out, *sid, None);
-                    self.wanted.push(Waiter::Subscription(*sid));
-                    told.push(*sid);
+                    self.waiters.push(Waiter::Subscription(*sid));
+                    known.push(*sid);
                 }
                 Some(subscription) if subscription.remaining().is_none() => {
                     self.subscriptions.set_counted(*sid, Counted::More);
                     self.subscriptions.set_bridged(*sid, read_to_the_end);
-                    told.push(*sid);
+                    known.push(*sid);
                 }
                 // A limit was set since: UNSUB, then SUB with the remaining count. This is done now, because the server may
                 // have sent some already and a drain then waits for a PONG after that.
@@ -65,7 +65,7 @@ impl<H> Engine<H> {
                         connection.asked.note_again(*sid, false, &self.subscriptions);
                     }
                     self.subscriptions.set_counted(*sid, Counted::Fewer);
-                    told.push(*sid);
+                    known.push(*sid);
                 }
                 None => protocol::unsubscribe(&mut out, *sid, None),
             }
@@ -73,6 +73,6 @@ impl<H> Engine<H> {
         if let Some(connection) = self.lines.up_mut().filter(|_| !out.is_empty()) {
             connection.flight.push_wire(out);
         }
-        told
+        known
     }
 }

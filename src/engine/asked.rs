@@ -50,7 +50,7 @@ pub(super) struct AskedUpTo {
 
 /// The server refused some SUBs between two PONGs without naming them.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Crowded {
+pub(super) struct UnnamedRefusals {
     /// What it was asked for, in order.
     asked: Vec<u64>,
     /// How many of them it has refused.
@@ -63,19 +63,19 @@ pub(super) struct Crowded {
 
 /// Which SUBs were refused by a server that has reached its limit.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unnamed {
+pub(super) enum RefusedSubs {
     These(Vec<u64>),
     SomeOf(Vec<u64>),
 }
 
-impl Crowded {
+impl UnnamedRefusals {
     /// A full server refuses every further SUB until a subscription ends, so it has refused the last ones.
-    pub(super) fn unnamed(mut self) -> Unnamed {
+    pub(super) fn resolve(mut self) -> RefusedSubs {
         let accepted = self.asked.len().saturating_sub(self.refused);
         if self.known || !(accepted == 0 || self.filled) {
-            return Unnamed::SomeOf(self.asked);
+            return RefusedSubs::SomeOf(self.asked);
         }
-        Unnamed::These(self.asked.split_off(accepted))
+        RefusedSubs::These(self.asked.split_off(accepted))
     }
 }
 
@@ -153,7 +153,7 @@ impl Asked {
 
     /// A PONG covers SUBs up to `up_to`: they were accepted, or were refused before it. If some were refused without a name,
     /// returns the candidates.
-    pub(super) fn accept<H>(&mut self, up_to: AskedUpTo, table: &Subscriptions<H>) -> Option<Crowded> {
+    pub(super) fn accept<H>(&mut self, up_to: AskedUpTo, table: &Subscriptions<H>) -> Option<UnnamedRefusals> {
         let refused = usize::try_from(std::mem::take(&mut self.unnamed)).unwrap_or(usize::MAX);
         // A frame may have been sent ahead of its command, so what ended between the PING and its PONG counts too.
         let filled = self.left == std::mem::replace(&mut self.left_before, up_to.left);
@@ -191,7 +191,7 @@ impl Asked {
             self.refused.clear();
             self.fresh.shrink_to(64);
         }
-        (refused > 0).then_some(Crowded { asked, refused, filled: filled && !mixed, known })
+        (refused > 0).then_some(UnnamedRefusals { asked, refused, filled: filled && !mixed, known })
     }
 
     fn forget_name<H>(&mut self, sid: u64, table: &Subscriptions<H>) {

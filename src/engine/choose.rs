@@ -16,29 +16,29 @@ use super::time::after;
 impl<H> Engine<H> {
     /// Goes on to the next server: dials it if it is due, waits if it is not, gives up if nothing is left to try. The user's
     /// callbacks are asked first, if there are any.
-    pub(super) fn seek(&mut self, now: Instant) {
+    pub(super) fn connect_next(&mut self, now: Instant) {
         let server = self.config.ask_server;
-        if (server || self.config.ask_delay) && self.may_seek() {
+        if (server || self.config.ask_delay) && self.may_connect() {
             self.history.last_ask += 1;
             let ask = self.history.last_ask;
             let attempt = self.history.attempts + 1;
             self.out.push(Effect::Choose { ask, attempt, server });
             self.lines.present = Link::Choosing { ask, until: after(now, self.config.connect_timeout) };
         } else {
-            self.follow(Choice::default(), now);
+            self.apply_choice(Choice::default(), now);
         }
     }
 
     /// The user's callbacks have answered.
     pub fn handle_choice(&mut self, ask: u64, choice: Choice, now: Instant) {
         if matches!(self.lines.present, Link::Choosing { ask: open, .. } if open == ask) {
-            self.follow(choice, now);
+            self.apply_choice(choice, now);
         }
     }
 
     /// Applies the callbacks' choice, or the pool's own rule where they made none.
-    pub(super) fn follow(&mut self, choice: Choice, now: Instant) {
-        if !self.may_seek() {
+    pub(super) fn apply_choice(&mut self, choice: Choice, now: Instant) {
+        if !self.may_connect() {
             self.lines.present = Link::Idle;
             return;
         }
@@ -52,7 +52,7 @@ impl<H> Engine<H> {
         // A callback that chooses the delay chooses it for the server whose turn it is.
         let own = if choice.delay.is_some() { self.pool.next_in_turn() } else { self.pool.next(now).map(|(id, _)| id) };
         let Some(server) = chosen.or(own) else {
-            let cause = self.history.last_error.clone().filter(|_| self.pool.has_barred()).unwrap_or(Cause::NoServers);
+            let cause = self.history.last_error.clone().filter(|_| self.pool.has_banned()).unwrap_or(Cause::NoServers);
             self.lines.present = Link::GivingUp(cause);
             return;
         };
@@ -74,11 +74,11 @@ impl<H> Engine<H> {
     pub(super) fn backoff_over(&mut self, chosen: Option<ServerId>, now: Instant) {
         match chosen.filter(|id| self.pool.get(*id).is_some()) {
             Some(server) => self.dial(server, now),
-            None => self.follow(Choice::default(), now),
+            None => self.apply_choice(Choice::default(), now),
         }
     }
 
-    fn may_seek(&self) -> bool {
+    fn may_connect(&self) -> bool {
         matches!(self.intent, Intent::Run | Intent::Drain { .. })
     }
 
@@ -178,7 +178,7 @@ impl<H> Engine<H> {
         self.history.last_error = Some(cause.clone());
         let (server, attempt) = (attempt.endpoint, attempt.number);
         self.out.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
-        self.seek(now);
+        self.connect_next(now);
     }
 
     /// The dial of `epoch` waits for a permit, because too many are in progress in this process. Its time does not run until
@@ -246,7 +246,7 @@ impl<H> Engine<H> {
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.lines.present = Link::GivingUp(cause);
         } else {
-            self.seek(now);
+            self.connect_next(now);
         }
     }
 

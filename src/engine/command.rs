@@ -25,7 +25,7 @@ impl<H> Engine<H> {
         if matches!(self.lines.present, Link::Idle) && matches!(self.intent, Intent::Run) {
             self.history.failures = 0;
             self.history.retrying = false;
-            self.seek(now);
+            self.connect_next(now);
         }
     }
 
@@ -103,7 +103,7 @@ impl<H> Engine<H> {
             }
             self.subscriptions.set_draining(sid);
             self.lines.connections_mut().for_each(|connection| connection.asked.depart());
-            self.wanted.push(Waiter::Subscription(sid));
+            self.waiters.push(Waiter::Subscription(sid));
         } else {
             // No server is sending.
             self.end_subscription(sid, EndReason::Drained);
@@ -178,13 +178,13 @@ impl<H> Engine<H> {
             let outcome = Err(FlushFailure::InDoubt(self.totals.in_doubt - seen));
             self.out.push(Effect::Complete { token, outcome });
         } else {
-            self.wanted.push(Waiter::Flush { token, seen });
+            self.waiters.push(Waiter::Flush { token, seen });
         }
     }
 
     /// Forgets the flushes that were not sent yet and for which `waits` is false: their callers have gone.
     pub fn keep_flushes(&mut self, waits: impl Fn(u64) -> bool) {
-        self.wanted.retain(|waiter| match waiter {
+        self.waiters.retain(|waiter| match waiter {
             Waiter::Flush { token, .. } => waits(*token),
             _ => true,
         });
@@ -202,7 +202,7 @@ impl<H> Engine<H> {
         match &self.lines.present {
             Link::Line(Line::Up(connection)) if connection.carries() => self.force_move(Cause::Forced, now),
             // The callbacks are not asked: the user wants a connection now.
-            Link::Choosing { .. } | Link::Backoff { .. } => self.follow(Choice::default(), now),
+            Link::Choosing { .. } | Link::Backoff { .. } => self.apply_choice(Choice::default(), now),
             Link::Idle => self.connect(now),
             // What the user wants is in progress already: an attempt, a move, or the settling of a loss.
             Link::Line(_) | Link::GivingUp(_) => {}
@@ -214,7 +214,7 @@ impl<H> Engine<H> {
         self.pool.replace(servers);
         self.history.failures = 0;
         if matches!(self.lines.present, Link::Backoff { .. } | Link::Choosing { .. }) {
-            self.seek(now);
+            self.connect_next(now);
         } else if self.lines.up().is_some_and(Connection::carries) {
             self.plan_failback(now);
         }
@@ -302,7 +302,7 @@ impl<H> Engine<H> {
         if let Intent::Drain { stage, .. } = &mut self.intent {
             *stage = DrainStage::Interest;
         }
-        self.wanted.push(Waiter::Interest);
+        self.waiters.push(Waiter::Interest);
     }
 
     /// No server sends any more: consumers read what has arrived.

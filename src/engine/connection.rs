@@ -47,7 +47,7 @@ pub(super) struct Connection {
     /// When the transport last took a byte, or the flight became non-empty.
     pub(super) progress: Instant,
     /// The last `-ERR` after which a server closes the connection: the cause, once the socket reports the end.
-    pub(super) said: Option<ErrKind>,
+    pub(super) server_error: Option<ErrKind>,
     /// Writing failed: reading goes on until the server's reason comes or this time is reached (D6).
     pub(super) broken: Option<(Instant, Cause)>,
     /// It is TLS.
@@ -110,7 +110,7 @@ impl Connection {
             asked: Asked::default(),
             recovery: None,
             progress: now,
-            said: None,
+            server_error: None,
             broken: None,
             secured: false,
             renew_at: None,

@@ -21,7 +21,7 @@ impl<H> Engine<H> {
             _ => false,
         };
         if shutting {
-            self.wanted.push(Waiter::Last);
+            self.waiters.push(Waiter::Last);
         }
         let batch = self.batch(outbox);
         let Some(connection) = self.lines.up_mut() else {
@@ -48,9 +48,9 @@ impl<H> Engine<H> {
         // Publishers wait for a PONG after their own message; the next one may have to wait longer.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);
-        if due || ends_batch || covered.is_some() || !(rest || self.wanted.is_empty()) {
+        if due || ends_batch || covered.is_some() || !(rest || self.waiters.is_empty()) {
             // The waiters wait for a PONG after everything that was admitted.
-            let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.wanted) };
+            let mut waiters = if rest { Vec::new() } else { std::mem::take(&mut self.waiters) };
             waiters.extend(covered.map(|through| Waiter::Publisher { through }));
             connection.ping(waiters, now);
         }
@@ -63,9 +63,9 @@ impl<H> Engine<H> {
         };
         let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
-        let crowded = connection.asked.accept(covers.asked, &self.subscriptions);
+        let unnamed = connection.asked.accept(covers.asked, &self.subscriptions);
         if which == Which::Present {
-            crowded.into_iter().for_each(|crowded| self.settle_crowded(crowded, now));
+            unnamed.into_iter().for_each(|refusals| self.settle_unnamed_refusals(refusals, now));
             self.report_refusing();
             self.settle_refused(more, covers.through);
         }
@@ -108,12 +108,12 @@ impl<H> Engine<H> {
 
     pub(super) fn report(&mut self, mut losses: Losses) {
         self.out.garbage().append(&mut losses.take_garbage());
-        if let Some(told) = losses.tell() {
-            self.totals.lost.merge(&told.lost);
-            if !told.sequences.is_empty() {
-                self.out.push(Effect::Dropped { sequences: told.sequences });
+        if let Some(report) = losses.take_report() {
+            self.totals.lost.merge(&report.lost);
+            if !report.sequences.is_empty() {
+                self.out.push(Effect::Dropped { sequences: report.sequences });
             }
-            self.out.emit(ConnectionEvent::Lost { lost: told.lost, messages: told.messages });
+            self.out.emit(ConnectionEvent::Lost { lost: report.lost, messages: report.messages });
         }
     }
 
@@ -130,6 +130,6 @@ impl<H> Engine<H> {
             _ => return,
         }
         self.history.buffer_high = !self.history.buffer_high;
-        outbox.told(self.history.buffer_high);
+        outbox.set_reported(self.history.buffer_high);
     }
 }

@@ -30,10 +30,10 @@ use crate::protocol::{Info, ServerAddr};
 ///
 /// - **getters** change nothing;
 /// - **`handle_*`** report what happened in the world. Those about a connection carry the epoch that [`Effect::Dial`] gave it;
-/// a call with an earlier epoch is stale and ignored;
+///   a call with an earlier epoch is stale and ignored;
 /// - **commands** (`connect`, `subscribe`, `flush`, `drain`, …) say what the user wants. They are legal in every phase;
 /// - **`poll_*`**, [`exchange`](Engine::exchange) and [`flight`](Engine::flight) return what to do: effects, the next deadline,
-/// the bytes to write.
+///   the bytes to write.
 ///
 /// A driver's round: take the commands and call `exchange` in one critical section of the mailbox; apply the
 /// commands; carry out `poll_effect` until it is empty; read and write; call `handle_timeout` when `poll_timeout`
@@ -56,13 +56,13 @@ pub struct Engine<H> {
     pub(super) history: History,
     pub(super) suspicion: Suspicion,
     /// Waiters for a PING that was not sent yet.
-    pub(super) wanted: Vec<Waiter>,
+    pub(super) waiters: Vec<Waiter>,
     pub(super) out: Output<H>,
 }
 
 /// The driver's input to an [`exchange`](Engine::exchange).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts {
+pub struct ExchangeInput {
     /// Commands were taken in this critical section and have not been applied yet.
     pub commands_waiting: bool,
     /// Requests are still waiting for replies.
@@ -86,7 +86,7 @@ impl<H> Engine<H> {
             totals: Totals::default(),
             history: History::default(),
             suspicion: Suspicion::default(),
-            wanted: Vec::new(),
+            waiters: Vec::new(),
             out: Output::new(),
         }
     }
@@ -229,7 +229,7 @@ impl<H> Engine<H> {
         match &connection.stage {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || connection.flight.is_empty(),
-            Stage::Recovering(_) | Stage::Ready => !self.wanted.is_empty() && !self.awaits_batch(),
+            Stage::Recovering(_) | Stage::Ready => !self.waiters.is_empty() && !self.awaits_batch(),
             Stage::AwaitInfo
             | Stage::Securing(_)
             | Stage::Authenticating(_)

@@ -37,7 +37,7 @@ pub enum Cause {
         waited: Duration,
     },
     /// PINGs went unanswered and nothing else came either.
-    #[error("stale connection: no byte for {silent:?} although a PING was out")]
+    #[error("stale connection: no byte for {silent:?} although a PING was outstanding")]
     Stale {
         /// For how long nothing had come.
         silent: Duration,
@@ -55,7 +55,7 @@ pub enum Cause {
     #[error("bad INFO: {0}")]
     BadInfo(#[from] InfoError),
     /// The server sent one operation where another was expected.
-    #[error("the server sent {got} where {expected} was due")]
+    #[error("the server sent {got} where {expected} was expected")]
     OutOfTurn {
         /// What it sent.
         got: &'static str,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::config::DeliveryMode;
 use super::connection::{Connection, Stage};
 use super::effect::{CloseHow, Effect};
-use super::engine::{Engine, Facts};
+use super::engine::{Engine, ExchangeInput};
 use super::error::{Cause, EndReason, FlushFailure};
 use super::history::Outage;
 use super::intent::{DrainStage, Intent, Waiter};
@@ -24,7 +24,7 @@ impl<H> Engine<H> {
     /// Settles everything between engine and outbox: reports what was taken, takes back what a dead connection did not take,
     /// moves the gate, and loads what is waiting. Called under the mailbox's lock, in the same critical section in which the
     /// commands are taken.
-    pub fn exchange(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) {
+    pub fn exchange(&mut self, outbox: &mut Outbox, input: ExchangeInput, now: Instant) {
         if let Some(connection) = self.lines.up_mut() {
             outbox.settle_taken(&mut connection.flight);
         }
@@ -40,16 +40,16 @@ impl<H> Engine<H> {
             self.give_up(outbox);
         }
         if matches!(self.intent, Intent::Drain { .. }) {
-            self.exchange_drain(facts);
+            self.exchange_drain(input);
         }
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox, now);
         }
         // The frames of the commands that were taken just now were meant for the connection that is being settled. A candidate
         // that replaces it immediately gets them in its replay, so they are applied first.
-        let unknown = settles && facts.commands_waiting;
+        let unknown = settles && input.commands_waiting;
         let opened = match self.lines.up().map(|connection| &connection.stage) {
-            Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, facts, now),
+            Some(Stage::Replaying(_)) if !unknown => self.replay(outbox, input, now),
             _ => {
                 self.announce_if_taken(now);
                 false
@@ -58,7 +58,7 @@ impl<H> Engine<H> {
         outbox.set_gate(self.gate());
         // A SUB that was taken from the mailbox just now has no frame. It is applied first, so that it goes ahead of the
         // messages that were buffered with it.
-        let unframed = opened && facts.commands_waiting;
+        let unframed = opened && input.commands_waiting;
         if !unframed && self.lines.up().is_some_and(Connection::carries) {
             self.load(outbox, now);
         }
@@ -72,7 +72,7 @@ impl<H> Engine<H> {
 
     /// Connecting starts: from now on messages are buffered. This is called before the new state is published, so that whoever
     /// sees the state can rely on it.
-    pub fn begin_holding(&self, outbox: &mut Outbox) {
+    pub fn begin_buffering(&self, outbox: &mut Outbox) {
         if outbox.gate() == Gate::Shut && self.gate() == Gate::Buffering {
             outbox.set_gate(Gate::Buffering);
         }
@@ -99,7 +99,7 @@ impl<H> Engine<H> {
     }
 
     /// Gives SUBs to the flight, and opens the gate after the last of them. Returns whether it did.
-    fn replay(&mut self, outbox: &mut Outbox, facts: Facts, now: Instant) -> bool {
+    fn replay(&mut self, outbox: &mut Outbox, input: ExchangeInput, now: Instant) -> bool {
         let Some(connection) = self.lines.up_mut() else {
             return false;
         };
@@ -128,7 +128,7 @@ impl<H> Engine<H> {
             connection.refusals.begin(through, again);
             connection.stage = Stage::Recovering(Recovering { replay_left, buffered, replayed, until });
         }
-        if !facts.commands_waiting {
+        if !input.commands_waiting {
             self.announce_if_taken(now);
         }
         self.advance_drain();
@@ -153,8 +153,8 @@ impl<H> Engine<H> {
             self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
         }
         let server = connection.attempt.endpoint.clone();
-        let (told, buffered) = (cause.clone(), outbox.messages());
-        self.out.emit(ConnectionEvent::Disconnected { server, cause: told, in_doubt, buffered, folded: 0 });
+        let (reason, buffered) = (cause.clone(), outbox.messages());
+        self.out.emit(ConnectionEvent::Disconnected { server, cause: reason, in_doubt, buffered, folded: 0 });
         self.suspect(outbox, again + u64::from(back.cut), &cause);
         self.history.outage = Some(Outage { since: now, in_doubt, lost: self.totals.lost });
         self.history.waiting = Some(now);
@@ -191,21 +191,21 @@ impl<H> Engine<H> {
         if !self.config.reconnect || self.out_of_retries() {
             self.lines.present = Link::GivingUp(cause);
         } else {
-            self.seek(now);
+            self.connect_next(now);
         }
         self.advance_drain();
     }
 
     /// Waiters for a PONG of the dead connection wait for one of the next, unless something is in doubt.
     fn resettle_waiters(&mut self, mut waiting: Vec<Waiter>) {
-        waiting.append(&mut self.wanted);
+        waiting.append(&mut self.waiters);
         for waiter in waiting {
             match waiter {
                 Waiter::Flush { token, seen } if self.totals.in_doubt > seen => {
                     let outcome = Err(FlushFailure::InDoubt(self.totals.in_doubt - seen));
                     self.out.push(Effect::Complete { token, outcome });
                 }
-                Waiter::Flush { .. } => self.wanted.push(waiter),
+                Waiter::Flush { .. } => self.waiters.push(waiter),
                 // The table, which knows what was draining, and the outbox, which knows what it still has, take care of these.
                 Waiter::Subscription(_) | Waiter::Publisher { .. } | Waiter::Move | Waiter::Join => {}
                 Waiter::Interest if matches!(self.intent, Intent::Drain { stage: DrainStage::Interest, .. }) => {
@@ -242,7 +242,7 @@ impl<H> Engine<H> {
     }
 
     fn fail_waiters(&mut self, reason: &EndReason) {
-        for waiter in std::mem::take(&mut self.wanted) {
+        for waiter in std::mem::take(&mut self.waiters) {
             if let Waiter::Flush { token, .. } = waiter {
                 let outcome = Err(FlushFailure::Ended(reason.clone()));
                 self.out.push(Effect::Complete { token, outcome });
@@ -251,11 +251,11 @@ impl<H> Engine<H> {
     }
 
     /// Continues a drain whose consumers have read everything.
-    fn exchange_drain(&mut self, facts: Facts) {
+    fn exchange_drain(&mut self, input: ExchangeInput) {
         let Intent::Drain { stage, .. } = &mut self.intent else {
             return;
         };
-        let waiting = facts.requests_waiting || facts.commands_waiting || !self.subscriptions.all_finished();
+        let waiting = input.requests_waiting || input.commands_waiting || !self.subscriptions.all_finished();
         if !matches!(stage, DrainStage::Delivering { .. }) || waiting {
             return;
         }
@@ -312,7 +312,7 @@ impl<H> Engine<H> {
             let cause = if *reason == EndReason::DriverGone { Cause::RuntimeGone } else { Cause::ByUser };
             self.out.emit(ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, folded: 0 });
         }
-        self.wanted.extend(connection.liveness.into_waiters());
+        self.waiters.extend(connection.liveness.into_waiters());
         in_doubt
     }
 }

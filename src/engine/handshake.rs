@@ -266,5 +266,5 @@ fn reveal(secret: Option<Secret>) -> Option<String> {
 }
 
 fn no_tls(why: &str) -> Cause {
-    Cause::Tls(format!("{why}, which this build can't do: it is without the feature `tls`").into())
+    Cause::Tls(format!("{why}, which this build can't do without the feature `tls`").into())
 }

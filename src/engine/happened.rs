@@ -22,7 +22,7 @@ pub(super) enum Happened {
         first: bool,
     },
     /// The PONG of the handshake: the server has accepted the client.
-    LetIn,
+    HandshakeDone,
     /// The PONG to a later PING.
     Pong(Ping<Waiter>),
     /// The server sent `-ERR`.

@@ -14,7 +14,7 @@ pub enum LossReason {
     TooLarge,
     /// It has headers, and the new server can't take headers.
     NoHeaders,
-    /// It killed connections again and again.
+    /// It ended several connections in a row.
     Poison,
     /// The server refused it: it is not allowed to publish to that subject.
     Refused,
@@ -30,7 +30,7 @@ impl fmt::Display for LossReason {
             LossReason::TooLarge => "larger than the server's max_payload",
             LossReason::NoHeaders => "with headers, which the server can't take",
             LossReason::Refused => "refused by the server",
-            LossReason::Poison => "killed connections again and again",
+            LossReason::Poison => "ended several connections in a row",
             LossReason::Closed => "still buffered at the end",
         })
     }
@@ -48,7 +48,7 @@ pub struct Lost {
     pub too_large: u64,
     /// With headers, which the new server can't take.
     pub no_headers: u64,
-    /// Killed connections again and again.
+    /// Ended several connections in a row.
     pub poison: u64,
     /// Refused by the server: the user's permissions don't allow their subject.
     pub refused: u64,

@@ -6,7 +6,7 @@
 //! | `engine` | the state machine: its fields, its getters, the end of a connection |
 //! | `attempt`, `connection`, `line`, `lines`, `candidate` | values: one attempt, the connection that it becomes, a line to one server, the one or two lines of a client |
 //! | `stimulus`, `command`, `timers`, `exchange` | the four ways in: the world, the user, time, the outbox |
-//! | `choose`, `handshake`, `announce`, `delivery`, `refused`, `crowded`, `poison` | the consequences: the way to a server, the handshake, `Connected`, loading and PONGs, `-ERR` |
+//! | `choose`, `handshake`, `announce`, `delivery`, `refused`, `subscription_limit`, `poison` | the consequences: the way to a server, the handshake, `Connected`, loading and PONGs, `-ERR` |
 //! | `moving`, `failback`, `adopting` | planned moves |
 //! | `pool`, `outbox`, `subscriptions`, `asked`, `liveness`, `recovery`, `report` | parts with their own data, which know nothing of the engine |
 //!
@@ -22,9 +22,9 @@ mod choose;
 mod command;
 mod config;
 mod connection;
-mod crowded;
 mod delivery;
 mod effect;
+mod subscription_limit;
 // The file that connects the parts has the name of the whole: where else would one look?
 #[allow(clippy::module_inception)]
 mod engine;
@@ -60,7 +60,7 @@ mod timers;
 
 pub use config::{Config, DeliveryMode, Handover, OutboxRules, OverflowPolicy};
 pub use effect::{Choice, CloseHow, Effect};
-pub use engine::{Engine, Facts};
+pub use engine::{Engine, ExchangeInput};
 pub use error::{Cause, EndReason, FlushFailure};
 pub(crate) use error::{counted, in_doubt_in_words};
 pub use handshake::Credentials;

@@ -245,7 +245,7 @@ impl<H> Engine<H> {
     pub(super) fn wait_for_joined(&mut self) {
         let joined = self.lines.candidate.iter().flat_map(|candidate| &candidate.joined);
         let drained = joined.filter(|sid| self.subscriptions.get(**sid).is_some_and(Subscription::is_draining));
-        self.wanted.extend(drained.map(|sid| Waiter::Subscription(*sid)));
+        self.waiters.extend(drained.map(|sid| Waiter::Subscription(*sid)));
     }
 
     /// Subscribes the queue groups and the inboxes of requests at the new server: they lose nothing by being at both. With
@@ -280,14 +280,14 @@ impl<H> Engine<H> {
     /// Nothing more is loaded. The server that is being left gets UNSUBs, and the PONG after them means that everything it sent
     /// has come.
     fn begin_leaving(&mut self, now: Instant) {
-        let told = if self.lines.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };
+        let leaving = if self.lines.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };
         let Some(connection) = self.lines.up_mut().filter(|connection| connection.is_ready()) else {
             return;
         };
         let cause = self.plan.take().map_or(Cause::Forced, |plan| plan.cause);
         connection.stage = Stage::Moving { until: after(now, MOVE_WITHIN), cause };
         let mut out = Vec::new();
-        for sid in told {
+        for sid in leaving {
             protocol::unsubscribe(&mut out, sid, None);
         }
         if !out.is_empty() {

@@ -9,11 +9,11 @@ mod backlog;
 mod buffering;
 mod flight;
 mod frame_index;
-mod gaps;
 mod loading;
 mod losses;
 mod payload;
 mod promised;
+mod removed;
 mod returned;
 mod segment;
 
@@ -31,8 +31,8 @@ pub use segment::Segment;
 use std::time::Instant;
 
 use self::frame_index::FrameIndex;
-use self::gaps::Gaps;
 use self::payload::Payload;
+use self::removed::Removed;
 use super::config::{DeliveryMode, OutboxRules};
 use crate::protocol::{self, SHORT_FRAME};
 
@@ -77,8 +77,8 @@ pub struct Outbox {
     spare: Vec<Vec<u8>>,
     pending: usize,
     admitted: u64,
-    /// Gaps in the numbers of the waiting messages: withdrawn, or removed because the server can't take them.
-    gaps: Gaps,
+    /// Numbers between those of the waiting messages that no longer wait: withdrawn, dropped, or not fit for the server.
+    removed: Removed,
     /// How many were ever withdrawn.
     withdrawn: u64,
     /// The last sid whose SUB was admitted.
@@ -128,7 +128,7 @@ impl Outbox {
             spare: Vec::new(),
             pending: 0,
             admitted: 0,
-            gaps: Gaps::default(),
+            removed: Removed::default(),
             withdrawn: 0,
             subscribed: 0,
             unnumbered: 0,
@@ -162,12 +162,12 @@ impl Outbox {
 
     /// The sequence number of the last message before those that wait here.
     pub fn through(&self) -> u64 {
-        if self.messages() == 0 { self.admitted } else { self.gaps.skip(self.passed + 1) - 1 }
+        if self.messages() == 0 { self.admitted } else { self.removed.skip(self.passed + 1) - 1 }
     }
 
     /// The sequence number of the first message that waits here, or of the next one.
     pub(super) fn first_waiting(&self) -> u64 {
-        self.gaps.skip(self.through() + 1)
+        self.removed.skip(self.through() + 1)
     }
 
     /// Whether SUBs or UNSUBs wait here.

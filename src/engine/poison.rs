@@ -12,11 +12,11 @@ use super::outbox::Outbox;
 use super::suspicion::Verdict;
 
 impl<H> Engine<H> {
-    /// A connection is gone and its messages are back in the outbox. `begun`: how many of them it had at least begun to take
+    /// A connection is gone and its messages are back in the outbox. `started`: how many of them it had at least started to take
     /// without confirming them.
-    pub(super) fn suspect(&mut self, outbox: &mut Outbox, begun: u64, cause: &Cause) {
-        let Some(limit) = self.config.poison_after.filter(|_| begun > 0 && may_be_poisoned(cause)) else { return };
-        if self.suspicion.lost_with(outbox.first_waiting(), begun, limit) == Verdict::Guilty {
+    pub(super) fn suspect(&mut self, outbox: &mut Outbox, started: u64, cause: &Cause) {
+        let Some(limit) = self.config.poison_after.filter(|_| started > 0 && may_be_poisoned(cause)) else { return };
+        if self.suspicion.lost_with(outbox.first_waiting(), started, limit) == Verdict::Guilty {
             outbox.take_out_first(LossReason::Poison);
             self.report_losses(outbox);
         }

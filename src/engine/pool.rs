@@ -65,7 +65,7 @@ pub struct Server {
 pub struct Pool {
     servers: Vec<Server>,
     /// Removed because of what they did: gossip does not bring them back.
-    barred: Vec<Server>,
+    banned: Vec<Server>,
     /// The addresses that are preferred, wherever they occur.
     preferred: BTreeSet<Place>,
     next_id: u64,
@@ -82,7 +82,7 @@ pub struct Pool {
 pub const MAX_SERVERS: usize = 4096;
 
 /// At most this many addresses are taken from one INFO. Arbitrary, as above.
-pub const MAX_TOLD: usize = 1024;
+pub const MAX_ADVERTISED: usize = 1024;
 
 /// No server is dialled more often than this, whatever backoff or callbacks say: ten times a second (D14).
 pub const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -174,13 +174,13 @@ impl Pool {
     }
 
     /// Whether servers were removed.
-    pub fn has_barred(&self) -> bool {
-        !self.barred.is_empty()
+    pub fn has_banned(&self) -> bool {
+        !self.banned.is_empty()
     }
 
     /// Whether an address asks for TLS, including those that were removed.
     pub fn asks_for_tls(&self) -> bool {
-        self.servers.iter().chain(&self.barred).any(|server| server.addr.tls_required())
+        self.servers.iter().chain(&self.banned).any(|server| server.addr.tls_required())
     }
 
     /// Whether every server that the user named has failed at least once since it was last connected.
@@ -205,8 +205,9 @@ impl Pool {
         let refused_for = server.note_refusal(&cause, now);
         let wait = server.punish(cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
-        let barred = policy.give_up_on_auth_after.is_some_and(|limit| refused_for.is_some_and(|since| since >= limit));
-        let out = if spent || barred { self.bar(id) } else { None };
+        let refused_long =
+            policy.give_up_on_auth_after.is_some_and(|limit| refused_for.is_some_and(|since| since >= limit));
+        let out = if spent || refused_long { self.ban(id) } else { None };
         Failed { wait, out }
     }
 
@@ -255,27 +256,27 @@ impl Pool {
         server.penalty = (server.penalty as f64 * left).ceil() as u64;
         server.punish(loss.cause, policy, now, rng);
         let spent = policy.max_per_server.is_some_and(|max| server.streak >= max);
-        if spent { self.bar(id) } else { None }
+        if spent { self.ban(id) } else { None }
     }
 
     /// Removes `id` for good. Returns its `host:port`.
-    fn bar(&mut self, id: ServerId) -> Option<String> {
+    fn ban(&mut self, id: ServerId) -> Option<String> {
         let at = self.position(id)?;
         let server = self.servers.remove(at);
         let name = endpoint(&server.addr);
-        if self.barred.len() < MAX_SERVERS {
-            self.barred.push(server);
+        if self.banned.len() < MAX_SERVERS {
+            self.banned.push(server);
         }
         Some(name)
     }
 
     /// Gives removed servers another chance.
     pub fn forgive(&mut self) {
-        if self.barred.is_empty() {
+        if self.banned.is_empty() {
             return;
         }
         let known: BTreeSet<Place> = self.servers.iter().map(|server| place(&server.addr)).collect();
-        for mut server in std::mem::take(&mut self.barred) {
+        for mut server in std::mem::take(&mut self.banned) {
             if !known.contains(&place(&server.addr)) {
                 (server.streak, server.penalty, server.due, server.refused) = (0, 0, None, None);
                 self.servers.push(server);

@@ -35,9 +35,9 @@ impl<H> Engine<H> {
                     &said,
                 );
             }
-            ErrKind::MaxSubscriptionsExceeded => self.hear_crowded(which, said, now),
+            ErrKind::MaxSubscriptionsExceeded => self.handle_subscription_limit(which, said, now),
             // The socket decides; if it closes, this is why.
-            kind if kind.closes() => connection.said = Some(said),
+            kind if kind.closes() => connection.server_error = Some(said),
             _ => {}
         }
     }

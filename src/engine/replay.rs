@@ -7,7 +7,7 @@ use super::subscriptions::Subscriptions;
 #[derive(Debug)]
 pub(super) struct Replay {
     /// Those that the server has already, in order.
-    told: Vec<u64>,
+    known: Vec<u64>,
     sids: Vec<u64>,
     next: usize,
     pub(super) replayed: usize,
@@ -19,12 +19,12 @@ impl Replay {
     }
 
     /// The same for a server that already has the subscriptions `known`, in order.
-    pub(super) fn without<H>(table: &Subscriptions<H>, told: Vec<u64>) -> Replay {
+    pub(super) fn without<H>(table: &Subscriptions<H>, known: Vec<u64>) -> Replay {
         let mut sids = table.sids();
         sids.retain(|sid| {
-            table.get(*sid).is_some_and(|subscription| !subscription.is_draining()) && told.binary_search(sid).is_err()
+            table.get(*sid).is_some_and(|subscription| !subscription.is_draining()) && known.binary_search(sid).is_err()
         });
-        Replay { replayed: told.len(), told, sids, next: 0 }
+        Replay { replayed: known.len(), known, sids, next: 0 }
     }
 
     /// A subscription that was made in the meantime. Sids only grow, so it comes last.
@@ -34,7 +34,7 @@ impl Replay {
 
     /// Whether the server has `sid`.
     pub(super) fn passed(&self, sid: u64) -> bool {
-        self.sids.get(self.next).is_none_or(|next| sid < *next) || self.told.binary_search(&sid).is_ok()
+        self.sids.get(self.next).is_none_or(|next| sid < *next) || self.known.binary_search(&sid).is_ok()
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -103,7 +103,7 @@ impl<H> Engine<H> {
             Happened::NotDialed(cause) => self.stop_dialing(which, cause, now),
             Happened::PutAside(stage) => self.put_aside(stage, now),
             Happened::Info { info, first } => self.handle_info(which, info, first, now),
-            Happened::LetIn => self.let_in(which, now),
+            Happened::HandshakeDone => self.handshake_done(which, now),
             Happened::Pong(ping) => self.handle_pong(which, ping, now),
             Happened::Error(kind) => self.handle_err(which, kind, now),
             Happened::MoveTimedOut => self.finish_move(now),
@@ -182,7 +182,7 @@ impl<H> Engine<H> {
         }
         // Anybody can answer a dial. What a server says about others counts only after it has accepted the client.
         if !is_handshake {
-            self.believe(which, &info);
+            self.accept_gossip(which, &info);
         }
         if info.lame_duck_mode && !was_lame {
             self.report_lame_duck(which, endpoint, now);
@@ -190,7 +190,7 @@ impl<H> Engine<H> {
     }
 
     /// The handshake is done.
-    fn let_in(&mut self, which: Which, now: Instant) {
+    fn handshake_done(&mut self, which: Which, now: Instant) {
         let Some(connection) = self.lines.connection_mut(which) else {
             return;
         };
@@ -204,12 +204,12 @@ impl<H> Engine<H> {
             self.pool.set_lame(server, now);
         }
         if let Some(info) = info {
-            self.believe(which, &info);
+            self.accept_gossip(which, &info);
         }
     }
 
     /// Takes in what a server that has accepted the client says about the other servers of the cluster.
-    fn believe(&mut self, which: Which, info: &Info) {
+    fn accept_gossip(&mut self, which: Which, info: &Info) {
         let Some(connection) = self.lines.connection(which).filter(|_| !self.config.ignore_discovered) else {
             return;
         };

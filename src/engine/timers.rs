@@ -46,7 +46,7 @@ impl<H> Engine<H> {
         }
         match &self.lines.present {
             // Callbacks that don't answer leave the choice to the pool.
-            Link::Choosing { until, .. } if *until <= now => self.follow(Choice::default(), now),
+            Link::Choosing { until, .. } if *until <= now => self.apply_choice(Choice::default(), now),
             Link::Backoff { until, chosen } if *until <= now => self.backoff_over(*chosen, now),
             Link::Line(_) => self.handle_line_timeout(Which::Present, now),
             _ => {}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nats_lifeline::engine::{Cause, Effect, Engine, Facts, Gate, Interest, Outbox, Status};
+use nats_lifeline::engine::{Cause, Effect, Engine, ExchangeInput, Gate, Interest, Outbox, Status};
 use nats_lifeline::protocol::{Decoder, Info, Limits, ServerAddr};
 
 use crate::conn::Conn;
@@ -157,9 +157,10 @@ impl World {
         let present = self.driver.engine.epoch();
         self.driver.last = self.conn_of(present);
         self.driver.is_lost = self.driver.last.is_some() && !self.driver.engine.is_live(present);
-        let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting: self.driver.requests > 0 };
+        let input =
+            ExchangeInput { commands_waiting: !commands.is_empty(), requests_waiting: self.driver.requests > 0 };
         let driver = &mut self.driver;
-        driver.engine.exchange(&mut driver.outbox, facts, now);
+        driver.engine.exchange(&mut driver.outbox, input, now);
         driver.idle_at_exchange = driver.engine.status() == Status::Disconnected;
         driver.learn();
         drop(driver.engine.take_garbage());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use nats_lifeline::engine::{
-    Cause, Config, Credentials, Engine, Facts, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
+    Cause, Config, Credentials, Engine, ExchangeInput, Frame, Gate, Interest, Outbox, OutboxRules, Refusal,
 };
 use nats_lifeline::protocol::{Decoded, HeaderMap, ServerAddr, ServerOp};
 
@@ -383,8 +383,8 @@ impl World {
     pub(super) fn settle(&mut self) {
         for _ in 0..1000 {
             let commands = std::mem::take(&mut self.commands);
-            let facts = Facts { commands_waiting: !commands.is_empty(), ..Facts::default() };
-            self.engine.exchange(&mut self.outbox, facts, self.now);
+            let input = ExchangeInput { commands_waiting: !commands.is_empty(), ..ExchangeInput::default() };
+            self.engine.exchange(&mut self.outbox, input, self.now);
             drop(self.engine.take_garbage());
             let mut moved = !commands.is_empty();
             for command in commands {

@@ -8,7 +8,7 @@ use crate::driver::command::Command;
 use crate::driver::deliver::Sink;
 use crate::driver::guard::{guarded, wake};
 use crate::driver::statistics::Statistics;
-use crate::engine::{Cause, EndReason, Engine, Facts, Flight, Status};
+use crate::engine::{Cause, EndReason, Engine, ExchangeInput, Flight, Status};
 
 /// These commands will not be carried out: ends the streams that they would have started, and drops the others, which
 /// reports the end to their callers.
@@ -41,8 +41,8 @@ impl Shared {
         std::mem::swap(commands, &mut inner.commands);
         inner.command_bytes = 0;
         let gate = inner.outbox.gate();
-        let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting };
-        engine.exchange(&mut inner.outbox, facts, now);
+        let input = ExchangeInput { commands_waiting: !commands.is_empty(), requests_waiting };
+        engine.exchange(&mut inner.outbox, input, now);
         if inner.outbox.gate() != gate {
             wakers.extend(inner.room.take());
         } else if !inner.room.is_empty() && inner.outbox.has_room() {
@@ -61,7 +61,7 @@ impl Shared {
 
     /// Accepts messages again when the client is reconnecting.
     pub(in crate::driver) fn begin_buffering(&self, engine: &Engine<Sink>) {
-        engine.begin_holding(&mut self.inner().outbox);
+        engine.begin_buffering(&mut self.inner().outbox);
     }
 
     /// Makes the engine's state public, before the events that report it.

@@ -14,7 +14,7 @@ impl Connection {
     /// An operation came from the server.
     pub(in crate::engine) fn handle_op(&mut self, op: &ServerOp<'_>, now: Instant) -> Happened {
         if self.is_securing() {
-            let cause = Cause::Tls("the server spoke in clear while the link was to be secured".into());
+            let cause = Cause::Tls("the server sent plaintext when the TLS handshake was due".into());
             return Happened::Lost(cause, CloseHow::Drop);
         }
         match op {
@@ -52,7 +52,7 @@ impl Connection {
             Stage::AwaitPong => {
                 self.since = now;
                 self.liveness.measured(now.saturating_duration_since(self.progress));
-                Happened::LetIn
+                Happened::HandshakeDone
             }
             _ => self.liveness.pong(now).map_or(Happened::Nothing, Happened::Pong),
         }
@@ -87,7 +87,7 @@ impl Connection {
     /// The byte stream has ended. What the server said before it closed is the better cause.
     pub(in crate::engine) fn handle_lost(&mut self, cause: Cause) -> Happened {
         let broken = self.broken.take().map(|(_, cause)| cause);
-        let cause = match (self.said.take(), cause) {
+        let cause = match (self.server_error.take(), cause) {
             (Some(kind), _) => Cause::Server(kind),
             (None, Cause::ClosedByServer) => broken.unwrap_or(Cause::ClosedByServer),
             (None, cause) => cause,

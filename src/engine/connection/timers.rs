@@ -94,7 +94,7 @@ impl Connection {
             return None;
         }
         let (limit, stage) = match self.stage {
-            Stage::Standby(_) => (MOVE_WITHIN, "waiting for the PONG behind the queue groups"),
+            Stage::Standby(_) => (MOVE_WITHIN, "waiting for the PONG after the queue groups"),
             _ if late => (self.attempt.limit, self.what_it_waits_for()),
             _ => (now.saturating_duration_since(self.progress), self.what_it_waits_for()),
         };
@@ -114,7 +114,7 @@ impl Connection {
     fn handle_dead_transport(&mut self, config: &Config, now: Instant) -> Option<Happened> {
         let lost = |cause| Some(Happened::Lost(cause, CloseHow::Reset));
         if let Some((_, cause)) = self.broken.take_if(|(until, _)| *until <= now) {
-            return lost(self.said.take().map_or(cause, Cause::Server));
+            return lost(self.server_error.take().map_or(cause, Cause::Server));
         }
         if overslept(self.liveness.dead_at(), now) {
             self.liveness.overslept(now);

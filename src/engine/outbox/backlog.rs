@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::frame_index::FrameIndex;
-use super::gaps::Gaps;
 use super::losses::Losses;
+use super::removed::Removed;
 use super::segment::{FrameView, Segment, Verdict};
 
 /// Waiting segments. `messages` and `bytes` are those of all segments, without what was withdrawn; the first segment is not
@@ -141,17 +141,17 @@ impl Backlog {
         self.bytes = self.entries.iter().map(Entry::len).sum();
     }
 
-    /// Sets which numbers the messages of each segment have: those after `after`, without the gaps.
-    pub(in crate::engine) fn number(&mut self, mut after: u64, gaps: &Gaps) {
+    /// Sets which numbers the messages of each segment have: those after `after`, without those that were removed.
+    pub(in crate::engine) fn number(&mut self, mut after: u64, removed: &Removed) {
         for entry in &mut self.entries {
             entry.after = after;
-            after = gaps.advance(after, entry.segment.messages);
+            after = removed.advance(after, entry.segment.messages);
         }
     }
 
-    /// Withdraws message `number`, which is here and not yet among the gaps. `passed`: the last number that is not here. What
+    /// Withdraws message `number`, which is here and was not removed yet. `passed`: the last number that is not here. What
     /// remains of it goes to `gone`.
-    pub(in crate::engine) fn withdraw(&mut self, number: u64, passed: u64, gaps: &Gaps, gone: &mut Vec<Segment>) {
+    pub(in crate::engine) fn withdraw(&mut self, number: u64, passed: u64, removed: &Removed, gone: &mut Vec<Segment>) {
         let at = self.entries.partition_point(|entry| entry.after < number);
         let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else {
             return;
@@ -162,7 +162,7 @@ impl Backlog {
             gone.push(std::mem::take(&mut entry.segment));
             self.hollow += 1;
         } else {
-            withdraw(&mut entry.segment, &mut entry.index, number, entry.after.max(passed), gaps);
+            withdraw(&mut entry.segment, &mut entry.index, number, entry.after.max(passed), removed);
         }
         self.messages -= 1;
         self.bytes -= before - entry.len();
@@ -207,10 +207,10 @@ pub(in crate::engine) fn withdraw(
     index: &mut Option<Box<FrameIndex>>,
     number: u64,
     after: u64,
-    gaps: &Gaps,
+    removed: &Removed,
 ) {
     let known = index.get_or_insert_default();
-    known.extend(segment, after, gaps);
+    known.extend(segment, after, removed);
     if known.withdraw(number).is_some() {
         segment.messages -= 1;
     }

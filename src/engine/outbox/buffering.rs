@@ -116,7 +116,7 @@ impl Outbox {
             if segment.body.is_none() && segment.head.len() > PIECE {
                 // At least one frame comes off, and it may be the only one.
                 let piece = segment.split_bytes(PIECE);
-                let after = self.gaps.advance(front.through, piece.messages);
+                let after = self.removed.advance(front.through, piece.messages);
                 self.sealed.push_front(std::mem::replace(&mut segment, piece), after);
             }
             if segment.messages == 0 {
@@ -158,7 +158,7 @@ impl Outbox {
 
     /// Messages were removed from the front.
     fn left_in_front(&mut self, before: Front) {
-        self.passed = self.gaps.advance(before.through, before.messages - self.messages());
+        self.passed = self.removed.advance(before.through, before.messages - self.messages());
         self.forget(before.bytes);
     }
 
@@ -169,8 +169,8 @@ impl Outbox {
         let lost = before.through + 1..=self.through();
         if elsewhere {
             // What is in flight may come back, and then these are missing in the middle. Some of them may be recorded already.
-            self.gaps.forget_between(&lost);
-            self.gaps.insert(lost.clone());
+            self.removed.forget_between(&lost);
+            self.removed.insert(lost.clone());
         }
         self.name(reason, lost);
     }
@@ -270,14 +270,14 @@ impl Outbox {
         let before = self.waiting();
         let passed = self.passed;
         if sequence <= self.tail_after {
-            self.sealed.withdraw(sequence, passed, &self.gaps, gone);
+            self.sealed.withdraw(sequence, passed, &self.removed, gone);
         } else if self.tail.messages == 1 && !self.tail.interest {
             self.take_tail();
         } else {
             let after = self.tail_after.max(passed);
-            backlog::withdraw(&mut self.tail, &mut self.tail_index, sequence, after, &self.gaps);
+            backlog::withdraw(&mut self.tail, &mut self.tail_index, sequence, after, &self.removed);
         }
-        self.gaps.insert(sequence..=sequence);
+        self.removed.insert(sequence..=sequence);
         self.withdrawn += 1;
         self.forget(before);
         true
@@ -285,7 +285,7 @@ impl Outbox {
 
     /// Whether the message with this number still waits here.
     pub fn waits(&self, sequence: u64) -> bool {
-        self.through() < sequence && sequence <= self.admitted && !self.gaps.contains(sequence)
+        self.through() < sequence && sequence <= self.admitted && !self.removed.contains(sequence)
     }
 
     /// Loses the waiting messages for which `judge`, given their numbers, returns a reason; SUB and UNSUB stay.
@@ -294,12 +294,12 @@ impl Outbox {
         let mut sequence = self.through();
         let mut left = Vec::new();
         self.seal();
-        let gaps = &self.gaps;
+        let removed = &self.removed;
         let decide = |frame: FrameView<'_>| {
             if !frame.message {
                 return Verdict::Keep;
             }
-            sequence = gaps.skip(sequence + 1);
+            sequence = removed.skip(sequence + 1);
             match judge(frame, sequence) {
                 None => Verdict::Keep,
                 Some(reason) => {
@@ -311,7 +311,7 @@ impl Outbox {
         self.sealed.sift(decide, &mut self.losses);
         for (reason, sequence) in left {
             self.name(reason, sequence..=sequence);
-            self.gaps.insert(sequence..=sequence);
+            self.removed.insert(sequence..=sequence);
         }
         self.forget(before);
     }
@@ -345,7 +345,7 @@ impl Outbox {
                 self.losses.forget(segment.split_messages(sent));
             }
             if !segment.is_empty() {
-                let after = self.gaps.advance(before.through, in_doubt);
+                let after = self.removed.advance(before.through, in_doubt);
                 self.sealed.push_front(segment, after);
                 break;
             }
@@ -383,7 +383,7 @@ impl Outbox {
     }
 
     /// The engine has reported the level: only the other one is worth reporting now.
-    pub(in crate::engine) fn told(&mut self, high: bool) {
+    pub(in crate::engine) fn set_reported(&mut self, high: bool) {
         self.alarm = if high { usize::MAX } else { alarm(self.cap) };
     }
 }

@@ -1,7 +1,7 @@
 //! Where the messages of one segment are, by number: built when one of them is withdrawn, so that the next need not be searched
 //! for. Withdrawn messages stay in place until half of the segment is withdrawn or the segment leaves.
 
-use super::gaps::Gaps;
+use super::removed::Removed;
 use super::segment::{FrameView, Segment, Verdict, frames};
 
 /// The index of a segment without a separate body. `dead_bytes <=` the length of the segment.
@@ -21,12 +21,12 @@ impl FrameIndex {
     }
 
     /// Indexes frames that were added since. `after`: the number of the last message before the segment.
-    pub(in crate::engine) fn extend(&mut self, segment: &Segment, after: u64, gaps: &Gaps) {
+    pub(in crate::engine) fn extend(&mut self, segment: &Segment, after: u64, removed: &Removed) {
         let mut last = self.frames.last().map_or(after, |(number, _)| *number);
         let rest = segment.head.get(self.known..).unwrap_or_default();
         for (range, view) in frames(rest) {
             if view.message {
-                last = gaps.skip(last + 1);
+                last = removed.skip(last + 1);
                 self.frames.push((last, u32::try_from(range.len()).unwrap_or(u32::MAX)));
             }
         }

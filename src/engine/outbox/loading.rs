@@ -9,9 +9,9 @@ use super::{CHUNK, Gate, Outbox, SPARE_CHUNKS};
 impl Outbox {
     /// Moves everything that is waiting into `flight`, in order.
     pub(in crate::engine) fn load(&mut self, flight: &mut Flight) {
-        if flight.holds_no_message() && !self.gaps.is_empty() {
+        if flight.holds_no_message() && !self.removed.is_empty() {
             // Nothing can come back any more in which these would be missing.
-            self.gaps.forget_through(self.through());
+            self.removed.forget_through(self.through());
         }
         for segment in self.sealed.drain() {
             flight.push_frames(segment);
@@ -32,13 +32,13 @@ impl Outbox {
             let Some(mut segment) = self.sealed.pop_front() else { break };
             if segment.messages > left {
                 let part = segment.split_messages(left);
-                let after = self.gaps.advance(through, messages - left + part.messages);
+                let after = self.removed.advance(through, messages - left + part.messages);
                 self.sealed.push_front(std::mem::replace(&mut segment, part), after);
             }
             left -= segment.messages;
             flight.push_frames(segment);
         }
-        self.passed = self.gaps.advance(through, messages - left);
+        self.passed = self.removed.advance(through, messages - left);
     }
 
     /// What the transport has taken of `flight` since the last call no longer counts here, and its chunks are reused.
@@ -78,7 +78,7 @@ impl Outbox {
         let settled = self.admitted - self.messages();
         let mut passed = settled;
         loop {
-            let next = settled - self.gaps.count_behind(passed);
+            let next = settled - self.removed.count_after(passed);
             if next == passed {
                 return passed;
             }
@@ -99,8 +99,8 @@ impl Outbox {
         self.set_gate(Gate::Buffering);
         self.sealed.forget_interest(&mut self.losses);
         self.passed = self.count_passed();
-        self.gaps.forget_through(self.passed);
-        self.sealed.number(self.passed, &self.gaps);
+        self.removed.forget_through(self.passed);
+        self.sealed.number(self.passed, &self.removed);
         self.note_given();
         // Nothing is in flight any more.
         self.pending = self.waiting();

@@ -40,7 +40,7 @@ impl DroppedRun {
 
 /// Losses, to be reported.
 #[derive(Debug)]
-pub(in crate::engine) struct Told {
+pub(in crate::engine) struct LossReport {
     pub(in crate::engine) lost: Lost,
     pub(in crate::engine) messages: LostMessages,
     /// Which they were.
@@ -116,12 +116,12 @@ impl Losses {
     }
 
     /// What there is to report, if anything.
-    pub(in crate::engine) fn tell(&mut self) -> Option<Told> {
+    pub(in crate::engine) fn take_report(&mut self) -> Option<LossReport> {
         if self.lost == Lost::default() {
             return None;
         }
         self.bytes = 0;
-        Some(Told {
+        Some(LossReport {
             lost: std::mem::take(&mut self.lost),
             messages: LostMessages::new(std::mem::take(&mut self.runs)),
             sequences: std::mem::take(&mut self.sequences),

@@ -25,7 +25,7 @@ impl Outbox {
     pub(super) fn note_given(&mut self) {
         let sent = self.sealed.sent();
         if sent > 0 {
-            let last = self.gaps.advance(self.through(), sent);
+            let last = self.removed.advance(self.through(), sent);
             self.given = self.given.max(last);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::{MAX_SERVERS, MAX_TOLD, Pool, Server, ServerId, endpoint};
+use super::{MAX_ADVERTISED, MAX_SERVERS, Pool, Server, ServerId, endpoint};
 use crate::protocol::ServerAddr;
 
 impl Pool {
@@ -22,17 +22,17 @@ impl Pool {
         retain_order: bool,
         rng: &mut R,
     ) -> (Vec<String>, Vec<String>) {
-        let told = urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok());
-        let mut fresh: Vec<ServerAddr> = told.take(MAX_TOLD).collect();
+        let advertised = urls.iter().filter_map(|url| ServerAddr::from_gossip(url, seed).ok());
+        let mut fresh: Vec<ServerAddr> = advertised.take(MAX_ADVERTISED).collect();
         if fresh.is_empty() {
             return Default::default();
         }
-        let told: BTreeSet<Place> = fresh.iter().map(place).collect();
+        let advertised: BTreeSet<Place> = fresh.iter().map(place).collect();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         let mut known = BTreeSet::new();
         self.servers.retain(|server| {
             let place = place(&server.addr);
-            let stays = !server.discovered || Some(server.id) == current || told.contains(&place);
+            let stays = !server.discovered || Some(server.id) == current || advertised.contains(&place);
             if stays {
                 known.insert(place);
             } else {
@@ -40,8 +40,8 @@ impl Pool {
             }
             stays
         });
-        self.barred.retain(|server| !server.discovered || told.contains(&place(&server.addr)));
-        known.extend(self.barred.iter().map(|server| place(&server.addr)));
+        self.banned.retain(|server| !server.discovered || advertised.contains(&place(&server.addr)));
+        known.extend(self.banned.iter().map(|server| place(&server.addr)));
         fresh.retain(|addr| known.insert(place(addr)));
         if !retain_order {
             fresh.shuffle(rng);
@@ -57,7 +57,7 @@ impl Pool {
 
     /// Replaces the user's list. Servers in both lists keep their history; none counts as discovered any more.
     pub fn replace(&mut self, addrs: Vec<ServerAddr>) {
-        self.barred.clear();
+        self.banned.clear();
         let old = std::mem::take(&mut self.servers);
         let mut old: BTreeMap<Place, Server> = old.into_iter().map(|server| (place(&server.addr), server)).collect();
         let mut known = BTreeSet::new();

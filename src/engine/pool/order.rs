@@ -14,7 +14,7 @@ enum Standing {
     /// The user named it.
     Named,
     /// Other servers named it.
-    Told,
+    Advertised,
 }
 
 /// A due server is passed over for more promising ones this many times in a row, and then has its turn: the better ones may all
@@ -30,7 +30,7 @@ impl Server {
         match self.discovered {
             _ if self.did_connect => Standing::Known,
             false => Standing::Named,
-            true => Standing::Told,
+            true => Standing::Advertised,
         }
     }
 }

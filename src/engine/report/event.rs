@@ -283,7 +283,7 @@ impl ConnectionEvent {
     }
 
     /// Bytes of lost messages in this event.
-    pub(crate) fn handed_back(&self) -> usize {
+    pub(crate) fn returned_bytes(&self) -> usize {
         match self {
             ConnectionEvent::Lost { messages, .. } => messages.bytes(),
             _ => 0,

@@ -20,7 +20,7 @@ pub struct EventQueue {
     events: VecDeque<ConnectionEvent>,
     capacity: usize,
     /// Bytes of lost messages in the events; never more than [`RETURNED_BYTES`].
-    handed_back: usize,
+    returned_bytes: usize,
     /// Bytes of foreign text in the events. Beyond [`FOREIGN_TEXT`], details are dropped.
     foreign: usize,
 }
@@ -35,7 +35,7 @@ const SMALLEST: usize = 16;
 impl EventQueue {
     /// An empty queue of at most `capacity` events, and never less than 16.
     pub fn new(capacity: usize) -> EventQueue {
-        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), handed_back: 0, foreign: 0 }
+        EventQueue { events: VecDeque::new(), capacity: capacity.max(SMALLEST), returned_bytes: 0, foreign: 0 }
     }
 
     /// How many events wait.
@@ -47,17 +47,17 @@ impl EventQueue {
     /// The oldest event.
     pub fn pop(&mut self) -> Option<ConnectionEvent> {
         let event = self.events.pop_front()?;
-        self.handed_back -= event.handed_back();
+        self.returned_bytes -= event.returned_bytes();
         self.foreign -= event.weight();
         Some(event)
     }
 
     /// Adds an event, and makes room if there is none.
     pub fn push(&mut self, mut event: ConnectionEvent) {
-        if self.handed_back + event.handed_back() > RETURNED_BYTES {
+        if self.returned_bytes + event.returned_bytes() > RETURNED_BYTES {
             event.keep_counts_only();
         }
-        self.handed_back += event.handed_back();
+        self.returned_bytes += event.returned_bytes();
         self.foreign += event.weight();
         self.events.push_back(event);
         if self.events.len() > self.capacity && !self.fold_oldest_outage() && !self.drop_oldest_detail() {

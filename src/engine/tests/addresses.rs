@@ -12,7 +12,7 @@ fn dialling(retry: bool) -> Pair {
 
 // Fault D1: our names had dead and silent addresses, and none where something else than a server accepts.
 #[test]
-fn what_accepts_and_is_no_server_leads_to_the_next_address() {
+fn an_address_that_accepts_and_is_no_server_leads_to_the_next() {
     for how in 0..4 {
         let mut pair = dialling(false);
         pair.dialed_one_of(1);
@@ -149,7 +149,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
 
 // Faults D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
 #[test]
-fn nobody_is_put_aside_for_the_time_in_which_we_did_not_listen() {
+fn no_server_is_put_aside_for_time_in_which_we_did_not_listen() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
     pair.connect();
     pair.forget();

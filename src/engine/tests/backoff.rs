@@ -41,7 +41,7 @@ proptest! {
     #![proptest_config(laws(3000))]
 
     #[test]
-    fn the_delay_grows_to_its_cap_and_jitter_comes_behind_the_cap(
+    fn the_delay_grows_to_its_cap_and_jitter_is_applied_after_it(
         initial in duration(),
         max in duration(),
         factor in factor(),

@@ -55,7 +55,7 @@ proptest! {
     #![proptest_config(laws(1000))]
 
     #[test]
-    fn what_waits_never_exceeds_the_cap_but_by_what_was_accepted_while_connected(
+    fn pending_bytes_exceed_the_cap_only_by_what_was_accepted_while_connected(
         rules in rules(),
         steps in vec(step(), 0..150),
     ) {

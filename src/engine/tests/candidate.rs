@@ -83,7 +83,7 @@ fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
 
 // What is asked for while a candidate is under way for another reason was tried only where that candidate succeeds.
 #[test]
-fn a_user_who_wants_to_leave_is_not_forgotten_when_a_candidate_for_another_reason_fails() {
+fn a_forced_move_is_not_forgotten_when_a_candidate_for_another_reason_fails() {
     let mut pair = ready();
     pair.serve(LAME);
     pair.advance(ms(800));
@@ -165,7 +165,7 @@ fn a_server_that_never_confirms_the_groups_is_no_candidate() {
 }
 
 #[test]
-fn who_drains_or_closes_moves_no_more() {
+fn a_client_that_drains_or_closes_does_not_move() {
     for drains in [true, false] {
         let mut pair = prepared();
         pair.forget();

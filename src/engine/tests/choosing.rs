@@ -93,7 +93,7 @@ fn the_callback_picks_the_server_of_each_attempt_after_the_first_connection() {
 }
 
 #[test]
-fn a_server_that_is_not_in_the_pool_is_told_and_not_dialled() {
+fn a_server_that_is_not_in_the_pool_is_reported_and_not_dialled() {
     let mut pair = lost(asks_server(), &["a", "b"]);
     pair.choose(Some("z"), None);
     pair.expect_among("ServerNotInPool z:4222");
@@ -101,7 +101,7 @@ fn a_server_that_is_not_in_the_pool_is_told_and_not_dialled() {
 }
 
 #[test]
-fn who_does_not_answer_is_not_waited_for() {
+fn a_callback_that_does_not_answer_is_not_waited_for() {
     let mut pair = lost(asks_server(), &["a", "b"]);
     let limit = Config::default().connect_timeout;
     pair.advance(limit - ms(1));
@@ -157,7 +157,7 @@ fn the_delay_of_the_callback_is_obeyed_from_the_first_attempt_on() {
 }
 
 #[test]
-fn a_delay_of_zero_is_ten_dials_a_second_and_no_more() {
+fn a_delay_of_zero_means_at_most_ten_dials_a_second() {
     let mut pair = Pair::with(asks_delay(), &["a"]);
     pair.connect();
     pair.choose(None, Some(ms(0)));

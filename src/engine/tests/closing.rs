@@ -46,7 +46,7 @@ fn close_waits_no_longer_than_a_second() {
 }
 
 #[test]
-fn close_does_not_wait_where_nobody_answers() {
+fn close_does_not_wait_without_a_connection() {
     let stages: [fn(&mut Pair); 6] = [
         |_| {},
         |pair| pair.connect(),
@@ -80,7 +80,7 @@ fn close_does_not_wait_where_nobody_answers() {
 }
 
 #[test]
-fn a_loss_ends_a_close_at_once() {
+fn a_loss_ends_a_close_immediately() {
     // The last PING is out.
     let mut pair = Pair::ready();
     pair.publish("x", "1");
@@ -126,7 +126,7 @@ fn close_during_a_drain_waits_for_its_own_pong() {
 }
 
 #[test]
-fn close_behind_a_drains_last_ping_needs_no_other() {
+fn close_after_a_drains_last_ping_needs_no_other() {
     let mut pair = drained_to(2);
     pair.close();
     pair.serve(PONG);

@@ -211,7 +211,7 @@ fn every_command_is_legal_in_every_phase() {
 /// A flush that waits is answered at the end at the latest.
 fn check_flushes_end(pair: &mut Pair) {
     if !pair.journal().iter().any(|entry| entry.starts_with("flush 99")) {
-        let waits = pair.engine.wanted.iter().any(|waiter| format!("{waiter:?}").contains("token: 99"));
+        let waits = pair.engine.waiters.iter().any(|waiter| format!("{waiter:?}").contains("token: 99"));
         if waits {
             pair.close();
             pair.advance(secs(1));

@@ -17,7 +17,7 @@ fn recover(pair: &mut Pair) {
 }
 
 #[test]
-fn a_ping_goes_right_behind_the_message_and_its_pong_is_told() {
+fn a_ping_follows_the_message_and_its_pong_is_reported() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("x", "1");
     pair.expect_written("PUB x 1 1 PING");
@@ -45,7 +45,7 @@ fn all_of_a_batch_share_one_ping_with_those_who_flush() {
 }
 
 #[test]
-fn who_does_not_ask_costs_no_ping_and_is_not_told() {
+fn publishing_without_confirmation_costs_no_ping_and_reports_nothing() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("x", "1");
     pair.publish("x", "2");
@@ -59,7 +59,7 @@ fn who_does_not_ask_costs_no_ping_and_is_not_told() {
 }
 
 #[test]
-fn a_message_that_a_lost_connection_had_taken_is_in_doubt_and_not_asked_for_again() {
+fn a_message_that_a_lost_connection_had_taken_is_in_doubt_and_not_confirmed_later() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("x", "1");
     pair.lose(eof());
@@ -73,7 +73,7 @@ fn a_message_that_a_lost_connection_had_taken_is_in_doubt_and_not_asked_for_agai
 }
 
 #[test]
-fn what_a_lost_connection_had_not_taken_wholly_is_asked_for_on_the_next() {
+fn what_a_lost_connection_had_not_taken_completely_is_confirmed_on_the_next() {
     let mut pair = Pair::ready();
     pair.takes = false;
     pair.publish_confirmed("x", "1");
@@ -90,7 +90,7 @@ fn what_a_lost_connection_had_not_taken_wholly_is_asked_for_on_the_next() {
 }
 
 #[test]
-fn what_is_published_in_an_outage_is_asked_for_when_it_is_sent() {
+fn messages_published_in_an_outage_are_confirmed_when_they_are_sent() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.publish_confirmed("x", "1");
@@ -133,7 +133,7 @@ fn at_least_once_the_pong_of_the_resend_is_waited_for() {
 }
 
 #[test]
-fn at_least_once_what_was_sent_can_not_be_taken_out_again_as_if_it_were_not() {
+fn at_least_once_a_message_that_was_sent_can_not_be_withdrawn() {
     let mut pair = at_least_once();
     let sent = pair.publish_confirmed("x", "1");
     pair.lose(eof());
@@ -145,7 +145,7 @@ fn at_least_once_what_was_sent_can_not_be_taken_out_again_as_if_it_were_not() {
 }
 
 #[test]
-fn what_a_new_server_does_not_take_is_named() {
+fn messages_that_a_new_server_does_not_take_are_reported() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.publish_confirmed("x", "12345");
@@ -160,7 +160,7 @@ fn what_a_new_server_does_not_take_is_named() {
 }
 
 #[test]
-fn at_least_once_what_was_sent_and_is_dropped_then_is_named_so() {
+fn at_least_once_a_message_that_was_sent_and_then_dropped_is_reported_as_sent() {
     let mut pair = at_least_once();
     pair.publish_confirmed("x", "12345");
     pair.lose(eof());
@@ -171,7 +171,7 @@ fn at_least_once_what_was_sent_and_is_dropped_then_is_named_so() {
 }
 
 #[test]
-fn at_least_once_what_the_policy_drops_is_named_by_whether_it_was_sent() {
+fn at_least_once_dropped_messages_are_reported_with_whether_they_were_sent() {
     let overflow = OverflowPolicy::DropOldest;
     let rules = OutboxRules { delivery: DeliveryMode::AtLeastOnce, cap: 2 * FRAME, overflow, ..OutboxRules::default() };
     let mut pair = Pair::ruled(rules);
@@ -185,7 +185,7 @@ fn at_least_once_what_the_policy_drops_is_named_by_whether_it_was_sent() {
 }
 
 #[test]
-fn what_is_given_up_at_the_end_is_said_to_be_in_doubt_or_dropped() {
+fn messages_given_up_at_the_end_are_reported_as_in_doubt_or_dropped() {
     let mut pair = at_least_once();
     pair.publish_confirmed("x", "sent");
     pair.lose(eof());
@@ -198,7 +198,7 @@ fn what_is_given_up_at_the_end_is_said_to_be_in_doubt_or_dropped() {
 }
 
 #[test]
-fn a_close_confirms_what_its_last_pong_covers() {
+fn close_confirms_what_its_last_pong_covers() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("x", "1");
     pair.close();
@@ -209,7 +209,7 @@ fn a_close_confirms_what_its_last_pong_covers() {
 }
 
 #[test]
-fn a_close_without_a_pong_leaves_it_in_doubt() {
+fn close_without_a_pong_leaves_messages_in_doubt() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("x", "1");
     pair.close();
@@ -218,7 +218,7 @@ fn a_close_without_a_pong_leaves_it_in_doubt() {
 }
 
 #[test]
-fn a_server_that_dies_between_handshake_and_pong_leaves_nothing_unsaid() {
+fn confirmations_survive_servers_that_die_between_handshake_and_pong() {
     let mut pair = at_least_once();
     pair.publish_confirmed("x", "1");
     for _ in 0..3 {

@@ -92,7 +92,7 @@ fn only_what_no_pong_covers_is_in_doubt() {
 }
 
 #[test]
-fn what_is_held_goes_behind_what_came_back() {
+fn buffered_messages_go_after_those_that_came_back() {
     let mut pair = Pair::ready();
     pair.takes = false;
     pair.publish("x", "1");
@@ -136,7 +136,7 @@ fn a_second_loss_is_counted_like_the_first() {
 }
 
 #[test]
-fn what_the_next_server_cannot_take_fails_alone() {
+fn only_messages_that_the_next_server_can_not_take_fail() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     let headers = Bytes::from_static(b"h");
@@ -164,7 +164,7 @@ fn what_the_next_server_cannot_take_fails_alone() {
 }
 
 #[test]
-fn headers_alone_are_a_reason_too() {
+fn headers_alone_are_a_reason_to_lose_a_message() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     let payload = Bytes::from_static(b"h");
@@ -176,7 +176,7 @@ fn headers_alone_are_a_reason_too() {
 }
 
 #[test]
-fn a_held_message_can_be_taken_out_wherever_it_lies() {
+fn a_buffered_message_can_be_withdrawn_wherever_it_is() {
     let large = vec![b'x'; 40_000];
     for victim in 2..=6_u64 {
         let mut pair = Pair::ready();
@@ -208,7 +208,7 @@ fn a_held_message_can_be_taken_out_wherever_it_lies() {
 }
 
 #[test]
-fn taking_out_what_is_held_leaves_what_is_in_flight_alone() {
+fn withdrawing_buffered_messages_leaves_the_flight_alone() {
     let mut pair = Pair::ready();
     pair.takes = false;
     pair.publish("x", "1");

@@ -83,7 +83,7 @@ fn a_cap_in_messages_counts_besides_the_one_in_bytes() {
 }
 
 #[test]
-fn what_has_become_too_old_is_not_sent() {
+fn messages_that_are_too_old_are_not_sent() {
     let mut pair = lost(OutboxRules { max_age: Some(secs(60)), ..rules() });
     pair.admit("a", b"1").unwrap();
     pair.advance(secs(30));
@@ -99,7 +99,7 @@ fn what_has_become_too_old_is_not_sent() {
 }
 
 #[test]
-fn what_is_too_old_makes_room_for_others() {
+fn messages_that_are_too_old_make_room_for_others() {
     let mut pair = lost(OutboxRules { cap: 2 * FRAME, max_age: Some(ms(50)), ..rules() });
     pair.admit("a", b"1").unwrap();
     pair.admit("a", b"2").unwrap();
@@ -110,7 +110,7 @@ fn what_is_too_old_makes_room_for_others() {
 }
 
 #[test]
-fn what_comes_back_ages_from_the_loss_of_its_connection() {
+fn returned_messages_age_from_the_loss_of_their_connection() {
     let mut pair = Pair::ruled(OutboxRules { max_age: Some(ms(400)), ..rules() });
     pair.takes = false;
     pair.admit("a", b"1").unwrap();
@@ -125,7 +125,7 @@ fn what_comes_back_ages_from_the_loss_of_its_connection() {
 }
 
 #[test]
-fn the_watermarks_are_told_once_each() {
+fn each_watermark_is_reported_once() {
     let mut pair = lost(OutboxRules { cap: 10 * FRAME, ..rules() });
     for payload in ["1", "2", "3", "4", "5", "6", "7"] {
         pair.publish("a", payload);

@@ -214,7 +214,7 @@ fn a_drain_while_down_waits_for_a_connection_and_reports() {
 }
 
 #[test]
-fn a_drain_of_what_never_was_connected_ends_at_once() {
+fn a_drain_of_a_client_that_was_never_connected_ends_immediately() {
     let mut pair = Pair::new();
     pair.drain(secs(3));
     pair.expect(&["Draining", "the end: drained, completed: true", "Closed: drained"]);
@@ -235,7 +235,7 @@ fn a_drain_while_retries_run_out() {
 }
 
 #[test]
-fn a_drain_during_the_replay_tells_the_server_too() {
+fn a_drain_during_the_replay_sends_unsub_too() {
     // What the server was told must be taken back, or it goes on sending to nobody.
     let mut pair = Pair::new();
     pair.connect();
@@ -282,7 +282,7 @@ fn a_drain_during_a_replay_that_dies_goes_on() {
 }
 
 #[test]
-fn who_wants_to_end_does_not_move() {
+fn a_client_that_wants_to_end_does_not_move() {
     let mut pair = Pair::ready();
     pair.force_reconnect();
     pair.admit("x", b"1").unwrap();
@@ -303,7 +303,7 @@ fn who_wants_to_end_does_not_move() {
 }
 
 #[test]
-fn what_is_subscribed_while_draining_ends() {
+fn subscriptions_made_while_draining_end() {
     let mut pair = drained_to(1);
     pair.subscribe("t", 2);
     pair.expect_among("stream 2 ends: the client was closed");
@@ -313,7 +313,7 @@ fn what_is_subscribed_while_draining_ends() {
 }
 
 #[test]
-fn an_end_while_recovering_says_connected_first() {
+fn an_end_while_recovering_reports_connected_first() {
     let mut pair = Pair::new();
     pair.connect();
     pair.publish("x", "1");

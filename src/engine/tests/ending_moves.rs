@@ -19,7 +19,7 @@ fn joining() -> Pair {
 }
 
 #[test]
-fn what_is_in_doubt_is_told_where_a_drain_ends_in_the_middle_of_a_move() {
+fn messages_in_doubt_are_reported_where_a_drain_ends_in_the_middle_of_a_move() {
     let mut pair = joining();
     pair.drain(ms(1500));
     pair.aside(|pair| pair.serve(PONG));
@@ -38,12 +38,12 @@ fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set
     pair.advance(ms(1999));
     pair.expect(&[]);
     pair.advance(ms(1));
-    pair.expect_among("AttemptFailed b:4222 1: took longer than 2s, waiting for the PONG behind the queue groups");
+    pair.expect_among("AttemptFailed b:4222 1: took longer than 2s, waiting for the PONG after the queue groups");
     assert_eq!(pair.engine.status(), Status::Connected);
 }
 
 #[test]
-fn a_drain_that_gives_up_a_move_takes_back_what_was_subscribed_meanwhile() {
+fn a_drain_that_abandons_a_move_unsubscribes_what_was_subscribed_in_it() {
     let mut pair = Pair::ready();
     // The frame was admitted while the gate was open, and buffered as the connection was to be left.
     let now = pair.now;

@@ -192,7 +192,7 @@ fn found(server: &str, previous: &str) -> ConnectionEvent {
 }
 
 #[test]
-fn a_full_queue_folds_the_oldest_outage_behind_the_head_into_the_next() {
+fn a_full_queue_folds_the_oldest_outage_after_the_head_into_the_next() {
     let mut queue = EventQueue::new(16);
     for outage in 0..8 {
         queue.push(lost(&format!("{outage}"), Cause::Stale { silent: Duration::from_secs(outage) }));

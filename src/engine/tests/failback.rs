@@ -72,7 +72,7 @@ fn a_preferred_server_that_does_not_answer_is_not_waited_for_as_long_as_others()
 }
 
 #[test]
-fn who_loses_a_preferred_server_goes_to_another_at_once() {
+fn after_the_loss_of_a_preferred_server_another_is_dialled_immediately() {
     let mut pair = Pair::with(prefers(), &["a"]);
     pair.connect();
     pair.accept();
@@ -152,7 +152,7 @@ fn a_preferred_server_that_dies_before_it_has_proved_itself_is_not_moved_to() {
 }
 
 #[test]
-fn who_must_leave_goes_to_the_preferred_server_without_more_proof() {
+fn a_forced_move_goes_to_the_preferred_server_without_more_proof() {
     // The user wants to leave; the present server will stop; it is lost.
     for how in 0..3 {
         let mut pair = aside();
@@ -181,7 +181,7 @@ fn a_preferred_server_that_is_about_to_stop_is_not_moved_to() {
 }
 
 #[test]
-fn who_prefers_nothing_or_may_not_move_is_left_where_it_is() {
+fn without_preference_or_permission_the_client_does_not_move() {
     let prefers = prefers();
     let off = Preferred { failback: false, ..prefers.preferred.clone() };
     for config in [
@@ -196,7 +196,7 @@ fn who_prefers_nothing_or_may_not_move_is_left_where_it_is() {
 }
 
 #[test]
-fn a_preferred_server_that_dies_again_and_again_is_come_back_to_ever_later() {
+fn a_preferred_server_that_keeps_dying_is_returned_to_ever_later() {
     let mut pair = elsewhere(prefers());
     let mut waits = Vec::new();
     for _ in 0..4 {

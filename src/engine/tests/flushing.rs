@@ -4,7 +4,7 @@ use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::Config;
 
 #[test]
-fn a_flush_waits_for_the_pong_behind_everything() {
+fn a_flush_waits_for_the_pong_after_everything() {
     let mut pair = Pair::ready();
     pair.admit("x", b"1").unwrap();
     pair.flush(0);
@@ -46,7 +46,7 @@ fn a_flush_waits_through_an_outage() {
 }
 
 #[test]
-fn what_is_in_doubt_fails_a_flush_once_and_each_handle_for_itself() {
+fn messages_in_doubt_fail_a_flush_once_for_each_handle() {
     let mut pair = Pair::ready();
     pair.publish("x", "1");
     pair.publish("x", "2");
@@ -93,7 +93,7 @@ fn a_cancelled_flush_asks_for_no_ping() {
 }
 
 #[test]
-fn a_flush_of_what_has_ended_says_so() {
+fn a_flush_after_the_end_fails() {
     let mut pair = Pair::new();
     pair.flush(0);
     pair.expect(&["flush 1 failed: reconnecting was given up: no servers in the pool"]);

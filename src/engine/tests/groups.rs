@@ -77,7 +77,7 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
 }
 
 #[test]
-fn a_group_that_was_limited_during_a_move_is_taken_back_at_its_limit() {
+fn a_group_that_was_limited_during_a_move_is_unsubscribed_at_its_limit() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
     prepare(&mut pair);
@@ -106,7 +106,7 @@ fn counted_beside() -> Pair {
 }
 
 #[test]
-fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
+fn a_group_that_is_limited_after_a_move_is_counted_again() {
     let mut pair = counted_beside();
     pair.forget();
     pair.unsubscribe_after(1, 4);
@@ -114,7 +114,7 @@ fn a_group_that_is_limited_behind_a_move_is_counted_anew() {
 }
 
 #[test]
-fn a_group_that_is_limited_between_two_moves_is_counted_anew() {
+fn a_group_that_is_limited_between_two_moves_is_counted_again() {
     let mut pair = counted_beside();
     // The third server has the group already, and has not confirmed it: the second still counts two too many.
     prepare(&mut pair);
@@ -124,7 +124,7 @@ fn a_group_that_is_limited_between_two_moves_is_counted_anew() {
 }
 
 #[test]
-fn who_is_limited_and_ended_at_once_leaves_nothing_at_the_server() {
+fn a_subscription_that_is_limited_and_ended_immediately_leaves_nothing_at_the_server() {
     for (drains, moved) in [(false, true), (true, true), (false, false), (true, false)] {
         let mut pair = ready();
         pair.queue_subscribe("jobs", Some("q"), 1);
@@ -210,7 +210,7 @@ fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
 }
 
 #[test]
-fn a_group_that_is_drained_during_a_move_that_comes_to_nothing_ends_at_the_present_server() {
+fn a_group_that_is_drained_during_a_failed_move_ends_at_the_present_server() {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.serve(LAME);
@@ -226,7 +226,7 @@ fn a_group_that_is_drained_during_a_move_that_comes_to_nothing_ends_at_the_prese
 }
 
 #[test]
-fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
+fn a_group_that_the_next_server_refuses_is_unsubscribed_at_the_present_one() {
     // Old servers name neither sid nor queue: of the two subscriptions it knows the group only.
     let named = "-ERR 'Permissions Violation for Subscription to \"jobs\" using queue \"q\" (sid \"1\")'\r\n";
     let unnamed = "-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
@@ -248,7 +248,7 @@ fn a_group_that_the_next_server_refuses_is_taken_back_at_the_present_one() {
 }
 
 #[test]
-fn where_repetitions_are_better_than_gaps_plain_subscriptions_are_at_both() {
+fn with_overlap_plain_subscriptions_are_at_both() {
     let config = Config { prepare_moves: true, handover: Handover::Overlap, ..config() };
     let mut pair = Pair::with(config, &["a", "b"]);
     pair.connect();

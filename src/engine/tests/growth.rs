@@ -88,7 +88,7 @@ fn refusals_of_subscriptions_that_a_server_had_accepted_or_that_nobody_has() {
 
 // Faults C1, C3
 #[test]
-fn refusals_of_messages_one_by_one() {
+fn refusals_of_messages_cost_linear_time() {
     grows_linearly(2000, |times| {
         let mut pair = Pair::ready();
         for number in 1..=times {
@@ -122,7 +122,7 @@ fn subscriptions_made_and_dropped_beside_many_that_stay() {
 
 // The same kind: pings that are out, and a drain whose consumers finish one by one.
 #[test]
-fn flushes_that_nobody_answers() {
+fn many_flushes_cost_linear_time() {
     grows_linearly(4000, |times| {
         let mut pair = Pair::ready();
         for _ in 0..times {
@@ -186,7 +186,7 @@ fn large_messages_withdrawn_in_any_order() {
 
 // Fault H3. The queue was tested for what it keeps, with a few servers in each event.
 #[test]
-fn changes_of_a_large_pool_that_nobody_reads() {
+fn unread_changes_of_a_large_pool_cost_linear_time() {
     grows_linearly(500, |servers| {
         let mut queue = EventQueue::new(16);
         for number in 1..=40 {
@@ -199,7 +199,7 @@ fn changes_of_a_large_pool_that_nobody_reads() {
 
 // Fault H3
 #[test]
-fn events_of_every_kind_that_nobody_reads() {
+fn unread_events_of_every_kind_cost_linear_time() {
     let error = ErrKind::Other("x".into());
     let events = [
         ConnectionEvent::ServerError { error: error.clone() },

@@ -27,7 +27,7 @@ fn the_server_speaks_first_and_is_answered_in_one_piece() {
 }
 
 #[test]
-fn interest_goes_first_then_what_was_held_and_only_then_it_is_said() {
+fn subscriptions_go_first_then_buffered_messages_and_only_then_the_event() {
     let mut pair = Pair::new();
     pair.connect();
     pair.subscribe("one", 1);
@@ -54,7 +54,7 @@ fn interest_goes_first_then_what_was_held_and_only_then_it_is_said() {
 }
 
 #[test]
-fn what_is_still_held_is_said_after_a_second() {
+fn messages_still_buffered_after_a_second_are_reported() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.subscribe("s", 1);
@@ -73,7 +73,7 @@ fn what_is_still_held_is_said_after_a_second() {
 }
 
 #[test]
-fn nothing_is_said_before_the_subscriptions_were_taken() {
+fn nothing_is_announced_before_the_subscriptions_were_taken() {
     let mut pair = Pair::new();
     pair.connect();
     pair.subscribe("s", 1);
@@ -175,7 +175,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
 }
 
 #[test]
-fn a_server_that_greets_and_then_says_nothing_is_left() {
+fn a_server_that_sends_info_and_then_nothing_is_left() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     pair.dialed();
@@ -208,7 +208,7 @@ fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
 }
 
 #[test]
-fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
+fn a_server_that_must_not_be_used_in_plaintext_is_sent_nothing() {
     let mut pair = Pair::with(Config { tls_possible: false, ..config() }, &["a"]);
     pair.connect();
     pair.dialed();
@@ -226,10 +226,10 @@ fn a_server_that_may_not_be_spoken_to_in_clear_is_left_unsaid() {
 }
 
 #[test]
-fn who_speaks_out_of_turn_is_left() {
+fn a_server_that_speaks_out_of_turn_is_left() {
     for (bytes, found) in [
-        (&b"PONG\r\n"[..], "the server sent PONG where INFO was due"),
-        (b"MSG a 1 0\r\n\r\n", "the server sent MSG where PONG was due"),
+        (&b"PONG\r\n"[..], "the server sent PONG where INFO was expected"),
+        (b"MSG a 1 0\r\n\r\n", "the server sent MSG where PONG was expected"),
         (b"INFO nonsense\r\n", "bad INFO: "),
         (b"-ERR 'maximum connections exceeded'\r\n", "server error: maximum connections exceeded"),
     ] {
@@ -251,7 +251,7 @@ fn who_speaks_out_of_turn_is_left() {
 }
 
 #[test]
-fn what_is_of_an_earlier_connection_is_ignored() {
+fn stimuli_of_an_earlier_connection_are_ignored() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.advance(ms(250));

@@ -1,7 +1,7 @@
 //! Subscriptions over connections: what each server is told, limits (I10), drains and refusals.
 
 use super::pair::{INFO, PONG, Pair, eof, ms};
-use crate::engine::{Facts, Gate, Interest, Status};
+use crate::engine::{ExchangeInput, Gate, Interest, Status};
 use crate::protocol::ServerOp;
 
 fn message(sid: u64) -> Vec<u8> {
@@ -49,7 +49,7 @@ fn a_limit_holds_over_all_connections() {
 }
 
 #[test]
-fn a_limit_that_is_reached_already_ends_at_once() {
+fn a_limit_that_is_reached_already_ends_the_subscription_immediately() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
     pair.serve(&message(1).repeat(3));
@@ -62,7 +62,7 @@ fn a_limit_that_is_reached_already_ends_at_once() {
 }
 
 #[test]
-fn a_limit_that_servers_can_not_read_is_kept_here_and_not_told() {
+fn a_limit_that_servers_can_not_parse_is_counted_here_and_not_sent() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
     pair.unsubscribe_after(1, 1_000_000_000);
@@ -86,7 +86,7 @@ fn a_limit_that_servers_can_not_read_is_kept_here_and_not_told() {
 }
 
 #[test]
-fn a_drained_subscription_is_not_told_of_again_for_another_limit() {
+fn a_drained_subscription_is_not_sent_again_for_another_limit() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
     pair.unsubscribe_after(1, 2);
@@ -119,7 +119,7 @@ fn a_limit_that_is_raised_holds_whether_or_not_the_server_had_reached_the_old_on
 }
 
 #[test]
-fn behind_a_raised_limit_the_next_server_counts_again() {
+fn after_a_raised_limit_the_next_server_counts_again() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
     pair.unsubscribe_after(1, 3);
@@ -133,7 +133,7 @@ fn behind_a_raised_limit_the_next_server_counts_again() {
 }
 
 #[test]
-fn a_limit_that_is_set_while_down_is_told_with_the_replay() {
+fn a_limit_that_is_set_while_disconnected_is_sent_with_the_replay() {
     let mut pair = Pair::ready();
     pair.subscribe("s", 1);
     pair.serve(&message(1));
@@ -172,7 +172,7 @@ fn a_large_replay_goes_in_pieces() {
 }
 
 #[test]
-fn what_is_subscribed_during_the_replay_is_told_last() {
+fn subscriptions_made_during_the_replay_are_sent_last() {
     let mut pair = replaying();
     pair.subscribe("late", 9001);
     pair.unsubscribe_after(9001, 2);
@@ -183,7 +183,7 @@ fn what_is_subscribed_during_the_replay_is_told_last() {
 }
 
 #[test]
-fn what_is_unsubscribed_during_the_replay_is_not_told_or_taken_back() {
+fn subscriptions_ended_during_the_replay_are_not_sent_or_are_unsubscribed() {
     let mut pair = replaying();
     pair.unsubscribe(1);
     pair.unsubscribe(9000);
@@ -197,7 +197,7 @@ fn what_is_unsubscribed_during_the_replay_is_not_told_or_taken_back() {
 }
 
 #[test]
-fn a_drain_of_what_the_replay_has_told_waits_for_the_server() {
+fn a_drain_of_replayed_subscriptions_waits_for_the_server() {
     let mut pair = replaying();
     pair.drain_subscription(1);
     pair.drain_subscription(9000);
@@ -284,11 +284,11 @@ fn messages_before_the_handshake_is_done_are_out_of_turn_and_for_nobody() {
     pair.serve(INFO);
     pair.serve(&message(1));
     assert!(pair.delivered.is_empty());
-    pair.expect_among("AttemptFailed a:4222 1: the server sent MSG where PONG was due");
+    pair.expect_among("AttemptFailed a:4222 1: the server sent MSG where PONG was expected");
 }
 
 #[test]
-fn an_unknown_sid_is_for_nobody() {
+fn messages_for_an_unknown_sid_are_not_wanted() {
     let mut pair = Pair::ready();
     pair.serve(&message(77));
     pair.unsubscribe_after(77, 1);
@@ -306,7 +306,7 @@ fn an_unknown_sid_is_for_nobody() {
 }
 
 #[test]
-fn a_handle_that_subscribes_without_a_pause_does_not_hold_the_gate_shut() {
+fn a_handle_that_subscribes_without_a_pause_does_not_keep_the_gate_shut() {
     let mut pair = Pair::ready();
     pair.subscribe("a", 1);
     pair.lose(eof());
@@ -320,8 +320,8 @@ fn a_handle_that_subscribes_without_a_pause_does_not_hold_the_gate_shut() {
         let sid = 2 + round;
         let framed = pair.outbox.admit_subscribe(b"b", None, sid);
         assert_eq!(framed, round > 0, "the gate is open from the second round on");
-        let facts = Facts { commands_waiting: true, requests_waiting: false };
-        pair.engine.exchange(&mut pair.outbox, facts, pair.now);
+        let input = ExchangeInput { commands_waiting: true, requests_waiting: false };
+        pair.engine.exchange(&mut pair.outbox, input, pair.now);
         assert_eq!(pair.outbox.gate(), Gate::Open);
         let interest = Interest { subject: b"b", queue: None, internal: false };
         pair.engine.subscribe(sid, interest, sid, framed);

@@ -48,7 +48,7 @@ fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
 
 // Fault D6: our clusters had an address for each server, so nobody asked whether an address is one.
 #[test]
-fn behind_the_address_of_a_lame_duck_there_may_be_another_server() {
+fn the_address_of_a_lame_duck_may_lead_to_another_server() {
     for limit in [None, Some(1)] {
         let policy = Policy { max_per_server: limit, ..Policy::default() };
         let mut pair = Pair::with(Config { prepare_moves: true, policy, ..config() }, &["a"]);
@@ -103,7 +103,7 @@ fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
 
 // Fault D8: what a server says of itself before it lets us in is no reason to leave another one.
 #[test]
-fn a_lame_duck_that_does_not_let_us_in_is_forgotten() {
+fn a_lame_duck_that_does_not_accept_us_is_forgotten() {
     let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
     let mut pair = Pair::with(config, &["a", "b"]);
     pair.connect();

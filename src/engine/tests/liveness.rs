@@ -45,7 +45,7 @@ fn a_publishing_connection_is_dead_soon_after_two_intervals() {
 }
 
 #[test]
-fn a_flood_of_pings_is_not_answered_into_memory_without_end() {
+fn a_flood_of_pings_does_not_fill_the_memory_with_answers() {
     // Nothing is taken in the middle of a read.
     let flood = b"PING\r\n".repeat(100_000);
     let mut pair = Pair::ready();
@@ -274,7 +274,7 @@ fn a_ping_has_more_time_while_the_transport_empties() {
 }
 
 #[test]
-fn pongs_that_nobody_asked_for_count_for_nothing() {
+fn unexpected_pongs_are_ignored() {
     let mut pair = Pair::ready();
     pair.serve(&b"PONG\r\n".repeat(1000));
     pair.publish("x", "1");
@@ -289,7 +289,7 @@ fn pongs_that_nobody_asked_for_count_for_nothing() {
 }
 
 #[test]
-fn a_pong_is_none_before_its_ping_was_wholly_taken() {
+fn a_pong_is_ignored_before_its_ping_was_taken_completely() {
     let mut pair = Pair::ready();
     pair.takes = false;
     let token = pair.flush(0);

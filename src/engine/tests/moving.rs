@@ -38,7 +38,7 @@ fn a_move_waits_no_longer_than_two_seconds() {
 }
 
 #[test]
-fn asking_twice_for_a_move_is_asking_once() {
+fn asking_twice_for_a_move_makes_one_move() {
     let mut pair = Pair::ready();
     pair.publish("x", "1");
     pair.force_reconnect();
@@ -50,7 +50,7 @@ fn asking_twice_for_a_move_is_asking_once() {
 }
 
 #[test]
-fn a_loss_during_a_move_is_a_loss() {
+fn a_loss_during_a_move_is_reported_as_a_loss() {
     let mut pair = Pair::ready();
     pair.publish("x", "1");
     pair.force_reconnect();
@@ -82,7 +82,7 @@ fn force_reconnect_skips_the_wait() {
 }
 
 #[test]
-fn an_attempt_under_way_is_the_reconnect_that_is_asked_for() {
+fn an_attempt_in_progress_is_the_reconnect_that_was_requested() {
     let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.connect();
     pair.force_reconnect();
@@ -117,7 +117,7 @@ fn force_reconnect_revives_a_client_that_has_given_up() {
 }
 
 #[test]
-fn a_move_waits_until_the_recovery_is_said() {
+fn a_move_waits_until_the_recovery_is_announced() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.publish("x", "1");

@@ -44,7 +44,7 @@ proptest! {
                 Step::Lose => world.lose(),
                 Step::Open => world.outbox.set_gate(Gate::Open),
                 // As in a planned move: the flight is still out.
-                Step::Hold => world.hold(),
+                Step::Buffer => world.buffer(),
                 Step::Cancel(at) => world.cancel(at),
                 Step::Revise { max, headers } => world.revise(max, headers),
                 Step::Wait(ms) => world.now += Duration::from_millis(ms),
@@ -87,18 +87,18 @@ fn small_frames_never_straddle_chunks_and_memory_follows_pending() {
 }
 
 #[test]
-fn what_is_dropped_beyond_a_mebibyte_is_counted_and_not_kept() {
+fn lost_messages_beyond_a_mebibyte_are_counted_and_not_kept() {
     let mut outbox =
         Outbox::new(OutboxRules { cap: 1000, overflow: OverflowPolicy::DropOldest, ..OutboxRules::default() });
     let payload = Bytes::from(vec![b'x'; 100]);
     for _ in 0..20_000 {
         outbox.admit(&Frame { subject: b"x", reply: None, headers: None, payload: &payload }, false).unwrap();
     }
-    let told = outbox.take_losses().tell().unwrap();
-    assert_eq!(told.lost.overflow, 20_000 - outbox.messages());
-    assert!(told.messages.bytes() <= crate::engine::outbox::RETURNED_BYTES && told.messages.len() > 9000);
+    let report = outbox.take_losses().take_report().unwrap();
+    assert_eq!(report.lost.overflow, 20_000 - outbox.messages());
+    assert!(report.messages.bytes() <= crate::engine::outbox::RETURNED_BYTES && report.messages.len() > 9000);
     let numbers = 1..=20_000 - outbox.messages();
-    assert_eq!(told.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
+    assert_eq!(report.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
 }
 
 // Fault H6: the loops over frames were only ever run on frames that can be read.

@@ -9,7 +9,7 @@ mod seen;
 use std::time::{Duration, Instant};
 
 use super::journal::describe;
-use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, Facts, Outbox, OutboxRules, Status};
+use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, ExchangeInput, Outbox, OutboxRules, Status};
 use crate::protocol::{Decoder, Limits, ServerAddr};
 
 type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
@@ -167,8 +167,9 @@ impl Pair {
     pub(super) fn settle(&mut self) {
         for _ in 0..1000 {
             let commands = std::mem::take(&mut self.commands);
-            let facts = Facts { commands_waiting: !commands.is_empty(), requests_waiting: self.requests_waiting };
-            self.engine.exchange(&mut self.outbox, facts, self.now);
+            let input =
+                ExchangeInput { commands_waiting: !commands.is_empty(), requests_waiting: self.requests_waiting };
+            self.engine.exchange(&mut self.outbox, input, self.now);
             self.check();
             drop(self.engine.take_garbage());
             let mut moved = !commands.is_empty();

@@ -80,7 +80,7 @@ fn at_most_once_a_frame_that_gets_through_between_is_no_poison() {
 }
 
 #[test]
-fn what_we_end_ourselves_says_nothing_against_a_message() {
+fn connections_that_we_end_are_no_evidence_of_poison() {
     let mut pair = ready(DeliveryMode::AtMostOnce);
     pair.takes = false;
     pair.publish("a", "x");
@@ -121,7 +121,7 @@ fn serve_all(pair: &mut Pair, deadly: &str) -> usize {
 }
 
 #[test]
-fn at_least_once_the_one_is_found_among_those_that_are_sent_with_it() {
+fn at_least_once_poison_is_found_among_the_messages_sent_with_it() {
     for place in [0, 1, 31, 62, 63] {
         let mut pair = ready(DeliveryMode::AtLeastOnce);
         pair.takes = false;
@@ -144,7 +144,7 @@ fn at_least_once_the_one_is_found_among_those_that_are_sent_with_it() {
 }
 
 #[test]
-fn at_least_once_a_flush_waits_for_the_last_lot() {
+fn at_least_once_a_flush_waits_for_the_last_batch() {
     let mut pair = ready(DeliveryMode::AtLeastOnce);
     suspect_one_of_four(&mut pair);
     pair.expect_written("CONNECT {… PING PUB a 1 1 PUB a 1 2 PING");
@@ -165,7 +165,7 @@ fn at_least_once_a_flush_waits_for_the_last_lot() {
 }
 
 #[test]
-fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
+fn at_least_once_a_subscription_does_not_wait_with_a_batch() {
     let mut pair = ready(DeliveryMode::AtLeastOnce);
     suspect_one_of_four(&mut pair);
     pair.takes = true;
@@ -176,7 +176,7 @@ fn at_least_once_a_subscription_is_not_held_back_with_a_lot() {
 }
 
 #[test]
-fn whoever_does_not_want_it_waits_for_ever() {
+fn without_poison_after_no_message_is_removed() {
     let config = Config { poison_after: None, ..config() };
     let mut pair = Pair::with(config, &["a"]);
     pair.connect();

@@ -12,7 +12,7 @@ use super::growth::spent;
 use super::pair::addr;
 use crate::engine::Cause;
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::pool::{Failed, Loss, MAX_TOLD, Policy, Pool, ServerId, endpoint};
+use crate::engine::pool::{Failed, Loss, MAX_ADVERTISED, Policy, Pool, ServerId, endpoint};
 use crate::engine::tests::laws::laws;
 
 #[derive(Clone, Debug)]
@@ -168,13 +168,13 @@ fn gossip_cannot_grow_the_pool_without_end() {
     let mut pool = Pool::new(Vec::new(), vec![addr("a")], true, rng);
     let urls: Vec<String> = (0..5000).map(|n| format!("h{n}:1")).collect();
     pool.gossip(&urls, &addr("a"), None, true, rng);
-    assert_eq!(pool.servers().len(), 1 + MAX_TOLD);
+    assert_eq!(pool.servers().len(), 1 + MAX_ADVERTISED);
     // Those to which we are connected stay, whatever the next INFO says.
     for n in 0..10 {
         let stays = pool.servers().last().map(|server| server.id);
         let urls: Vec<String> = (0..5000).map(|other| format!("h{n}-{other}:1")).collect();
         pool.gossip(&urls, &addr("a"), stays, true, rng);
-        assert!(pool.servers().len() <= MAX_TOLD + 2);
+        assert!(pool.servers().len() <= MAX_ADVERTISED + 2);
     }
 }
 

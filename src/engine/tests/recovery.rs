@@ -51,7 +51,7 @@ fn reconnected_gives_the_whole_account_of_an_outage() {
 }
 
 #[test]
-fn what_was_still_held_at_reconnected_is_told_when_it_is_done() {
+fn recovery_done_reports_what_was_still_buffered_at_reconnected() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     // Each in a segment of its own: smaller ones count as taken together.
@@ -87,7 +87,7 @@ fn what_was_still_held_at_reconnected_is_told_when_it_is_done() {
 }
 
 #[test]
-fn a_recovery_that_is_cut_off_is_not_told_as_done() {
+fn a_recovery_that_is_cut_off_is_not_reported_as_done() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.publish("x", "1");
@@ -133,7 +133,7 @@ fn each_attempt_says_how_long_nothing_was_tried_before_it() {
 }
 
 #[test]
-fn a_server_info_is_told_for_each_connection_and_when_something_changes() {
+fn a_server_info_is_reported_for_each_connection_and_when_something_changes() {
     let mut pair = Pair::ready();
     let info = "ServerInfo a:4222: S";
     assert_eq!(pair.infos, [info]);

@@ -18,7 +18,7 @@ fn ledger(pair: &mut Pair) -> Ledger {
 
 // Fault C1. The simulation should have found it: its servers refused SUBs and never a PUB.
 #[test]
-fn a_refused_message_is_named_at_once_and_its_pong_does_not_confirm_it() {
+fn a_refused_message_is_named_immediately_and_its_pong_does_not_confirm_it() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("yes", "1");
     pair.publish_confirmed("no", "2");
@@ -35,7 +35,7 @@ fn a_refused_message_is_named_at_once_and_its_pong_does_not_confirm_it() {
 
 // Fault C1
 #[test]
-fn a_refusal_and_its_pong_in_one_read_are_told_in_order() {
+fn a_refusal_and_its_pong_in_one_read_are_reported_in_order() {
     let mut pair = Pair::ready();
     pair.publish_confirmed("no", "1");
     pair.serve(&[REFUSED, PONG].concat());
@@ -62,7 +62,7 @@ fn what_a_pong_has_covered_was_not_refused_and_what_comes_later_is_another_matte
 
 // Fault C1
 #[test]
-fn a_loss_behind_a_refusal_leaves_the_refused_message_neither_in_doubt_nor_unconfirmed() {
+fn a_loss_after_a_refusal_leaves_the_refused_message_neither_in_doubt_nor_unconfirmed() {
     let mut pair = Pair::ready();
     pair.publish("no", "1");
     pair.publish("yes", "2");
@@ -81,7 +81,7 @@ fn a_loss_behind_a_refusal_leaves_the_refused_message_neither_in_doubt_nor_uncon
 
 // Fault C1
 #[test]
-fn at_least_once_a_refused_message_is_handed_back_and_not_sent_again() {
+fn at_least_once_a_refused_message_is_returned_and_not_sent_again() {
     let mut pair = at_least_once();
     pair.publish("no", "1");
     pair.publish("yes", "2");
@@ -150,7 +150,7 @@ fn a_server_that_refuses_more_than_it_was_given_changes_no_sum() {
 
 // Fault C1
 #[test]
-fn the_end_counts_what_was_refused_as_lost_and_not_as_in_doubt() {
+fn at_the_end_refused_messages_count_as_lost_and_not_as_in_doubt() {
     for mut pair in [Pair::ready(), at_least_once()] {
         pair.publish("no", "1");
         pair.publish("yes", "2");
@@ -210,7 +210,7 @@ fn what_a_pong_has_covered_was_accepted_and_is_not_the_one_that_is_refused() {
 
 // Fault C2
 #[test]
-fn a_limit_that_is_told_again_does_not_make_an_old_subscription_the_newest() {
+fn a_limit_that_is_sent_again_does_not_make_an_old_subscription_the_newest() {
     let mut pair = Pair::ready();
     pair.subscribe("jobs", 1);
     pair.unsubscribe_after(1, 3);
@@ -249,7 +249,7 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
 
 // Fault C2. Refusals named the subject only; that a server may name the sid, and what is remembered by name then, was no test.
 #[test]
-fn what_was_refused_by_its_sid_is_not_named_again() {
+fn a_subscription_refused_by_its_sid_is_not_named_again() {
     const NO_SID: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\" (sid \"2\")'\r\n";
     // Whether or not another one was refused by name before.
     for by_name in [true, false] {

@@ -18,7 +18,7 @@ fn connected_to(pair: &mut Pair, info: &[u8]) {
 }
 
 #[test]
-fn a_server_that_requires_tls_gets_it_before_anything_is_said() {
+fn a_server_that_requires_tls_gets_it_before_connect() {
     let mut pair = Pair::new();
     connected_to(&mut pair, TLS_INFO);
     pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
@@ -32,7 +32,7 @@ fn a_server_that_requires_tls_gets_it_before_anything_is_said() {
 }
 
 #[test]
-fn where_tls_is_asked_for_a_plain_server_is_left_unsaid() {
+fn where_tls_is_required_a_plain_server_is_sent_nothing() {
     let required = Config { require_tls: true, ..config() };
     for (mut pair, why) in [
         (Pair::with(required, &["a"]), "the options ask for TLS"),
@@ -77,17 +77,17 @@ fn tls_first_begins_before_info() {
 }
 
 #[test]
-fn what_is_heard_in_clear_while_the_link_is_secured_is_not_believed() {
+fn plaintext_during_the_tls_handshake_is_an_error() {
     let mut pair = Pair::with(Config { tls_first: true, ..config() }, &["a"]);
     pair.connect();
     pair.dialed();
     pair.serve(INFO);
-    pair.expect_among("AttemptFailed a:4222 1: no secure connection: the server spoke in clear");
+    pair.expect_among("AttemptFailed a:4222 1: no secure connection: the server sent plaintext");
     assert!(pair.engine.info().is_none() && pair.wire[0].is_empty());
 }
 
 #[test]
-fn credentials_do_not_go_out_in_clear_once_a_server_had_tls() {
+fn credentials_are_not_sent_in_plaintext_once_a_server_had_tls() {
     let identity = crate::engine::Identity { user: Some("u".to_owned()), ..config().identity };
     for (config, refused) in [(config(), false), (Config { identity, ..config() }, true)] {
         let mut pair = Pair::with(config, &["a", "b"]);
@@ -123,7 +123,7 @@ fn a_handshake_that_fails_or_takes_too_long_is_a_failed_attempt() {
 }
 
 #[test]
-fn credentials_are_asked_for_anew_in_each_attempt() {
+fn credentials_are_asked_for_again_on_each_attempt() {
     let mut pair = Pair::with(Config { ask_credentials: true, ..config() }, &["a"]);
     connected_to(&mut pair, b"INFO {\"nonce\":\"n1\",\"headers\":true}\r\n");
     pair.expect_among("authenticate to a:4222, attempt 1, nonce Some(\"n1\"), before: nothing");
@@ -146,7 +146,7 @@ fn credentials_are_asked_for_anew_in_each_attempt() {
 }
 
 #[test]
-fn what_a_callback_gives_goes_out_alone_and_a_key_beside_what_is_set() {
+fn credentials_of_a_callback_are_sent_alone_and_those_of_a_key_beside_the_options() {
     let identity = crate::engine::Identity { user: Some("u".to_owned()), ..config().identity };
     for alone in [true, false] {
         let config = Config { ask_credentials: true, identity: identity.clone(), ..config() };
@@ -165,7 +165,7 @@ fn answer(pair: &mut Pair, answer: Result<Credentials, Cause>) {
 }
 
 #[test]
-fn what_the_transport_has_begun_stays_in_its_place() {
+fn bytes_that_the_transport_has_begun_stay_in_their_place() {
     let mut pair = Pair::ready();
     pair.takes = false;
     pair.publish("x", "one");

@@ -5,7 +5,7 @@ use rand::rngs::SmallRng;
 
 use super::pair::{INFO, Net, PONG, Pair, addr, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
-use crate::engine::pool::{MAX_TOLD, Policy, Pool};
+use crate::engine::pool::{MAX_ADVERTISED, Policy, Pool};
 use crate::engine::{Config, Status};
 
 /// Plain doubling from 100 ms to 4 s, no jitter, no spread, for ever.
@@ -80,7 +80,7 @@ fn the_server_that_was_lost_is_redialled_after_a_short_random_wait() {
 }
 
 #[test]
-fn another_server_is_dialled_at_once() {
+fn another_server_is_dialled_immediately() {
     let mut pair = Pair::with(config(), &["a", "b"]);
     pair.connect();
     pair.accept();
@@ -170,7 +170,7 @@ fn gossip_adds_and_takes_away_what_it_added() {
 
 // Fault H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
 #[test]
-fn a_server_that_does_not_let_us_in_is_not_believed() {
+fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     let mut pair = Pair::with(exact(), &["a"]);
     pair.connect();
     pair.dialed();
@@ -189,7 +189,7 @@ fn a_server_that_does_not_let_us_in_is_not_believed() {
     // One that does is believed, within bounds, and the user's own server stays the first.
     pair.advance(ms(200));
     pair.accept_with(info.as_bytes());
-    assert_eq!(pair.engine.pool().servers().len(), 1 + MAX_TOLD);
+    assert_eq!(pair.engine.pool().servers().len(), 1 + MAX_ADVERTISED);
     pair.advance(secs(2));
     pair.lose(eof());
     assert_eq!(pair.dials.last().unwrap().1, "a");
@@ -235,7 +235,7 @@ fn the_connected_server_stays_in_the_pool_although_gossip_forgets_it() {
 }
 
 #[test]
-fn a_lame_duck_is_told_once() {
+fn a_lame_duck_is_reported_once() {
     let mut pair = Pair::ready();
     pair.serve(b"INFO {\"ldm\":true}\r\n");
     pair.serve(b"INFO {\"ldm\":true}\r\n");

@@ -67,7 +67,7 @@ fn exhausted_retries_end_disconnected_not_closed() {
 }
 
 #[test]
-fn a_new_pool_is_no_first_attempt() {
+fn after_a_new_pool_the_state_stays_reconnecting() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     pair.refuse();
@@ -132,7 +132,7 @@ fn closed_is_final() {
 }
 
 #[test]
-fn without_reconnecting_a_loss_is_the_end_of_trying() {
+fn without_reconnecting_a_loss_ends_the_search() {
     let mut pair = Pair::with(Config { reconnect: false, ..config() }, &["a", "b"]);
     pair.connect();
     pair.refuse();
@@ -145,7 +145,7 @@ fn without_reconnecting_a_loss_is_the_end_of_trying() {
 }
 
 #[test]
-fn a_connection_that_dies_in_its_replay_was_none() {
+fn a_connection_that_dies_in_its_replay_is_not_reported() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     pair.subscribe("s", 1);

@@ -52,7 +52,7 @@ impl Pair {
 }
 
 #[test]
-fn what_the_server_said_before_it_closed_is_the_reason() {
+fn an_error_that_the_server_sent_before_it_closed_is_the_cause() {
     let mut pair = Pair::ready();
     pair.serve(b"-ERR 'Stale Connection'\r\n");
     pair.expect(&["ServerError Stale Connection"]);
@@ -85,7 +85,7 @@ fn after_a_write_error_the_server_has_100_ms_to_say_why() {
 }
 
 #[test]
-fn what_was_said_within_those_100_ms_counts_without_an_end_too() {
+fn an_error_within_those_100_ms_is_the_cause_even_without_an_end() {
     let mut pair = Pair::ready();
     pair.break_writing();
     pair.serve(b"-ERR 'Maximum Payload Violation'\r\n");
@@ -94,7 +94,7 @@ fn what_was_said_within_those_100_ms_counts_without_an_end_too() {
 }
 
 #[test]
-fn without_a_word_the_write_error_is_the_reason() {
+fn without_an_error_from_the_server_the_write_error_is_the_cause() {
     let mut pair = Pair::ready();
     pair.break_writing();
     pair.advance(ms(99));

@@ -103,7 +103,7 @@ impl World {
         let elsewhere = self.unreported;
         self.outbox.tick(self.now);
         let outcome = self.outbox.admit(&frame, false);
-        let dropped = self.lose_told();
+        let dropped = self.lose_reported();
         match outcome {
             Ok(sequence) => {
                 self.admitted += 1;
@@ -160,12 +160,12 @@ impl World {
     }
 
     /// Looks at what the outbox has lost, which must be what the rules say. Returns the bytes that went.
-    pub(super) fn lose_told(&mut self) -> usize {
+    pub(super) fn lose_reported(&mut self) -> usize {
         let mut bytes = 0;
-        let Some(told) = self.outbox.take_losses().tell() else { return 0 };
-        assert_eq!(told.messages.len(), told.lost.total(), "all of it fits");
-        self.gone += told.lost.total();
-        for message in told.messages.iter() {
+        let Some(report) = self.outbox.take_losses().take_report() else { return 0 };
+        assert_eq!(report.messages.len(), report.lost.total(), "all of it fits");
+        self.gone += report.lost.total();
+        for message in report.messages.iter() {
             let name: u64 = message.subject.as_str()[2..].parse().unwrap();
             if message.reason == LossReason::Overflow && self.rules.overflow == OverflowPolicy::DropNewest {
                 assert_eq!(name, self.offered, "the newest");
@@ -175,7 +175,7 @@ impl World {
             let entry = self.buffered.remove(at).unwrap();
             bytes += entry.frame.len();
             assert_eq!(message.payload.len() + message.headers.map_or(0, |headers| headers.wire().len()), entry.size);
-            let run = told.sequences.iter().find(|run| run.numbers.contains(&entry.sequence)).expect("it is named");
+            let run = report.sequences.iter().find(|run| run.numbers.contains(&entry.sequence)).expect("it is named");
             assert_eq!(
                 (run.reason, run.handed_over),
                 (message.reason, entry.sent),
@@ -193,14 +193,14 @@ impl World {
                 LossReason::TooLarge | LossReason::NoHeaders | LossReason::Poison | LossReason::Refused => {}
             }
         }
-        for run in &told.sequences {
+        for run in &report.sequences {
             assert!(self.buffered.iter().all(|entry| !run.numbers.contains(&entry.sequence)), "named, and buffered");
         }
         bytes
     }
 
     /// A move to another server begins: what waits has been buffered from now on.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn buffer(&mut self) {
         self.outbox.set_gate(Gate::Buffering);
         for entry in self.buffered.iter_mut().chain(&mut self.flying) {
             entry.since = entry.since.or(Some(self.now));
@@ -324,7 +324,7 @@ impl World {
             FrameView { headers: true, .. } if !headers => Some(LossReason::NoHeaders),
             _ => None,
         });
-        self.lose_told();
+        self.lose_reported();
         let run = Duration::from_millis(10);
         for entry in &self.buffered {
             assert!(entry.size <= max && (headers || !entry.headers), "not fit for this server");
@@ -342,7 +342,7 @@ impl World {
         let through = self.outbox.through();
         assert!(self.buffered.iter().all(|entry| entry.sequence > through), "through {through}");
         self.outbox.give_up();
-        self.lose_told();
+        self.lose_reported();
         assert!(self.buffered.is_empty());
     }
 

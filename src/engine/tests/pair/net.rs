@@ -14,16 +14,6 @@ impl Pair {
         result
     }
 
-    /// If a link is prepared, it is the one that is looked at, until [`leave_aside`](Pair::leave_aside).
-    pub(in crate::engine::tests) fn enter_aside(&mut self) -> bool {
-        self.settle();
-        let prepared = self.beside.net != Net::None;
-        if prepared {
-            std::mem::swap(&mut self.far, &mut self.beside);
-        }
-        prepared
-    }
-
     pub(in crate::engine::tests) fn leave_aside(&mut self) {
         // The present link may have ended meanwhile, and this one has taken its place.
         if self.beside.net == Net::None {
@@ -31,11 +21,6 @@ impl Pair {
         } else {
             std::mem::swap(&mut self.far, &mut self.beside);
         }
-    }
-
-    /// Which of the wires is that of the link that is looked at.
-    pub(in crate::engine::tests) fn wire_number(&self) -> usize {
-        self.far.wire
     }
 
     /// The byte stream is gone, and the engine does not know.

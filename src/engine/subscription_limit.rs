@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::asked::{Crowded, Unnamed};
+use super::asked::{RefusedSubs, UnnamedRefusals};
 use super::connection::Connection;
 use super::effect::CloseHow;
 use super::engine::Engine;
@@ -14,7 +14,7 @@ use crate::protocol::ErrKind;
 
 impl<H> Engine<H> {
     /// A server has refused a SUB because it has reached its limit of subscriptions.
-    pub(super) fn hear_crowded(&mut self, which: Which, said: ErrKind, now: Instant) {
+    pub(super) fn handle_subscription_limit(&mut self, which: Which, said: ErrKind, now: Instant) {
         if which == Which::Candidate {
             // The present server has them all.
             return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
@@ -30,14 +30,14 @@ impl<H> Engine<H> {
 
     /// A PONG has come after such refusals. Subscriptions that were certainly refused end, so that nobody waits for messages
     /// that can't come. Where that is not clear, SUB is sent again for one after the other, with a PING after each.
-    pub(super) fn settle_crowded(&mut self, crowded: Crowded, now: Instant) {
+    pub(super) fn settle_unnamed_refusals(&mut self, refusals: UnnamedRefusals, now: Instant) {
         if self.lines.up().is_none_or(Connection::is_moving) {
             // The next server will be sent all of them.
             return;
         }
-        match crowded.unnamed() {
-            Unnamed::These(sids) => sids.into_iter().for_each(|sid| self.end_refused(sid)),
-            Unnamed::SomeOf(mut sids) => {
+        match refusals.resolve() {
+            RefusedSubs::These(sids) => sids.into_iter().for_each(|sid| self.end_refused(sid)),
+            RefusedSubs::SomeOf(mut sids) => {
                 sids.sort_unstable();
                 sids.dedup();
                 sids.into_iter().for_each(|sid| self.ask_again(sid, now));

@@ -76,7 +76,7 @@ fn a_subscription_that_is_refused_by_name_is_not_the_one_for_which_there_is_no_r
 
 // Fault I2
 #[test]
-fn where_something_has_left_meanwhile_the_server_is_asked_for_one_after_the_other() {
+fn where_a_subscription_has_ended_in_between_sub_is_sent_again_one_by_one() {
     let mut pair = with(2);
     pair.queue_subscribe("s", None, 3);
     pair.unsubscribe(1);

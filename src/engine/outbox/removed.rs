@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 
 /// A set of numbers, kept as runs: first → last. Runs neither overlap nor touch.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Gaps {
+pub(in crate::engine) struct Removed {
     runs: BTreeMap<u64, u64>,
 }
 
-impl Gaps {
+impl Removed {
     pub(in crate::engine) fn contains(&self, number: u64) -> bool {
         self.runs.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
@@ -33,7 +33,7 @@ impl Gaps {
     }
 
     /// How many numbers in the set are greater than `number`.
-    pub(in crate::engine) fn count_behind(&self, number: u64) -> u64 {
+    pub(in crate::engine) fn count_after(&self, number: u64) -> u64 {
         let across = self.runs.range(..=number).next_back().map_or(0, |(_, last)| last.saturating_sub(number));
         across + self.runs.range(number + 1..).map(|(first, last)| last - first + 1).sum::<u64>()
     }
@@ -98,33 +98,33 @@ mod tests {
     proptest! {
         #[test]
         fn runs_are_a_set(steps in vec((0_u64..60, 0_u64..8, 0..9), 0..60)) {
-            let (mut gaps, mut model) = (Gaps::default(), BTreeSet::new());
+            let (mut removed, mut model) = (Removed::default(), BTreeSet::new());
             for (number, more, what) in steps {
                 if what == 0 {
-                    gaps.forget_through(number);
+                    removed.forget_through(number);
                     model = model.split_off(&(number + 1));
                 } else if what == 1 {
                     // No run reaches beyond the ends.
-                    let (first, end) = (gaps.skip(number), number + 2 * more);
+                    let (first, end) = (removed.skip(number), number + 2 * more);
                     if let Some(last) = (first..end).rev().find(|number| !model.contains(number)) {
-                        gaps.forget_between(&(first..=last));
+                        removed.forget_between(&(first..=last));
                         model.retain(|number| !(first..=last).contains(number));
                     }
                 } else if (number..=number + more).all(|number| !model.contains(&number)) {
-                    gaps.insert(number..=number + more);
+                    removed.insert(number..=number + more);
                     model.extend(number..=number + more);
                 }
                 for number in 0..70 {
-                    prop_assert_eq!(gaps.contains(number), model.contains(&number));
-                    prop_assert_eq!(gaps.count_behind(number), model.range(number + 1..).count() as u64);
+                    prop_assert_eq!(removed.contains(number), model.contains(&number));
+                    prop_assert_eq!(removed.count_after(number), model.range(number + 1..).count() as u64);
                     let free = (number..).find(|number| !model.contains(number));
                     for count in 1..8 {
                         let nth = (number + 1..).filter(|number| !model.contains(number)).nth(count - 1);
-                        prop_assert_eq!(Some(gaps.advance(number, count as u64)), nth);
+                        prop_assert_eq!(Some(removed.advance(number, count as u64)), nth);
                     }
-                    prop_assert_eq!(Some(gaps.skip(number)), free);
+                    prop_assert_eq!(Some(removed.skip(number)), free);
                 }
-                let runs: Vec<_> = gaps.runs.iter().collect();
+                let runs: Vec<_> = removed.runs.iter().collect();
                 prop_assert!(runs.windows(2).all(|pair| *pair[0].1 + 1 < *pair[1].0), "runs touch: {:?}", runs);
             }
         }
