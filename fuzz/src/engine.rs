@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
+use nats_lifeline::engine::bench::Net;
 use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy, Status};
 
 use super::choices::Choices;
-use world::line::Net;
-use world::{Command, World};
+use world::World;
 
 mod server;
 mod world;
@@ -17,11 +17,11 @@ pub fn engine(input: &[u8]) {
     let config = config(&mut choices);
     let servers = 1 + choices.below(3);
     let (rules, prepare_moves) = rules(&mut choices);
-    let config = Config { outbox: rules.clone(), prepare_moves, ..config };
-    let mut world = World::new(config, servers, rules, choices.number());
+    let config = Config { outbox: rules, prepare_moves, ..config };
+    let mut world = World::new(config, servers, choices.number());
     while !choices.is_empty() {
         // Where there are two connections, a step has to say which of them it is about.
-        world.aim = if world.lines.len() > 1 { choices.below(2) } else { 0 };
+        world.bench.aim = if world.bench.links.len() > 1 { choices.below(2) } else { 0 };
         step(&mut world, &mut choices);
         world.check();
     }
@@ -76,26 +76,26 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
         // Large enough to be shared, not copied.
         2 => world.publish(33_000, false),
         3 => world.cancel(choices.number()),
-        4 => world.command(Command::Connect),
+        4 => world.bench.connect(),
         5 => world.subscribe(choices.flag().then_some("workers")),
         6 => world.unsubscribe(choices.byte()),
-        7 => world.command(Command::UnsubscribeAfter(u64::from(choices.byte()), choices.number())),
+        7 => world.bench.unsubscribe_after(u64::from(choices.byte()), choices.number()),
         8 => world.drain_subscription(choices.byte()),
         9 => world.flush(choices.flag()),
         10 => world.cancel_flush(choices.byte()),
-        11 => world.command(Command::ForceReconnect),
-        12 => world.command(Command::SetPool(choices.below(5))),
-        13 => world.command(Command::Finished(u64::from(choices.byte()))),
+        11 => world.bench.force_reconnect(),
+        12 => world.bench.set_pool(world::addresses(choices.below(5))),
+        13 => world.bench.finished(u64::from(choices.byte())),
         14 => match choices.below(8) {
-            0 => world.command(Command::Drain(ms(3000))),
-            1 => world.command(Command::Close),
-            _ => world.settle(),
+            0 => world.bench.drain(ms(3000)),
+            1 => world.bench.close(),
+            _ => {}
         },
-        15 => world.take(usize::from(choices.byte())),
-        16 => world.takes = choices.flag(),
-        17 => world.advance(ms([1, 30, 250, 2000][choices.below(4)] * u64::from(choices.byte()) / 16)),
+        15 => world.bench.take(usize::from(choices.byte())),
+        16 => world.bench.takes = choices.flag(),
+        17 => world.bench.advance(ms([1, 30, 250, 2000][choices.below(4)] * u64::from(choices.byte()) / 16)),
         18 | 19 => proceed(world, choices),
-        20 => world.serve(choices.some_bytes()),
+        20 => world.bench.serve(choices.some_bytes()),
         21 => serve_something(world, choices),
         22 => world.lose(choices.flag()),
         _ => world.break_writing(),
@@ -104,20 +104,20 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
 
 /// The next thing that a server does which means well.
 fn proceed(world: &mut World, choices: &mut Choices<'_>) {
-    match world.net() {
-        Net::None => world.settle(),
+    match world.bench.net() {
+        Net::None => {}
         Net::Dialing(_) if choices.below(4) == 1 => world.refuse(),
         Net::Dialing(_) => {
-            world.accept();
-            world.serve(world::INFO);
+            world.bench.dialed(0);
+            world.bench.serve(world::INFO);
         }
         Net::Up(_) if world.is_asked() => {
             world.answer(choices.below(4) == 1);
-            world.serve(world::INFO);
+            world.bench.serve(world::INFO);
         }
         Net::Up(_) => {
-            world.take(usize::MAX);
-            world.serve(b"PONG\r\n");
+            world.bench.take(usize::MAX);
+            world.bench.serve(b"PONG\r\n");
         }
     }
 }
@@ -139,19 +139,18 @@ fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
         10 => b"INFO {\"tls_required\":true}\r\nPING\r\n".to_vec(),
         _ => format!("INFO {{\"connect_urls\":[\"a{sid}:{sid}\"]}}\r\n").into_bytes(),
     };
-    world.serve(&bytes);
+    world.bench.serve(&bytes);
 }
 
 /// A client that is closed has nothing left.
 impl World {
     fn end(&mut self) {
-        self.command(Command::Close);
-        self.takes = true;
-        self.settle();
-        self.serve(b"PONG\r\n");
-        self.advance(ms(2000));
+        self.bench.takes = true;
+        self.bench.close();
+        self.bench.serve(b"PONG\r\n");
+        self.bench.advance(ms(2000));
         self.check();
-        assert_eq!(self.engine.status(), Status::Closed);
+        assert_eq!(self.bench.engine.status(), Status::Closed);
         self.check_end();
     }
 }

@@ -17,6 +17,8 @@ mod adopting;
 mod announce;
 mod asked;
 mod attempt;
+#[cfg(any(test, feature = "internals"))]
+pub mod bench;
 mod candidate;
 mod choose;
 mod command;

@@ -15,7 +15,7 @@ fn dialling(retry: bool) -> Pair {
 fn an_address_that_accepts_and_is_no_server_leads_to_the_next() {
     for how in 0..4 {
         let mut pair = dialling(false);
-        pair.dialed_one_of(1);
+        pair.dialed(1);
         match how {
             0 => pair.lose(eof()),
             1 => pair.serve(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -24,10 +24,6 @@ fn an_address_that_accepts_and_is_no_server_leads_to_the_next() {
                 pair.serve(INFO);
                 pair.serve(b"-ERR 'maximum connections exceeded'\r\n");
             }
-        }
-        if how == 1 {
-            // The decoder of this harness stops at what is no protocol.
-            pair.lose(eof());
         }
         pair.expect_among("close Drop, dial the next address");
         assert!(!pair.journal().iter().any(|entry| entry.starts_with("AttemptFailed")), "it is the same attempt");
@@ -40,20 +36,20 @@ fn an_address_that_accepts_and_is_no_server_leads_to_the_next() {
 #[test]
 fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
     let mut pair = dialling(false);
-    pair.dialed_one_of(2);
+    pair.dialed(2);
     pair.advance(ms(999));
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect(&["close Reset, dial the next address"]);
     // S: the second greets and then says nothing. It has half of the four seconds that are left.
-    pair.dialed_one_of(1);
+    pair.dialed(1);
     pair.serve(INFO);
     pair.advance(ms(1999));
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect(&["close Reset, dial the next address"]);
     // The last has all that is left.
-    pair.dialed();
+    pair.dialed(0);
     pair.advance(ms(1900));
     pair.serve(INFO);
     pair.serve(PONG);
@@ -65,14 +61,14 @@ fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
 #[test]
 fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_spoken() {
     let mut pair = dialling(false);
-    pair.dialed_one_of(1);
+    pair.dialed(1);
     pair.serve(b"INFO {\"max_payload\":\r\n");
     pair.forget();
     pair.refuse();
     pair.expect_among("AttemptFailed a:4222 1: bad INFO");
     assert_eq!((pair.engine.status(), pair.net()), (Status::Disconnected, Net::None));
     let mut pair = dialling(true);
-    pair.dialed_one_of(1);
+    pair.dialed(1);
     pair.advance(secs(1));
     pair.advance(ms(3999));
     pair.forget();
@@ -83,10 +79,10 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     let config = Config { connect_timeout: ms(200), retry_on_initial_connect: false, ..config() };
     let mut pair = Pair::with(config, &["a"]);
     pair.connect();
-    pair.dialed_one_of(3);
+    pair.dialed(3);
     for left in [2, 1, 0] {
         pair.advance(ms(50));
-        pair.dialed_one_of(left);
+        pair.dialed(left);
     }
     pair.advance(ms(49));
     pair.serve(INFO);
@@ -99,7 +95,7 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
 fn many_silent_addresses_are_reported_with_the_time_of_all() {
     let mut pair = dialling(true);
     for others in (1..=40).rev() {
-        pair.dialed_one_of(others);
+        pair.dialed(others);
         pair.advance(ms(1000).min((secs(5) - pair.at()) / (others as u32 + 1)));
     }
     pair.forget();
@@ -111,9 +107,9 @@ fn many_silent_addresses_are_reported_with_the_time_of_all() {
 
     // What one of them has said is the better reason.
     let mut pair = dialling(true);
-    pair.dialed_one_of(2);
+    pair.dialed(2);
     pair.serve(b"INFO {\"max_payload\":\r\n");
-    pair.dialed_one_of(1);
+    pair.dialed(1);
     pair.advance(secs(1));
     pair.forget();
     pair.refuse();
@@ -124,7 +120,7 @@ fn many_silent_addresses_are_reported_with_the_time_of_all() {
 #[test]
 fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
     let mut pair = dialling(false);
-    pair.dialed_one_of(1);
+    pair.dialed(1);
     pair.serve(INFO);
     pair.serve(b"-ERR 'Authorization Violation'\r\n");
     pair.expect_among("AttemptFailed a:4222 1: server error: Authorization Violation");
@@ -139,7 +135,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     pair.accept();
     pair.force_reconnect();
     pair.advance(ms(0));
-    pair.aside(|pair| pair.dialed_one_of(1));
+    pair.aside(|pair| pair.dialed(1));
     pair.aside(|pair| pair.lose(eof()));
     pair.expect_among("close Drop, dial the next address");
     pair.aside(|pair| pair.accept());
@@ -159,7 +155,7 @@ fn no_server_is_put_aside_for_time_in_which_we_did_not_listen() {
         pair.settle();
         pair.expect(&[]);
         match stage {
-            0 => pair.dialed_one_of(1),
+            0 => pair.dialed(1),
             1 => pair.serve(INFO),
             _ => pair.serve(PONG),
         }

@@ -20,7 +20,7 @@ fn prepared() -> Pair {
     pair.force_reconnect();
     pair.advance(ms(0));
     pair.expect(&["Connecting b:4222 1", "dial b"]);
-    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.dialed(0));
     pair.aside(|pair| pair.serve(INFO));
     pair
 }
@@ -46,7 +46,7 @@ fn nothing_is_left_before_the_next_server_is_ready() {
     pair.advance(ms(0));
     pair.expect(&["Connecting b:4222 1", "dial b"]);
     assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Open, Status::Connected));
-    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.dialed(0));
     pair.aside(|pair| pair.serve(INFO));
     pair.publish("x", "2");
     pair.expect_written("PUB x 1 1 PUB x 1 2");
@@ -106,7 +106,7 @@ fn a_loss_is_bridged_by_whatever_is_prepared() {
         pair.force_reconnect();
         pair.advance(ms(0));
         if far > 0 {
-            pair.aside(|pair| pair.dialed());
+            pair.aside(|pair| pair.dialed(0));
         }
         if far > 1 {
             pair.aside(|pair| pair.serve(INFO));
@@ -116,7 +116,7 @@ fn a_loss_is_bridged_by_whatever_is_prepared() {
         }
         pair.lose(eof());
         if far == 0 {
-            pair.dialed();
+            pair.dialed(0);
         }
         if far < 2 {
             pair.serve(INFO);

@@ -1,6 +1,6 @@
 //! The user's callbacks say which server is next, and when; and servers that leave the pool for what they did.
 
-use super::pair::{INFO, Net, Pair, config, eof, ms, secs};
+use super::pair::{INFO, Net, Pair, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, ConnectionEvent, Status};
@@ -40,7 +40,7 @@ fn lost(config: Config, servers: &[&str]) -> Pair {
 
 /// S: greets and refuses the credentials.
 fn refuse_login(pair: &mut Pair, text: &str) {
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.take_all();
     pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
@@ -135,7 +135,7 @@ fn an_end_while_the_callback_is_asked_is_an_end() {
 fn a_chosen_server_that_leaves_the_pool_during_the_wait_is_not_dialled() {
     let mut pair = lost(asks_server(), &["a", "b"]);
     pair.choose(Some("b"), Some(secs(1)));
-    pair.set_pool(&["a", "c"]);
+    pair.set_pool(addrs(&["a", "c"]));
     pair.choose(None, None);
     pair.advance(secs(1));
     assert!(!dialled(&pair).iter().any(|(_, name)| *name == "b"), "{:?}", pair.dials);
@@ -227,7 +227,7 @@ fn a_refusal_by_default_is_never_the_last_word() {
         }
     }
     // The waits have grown in between: about a hundred tries in four hundred seconds.
-    assert_eq!(pair.retries.last(), Some(&secs(4)));
+    assert_eq!(pair.retries().last(), Some(&secs(4)));
     pair.accept();
     assert_eq!(pair.engine.status(), Status::Connected);
 }
@@ -265,7 +265,7 @@ fn a_server_that_refuses_the_credentials_in_the_same_words_for_the_time_that_was
     pair.expect_among("ServersChanged + -a:4222");
     // Gossip does not bring it back.
     pair.advance(secs(4));
-    pair.dialed();
+    pair.dialed(0);
     let second = pair.at();
     pair.serve(b"INFO {\"connect_urls\":[\"a:4222\"]}\r\n");
     pair.take_all();

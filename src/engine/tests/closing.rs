@@ -52,11 +52,11 @@ fn close_does_not_wait_without_a_connection() {
         |pair| pair.connect(),
         |pair| {
             pair.connect();
-            pair.dialed();
+            pair.dialed(0);
         },
         |pair| {
             pair.connect();
-            pair.dialed();
+            pair.dialed(0);
             pair.serve(INFO);
         },
         |pair| {
@@ -70,7 +70,7 @@ fn close_does_not_wait_without_a_connection() {
         },
     ];
     for (n, stage) in stages.into_iter().enumerate() {
-        let mut pair = Pair::new();
+        let mut pair = Pair::plain();
         stage(&mut pair);
         pair.close();
         assert_eq!(pair.engine.status(), Status::Closed, "{n}");
@@ -98,13 +98,13 @@ fn a_loss_ends_a_close_immediately() {
 
 #[test]
 fn an_attempt_that_fails_while_closing_changes_nothing() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.forget();
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.close(now);
     pair.engine.handle_dial_failed(epoch, eof(), now);
-    pair.forget_net();
+    pair.end_link(pair.net());
     let journal = pair.journal();
     assert!(journal.contains(&"the end: the client was closed, completed: true".to_owned()), "{journal:?}");
     assert!(!journal.iter().any(|entry| entry.starts_with("GaveUp")), "{journal:?}");

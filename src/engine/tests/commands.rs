@@ -10,11 +10,11 @@ const PHASES: &[Step] = &[
     ("dialling", |pair| pair.connect()),
     ("awaiting INFO", |pair| {
         pair.connect();
-        pair.dialed();
+        pair.dialed(0);
     }),
     ("awaiting PONG", |pair| {
         pair.connect();
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
     }),
     ("replaying", replaying),
@@ -103,7 +103,7 @@ fn replaying(pair: &mut Pair) {
     for sid in 1..=1500 {
         pair.queue_subscribe("a.subject.that.is.long.enough.for.several.pieces", None, sid);
     }
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);
@@ -113,7 +113,7 @@ fn recovering(pair: &mut Pair) {
     pair.connect();
     pair.subscribe("s", 1);
     pair.publish("x", "1");
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);

@@ -224,7 +224,7 @@ fn confirmations_survive_servers_that_die_between_handshake_and_pong() {
     for _ in 0..3 {
         pair.lose(eof());
         pair.advance(secs(9));
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
         pair.take_all();
         pair.forget();

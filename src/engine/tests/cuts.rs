@@ -60,7 +60,7 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
         assert_eq!(pair.outbox.through(), in_doubt);
         pair.expect_among(&format!("handed over to {in_doubt}, {in_doubt} in doubt"));
         pair.advance(ms(250));
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
         pair.take_all();
         pair.written();
@@ -70,7 +70,7 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
             // The flush did not fail, so it goes on: its PING is behind what was buffered.
             rest.extend_from_slice(b"PING\r\n");
         }
-        let wire = pair.wire.last().unwrap();
+        let wire = &pair.wires.last().unwrap().bytes;
         assert!(wire.ends_with(&rest), "cut at {cut}: {:?}", String::from_utf8_lossy(wire));
         assert_eq!(String::from_utf8_lossy(wire).matches("SUB").count(), 0, "cut at {cut}");
     }
@@ -119,7 +119,7 @@ fn a_second_loss_is_counted_like_the_first() {
     pair.lose(eof());
     assert_eq!(pair.in_doubt(), 1);
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.take_all();
     pair.takes = false;

@@ -196,7 +196,7 @@ fn at_least_once_a_server_that_dies_in_the_replay_gets_nothing_counted_twice() {
     for _ in 0..3 {
         pair.lose(eof());
         pair.advance(secs(9));
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
         pair.takes = false;
         pair.serve(PONG);

@@ -215,7 +215,7 @@ fn a_drain_while_down_waits_for_a_connection_and_reports() {
 
 #[test]
 fn a_drain_of_a_client_that_was_never_connected_ends_immediately() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.drain(secs(3));
     pair.expect(&["Draining", "the end: drained, completed: true", "Closed: drained"]);
 }
@@ -237,19 +237,19 @@ fn a_drain_while_retries_run_out() {
 #[test]
 fn a_drain_during_the_replay_sends_unsub_too() {
     // What the server was told must be taken back, or it goes on sending to nobody.
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     for sid in 1..=9000 {
         pair.queue_subscribe("some.subject.of.some.length", Some("q"), sid);
     }
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);
     pair.drain(secs(30));
     pair.forget();
     pair.take_all();
-    let wire = String::from_utf8_lossy(&pair.wire[0]).into_owned();
+    let wire = String::from_utf8_lossy(&pair.wires[0].bytes).into_owned();
     let (told, taken_back) = (wire.matches("\r\nSUB ").count(), wire.matches("\r\nUNSUB ").count());
     assert!(told > 0 && taken_back >= told, "{told} told, {taken_back} taken back");
     assert!(wire.ends_with("PING\r\n"));
@@ -267,7 +267,7 @@ fn a_drain_during_a_replay_that_dies_goes_on() {
     pair.subscribe("s", 1);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.handle_op(epoch, &crate::protocol::ServerOp::Pong, now);
@@ -314,10 +314,10 @@ fn subscriptions_made_while_draining_end() {
 
 #[test]
 fn an_end_while_recovering_reports_connected_first() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.publish("x", "1");
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);

@@ -11,7 +11,7 @@ fn joining() -> Pair {
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.force_reconnect();
     pair.advance(ms(0));
-    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.dialed(0));
     pair.aside(|pair| pair.serve(INFO));
     pair.aside(|pair| pair.serve(PONG));
     pair.publish("x", "1");

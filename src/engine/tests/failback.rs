@@ -1,6 +1,6 @@
 //! Preferred servers: first of all, not for long, and come back to: S46, N6, D15.
 
-use super::pair::{INFO, Net, PONG, Pair, addr, config, eof, ms, secs};
+use super::pair::{INFO, Net, PONG, Pair, addr, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::{Config, Preferred, Status};
 
@@ -221,15 +221,15 @@ fn a_preferred_server_that_keeps_dying_is_returned_to_ever_later() {
 #[test]
 fn a_pool_that_is_replaced_may_have_something_better() {
     let mut pair = elsewhere(prefers());
-    pair.set_pool(&["a", "b"]);
+    pair.set_pool(addrs(&["a", "b"]));
     pair.advance(secs(5));
     pair.serve(PONG);
     assert_eq!(pair.dials.len(), 2, "the preferred server is not in the pool any more");
-    pair.set_pool(&["a", "p"]);
+    pair.set_pool(addrs(&["a", "p"]));
     pair.advance(secs(5));
     assert_eq!(pair.dials.last().unwrap().1, "p");
     // Who drains or closes goes nowhere.
-    pair.aside(|pair| pair.dialed());
+    pair.aside(|pair| pair.dialed(0));
     pair.aside(|pair| pair.serve(INFO));
     pair.close();
     pair.serve(PONG);

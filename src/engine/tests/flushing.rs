@@ -94,7 +94,7 @@ fn a_cancelled_flush_asks_for_no_ping() {
 
 #[test]
 fn a_flush_after_the_end_fails() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.flush(0);
     pair.expect(&["flush 1 failed: reconnecting was given up: no servers in the pool"]);
     pair.connect();

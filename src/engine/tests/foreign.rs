@@ -46,14 +46,13 @@ fn what_a_server_says_is_cut_to_a_kibibyte_wherever_it_is_kept() {
 // Fault H1
 #[test]
 fn a_refusal_in_the_handshake_is_cut_too() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(super::pair::INFO);
     pair.serve(format!("-ERR '{}'\r\n", "x".repeat(100_000)).as_bytes());
     let cause = pair.engine.last_error().unwrap().to_string();
     assert!(cause.len() < FOREIGN + 100, "{} bytes", cause.len());
-    pair.forget_net();
 }
 
 // Fault H1

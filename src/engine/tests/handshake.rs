@@ -1,14 +1,14 @@
 //! From the byte stream to `Connected`, and every way in which that fails.
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms, reset, secs};
+use super::pair::{INFO, PONG, Pair, addrs, config, eof, ms, reset, secs};
 use crate::engine::{Config, Gate, Identity, Status};
 
 #[test]
 fn the_server_speaks_first_and_is_answered_in_one_piece() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.expect(&["Connecting a:4222 1", "dial a"]);
-    pair.dialed();
+    pair.dialed(0);
     pair.expect_written("");
     assert_eq!(pair.engine.status(), Status::Connecting);
     // S: INFO — C: CONNECT and PING, one write.
@@ -28,7 +28,7 @@ fn the_server_speaks_first_and_is_answered_in_one_piece() {
 
 #[test]
 fn subscriptions_go_first_then_buffered_messages_and_only_then_the_event() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.subscribe("one", 1);
     pair.queue_subscribe("two.*", Some("q"), 2);
@@ -36,7 +36,7 @@ fn subscriptions_go_first_then_buffered_messages_and_only_then_the_event() {
     pair.subscribe("three", 3);
     pair.publish("x", "hi");
     pair.forget();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.expect_written("CONNECT {… PING");
     pair.takes = false;
@@ -61,7 +61,7 @@ fn messages_still_buffered_after_a_second_are_reported() {
     pair.admit("x", b"1").unwrap();
     pair.advance(ms(250));
     pair.forget();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);
@@ -74,10 +74,10 @@ fn messages_still_buffered_after_a_second_are_reported() {
 
 #[test]
 fn nothing_is_announced_before_the_subscriptions_were_taken() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.subscribe("s", 1);
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);
@@ -91,10 +91,10 @@ fn nothing_is_announced_before_the_subscriptions_were_taken() {
 
 #[test]
 fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.subscribe("s", 1);
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);
@@ -110,9 +110,9 @@ fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
 
 #[test]
 fn connect_goes_before_every_answer() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     let mut greeting = INFO.to_vec();
     greeting.extend_from_slice(b"PING\r\n");
     pair.serve(&greeting);
@@ -121,9 +121,9 @@ fn connect_goes_before_every_answer() {
 
 #[test]
 fn all_of_the_handshake_may_come_in_one_read() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     let mut all = INFO.to_vec();
     all.extend_from_slice(PONG);
     all.extend_from_slice(b"INFO {\"connect_urls\":[\"b:4222\"]}\r\nPING\r\n");
@@ -134,9 +134,9 @@ fn all_of_the_handshake_may_come_in_one_read() {
 
 #[test]
 fn a_second_info_before_the_pong_changes_nothing_but_what_is_known() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.expect_written("CONNECT {… PING");
     pair.serve(b"INFO {\"max_payload\":77}\r\n");
@@ -160,7 +160,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     pair.expect(&["Connecting a:4222 2", "dial a"]);
     // Somebody accepts after three seconds and says nothing.
     pair.advance(secs(3));
-    pair.dialed();
+    pair.dialed(0);
     pair.advance(ms(1899));
     pair.expect(&[]);
     pair.advance(ms(101));
@@ -178,7 +178,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
 fn a_server_that_sends_info_and_then_nothing_is_left() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.advance(secs(2));
     pair.serve(INFO);
     pair.advance(secs(3));
@@ -190,7 +190,7 @@ fn a_server_that_sends_info_and_then_nothing_is_left() {
 fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.forget();
     pair.serve(b"-ERR 'Authorization Violation'\r\n");
@@ -211,18 +211,18 @@ fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
 fn a_server_that_must_not_be_used_in_plaintext_is_sent_nothing() {
     let mut pair = Pair::with(Config { tls_possible: false, ..config() }, &["a"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(b"INFO {\"tls_required\":true}\r\n");
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
-    assert_eq!(pair.wire[0], b"");
+    assert_eq!(pair.wires[0].bytes, b"");
     let mut pair = Pair::with(config(), &[]);
-    pair.set_pool(&["a"]);
+    pair.set_pool(addrs(&["a"]));
     pair.command(|engine, now| engine.set_server_pool(vec!["tls://a".parse().unwrap()], now));
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
-    assert_eq!(pair.wire[0], b"");
+    assert_eq!(pair.wires[0].bytes, b"");
 }
 
 #[test]
@@ -233,16 +233,16 @@ fn a_server_that_speaks_out_of_turn_is_left() {
         (b"INFO nonsense\r\n", "bad INFO: "),
         (b"-ERR 'maximum connections exceeded'\r\n", "server error: maximum connections exceeded"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = Pair::plain();
         pair.connect();
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(bytes);
         pair.expect_among(&format!("AttemptFailed a:4222 1: {found}"));
     }
     // +OK is no operation, in any stage.
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(b"+OK\r\n");
     pair.serve(INFO);
     pair.serve(b"+OK\r\n");
@@ -262,7 +262,7 @@ fn stimuli_of_an_earlier_connection_are_ignored() {
     pair.engine.handle_dialed(old, 0, now);
     pair.engine.handle_dial_failed(old, reset(), now);
     pair.expect(&[]);
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.forget();
     let flight = pair.engine.flight().unwrap().len();
@@ -287,7 +287,7 @@ fn credentials_in_an_address_go_to_that_server_only() {
     let mut pair = Pair::with(Config { identity, ..config() }, &["tok@a", "x:y@b", "c"]);
     for expected in ["\"auth_token\":\"tok\"", "\"user\":\"x\",\"pass\":\"y\"", "\"user\":\"u\",\"pass\":\"p\""] {
         pair.connect();
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
         let written = pair.written();
         assert!(written.contains(expected), "{written}");

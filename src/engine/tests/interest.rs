@@ -146,12 +146,12 @@ fn a_limit_that_is_set_while_disconnected_is_sent_with_the_replay() {
 
 /// A connection whose replay has told `1` and not yet `9000`: the transport takes nothing.
 fn replaying() -> Pair {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     for sid in 1..=9000 {
         pair.queue_subscribe("some.subject.of.some.length", None, sid);
     }
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.forget();
     pair.takes = false;
@@ -280,7 +280,7 @@ fn messages_before_the_handshake_is_done_are_out_of_turn_and_for_nobody() {
     pair.subscribe("s", 1);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.serve(&message(1));
     assert!(pair.delivered.is_empty());
@@ -312,7 +312,7 @@ fn a_handle_that_subscribes_without_a_pause_does_not_keep_the_gate_shut() {
     pair.lose(eof());
     pair.admit("x", b"1").unwrap();
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.forget();
     pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
@@ -338,7 +338,7 @@ fn commands_that_write_nothing_delay_no_announcement() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
     pair.command(|engine, _| engine.handle_finished(9));

@@ -107,7 +107,7 @@ fn a_lame_duck_that_does_not_accept_us_is_forgotten() {
     let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
     let mut pair = Pair::with(config, &["a", "b"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(&info("ONE", true));
     pair.lose(eof());
     pair.accept_with(&info("TWO", false));

@@ -58,9 +58,9 @@ fn a_flood_of_pings_does_not_fill_the_memory_with_answers() {
     pair.serve(b"PING\r\nPING\r\n");
     pair.expect_written("PONG PONG");
     // Before the PONG of the handshake too.
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(super::pair::INFO);
     pair.serve(&flood);
     pair.take_all();
@@ -189,18 +189,18 @@ fn what_a_transport_takes_at_waking_does_not_hide_that_a_deadline_was_slept_thro
 // Fault A2.
 #[test]
 fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.sleep(secs(60));
     pair.advance(ms(0));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(super::pair::INFO);
     pair.sleep(secs(60));
     pair.advance(ms(0));
     pair.serve(PONG);
     assert!(pair.engine.carries());
     // Nobody is waited for for ever.
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.sleep(secs(60));
     pair.advance(ms(4_999));
@@ -311,7 +311,7 @@ fn messages_are_confirmed_without_being_asked_and_not_too_often() {
             pair.serve(b"PONG\r\n");
         }
     }
-    let pings = String::from_utf8_lossy(&pair.wire[0]).matches("PING").count();
+    let pings = String::from_utf8_lossy(&pair.wires[0].bytes).matches("PING").count();
     assert!((90..=102).contains(&pings), "{pings} in ten seconds");
     pair.advance(secs(1));
     pair.serve(b"PONG\r\n");

@@ -86,7 +86,7 @@ fn an_attempt_in_progress_is_the_reconnect_that_was_requested() {
     let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.connect();
     pair.force_reconnect();
-    pair.dialed();
+    pair.dialed(0);
     pair.force_reconnect();
     pair.serve(INFO);
     pair.force_reconnect();
@@ -122,7 +122,7 @@ fn a_move_waits_until_the_recovery_is_announced() {
     pair.lose(eof());
     pair.publish("x", "1");
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.takes = false;
     pair.serve(PONG);

@@ -1,77 +1,13 @@
-//! An engine, its outbox and a scripted peer, driven in the order that the doc of `Engine` prescribes.
-
-mod clock;
-mod commands;
-mod invariants;
-mod net;
-mod seen;
+//! An engine and a scripted peer: dialogues on the [`Bench`], and what a test sees of them.
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::journal::describe;
-use crate::engine::{Cause, Config, ConnectionEvent, Effect, Engine, ExchangeInput, Outbox, OutboxRules, Status};
-use crate::protocol::{Decoder, Limits, ServerAddr};
-
-type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
-
-/// Where the byte stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Net {
-    None,
-    Dialing(u64),
-    Up(u64),
-}
-
-/// The far end of one link.
-struct Far {
-    net: Net,
-    /// Which of the wires is its.
-    wire: usize,
-    looked: usize,
-    decoder: Decoder,
-    unread: Vec<u8>,
-}
-
-impl Far {
-    fn new(net: Net) -> Far {
-        Far { net, wire: 0, looked: 0, decoder: Decoder::new(Limits::default()), unread: Vec::new() }
-    }
-}
-
-pub(super) struct Pair {
-    pub(super) engine: Engine<u64>,
-    pub(super) outbox: Outbox,
-    pub(super) start: Instant,
-    pub(super) now: Instant,
-    /// Whether the transport takes everything at once; otherwise only [`take`](Pair::take) does.
-    pub(super) takes: bool,
-    /// Whether requests wait for replies.
-    pub(super) requests_waiting: bool,
-    far: Far,
-    /// The link that is prepared for a move.
-    beside: Far,
-    /// All that each connection's transport took, by connection.
-    pub(super) wire: Vec<Vec<u8>>,
-    /// When which server was dialled.
-    pub(super) dials: Vec<(Duration, String)>,
-    /// How long each failed attempt says that its server waits.
-    pub(super) retries: Vec<Duration>,
-    /// Which messages came to which subscription.
-    pub(super) delivered: Vec<u64>,
-    /// Every status that was seen, without repetitions.
-    pub(super) statuses: Vec<Status>,
-    /// The question that the user's callbacks have not answered yet.
-    asked: Option<u64>,
-    /// Every INFO that was told.
-    pub(super) infos: Vec<String>,
-    /// Every event, as it is.
-    pub(super) events: Vec<ConnectionEvent>,
-    commands: Vec<Command>,
-    journal: Vec<String>,
-    /// Whether `Connected` was said last.
-    connected: bool,
-    next_token: u64,
-}
+pub(super) use crate::engine::bench::{Bench as Pair, Net};
+use crate::engine::{Cause, Choice, Config, ConnectionEvent, Effect, Frame, OutboxRules, Refusal};
+use crate::protocol::ServerAddr;
 
 pub(super) const INFO: &[u8] = b"INFO {\"server_id\":\"S\",\"max_payload\":1048576,\"headers\":true}\r\n";
 pub(super) const PONG: &[u8] = b"PONG\r\n";
@@ -88,6 +24,10 @@ pub(super) fn addr(name: &str) -> ServerAddr {
     format!("nats://{name}").parse().unwrap()
 }
 
+pub(super) fn addrs(names: &[&str]) -> Vec<ServerAddr> {
+    names.iter().map(|name| addr(name)).collect()
+}
+
 pub(super) fn eof() -> Cause {
     Cause::ClosedByServer
 }
@@ -101,161 +41,205 @@ pub(super) fn config() -> Config {
     Config { retain_order: true, prepare_moves: false, ..Config::default() }
 }
 
-impl Pair {
-    /// One server, `a`, and the defaults. Nothing has happened yet.
-    pub(super) fn new() -> Pair {
-        Pair::with(config(), &["a"])
-    }
+/// Effects on their way into the journal.
+fn is_info(effect: &Effect<u64>) -> bool {
+    matches!(effect, Effect::Emit(ConnectionEvent::ServerInfo { .. }))
+}
 
+impl Pair {
+    /// These servers, the first of which is `a` as a rule. Nothing has happened yet.
     pub(super) fn with(config: Config, servers: &[&str]) -> Pair {
-        Pair::seeded(config, servers, 8 << 20, 7)
+        Pair::new(config, addrs(servers), 7, Instant::now())
     }
 
     pub(super) fn seeded(config: Config, servers: &[&str], cap: usize, seed: u64) -> Pair {
-        Pair::over(Config { outbox: OutboxRules { cap, ..config.outbox }, ..config }, servers, seed)
+        let outbox = OutboxRules { cap, ..config.outbox };
+        Pair::new(Config { outbox, ..config }, addrs(servers), seed, Instant::now())
     }
 
-    /// Connected to `a` by other rules for the outbox than the defaults.
-    pub(super) fn ruled(rules: OutboxRules) -> Pair {
-        let config = Config { outbox: rules, ..config() };
-        let mut pair = Pair::over(config, &["a"], 7);
-        pair.connect();
-        pair.accept();
-        pair.forget();
-        pair
-    }
-
-    fn over(config: Config, servers: &[&str], seed: u64) -> Pair {
-        let start = Instant::now();
-        let servers = servers.iter().map(|name| addr(name)).collect();
-        Pair {
-            outbox: Outbox::new(config.outbox.clone()),
-            engine: Engine::new(config, servers, seed),
-            start,
-            now: start,
-            takes: true,
-            requests_waiting: false,
-            far: Far::new(Net::None),
-            beside: Far::new(Net::None),
-            wire: Vec::new(),
-            dials: Vec::new(),
-            retries: Vec::new(),
-            delivered: Vec::new(),
-            statuses: vec![Status::Disconnected],
-            asked: None,
-            infos: Vec::new(),
-            events: Vec::new(),
-            commands: Vec::new(),
-            journal: Vec::new(),
-            connected: false,
-            next_token: 0,
-        }
+    /// The defaults, and one server.
+    pub(super) fn plain() -> Pair {
+        Pair::with(config(), &["a"])
     }
 
     /// Connected to `a`, and nothing of it left in the journal.
     pub(super) fn ready() -> Pair {
-        let mut pair = Pair::new();
+        Pair::ruled(OutboxRules::default())
+    }
+
+    /// The same by other rules for the outbox than the defaults.
+    pub(super) fn ruled(rules: OutboxRules) -> Pair {
+        let mut pair = Pair::with(Config { outbox: rules, ..config() }, &["a"]);
         pair.connect();
         pair.accept();
         pair.forget();
         pair
     }
 
-    // Commands, put in line as a handle does.
+    // C: the client.
 
-    /// Rounds of a driver, until nothing is left to do without the world.
-    pub(super) fn settle(&mut self) {
-        for _ in 0..1000 {
-            let commands = std::mem::take(&mut self.commands);
-            let input =
-                ExchangeInput { commands_waiting: !commands.is_empty(), requests_waiting: self.requests_waiting };
-            self.engine.exchange(&mut self.outbox, input, self.now);
-            self.check();
-            drop(self.engine.take_garbage());
-            let mut moved = !commands.is_empty();
-            for command in commands {
-                command(&mut self.engine, self.now);
-                self.look();
-            }
-            moved |= self.carry_out();
-            if self.takes {
-                moved |= self.take_now(usize::MAX) > 0;
-                std::mem::swap(&mut self.far, &mut self.beside);
-                moved |= self.take_now(usize::MAX) > 0;
-                std::mem::swap(&mut self.far, &mut self.beside);
-                moved |= self.carry_out();
-            }
-            if !moved && !self.engine.wants_exchange() {
-                return;
-            }
+    /// C: publish, without a round: the task has not run yet.
+    pub(super) fn admit(&mut self, subject: &str, payload: &[u8]) -> Result<u64, Refusal> {
+        let payload = Bytes::copy_from_slice(payload);
+        if self.outbox.wants_ticks() {
+            self.outbox.tick(self.now);
         }
-        panic!("the engine never comes to rest");
+        self.outbox.admit(&Frame { subject: subject.as_bytes(), reply: None, headers: None, payload: &payload }, false)
     }
 
-    fn look(&mut self) {
-        let status = self.engine.status();
-        if self.statuses.last() != Some(&status) {
-            self.statuses.push(status);
-        }
+    /// C: publish.
+    pub(super) fn publish(&mut self, subject: &str, payload: &str) -> u64 {
+        let sequence = self.admit(subject, payload.as_bytes()).unwrap();
+        self.settle();
+        sequence
     }
 
-    fn carry_out(&mut self) -> bool {
-        self.look();
-        let mut moved = false;
-        while let Some(effect) = self.engine.poll_effect() {
-            moved = true;
-            // Said with every INFO; those who look for it look into `infos`.
-            match &effect {
-                Effect::Emit(ConnectionEvent::ServerInfo { .. }) => self.infos.push(describe(&effect)),
-                effect => self.journal.push(describe(effect)),
-            }
-            match effect {
-                Effect::Dial { epoch, addr, .. } => {
-                    let free = if self.far.net == Net::None { &mut self.far } else { &mut self.beside };
-                    assert_eq!(free.net, Net::None, "two connections at most");
-                    free.net = Net::Dialing(epoch);
-                    self.dials.push((self.now - self.start, addr.host().to_owned()));
-                }
-                Effect::DialNext { epoch, after, addr, .. } => {
-                    let far = if self.far.net == Net::Up(after) { &mut self.far } else { &mut self.beside };
-                    assert_eq!(far.net, Net::Up(after), "a link ends that is not there");
-                    *far = Far { wire: far.wire, looked: far.looked, ..Far::new(Net::Dialing(epoch)) };
-                    self.dials.push((self.now - self.start, addr.host().to_owned()));
-                }
-                Effect::StopDialing { epoch } => {
-                    self.end_net(Net::Dialing(epoch));
-                }
-                Effect::Close { epoch, .. } => {
-                    self.end_net(Net::Up(epoch));
-                }
-                Effect::Choose { ask, .. } => self.asked = Some(ask),
-                Effect::Emit(event) => self.hear(&event),
-                Effect::Complete { .. }
-                | Effect::Upgrade { .. }
-                | Effect::Authenticate { .. }
-                | Effect::Draining { .. }
-                | Effect::Ended { .. }
-                | Effect::HandedOver { .. }
-                | Effect::Dropped { .. }
-                | Effect::Refusing { .. }
-                | Effect::Refused { .. }
-                | Effect::Confirmed { .. }
-                | Effect::Closed { .. } => {}
-            }
-        }
-        moved
+    /// C: publish, and wait until the server has it.
+    pub(super) fn publish_confirmed(&mut self, subject: &str, payload: &str) -> u64 {
+        let sequence = self.admit(subject, payload.as_bytes()).unwrap();
+        self.outbox.want_pong(sequence);
+        self.settle();
+        sequence
     }
 
-    /// A link ends. If it is the present one, the other takes its place.
-    fn end_net(&mut self, net: Net) {
-        if self.far.net == net {
-            self.far = Far { wire: self.far.wire, looked: self.far.looked, ..Far::new(Net::None) };
-            if self.beside.net != Net::None {
-                std::mem::swap(&mut self.far, &mut self.beside);
-            }
-        } else {
-            assert_eq!(self.beside.net, net, "a link ends that is not there");
-            self.beside = Far::new(Net::None);
+    /// C: the callbacks answer the last question.
+    pub(super) fn choose(&mut self, server: Option<&str>, delay: Option<Duration>) {
+        let ask = self.engine.history.last_ask;
+        self.engine.handle_choice(ask, Choice { server: server.map(addr), delay }, self.now);
+        self.settle();
+    }
+
+    /// The dial has to wait for its turn.
+    pub(super) fn dial_waits(&mut self) {
+        self.engine.handle_dial_waits(self.dialing());
+    }
+
+    /// It has its turn.
+    pub(super) fn dial_begins(&mut self) {
+        self.engine.handle_dial_begins(self.dialing(), self.now);
+    }
+
+    // S: the server.
+
+    /// What is done in `f` happens on the link that is prepared for a move.
+    pub(super) fn aside<R>(&mut self, f: impl FnOnce(&mut Pair) -> R) -> R {
+        self.settle();
+        self.aim = 1;
+        let result = f(self);
+        self.aim = 0;
+        result
+    }
+
+    /// The link that is prepared.
+    pub(super) fn beside_net(&self) -> Net {
+        self.links.get(1).map_or(Net::None, |link| link.net)
+    }
+
+    /// S: accepts, greets and answers the handshake.
+    pub(super) fn accept(&mut self) {
+        self.accept_with(INFO);
+    }
+
+    pub(super) fn accept_with(&mut self, info: &[u8]) {
+        self.dialed(0);
+        self.serve(info);
+        self.take_all();
+        self.serve(PONG);
+    }
+
+    /// The transports take all that there is.
+    pub(super) fn take_all(&mut self) {
+        let takes = std::mem::replace(&mut self.takes, true);
+        self.settle();
+        self.takes = takes;
+    }
+
+    // What is seen.
+
+    /// Everything that the engine has said since the last look, in order, but for the INFOs.
+    pub(super) fn journal(&mut self) -> Vec<String> {
+        self.settle();
+        std::mem::take(&mut self.effects).iter().filter(|effect| !is_info(effect)).map(describe).collect()
+    }
+
+    /// The journal is exactly this.
+    #[track_caller]
+    pub(super) fn expect(&mut self, expected: &[&str]) {
+        assert_eq!(self.journal(), expected);
+    }
+
+    /// The journal begins an entry with this, somewhere.
+    #[track_caller]
+    pub(super) fn expect_among(&mut self, expected: &str) {
+        let journal = self.journal();
+        assert!(journal.iter().any(|entry| entry.starts_with(expected)), "no {expected:?} in {journal:#?}");
+    }
+
+    /// Every INFO that was reported.
+    pub(super) fn infos(&self) -> Vec<String> {
+        let said = |event: &ConnectionEvent| match event {
+            ConnectionEvent::ServerInfo { server, info } => Some(format!("ServerInfo {server}: {}", info.server_id)),
+            _ => None,
+        };
+        self.events.iter().filter_map(said).collect()
+    }
+
+    /// How long each failed attempt says that its server waits.
+    pub(super) fn retries(&self) -> Vec<Duration> {
+        let said = |event: &ConnectionEvent| match event {
+            ConnectionEvent::AttemptFailed { retry_in, .. } => Some(*retry_in),
+            _ => None,
+        };
+        self.events.iter().filter_map(said).collect()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.settle();
+        self.effects.clear();
+        self.written();
+    }
+
+    /// What the present connection's server got since the last look, line ends shown as blanks.
+    pub(super) fn written(&mut self) -> String {
+        self.settle();
+        let wire = self.wire();
+        let Some(wire) = self.wires.get_mut(wire) else { return String::new() };
+        let from = std::mem::replace(&mut wire.looked, wire.bytes.len());
+        String::from_utf8_lossy(&wire.bytes[from..]).replace("\r\n", " ").trim_end().to_owned()
+    }
+
+    /// C: exactly this; `…` stands for anything.
+    #[track_caller]
+    pub(super) fn expect_written(&mut self, pattern: &str) {
+        let written = self.written();
+        let mut rest = written.as_str();
+        let mut parts = pattern.split('…').map(str::trim).peekable();
+        let first = parts.next().unwrap_or_default();
+        let mut fits = rest.starts_with(first);
+        rest = rest.get(first.len()..).unwrap_or_default();
+        while let (true, Some(part)) = (fits, parts.next()) {
+            let at = if parts.peek().is_none() {
+                rest.ends_with(part).then(|| rest.len() - part.len())
+            } else {
+                rest.find(part)
+            };
+            fits = at.is_some();
+            rest = at.and_then(|at| rest.get(at + part.len()..)).unwrap_or_default();
         }
+        assert!(fits && rest.is_empty(), "written: {written:?}, expected: {pattern:?}");
+    }
+
+    pub(super) fn in_doubt(&self) -> u64 {
+        self.engine.ledger(self.outbox.accepted()).in_doubt
+    }
+
+    /// How long since the beginning.
+    pub(super) fn at(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Messages that came for `sid`.
+    pub(super) fn delivered_to(&self, sid: u64) -> usize {
+        self.delivered.iter().filter(|other| **other == sid).count()
     }
 }

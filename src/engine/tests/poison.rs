@@ -14,7 +14,7 @@ fn dial(pair: &mut Pair) {
     while !matches!(pair.net(), Net::Dialing(_)) {
         pair.advance(ms(50));
     }
-    pair.dialed();
+    pair.dialed(0);
 }
 
 /// The next connection, of which the transport takes nothing by itself behind the handshake.
@@ -100,7 +100,7 @@ fn serve_all(pair: &mut Pair, deadly: &str) -> usize {
         let mut answered = 0;
         loop {
             pair.take_all();
-            let wire = String::from_utf8(pair.wire.last().unwrap().clone()).unwrap();
+            let wire = String::from_utf8_lossy(&pair.wires.last().unwrap().bytes).into_owned();
             if wire.contains(&format!("\r\n{deadly}\r\n")) {
                 pair.lose(eof());
                 break;

@@ -20,7 +20,7 @@ fn reconnected_gives_the_whole_account_of_an_outage() {
     pair.publish("x", "small");
     pair.publish("x", "this one is too large for the next server");
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.take_all();
     pair.advance(ms(30));
     pair.serve(b"INFO {\"server_id\":\"T\",\"max_payload\":20,\"headers\":true}\r\n");
@@ -61,7 +61,7 @@ fn recovery_done_reports_what_was_still_buffered_at_reconnected() {
     }
     let frame = format!("PUB x {SHARED_PAYLOAD}\r\n{payload}\r\n").len();
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.take_all();
     pair.takes = false;
@@ -93,7 +93,7 @@ fn a_recovery_that_is_cut_off_is_not_reported_as_done() {
     pair.publish("x", "1");
     pair.publish("x", "2");
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.take_all();
     pair.takes = false;
@@ -118,7 +118,7 @@ fn each_attempt_says_how_long_nothing_was_tried_before_it() {
     pair.advance(ms(2000));
     pair.lose(eof());
     pair.refuse();
-    let retry_in = *pair.retries.last().unwrap();
+    let retry_in = *pair.retries().last().unwrap();
     assert!(retry_in > Duration::ZERO);
     pair.advance(retry_in);
     let waited: Vec<Duration> = pair
@@ -136,14 +136,14 @@ fn each_attempt_says_how_long_nothing_was_tried_before_it() {
 fn a_server_info_is_reported_for_each_connection_and_when_something_changes() {
     let mut pair = Pair::ready();
     let info = "ServerInfo a:4222: S";
-    assert_eq!(pair.infos, [info]);
+    assert_eq!(pair.infos(), [info]);
     // The same once more: nothing new.
     pair.serve(INFO);
-    assert_eq!(pair.infos, [info]);
+    assert_eq!(pair.infos(), [info]);
     pair.serve(b"INFO {\"server_id\":\"S\",\"max_payload\":99,\"headers\":true}\r\n");
-    assert_eq!(pair.infos, [info, info]);
+    assert_eq!(pair.infos(), [info, info]);
     pair.lose(eof());
     pair.advance(ms(250));
     pair.accept();
-    assert_eq!(pair.infos, [info, info, info]);
+    assert_eq!(pair.infos(), [info, info, info]);
 }

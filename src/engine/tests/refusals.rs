@@ -235,7 +235,7 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     }
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.serve(PONG);
     pair.unsubscribe(2);

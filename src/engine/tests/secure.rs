@@ -13,13 +13,13 @@ fn upgraded(pair: &mut Pair) {
 
 fn connected_to(pair: &mut Pair, info: &[u8]) {
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(info);
 }
 
 #[test]
 fn a_server_that_requires_tls_gets_it_before_connect() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     connected_to(&mut pair, TLS_INFO);
     pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
     pair.expect_written("");
@@ -43,14 +43,14 @@ fn where_tls_is_required_a_plain_server_is_sent_nothing() {
         pair.expect_among(&format!(
             "AttemptFailed a:4222 1: no secure connection: {why}, and the server does not offer it"
         ));
-        assert_eq!(pair.wire[0], b"");
+        assert_eq!(pair.wires[0].bytes, b"");
     }
     // What the server only offers is taken.
     let mut pair = tls_pool(&["tls://a"]);
     connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
     pair.expect_among("upgrade a");
     // And left alone by who did not ask.
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
     pair.expect_written("CONNECT {… PING");
 }
@@ -66,7 +66,7 @@ fn tls_pool(urls: &[&str]) -> Pair {
 fn tls_first_begins_before_info() {
     let mut pair = Pair::with(Config { tls_first: true, require_tls: true, ..config() }, &["a"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
     upgraded(&mut pair);
     pair.expect_written("");
@@ -80,10 +80,10 @@ fn tls_first_begins_before_info() {
 fn plaintext_during_the_tls_handshake_is_an_error() {
     let mut pair = Pair::with(Config { tls_first: true, ..config() }, &["a"]);
     pair.connect();
-    pair.dialed();
-    pair.serve(INFO);
+    pair.dialed(0);
+    pair.feed(INFO);
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: the server sent plaintext");
-    assert!(pair.engine.info().is_none() && pair.wire[0].is_empty());
+    assert!(pair.engine.info().is_none() && pair.wires[0].bytes.is_empty());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn credentials_are_not_sent_in_plaintext_once_a_server_had_tls() {
         pair.serve(PONG);
         pair.lose(eof());
         pair.forget();
-        pair.dialed();
+        pair.dialed(0);
         pair.serve(INFO);
         let failed = pair.journal().iter().any(|line| line.contains("an earlier server had TLS"));
         assert_eq!(failed, refused);
@@ -105,7 +105,7 @@ fn credentials_are_not_sent_in_plaintext_once_a_server_had_tls() {
 
 #[test]
 fn a_handshake_that_fails_or_takes_too_long_is_a_failed_attempt() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     connected_to(&mut pair, TLS_INFO);
     let epoch = pair.engine.epoch();
     pair.command(move |engine, now| engine.handle_upgrade_failed(epoch, Cause::Tls("no".into()), now));
@@ -116,7 +116,7 @@ fn a_handshake_that_fails_or_takes_too_long_is_a_failed_attempt() {
     pair.settle();
     pair.expect_written("");
 
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     connected_to(&mut pair, TLS_INFO);
     pair.advance(secs(5));
     pair.expect_among("AttemptFailed a:4222 1: took longer than 5s, in the TLS handshake");
@@ -136,7 +136,7 @@ fn credentials_are_asked_for_again_on_each_attempt() {
     pair.serve(PONG);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.forget();
     pair.serve(b"INFO {\"nonce\":\"n2\"}\r\n");
     pair.expect_among("authenticate to a:4222, attempt 1, nonce Some(\"n2\"), before: closed by the server");
@@ -204,7 +204,7 @@ fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones()
     pair.serve(PONG);
     pair.expect_among("Disconnected: the credentials were renewed before they expire, 0 in doubt");
     pair.advance(secs(1));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.expect_among("authenticate to a:4222");
     // The same as before: another connection would not help, the server will have its way.

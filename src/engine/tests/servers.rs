@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::pair::{INFO, Net, PONG, Pair, addr, config, eof, ms, secs};
+use super::pair::{INFO, Net, PONG, Pair, addr, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::{MAX_ADVERTISED, Policy, Pool};
 use crate::engine::{Config, Status};
@@ -47,7 +47,7 @@ fn the_wait_grows_to_its_cap_and_no_further() {
     pair.connect();
     refuse_all(&mut pair, 20_000);
     assert_eq!(times(&pair, "a"), [0, 100, 300, 700, 1500, 3100, 6300, 10_300, 14_300, 18_300]);
-    assert_eq!(pair.retries.last(), Some(&secs(4)));
+    assert_eq!(pair.retries().last(), Some(&secs(4)));
 }
 
 #[test]
@@ -55,11 +55,11 @@ fn jitter_stays_within_its_range() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     refuse_all(&mut pair, 60_000);
-    for (n, wait) in pair.retries.iter().enumerate() {
+    for (n, wait) in pair.retries().iter().enumerate() {
         let full = (ms(100) * 2_u32.pow(n.min(10) as u32)).min(secs(4));
         assert!((full / 2..=full).contains(wait), "{n}: {wait:?}");
     }
-    let last: Vec<_> = pair.retries.iter().rev().take(5).collect();
+    let last: Vec<_> = pair.retries().into_iter().rev().take(5).collect();
     assert!(last.windows(2).any(|pair| pair[0] != pair[1]), "no jitter at the cap");
 }
 
@@ -122,7 +122,7 @@ fn a_second_of_life_clears_the_penalty() {
     pair.advance(secs(1));
     pair.lose(eof());
     pair.refuse();
-    assert_eq!(pair.retries.last(), Some(&ms(100)));
+    assert_eq!(pair.retries().last(), Some(&ms(100)));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn gossip_adds_and_takes_away_what_it_added() {
 fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     let mut pair = Pair::with(exact(), &["a"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     let told: Vec<String> = (0..4000).map(|n| format!("\"evil:{}\"", n + 1)).collect();
     let info = format!("INFO {{\"connect_urls\":[{}]}}\r\n", told.join(","));
     pair.serve(info.as_bytes());
@@ -182,7 +182,7 @@ fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     pair.serve(b"-ERR 'Authorization Violation'\r\n");
     assert_eq!(pair.engine.pool().servers().len(), 1);
     pair.advance(ms(100));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(info.as_bytes());
     pair.lose(eof());
     assert_eq!(pair.engine.pool().servers().len(), 1);
@@ -200,7 +200,7 @@ fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
 fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
     let mut pair = Pair::with(config(), &["a", "b"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(b"INFO {\"connect_urls\":[\"c:4222\",\"d:4222\"]}\r\n");
     pair.take_all();
     pair.lose(eof());
@@ -248,7 +248,7 @@ fn a_lame_duck_is_reported_once() {
 #[test]
 fn a_new_pool_is_used_by_the_next_attempt() {
     let mut pair = Pair::ready();
-    pair.set_pool(&["b", "c"]);
+    pair.set_pool(addrs(&["b", "c"]));
     pair.expect(&[]);
     // The connection stays although its server is not in the pool, also when that server speaks.
     pair.serve(b"INFO {\"connect_urls\":[\"z:4222\"],\"max_payload\":5}\r\n");
@@ -267,11 +267,11 @@ fn a_new_pool_ends_the_wait() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.forget();
-    pair.set_pool(&["b"]);
+    pair.set_pool(addrs(&["b"]));
     pair.expect(&["Connecting b:4222 1", "dial b"]);
     // The attempt under way goes on.
-    pair.set_pool(&["c"]);
-    pair.dialed();
+    pair.set_pool(addrs(&["c"]));
+    pair.dialed(0);
     pair.serve(INFO);
     pair.serve(PONG);
     pair.expect_among("Reconnected b:4222");
@@ -280,7 +280,7 @@ fn a_new_pool_ends_the_wait() {
 #[test]
 fn an_empty_pool_ends_with_that_cause() {
     let mut pair = Pair::ready();
-    pair.set_pool(&[]);
+    pair.set_pool(addrs(&[]));
     pair.lose(eof());
     pair.expect_among("GaveUp after 1: no servers in the pool");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pair::{INFO, Net, PONG, Pair, eof, ms, secs};
+use super::pair::{INFO, Net, PONG, Pair, addrs, eof, ms, secs};
 use super::servers::exact;
 use crate::engine::pool::Policy;
 use crate::engine::{Config, Status};
@@ -107,7 +107,7 @@ fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() 
 fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
     pair.connect();
-    pair.dialed();
+    pair.dialed(0);
     pair.advance(ms(999));
     assert_eq!(pair.dials.len(), 1);
     pair.forget();
@@ -116,9 +116,9 @@ fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     assert_eq!(pair.dials.last().unwrap().1, "b");
     // Where there is no other, it has its whole time.
     pair.refuse();
-    pair.set_pool(&["a"]);
+    pair.set_pool(addrs(&["a"]));
     pair.advance(ms(500));
-    pair.dialed();
+    pair.dialed(0);
     pair.advance(ms(4000));
     pair.serve(INFO);
     pair.serve(PONG);

@@ -1,12 +1,12 @@
 //! The six states and every arrow between them (S1 to S3, S22).
 
-use super::pair::{INFO, Pair, config, eof, ms, secs};
+use super::pair::{INFO, Pair, addrs, config, eof, ms, secs};
 use crate::engine::Config;
 use crate::engine::Status::{Closed, Connected, Connecting, Disconnected, Draining, Reconnecting};
 
 #[test]
 fn the_first_connection() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     assert_eq!(pair.engine.status(), Disconnected);
     pair.connect();
     pair.accept();
@@ -71,7 +71,7 @@ fn after_a_new_pool_the_state_stays_reconnecting() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     pair.refuse();
-    pair.set_pool(&["b"]);
+    pair.set_pool(addrs(&["b"]));
     pair.accept();
     assert_eq!(pair.statuses, [Disconnected, Connecting, Reconnecting, Connected]);
 }
@@ -87,11 +87,11 @@ fn drain_goes_through_draining_to_closed() {
 
 #[test]
 fn close_is_an_arrow_from_every_state() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.close();
     assert_eq!(pair.statuses, [Disconnected, Closed]);
 
-    let mut pair = Pair::new();
+    let mut pair = Pair::plain();
     pair.connect();
     pair.close();
     assert_eq!(pair.statuses, [Disconnected, Connecting, Closed]);
@@ -124,7 +124,7 @@ fn closed_is_final() {
     pair.force_reconnect();
     pair.drain(secs(1));
     pair.close();
-    pair.set_pool(&["b"]);
+    pair.set_pool(addrs(&["b"]));
     pair.expect(&[]);
     pair.advance(secs(1000));
     pair.expect(&[]);
@@ -149,7 +149,7 @@ fn a_connection_that_dies_in_its_replay_is_not_reported() {
     let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.connect();
     pair.subscribe("s", 1);
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.forget();
     // S: PONG, EOF — in one round, before a SUB is handed over.

@@ -147,7 +147,7 @@ fn a_smaller_server_keeps_the_first_of_a_replay() {
     let mut pair = with(4);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed();
+    pair.dialed(0);
     pair.serve(INFO);
     pair.serve(PONG);
     pair.forget();

@@ -1,74 +1,90 @@
-//! What the engine wants done: carried out, and held to what may be wanted.
+//! What the engine wants done, compared with what it may want; and what the servers got.
 
-use nats_lifeline::engine::Effect;
+use nats_lifeline::engine::{ConnectionEvent, Effect};
 
-use super::line::{Line, Net};
+use super::super::server::Server;
 use super::{Asked, World};
 
 impl World {
-    /// Carries out all effects, and says whether there were any.
-    pub(super) fn carry_out(&mut self) -> bool {
-        let mut moved = false;
-        while let Some(effect) = self.engine.poll_effect() {
-            moved = true;
-            match effect {
-                Effect::Choose { .. } => unreachable!("no callbacks are set"),
-                Effect::Dial { epoch, .. } => {
-                    let most = usize::from(self.prepares);
-                    assert!(!self.told.closed && self.lines.len() <= most, "one connection too many");
-                    assert!(epoch > self.told.epoch);
-                    self.told.epoch = epoch;
-                    self.lines.push(Line::new(epoch));
-                }
-                Effect::Upgrade { epoch, .. } => {
-                    let line = self.line(epoch).unwrap();
-                    assert!(line.up && line.unread.is_empty(), "something in clear is left");
-                    assert!(self.engine.flight_of(epoch).is_none(), "something in clear is left");
-                    self.asked = Some((Asked::Upgrade, epoch));
-                }
-                Effect::Authenticate { epoch, attempt, .. } => {
-                    assert!(self.line(epoch).unwrap().up && attempt > 0);
-                    self.asked = Some((Asked::Credentials, epoch));
-                }
-                Effect::DialNext { .. } => unreachable!("every dial is of the only address"),
-                Effect::StopDialing { epoch } => {
-                    assert_eq!(self.line(epoch).unwrap().net(), Net::Dialing(epoch));
-                    self.lines.retain(|line| line.epoch != epoch);
-                }
-                Effect::Close { epoch, .. } => {
-                    assert_eq!(self.line(epoch).unwrap().net(), Net::Up(epoch));
-                    let at = self.lines.iter().position(|line| line.epoch == epoch).unwrap();
-                    let confirmed = self.engine.ledger(self.outbox.accepted()).confirmed;
-                    self.arrived.end(&self.lines.remove(at).server, confirmed);
-                }
-                Effect::Emit(event) => self.hear(&event),
-                Effect::Complete { token, .. } => {
-                    assert!(self.flushes.remove(&token).is_some(), "flush {token} was answered twice, or is none");
-                }
-                Effect::Draining { sid } => assert!(!self.told.ended.contains(&sid)),
-                Effect::Ended { sid, handle, .. } => {
-                    assert!(sid == handle && sid <= self.sids && !self.told.ended.contains(&sid));
-                    self.told.ended.push(sid);
-                }
-                Effect::HandedOver { through, .. } => {
-                    assert!(through >= self.told.through && through <= self.published);
-                    self.told.through = through;
-                }
-                Effect::Dropped { sequences } => {
-                    assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.numbers.end() <= self.published));
-                }
-                Effect::Refusing { names, after, through } | Effect::Refused { names, after, through, .. } => {
-                    assert!(!names.is_empty() && after <= through && through <= self.published);
-                }
-                Effect::Confirmed { through } => {
-                    assert!(through >= self.told.confirmed && through <= self.published);
-                    self.told.confirmed = through;
-                }
-                Effect::Closed { .. } => {
-                    assert!(!std::mem::replace(&mut self.told.closed, true), "the end comes once");
-                }
+    /// Looks at everything that has happened since the last look.
+    pub(super) fn look(&mut self) {
+        for effect in std::mem::take(&mut self.bench.effects) {
+            self.expect(effect);
+        }
+        self.read_wires();
+    }
+
+    fn expect(&mut self, effect: Effect<u64>) {
+        let published = self.published;
+        let reported = &mut self.reported;
+        match effect {
+            Effect::Choose { .. } => unreachable!("no callbacks are set"),
+            Effect::DialNext { .. } => unreachable!("every dial is of the only address"),
+            Effect::Dial { epoch, .. } => {
+                let most = usize::from(self.prepares);
+                assert!(!reported.closed && reported.links <= most, "one connection too many");
+                assert!(epoch > reported.epoch);
+                reported.epoch = epoch;
+                reported.links += 1;
+            }
+            Effect::StopDialing { .. } | Effect::Close { .. } => reported.links -= 1,
+            Effect::Upgrade { epoch, .. } => self.asked = Some((Asked::Upgrade, epoch)),
+            Effect::Authenticate { epoch, attempt, .. } => {
+                assert!(attempt > 0);
+                self.asked = Some((Asked::Credentials, epoch));
+            }
+            Effect::Emit(event) => self.hear(&event),
+            Effect::Complete { token, .. } => {
+                assert!(self.flushes.remove(&token).is_some(), "flush {token} was answered twice, or is none");
+            }
+            Effect::Draining { sid } => assert!(!reported.ended.contains(&sid)),
+            Effect::Ended { sid, handle, .. } => {
+                assert!(sid == handle && sid <= self.sids && !reported.ended.contains(&sid));
+                reported.ended.push(sid);
+            }
+            Effect::HandedOver { through, .. } => {
+                assert!(through >= reported.through && through <= published);
+                reported.through = through;
+            }
+            Effect::Dropped { sequences } => {
+                assert!(!sequences.is_empty() && sequences.iter().all(|run| *run.numbers.end() <= published));
+            }
+            Effect::Refusing { names, after, through } | Effect::Refused { names, after, through, .. } => {
+                assert!(!names.is_empty() && after <= through && through <= published);
+            }
+            Effect::Confirmed { through } => {
+                assert!(through >= reported.confirmed && through <= published);
+                reported.confirmed = through;
+            }
+            Effect::Closed { .. } => {
+                assert!(!std::mem::replace(&mut reported.closed, true), "the end comes once");
             }
         }
-        moved
+    }
+
+    fn hear(&mut self, event: &ConnectionEvent) {
+        match event {
+            ConnectionEvent::Disconnected { in_doubt, .. } => self.reported.in_doubt += in_doubt,
+            ConnectionEvent::LeftInDoubt { messages, .. } => self.reported.in_doubt += messages,
+            ConnectionEvent::Lost { lost, messages, .. } => {
+                assert!(messages.len() <= lost.total());
+                self.reported.lost += lost.total();
+            }
+            _ => {}
+        }
+    }
+
+    fn read_wires(&mut self) {
+        let wires = &self.bench.wires;
+        self.servers.resize_with(wires.len(), || Some((Server::new(), 0)));
+        for (wire, server) in wires.iter().zip(&mut self.servers) {
+            let Some((reader, read)) = server else { continue };
+            reader.read(&wire.bytes[*read..], &mut self.arrived);
+            *read = wire.bytes.len();
+            if let Some(confirmed) = wire.confirmed {
+                self.arrived.end(reader, confirmed);
+                *server = None;
+            }
+        }
     }
 }
