@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_as_the_tools_write_it_is_read_with_either_line_end() {
+    fn credentials_files_parse_with_either_line_end() {
         let plain = file("a.b.c", SEED);
         // Fault B4: the last two are what editors on Windows write.
         let marked = format!("\u{feff}{plain}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_and_nothing_is_shown() {
+    fn an_error_names_the_missing_part_and_shows_no_content() {
         let cut = file("a.b.c", SEED);
         let (cut, _) = cut.split_once("-----BEGIN USER").unwrap();
         for (text, fault) in [

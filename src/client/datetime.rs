@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_refused() {
+    fn times_out_of_range_are_refused() {
         assert!(from_nanos(i128::MAX).is_err() && from_nanos(i128::from(i64::MIN) - 1).is_err());
         assert!(add_std_duration(now(), Duration::MAX).is_err());
         assert!(add_std_duration(DateTime::MAX_UTC, Duration::from_secs(1)).is_err());

@@ -73,7 +73,7 @@ mod tests {
 
     // RFC 4648 §10, without the padding.
     #[test]
-    fn the_vectors_of_the_rfc() {
+    fn the_test_vectors_of_the_rfc() {
         let cases = [
             ("", "", ""),
             ("f", "Zg", "MY"),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn invalid_texts_are_refused() {
         for text in ["M", "MY=", "my", "MZ", "M1", "MZXW6YTBO\u{e9}"] {
             assert_eq!(from_base32(text), None, "{text:?}");
         }

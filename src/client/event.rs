@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rich_event_has_its_counterpart() {
+    fn each_event_maps_to_its_async_nats_event() {
         let reconnected = ConnectionEvent::Reconnected {
             server: server(),
             previous: None,
@@ -229,7 +229,7 @@ mod tests {
 
     // Fault H5
     #[test]
-    fn what_a_server_says_is_raw_for_programs_and_escaped_for_people() {
+    fn server_text_is_raw_for_programs_and_escaped_for_people() {
         let text = "\u{1b}[2J \u{7}\r\u{2028}";
         let rich = ConnectionEvent::ServerError { error: ErrKind::parse(text.as_bytes()) };
         let event = compat_events(&rich).next();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_block_that_can_not_be_read_costs_only_its_status() {
+    fn an_invalid_header_block_loses_only_its_status() {
         let message =
             message(Subject::from_static("foo"), None, Bytes::from_static(b"x"), block("HTTP/1.1 200\r\n\r\n"));
         assert_eq!((message.status, message.description), (None, None));
@@ -166,7 +166,7 @@ mod tests {
 
     // Fault E4
     #[test]
-    fn a_message_that_is_shrunk_shares_no_memory_with_others_and_is_the_same() {
+    fn shrink_to_fit_copies_a_message_out_of_shared_memory_and_changes_nothing() {
         let (reply, head) = (Some(Subject::from_static("r")), block("NATS/1.0\r\nTrace: 17\r\n\r\n"));
         let mut shrunk = message(Subject::from_static("foo"), reply, Bytes::from_static(b"12345"), head);
         let places = |message: &Message| {

@@ -321,7 +321,7 @@ mod tests {
 
     // S55
     #[test]
-    fn folded_outages_keep_their_number_and_their_sum() {
+    fn folded_outages_keep_their_count_and_their_sum() {
         assert_eq!(each_outage(Duration::from_millis(1500), 0), (1.5, 1));
         assert_eq!(each_outage(Duration::from_millis(1500), 2), (0.5, 3));
     }

@@ -101,7 +101,7 @@ mod tests {
     const USER_SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
 
     #[test]
-    fn the_checksum_is_that_of_the_catalogue() {
+    fn the_checksum_matches_the_reference_value() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
     }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_users_seed_is_refused_by_the_rule_that_it_breaks() {
+    fn an_invalid_seed_is_refused_with_the_violated_rule() {
         let changed = USER_SEED.replace("SSL3", "SSL4");
         for (seed, fault) in [
             ("", NKeyError::NotASeed),

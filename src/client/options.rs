@@ -65,7 +65,7 @@ use choice::Callbacks;
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `connect` is called"]
 pub struct ConnectOptions {
-    /// The engine's settings.
+    /// The settings of the engine and its outbox.
     pub(super) config: Config,
     /// The driver's settings.
     pub(super) driver: DriverSettings,

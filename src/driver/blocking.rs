@@ -152,7 +152,7 @@ mod tests {
 
     // Fault B1: the number of threads per attempt could have been counted, and was not.
     #[tokio::test]
-    async fn a_job_that_hangs_has_one_thread_and_those_who_have_left_are_forgotten() {
+    async fn a_hung_job_has_one_thread_and_forgets_callers_that_gave_up() {
         static JOBS: Blocking<&str, u32> = Blocking::new("test");
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let (release, gate) = mpsc::channel::<()>();
@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_panics_is_abandoned_and_can_be_started_again() {
+    async fn a_job_that_panics_is_abandoned_and_can_be_restarted() {
         static JOBS: Blocking<&str, u32> = Blocking::new("test");
         assert_eq!(JOBS.start("panics", |_, _| panic!("as it may")).unwrap().outcome().await, None);
         assert_eq!(JOBS.start("panics", |_, _| 1).unwrap().outcome().await, Some(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_job_that_is_stuck_gets_another_thread_ever_more_rarely() {
+    async fn a_stuck_job_gets_more_threads_less_and_less_often() {
         static JOBS: Blocking<&str, u32> = Blocking::new("test");
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let (_keep, gate) = mpsc::channel::<()>();

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back_when_its_messages_are_gone() {
+    fn a_buffer_is_reused_when_its_messages_are_gone() {
         let mut buffers = Buffers::default();
         let mut buf = BytesMut::with_capacity(64);
         buf.extend_from_slice(&[b'a'; 60]);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_few_are_kept() {
+    fn only_a_few_buffers_are_kept() {
         let mut buffers = Buffers::default();
         let mut buf = BytesMut::new();
         let mut messages = Vec::new();

@@ -134,10 +134,7 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
         // Nothing listens on this port, and the system chose the very same local port: while we keep it, no server can
         // bind it.
         let _ = socket.set_linger(Some(Duration::ZERO));
-        return Err(io::Error::new(
-            io::ErrorKind::ConnectionRefused,
-            "the dial connected to itself: nothing listens there",
-        ));
+        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the dial connected to itself"));
     }
     stream.set_nodelay(true)?;
     // If these fail, the engine's own timers still find a dead peer.

@@ -76,7 +76,7 @@ mod tests {
 
     // Fault B4
     #[test]
-    fn marks_are_taken_out_where_lines_begin() {
+    fn byte_order_marks_are_removed_at_the_beginning_of_lines() {
         for (content, left) in [
             ("", ""),
             ("\u{feff}", ""),

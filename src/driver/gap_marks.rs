@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_at_one_place_are_one() {
+    fn gaps_in_one_place_are_merged() {
         let mut gaps = GapMarks::default();
         gaps.mark(3, Gap::Lagged(1));
         gaps.mark(3, Gap::Lagged(2));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_in_front_stands_in_front_of_what_is_left() {
+    fn messages_dropped_in_front_are_reported_before_the_remaining_ones() {
         let mut gaps = GapMarks::default();
         gaps.mark(6, Gap::Interrupted);
         gaps.drop_front(2, 4);

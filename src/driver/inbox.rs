@@ -1,5 +1,6 @@
 //! One queue per subscription: shares of reads, under limits, between the task and one consumer.
 
+mod consumer;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ pub(crate) use share::{InboxLimits, Next, Offered};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use super::gap_marks::{Gap, GapMarks};
 use super::lock;
@@ -286,11 +287,6 @@ impl Inbox {
         state.consumer.take()
     }
 
-    /// Records from now on where messages are missing.
-    pub(crate) fn note_gaps(&self) {
-        lock(&self.state).gaps.get_or_insert_default();
-    }
-
     /// The connection was lost: messages may be missing here. `None`: the consumer did not ask for that.
     pub(super) fn interrupt(&self) -> Option<Waker> {
         let mut state = lock(&self.state);
@@ -300,16 +296,6 @@ impl Inbox {
         let received = state.received();
         state.gaps.as_mut()?.mark(received, Gap::Interrupted);
         state.consumer.take()
-    }
-
-    /// The next gap before message number `next`.
-    pub(crate) fn take_gap(&self, next: u64) -> Option<Gap> {
-        lock(&self.state).gaps.as_mut()?.take(next)
-    }
-
-    /// The highest number of messages and bytes in the queue so far.
-    pub(crate) fn most_pending(&self) -> (usize, usize) {
-        lock(&self.state).most
     }
 
     /// Nothing more comes from the server, but the stream ends only with the drain of the whole client. Returns what is
@@ -325,14 +311,6 @@ impl Inbox {
         if state.messages == 0 && !self.in_hand.load(Ordering::SeqCst) { Unread::LastInHand } else { Unread::Some }
     }
 
-    /// The consumer has returned the last message of its share. Returns whether the task must know: it was the last of
-    /// all.
-    #[inline]
-    pub(crate) fn share_done(&self) -> bool {
-        self.in_hand.store(false, Ordering::SeqCst);
-        self.draining.load(Ordering::SeqCst) && lock(&self.state).messages == 0
-    }
-
     /// Nothing more comes; the first reason stays.
     pub(super) fn end(&self, reason: EndReason) -> Option<Waker> {
         let mut state = lock(&self.state);
@@ -340,82 +318,9 @@ impl Inbox {
         state.consumer.take()
     }
 
-    /// The consumer is gone: clears the inbox. Returns the queued shares, to be dropped outside of the lock.
-    pub(crate) fn abandon(&self) -> VecDeque<Share> {
-        let mut state = lock(&self.state);
-        state.end.get_or_insert(EndReason::Unsubscribed);
-        state.messages = 0;
-        state.bytes = 0;
-        let mut unread = std::mem::take(&mut state.queue);
-        unread.append(&mut state.overflow);
-        unread
-    }
-
-    /// The next share. If there is none yet, keeps the consumer's waker.
-    ///
-    /// The waker is a user's own code, so it is cloned outside of the lock, and always kept once it was cloned. Whether
-    /// two wakers wake the same task is only a hint (`will_wake` may be false for a clone of the same waker), and no
-    /// loop here depends on it.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Next> {
-        if let Some(poll) = self.poll_with(&mut lock(&self.state), cx.waker()) {
-            return poll;
-        }
-        let waker = cx.waker().clone();
-        let mut guard = lock(&self.state);
-        if let Some(poll) = self.poll_with(&mut guard, &waker) {
-            drop(guard);
-            return poll;
-        }
-        let old = guard.consumer.replace(waker);
-        drop(guard);
-        drop(old);
-        Poll::Pending
-    }
-
-    /// What the consumer gets. `None`: nothing, and nothing would wake it.
-    fn poll_with(&self, state: &mut State, waker: &Waker) -> Option<Poll<Next>> {
-        if let Some(next) = state.next_share() {
-            self.in_hand.store(true, Ordering::Relaxed);
-            return Some(Poll::Ready(next));
-        }
-        if state.end.is_some() {
-            return Some(Poll::Ready(Next::End));
-        }
-        if self.draining.swap(false, Ordering::Relaxed) {
-            return Some(Poll::Ready(Next::Finished));
-        }
-        state.consumer.as_ref()?.will_wake(waker).then_some(Poll::Pending)
-    }
-
-    /// The consumer wants no more messages, but may read the queued ones.
-    pub(crate) fn end_by_consumer(&self) {
-        lock(&self.state).end.get_or_insert(EndReason::Unsubscribed);
-    }
-
-    /// Whether the task has ended it, and so knows.
-    pub(crate) fn ended_by_task(&self) -> bool {
-        lock(&self.state).end.as_ref().is_some_and(|reason| *reason != EndReason::Unsubscribed)
-    }
-
-    /// Messages lost because the consumer was too slow.
-    pub(crate) fn dropped(&self) -> u64 {
-        lock(&self.state).dropped
-    }
-
-    /// Messages and bytes in the queue.
-    pub(crate) fn pending(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.messages, state.bytes)
-    }
-
     /// Messages that were received and not read.
     pub(super) fn unread(&self) -> u64 {
         let state = lock(&self.state);
         state.received() - state.first()
-    }
-
-    /// Why nothing more comes.
-    pub(crate) fn end_reason(&self) -> Option<EndReason> {
-        lock(&self.state).end.clone()
     }
 }

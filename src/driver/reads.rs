@@ -332,7 +332,7 @@ mod tests {
 
     // Fault E4: the memory that a kept message keeps alive was computed for shares that are kept whole.
     #[test]
-    fn small_messages_are_taken_from_blocks_and_long_ones_from_the_read() {
+    fn small_messages_come_from_blocks_and_long_ones_from_the_read() {
         let sizes: Vec<usize> = (0..400).map(|n| [16, 1, 0, 100, 900, 3000, 16][n % 7]).collect();
         let mut share = share(&sizes);
         let Share::Many { read, .. } = &share else { unreachable!() };

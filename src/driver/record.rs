@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_outage_is_one_line_and_a_long_life_no_more_than_the_last_changes() {
+    fn a_long_outage_is_one_line_and_only_the_last_changes_are_kept() {
         let record = Record::default();
         for _ in 0..10_000 {
             record.write(&connecting(1), at(0));
@@ -335,7 +335,7 @@ mod tests {
 
     // Faults H1, H5
     #[test]
-    fn long_and_nasty_texts_are_cut_and_shown_as_what_they_are() {
+    fn long_and_malicious_texts_are_cut_and_escaped() {
         let record = Record::default();
         let name = |number: usize| format!("{number}\u{1b}[2J{}", "x".repeat(4000));
         for number in 0..3000 {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_tells_of_its_servers_is_kept() {
+    fn changes_announced_by_the_cluster_are_kept() {
         let record = Record::default();
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         for second in 0..1000 {

@@ -1,7 +1,7 @@
-//! The broker killed under load, and what it leaves behind: nothing.
+//! The broker, killed under load, leaks nothing.
 
 #[path = "../fakes/broker/raw.rs"]
-#[allow(dead_code, reason = "not all of it is needed here")]
+#[allow(dead_code, reason = "only a part of it is used here")]
 mod raw;
 
 use nats_lifeline::testing::Broker;

@@ -1,4 +1,4 @@
-//! At most 64 dials are under way in a process, over all clients and runtimes; and waiting for a turn costs nothing but time.
+//! A process makes at most 64 dials at a time, over all clients and runtimes, and waiting for a permit costs only time.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{alone, turn};
 /// D14.
 const MOST: usize = 64;
 
-/// Counts the dials under way, and holds them until it is opened.
+/// Counts the dials in progress, and blocks them until it is opened.
 struct Gate {
     under_way: AtomicUsize,
     most: AtomicUsize,
@@ -26,7 +26,7 @@ struct Gate {
     open: watch::Sender<bool>,
 }
 
-/// A dial that is over, in whatever way.
+/// Counts a dial as finished when it is dropped.
 struct Over(Arc<Gate>);
 
 impl Drop for Over {
@@ -97,7 +97,7 @@ fn hundreds_of_clients_dial_sixty_four_at_a_time_and_all_arrive() {
 
 // N8, D14
 #[test]
-fn a_client_that_is_dropped_gives_its_turn_back() {
+fn a_dropped_client_returns_its_dial_permit() {
     alone(async {
         let broker = Broker::start().await.unwrap();
         let gate = Gate::new();
@@ -105,7 +105,7 @@ fn a_client_that_is_dropped_gives_its_turn_back() {
         eventually("as many dials as may be", SOON, async || gate.under_way() == MOST).await;
         let waiting = clients(&gate, &broker, 10).await;
         let last = clients(&gate, &broker, 1).await;
-        // Those who dial and those who wait, both: the last has its turn.
+        // Drops both dialling and waiting clients: the last one gets its permit.
         drop(waiting);
         drop(first);
         eventually("the last one dials", SOON, async || gate.begun() > MOST && gate.under_way() == 1).await;
@@ -117,13 +117,13 @@ fn a_client_that_is_dropped_gives_its_turn_back() {
 
 // N8, D14
 #[test]
-fn the_wait_for_a_turn_is_not_taken_from_the_attempt() {
+fn waiting_for_a_dial_permit_does_not_use_up_the_attempts_time() {
     alone(async {
         let broker = Broker::start().await.unwrap();
         let gate = Gate::new();
         let first = clients(&gate, &broker, MOST).await;
         eventually("as many dials as may be", SOON, async || gate.under_way() == MOST).await;
-        // Its attempt may take less time than it has to wait.
+        // The attempt's limit is shorter than its wait for a permit.
         let limit = Duration::from_secs(1);
         let patient = ConnectOptions::new().connection_timeout(limit).connect(broker.url());
         let patient = tokio::spawn(patient);
@@ -137,13 +137,13 @@ fn the_wait_for_a_turn_is_not_taken_from_the_attempt() {
 
 // N8, D14
 #[test]
-fn the_clients_of_all_runtimes_share_the_turns() {
+fn the_clients_of_all_runtimes_share_the_dial_permits() {
     let _turn = turn();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let main = runtime();
     let broker = Arc::new(main.block_on(Broker::start()).unwrap());
     let gate = Gate::new();
-    // A runtime that ends in the middle leaves its clients' turns to the others.
+    // A runtime that ends early leaves its clients' permits to the others.
     let ended = runtime();
     let lost = ended.block_on(async {
         let clients = clients(&gate, &broker, 40).await;
@@ -168,7 +168,7 @@ fn the_clients_of_all_runtimes_share_the_turns() {
     let full = || eventually("as many dials as may be", SOON, async || gate.under_way() == MOST);
     main.block_on(full());
     assert_eq!(gate.most(), MOST);
-    // Its tasks are dropped in whatever order: some dials may end a little later than their turns are given back.
+    // Its tasks are dropped in any order: some dials may end a little later than their permits are returned.
     drop(ended);
     main.block_on(async {
         full().await;

@@ -1,7 +1,7 @@
-//! What a client leaves behind: nothing, however much fails, times out and is cancelled.
+//! Whatever fails, times out or is cancelled, a client leaks nothing.
 //!
-//! Modest in every run; `FLAT=1000000 cargo test --release --test alone flat_memory -- --nocapture` is the long one, and prints
-//! its figures; `SOAK=86400` has the soak last for a day.
+//! A normal run is short; `FLAT=1000000 cargo test --release --test alone flat_memory -- --nocapture` is the long one,
+//! and prints its figures; `SOAK=86400` makes the soak last for a day.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,12 @@ use crate::support::ports::Ports;
 use crate::support::{Cut, Direction, Proxy, SOON, Server, eventually, soon, within};
 use crate::{alone, alone_with_two_workers};
 
-/// How often a thing is done. Arbitrary by default: a second or so in a debug build.
+/// The number of repetitions. Arbitrary by default: a second or so in a debug build.
 fn times(modest: u64) -> u64 {
     std::env::var("FLAT").map_or(modest, |times| times.parse().expect("FLAT is a number"))
 }
 
-/// What is measured.
+/// The measured resources.
 #[derive(Clone, Copy, Debug)]
 struct Footprint {
     resident: usize,
@@ -39,8 +39,8 @@ impl Footprint {
         }
     }
 
-    /// Nothing has grown: not memory, but for what an allocator needs that gets its pieces back in another order, and not
-    /// one descriptor or task.
+    /// Checks that nothing has grown: no descriptor, no task, and no memory, except what an allocator needs for pieces
+    /// that are freed in another order.
     fn assert_flat(self, what: &str, times: u64, since: Instant) {
         let now = Footprint::now();
         let grown = now.resident.saturating_sub(self.resident);
@@ -51,10 +51,10 @@ impl Footprint {
     }
 }
 
-/// As much time as it takes; only a hang fails.
+/// No limit in practice; only a hang fails.
 const LONG: Duration = Duration::from_secs(3600);
 
-// I8: many addresses, since none of them is dialled more than ten times a second
+// I8: many addresses, since each one is dialled at most ten times a second
 #[test]
 fn dials_that_fail_leave_nothing_behind() {
     alone(async {
@@ -76,7 +76,7 @@ fn dials_that_fail_leave_nothing_behind() {
             })
             .await;
         };
-        // Each server remembers why it failed.
+        // Each server stores its last error.
         failed(2 * servers).await;
         let before = Footprint { descriptors: usize::MAX, ..Footprint::now() };
         failed(2 * servers + dials).await;
@@ -89,7 +89,7 @@ fn dials_that_fail_leave_nothing_behind() {
     })
 }
 
-/// Requests that nobody answers: they time out, are cancelled when they were sent, or when they were not.
+/// Unanswered requests: they time out, or are cancelled after or before they were sent.
 async fn fail(client: &Client, count: u64) {
     for _ in 0..count.div_ceil(300) {
         let timed_out = join_all((0..100).map(|_| {
@@ -118,7 +118,7 @@ fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
     alone(async {
         let broker = Broker::start().await.unwrap();
         let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
-        // Somebody is there, and does not answer; what comes to it is dropped.
+        // This server has a subscriber that never answers; its messages are dropped.
         let deaf = broker.url();
         let deaf = ConnectOptions::new().subscription_capacity(1).connect(deaf).await.unwrap();
         let _questions = deaf.subscribe("deaf").await.unwrap();
@@ -127,24 +127,24 @@ fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
         let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000));
         within("requests", LONG, fail(&client, requests)).await;
         client.flush().await.unwrap();
-        // Tasks that are about to end.
+        // Some tasks are just ending.
         eventually("tasks have ended", SOON, async || Footprint::now().tasks <= before.tasks).await;
         before.assert_flat("failed requests", requests, start);
 
-        // The same without a server: what was not sent is taken back.
+        // The same without a server: unsent requests are withdrawn.
         broker.kill();
         eventually("the loss", SOON, async || client.status() != nats_lifeline::connection::Status::Connected).await;
         fail(&client, 300).await;
         let (before, start, requests) = (Footprint::now(), Instant::now(), times(9_000) / 10);
         within("requests", LONG, fail(&client, requests)).await;
-        // Two clients are dialling, now and then.
+        // Two clients dial now and then.
         let dialling = Footprint { descriptors: before.descriptors + 2, ..before };
         eventually("tasks have ended", SOON, async || Footprint::now().tasks <= before.tasks).await;
         dialling.assert_flat("requests in an outage", requests, start);
-        assert_eq!(client.stats().waiting, 0, "who was cancelled or timed out sends nothing any more");
+        assert_eq!(client.stats().waiting, 0, "requests that were cancelled or timed out are withdrawn");
         broker.restart().await.unwrap();
         soon("a flush", client.flush()).await.ok();
-        // A drain waits for whoever waits for a reply: there is nobody.
+        // A drain waits for pending requests: there are none.
         let report = soon("the end", client.drain_and_close(SOON)).await.unwrap();
         assert!(report.completed, "{report:?}");
     })
@@ -152,7 +152,7 @@ fn requests_that_time_out_and_are_cancelled_leave_nothing_behind() {
 
 // I8
 #[test]
-fn subscriptions_that_come_and_go_leave_nothing_behind() {
+fn subscriptions_that_are_made_and_dropped_leave_nothing_behind() {
     alone(async {
         let broker = Broker::start().await.unwrap();
         let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
@@ -171,12 +171,12 @@ fn subscriptions_that_come_and_go_leave_nothing_behind() {
         cycles(3_000).await;
         let (before, start, count) = (Footprint::now(), Instant::now(), times(10_000));
         within("cycles", LONG, cycles(count)).await;
-        before.assert_flat("subscriptions that came and went", count, start);
+        before.assert_flat("subscriptions that were made and dropped", count, start);
         eventually("the server has none", SOON, async || broker.subscription_count() == 0).await;
     })
 }
 
-/// One fault after the other, with traffic in between that ends in a round trip.
+/// Injects one fault after the other, with traffic in between that ends in a round trip.
 async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pause: Duration) {
     for fault in faults {
         match fault % 5 {
@@ -199,7 +199,7 @@ async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pa
             client.publish("soak", vec![b'x'; 1000].into()).await.unwrap();
         }
         let _ = client.request("soak.echo", "x".into()).await;
-        // What is in doubt is told once.
+        // Messages in doubt are reported once.
         let _ = soon("a flush", client.flush()).await;
         soon("a flush", client.flush()).await.unwrap();
         assert!(client.stats().balances());
@@ -207,7 +207,7 @@ async fn suffer(client: &Client, proxy: &Proxy, faults: std::ops::Range<u64>, pa
     }
 }
 
-// Scenario 90, I8: a fault a minute for a day, or as many in some seconds
+// Scenario 90, I8: one fault a minute for a day, or as many within some seconds
 #[test]
 fn a_soak_with_faults_leaves_nothing_behind() {
     alone(async {
@@ -232,17 +232,17 @@ fn a_soak_with_faults_leaves_nothing_behind() {
     })
 }
 
-// Fault E4: what one kept message keeps alive was computed, and never measured.
+// Fault E4: the memory that a kept message keeps alive was computed, and never measured.
 #[test]
-fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
+fn keeping_one_message_of_many_keeps_little_other_memory_alive() {
     alone_with_two_workers(async {
         let source = Source::start(times(2_000_000), 16).unwrap();
-        // What nobody reads in time is dropped, which is no matter here.
+        // Messages that are not read in time are dropped, which does not matter here.
         let client = ConnectOptions::new().connect(source.url()).await.unwrap();
         let mut kept = Vec::new();
         let mut before = Footprint::now();
         for keeps in [false, true] {
-            // Answered with a flood.
+            // The source answers with a flood.
             let mut flood = client.subscribe("a").await.unwrap();
             let mut read = 0_usize;
             while flood.delivered() + flood.dropped() < times(2_000_000) {
@@ -260,7 +260,7 @@ fn one_message_in_many_that_is_kept_keeps_little_besides_itself() {
         }
         let grown = Footprint::now().resident.saturating_sub(before.resident);
         println!("{} messages kept: {grown} bytes more", kept.len());
-        // A block of 4 KiB each, and what an allocator needs besides. With the whole read each it was 226 KiB.
+        // 4 KiB per block, and the allocator's overhead. With a whole read per message it was 226 KiB.
         assert!(kept.len() >= 100 && grown < (kept.len() * 16 * 1024).max(8 << 20), "{grown} bytes for {}", kept.len());
         assert!(kept.iter().all(|message| message.payload.len() == 16));
     })

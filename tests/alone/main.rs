@@ -1,5 +1,5 @@
-//! Tests of what belongs to the whole process: its memory, its descriptors, its dial permits. Each runs while no other test
-//! of this target does, and they are no part of another target, whose tests would be counted with them.
+//! Tests of resources of the whole process: memory, descriptors, dial permits. They run one at a time, in a target of
+//! their own, so that no other test is measured with them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -14,13 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Builder;
 
-/// The process, until it is dropped. A test that failed has left it in order for the next.
+/// Reserves the process until the guard is dropped. A failed test leaves it usable for the next one.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a test while no other one does. Its runtime begins and ends within its turn: a runtime has descriptors too.
+/// Runs a test while no other one runs. Its runtime is made and dropped within this time, because a runtime has
+/// descriptors too.
 fn alone<T>(test: impl Future<Output = T>) -> T {
     let _turn = turn();
     Builder::new_current_thread().enable_all().build().unwrap().block_on(test)

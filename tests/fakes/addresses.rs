@@ -38,7 +38,7 @@ async fn works(client: &Client) {
 
 // Scenario 25, P5
 #[tokio::test]
-async fn dead_and_silent_addresses_of_a_name_do_not_keep_us_from_the_living_one() {
+async fn a_live_address_is_found_among_dead_and_silent_ones() {
     let (broker, dead, hole) = (Broker::start().await.unwrap(), Dead::new(), BlackHole::new());
     let addresses = vec![dead.addr, hole.addr, broker.addr()];
     // They are tried in random order: often enough that each comes first.
@@ -56,7 +56,7 @@ async fn dead_and_silent_addresses_of_a_name_do_not_keep_us_from_the_living_one(
 
 // Scenarios 7, 25: what they all have is one deadline.
 #[tokio::test]
-async fn a_name_of_which_no_address_answers_fails_within_the_deadline() {
+async fn a_name_without_an_answering_address_fails_within_the_deadline() {
     let hole = BlackHole::new();
     let addr = hole.addr;
     let options = ConnectOptions::new()
@@ -68,7 +68,7 @@ async fn a_name_of_which_no_address_answers_fails_within_the_deadline() {
 
 // Scenario 26
 #[tokio::test]
-async fn a_look_up_that_hangs_is_under_the_deadline_and_the_next_server_is_tried() {
+async fn a_hung_look_up_ends_at_the_deadline_and_the_next_server_is_tried() {
     let broker = Broker::start().await.unwrap();
     let addr = broker.addr();
     let options = ConnectOptions::new().retain_servers_order().connection_timeout(Duration::from_millis(300)).resolver(
@@ -88,7 +88,7 @@ async fn a_look_up_that_hangs_is_under_the_deadline_and_the_next_server_is_tried
 
 // Scenario 26
 #[tokio::test]
-async fn a_name_that_is_unknown_for_a_while_is_looked_up_again() {
+async fn a_temporarily_unknown_name_is_looked_up_again() {
     let broker = Broker::start().await.unwrap();
     let addr = broker.addr();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -118,7 +118,7 @@ async fn a_name_that_is_unknown_for_a_while_is_looked_up_again() {
 
 // Scenario 27
 #[tokio::test]
-async fn a_name_that_has_moved_is_found_where_it_is_now() {
+async fn a_name_with_new_addresses_is_looked_up_again() {
     let (old, new) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
     let place = Arc::new(Mutex::new(old.addr()));
     let now = Arc::clone(&place);
@@ -138,7 +138,7 @@ async fn a_name_that_has_moved_is_found_where_it_is_now() {
 
 // P5: an address is no name, and nobody is asked for it.
 #[tokio::test]
-async fn an_address_is_not_looked_up() {
+async fn an_ip_address_is_not_looked_up() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().resolver(|_, _| async { panic!("asked for an address") as io::Result<_> });
     works(&soon("a connection", options.connect(broker.url())).await.unwrap()).await;

@@ -168,23 +168,23 @@ async fn nothing_stays_behind(state: State) {
 }
 
 #[tokio::test]
-async fn what_is_given_up_while_connected_leaves_nothing_behind() {
+async fn calls_cancelled_while_connected_leave_nothing_behind() {
     nothing_stays_behind(State::Connected).await;
 }
 
 #[tokio::test]
-async fn what_is_given_up_while_disconnected_leaves_nothing_behind() {
+async fn calls_cancelled_while_disconnected_leave_nothing_behind() {
     nothing_stays_behind(State::Gone).await;
 }
 
 #[tokio::test]
-async fn what_is_given_up_while_the_connection_is_lost_leaves_nothing_behind() {
+async fn calls_cancelled_during_a_loss_leave_nothing_behind() {
     nothing_stays_behind(State::LostMeanwhile).await;
 }
 
 /// Publishers on threads of their own race losses; the handles go wherever they are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handles_dropped_on_other_runtimes_and_on_none_hold_nothing_back() {
+async fn handles_may_be_dropped_on_other_runtimes_and_on_none() {
     let broker = Arc::new(Broker::start().await.unwrap());
     let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
     let threads: Vec<_> = (0..4)

@@ -41,7 +41,7 @@ async fn carries(client: &Client) {
 
 // P5
 #[tokio::test]
-async fn a_pipe_inside_the_process_is_a_connection_like_any_other() {
+async fn an_in_process_pipe_works_as_a_connection() {
     for size in [7, 64 * 1024] {
         let broker = Broker::start().await.unwrap();
         let addr = broker.addr();
@@ -71,7 +71,7 @@ async fn a_pipe_inside_the_process_is_a_connection_like_any_other() {
 // P5
 #[cfg(unix)]
 #[tokio::test]
-async fn a_unix_socket_is_a_connection_like_any_other() {
+async fn a_unix_socket_works_as_a_connection() {
     let broker = Broker::start().await.unwrap();
     let addr = broker.addr();
     let dir = std::env::temp_dir().join(format!("lifeline-{}", std::process::id()));
@@ -143,7 +143,7 @@ impl AsyncWrite for Liar {
 
 // D4, I3
 #[tokio::test]
-async fn what_a_failing_write_may_have_handed_on_is_in_doubt_and_never_sent_twice() {
+async fn messages_of_a_failed_write_are_in_doubt_and_never_sent_twice() {
     let broker = Broker::start().await.unwrap();
     let addr = broker.addr();
     let (lies, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));

@@ -37,7 +37,7 @@ async fn publish(client: &Client, numbers: std::ops::Range<u64>) {
 
 // N11
 #[tokio::test]
-async fn a_loss_of_the_connection_is_told_at_its_place() {
+async fn a_lost_connection_is_reported_at_its_place_in_the_stream() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let mut events = client.events();
@@ -63,7 +63,7 @@ async fn a_loss_of_the_connection_is_told_at_its_place() {
 
 // N11
 #[tokio::test]
-async fn a_planned_move_is_told_where_something_may_have_been_missed() {
+async fn a_planned_move_is_reported_where_messages_may_be_missing() {
     for overlap in [false, true] {
         let broker = Broker::start().await.unwrap();
         let handover = if overlap { Handover::Overlap } else { Handover::Exclusive };
@@ -83,7 +83,7 @@ async fn a_planned_move_is_told_where_something_may_have_been_missed() {
 
 // D21, P10
 #[tokio::test]
-async fn what_is_dropped_is_told_at_its_place() {
+async fn dropped_messages_are_reported_at_their_place() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let newest = SubscribeOptions::new().capacity(3);
@@ -107,7 +107,7 @@ async fn what_is_dropped_is_told_at_its_place() {
 
 // D21
 #[tokio::test]
-async fn a_subscription_that_may_lose_nothing_ends_instead() {
+async fn a_subscription_that_must_not_lose_messages_ends_instead() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let options = SubscribeOptions::new().capacity(3).when_full(WhenFull::Close);
@@ -122,7 +122,7 @@ async fn a_subscription_that_may_lose_nothing_ends_instead() {
 }
 
 #[tokio::test]
-async fn bytes_make_room_by_the_oldest_too() {
+async fn the_byte_limit_drops_the_oldest_too() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     // Subject and payload: five bytes a message.

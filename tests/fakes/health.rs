@@ -67,7 +67,7 @@ async fn a_server_that_does_not_answer_is_unhealthy() {
 
 // N15
 #[tokio::test]
-async fn the_recovery_log_tells_a_life_in_lines() {
+async fn the_recovery_log_has_a_line_for_each_change() {
     let broker = Broker::start().await.unwrap();
     let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
     let mut events = client.events();

@@ -46,7 +46,7 @@ async fn max_payload_follows_every_info() {
 
 // Scenario 67
 #[tokio::test]
-async fn a_message_larger_than_the_server_takes_itself_is_delivered() {
+async fn a_message_larger_than_the_servers_max_payload_is_delivered() {
     let fake = Fake::start(|mut far, _| async move {
         far.say(info(16)).await;
         while let Some(line) = far.hear().await {

@@ -64,7 +64,7 @@ async fn next<T>(events: &mut Events, wanted: impl Fn(ConnectionEvent) -> Option
 
 // S36, S40, S53, S54, S55, S56, S57, S60
 #[tokio::test]
-async fn an_outage_with_overflow_is_seen_in_every_metric() {
+async fn an_outage_with_overflow_shows_in_every_metric() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().overflow_policy(OverflowPolicy::DropNewest).reconnect_buffer_messages(Some(5));
     let (client, reporting) = reported("outage", broker.url(), options).await;
@@ -123,7 +123,7 @@ async fn an_outage_with_overflow_is_seen_in_every_metric() {
 
 // S36: what is held when the client gives up is lost, and the gauges say so
 #[tokio::test]
-async fn what_is_lost_at_the_end_is_reported_before_the_reporter_ends() {
+async fn messages_lost_at_the_end_are_reported_before_the_reporter_ends() {
     let broker = Broker::start().await.unwrap();
     let (client, reporting) = reported("end", broker.url(), ConnectOptions::new()).await;
     broker.kill();
@@ -141,7 +141,7 @@ async fn what_is_lost_at_the_end_is_reported_before_the_reporter_ends() {
 
 // S40, S56: behind a server that reads nothing bytes wait, and nothing has overflown
 #[tokio::test]
-async fn what_waits_for_a_slow_server_is_in_the_buffer_only() {
+async fn messages_for_a_slow_server_count_only_as_buffer_size() {
     let broker = Broker::start().await.unwrap();
     let (client, reporting) = reported("slow", broker.url(), ConnectOptions::new()).await;
     broker.stall_reads(true);
@@ -167,7 +167,7 @@ async fn what_waits_for_a_slow_server_is_in_the_buffer_only() {
 
 // S53: one series is at 1, whichever server it is
 #[tokio::test]
-async fn after_a_move_the_old_servers_series_is_at_zero() {
+async fn after_a_move_the_old_servers_series_is_zero() {
     let cluster = Broker::cluster(2).await.unwrap();
     let urls = vec![cluster[0].url(), cluster[1].url()];
     let (client, reporting) = reported("move", urls, ConnectOptions::new()).await;
@@ -261,7 +261,7 @@ async fn lost_messages_of_many_subjects_are_counted_under_a_bounded_number_of_la
 
 // S40: what is too much to be handed back is counted all the same
 #[tokio::test]
-async fn lost_messages_that_are_not_handed_back_are_counted_without_their_subject() {
+async fn lost_messages_that_are_not_returned_are_counted_without_their_subject() {
     let broker = Broker::start().await.unwrap();
     let (client, reporting) = reported("large", broker.url(), ConnectOptions::new()).await;
     broker.kill();

@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(100);
 
 // N18
 #[tokio::test]
-async fn requests_go_out_in_order_and_their_replies_are_awaited_in_any() {
+async fn requests_are_sent_in_order_and_replies_awaited_in_any_order() {
     let broker = Broker::start().await.unwrap();
     let (client, other) = (client(&broker).await, client(&broker).await);
     let mut served = other.subscribe("a.>").await.unwrap();
@@ -43,7 +43,7 @@ async fn requests_go_out_in_order_and_their_replies_are_awaited_in_any() {
 
 // N18
 #[tokio::test]
-async fn a_reply_that_came_before_anybody_awaited_it_counts_after_the_deadline() {
+async fn a_reply_received_before_the_await_counts_after_the_deadline() {
     let broker = Broker::start().await.unwrap();
     let (client, other) = (client(&broker).await, client(&broker).await);
     let mut served = other.subscribe("a").await.unwrap();
@@ -60,7 +60,7 @@ async fn a_reply_that_came_before_anybody_awaited_it_counts_after_the_deadline()
 
 // N18
 #[tokio::test]
-async fn what_was_not_sent_is_withdrawn_by_a_drop_and_by_the_deadline() {
+async fn an_unsent_request_is_withdrawn_by_a_drop_and_by_the_deadline() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     broker.kill();

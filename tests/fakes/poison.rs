@@ -54,7 +54,7 @@ async fn handed_back(timeline: &Timeline) -> (String, usize) {
 
 // D16
 #[tokio::test]
-async fn at_least_once_the_one_that_servers_die_of_is_found_among_a_hundred() {
+async fn at_least_once_the_poison_message_is_found_among_a_hundred() {
     let heard = Lines::default();
     let server = touchy("deadly", Arc::clone(&heard)).await;
     let options = options().delivery(DeliveryMode::AtLeastOnce);
@@ -78,7 +78,7 @@ async fn at_least_once_the_one_that_servers_die_of_is_found_among_a_hundred() {
 
 // D16
 #[tokio::test]
-async fn at_most_once_the_frame_that_is_cut_again_and_again_is_taken_out() {
+async fn at_most_once_the_frame_that_is_cut_repeatedly_is_removed() {
     // More than kernels hold between two processes, so that the server hangs up in the middle of it.
     const SIZE: usize = 40_000_000;
     let heard = Lines::default();

@@ -37,7 +37,7 @@ fn within(seconds: u64) -> Request {
 
 // S71: 100 ms, 200 ms, 400 ms
 #[tokio::test]
-async fn a_request_that_nobody_hears_is_repeated_until_somebody_does() {
+async fn a_request_without_responders_is_repeated_until_there_is_one() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let began = Instant::now();
@@ -56,7 +56,7 @@ async fn a_request_that_nobody_hears_is_repeated_until_somebody_does() {
 
 // S71: the timeout is over all tries
 #[tokio::test]
-async fn no_retry_begins_behind_the_deadline() {
+async fn no_retry_begins_after_the_deadline() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let request = Request::new().timeout(Some(Duration::from_millis(250)));
@@ -90,7 +90,7 @@ async fn a_request_that_was_never_sent_is_repeated_and_served_once() {
 
 // D22, scenario 45
 #[tokio::test]
-async fn a_request_that_was_handed_over_fails_with_its_connection_or_waits_or_is_asked_again() {
+async fn a_request_that_was_sent_fails_with_its_connection_or_waits_or_is_repeated() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let other = ConnectOptions::new().connect(broker.url()).await.unwrap();

@@ -36,7 +36,7 @@ async fn answers<F: Future>(what: &str, seconds: u64, call: F) -> (F::Output, Du
 }
 
 #[tokio::test]
-async fn with_the_server_gone_every_call_answers_in_time() {
+async fn with_the_server_gone_every_call_returns_in_time() {
     let (_broker, client) = bereft().await;
     let second = Duration::from_secs(1);
 

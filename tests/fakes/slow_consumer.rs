@@ -25,7 +25,7 @@ async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
 
 // Scenario 68, D21, P10
 #[tokio::test]
-async fn a_consumer_that_does_not_read_loses_the_newest_and_nobody_else_loses_anything() {
+async fn a_consumer_that_does_not_read_loses_the_newest_and_others_lose_nothing() {
     let broker = Broker::start().await.unwrap();
     let told_each_time = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&told_each_time);
@@ -98,7 +98,7 @@ async fn bytes_are_limited_too() {
 
 // P10: a limit that is smaller than a message
 #[tokio::test]
-async fn one_message_fits_however_small_the_limit_is() {
+async fn one_message_fits_whatever_the_limit() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().subscription_byte_capacity(1).slow_consumer_grace(Duration::ZERO);
     let receiver = client(options, &broker).await;

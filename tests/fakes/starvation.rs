@@ -81,7 +81,7 @@ async fn a_loop_that_publishes_does_not_starve_the_task_while_connected() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_loop_that_publishes_does_not_starve_the_task_while_buffering() {
+async fn a_loop_that_publishes_does_not_starve_the_task_while_disconnected() {
     let broker = Elsewhere::start();
     // So small that nearly every call is refused: a refusal must let others run too.
     let options = ConnectOptions::new().reconnect_buffer_size(64 * 1024);

@@ -16,7 +16,7 @@ use crate::support::black_hole::BlackHole;
 use crate::support::fake::{Conversation, Fake, INFO};
 use crate::support::{SOON, Timeline, eventually, soon};
 
-/// Something else than a server: what it does with a connection is up to `act`.
+/// A peer that is not a NATS server: `act` handles each connection.
 async fn stranger<F, Fut>(act: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
@@ -52,9 +52,10 @@ fn at(found: Vec<SocketAddr>) -> ConnectOptions {
     })
 }
 
-// Fault D1: the addresses of names in our tests were dead or silent, as the kernel is; none accepted and was no server.
+// Fault D1: in our tests, all bad addresses of names were dead or silent; none accepted connections without being a
+// server.
 #[tokio::test]
-async fn an_address_that_accepts_and_is_no_server_does_not_keep_us_from_the_others() {
+async fn an_address_that_accepts_but_is_not_a_server_leads_to_the_next() {
     let broker = Broker::start().await.unwrap();
     let (closes, is_silent, speaks) = (stranger(closing).await, stranger(silence).await, stranger(web).await);
     for others in [vec![closes], vec![is_silent], vec![speaks], vec![closes, is_silent, speaks]] {
@@ -67,7 +68,7 @@ async fn an_address_that_accepts_and_is_no_server_does_not_keep_us_from_the_othe
     }
 }
 
-// Fault D1: where none of them is a server, the attempt ends in time, and says what was met.
+// Fault D1: if none of them is a server, the attempt ends in time, and the error says what was found.
 #[tokio::test]
 async fn a_name_without_a_server_fails_within_the_deadline() {
     let (closes, is_silent) = (stranger(closing).await, stranger(silence).await);
@@ -76,7 +77,7 @@ async fn a_name_without_a_server_fails_within_the_deadline() {
     assert!(matches!(error.kind(), ConnectErrorKind::TimedOut | ConnectErrorKind::Io), "{error}");
 }
 
-// Fault D1, TLS: the certificate of one address is not that of the name, and a link can't be secured with a web server.
+// Fault D1, TLS: one address has a certificate for another name, and another one is a web server.
 #[cfg(feature = "ring")]
 #[tokio::test]
 async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
@@ -95,7 +96,7 @@ async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
 
 // Fault D3
 #[tokio::test]
-async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
+async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_accepted() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
     let list = format!("{}, nats://u:p@{}", one.url(), two.addr());
     let client = soon("a connection", ConnectOptions::new().connect(&list)).await.unwrap();
@@ -110,10 +111,10 @@ async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_taken() {
     assert!(error.to_string().contains("part 2 of the list: it is empty"), "{error}");
 }
 
-// Fault D5: our ports were all within the range from which the system takes those of clients, and a dial that met itself looked like
-// a server that does not greet. None of our tests looked at who had the port.
+// Fault D5: our test ports were outside of the system's range of ephemeral ports, and a dial that connected to itself
+// looked like a server that sends no INFO. No test checked who had the port.
 #[tokio::test]
-async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
+async fn a_dial_that_connects_to_itself_is_refused_and_frees_the_port() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = free.local_addr().unwrap();
     drop(free);
@@ -125,13 +126,13 @@ async fn a_dial_that_meets_itself_is_refused_and_gives_the_port_back() {
     });
     let error = soon("a refusal", options.connect("itself.example")).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::Io, "{error}");
-    assert!(error.to_string().contains("met itself"), "{error}");
+    assert!(error.to_string().contains("connected to itself"), "{error}");
     assert_eq!(dials.load(Ordering::Relaxed), 1);
-    // A server can have it.
+    // A server can bind it.
     TcpListener::bind(addr).await.unwrap();
 }
 
-// Fault D6: an address that leads to one server after the other, as that of a load balancer does.
+// Fault D6: an address that leads to different servers, like that of a load balancer.
 #[tokio::test]
 async fn a_lame_duck_behind_a_load_balancer_is_left_in_time() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
@@ -158,7 +159,7 @@ async fn a_lame_duck_behind_a_load_balancer_is_left_in_time() {
 
 // Fault D8
 #[tokio::test]
-async fn two_lame_ducks_are_not_left_for_each_other() {
+async fn the_client_does_not_move_between_two_lame_ducks() {
     let (one, two) = (Broker::start().await.unwrap(), Broker::start().await.unwrap());
     let client = soon("a connection", ConnectOptions::new().connect(vec![one.url(), two.url()])).await.unwrap();
     one.lame_duck();
@@ -170,13 +171,13 @@ async fn two_lame_ducks_are_not_left_for_each_other() {
     eventually("it stays with one", SOON, async || one.connections() + two.connections() == 1).await;
 }
 
-// Fault D2: the only server is back immediately, and five others that it had told of never answer. They cost 25 s.
+// Fault D2: the only server is back immediately, but the five others that it announced never answer. They cost 25 s.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_server_that_comes_back_is_not_kept_waiting_by_silent_ones() {
+async fn silent_servers_do_not_delay_the_reconnect_to_one_that_is_back() {
     let holes: Vec<_> = (0..5).map(|_| BlackHole::new()).collect();
-    let told: Vec<String> = holes.iter().map(|hole| format!("\"{}\"", hole.addr)).collect();
-    let info = INFO.replace("\"proto\":1", &format!("\"proto\":1,\"connect_urls\":[{}]", told.join(",")));
+    let announced: Vec<String> = holes.iter().map(|hole| format!("\"{}\"", hole.addr)).collect();
+    let info = INFO.replace("\"proto\":1", &format!("\"proto\":1,\"connect_urls\":[{}]", announced.join(",")));
     let fake = Fake::start(move |mut conversation: Conversation, number| {
         let info = info.clone();
         async move {

@@ -1,4 +1,4 @@
-//! F: which certificates are trusted, and what is said of those that are not.
+//! Rows F: which certificates are trusted, and how errors describe the others.
 
 use std::fs;
 use std::process::Command;
@@ -17,7 +17,7 @@ async fn server(identity: &Identity) -> (Server, String) {
     (server, url)
 }
 
-/// Ok: connected and served. Otherwise what the error says.
+/// Ok: connected and served. Otherwise the error's text.
 async fn try_to_connect(options: ConnectOptions, url: &str) -> Result<(), String> {
     match soon("an answer", options.connect(url)).await {
         Ok(client) => {
@@ -38,9 +38,9 @@ fn trusting(file: impl Into<std::path::PathBuf>) -> ConnectOptions {
 const URL: &str = "NATS_LIFELINE_TEST_URL";
 const OTHER: &str = "NATS_LIFELINE_TEST_OTHER_CA";
 
-// Fault F1: no test had a certificate that the system trusts, so the two stores were never told apart.
+// Fault F1: no test had a certificate that the system trusts, so the two sources of roots were never distinguished.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_given_root_stands_in_place_of_the_systems() {
+async fn given_roots_replace_the_systems() {
     let (system, other) = (Authority::new(), Authority::new());
     let (_server, url) = server(&system.server(&HERE)).await;
     let mut child = Command::new(std::env::current_exe().unwrap());
@@ -63,7 +63,7 @@ async fn where_the_system_trusts_the_server() {
     assert!(refused.contains("add_root_certificates"), "{refused}");
 }
 
-/// `pem` with other bytes where its structure begins, with bytes that are no base64, or without its end.
+/// `pem` with wrong bytes at the beginning, with invalid base64, or without its end.
 fn damaged(pem: &str, how: &str) -> String {
     let begin = pem.find('\n').unwrap() + 1;
     let (middle, end) = (pem.len() / 2, pem.find("-----END").unwrap());
@@ -75,9 +75,9 @@ fn damaged(pem: &str, how: &str) -> String {
     }
 }
 
-// Fault F2: bundles were tested whole, or damaged as a whole.
+// Fault F2: bundles were tested valid or damaged as a whole.
 #[tokio::test]
-async fn one_damaged_certificate_does_not_spoil_a_bundle() {
+async fn one_damaged_certificate_does_not_spoil_its_bundle() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (_server, url) = server(&authority.server(&HERE)).await;
     let [good, another] = [&authority, &other].map(|it| fs::read_to_string(it.certificate()).unwrap());
@@ -90,7 +90,7 @@ async fn one_damaged_certificate_does_not_spoil_a_bundle() {
             fs::write(&bundle, content).unwrap();
             assert_eq!(try_to_connect(trusting(&bundle), &url).await, Ok(()), "{how}");
         }
-        // Trusted is what is good, and no more.
+        // Only valid certificates are trusted.
         fs::write(&bundle, format!("{bad}{another}")).unwrap();
         let refused = try_to_connect(trusting(&bundle), &url).await.unwrap_err();
         assert!(refused.contains("not signed by a trusted authority"), "{how}: {refused}");
@@ -103,14 +103,14 @@ async fn one_damaged_certificate_does_not_spoil_a_bundle() {
     assert!(refused.contains("bundle.pem") && refused.contains("no certificate"), "{refused}");
 }
 
-// Fault F3: all test servers had certificates that an authority had signed.
+// Fault F3: all test servers had certificates signed by an authority.
 #[tokio::test]
-async fn a_root_that_a_server_shows_itself_is_accepted_for_its_names_and_its_time() {
+async fn a_root_presented_by_the_server_itself_is_accepted_for_its_names_while_valid() {
     let authority = Authority::new();
     let own = authority.own_root(&HERE, |_| {});
     let (_server, url) = server(&own).await;
     assert_eq!(try_to_connect(trusting(&own.certificate), &url).await, Ok(()));
-    // In a bundle with others, too.
+    // Also in a bundle with others.
     let bundle = authority.place("bundle.pem");
     let content = [authority.certificate(), own.certificate.clone()].map(|file| fs::read_to_string(file).unwrap());
     fs::write(&bundle, content.concat()).unwrap();
@@ -118,7 +118,7 @@ async fn a_root_that_a_server_shows_itself_is_accepted_for_its_names_and_its_tim
     let named = trusting(&own.certificate).tls_server_name("elsewhere.example");
     let refused = try_to_connect(named, &url).await.unwrap_err();
     assert!(refused.contains("elsewhere.example"), "{refused}");
-    // The same key and names, but not the certificate that was given.
+    // The same key and names, but a different certificate.
     let twin = authority.own_root(&HERE, |_| {});
     try_to_connect(trusting(&twin.certificate), &url).await.unwrap_err();
     try_to_connect(trusting(authority.certificate()), &url).await.unwrap_err();
@@ -134,7 +134,7 @@ async fn a_root_that_a_server_shows_itself_is_accepted_for_its_names_and_its_tim
 
 // Fault F3
 #[tokio::test]
-async fn what_stands_in_the_way_of_certificates_is_said_in_words() {
+async fn unusable_certificates_and_keys_are_explained() {
     let authority = Authority::new();
     let (_server, url) = server(&authority.intermediate(&HERE)).await;
     let refused = try_to_connect(trusting(authority.certificate()), &url).await.unwrap_err();

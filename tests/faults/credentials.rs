@@ -1,4 +1,4 @@
-//! Rows B: what a server says about who we are, and files that can't be read.
+//! Rows B: refused credentials, and files that cannot be read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,7 +10,7 @@ use nats_lifeline::{ConnectErrorKind, ConnectOptions};
 use crate::support::fake::{Conversation, Fake, INFO};
 use crate::support::{SOON, Timeline, eventually, soon};
 
-/// Serves the first connection for a moment, then refuses with the text of `refusals` that comes next, then serves again.
+/// Serves the first connection for a moment, then refuses with each text of `refusals`, then serves again.
 async fn refusing(refusals: &'static [&'static str]) -> (Fake, Arc<AtomicU8>) {
     let served = Arc::new(AtomicU8::new(0));
     let count = Arc::clone(&served);
@@ -39,9 +39,9 @@ async fn refusing(refusals: &'static [&'static str]) -> (Fake, Arc<AtomicU8>) {
     (fake, served)
 }
 
-// Faults B2, B3: no test had a server that lets a client in again after it had refused it; ours only counted the refusals.
+// Faults B2, B3: no test had a server that accepts a client after having refused it; ours only counted the refusals.
 #[tokio::test]
-async fn a_server_that_refuses_for_a_while_is_come_back_to() {
+async fn a_server_that_refuses_for_a_while_is_tried_again() {
     for refusals in [
         ["Authentication Timeout"; 3].as_slice(),
         ["Account Authentication Expired"; 4].as_slice(),
@@ -62,9 +62,9 @@ async fn a_server_that_refuses_for_a_while_is_come_back_to() {
     }
 }
 
-// Fault B3: what a user sees of it meanwhile.
+// Fault B3: what a user sees in the meantime.
 #[tokio::test]
-async fn the_cause_of_a_refusal_can_be_seen_while_it_lasts() {
+async fn the_cause_of_a_refusal_is_visible_while_it_lasts() {
     let (fake, _) = refusing(&["Account Authentication Expired"; 200]).await;
     let client = soon("a connection", ConnectOptions::new().connect(fake.url())).await.unwrap();
     eventually("the health names it", SOON, async || {
@@ -77,7 +77,7 @@ async fn the_cause_of_a_refusal_can_be_seen_while_it_lasts() {
     assert!(seen.contains("Account Authentication Expired"), "{log:?}");
 }
 
-// Fault B2: the very first connection fails at once, with the kind that fits.
+// Fault B2: the first connection fails immediately, with the right kind.
 #[tokio::test]
 async fn connect_reports_a_refusal_and_a_slow_line_by_their_kinds() {
     for (text, kind) in [

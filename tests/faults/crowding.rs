@@ -1,4 +1,4 @@
-//! Calls in a loop: what the server is told of must not pile up, and the task and others get their turn.
+//! Calls in a loop: frames for the server must not pile up, and the task and other tasks must be able to run.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::fake::INFO;
 use crate::support::{Server, soon};
 
-/// A client of a server that reads nothing any more once it has let the client in.
+/// A client of a server that reads nothing after the handshake.
 async fn stuck(patience: Duration) -> Client {
     let options = ConnectOptions::new().publish_timeout(patience).dialer(|_| async {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
@@ -33,10 +33,10 @@ async fn stuck(patience: Duration) -> Client {
     options.connect("nats://stuck").await.unwrap()
 }
 
-/// The mark, what the stream takes, and some calls more.
+/// The mark, the stream's buffer, and some calls more.
 const MOST: usize = 4 << 20;
 
-// Fault A4. The tests of memory stopped a server that reads nothing for publishers only.
+// Fault A4. The memory tests had a server that reads nothing for publishers only.
 #[tokio::test]
 async fn subscriptions_made_and_dropped_wait_for_a_server_that_reads_nothing() {
     let client = stuck(Duration::from_millis(300)).await;
@@ -70,7 +70,7 @@ async fn limits_of_a_subscription_wait_for_a_server_that_reads_nothing() {
 #[tokio::test]
 async fn commands_that_the_task_has_not_taken_are_limited() {
     let client = stuck(Duration::from_secs(3600)).await;
-    // Nobody else runs here between two of these polls: the task takes nothing.
+    // No other task runs between two of these polls: the connection's task takes nothing.
     let addresses = vec!["nats://a"; 100];
     let calls = (0..100_000).take_while(|_| client.set_server_pool(&addresses[..]).now_or_never().is_some()).count();
     assert!(calls < 10_000, "{calls} calls in one turn");
@@ -79,7 +79,7 @@ async fn commands_that_the_task_has_not_taken_are_limited() {
     assert!(held.len() * 3000 < MOST, "{} subscriptions in one turn", held.len());
 }
 
-/// Calls it over and over until others have had a hundred turns.
+/// Repeats the call until other tasks have run a hundred times.
 async fn leaves_turns_to_others(what: &str, mut call: impl AsyncFnMut()) {
     let turns = Arc::new(AtomicU64::new(0));
     let counting = tokio::spawn({
@@ -100,9 +100,9 @@ async fn leaves_turns_to_others(what: &str, mut call: impl AsyncFnMut()) {
     counting.abort();
 }
 
-// Fault A4. The test of starvation asked only for publishers and subscribers.
+// Fault A4. The starvation test covered only publishers and subscribers.
 #[tokio::test]
-async fn calls_in_a_loop_leave_turns_to_others_on_one_thread() {
+async fn calls_in_a_loop_let_other_tasks_run_on_one_thread() {
     let server = Server::start().await;
     let client = nats_lifeline::connect(server.url()).await.unwrap();
     let mut subscription = client.subscribe("a").await.unwrap();
@@ -120,7 +120,7 @@ async fn calls_in_a_loop_leave_turns_to_others_on_one_thread() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-/// The time that this thread has spent on a processor, where that is known: others don't count then.
+/// The CPU time of this thread, where available: then other threads don't count.
 fn spent() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
@@ -128,9 +128,9 @@ fn spent() -> Duration {
     nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
 }
 
-// Fault A7. Requests that wait were cancelled by the hundred, and in order.
+// Fault A7. Waiting requests were cancelled by the hundred, and in order.
 #[tokio::test]
-async fn requests_buffered_in_an_outage_are_given_up_in_any_order_at_the_same_cost() {
+async fn requests_buffered_in_an_outage_are_cancelled_in_any_order_at_the_same_cost() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().reconnect_buffer_size(1 << 30);
     let client = options.connect(broker.url()).await.unwrap();
@@ -140,7 +140,7 @@ async fn requests_buffered_in_an_outage_are_given_up_in_any_order_at_the_same_co
     let give_up = |many: usize| {
         let mut waiting: Vec<_> = (0..many).map(|_| Some(Box::pin(client.request("a", "x".into())))).collect();
         for request in waiting.iter_mut().flatten() {
-            // It may be told to let others run first.
+            // The first poll may only yield.
             let _ = request.as_mut().now_or_never().is_some() || request.as_mut().now_or_never().is_some();
         }
         assert!(client.stats().waiting as usize >= many - 1, "{:?}", client.stats());

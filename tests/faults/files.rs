@@ -1,4 +1,4 @@
-//! Faults B1 and B4: files that hang, vanish, or begin with a mark.
+//! Faults B1 and B4: files that hang, vanish, or begin with a byte order mark.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use nats_lifeline::connection::ConnectionEvent;
 use crate::support::jwt::Operator;
 use crate::support::{Authority, SOON, Server, Timeline, soon};
 
-/// A place of a file that is removed at the end.
+/// A path whose file is removed on drop.
 struct Place(PathBuf);
 
 impl Place {
@@ -30,7 +30,7 @@ impl Place {
         place
     }
 
-    /// Puts a pipe there, which blocks whoever opens it until somebody writes.
+    /// Makes a pipe there: opening it blocks until there is a writer.
     fn pipe(self) -> Place {
         let _ = fs::remove_file(&self.0);
         assert!(Command::new("mkfifo").arg(&self.0).status().unwrap().success());
@@ -44,7 +44,7 @@ impl Drop for Place {
     }
 }
 
-/// Threads of this process with that name, where the system tells.
+/// The number of this process's threads with that name, where available.
 fn threads(name: &str) -> usize {
     if !cfg!(target_os = "linux") {
         return 0;
@@ -56,7 +56,7 @@ fn threads(name: &str) -> usize {
     names.filter(|found| found.trim_end() == name).count()
 }
 
-/// Counts while the runtime runs; if it stands still, the time between two looks says so.
+/// Ticks while the runtime runs; the longest time between two ticks shows how long it was blocked.
 struct Pulse(tokio::task::JoinHandle<Duration>, tokio::sync::oneshot::Sender<()>);
 
 impl Pulse {
@@ -80,10 +80,10 @@ impl Pulse {
     }
 }
 
-// Fault B1: every test had its credentials in a file that could be read in no time. A rule of architecture.rs now keeps files away
-// from the runtime.
+// Fault B1: in every test, credentials files could be read immediately. A rule of architecture.rs now keeps file reads
+// off the runtime.
 #[tokio::test(flavor = "current_thread")]
-async fn credentials_that_nobody_gives_are_an_error_in_time_and_cost_one_thread() {
+async fn credentials_files_that_hang_are_an_error_in_time_and_cost_one_thread() {
     let pipe = Place::new("never.creds").pipe();
     let pulse = Pulse::start();
     let limit = Duration::from_millis(300);
@@ -95,15 +95,15 @@ async fn credentials_that_nobody_gives_are_an_error_in_time_and_cost_one_thread(
     }
     let pause = pulse.longest_pause().await;
     assert!(pause < SOON, "the runtime stood still for {pause:?}");
-    // Tests beside this one have one each.
+    // Tests that run at the same time have one each.
     assert!(threads("nats-creds-file") <= 5, "{} threads wait for one file", threads("nats-creds-file"));
-    // The thread goes when the pipe gives something.
+    // The thread ends when the pipe has content.
     fs::write(&pipe.0, "nothing").unwrap();
 }
 
-// Fault B1: a pipe gives its content once, as the shell's `<(…)` does; a mount may hang later.
+// Fault B1: a pipe can be read only once, like the shell's `<(…)`; a mount may hang later.
 #[tokio::test(flavor = "current_thread")]
-async fn credentials_that_can_be_read_once_are_kept() {
+async fn credentials_that_can_be_read_only_once_are_kept() {
     let operator = Operator::new();
     let mut server = operator.server(&[]).start().await;
     let pipe = Place::new("once.creds").pipe();
@@ -128,9 +128,9 @@ async fn credentials_that_can_be_read_once_are_kept() {
     fs::write(&pipe.0, "nothing").unwrap();
 }
 
-// Fault B1: an editor or a tool empties a file before it writes it, and some remove it.
+// Fault B1: an editor or a tool empties a file before writing it, and some remove it first.
 #[tokio::test]
-async fn credentials_that_are_gone_or_half_written_are_those_that_were_read_last() {
+async fn the_last_good_credentials_are_used_while_the_file_is_gone_or_incomplete() {
     let operator = Operator::new();
     let mut server = operator.server(&[]).start().await;
     let (first, second) = (operator.user(None), operator.user(None));
@@ -148,7 +148,7 @@ async fn credentials_that_are_gone_or_half_written_are_those_that_were_read_last
         timeline.reconnected(round).await;
         soon("a flush", client.flush()).await.unwrap();
     }
-    // What is renewed is used: the server takes the first user no more.
+    // A renewed file is used: the server no longer accepts the first user.
     fs::write(&file.0, second.creds()).unwrap();
     server.kill();
     server.restart_as(operator.server(&[first.key.public()])).await;
@@ -156,10 +156,10 @@ async fn credentials_that_are_gone_or_half_written_are_those_that_were_read_last
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// Fault B1, TLS: the same for certificates, which are read for the first time when a server is dialled.
+// Fault B1, TLS: the same for certificates, which are first read when a server is dialled.
 #[cfg(feature = "ring")]
 #[tokio::test(flavor = "current_thread")]
-async fn certificates_that_hang_are_an_error_in_time_and_later_those_that_were_read_last() {
+async fn certificate_files_that_hang_are_an_error_at_first_and_later_the_last_good_content_is_used() {
     let authority = Authority::new();
     let mut server = Server::builder().line(authority.server(&["localhost"]).tls("")).start().await;
     let url = format!("tls://localhost:{}", server.port());
@@ -189,7 +189,7 @@ async fn certificates_that_hang_are_an_error_in_time_and_later_those_that_were_r
     fs::write(&roots.0, "nothing").unwrap();
 }
 
-// Fault B4: fixtures were written by our own tools only, never by an editor on Windows.
+// Fault B4: all fixtures were written by our own tools, never by an editor on Windows.
 #[cfg(feature = "ring")]
 #[tokio::test]
 async fn files_may_begin_with_a_byte_order_mark() {
@@ -209,7 +209,7 @@ async fn files_may_begin_with_a_byte_order_mark() {
     let server = Server::builder().line(authority.server(&["localhost"]).tls(&more)).start().await;
     let own = authority.client("derek");
     let read = |path: &Path| fs::read_to_string(path).unwrap();
-    // Two files that were put together, each with its mark.
+    // Two concatenated files, each with its mark.
     let bundle = format!("{}\r\n{}", marked(&read(&other.certificate())), marked(&read(&ca)));
     let [bundle, chain, key] =
         [("bundle", bundle), ("chain", marked(&read(&own.certificate))), ("key", marked(&read(&own.key)))]

@@ -1,4 +1,4 @@
-//! G: what programs find that were written for async-nats.
+//! Rows G: what programs that were written for async-nats find.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,9 +13,9 @@ use crate::support::fake::Fake;
 use crate::support::ports::Ports;
 use crate::support::{SOON, Server, eventually, soon};
 
-// Fault G5: the counters were only ever read right after they had been asked for.
+// Fault G5: the counters were only ever read right after they had been obtained.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counters_that_were_taken_once_stay_current() {
+async fn counters_obtained_once_stay_current() {
     let mut server = Server::start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let taken = client.statistics();
@@ -32,7 +32,8 @@ async fn counters_that_were_taken_once_stay_current() {
         assert!(taken.out_bytes.load(Relaxed) >= 70 * round && taken.in_bytes.load(Relaxed) >= 70 * round);
     }
     assert_eq!(taken.connects.load(Relaxed), 1);
-    // What is published during an outage counts once the next connection has it, and what is left when the client ends.
+    // Messages published during an outage count when the next connection has them; the remaining ones when the client
+    // ends.
     server.kill();
     client.publish("a", "held".into()).await.unwrap();
     server.restart().await;
@@ -43,7 +44,7 @@ async fn counters_that_were_taken_once_stay_current() {
     eventually("the last is counted", SOON, async || taken.out_messages.load(Relaxed) == 32).await;
 }
 
-/// Connecting to these fails with an error that says all of `words`.
+/// Connecting to these servers fails with an error that contains all `words`.
 #[track_caller]
 fn explained(options: ConnectOptions, servers: Vec<String>, words: &[&str]) -> impl Future<Output = ConnectError> {
     let caller = std::panic::Location::caller();
@@ -57,9 +58,9 @@ fn explained(options: ConnectOptions, servers: Vec<String>, words: &[&str]) -> i
     }
 }
 
-// Fault G7: errors of `connect` were tested by their kind, and read by nobody.
+// Fault G7: tests checked the kind of `connect`'s errors, but not the text.
 #[tokio::test]
-async fn an_error_of_connect_names_every_server_that_was_tried_and_what_to_look_at() {
+async fn an_error_of_connect_names_every_server_and_what_to_check() {
     let (one, two) = (Ports::reserve(), Ports::reserve());
     let [one, two] = [&one, &two].map(|ports| format!("127.0.0.1:{}", ports.client()));
     let in_order = || ConnectOptions::new().retain_servers_order();
@@ -83,9 +84,9 @@ async fn an_error_of_connect_names_every_server_that_was_tried_and_what_to_look_
     let server = Server::start().await;
     let monitor = format!("127.0.0.1:{}", server.monitor_port());
     let short = in_order().connection_timeout(Duration::from_millis(500));
-    let error = explained(short.clone(), vec![monitor.clone()], &[&monitor, "INFO", "speak first", "tls_first"]).await;
+    let error = explained(short.clone(), vec![monitor.clone()], &[&monitor, "INFO", "sends first", "tls_first"]).await;
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut);
     let nowhere = "nobody.invalid:4222".to_owned();
-    // Where no name server answers, it is the time that is over.
+    // If no name server answers, the error is a timeout.
     explained(short, vec![nowhere.clone()], &[&nowhere, "look"]).await;
 }

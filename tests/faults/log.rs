@@ -1,4 +1,4 @@
-//! Fault G6: what stands in the log when something has happened.
+//! Fault G6: the log after an outage.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -18,16 +18,17 @@ use crate::support::{Cut, Proxy, SOON, Server, Timeline, eventually, soon};
 struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Lines {
-    /// Keeps what is logged on this thread, which must be the only one of the test's runtime.
+    /// Keeps the lines logged on this thread, which must be the only one of the test's runtime.
     fn keep(&self) -> DefaultGuard {
-        // With one dispatcher in the process, `tracing` asks that of the thread which is first at a place that logs. Were that
-        // another test's thread, which has none, nothing would be logged there for anybody. With two it asks them.
+        // With one dispatcher in the process, `tracing` caches the interest of the thread that first reaches a log
+        // statement. Another test's thread has no subscriber, so nothing would be logged there for any thread. With two
+        // it asks each.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Lines::default()));
         LazyLock::force(&SECOND);
         tracing::subscriber::set_default(self.clone())
     }
 
-    /// Those at `level` and above.
+    /// The lines at `level` and above.
     fn at(&self, level: Level) -> Vec<String> {
         self.0
             .lock()
@@ -74,12 +75,12 @@ impl Subscriber for Lines {
 #[track_caller]
 fn says(lines: &[String], words: &[&str]) {
     let found = lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(found, "no line says all of {words:?}:\n{}", lines.join("\n"));
+    assert!(found, "no line contains all of {words:?}:\n{}", lines.join("\n"));
 }
 
-// Fault G6: nobody had read the log.
+// Fault G6: no test checked the log.
 #[tokio::test]
-async fn an_outage_is_a_story_of_ten_lines() {
+async fn an_outage_is_ten_lines_in_the_log() {
     let lines = Lines::default();
     let _guard = lines.keep();
     let server = Server::start().await;
@@ -129,7 +130,7 @@ async fn an_outage_is_a_story_of_ten_lines() {
 
 // Fault G6
 #[tokio::test]
-async fn refused_credentials_and_slow_consumers_are_warnings_and_no_flood() {
+async fn refused_credentials_and_slow_consumers_are_warnings_at_a_limited_rate() {
     let lines = Lines::default();
     let _guard = lines.keep();
     let server = Server::builder().user_and_password("somebody", "right").start().await;

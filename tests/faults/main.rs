@@ -1,5 +1,5 @@
-//! Faults that users of NATS clients met: each test carries the row of the list in which the fault was reported, and what
-//! should have found it before.
+//! Faults that users of NATS clients met. Each test names its row in docs/faults.md, and the check that
+//! should have found the fault before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -14,8 +14,10 @@ mod crowding;
 mod files;
 mod linking;
 mod log;
-mod outside;
+mod other_runtimes;
+mod outcomes;
 mod refusals;
 mod runtimes;
 mod sizes;
 mod subjects;
+mod user_code;

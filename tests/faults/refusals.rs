@@ -14,7 +14,7 @@ use crate::support::{Server, soon};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A client of a server on which `no.>` is forbidden.
+/// A client of a server that forbids `no.>`.
 async fn restricted(options: ConnectOptions) -> (Server, Client) {
     let users = r#"authorization { users: [ { user: "u", password: "p", permissions: {
                      publish: { deny: "no.>" }, subscribe: ">" } } ] }"#;
@@ -35,9 +35,9 @@ fn check(error: &RequestError) {
     assert_eq!(subject.as_str(), "no.way");
 }
 
-// Fault C1. Our tests of permissions asked only for subscriptions.
+// Fault C1. Our tests of permissions covered only subscriptions.
 #[tokio::test]
-async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
+async fn a_request_to_a_forbidden_subject_fails_immediately_and_names_it() {
     let (_server, client) = restricted(ConnectOptions::new()).await;
     let mut answers = client.subscribe("yes").await.unwrap();
     let asking = tokio::spawn({
@@ -51,7 +51,7 @@ async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
     let mut replies =
         soon("acceptance", client.request_stream("no.way", "".into(), RepliesOptions::new())).await.unwrap();
     check(&soon("a refusal", replies.next()).await.unwrap().unwrap_err());
-    // The other request is none of that.
+    // The other request is not affected.
     client.publish(question.reply.unwrap(), "fine".into()).await.unwrap();
     assert_eq!(soon("a reply", asking).await.unwrap().unwrap().payload, "fine");
     assert!(client.stats().balances());
@@ -59,7 +59,7 @@ async fn a_request_to_a_forbidden_subject_fails_at_once_and_names_it() {
 
 // Fault C1
 #[tokio::test]
-async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
+async fn a_confirmed_publish_to_a_forbidden_subject_is_returned_as_refused() {
     for mode in [DeliveryMode::AtMostOnce, DeliveryMode::AtLeastOnce] {
         let (_server, client) = restricted(ConnectOptions::new().delivery(mode)).await;
         let (no, yes) = (client.publish_confirmed("no.way", "1".into()), client.publish_confirmed("yes", "2".into()));
@@ -77,18 +77,18 @@ async fn a_confirmed_publish_to_a_forbidden_subject_comes_back_refused() {
     }
 }
 
-// Fault C1: the end says so too.
+// Fault C1: closing reports it too.
 #[tokio::test]
-async fn a_close_behind_which_a_message_was_refused_is_not_in_order() {
+async fn closing_reports_a_message_that_was_refused() {
     let (_server, client) = restricted(ConnectOptions::new()).await;
     client.publish("no.way", "1".into()).await.unwrap();
     let report = soon("the end", client.close()).await.unwrap_err().report();
     assert_eq!((report.lost.refused, report.in_doubt, report.completed), (1, 0, true));
 }
 
-// Fault H4. What a poll of the task may cost was limited in bytes, and tested with messages.
+// Fault H4. The cost of the task's polls was limited in bytes, and tested with messages.
 #[tokio::test]
-async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
+async fn a_flood_of_errors_lets_other_tasks_run_on_one_thread() {
     const ERRORS: u64 = 200_000;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -102,7 +102,7 @@ async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
         stream
     });
     let client = ConnectOptions::new().connect(format!("127.0.0.1:{port}")).await.unwrap();
-    // A task beside the connection's. The main future has its turn only now and then.
+    // A task beside the connection's. The main future runs only now and then.
     let watching = client.clone();
     let turns = tokio::spawn(async move {
         let mut turns = 0;
@@ -117,9 +117,9 @@ async fn a_flood_of_errors_leaves_turns_to_others_on_one_thread() {
     drop(flood.join().unwrap());
 }
 
-// Fault C3: the same request again and again, each of which is refused, beside many that wait.
+// Fault C3: many requests that are refused, beside many pending ones.
 #[tokio::test]
-async fn many_requests_are_refused_each() {
+async fn each_of_many_requests_is_refused() {
     let (_server, client) = restricted(ConnectOptions::new()).await;
     let mut answers = client.subscribe("yes").await.unwrap();
     let asking: Vec<_> = (0..2000)

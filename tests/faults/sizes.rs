@@ -1,4 +1,4 @@
-//! E: how large a message may be, on both sides.
+//! Rows E: how large a message may be, on both sides.
 
 use futures_util::StreamExt;
 use nats_lifeline::client::Delivery;
@@ -13,7 +13,7 @@ const MIB: usize = 1024 * 1024;
 
 // Fault E1: no test had published a message larger than the default buffer while connected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_larger_than_the_buffer_for_outages_is_delivered_while_connected() {
+async fn a_message_larger_than_the_reconnect_buffer_is_delivered_while_connected() {
     let server = Server::builder().max_payload(64 * MIB).start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let mut subscription = client.subscribe_confirmed("large").await.unwrap();
@@ -28,7 +28,7 @@ async fn a_message_larger_than_the_buffer_for_outages_is_delivered_while_connect
     assert_eq!(client.stats().in_doubt, 0);
 }
 
-/// A client for a server that is not there yet, with 2 MiB published, and its events.
+/// A client for a server that is not running yet, with 2 MiB published, and its events.
 async fn before_the_first_connection(ports: &Ports) -> (Client, Timeline) {
     let url = format!("127.0.0.1:{}", ports.client());
     let client = ConnectOptions::new().retry_on_initial_connect().connect(url).await.unwrap();
@@ -40,9 +40,9 @@ async fn before_the_first_connection(ports: &Ports) -> (Client, Timeline) {
     (client, timeline)
 }
 
-// Fault E2: what is published before the first INFO was tested with small messages only.
+// Fault E2: publishing before the first INFO was tested with small messages only.
 #[tokio::test]
-async fn before_the_first_connection_nobody_knows_how_much_a_server_takes() {
+async fn before_the_first_connection_no_max_payload_is_assumed() {
     let ports = Ports::reserve();
     let (client, _timeline) = before_the_first_connection(&ports).await;
     let server = Server::builder().max_payload(8 * MIB).start_on(ports).await;
@@ -54,7 +54,7 @@ async fn before_the_first_connection_nobody_knows_how_much_a_server_takes() {
 
 // Fault E2
 #[tokio::test]
-async fn what_the_first_server_does_not_take_is_reported_and_the_rest_is_sent() {
+async fn messages_too_large_for_the_first_server_are_reported_and_the_rest_is_sent() {
     let ports = Ports::reserve();
     let (client, timeline) = before_the_first_connection(&ports).await;
     let _server = Server::builder().start_on(ports).await;
@@ -69,7 +69,7 @@ async fn what_the_first_server_does_not_take_is_reported_and_the_rest_is_sent() 
 
 // Fault E3: no test had sent headers of the size that a payload may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_may_fill_all_that_a_server_takes() {
+async fn headers_may_fill_the_servers_max_payload() {
     let server = Server::builder().max_payload(8 * MIB).start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let mut subscription = client.subscribe_confirmed("large").await.unwrap();
@@ -82,7 +82,7 @@ async fn headers_may_fill_all_that_a_server_takes() {
     assert_eq!(message.headers.unwrap().get("Large").map(|value| value.as_str().len()), Some(value.len()));
 }
 
-// Fault E3, I10: what a reader does not want costs it that message and not the connection.
+// Fault E3, I10: a message over a reader's limits is skipped, and the connection stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_over_the_readers_limits_is_skipped_and_reported() {
     let server = Server::builder().max_payload(8 * MIB).start().await;
@@ -113,7 +113,7 @@ async fn a_message_over_the_readers_limits_is_skipped_and_reported() {
     let missing: u64 = got.iter().filter(|got| **got > 1_000_000).map(|got| got - 1_000_000).sum();
     let read: Vec<u64> = got.iter().copied().filter(|got| *got < 1_000_000).collect();
     assert_eq!((missing, read), (3, vec![1, 100_000]), "{got:?}");
-    assert_eq!(got.last(), Some(&100_000), "they are missing at their place");
+    assert_eq!(got.last(), Some(&100_000), "they are missing in their place");
     let too_large = |event: &ConnectionEvent| match event {
         ConnectionEvent::MessageTooLarge { subject, size, limit, .. } => Some((subject.to_string(), *size, *limit)),
         _ => None,

@@ -1,4 +1,4 @@
-//! Fault H6: no subject reaches the wire that would change what is read there, whatever was to be skipped.
+//! Fault H6: no subject that breaks the protocol reaches the wire, whatever validation is skipped.
 
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -52,7 +52,7 @@ async fn blanks_and_line_ends_are_refused_even_where_validation_is_skipped() {
         assert_eq!(soon("answers", kinds).await, [invalid; 7], "{bad:?}");
     }
     assert_eq!(client.stats().accepted, 0);
-    // With good ones the policy still does its work.
+    // With valid subjects the policy still works.
     for _ in 0..100 {
         soon("accepted", client.publish("a", payload.clone())).await.unwrap();
     }

@@ -62,7 +62,7 @@ fn files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
 }
 
 #[test]
-fn every_file_of_tests_is_a_part_of_a_target() {
+fn every_test_file_belongs_to_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut present, mut reached) = (BTreeSet::new(), BTreeSet::new());
     files(&root.join("tests"), &mut present);

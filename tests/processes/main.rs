@@ -1,5 +1,5 @@
-//! What happens to a whole process: it runs out of descriptors, is stopped, gets a SIGPIPE, has its memory searched. It is
-//! done to a child, which is this binary once more with one of the tests named `child`.
+//! Faults of a whole process: it runs out of descriptors, is stopped, gets a SIGPIPE, has its memory searched. They are
+//! applied to a child process: this binary, running the test `child`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(unix)]
 

@@ -1,6 +1,6 @@
-//! A process that runs out of descriptors, a machine that loses its network, and a program that was stopped for a while.
+//! A process without descriptors, a machine without a network, and a program that was stopped for a while.
 //!
-//! What happens to a whole process is done to a child: this binary, started anew.
+//! Faults of a whole process are applied to a child: this binary, started again.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -18,10 +18,10 @@ use crate::support::{Timeline, soon};
 const ROLE: &str = "NATS_LIFELINE_SCARCITY_ROLE";
 const URL: &str = "NATS_LIFELINE_SCARCITY_URL";
 
-/// EMFILE, on every system that is known.
+/// EMFILE, on every known system.
 const TOO_MANY_FILES: i32 = 24;
 
-/// A child that is told what to do by lines, and tells by lines what it has done.
+/// A child that gets orders and reports results as lines of text.
 struct Program {
     child: Child,
     orders: ChildStdin,
@@ -29,7 +29,7 @@ struct Program {
 }
 
 impl Program {
-    /// `limits`: what a shell does before it becomes the child.
+    /// `limits`: shell commands before the child starts.
     fn start(role: &str, limits: &str, url: &str) -> Program {
         let own = std::env::current_exe().unwrap();
         let mut child = Command::new("sh")
@@ -50,13 +50,13 @@ impl Program {
         writeln!(self.orders, "{what}").unwrap();
     }
 
-    /// Reads on to this report; what else the test harness says is passed over.
+    /// Reads up to this report; other output of the test harness is skipped.
     async fn reports(&mut self, what: &str) {
         tokio::task::block_in_place(|| {
             let mut line = String::new();
             while line.trim_end() != what {
                 line.clear();
-                assert!(self.reports.read_line(&mut line).unwrap() > 0, "it ended before it said: {what}");
+                assert!(self.reports.read_line(&mut line).unwrap() > 0, "it ended before the report: {what}");
             }
         });
     }
@@ -103,7 +103,7 @@ fn child() {
     say("the end");
 }
 
-/// Child: takes all descriptors of its process, loses its connection, and gives them back.
+/// Child: uses up all descriptors of its process, loses its connection, and closes the descriptors.
 async fn without_descriptors(url: &str) {
     let client = ConnectOptions::new().connect(url).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -117,7 +117,7 @@ async fn without_descriptors(url: &str) {
     assert_eq!(full.raw_os_error(), Some(TOO_MANY_FILES));
     say("full");
     timeline.disconnected(0).await;
-    // The place of the lost connection.
+    // The descriptor of the lost connection.
     while let Ok(file) = std::fs::File::open("/dev/null") {
         hoard.push(file);
     }
@@ -134,7 +134,7 @@ async fn without_descriptors(url: &str) {
     assert!(stats.balances() && stats.confirmed == 1, "{stats:?}");
 }
 
-/// Child: is stopped, with its server there and without.
+/// Child: is stopped, once with its server running and once without.
 async fn sleeps(url: &str) {
     let options = ConnectOptions::new().ping_interval(Duration::from_millis(500)).max_pings_out(2);
     let client = options.connect(url).await.unwrap();
@@ -144,7 +144,7 @@ async fn sleeps(url: &str) {
     wait_for_order();
     soon("a flush", client.flush()).await.unwrap();
     let lost = timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. }));
-    assert_eq!(lost, 0, "a server that was there all the time was left");
+    assert_eq!(lost, 0, "a server that was running all the time was left");
     say("still connected");
     timeline.reconnected(0).await;
     soon("a flush", client.flush()).await.unwrap();
@@ -152,7 +152,7 @@ async fn sleeps(url: &str) {
 
 // Scenario 82, I8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_without_descriptors_tries_on_and_recovers() {
+async fn a_process_without_descriptors_keeps_trying_and_recovers() {
     let broker = Broker::start().await.unwrap();
     let mut program = Program::start("no descriptors", "ulimit -n 64;", &broker.url());
     program.reports("full").await;
@@ -163,7 +163,7 @@ async fn a_process_without_descriptors_tries_on_and_recovers() {
 
 // Scenario 82: no route, no local port
 #[tokio::test]
-async fn a_machine_without_a_network_is_tried_on_with_delays_and_recovers() {
+async fn a_machine_without_a_network_keeps_trying_with_delays_and_recovers() {
     let broker = Broker::start().await.unwrap();
     let (addr, tries) = (broker.addr(), Arc::new(AtomicUsize::new(0)));
     let count = tries.clone();
@@ -181,19 +181,19 @@ async fn a_machine_without_a_network_is_tried_on_with_delays_and_recovers() {
     broker.disconnect_all();
     let ConnectionEvent::Reconnected { attempts, downtime, .. } = timeline.reconnected(0).await else { unreachable!() };
     assert_eq!(attempts, 7);
-    // Half of 100, 200, 400, 800 ms and so on at least, the last failure's wait included.
+    // At least half of 100, 200, 400, 800 ms and so on, including the delay after the last failure.
     assert!(downtime >= Duration::from_millis(3000), "no spin: {downtime:?}");
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// Scenario 58: a laptop that sleeps. (The wall clock is nowhere asked: `architecture.rs` sees to that for what decides.)
+// Scenario 58: a laptop that sleeps. (The wall clock is never used for decisions: `architecture.rs` checks this.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_program_that_was_stopped_keeps_a_server_that_is_there_and_leaves_one_that_is_not() {
+async fn a_program_that_was_stopped_keeps_a_live_server_and_leaves_a_dead_one() {
     let broker = Broker::start().await.unwrap();
     let mut program = Program::start("sleeps", "", &broker.url());
     program.reports("connected").await;
     program.signal("STOP");
-    // Longer than its PINGs may go unanswered.
+    // Longer than its PINGs may be unanswered.
     tokio::time::sleep(Duration::from_secs(2)).await;
     program.signal("CONT");
     program.order("go on");
@@ -203,6 +203,6 @@ async fn a_program_that_was_stopped_keeps_a_server_that_is_there_and_leaves_one_
     tokio::time::sleep(Duration::from_secs(2)).await;
     broker.restart().await.unwrap();
     program.signal("CONT");
-    // It ends as soon as it is back.
+    // The child ends as soon as its server is back.
     program.ends_well().await;
 }

@@ -1,4 +1,4 @@
-//! A dead socket must be an error, never a signal: also in a process whose SIGPIPE is at its default (D5).
+//! A dead socket must cause an error, never a signal, even in a process whose SIGPIPE is at its default (D5).
 
 use std::io::{IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const ROLE: &str = "NATS_LIFELINE_SIGPIPE_ROLE";
 const SIGPIPE: i32 = 13;
 
-/// Runs the test `child` of this binary as a process of its own.
+/// Runs the test `child` of this binary in its own process.
 fn run(role: &str) -> ExitStatus {
     let own = std::env::current_exe().unwrap();
     Command::new(own).args(["--exact", "sigpipe::child", "--ignored", "--nocapture"]).env(ROLE, role).status().unwrap()
@@ -30,20 +30,20 @@ fn child() {
 }
 
 #[test]
-fn a_plain_vectored_write_to_a_dead_socket_kills_such_a_process() {
+fn a_plain_vectored_write_to_a_dead_socket_kills_the_process() {
     // Otherwise the next test would prove nothing.
     assert_eq!(run("plain write").signal(), Some(SIGPIPE));
 }
 
 #[test]
-fn the_client_survives_dead_sockets_in_such_a_process() {
+fn the_client_survives_dead_sockets() {
     let status = run("client");
     assert!(status.success(), "{status}");
 }
 
 #[cfg(feature = "ring")]
 #[test]
-fn the_client_survives_dead_sockets_under_tls_in_such_a_process() {
+fn the_client_survives_dead_sockets_under_tls() {
     let status = run("client over TLS");
     assert!(status.success(), "{status}");
 }
@@ -60,8 +60,8 @@ fn greet_in_clear(mut stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// Servers that greet, read a little and hang up, while the client writes without a pause on a runtime that looks at its
-/// sockets only between polls.
+/// Servers that send INFO, read a little and hang up, while the client writes without a pause on a runtime that polls
+/// its sockets only between tasks.
 fn publish<S: Read + Write>(options: nats_lifeline::ConnectOptions, greet: impl Fn(TcpStream) -> S + Send + 'static) {
     const HANG_UPS: usize = 60;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,7 +78,7 @@ fn publish<S: Read + Write>(options: nats_lifeline::ConnectOptions, greet: impl 
                 }
             }
             let _ = stream.write_all(b"PONG\r\n");
-            // Some of what follows, a different amount each time; then the end, with more on its way.
+            // Reads some of what follows, a different amount each time, and closes with more data in flight.
             let mut left = 1000 * number;
             while left > 0 {
                 match stream.read(&mut buf) {
@@ -100,7 +100,7 @@ fn publish<S: Read + Write>(options: nats_lifeline::ConnectOptions, greet: impl 
         let client = options.connect(url).await.unwrap();
         let begun = Instant::now();
         while !servers.is_finished() && begun.elapsed() < Duration::from_secs(60) {
-            // Refused while the outbox is full: nothing to do about it here.
+            // Refused while the outbox is full; this can be ignored here.
             if client.publish("a", bytes::Bytes::from_static(&[b'x'; 1000])).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -136,7 +136,7 @@ mod over_tls {
         let config = Arc::new(config);
         let options = nats_lifeline::ConnectOptions::new()
             .add_root_certificates(authority.certificate())
-            // The first dial of a process reads the system's certificates too.
+            // The first dial of a process also reads the system's certificates.
             .connection_timeout(std::time::Duration::from_secs(30))
             .tls_reconnect_jitter(std::time::Duration::ZERO);
         super::publish(options, move |mut stream: TcpStream| {

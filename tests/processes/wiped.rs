@@ -1,4 +1,4 @@
-//! Secrets are gone from the memory of the process once nobody needs them. What is looked at is the memory itself.
+//! Secrets are removed from the process's memory when they are no longer needed. The tests search the memory itself.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -17,14 +17,14 @@ const ADDRESS: &str = "NATS_LIFELINE_WIPED_ADDRESS";
 const FILE: &str = "NATS_LIFELINE_WIPED_FILE";
 const MASKED: &str = "NATS_LIFELINE_WIPED_MASKED";
 
-/// With this the secret is hidden from the search wherever it is not meant to be found.
+/// Hides the secret from the search in places where it must not be found.
 const MASK: u8 = 0x40;
 
 fn mask(text: &str) -> String {
     text.bytes().map(|byte| format!("{:02x}", byte ^ MASK)).collect()
 }
 
-/// Runs the test `child` of this binary as a process of its own: this one holds the secret for its server.
+/// Runs the test `child` of this binary in its own process: this process needs the secret for its server.
 async fn run(role: &str, server: &Server, secret: &str, file: &str) {
     let own = std::env::current_exe().unwrap();
     let mut child = Command::new(own);
@@ -35,28 +35,28 @@ async fn run(role: &str, server: &Server, secret: &str, file: &str) {
     assert!(output.status.success(), "{role}: {said}");
 }
 
-/// So long that what lay in it when it was freed is not written over at once by something else of that size.
+/// So long that its freed memory is not immediately reused for something else of the same size.
 fn long(begin: &str) -> String {
     (0..600).fold(begin.to_owned(), |text, n| format!("{text}-{n:03}"))
 }
 
 #[tokio::test]
-async fn a_password_is_gone_with_its_client() {
+async fn a_password_is_wiped_with_its_client() {
     let secret = long("correct");
     let server = Server::builder().user_and_password("ada", &secret).start().await;
     run("password", &server, &secret, "").await;
 }
 
 #[tokio::test]
-async fn a_token_is_gone_with_its_client() {
+async fn a_token_is_wiped_with_its_client() {
     let secret = long("horse");
     let server = Server::builder().token(&secret).start().await;
     run("token", &server, &secret, "").await;
 }
 
-// Fault H7: addresses are cloned in many places, and none of them was looked at.
+// Fault H7: addresses are cloned in many places, and none of the copies was checked.
 #[tokio::test]
-async fn a_password_in_an_address_is_gone_with_its_client() {
+async fn a_password_in_an_address_is_wiped_with_its_client() {
     let secret = long("battery");
     let server = Server::builder().user_and_password("ada", &secret).start().await;
     run("address", &server, &secret, "").await;
@@ -64,14 +64,14 @@ async fn a_password_in_an_address_is_gone_with_its_client() {
 
 // Fault H7
 #[tokio::test]
-async fn a_token_in_an_address_is_gone_with_its_client() {
+async fn a_token_in_an_address_is_wiped_with_its_client() {
     let secret = long("staple");
     let server = Server::builder().token(&secret).start().await;
     run("token address", &server, &secret, "").await;
 }
 
 #[tokio::test]
-async fn the_seed_of_an_nkey_is_gone_before_the_connection_is_there() {
+async fn the_seed_of_an_nkey_is_wiped_before_the_connection_is_ready() {
     let key = Key::new(Kind::User);
     let server =
         Server::builder().line(format!("authorization {{ users: [ {{ nkey: {} }} ] }}", key.public())).start().await;
@@ -79,7 +79,7 @@ async fn the_seed_of_an_nkey_is_gone_before_the_connection_is_there() {
 }
 
 #[tokio::test]
-async fn the_seed_of_a_credentials_file_is_gone_before_the_connection_is_there() {
+async fn the_seed_of_a_credentials_file_is_wiped_before_the_connection_is_ready() {
     let operator = Operator::new();
     let server = operator.server(&[]).start().await;
     let user = operator.user(None);
@@ -97,7 +97,7 @@ async fn child() {
     let masked = std::env::var(MASKED).unwrap();
     let masked: Vec<u8> =
         masked.as_bytes().chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap()).collect();
-    // With room from the start: a text that grows leaves its beginnings behind.
+    // With capacity from the start: a growing text leaves copies of its beginning.
     let secret = || {
         let mut text = String::with_capacity(masked.len());
         text.extend(masked.iter().map(|byte| char::from(byte ^ MASK)));
@@ -116,7 +116,7 @@ async fn child() {
         "file" => given.credentials_file(std::env::var(FILE).unwrap()).await.unwrap(),
         other => panic!("no role {other}"),
     };
-    // Another connection will need what is sent as it is.
+    // Secrets that are sent as they are will be needed for the next connection.
     let in_address = role.ends_with("address");
     let stays = matches!(role.as_str(), "password" | "token") || in_address;
     assert_eq!(search.count() > 0, stays && !in_address, "{role}: it is still there");
@@ -133,8 +133,8 @@ async fn child() {
         options.connect(&address).await.unwrap()
     };
     client.flush().await.unwrap();
-    // Once in the options, or in the address of the pool as it was typed and decoded, and of the connection; and nowhere else:
-    // neither in CONNECT nor in what CONNECT was made of.
+    // One copy in the options; or, in an address, those of the pool (as typed and decoded) and of the connection. No
+    // copy elsewhere: neither in CONNECT nor in the values that CONNECT was made from.
     let kept = if in_address { 4 } else { usize::from(stays) };
     assert_eq!(search.count(), kept, "{role}: while it is connected");
     client.force_reconnect().await.unwrap();
@@ -158,9 +158,9 @@ async fn child() {
     panic!("{role}: it is still there {} times", search.count());
 }
 
-/// Looks for a secret in what this process may write. It allocates nothing while it does: that would write over what was freed.
+/// Searches the writable memory of this process for a secret, without allocating: that could overwrite freed memory.
 struct Search {
-    /// The last bytes of the secret: an allocator writes over the beginning of what is freed.
+    /// The last bytes of the secret: allocators overwrite the beginning of freed memory.
     masked: [u8; 32],
     maps: String,
     memory: File,
@@ -174,7 +174,7 @@ impl Search {
         Search { masked, maps, memory: File::open("/proc/self/mem").unwrap(), piece: vec![0; 1 << 16] }
     }
 
-    /// How often it is there.
+    /// Counts the copies.
     fn count(&mut self) -> usize {
         self.maps.clear();
         File::open("/proc/self/maps").unwrap().read_to_string(&mut self.maps).unwrap();
@@ -201,19 +201,19 @@ impl Search {
         while at < to {
             memory.seek(SeekFrom::Start(at)).unwrap();
             let most = piece.len().min(usize::try_from(to - at).unwrap());
-            // Some of what is mapped can't be read.
+            // Some mapped memory cannot be read.
             let Ok(read @ 1..) = memory.read(&mut piece[..most]) else { break };
             let piece = &piece[..read];
             let is_secret = |begin: &usize| {
                 let window = piece.get(*begin..*begin + masked.len()).unwrap_or_default();
-                // What was read before lies here too.
+                // The buffer of the search has copies too.
                 let elsewhere = !own.contains(&(at + *begin as u64));
                 elsewhere
                     && window.len() == masked.len()
                     && window.iter().zip(&*masked).all(|(byte, masked)| byte ^ MASK == *masked)
             };
             count += memchr::memchr_iter(masked[0] ^ MASK, piece).filter(is_secret).count();
-            // One on the border is found in the next piece.
+            // A copy across the border is found in the next piece.
             let whole = at + read as u64 == to || read < masked.len();
             at += if whole { read } else { read - masked.len() + 1 } as u64;
         }

@@ -48,7 +48,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
 }
 
 #[test]
-fn an_allocation_is_seen() {
+fn an_allocation_is_detected() {
     assert_eq!(allocations(|| drop(black_box(Vec::<u8>::with_capacity(10)))), 1);
 }
 
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_any_bytes_allocates_nothing_also_where_they_are_refused(
+    fn reading_any_bytes_allocates_nothing_even_if_they_are_refused(
         bytes in prop_oneof![nearly(), vec(any::<u8>(), 0..80), "(MSG a 1|HMSG a 1 0|PUB a) [0-9]{1,25}\r\nx".prop_map(String::into_bytes)],
         sizes in sizes(),
         line in prop_oneof![Just(131_072_usize), 0..40_usize],
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn writing_into_room_allocates_nothing(body in body(), sid in any::<u64>(), max in any::<u64>()) {
+    fn writing_into_spare_capacity_allocates_nothing(body in body(), sid in any::<u64>(), max in any::<u64>()) {
         let mut out = Vec::with_capacity(16 * 1024);
         let (subject, reply, headers) = (&body.subject[..], body.reply.as_deref(), body.headers.as_deref());
         let written = allocations(|| {

@@ -210,7 +210,7 @@ proptest! {
     #![proptest_config(laws(200))]
 
     #[test]
-    fn what_goes_out_is_what_was_accepted(
+    fn the_bytes_sent_are_those_that_were_accepted(
         name in any_text(),
         user in any_text(),
         password in any_text(),

@@ -25,7 +25,7 @@ async fn refused(options: ConnectOptions, addrs: impl nats_lifeline::ToServerAdd
 
 // P9, S43
 #[tokio::test]
-async fn user_and_password_open_the_door_and_wrong_ones_do_not() {
+async fn user_and_password_are_accepted_and_wrong_ones_are_not() {
     let server = Server::builder().user_and_password("derek", SECRET).start().await;
     let new = ConnectOptions::new;
     works(ConnectOptions::with_user_and_password("derek".into(), SECRET.into()), server.url()).await;
@@ -38,7 +38,7 @@ async fn user_and_password_open_the_door_and_wrong_ones_do_not() {
 
 // P9, S43
 #[tokio::test]
-async fn a_token_opens_the_door_and_a_wrong_one_does_not() {
+async fn a_token_is_accepted_and_a_wrong_one_is_not() {
     let server = Server::builder().token(SECRET).start().await;
     works(ConnectOptions::with_token(SECRET.into()), server.url()).await;
     works(ConnectOptions::new().token(SECRET.into()), server.url()).await;
@@ -48,7 +48,7 @@ async fn a_token_opens_the_door_and_a_wrong_one_does_not() {
 
 // P9
 #[tokio::test]
-async fn credentials_may_stand_in_the_url() {
+async fn credentials_may_be_in_the_url() {
     let server = Server::builder().user_and_password("derek", "p@ss:/w%rd").start().await;
     let at = server.address();
     works(ConnectOptions::new(), format!("nats://derek:p%40ss%3A%2Fw%25rd@{at}")).await;
@@ -89,7 +89,7 @@ async fn no_secret_is_ever_shown() {
 
 // Scenario 16
 #[tokio::test]
-async fn a_server_that_refuses_us_does_not_keep_us_from_the_others() {
+async fn if_one_server_refuses_the_credentials_the_others_are_tried() {
     let strict = Server::builder().user_and_password("erik", "other").start().await;
     let (mut one, mut two) = (
         Server::builder().user_and_password("derek", SECRET).start().await,
@@ -116,7 +116,7 @@ async fn a_server_that_refuses_us_does_not_keep_us_from_the_others() {
 
 // Scenario 71, P11
 #[tokio::test]
-async fn a_subscription_without_permission_ends_and_nothing_else_does() {
+async fn only_the_subscription_without_permission_ends() {
     let server = Server::builder()
         .line(
             r#"authorization { users: [ { user: "u", password: "p", permissions: {

@@ -21,7 +21,7 @@ fn derek() -> Auth {
 
 // P9
 #[tokio::test]
-async fn the_callback_is_asked_for_each_connection() {
+async fn the_callback_is_called_for_each_connection() {
     let mut server = Server::builder().user_and_password("derek", SECRET).start().await;
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
@@ -42,7 +42,7 @@ async fn the_callback_is_asked_for_each_connection() {
 
 // Scenario 19
 #[tokio::test]
-async fn a_callback_that_fails_once_during_a_reconnect_is_asked_again() {
+async fn a_callback_that_fails_once_during_a_reconnect_is_called_again() {
     let mut server = Server::builder().user_and_password("derek", SECRET).start().await;
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
@@ -63,7 +63,7 @@ async fn a_callback_that_fails_once_during_a_reconnect_is_asked_again() {
 
 // P9: told server, attempt and last error
 #[tokio::test]
-async fn the_callback_is_told_of_the_attempt() {
+async fn the_callback_gets_the_attempt() {
     let mut server = Server::builder().user_and_password("derek", SECRET).start().await;
     let requests: Arc<Mutex<Vec<AuthRequest>>> = Arc::default();
     let log = CallbackLog::new();
@@ -86,7 +86,7 @@ async fn the_callback_is_told_of_the_attempt() {
 
 // P9: it stands for itself
 #[tokio::test]
-async fn what_a_callback_gives_is_all_that_goes_out() {
+async fn only_the_callbacks_credentials_are_sent() {
     let server = Server::builder().user_and_password("derek", SECRET).start().await;
     let options = || {
         ConnectOptions::with_auth_callback(|_| async { Ok(Auth::new()) })
@@ -101,7 +101,7 @@ async fn what_a_callback_gives_is_all_that_goes_out() {
 
 // P9
 #[tokio::test]
-async fn a_callback_that_errs_panics_or_hangs_fails_the_attempt_by_name() {
+async fn a_callback_that_errs_panics_or_hangs_fails_the_attempt_and_is_named() {
     let server = Server::builder().user_and_password("derek", SECRET).start().await;
     let fails = ConnectOptions::with_auth_callback(|_| async { Err(AuthError::new("no vault")) });
     let error = soon("an answer", fails.connect(server.url())).await.unwrap_err();
@@ -125,7 +125,7 @@ async fn a_callback_that_errs_panics_or_hangs_fails_the_attempt_by_name() {
 
 // P9: a callback that blocks its thread holds up nothing else
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_callback_that_blocks_does_not_hold_up_the_client() {
+async fn a_callback_that_blocks_does_not_delay_the_client() {
     let server = Server::builder().line("authorization { timeout: 10, user: derek, password: pw }").start().await;
     let client = ConnectOptions::with_auth_callback(|_| async {
         std::thread::sleep(Duration::from_millis(700));
@@ -146,7 +146,7 @@ async fn a_callback_that_blocks_does_not_hold_up_the_client() {
 
 // Hard limits: secrets are never in Debug
 #[tokio::test]
-async fn what_a_callback_gives_is_not_shown() {
+async fn the_callbacks_credentials_are_never_shown() {
     let mut auth = derek();
     (auth.jwt, auth.token, auth.signature) = (Some("jwt".into()), Some("tok".into()), Some(b"sig".to_vec()));
     let shown = format!("{auth:?} {auth:#?}");

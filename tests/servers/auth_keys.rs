@@ -67,7 +67,7 @@ fn signing(user: &User) -> impl Fn(Vec<u8>) -> std::future::Ready<Result<Vec<u8>
 
 // P9, S43
 #[tokio::test]
-async fn an_nkey_opens_the_door_and_another_does_not() {
+async fn an_nkey_is_accepted_and_another_is_not() {
     let (key, other) = (Key::new(Kind::User), Key::new(Kind::User));
     let server =
         Server::builder().line(format!("authorization {{ users: [ {{ nkey: {} }} ] }}", key.public())).start().await;
@@ -90,14 +90,14 @@ async fn an_nkey_opens_the_door_and_another_does_not() {
 
 // P9
 #[tokio::test]
-async fn a_server_that_wants_no_key_gets_none_of_its_signature() {
+async fn a_server_that_asks_for_no_key_gets_no_signature() {
     let server = Server::start().await;
     works(ConnectOptions::with_nkey(Key::new(Kind::User).seed()), &server).await;
 }
 
 // P9, S43
 #[tokio::test]
-async fn a_jwt_with_its_signature_opens_the_door_and_a_wrong_one_does_not() {
+async fn a_jwt_with_its_signature_is_accepted_and_a_wrong_one_is_not() {
     let operator = Operator::new();
     let server = operator.server(&[]).start().await;
     let user = operator.user(None);
@@ -175,7 +175,7 @@ async fn credentials_are_read_from_text_and_from_a_file() {
 
 // Scenario 18: P9, read anew at each connect
 #[tokio::test]
-async fn a_connection_that_outlives_its_jwt_is_told_so_and_comes_back_with_the_new_file() {
+async fn a_connection_with_an_expired_jwt_reconnects_with_the_new_file() {
     let operator = Operator::new();
     let server = operator.server(&[]).start().await;
     // Too short to be renewed in time.
@@ -200,7 +200,7 @@ async fn a_connection_that_outlives_its_jwt_is_told_so_and_comes_back_with_the_n
 
 // P9: a refusal that lasts takes the only server out where that is wanted, and is the cause
 #[tokio::test]
-async fn an_empty_pool_ends_with_the_refusal() {
+async fn a_client_whose_pool_is_empty_ends_with_the_refusal() {
     let operator = Operator::new();
     let mut server = operator.server(&[]).start().await;
     let user = operator.user(None);

@@ -37,7 +37,7 @@ async fn at_least_once_a_bad_network_loses_nothing() {
 
 // Scenario 1: I1, I2, I3, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_that_come_and_go_change_nothing_and_send_nothing_twice() {
+async fn servers_that_come_and_go_cause_no_damage_and_no_duplicates() {
     kept("cluster", "at-most-once").await;
 }
 
@@ -57,7 +57,7 @@ fn sums(record: &Record) -> [u64; 4] {
 }
 
 #[test]
-fn the_record_sees_what_comes_twice_and_what_comes_behind_a_later_one() {
+fn the_record_detects_duplicates_and_messages_out_of_order() {
     assert_eq!(sums(&record(&[(0, 1, 1), (1, 1, 1), (3, 1, 2)])), [3, 0, 0, 0], "a gap is no disorder");
     assert_eq!(sums(&record(&[(0, 1, 1), (0, 1, 1)])), [1, 1, 0, 0]);
     assert_eq!(sums(&record(&[(1, 1, 1), (0, 1, 1)])), [2, 0, 1, 0], "both left on the first connection");
@@ -72,7 +72,7 @@ fn the_record_sees_what_comes_twice_and_what_comes_behind_a_later_one() {
 }
 
 #[test]
-fn the_record_takes_a_flush_at_its_word() {
+fn the_record_holds_a_flush_to_its_result() {
     let mut record = record(&[(0, 1, 1), (1, 1, 1), (3, 1, 1)]);
     record.claim(Claim { from: 0, numbers: 0..2 });
     record.mark(1);
@@ -89,7 +89,7 @@ fn the_record_takes_a_flush_at_its_word() {
 }
 
 #[test]
-fn what_leaves_out_of_order_is_seen() {
+fn messages_sent_out_of_order_are_detected() {
     let left = |at_most_once, connections: &[&[u64]]| {
         let leaving = Leaving::default();
         let watch = leaving.watch();

@@ -22,7 +22,7 @@ async fn three() -> (Vec<Broker>, Vec<String>) {
 
 // S42, P4
 #[tokio::test]
-async fn servers_are_shuffled_unless_their_order_is_to_be_kept() {
+async fn servers_are_shuffled_unless_their_order_is_retained() {
     let (brokers, urls) = three().await;
     let mut firsts = [0; 3];
     for seed in 0..20 {
@@ -66,7 +66,7 @@ async fn a_callback_picks_the_server() {
 
 // Scenario 78
 #[tokio::test]
-async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
+async fn a_server_that_is_not_in_the_pool_is_reported_and_the_default_applies() {
     let (brokers, urls) = three().await;
     let log = CallbackLog::new();
     let options =
@@ -84,7 +84,7 @@ async fn a_server_that_is_not_in_the_pool_is_told_and_the_default_applies() {
 
 // Scenario 78
 #[tokio::test]
-async fn a_callback_that_blocks_panics_or_never_answers_holds_nothing_up() {
+async fn a_callback_that_blocks_panics_or_never_answers_delays_nothing() {
     for fault in 0..3 {
         let (brokers, urls) = three().await;
         let options = ConnectOptions::new()
@@ -129,7 +129,7 @@ async fn the_delay_of_a_callback_is_obeyed() {
 }
 
 #[tokio::test]
-async fn a_delay_of_zero_is_no_spin() {
+async fn a_delay_of_zero_does_not_spin() {
     let broker = Broker::start().await.unwrap();
     let options = ConnectOptions::new().reconnect_delay_callback(|_| Duration::ZERO);
     let client = soon("a connection", options.connect(broker.url())).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_delay_of_zero_is_no_spin() {
 }
 
 #[tokio::test]
-async fn a_flapping_server_is_given_up_in_the_end() {
+async fn a_flapping_server_is_given_up_eventually() {
     let broker = Broker::start().await.unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -166,7 +166,7 @@ async fn a_flapping_server_is_given_up_in_the_end() {
 
 // Fault B3: on the wire, with the option that ends the search and without.
 #[tokio::test]
-async fn refused_credentials_end_the_client_only_where_a_time_was_set_and_a_new_try_revives_it() {
+async fn refused_credentials_end_the_client_only_after_a_configured_time_and_force_reconnect_revives_it() {
     for limit in [None, Some(Duration::from_millis(500))] {
         let broker = Broker::start().await.unwrap();
         let options = ConnectOptions::new().give_up_on_auth_error_after(limit);

@@ -43,7 +43,7 @@ fn unsent_for(outcome: PublishOutcome, payload: &str, fault: &SendFault) {
 
 // N3, S30
 #[tokio::test]
-async fn what_is_confirmed_has_arrived() {
+async fn a_confirmed_message_has_arrived() {
     let mut line = line(ConnectOptions::new()).await;
     assert!(soon("an outcome", line.client.publish_confirmed("a", "1".into())).await.is_confirmed());
     let arrived = line.raw.received().await;
@@ -59,7 +59,7 @@ async fn what_is_confirmed_has_arrived() {
 
 // N3: one PING serves all who wait
 #[tokio::test]
-async fn many_at_a_time_cost_few_pings() {
+async fn many_concurrent_publishes_cost_few_pings() {
     let mut line = line(ConnectOptions::new()).await;
     let all = (0..1000).map(|n| line.client.publish_confirmed("a", format!("{n:04}").into()));
     let outcomes = soon("all outcomes", join_all(all)).await;
@@ -85,7 +85,7 @@ async fn buffered_messages_are_confirmed_by_the_next_connection() {
 
 // N3: at the deadline what is held is taken out again
 #[tokio::test]
-async fn what_finds_no_server_in_time_comes_back_and_is_never_sent() {
+async fn a_message_without_a_server_in_time_is_returned_and_never_sent() {
     let mut line = line(ConnectOptions::new()).await;
     line.outage(0).await;
     let within = Duration::from_millis(50);
@@ -101,7 +101,7 @@ async fn what_finds_no_server_in_time_comes_back_and_is_never_sent() {
 
 // N3: I3, never sent twice
 #[tokio::test]
-async fn what_a_lost_connection_had_taken_is_in_doubt_and_is_not_sent_again() {
+async fn messages_that_a_lost_connection_had_taken_are_in_doubt_and_not_sent_again() {
     let mut line = line(ConnectOptions::new()).await;
     line.proxy.freeze(Direction::ToClient);
     let client = line.client.clone();
@@ -119,7 +119,7 @@ async fn what_a_lost_connection_had_taken_is_in_doubt_and_is_not_sent_again() {
 
 // N3: the call has its deadline, whatever the server does
 #[tokio::test]
-async fn a_server_that_does_not_answer_in_time_leaves_it_in_doubt() {
+async fn a_server_that_does_not_answer_in_time_leaves_the_message_in_doubt() {
     let line = line(ConnectOptions::new()).await;
     line.proxy.freeze(Direction::ToClient);
     let within = Duration::from_millis(50);
@@ -129,7 +129,7 @@ async fn a_server_that_does_not_answer_in_time_leaves_it_in_doubt() {
 
 // N3: at least once, it goes on to the PONG of the resend
 #[tokio::test]
-async fn at_least_once_it_is_confirmed_by_the_connection_that_gets_it_again() {
+async fn at_least_once_the_connection_of_the_resend_confirms_the_message() {
     let mut line = line(ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce)).await;
     line.proxy.freeze(Direction::ToClient);
     let client = line.client.clone();
@@ -143,7 +143,7 @@ async fn at_least_once_it_is_confirmed_by_the_connection_that_gets_it_again() {
 
 // N3: at least once, what was sent is not called unsent because it is held again
 #[tokio::test]
-async fn at_least_once_what_was_sent_before_is_in_doubt_at_the_deadline() {
+async fn at_least_once_a_message_sent_before_is_in_doubt_at_the_deadline() {
     let mut line = line(ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce)).await;
     line.proxy.freeze(Direction::ToClient);
     let client = line.client.clone();
@@ -158,7 +158,7 @@ async fn at_least_once_what_was_sent_before_is_in_doubt_at_the_deadline() {
 
 // N3, P12: what the server that is there at last does not take comes back with the reason
 #[tokio::test]
-async fn what_is_not_fit_for_the_next_server_comes_back() {
+async fn a_message_that_the_next_server_cannot_accept_is_returned() {
     let mut server = Server::start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -183,7 +183,7 @@ async fn what_is_not_fit_for_the_next_server_comes_back() {
 
 // N3, N4: what the policies do to it is said
 #[tokio::test]
-async fn what_a_policy_drops_refuses_or_finds_too_old_comes_back() {
+async fn messages_that_a_policy_drops_refuses_or_expires_are_returned() {
     let cap = |policy| ConnectOptions::new().overflow_policy(policy).reconnect_buffer_size(FRAME);
     for (policy, fault) in [
         (OverflowPolicy::DropNewest, SendFault::Dropped),
@@ -214,7 +214,7 @@ async fn what_a_policy_drops_refuses_or_finds_too_old_comes_back() {
 
 // N3, D19: the end of the client is an answer
 #[tokio::test]
-async fn the_end_answers_all_who_wait() {
+async fn the_end_of_the_client_ends_all_waiting_calls() {
     // Close sends what there is.
     let mut connected = line(ConnectOptions::new()).await;
     let (outcome, closed) = soon("both", async {
@@ -252,7 +252,7 @@ async fn the_end_answers_all_who_wait() {
 
 // N3, I8: who stops waiting leaves the message, and nothing else
 #[tokio::test]
-async fn a_call_that_is_dropped_leaves_its_message() {
+async fn dropping_a_call_keeps_its_message() {
     let mut line = line(ConnectOptions::new()).await;
     for n in 0..3 {
         let mut call = pin!(line.client.publish_confirmed("a", format!("{n}").into()));
@@ -265,7 +265,7 @@ async fn a_call_that_is_dropped_leaves_its_message() {
 
 /// What cannot go on the wire comes back too.
 #[tokio::test]
-async fn a_subject_that_can_not_go_on_the_wire_comes_back() {
+async fn a_message_with_an_invalid_subject_is_returned() {
     let line = line(ConnectOptions::new()).await;
     let outcome = line.client.publish_confirmed("a b", "1".into()).await;
     let PublishOutcome::NotSent { message, error, .. } = outcome else { panic!("{outcome:?}") };

@@ -92,7 +92,7 @@ async fn publish_through_cuts(delivery: DeliveryMode, patience: Duration) -> Cou
 
 // N3, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_confirmed_came_once_and_what_is_not_sent_never() {
+async fn confirmed_messages_arrive_once_and_unsent_ones_never() {
     let count = publish_through_cuts(DeliveryMode::AtMostOnce, SOON).await;
     assert_eq!((count.confirmed + count.in_doubt, count.unsent), (PUBLISHERS * EACH, 0), "{count:?}");
     assert!(count.confirmed > count.in_doubt && count.in_doubt > 0, "{count:?}");
@@ -100,7 +100,7 @@ async fn what_is_confirmed_came_once_and_what_is_not_sent_never() {
 
 // N3: with little patience much comes back, and none of that arrives
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_impatient_get_back_never_arrives() {
+async fn messages_returned_at_a_deadline_never_arrive() {
     let count = publish_through_cuts(DeliveryMode::AtMostOnce, Duration::from_millis(2)).await;
     assert_eq!(count.confirmed + count.in_doubt + count.unsent, PUBLISHERS * EACH, "{count:?}");
 }

@@ -35,7 +35,7 @@ fn comes_back(client: &Client, expected: TryPublishErrorKind) {
 
 // S29, S31
 #[tokio::test]
-async fn without_a_server_they_are_refused_immediately_and_others_are_buffered() {
+async fn without_a_server_critical_messages_are_refused_immediately_and_others_buffered() {
     let mut line = line(ConnectOptions::new()).await;
     line.client.publish_critical("a", "1".into()).await.unwrap();
     assert_eq!(line.arrived().await, ["1"]);
@@ -51,7 +51,7 @@ async fn without_a_server_they_are_refused_immediately_and_others_are_buffered()
 
 // S29: before the first connection, and behind the end
 #[tokio::test]
-async fn a_client_that_was_never_connected_refuses_them_too() {
+async fn a_client_that_was_never_connected_refuses_critical_messages_too() {
     let silent = Proxy::start(1).await;
     silent.silence();
     let client = ConnectOptions::new().retry_on_initial_connect().connect(silent.url()).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_client_that_was_never_connected_refuses_them_too() {
 
 // S29: who waits for room does not wait for a connection, whatever the policy says
 #[tokio::test]
-async fn who_waits_for_room_is_refused_when_the_connection_is_lost() {
+async fn a_critical_publish_waiting_for_room_is_refused_when_the_connection_is_lost() {
     let patient = OverflowPolicy::Wait(Duration::from_secs(600));
     let options = ConnectOptions::new().overflow_policy(patient).publish_timeout(Duration::from_secs(600));
     let line = line(options.reconnect_buffer_size(256 * 1024)).await;
@@ -92,7 +92,7 @@ async fn who_waits_for_room_is_refused_when_the_connection_is_lost() {
 
 // S29, D15: in a planned move there is a connection
 #[tokio::test]
-async fn in_the_middle_of_a_move_they_are_accepted() {
+async fn critical_messages_are_accepted_during_a_planned_move() {
     let mut line = line(ConnectOptions::new().no_prepared_moves()).await;
     line.proxy.freeze(Direction::ToClient);
     line.client.force_reconnect().await.unwrap();

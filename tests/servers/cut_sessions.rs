@@ -105,7 +105,7 @@ async fn check_flush(case: &str, flushed: &Result<(), String>, raw: &mut RawClie
 
 // I1-I5, N5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_cut_at_any_byte_loses_nothing_that_is_not_in_doubt_and_repeats_nothing() {
+async fn a_session_cut_at_any_byte_loses_only_messages_in_doubt_and_repeats_nothing() {
     let server = Server::start().await;
     let answering = soon("a connection", nats_lifeline::connect(server.url())).await.unwrap();
     let mut questions = answering.subscribe("ask.>").await.unwrap();

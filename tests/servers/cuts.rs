@@ -70,7 +70,7 @@ async fn cut_on_the_way_down(server: &Server, offset: u64, how: Cut) {
 
 // I1, I4, N5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_cut_anywhere_on_its_way_to_the_server_is_not_half_a_message() {
+async fn a_frame_to_the_server_cut_anywhere_is_never_a_partial_message() {
     let server = Server::start().await;
     let server = &server;
     // "HPUB up.Fin.10 18 36\r\n" and 38 bytes behind it.
@@ -81,7 +81,7 @@ async fn a_frame_cut_anywhere_on_its_way_to_the_server_is_not_half_a_message() {
 
 // Scenarios 60, 69, I1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
+async fn a_message_to_the_client_cut_anywhere_is_not_delivered() {
     let server = Server::start().await;
     let server = &server;
     let cases = (0..66).flat_map(|offset| [(offset, Cut::Fin), (offset, Cut::Rst)]);

@@ -71,7 +71,7 @@ async fn dropping_the_newest_keeps_the_first() {
 
 // S27: those who wait are served in their order, and told off in time: their own, which may be longer than that of a publish to a server
 #[tokio::test]
-async fn waiting_for_room_ends_with_the_outage_or_with_the_patience() {
+async fn waiting_for_room_ends_with_the_outage_or_at_its_limit() {
     let patient =
         |time| ConnectOptions::new().overflow_policy(OverflowPolicy::Wait(time)).reconnect_buffer_size(10 * FRAME);
     let mut line = line(patient(Duration::from_secs(60))).await;
@@ -104,7 +104,7 @@ async fn waiting_for_room_ends_with_the_outage_or_with_the_patience() {
 
 // S39
 #[tokio::test]
-async fn what_has_waited_too_long_is_not_sent() {
+async fn expired_messages_are_not_sent() {
     let mut line = line(ConnectOptions::new().max_message_age(Some(Duration::from_millis(150)))).await;
     line.outage(0).await;
     publish(&line, 0..5).await;
@@ -124,7 +124,7 @@ async fn what_has_waited_too_long_is_not_sent() {
 
 // S36
 #[tokio::test]
-async fn a_limit_in_messages_is_told_with_its_number() {
+async fn a_limit_in_messages_is_reported_with_its_numbers() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_messages(Some(3))).await;
     line.outage(0).await;
     publish(&line, 0..3).await;
@@ -137,7 +137,7 @@ async fn a_limit_in_messages_is_told_with_its_number() {
 
 // N4
 #[tokio::test]
-async fn the_watermarks_are_told() {
+async fn the_watermarks_are_reported() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(10 * FRAME)).await;
     line.outage(0).await;
     publish(&line, 0..9).await;

@@ -40,7 +40,7 @@ async fn refuses_everything(client: &Client) {
 
 // P7
 #[tokio::test]
-async fn draining_a_subscription_delivers_what_was_under_way_and_ends_it() {
+async fn draining_a_subscription_delivers_messages_in_flight_and_ends_it() {
     let server = Server::start().await;
     let client = client_of(server.url()).await;
     let mut own = client.subscribe("a").await.unwrap();
@@ -96,7 +96,7 @@ async fn draining_a_client_delivers_everything_in_both_directions_and_closes_it(
 
 // N7
 #[tokio::test]
-async fn drain_and_close_reports_what_became_of_everything() {
+async fn drain_and_close_accounts_for_every_message() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
@@ -115,7 +115,7 @@ async fn drain_and_close_reports_what_became_of_everything() {
 
 // Scenario 49, N7
 #[tokio::test]
-async fn drain_and_close_during_an_outage_waits_and_then_reports_what_was_lost() {
+async fn drain_and_close_during_an_outage_waits_and_then_reports_lost_messages() {
     let mut server = Server::start().await;
     let client = client_of(server.url()).await;
     let timeline = Timeline::of(&client);
@@ -161,7 +161,7 @@ async fn drain_and_close_during_an_outage_finishes_when_the_server_returns() {
 
 // S3, S4, N7, promise 1
 #[tokio::test]
-async fn close_while_connected_confirms_what_was_published_and_is_final() {
+async fn close_while_connected_confirms_published_messages_and_is_final() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
@@ -232,7 +232,7 @@ async fn dropping_the_last_handle_while_reconnecting_stops_dialling() {
 
 // N7: close of a client that was never connected, that gave up, and that drains
 #[tokio::test]
-async fn close_answers_in_every_other_state() {
+async fn close_returns_in_every_other_state() {
     let mut server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     proxy.silence();
@@ -261,7 +261,7 @@ async fn close_answers_in_every_other_state() {
 
 // D19, I8
 #[tokio::test]
-async fn dropping_the_last_handle_sends_what_was_published_and_ends_the_connection() {
+async fn dropping_the_last_handle_sends_published_messages_and_ends_the_connection() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;

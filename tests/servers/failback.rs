@@ -67,7 +67,7 @@ async fn numbers(observer: &mut RawClient) -> Vec<u64> {
 
 // S46, N6, D15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_preferred_server_that_dies_under_load_is_come_back_to_and_the_account_is_exact() {
+async fn the_client_returns_to_a_preferred_server_that_died_under_load_and_the_account_is_exact() {
     let (better, other) = (Server::start().await, Server::start().await);
     let proxy = Proxy::start(better.port()).await;
     let mut observers = [better.raw().await, other.raw().await];
@@ -117,7 +117,7 @@ async fn a_preferred_server_that_dies_under_load_is_come_back_to_and_the_account
 
 // S46, N6
 #[tokio::test]
-async fn a_preferred_server_that_was_killed_and_started_again_is_come_back_to() {
+async fn the_client_returns_to_a_preferred_server_that_was_restarted() {
     let (mut better, other) = (Server::start().await, Server::start().await);
     let client = prefers(&better.url()).connect(other.url()).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -140,7 +140,7 @@ async fn a_preferred_server_that_was_killed_and_started_again_is_come_back_to() 
 
 // S46
 #[tokio::test]
-async fn a_preferred_server_that_is_not_there_keeps_nobody_waiting_and_is_probed_only_if_wanted() {
+async fn an_absent_preferred_server_delays_nothing_and_is_probed_only_if_configured() {
     let other = Server::start().await;
     let gone = Proxy::start(other.port()).await;
     gone.silence();

@@ -130,7 +130,7 @@ async fn a_stream_of_messages_survives_the_rotation_of_a_cluster() {
 
 // Scenario 5, S25
 #[tokio::test]
-async fn a_server_that_hangs_is_noticed_by_pings_and_left() {
+async fn a_hung_server_is_noticed_by_pings_and_left() {
     let (mut one, two) = (Server::start().await, Server::start().await);
     let log = CallbackLog::new();
     let client = ConnectOptions::new()
@@ -154,7 +154,7 @@ async fn a_server_that_hangs_is_noticed_by_pings_and_left() {
 
 // Scenario 84
 #[tokio::test]
-async fn a_path_that_carries_nothing_in_one_direction_is_noticed_and_left() {
+async fn a_path_that_is_dead_in_one_direction_is_noticed_and_left() {
     for direction in [Direction::ToServer, Direction::ToClient] {
         let (one, two) = (Server::start().await, Server::start().await);
         let proxy = Proxy::start(one.port()).await;
@@ -175,7 +175,7 @@ async fn a_path_that_carries_nothing_in_one_direction_is_noticed_and_left() {
 
 // Scenario 8: an accepting kernel with a hanging process behind it
 #[tokio::test]
-async fn a_server_that_hangs_from_the_start_does_not_keep_us_from_the_next() {
+async fn a_server_that_hangs_from_the_start_leads_to_the_next() {
     let (mut one, two) = (Server::start().await, Server::start().await);
     one.stop();
     let client = ConnectOptions::new().retain_servers_order().connection_timeout(Duration::from_millis(500));
@@ -186,7 +186,7 @@ async fn a_server_that_hangs_from_the_start_does_not_keep_us_from_the_next() {
 
 // Scenario 20
 #[tokio::test]
-async fn a_full_server_says_so() {
+async fn a_full_server_is_reported_as_full() {
     let server = Server::builder().max_connections(1).start().await;
     let client = nats_lifeline::connect(server.url()).await.unwrap();
     let error = soon("a refusal", nats_lifeline::connect(server.url())).await.unwrap_err();
@@ -226,7 +226,7 @@ async fn a_client_that_finds_no_room_after_an_outage_waits_for_it() {
 
 // Scenario 77, P4
 #[tokio::test]
-async fn a_pool_replaced_during_an_outage_is_used_at_once() {
+async fn a_pool_replaced_during_an_outage_is_used_immediately() {
     let (mut old, new) = (Server::start().await, Server::start().await);
     let log = CallbackLog::new();
     let client = ConnectOptions::new().event_callback(log.callback()).connect(old.url()).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_pool_replaced_during_an_outage_is_used_at_once() {
 
 // Scenario 35, P14
 #[tokio::test]
-async fn a_lame_duck_is_told_and_its_end_survived() {
+async fn a_lame_duck_is_reported_and_its_end_survived() {
     let mut cluster =
         Cluster::start_as(2, Server::builder().lame_duck(Duration::from_secs(1), Duration::from_secs(30))).await;
     let log = CallbackLog::new();

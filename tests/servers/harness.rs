@@ -10,7 +10,7 @@ use tokio::{
 use crate::support::{Cluster, Cut, Direction, Proxy, RawClient, SOON, Server, eventually, soon};
 
 #[tokio::test]
-async fn a_killed_server_comes_back_on_its_port() {
+async fn a_killed_server_returns_on_its_port() {
     let mut server = Server::start().await;
     let port = server.port();
     server.raw().await.sync().await;
@@ -35,7 +35,7 @@ async fn a_stopped_server_is_silent_and_goes_on_later() {
 }
 
 #[tokio::test]
-async fn a_terminated_server_says_why() {
+async fn a_terminated_server_sends_the_reason() {
     let mut server = Server::start().await;
     server.terminate().await;
     assert!(server.log().contains("Server Exiting"), "{}", server.log());
@@ -73,7 +73,7 @@ async fn a_cluster_gossips_and_carries_messages_between_its_nodes() {
 }
 
 #[tokio::test]
-async fn the_proxy_cuts_at_the_byte_that_it_was_told() {
+async fn the_proxy_cuts_at_the_given_byte() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     for (direction, how) in [(Direction::ToClient, Cut::Fin), (Direction::ToClient, Cut::Rst)] {

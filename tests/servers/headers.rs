@@ -50,7 +50,7 @@ async fn headers_keep_repeated_empty_and_unicode_values_in_order() {
 
 // P12
 #[tokio::test]
-async fn headers_of_others_are_understood() {
+async fn headers_of_other_clients_are_parsed() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut own = client.subscribe("h").await.unwrap();

@@ -76,13 +76,13 @@ where
 
 // Scenario 8
 #[tokio::test]
-async fn a_server_that_never_greets_is_left_after_the_timeout() {
+async fn a_server_that_never_sends_info_is_left_after_the_timeout() {
     never_greets(|mut conversation, _| async move { conversation.ignore().await }, ConnectErrorKind::TimedOut).await;
 }
 
 // Scenario 9
 #[tokio::test]
-async fn a_greeting_byte_by_byte_does_not_stretch_the_timeout() {
+async fn an_info_byte_by_byte_does_not_extend_the_timeout() {
     let drip = |mut conversation: Conversation, _| async move {
         for byte in INFO.bytes() {
             conversation.say([byte]).await;
@@ -94,7 +94,7 @@ async fn a_greeting_byte_by_byte_does_not_stretch_the_timeout() {
 
 // Scenario 9: the same, fast enough
 #[tokio::test]
-async fn a_greeting_byte_by_byte_is_understood() {
+async fn an_info_byte_by_byte_is_parsed() {
     let fake = Fake::start(|mut conversation, _| async move {
         for byte in INFO.bytes() {
             conversation.say([byte]).await;
@@ -115,14 +115,14 @@ async fn a_greeting_byte_by_byte_is_understood() {
 
 // Scenario 10
 #[tokio::test]
-async fn a_server_that_closes_at_once_is_left() {
+async fn a_server_that_closes_immediately_is_left() {
     never_greets(|_conversation, _| async {}, ConnectErrorKind::Io).await;
     never_greets(|conversation, _| async move { conversation.reset() }, ConnectErrorKind::Io).await;
 }
 
 // Scenario 12
 #[tokio::test]
-async fn a_server_that_greets_and_closes_is_left() {
+async fn a_server_that_sends_info_and_closes_is_left() {
     never_greets(|mut conversation, _| async move { conversation.say(INFO).await }, ConnectErrorKind::Io).await;
 }
 
@@ -138,7 +138,7 @@ async fn a_server_that_never_answers_the_ping_is_left() {
 
 // Hard limits: everything from the wire is hostile
 #[tokio::test]
-async fn a_server_of_another_protocol_is_left_at_once() {
+async fn a_server_of_another_protocol_is_left_immediately() {
     for greeting in [
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n400 Bad Request",
         "SSH-2.0-OpenSSH_9.2\r\n",
@@ -170,7 +170,7 @@ async fn a_server_of_another_protocol_is_left_at_once() {
 
 // Hard limits: a control line has an end
 #[tokio::test]
-async fn an_endless_greeting_is_refused_by_its_size() {
+async fn an_endless_info_is_refused_by_its_size() {
     let endless = |mut conversation: Conversation, _| async move {
         conversation.say("INFO {\"server_id\":\"").await;
         for _ in 0..4096 {
@@ -186,7 +186,7 @@ async fn an_endless_greeting_is_refused_by_its_size() {
 
 // Scenario 66
 #[tokio::test]
-async fn a_message_announced_over_the_hard_cap_costs_the_connection_and_no_memory() {
+async fn a_message_announced_over_the_hard_cap_ends_the_connection_and_uses_no_memory() {
     for announced in
         ["MSG a 1 73400320\r\n", "HMSG a 1 10 73400320\r\n", "MSG a 1 99999999999999999999\r\n", "HMSG a 1 20 10\r\n"]
     {
@@ -202,7 +202,7 @@ async fn a_message_announced_over_the_hard_cap_costs_the_connection_and_no_memor
 
 // Hard limits: an unknown operation
 #[tokio::test]
-async fn nonsense_on_a_live_connection_costs_that_connection_and_no_more() {
+async fn invalid_bytes_on_a_live_connection_end_only_that_connection() {
     for nonsense in
         ["WHAT 1 2 3\r\n", "MSG\r\n", "MSG a 1 x\r\n", "MSG a 1 -1\r\n", "MSG a 1 3\r\nabcdef\r\n", "\u{1}\u{2}\r\n"]
     {
@@ -233,7 +233,7 @@ async fn a_flood_of_pongs_confirms_nothing() {
 
 // Scenario 60
 #[tokio::test]
-async fn half_a_message_and_the_end_deliver_nothing() {
+async fn a_partial_message_before_the_end_is_not_delivered() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
         let sub = conversation.hear().await.unwrap_or_default();
         let sid = sub.rsplit(' ').next().unwrap_or_default().to_owned();
@@ -250,7 +250,7 @@ async fn half_a_message_and_the_end_deliver_nothing() {
 
 // Scenario 40: the pool follows the last of them, and is bounded
 #[tokio::test]
-async fn a_thousand_infos_are_taken_and_the_last_one_holds() {
+async fn a_thousand_infos_are_processed_and_the_last_one_counts() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
         for n in 0..1000 {
             let urls = format!("\"connect_urls\":[\"a{n}.invalid:4222\",\"b{n}.invalid:4222\"],");
@@ -296,7 +296,7 @@ async fn a_flapping_server_is_not_dialled_in_a_spin() {
 
 // Scenarios 10, 57
 #[tokio::test]
-async fn a_server_that_closes_before_its_greeting_is_not_dialled_in_a_spin() {
+async fn a_server_that_closes_before_its_info_is_not_dialled_in_a_spin() {
     let fake = Fake::start(|_conversation, _| async {}).await;
     let client = ConnectOptions::new().retry_on_initial_connect().connect(fake.url()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -34,7 +34,7 @@ async fn publish(client: &Client, id: &str) {
 
 // Scenario 88
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_jetstream_has_acknowledged_is_stored_once_whatever_breaks() {
+async fn messages_acknowledged_by_jetstream_are_stored_once_whatever_breaks() {
     let drops: u64 = std::env::var("DROPS").map_or(40, |drops| drops.parse().expect("DROPS is a number"));
     let folder = scratch().join(format!("jetstream-{}", std::process::id()));
     let server = Server::builder().line(format!("jetstream {{ store_dir: {:?} }}", folder.display().to_string()));

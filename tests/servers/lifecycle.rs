@@ -15,7 +15,7 @@ use crate::support::{CallbackLog, Cluster, Cut, Proxy, SOON, Server, Timeline, e
 
 // S1, S2, S3
 #[tokio::test]
-async fn a_client_passes_through_its_states_in_the_drawn_order() {
+async fn a_client_passes_through_its_states_in_the_documented_order() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     proxy.silence();
@@ -85,7 +85,7 @@ async fn exhausted_retries_end_in_disconnected() {
 
 // S5, S6, S7, N2, P2, I9
 #[tokio::test]
-async fn an_outage_is_told_from_its_cause_to_its_end() {
+async fn an_outage_is_reported_from_its_cause_to_its_end() {
     let mut server = Server::start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -158,7 +158,7 @@ async fn the_attempts_are_counted_from_each_loss() {
 
 // S9, S14, S48
 #[tokio::test]
-async fn changes_of_the_cluster_are_told() {
+async fn changes_of_the_cluster_are_reported() {
     let mut cluster = Cluster::start(3).await;
     let client = ConnectOptions::new().connect(cluster.servers[0].url()).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -182,7 +182,7 @@ async fn changes_of_the_cluster_are_told() {
 
 // S12, P13
 #[tokio::test]
-async fn the_server_is_known_by_its_info() {
+async fn the_server_info_is_available() {
     let mut server = Server::builder().max_payload(123_456).start().await;
     let client = ConnectOptions::new().connect(server.url()).await.unwrap();
     let timeline = Timeline::of(&client);
@@ -211,7 +211,7 @@ async fn the_round_trip_is_measured() {
 
 // P13, promise 3
 #[tokio::test]
-async fn the_numbers_are_right() {
+async fn the_counters_are_exact() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let client = ConnectOptions::new().connect(proxy.url()).await.unwrap();
@@ -247,7 +247,7 @@ async fn the_numbers_are_right() {
 
 // Scenario 68, P10, D21
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_consumer_loses_its_own_messages_and_nobody_elses() {
+async fn a_slow_consumer_loses_only_its_own_messages() {
     let server = Server::start().await;
     let log = CallbackLog::new();
     let client = ConnectOptions::new()
@@ -293,7 +293,7 @@ async fn a_slow_consumer_loses_its_own_messages_and_nobody_elses() {
 
 // Scenario 73, I9
 #[tokio::test]
-async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothing_up() {
+async fn a_slow_or_panicking_callback_gets_every_event_in_order_and_delays_nothing() {
     let mut server = Server::start().await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heard);
@@ -329,7 +329,7 @@ async fn a_slow_or_panicking_callback_hears_everything_in_order_and_holds_nothin
 
 // Scenario 73: a callback that blocks its thread keeps one worker busy, and nothing else
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_callback_that_blocks_its_thread_holds_nothing_up() {
+async fn a_callback_that_blocks_its_thread_delays_nothing() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let blocked = Arc::new(Mutex::new(0));
@@ -357,7 +357,7 @@ async fn a_callback_that_blocks_its_thread_holds_nothing_up() {
 
 // N2, S12: the whole account, and who the server is
 #[tokio::test]
-async fn reconnected_says_what_the_outage_cost() {
+async fn reconnected_sums_up_the_outage() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let client = ConnectOptions::new().connect(proxy.url()).await.unwrap();

@@ -23,7 +23,7 @@ fn logging(options: ConnectOptions, threshold: Duration) -> (ConnectOptions, Log
 
 // S47, N2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_callback_is_told_the_outages_that_are_longer_than_it_puts_up_with() {
+async fn each_callback_gets_the_outages_longer_than_its_threshold() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let long = Duration::from_millis(400);
@@ -59,7 +59,7 @@ async fn each_callback_is_told_the_outages_that_are_longer_than_it_puts_up_with(
 
 // S48, S9
 #[tokio::test]
-async fn what_the_cluster_says_of_its_servers_is_kept_with_times() {
+async fn changes_of_the_cluster_are_logged_with_times() {
     let mut cluster = Cluster::start(3).await;
     let client = ConnectOptions::new().connect(cluster.servers[0].url()).await.unwrap();
     let named = |wanted: &dyn Fn(&nats_lifeline::client::TopologyChange) -> usize| -> usize {

@@ -133,19 +133,19 @@ impl<F: Future> AwaitNothing for F {}
 
 // Scenario 35, N6, D15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lame_duck_is_left_without_a_loss() {
+async fn a_lame_duck_is_left_without_losses() {
     moves_without_a_loss(Why::LameDuck).await;
 }
 
 // N6, D15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forced_reconnect_goes_without_a_loss() {
+async fn a_forced_reconnect_loses_nothing() {
     moves_without_a_loss(Why::Forced).await;
 }
 
 // D15: without a gap, where repetitions are better
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_plain_subscription_has_no_gap_where_the_handover_overlaps() {
+async fn a_plain_subscription_has_no_gap_with_an_overlapping_handover() {
     let cluster = cluster().await;
     let options = ConnectOptions::new().handover(Handover::Overlap);
     let client = options.connect(cluster.servers[0].url()).await.unwrap();
@@ -195,7 +195,7 @@ async fn a_plain_subscription_has_no_gap_where_the_handover_overlaps() {
 
 // D15, D22: replies that are on their way during a move arrive
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_answered_over_a_move() {
+async fn requests_are_answered_during_a_move() {
     let cluster = cluster().await;
     let service = ConnectOptions::new().connect(cluster.servers[1].url()).await.unwrap();
     let mut asked = service.subscribe("slow").await.unwrap();
@@ -230,7 +230,7 @@ async fn requests_are_answered_over_a_move() {
 
 // D15: an account that allows one connection, and the only server there is
 #[tokio::test]
-async fn where_a_second_connection_is_refused_the_move_is_made_without() {
+async fn without_a_second_connection_the_move_is_made_all_the_same() {
     let server = Server::builder().max_connections(1).start().await;
     for prepare in [true, false] {
         let options = ConnectOptions::new();
@@ -267,7 +267,7 @@ async fn a_lame_duck_without_another_server_is_kept() {
 
 // N6, D15: the PONG of the next server does not say that a third one knows of the group already
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_published_at_a_third_server_finds_the_group_at_one_of_the_two() {
+async fn messages_from_a_third_server_reach_the_queue_group_during_a_move() {
     let cluster = Cluster::start(3).await;
     let urls: Vec<String> = cluster.servers[..2].iter().map(Server::url).collect();
     let client = ConnectOptions::new().ignore_discovered_servers().connect(urls.as_slice()).await.unwrap();

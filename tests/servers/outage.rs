@@ -104,7 +104,7 @@ async fn five_outages_in_a_row_give_five_pairs_of_events() {
 
 // Scenario 24
 #[tokio::test]
-async fn messages_with_headers_are_not_sent_to_a_server_that_takes_none() {
+async fn messages_with_headers_are_not_sent_to_a_server_without_headers() {
     let mut server = Server::start().await;
     let log = CallbackLog::new();
     let client = client_of(server.url(), &log).await;
@@ -127,7 +127,7 @@ async fn messages_with_headers_are_not_sent_to_a_server_that_takes_none() {
 
 // P12: the limit is followed at each connection; what no longer fits is lost and costs no connection
 #[tokio::test]
-async fn buffered_messages_that_the_new_server_finds_too_large_are_left_out() {
+async fn buffered_messages_too_large_for_the_new_server_are_dropped() {
     let mut server = Server::start().await;
     let log = CallbackLog::new();
     let client = client_of(server.url(), &log).await;
@@ -171,7 +171,7 @@ async fn a_first_connection_may_be_awaited_in_the_background() {
 
 // Scenario 79, S18, S22
 #[tokio::test]
-async fn after_the_last_attempt_calls_fail_streams_end_and_the_user_is_told() {
+async fn after_the_last_attempt_calls_fail_streams_end_and_an_event_reports_it() {
     let mut server = Server::start().await;
     let log = CallbackLog::new();
     let options = ConnectOptions::new().max_reconnects(3).event_callback(log.callback());
@@ -233,7 +233,7 @@ async fn force_reconnect_replaces_the_connection_and_loses_nothing() {
 
 // Scenario 74
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn force_reconnect_carries_what_a_slow_server_had_not_taken() {
+async fn force_reconnect_sends_what_a_slow_server_had_not_taken_to_the_next() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let mut raw = server.raw().await;
@@ -256,7 +256,7 @@ async fn force_reconnect_carries_what_a_slow_server_had_not_taken() {
 
 // Scenario 83
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_byte_by_byte_is_a_connection() {
+async fn a_connection_works_byte_by_byte() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     for direction in [Direction::ToServer, Direction::ToClient] {

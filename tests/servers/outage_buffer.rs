@@ -21,7 +21,7 @@ fn frame(payload: usize) -> usize {
 
 // Scenario 41, D8, I6, S26, S27
 #[tokio::test]
-async fn during_an_outage_messages_are_taken_up_to_the_cap_and_not_one_byte_more() {
+async fn during_an_outage_messages_are_accepted_up_to_exactly_the_cap() {
     for (slack, fits) in [(frame(0) - 1, false), (frame(0), true)] {
         let cap = 10 * frame(500) + slack;
         let mut line = line(ConnectOptions::new().reconnect_buffer_size(cap)).await;
@@ -53,7 +53,7 @@ async fn during_an_outage_messages_are_taken_up_to_the_cap_and_not_one_byte_more
 
 // Scenario 42, D8
 #[tokio::test]
-async fn with_a_cap_of_zero_nothing_is_taken_during_an_outage() {
+async fn with_a_cap_of_zero_nothing_is_accepted_during_an_outage() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(0)).await;
     line.client.publish("a", "before".into()).await.unwrap();
     assert_eq!(line.arrived().await, ["before"]);
@@ -68,7 +68,7 @@ async fn with_a_cap_of_zero_nothing_is_taken_during_an_outage() {
 
 // Fault E1
 #[tokio::test]
-async fn a_message_larger_than_the_cap_is_refused_only_while_no_server_can_take_it() {
+async fn a_message_larger_than_the_cap_is_refused_only_while_disconnected() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(1000))).await;
     line.client.publish("a", vec![b'x'; 1000].into()).await.unwrap();
     line.client.publish("a", vec![b'y'; 100_000].into()).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_message_larger_than_the_cap_is_refused_only_while_no_server_can_take_
     line.outage(0).await;
     let error = soon("an answer", line.client.publish("a", vec![b'x'; 1001].into())).await.unwrap_err();
     assert!(matches!(error.source_as::<SendFault>(), Some(SendFault::BufferFull { .. })), "{error}");
-    assert!(error.to_string().contains("larger than the buffer"), "{error}");
+    assert!(error.to_string().contains("exceeds the buffer limit"), "{error}");
 }
 
 // Fault E1: a publisher that waits while no server is connected waits for one that can take it
@@ -95,7 +95,7 @@ async fn a_message_larger_than_the_cap_waits_for_a_server_if_that_is_the_policy(
 
 // N4: refusal returns the goods
 #[tokio::test]
-async fn a_refused_try_publish_gives_the_message_back() {
+async fn a_refused_try_publish_returns_the_message() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(5))).await;
     line.outage(0).await;
     line.client.try_publish("a", "first".into()).unwrap();
@@ -113,7 +113,7 @@ async fn a_refused_try_publish_gives_the_message_back() {
 
 // N1, I4: what the transport took and no PONG covered is counted, told, and not sent again
 #[tokio::test]
-async fn messages_in_doubt_are_counted_and_told() {
+async fn messages_in_doubt_are_counted_and_reported() {
     let mut line = line(ConnectOptions::new()).await;
     line.client.publish("a", "confirmed".into()).await.unwrap();
     assert_eq!(line.arrived().await, ["confirmed"]);
@@ -140,7 +140,7 @@ async fn messages_in_doubt_are_counted_and_told() {
 
 // I4, N5: only frames wholly taken are in doubt; everything behind them comes again, whole and in order
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_dying_connection_had_not_taken_goes_to_the_next_one() {
+async fn messages_that_a_lost_connection_had_not_taken_go_to_the_next() {
     const SIZE: usize = 64 * 1024;
     let payload = |n: u64| Bytes::from(n.to_be_bytes().repeat(SIZE / 8));
     let mut line = line(ConnectOptions::new()).await;
@@ -186,7 +186,7 @@ async fn what_a_dying_connection_had_not_taken_goes_to_the_next_one() {
 
 // D8, D11: while connected, full means waiting, and waiting has its deadline
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn publishing_to_a_server_that_reads_nothing_waits_and_then_says_so() {
+async fn publishing_to_a_server_that_reads_nothing_waits_and_then_fails() {
     let options =
         ConnectOptions::new().publish_timeout(Duration::from_millis(700)).write_timeout(Duration::from_secs(600));
     let mut line = line(options.ping_interval(Duration::from_secs(600))).await;
@@ -266,7 +266,7 @@ async fn messages_buffered_when_the_client_gives_up_are_reported_lost() {
 
 // S18: reconnecting can be switched off
 #[tokio::test]
-async fn without_reconnecting_a_loss_is_the_end() {
+async fn without_reconnecting_a_loss_ends_the_client() {
     let mut server = Server::start().await;
     let client = ConnectOptions::new().no_reconnect().connect(server.url()).await.unwrap();
     let timeline = Timeline::of(&client);

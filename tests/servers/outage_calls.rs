@@ -103,7 +103,7 @@ async fn flushes_with_nothing_in_doubt_are_answered_by_the_next_connection() {
 
 // Scenario 43, I5
 #[tokio::test]
-async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_once() {
+async fn a_flush_whose_connection_dies_before_the_pong_reports_messages_in_doubt_once() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     client.flush().await.unwrap();
     let mut raw = server.raw().await;
@@ -131,7 +131,7 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_what_is_in_doubt_
 
 // Scenario 45, D22
 #[tokio::test]
-async fn a_request_that_was_handed_over_fails_at_once_with_its_connection() {
+async fn a_request_that_was_sent_fails_immediately_with_its_connection() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     let mut raw = server.raw().await;
     raw.subscribe("silent", "1").await;
@@ -237,7 +237,7 @@ async fn only_subscriptions_that_survive_the_outage_are_replayed() {
 
 // Scenario 53, I10
 #[tokio::test]
-async fn unsubscribe_after_goes_on_counting_across_an_outage() {
+async fn unsubscribe_after_counts_across_an_outage() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     let mut raw = server.raw().await;
     let mut own = client.subscribe("a").await.unwrap();
@@ -266,7 +266,7 @@ async fn unsubscribe_after_goes_on_counting_across_an_outage() {
 
 // Scenario 53: the limit may also be set while nobody is there to hear it
 #[tokio::test]
-async fn unsubscribe_after_during_an_outage_is_told_at_its_end() {
+async fn unsubscribe_after_during_an_outage_reaches_the_next_server() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     let mut raw = server.raw().await;
     let mut own = client.subscribe("a").await.unwrap();
@@ -295,7 +295,7 @@ async fn unsubscribe_after_during_an_outage_is_told_at_its_end() {
 
 // Scenario 55, in small
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_subscriptions_come_back() {
+async fn ten_thousand_subscriptions_are_restored() {
     let (server, proxy, client, log) = behind_a_proxy().await;
     let mut all = Vec::new();
     for n in 0..10_000 {

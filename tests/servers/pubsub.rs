@@ -163,7 +163,7 @@ async fn the_largest_payload_passes() {
 
 // P1
 #[tokio::test]
-async fn what_could_break_the_protocol_is_refused_before_it_is_sent() {
+async fn input_that_could_break_the_protocol_is_refused_before_it_is_sent() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut raw = server.raw().await;
@@ -189,7 +189,7 @@ async fn what_could_break_the_protocol_is_refused_before_it_is_sent() {
 
 // P1
 #[tokio::test]
-async fn unsubscribing_ends_the_stream_after_what_has_come() {
+async fn unsubscribing_ends_the_stream_after_the_received_messages() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut own = client.subscribe("a").await.unwrap();
@@ -226,7 +226,7 @@ async fn unsubscribe_after_gives_exactly_that_many() {
 
 // P10
 #[tokio::test]
-async fn unsubscribe_after_counts_what_was_delivered_before_it() {
+async fn unsubscribe_after_counts_messages_delivered_before_it() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut own = client.subscribe("a").await.unwrap();
@@ -246,7 +246,7 @@ async fn unsubscribe_after_counts_what_was_delivered_before_it() {
 
 // P10, I10: the server reaches the old number, and forgets the subscription, before it hears of the new one
 #[tokio::test]
-async fn unsubscribe_after_may_be_raised_when_the_server_is_done_already() {
+async fn unsubscribe_after_may_be_raised_after_the_server_has_finished() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let client = nats_lifeline::connect(proxy.url()).await.unwrap();
@@ -326,7 +326,7 @@ async fn a_hundred_thousand_messages_arrive_in_order() {
 
 // I2, scenario 85
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clones_publish_side_by_side_and_each_keeps_its_order() {
+async fn clones_publish_concurrently_and_each_keeps_its_order() {
     const CLONES: usize = 10;
     const EACH: u64 = 5_000;
     let server = Server::start().await;
@@ -352,7 +352,7 @@ async fn clones_publish_side_by_side_and_each_keeps_its_order() {
 
 // I5, promise 2
 #[tokio::test]
-async fn after_a_flush_the_server_has_what_was_published() {
+async fn after_a_flush_the_server_has_the_published_messages() {
     let server = Server::start().await;
     let client = client_of(&server).await;
     let mut raw = server.raw().await;

@@ -73,7 +73,7 @@ async fn a_count_ends_it() {
 
 // P12
 #[tokio::test]
-async fn a_gap_ends_it_and_the_first_reply_has_all_the_time() {
+async fn a_gap_ends_it_except_before_the_first_reply() {
     let (_server, _responder, client) = pair().await;
     let stall = Duration::from_millis(100);
     let mut replies = client.request_stream("count", "5".into(), patient().stall(stall)).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_gap_ends_it_and_the_first_reply_has_all_the_time() {
 
 // P12
 #[tokio::test]
-async fn a_deadline_ends_it_with_what_came() {
+async fn a_deadline_ends_it_after_the_received_replies() {
     let (_server, _responder, client) = pair().await;
     let options = RepliesOptions::new().timeout(Duration::from_secs(1));
     let mut replies = client.request_stream("count", "3".into(), options).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_deadline_ends_it_with_what_came() {
 
 // P12
 #[tokio::test]
-async fn an_empty_reply_ends_it_if_that_is_the_agreement() {
+async fn an_empty_reply_ends_it_if_configured() {
     let (_server, _responder, client) = pair().await;
     let mut replies = client.request_stream("until", "3".into(), patient().sentinel()).await.unwrap();
     assert_eq!(all(&mut replies).await, numbers(3));
@@ -112,7 +112,7 @@ async fn an_empty_reply_ends_it_if_that_is_the_agreement() {
 
 // P12
 #[tokio::test]
-async fn headers_go_along_and_nobody_there_is_an_error() {
+async fn headers_are_sent_and_no_responders_is_an_error() {
     let (_server, _responder, client) = pair().await;
     let mut headers = HeaderMap::new();
     headers.insert("K", "v");
@@ -130,7 +130,7 @@ async fn headers_go_along_and_nobody_there_is_an_error() {
 
 // P12: many at a time over one subscription, each gets its own
 #[tokio::test]
-async fn many_at_a_time_do_not_mix() {
+async fn concurrent_request_streams_do_not_mix() {
     let (server, _responder, client) = pair().await;
     let asked = (1..=40_usize).map(|count| {
         let client = client.clone();
@@ -166,7 +166,7 @@ async fn the_end_a_timeout_and_a_drop_leave_nothing_behind() {
 
 // D22
 #[tokio::test]
-async fn a_lost_connection_ends_it_behind_what_came_unless_it_keeps_waiting() {
+async fn a_lost_connection_ends_it_after_the_received_replies_unless_it_keeps_waiting() {
     let mut line = line(ConnectOptions::new()).await;
     line.raw.subscribe("ask", "7").await;
     let mut impatient = line.client.request_stream("ask", "1".into(), patient()).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_lost_connection_ends_it_behind_what_came_unless_it_keeps_waiting() {
 
 // D21: what nobody reads is bounded, and its loss is said
 #[tokio::test]
-async fn who_does_not_read_is_told_that_replies_are_missing() {
+async fn a_stream_that_is_not_read_reports_missing_replies() {
     let server = Server::start().await;
     let _responder = answering(&server).await;
     let client = ConnectOptions::new().subscription_capacity(5).connect(server.url()).await.unwrap();

@@ -56,7 +56,7 @@ async fn a_request_gets_its_reply() {
 
 // P12
 #[tokio::test]
-async fn a_request_that_nobody_hears_says_so_long_before_its_timeout() {
+async fn a_request_without_responders_fails_long_before_its_timeout() {
     let server = Server::start().await;
     let client =
         ConnectOptions::new().request_timeout(Some(Duration::from_secs(300))).connect(server.url()).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_request_can_bring_its_own_inbox_and_leaves_no_subscription() {
 
 // P12, I8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_requests_at_a_time_each_get_their_own_reply() {
+async fn a_thousand_concurrent_requests_each_get_their_own_reply() {
     let server = Server::start().await;
     let _responder = answering(&server).await;
     let client = ConnectOptions::new()
@@ -158,7 +158,7 @@ async fn a_thousand_requests_at_a_time_each_get_their_own_reply() {
 
 // P12
 #[tokio::test]
-async fn a_slow_responder_is_waited_for_and_delays_nobody_else() {
+async fn a_slow_responder_is_waited_for_and_delays_no_other() {
     let server = Server::start().await;
     let _responder = answering(&server).await;
     let client = client_of(&server).await;
@@ -174,7 +174,7 @@ async fn a_slow_responder_is_waited_for_and_delays_nobody_else() {
 
 // P12, D22
 #[tokio::test]
-async fn a_late_reply_disturbs_nobody() {
+async fn a_late_reply_is_ignored() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
@@ -207,7 +207,7 @@ async fn a_late_reply_disturbs_nobody() {
 
 // P12
 #[tokio::test]
-async fn a_request_that_cannot_be_sent_says_why() {
+async fn a_request_that_cannot_be_sent_reports_the_reason() {
     let server = Server::builder().max_payload(100).start().await;
     let client = client_of(&server).await;
     for subject in ["", "a b", "a\r\nb"] {

@@ -87,7 +87,7 @@ async fn a_flapping_connection_loses_nothing_silently() {
 /// The observer's side of the same: per clone, numbers only rise, and at most the messages in doubt are missing.
 // Scenario 85, I2, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_arrives_through_cuts_is_in_order_and_only_what_is_in_doubt_is_missing() {
+async fn messages_through_cuts_arrive_in_order_and_only_those_in_doubt_are_missing() {
     const EACH: u64 = 20_000;
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
@@ -151,7 +151,7 @@ impl Arrivals {
 /// When they dial is looked at below, where no load can move it.
 // Scenario 57
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_clients_of_a_lost_server_all_come_back() {
+async fn all_clients_of_a_lost_server_reconnect() {
     const CLIENTS: usize = 100;
     let _permits = PERMITS.lock().await;
     let server = Server::start().await;
@@ -206,7 +206,7 @@ async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
 /// However far it lets its clients come, and whatever delays they have chosen.
 // Scenarios 10, 15, 57, D14
 #[tokio::test(start_paused = true)]
-async fn a_server_that_accepts_and_closes_for_ever_is_dialled_ten_times_a_second_at_most() {
+async fn a_server_that_always_closes_is_dialled_at_most_ten_times_a_second() {
     let _permits = PERMITS.lock().await;
     let second = Duration::from_secs(1);
     for until in [Until::Accepted, Until::Greeted, Until::Connected] {
@@ -232,7 +232,7 @@ async fn a_server_that_accepts_and_closes_for_ever_is_dialled_ten_times_a_second
 
 // Scenario 85, in small
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_clones_come_through_an_outage_together() {
+async fn a_thousand_clones_survive_an_outage() {
     const CLONES: u64 = 1000;
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;

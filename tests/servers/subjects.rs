@@ -73,7 +73,7 @@ async fn servers() -> Vec<Server> {
 }
 
 #[tokio::test]
-async fn a_server_takes_the_subscriptions_that_the_rules_let_pass_and_no_other() {
+async fn a_server_accepts_exactly_the_subscriptions_that_the_rules_allow() {
     for server in servers().await {
         let mut observer = RawClient::connect(server.port()).await;
         for (sid, pattern) in PATTERNS.iter().enumerate() {
@@ -104,7 +104,7 @@ async fn a_server_takes_the_subscriptions_that_the_rules_let_pass_and_no_other()
 }
 
 #[tokio::test]
-async fn what_a_server_would_refuse_is_an_error_here_and_not_sent() {
+async fn subjects_that_a_server_would_refuse_are_errors_and_not_sent() {
     let server = Server::start().await;
     let log = CallbackLog::new();
     let client = ConnectOptions::new().event_callback(log.callback()).connect(server.url()).await.unwrap();

@@ -29,7 +29,7 @@ async fn restricted() -> (Server, Client) {
 
 // N12
 #[tokio::test]
-async fn behind_it_the_server_has_the_subscription() {
+async fn after_it_the_server_has_the_subscription() {
     let server = Server::start().await;
     let client = nats_lifeline::connect(server.url()).await.unwrap();
     let mut raw = server.raw().await;
@@ -43,7 +43,7 @@ async fn behind_it_the_server_has_the_subscription() {
 
 // N12, P11
 #[tokio::test]
-async fn a_refusal_is_told_with_the_servers_words() {
+async fn a_refusal_is_reported_with_the_servers_text() {
     let (_server, client) = restricted().await;
     let error = soon("an answer", client.subscribe_confirmed("no.way")).await.unwrap_err();
     let EndReason::Refused(words) = reason(&error) else { panic!("{error}") };
@@ -58,7 +58,7 @@ async fn a_refusal_is_told_with_the_servers_words() {
 
 // N12
 #[tokio::test]
-async fn a_server_that_takes_no_more_subscriptions_says_so() {
+async fn a_full_server_is_reported() {
     let server = Server::builder().line("max_subscriptions: 1").start().await;
     let client = nats_lifeline::connect(server.url()).await.unwrap();
     let _first = soon("a subscription", client.subscribe_confirmed("a")).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_server_that_takes_no_more_subscriptions_says_so() {
 
 // N12: while disconnected it waits for the next connection
 #[tokio::test]
-async fn in_an_outage_it_waits_for_the_next_connection() {
+async fn during_an_outage_it_waits_for_the_next_connection() {
     let mut line = line(ConnectOptions::new()).await;
     line.outage(0).await;
     let client = line.client.clone();
@@ -82,7 +82,7 @@ async fn in_an_outage_it_waits_for_the_next_connection() {
 
 // N12: a connection that dies between SUB and PONG is no answer, and messages in doubt are none of its business
 #[tokio::test]
-async fn a_lost_connection_is_no_answer() {
+async fn a_lost_connection_is_not_an_answer() {
     let mut line = line(ConnectOptions::new()).await;
     line.proxy.freeze(Direction::ToClient);
     line.client.publish("a", "in doubt".into()).await.unwrap();
@@ -117,7 +117,7 @@ async fn at_the_deadline_the_subscription_is_gone() {
 
 // N12: the end of the client is an answer
 #[tokio::test]
-async fn the_end_answers_it() {
+async fn the_end_of_the_client_ends_it() {
     let down = line(ConnectOptions::new()).await;
     down.outage(0).await;
     let client = down.client.clone();

@@ -60,7 +60,7 @@ async fn a_server_that_requires_tls_gets_it_whatever_the_address_says() {
 
 // P8: unknown authority, wrong name, expired
 #[tokio::test]
-async fn a_certificate_that_does_not_hold_is_refused_by_its_fault() {
+async fn an_invalid_certificate_is_refused_with_the_reason() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = Server::builder().line(authority.server(&["elsewhere.example"]).tls("")).start().await;
     let url = format!("tls://localhost:{}", server.port());
@@ -76,7 +76,7 @@ async fn a_certificate_that_does_not_hold_is_refused_by_its_fault() {
 
 // P8: never in clear
 #[tokio::test]
-async fn a_plain_server_is_told_nothing_where_tls_was_asked_for() {
+async fn a_plain_server_gets_no_bytes_if_tls_was_asked_for() {
     let authority = Authority::new();
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
@@ -101,7 +101,7 @@ async fn a_plain_server_is_told_nothing_where_tls_was_asked_for() {
 
 // P8
 #[tokio::test]
-async fn what_a_server_only_offers_is_taken_by_who_asks_and_left_by_who_does_not() {
+async fn optional_tls_is_used_only_if_asked_for() {
     let authority = Authority::new();
     let tls = authority.server(&HERE).tls("");
     let server = Server::builder().line(format!("allow_non_tls: true\n{tls}")).start().await;
@@ -114,7 +114,7 @@ async fn what_a_server_only_offers_is_taken_by_who_asks_and_left_by_who_does_not
 
 // Scenario 31: P8, handshake_first in its three ways
 #[tokio::test]
-async fn tls_first_meets_servers_that_want_it_first_and_is_refused_by_others() {
+async fn tls_first_works_with_handshake_first_servers_and_fails_with_others() {
     let authority = Authority::new();
     let identity = authority.server(&HERE);
     let first = Server::builder().line(identity.tls("handshake_first: true")).start().await;
@@ -169,7 +169,7 @@ async fn a_server_that_verifies_clients_gets_a_certificate_or_refuses() {
 
 // Scenario 33: P8
 #[tokio::test]
-async fn certificates_are_read_anew_for_each_connection() {
+async fn certificates_are_read_again_for_each_connection() {
     let (old, new) = (Authority::new(), Authority::new());
     let place: PathBuf = old.place("trusted.pem");
     fs::copy(old.certificate(), &place).unwrap();
@@ -189,7 +189,7 @@ async fn certificates_are_read_anew_for_each_connection() {
 
 // Scenario 28: P8, never in clear
 #[tokio::test]
-async fn a_plain_server_in_the_place_of_a_tls_server_is_not_spoken_to() {
+async fn a_plain_server_in_place_of_a_tls_server_is_not_used() {
     let authority = Authority::new();
     let setup = Server::builder().line(authority.server(&HERE).tls(""));
     let mut server = setup.clone().start().await;
@@ -225,7 +225,7 @@ async fn a_server_that_comes_back_with_tls_gets_it_from_a_plain_address() {
 
 // P8: own configuration
 #[tokio::test]
-async fn a_configuration_of_the_users_own_is_used() {
+async fn a_custom_configuration_is_used() {
     let authority = Authority::new();
     let server = Server::builder().line(authority.server(&HERE).tls("")).start().await;
     let url = format!("tls://localhost:{}", server.port());
@@ -253,7 +253,7 @@ async fn servers_known_by_ip_address_only_are_expected_to_have_the_users_name() 
 
 // P8: a plain server gossiped by a TLS one
 #[tokio::test]
-async fn a_plain_server_that_a_tls_server_tells_of_is_not_spoken_to() {
+async fn a_plain_server_announced_by_a_tls_server_is_not_used() {
     let authority = Authority::new();
     let tls = authority.server(&HERE).tls("");
     for url in ["tls://localhost", "nats://u:pw@localhost"] {
@@ -280,7 +280,7 @@ async fn a_plain_server_that_a_tls_server_tells_of_is_not_spoken_to() {
 
 // P8: nothing is parsed that was buffered before the upgrade
 #[tokio::test]
-async fn what_stands_in_clear_behind_info_is_refused_unread() {
+async fn unencrypted_bytes_after_info_are_refused_unread() {
     let info = INFO.replace("\"headers\"", "\"tls_required\":true,\"headers\"");
     let behind = "-ERR 'Authorization Violation'\r\nPONG\r\n";
     let fake = Fake::start(move |mut conversation, _| {
@@ -347,7 +347,7 @@ async fn payloads_of_all_sizes_come_through_unchanged() {
 
 // P8 over a stream of the user's own
 #[tokio::test]
-async fn a_dialers_stream_is_secured_too() {
+async fn a_dialers_stream_is_encrypted_too() {
     let authority = Authority::new();
     let server = Server::builder().line(authority.server(&HERE).tls("")).start().await;
     let port = server.port();
@@ -359,7 +359,7 @@ async fn a_dialers_stream_is_secured_too() {
 
 // D19 over TLS: what can still be said in one breath is said
 #[test]
-fn a_runtime_that_goes_first_takes_no_message_along_that_the_kernel_would_have_taken() {
+fn a_runtime_that_ends_first_loses_no_message_that_the_kernel_would_have_taken() {
     let authority = Authority::new();
     let outside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let tls = authority.server(&HERE).tls("");

@@ -76,7 +76,7 @@ async fn cut_on_the_way_down(authority: &Authority, server: &Server, offset: u64
 
 // I1, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_cut_anywhere_on_its_way_to_the_server_is_no_message() {
+async fn a_record_to_the_server_cut_anywhere_is_not_a_message() {
     let authority = Authority::new();
     let server = server(&authority).await;
     let (authority, server) = (&authority, &server);
@@ -92,7 +92,7 @@ async fn a_record_cut_anywhere_on_its_way_to_the_server_is_no_message() {
 
 // I1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_cut_anywhere_on_its_way_to_the_client_is_not_delivered() {
+async fn a_record_to_the_client_cut_anywhere_is_not_delivered() {
     let authority = Authority::new();
     let server = server(&authority).await;
     let (authority, server) = (&authority, &server);
@@ -184,7 +184,7 @@ async fn cut_in_a_flood(authority: &Authority, server: &Server, offset: u64, how
 
 // I1-I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_flood_that_is_cut_nothing_is_lost_that_is_not_in_doubt_and_nothing_comes_twice() {
+async fn a_flood_that_is_cut_loses_only_messages_in_doubt_and_repeats_nothing() {
     let authority = Authority::new();
     let server = server(&authority).await;
     let (authority, server) = (&authority, &server);
@@ -198,7 +198,7 @@ async fn of_a_flood_that_is_cut_nothing_is_lost_that_is_not_in_doubt_and_nothing
 /// The kernel's buffers are full, so that a record is cut in our hands and not on the way.
 // I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_kernel_never_took_is_sent_again_and_nothing_else() {
+async fn only_records_that_the_kernel_never_took_are_sent_again() {
     let authority = Authority::new();
     let server = server(&authority).await;
     for round in 0..6 {

@@ -5,7 +5,7 @@ use nats_lifeline::{ConnectErrorKind, ConnectOptions};
 use crate::support::{Authority, Proxy, Server, soon};
 
 #[tokio::test]
-async fn what_asks_for_tls_is_refused_by_name() {
+async fn requests_for_tls_are_refused_with_a_specific_error() {
     let authority = Authority::new();
     let plain = Server::start().await;
     let secure = Server::builder().line(authority.server(&["localhost"]).tls("")).start().await;
@@ -31,7 +31,7 @@ async fn what_asks_for_tls_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_plain_server_is_as_good_as_ever() {
+async fn a_plain_server_works() {
     let server = Server::builder().user_and_password("u", "p").start().await;
     let options = ConnectOptions::new().user_and_password("u".into(), "p".into());
     let client = soon("a connection", options.connect(server.url())).await.unwrap();

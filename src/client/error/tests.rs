@@ -130,7 +130,7 @@ fn errors_turn_into_each_other_without_losing_the_reason() {
 }
 
 #[test]
-fn a_refused_message_comes_back() {
+fn a_refused_message_is_returned() {
     let message = OutboundMessage {
         subject: Subject::from_static("foo"),
         reply: None,

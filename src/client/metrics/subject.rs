@@ -57,7 +57,7 @@ mod tests {
 
     // S60
     #[test]
-    fn whole_tokens_are_replaced_and_no_half_ones() {
+    fn only_whole_tokens_are_replaced() {
         let uuid = "0191d4e6-7bb0-7c3a-9e5d-0242ac120002";
         let upper = uuid.to_uppercase();
         let cases = [
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_stays_as_it_is() {
+    fn a_label_of_a_label_is_the_same() {
         for subject in ["orders.17.x", "u.0191d4e6-7bb0-7c3a-9e5d-0242ac120002", "_INBOX.a.b", "plain"] {
             let label = subject_label(subject);
             assert_eq!(subject_label(&label), label);

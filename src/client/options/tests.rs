@@ -55,7 +55,7 @@ fn the_defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn every_option_arrives_where_it_is_needed() {
+fn every_option_reaches_its_setting() {
     let second = Duration::from_secs(1);
     let backoff = Backoff { initial: second, factor: 3.0, max: 9 * second, jitter: Jitter::Full };
     let limits = Limits { line: 1 << 20, ..Limits::default() };
@@ -182,7 +182,7 @@ fn every_option_arrives_where_it_is_needed() {
 }
 
 #[test]
-fn zero_and_none_both_mean_that_reconnecting_never_ends() {
+fn zero_and_none_both_mean_no_limit_of_reconnects() {
     assert_eq!(settings(ConnectOptions::new().max_reconnects(0)).config.max_reconnects, None);
     assert_eq!(settings(ConnectOptions::new().max_reconnects(None)).config.max_reconnects, None);
     assert_eq!(settings(ConnectOptions::new().max_reconnects(Some(3))).config.max_reconnects, Some(3));
@@ -213,7 +213,7 @@ fn extreme_values_are_bounded_not_refused() {
 }
 
 #[test]
-fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
+fn a_pause_for_a_slow_consumer_cannot_look_like_a_dead_server() {
     let options = ConnectOptions::new().slow_consumer_grace(Duration::from_secs(1));
     let hasty = options.clone().ping_interval(Duration::from_millis(100));
     assert_eq!(settings(hasty).driver.slow_consumer_grace, Duration::from_millis(50));
@@ -222,7 +222,7 @@ fn a_pause_for_a_slow_consumer_can_not_look_like_a_dead_server() {
 }
 
 #[test]
-fn values_that_make_no_sense_are_refused_by_name() {
+fn invalid_values_are_refused_with_the_name_of_the_option() {
     let new = ConnectOptions::new;
     let zero = Duration::ZERO;
     let backoff = Config::default().policy.backoff;
@@ -307,7 +307,7 @@ fn debug_shows_everything_but_secrets() {
 }
 
 #[test]
-fn the_short_constructors_set_what_they_say() {
+fn the_short_constructors_set_their_option() {
     let identity = settings(ConnectOptions::with_token("t".to_owned())).config.identity;
     assert_eq!((identity.token.as_deref(), identity.user), (Some("t"), None));
     let identity = settings(ConnectOptions::with_user_and_password("u".to_owned(), "p".to_owned())).config.identity;
@@ -315,7 +315,7 @@ fn the_short_constructors_set_what_they_say() {
 }
 
 #[test]
-fn options_are_shared_between_tasks() {
+fn options_can_be_shared_between_tasks() {
     fn shared<T: Clone + Send + Sync + Unpin + 'static>() {}
     shared::<ConnectOptions>();
 }

@@ -30,7 +30,7 @@ async fn credentials_in_an_address_are_used() {
 /// async-nats flushes its socket: Ok says nothing about the server, and during an outage the call waits for as long
 /// as that lasts.
 #[tokio::test]
-async fn a_flush_is_an_answer_of_the_server() {
+async fn a_flush_waits_for_the_servers_answer() {
     let mut server = Server::start("");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_flush_is_an_answer_of_the_server() {
 /// async-nats counts the parts of a message without its protocol line, headers by their number, and requests not at
 /// all.
 #[tokio::test]
-async fn statistics_count_what_crosses_the_socket() {
+async fn statistics_count_the_bytes_on_the_socket() {
     let server = Server::start("");
     let client = async_nats::connect(server.url()).await.unwrap();
     client.flush().await.unwrap();
@@ -61,7 +61,7 @@ async fn statistics_count_what_crosses_the_socket() {
 /// async-nats says so before it sends the subscriptions again: what is published by somebody who saw the event can
 /// miss them.
 #[tokio::test]
-async fn connected_after_an_outage_means_that_subscriptions_are_there() {
+async fn connected_after_an_outage_comes_after_the_subscriptions() {
     let mut server = Server::start("");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();

@@ -47,7 +47,7 @@ async fn nkey() {
 }
 
 #[tokio::test]
-async fn a_callback_is_asked() {
+async fn a_callback_provides_credentials() {
     let server = Server::start("authorization { user: ada, password: pw }");
     let answers = ConnectOptions::with_auth_callback(|_nonce| async {
         let mut auth = Auth::new();

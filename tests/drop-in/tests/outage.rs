@@ -21,7 +21,7 @@ async fn delivers(client: &Client, subscriber: &mut async_nats::Subscriber, text
 }
 
 #[tokio::test]
-async fn subscriptions_come_back_after_an_outage_and_it_is_told() {
+async fn an_outage_is_reported_and_subscriptions_are_restored() {
     let mut server = Server::start("");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();
@@ -43,7 +43,7 @@ async fn subscriptions_come_back_after_an_outage_and_it_is_told() {
 }
 
 #[tokio::test]
-async fn what_remains_of_unsubscribe_after_survives_an_outage() {
+async fn the_remaining_count_of_unsubscribe_after_survives_an_outage() {
     let mut server = Server::start("");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_callback_chooses_the_next_server() {
 }
 
 #[tokio::test]
-async fn draining_delivers_what_was_on_its_way_and_closes() {
+async fn draining_delivers_messages_in_flight_and_closes() {
     let server = Server::start("");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();
@@ -160,7 +160,7 @@ async fn draining_delivers_what_was_on_its_way_and_closes() {
 }
 
 #[tokio::test]
-async fn a_lame_duck_says_so() {
+async fn a_lame_duck_is_reported() {
     let mut server = Server::start("lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"");
     let told = Told::default();
     let client = ConnectOptions::new().event_callback(told.callback()).connect(server.url()).await.unwrap();

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_name_is_none() {
+    fn other_text_is_not_taken_for_a_name() {
         names("D D155 D05 xD1 D1x D_1 %D1 d1 S1_1 scenario of 3 a fault in 2 promises", &[]);
         assert_eq!(cited("// A1\n// %C3 C1x Z1 fault C1").bare, [(1, "A1".to_owned())]);
     }

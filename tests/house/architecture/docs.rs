@@ -283,7 +283,7 @@ fn links_between_pages_lead_somewhere() {
 }
 
 #[test]
-fn what_you_want_to_do_has_its_place() {
+fn the_paths_of_the_contributing_table_exist() {
     let text = page("CONTRIBUTING.md");
     let table = text.split("| you want to | go to |").nth(1).expect("the table of places");
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();

@@ -178,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_documentation_are_no_code() {
+    fn comments_and_documentation_are_not_code() {
         assert_eq!(shown("a // tokio\n/// tokio\n//! tokio\nb"), "a b");
         assert_eq!(shown("a /* tokio /* nested */ still */ b /** doc */ c"), "a b c");
         assert_eq!(shown("a /* never closed tokio"), "a");
     }
 
     #[test]
-    fn literals_are_no_code() {
+    fn literals_are_not_code() {
         assert_eq!(shown(r#"f("tokio \" // no comment", 'x', '\'', b'"', b"\"")"#), r#"f ( "" , "" , "" , "" , "" )"#);
         assert_eq!(shown(r###"r"tokio\" r#"a "quoted" b"# br##"x"# y"## z"###), r#""" "" "" z"#);
         assert_eq!(shown("'\"' tokio '\"'"), "\"\" tokio \"\"", "a quote as a character opens no string");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_no_characters() {
+    fn lifetimes_are_not_characters() {
         assert_eq!(shown("fn f<'a>(x: &'a str, c: char) { 'x' }"), "fn f < '_ > ( x : & '_ str , c : char ) { \"\" }");
         assert_eq!(shown("&'static str"), "& '_ str");
     }

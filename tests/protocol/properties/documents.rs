@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_server_says_of_itself_is_read_back(
+    fn server_info_reads_back(
         texts in vec(any_text(), 12),
         numbers in (any::<u16>(), any::<u64>(), any::<u64>(), any::<i64>()),
         flags in vec(any::<bool>(), 6),
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn a_subject_in_an_error_is_read_back(
+    fn a_subject_in_an_error_reads_back(
         subject in prop_oneof![vec(any::<u8>(), 0..20), any_text().prop_map(String::into_bytes)],
         queue in option::of(any_text()),
         sid in option::of(any::<u64>()),

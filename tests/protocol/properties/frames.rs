@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_a_server_writes_is_read_back_in_any_cut(
+    fn server_bytes_read_back_in_any_cut(
         ops in vec(server_op(), 0..8),
         sizes in sizes(),
     ) {
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_client_writes_is_read_back_in_any_cut(
+    fn client_bytes_read_back_in_any_cut(
         ops in vec(client_op(), 0..8),
         sizes in sizes(),
     ) {
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn half_of_the_last_operation_is_never_an_operation(
+    fn a_partial_operation_is_never_decoded(
         ops in vec(server_op(), 1..4),
         cut in any::<prop::sample::Index>(),
         sizes in sizes(),
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_asked_for_is_within_the_limits(
+    fn requested_sizes_are_within_the_limits(
         bytes in prop_oneof![
             nearly(),
             vec(server_op(), 1..4).prop_map(|ops| written(&ops)),

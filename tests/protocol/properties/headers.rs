@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn headers_are_read_back_in_order(map in header_map()) {
+    fn headers_read_back_in_order(map in header_map()) {
         let wire = map.wire();
         prop_assert_eq!(wire.len(), map.wire_len());
         let mut appended = Vec::new();
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn any_block_is_a_map_and_what_it_writes_is_well_formed(
+    fn any_block_is_a_map_that_encodes_to_a_valid_block(
         start in prop_oneof![Just("NATS/1.0\r\n"), Just("NATS/1.0 "), Just("")],
         lines in vec(prop_oneof![
             "[A-Z a:]{0,8}(\r\n|\n)".prop_map(String::into_bytes),
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_status_line_is_read_back(code in 100..=999_u16, text in "([!-~][ -~]{0,30}[!-~])?") {
+    fn a_status_line_reads_back(code in 100..=999_u16, text in "([!-~][ -~]{0,30}[!-~])?") {
         let block = format!("NATS/1.0 {code} {text}\r\n\r\n");
         let (status, description) = parse_status(block.as_bytes()).unwrap();
         prop_assert_eq!(status, Some(StatusCode::from_u16(code).unwrap()));
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_status_line_with_anything_behind_it_is_read_back_and_not_sent_on(
+    fn a_status_line_with_a_description_reads_back_and_is_not_forwarded(
         code in any::<u16>(),
         blanks in "[ \t]{1,3}",
         text in option::of("[!-~]([ -~]{0,30}[!-~])?"),
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_becomes_a_line_that_was_not_meant(
+    fn no_text_can_inject_a_header_line(
         pairs in vec((any_text(), any_text()), 0..6),
         replaced in any_text(),
     ) {

@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn addresses_are_read_back(
+    fn addresses_read_back(
         scheme in "(nats|tls|ws|wss)",
         user in option::of("[a-zA-Z0-9:/@%?# é-]{1,12}"),
         password in option::of("[a-zA-Z0-9:/@%?# é-]{0,12}"),
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_subject_that_passes_can_not_break_the_frame(
+    fn a_valid_subject_cannot_break_the_frame(
         subject in vec(any::<u8>(), 0..30),
         payload in vec(any::<u8>(), 0..30),
     ) {
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn matching_is_what_the_slow_way_says(
+    fn matching_agrees_with_a_naive_implementation(
         pattern in "[ab*>]{1,2}(\\.[ab*>]{1,2}){0,3}",
         subject in "[ab]{1,2}(\\.[ab]{1,2}){0,3}",
     ) {

@@ -69,7 +69,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn every_call_works_with_wakers_that_are_never_alike() {
+fn every_call_works_with_wakers_that_never_compare_equal() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let broker = runtime.block_on(Broker::start()).unwrap();
     let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();

@@ -54,7 +54,7 @@ fn cpu_time(pid: u32) -> Option<Duration> {
 }
 
 #[test]
-fn the_smallest_program_receives_and_takes_no_cpu_while_it_is_idle() {
+fn the_smallest_program_receives_and_uses_no_cpu_while_idle() {
     let elsewhere = Elsewhere::start();
     let program = Command::new(env!("CARGO_BIN_EXE_nats-lifeline-release-tests"))
         .env("NATS_URL", elsewhere.broker.url())

@@ -59,7 +59,7 @@ enum Partner {
 const TO_THE_END: Duration = Duration::from_secs(300);
 
 #[test]
-fn its_own_examples_build_and_run_with_only_the_dependency_changed() {
+fn async_nats_examples_build_and_run_with_only_the_dependency_changed() {
     let sources = downloaded().join("examples");
     let project = scratch().join("async-nats-examples");
     let names = copy(&sources, &project.join("examples"));

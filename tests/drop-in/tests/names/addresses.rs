@@ -22,7 +22,7 @@ fn an_address_has_its_parts() {
 }
 
 #[test]
-fn addresses_come_from_many_things() {
+fn addresses_are_made_from_many_types() {
     let addr: ServerAddr = "a".parse().unwrap();
     assert_eq!(count("a") + count(String::from("a")) + count(&addr) + count(addr.clone()), 4);
     assert_eq!(count(vec!["a", "b"]) + count(["a", "b"].as_slice()) + count(vec![String::from("a")]), 5);

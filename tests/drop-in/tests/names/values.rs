@@ -14,7 +14,7 @@ use async_nats::{
 use bytes::Bytes;
 
 #[test]
-fn structs_can_be_written_and_taken_apart() {
+fn structs_can_be_constructed_and_destructured() {
     let message = Message {
         subject: "a".into(),
         reply: Some(Subject::from("b".to_owned())),
@@ -80,7 +80,7 @@ fn subjects_and_codes() {
 }
 
 #[test]
-fn the_names_of_headers_are_those_of_nats() {
+fn header_constants_have_the_names_of_nats() {
     let names: [(HeaderName, &str); 28] = [
         (header::NATS_STREAM, "Nats-Stream"),
         (header::NATS_SEQUENCE, "Nats-Sequence"),
@@ -130,7 +130,7 @@ fn the_names_of_headers_are_those_of_nats() {
 }
 
 #[test]
-fn what_is_refused_is_refused() {
+fn the_same_values_are_refused() {
     assert!("a:b".parse::<HeaderName>().is_err() && HeaderName::try_from("a b".to_owned()).is_err());
     assert_eq!(
         HeaderValue::from_str("a\r\nb").unwrap_err().to_string(),
