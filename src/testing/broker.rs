@@ -133,13 +133,13 @@ impl Broker {
     }
 
     /// Subject and queue group of every subscription of the clients of this broker. Ordered by
-    /// client, in no order within one.
+    /// client, and by sid within one.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<(String, Option<String>)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut found = Vec::new();
         for connection in self.node.all() {
-            for subscription in lock(&connection.subscriptions).values() {
+            for subscription in lock(&connection.out).output.subscriptions.iter() {
                 let queue = subscription.queue.as_deref().map(text);
                 found.push((text(&subscription.subject), queue));
             }
@@ -150,7 +150,7 @@ impl Broker {
     /// How many subscriptions the clients of this broker have.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
-        let of = |connection: &Arc<super::connection::Connection>| lock(&connection.subscriptions).len();
+        let of = |connection: &Arc<super::connection::Connection>| lock(&connection.out).output.subscriptions.len();
         self.node.all().iter().map(of).sum()
     }
 

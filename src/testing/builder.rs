@@ -3,6 +3,7 @@
 use super::broker::Broker;
 use super::cluster::{Cluster, Fabric};
 use super::node::Node;
+use super::session;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,17 +36,13 @@ pub struct Builder {
 }
 
 /// What a broker keeps of its builder.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
-    users: Vec<(String, String)>,
-    tokens: Vec<String>,
+    /// What each session is judged by.
+    pub(super) session: session::Settings,
     server_name: Option<String>,
-    pub(super) max_payload: usize,
-    pub(super) max_control_line: usize,
     pub(super) max_pending: usize,
     pub(super) max_connections: usize,
-    pub(super) headers: bool,
-    pub(super) no_responders: bool,
     pub(super) second_info: bool,
     pub(super) ping_interval: Duration,
     pub(super) max_pings_out: u32,
@@ -54,62 +51,7 @@ pub(super) struct Settings {
     pub(super) lame_duck_grace: Duration,
 }
 
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Taken apart, so that a new field can't be forgotten.
-        let Self {
-            users,
-            tokens,
-            server_name,
-            max_payload,
-            max_control_line,
-            max_pending,
-            max_connections,
-            headers,
-            no_responders,
-            second_info,
-            ping_interval,
-            max_pings_out,
-            auth_timeout,
-            write_deadline,
-            lame_duck_grace,
-        } = self;
-        f.debug_struct("Settings")
-            .field("users", &users.len())
-            .field("tokens", &tokens.len())
-            .field("server_name", server_name)
-            .field("max_payload", max_payload)
-            .field("max_control_line", max_control_line)
-            .field("max_pending", max_pending)
-            .field("max_connections", max_connections)
-            .field("headers", headers)
-            .field("no_responders", no_responders)
-            .field("second_info", second_info)
-            .field("ping_interval", ping_interval)
-            .field("max_pings_out", max_pings_out)
-            .field("auth_timeout", auth_timeout)
-            .field("write_deadline", write_deadline)
-            .field("lame_duck_grace", lame_duck_grace)
-            .finish()
-    }
-}
-
 impl Settings {
-    pub(super) fn auth_required(&self) -> bool {
-        !self.users.is_empty() || !self.tokens.is_empty()
-    }
-
-    pub(super) fn accepts(&self, login: &super::greeting::Login) -> bool {
-        if !self.auth_required() {
-            return true;
-        }
-        let user = self
-            .users
-            .iter()
-            .any(|(user, pass)| login.user.as_ref() == Some(user) && login.pass.as_ref() == Some(pass));
-        user || self.tokens.iter().any(|token| login.auth_token.as_ref() == Some(token))
-    }
-
     pub(super) fn server_name(&self, port: u16) -> String {
         let unnamed = || format!("broker-{port}");
         self.server_name.clone().unwrap_or_else(unnamed)
@@ -120,15 +62,10 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             settings: Settings {
-                users: Vec::new(),
-                tokens: Vec::new(),
+                session: session::Settings::default(),
                 server_name: None,
-                max_payload: 1 << 20,
-                max_control_line: 4096,
                 max_pending: 64 << 20,
                 max_connections: 65_536,
-                headers: true,
-                no_responders: true,
                 second_info: true,
                 ping_interval: Duration::from_secs(120),
                 max_pings_out: 2,
@@ -145,26 +82,33 @@ impl Builder {
     /// Asks clients for a user name and password. May be called several times; then each pair is
     /// accepted, and so is each [token](Self::token).
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.settings.users.push((user.into(), password.into()));
+        self.settings.session.credentials.users.push((user.into(), password.into()));
         self
     }
 
     /// Asks clients for a token. May be called several times; see [`user`](Self::user).
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.settings.tokens.push(token.into());
+        self.settings.session.credentials.tokens.push(token.into());
         self
     }
 
     /// The largest body that is accepted, headers included, in bytes; INFO says it. Default 1 MiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {
-        self.settings.max_payload = bytes;
+        self.settings.session.max_payload = bytes;
         self
     }
 
     /// The longest control line that is accepted, in bytes of its arguments; CONNECT counts, too.
     /// Default 4,096.
     pub fn max_control_line(mut self, bytes: usize) -> Self {
-        self.settings.max_control_line = bytes;
+        self.settings.session.max_control_line = bytes;
+        self
+    }
+
+    /// How many subscriptions one client may have; 0 is no limit, and the default. One more is
+    /// refused with an error, and the connection stays.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.settings.session.max_subscriptions = Some(subscriptions).filter(|most| *most > 0);
         self
     }
 
@@ -184,14 +128,14 @@ impl Builder {
     /// Does the broker know headers? Default `true`. Without, INFO says so, HPUB closes the
     /// connection, and so does a CONNECT that asks for `no_responders`.
     pub fn headers(mut self, on: bool) -> Self {
-        self.settings.headers = on;
+        self.settings.session.headers = on;
         self
     }
 
     /// Are requests that nobody listens to answered with status 503, if the client asked for it?
     /// Default `true`.
     pub fn no_responders(mut self, on: bool) -> Self {
-        self.settings.no_responders = on;
+        self.settings.session.no_responders = on;
         self
     }
 

@@ -1,18 +1,13 @@
-//! One connection: its socket, and what waits to be written to it.
+//! One connection: what others deliver into it, and how it ends.
 
-use super::faults::Meter;
 use super::lock;
 use super::node::Node;
-use super::router::Subscription;
-use crate::protocol::{PubOp, err, message};
-use std::collections::HashMap;
-use std::future::poll_fn;
-use std::io;
+use super::session::{Delivery, Ending, Key, Output, Subscription};
+use crate::protocol::PubOp;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -27,33 +22,27 @@ const HOLD_UP_ABOVE: usize = 2 << 20;
 /// (`stallTotalAllowed`).
 const HOLD_UP_FOR: Duration = Duration::from_millis(10);
 
-/// Buffers above this are given back when they have been written, in bytes. Arbitrary.
-const KEEP_CAPACITY: usize = 1 << 20;
-
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) node: Arc<Node>,
     pub(super) peer: SocketAddr,
     pub(super) since: Instant,
     /// `None` once closed. Taking it out closes the socket at once, whatever the tasks wait for.
-    socket: RwLock<Option<TcpStream>>,
-    out: Mutex<Out>,
+    pub(super) socket: RwLock<Option<TcpStream>>,
+    /// Locked before the router, never the other way round.
+    pub(super) out: Mutex<Out>,
     /// Written only under the lock of `out`.
     closed: AtomicBool,
     /// Held while it closes, so that whoever closes it too returns when it *is* closed. Taken before
     /// all other locks.
     closing: Mutex<()>,
     /// There is something to write.
-    wake: Notify,
+    pub(super) wake: Notify,
     /// Something was written.
-    drained: Notify,
-    /// By sid. Locked before the router, never the other way round.
-    pub(super) subscriptions: Mutex<HashMap<u64, Arc<Subscription>>>,
+    pub(super) drained: Notify,
     tasks: Mutex<Vec<AbortHandle>>,
     /// Its CONNECT was accepted.
     pub(super) connected: AtomicBool,
-    /// It takes HMSG.
-    pub(super) headers: AtomicBool,
     /// It takes INFOs after the first: protocol 1, and its first PONG was sent.
     pub(super) takes_info: AtomicBool,
     /// Our PINGs that were not answered.
@@ -64,32 +53,30 @@ pub(super) struct Connection {
     pub(super) last_ping: AtomicU64,
 }
 
+/// What waits to be written, and the subscriptions: one lock orders deliveries and UNSUB, so that nothing follows the PONG
+/// after an UNSUB.
 #[derive(Default)]
-struct Out {
-    buf: Vec<u8>,
-    /// Bytes that the writing task took and the socket has not: `pending = buf + in_flight`.
-    in_flight: usize,
+pub(super) struct Out {
+    pub(super) output: Output,
+    /// Bytes that the writing task took and the socket has not: `pending = output + in_flight`.
+    pub(super) in_flight: usize,
     /// Since when the socket has taken nothing of them.
-    stuck_since: Option<Instant>,
-    /// Messages in `buf`.
-    messages: u64,
+    pub(super) stuck_since: Option<Instant>,
+    /// Messages in `output`.
+    pub(super) messages: u64,
     /// Somebody has woken the writing task, or will do so at the end of the batch.
-    scheduled: bool,
+    pub(super) scheduled: bool,
     /// Close when all is written; nothing is taken any more.
-    finishing: bool,
+    pub(super) finishing: bool,
 }
 
-/// What became of a message for one subscription.
+/// A message was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// The subscription or connection is no more.
-    Refused,
-    Queued {
-        /// The caller must wake the connection, later in its batch.
-        wake: bool,
-        /// So much is pending that the publisher should pause.
-        full: bool,
-    },
+pub(super) struct Queued {
+    /// The caller must wake the connection, later in its batch.
+    pub(super) wake: bool,
+    /// So much is pending that the publisher should pause.
+    pub(super) full: bool,
 }
 
 /// How a socket ends.
@@ -114,10 +101,8 @@ impl Connection {
             closing: Mutex::default(),
             wake: Notify::new(),
             drained: Notify::new(),
-            subscriptions: Mutex::default(),
             tasks: Mutex::default(),
             connected: AtomicBool::new(false),
-            headers: AtomicBool::new(false),
             takes_info: AtomicBool::new(false),
             pings_out: AtomicU32::new(0),
             last_heard: AtomicU64::new(0),
@@ -144,87 +129,65 @@ impl Connection {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Queues a message for one of this connection's subscriptions.
+    /// Queues a message for one of this connection's subscriptions; `None` if that has ended, with the connection or alone.
     #[inline]
-    pub(super) fn deliver(&self, subscription: &Arc<Subscription>, published: &PubOp<'_>) -> Delivery {
+    pub(super) fn deliver(&self, key: Key, published: &PubOp<'_>) -> Option<Queued> {
         let mut out = lock(&self.out);
-        if out.finishing || self.is_closed() || subscription.gone.load(Ordering::Relaxed) {
-            return Delivery::Refused;
+        let delivery = out.output.deliver(key, published);
+        if delivery == Delivery::Refused {
+            return None;
         }
-        let delivered = subscription.delivered.load(Ordering::Relaxed) + 1;
-        subscription.delivered.store(delivered, Ordering::Relaxed);
-        let last = delivered == subscription.max.load(Ordering::Relaxed);
-        if last {
-            subscription.gone.store(true, Ordering::Relaxed);
-        }
-        // An empty block arrives as MSG, and so does every message at a client without headers.
-        let headers = published.headers.filter(|block| !block.is_empty() && self.headers.load(Ordering::Relaxed));
-        message(&mut out.buf, published.subject, subscription.sid, published.reply, headers, published.payload);
         out.messages += 1;
-        let pending = out.buf.len() + out.in_flight;
+        let pending = out.pending();
         let wake = !std::mem::replace(&mut out.scheduled, true);
         drop(out);
-        if last {
-            subscription.forget();
+        if let Delivery::Last(ended) = delivery {
+            self.forget(&[ended]);
         }
         let limit = self.node.settings.max_pending;
         if pending > limit {
             // A slow consumer is cut without a word, in the middle of a frame if need be.
             self.close(Close::Plain);
         }
-        Delivery::Queued { wake, full: pending > HOLD_UP_ABOVE.min(limit / 2) }
+        Some(Queued { wake, full: pending > HOLD_UP_ABOVE.min(limit / 2) })
     }
 
-    /// Ends a subscription now, or after `max` messages in all.
-    pub(super) fn unsubscribe(&self, sid: u64, max: Option<u64>) {
-        let Some(subscription) = lock(&self.subscriptions).get(&sid).map(Arc::clone) else {
-            return;
-        };
-        let out = lock(&self.out);
-        let max = max.unwrap_or(0);
-        let over = max <= subscription.delivered.load(Ordering::Relaxed);
-        if over {
-            subscription.gone.store(true, Ordering::Relaxed);
-        } else {
-            subscription.max.store(max, Ordering::Relaxed);
-        }
-        drop(out);
-        if over {
-            subscription.forget();
-        }
+    /// Whether a subscription has not ended.
+    pub(super) fn has(&self, key: Key) -> bool {
+        lock(&self.out).output.subscriptions.get(key).is_some()
     }
 
-    /// Queues something that is no delivery. Returns whether the caller must wake the connection.
-    pub(super) fn queue(&self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+    /// Works with the output, unless the connection is ending. Returns also whether the caller must wake the connection.
+    pub(super) fn with_output<R>(&self, work: impl FnOnce(&mut Output) -> R) -> Option<(R, bool)> {
         let mut out = lock(&self.out);
         if out.finishing || self.is_closed() {
-            return false;
+            return None;
         }
-        encode(&mut out.buf);
-        !std::mem::replace(&mut out.scheduled, true)
+        let before = out.output.bytes.len();
+        let done = work(&mut out.output);
+        let wake = out.output.bytes.len() > before && !std::mem::replace(&mut out.scheduled, true);
+        Some((done, wake))
     }
 
     /// Queues something that is no delivery, and has it written.
     pub(super) fn say(&self, encode: impl FnOnce(&mut Vec<u8>)) {
-        if self.queue(encode) {
+        if let Some(((), true)) = self.with_output(|output| encode(&mut output.bytes)) {
             self.wake();
         }
     }
 
     /// Says why, and closes when all is written. It is no client any more from here on.
-    pub(super) fn finish(&self, reason: Option<&str>) {
+    pub(super) fn finish(&self, how: Ending) {
         self.connected.store(false, Ordering::Release);
         let mut out = lock(&self.out);
         if out.finishing {
             return;
         }
-        if let Some(text) = reason {
-            err(&mut out.buf, text);
-        }
+        let ended = out.output.end(how);
         out.finishing = true;
         drop(out);
         self.wake();
-        self.forget_subscriptions();
+        self.forget(&ended);
     }
 
     pub(super) fn wake(&self) {
@@ -238,7 +201,7 @@ impl Connection {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        out.buf = Vec::new();
+        let ended = std::mem::take(&mut out.output).subscriptions.clear();
         drop(out);
         let socket = self.socket.write();
         let socket = socket.unwrap_or_else(PoisonError::into_inner).take();
@@ -249,7 +212,7 @@ impl Connection {
             }
             drop(socket);
         }
-        self.forget_subscriptions();
+        self.forget(&ended);
         self.node.remove(self.id);
         self.drained.notify_waiters();
         self.abort_tasks();
@@ -261,11 +224,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn forget_subscriptions(&self) {
-        let subscriptions = std::mem::take(&mut *lock(&self.subscriptions));
-        for subscription in subscriptions.values() {
-            subscription.gone.store(true, Ordering::Relaxed);
-            self.node.fabric.router.remove(subscription);
+    /// Takes subscriptions that have ended out of the router.
+    pub(super) fn forget(&self, ended: &[Subscription]) {
+        for subscription in ended {
+            self.node.fabric.router.remove(self, &subscription.subject, subscription.key);
         }
         self.node.changed.notify_waiters();
     }
@@ -275,11 +237,6 @@ impl Connection {
         lock(&self.out).stuck_since
     }
 
-    fn pending(&self) -> usize {
-        let out = lock(&self.out);
-        out.buf.len() + out.in_flight
-    }
-
     /// Holds up a publisher until this connection has less pending, or long enough.
     pub(super) async fn hold_up(&self) {
         let mark = HOLD_UP_ABOVE.min(self.node.settings.max_pending / 2);
@@ -287,7 +244,7 @@ impl Connection {
             loop {
                 let mut drained = pin!(self.drained.notified());
                 drained.as_mut().enable();
-                if self.is_closed() || self.pending() <= mark {
+                if self.is_closed() || lock(&self.out).pending() <= mark {
                     return;
                 }
                 drained.await;
@@ -296,115 +253,10 @@ impl Connection {
         // Long enough is as good as low.
         let _ = tokio::time::timeout(HOLD_UP_FOR, low).await;
     }
+}
 
-    /// Reads what is there into `buf`, 0 bytes at the end of the stream.
-    pub(super) async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| {
-            self.with_socket(|socket| {
-                loop {
-                    match socket.try_read(buf) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        done => return Poll::Ready(done),
-                    }
-                    ready!(socket.poll_read_ready(cx))?;
-                }
-            })
-        })
-        .await
-    }
-
-    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.with_socket(|socket| {
-            loop {
-                match socket.try_write(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    done => return Poll::Ready(done),
-                }
-                ready!(socket.poll_write_ready(cx))?;
-            }
-        })
-    }
-
-    fn with_socket<T>(&self, work: impl FnOnce(&TcpStream) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let socket = self.socket.read().unwrap_or_else(PoisonError::into_inner);
-        match &*socket {
-            Some(socket) => work(socket),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
-
-    /// The writing task.
-    pub(super) async fn write_out(self: Arc<Self>) {
-        let mut meter = Meter::default();
-        let mut chunk = Vec::new();
-        loop {
-            self.wake.notified().await;
-            while self.take(&mut chunk) {
-                if self.write_chunk(&chunk, &mut meter).await.is_err() {
-                    self.close(Close::Plain);
-                    return;
-                }
-                chunk.clear();
-                if chunk.capacity() > KEEP_CAPACITY {
-                    chunk = Vec::new();
-                }
-            }
-        }
-    }
-
-    /// Takes all that is queued. Closes if that is nothing and this was all there will be.
-    fn take(&self, chunk: &mut Vec<u8>) -> bool {
-        let mut out = lock(&self.out);
-        if out.buf.is_empty() {
-            out.scheduled = false;
-            let over = out.finishing;
-            drop(out);
-            if over {
-                self.close(Close::Plain);
-            }
-            return false;
-        }
-        std::mem::swap(&mut out.buf, chunk);
-        out.in_flight = chunk.len();
-        let messages = std::mem::take(&mut out.messages);
-        drop(out);
-        let counter = &self.node.counters.messages_out;
-        counter.fetch_add(messages, Ordering::Relaxed);
-        true
-    }
-
-    async fn write_chunk(&self, mut chunk: &[u8], meter: &mut Meter) -> io::Result<()> {
-        let faults = &self.node.faults;
-        while !chunk.is_empty() {
-            faults.while_set(&faults.no_write).await;
-            let allowed = faults.cut_sent.allowance(meter);
-            let piece = chunk.get(..allowed).unwrap_or(chunk);
-            let written = if piece.is_empty() {
-                0
-            } else {
-                poll_fn(|cx| {
-                    if faults.no_write.load(Ordering::Acquire) {
-                        // Frozen while the socket was full.
-                        return Poll::Ready(Ok(0));
-                    }
-                    let poll = self.poll_write(cx, piece);
-                    if poll.is_pending() {
-                        lock(&self.out).stuck_since.get_or_insert_with(Instant::now);
-                    }
-                    poll
-                })
-                .await?
-            };
-            if faults.cut_sent.passed(meter, written) {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
-            chunk = chunk.get(written..).unwrap_or(&[]);
-            let mut out = lock(&self.out);
-            out.in_flight = chunk.len();
-            out.stuck_since = None;
-            drop(out);
-            self.drained.notify_waiters();
-        }
-        Ok(())
+impl Out {
+    fn pending(&self) -> usize {
+        self.output.bytes.len() + self.in_flight
     }
 }

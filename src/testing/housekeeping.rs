@@ -2,6 +2,7 @@
 
 use super::connection::{Close, Connection};
 use super::node::Node;
+use super::session::Ending;
 use crate::protocol::ping;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,8 +40,8 @@ fn look_at(node: &Node, connection: &Connection) {
     }
     let age = connection.age();
     if !connection.connected.load(Ordering::Acquire) {
-        if settings.auth_required() && age >= millis(settings.auth_timeout) {
-            connection.finish(Some("Authentication Timeout"));
+        if !settings.session.credentials.is_empty() && age >= millis(settings.auth_timeout) {
+            connection.finish(Ending::Says("Authentication Timeout"));
         }
         return;
     }
@@ -56,7 +57,7 @@ fn look_at(node: &Node, connection: &Connection) {
         return;
     }
     if connection.pings_out.fetch_add(1, Ordering::Relaxed) >= settings.max_pings_out {
-        connection.finish(Some("Stale Connection"));
+        connection.finish(Ending::Says("Stale Connection"));
         return;
     }
     connection.last_ping.store(age.max(1), Ordering::Relaxed);

@@ -9,10 +9,11 @@
 //! | what can be set before the start | `builder` |
 //! | what can be broken while it runs | `faults` |
 //! | listening, counting, ending; pings and deadlines | `node`, `housekeeping` |
-//! | one connection: what waits to be written to it | `connection` |
-//! | one connection: what it says, what that does, and what is too much | `session`, `judgement` |
+//! | how a server treats a client: the protocol, without I/O | `session` |
+//! | one connection: what others deliver into it, and how it ends | `connection` |
+//! | one connection: its bytes, in and out | `reading`, `socket` |
 //! | who wants which subject | `router` |
-//! | INFO and CONNECT | `greeting` |
+//! | INFO | `greeting` |
 //! | the other end of a benchmark | `sink`, `source`, on `threads` |
 //!
 //! ```
@@ -36,13 +37,25 @@ mod connection;
 mod faults;
 mod greeting;
 mod housekeeping;
-mod judgement;
 mod node;
+mod reading;
 mod router;
-mod session;
 mod sink;
+mod socket;
 mod source;
 mod threads;
+
+// The model of a session is for this crate's own tests: no promise is made about it, as about `engine`.
+#[cfg(all(feature = "internals", not(docsrs)))]
+pub mod session;
+#[cfg(not(all(feature = "internals", not(docsrs))))]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "what the model servers of the tests need with `internals`"
+)]
+mod session;
 
 pub use broker::{Broker, WaitError};
 pub use builder::Builder;

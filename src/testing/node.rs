@@ -6,7 +6,8 @@ use super::connection::{Close, Connection};
 use super::faults::Faults;
 use super::greeting::say_info;
 use super::lock;
-use super::session::Session;
+use super::reading::Reading;
+use super::session::{self, Ending};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -79,7 +80,7 @@ impl Node {
             addr: reserved.local_addr()?,
             faults: Faults::default(),
             counters: Counters::default(),
-            max_payload: AtomicUsize::new(settings.max_payload),
+            max_payload: AtomicUsize::new(settings.session.max_payload),
             max_connections: AtomicUsize::new(settings.max_connections),
             settings,
             changed: Notify::new(),
@@ -171,6 +172,12 @@ impl Node {
         lock(&self.server_id).clone()
     }
 
+    /// What a session that begins now is judged by.
+    pub(super) fn session_settings(&self) -> session::Settings {
+        let max_payload = self.max_payload.load(Ordering::Acquire);
+        session::Settings { max_payload, ..self.settings.session.clone() }
+    }
+
     fn spawn_until_stop(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = self.runtime.spawn(task).abort_handle();
         let mut door = lock(&self.door);
@@ -251,12 +258,12 @@ impl Node {
         connection.own(writer.abort_handle());
         connection.say(|out| say_info(out, self, &connection, false));
         if full {
-            connection.finish(Some("maximum connections exceeded"));
+            connection.finish(Ending::Says("maximum connections exceeded"));
         } else if self.faults.close_after_info.load(Ordering::Acquire) {
-            connection.finish(None);
+            connection.finish(Ending::Silent);
         } else {
-            let session = Session::new(Arc::clone(&connection));
-            connection.own(self.runtime.spawn(session.run()).abort_handle());
+            let reading = Reading::new(Arc::clone(&connection));
+            connection.own(self.runtime.spawn(reading.run()).abort_handle());
         }
     }
 

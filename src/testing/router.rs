@@ -1,23 +1,16 @@
 //! Who wants which subject: a trie of subscriptions, and the routes that publishers remember.
 
 use super::connection::Connection;
-use super::lock;
+use super::session::Key;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// One `SUB` of one connection.
-pub(super) struct Subscription {
+/// Who wants the messages of a subject: one subscription of one connection, which counts what it is sent.
+pub(super) struct Interest {
     pub(super) connection: Arc<Connection>,
-    pub(super) sid: u64,
-    pub(super) subject: Box<[u8]>,
+    pub(super) key: Key,
     pub(super) queue: Option<Box<[u8]>>,
-    /// Written only under the outbox lock of `connection`, like the two below it: that lock orders
-    /// deliveries and `UNSUB`, so nothing follows the PONG behind an `UNSUB`.
-    pub(super) delivered: AtomicU64,
-    /// End after so many deliveries; 0 is "no end".
-    pub(super) max: AtomicU64,
-    pub(super) gone: AtomicBool,
 }
 
 /// All subscriptions of a broker, or of all brokers of a cluster.
@@ -32,9 +25,9 @@ pub(super) struct Router {
 #[derive(Default)]
 struct Branch {
     /// Those that end here.
-    here: Vec<Arc<Subscription>>,
+    here: Vec<Arc<Interest>>,
     /// Those that go on with `>`.
-    rest: Vec<Arc<Subscription>>,
+    rest: Vec<Arc<Interest>>,
     any: Option<Box<Branch>>,
     literal: HashMap<Box<[u8]>, Branch>,
 }
@@ -42,20 +35,20 @@ struct Branch {
 /// Where the messages of one subject go.
 #[derive(Default)]
 pub(super) struct Route {
-    pub(super) plain: Vec<Arc<Subscription>>,
+    pub(super) plain: Vec<Arc<Interest>>,
     /// One member of each gets the message.
-    pub(super) groups: Vec<Vec<Arc<Subscription>>>,
+    pub(super) groups: Vec<Vec<Arc<Interest>>>,
 }
 
 impl Router {
-    pub(super) fn insert(&self, subscription: Arc<Subscription>) {
+    pub(super) fn insert(&self, subject: &[u8], interest: Interest) {
+        let interest = Arc::new(interest);
         let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
-        let subject = subscription.subject.clone();
         let mut branch = &mut *root;
-        let mut tokens = tokens(&subject).peekable();
+        let mut tokens = tokens(subject).peekable();
         while let Some(token) = tokens.next() {
             if token == b">" && tokens.peek().is_none() {
-                branch.rest.push(subscription);
+                branch.rest.push(interest);
                 self.generation.fetch_add(1, Ordering::Release);
                 return;
             }
@@ -64,13 +57,15 @@ impl Router {
                 token => branch.literal.entry(token.into()).or_default(),
             };
         }
-        branch.here.push(subscription);
+        branch.here.push(interest);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn remove(&self, subscription: &Arc<Subscription>) {
+    /// One that is not there is not missed.
+    pub(super) fn remove(&self, connection: &Connection, subject: &[u8], key: Key) {
+        let others = |other: &Arc<Interest>| other.key != key || !std::ptr::eq(&*other.connection, connection);
         let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
-        root.remove(Some(&subscription.subject), subscription);
+        root.remove(Some(subject), &others);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -99,9 +94,8 @@ impl Router {
 }
 
 impl Branch {
-    /// Removes the subscription below, and the branches that are empty then.
-    fn remove(&mut self, path: Option<&[u8]>, subscription: &Arc<Subscription>) {
-        let others = |other: &Arc<Subscription>| !Arc::ptr_eq(other, subscription);
+    /// Keeps only `others` at the end of the path, and no branch that is empty then.
+    fn remove(&mut self, path: Option<&[u8]>, others: &impl Fn(&Arc<Interest>) -> bool) {
         let Some(path) = path else {
             self.here.retain(others);
             return;
@@ -114,7 +108,7 @@ impl Branch {
             b">" if path.is_none() => self.rest.retain(others),
             b"*" => {
                 if let Some(branch) = &mut self.any {
-                    branch.remove(path, subscription);
+                    branch.remove(path, others);
                     if branch.is_empty() {
                         self.any = None;
                     }
@@ -122,7 +116,7 @@ impl Branch {
             }
             token => {
                 if let Some(branch) = self.literal.get_mut(token) {
-                    branch.remove(path, subscription);
+                    branch.remove(path, others);
                     if branch.is_empty() {
                         self.literal.remove(token);
                     }
@@ -137,18 +131,17 @@ impl Branch {
 }
 
 impl Route {
-    fn add(&mut self, subscriptions: &[Arc<Subscription>]) {
-        for subscription in subscriptions {
-            if subscription.queue.is_none() {
-                self.plain.push(Arc::clone(subscription));
+    fn add(&mut self, interests: &[Arc<Interest>]) {
+        for interest in interests {
+            if interest.queue.is_none() {
+                self.plain.push(Arc::clone(interest));
                 continue;
             }
-            let of_group = |group: &&mut Vec<Arc<Subscription>>| {
-                group.first().is_some_and(|first| first.queue == subscription.queue)
-            };
+            let of_group =
+                |group: &&mut Vec<Arc<Interest>>| group.first().is_some_and(|first| first.queue == interest.queue);
             match self.groups.iter_mut().find(of_group) {
-                Some(group) => group.push(Arc::clone(subscription)),
-                None => self.groups.push(vec![Arc::clone(subscription)]),
+                Some(group) => group.push(Arc::clone(interest)),
+                None => self.groups.push(vec![Arc::clone(interest)]),
             }
         }
     }
@@ -198,19 +191,5 @@ impl Routes {
         };
         self.last_subject.clear();
         self.last_subject.extend_from_slice(subject);
-    }
-}
-
-impl Subscription {
-    /// Takes it out of the table of its connection and out of the router.
-    pub(super) fn forget(self: &Arc<Self>) {
-        let mut table = lock(&self.connection.subscriptions);
-        // The sid may have been given to a newer subscription since.
-        if table.get(&self.sid).is_some_and(|s| Arc::ptr_eq(s, self)) {
-            table.remove(&self.sid);
-        }
-        drop(table);
-        self.connection.node.fabric.router.remove(self);
-        self.connection.node.changed.notify_waiters();
     }
 }

@@ -1,10 +1,13 @@
-//! The same bytes go to a real server and to the broker of the feature `testing`, and both must answer the same. What the
-//! models of the simulation and of the whole stack assume of a server's session stands on this.
+//! The same bytes go to a real server, to the broker of the feature `testing`, and to the session that the broker, the simulation
+//! and the whole stack are built on. All must answer the same.
 
-use nats_lifeline::testing::Broker;
+use nats_lifeline::protocol::PubOp;
+use nats_lifeline::testing::session::{Delivery, Ending, Fact, Output, Read, Session, Settings};
+use nats_lifeline::testing::{Broker, Builder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::server::ServerBuilder;
 use crate::support::{SOON, Server, within};
 
 /// After this a client has headers and no responders.
@@ -37,16 +40,62 @@ async fn answers(port: u16, said: &str) -> String {
     said
 }
 
+/// The same from a session that nobody carries bytes for.
+fn bare(settings: Settings, said: &str) -> String {
+    let (mut session, mut output) = (Session::new(settings), Output::default());
+    let mut rest = said.as_bytes();
+    let ending = loop {
+        let read = match session.read(rest) {
+            Ok(Read::NeedMore(_)) => break None,
+            Ok(read) => read,
+            Err(ending) => break Some(ending),
+        };
+        let len = match read {
+            Read::Op { op, len } => match session.act(&op, &mut output) {
+                Ok(Fact::Published(message)) => {
+                    publish(&session, &mut output, &message);
+                    len
+                }
+                Ok(_) => len,
+                Err(ending) => break Some(ending),
+            },
+            Read::Ignored(len) => len,
+            Read::NeedMore(_) => unreachable!(),
+        };
+        rest = &rest[len..];
+    };
+    ending.into_iter().for_each(|ending: Ending| drop(output.end(ending)));
+    let text = String::from_utf8(output.bytes).unwrap();
+    if ending.is_some() { text + "(closed)" } else { text }
+}
+
+/// To the session itself: there is no other. No script has more than one member of a group.
+fn publish(session: &Session, output: &mut Output, message: &PubOp<'_>) {
+    let own = output.subscriptions.iter().filter(|own| session.echo() && own.wants(message.subject));
+    let keys: Vec<_> = own.map(|own| own.key).collect();
+    let sent = keys.into_iter().filter(|key| output.deliver(*key, message) != Delivery::Refused).count();
+    if sent == 0 {
+        session.no_responders(message, output).unwrap();
+    }
+}
+
 async fn alike(scripts: &[(&str, &str)]) {
-    let server = Server::start().await;
-    let broker = Broker::start().await.unwrap();
+    alike_with(Server::builder(), Broker::builder(), &Settings::default(), scripts).await;
+}
+
+async fn alike_with(server: ServerBuilder, broker: Builder, settings: &Settings, scripts: &[(&str, &str)]) {
+    let server = server.start().await;
+    let broker = broker.start().await.unwrap();
     let mut different = Vec::new();
     for (what, script) in scripts {
         let real = answers(server.port(), script).await;
-        let ours = answers(broker.addr().port(), script).await;
         println!("{what}: {real:?}");
-        if real != ours {
-            different.push(format!("{what}: the server {real:?}, the broker {ours:?}"));
+        let ours =
+            [("broker", answers(broker.addr().port(), script).await), ("session", bare(settings.clone(), script))];
+        for (who, ours) in ours {
+            if real != ours {
+                different.push(format!("{what}: the server {real:?}, the {who} {ours:?}"));
+            }
         }
     }
     assert!(different.is_empty(), "{different:#?}");
@@ -79,6 +128,7 @@ async fn subscriptions_are_counted_as_a_server_counts_them() {
             "a live sid keeps its count",
             "SUB a 1\r\nUNSUB 1 2\r\nPUB a 1\r\n1\r\nSUB a 1\r\nPUB a 1\r\n2\r\nPUB a 1\r\n3\r\nPING\r\n",
         ),
+        ("a live sid and a subject that can't be", "SUB a 1\r\nSUB a..b 1\r\nPUB a 1\r\nx\r\nPING\r\n"),
         ("a sid that nobody knows", "UNSUB 7\r\nUNSUB 7 3\r\nSUB a 7\r\nPUB a 1\r\n1\r\nPING\r\n"),
         ("a second CONNECT", &format!("SUB a 1\r\n{CONNECT}PUB a 1\r\n1\r\nPING\r\n")),
     ]);
@@ -94,6 +144,8 @@ async fn what_is_published_comes_as_from_a_server() {
         ("with empty headers", "SUB a 1\r\nHPUB a 12 13\r\nNATS/1.0\r\n\r\nx\r\nPING\r\n"),
         ("with no header bytes", "SUB a 1\r\nHPUB a 0 1\r\nx\r\nPING\r\n"),
         ("nobody listens", "SUB r 1\r\nPUB q r 0\r\n\r\nPING\r\n"),
+        ("nobody listens, and nor does the group", "SUB r g 1\r\nPUB q r 0\r\n\r\nPING\r\n"),
+        ("nobody listens, and an empty token", "SUB > 1\r\nPUB q..r s 0\r\n\r\nPUB q..r s..t 0\r\n\r\nPING\r\n"),
         ("nobody listens, with a wildcard", "SUB r.* 1\r\nPUB q r.x 0\r\n\r\nPING\r\n"),
         (
             "nobody listens, and no count",
@@ -113,6 +165,8 @@ async fn a_session_begins_and_ends_as_with_a_server() {
     let without = "CONNECT {\"verbose\":false,\"protocol\":1,\"headers\":false}\r\n";
     alike(&[
         ("a PING first", &format!("PING\r\n{CONNECT}PING\r\n")),
+        ("a SUB first", &format!("SUB a 1\r\n{CONNECT}PUB a 1\r\nx\r\nPING\r\n")),
+        ("a PUB first", "SUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n"),
         ("verbose", "CONNECT {\"protocol\":1}\r\nSUB a 1\r\nSUB a 1\r\nPUB a 1\r\nx\r\nUNSUB 1\r\nPONG\r\nPING\r\n"),
         ("no echo", "CONNECT {\"verbose\":false,\"echo\":false}\r\nSUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n"),
         ("headers without having asked", &format!("{without}HPUB a 12 13\r\nNATS/1.0\r\n\r\nx\r\nPING\r\n")),
@@ -125,4 +179,46 @@ async fn a_session_begins_and_ends_as_with_a_server() {
         ("a line that is too long", &format!("{CONNECT}SUB {} 1\r\nPING\r\n", "a".repeat(5000))),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn one_subscription_too_many_is_refused_as_by_a_server() {
+    let scripts = connected(&[
+        ("too many", "SUB a 1\r\nSUB b 2\r\nSUB c 3\r\nPUB c 1\r\nx\r\nPUB a 1\r\ny\r\nPING\r\n"),
+        ("a live sid in a full table", "SUB a 1\r\nSUB b 2\r\nSUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n"),
+        ("a subject that can't be, in a full table", "SUB a 1\r\nSUB b 2\r\nSUB a..b 3\r\nPING\r\n"),
+        ("an UNSUB makes room", "SUB a 1\r\nSUB b 2\r\nUNSUB 1\r\nSUB c 3\r\nPUB c 1\r\nx\r\nPING\r\n"),
+        (
+            "a limit makes room when it is reached",
+            "SUB a 1\r\nSUB b 2\r\nUNSUB 1 1\r\nSUB c 3\r\nPUB a 1\r\nx\r\nSUB c 3\r\nPUB c 1\r\ny\r\nPING\r\n",
+        ),
+        ("a second CONNECT makes room", &format!("SUB a 1\r\nSUB b 2\r\n{CONNECT}SUB c 3\r\nPUB c 1\r\nx\r\nPING\r\n")),
+    ]);
+    let mut scripts: Vec<_> = scripts.iter().map(|(what, script)| (*what, script.as_str())).collect();
+    scripts.push(("verbose", "CONNECT {\"protocol\":1}\r\nSUB a 1\r\nSUB b 2\r\nSUB c 3\r\nPING\r\n"));
+    let settings = Settings { max_subscriptions: Some(2), ..Settings::default() };
+    let server = Server::builder().line("max_subscriptions: 2");
+    alike_with(server, Broker::builder().max_subscriptions(2), &settings, &scripts).await;
+}
+
+#[tokio::test]
+async fn nothing_is_heard_before_a_login_where_one_is_needed() {
+    let login = CONNECT.replace("\"verbose\"", "\"user\":\"ada\",\"pass\":\"lovelace\",\"verbose\"");
+    let wrong = login.replace("lovelace", "byron");
+    let mut settings = Settings::default();
+    settings.credentials.users.push(("ada".to_owned(), "lovelace".to_owned()));
+    let (server, broker) =
+        (Server::builder().user_and_password("ada", "lovelace"), Broker::builder().user("ada", "lovelace"));
+    let scripts = [
+        ("a login", format!("{login}SUB a 1\r\nPUB a 1\r\nx\r\nPING\r\n")),
+        ("another password", format!("{wrong}PING\r\n")),
+        ("no password", format!("{CONNECT}PING\r\n")),
+        ("a PING first", format!("PING\r\n{login}PING\r\n")),
+        ("a SUB first", "SUB a 1\r\nPING\r\n".to_owned()),
+        ("+OK first", format!("+OK\r\n{login}PING\r\n")),
+        ("no operation first", "HELLO\r\nPING\r\n".to_owned()),
+        ("another password later", format!("{login}SUB a 1\r\n{wrong}PING\r\n")),
+    ];
+    let scripts = scripts.each_ref().map(|(what, script)| (*what, script.as_str()));
+    alike_with(server, broker, &settings, &scripts).await;
 }

@@ -1,29 +1,38 @@
-//! What nats-server takes from a client, and what it does about the rest.
+//! Bytes that a server does not accept, and what it does about them.
 
+use super::{Read, Settings};
 use crate::protocol::{ClientOp, Decoder, Limits, ProtocolError, PubOp};
-
-/// The read buffer of a client that says little, in bytes.
-pub(super) const SMALL_BUFFER: usize = 4 << 10;
-
-/// The read buffer of a client that says much, in bytes: it doubles up to here. One operation that
-/// is larger makes it larger, for as long as it takes.
-const LARGE_BUFFER: usize = 256 << 10;
 
 /// The longest operation word and its blank (`CONNECT `) and a CR: what a line may have beyond
 /// `max_control_line`, which counts arguments only.
 const AROUND_ARGS: usize = 9;
 
-/// Why a session ends.
+/// How long a line that begins with `+` may be, in bytes. Arbitrary.
+const LARGEST_IGNORED: usize = 4 << 10;
+
+/// How a server ends a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// With `-ERR`.
+pub enum Ending {
+    /// With `-ERR` and this text.
     Says(&'static str),
     /// Without a word.
     Silent,
 }
 
-pub(super) fn decoder(max_control_line: usize, max_payload: usize) -> Decoder {
-    Decoder::new(Limits { line: max_control_line + AROUND_ARGS, headers: max_payload, total: max_payload })
+impl Ending {
+    /// The client has not logged in, or may not.
+    pub const UNAUTHORIZED: Ending = Ending::Says("Authorization Violation");
+    /// `max_control_line` is exceeded.
+    pub(super) const LINE_TOO_LONG: Ending = Ending::Says("maximum control line exceeded");
+}
+
+pub(super) fn decoder(settings: &Settings) -> Decoder {
+    let Settings { max_control_line, max_payload, .. } = *settings;
+    Decoder::new(Limits {
+        line: max_control_line.saturating_add(AROUND_ARGS),
+        headers: max_payload,
+        total: max_payload,
+    })
 }
 
 /// The length of what counts against `max_control_line`: neither the word nor the line end.
@@ -36,7 +45,7 @@ pub(super) fn args_len(op: &ClientOp<'_>, buf: &[u8], len: usize) -> usize {
             Some(block) => (5, block.len() + payload.len() + 2),
             None => (4, payload.len() + 2),
         },
-        // "PING, PONG: ignored up to the LF, not limited."
+        // What follows PING and PONG is ignored, and not limited.
         ClientOp::Ping | ClientOp::Pong => return 0,
     };
     let line = buf.get(..len - body).unwrap_or_default();
@@ -50,22 +59,18 @@ pub(super) fn verdict(error: &ProtocolError) -> Ending {
     match error {
         ProtocolError::UnknownOp { start } if start.as_bytes().starts_with(b"-") => Ending::Silent,
         ProtocolError::UnknownOp { .. } | ProtocolError::BadPayloadEnd => Ending::Says("Unknown Protocol Operation"),
-        ProtocolError::LineTooLong { .. } => Ending::Says("maximum control line exceeded"),
+        ProtocolError::LineTooLong { .. } => Ending::LINE_TOO_LONG,
         // A size is 9 digits at most (`util.go`, `parseSize`).
         ProtocolError::TooLarge { size, .. } if *size < 1_000_000_000 => Ending::Says("Maximum Payload Violation"),
         _ => Ending::Silent,
     }
 }
 
-/// Makes the buffer fit what comes next.
-pub(super) fn fit(buf: &mut Vec<u8>, filled: usize, missing: usize, was_full: bool) {
-    let needed = filled + missing;
-    if needed > buf.len() {
-        buf.resize(needed.next_power_of_two().max(SMALL_BUFFER), 0);
-    } else if was_full && buf.len() < LARGE_BUFFER {
-        buf.resize(buf.len() * 2, 0);
-    } else if buf.len() > LARGE_BUFFER && needed <= LARGE_BUFFER {
-        buf.truncate(LARGE_BUFFER);
-        buf.shrink_to_fit();
+/// A line that begins with `+`, whatever it says (`parser.go`, `OP_PLUS_OK`).
+pub(super) fn ignored_line(bytes: &[u8]) -> Result<Read<'_>, Ending> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) => Ok(Read::Ignored(end + 1)),
+        None if bytes.len() > LARGEST_IGNORED => Err(Ending::Silent),
+        None => Ok(Read::NeedMore(1)),
     }
 }

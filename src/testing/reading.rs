@@ -1,0 +1,283 @@
+//! The reading task of one client: its bytes go through the session, and what it publishes goes to whoever wants it.
+
+use super::connection::{Close, Connection, Queued};
+use super::faults::Meter;
+use super::greeting::say_info;
+use super::node::{Node, random};
+use super::router::{Interest, Routes};
+use super::session::{Desk, Ending, Fact, Key, Output, Read, Session, Subscription};
+use crate::protocol::{ClientOp, PubOp};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// After a batch of this many bytes other tasks get their turn: there is probably more where it came
+/// from, and reading isn't limited by tokio's budget as long as bytes are there.
+const YIELD_ABOVE: usize = 16 << 10;
+
+/// The read buffer of a client that says little, in bytes.
+const SMALL_BUFFER: usize = 4 << 10;
+
+/// The read buffer of a client that says much, in bytes: it doubles up to here. One operation that
+/// is larger makes it larger, for as long as it takes.
+const LARGE_BUFFER: usize = 256 << 10;
+
+pub(super) struct Reading {
+    session: Session,
+    desk: Lane,
+    routes: Routes,
+    /// Somebody who can't keep up with this batch.
+    slow: Option<Arc<Connection>>,
+    published: u64,
+    random: u64,
+}
+
+/// The client's own output, and the connections to wake at the end of the batch.
+struct Lane {
+    connection: Arc<Connection>,
+    touched: Vec<Arc<Connection>>,
+}
+
+impl Desk for Lane {
+    fn open<R>(&mut self, work: impl FnOnce(&mut Output) -> R) -> Option<R> {
+        let (done, wake) = self.connection.with_output(work)?;
+        if wake {
+            self.touched.push(Arc::clone(&self.connection));
+        }
+        Some(done)
+    }
+}
+
+/// Where a batch stopped.
+enum Stop {
+    /// At its end; so many bytes are missing from the next operation.
+    End {
+        missing: usize,
+    },
+    /// Before its end: the broker was frozen.
+    Frozen,
+    Over(Ending),
+}
+
+impl Reading {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self {
+            session: Session::new(connection.node.session_settings()),
+            desk: Lane { connection, touched: Vec::new() },
+            routes: Routes::default(),
+            slow: None,
+            published: 0,
+            random: random() | 1,
+        }
+    }
+
+    fn node(&self) -> &Arc<Node> {
+        &self.desk.connection.node
+    }
+
+    /// Reads and acts until the connection ends.
+    pub(super) async fn run(mut self) {
+        let connection = Arc::clone(&self.desk.connection);
+        let faults = &connection.node.faults;
+        let mut meter = Meter::default();
+        let mut buf = vec![0; SMALL_BUFFER];
+        let mut filled = 0;
+        loop {
+            faults.while_set(&faults.no_read).await;
+            let room = buf.get_mut(filled..).unwrap_or_default();
+            let room_len = room.len();
+            let got = match connection.read(room).await {
+                Ok(0) => return connection.finish(Ending::Silent),
+                Ok(got) => got,
+                Err(_) => return connection.close(Close::Plain),
+            };
+            // What lies behind the cut was never received.
+            let was_full = got == room_len;
+            let got = got.min(faults.cut_received.allowance(&mut meter));
+            let cut = faults.cut_received.passed(&mut meter, got);
+            filled += got;
+            connection.last_heard.store(connection.age(), Ordering::Relaxed);
+            let missing = loop {
+                // It may have been frozen while it waited for these bytes.
+                faults.while_set(&faults.no_read).await;
+                let (used, stop) = self.batch(buf.get(..filled).unwrap_or_default());
+                buf.copy_within(used..filled, 0);
+                filled -= used;
+                self.end_batch();
+                match stop {
+                    Stop::Over(ending) => return connection.finish(ending),
+                    Stop::End { missing } => break missing,
+                    Stop::Frozen => {}
+                }
+            };
+            if cut {
+                return connection.close(Close::Plain);
+            }
+            fit(&mut buf, filled, missing, was_full);
+            if let Some(slow) = self.slow.take() {
+                slow.hold_up().await;
+            } else if got >= YIELD_ABOVE {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Acts upon all complete operations; returns how many bytes they had.
+    fn batch(&mut self, buf: &[u8]) -> (usize, Stop) {
+        let connection = Arc::clone(&self.desk.connection);
+        let no_read = &connection.node.faults.no_read;
+        let mut at = 0;
+        loop {
+            if connection.is_closed() {
+                return (at, Stop::Over(Ending::Silent));
+            }
+            if no_read.load(Ordering::Relaxed) {
+                return (at, Stop::Frozen);
+            }
+            let rest = buf.get(at..).unwrap_or_default();
+            let result = match self.session.read(rest) {
+                Ok(Read::NeedMore(missing)) => return (at, Stop::End { missing }),
+                Ok(Read::Ignored(len)) => Ok(len),
+                Ok(Read::Op { op, len }) => self.act(&op).map(|()| len),
+                Err(ending) => Err(ending),
+            };
+            match result {
+                Ok(len) => at += len,
+                Err(ending) => return (at, Stop::Over(ending)),
+            }
+        }
+    }
+
+    #[inline]
+    fn act(&mut self, op: &ClientOp<'_>) -> Result<(), Ending> {
+        let faults = &self.node().faults;
+        match op {
+            ClientOp::Connect(_) if faults.reject_logins.load(Ordering::Acquire) => return Err(Ending::UNAUTHORIZED),
+            ClientOp::Ping if faults.drop_pongs.load(Ordering::Acquire) => return Ok(()),
+            _ => {}
+        }
+        match self.session.act(op, &mut self.desk)? {
+            Fact::Published(message) => return self.publish(&message),
+            Fact::Pong => self.desk.connection.pings_out.store(0, Ordering::Relaxed),
+            Fact::Greeted => return self.greeted(),
+            Fact::Connected(dropped) => self.connected(&dropped),
+            Fact::Subscribed { key, subject, queue } => self.subscribed(key, subject, queue),
+            Fact::Unsubscribed(ended) => self.desk.connection.forget(&[ended]),
+            Fact::Nothing | Fact::Refused(_) => {}
+        }
+        Ok(())
+    }
+
+    fn connected(&mut self, dropped: &[Subscription]) {
+        self.desk.connection.forget(dropped);
+        self.desk.connection.connected.store(true, Ordering::Release);
+        self.node().changed.notify_waiters();
+    }
+
+    /// The client got its first PONG.
+    fn greeted(&mut self) -> Result<(), Ending> {
+        let node = Arc::clone(self.node());
+        if self.session.login().is_some_and(|login| login.protocol >= 1) {
+            let connection = Arc::clone(&self.desk.connection);
+            connection.takes_info.store(true, Ordering::Release);
+            if node.settings.second_info {
+                self.desk.open(|output| say_info(&mut output.bytes, &node, &connection, true)).ok_or(Ending::Silent)?;
+            }
+        }
+        if node.faults.close_after_pong.load(Ordering::Acquire) {
+            return Err(Ending::Silent);
+        }
+        Ok(())
+    }
+
+    fn subscribed(&mut self, key: Key, subject: &[u8], queue: Option<&[u8]>) {
+        let connection = &self.desk.connection;
+        let router = &connection.node.fabric.router;
+        let interest = Interest { connection: Arc::clone(connection), key, queue: queue.map(Into::into) };
+        router.insert(subject, interest);
+        if !connection.has(key) {
+            // Closed by somebody else, who looked for it in the router before it was there.
+            router.remove(connection, subject, key);
+        }
+        connection.node.changed.notify_waiters();
+    }
+
+    #[inline]
+    fn publish(&mut self, message: &PubOp<'_>) -> Result<(), Ending> {
+        self.published += 1;
+        let Lane { connection: own, touched } = &mut self.desk;
+        let echo = self.session.echo();
+        let route = self.routes.to(&own.node.fabric.router, message.subject);
+        let mut batch = Batch { touched, slow: &mut self.slow };
+        let mut delivered = false;
+        for interest in &route.plain {
+            if echo || !Arc::ptr_eq(&interest.connection, own) {
+                delivered |= batch.deliver(interest, message);
+            }
+        }
+        for group in &route.groups {
+            // xorshift: any member will do, but not always the same one.
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            let first = usize::try_from(self.random % group.len() as u64).unwrap_or(0);
+            let members = group.iter().cycle().skip(first).take(group.len());
+            for interest in members {
+                let allowed = echo || !Arc::ptr_eq(&interest.connection, own);
+                if allowed && batch.deliver(interest, message) {
+                    delivered = true;
+                    break;
+                }
+            }
+        }
+        if delivered { Ok(()) } else { self.session.no_responders(message, &mut self.desk) }
+    }
+
+    fn end_batch(&mut self) {
+        for connection in self.desk.touched.drain(..) {
+            connection.wake();
+        }
+        let connection = &self.desk.connection;
+        let counter = &connection.node.counters.messages_in;
+        counter.fetch_add(std::mem::take(&mut self.published), Ordering::Relaxed);
+        let max_payload = connection.node.max_payload.load(Ordering::Relaxed);
+        if max_payload != self.session.max_payload() {
+            self.session.set_max_payload(max_payload);
+        }
+    }
+}
+
+/// What the deliveries of a batch leave to do.
+struct Batch<'a> {
+    touched: &'a mut Vec<Arc<Connection>>,
+    slow: &'a mut Option<Arc<Connection>>,
+}
+
+impl Batch<'_> {
+    #[inline]
+    fn deliver(&mut self, interest: &Interest, message: &PubOp<'_>) -> bool {
+        let connection = &interest.connection;
+        let Some(Queued { wake, full }) = connection.deliver(interest.key, message) else {
+            return false;
+        };
+        if wake {
+            self.touched.push(Arc::clone(connection));
+        }
+        if full && self.slow.is_none() {
+            *self.slow = Some(Arc::clone(connection));
+        }
+        true
+    }
+}
+
+/// Makes the buffer fit what comes next.
+fn fit(buf: &mut Vec<u8>, filled: usize, missing: usize, was_full: bool) {
+    let needed = filled + missing;
+    if needed > buf.len() {
+        buf.resize(needed.next_power_of_two().max(SMALL_BUFFER), 0);
+    } else if was_full && buf.len() < LARGE_BUFFER {
+        buf.resize(buf.len() * 2, 0);
+    } else if buf.len() > LARGE_BUFFER && needed <= LARGE_BUFFER {
+        buf.truncate(LARGE_BUFFER);
+        buf.shrink_to_fit();
+    }
+}
