@@ -72,7 +72,7 @@ impl Cluster {
             return None;
         }
         let mut conn = Conn::new(node, self.tls.map(|_| Session::new()));
-        let greeting = if self.tls == Some(Tls::BehindInfo) { &mut conn.clear } else { &mut conn.out };
+        let greeting = if self.tls == Some(Tls::BehindInfo) { &mut conn.clear } else { &mut conn.output.bytes };
         protocol::info(greeting, self.info(node).as_bytes());
         self.conns.push(conn);
         Some(self.conns.len() - 1)
@@ -103,7 +103,7 @@ impl Cluster {
             if hears && self.nodes.len() > 1 {
                 let info = self.info(node);
                 let conn = &mut self.conns[at];
-                protocol::info(&mut conn.out, info.as_bytes());
+                protocol::info(&mut conn.output.bytes, info.as_bytes());
                 conn.news.notify_one();
             }
         }
@@ -129,9 +129,9 @@ impl Cluster {
     pub(crate) fn crash(&mut self, node: usize) {
         self.nodes[node].state = State::Down;
         for at in self.open_at(node) {
-            let said = self.conns[at].out.len();
+            let said = self.conns[at].output.bytes.len();
             let kept = self.rng.random_range(0..=said);
-            self.conns[at].out.truncate(kept);
+            self.conns[at].output.bytes.truncate(kept);
             self.close(at);
         }
         self.nodes[node].known.clear();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nats_lifeline::protocol;
+use nats_lifeline::testing::session::Subscription;
 use rand::seq::IndexedRandom;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +26,13 @@ pub(crate) struct Elsewhere {
     pub(crate) node: usize,
     subject: Vec<u8>,
     queue: Option<Vec<u8>>,
+}
+
+impl Elsewhere {
+    fn of(node: usize, subscription: &Subscription) -> Elsewhere {
+        let queue = subscription.queue.as_ref().map(|queue| queue.to_vec());
+        Elsewhere { node, subject: subscription.subject.to_vec(), queue }
+    }
 }
 
 /// A message on its way through the cluster.
@@ -119,8 +127,9 @@ impl Cluster {
     /// The others are to hear of a subscription.
     pub(super) fn spread(&mut self, key: Key) {
         let conn = &self.conns[key.0];
-        let (node, interest) = (conn.node, &conn.subs[&key.1]);
-        let known = Elsewhere { node, subject: interest.subject.clone(), queue: interest.queue.clone() };
+        let node = conn.node;
+        let Some(subscription) = conn.output.subscriptions.by_sid(key.1) else { return };
+        let known = Elsewhere::of(node, subscription);
         for other in self.others(node) {
             self.routes.send(node, other, Hop::Interest(key, known.clone()));
         }
@@ -138,9 +147,9 @@ impl Cluster {
         for at in (0..self.conns.len()).filter(|at| !self.conns[*at].closed) {
             let conn = &self.conns[at];
             let from = conn.node;
-            for (sid, interest) in &conn.subs {
-                let known = Elsewhere { node: from, subject: interest.subject.clone(), queue: interest.queue.clone() };
-                self.routes.send(from, node, Hop::Interest((at, *sid), known));
+            for subscription in conn.output.subscriptions.iter() {
+                let known = Elsewhere::of(from, subscription);
+                self.routes.send(from, node, Hop::Interest((at, subscription.sid), known));
             }
         }
     }
@@ -188,8 +197,8 @@ impl Cluster {
             }
         }
         for at in self.open_at(node) {
-            let here = self.conns[at].subs.values().filter(|interest| wants(&interest.subject));
-            groups.extend(here.filter_map(|interest| interest.queue.clone()));
+            let here = self.conns[at].output.subscriptions.iter().filter(|here| here.wants(&message.subject));
+            groups.extend(here.filter_map(|here| Some(here.queue.as_ref()?.to_vec())));
         }
         for group in groups {
             self.give_to_group(node, None, message, group, &mut onward);
@@ -233,14 +242,12 @@ impl Cluster {
     }
 
     /// The subscriptions at this server that want it, as plain ones or as members of a group.
-    fn members(&self, node: usize, group: Option<&Vec<u8>>, message: &Published) -> Vec<Key> {
+    fn members(&self, node: usize, group: Option<&[u8]>, message: &Published) -> Vec<Key> {
         let mut members = Vec::new();
         for at in self.open_at(node) {
-            for (sid, interest) in &self.conns[at].subs {
-                if interest.queue.as_ref() == group && protocol::matches(&interest.subject, &message.subject) {
-                    members.push((at, *sid));
-                }
-            }
+            let here = self.conns[at].output.subscriptions.iter();
+            let wants = |here: &&Subscription| here.queue.as_deref() == group && here.wants(&message.subject);
+            members.extend(here.filter(wants).map(|here| (at, here.sid)));
         }
         members
     }

@@ -1,40 +1,35 @@
-//! What a nats-server does with the bytes of a connection. It acts on whole operations at once and waits for nothing; who
-//! carries its bytes is `carrier`.
+//! What a model server does with the bytes of a connection. The rules are those of the session that the broker of `testing` is built
+//! on; what it routes, and an exact memory of it, is the cluster's. It acts on whole operations as they come, and never waits; its
+//! bytes are carried by `carrier`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nats_lifeline::protocol::{self, ClientOp, Decoded, Decoder, Limits, PubOp};
+use nats_lifeline::protocol::{self, ClientOp, PubOp};
+use nats_lifeline::testing::session::{Delivery, Ending, Fact, Output, Read, Session, Settings, Subscription};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::content::{self, Id};
 use crate::routes::{Key, Published};
-use crate::secure::Session;
+use crate::secure;
 
 /// What is asked for is answered with itself.
 const ASKED: &[u8] = b"ask";
 
-/// The largest limit of an UNSUB that a server reads; a larger one is none.
-const LARGEST_LIMIT: u64 = 999_999_999;
-
 pub(crate) struct Conn {
     pub(crate) node: usize,
-    decoder: Decoder,
+    session: Session,
     unread: Vec<u8>,
-    pub(super) subs: BTreeMap<u64, Interest>,
-    session: Option<Session>,
-    /// CONNECT has come.
-    connected: bool,
-    /// The first PING too.
-    greeted: bool,
+    /// Its subscriptions, and the bytes that it has not been sent yet. With TLS they are not sealed yet.
+    pub(super) output: Output,
+    tls: Option<secure::Session>,
     pub(crate) closed: bool,
     /// It has closed.
     pub(crate) gone: Arc<Notify>,
-    /// What it says, as far as nobody has carried it away: in clear even where there is TLS, and all the rest.
+    /// Bytes that go before those, in clear even with TLS.
     pub(super) clear: Vec<u8>,
-    pub(crate) out: Vec<u8>,
     /// There is more of it, or it has closed.
     pub(crate) news: Arc<Notify>,
     /// Messages, in the order in which they were processed.
@@ -47,34 +42,24 @@ pub(crate) struct Conn {
     pub(crate) sent: BTreeMap<String, Vec<Id>>,
 }
 
-pub(crate) struct Interest {
-    pub(super) subject: Vec<u8>,
-    pub(super) queue: Option<Vec<u8>>,
-    sent: u64,
-    max: Option<u64>,
-}
-
-impl Interest {
-    fn name(&self) -> String {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.queue.iter().fold(text(&self.subject), |name, queue| format!("{name} {}", text(queue)))
-    }
+/// How the worlds name a subscription: its subject and its queue group.
+fn name(subscription: &Subscription) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let subject = text(&subscription.subject);
+    subscription.queue.iter().fold(subject, |name, queue| format!("{name} {}", text(queue)))
 }
 
 impl Conn {
-    pub(super) fn new(node: usize, session: Option<Session>) -> Conn {
+    pub(super) fn new(node: usize, tls: Option<secure::Session>) -> Conn {
         Conn {
             node,
-            decoder: Decoder::new(Limits::default()),
+            session: Session::new(Settings::default()),
             unread: Vec::new(),
-            subs: BTreeMap::new(),
-            session,
-            connected: false,
-            greeted: false,
+            output: Output::default(),
+            tls,
             closed: false,
             gone: Arc::default(),
             clear: Vec::new(),
-            out: Vec::new(),
             news: Arc::default(),
             processed: Vec::new(),
             since: None,
@@ -84,15 +69,15 @@ impl Conn {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connected && !self.closed
+        self.session.login().is_some() && !self.closed
     }
 
     /// What goes on the wire next.
     pub(crate) fn take_said(&mut self) -> Vec<u8> {
         let mut said = std::mem::take(&mut self.clear);
-        match &mut self.session {
-            None => said.append(&mut self.out),
-            Some(session) => session.seal(&std::mem::take(&mut self.out), &mut said),
+        match &mut self.tls {
+            None => said.append(&mut self.output.bytes),
+            Some(tls) => tls.seal(&std::mem::take(&mut self.output.bytes), &mut said),
         }
         said
     }
@@ -110,8 +95,8 @@ impl Cluster {
         }
         self.conns[at].news.notify_one();
         self.conns[at].gone.notify_one();
-        for sid in self.conns[at].subs.keys().copied().collect::<Vec<_>>() {
-            self.forget((at, sid));
+        for ended in self.conns[at].output.subscriptions.clear() {
+            self.forget((at, ended.sid));
         }
     }
 
@@ -119,10 +104,10 @@ impl Cluster {
     pub(crate) fn read(&mut self, at: usize, bytes: &[u8]) {
         let conn = &mut self.conns[at];
         let mut unread = std::mem::take(&mut conn.unread);
-        match &mut conn.session {
+        match &mut conn.tls {
             None => unread.extend_from_slice(bytes),
-            Some(session) => {
-                if let Err(error) = session.open(bytes, &mut unread) {
+            Some(tls) => {
+                if let Err(error) = tls.open(bytes, &mut unread) {
                     self.complaints.push(format!("connection {at} said what is no TLS: {error}"));
                     self.close(at);
                 }
@@ -130,15 +115,17 @@ impl Cluster {
             }
         }
         let mut used = 0;
-        while used < unread.len() && !self.conns[at].closed {
-            match self.conns[at].decoder.decode_client(&unread[used..]) {
-                Ok(Decoded::Op { op, len }) => {
-                    self.act(at, &op);
-                    used += len;
-                }
-                Ok(Decoded::NeedMore(_)) => break,
-                Err(error) => {
-                    self.complaints.push(format!("connection {at} said what is no NATS: {error}"));
+        while !self.conns[at].closed {
+            let acted = match self.conns[at].session.read(&unread[used..]) {
+                Ok(Read::NeedMore(_)) => break,
+                Ok(Read::Op { op, len }) => self.act(at, &op).map(|()| len),
+                Ok(Read::Ignored(_)) => Err("a line that is ignored".to_owned()),
+                Err(ending) => Err(format!("{ending:?}")),
+            };
+            match acted {
+                Ok(len) => used += len,
+                Err(why) => {
+                    self.complaints.push(format!("connection {at} said what a server does not accept: {why}"));
                     self.close(at);
                 }
             }
@@ -147,43 +134,32 @@ impl Cluster {
         self.conns[at].unread = unread;
     }
 
-    fn act(&mut self, at: usize, op: &ClientOp<'_>) {
+    /// The client under test never gives a server a reason to refuse anything.
+    fn act(&mut self, at: usize, op: &ClientOp<'_>) -> Result<(), String> {
         let conn = &mut self.conns[at];
-        match op {
-            ClientOp::Pong => {}
-            ClientOp::Connect(_) => {
-                conn.connected = true;
-                conn.since = Some(Instant::now());
-            }
-            ClientOp::Ping => {
-                protocol::pong(&mut conn.out);
-                let first = !std::mem::replace(&mut conn.greeted, true);
-                conn.news.notify_one();
-                if first && self.nodes.len() > 1 {
-                    // What has changed since it was greeted.
-                    let info = self.info(self.conns[at].node);
-                    protocol::info(&mut self.conns[at].out, info.as_bytes());
-                }
-            }
-            // A second one with a live sid is ignored.
-            ClientOp::Sub { sid, .. } if conn.subs.contains_key(sid) => {}
-            ClientOp::Sub { subject, sid, queue } => {
-                let queue = queue.map(<[u8]>::to_vec);
-                conn.subs.insert(*sid, Interest { subject: subject.to_vec(), queue, sent: 0, max: None });
-                self.spread((at, *sid));
-            }
-            ClientOp::Unsub { sid, max } => match (conn.subs.get_mut(sid), max.filter(|max| *max <= LARGEST_LIMIT)) {
-                (Some(interest), Some(max)) if interest.sent < max => interest.max = Some(max),
-                (Some(_), _) => self.unsubscribe((at, *sid)),
-                (None, _) => {}
-            },
-            ClientOp::Pub(published) => self.publish(at, published),
+        let before = conn.output.bytes.len();
+        let fact = conn.session.act(op, &mut conn.output).map_err(|ending: Ending| format!("{ending:?}"))?;
+        if conn.output.bytes.len() > before {
+            conn.news.notify_one();
         }
-    }
-
-    fn unsubscribe(&mut self, key: Key) {
-        self.conns[key.0].subs.remove(&key.1);
-        self.forget(key);
+        match fact {
+            Fact::Connected(dropped) if dropped.is_empty() => conn.since = Some(Instant::now()),
+            Fact::Connected(_) => return Err("CONNECT twice".to_owned()),
+            Fact::Greeted if self.nodes.len() > 1 => {
+                // What has changed since it was greeted.
+                let info = self.info(self.conns[at].node);
+                protocol::info(&mut self.conns[at].output.bytes, info.as_bytes());
+            }
+            Fact::Subscribed { key, .. } => {
+                let sid = conn.output.subscriptions.get(key).map(|made| made.sid);
+                sid.into_iter().for_each(|sid| self.spread((at, sid)));
+            }
+            Fact::Refused(text) => return Err(text.to_owned()),
+            Fact::Unsubscribed(ended) => self.forget((at, ended.sid)),
+            Fact::Published(published) => self.publish(at, &published),
+            Fact::Nothing | Fact::Greeted | Fact::Pong => {}
+        }
+        Ok(())
     }
 
     fn publish(&mut self, at: usize, published: &PubOp<'_>) {
@@ -210,15 +186,15 @@ impl Cluster {
     pub(super) fn give(&mut self, key: Key, message: &Published) {
         let (at, sid) = key;
         let conn = &mut self.conns[at];
-        let Some(interest) = conn.subs.get_mut(&sid) else { return };
+        let Some(subscription) = conn.output.subscriptions.by_sid(sid) else { return };
+        let (name, key) = (name(subscription), subscription.key);
         let Published { id, subject, headers, payload } = message;
-        protocol::message(&mut conn.out, subject, sid, None, headers.as_deref(), payload);
-        interest.sent += 1;
-        let ends = interest.max.is_some_and(|max| interest.sent >= max);
-        conn.sent.entry(interest.name()).or_default().push(*id);
+        let published = PubOp { subject, reply: None, headers: headers.as_deref(), payload };
+        let delivery = conn.output.deliver(key, &published);
+        conn.sent.entry(name).or_default().push(*id);
         conn.news.notify_one();
-        if ends {
-            self.unsubscribe(key);
+        if let Delivery::Last(ended) = delivery {
+            self.forget((at, ended.sid));
         }
     }
 }
