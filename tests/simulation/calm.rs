@@ -7,8 +7,8 @@ use std::time::Instant;
 use nats_lifeline::engine::{Flight, Status};
 use rand::RngExt;
 
-use crate::conn::{End, Interest, Mood};
-use crate::content::{self, DIGITS, PUBLISHED, SUBJECTS};
+use crate::conn::{End, Mood};
+use crate::content::{DIGITS, PUBLISHED, SUBJECTS};
 use crate::driver::{Command, Stream, WIDE};
 use crate::plan::ms;
 use crate::script::say;
@@ -33,7 +33,7 @@ impl World {
         }
         for (_, at, end) in std::mem::take(&mut self.cuts) {
             let conn = &mut self.conns[at];
-            let (read, arrives) = (conn.read, conn.out.len());
+            let (read, arrives) = (conn.read, conn.output.bytes.len());
             conn.end_in(read);
             conn.close(end, arrives);
         }
@@ -75,8 +75,8 @@ impl World {
         let limited = table.filter_map(|(sid, it)| Some((sid, it.remaining().filter(|left| *left < 1000)?)));
         let limited: BTreeMap<u64, u64> = limited.collect();
         for (sid, left) in &limited {
-            let Some(Interest { subject, .. }) = self.conns[at].subs.get(sid).copied() else { continue };
-            let to = (0..PUBLISHED).find(|to| content::matches(subject, *to)).unwrap();
+            let Some(subscription) = self.conns[at].output.subscriptions.by_sid(*sid) else { continue };
+            let to = (0..PUBLISHED).find(|to| subscription.wants(SUBJECTS[*to].as_bytes())).unwrap();
             for _ in 0..=*left {
                 let number = self.foreign();
                 self.conns[at].deliver(*sid, number, to, DIGITS, false);
@@ -125,13 +125,13 @@ impl World {
             let mut moved = false;
             for at in self.active.clone() {
                 let conn = &self.conns[at];
-                let (before, opened) = (conn.unread() + conn.out.len() as u64, conn.open);
+                let (before, opened) = (conn.unread() + conn.output.bytes.len() as u64, conn.open);
                 self.serve(at, u64::MAX);
                 let conn = &mut self.conns[at];
                 let limit = conn.out_limit();
                 moved |= conn.arrived < limit;
                 conn.arrived = conn.arrived.max(limit);
-                moved |= before != conn.unread() + conn.out.len() as u64 || conn.open != opened;
+                moved |= before != conn.unread() + conn.output.bytes.len() as u64 || conn.open != opened;
             }
             self.tidy();
             if self.is_woken() {
@@ -171,7 +171,7 @@ impl World {
             && driver.commands.is_empty()
             && conn.open
             && conn.out_ends.is_none()
-            && conn.seen == conn.out.len()
+            && conn.seen == conn.output.bytes.len()
             && conn.unread() == 0
             && self.books.flushes.values().all(|flush| flush.cancelled)
             && !driver.engine.wants_exchange()
@@ -192,7 +192,7 @@ impl World {
             && conn.open
             && conn.out_ends.is_none()
             && conn.ends_at.is_none()
-            && conn.seen == conn.out.len()
+            && conn.seen == conn.output.bytes.len()
             && conn.unread() == 0
             // Without a PONG nobody knows which of them it has refused.
             && !(conn.full && conn.mood == Mood::NoPong)
@@ -219,10 +219,11 @@ impl World {
             table.map(|(sid, it)| (sid, (it.subject().to_vec(), it.queue().is_some(), it.remaining()))).collect();
         let conn = &self.conns[at];
         let theirs: BTreeMap<u64, _> = conn
-            .subs
+            .output
+            .subscriptions
             .iter()
-            .map(|(sid, it)| {
-                let left = it.max.map(|max| max - it.sent);
+            .map(|it| {
+                let (sid, left) = (&it.sid, it.remaining());
                 let counted = ours.get(sid).and_then(|(_, _, left)| *left);
                 // One that was told of twice has had messages between, which this server does not count; and there are
                 // limits that it can't read. Then it ends later, or is told to.
@@ -230,7 +231,7 @@ impl World {
                 let max = self.streams[usize::try_from(*sid - 1).unwrap()].max;
                 let unread = left.is_none() && max.is_some_and(|max| max > LARGEST);
                 let left = if unread || (later && conn.wire.retold.contains(sid)) { counted } else { left };
-                (*sid, (SUBJECTS[it.subject].as_bytes().to_vec(), it.queue, left))
+                (*sid, (it.subject.to_vec(), it.queue.is_some(), left))
             })
             .collect();
         assert_eq!(ours, theirs, "I7, I10: the client's table and the server's");
@@ -294,7 +295,7 @@ impl World {
         let ledger = driver.engine.ledger(driver.outbox.accepted());
         let conn = driver.conn().map(|at| {
             let conn = &self.conns[at];
-            (at, conn.mood, conn.open, conn.unread(), conn.room(), conn.out_ends, conn.seen, conn.out.len())
+            (at, conn.mood, conn.open, conn.unread(), conn.room(), conn.out_ends, conn.seen, conn.output.bytes.len())
         });
         format!(
             "links {:?}, parked {:?}, armed {:?}, {} bytes in flight, {ledger:?}, connection {conn:?}, flushes {:?}",

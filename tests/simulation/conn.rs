@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use nats_lifeline::protocol::PubOp;
+use nats_lifeline::testing::session::{Delivery, Output, Session, Settings, Subscription};
+
 use crate::content;
-use crate::wire::Wire;
+use crate::wire::{Found, Wire};
 
 /// How a reader's side ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +46,6 @@ pub(crate) enum Transport {
     Custom,
 }
 
-/// A subscription, as a server has it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Interest {
-    pub(crate) subject: usize,
-    pub(crate) queue: bool,
-    /// Since its SUB.
-    pub(crate) sent: u64,
-    pub(crate) max: Option<u64>,
-}
-
 pub(crate) struct Conn {
     pub(crate) node: usize,
     pub(crate) mood: Mood,
@@ -76,8 +69,7 @@ pub(crate) struct Conn {
     /// Since when there is something to write, and no room for it.
     pub(crate) stuck: Option<Instant>,
 
-    // Server to client.
-    pub(crate) out: Vec<u8>,
+    // Server to client: all bytes of the output, which are kept.
     /// So many bytes have arrived at the client's side.
     pub(crate) arrived: usize,
     /// And so many it has read.
@@ -89,7 +81,13 @@ pub(crate) struct Conn {
     pub(crate) open: bool,
     pub(crate) greeted: bool,
     pub(crate) welcomed: bool,
-    pub(crate) subs: BTreeMap<u64, Interest>,
+    pub(crate) session: Session,
+    /// Its subscriptions, and everything that it has said.
+    pub(crate) output: Output,
+    /// What it was sent and has not acted on. It may not have read all of it yet.
+    pub(crate) inbox: Vec<u8>,
+    /// The number of bytes before those.
+    pub(crate) acted: u64,
     /// The largest `max_payload` that was said here.
     pub(crate) max_payload: usize,
     pub(crate) headers: bool,
@@ -131,7 +129,7 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(crate) fn new(node: usize, mood: Mood, epoch: u64, transport: Transport, window: u64) -> Conn {
+    pub(crate) fn new(node: usize, mood: Mood, epoch: u64, transport: Transport, window: u64, headers: bool) -> Conn {
         Conn {
             node,
             mood,
@@ -145,7 +143,6 @@ impl Conn {
             reading_stalls: None,
             begun: Vec::new(),
             stuck: None,
-            out: Vec::new(),
             arrived: 0,
             seen: 0,
             out_ends: None,
@@ -153,7 +150,16 @@ impl Conn {
             open: true,
             greeted: false,
             welcomed: false,
-            subs: BTreeMap::new(),
+            // What it allows is said in INFO, and checked where a message is processed.
+            session: Session::new(Settings {
+                max_payload: usize::MAX,
+                max_control_line: usize::MAX,
+                headers,
+                ..Settings::default()
+            }),
+            output: Output::default(),
+            inbox: Vec::new(),
+            acted: 0,
             max_payload: 0,
             headers: false,
             full: false,
@@ -182,25 +188,31 @@ impl Conn {
         &self.refused[self.settled_refused..self.heard]
     }
 
+    /// The transport took `bytes` more. Returns the messages that are whole with them.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Found> {
+        if self.open {
+            self.inbox.extend_from_slice(bytes);
+        }
+        self.wire.take(bytes)
+    }
+
     /// The server says something, if anybody can hear it.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         if self.open {
-            self.out.extend_from_slice(bytes);
+            self.output.bytes.extend_from_slice(bytes);
         }
     }
 
     /// The server delivers message `number` to `sid`, and forgets a subscription that is at its limit.
     pub(crate) fn deliver(&mut self, sid: u64, number: u64, subject: usize, size: usize, with_headers: bool) {
-        let Some(interest) = self.subs.get_mut(&sid) else { return };
-        interest.sent += 1;
-        let done = interest.max == Some(interest.sent);
-        let block = (with_headers && self.headers).then(|| content::headers(number));
+        let Some(Subscription { key, .. }) = self.output.subscriptions.by_sid(sid) else { return };
+        let block = with_headers.then(|| content::headers(number));
         let payload = content::payload(number, size);
         let subject = content::SUBJECTS[subject].as_bytes();
-        nats_lifeline::protocol::message(&mut self.out, subject, sid, None, block.as_deref(), &payload);
+        let message = PubOp { subject, reply: None, headers: block.as_deref(), payload: &payload };
+        let delivery = self.output.deliver(*key, &message);
         self.sent.entry(sid).or_default().push(number);
-        if done {
-            self.subs.remove(&sid);
+        if let Delivery::Last(_) = delivery {
             self.done.insert(sid);
         }
     }
@@ -208,8 +220,8 @@ impl Conn {
     /// The server's side closes; what it has sent may arrive, or not all of it.
     pub(crate) fn close(&mut self, how: End, arrives: usize) {
         self.open = false;
-        self.subs.clear();
-        let at = arrives.clamp(self.seen, self.out.len());
+        self.output.subscriptions.clear();
+        let at = arrives.clamp(self.seen, self.output.bytes.len());
         self.end_out(at, how);
     }
 
@@ -230,7 +242,7 @@ impl Conn {
 
     /// How far the client may read in the end.
     pub(crate) fn out_limit(&self) -> usize {
-        self.out_ends.map_or(self.out.len(), |(at, _)| at.min(self.out.len()))
+        self.out_ends.map_or(self.output.bytes.len(), |(at, _)| at.min(self.output.bytes.len()))
     }
 
     /// What the client's reader finds: bytes, or the end.

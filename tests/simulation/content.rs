@@ -1,7 +1,6 @@
 //! What is published: every message has a number of its own, from which its whole content follows.
 
 use bytes::Bytes;
-use nats_lifeline::protocol;
 
 /// The first three are published to; all are subscribed to.
 pub(crate) const SUBJECTS: [&str; 5] = ["a.b", "a.c", "b", "a.*", ">"];
@@ -36,9 +35,4 @@ pub(crate) fn read(payload: &[u8]) -> Option<u64> {
 
 pub(crate) fn index(subject: &[u8]) -> Option<usize> {
     SUBJECTS.iter().position(|known| known.as_bytes() == subject)
-}
-
-/// Whether what is published to subject `to` goes to a subscription of `pattern`.
-pub(crate) fn matches(pattern: usize, to: usize) -> bool {
-    protocol::matches(SUBJECTS[pattern].as_bytes(), SUBJECTS[to].as_bytes())
 }

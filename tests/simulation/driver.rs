@@ -325,7 +325,7 @@ impl World {
         let conn = self.conns.len();
         say!(self, "connection {conn} to {}, {mood:?}, {transport:?}", self.nodes[node].name);
         let window = if self.meddling { self.plan.window } else { WIDE };
-        self.conns.push(Conn::new(node, mood, epoch, transport, window));
+        self.conns.push(Conn::new(node, mood, epoch, transport, window, self.nodes[node].headers));
         self.conns[conn].was_beside = epoch != self.driver.engine.epoch();
         self.active.push(conn);
         self.tally.connections += 1;

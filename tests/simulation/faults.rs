@@ -57,7 +57,7 @@ impl World {
         let end = self.some_end();
         let conn = &mut self.conns[at];
         let (read, seen) = (conn.read, conn.seen);
-        let (unread, unseen) = (conn.wire.taken - read, conn.out.len() - seen);
+        let (unread, unseen) = (conn.wire.taken - read, conn.output.bytes.len() - seen);
         let ends_at = read + self.rng.random_range(0..=unread + 60);
         let out_ends = seen + self.rng.random_range(0..=unseen + 30);
         conn.end_in(ends_at);
@@ -152,7 +152,7 @@ impl World {
             if self.conns[at].node == node && self.conns[at].open {
                 let end = self.some_end();
                 let conn = &mut self.conns[at];
-                let arrives = self.rng.random_range(conn.seen..=conn.out.len());
+                let arrives = self.rng.random_range(conn.seen..=conn.output.bytes.len());
                 conn.close(end, arrives);
                 conn.breaks_at = Some(conn.wire.taken + self.rng.random_range(0..100));
             }
@@ -220,7 +220,7 @@ impl World {
         let conn = &mut self.conns[at];
         conn.say(bytes.as_bytes());
         if closes {
-            let arrives = conn.out.len();
+            let arrives = conn.output.bytes.len();
             conn.close(End::Eof, arrives);
         }
     }
@@ -229,12 +229,12 @@ impl World {
     fn slow_consumer(&mut self) {
         let Some(at) = self.some_conn() else { return };
         let conn = &mut self.conns[at];
-        if conn.out.len() == conn.seen {
+        if conn.output.bytes.len() == conn.seen {
             return;
         }
         self.tally.fault("slow consumer");
         say!(self, "fault: connection {at} was too slow");
-        let arrives = self.rng.random_range(conn.seen..conn.out.len());
+        let arrives = self.rng.random_range(conn.seen..conn.output.bytes.len());
         conn.close(End::Eof, arrives);
     }
 

@@ -32,7 +32,7 @@ impl World {
             return true;
         }
         let n = there.min(self.rng.random_range(1..=longest));
-        let bytes = &conn.out[conn.seen..conn.seen + n];
+        let bytes = &conn.output.bytes[conn.seen..conn.seen + n];
         say!(self, "reads {n} bytes of connection {at}: {:?}", String::from_utf8_lossy(bytes));
         let Some(link) = self.driver.links.iter_mut().find(|link| link.epoch == epoch) else { return false };
         link.buf.extend_from_slice(bytes);

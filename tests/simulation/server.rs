@@ -1,11 +1,13 @@
-//! The model server: what a nats-server does with the bytes it reads, and nothing else.
+//! The model server: the session that the broker of `testing` is built on, with permissions, moods and deadly messages around it,
+//! and the routing between servers.
 
+use nats_lifeline::protocol::ClientOp;
+use nats_lifeline::testing::session::{Fact, Read};
 use rand::RngExt;
 
-use crate::conn::{Conn, End, Interest, Mood};
+use crate::conn::{End, Mood};
 use crate::content::{self, SUBJECTS};
 use crate::script::say;
-use crate::wire::Said;
 use crate::world::World;
 
 /// A server: what it is like now. Connections outlive a restart only as bytes on their way.
@@ -64,23 +66,33 @@ impl World {
         }
         let conn = &mut self.conns[at];
         conn.read += conn.unread().min(most);
-        while let Some((end, said)) = self.conns[at].wire.ops.front().copied() {
-            if end > self.conns[at].read || !self.conns[at].open {
-                break;
-            }
-            self.conns[at].wire.ops.pop_front();
-            self.act(at, said);
-            // Others act between two operations of ours, above all where it matters.
-            let interest = matches!(said, Said::Sub { .. } | Said::Unsub { .. });
-            if self.meddling && self.rng.random_ratio(1, if interest { 4 } else { 200 }) {
-                self.publish_elsewhere();
+        let mut inbox = std::mem::take(&mut self.conns[at].inbox);
+        let mut used = 0;
+        while self.conns[at].open {
+            let conn = &mut self.conns[at];
+            let there = usize::try_from(conn.read - conn.acted).unwrap();
+            match conn.session.read(&inbox[used..used + there]) {
+                Ok(Read::NeedMore(_)) => break,
+                Ok(Read::Op { op, len }) => {
+                    used += len;
+                    conn.acted += len as u64;
+                    self.act(at, &op);
+                    // Others act between two operations of ours, above all where it matters.
+                    let interest = matches!(op, ClientOp::Sub { .. } | ClientOp::Unsub { .. });
+                    if self.meddling && self.rng.random_ratio(1, if interest { 4 } else { 200 }) {
+                        self.publish_elsewhere();
+                    }
+                }
+                other => panic!("I1: a server does not accept this: {other:?}"),
             }
         }
+        inbox.drain(..used);
+        self.conns[at].inbox = inbox;
         self.die_of_message(at);
         let conn = &mut self.conns[at];
         if conn.open && conn.ends_at.is_some_and(|end| conn.read >= end) {
             // Half an operation at the end is discarded.
-            let arrives = conn.out.len();
+            let arrives = conn.output.bytes.len();
             conn.close(End::Eof, arrives);
         }
     }
@@ -104,7 +116,7 @@ impl World {
         self.tally.fault("deadly message");
         say!(self, "server: connection {at} dies of a message");
         let conn = &mut self.conns[at];
-        let arrives = conn.out.len();
+        let arrives = conn.output.bytes.len();
         conn.close(End::Eof, arrives);
     }
 
@@ -120,7 +132,7 @@ impl World {
         }
         if mood == Mood::InfoThenClose {
             let conn = &mut self.conns[at];
-            let arrives = self.rng.random_range(0..=conn.out.len());
+            let arrives = self.rng.random_range(0..=conn.output.bytes.len());
             conn.close(how, arrives);
         }
     }
@@ -147,93 +159,102 @@ impl World {
         say!(self, "server: {text} on connection {at}");
         let conn = &mut self.conns[at];
         conn.say(format!("-ERR '{text}'\r\n").as_bytes());
-        let arrives = conn.out.len();
+        let arrives = conn.output.bytes.len();
         conn.close(End::Eof, arrives);
     }
 
-    fn act(&mut self, at: usize, said: Said) {
-        let node = self.conns[at].node;
-        if matches!(said, Said::Ping) {
-            self.check_done(at);
-        }
-        match said {
-            Said::Connect => {
-                if !self.nodes[node].accepts_us {
-                    self.refuse(at, "Authorization Violation");
-                } else if let Mood::Refuse(text) = self.conns[at].mood {
-                    self.refuse(at, text);
+    /// What this server does not let the session decide comes first.
+    fn act(&mut self, at: usize, op: &ClientOp<'_>) {
+        let (node, mood) = (&self.nodes[self.conns[at].node], self.conns[at].mood);
+        match *op {
+            ClientOp::Connect(_) => match mood {
+                _ if !node.accepts_us => return self.refuse(at, "Authorization Violation"),
+                Mood::Refuse(text) => return self.refuse(at, text),
+                _ => {}
+            },
+            ClientOp::Ping => {
+                self.check_done(at);
+                if mood == Mood::NoPong {
+                    return;
                 }
             }
-            Said::Ping => self.answer(at),
-            Said::Pong => {}
-            Said::Pub { number } => self.process(at, number),
-            Said::Sub { sid, subject, queue } => match self.nodes[node].denies {
-                Some((denied, names_sid)) if denied == subject => {
-                    let group = &self.plan.group;
-                    let queue = if queue { format!(" using queue \"{group}\"") } else { String::new() };
-                    let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
-                    let subject = SUBJECTS[subject];
-                    let text =
-                        format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
-                    self.tally.fault("denied SUB");
-                    self.conns[at].say(text.as_bytes());
+            ClientOp::Sub { subject, queue, sid } => {
+                let room = node.room;
+                self.conns[at].wire.subs.pop_front();
+                if self.denies(at, subject, queue, sid) {
+                    return;
                 }
-                // It counts before it looks whether it knows this one.
-                _ if self.conns[at].subs.len() >= self.nodes[node].room => {
-                    self.tally.fault("no room for SUB");
-                    self.conns[at].full = true;
-                    // The client hears that.
-                    self.conns[at].done.remove(&sid);
-                    self.conns[at].say(b"-ERR 'maximum subscriptions exceeded'\r\n");
-                }
-                _ => {
-                    let conn = &mut self.conns[at];
-                    // One that it knows it does not count anew.
-                    conn.subs.entry(sid).or_insert(Interest { subject, queue, sent: 0, max: None });
-                    if conn.done.remove(&sid) {
-                        self.tally.user("limit raised that a server had reached");
-                    }
-                }
-            },
-            Said::Unsub { sid, max } => {
+                self.conns[at].session.set_max_subscriptions(Some(room));
+            }
+            ClientOp::Unsub { sid, max } => {
                 self.check_overlap(at, sid);
                 if max.is_none() {
                     self.check_taken_back(at, sid);
                 }
-                let Conn { subs, done, .. } = &mut self.conns[at];
-                if max.is_some() && subs.contains_key(&sid) {
-                    done.insert(sid);
-                }
-                // A number that it can't read is none.
-                let max = max.filter(|max| *max <= LARGEST);
-                match (subs.get_mut(&sid), max) {
-                    (Some(interest), Some(max)) if interest.sent < max => {
-                        interest.max = Some(max);
-                        done.remove(&sid);
-                    }
-                    _ => drop(subs.remove(&sid)),
-                }
             }
+            ClientOp::Pub(_) | ClientOp::Pong => {}
+        }
+        let conn = &mut self.conns[at];
+        match conn.session.act(op, &mut conn.output) {
+            Ok(fact) => self.note(at, op, fact),
+            Err(ending) => panic!("I1: a server does not accept this: {ending:?}"),
         }
     }
 
-    fn answer(&mut self, at: usize) {
+    /// What the session made of an operation.
+    fn note(&mut self, at: usize, op: &ClientOp<'_>, fact: Fact<'_>) {
         let conn = &mut self.conns[at];
-        if conn.mood == Mood::NoPong {
-            return;
-        }
-        conn.say(b"PONG\r\n");
-        if !conn.welcomed {
-            conn.welcomed = true;
-            match conn.mood {
-                Mood::PongThenClose => {
-                    let arrives = self.rng.random_range(0..=conn.out.len());
-                    conn.close(End::Eof, arrives);
-                }
-                // Newer servers say INFO again behind the first PONG.
-                Mood::Normal => self.say_info(at),
-                _ => {}
+        match (fact, op) {
+            (Fact::Connected(dropped), _) => assert!(dropped.is_empty(), "I1: CONNECT twice on connection {at}"),
+            (Fact::Greeted, _) => self.welcome(at),
+            (Fact::Published(message), _) => {
+                let number = content::read(message.payload).expect("I1: a payload was changed");
+                self.process(at, number);
             }
+            (Fact::Refused(text), ClientOp::Sub { sid, .. }) => {
+                assert_eq!(text, "maximum subscriptions exceeded", "I1");
+                self.tally.fault("no room for SUB");
+                conn.full = true;
+                // The client hears that.
+                conn.done.remove(sid);
+            }
+            (_, ClientOp::Sub { sid, .. }) => {
+                let again = conn.done.remove(sid);
+                again.then(|| self.tally.user("limit raised that a server had reached"));
+            }
+            (Fact::Unsubscribed(ended), ClientOp::Unsub { max: Some(_), .. }) => drop(conn.done.insert(ended.sid)),
+            _ => {}
+        }
+    }
+
+    /// Whether this server has no permission for such a subscription; then it says so.
+    fn denies(&mut self, at: usize, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
+        let Some((denied, names_sid)) = self.nodes[self.conns[at].node].denies else { return false };
+        if SUBJECTS[denied].as_bytes() != subject {
+            return false;
+        }
+        let group = &self.plan.group;
+        let queue = if queue.is_some() { format!(" using queue \"{group}\"") } else { String::new() };
+        let sid = if names_sid { format!(" (sid \"{sid}\")") } else { String::new() };
+        let subject = SUBJECTS[denied];
+        let text = format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"{queue}{sid}'\r\n");
+        self.tally.fault("denied SUB");
+        self.conns[at].say(text.as_bytes());
+        true
+    }
+
+    /// It has answered the first PING.
+    fn welcome(&mut self, at: usize) {
+        let conn = &mut self.conns[at];
+        conn.welcomed = true;
+        match conn.mood {
+            Mood::PongThenClose => {
+                let arrives = self.rng.random_range(0..=conn.output.bytes.len());
+                conn.close(End::Eof, arrives);
+            }
+            // Newer servers say INFO again after the first PONG.
+            Mood::Normal => self.say_info(at),
+            _ => {}
         }
     }
 
@@ -259,10 +280,14 @@ impl World {
     pub(crate) fn route(&mut self, number: u64, subject: usize, size: usize, headers: bool) {
         let mut receivers: Vec<(usize, u64)> = Vec::new();
         let mut groups: [Vec<(usize, u64)>; SUBJECTS.len()] = Default::default();
+        let to = SUBJECTS[subject].as_bytes();
         for at in self.active.iter().copied().filter(|at| self.conns[*at].open) {
-            let subs = self.conns[at].subs.iter().filter(|(_, it)| content::matches(it.subject, subject));
-            for (sid, interest) in subs {
-                if interest.queue { groups[interest.subject].push((at, *sid)) } else { receivers.push((at, *sid)) }
+            for it in self.conns[at].output.subscriptions.iter().filter(|it| it.wants(to)) {
+                let members = match content::index(&it.subject).filter(|_| it.queue.is_some()) {
+                    Some(pattern) => &mut groups[pattern],
+                    None => &mut receivers,
+                };
+                members.push((at, it.sid));
             }
         }
         for group in groups.iter().filter(|group| !group.is_empty()) {

@@ -6,17 +6,6 @@ use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, Limits};
 
 use crate::content;
 
-/// One operation of the client, and where its last byte lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    Connect,
-    Pub { number: u64 },
-    Sub { sid: u64, subject: usize, queue: bool },
-    Unsub { sid: u64, max: Option<u64> },
-    Ping,
-    Pong,
-}
-
 /// The client's half of a connection, as far as the transport has taken it. Whether the server has it is
 /// another question: see [`Conn`](crate::conn::Conn).
 pub(crate) struct Wire {
@@ -25,8 +14,8 @@ pub(crate) struct Wire {
     /// Bytes taken.
     pub(crate) taken: u64,
     parsed: u64,
-    /// What the server has not read yet, with the offset behind it.
-    pub(crate) ops: VecDeque<(u64, Said)>,
+    /// The SUBs that the server has not acted on: where each ends, and its sid.
+    pub(crate) subs: VecDeque<(u64, u64)>,
     /// Messages, in order.
     pub(crate) messages: Vec<u64>,
     /// For each PING how many messages went before it.
@@ -61,7 +50,7 @@ impl Wire {
             rest: Vec::new(),
             taken: 0,
             parsed: 0,
-            ops: VecDeque::new(),
+            subs: VecDeque::new(),
             messages: Vec::new(),
             pings: Vec::new(),
             told: BTreeSet::new(),
@@ -103,8 +92,7 @@ impl Wire {
                 Ok(Decoded::Op { op, len }) => {
                     at += len;
                     self.parsed += len as u64;
-                    let said = self.read(&op, &mut found);
-                    self.ops.push_back((self.parsed, said));
+                    self.read(&op, &mut found);
                 }
                 Ok(Decoded::NeedMore(_)) => break,
                 Err(error) => panic!("I1: the client wrote nonsense: {error}"),
@@ -115,9 +103,9 @@ impl Wire {
         found
     }
 
-    fn read(&mut self, op: &ClientOp<'_>, found: &mut Vec<Found>) -> Said {
+    fn read(&mut self, op: &ClientOp<'_>, found: &mut Vec<Found>) {
         match op {
-            ClientOp::Connect(_) => Said::Connect,
+            ClientOp::Connect(_) | ClientOp::Pong => {}
             ClientOp::Pub(message) => {
                 let Some(number) = content::read(message.payload) else {
                     panic!("I1: a payload was changed: {:?}", String::from_utf8_lossy(message.payload));
@@ -130,9 +118,9 @@ impl Wire {
                 let size = message.headers.map_or(0, <[u8]>::len) + message.payload.len();
                 found.push(Found { number, subject, size, headers });
                 self.messages.push(number);
-                Said::Pub { number }
             }
-            ClientOp::Sub { subject, queue, sid } => {
+            ClientOp::Sub { subject, sid, .. } => {
+                self.subs.push_back((self.parsed, *sid));
                 self.now_told.push(*sid);
                 if !self.told.insert(*sid) {
                     self.doubled.push(*sid);
@@ -140,8 +128,7 @@ impl Wire {
                 if !self.ever_told.insert(*sid) {
                     self.retold.insert(*sid);
                 }
-                let subject = content::index(subject).expect("a subject that nobody subscribed to");
-                Said::Sub { sid: *sid, subject, queue: queue.is_some() }
+                content::index(subject).expect("a subject that nobody subscribed to");
             }
             ClientOp::Unsub { sid, max } => {
                 if max.is_none() {
@@ -149,13 +136,8 @@ impl Wire {
                     self.told.remove(sid);
                 }
                 self.now_limited |= max.is_some();
-                Said::Unsub { sid: *sid, max: *max }
             }
-            ClientOp::Ping => {
-                self.pings.push(self.messages.len());
-                Said::Ping
-            }
-            ClientOp::Pong => Said::Pong,
+            ClientOp::Ping => self.pings.push(self.messages.len()),
         }
     }
 }

@@ -17,7 +17,6 @@ use crate::server::Node;
 use crate::tally::Tally;
 use crate::users::Stream;
 use crate::waiting::Waiting;
-use crate::wire::Said;
 
 pub(crate) struct World {
     pub(crate) rng: SmallRng,
@@ -217,7 +216,7 @@ impl World {
             let due = *at <= now;
             if due {
                 let conn = &mut conns[*conn];
-                let (arrives, read) = (conn.out.len(), conn.read);
+                let (arrives, read) = (conn.output.bytes.len(), conn.read);
                 conn.end_in(read);
                 conn.close(*end, arrives);
             }
@@ -247,7 +246,7 @@ impl World {
 
     /// The transport of connection `at` took `bytes`.
     pub(crate) fn take(&mut self, at: usize, bytes: &[u8]) {
-        let found = self.conns[at].wire.take(bytes);
+        let found = self.conns[at].take(bytes);
         say!(self, "connection {at} takes {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(bytes));
         let limited = std::mem::replace(&mut self.conns[at].wire.now_limited, false);
         let beside = self.driver.conn().is_some_and(|present| present != at);
@@ -293,7 +292,8 @@ impl World {
             return;
         }
         let table = &self.driver.engine.subscriptions;
-        let answered = conn.wire.ends_with_ping() && conn.pongs == conn.wire.pings.len() && conn.subs.is_empty();
+        let answered =
+            conn.wire.ends_with_ping() && conn.pongs == conn.wire.pings.len() && conn.output.subscriptions.is_empty();
         assert!(answered, "D15: connection {at} is left, and its server does not know");
         self.tally.moves += 1;
         for (sid, sent) in &conn.sent {
@@ -320,7 +320,7 @@ impl World {
         let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
         let both = self.plan.overlaps() || subscription.queue().is_some();
         if both && stream.asked.is_none() && !stream.draining && !self.barred {
-            assert!(next.subs.contains_key(&sid), "D15: {sid} is at no server any more");
+            assert!(next.output.subscriptions.by_sid(sid).is_some(), "D15: {sid} is at no server any more");
             self.tally.overlaps += 1;
         }
     }
@@ -341,9 +341,9 @@ impl World {
         let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
         let sent = conn.sent.get(&sid).map_or(0, Vec::len);
         let coming = (sent - conn.came.get(&sid).copied().unwrap_or(0)) as u64;
-        let told = |said: &(u64, Said)| matches!(said.1, Said::Sub { sid: other, .. } if other == sid);
         // Told of it again, or about to be.
-        let again = conn.raised.get(&sid).is_some_and(|raised| *raised > 0) || conn.wire.ops.iter().any(told);
+        let again = conn.raised.get(&sid).is_some_and(|raised| *raised > 0)
+            || conn.wire.subs.iter().any(|(_, told)| *told == sid);
         again || stream.max.is_some_and(|max| max <= stream.delivered + coming)
     }
 

@@ -1,5 +1,6 @@
 //! What the servers at the other ends of the connections get: whole operations, each subscription once, and each message in
-//! order, and once unless that was not asked for.
+//! order, and once unless that was not asked for. This only checks and never answers, so it is not the session of `testing`:
+//! that counts the messages that it sends, and here they come from the fuzzer.
 
 use std::collections::BTreeSet;
 
