@@ -178,6 +178,8 @@ fn deciding_code_that_waits_or_reads_a_clock_is_found() {
     good("src/engine/pool.rs", "use std::time::{Duration, Instant}; fn f(now: Instant) -> Instant { now + self.now }");
     good("src/engine/pool.rs", "// tokio\n/// Instant::now()\n/* std::net */ const X: &str = \"tokio SystemTime\";");
     good("src/driver/task.rs", "use tokio::time::Instant; fn f() { Instant::now(); }");
+    bad("src/testing/session/mod.rs", "use tokio::time::Instant;", "`tokio`");
+    good("src/testing/node.rs", "use tokio::time::Instant;");
 }
 
 // Fault B1

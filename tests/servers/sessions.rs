@@ -18,7 +18,7 @@ const CONNECT: &str =
 async fn answers(port: u16, said: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(said.as_bytes()).await.unwrap();
-    let pings = said.matches("PING\r\n").count();
+    let pings = said.lines().filter(|line| line.starts_with("PING")).count();
     let mut got = Vec::new();
     let closed = within("the last PONG or the end", SOON, async {
         loop {
@@ -145,7 +145,7 @@ async fn what_is_published_comes_as_from_a_server() {
         ("with no header bytes", "SUB a 1\r\nHPUB a 0 1\r\nx\r\nPING\r\n"),
         ("nobody listens", "SUB r 1\r\nPUB q r 0\r\n\r\nPING\r\n"),
         ("nobody listens, and nor does the group", "SUB r g 1\r\nPUB q r 0\r\n\r\nPING\r\n"),
-        ("nobody listens, and an empty token", "SUB > 1\r\nPUB q..r s 0\r\n\r\nPUB q..r s..t 0\r\n\r\nPING\r\n"),
+        ("nobody listens, and an empty token", "SUB e.> 1\r\nPUB e..r e.s 0\r\n\r\nPUB e..r e..t 0\r\n\r\nPING\r\n"),
         ("nobody listens, with a wildcard", "SUB r.* 1\r\nPUB q r.x 0\r\n\r\nPING\r\n"),
         (
             "nobody listens, and no count",
@@ -220,5 +220,41 @@ async fn nothing_is_heard_before_a_login_where_one_is_needed() {
         ("another password later", format!("{login}SUB a 1\r\n{wrong}PING\r\n")),
     ];
     let scripts = scripts.each_ref().map(|(what, script)| (*what, script.as_str()));
+    alike_with(server, broker, &settings, &scripts).await;
+}
+
+#[tokio::test]
+async fn limits_are_kept_to_the_byte_as_by_a_server() {
+    let long = |before: &str, after: &str, len: usize| {
+        let args = format!("{}{after}", "a".repeat(len - after.len()));
+        format!("{CONNECT}{before}{args}\r\nPING\r\n")
+    };
+    let mut scripts = vec![
+        ("a full payload", format!("{CONNECT}SUB a 1\r\nPUB a 20\r\n{}\r\nPING\r\n", "x".repeat(20))),
+        ("one byte more", format!("{CONNECT}SUB a 1\r\nPUB a 21\r\nPING\r\n")),
+        ("headers count", format!("{CONNECT}SUB a 1\r\nHPUB a 12 20\r\nNATS/1.0\r\n\r\n12345678\r\nPING\r\n")),
+        ("headers count too much", format!("{CONNECT}HPUB a 12 21\r\nPING\r\n")),
+        ("headers longer than all", format!("{CONNECT}HPUB a 12 11\r\nNATS/1.0\r\n\r\n\r\nPING\r\n")),
+        ("nine digits", format!("{CONNECT}PUB a 999999999\r\nPING\r\n")),
+        ("ten digits", format!("{CONNECT}PUB a 9999999999\r\nPING\r\n")),
+        ("no digit", format!("{CONNECT}PUB a b c d\r\nPING\r\n")),
+        ("a payload that does not end", format!("{CONNECT}PUB a 1\r\nxy\r\nPING\r\n")),
+        ("a PING with something after it", format!("{CONNECT}PING {}\r\nPING\r\n", "x".repeat(300))),
+        ("a sid that is no number", format!("{CONNECT}SUB a\r\nPING\r\n")),
+        ("an error", format!("{CONNECT}-ERR 'no'\r\nPING\r\n")),
+        ("CONNECT with nothing", "CONNECT \r\nPING\r\n".to_owned()),
+        ("CONNECT that is no object", "CONNECT []\r\nPING\r\n".to_owned()),
+    ];
+    for (len, which) in [(300, "a full line"), (301, "a line with one byte more")] {
+        scripts.push((which, long("SUB ", " 1", len)));
+        scripts.push((which, long("PUB ", " 0\r\n", len + 2)));
+        scripts.push((which, format!("{CONNECT}UNSUB 1{}\r\nPING\r\n", " ".repeat(len - 1))));
+        let connect = format!("CONNECT {{\"verbose\":false,\"name\":\"{}\"}}\r\nPING\r\n", "n".repeat(len - 27));
+        scripts.push((which, connect));
+    }
+    let scripts: Vec<_> = scripts.iter().map(|(what, script)| (*what, script.as_str())).collect();
+    let settings = Settings { max_payload: 20, max_control_line: 300, ..Settings::default() };
+    let server = Server::builder().max_payload(20).max_control_line(300);
+    let broker = Broker::builder().max_payload(20).max_control_line(300);
     alike_with(server, broker, &settings, &scripts).await;
 }

@@ -45,7 +45,7 @@ pub(super) fn args_len(op: &ClientOp<'_>, buf: &[u8], len: usize) -> usize {
             Some(block) => (5, block.len() + payload.len() + 2),
             None => (4, payload.len() + 2),
         },
-        // What follows PING and PONG is ignored, and not limited.
+        // What follows PING and PONG is ignored.
         ClientOp::Ping | ClientOp::Pong => return 0,
     };
     let line = buf.get(..len - body).unwrap_or_default();

@@ -181,3 +181,53 @@ fn credentials_are_not_shown() {
     let shown = format!("{session:?}");
     assert!(!shown.contains("secret") && !shown.contains("hidden") && !shown.contains("ada"), "{shown}");
 }
+
+/// Wherever the bytes are cut.
+#[test]
+fn pieces_make_no_difference() {
+    let script = b"PING\r\n+OK\r\nCONNECT {\"verbose\":false,\"headers\":true}\r\nSUB a 1\r\nUNSUB 1 3\r\nPING\r\n\
+        HPUB a 12 13\r\nNATS/1.0\r\n\r\nx\r\nPUB a b 2\r\nhi\r\npub a 0\r\n\r\nSUB c..d 2\r\nPONG\r\nUNSUB 9\r\nPING\r\nBAD\r\n";
+    let whole = in_pieces(&[script]);
+    assert!(whole.ends_with("PONG\r\n-ERR 'Unknown Protocol Operation'\r\n"), "{whole}");
+    assert!(whole.contains("HMSG a 1 12 13\r\n") && whole.contains("Invalid Subject"), "{whole}");
+    for cut in 0..script.len() {
+        let (first, second) = script.split_at(cut);
+        assert_eq!(in_pieces(&[first, second]), whole, "cut at {cut}");
+    }
+    let bytes: Vec<&[u8]> = script.chunks(1).collect();
+    assert_eq!(in_pieces(&bytes), whole);
+}
+
+/// What a session says, whose messages go to its own subscriptions.
+fn in_pieces(pieces: &[&[u8]]) -> String {
+    let (mut session, mut output) = (Session::new(Settings::default()), Output::default());
+    let mut unread = Vec::new();
+    'pieces: for piece in pieces {
+        unread.extend_from_slice(piece);
+        let mut used = 0;
+        let ending = loop {
+            let (fact, len) = match session.read(&unread[used..]) {
+                Ok(Read::NeedMore(_)) => break None,
+                Ok(Read::Ignored(len)) => (Ok(Fact::Nothing), len),
+                Ok(Read::Op { op, len }) => (session.act(&op, &mut output), len),
+                Err(ending) => break Some(ending),
+            };
+            used += len;
+            match fact {
+                Ok(Fact::Published(message)) => {
+                    let wants = |it: &&Subscription| it.wants(message.subject);
+                    let keys: Vec<Key> = output.subscriptions.iter().filter(wants).map(|it| it.key).collect();
+                    keys.into_iter().for_each(|key| drop(output.deliver(key, &message)));
+                }
+                Ok(_) => {}
+                Err(ending) => break Some(ending),
+            }
+        };
+        if let Some(ending) = ending {
+            output.end(ending);
+            break 'pieces;
+        }
+        unread.drain(..used);
+    }
+    String::from_utf8(output.bytes).unwrap()
+}
