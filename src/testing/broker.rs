@@ -1,4 +1,4 @@
-//! What a test holds in its hand: starting, looking and waiting.
+//! The handle of a test: starting, looking and waiting.
 
 use super::builder::Builder;
 use super::cluster::Cluster;
@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long the `wait_for_…` methods wait.
+/// The time limit of the `wait_for_…` methods.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A NATS broker inside the process, on a port of 127.0.0.1.
 ///
-/// It speaks what nats-server 2.15 speaks to clients: wildcards, queue groups, headers, no
-/// responders, `max_payload` and the other limits, with the same errors. JetStream, TLS, NKeys,
-/// accounts, permissions and websockets it does not have.
+/// It speaks to clients as nats-server 2.15 does: wildcards, queue groups, headers, no responders,
+/// `max_payload` and the other limits, with the same errors. It has no JetStream, TLS, NKeys,
+/// accounts, permissions or websockets.
 ///
 /// It can be broken in many ways while it runs, from [`kill`](Self::kill) to
-/// [`cut_after_sent`](Self::cut_after_sent). Its tasks run on the tokio runtime that it was started
-/// on. Dropping it ends them and closes its sockets.
+/// [`cut_after_sent`](Self::cut_after_sent). Its tasks run on the tokio runtime that started it.
+/// Dropping it stops them and closes its sockets.
 ///
 /// ```
 /// use nats_lifeline::testing::Broker;
@@ -54,38 +54,37 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on a free port; see [`Builder`] for what can be set.
+    /// Starts a broker on a free port with the default settings of [`Builder`].
     ///
     /// # Errors
     ///
-    /// When no port can be had.
+    /// When no port is free.
     pub async fn start() -> io::Result<Self> {
         Builder::default().start().await
     }
 
-    /// What can be set before it starts.
+    /// Settings for a broker that will be started.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Starts so many brokers that pass messages on to each other and know of each other. The same
-    /// with settings: [`Builder::cluster`].
+    /// Starts a cluster of this many brokers, which route messages to each other and announce each
+    /// other to clients. [`Builder::cluster`] does the same with settings.
     ///
     /// # Errors
     ///
-    /// When a port can't be had.
+    /// When a port can't be opened.
     pub async fn cluster(brokers: usize) -> io::Result<Cluster> {
         Builder::default().cluster(brokers).await
     }
 
-    /// `nats://127.0.0.1:port`, without credentials. It stays the same over
-    /// [`restart`](Self::restart).
+    /// `nats://127.0.0.1:port`, without credentials. A [`restart`](Self::restart) does not change it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://{}", self.node.addr)
     }
 
-    /// Where it listens, when it is up.
+    /// The address that it listens on while it is up.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.node.addr
@@ -97,35 +96,35 @@ impl Broker {
         self.node.addr.port()
     }
 
-    /// Is it up? Not after [`kill`](Self::kill), [`shutdown`](Self::shutdown) and the end of
-    /// [`lame_duck`](Self::lame_duck).
+    /// Whether it is up. It is down after [`kill`](Self::kill), [`shutdown`](Self::shutdown) and the
+    /// end of [`lame_duck`](Self::lame_duck).
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.node.is_up()
     }
 
-    /// How many clients there are: connections that are open and whose CONNECT was accepted.
+    /// The number of clients: open connections whose CONNECT was accepted.
     #[must_use]
     pub fn connections(&self) -> usize {
         let connected = |all: &Arc<super::connection::Connection>| all.connected.load(Ordering::Acquire);
         self.node.all().iter().filter(|all| connected(all)).count()
     }
 
-    /// How many connections are open, also those that have not come to their CONNECT yet.
+    /// The number of open connections, including those that have not sent CONNECT yet.
     #[must_use]
     pub fn sockets(&self) -> usize {
         self.node.all().len()
     }
 
-    /// How many connections were accepted since the start, over all restarts, also those that were
-    /// closed at once by [`close_on_accept`](Self::close_on_accept). While it
-    /// [stalls](Self::stall) nothing is accepted, although dialling succeeds.
+    /// The number of connections accepted since the first start, restarts and those closed by
+    /// [`close_on_accept`](Self::close_on_accept) included. While it [stalls](Self::stall) it accepts
+    /// nothing, although clients can still connect to the port.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.node.counters.accepted.load(Ordering::Relaxed)
     }
 
-    /// When they were accepted, oldest first; the last 65,536. Times are of tokio's clock.
+    /// The times at which the last 65,536 connections were accepted, oldest first, on tokio's clock.
     #[must_use]
     pub fn accept_times(&self) -> Vec<Instant> {
         let times = lock(&self.node.counters.accept_times);
@@ -147,7 +146,7 @@ impl Broker {
         found
     }
 
-    /// How many subscriptions the clients of this broker have.
+    /// The number of subscriptions of the clients of this broker.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
         let of = |connection: &Arc<super::connection::Connection>| lock(&connection.out).output.subscriptions.len();
@@ -160,40 +159,40 @@ impl Broker {
         self.node.counters.messages_in.load(Ordering::Relaxed)
     }
 
-    /// How many messages were written, or are being written, to clients of this broker, over all
-    /// restarts.
+    /// The number of messages that were written, or are being written, to clients of this broker,
+    /// over all restarts.
     #[must_use]
     pub fn messages_out(&self) -> u64 {
         self.node.counters.messages_out.load(Ordering::Relaxed)
     }
 
-    /// Waits until there are at least so many [clients](Self::connections), or none for 0.
+    /// Waits until there are at least this many [clients](Self::connections); for 0, until there are none.
     ///
     /// # Errors
     ///
-    /// When that isn't so after 10 seconds.
+    /// When that has not happened after 10 seconds.
     pub async fn wait_for_connections(&self, clients: usize) -> Result<(), WaitError> {
         let enough = |broker: &Self| enough(broker.connections(), clients);
         self.wait_until(&format!("{clients} connections"), enough).await
     }
 
-    /// Waits until there are at least so many [subscriptions](Self::subscriptions), or none for 0.
-    /// A client's own, such as the one for the answers to requests, count.
+    /// Waits until there are at least this many [subscriptions](Self::subscriptions); for 0, until
+    /// there are none. Those that a client makes for itself count, such as the one for replies.
     ///
     /// # Errors
     ///
-    /// When that isn't so after 10 seconds.
+    /// When that has not happened after 10 seconds.
     pub async fn wait_for_subscriptions(&self, subscriptions: usize) -> Result<(), WaitError> {
         let enough = |broker: &Self| enough(broker.subscription_count(), subscriptions);
         self.wait_until(&format!("{subscriptions} subscriptions"), enough).await
     }
 
-    /// Waits until something is so. It is looked at when a connection or subscription comes or
+    /// Waits until the condition is true. It is checked when a connection or subscription comes or
     /// goes, and every few milliseconds.
     ///
     /// # Errors
     ///
-    /// When it isn't so after 10 seconds. The error shows `what` was waited for.
+    /// When it is not true after 10 seconds. The error shows `what` was waited for.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -204,8 +203,8 @@ impl Broker {
     /// # }
     /// ```
     pub async fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<(), WaitError> {
-        // The system's clock, because what is waited for goes through sockets: on tokio's clock,
-        // when a test has paused it, the time would be over before the bytes are there.
+        // The system's clock, because the condition depends on sockets: a paused tokio clock would
+        // jump to the end before the bytes arrive.
         let started = Instant::now();
         loop {
             let mut changed = pin!(self.node.changed.notified());
@@ -217,7 +216,7 @@ impl Broker {
                 return Err(WaitError { wanted: what.to_owned(), found: format!("{self:?}") });
             }
             let look_again = Duration::from_millis(5);
-            // Woken or not, it is looked at again.
+            // Woken or not, it is checked again.
             let _ = tokio::time::timeout(look_again, changed).await;
         }
     }
@@ -248,7 +247,7 @@ impl fmt::Debug for Broker {
     }
 }
 
-/// What was waited for did not come.
+/// The condition of a `wait_for_…` method did not become true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitError {
     wanted: String,

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a broker or the brokers of a cluster start with; [`Broker::builder`] makes one.
+/// Settings for a broker, or for the brokers of a cluster; made by [`Broker::builder`].
 ///
 /// The defaults are those of nats-server 2.15.
 ///
@@ -35,10 +35,10 @@ pub struct Builder {
     port: u16,
 }
 
-/// What a broker keeps of its builder.
+/// The settings that a broker keeps.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    /// What each session is judged by.
+    /// What its sessions go by.
     pub(super) session: session::Settings,
     server_name: Option<String>,
     pub(super) max_pending: usize,
@@ -79,26 +79,27 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Asks clients for a user name and password. May be called several times; then each pair is
-    /// accepted, and so is each [token](Self::token).
+    /// Requires a user name and password. May be called several times; each pair is then accepted,
+    /// and so is each [token](Self::token).
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.settings.session.credentials.users.push((user.into(), password.into()));
         self
     }
 
-    /// Asks clients for a token. May be called several times; see [`user`](Self::user).
+    /// Requires a token. May be called several times; see [`user`](Self::user).
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.settings.session.credentials.tokens.push(token.into());
         self
     }
 
-    /// The largest body that is accepted, headers included, in bytes; INFO says it. Default 1 MiB.
+    /// The largest message that is accepted, headers included, in bytes; INFO announces it. Default
+    /// 1 MiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.settings.session.max_payload = bytes;
         self
     }
 
-    /// The longest control line that is accepted, in bytes of its arguments; CONNECT counts, too.
+    /// The longest control line that is accepted, in bytes of its arguments, CONNECT included.
     /// Default 4,096.
     pub fn max_control_line(mut self, bytes: usize) -> Self {
         self.settings.session.max_control_line = bytes;
@@ -112,80 +113,80 @@ impl Builder {
         self
     }
 
-    /// How much may wait to be written to one client, in bytes, before the client is cut as a slow
-    /// consumer. Default 64 MiB.
+    /// How many bytes may be pending for one client before it is disconnected as a slow consumer.
+    /// Default 64 MiB.
     pub fn max_pending(mut self, bytes: usize) -> Self {
         self.settings.max_pending = bytes;
         self
     }
 
-    /// How many connections are accepted at most. Default 65,536.
+    /// The largest number of connections. Default 65,536.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections;
         self
     }
 
-    /// Does the broker know headers? Default `true`. Without, INFO says so, HPUB closes the
-    /// connection, and so does a CONNECT that asks for `no_responders`.
+    /// Whether the broker supports headers. Default `true`. Without them, INFO says so, and HPUB
+    /// closes the connection, as does a CONNECT that asks for `no_responders`.
     pub fn headers(mut self, on: bool) -> Self {
         self.settings.session.headers = on;
         self
     }
 
-    /// Are requests that nobody listens to answered with status 503, if the client asked for it?
+    /// Whether requests without responders are answered with status 503, if the client asked for it.
     /// Default `true`.
     pub fn no_responders(mut self, on: bool) -> Self {
         self.settings.session.no_responders = on;
         self
     }
 
-    /// Is there a second INFO behind the first PONG? Default `true`, as of nats-server 2.15; older
-    /// ones have none.
+    /// Whether a second INFO follows the first PONG. Default `true`, as in nats-server 2.15; older
+    /// servers send none.
     pub fn second_info(mut self, on: bool) -> Self {
         self.settings.second_info = on;
         self
     }
 
-    /// The name in INFO. Default `broker-` and the port.
+    /// The server name in INFO. Default `broker-` and the port.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.settings.server_name = Some(name.into());
         self
     }
 
-    /// The port on 127.0.0.1. Default 0: one that is free. In a cluster it is that of the first
-    /// broker, and the others take the ports that follow, unless it is 0.
+    /// The port on 127.0.0.1. Default 0: any free port. In a cluster this is the port of the first
+    /// broker, and unless it is 0 the others take the ports after it.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
     /// How long a client may be silent before it gets a PING. Default 2 minutes. The first PING
-    /// comes after 2.4 seconds, if that is sooner, and whatever the client says.
+    /// comes after 2.4 seconds if that is sooner, even if the client is not silent.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.settings.ping_interval = interval;
         self
     }
 
-    /// How many PINGs may be unanswered before the connection is closed as stale. Default 2.
+    /// How many PINGs may be outstanding before the connection is closed as stale. Default 2.
     pub fn max_pings_out(mut self, pings: u32) -> Self {
         self.settings.max_pings_out = pings;
         self
     }
 
-    /// How long a client may take for its CONNECT, if credentials are asked for. Default 2 seconds.
+    /// How long a client may take to send CONNECT, if credentials are required. Default 2 seconds.
     pub fn auth_timeout(mut self, timeout: Duration) -> Self {
         self.settings.auth_timeout = timeout;
         self
     }
 
-    /// How long a client may take nothing of what is written to it before it is cut as a slow
-    /// consumer. Default 10 seconds.
+    /// How long a client may accept no bytes while some are pending before it is disconnected as a
+    /// slow consumer. Default 10 seconds.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.settings.write_deadline = deadline;
         self
     }
 
-    /// How long connections are left alone in [lame duck mode](Broker::lame_duck). Default 10
+    /// How long [lame duck mode](Broker::lame_duck) lasts before connections are closed. Default 10
     /// seconds.
     pub fn lame_duck_grace(mut self, grace: Duration) -> Self {
         self.settings.lame_duck_grace = grace;
@@ -197,17 +198,18 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the port can't be had; one that is busy is tried for 10 seconds.
+    /// When the port can't be opened; a busy port is retried for 10 seconds.
     pub async fn start(self) -> io::Result<Broker> {
         let fabric = Arc::new(Fabric::new(None));
         self.start_in(fabric, 0).await
     }
 
-    /// Starts so many brokers that pass messages on to each other and know of each other.
+    /// Starts a cluster of this many brokers, which route messages to each other and announce each
+    /// other to clients.
     ///
     /// # Errors
     ///
-    /// When a port can't be had.
+    /// When a port can't be opened.
     pub async fn cluster(self, brokers: usize) -> io::Result<Cluster> {
         Cluster::start(self, brokers).await
     }

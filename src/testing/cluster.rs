@@ -1,4 +1,4 @@
-//! Several brokers that pass messages on to each other and know of each other.
+//! Several brokers that route messages to each other and announce each other to clients.
 
 use super::broker::Broker;
 use super::builder::Builder;
@@ -9,11 +9,11 @@ use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, Weak};
 
-/// What the brokers of a cluster share. A lone broker has one for itself.
+/// What the brokers of a cluster share. A single broker has one of its own.
 pub(super) struct Fabric {
-    /// `None` for a lone broker.
+    /// `None` for a single broker.
     pub(super) name: Option<String>,
-    /// One for all: a message goes to every subscriber at once, whichever broker it is at.
+    /// One for all: a message goes straight to every subscriber, whichever broker it is connected to.
     pub(super) router: Router,
     members: Mutex<Vec<Weak<Node>>>,
 }
@@ -33,8 +33,8 @@ impl Fabric {
         members.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The complete list: the own address first, unless it will go. A broker that is alone sends
-    /// none.
+    /// The complete list, with the broker's own address first unless it is about to stop. A single
+    /// broker sends none.
     pub(super) fn connect_urls(&self, node: &Node, without_own: bool) -> Vec<String> {
         if self.name.is_none() {
             return Vec::new();
@@ -49,7 +49,7 @@ impl Fabric {
         urls
     }
 
-    /// Tells the clients of all brokers what is new.
+    /// Sends a new INFO to the clients of all brokers.
     pub(super) fn announce(&self) {
         for node in self.members() {
             node.push_info();
@@ -57,12 +57,12 @@ impl Fabric {
     }
 }
 
-/// Brokers that form a cluster: each passes on what its clients publish to the clients of the
-/// others, and every client is told at once who comes and goes (`connect_urls` in INFO, the
-/// complete list each time).
+/// Brokers that form a cluster: each routes what its clients publish to the clients of the others.
+/// When a broker comes or goes, every client gets a new INFO with the complete list
+/// (`connect_urls`).
 ///
-/// It is a slice of brokers: `cluster[0].kill()`, `cluster.len()`, `for broker in cluster.iter()`.
-/// Dropping it ends them all.
+/// It derefs to a slice of brokers: `cluster[0].kill()`, `cluster.len()`,
+/// `for broker in cluster.iter()`. Dropping it stops them all.
 ///
 /// ```
 /// use nats_lifeline::testing::Broker;
@@ -103,7 +103,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When its port can't be had.
+    /// When its port can't be opened.
     pub async fn join(&mut self) -> io::Result<&Broker> {
         let index = self.brokers.len();
         let fabric = Arc::clone(&self.fabric);
@@ -112,7 +112,7 @@ impl Cluster {
         self.brokers.last().ok_or(io::ErrorKind::NotFound.into())
     }
 
-    /// The URLs of all brokers, also of those that are down.
+    /// The URLs of all brokers, including those that are down.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.brokers.iter().map(Broker::url).collect()

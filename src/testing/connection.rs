@@ -14,12 +14,11 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// A publisher is held up while a subscriber has more than this pending, in bytes, so that one who
-/// merely is a little slower isn't cut. Arbitrary: little enough to stay in a processor's cache.
+/// A publisher is paused while a subscriber has more than this pending, in bytes, so that a
+/// subscriber that is only a little slower isn't cut. Arbitrary: it fits in a processor's cache.
 const HOLD_UP_ABOVE: usize = 2 << 20;
 
-/// For how long a publisher is held up at most for one batch: the number of nats-server
-/// (`stallTotalAllowed`).
+/// The longest pause of a publisher for one batch: nats-server's number (`stallTotalAllowed`).
 const HOLD_UP_FOR: Duration = Duration::from_millis(10);
 
 pub(super) struct Connection {
@@ -27,14 +26,14 @@ pub(super) struct Connection {
     pub(super) node: Arc<Node>,
     pub(super) peer: SocketAddr,
     pub(super) since: Instant,
-    /// `None` once closed. Taking it out closes the socket at once, whatever the tasks wait for.
+    /// `None` after closing. Taking it out closes the socket immediately, even while tasks wait for it.
     pub(super) socket: RwLock<Option<TcpStream>>,
     /// Locked before the router, never the other way round.
     pub(super) out: Mutex<Out>,
     /// Written only under the lock of `out`.
     closed: AtomicBool,
-    /// Held while it closes, so that whoever closes it too returns when it *is* closed. Taken before
-    /// all other locks.
+    /// Held while it closes, so that a second `close` returns only when it *is* closed. Locked before
+    /// all others.
     closing: Mutex<()>,
     /// There is something to write.
     pub(super) wake: Notify,
@@ -43,48 +42,48 @@ pub(super) struct Connection {
     tasks: Mutex<Vec<AbortHandle>>,
     /// Its CONNECT was accepted.
     pub(super) connected: AtomicBool,
-    /// It takes INFOs after the first: protocol 1, and its first PONG was sent.
+    /// It accepts INFO after the first: it has protocol 1, and its first PONG was sent.
     pub(super) takes_info: AtomicBool,
-    /// Our PINGs that were not answered.
+    /// The broker's PINGs that were not answered.
     pub(super) pings_out: AtomicU32,
-    /// Milliseconds from `since` to what was last received.
+    /// Milliseconds from `since` to the last bytes received.
     pub(super) last_heard: AtomicU64,
-    /// Milliseconds from `since` to our last PING; 0 before the first.
+    /// Milliseconds from `since` to the broker's last PING; 0 before the first.
     pub(super) last_ping: AtomicU64,
 }
 
-/// What waits to be written, and the subscriptions: one lock orders deliveries and UNSUB, so that nothing follows the PONG
-/// after an UNSUB.
+/// The pending bytes and the subscriptions. One lock orders deliveries and UNSUB, so that no message follows the PONG after an
+/// UNSUB.
 #[derive(Default)]
 pub(super) struct Out {
     pub(super) output: Output,
-    /// Bytes that the writing task took and the socket has not: `pending = output + in_flight`.
+    /// Bytes that the writing task has taken and the socket has not: `pending = output + in_flight`.
     pub(super) in_flight: usize,
-    /// Since when the socket has taken nothing of them.
+    /// Since when the socket has accepted no bytes.
     pub(super) stuck_since: Option<Instant>,
     /// Messages in `output`.
     pub(super) messages: u64,
-    /// Somebody has woken the writing task, or will do so at the end of the batch.
+    /// The writing task has been woken, or will be at the end of a batch.
     pub(super) scheduled: bool,
-    /// Close when all is written; nothing is taken any more.
+    /// It closes when everything is written, and accepts nothing more.
     pub(super) finishing: bool,
 }
 
 /// A message was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Queued {
-    /// The caller must wake the connection, later in its batch.
+    /// The caller must wake the connection at the end of its batch.
     pub(super) wake: bool,
-    /// So much is pending that the publisher should pause.
+    /// Enough is pending for the publisher to pause.
     pub(super) full: bool,
 }
 
 /// How a socket ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
-    /// Whatever the system makes of it: FIN, or RST if there is something unread.
+    /// As the system does it: FIN, or RST if there are unread bytes.
     Plain,
-    /// RST: what the peer has not taken is thrown away.
+    /// RST: bytes that the peer has not received are discarded.
     Reset,
 }
 
@@ -146,7 +145,7 @@ impl Connection {
         }
         let limit = self.node.settings.max_pending;
         if pending > limit {
-            // A slow consumer is cut without a word, in the middle of a frame if need be.
+            // A slow consumer is cut without an error, even in the middle of a frame.
             self.close(Close::Plain);
         }
         Some(Queued { wake, full: pending > HOLD_UP_ABOVE.min(limit / 2) })
@@ -157,7 +156,7 @@ impl Connection {
         lock(&self.out).output.subscriptions.get(key).is_some()
     }
 
-    /// Works with the output, unless the connection is ending. Returns also whether the caller must wake the connection.
+    /// Works with the output, unless the connection is ending. Also returns whether the caller must wake the connection.
     pub(super) fn with_output<R>(&self, work: impl FnOnce(&mut Output) -> R) -> Option<(R, bool)> {
         let mut out = lock(&self.out);
         if out.finishing || self.is_closed() {
@@ -169,14 +168,14 @@ impl Connection {
         Some((done, wake))
     }
 
-    /// Queues something that is no delivery, and has it written.
+    /// Queues bytes that are no delivery, and wakes the writing task.
     pub(super) fn say(&self, encode: impl FnOnce(&mut Vec<u8>)) {
         if let Some(((), true)) = self.with_output(|output| encode(&mut output.bytes)) {
             self.wake();
         }
     }
 
-    /// Says why, and closes when all is written. It is no client any more from here on.
+    /// Sends the reason, and closes when everything is written. It no longer counts as a client.
     pub(super) fn finish(&self, how: Ending) {
         self.connected.store(false, Ordering::Release);
         let mut out = lock(&self.out);
@@ -194,7 +193,8 @@ impl Connection {
         self.wake.notify_one();
     }
 
-    /// Closes the socket, now: closed and forgotten when this returns. What is not written is lost.
+    /// Closes the socket immediately: it is closed and forgotten when this returns. Pending bytes are
+    /// lost.
     pub(super) fn close(&self, how: Close) {
         let _closing = lock(&self.closing);
         let mut out = lock(&self.out);
@@ -207,7 +207,7 @@ impl Connection {
         let socket = socket.unwrap_or_else(PoisonError::into_inner).take();
         if let Some(socket) = socket {
             if how == Close::Reset {
-                // If it fails the socket is closed in the plain way.
+                // If this fails, the socket is closed with FIN.
                 let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
             }
             drop(socket);
@@ -224,7 +224,7 @@ impl Connection {
         }
     }
 
-    /// Takes subscriptions that have ended out of the router.
+    /// Removes subscriptions that have ended from the router.
     pub(super) fn forget(&self, ended: &[Subscription]) {
         for subscription in ended {
             self.node.fabric.router.remove(self, &subscription.subject, subscription.key);
@@ -232,12 +232,12 @@ impl Connection {
         self.node.changed.notify_waiters();
     }
 
-    /// Since when the peer has taken nothing, if there is something to take.
+    /// Since when the peer has accepted no bytes, if some are pending.
     pub(super) fn stuck_since(&self) -> Option<Instant> {
         lock(&self.out).stuck_since
     }
 
-    /// Holds up a publisher until this connection has less pending, or long enough.
+    /// Pauses a publisher until this connection has less pending, up to a time limit.
     pub(super) async fn hold_up(&self) {
         let mark = HOLD_UP_ABOVE.min(self.node.settings.max_pending / 2);
         let low = async {
@@ -250,7 +250,7 @@ impl Connection {
                 drained.await;
             }
         };
-        // Long enough is as good as low.
+        // After the time limit the publisher goes on.
         let _ = tokio::time::timeout(HOLD_UP_FOR, low).await;
     }
 }

@@ -50,10 +50,10 @@ impl Faults {
     }
 }
 
-/// "Cut a connection after so many bytes", for one direction.
+/// "Cut a connection after this many bytes", for one direction.
 #[derive(Default)]
 pub(super) struct Cut {
-    /// How often it was set; 0 is never. It tells meters when to start again.
+    /// How often it was set; 0 is never. A meter that sees a new one starts again.
     epoch: AtomicU64,
     /// The epoch and the bytes, until a connection was cut.
     armed: Mutex<Option<(u64, u64)>>,
@@ -87,7 +87,7 @@ impl Cut {
         usize::try_from(bytes.saturating_sub(meter.bytes)).unwrap_or(usize::MAX)
     }
 
-    /// Counts bytes that passed. Is this connection to be cut now?
+    /// Counts bytes that passed. Returns whether this connection is to be cut now.
     pub(super) fn passed(&self, meter: &mut Meter, bytes: usize) -> bool {
         if self.epoch.load(Ordering::Acquire) == 0 {
             return false;
@@ -104,59 +104,57 @@ impl Cut {
     }
 }
 
-/// Faults. Each can be switched at any time, from any thread, and holds for the connections that
-/// are there and those that come, until it is switched off. [`restart`](Self::restart) switches
-/// none of them off.
+/// Faults. Each can be switched at any time and from any thread. It applies to present and new
+/// connections until it is switched off. [`restart`](Self::restart) does not switch it off.
 impl Broker {
-    /// Dies like a process at `kill -9`: the port is closed and every connection is reset, all at
-    /// once. What was not processed yet is lost, and so is what was not yet sent.
+    /// Dies like a process after `kill -9`: the port is closed and every connection is reset. Bytes
+    /// that were not processed or not sent yet are lost.
     pub fn kill(&self) {
         self.node.stop(Close::Reset);
     }
 
-    /// Ends like a process at SIGTERM: as [`kill`](Self::kill), but the connections are closed
-    /// instead of reset. It can be [restarted](Self::restart), too.
+    /// Stops like a process after SIGTERM: as with [`kill`](Self::kill), but connections are closed
+    /// instead of reset. It can be [restarted](Self::restart) too.
     pub fn shutdown(&self) {
         self.node.stop(Close::Plain);
     }
 
-    /// Starts again on the same port, without any memory of subscriptions. A broker that runs is
-    /// killed first.
+    /// Starts again on the same port, without subscriptions. A running broker is killed first.
     ///
     /// # Errors
     ///
-    /// When the port is still used by somebody else after 10 seconds.
+    /// When another process still uses the port after 10 seconds.
     pub async fn restart(&self) -> io::Result<()> {
         self.node.stop(Close::Reset);
         self.node.start().await
     }
 
-    /// `true` closes the port, so that dialling fails at once, and leaves connections alone;
-    /// `false` opens it again. A broker that is down stays down.
+    /// `true` closes the port, so that connection attempts fail immediately, and leaves established
+    /// connections alone; `false` opens it again. A broker that is down stays down.
     ///
-    /// Between the two the port is kept from other programs of this machine. Should one have got
-    /// it nevertheless, it is opened in the background as soon as it is free.
+    /// Meanwhile the port is reserved. If another program takes it nevertheless, the broker opens it
+    /// in the background as soon as it is free.
     pub fn refuse(&self, on: bool) {
         self.node.refuse(on);
     }
 
-    /// Accepts connections and closes them before a word is said.
+    /// Accepts connections and closes them before INFO.
     pub fn close_on_accept(&self, on: bool) {
         self.node.faults.set(&self.node.faults.close_on_accept, on);
     }
 
-    /// Closes connections behind their first INFO.
+    /// Closes connections after their first INFO.
     pub fn close_after_info(&self, on: bool) {
         self.node.faults.set(&self.node.faults.close_after_info, on);
     }
 
-    /// Closes connections behind their first PONG: they were just established.
+    /// Closes connections after their first PONG, when they have just been established.
     pub fn close_after_pong(&self, on: bool) {
         self.node.faults.set(&self.node.faults.close_after_pong, on);
     }
 
-    /// Freezes like a process at SIGSTOP: connections stay open and the system accepts more, but
-    /// nothing is read or written any more, and no timer runs.
+    /// Freezes like a process after SIGSTOP: connections stay open and the system accepts more, but
+    /// nothing is read or written, and no timer runs.
     pub fn stall(&self) {
         let faults = &self.node.faults;
         faults.set(&faults.no_accept, true);
@@ -164,8 +162,8 @@ impl Broker {
         self.stall_writes(true);
     }
 
-    /// Goes on after [`stall`](Self::stall), [`stall_reads`](Self::stall_reads) and
-    /// [`stall_writes`](Self::stall_writes), with what has piled up meanwhile.
+    /// Continues after [`stall`](Self::stall), [`stall_reads`](Self::stall_reads) and
+    /// [`stall_writes`](Self::stall_writes), with everything that was buffered meanwhile.
     pub fn resume(&self) {
         let faults = &self.node.faults;
         faults.set(&faults.no_accept, false);
@@ -173,66 +171,67 @@ impl Broker {
         self.stall_writes(false);
     }
 
-    /// Stops reading only: an outage in the direction from the clients.
+    /// Stops reading only: an outage from the clients to the broker.
     pub fn stall_reads(&self, on: bool) {
         self.node.faults.set(&self.node.faults.no_read, on);
     }
 
-    /// Stops writing only: an outage in the direction to the clients. What clients say is acted
-    /// upon.
+    /// Stops writing only: an outage from the broker to the clients, whose operations are still
+    /// processed.
     pub fn stall_writes(&self, on: bool) {
         self.node.faults.set(&self.node.faults.no_write, on);
     }
 
-    /// Cuts a connection when so many bytes have come from its client.
+    /// Cuts a connection after this many bytes from its client.
     ///
-    /// Each connection is counted for itself, from now or from its beginning, CONNECT included.
-    /// The first that gets there is closed exactly then, when the operations that are complete
-    /// were acted upon, and the fault is over. 0 cuts the first that says anything. Setting it
-    /// again starts counting again.
+    /// Each connection is counted by itself, from now or from its beginning, CONNECT included. The
+    /// first one to get there is closed at exactly that byte, after its complete operations were
+    /// processed. Then the fault is over. 0 cuts the first connection that sends anything. Setting
+    /// it again restarts the counts.
     pub fn cut_after(&self, bytes: u64) {
         self.node.faults.cut_received.set(Some(bytes));
     }
 
-    /// Cuts a connection when so many bytes have been sent to its client, INFO included, counted
-    /// as for [`cut_after`](Self::cut_after).
+    /// Cuts a connection after this many bytes to its client, INFO included; counted as for
+    /// [`cut_after`](Self::cut_after).
     pub fn cut_after_sent(&self, bytes: u64) {
         self.node.faults.cut_sent.set(Some(bytes));
     }
 
-    /// Takes [`cut_after`](Self::cut_after) and [`cut_after_sent`](Self::cut_after_sent) back, if
-    /// they have not happened.
+    /// Cancels [`cut_after`](Self::cut_after) and [`cut_after_sent`](Self::cut_after_sent) if they
+    /// have not cut a connection yet.
     pub fn cut_nothing(&self) {
         self.node.faults.cut_received.set(None);
         self.node.faults.cut_sent.set(None);
     }
 
-    /// Closes all connections; the port stays open. Returns how many there were.
+    /// Closes all connections and returns their number. The port stays open.
     pub fn disconnect_all(&self) -> usize {
         self.node.close_all(Close::Plain)
     }
 
-    /// Lame duck mode, as at SIGUSR2: the port is closed, every client gets an INFO with `ldm` and
-    /// the others of the cluster; after the [grace period](super::Builder::lame_duck_grace) the
-    /// connections are closed one by one. Then it is down, and can be [restarted](Self::restart).
+    /// Lame duck mode, as after SIGUSR2: the port is closed, and every client gets an INFO with `ldm`
+    /// and the other members of the cluster. After the
+    /// [grace period](super::Builder::lame_duck_grace) the connections are closed one by one. Then it
+    /// is down, and can be [restarted](Self::restart).
     pub fn lame_duck(&self) {
         self.node.lame_duck();
     }
 
-    /// Sends `-ERR 'text'` to all clients, and nothing else: no connection is closed. A CR or LF
-    /// in the text becomes a blank.
+    /// Sends `-ERR 'text'` to all clients and closes no connection. A CR or LF in the text becomes a
+    /// blank.
     pub fn say_err(&self, text: &str) {
         let text = text.replace(['\r', '\n'], " ");
         self.node.each(|connection| connection.say(|out| err(out, &text)));
     }
 
-    /// Sends bytes as they are to all clients, between two frames: PONGs that nobody asked for,
-    /// an INFO of your own, nonsense.
+    /// Sends these bytes unchanged to all clients, between two frames: PONGs that nobody asked for, an
+    /// INFO of your own, nonsense.
     pub fn inject(&self, bytes: &[u8]) {
         self.node.each(|connection| connection.say(|out| out.extend_from_slice(bytes)));
     }
 
-    /// Answers no PING, that of a handshake included.
+    /// Answers no PING, including that of the handshake.
     pub fn drop_pongs(&self, on: bool) {
         self.node.faults.set(&self.node.faults.drop_pongs, on);
     }
@@ -242,19 +241,19 @@ impl Broker {
         self.node.faults.set(&self.node.faults.reject_logins, on);
     }
 
-    /// Changes the largest body that is accepted, headers included, in bytes. Clients are not
-    /// told, as after a reload of a server's configuration, until the next INFO; see
+    /// Changes the largest message that is accepted, headers included, in bytes. As after a reload of
+    /// a server's configuration, clients learn of it with the next INFO; see
     /// [`push_info`](Self::push_info).
     pub fn set_max_payload(&self, bytes: usize) {
         self.node.max_payload.store(bytes, Ordering::Release);
     }
 
-    /// Changes how many connections are accepted at most. Those that are there stay.
+    /// Changes the largest number of connections. Present ones stay.
     pub fn set_max_connections(&self, connections: usize) {
         self.node.max_connections.store(connections, Ordering::Release);
     }
 
-    /// Sends the current INFO to all clients that take one.
+    /// Sends the current INFO to all clients that accept one (protocol 1).
     pub fn push_info(&self) {
         self.node.push_info();
     }

@@ -1,4 +1,4 @@
-//! INFO, which a broker says first, and again when something has changed.
+//! INFO, which a broker sends first, and again when something has changed.
 
 use super::connection::Connection;
 use super::node::Node;
@@ -6,7 +6,7 @@ use crate::protocol::info;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
-/// The version that the broker claims to be: the one that it was compared with.
+/// The version in INFO: the one that the broker was compared with.
 const VERSION: &str = "2.15.1";
 
 /// Appends the INFO for one client. `connect_info`: the one after the first PONG.
@@ -27,7 +27,7 @@ pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, 
     });
     let lame_duck = node.is_lame_duck();
     let urls = node.fabric.connect_urls(node, lame_duck);
-    // Servers leave out what is empty.
+    // Servers omit empty fields.
     let mut add = |name: &str, value: serde_json::Value| {
         if let Some(fields) = fields.as_object_mut() {
             fields.insert(name.to_owned(), value);

@@ -1,4 +1,4 @@
-//! What a broker does by the clock: PINGs, and the ends of its patience.
+//! What a broker does by the clock: PINGs and deadlines.
 
 use super::connection::{Close, Connection};
 use super::node::Node;
@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// When the first PING comes at the latest; nats-server measures the round trip with it (seen
-/// 2.4 seconds after the connection was accepted).
+/// The latest time of the first PING, with which nats-server measures the round trip (seen 2.4
+/// seconds after the connection was accepted).
 const FIRST_PING: Duration = Duration::from_millis(2400);
 
-/// Looks at all connections now and then. Deadlines are kept to a tick.
+/// Checks all connections periodically. Deadlines are exact to one tick.
 pub(super) async fn run(node: Arc<Node>) {
     let settings = &node.settings;
     let shortest = settings.ping_interval.min(settings.auth_timeout).min(settings.write_deadline);

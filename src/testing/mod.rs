@@ -1,14 +1,14 @@
-//! A NATS broker inside the process, with faults that can be switched on while it runs.
+//! An in-process NATS broker with faults that can be switched on while it runs.
 //!
-//! For tests of programs that use this crate, and of this crate: outages without Docker, without a
-//! server to install, in milliseconds.
+//! It is for tests of programs that use this crate, and of this crate itself: outages in
+//! milliseconds, without Docker and without a server to install.
 //!
 //! | question | file |
 //! |---|---|
-//! | what a test holds in its hand: start, look, wait | `broker`, `cluster` |
-//! | what can be set before the start | `builder` |
+//! | the handle of a test: start, look, wait | `broker`, `cluster` |
+//! | what can be set before it starts | `builder` |
 //! | what can be broken while it runs | `faults` |
-//! | listening, counting, ending; pings and deadlines | `node`, `housekeeping` |
+//! | listening, counting and stopping; PINGs and deadlines | `node`, `housekeeping` |
 //! | how a server treats a client: the protocol, without I/O | `session` |
 //! | one connection: what others deliver into it, and how it ends | `connection` |
 //! | one connection: its bytes, in and out | `reading`, `socket` |
@@ -25,7 +25,7 @@
 //! assert!(broker.url().starts_with("nats://127.0.0.1:"));
 //!
 //! broker.kill(); // every connection is reset, the port is closed
-//! broker.restart().await?; // the same port, without a memory
+//! broker.restart().await?; // the same port, and no subscriptions
 //! # Ok(())
 //! # }
 //! ```
@@ -45,7 +45,7 @@ mod socket;
 mod source;
 mod threads;
 
-// The model of a session is for this crate's own tests: no promise is made about it, as about `engine`.
+// The model of a session is for this crate's own tests. As with `engine`, no promise is made about it.
 #[cfg(all(feature = "internals", not(docsrs)))]
 pub mod session;
 #[cfg(not(all(feature = "internals", not(docsrs))))]
@@ -65,7 +65,7 @@ pub use source::Source;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, whatever a panicking thread left behind: no critical section here leaves data half done.
+/// Locks, even after a panic of another holder: no critical section here leaves data half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What a broker is made of: the port, the connections, the counters; starting and ending.
+//! The parts of a broker: the port, the connections and the counters; starting and stopping.
 
 use super::builder::Settings;
 use super::cluster::Fabric;
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
-/// For how long a busy port is tried.
+/// How long a busy port is retried.
 const PORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many accept times are kept. Arbitrary: more than any test looks at, and bounded.
@@ -61,11 +61,11 @@ pub(super) struct Counters {
 #[derive(Default)]
 struct Door {
     listener: Option<TcpListener>,
-    /// Bound but not listening: dialling is refused, and nobody else gets the port, not even as
-    /// the near end of a connection to itself.
+    /// Bound but not listening: connection attempts are refused, and nobody else gets the port, not
+    /// even as the near end of a connection to itself.
     reserved: Option<TcpSocket>,
     refusing: bool,
-    /// Grows whenever the port is closed, so that an accepting task can tell that its time is over.
+    /// Grows whenever the port is closed, so that an accepting task sees that it must stop.
     epoch: u64,
     tasks: Vec<AbortHandle>,
 }
@@ -96,7 +96,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Opens the port and begins to work.
+    /// Opens the port and starts work.
     pub(super) async fn start(self: &Arc<Self>) -> io::Result<()> {
         *lock(&self.server_id) = format!("LIFELINE{:016X}{:016X}", random(), random());
         self.lame_duck.store(false, Ordering::Release);
@@ -111,7 +111,7 @@ impl Node {
         Ok(())
     }
 
-    /// Ends all at once.
+    /// Stops everything: the port, the connections and the tasks.
     pub(super) fn stop(&self, how: Close) {
         let was_up = self.up.swap(false, Ordering::AcqRel);
         self.close_door(&mut lock(&self.door));
@@ -136,7 +136,7 @@ impl Node {
         if self.open().is_err() {
             let node = Arc::clone(self);
             self.spawn_until_stop(async move {
-                // After that it is for the test to see that nothing listens.
+                // If that fails, the test finds that nothing listens.
                 let _ = patiently(|| node.open()).await;
             });
         }
@@ -172,7 +172,7 @@ impl Node {
         lock(&self.server_id).clone()
     }
 
-    /// What a session that begins now is judged by.
+    /// The settings of a session that begins now.
     pub(super) fn session_settings(&self) -> session::Settings {
         let max_payload = self.max_payload.load(Ordering::Acquire);
         session::Settings { max_payload, ..self.settings.session.clone() }
@@ -206,7 +206,7 @@ impl Node {
     fn close_door(&self, door: &mut Door) {
         door.epoch += 1;
         if door.listener.take().is_some() {
-            // If somebody was faster, opening it will be tried again and again.
+            // If another process is faster, opening the port is retried.
             door.reserved = reserve(self.addr).ok();
         }
     }
@@ -227,17 +227,17 @@ impl Node {
                     self.faults.while_set(&self.faults.no_accept).await;
                     self.welcome(socket, peer, epoch);
                 }
-                // No descriptor left, most likely: they come back.
+                // Most likely no descriptor is left. Some will be free again.
                 Some(Err(_)) => sleep(Duration::from_millis(10)).await,
             }
         }
     }
 
     fn welcome(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr, epoch: u64) {
-        // A delay on small frames is all that is lost if it can't be set.
+        // If it can't be set, small frames are delayed, and that is all.
         let _ = socket.set_nodelay(true);
-        // Under this lock, so that nothing is counted or added once the port is closed: whoever
-        // closes it finds every connection that came through it.
+        // Under this lock, so that nothing is counted or added after the port is closed: the task that
+        // closes it must find every connection that came through it.
         let door = lock(&self.door);
         if door.epoch != epoch {
             return;
@@ -312,14 +312,14 @@ impl Node {
 /// Binds the address without listening.
 fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Connections of the last life may linger; elsewhere than on Unix it would steal the port.
+    // Connections from before a restart may linger. On other systems the option would steal the port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     Ok(socket)
 }
 
-/// Tries something with a port until it isn't busy any more, or for 10 seconds.
+/// Retries while the port is busy, for 10 seconds at most.
 async fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let begun = Instant::now();
     loop {
@@ -332,7 +332,7 @@ async fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> 
     }
 }
 
-/// A number that is another one each time. The standard library seeds its hashes so.
+/// A random number, from the seed of the standard library's hashes.
 pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -1,4 +1,4 @@
-//! The reading task of one client: its bytes go through the session, and what it publishes goes to whoever wants it.
+//! The reading task of one client: its bytes go through the session, and its messages go where the router says.
 
 use super::connection::{Close, Connection, Queued};
 use super::faults::Meter;
@@ -14,18 +14,18 @@ use std::sync::atomic::Ordering;
 /// from, and reading isn't limited by tokio's budget as long as bytes are there.
 const YIELD_ABOVE: usize = 16 << 10;
 
-/// The read buffer of a client that says little, in bytes.
+/// The read buffer of a client that sends little, in bytes.
 const SMALL_BUFFER: usize = 4 << 10;
 
-/// The read buffer of a client that says much, in bytes: it doubles up to here. One operation that
-/// is larger makes it larger, for as long as it takes.
+/// The largest read buffer of a client that sends much, in bytes; it doubles up to here. A larger
+/// operation makes it larger for as long as that takes.
 const LARGE_BUFFER: usize = 256 << 10;
 
 pub(super) struct Reading {
     session: Session,
     desk: Lane,
     routes: Routes,
-    /// Somebody who can't keep up with this batch.
+    /// A subscriber that can't keep up with this batch.
     slow: Option<Arc<Connection>>,
     published: u64,
     random: u64,
@@ -49,7 +49,7 @@ impl Desk for Lane {
 
 /// Where a batch stopped.
 enum Stop {
-    /// At its end; so many bytes are missing from the next operation.
+    /// At its end, with at least this many bytes missing from the next operation.
     End {
         missing: usize,
     },
@@ -90,14 +90,14 @@ impl Reading {
                 Ok(got) => got,
                 Err(_) => return connection.close(Close::Plain),
             };
-            // What lies behind the cut was never received.
+            // The bytes after the cut were never received.
             let was_full = got == room_len;
             let got = got.min(faults.cut_received.allowance(&mut meter));
             let cut = faults.cut_received.passed(&mut meter, got);
             filled += got;
             connection.last_heard.store(connection.age(), Ordering::Relaxed);
             let missing = loop {
-                // It may have been frozen while it waited for these bytes.
+                // The broker may have been frozen while it waited for these bytes.
                 faults.while_set(&faults.no_read).await;
                 let (used, stop) = self.batch(buf.get(..filled).unwrap_or_default());
                 buf.copy_within(used..filled, 0);
@@ -121,7 +121,7 @@ impl Reading {
         }
     }
 
-    /// Acts upon all complete operations; returns how many bytes they had.
+    /// Acts on all complete operations, and returns how many bytes they had.
     fn batch(&mut self, buf: &[u8]) -> (usize, Stop) {
         let connection = Arc::clone(&self.desk.connection);
         let no_read = &connection.node.faults.no_read;
@@ -195,7 +195,7 @@ impl Reading {
         let interest = Interest { connection: Arc::clone(connection), key, queue: queue.map(Into::into) };
         router.insert(subject, interest);
         if !connection.has(key) {
-            // Closed by somebody else, who looked for it in the router before it was there.
+            // Another task has closed it meanwhile, and did not find it in the router yet.
             router.remove(connection, subject, key);
         }
         connection.node.changed.notify_waiters();
@@ -215,7 +215,7 @@ impl Reading {
             }
         }
         for group in &route.groups {
-            // xorshift: any member will do, but not always the same one.
+            // xorshift: any member is fine, but not always the same one.
             self.random ^= self.random << 13;
             self.random ^= self.random >> 7;
             self.random ^= self.random << 17;
@@ -246,7 +246,7 @@ impl Reading {
     }
 }
 
-/// What the deliveries of a batch leave to do.
+/// The work that deliveries leave for the end of the batch.
 struct Batch<'a> {
     touched: &'a mut Vec<Arc<Connection>>,
     slow: &'a mut Option<Arc<Connection>>,
@@ -269,7 +269,7 @@ impl Batch<'_> {
     }
 }
 
-/// Makes the buffer fit what comes next.
+/// Makes the buffer fit the next operation.
 fn fit(buf: &mut Vec<u8>, filled: usize, missing: usize, was_full: bool) {
     let needed = filled + missing;
     if needed > buf.len() {

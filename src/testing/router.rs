@@ -1,4 +1,4 @@
-//! Who wants which subject: a trie of subscriptions, and the routes that publishers remember.
+//! Where messages go: a trie of subscriptions, and the routes that publishers remember.
 
 use super::connection::Connection;
 use super::session::Key;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Who wants the messages of a subject: one subscription of one connection, which counts what it is sent.
+/// One subscription of one connection; the connection counts its messages.
 pub(super) struct Interest {
     pub(super) connection: Arc<Connection>,
     pub(super) key: Key,
@@ -16,17 +16,17 @@ pub(super) struct Interest {
 /// All subscriptions of a broker, or of all brokers of a cluster.
 #[derive(Default)]
 pub(super) struct Router {
-    /// Grows with every change, so that a remembered route can be seen to be old.
+    /// Grows with every change, so that an outdated route is recognized.
     generation: AtomicU64,
     root: RwLock<Branch>,
 }
 
-/// The subscriptions whose subjects begin with the tokens that lead here.
+/// The subscriptions whose subjects begin with the tokens on the path to here.
 #[derive(Default)]
 struct Branch {
     /// Those that end here.
     here: Vec<Arc<Interest>>,
-    /// Those that go on with `>`.
+    /// Those that continue with `>`.
     rest: Vec<Arc<Interest>>,
     any: Option<Box<Branch>>,
     literal: HashMap<Box<[u8]>, Branch>,
@@ -61,7 +61,7 @@ impl Router {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// One that is not there is not missed.
+    /// Does nothing if it is not there.
     pub(super) fn remove(&self, connection: &Connection, subject: &[u8], key: Key) {
         let others = |other: &Arc<Interest>| other.key != key || !std::ptr::eq(&*other.connection, connection);
         let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +71,7 @@ impl Router {
 
     pub(super) fn find(&self, subject: &[u8]) -> Route {
         let mut route = Route::default();
-        // A subject with an empty token is forwarded to nobody (nats-server `sublist.go`, `match`).
+        // Nobody gets a subject with an empty token (nats-server `sublist.go`, `match`).
         if tokens(subject).any(<[u8]>::is_empty) {
             return route;
         }
@@ -151,11 +151,11 @@ fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
     subject.split(|byte| *byte == b'.')
 }
 
-/// How many routes one publisher remembers. Arbitrary: more than the subjects that a program
-/// usually publishes to in turn, and little memory.
+/// How many routes one publisher remembers. Arbitrary: more subjects than a program usually
+/// publishes to in turn, and little memory.
 const REMEMBERED: usize = 1024;
 
-/// The routes that one publisher used last.
+/// The most recent routes of one publisher.
 #[derive(Default)]
 pub(super) struct Routes {
     generation: u64,
@@ -168,7 +168,7 @@ impl Routes {
     /// The route of `subject` as of now.
     #[inline]
     pub(super) fn to(&mut self, router: &Router, subject: &[u8]) -> &Route {
-        // Read before the trie is, so that a change in between makes the route old, not lost.
+        // Read before the trie: a change in between makes the route outdated, and is not missed.
         let generation = router.generation.load(Ordering::Acquire);
         if generation != self.generation || subject != self.last_subject {
             self.look_up(router, subject, generation);

@@ -1,4 +1,4 @@
-//! The far end of a publishing benchmark: it throws everything away, and counts it.
+//! The far end of a publishing benchmark: it counts messages and discards them.
 
 use super::threads::{INFO, Threads};
 use memchr::memchr;
@@ -7,14 +7,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much is read at once, in bytes.
+/// The size of a read, in bytes.
 const BUFFER: usize = 1 << 20;
 
-/// A server that takes what is published to it and throws it away, as fast as it can.
+/// A server that discards everything published to it, as fast as it can.
 ///
-/// It says INFO, finds the end of each frame, counts, and answers PINGs in order, so that a flush
-/// means something. Subscriptions are ignored. It runs on threads of its own, not on the runtime of
-/// the client that is measured, and ends when dropped.
+/// It sends INFO, finds the end of each frame, counts messages, and answers PINGs in order, so that
+/// a flush confirms the messages before it. It ignores subscriptions. It runs on its own threads, not
+/// on the runtime of the client under test, and stops when dropped.
 ///
 /// ```
 /// use nats_lifeline::testing::Sink;
@@ -50,7 +50,7 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// When there is no port, or no thread.
+    /// When no port is free or no thread can be started.
     pub fn start() -> io::Result<Self> {
         let counts = Arc::new(Counts::default());
         let for_threads = Arc::clone(&counts);
@@ -64,27 +64,27 @@ impl Sink {
         format!("nats://{}", self.threads.addr)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.threads.addr
     }
 
-    /// How many messages came, counted at least before each PONG. A message counts when its control
-    /// line is read.
+    /// The number of messages received. It is up to date before each PONG. A message counts when its
+    /// control line has been read.
     #[must_use]
     pub fn messages(&self) -> u64 {
         self.counts.messages.load(Ordering::Acquire)
     }
 
-    /// How many bytes came, of everything.
+    /// The number of bytes received, of all operations.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::Acquire)
     }
 }
 
-/// One connection, until it ends or says something wrong.
+/// One connection, until it ends or sends something invalid.
 fn swallow(mut socket: TcpStream, counts: &Counts) -> io::Result<()> {
     socket.write_all(format!("INFO {INFO} \r\n").as_bytes())?;
     let mut buf = vec![0; BUFFER];
@@ -113,11 +113,11 @@ fn swallow(mut socket: TcpStream, counts: &Counts) -> io::Result<()> {
     }
 }
 
-/// Finds the ends of frames, and looks at nothing else.
+/// Finds the ends of frames and checks nothing else.
 #[derive(Debug, Default)]
 struct Scan {
     messages: u64,
-    /// So many bytes of a body, with its CR LF, are still to come.
+    /// Bytes of a body, CR LF included, that have not arrived.
     skip: usize,
     /// The last control line of a PUB or HPUB with its line end, and the size of its body with CR
     /// LF. Most programs publish the same subject and size many times; comparing is cheaper than
@@ -128,7 +128,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// Returns how many bytes it is done with.
+    /// Returns the number of bytes that it is done with.
     fn skim(&mut self, bytes: &[u8], answers: &mut Vec<u8>) -> usize {
         let mut at = self.skip.min(bytes.len());
         self.skip -= at;
@@ -161,7 +161,7 @@ impl Scan {
         at
     }
 
-    /// How much of the body is there; the rest is skipped later.
+    /// How much of the body has arrived; the rest is skipped later.
     #[inline]
     fn body(&mut self, rest: &[u8], line: usize) -> usize {
         self.messages += 1;
@@ -170,11 +170,11 @@ impl Scan {
             self.skip = self.last_size - there;
             return there;
         }
-        // The frame must end where it said, or nothing that is counted is true.
+        // The frame must end where its control line says, or the counts would be wrong.
         let end = line + self.last_size;
         if rest.get(end - 2..end) != Some(b"\r\n") {
             self.broken = true;
-            // Nothing more is looked at.
+            // Nothing more is checked.
             return there;
         }
         self.last_size

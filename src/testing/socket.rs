@@ -11,11 +11,11 @@ use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Buffers above this are given back when they have been written, in bytes. Arbitrary.
+/// A buffer larger than this is freed after it was written, in bytes. Arbitrary.
 const KEEP_CAPACITY: usize = 1 << 20;
 
 impl Connection {
-    /// Reads what is there into `buf`, 0 bytes at the end of the stream.
+    /// Reads available bytes into `buf`; 0 bytes at the end of the stream.
     pub(super) async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| {
             self.with_socket(|socket| {
@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Takes all that is queued. Closes if that is nothing and this was all there will be.
+    /// Takes all pending bytes. If there are none and there will be no more, it closes.
     fn take(&self, chunk: &mut Vec<u8>) -> bool {
         let mut out = lock(&self.out);
         if out.output.bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! The far end of a receiving benchmark: it sends messages that were encoded beforehand.
+//! The far end of a receiving benchmark: it sends messages that were encoded before.
 
 use super::threads::{INFO, Threads};
 use crate::protocol::{ClientOp, Decoded, Decoder, HeaderMap, message};
@@ -10,16 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-/// How much is written at once, in bytes, about: whole frames, and at least one.
+/// The approximate size of a write, in bytes: whole frames, and at least one.
 const BLOCK: usize = 256 << 10;
 
-/// A server that answers every SUB with a number of messages, all the same, as fast as the client
-/// takes them.
+/// A server that answers every SUB with a number of equal messages, as fast as the client reads
+/// them.
 ///
-/// They go to the subject of the SUB, as it stands there. PINGs are answered between two blocks of
-/// messages of about 256 KiB, UNSUB ends the messages of its subscription, and what is published is
-/// thrown away. It runs on threads of its own, not on the runtime of the client that is measured,
-/// and ends when dropped.
+/// They have the subject of the SUB, unchanged. PINGs are answered between two blocks of messages of
+/// about 256 KiB, UNSUB ends the messages of its subscription, and published messages are discarded.
+/// It runs on its own threads, not on the runtime of the client under test, and stops when dropped.
 ///
 /// ```
 /// use nats_lifeline::testing::Source;
@@ -46,20 +45,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// Starts it on a free port of 127.0.0.1: `messages` for each SUB, each with `payload` bytes.
+    /// Starts it on a free port of 127.0.0.1, with `messages` for each SUB, of `payload` bytes each.
     ///
     /// # Errors
     ///
-    /// When there is no port, or no thread.
+    /// When no port is free or no thread can be started.
     pub fn start(messages: u64, payload: usize) -> io::Result<Self> {
         Self::start_with_headers(messages, payload, &HeaderMap::new())
     }
 
-    /// The same, and each message has these headers; none if the map is empty.
+    /// As [`start`](Self::start), with these headers in each message; none if the map is empty.
     ///
     /// # Errors
     ///
-    /// When there is no port, or no thread.
+    /// When no port is free or no thread can be started.
     pub fn start_with_headers(messages: u64, payload: usize, headers: &HeaderMap) -> io::Result<Self> {
         let sent = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&sent);
@@ -75,27 +74,27 @@ impl Source {
         format!("nats://{}", self.threads.addr)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.threads.addr
     }
 
-    /// How many messages the system took for sending, over all subscriptions.
+    /// The number of messages that the system has accepted for sending, over all subscriptions.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Acquire)
     }
 }
 
-/// What the reading thread tells the writing one.
+/// Orders from the reading thread to the writing one.
 enum Order {
     Pong,
     Begin { subject: Vec<u8>, sid: u64 },
     End { sid: u64 },
 }
 
-/// What each subscription gets.
+/// The messages of each subscription.
 #[derive(Debug, Clone)]
 struct Load {
     messages: u64,
@@ -109,7 +108,7 @@ fn serve(mut socket: TcpStream, load: &Load, sent: &Arc<AtomicU64>) -> io::Resul
     let (orders, taken) = channel();
     let mut writing = Writing { socket: socket.try_clone()?, load: load.clone(), sent: Arc::clone(sent) };
     let writer = thread::Builder::new().name("source-out".to_owned()).spawn(move || {
-        // It ends with the connection; either end may be first.
+        // It ends with the connection, whichever of the two ends first.
         let _ = writing.follow(&taken);
         let _ = writing.socket.shutdown(Shutdown::Both);
     })?;
@@ -156,7 +155,7 @@ struct Writing {
     sent: Arc<AtomicU64>,
 }
 
-/// A subscription that has not got all of its messages.
+/// A subscription that has not been sent all of its messages.
 struct Blast {
     sid: u64,
     left: u64,
@@ -179,7 +178,7 @@ impl Writing {
             };
             match order {
                 Some(Order::Pong) => {
-                    // Whoever asks wants to know that what it ordered before is on its way.
+                    // A PONG means that what was ordered before it is on its way.
                     self.round(&mut blasts)?;
                     self.socket.write_all(b"PONG\r\n")?;
                 }

@@ -1,4 +1,4 @@
-//! A port and one thread per connection: what a benchmark's far end runs on.
+//! A port and one thread per connection, for the far end of a benchmark.
 
 use super::lock;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-/// What both the sink and the source say first. No headers limit, no gossip.
+/// The INFO of the sink and the source: the largest `max_payload`, and no gossip.
 pub(super) const INFO: &str = "{\"server_id\":\"LIFELINE\",\"server_name\":\"LIFELINE\",\"version\":\"2.15.1\",\
                     \"proto\":1,\"headers\":true,\"max_payload\":67108864}";
 
@@ -57,7 +57,7 @@ where
             continue;
         };
         let mut connections = lock(&shared.connections);
-        // What has ended has no peer any more; without this its descriptor would be kept.
+        // A connection that has ended has no peer address; its descriptor must not be kept.
         connections.retain(|connection| connection.peer_addr().is_ok());
         connections.push(handle);
         drop(connections);
@@ -65,7 +65,7 @@ where
         let serve = Arc::clone(serve);
         let work = move || {
             let closing = socket.try_clone();
-            // The end of a connection is nobody's error.
+            // The end of a connection is no error.
             let _ = serve(socket);
             if let Ok(socket) = closing {
                 let _ = socket.shutdown(Shutdown::Both);
@@ -86,7 +86,7 @@ where
 impl Drop for Threads {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Release);
-        // Wakes the accepting thread, which ends the others.
+        // Wakes the accepting thread, which stops the others.
         let woken = TcpStream::connect(self.addr).is_ok();
         if let (true, Some(accepting)) = (woken, self.accepting.take()) {
             let _ = accepting.join();

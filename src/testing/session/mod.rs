@@ -91,7 +91,7 @@ pub enum Read<'a> {
     NeedMore(usize),
 }
 
-/// What an operation has changed, for whoever routes, counts and checks.
+/// What an operation has changed, for callers that route, count and check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// Nothing that concerns others.
@@ -306,7 +306,7 @@ impl Session {
     }
 }
 
-/// Says something, unless the session has been ended from outside.
+/// Works with the output, unless the session has been ended from outside.
 fn open<R>(desk: &mut impl Desk, work: impl FnOnce(&mut Output) -> R) -> Result<R, Ending> {
     desk.open(work).ok_or(Ending::Silent)
 }

@@ -9,11 +9,11 @@ use crate::protocol::{PubOp, err, message};
 /// It is apart from [`Session`](super::Session) because others deliver into it while the client is being read.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// Bytes that nobody has sent yet; the caller takes them.
+    /// Bytes to send; the caller takes them.
     pub bytes: Vec<u8>,
     /// What the client subscribes to.
     pub subscriptions: Subscriptions,
-    /// The client takes HMSG.
+    /// The client accepts HMSG.
     headers: bool,
 }
 
@@ -28,7 +28,7 @@ pub enum Delivery {
     Last(Subscription),
 }
 
-/// Where a session finds its output. A broker has it behind a lock, which is taken only when there is something to say.
+/// Access to the output of a session. The broker has it behind a lock, which is taken only when there is something to send.
 pub trait Desk {
     /// Does the work with the output; `None` if the session has been ended from outside.
     fn open<R>(&mut self, work: impl FnOnce(&mut Output) -> R) -> Option<R>;
