@@ -184,6 +184,25 @@ async fn limits() -> Outcome {
 }
 
 #[tokio::test]
+async fn one_subscription_too_many_is_refused_and_the_connection_stays() -> Outcome {
+    let broker = Broker::builder().max_subscriptions(2).start().await?;
+    let mut client = Raw::connected(&broker).await?;
+    client.send("SUB a 1\r\nSUB b 2\r\nSUB c 3\r\n").await?;
+    client.expect("-ERR 'maximum subscriptions exceeded'\r\n").await?;
+    client.send("UNSUB 1\r\nSUB c 3\r\nPUB c 0\r\n\r\n").await?;
+    client.expect("MSG c 3 0\r\n\r\n").await?;
+    assert_eq!(broker.subscriptions(), [("b".to_owned(), None), ("c".to_owned(), None)]);
+    // The limit is one of each connection, and this crate's client reports it.
+    let client = nats_lifeline::connect(broker.url()).await?;
+    let _first = client.subscribe_confirmed("a").await?;
+    let second = client.subscribe_confirmed("b").await?;
+    assert!(client.subscribe_confirmed("c").await.is_err());
+    drop(second);
+    let _third = client.subscribe_confirmed("c").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn it_pings_and_gives_up_a_client_that_does_not_answer() -> Outcome {
     let builder = Broker::builder().ping_interval(Duration::from_millis(60));
     let broker = builder.start().await?;
