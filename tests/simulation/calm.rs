@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// I10: whoever has a limit is sent so much, and one more, and gets so much and the end.
+    /// I10: a subscription with a limit is sent one message more than that, and gets exactly its limit and the end.
     fn fulfil(&mut self) {
         let Some(at) = self.driver.conn() else { return };
         let table = self.driver.engine.subscriptions.iter();
@@ -198,7 +198,7 @@ impl World {
             && !(conn.full && conn.mood == Mood::NoPong)
     }
 
-    /// The table is compared in rough times too, before the next fault hides what is missing.
+    /// The tables are compared in rough times too, before the next fault hides a difference.
     pub(crate) fn check_quiet(&mut self) {
         if self.is_quiet() {
             self.tally.quiet += 1;
@@ -225,8 +225,8 @@ impl World {
             .map(|it| {
                 let (sid, left) = (&it.sid, it.remaining());
                 let counted = ours.get(sid).and_then(|(_, _, left)| *left);
-                // One that was told of twice has had messages between, which this server does not count; and there are
-                // limits that it can't read. Then it ends later, or is told to.
+                // With a second SUB there may have been messages before it that this server does not count, and there are
+                // limits that it can't read. Then the subscription ends later, or with an UNSUB.
                 let later = counted.is_some_and(|counted| left.is_none_or(|left| left > counted));
                 let max = self.streams[usize::try_from(*sid - 1).unwrap()].max;
                 let unread = left.is_none() && max.is_some_and(|max| max > LARGEST);
@@ -242,7 +242,7 @@ impl World {
         }
     }
 
-    /// The end, in one way or another, and what is left behind it.
+    /// The end, in one way or another, and what must be left after it.
     pub(crate) fn end(&mut self) {
         if !self.driver.ended {
             self.meddling = self.rng.random_bool(0.3);

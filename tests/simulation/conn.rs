@@ -1,5 +1,5 @@
-//! One connection: two pipes that can be cut at any byte, stalled and narrowed, and what the server at the far end
-//! remembers of it. It outlives the client's interest in it: a server reads on what its kernel has.
+//! One connection: two pipes that can be cut at any byte, stalled and narrowed, and the state of the server at the far end. It
+//! outlives the client's end: a server continues to read what its kernel has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::wire::{Found, Wire};
 pub(crate) enum End {
     Eof,
     Reset,
-    /// Nothing comes any more, and nobody says so.
+    /// Nothing more arrives, without a notice.
     Silence,
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Normal,
-    /// Accepts, and never says INFO.
+    /// Accepts, and never sends INFO.
     Mute,
     CloseAtOnce,
     InfoThenClose,
@@ -35,85 +35,85 @@ pub(crate) enum Mood {
     PongThenClose,
 }
 
-/// How a transport tells what it has taken.
+/// How a transport reports what it has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// What the kernel took is taken.
+    /// Bytes count as taken when the kernel has them.
     Kernel,
-    /// TLS: what lies in records of which the kernel has the last byte.
+    /// TLS: bytes count as taken when the kernel has the last byte of their record.
     Records,
-    /// A stream of a user's: an error leaves open whether what it was offered has got through.
+    /// A user's stream: after an error nobody knows whether the bytes that were offered got through.
     Custom,
 }
 
 pub(crate) struct Conn {
     pub(crate) node: usize,
     pub(crate) mood: Mood,
-    /// As the client calls it.
+    /// The client's number for it.
     pub(crate) epoch: u64,
     pub(crate) transport: Transport,
 
     // Client to server.
     pub(crate) wire: Wire,
-    /// The server has read so many bytes.
+    /// The number of bytes that the server has read.
     pub(crate) read: u64,
     /// The server never gets more than this.
     pub(crate) ends_at: Option<u64>,
-    /// So many bytes fit between the two.
+    /// The number of bytes that fit between the two.
     pub(crate) window: u64,
-    /// When so many bytes were taken, writing fails.
+    /// Writing fails after this many bytes.
     pub(crate) breaks_at: Option<u64>,
     pub(crate) reading_stalls: Option<Instant>,
-    /// A record that was begun, and not wholly taken.
+    /// A record that the transport has begun and not wholly taken.
     pub(crate) begun: Vec<u8>,
-    /// Since when there is something to write, and no room for it.
+    /// Since when bytes wait to be written, and there is no room for them.
     pub(crate) stuck: Option<Instant>,
 
-    // Server to client: all bytes of the output, which are kept.
-    /// So many bytes have arrived at the client's side.
+    // Server to client: the bytes of `output`, which are kept.
+    /// The number of bytes that have arrived at the client's side.
     pub(crate) arrived: usize,
-    /// And so many it has read.
+    /// The number of bytes that it has read.
     pub(crate) seen: usize,
     pub(crate) out_ends: Option<(usize, End)>,
     pub(crate) sending_stalls: Option<Instant>,
 
-    // What the server remembers.
+    // The state of the server.
     pub(crate) open: bool,
     pub(crate) greeted: bool,
     pub(crate) welcomed: bool,
     pub(crate) session: Session,
-    /// Its subscriptions, and everything that it has said.
+    /// Its subscriptions, and everything that it has sent.
     pub(crate) output: Output,
-    /// What it was sent and has not acted on. It may not have read all of it yet.
+    /// Bytes from the client that it has not acted on. It may not have read all of them yet.
     pub(crate) inbox: Vec<u8>,
     /// The number of bytes before those.
     pub(crate) acted: u64,
-    /// The largest `max_payload` that was said here.
+    /// The largest `max_payload` of its INFOs.
     pub(crate) max_payload: usize,
     pub(crate) headers: bool,
     /// It has refused a SUB for which it had no room.
     pub(crate) full: bool,
     /// Messages that it has refused, in order.
     pub(crate) refused: Vec<u64>,
-    /// What was sent to each subscription, in order.
+    /// The messages that were sent to each subscription, in order.
     pub(crate) sent: BTreeMap<u64, Vec<u64>>,
-    /// Subscriptions that were at their limit, and are forgotten.
+    /// Subscriptions that reached their limit and have ended.
     pub(crate) done: BTreeSet<u64>,
 
-    // What the client made of it.
-    /// It was made beside another, and may have been told of subscriptions then.
+    // The state of the client.
+    /// It was made beside another connection, and may have been sent subscriptions then.
     pub(crate) was_beside: bool,
-    /// How often a limit was raised of which this connection's server may be told with another SUB.
+    /// How often a limit was raised, which another SUB on this connection may follow.
     pub(crate) raised: BTreeMap<u64, u64>,
-    /// How much of `sent` has come in.
+    /// How much of `sent` has arrived.
     pub(crate) came: BTreeMap<u64, usize>,
     /// PONGs that it has handled.
     pub(crate) pongs: usize,
     /// Messages that they cover.
     pub(crate) confirmed: usize,
-    /// So many of the refusals it has read.
+    /// The number of refusals that it has read.
     pub(crate) heard: usize,
-    /// And so many of those before the last PONG.
+    /// The number of those before the last PONG.
     pub(crate) settled_refused: usize,
     /// The subscriptions in the table when the handshake was done.
     pub(crate) at_handshake: Option<Vec<u64>>,
@@ -122,7 +122,7 @@ pub(crate) struct Conn {
     /// Since when it is to be left.
     pub(crate) moving: Option<Instant>,
     pub(crate) settled: bool,
-    /// It was noted which message it ended with.
+    /// The message that it ended with was noted.
     pub(crate) accused: bool,
     /// The client has closed its side.
     pub(crate) left: bool,
@@ -150,7 +150,7 @@ impl Conn {
             open: true,
             greeted: false,
             welcomed: false,
-            // What it allows is said in INFO, and checked where a message is processed.
+            // The limit is announced in INFO, and checked where a message is processed.
             session: Session::new(Settings {
                 max_payload: usize::MAX,
                 max_control_line: usize::MAX,
@@ -188,7 +188,7 @@ impl Conn {
         &self.refused[self.settled_refused..self.heard]
     }
 
-    /// The transport took `bytes` more. Returns the messages that are whole with them.
+    /// The transport takes `bytes`. Returns the messages that they complete.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Found> {
         if self.open {
             self.inbox.extend_from_slice(bytes);
@@ -196,7 +196,7 @@ impl Conn {
         self.wire.take(bytes)
     }
 
-    /// The server says something, if anybody can hear it.
+    /// The server sends bytes, unless it has closed.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         if self.open {
             self.output.bytes.extend_from_slice(bytes);
@@ -217,7 +217,7 @@ impl Conn {
         }
     }
 
-    /// The server's side closes; what it has sent may arrive, or not all of it.
+    /// The server's side closes. The bytes that it has sent may arrive, or not all of them.
     pub(crate) fn close(&mut self, how: End, arrives: usize) {
         self.open = false;
         self.output.subscriptions.clear();
@@ -225,7 +225,7 @@ impl Conn {
         self.end_out(at, how);
     }
 
-    /// The client gets nothing behind byte `at`.
+    /// The client gets nothing after byte `at`.
     pub(crate) fn end_out(&mut self, at: usize, how: End) {
         let earlier = self.out_ends.is_some_and(|(known, end)| known <= at && end != End::Silence);
         if !earlier {
@@ -234,18 +234,18 @@ impl Conn {
         }
     }
 
-    /// The server gets nothing behind byte `at`.
+    /// The server gets nothing after byte `at`.
     pub(crate) fn end_in(&mut self, at: u64) {
         let at = at.max(self.read);
         self.ends_at = Some(self.ends_at.map_or(at, |known| known.min(at)));
     }
 
-    /// How far the client may read in the end.
+    /// How far the client can read.
     pub(crate) fn out_limit(&self) -> usize {
         self.out_ends.map_or(self.output.bytes.len(), |(at, _)| at.min(self.output.bytes.len()))
     }
 
-    /// What the client's reader finds: bytes, or the end.
+    /// Whether the client's reader finds bytes or the end.
     pub(crate) fn readable(&self) -> bool {
         self.arrived > self.seen || self.end_reached().is_some()
     }
@@ -260,7 +260,7 @@ impl Conn {
         if self.breaks_at.is_some_and(|at| taken >= at) {
             return None;
         }
-        // A transport takes what its own buffers hold, whether the peer still reads or not.
+        // A transport takes what fits into its own buffers, whether the peer still reads or not.
         let room = self.window.saturating_sub(taken - self.read);
         Some(self.breaks_at.map_or(room, |at| room.min(at - taken)))
     }

@@ -1,5 +1,5 @@
-//! The model server: the session that the broker of `testing` is built on, with permissions, moods and deadly messages around it,
-//! and the routing between servers.
+//! The model server: the session that the broker of `testing` is built on, and around it permissions, moods, deadly messages and
+//! the routing between servers.
 
 use nats_lifeline::protocol::ClientOp;
 use nats_lifeline::testing::session::{Fact, Read};
@@ -10,7 +10,7 @@ use crate::content::{self, SUBJECTS};
 use crate::script::say;
 use crate::world::World;
 
-/// A server: what it is like now. Connections outlive a restart only as bytes on their way.
+/// The present state of a server. Connections outlive a restart only as bytes in transit.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -21,11 +21,11 @@ pub(crate) struct Node {
     pub(crate) headers: bool,
     pub(crate) accepts_us: bool,
     pub(crate) lame: bool,
-    /// A subject that it does not let us subscribe to, and whether it names the sid when it says so.
+    /// A subject that we may not subscribe to, and whether the error names the sid.
     pub(crate) denies: Option<(usize, bool)>,
-    /// A subject that it does not let us publish to.
+    /// A subject that we may not publish to.
     pub(crate) forbids: Option<usize>,
-    /// How many subscriptions of one connection it takes.
+    /// The largest number of subscriptions of one connection.
     pub(crate) room: usize,
 }
 
@@ -77,7 +77,7 @@ impl World {
                     used += len;
                     conn.acted += len as u64;
                     self.act(at, &op);
-                    // Others act between two operations of ours, above all where it matters.
+                    // Others act between two operations of ours, most often where it matters.
                     let interest = matches!(op, ClientOp::Sub { .. } | ClientOp::Unsub { .. });
                     if self.meddling && self.rng.random_ratio(1, if interest { 4 } else { 200 }) {
                         self.publish_elsewhere();
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// A server that has read the head of a deadly message hangs up.
+    /// A server that has read the beginning of a deadly message hangs up.
     fn die_of_message(&mut self, at: usize) {
         let conn = &self.conns[at];
         // Its number is in the first bytes of its payload.
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// INFO, as the server is now.
+    /// INFO with the present state of the server.
     pub(crate) fn say_info(&mut self, at: usize) {
         let conn = &mut self.conns[at];
         let node = &self.nodes[conn.node];
@@ -163,7 +163,7 @@ impl World {
         conn.close(End::Eof, arrives);
     }
 
-    /// What this server does not let the session decide comes first.
+    /// Acts on an operation. What the session does not decide comes first.
     fn act(&mut self, at: usize, op: &ClientOp<'_>) {
         let (node, mood) = (&self.nodes[self.conns[at].node], self.conns[at].mood);
         match *op {
@@ -201,7 +201,7 @@ impl World {
         }
     }
 
-    /// What the session made of an operation.
+    /// Records and routes what the session reports.
     fn note(&mut self, at: usize, op: &ClientOp<'_>, fact: Fact<'_>) {
         let conn = &mut self.conns[at];
         match (fact, op) {
@@ -215,7 +215,7 @@ impl World {
                 assert_eq!(text, "maximum subscriptions exceeded", "I1");
                 self.tally.fault("no room for SUB");
                 conn.full = true;
-                // The client hears that.
+                // The client reads that.
                 conn.done.remove(sid);
             }
             (_, ClientOp::Sub { sid, .. }) => {
@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    /// Whether this server has no permission for such a subscription; then it says so.
+    /// Refuses a subscription for which there is no permission, and returns whether it did.
     fn denies(&mut self, at: usize, subject: &[u8], queue: Option<&[u8]>, sid: u64) -> bool {
         let Some((denied, names_sid)) = self.nodes[self.conns[at].node].denies else { return false };
         if SUBJECTS[denied].as_bytes() != subject {
@@ -243,7 +243,7 @@ impl World {
         true
     }
 
-    /// It has answered the first PING.
+    /// The first PING was answered.
     fn welcome(&mut self, at: usize) {
         let conn = &mut self.conns[at];
         conn.welcomed = true;
@@ -252,7 +252,7 @@ impl World {
                 let arrives = self.rng.random_range(0..=conn.output.bytes.len());
                 conn.close(End::Eof, arrives);
             }
-            // Newer servers say INFO again after the first PONG.
+            // Newer servers send INFO again after the first PONG.
             Mood::Normal => self.say_info(at),
             _ => {}
         }
@@ -276,7 +276,7 @@ impl World {
         self.route(number, record.subject, record.payload, record.headers);
     }
 
-    /// To every subscription that any server has; to one of a queue group, at whichever server it is: they are a cluster.
+    /// To every matching subscription of all servers, which are a cluster, and to one member of each queue group.
     pub(crate) fn route(&mut self, number: u64, subject: usize, size: usize, headers: bool) {
         let mut receivers: Vec<(usize, u64)> = Vec::new();
         let mut groups: [Vec<(usize, u64)>; SUBJECTS.len()] = Default::default();

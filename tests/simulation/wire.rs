@@ -1,4 +1,4 @@
-//! What the transport of one connection took, read back into operations.
+//! The bytes that the transport of one connection took, decoded again.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -18,23 +18,23 @@ pub(crate) struct Wire {
     pub(crate) subs: VecDeque<(u64, u64)>,
     /// Messages, in order.
     pub(crate) messages: Vec<u64>,
-    /// For each PING how many messages went before it.
+    /// For each PING, the number of messages before it.
     pub(crate) pings: Vec<usize>,
-    /// Subscriptions that were told of, and not taken back.
+    /// Subscriptions with a SUB, and no UNSUB after it.
     told: BTreeSet<u64>,
-    /// Those that were ever told of.
+    /// Those with at least one SUB.
     pub(crate) ever_told: BTreeSet<u64>,
-    /// Those that were told of more than once.
+    /// Those with more than one SUB.
     pub(crate) retold: BTreeSet<u64>,
-    /// Those that were told of since somebody looked.
+    /// Those with a SUB since the last check.
     pub(crate) now_told: Vec<u64>,
-    /// A limit was told since somebody looked.
+    /// There was an UNSUB with a limit since the last check.
     pub(crate) now_limited: bool,
-    /// Those that were told of once more, and not taken back before, since somebody looked.
+    /// Those with another SUB since the last check, and no UNSUB before it.
     pub(crate) doubled: Vec<u64>,
 }
 
-/// A message as it stands on the wire, to be compared with what was published.
+/// A message on the wire, to be compared with the published one.
 pub(crate) struct Found {
     pub(crate) number: u64,
     pub(crate) subject: usize,
@@ -62,12 +62,12 @@ impl Wire {
         }
     }
 
-    /// Whether no message and no part of one was said behind the last PING.
+    /// Whether no message, nor part of one, follows the last PING.
     pub(crate) fn ends_with_ping(&self) -> bool {
         self.pings.last() == Some(&self.messages.len()) && self.rest.is_empty()
     }
 
-    /// Whether a part of a message was taken, and no more.
+    /// Whether the last message was taken only in part.
     pub(crate) fn is_in_message(&self) -> bool {
         [&b"PUB "[..], b"HPUB "].iter().any(|word| {
             let there = word.len().min(self.rest.len());
@@ -75,12 +75,12 @@ impl Wire {
         })
     }
 
-    /// Where the operation begins of which a part was taken.
+    /// Where the incomplete operation begins.
     pub(crate) fn parsed(&self) -> u64 {
         self.parsed
     }
 
-    /// The transport took `bytes` more. Returns the messages that are now whole; I1 is checked here.
+    /// The transport takes `bytes`. Returns the messages that they complete; I1 is checked here.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Found> {
         self.taken += bytes.len() as u64;
         self.rest.extend_from_slice(bytes);
@@ -132,7 +132,7 @@ impl Wire {
             }
             ClientOp::Unsub { sid, max } => {
                 if max.is_none() {
-                    // It may be told of again, with what remains.
+                    // Another SUB may follow, with the rest of its limit.
                     self.told.remove(sid);
                 }
                 self.now_limited |= max.is_some();

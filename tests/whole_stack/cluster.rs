@@ -1,5 +1,5 @@
-//! The servers of a world as one cluster: which of them are there, what they tell of one another, and an exact memory of all
-//! that they have done. What one does with the bytes of a connection is `server`; how they route is `routes`.
+//! The servers of a world as one cluster: which of them are up, their gossip, and an exact record of all that they have done.
+//! One server's end of a connection is `server`; how they route is `routes`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) struct Cluster {
     pub(crate) routes: Routes,
     /// How often each message of the client was processed.
     pub(crate) processed: BTreeMap<Id, u64>,
-    /// What must never be, found where nobody can panic.
+    /// Violations found where a panic would not be seen.
     pub(crate) complaints: Vec<String>,
     pub(super) rng: SmallRng,
     tls: Option<Tls>,
@@ -32,7 +32,7 @@ pub(crate) struct Cluster {
 pub(crate) struct Node {
     pub(crate) state: State,
     back_since: Option<Instant>,
-    /// The interest at other servers of which it has heard.
+    /// The interest at other servers that it knows of.
     pub(super) known: Known,
 }
 
@@ -44,10 +44,10 @@ pub(crate) enum State {
     Down,
 }
 
-/// A server that has come back has heard of all interest after this; the routes take up to 20 ms.
+/// A server that has come back knows all interest after this; the routes take up to 20 ms.
 const INTRODUCTION: Duration = Duration::from_millis(50);
 
-/// Where the client finds a server.
+/// The address of a server.
 pub(crate) fn address(node: usize) -> String {
     format!("m{node}:4222")
 }
@@ -96,7 +96,7 @@ impl Cluster {
         info + "}"
     }
 
-    /// Every server tells its clients which servers there are.
+    /// Every server sends its clients the list of servers.
     fn gossip(&mut self) {
         for at in 0..self.conns.len() {
             let (node, hears) = (self.conns[at].node, self.conns[at].is_connected());
@@ -113,7 +113,7 @@ impl Cluster {
         (0..self.nodes.len()).filter(|node| self.nodes[*node].state == State::Up).collect()
     }
 
-    /// Those that have heard of everything too.
+    /// Those of them that know all interest.
     pub(crate) fn knowing(&self) -> Vec<usize> {
         let knows = |node: &usize| self.nodes[*node].back_since.is_none_or(|since| since.elapsed() >= INTRODUCTION);
         self.up().into_iter().filter(knows).collect()
@@ -125,7 +125,7 @@ impl Cluster {
         self.gossip();
     }
 
-    /// The server is gone, and what it had not read, not sent and not routed with it.
+    /// The server is gone, with everything that it had not read, sent or routed.
     pub(crate) fn crash(&mut self, node: usize) {
         self.nodes[node].state = State::Down;
         for at in self.open_at(node) {
@@ -151,12 +151,12 @@ impl Cluster {
         self.gossip();
     }
 
-    /// How many connections have not ended, at all servers.
+    /// The number of open connections at all servers.
     pub(crate) fn open(&self) -> usize {
         self.conns.iter().filter(|conn| !conn.closed).count()
     }
 
-    /// Its connections that have not ended.
+    /// Its open connections.
     pub(crate) fn open_at(&self, node: usize) -> Vec<usize> {
         let open = self.conns.iter().enumerate().filter(|(_, conn)| conn.node == node && !conn.closed);
         open.map(|(at, _)| at).collect()

@@ -1,6 +1,6 @@
-//! Routes between the servers, as nats-server's: interest spreads to all of them, messages follow it, one at most to each;
-//! of a queue group one member gets it, one at the same server before others. All of it takes a while, and keeps its order
-//! from one server to another.
+//! Routes between the servers, as in nats-server: interest spreads to all of them, and each server with interest gets a message
+//! once. One member of a queue group gets it, preferably one at the same server. Everything takes a while, and stays in order
+//! between two servers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -44,16 +44,16 @@ pub(crate) struct Published {
     pub(crate) payload: Vec<u8>,
 }
 
-/// What goes from one server to another.
+/// Something that one server sends to another.
 enum Hop {
     Interest(Key, Elsewhere),
     NoInterest(Key),
     Message(Arc<Published>, Parcel),
-    /// A question for somebody there: this is the answer.
+    /// A request to a responder there: this is the reply.
     Question(Arc<Published>),
 }
 
-/// For whom a message goes to another server.
+/// The receivers of a message at another server.
 #[derive(Clone, Debug, Default)]
 struct Parcel {
     plain: bool,
@@ -97,7 +97,7 @@ impl Routes {
     }
 }
 
-/// Carries for ever.
+/// Delivers what is due, without end.
 pub(crate) async fn carry(cluster: Arc<Mutex<Cluster>>) {
     let news = Arc::clone(&cluster.lock().unwrap().routes.news);
     loop {
@@ -124,7 +124,7 @@ impl Cluster {
         (0..self.nodes.len()).filter(|other| *other != node && self.nodes[*other].state != State::Down).collect()
     }
 
-    /// The others are to hear of a subscription.
+    /// Sends a subscription to the other servers.
     pub(super) fn spread(&mut self, key: Key) {
         let conn = &self.conns[key.0];
         let node = conn.node;
@@ -142,7 +142,7 @@ impl Cluster {
         }
     }
 
-    /// A server that has come back is told of everything.
+    /// Sends all subscriptions to a server that has come back.
     pub(crate) fn introduce(&mut self, node: usize) {
         for at in (0..self.conns.len()).filter(|at| !self.conns[*at].closed) {
             let conn = &self.conns[at];
@@ -163,7 +163,7 @@ impl Cluster {
                 if parcel.plain {
                     self.give_to_plain(to, &message);
                 }
-                // Whoever has no member any more passes it on to a server that has, but not back.
+                // A server without a member passes it on to one with a member, but not back.
                 let mut onward = BTreeMap::new();
                 for group in parcel.groups {
                     self.give_to_group(to, Some(from), &message, group, &mut onward);
@@ -173,7 +173,7 @@ impl Cluster {
         }
     }
 
-    /// Somebody at `node` asks, and somebody anywhere answers.
+    /// A request at `node` is answered at any server.
     pub(super) fn ask(&mut self, node: usize, answer: Published) {
         let up = self.up();
         let there = up.choose(&mut self.rng).copied().unwrap_or(node);
@@ -184,7 +184,7 @@ impl Cluster {
         }
     }
 
-    /// To whoever is known at this server to want it.
+    /// Routes a message by the interest that this server knows of.
     pub(crate) fn publish_at(&mut self, node: usize, message: &Arc<Published>) {
         self.give_to_plain(node, message);
         let mut onward: BTreeMap<usize, Parcel> = BTreeMap::new();
@@ -241,7 +241,7 @@ impl Cluster {
         }
     }
 
-    /// The subscriptions at this server that want it, as plain ones or as members of a group.
+    /// The subscriptions at this server that match: without a queue group, or the members of `group`.
     fn members(&self, node: usize, group: Option<&[u8]>, message: &Published) -> Vec<Key> {
         let mut members = Vec::new();
         for at in self.open_at(node) {

@@ -1,6 +1,6 @@
-//! What a model server does with the bytes of a connection. The rules are those of the session that the broker of `testing` is built
-//! on; what it routes, and an exact memory of it, is the cluster's. It acts on whole operations as they come, and never waits; its
-//! bytes are carried by `carrier`.
+//! A model server's end of a connection. How it treats the client is the session that the broker of `testing` is built on; where
+//! messages go, and an exact record of it, is the cluster's. It acts on each operation when it is complete and never waits.
+//! `carrier` transports its bytes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::content::{self, Id};
 use crate::routes::{Key, Published};
 use crate::secure;
 
-/// What is asked for is answered with itself.
+/// Requests to this subject are answered with their own payload.
 const ASKED: &[u8] = b"ask";
 
 pub(crate) struct Conn {
     pub(crate) node: usize,
     session: Session,
     unread: Vec<u8>,
-    /// Its subscriptions, and the bytes that it has not been sent yet. With TLS they are not sealed yet.
+    /// Its subscriptions, and the bytes to send, before encryption.
     pub(super) output: Output,
     tls: Option<secure::Session>,
     pub(crate) closed: bool,
     /// It has closed.
     pub(crate) gone: Arc<Notify>,
-    /// Bytes that go before those, in clear even with TLS.
+    /// Bytes to send before those, unencrypted even with TLS.
     pub(super) clear: Vec<u8>,
     /// There is more of it, or it has closed.
     pub(crate) news: Arc<Notify>,
     /// Messages, in the order in which they were processed.
     pub(crate) processed: Vec<Id>,
-    /// When CONNECT came.
+    /// When CONNECT arrived.
     pub(crate) since: Option<Instant>,
     /// When its first message was processed.
     pub(crate) used: Option<Instant>,
@@ -72,7 +72,7 @@ impl Conn {
         self.session.login().is_some() && !self.closed
     }
 
-    /// What goes on the wire next.
+    /// Takes the next bytes for the wire.
     pub(crate) fn take_said(&mut self) -> Vec<u8> {
         let mut said = std::mem::take(&mut self.clear);
         match &mut self.tls {
@@ -108,7 +108,7 @@ impl Cluster {
             None => unread.extend_from_slice(bytes),
             Some(tls) => {
                 if let Err(error) = tls.open(bytes, &mut unread) {
-                    self.complaints.push(format!("connection {at} said what is no TLS: {error}"));
+                    self.complaints.push(format!("connection {at} sent what is not TLS: {error}"));
                     self.close(at);
                 }
                 self.conns[at].news.notify_one();
@@ -125,7 +125,7 @@ impl Cluster {
             match acted {
                 Ok(len) => used += len,
                 Err(why) => {
-                    self.complaints.push(format!("connection {at} said what a server does not accept: {why}"));
+                    self.complaints.push(format!("connection {at} sent what a server does not accept: {why}"));
                     self.close(at);
                 }
             }
@@ -146,7 +146,7 @@ impl Cluster {
             Fact::Connected(dropped) if dropped.is_empty() => conn.since = Some(Instant::now()),
             Fact::Connected(_) => return Err("CONNECT twice".to_owned()),
             Fact::Greeted if self.nodes.len() > 1 => {
-                // What has changed since it was greeted.
+                // With what has changed since the first INFO.
                 let info = self.info(self.conns[at].node);
                 protocol::info(&mut self.conns[at].output.bytes, info.as_bytes());
             }
@@ -182,7 +182,7 @@ impl Cluster {
         }
     }
 
-    /// To one subscription.
+    /// Sends a message to one subscription.
     pub(super) fn give(&mut self, key: Key, message: &Published) {
         let (at, sid) = key;
         let conn = &mut self.conns[at];
