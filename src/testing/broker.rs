@@ -1,12 +1,9 @@
-//! The handle of a test: starting, looking and waiting.
+//! The handle of a test: looking and waiting.
 
-use super::builder::Builder;
-use super::cluster::Cluster;
-use super::connection::Close;
+use super::connection::{Close, Connection};
 use super::lock;
 use super::node::Node;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -54,30 +51,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker on a free port with the default settings of [`Builder`].
-    ///
-    /// # Errors
-    ///
-    /// When no port is free.
-    pub async fn start() -> io::Result<Self> {
-        Builder::default().start().await
-    }
-
-    /// Settings for a broker that will be started.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Starts a cluster of this many brokers, which route messages to each other and announce each
-    /// other to clients. [`Builder::cluster`] does the same with settings.
-    ///
-    /// # Errors
-    ///
-    /// When a port can't be opened.
-    pub async fn cluster(brokers: usize) -> io::Result<Cluster> {
-        Builder::default().cluster(brokers).await
-    }
-
     /// `nats://127.0.0.1:port`, without credentials. A [`restart`](Self::restart) does not change it.
     #[must_use]
     pub fn url(&self) -> String {
@@ -106,14 +79,14 @@ impl Broker {
     /// The number of clients: open connections whose CONNECT was accepted.
     #[must_use]
     pub fn connections(&self) -> usize {
-        let connected = |all: &Arc<super::connection::Connection>| all.connected.load(Ordering::Acquire);
-        self.node.all().iter().filter(|all| connected(all)).count()
+        let connected = |all: &Arc<Connection>| all.connected.load(Ordering::Acquire);
+        self.node.connections.list().iter().filter(|all| connected(all)).count()
     }
 
     /// The number of open connections, including those that have not sent CONNECT yet.
     #[must_use]
     pub fn sockets(&self) -> usize {
-        self.node.all().len()
+        self.node.connections.list().len()
     }
 
     /// The number of connections accepted since the first start, restarts and those closed by
@@ -121,13 +94,13 @@ impl Broker {
     /// nothing, although clients can still connect to the port.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.node.counters.accepted.load(Ordering::Relaxed)
+        self.node.shared.counters.accepted.load(Ordering::Relaxed)
     }
 
     /// The times at which the last 65,536 connections were accepted, oldest first, on tokio's clock.
     #[must_use]
     pub fn accept_times(&self) -> Vec<Instant> {
-        let times = lock(&self.node.counters.accept_times);
+        let times = lock(&self.node.shared.counters.accept_times);
         times.iter().map(|time| time.into_std()).collect()
     }
 
@@ -137,7 +110,7 @@ impl Broker {
     pub fn subscriptions(&self) -> Vec<(String, Option<String>)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut found = Vec::new();
-        for connection in self.node.all() {
+        for connection in self.node.connections.list() {
             for subscription in lock(&connection.out).output.subscriptions.iter() {
                 let queue = subscription.queue.as_deref().map(text);
                 found.push((text(&subscription.subject), queue));
@@ -149,21 +122,21 @@ impl Broker {
     /// The number of subscriptions of the clients of this broker.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
-        let of = |connection: &Arc<super::connection::Connection>| lock(&connection.out).output.subscriptions.len();
-        self.node.all().iter().map(of).sum()
+        let of = |connection: &Arc<Connection>| lock(&connection.out).output.subscriptions.len();
+        self.node.connections.list().iter().map(of).sum()
     }
 
     /// How many messages the clients of this broker have published, over all restarts.
     #[must_use]
     pub fn messages_in(&self) -> u64 {
-        self.node.counters.messages_in.load(Ordering::Relaxed)
+        self.node.shared.counters.messages_in.load(Ordering::Relaxed)
     }
 
     /// The number of messages that were written, or are being written, to clients of this broker,
     /// over all restarts.
     #[must_use]
     pub fn messages_out(&self) -> u64 {
-        self.node.counters.messages_out.load(Ordering::Relaxed)
+        self.node.shared.counters.messages_out.load(Ordering::Relaxed)
     }
 
     /// Waits until there are at least this many [clients](Self::connections); for 0, until there are none.
@@ -207,7 +180,7 @@ impl Broker {
         // jump to the end before the bytes arrive.
         let started = Instant::now();
         loop {
-            let mut changed = pin!(self.node.changed.notified());
+            let mut changed = pin!(self.node.shared.changed.notified());
             changed.as_mut().enable();
             if is_so(self) {
                 return Ok(());

@@ -1,9 +1,8 @@
-//! What can be set before a broker starts.
+//! What can be set before a broker starts, and starting it.
 
 use super::broker::Broker;
-use super::cluster::{Cluster, Fabric};
-use super::node::Node;
-use super::session;
+use super::node::{Fabric, Node};
+use super::shared::Settings;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,54 +27,11 @@ use std::time::Duration;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use = "it does nothing until `start`"]
 pub struct Builder {
     settings: Settings,
     port: u16,
-}
-
-/// The settings that a broker keeps.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    /// What its sessions go by.
-    pub(super) session: session::Settings,
-    server_name: Option<String>,
-    pub(super) max_pending: usize,
-    pub(super) max_connections: usize,
-    pub(super) second_info: bool,
-    pub(super) ping_interval: Duration,
-    pub(super) max_pings_out: u32,
-    pub(super) auth_timeout: Duration,
-    pub(super) write_deadline: Duration,
-    pub(super) lame_duck_grace: Duration,
-}
-
-impl Settings {
-    pub(super) fn server_name(&self, port: u16) -> String {
-        let unnamed = || format!("broker-{port}");
-        self.server_name.clone().unwrap_or_else(unnamed)
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            settings: Settings {
-                session: session::Settings::default(),
-                server_name: None,
-                max_pending: 64 << 20,
-                max_connections: 65_536,
-                second_info: true,
-                ping_interval: Duration::from_secs(120),
-                max_pings_out: 2,
-                auth_timeout: Duration::from_secs(2),
-                write_deadline: Duration::from_secs(10),
-                lame_duck_grace: Duration::from_secs(10),
-            },
-            port: 0,
-        }
-    }
 }
 
 impl Builder {
@@ -204,16 +160,6 @@ impl Builder {
         self.start_in(fabric, 0).await
     }
 
-    /// Starts a cluster of this many brokers, which route messages to each other and announce each
-    /// other to clients.
-    ///
-    /// # Errors
-    ///
-    /// When a port can't be opened.
-    pub async fn cluster(self, brokers: usize) -> io::Result<Cluster> {
-        Cluster::start(self, brokers).await
-    }
-
     /// Starts the broker number `index` of a cluster.
     pub(super) async fn start_in(&self, fabric: Arc<Fabric>, index: usize) -> io::Result<Broker> {
         let mut settings = self.settings.clone();
@@ -227,5 +173,21 @@ impl Builder {
         let broker = Broker { node };
         broker.node.start().await?;
         Ok(broker)
+    }
+}
+
+impl Broker {
+    /// Starts a broker on a free port with the default settings of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// When no port is free.
+    pub async fn start() -> io::Result<Self> {
+        Builder::default().start().await
+    }
+
+    /// Settings for a broker that will be started.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 }

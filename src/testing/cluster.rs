@@ -2,60 +2,10 @@
 
 use super::broker::Broker;
 use super::builder::Builder;
-use super::lock;
-use super::node::{Node, random};
-use super::router::Router;
+use super::node::{Fabric, random};
 use std::io;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, Weak};
-
-/// What the brokers of a cluster share. A single broker has one of its own.
-pub(super) struct Fabric {
-    /// `None` for a single broker.
-    pub(super) name: Option<String>,
-    /// One for all: a message goes straight to every subscriber, whichever broker it is connected to.
-    pub(super) router: Router,
-    members: Mutex<Vec<Weak<Node>>>,
-}
-
-impl Fabric {
-    pub(super) fn new(name: Option<String>) -> Self {
-        Self { name, router: Router::default(), members: Mutex::default() }
-    }
-
-    pub(super) fn join(&self, node: &Arc<Node>) {
-        lock(&self.members).push(Arc::downgrade(node));
-    }
-
-    fn members(&self) -> Vec<Arc<Node>> {
-        let mut members = lock(&self.members);
-        members.retain(|node| node.strong_count() > 0);
-        members.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// The complete list, with the broker's own address first unless it is about to stop. A single
-    /// broker sends none.
-    pub(super) fn connect_urls(&self, node: &Node, without_own: bool) -> Vec<String> {
-        if self.name.is_none() {
-            return Vec::new();
-        }
-        let members = self.members();
-        let others = members.iter().filter(|other| other.addr != node.addr);
-        let mut urls: Vec<String> =
-            others.filter(|other| other.is_up() && !other.is_lame_duck()).map(|other| other.addr.to_string()).collect();
-        if !without_own && !urls.is_empty() {
-            urls.insert(0, node.addr.to_string());
-        }
-        urls
-    }
-
-    /// Sends a new INFO to the clients of all brokers.
-    pub(super) fn announce(&self) {
-        for node in self.members() {
-            node.push_info();
-        }
-    }
-}
+use std::sync::Arc;
 
 /// Brokers that form a cluster: each routes what its clients publish to the clients of the others.
 /// When a broker comes or goes, every client gets a new INFO with the complete list
@@ -81,12 +31,6 @@ pub struct Cluster {
     brokers: Vec<Broker>,
     builder: Builder,
     fabric: Arc<Fabric>,
-}
-
-impl std::fmt::Debug for Fabric {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fabric").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 impl Cluster {
@@ -124,5 +68,29 @@ impl Deref for Cluster {
 
     fn deref(&self) -> &[Broker] {
         &self.brokers
+    }
+}
+
+impl Builder {
+    /// Starts a cluster of this many brokers, which route messages to each other and announce each
+    /// other to clients.
+    ///
+    /// # Errors
+    ///
+    /// When a port can't be opened.
+    pub async fn cluster(self, brokers: usize) -> io::Result<Cluster> {
+        Cluster::start(self, brokers).await
+    }
+}
+
+impl Broker {
+    /// Starts a cluster of this many brokers, which route messages to each other and announce each
+    /// other to clients. [`Builder::cluster`] does the same with settings.
+    ///
+    /// # Errors
+    ///
+    /// When a port can't be opened.
+    pub async fn cluster(brokers: usize) -> io::Result<Cluster> {
+        Builder::default().cluster(brokers).await
     }
 }

@@ -1,9 +1,11 @@
 //! One connection: what others deliver into it, and how it ends.
 
 use super::lock;
-use super::node::Node;
+use super::router::Router;
 use super::session::{Delivery, Ending, Key, Output, Subscription};
+use super::shared::Shared;
 use crate::protocol::PubOp;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -23,7 +25,9 @@ const HOLD_UP_FOR: Duration = Duration::from_millis(10);
 
 pub(super) struct Connection {
     pub(super) id: u64,
-    pub(super) node: Arc<Node>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) router: Arc<Router<Arc<Connection>>>,
+    all: Arc<Connections>,
     pub(super) peer: SocketAddr,
     pub(super) since: Instant,
     /// `None` after closing. Taking it out closes the socket immediately, even while tasks wait for it.
@@ -88,10 +92,12 @@ pub(super) enum Close {
 }
 
 impl Connection {
-    pub(super) fn new(node: Arc<Node>, id: u64, peer: SocketAddr, socket: TcpStream) -> Arc<Self> {
+    fn new(id: u64, all: &Arc<Connections>, peer: SocketAddr, socket: TcpStream) -> Arc<Self> {
         Arc::new(Self {
             id,
-            node,
+            shared: Arc::clone(&all.shared),
+            router: Arc::clone(&all.router),
+            all: Arc::clone(all),
             peer,
             since: Instant::now(),
             socket: RwLock::new(Some(socket)),
@@ -143,7 +149,7 @@ impl Connection {
         if let Delivery::Last(ended) = delivery {
             self.forget(&[ended]);
         }
-        let limit = self.node.settings.max_pending;
+        let limit = self.shared.settings.max_pending;
         if pending > limit {
             // A slow consumer is cut without an error, even in the middle of a frame.
             self.close(Close::Plain);
@@ -213,7 +219,7 @@ impl Connection {
             drop(socket);
         }
         self.forget(&ended);
-        self.node.remove(self.id);
+        self.all.remove(self);
         self.drained.notify_waiters();
         self.abort_tasks();
     }
@@ -227,9 +233,13 @@ impl Connection {
     /// Removes subscriptions that have ended from the router.
     pub(super) fn forget(&self, ended: &[Subscription]) {
         for subscription in ended {
-            self.node.fabric.router.remove(self, &subscription.subject, subscription.key);
+            self.forget_interest(&subscription.subject, subscription.key);
         }
-        self.node.changed.notify_waiters();
+        self.shared.changed.notify_waiters();
+    }
+
+    pub(super) fn forget_interest(&self, subject: &[u8], key: Key) {
+        self.router.remove(subject, |it| it.key == key && std::ptr::eq(&*it.connection, self));
     }
 
     /// Since when the peer has accepted no bytes, if some are pending.
@@ -239,7 +249,7 @@ impl Connection {
 
     /// Pauses a publisher until this connection has less pending, up to a time limit.
     pub(super) async fn hold_up(&self) {
-        let mark = HOLD_UP_ABOVE.min(self.node.settings.max_pending / 2);
+        let mark = HOLD_UP_ABOVE.min(self.shared.settings.max_pending / 2);
         let low = async {
             loop {
                 let mut drained = pin!(self.drained.notified());
@@ -258,5 +268,54 @@ impl Connection {
 impl Out {
     fn pending(&self) -> usize {
         self.output.bytes.len() + self.in_flight
+    }
+}
+
+/// The open connections of a broker.
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+    router: Arc<Router<Arc<Connection>>>,
+    open: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    made: AtomicU64,
+}
+
+impl Connections {
+    pub(super) fn new(shared: Arc<Shared>, router: Arc<Router<Arc<Connection>>>) -> Arc<Self> {
+        Arc::new(Self { shared, router, open: Mutex::default(), made: AtomicU64::new(0) })
+    }
+
+    /// Adds one. Also returns how many there were before it.
+    pub(super) fn add(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) -> (Arc<Connection>, usize) {
+        let id = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = Connection::new(id, self, peer, socket);
+        let mut open = lock(&self.open);
+        let before = open.len();
+        open.insert(id, Arc::clone(&connection));
+        (connection, before)
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn list(&self) -> Vec<Arc<Connection>> {
+        lock(&self.open).values().map(Arc::clone).collect()
+    }
+
+    pub(super) fn each(&self, work: impl Fn(&Connection)) {
+        for connection in self.list() {
+            work(&connection);
+        }
+    }
+
+    /// Closes all of them, and returns how many there were.
+    pub(super) fn close(&self, how: Close) -> usize {
+        let connections = self.list();
+        for connection in &connections {
+            connection.close(how);
+        }
+        connections.len()
+    }
+
+    fn remove(&self, connection: &Connection) {
+        lock(&self.open).remove(&connection.id);
+        self.shared.changed.notify_waiters();
     }
 }

@@ -1,108 +1,12 @@
-//! What can be broken while a broker runs.
+//! What can be broken while a broker runs: the methods of [`Broker`] that do it.
 
 use super::broker::Broker;
 use super::connection::Close;
-use super::lock;
+use super::greeting::push_info;
+use super::switches::Faults;
 use crate::protocol::err;
 use std::io;
-use std::pin::pin;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::Notify;
-
-/// The switches of one broker.
-#[derive(Default)]
-pub(super) struct Faults {
-    pub(super) no_accept: AtomicBool,
-    pub(super) no_read: AtomicBool,
-    pub(super) no_write: AtomicBool,
-    pub(super) close_on_accept: AtomicBool,
-    pub(super) close_after_info: AtomicBool,
-    pub(super) close_after_pong: AtomicBool,
-    pub(super) drop_pongs: AtomicBool,
-    pub(super) reject_logins: AtomicBool,
-    /// Something was switched off.
-    changed: Notify,
-    pub(super) cut_received: Cut,
-    pub(super) cut_sent: Cut,
-}
-
-impl Faults {
-    /// Waits while a switch is on.
-    pub(super) async fn while_set(&self, switch: &AtomicBool) {
-        while switch.load(Ordering::Acquire) {
-            let mut changed = pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if switch.load(Ordering::Acquire) {
-                changed.await;
-            }
-        }
-    }
-
-    fn set(&self, switch: &AtomicBool, on: bool) {
-        switch.store(on, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    /// Frozen: not even timers run.
-    pub(super) fn is_frozen(&self) -> bool {
-        self.no_read.load(Ordering::Acquire) && self.no_write.load(Ordering::Acquire)
-    }
-}
-
-/// "Cut a connection after this many bytes", for one direction.
-#[derive(Default)]
-pub(super) struct Cut {
-    /// How often it was set; 0 is never. A meter that sees a new one starts again.
-    epoch: AtomicU64,
-    /// The epoch and the bytes, until a connection was cut.
-    armed: Mutex<Option<(u64, u64)>>,
-}
-
-/// What one connection has counted for a [`Cut`].
-#[derive(Default)]
-pub(super) struct Meter {
-    epoch: u64,
-    bytes: u64,
-}
-
-impl Cut {
-    fn set(&self, bytes: Option<u64>) {
-        let mut armed = lock(&self.armed);
-        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-        *armed = bytes.map(|bytes| (epoch, bytes));
-    }
-
-    /// How many bytes may pass before the cut; `usize::MAX` without one.
-    pub(super) fn allowance(&self, meter: &mut Meter) -> usize {
-        if self.epoch.load(Ordering::Acquire) == 0 {
-            return usize::MAX;
-        }
-        let Some((epoch, bytes)) = *lock(&self.armed) else {
-            return usize::MAX;
-        };
-        if meter.epoch != epoch {
-            *meter = Meter { epoch, bytes: 0 };
-        }
-        usize::try_from(bytes.saturating_sub(meter.bytes)).unwrap_or(usize::MAX)
-    }
-
-    /// Counts bytes that passed. Returns whether this connection is to be cut now.
-    pub(super) fn passed(&self, meter: &mut Meter, bytes: usize) -> bool {
-        if self.epoch.load(Ordering::Acquire) == 0 {
-            return false;
-        }
-        meter.bytes += bytes as u64;
-        let mut armed = lock(&self.armed);
-        match *armed {
-            Some((epoch, limit)) if epoch == meter.epoch && meter.bytes >= limit => {
-                *armed = None;
-                true
-            }
-            _ => false,
-        }
-    }
-}
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Faults. Each can be switched at any time and from any thread. It applies to present and new
 /// connections until it is switched off. [`restart`](Self::restart) does not switch it off.
@@ -140,24 +44,23 @@ impl Broker {
 
     /// Accepts connections and closes them before INFO.
     pub fn close_on_accept(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.close_on_accept, on);
+        self.set(|faults| &faults.close_on_accept, on);
     }
 
     /// Closes connections after their first INFO.
     pub fn close_after_info(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.close_after_info, on);
+        self.set(|faults| &faults.close_after_info, on);
     }
 
     /// Closes connections after their first PONG, when they have just been established.
     pub fn close_after_pong(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.close_after_pong, on);
+        self.set(|faults| &faults.close_after_pong, on);
     }
 
     /// Freezes like a process after SIGSTOP: connections stay open and the system accepts more, but
     /// nothing is read or written, and no timer runs.
     pub fn stall(&self) {
-        let faults = &self.node.faults;
-        faults.set(&faults.no_accept, true);
+        self.set(|faults| &faults.no_accept, true);
         self.stall_reads(true);
         self.stall_writes(true);
     }
@@ -165,21 +68,20 @@ impl Broker {
     /// Continues after [`stall`](Self::stall), [`stall_reads`](Self::stall_reads) and
     /// [`stall_writes`](Self::stall_writes), with everything that was buffered meanwhile.
     pub fn resume(&self) {
-        let faults = &self.node.faults;
-        faults.set(&faults.no_accept, false);
+        self.set(|faults| &faults.no_accept, false);
         self.stall_reads(false);
         self.stall_writes(false);
     }
 
     /// Stops reading only: an outage from the clients to the broker.
     pub fn stall_reads(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.no_read, on);
+        self.set(|faults| &faults.no_read, on);
     }
 
     /// Stops writing only: an outage from the broker to the clients, whose operations are still
     /// processed.
     pub fn stall_writes(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.no_write, on);
+        self.set(|faults| &faults.no_write, on);
     }
 
     /// Cuts a connection after this many bytes from its client.
@@ -189,25 +91,25 @@ impl Broker {
     /// processed. Then the fault is over. 0 cuts the first connection that sends anything. Setting
     /// it again restarts the counts.
     pub fn cut_after(&self, bytes: u64) {
-        self.node.faults.cut_received.set(Some(bytes));
+        self.node.shared.faults.cut_received.set(Some(bytes));
     }
 
     /// Cuts a connection after this many bytes to its client, INFO included; counted as for
     /// [`cut_after`](Self::cut_after).
     pub fn cut_after_sent(&self, bytes: u64) {
-        self.node.faults.cut_sent.set(Some(bytes));
+        self.node.shared.faults.cut_sent.set(Some(bytes));
     }
 
     /// Cancels [`cut_after`](Self::cut_after) and [`cut_after_sent`](Self::cut_after_sent) if they
     /// have not cut a connection yet.
     pub fn cut_nothing(&self) {
-        self.node.faults.cut_received.set(None);
-        self.node.faults.cut_sent.set(None);
+        self.node.shared.faults.cut_received.set(None);
+        self.node.shared.faults.cut_sent.set(None);
     }
 
     /// Closes all connections and returns their number. The port stays open.
     pub fn disconnect_all(&self) -> usize {
-        self.node.close_all(Close::Plain)
+        self.node.connections.close(Close::Plain)
     }
 
     /// Lame duck mode, as after SIGUSR2: the port is closed, and every client gets an INFO with `ldm`
@@ -222,39 +124,44 @@ impl Broker {
     /// blank.
     pub fn say_err(&self, text: &str) {
         let text = text.replace(['\r', '\n'], " ");
-        self.node.each(|connection| connection.say(|out| err(out, &text)));
+        self.node.connections.each(|connection| connection.say(|out| err(out, &text)));
     }
 
     /// Sends these bytes unchanged to all clients, between two frames: PONGs that nobody asked for, an
     /// INFO of your own, nonsense.
     pub fn inject(&self, bytes: &[u8]) {
-        self.node.each(|connection| connection.say(|out| out.extend_from_slice(bytes)));
+        self.node.connections.each(|connection| connection.say(|out| out.extend_from_slice(bytes)));
     }
 
     /// Answers no PING, including that of the handshake.
     pub fn drop_pongs(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.drop_pongs, on);
+        self.set(|faults| &faults.drop_pongs, on);
     }
 
     /// Answers every CONNECT with `-ERR 'Authorization Violation'` and closes.
     pub fn reject_logins(&self, on: bool) {
-        self.node.faults.set(&self.node.faults.reject_logins, on);
+        self.set(|faults| &faults.reject_logins, on);
     }
 
     /// Changes the largest message that is accepted, headers included, in bytes. As after a reload of
     /// a server's configuration, clients learn of it with the next INFO; see
     /// [`push_info`](Self::push_info).
     pub fn set_max_payload(&self, bytes: usize) {
-        self.node.max_payload.store(bytes, Ordering::Release);
+        self.node.shared.max_payload.store(bytes, Ordering::Release);
     }
 
     /// Changes the largest number of connections. Present ones stay.
     pub fn set_max_connections(&self, connections: usize) {
-        self.node.max_connections.store(connections, Ordering::Release);
+        self.node.shared.max_connections.store(connections, Ordering::Release);
     }
 
     /// Sends the current INFO to all clients that accept one (protocol 1).
     pub fn push_info(&self) {
-        self.node.push_info();
+        push_info(&self.node);
+    }
+
+    fn set(&self, switch: impl Fn(&Faults) -> &AtomicBool, on: bool) {
+        let faults = &self.node.shared.faults;
+        faults.set(switch(faults), on);
     }
 }

@@ -1,7 +1,7 @@
 //! INFO, which a broker sends first, and again when something has changed.
 
 use super::connection::Connection;
-use super::node::Node;
+use super::node::{Fabric, Node};
 use crate::protocol::info;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ const VERSION: &str = "2.15.1";
 
 /// Appends the INFO for one client. `connect_info`: the one after the first PONG.
 pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, connect_info: bool) {
-    let settings = &node.settings;
+    let settings = &node.shared.settings;
     let mut fields = json!({
         "server_id": node.server_id(),
         "server_name": settings.server_name(node.addr.port()),
@@ -21,7 +21,7 @@ pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, 
         "host": node.addr.ip().to_string(),
         "port": node.addr.port(),
         "headers": settings.session.headers,
-        "max_payload": node.max_payload.load(Ordering::Acquire),
+        "max_payload": node.shared.max_payload.load(Ordering::Acquire),
         "client_id": connection.id,
         "client_ip": connection.peer.ip().to_string(),
     });
@@ -50,4 +50,20 @@ pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, 
         add("remote_account", "$G".into());
     }
     info(out, fields.to_string().as_bytes());
+}
+
+/// Sends the present INFO to the clients that accept one.
+pub(super) fn push_info(node: &Node) {
+    for connection in node.connections.list() {
+        if connection.takes_info.load(Ordering::Acquire) {
+            connection.say(|out| say_info(out, node, &connection, false));
+        }
+    }
+}
+
+/// Sends it to the clients of all brokers of a cluster.
+pub(super) fn announce(fabric: &Fabric) {
+    for node in fabric.members() {
+        push_info(&node);
+    }
 }

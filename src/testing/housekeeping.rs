@@ -15,24 +15,24 @@ const FIRST_PING: Duration = Duration::from_millis(2400);
 
 /// Checks all connections periodically. Deadlines are exact to one tick.
 pub(super) async fn run(node: Arc<Node>) {
-    let settings = &node.settings;
+    let settings = &node.shared.settings;
     let shortest = settings.ping_interval.min(settings.auth_timeout).min(settings.write_deadline);
     let tick = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_millis(100));
     let mut ticks = interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if node.faults.is_frozen() {
+        if node.shared.faults.is_frozen() {
             continue;
         }
-        for connection in node.all() {
+        for connection in node.connections.list() {
             look_at(&node, &connection);
         }
     }
 }
 
 fn look_at(node: &Node, connection: &Connection) {
-    let settings = &node.settings;
+    let settings = &node.shared.settings;
     let stuck = connection.stuck_since();
     if stuck.is_some_and(|since| since.elapsed() >= settings.write_deadline) {
         connection.close(Close::Plain);

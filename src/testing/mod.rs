@@ -3,17 +3,18 @@
 //! It is for tests of programs that use this crate, and of this crate itself: outages in
 //! milliseconds, without Docker and without a server to install.
 //!
+//! Each file uses only those below it or beside it:
+//!
 //! | question | file |
 //! |---|---|
-//! | the handle of a test: start, look, wait | `broker`, `cluster` |
-//! | what can be set before it starts | `builder` |
-//! | what can be broken while it runs | `faults` |
-//! | listening, counting and stopping; PINGs and deadlines | `node`, `housekeeping` |
+//! | the handle of a test: look, wait, break, set and start | `broker`, `faults`, `builder`, `cluster` |
+//! | opening the port and closing it | `listening` |
+//! | INFO; PINGs and deadlines; the bytes from a client | `greeting`, `housekeeping`, `reading` |
+//! | a broker's state, and the other brokers of its cluster | `node` |
+//! | one connection: what others deliver into it, how it ends; its socket | `connection`, `socket` |
+//! | settings, counters and the switches of faults | `shared`, `switches` |
+//! | where messages go | `router` |
 //! | how a server treats a client: the protocol, without I/O | `session` |
-//! | one connection: what others deliver into it, and how it ends | `connection` |
-//! | one connection: its bytes, in and out | `reading`, `socket` |
-//! | who wants which subject | `router` |
-//! | INFO | `greeting` |
 //! | the other end of a benchmark | `sink`, `source`, on `threads` |
 //!
 //! ```
@@ -37,12 +38,15 @@ mod connection;
 mod faults;
 mod greeting;
 mod housekeeping;
+mod listening;
 mod node;
 mod reading;
 mod router;
+mod shared;
 mod sink;
 mod socket;
 mod source;
+mod switches;
 mod threads;
 
 // The model of a session is for this crate's own tests. As with `engine`, no promise is made about it.

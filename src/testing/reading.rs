@@ -1,11 +1,11 @@
 //! The reading task of one client: its bytes go through the session, and its messages go where the router says.
 
 use super::connection::{Close, Connection, Queued};
-use super::faults::Meter;
 use super::greeting::say_info;
 use super::node::{Node, random};
 use super::router::{Interest, Routes};
 use super::session::{Desk, Ending, Fact, Key, Output, Read, Session, Subscription};
+use super::switches::Meter;
 use crate::protocol::{ClientOp, PubOp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,9 +22,10 @@ const SMALL_BUFFER: usize = 4 << 10;
 const LARGE_BUFFER: usize = 256 << 10;
 
 pub(super) struct Reading {
+    node: Arc<Node>,
     session: Session,
     desk: Lane,
-    routes: Routes,
+    routes: Routes<Arc<Connection>>,
     /// A subscriber that can't keep up with this batch.
     slow: Option<Arc<Connection>>,
     published: u64,
@@ -59,25 +60,22 @@ enum Stop {
 }
 
 impl Reading {
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
+    pub(super) fn new(node: Arc<Node>, connection: Arc<Connection>) -> Self {
         Self {
-            session: Session::new(connection.node.session_settings()),
+            session: Session::new(node.shared.session_settings()),
+            node,
             desk: Lane { connection, touched: Vec::new() },
-            routes: Routes::default(),
+            routes: Routes::new(),
             slow: None,
             published: 0,
             random: random() | 1,
         }
     }
 
-    fn node(&self) -> &Arc<Node> {
-        &self.desk.connection.node
-    }
-
     /// Reads and acts until the connection ends.
     pub(super) async fn run(mut self) {
         let connection = Arc::clone(&self.desk.connection);
-        let faults = &connection.node.faults;
+        let faults = &connection.shared.faults;
         let mut meter = Meter::default();
         let mut buf = vec![0; SMALL_BUFFER];
         let mut filled = 0;
@@ -124,7 +122,7 @@ impl Reading {
     /// Acts on all complete operations, and returns how many bytes they had.
     fn batch(&mut self, buf: &[u8]) -> (usize, Stop) {
         let connection = Arc::clone(&self.desk.connection);
-        let no_read = &connection.node.faults.no_read;
+        let no_read = &connection.shared.faults.no_read;
         let mut at = 0;
         loop {
             if connection.is_closed() {
@@ -149,7 +147,7 @@ impl Reading {
 
     #[inline]
     fn act(&mut self, op: &ClientOp<'_>) -> Result<(), Ending> {
-        let faults = &self.node().faults;
+        let faults = &self.node.shared.faults;
         match op {
             ClientOp::Connect(_) if faults.reject_logins.load(Ordering::Acquire) => return Err(Ending::UNAUTHORIZED),
             ClientOp::Ping if faults.drop_pongs.load(Ordering::Acquire) => return Ok(()),
@@ -170,20 +168,20 @@ impl Reading {
     fn connected(&mut self, dropped: &[Subscription]) {
         self.desk.connection.forget(dropped);
         self.desk.connection.connected.store(true, Ordering::Release);
-        self.node().changed.notify_waiters();
+        self.node.shared.changed.notify_waiters();
     }
 
     /// The client got its first PONG.
     fn greeted(&mut self) -> Result<(), Ending> {
-        let node = Arc::clone(self.node());
+        let node = Arc::clone(&self.node);
         if self.session.login().is_some_and(|login| login.protocol >= 1) {
             let connection = Arc::clone(&self.desk.connection);
             connection.takes_info.store(true, Ordering::Release);
-            if node.settings.second_info {
+            if node.shared.settings.second_info {
                 self.desk.open(|output| say_info(&mut output.bytes, &node, &connection, true)).ok_or(Ending::Silent)?;
             }
         }
-        if node.faults.close_after_pong.load(Ordering::Acquire) {
+        if node.shared.faults.close_after_pong.load(Ordering::Acquire) {
             return Err(Ending::Silent);
         }
         Ok(())
@@ -191,14 +189,13 @@ impl Reading {
 
     fn subscribed(&mut self, key: Key, subject: &[u8], queue: Option<&[u8]>) {
         let connection = &self.desk.connection;
-        let router = &connection.node.fabric.router;
         let interest = Interest { connection: Arc::clone(connection), key, queue: queue.map(Into::into) };
-        router.insert(subject, interest);
+        connection.router.insert(subject, interest);
         if !connection.has(key) {
             // Another task has closed it meanwhile, and did not find it in the router yet.
-            router.remove(connection, subject, key);
+            connection.forget_interest(subject, key);
         }
-        connection.node.changed.notify_waiters();
+        connection.shared.changed.notify_waiters();
     }
 
     #[inline]
@@ -206,7 +203,7 @@ impl Reading {
         self.published += 1;
         let Lane { connection: own, touched } = &mut self.desk;
         let echo = self.session.echo();
-        let route = self.routes.to(&own.node.fabric.router, message.subject);
+        let route = self.routes.to(&own.router, message.subject);
         let mut batch = Batch { touched, slow: &mut self.slow };
         let mut delivered = false;
         for interest in &route.plain {
@@ -237,9 +234,9 @@ impl Reading {
             connection.wake();
         }
         let connection = &self.desk.connection;
-        let counter = &connection.node.counters.messages_in;
+        let counter = &connection.shared.counters.messages_in;
         counter.fetch_add(std::mem::take(&mut self.published), Ordering::Relaxed);
-        let max_payload = connection.node.max_payload.load(Ordering::Relaxed);
+        let max_payload = connection.shared.max_payload.load(Ordering::Relaxed);
         if max_payload != self.session.max_payload() {
             self.session.set_max_payload(max_payload);
         }
@@ -254,7 +251,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     #[inline]
-    fn deliver(&mut self, interest: &Interest, message: &PubOp<'_>) -> bool {
+    fn deliver(&mut self, interest: &Interest<Arc<Connection>>, message: &PubOp<'_>) -> bool {
         let connection = &interest.connection;
         let Some(Queued { wake, full }) = connection.deliver(interest.key, message) else {
             return false;

@@ -1,8 +1,8 @@
 //! One connection: its socket, which one task reads and another writes to.
 
 use super::connection::{Close, Connection};
-use super::faults::Meter;
 use super::lock;
+use super::switches::Meter;
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -86,13 +86,13 @@ impl Connection {
         out.in_flight = chunk.len();
         let messages = std::mem::take(&mut out.messages);
         drop(out);
-        let counter = &self.node.counters.messages_out;
+        let counter = &self.shared.counters.messages_out;
         counter.fetch_add(messages, Ordering::Relaxed);
         true
     }
 
     async fn write_chunk(&self, mut chunk: &[u8], meter: &mut Meter) -> io::Result<()> {
-        let faults = &self.node.faults;
+        let faults = &self.shared.faults;
         while !chunk.is_empty() {
             faults.while_set(&faults.no_write).await;
             let allowed = faults.cut_sent.allowance(meter);
