@@ -28,42 +28,42 @@ pub(super) fn from_base32(text: &str) -> Option<Vec<u8>> {
 }
 
 fn encode(bytes: &[u8], alphabet: &[u8], bits: u32) -> String {
-    let (mut held, mut count) = (0_u32, 0);
+    let (mut pending, mut count) = (0_u32, 0);
     let mut text = String::with_capacity(bytes.len() * 8 / bits as usize + 1);
     let mut put = |digit: u32| {
         let mask = (1 << bits) - 1;
         text.extend(alphabet.get((digit & mask) as usize).map(|byte| char::from(*byte)));
     };
     for byte in bytes {
-        held = held << 8 | u32::from(*byte);
+        pending = pending << 8 | u32::from(*byte);
         count += 8;
         while count >= bits {
             count -= bits;
-            put(held >> count);
+            put(pending >> count);
         }
-        held &= (1 << count) - 1;
+        pending &= (1 << count) - 1;
     }
     if count > 0 {
-        put(held << (bits - count));
+        put(pending << (bits - count));
     }
     text
 }
 
 fn decode(text: &str, alphabet: &[u8], bits: u32) -> Option<Vec<u8>> {
-    let (mut held, mut count) = (0_u32, 0);
+    let (mut pending, mut count) = (0_u32, 0);
     let mut bytes = Vec::with_capacity(text.len() * bits as usize / 8);
     for byte in text.bytes() {
         let digit = alphabet.iter().position(|known| *known == byte)?;
-        held = held << bits | u32::try_from(digit).ok()?;
+        pending = pending << bits | u32::try_from(digit).ok()?;
         count += bits;
         if count >= 8 {
             count -= 8;
-            bytes.push(u8::try_from(held >> count).ok()?);
-            held &= (1 << count) - 1;
+            bytes.push(u8::try_from(pending >> count).ok()?);
+            pending &= (1 << count) - 1;
         }
     }
-    // What is left over can only be the zeros that fill up the last digit.
-    (count < bits && held == 0).then_some(bytes)
+    // The remaining bits can only be the zeros that pad the last digit.
+    (count < bits && pending == 0).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ struct State {
     end: Option<EndReason>,
     dropped: u64,
     grace: Grace,
-    /// Received messages over the limits, in order after the queue, while the task waits for this consumer. There are none
-    /// while the queue is empty.
+    /// Received messages over the limits, in order after the queue, while the task waits for this consumer. There are
+    /// none while the queue is empty.
     overflow: VecDeque<Share>,
     /// Messages ever put in; the first one in the queue has the number `accepted - messages`.
     accepted: u64,
@@ -181,8 +181,8 @@ impl Inbox {
         }
     }
 
-    /// Messages were received. What does not fit waits in the overflow if the task waits for this consumer, and is returned
-    /// to be lost if it has already done so.
+    /// Messages were received. What does not fit waits in the overflow if the task waits for this consumer, and is
+    /// returned to be lost if it has already done so.
     pub(super) fn offer(&self, share: Share) -> Offered {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -218,8 +218,8 @@ impl Inbox {
         state.grace == Grace::Waited && state.end.is_none()
     }
 
-    /// The task reads again: messages that do not fit from now on are lost, until the consumer has caught up. Returns the
-    /// overflow, which is lost now.
+    /// The task reads again: messages that do not fit from now on are lost, until the consumer has caught up. Returns
+    /// the overflow, which is lost now.
     pub(super) fn stop_waiting(&self) -> VecDeque<Share> {
         let mut state = lock(&self.state);
         if state.grace != Grace::Waited || state.end.is_some() {

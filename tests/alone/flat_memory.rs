@@ -58,11 +58,11 @@ const LONG: Duration = Duration::from_secs(3600);
 #[test]
 fn dials_that_fail_leave_nothing_behind() {
     alone(async {
-        let nobody = Ports::reserve();
+        let unused = Ports::reserve();
         let dials = times(2_000);
         let servers = (dials / 10).clamp(100, 4_000);
         let addrs: Vec<ServerAddr> = (0..servers)
-            .map(|n| format!("127.1.{}.{}:{}", n / 250, n % 250 + 1, nobody.client()).parse().unwrap())
+            .map(|n| format!("127.1.{}.{}:{}", n / 250, n % 250 + 1, unused.client()).parse().unwrap())
             .collect();
         let options =
             ConnectOptions::new().retry_on_initial_connect().backoff(Backoff::fixed(Duration::from_millis(100)));

@@ -1,4 +1,5 @@
-//! Names and their addresses: dead ones don't keep us from live ones, and look-ups stay within their deadline.
+//! Names and their addresses: dead ones do not prevent a connection to live ones, and look-ups stay within their
+//! deadline.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 use crate::support::black_hole::BlackHole;
 use crate::support::{Timeline, soon};
 
-/// An address at which nobody listens: it is taken, so that nobody else will.
+/// An address where nothing listens; it is bound, so that no other process uses it.
 struct Dead {
     addr: SocketAddr,
     _taken: Socket,
@@ -54,7 +55,7 @@ async fn a_live_address_is_found_among_dead_and_silent_ones() {
     }
 }
 
-// Scenarios 7, 25: what they all have is one deadline.
+// Scenarios 7, 25: one deadline applies to all of them.
 #[tokio::test]
 async fn a_name_without_an_answering_address_fails_within_the_deadline() {
     let hole = BlackHole::new();
@@ -108,7 +109,7 @@ async fn a_temporarily_unknown_name_is_looked_up_again() {
     let timeline = Timeline::of(&client);
     works(&client).await;
     assert!(asked.load(Ordering::Relaxed) >= 4);
-    // The first failure may have come before anybody listened.
+    // The first failure may have come before the listener existed.
     for event in timeline.all() {
         if let ConnectionEvent::AttemptFailed { cause, .. } = event {
             assert!(matches!(cause, Cause::Dns(_)), "{cause}");
@@ -136,7 +137,7 @@ async fn a_name_with_new_addresses_is_looked_up_again() {
     assert_eq!(new.connections(), 1);
 }
 
-// P5: an address is no name, and nobody is asked for it.
+// P5: an IP address needs no look-up.
 #[tokio::test]
 async fn an_ip_address_is_not_looked_up() {
     let broker = Broker::start().await.unwrap();
@@ -144,7 +145,7 @@ async fn an_ip_address_is_not_looked_up() {
     works(&soon("a connection", options.connect(broker.url())).await.unwrap()).await;
 }
 
-// P5: the head start of 250 ms is not paid where an address refuses at once.
+// P5: if an address refuses immediately, the next one is tried without the delay of 250 ms.
 #[tokio::test]
 async fn refusals_are_not_waited_for() {
     let broker = Broker::start().await.unwrap();
@@ -159,6 +160,6 @@ async fn refusals_are_not_waited_for() {
         });
         soon("a connection", options.connect("many.example")).await.unwrap();
     }
-    // With head starts the living one, at a random place, would be reached after 12 s on average, three times.
+    // With these delays, the live one, at a random place, would be reached after 12 s on average, three times.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -1,4 +1,4 @@
-//! How fast the broker, the sink and the source are, with raw sockets at the other end. Figures,
+//! The speed of the broker, the sink and the source, with raw sockets at the other end. Figures,
 //! not checks: `cargo test --release --test fakes broker_speed -- --ignored --nocapture
 //! --test-threads 1`.
 
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const CONNECT: &[u8] = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n";
 
-/// Publishes so many messages in blocks of 256 KiB, and waits for the PONG behind them.
+/// Publishes this many messages in blocks of 256 KiB, and waits for the PONG after them.
 fn blast(addr: SocketAddr, messages: usize, payload: usize) -> io::Result<()> {
     let mut socket = TcpStream::connect(addr)?;
     let frame = format!("PUB bench.subject {payload}\r\n{}\r\n", "x".repeat(payload));
@@ -34,7 +34,7 @@ fn blast(addr: SocketAddr, messages: usize, payload: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Subscribes, and reads so many bytes behind the PONG.
+/// Subscribes, and reads this many bytes after the PONG.
 fn drain(mut socket: TcpStream, bytes: usize) -> io::Result<()> {
     let mut piece = vec![0; 1 << 20];
     let mut left = bytes;

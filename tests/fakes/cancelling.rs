@@ -1,5 +1,5 @@
-//! Calls that are given up at each point at which they wait: connected, disconnected, and while the connection is lost.
-//! Nothing of them stays behind, and nothing that they did is done twice.
+//! Calls that are cancelled at each point where they wait: connected, disconnected, and while the connection is lost.
+//! They leave nothing behind, and nothing is done twice.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -19,13 +19,13 @@ use tokio::time::timeout;
 
 use crate::support::{SOON, eventually, soon};
 
-/// So often a call is polled at most before it is dropped. None of them waits more often.
+/// A call is polled at most this often before it is dropped. No call waits more often.
 const POLLS: usize = 4;
 
-/// Nobody else wakes a call that waits for a server that is gone.
+/// How long to wait for a wake, because a call without a server may never be woken.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a future gives within so many polls, each of them when it has asked for it. `None`: it was dropped unfinished.
+/// Polls a future at most this often, each time after it was woken. `None`: it was dropped unfinished.
 async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = times;
@@ -43,7 +43,7 @@ async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     timeout(PATIENCE, polls).await.ok().flatten()
 }
 
-/// A call with this payload. It gives whether the message was accepted, if it publishes one.
+/// A call with this payload. If it publishes a message, it returns whether the message was accepted.
 type Call = fn(Client, Bytes) -> Pin<Box<dyn Future<Output = Option<bool>> + Send>>;
 
 const CALLS: &[(&str, Call)] = &[
@@ -92,7 +92,7 @@ const CALLS: &[(&str, Call)] = &[
     }),
 ];
 
-/// What is wrong with the server while the calls are made.
+/// The state of the server during the calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Connected,
@@ -100,7 +100,8 @@ enum State {
     LostMeanwhile,
 }
 
-/// Each call, given up behind each of its polls. Messages that were accepted, by payload; `false`: perhaps.
+/// Makes each call, and cancels it after each of its polls. Returns the accepted messages, by payload; `false`: perhaps
+/// accepted.
 async fn give_up(client: &Client, broker: &Broker, state: State) -> HashMap<Bytes, bool> {
     let mut sent = HashMap::new();
     for (name, call) in CALLS {
@@ -130,7 +131,7 @@ async fn nothing_stays_behind(state: State) {
     let mut seen = witness.subscribe("c.>").await.unwrap();
     let _deaf = witness.subscribe("deaf").await.unwrap();
     soon("a flush", witness.flush()).await.unwrap();
-    // The inbox of requests, which stays.
+    // Makes the inbox of requests, which stays.
     timeout(PATIENCE, client.request("deaf", "x".into())).await.unwrap_err();
     let subscriptions = broker.subscription_count();
 
@@ -142,7 +143,7 @@ async fn nothing_stays_behind(state: State) {
         broker.restart().await.unwrap();
     }
     soon("the witness", witness.flush()).await.ok();
-    // It may say, once, what is in doubt.
+    // It may report messages in doubt, once.
     while soon("a flush", client.flush()).await.is_err() {}
     soon("the witness", witness.flush()).await.ok();
 
@@ -152,7 +153,7 @@ async fn nothing_stays_behind(state: State) {
     }
     for (body, times) in &arrived {
         assert_eq!(*times, 1, "{state:?}: {body:?} came {times} times");
-        assert!(sent.contains_key(body), "{state:?}: {body:?} came, and its future was never polled, or refused it");
+        assert!(sent.contains_key(body), "{state:?}: {body:?} arrived, but its future was never polled, or refused it");
     }
     if state == State::Connected {
         for (body, _) in sent.iter().filter(|(_, accepted)| **accepted) {
@@ -162,7 +163,7 @@ async fn nothing_stays_behind(state: State) {
     let stats = client.stats();
     assert!(stats.balances() && stats.waiting == 0 && stats.lost.total() == 0, "{state:?}: {stats:?}");
     eventually("all subscriptions are given back", SOON, async || broker.subscription_count() == subscriptions).await;
-    // It waits for whoever waits for a reply: there is nobody.
+    // The drain waits for pending requests: there are none.
     let report = soon("the end", client.drain_and_close(SOON)).await.unwrap();
     assert!(report.completed, "{state:?}: {report:?}");
 }
@@ -182,7 +183,7 @@ async fn calls_cancelled_during_a_loss_leave_nothing_behind() {
     nothing_stays_behind(State::LostMeanwhile).await;
 }
 
-/// Publishers on threads of their own race losses; the handles go wherever they are.
+/// Publishers on their own threads race with losses; their handles are dropped wherever they are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handles_may_be_dropped_on_other_runtimes_and_on_none() {
     let broker = Arc::new(Broker::start().await.unwrap());
@@ -197,12 +198,12 @@ async fn handles_may_be_dropped_on_other_runtimes_and_on_none() {
                     for number in 0..2_000 {
                         client.publish("c", format!("{n} {number}").into()).await.unwrap();
                     }
-                    // Given up on this runtime, and the client lives on another.
+                    // Cancelled on this runtime, while the client lives on another.
                     drop(polled(client.request("nobody", "x".into()), 1).await);
                     subscriber
                 });
                 drop(runtime);
-                // On no runtime at all.
+                // Outside of any runtime.
                 drop((subscriber, client));
             })
         })

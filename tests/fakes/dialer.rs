@@ -1,4 +1,4 @@
-//! Byte streams of the user's own: pipes inside the process, Unix sockets, streams that buffer, and streams that fail.
+//! User-supplied byte streams: in-process pipes, Unix sockets, streams that buffer, and streams that fail.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{SOON, Timeline, eventually, soon};
 
-/// One end of a pipe inside the process; the other end is carried to the broker.
+/// One end of an in-process pipe; the other end is connected to the broker.
 async fn pipe(to: SocketAddr, size: usize) -> io::Result<DuplexStream> {
     let mut server = TcpStream::connect(to).await?;
     let (ours, mut theirs) = tokio::io::duplex(size);
@@ -57,7 +57,7 @@ async fn an_in_process_pipe_works_as_a_connection() {
         let timeline = Timeline::of(&client);
         broker.kill();
         timeline.disconnected(0).await;
-        client.publish("held", "x".into()).await.unwrap();
+        client.publish("buffered", "x".into()).await.unwrap();
         broker.restart().await.unwrap();
         timeline.reconnected(0).await;
         carries(&client).await;
@@ -97,7 +97,7 @@ async fn a_unix_socket_works_as_a_connection() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-// D4: a stream that keeps what it takes is flushed when nothing more is to be written.
+// D4: a stream that buffers is flushed when nothing more is to be written.
 #[tokio::test]
 async fn a_stream_that_buffers_is_flushed() {
     let broker = Broker::start().await.unwrap();
@@ -108,7 +108,7 @@ async fn a_stream_that_buffers_is_flushed() {
     carries(&client).await;
 }
 
-/// Hands everything on, and then says that it failed.
+/// Passes everything on, and then reports a failure.
 struct Liar {
     inner: TcpStream,
     lies: Arc<AtomicBool>,
@@ -158,7 +158,7 @@ async fn messages_of_a_failed_write_are_in_doubt_and_never_sent_twice() {
     observer.flush().await.unwrap();
     let timeline = Timeline::of(&client);
     lies.store(true, Ordering::Relaxed);
-    // On one thread: the task sees all three at once.
+    // On a single thread the task sees all three together.
     for n in 0..3 {
         client.publish("m", n.to_string().into()).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Streams that tell where messages are missing, and what a subscription loses at its limits.
+//! Streams that report where messages are missing, and which messages a subscription loses at its limits.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn client(broker: &Broker) -> Client {
     ConnectOptions::new().slow_consumer_grace(Duration::ZERO).connect(broker.url()).await.unwrap()
 }
 
-/// What the stream yields until nothing more comes, as words.
+/// Reads what the stream yields until nothing more comes, as words.
 async fn read(stream: &mut GapStream) -> Vec<String> {
     let mut got = Vec::new();
     while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_millis(300), stream.next()).await {
@@ -31,7 +31,7 @@ async fn publish(client: &Client, numbers: std::ops::Range<u64>) {
     for number in numbers {
         client.publish("a", number.to_string().into()).await.unwrap();
     }
-    // The PONG comes behind the messages.
+    // The PONG comes after the messages.
     client.flush().await.unwrap();
 }
 
@@ -50,14 +50,14 @@ async fn a_lost_connection_is_reported_at_its_place_in_the_stream() {
     }
     publish(&client, 2..4).await;
     assert_eq!(read(&mut stream).await, ["0", "1", "interrupted", "2", "3"], "once, although there were two losses");
-    // A consumer that waits is woken for it.
+    // A waiting consumer is woken for it.
     broker.disconnect_all();
     assert_eq!(read(&mut stream).await, ["interrupted"]);
     for number in 0..4 {
         assert_eq!(plain.next().await.unwrap().payload, number.to_string(), "a plain stream has messages only");
     }
     client.close().await.unwrap();
-    assert!(read(&mut stream).await.is_empty(), "the end is no gap");
+    assert!(read(&mut stream).await.is_empty(), "the end is not a gap");
     assert_eq!(stream.subscriber().end_reason(), Some(EndReason::Closed));
 }
 
@@ -118,14 +118,14 @@ async fn a_subscription_that_must_not_lose_messages_ends_instead() {
     assert_eq!(stream.subscriber().end_reason(), Some(EndReason::SlowConsumer));
     assert_eq!(read(&mut stream).await, ["0", "1", "2", "lagged 7"]);
     assert!(stream.next().await.is_none());
-    broker.wait_until("the server is told", |broker| broker.subscription_count() == 0).await.unwrap();
+    broker.wait_until("the subscription is gone", |broker| broker.subscription_count() == 0).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_byte_limit_drops_the_oldest_too() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
-    // Subject and payload: five bytes a message.
+    // Subject and payload: five bytes per message.
     let options = SubscribeOptions::new().byte_capacity(12).when_full(WhenFull::DropOldest);
     let mut stream = client.subscribe_with("a", options).await.unwrap().with_gaps();
     publish(&client, 1000..1005).await;

@@ -1,4 +1,4 @@
-//! Health and the recovery log, as a support ticket and a probe need them.
+//! Health and the recovery log, as needed for probes and support tickets.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,11 +30,11 @@ async fn health_follows_the_connection() {
     until(&client, Status::Reconnecting).await;
     let asked = Instant::now();
     let health = client.health().await;
-    assert!(asked.elapsed() < Duration::from_secs(1), "no waiting where there is nobody to ask");
+    assert!(asked.elapsed() < Duration::from_secs(1), "without a server the check must not wait");
     assert!(!health.healthy && health.round_trip.is_none());
     assert!(health.error.as_ref().is_some_and(|error| error.starts_with("not connected to NATS: ")), "{health:?}");
     assert_eq!(health.snapshot.last_error, health.error, "remembered");
-    // Again, and the text does not grow.
+    // A second check does not make the text longer.
     assert!(client.health().await.error.is_some_and(|error| error.matches("not connected").count() == 1));
     let snapshot = client.health_snapshot();
     assert_eq!((snapshot.connected, snapshot.server), (false, None));
@@ -53,7 +53,7 @@ async fn health_follows_the_connection() {
     assert!(!health.healthy && health.snapshot.status == Status::Closed, "{health:?}");
 }
 
-// S15: connected, and the server does not answer
+// S15: connected, but the server does not answer
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_unhealthy() {
     let broker = Broker::start().await.unwrap();

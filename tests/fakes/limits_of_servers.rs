@@ -1,4 +1,4 @@
-//! What a server says of its limits is followed, at every INFO; what it sends is limited by us alone.
+//! Limits announced in any INFO are followed; what we accept depends on our limits alone.
 
 use futures_util::StreamExt;
 use nats_lifeline::{ConnectOptions, PublishErrorKind};
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::support::fake::{Fake, INFO};
 use crate::support::{SOON, eventually, soon};
 
-/// The greeting with another limit.
+/// The INFO with another limit.
 fn info(max_payload: usize) -> String {
     INFO.replace("\"max_payload\":1048576", &format!("\"max_payload\":{max_payload}"))
 }
@@ -22,7 +22,7 @@ async fn max_payload_follows_every_info() {
             if !far.handshake().await {
                 return;
             }
-            // A second INFO behind the PONG, as a server sends it to users of accounts with limits; and later ones.
+            // A second INFO after the PONG, as servers send it for accounts with limits, and later ones.
             far.say(info(100)).await;
             while limits.changed().await.is_ok() {
                 let limit = *limits.borrow_and_update();

@@ -1,5 +1,5 @@
-//! The client against peers that are no server: the broker of the feature `testing`, scripted conversations, streams in
-//! memory; and that broker itself. No nats-server is needed.
+//! The client against fake peers: the broker of the feature `testing`, scripted conversations, in-memory
+//! streams; and tests of the broker itself. No nats-server is needed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]

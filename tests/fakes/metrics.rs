@@ -1,4 +1,4 @@
-//! What is reported to the facade `metrics`, against the broker of the feature `testing` and a recorder of our own.
+//! Reports to the facade `metrics`, with the broker of the feature `testing` and our own recorder.
 
 mod recorder;
 
@@ -15,10 +15,10 @@ use nats_lifeline::{Client, ConnectOptions, ToServerAddrs};
 use recorder::seen;
 use tokio::task::JoinHandle;
 
-/// Far more than is needed, for a machine that does other things too.
+/// Far more than needed, for a loaded machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Looks again until it is so.
+/// Waits until the condition holds.
 #[track_caller]
 fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let (caller, began) = (std::panic::Location::caller(), Instant::now());
@@ -30,7 +30,7 @@ fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = ()> 
     }
 }
 
-/// A gauge or counter comes to have this value.
+/// Waits until a gauge or counter has this value.
 macro_rules! becomes {
     ($kind:ident, $value:expr, $($series:tt)*) => {{
         let (series, value) = (format!($($series)*), $value);
@@ -38,9 +38,9 @@ macro_rules! becomes {
     }};
 }
 
-/// A client of `broker` whose metrics are those of `service`.
+/// A client of `broker` that reports its metrics as `service`.
 async fn reported(service: &str, servers: impl ToServerAddrs, options: ConnectOptions) -> (Client, JoinHandle<()>) {
-    // Before anything is reported.
+    // Installs the recorder before anything is reported.
     seen();
     let client = options.reconnect_delay_callback(|_| Duration::from_millis(100)).connect(servers).await.unwrap();
     let reporting = tokio::spawn(client.report_metrics(service).every(Duration::ZERO).run());
@@ -83,7 +83,7 @@ async fn an_outage_with_overflow_shows_in_every_metric() {
     broker.kill();
     becomes!(gauge, 0.0, "nats_connection_state{{server=disconnected,service=outage}}");
     assert_eq!(seen().gauge(&format!("nats_connection_state{{server={server},service=outage}}")), Some(0.0));
-    // Five are held; of the others two go to one subject when numbers are left out, and one to another.
+    // Five are buffered. Of the other three, two have the same subject when numbers are replaced.
     let subjects = ["a", "a", "a", "a", "a", "orders.17.new", "orders.18.new", "orders.new"];
     for subject in subjects {
         client.publish(subject, "x".into()).await.unwrap();
@@ -94,7 +94,7 @@ async fn an_outage_with_overflow_shows_in_every_metric() {
     becomes!(counter, 1, "nats.messages_lost{{service=outage,subject=orders.new}}");
     becomes!(counter, 11, "nats_messages_published_total{{service=outage}}");
     assert_eq!(seen().counters("nats.messages_lost{service=outage").values().sum::<u64>(), 3);
-    assert!(seen().samples("nats_disconnection_duration_seconds{service=outage}").is_empty(), "it is not over");
+    assert!(seen().samples("nats_disconnection_duration_seconds{service=outage}").is_empty(), "the outage is not over");
 
     broker.restart().await.unwrap();
     let took = next(&mut events, |event| match event {
@@ -115,13 +115,13 @@ async fn an_outage_with_overflow_shows_in_every_metric() {
     client.publish("last", "x".into()).await.unwrap();
     client.close().await.unwrap();
     ended(reporting).await;
-    // The last look: all of it was said before the reporter ended.
+    // After the last sample: everything was reported before the reporter ended.
     assert_eq!(seen().gauge(&format!("nats_connection_state{{server={server},service=outage}}")), Some(0.0));
     assert_eq!(seen().gauge("nats_connection_state{server=disconnected,service=outage}"), Some(0.0));
     assert_eq!(seen().counter("nats_messages_published_total{service=outage}"), Some(12));
 }
 
-// S36: what is held when the client gives up is lost, and the gauges say so
+// S36: messages that are buffered when the client gives up are lost, and the gauges show it
 #[tokio::test]
 async fn messages_lost_at_the_end_are_reported_before_the_reporter_ends() {
     let broker = Broker::start().await.unwrap();
@@ -129,23 +129,23 @@ async fn messages_lost_at_the_end_are_reported_before_the_reporter_ends() {
     broker.kill();
     becomes!(gauge, 0.0, "nats_connection_state{{server=disconnected,service=end}}");
     for _ in 0..4 {
-        client.publish("held", "x".into()).await.unwrap();
+        client.publish("buffered", "x".into()).await.unwrap();
     }
     becomes!(gauge, 4.0, "nats.overflow_queue_size{{service=end}}");
     client.close().await.unwrap_err();
     ended(reporting).await;
-    assert_eq!(seen().counter("nats.messages_lost{service=end,subject=held}"), Some(4));
+    assert_eq!(seen().counter("nats.messages_lost{service=end,subject=buffered}"), Some(4));
     assert_eq!(seen().gauge("nats.overflow_queue_size{service=end}"), Some(0.0));
     assert_eq!(seen().gauge("nats_buffer_size_bytes{service=end}"), Some(0.0));
 }
 
-// S40, S56: behind a server that reads nothing bytes wait, and nothing has overflown
+// S40, S56: for a server that reads nothing, bytes are pending, but nothing has overflowed
 #[tokio::test]
 async fn messages_for_a_slow_server_count_only_as_buffer_size() {
     let broker = Broker::start().await.unwrap();
     let (client, reporting) = reported("slow", broker.url(), ConnectOptions::new()).await;
     broker.stall_reads(true);
-    // Until the kernel's buffers and ours are full, and stay so.
+    // Until the kernel's buffers and ours are full, and stay full.
     let mut refused_in_a_row = 0;
     while refused_in_a_row < 20 {
         match client.try_publish("a", vec![b'x'; 64 * 1024].into()) {
@@ -165,7 +165,7 @@ async fn messages_for_a_slow_server_count_only_as_buffer_size() {
     ended(reporting).await;
 }
 
-// S53: one series is at 1, whichever server it is
+// S53: exactly one series is 1, whatever the server
 #[tokio::test]
 async fn after_a_move_the_old_servers_series_is_zero() {
     let cluster = Broker::cluster(2).await.unwrap();
@@ -181,7 +181,7 @@ async fn after_a_move_the_old_servers_series_is_zero() {
     assert_eq!(state(&first), Some(0.0));
     client.close().await.unwrap();
     ended(reporting).await;
-    assert!(seen().counters("nats_errors_total{service=move").is_empty(), "a move that was wanted is no error");
+    assert!(seen().counters("nats_errors_total{service=move").is_empty(), "a planned move is not an error");
     assert_eq!(seen().samples("nats_disconnection_duration_seconds{service=move}").len(), 1);
 }
 
@@ -194,7 +194,7 @@ async fn errors_have_types_and_each_counts_once() {
     broker.say_err(r#"Permissions Violation for Publish to "secret""#);
     becomes!(counter, 1, "nats_errors_total{{service=errors,type=unknown}}");
     becomes!(counter, 1, "nats_errors_total{{service=errors,type=permissions_violation}}");
-    // Neither is a message that is refused an error of the connection.
+    // A refused message is not an error of the connection.
     client.publish("not a subject", "x".into()).await.unwrap_err();
     client.request("not a subject", "x".into()).await.unwrap_err();
     assert!(!client.publish_confirmed("not a subject", "x".into()).await.is_confirmed());
@@ -202,7 +202,7 @@ async fn errors_have_types_and_each_counts_once() {
     becomes!(counter, 4, "nats_errors_total{{service=errors,type=publish_failed}}");
     assert_eq!(seen().counters("nats_errors_total{service=errors").len(), 3);
 
-    // Each refusal is an -ERR, and the failed attempt that comes of it.
+    // Each refusal is an -ERR, and so is the failed attempt that follows from it.
     let mut events = client.events();
     broker.reject_logins(true);
     broker.disconnect_all();
@@ -235,7 +235,7 @@ async fn errors_have_types_and_each_counts_once() {
     }
 }
 
-// S60: whatever subjects there are, the series are few, and their sum is exact
+// S60: whatever the subjects, there are few series, and their sum is exact
 #[tokio::test]
 async fn lost_messages_of_many_subjects_are_counted_under_a_bounded_number_of_labels() {
     let broker = Broker::start().await.unwrap();
@@ -243,7 +243,7 @@ async fn lost_messages_of_many_subjects_are_counted_under_a_bounded_number_of_la
     let (client, reporting) = reported("many", broker.url(), options).await;
     broker.kill();
     becomes!(gauge, 0.0, "nats_connection_state{{server=disconnected,service=many}}");
-    client.publish("held", "x".into()).await.unwrap();
+    client.publish("buffered", "x".into()).await.unwrap();
     let lost = MOST_SUBJECTS + 50;
     for n in 0..lost {
         client.publish(format!("names.n{n}"), "x".into()).await.unwrap();
@@ -252,14 +252,14 @@ async fn lost_messages_of_many_subjects_are_counted_under_a_bounded_number_of_la
     eventually("all", || sum() == lost as u64).await;
     assert_eq!(seen().counter("nats.messages_lost{service=many,subject={other}}"), Some(50));
     assert_eq!(seen().counters("nats.messages_lost{service=many").len(), MOST_SUBJECTS + 1);
-    // One that is known stays known.
+    // A known subject keeps its label.
     client.publish("names.n0", "x".into()).await.unwrap();
     becomes!(counter, 2, "nats.messages_lost{{service=many,subject=names.n0}}");
     client.close().await.unwrap_err();
     ended(reporting).await;
 }
 
-// S40: what is too much to be handed back is counted all the same
+// S40: messages that are too large to be returned are counted all the same
 #[tokio::test]
 async fn lost_messages_that_are_not_returned_are_counted_without_their_subject() {
     let broker = Broker::start().await.unwrap();
@@ -274,12 +274,12 @@ async fn lost_messages_that_are_not_returned_are_counted_without_their_subject()
     let lost = seen().counters("nats.messages_lost{service=large");
     let named = lost["nats.messages_lost{service=large,subject=large}"];
     assert_eq!(lost.values().sum::<u64>(), 20);
-    // At most 1 MiB is handed back.
+    // At most 1 MiB is returned.
     assert!((1..=10).contains(&named), "{lost:?}");
     assert_eq!(lost["nats.messages_lost{service=large,subject={other}}"], 20 - named);
 }
 
-// A request that is given up before it was sent is taken out again: the counter does not go back
+// A request that is cancelled before it was sent is withdrawn: the counter does not decrease
 #[tokio::test]
 async fn withdrawn_requests_do_not_upset_the_counter() {
     let broker = Broker::start().await.unwrap();
@@ -314,12 +314,12 @@ async fn a_reporter_does_not_keep_the_client_alive() {
     broker.wait_for_connections(0).await.unwrap();
     ended(reporting).await;
     assert_eq!(seen().gauge(&format!("nats_connection_state{{server={server},service=dropped}}")), Some(0.0));
-    // One that runs only now says that it is over, and ends.
+    // A reporter that runs only now reports the end, and ends.
     ended(tokio::spawn(idle.run())).await;
     assert_eq!(seen().gauge("nats_connection_state{server=disconnected,service=dropped idle}"), Some(0.0));
 }
 
-// Two reporters one after the other: what the first has counted is not counted again
+// Two reporters one after the other: the second one does not count again what the first has counted
 #[tokio::test]
 async fn a_reporter_counts_from_when_it_was_made() {
     let broker = Broker::start().await.unwrap();

@@ -102,10 +102,10 @@ async fn errors_say_whether_the_request_may_have_been_served() {
     let error = shared.await.unwrap_err();
     assert!(error.source_as::<ConnectionLost>().is_some(), "{error}");
     assert!(!error.is_safe_to_repeat());
-    // Its own subscription goes to the next connection, and may still get the reply.
+    // The request's own subscription is restored on the next connection, and may still get the reply.
     broker.restart().await.unwrap();
     while !matches!(events.recv().await.unwrap(), ConnectionEvent::Reconnected { .. }) {}
-    // It reports what the lost connection has left in doubt; when it returns, the server has the subscription.
+    // It reports the messages in doubt of the lost connection; when it returns, the server has the subscription.
     client.flush().await.unwrap_err();
     other.publish(inbox, "late".into()).await.unwrap();
     assert_eq!(own.await.unwrap().payload, "late");

@@ -1,4 +1,4 @@
-//! A message that kills every connection it is given to is taken out and handed back; all others get through.
+//! A message that kills every connection is removed and returned; all others get through.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::support::{SOON, Timeline, soon, within};
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// A server that hangs up on whoever sends a line that ends so. All other lines are kept, but for those that it answers.
+/// A server that closes the connection when a line ends with `end`. All other lines are kept, except those that it
+/// answers.
 async fn touchy(end: &'static str, heard: Lines) -> Fake {
     let greeting = INFO.replace("1048576", "50000000");
     Fake::start(move |mut conversation, _| {
@@ -39,7 +40,7 @@ fn options() -> ConnectOptions {
     ConnectOptions::new().backoff(backoff)
 }
 
-/// The message that was lost, as it was handed back: its subject, and how long it is.
+/// The returned lost message: its subject and its length.
 async fn handed_back(timeline: &Timeline) -> (String, usize) {
     match timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await {
         ConnectionEvent::Lost { lost, messages, .. } => {
@@ -72,14 +73,15 @@ async fn at_least_once_the_poison_message_is_found_among_a_hundred() {
     }
     let stats = client.stats();
     assert_eq!((stats.confirmed, stats.lost.poison, stats.in_doubt), (99, 1, 0), "{stats:?}");
-    // Five until somebody is suspected, one for each half of a half, five alone; and the first.
+    // Five losses until messages are suspected, one for each halving, five for the last message alone, and the first
+    // connection.
     assert!(server.accepted().len() <= 5 + 7 + 5 + 1, "{} connections", server.accepted().len());
 }
 
 // D16
 #[tokio::test]
 async fn at_most_once_the_frame_that_is_cut_repeatedly_is_removed() {
-    // More than kernels hold between two processes, so that the server hangs up in the middle of it.
+    // More than kernels buffer between two processes, so that the server closes in the middle of the message.
     const SIZE: usize = 40_000_000;
     let heard = Lines::default();
     let server = touchy("40000000", Arc::clone(&heard)).await;
@@ -88,7 +90,7 @@ async fn at_most_once_the_frame_that_is_cut_repeatedly_is_removed() {
     let timeline = Timeline::of(&client);
     client.publish("large", Bytes::from(vec![b'x'; SIZE])).await.unwrap();
     client.publish("small", "the next".into()).await.unwrap();
-    // Too large to be handed back, but counted.
+    // Too large to be returned, but counted.
     let lost = timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await;
     assert!(matches!(lost, ConnectionEvent::Lost { lost, .. } if lost.poison == 1 && lost.total() == 1), "{lost:?}");
     within("a flush", SOON, client.flush()).await.unwrap();

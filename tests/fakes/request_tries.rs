@@ -1,4 +1,4 @@
-//! Requests that are repeated, and requests that go on waiting.
+//! Requests that are repeated, and requests that keep waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +54,7 @@ async fn a_request_without_responders_is_repeated_until_there_is_one() {
     assert_eq!(served.load(Ordering::Relaxed), 1);
 }
 
-// S71: the timeout is over all tries
+// S71: the timeout applies to all tries together
 #[tokio::test]
 async fn no_retry_begins_after_the_deadline() {
     let broker = Broker::start().await.unwrap();
@@ -66,7 +66,7 @@ async fn no_retry_begins_after_the_deadline() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
-// S71, D22: what was held and taken out again may be asked again
+// S71, D22: a request that was buffered and withdrawn may be repeated
 #[tokio::test]
 async fn a_request_that_was_never_sent_is_repeated_and_served_once() {
     let broker = Broker::start().await.unwrap();
@@ -78,11 +78,11 @@ async fn a_request_that_was_never_sent_is_repeated_and_served_once() {
     let asked = tokio::spawn(async move { asking.request_with("a", within(20), options).await });
     tokio::time::sleep(Duration::from_millis(350)).await;
     assert!(!asked.is_finished());
-    assert!(client.stats().waiting <= 1, "the tries before were taken out: {:?}", client.stats());
+    assert!(client.stats().waiting <= 1, "the earlier tries were withdrawn: {:?}", client.stats());
     asked.abort();
     let _ = asked.await;
     assert_eq!(client.stats().waiting, 0, "and so is a cancelled one");
-    // Safe to repeat is not the same as worth it: without a retry the first try is the last.
+    // That it may be repeated does not mean that it is: without retries the first try is the last.
     let options = RequestOptions::new().try_timeout(Duration::from_millis(50));
     let error = client.request_with("a", within(20), options).await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::TimedOut);
@@ -113,7 +113,7 @@ async fn a_request_that_was_sent_fails_with_its_connection_or_waits_or_is_repeat
     assert_eq!(error.kind(), RequestErrorKind::Other);
     assert!(error.source_as::<ConnectionLost>().is_some(), "{error:?}");
     while !matches!(events.recv().await.unwrap(), nats_lifeline::connection::ConnectionEvent::Reconnected { .. }) {}
-    // The responder answers late, and over another connection.
+    // The responder answers late, and on another connection.
     for reply in replies {
         other.publish(reply, "late".into()).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! With the server gone, every call answers in time, and says what is true.
+//! With the server gone, every call returns in time with the right result.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use nats_lifeline::{Client, ConnectOptions, Request, RequestErrorKind};
 
 const HELD: u64 = 5_000;
 
-/// A client whose server has just gone, and held messages.
+/// A client whose server has just died, with buffered messages.
 async fn bereft() -> (Broker, Client) {
     let broker = Broker::start().await.unwrap();
     let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
@@ -18,7 +18,7 @@ async fn bereft() -> (Broker, Client) {
     answers("the loss is noticed", 10, watch.wait_for(Status::Reconnecting)).await;
     answers("publish", 2, async {
         for _ in 0..HELD {
-            client.publish("a", "held".into()).await.unwrap();
+            client.publish("a", "buffered".into()).await.unwrap();
         }
     })
     .await;
@@ -26,7 +26,7 @@ async fn bereft() -> (Broker, Client) {
     (broker, client)
 }
 
-/// What a call gives, and how long it took; at most so many seconds.
+/// The result of a call, and how long it took; at most this many seconds.
 async fn answers<F: Future>(what: &str, seconds: u64, call: F) -> (F::Output, Duration) {
     let began = Instant::now();
     match tokio::time::timeout(Duration::from_secs(seconds), call).await {
@@ -69,7 +69,7 @@ async fn with_the_server_gone_drain_and_close_reports_at_its_deadline() {
     assert_eq!((report.completed, report.lost.closed, report.in_doubt), (false, HELD, 0));
     assert!(took >= Duration::from_secs(1), "{took:?}");
     assert!(client.stats().balances());
-    // Behind the end everything answers at once.
+    // After the end, every call returns immediately.
     answers("all calls", 1, async {
         assert!(client.publish("a", "late".into()).await.is_err());
         assert!(client.subscribe("a").await.is_err());

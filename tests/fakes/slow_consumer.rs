@@ -1,4 +1,5 @@
-//! A consumer that is slower than its messages: waited for first, then it alone loses, and exactly what is counted.
+//! A slow consumer: the client waits for it first; then only this consumer loses messages, and exactly as many as are
+//! counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ async fn client(options: ConnectOptions, broker: &Broker) -> Client {
     options.connect(broker.url()).await.unwrap()
 }
 
-/// Reads what there is until `last` has been read, or nothing more comes.
+/// Reads until `last` has been read, or nothing more comes.
 async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
     let mut got = Vec::new();
     while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(300), subscriber.next()).await {
@@ -27,8 +28,8 @@ async fn read_until_gone(subscriber: &mut Subscriber) -> Vec<u64> {
 #[tokio::test]
 async fn a_consumer_that_does_not_read_loses_the_newest_and_others_lose_nothing() {
     let broker = Broker::start().await.unwrap();
-    let told_each_time = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&told_each_time);
+    let repeated = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&repeated);
     let options = ConnectOptions::new()
         .subscription_capacity(10)
         .slow_consumer_grace(Duration::from_millis(50))
@@ -48,7 +49,7 @@ async fn a_consumer_that_does_not_read_loses_the_newest_and_others_lose_nothing(
     let publisher = client(ConnectOptions::new(), &broker).await;
     for number in 0..100 {
         publisher.publish("a", number.to_string().into()).await.unwrap();
-        // At a pace that any reader keeps up with, one at a time.
+        // Slowly enough for any reader to keep up.
         publisher.flush().await.unwrap();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -60,18 +61,19 @@ async fn a_consumer_that_does_not_read_loses_the_newest_and_others_lose_nothing(
     assert_eq!(read_until_gone(&mut slow).await, (0..10).collect::<Vec<_>>(), "the newest are dropped");
     assert_eq!(slow.delivered(), 10);
 
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Some(event) = events.try_recv() {
         if let ConnectionEvent::SlowConsumer { sid, .. } = event {
-            told.push(sid);
+            reported.push(sid);
         }
     }
-    assert_eq!(told, [slow.sid()], "said once, when it began");
-    // D17: the callback hears of each read that lost something; how many messages one read brings is the network's affair.
-    let times = told_each_time.load(Ordering::Relaxed);
+    assert_eq!(reported, [slow.sid()], "reported once, when it began");
+    // D17: the callback gets an event for each read that lost messages; the number of messages per read depends on the
+    // network.
+    let times = repeated.load(Ordering::Relaxed);
     assert!((2..=90).contains(&times), "{times} times");
 
-    // It has caught up: it loses nothing more, and a new series would be said anew.
+    // It has caught up: it loses nothing more, and a new series would be reported again.
     publisher.publish("a", "100".into()).await.unwrap();
     publisher.flush().await.unwrap();
     assert_eq!(read_until_gone(&mut slow).await, [100]);
@@ -85,7 +87,7 @@ async fn bytes_are_limited_too() {
     let receiver = client(options, &broker).await;
     let mut slow = receiver.subscribe("a").await.unwrap();
     receiver.flush().await.unwrap();
-    // 1 byte of subject, 999 of payload: three fit, exactly.
+    // 1 byte of subject, 999 of payload: exactly three fit.
     for _ in 0..5 {
         receiver.publish("a", vec![b'0'; 999].into()).await.unwrap();
     }
@@ -96,7 +98,7 @@ async fn bytes_are_limited_too() {
     assert_eq!(read_until_gone(&mut slow).await.len(), 3);
 }
 
-// P10: a limit that is smaller than a message
+// P10: a limit smaller than a message
 #[tokio::test]
 async fn one_message_fits_whatever_the_limit() {
     let broker = Broker::start().await.unwrap();
@@ -115,7 +117,7 @@ async fn one_message_fits_whatever_the_limit() {
         receiver.publish("a", number.to_string().into()).await.unwrap();
     }
     receiver.flush().await.unwrap();
-    // Of what nobody reads one stays: the first, or the last.
+    // If no message is read, one stays: the first or the last.
     assert_eq!((newest.pending(), newest.dropped()), (1, 2));
     assert_eq!(newest.next().await.unwrap().payload, "0");
     assert_eq!((latest.pending(), latest.dropped()), (1, 2));
@@ -127,7 +129,7 @@ async fn one_message_fits_whatever_the_limit() {
 async fn a_small_queue_loses_nothing_while_its_consumer_reads() {
     const MESSAGES: u64 = 100_000;
     let broker = Broker::start().await.unwrap();
-    // The grace is the longest that a loaded machine may keep the consumer from running.
+    // The grace covers the longest time for which a loaded machine may keep the consumer from running.
     let options = ConnectOptions::new().subscription_capacity(16).slow_consumer_grace(Duration::from_secs(8));
     let receiver = client(options.ping_interval(Duration::from_secs(60)), &broker).await;
     let mut subscriber = receiver.subscribe("a").await.unwrap();
@@ -147,7 +149,7 @@ async fn a_small_queue_loses_nothing_while_its_consumer_reads() {
     assert_eq!(subscriber.dropped(), 0);
 }
 
-// S67: nothing is lost of what was received, whatever the consumer does with its future
+// S67: received messages are never lost, whatever the consumer does with its future
 #[tokio::test]
 async fn a_cancelled_read_loses_no_message() {
     let broker = Broker::start().await.unwrap();
@@ -162,7 +164,7 @@ async fn a_cancelled_read_loses_no_message() {
     });
     let mut got = Vec::new();
     while got.len() < 500 {
-        // Cancelled at once, most of the time.
+        // Usually cancelled immediately.
         if let Ok(Some(message)) = tokio::time::timeout(Duration::ZERO, subscriber.next()).await {
             got.push(std::str::from_utf8(&message.payload).unwrap().parse::<u64>().unwrap());
         }

@@ -1,5 +1,5 @@
-//! On a current-thread runtime the connection's task runs only when others let it: a loop that publishes and never yields by
-//! itself must not starve it (D11, seen).
+//! On a current-thread runtime the connection's task runs only when other tasks yield: a loop that publishes and never
+//! yields by itself must not starve it (D11, seen).
 #![allow(clippy::unwrap_used)]
 
 use std::sync::mpsc;
@@ -13,7 +13,7 @@ use nats_lifeline::{Client, ConnectOptions};
 /// Long enough for any machine; a starved task would never run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A broker that does not depend on the runtime under test, and what it is to do.
+/// A broker that does not depend on the runtime under test, and the orders for it.
 struct Elsewhere {
     url: String,
     orders: mpsc::Sender<Order>,
@@ -29,11 +29,11 @@ enum Order {
 impl Elsewhere {
     fn start() -> Elsewhere {
         let (orders, inbox) = mpsc::channel();
-        let (tell, told) = mpsc::channel();
+        let (sender, url) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let broker = runtime.block_on(Broker::start()).unwrap();
-            tell.send(broker.url()).unwrap();
+            sender.send(broker.url()).unwrap();
             loop {
                 match inbox.recv().unwrap() {
                     Order::Kill => broker.kill(),
@@ -45,17 +45,17 @@ impl Elsewhere {
                 }
             }
         });
-        Elsewhere { url: told.recv().unwrap(), orders, thread: Some(thread) }
+        Elsewhere { url: url.recv().unwrap(), orders, thread: Some(thread) }
     }
 
-    /// Ends the broker; how many messages it has got.
+    /// Ends the broker; returns how many messages it has received.
     fn end(mut self) -> u64 {
         self.orders.send(Order::End).unwrap();
         self.thread.take().unwrap().join().unwrap()
     }
 }
 
-/// Publishes and does nothing else, until `done` says so. Returns how many were accepted.
+/// Only publishes, until `done` returns true. Returns how many messages were accepted.
 async fn publish_until(client: &Client, mut done: impl FnMut(&Client) -> bool) -> u64 {
     let begun = Instant::now();
     let mut accepted = 0;
@@ -83,7 +83,7 @@ async fn a_loop_that_publishes_does_not_starve_the_task_while_connected() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_loop_that_publishes_does_not_starve_the_task_while_disconnected() {
     let broker = Elsewhere::start();
-    // So small that nearly every call is refused: a refusal must let others run too.
+    // So small that nearly every call is refused: refusals must let other tasks run too.
     let options = ConnectOptions::new().reconnect_buffer_size(64 * 1024);
     let client = options.connect(broker.url.as_str()).await.unwrap();
     broker.orders.send(Order::Kill).unwrap();

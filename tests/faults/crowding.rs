@@ -73,10 +73,10 @@ async fn commands_that_the_task_has_not_taken_are_limited() {
     // No other task runs between two of these polls: the connection's task takes nothing.
     let addresses = vec!["nats://a"; 100];
     let calls = (0..100_000).take_while(|_| client.set_server_pool(&addresses[..]).now_or_never().is_some()).count();
-    assert!(calls < 10_000, "{calls} calls in one turn");
+    assert!(calls < 10_000, "{calls} calls in one poll");
     let subject = "s".repeat(3000);
-    let held = (0..100_000).map_while(|_| client.subscribe(subject.clone()).now_or_never()).collect::<Vec<_>>();
-    assert!(held.len() * 3000 < MOST, "{} subscriptions in one turn", held.len());
+    let made = (0..100_000).map_while(|_| client.subscribe(subject.clone()).now_or_never()).collect::<Vec<_>>();
+    assert!(made.len() * 3000 < MOST, "{} subscriptions in one poll", made.len());
 }
 
 /// Repeats the call until other tasks have run a hundred times.

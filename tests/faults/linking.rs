@@ -35,7 +35,7 @@ async fn counters_obtained_once_stay_current() {
     // Messages published during an outage count when the next connection has them; the remaining ones when the client
     // ends.
     server.kill();
-    client.publish("a", "held".into()).await.unwrap();
+    client.publish("a", "buffered".into()).await.unwrap();
     server.restart().await;
     soon("a message", own.next()).await.unwrap();
     assert_eq!((taken.out_messages.load(Relaxed), taken.connects.load(Relaxed)), (31, 2));
@@ -49,7 +49,7 @@ async fn counters_obtained_once_stay_current() {
 fn explained(options: ConnectOptions, servers: Vec<String>, words: &[&str]) -> impl Future<Output = ConnectError> {
     let caller = std::panic::Location::caller();
     async move {
-        let error = soon("an error", options.connect(servers)).await.expect_err("nobody is there");
+        let error = soon("an error", options.connect(servers)).await.expect_err("no server is running");
         let text = error.to_string();
         for word in words {
             assert!(text.contains(word), "{caller}: {text:?} does not say {word:?}");

@@ -104,7 +104,7 @@ async fn an_outage_is_ten_lines_in_the_log() {
     proxy.cut(Cut::Rst);
     timeline.disconnected(0).await;
     for _ in 0..10 {
-        client.publish("a", "held".into()).await.unwrap();
+        client.publish("a", "buffered".into()).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     proxy.admit().await;
@@ -119,7 +119,7 @@ async fn an_outage_is_ten_lines_in_the_log() {
     says(&story, &["INFO", "reconnected", &address, "downtime=", "attempts=", "subscriptions=1", "in_doubt="]);
 
     soon("the end", client.close()).await.unwrap();
-    eventually("the end is told", SOON, async || lines.at(Level::INFO).iter().any(|line| line.contains("closed")))
+    eventually("the end is reported", SOON, async || lines.at(Level::INFO).iter().any(|line| line.contains("closed")))
         .await;
     let all = lines.at(Level::TRACE);
     for line in &all {

@@ -168,7 +168,7 @@ fn messages_that_the_end_of_the_runtime_leaves_unsent_are_lost_and_reported() {
         runtime.block_on(async {
             client.status_watch().wait_for(Status::Reconnecting).await;
             for _ in 0..3 {
-                client.publish("a", "held".into()).await.unwrap();
+                client.publish("a", "buffered".into()).await.unwrap();
             }
         });
         let mut events = client.events();

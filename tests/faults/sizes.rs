@@ -119,11 +119,11 @@ async fn a_message_over_the_readers_limits_is_skipped_and_reported() {
         _ => None,
     };
     timeline.nth("the third", 2, |event| too_large(event).is_some()).await;
-    let told: Vec<_> = timeline.all().iter().filter_map(too_large).map(|(_, size, limit)| (size, limit)).collect();
+    let reported: Vec<_> = timeline.all().iter().filter_map(too_large).map(|(_, size, limit)| (size, limit)).collect();
     assert!(
-        matches!(told[..], [(100_001, 100_000), (size, 100_000), (headers, 1000)]
+        matches!(reported[..], [(100_001, 100_000), (size, 100_000), (headers, 1000)]
         if size == 7 * MIB as u64 && headers > 2000),
-        "{told:?}"
+        "{reported:?}"
     );
     assert_eq!(timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. })), 0);
 }

@@ -121,7 +121,7 @@ async fn without_descriptors(url: &str) {
     while let Ok(file) = std::fs::File::open("/dev/null") {
         hoard.push(file);
     }
-    client.publish("held", "x".into()).await.unwrap();
+    client.publish("buffered", "x".into()).await.unwrap();
     let starved = |event: &ConnectionEvent| match event {
         ConnectionEvent::AttemptFailed { cause: Cause::Io(error), .. } => error.raw_os_error() == Some(TOO_MANY_FILES),
         _ => false,

@@ -1,4 +1,4 @@
-//! What must not allocate does not: reading any bytes in any cut, and writing into a buffer that has room.
+//! Code that must not allocate: reading any bytes in any cut, and writing into a buffer with spare capacity.
 
 use crate::generated::{body, client_op, config, nearly, server_op, sizes, written};
 use crate::wire::Side;
@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::hint::black_box;
 
-/// Reads everything, in pieces of these sizes, up to the first error. Returns how many operations there were.
+/// Reads everything, in pieces of these sizes, up to the first error. Returns the number of operations.
 fn read_all(side: Side, limits: Limits, bytes: &[u8], sizes: &[usize]) -> (usize, Option<ProtocolError>) {
     let mut decoder = Decoder::new(limits);
     let mut sizes = sizes.iter().copied().chain(std::iter::repeat(usize::MAX));
@@ -42,7 +42,7 @@ fn read_all(side: Side, limits: Limits, bytes: &[u8], sizes: &[usize]) -> (usize
     (ops, None)
 }
 
-/// Allocations in `work`.
+/// The number of allocations in `work`.
 fn allocations(work: impl FnOnce()) -> u64 {
     measure(work).count_total
 }

@@ -15,11 +15,11 @@ pub(crate) struct Case {
     /// `clean`, `need_more` or the name of an error.
     pub(crate) end: String,
     pub(crate) both: bool,
-    /// A check of something that a program gives, and its outcome.
+    /// A check of a program's input, and its outcome.
     pub(crate) check: Option<(Check, String)>,
 }
 
-/// An operation, and what its header block says. The block's bytes come from the input.
+/// An operation, and the meaning of its header block. The block's bytes come from the input.
 pub(crate) struct Expected {
     pub(crate) op: Op,
     pub(crate) block_len: Option<usize>,
@@ -181,7 +181,7 @@ fn operation(line: &str) -> Option<Expected> {
     cursor.0.trim().is_empty().then_some(expected)
 }
 
-/// Reads values off the front of a line.
+/// Reads values from the front of a line.
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {

@@ -114,14 +114,14 @@ fn compare_block(name: &str, block: Vec<u8>, expected: &Expected) {
     assert_eq!(map.wire().len(), map.wire_len(), "{name}");
 }
 
-/// The cuts of a case: its own, byte by byte, in two everywhere, and at random.
+/// The cuts of a case: its own, byte by byte, in two at every place, and random ones.
 fn cuts(case: &Case) -> Vec<Vec<usize>> {
     let len = case.input.len();
     let mut cuts: Vec<Vec<usize>> = Vec::new();
     for chunks in &case.chunks {
         let last = chunks.last().copied().unwrap_or(1).max(1);
         let mut sizes = chunks.clone();
-        // A listed size of one byte on a large input is what `places` is for.
+        // For a large input, `places` replaces a listed size of one byte.
         if len / last < 4 * SMALL {
             sizes.resize(sizes.len() + len / last, last);
         }
@@ -156,7 +156,7 @@ fn cuts(case: &Case) -> Vec<Vec<usize>> {
     cuts
 }
 
-/// Where to cut in two, ascending; all of them at once are "byte by byte".
+/// Where to cut in two, ascending; all of them together are "byte by byte".
 fn places(input: &[u8]) -> Vec<usize> {
     let len = input.len();
     if len <= SMALL {
@@ -175,7 +175,7 @@ fn places(input: &[u8]) -> Vec<usize> {
     places
 }
 
-/// What the public checks say to a value that a program gives.
+/// The result of the public checks for a program's input.
 fn outcome(check: &Check) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let refused = match check {

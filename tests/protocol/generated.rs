@@ -1,11 +1,11 @@
-//! Generated operations and bytes, and the number of cases: what the tests of laws share.
+//! Generated operations and bytes, and the number of cases, for the property tests.
 
 use crate::wire::{Body, Op};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// A token: no blank, no control character (a server would take some of those; see fixtures).
+/// A token: no blank, no control character (servers accept some of those; see the fixtures).
 pub(crate) fn token() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => "[a-z0-9.*>_-]{1,40}".prop_map(String::into_bytes),
@@ -23,7 +23,7 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
         .prop_map(|(subject, reply, headers, payload)| Body { subject, reply, headers, payload })
 }
 
-/// Text for INFO, CONNECT and -ERR: one line, not empty, no blank at its ends.
+/// Text for INFO, CONNECT and -ERR: one line, not empty, without blanks at its ends.
 pub(crate) fn line() -> impl Strategy<Value = Vec<u8>> {
     "[!-~]([ -~]{0,60}[!-~])?".prop_map(String::into_bytes)
 }
@@ -51,7 +51,7 @@ pub(crate) fn client_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Bytes that look like the protocol often enough to get deep into the decoder.
+/// Bytes that often look enough like the protocol to get deep into the decoder.
 pub(crate) fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         "(MSG|HMSG|PING|PONG|INFO|\\+OK|-ERR|PUB|HPUB|SUB|UNSUB|CONNECT|msg|hPub)".prop_map(String::into_bytes),
@@ -74,7 +74,7 @@ pub(crate) fn written(ops: &[Op]) -> Vec<u8> {
     out
 }
 
-/// Any text, which often has in it what would break a frame or a line.
+/// Any text, often with characters that could break a frame or a line.
 pub(crate) fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => "[a-zA-Z0-9.*>_-]{1,6}",
@@ -86,12 +86,12 @@ pub(crate) fn any_text() -> impl Strategy<Value = String> {
     vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
 
-/// 1,500 cases for each law.
+/// 1,500 cases per property.
 pub(crate) fn config() -> ProptestConfig {
     laws(1500)
 }
 
-/// So many cases, or as many as `PROPTEST_CASES` asks for. What fails goes into no file: it becomes a test.
+/// This many cases, or the number in `PROPTEST_CASES`. Failures are not saved in a file: each becomes a test.
 pub(crate) fn laws(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(cases)) }

@@ -1,4 +1,4 @@
-//! Whatever text a program gives, what goes out is one operation for each call that was accepted, made of that text and
+//! Whatever text a program passes in, the bytes sent are one operation for each accepted call, made of that text and
 //! nothing else.
 
 use crate::generated::{any_text, laws};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-/// The value of a future that must be ready soon, also on a loaded machine; a hang becomes a named failure.
+/// The value of a future that must be ready soon, even on a loaded machine; a hang becomes a named failure.
 async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     let done = tokio::time::timeout(Duration::from_secs(20), future).await;
     done.unwrap_or_else(|_| panic!("no end within 20 s: {what}"))
@@ -29,7 +29,7 @@ enum Call {
     Subscribe { subject: String, queue: Option<String> },
 }
 
-/// Names that pass more often than any text does.
+/// Names that are valid more often than arbitrary text.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![1 => any_text(), 1 => "[a-z*>]{1,3}(\\.[a-z*>]{1,3}){0,2}"]
 }
@@ -45,14 +45,15 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// What the other end has read.
+/// The operations that the server has read.
 #[derive(Default)]
 struct Heard {
     ops: Vec<Op>,
     error: Option<String>,
 }
 
-/// A server that writes down what it gets, and answers PING and whatever has a reply subject somebody listens to.
+/// A server that records what it receives, and answers PINGs and messages with a reply subject if there is a
+/// subscription.
 async fn serve(mut stream: DuplexStream, heard: Arc<Mutex<Heard>>) {
     let greeting = b"INFO {\"server_id\":\"N\",\"version\":\"2.15.1\",\"headers\":true,\"max_payload\":1048576}\r\n";
     let _ = stream.write_all(greeting).await;
@@ -95,8 +96,8 @@ fn listeners(ops: &[Op], subject: &[u8]) -> Vec<u64> {
     subscribed.collect()
 }
 
-/// Does what is asked, and says which operations must have gone out: none if it was refused, which must have been for a
-/// reason. A reply subject that is the client's own is empty here.
+/// Makes the call, and returns the operations that must have been sent: none if it was refused, and then there must be
+/// a reason. A reply subject of the client's own is empty here.
 async fn make(client: &Client, call: Call, kept: &mut Vec<nats_lifeline::Subscriber>) -> Vec<Op> {
     let good = |subject: &str| check_publish_subject(subject.as_bytes()).is_ok();
     match call {
@@ -154,7 +155,7 @@ async fn make(client: &Client, call: Call, kept: &mut Vec<nats_lifeline::Subscri
     }
 }
 
-/// The client's own inbox is named at random, and the numbers of its own subscriptions are its own affair.
+/// The client's own inbox has a random name, and the sids of its own subscriptions do not matter.
 fn without_own_names(op: Op, own: &[u8]) -> Option<Op> {
     let is_own = |subject: &[u8]| subject.starts_with(own);
     match op {

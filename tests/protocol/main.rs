@@ -1,4 +1,4 @@
-//! What goes over the wire: over fixtures, over generated input, and over everything that a fuzzer found.
+//! The wire protocol: fixtures, generated input, and everything that a fuzzer found.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod fixture_format;

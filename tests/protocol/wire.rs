@@ -1,4 +1,4 @@
-//! Owned operations and a driver that feeds a decoder in pieces: what the protocol tests share.
+//! Owned operations, and a driver that feeds a decoder in pieces, for the protocol tests.
 
 use nats_lifeline::protocol::{
     ClientOp, Decoded, Decoder, Limits, ProtocolError, ServerOp, err, info, message, ok, ping, pong, publish,
@@ -20,7 +20,7 @@ pub(crate) enum Op {
     Unsub(u64, Option<u64>),
 }
 
-/// What MSG, HMSG, PUB and HPUB carry.
+/// The content of MSG, HMSG, PUB and HPUB.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Body {
     pub(crate) subject: Vec<u8>,
@@ -29,7 +29,7 @@ pub(crate) struct Body {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Only the first bytes of anything long: a failing case must stay readable.
+/// Only the first bytes of long values: a failing case must stay readable.
 fn short(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(80)];
     format!("\"{}\" ({} bytes)", start.escape_ascii(), bytes.len())
@@ -106,7 +106,7 @@ impl From<ClientOp<'_>> for Op {
 }
 
 impl Op {
-    /// Appends the operation as the library's encoder writes it.
+    /// Appends the operation, encoded by the library.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Ping => ping(out),
@@ -114,7 +114,7 @@ impl Op {
             Self::Ok => ok(out),
             Self::Err(text) => err(out, &String::from_utf8_lossy(text)),
             Self::Info(json) => info(out, json),
-            // The library encodes CONNECT from its type only.
+            // The library encodes CONNECT only from its type.
             Self::Connect(json) => {
                 out.extend_from_slice(b"CONNECT ");
                 out.extend_from_slice(json);
@@ -132,14 +132,14 @@ impl Op {
     }
 }
 
-/// Whose operations are read.
+/// Which side's operations are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Side {
     Server,
     Client,
 }
 
-/// How a stream of bytes ended for the decoder.
+/// How decoding a stream of bytes ended.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Clean,
@@ -148,7 +148,7 @@ pub(crate) enum End {
 }
 
 impl PartialEq for End {
-    /// All but the sample in `UnknownOp`, which shows what had arrived.
+    /// Compares all but the sample in `UnknownOp`, which depends on the bytes that had arrived.
     fn eq(&self, other: &Self) -> bool {
         use ProtocolError::UnknownOp;
         match (self, other) {
@@ -160,16 +160,16 @@ impl PartialEq for End {
     }
 }
 
-/// What came out, and how it ended.
+/// The decoded operations, and how decoding ended.
 pub(crate) type Outcome = (Vec<Op>, End);
 
-/// Feeds `input` in pieces of the given sizes (the last piece is whatever is left), as a driver
-/// would, and holds the decoder to its contract on the way.
+/// Feeds `input` in pieces of the given sizes (the last piece is the rest), like a driver,
+/// and checks the decoder's contract.
 pub(crate) fn feed(side: Side, limits: Limits, input: &[u8], sizes: impl IntoIterator<Item = usize>) -> Outcome {
     let mut decoder = Decoder::new(limits);
     let mut sizes = sizes.into_iter();
     let (mut ops, mut start, mut end) = (Vec::new(), 0, 0);
-    // An operation can't be complete before so many bytes have arrived.
+    // An operation cannot be complete before this many bytes have arrived.
     let mut not_before = 0;
     loop {
         while start < end {

@@ -1,4 +1,4 @@
-//! Credentials: what is sent, what a refusal looks like, and that no secret is ever shown.
+//! Credentials: what is sent, what happens when they are refused, and that no secret is ever shown.
 
 use futures_util::StreamExt;
 use nats_lifeline::{ConnectErrorKind, ConnectOptions, Event, ServerAddr};
@@ -136,7 +136,7 @@ async fn only_the_subscription_without_permission_ends() {
     let mut denied = client.subscribe("no.subscribe").await.unwrap();
     assert!(soon("the denied one ends", denied.next()).await.is_none());
     client.publish("no.publish", "x".into()).await.unwrap();
-    log.until("the violation is told", |events| {
+    log.until("the violation is reported", |events| {
         events.iter().any(|event| event.to_string().to_lowercase().contains("permissions violation for publish"))
     })
     .await;
@@ -148,5 +148,5 @@ async fn only_the_subscription_without_permission_ends() {
     client.publish("fine", "y".into()).await.unwrap();
     assert_eq!(soon("a message", fine.next()).await.unwrap().payload, "y");
     let subjects: Vec<String> = server.subscriptions().into_iter().map(|one| one.subject).collect();
-    assert_eq!(subjects, ["fine"], "what ended is not replayed");
+    assert_eq!(subjects, ["fine"], "ended subscriptions are not replayed");
 }

@@ -1,4 +1,4 @@
-//! Credentials from a callback: asked in every attempt, told of it, and never in the way of anything else.
+//! Credentials from a callback: called on every attempt, with its details, and without delaying anything else.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,12 +56,12 @@ async fn a_callback_that_fails_once_during_a_reconnect_is_called_again() {
     server.restart().await;
     log.times(Event::Connected, 2).await;
     assert!(asked.load(Ordering::Relaxed) >= 3);
-    let told = |event: &Event| matches!(event, Event::ClientError(ClientError::Other(text)) if text.contains("the vault is closed"));
-    assert!(log.count(told) >= 1, "{:?}", log.all());
+    let reported = |event: &Event| matches!(event, Event::ClientError(ClientError::Other(text)) if text.contains("the vault is closed"));
+    assert!(log.count(reported) >= 1, "{:?}", log.all());
     drop(client);
 }
 
-// P9: told server, attempt and last error
+// P9: it gets the server, the attempt and the last error
 #[tokio::test]
 async fn the_callback_gets_the_attempt() {
     let mut server = Server::builder().user_and_password("derek", SECRET).start().await;
@@ -84,7 +84,7 @@ async fn the_callback_gets_the_attempt() {
     drop(client);
 }
 
-// P9: it stands for itself
+// P9: only the callback's credentials are sent
 #[tokio::test]
 async fn only_the_callbacks_credentials_are_sent() {
     let server = Server::builder().user_and_password("derek", SECRET).start().await;
@@ -116,14 +116,14 @@ async fn a_callback_that_errs_panics_or_hangs_fails_the_attempt_and_is_named() {
     let error = soon("an answer", hangs.connect(server.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut);
     assert!(error.to_string().contains("waiting for credentials"), "{error}");
-    // The server's patience is shorter than ours: it says so, and refuses no credentials by that (fault B2).
+    // The server's timeout is shorter than ours: it reports it, which is not a refusal of credentials (fault B2).
     let hangs = ConnectOptions::with_auth_callback(|_| std::future::pending());
     let error = soon("an answer", hangs.connect(server.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut, "{error}");
     assert!(error.to_string().contains("Authentication Timeout"), "{error}");
 }
 
-// P9: a callback that blocks its thread holds up nothing else
+// P9: a callback that blocks its thread delays nothing else
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_callback_that_blocks_does_not_delay_the_client() {
     let server = Server::builder().line("authorization { timeout: 10, user: derek, password: pw }").start().await;
@@ -138,9 +138,9 @@ async fn a_callback_that_blocks_does_not_delay_the_client() {
     .connect(server.url());
     let client = soon("a handle", client).await.unwrap();
     let asked = std::time::Instant::now();
-    client.publish("a", "held".into()).await.unwrap();
+    client.publish("a", "buffered".into()).await.unwrap();
     assert_eq!(client.server_pool().await.unwrap().len(), 1);
-    assert!(asked.elapsed() < Duration::from_millis(600), "calls are answered meanwhile");
+    assert!(asked.elapsed() < Duration::from_millis(600), "calls still return");
     soon("a flush", client.flush()).await.unwrap();
 }
 

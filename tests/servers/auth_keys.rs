@@ -1,4 +1,4 @@
-//! NKeys, JWTs and credentials files against real servers, with the wrong thing tried too; and no secret is ever shown.
+//! NKeys, JWTs and credentials files against real servers, valid and invalid ones; no secret is ever shown.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ async fn works(options: ConnectOptions, server: &Server) {
     assert_eq!(soon("a message", own.next()).await.unwrap().payload, "x");
 }
 
-/// Connecting fails with that kind; neither options nor error show one of the secrets.
+/// Connecting fails with that kind; neither options nor error show any of the secrets.
 #[track_caller]
 fn refused(
     options: ConnectOptions,
@@ -43,7 +43,7 @@ fn refused(
     }
 }
 
-/// A file that is removed at the end.
+/// A file that is removed on drop.
 struct File(PathBuf);
 
 impl File {
@@ -76,7 +76,7 @@ async fn an_nkey_is_accepted_and_another_is_not() {
     let seed = other.seed();
     refused(ConnectOptions::with_nkey(seed.clone()), &server, ConnectErrorKind::AuthorizationViolation, &[&seed]).await;
     refused(ConnectOptions::new(), &server, ConnectErrorKind::AuthorizationViolation, &[]).await;
-    // What is no user's seed is found before anybody is dialled.
+    // An invalid seed is found before any server is dialled.
     let account = Key::new(Kind::Account).seed();
     let error =
         refused(ConnectOptions::with_nkey(account.clone()), &server, ConnectErrorKind::Authentication, &[&account])
@@ -131,7 +131,7 @@ async fn a_jwt_that_has_expired_or_was_revoked_is_refused() {
     }
 }
 
-// P9: CONNECT is a control line, with the JWT in it
+// P9: CONNECT is a control line, and contains the JWT
 #[tokio::test]
 async fn a_jwt_that_is_too_long_for_the_server_is_refused_with_that_reason() {
     let user = Operator::new().user(None);
@@ -173,7 +173,7 @@ async fn credentials_are_read_from_text_and_from_a_file() {
     }
 }
 
-// Scenario 18: P9, read anew at each connect
+// Scenario 18: P9, read again at each connect
 #[tokio::test]
 async fn a_connection_with_an_expired_jwt_reconnects_with_the_new_file() {
     let operator = Operator::new();
@@ -184,21 +184,21 @@ async fn a_connection_with_an_expired_jwt_reconnects_with_the_new_file() {
     let options = ConnectOptions::with_credentials_file(&file.0).await.unwrap();
     let client = soon("a connection", options.connect(server.url())).await.unwrap();
     let timeline = Timeline::of(&client);
-    // In the second in which it expires a server still takes it, and closes at once because it has expired.
+    // In the second in which a JWT expires, a server still accepts it, and closes immediately because it has expired.
     let refused =
         |event: &ConnectionEvent| matches!(event, ConnectionEvent::AttemptFailed { cause, .. } if cause.is_auth());
     let lost = |event: &ConnectionEvent| {
         matches!(event, ConnectionEvent::Disconnected { cause: Cause::Server(ErrKind::UserAuthenticationExpired), .. })
     };
     timeline.nth("the server says that it has expired", 0, lost).await;
-    // A file may be renewed late: the only server is not given up after the second refusal.
+    // The file may be renewed late: the only server is not given up after the second refusal.
     timeline.nth("the old file does not help", 4, refused).await;
     fs::write(&file.0, operator.user(Some(3600)).creds()).unwrap();
     timeline.reconnected(0).await;
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// P9: a refusal that lasts takes the only server out where that is wanted, and is the cause
+// P9: with the option, a lasting refusal removes the only server, and is the cause
 #[tokio::test]
 async fn a_client_whose_pool_is_empty_ends_with_the_refusal() {
     let operator = Operator::new();
@@ -250,7 +250,7 @@ async fn credentials_are_renewed_before_they_expire_without_an_error_in_between(
         () = beating => {}
         () = async { timeline.reconnected(0).await; } => {}
     }
-    // Past the end of the old one.
+    // After the expiry of the old one.
     tokio::time::sleep(Duration::from_secs(3)).await;
     soon("a flush", client.flush()).await.unwrap();
     let lost = timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. }));

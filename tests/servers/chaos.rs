@@ -1,4 +1,4 @@
-//! The example `chaos`, ten seconds of each kind: real servers, real trouble, and an account of every message.
+//! The example `chaos`, ten seconds of each mode: real servers, real faults, and an account of every message.
 //!
 //! `cargo run --release --example chaos -- --minutes 10` is the same for longer.
 
@@ -11,7 +11,7 @@ use trial::leaving::Leaving;
 use trial::letter::Letter;
 use trial::record::{Claim, Record};
 
-/// Fewer messages than the example sends: tests are not optimised, and run beside each other.
+/// Fewer messages than the example sends: tests are not optimised, and several run at the same time.
 const RATE: &str = "1000";
 
 async fn kept(mode: &str, delivery: &str) {
@@ -20,7 +20,7 @@ async fn kept(mode: &str, delivery: &str) {
     let account = trial::run(&args).await.unwrap();
     assert_eq!(account.broken(), Vec::<String>::new(), "{mode}, {delivery}, --seed {}", args.seed);
     assert!(account.sums.received > 0, "nothing came");
-    assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "nothing was done to anybody");
+    assert!(account.stats.disconnects + account.subscriber.disconnects > 0, "no client was affected");
 }
 
 // Scenario 56: I1, I2, I3, I4, I5, N1, promise 3
@@ -41,7 +41,7 @@ async fn servers_that_come_and_go_cause_no_damage_and_no_duplicates() {
     kept("cluster", "at-most-once").await;
 }
 
-/// The record of messages of one publisher, each as number, its own connection at the earliest, and the publisher's by now.
+/// Records messages of one publisher: the number, the earliest connection of the message, and the latest one so far.
 fn record(messages: &[(u64, u64, u64)]) -> Record {
     let mut record = Record::default();
     for (number, era, by_now) in messages.iter().copied() {
@@ -58,7 +58,7 @@ fn sums(record: &Record) -> [u64; 4] {
 
 #[test]
 fn the_record_detects_duplicates_and_messages_out_of_order() {
-    assert_eq!(sums(&record(&[(0, 1, 1), (1, 1, 1), (3, 1, 2)])), [3, 0, 0, 0], "a gap is no disorder");
+    assert_eq!(sums(&record(&[(0, 1, 1), (1, 1, 1), (3, 1, 2)])), [3, 0, 0, 0], "a gap is not out of order");
     assert_eq!(sums(&record(&[(0, 1, 1), (0, 1, 1)])), [1, 1, 0, 0]);
     assert_eq!(sums(&record(&[(1, 1, 1), (0, 1, 1)])), [2, 0, 1, 0], "both left on the first connection");
     assert_eq!(sums(&record(&[(1, 2, 2), (0, 2, 2)])), [2, 0, 1, 0], "both were published while it was lost");
@@ -85,7 +85,7 @@ fn the_record_holds_a_flush_to_its_result() {
     assert_eq!((record.covered, record.uncovered), (4, 1), "number 2 is not there");
     record.mark(3);
     record.came(3);
-    assert_eq!((record.covered, record.uncovered), (7, 4), "nothing came from there at all");
+    assert_eq!((record.covered, record.uncovered), (7, 4), "nothing arrived from there");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn messages_sent_out_of_order_are_detected() {
         }
         leaving.disordered(at_most_once)
     };
-    assert_eq!(left(true, &[&[0, 1, 4], &[], &[5, 9]]), 0, "gaps are no disorder");
+    assert_eq!(left(true, &[&[0, 1, 4], &[], &[5, 9]]), 0, "gaps are not out of order");
     assert_eq!(left(true, &[&[0, 2, 1]]), 1, "within a connection");
     assert_eq!(left(true, &[&[0, 1, 1]]), 1, "twice");
     assert_eq!(left(true, &[&[0, 3], &[], &[2, 4]]), 1, "over connections");

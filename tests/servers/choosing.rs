@@ -1,4 +1,4 @@
-//! Programs that say themselves which server is next, and when; and servers that are given up.
+//! Programs that choose the next server and the delay, and servers that are given up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,19 +33,19 @@ async fn servers_are_shuffled_unless_their_order_is_retained() {
         let client = soon("a connection", options.retain_servers_order().connect(&urls[..])).await.unwrap();
         assert_eq!(client.server_info().port, brokers[0].port(), "seed {seed}");
     }
-    assert!(firsts.iter().all(|first| *first > 0), "of 20 clients so many began with each server: {firsts:?}");
+    assert!(firsts.iter().all(|first| *first > 0), "of 20 clients this many began with each server: {firsts:?}");
 }
 
 // Scenario 78
 #[tokio::test]
 async fn a_callback_picks_the_server() {
     let (brokers, urls) = three().await;
-    // Fault D4: the first connection is asked for too, and nothing is known of a server then.
+    // Fault D4: the callback is called for the first connection too, when no server's INFO is known.
     let (second, third) = (brokers[1].port(), brokers[2].port());
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let recording = Arc::clone(&reported);
     let options = ConnectOptions::new().retain_servers_order().reconnect_to_server_callback(move |servers, info| {
-        telling.lock().unwrap().push((servers.len(), info.port));
+        recording.lock().unwrap().push((servers.len(), info.port));
         async move {
             let wanted = if info.port == 0 { second } else { third };
             let wanted = servers.into_iter().find(|server| server.addr.port() == wanted)?;
@@ -54,13 +54,13 @@ async fn a_callback_picks_the_server() {
     });
     let client = soon("a connection", options.connect(urls)).await.unwrap();
     assert_eq!(client.server_info().port, second);
-    assert_eq!(*told.lock().unwrap(), [(3, 0)]);
+    assert_eq!(*reported.lock().unwrap(), [(3, 0)]);
     let timeline = Timeline::of(&client);
     brokers[1].kill();
     timeline.reconnected(0).await;
-    // Not the first, whose turn it would have been.
+    // Not the first one, which would have been the default.
     assert_eq!((brokers[0].accepted(), brokers[2].connections()), (0, 1));
-    assert_eq!(*told.lock().unwrap(), [(3, 0), (3, second)]);
+    assert_eq!(*reported.lock().unwrap(), [(3, 0), (3, second)]);
     assert_eq!(client.server_info().port, third);
 }
 
@@ -78,7 +78,7 @@ async fn a_server_that_is_not_in_the_pool_is_reported_and_the_default_applies() 
     brokers[0].kill();
     timeline.reconnected(0).await;
     assert_eq!(client.server_info().port, brokers[1].port());
-    // For the first attempt, and for the one after the loss.
+    // Once for the first attempt, and once after the loss.
     log.times(Event::ClientError(ClientError::ServerNotInPool), 2).await;
 }
 
@@ -124,7 +124,7 @@ async fn the_delay_of_a_callback_is_obeyed() {
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(), [1, 1]);
     let waited = broker.accept_times()[1].saturating_duration_since(asked[1].1);
-    // Ten times sooner it would be the backoff's.
+    // The backoff would be ten times shorter.
     assert!((Duration::from_millis(690)..Duration::from_secs(3)).contains(&waited), "{waited:?}");
 }
 
@@ -164,7 +164,7 @@ async fn a_flapping_server_is_given_up_eventually() {
     assert_eq!(asked.load(Ordering::Relaxed) as u64, broker.accepted());
 }
 
-// Fault B3: on the wire, with the option that ends the search and without.
+// Fault B3: on the wire, with and without the option that ends the attempts
 #[tokio::test]
 async fn refused_credentials_end_the_client_only_after_a_configured_time_and_force_reconnect_revives_it() {
     for limit in [None, Some(Duration::from_millis(500))] {
@@ -194,7 +194,7 @@ async fn refused_credentials_end_the_client_only_after_a_configured_time_and_for
     }
 }
 
-// The preset of the guides, against a real server: it waits a second at least before it comes back.
+// The preset of the guides, against a real server: it waits at least a second before it reconnects.
 #[tokio::test]
 async fn the_patient_policy_waits() {
     let mut server = Server::start().await;

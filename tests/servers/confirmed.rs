@@ -1,4 +1,4 @@
-//! Publishing with an outcome, against a real server: what is confirmed has arrived, what is not sent never does, and only
+//! Publishing with an outcome, against a real server: confirmed messages have arrived, unsent ones never do, and only
 //! the rest is in doubt.
 
 use std::future::Future;
@@ -23,12 +23,12 @@ fn message(payload: &str) -> OutboundMessage {
     OutboundMessage { subject: "a".into(), reply: None, payload: payload.to_owned().into(), headers: None }
 }
 
-/// Waits until so many messages are accepted.
+/// Waits until this many messages are accepted.
 async fn accepted(line: &Line, count: u64) {
     eventually("the messages are accepted", SOON, async || line.client.stats().accepted == count).await;
 }
 
-/// The message came back as it was; why.
+/// Checks that the message was returned unchanged, and returns the reason.
 #[track_caller]
 fn unsent(outcome: PublishOutcome, payload: &str) -> (PublishErrorKind, Option<SendFault>) {
     let PublishOutcome::NotSent { message, error, .. } = outcome else { panic!("{payload}: {outcome:?}") };
@@ -57,7 +57,7 @@ async fn a_confirmed_message_has_arrived() {
     assert_eq!(arrived[0].reply.as_deref(), Some("r"));
 }
 
-// N3: one PING serves all who wait
+// N3: one PING serves all waiting calls
 #[tokio::test]
 async fn many_concurrent_publishes_cost_few_pings() {
     let mut line = line(ConnectOptions::new()).await;
@@ -70,7 +70,7 @@ async fn many_concurrent_publishes_cost_few_pings() {
     assert!(pings < 100, "{pings} PINGs for 1000 messages");
 }
 
-// N3: held in an outage, confirmed behind it
+// N3: buffered in an outage, confirmed after it
 #[tokio::test]
 async fn buffered_messages_are_confirmed_by_the_next_connection() {
     let mut line = line(ConnectOptions::new()).await;
@@ -83,7 +83,7 @@ async fn buffered_messages_are_confirmed_by_the_next_connection() {
     assert_eq!(line.arrived().await, ["1"]);
 }
 
-// N3: at the deadline what is held is taken out again
+// N3: at the deadline, a buffered message is withdrawn
 #[tokio::test]
 async fn a_message_without_a_server_in_time_is_returned_and_never_sent() {
     let mut line = line(ConnectOptions::new()).await;
@@ -112,12 +112,12 @@ async fn messages_that_a_lost_connection_had_taken_are_in_doubt_and_not_sent_aga
     assert!(matches!(outcome, PublishOutcome::InDoubt), "{outcome:?}");
     line.proxy.unfreeze(Direction::ToClient);
     line.timeline.reconnected(0).await;
-    // What is in doubt is told once.
+    // Messages in doubt are reported once.
     let _ = soon("an answer", line.client.flush()).await;
     assert!(line.arrived().await.is_empty(), "it had arrived before, once");
 }
 
-// N3: the call has its deadline, whatever the server does
+// N3: the call keeps its deadline, whatever the server does
 #[tokio::test]
 async fn a_server_that_does_not_answer_in_time_leaves_the_message_in_doubt() {
     let line = line(ConnectOptions::new()).await;
@@ -127,7 +127,7 @@ async fn a_server_that_does_not_answer_in_time_leaves_the_message_in_doubt() {
     assert!(matches!(outcome, PublishOutcome::InDoubt), "{outcome:?}");
 }
 
-// N3: at least once, it goes on to the PONG of the resend
+// N3: at least once, the call waits for the PONG of the resend
 #[tokio::test]
 async fn at_least_once_the_connection_of_the_resend_confirms_the_message() {
     let mut line = line(ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce)).await;
@@ -141,7 +141,7 @@ async fn at_least_once_the_connection_of_the_resend_confirms_the_message() {
     assert_eq!(line.arrived().await, ["1"], "a second time");
 }
 
-// N3: at least once, what was sent is not called unsent because it is held again
+// N3: at least once, a message that was sent does not count as unsent while it is buffered again
 #[tokio::test]
 async fn at_least_once_a_message_sent_before_is_in_doubt_at_the_deadline() {
     let mut line = line(ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce)).await;
@@ -156,7 +156,7 @@ async fn at_least_once_a_message_sent_before_is_in_doubt_at_the_deadline() {
     assert!(matches!(outcome, PublishOutcome::InDoubt), "{outcome:?}");
 }
 
-// N3, P12: what the server that is there at last does not take comes back with the reason
+// N3, P12: a message that the finally connected server cannot accept is returned with the reason
 #[tokio::test]
 async fn a_message_that_the_next_server_cannot_accept_is_returned() {
     let mut server = Server::start().await;
@@ -181,7 +181,7 @@ async fn a_message_that_the_next_server_cannot_accept_is_returned() {
     assert_eq!(kind, PublishErrorKind::MaxPayloadExceeded);
 }
 
-// N3, N4: what the policies do to it is said
+// N3, N4: the policies' decisions are reported
 #[tokio::test]
 async fn messages_that_a_policy_drops_refuses_or_expires_are_returned() {
     let cap = |policy| ConnectOptions::new().overflow_policy(policy).reconnect_buffer_size(FRAME);
@@ -212,10 +212,10 @@ async fn messages_that_a_policy_drops_refuses_or_expires_are_returned() {
     unsent_for(soon("an outcome", waiting).await.unwrap(), "1", &SendFault::Expired);
 }
 
-// N3, D19: the end of the client is an answer
+// N3, D19: the end of the client ends the call
 #[tokio::test]
 async fn the_end_of_the_client_ends_all_waiting_calls() {
-    // Close sends what there is.
+    // Closing sends pending messages.
     let mut connected = line(ConnectOptions::new()).await;
     let (outcome, closed) = soon("both", async {
         tokio::join!(connected.client.publish_confirmed("a", "1".into()), connected.client.close())
@@ -226,7 +226,7 @@ async fn the_end_of_the_client_ends_all_waiting_calls() {
     assert_eq!(connected.raw.next().await.text(), "1");
     unsent_for(connected.client.publish_confirmed("a", "2".into()).await, "2", &SendFault::Closed);
 
-    // While down there is nothing to wait for.
+    // While disconnected, there is nothing to wait for.
     let down = line(ConnectOptions::new()).await;
     down.outage(0).await;
     let client = down.client.clone();
@@ -235,7 +235,7 @@ async fn the_end_of_the_client_ends_all_waiting_calls() {
     soon("the end", down.client.close()).await.unwrap_err();
     unsent_for(soon("an outcome", waiting).await.unwrap(), "1", &SendFault::Closed);
 
-    // Nor behind the last attempt.
+    // And not after the last attempt either.
     let given_up = line(ConnectOptions::new().max_reconnects(1)).await;
     given_up.proxy.freeze(Direction::ToClient);
     given_up.proxy.refuse().await;
@@ -250,7 +250,7 @@ async fn the_end_of_the_client_ends_all_waiting_calls() {
     unsent_for(given_up.client.publish_confirmed("a", "2".into()).await, "2", &SendFault::Disconnected);
 }
 
-// N3, I8: who stops waiting leaves the message, and nothing else
+// N3, I8: a caller that stops waiting leaves its message, and nothing else
 #[tokio::test]
 async fn dropping_a_call_keeps_its_message() {
     let mut line = line(ConnectOptions::new()).await;
@@ -263,7 +263,7 @@ async fn dropping_a_call_keeps_its_message() {
     assert_eq!(line.arrived().await, ["0", "1", "2"]);
 }
 
-/// What cannot go on the wire comes back too.
+/// Invalid messages are returned too.
 #[tokio::test]
 async fn a_message_with_an_invalid_subject_is_returned() {
     let line = line(ConnectOptions::new()).await;

@@ -1,4 +1,4 @@
-//! Publishing with an outcome over a network that cuts all the time: each outcome is held against what arrived.
+//! Publishing with an outcome over a network that cuts all the time: each outcome is compared with what arrived.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Count {
     unsent: u32,
 }
 
-/// Publishers, each one message after the other, while the connection is cut again and again.
+/// Publishers that send one message after the other, while the connection is cut again and again.
 async fn publish_through_cuts(delivery: DeliveryMode, patience: Duration) -> Count {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(20));
     let backoff = Backoff { initial, factor: 2.0, max, jitter: Jitter::Equal };
@@ -49,7 +49,7 @@ async fn publish_through_cuts(delivery: DeliveryMode, patience: Duration) -> Cou
     for cut in 0..CUTS {
         tokio::time::sleep(Duration::from_millis(5 + cut as u64)).await;
         if cut % 3 == 0 {
-            // PONGs are behind what the server has.
+            // The proxy withholds PONGs, so that the client knows of less than the server has.
             line.proxy.freeze(Direction::ToClient);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -62,7 +62,7 @@ async fn publish_through_cuts(delivery: DeliveryMode, patience: Duration) -> Cou
         outcomes.extend(within("publishing", SOON * 2, publisher).await.unwrap());
     }
     let mut arrived: HashMap<String, u32> = HashMap::new();
-    // What is in doubt is told once; behind the next flush everything has been processed.
+    // Messages in doubt are reported once; after the next flush everything has been processed.
     let _ = within("a flush", SOON, line.client.flush()).await;
     for payload in line.arrived().await {
         *arrived.entry(payload).or_default() += 1;
@@ -78,7 +78,11 @@ async fn publish_through_cuts(delivery: DeliveryMode, patience: Duration) -> Cou
             }
             PublishOutcome::InDoubt => count.in_doubt += 1,
             PublishOutcome::NotSent { message, .. } => {
-                assert_eq!((times, &message.payload[..]), (0, payload.as_bytes()), "not sent, and it came");
+                assert_eq!(
+                    (times, &message.payload[..]),
+                    (0, payload.as_bytes()),
+                    "reported as not sent, but it arrived"
+                );
                 count.unsent += 1;
             }
             outcome => panic!("{outcome:?}"),
@@ -98,7 +102,7 @@ async fn confirmed_messages_arrive_once_and_unsent_ones_never() {
     assert!(count.confirmed > count.in_doubt && count.in_doubt > 0, "{count:?}");
 }
 
-// N3: with little patience much comes back, and none of that arrives
+// N3: with short deadlines many messages are returned, and none of them arrives
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_returned_at_a_deadline_never_arrive() {
     let count = publish_through_cuts(DeliveryMode::AtMostOnce, Duration::from_millis(2)).await;

@@ -17,7 +17,7 @@ fn disconnected(error: &PublishError) {
     assert_eq!(error.source_as(), Some(&SendFault::Disconnected));
 }
 
-/// The message is refused, and comes back whole.
+/// The message is refused, and returned whole.
 #[track_caller]
 fn comes_back(client: &Client, expected: TryPublishErrorKind) {
     let message = OutboundMessage {
@@ -49,7 +49,7 @@ async fn without_a_server_critical_messages_are_refused_immediately_and_others_b
     assert_eq!(line.arrived().await, ["3", "4"]);
 }
 
-// S29: before the first connection, and behind the end
+// S29: before the first connection, and after the end
 #[tokio::test]
 async fn a_client_that_was_never_connected_refuses_critical_messages_too() {
     let silent = Proxy::start(1).await;
@@ -63,7 +63,7 @@ async fn a_client_that_was_never_connected_refuses_critical_messages_too() {
     comes_back(&client, TryPublishErrorKind::Closed);
 }
 
-// S29: who waits for room does not wait for a connection, whatever the policy says
+// S29: a call that waits for room does not wait for a connection, whatever the policy
 #[tokio::test]
 async fn a_critical_publish_waiting_for_room_is_refused_when_the_connection_is_lost() {
     let patient = OverflowPolicy::Wait(Duration::from_secs(600));
@@ -80,7 +80,7 @@ async fn a_critical_publish_waiting_for_room_is_refused_when_the_connection_is_l
     let payload = large.clone();
     let waiting = tokio::spawn(async move { client.publish_critical("a", payload.into()).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // It may have found room meanwhile; otherwise it waits.
+    // It may have found room in the meantime; otherwise it waits.
     line.proxy.refuse().await;
     line.proxy.cut(Cut::Rst);
     if let Err(error) = soon("an answer", waiting).await.unwrap() {
@@ -90,7 +90,7 @@ async fn a_critical_publish_waiting_for_room_is_refused_when_the_connection_is_l
     disconnected(&soon("an answer", line.client.publish_critical("a", large.into())).await.unwrap_err());
 }
 
-// S29, D15: in a planned move there is a connection
+// S29, D15: during a planned move there is a connection
 #[tokio::test]
 async fn critical_messages_are_accepted_during_a_planned_move() {
     let mut line = line(ConnectOptions::new().no_prepared_moves()).await;

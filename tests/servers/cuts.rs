@@ -1,4 +1,5 @@
-//! Connections cut at every byte, in both directions: half a frame reaches nobody, and the next connection is whole.
+//! Connections cut at every byte, in both directions: partial frames are never delivered, and the next connection
+//! works.
 
 use futures_util::{StreamExt, stream};
 use nats_lifeline::{ConnectOptions, HeaderMap};
@@ -6,7 +7,7 @@ use nats_lifeline::{ConnectOptions, HeaderMap};
 use crate::support::closing::settle;
 use crate::support::{Cut, Direction, Proxy, SOON, Server, Timeline, soon, within};
 
-/// So many cuts at a time. Each has a client, a proxy and subjects of its own.
+/// This many cuts at a time. Each has its own client, proxy and subjects.
 const AT_A_TIME: usize = 12;
 
 /// Publishes a message whose frame is cut after `offset` bytes, and another one afterwards.
@@ -47,7 +48,7 @@ async fn cut_on_the_way_down(server: &Server, offset: u64, how: Cut) {
     raw.publish_with_headers(&subject, "NATS/1.0\r\nK: v\r\n\r\n", "the payload\r\nof it").await;
     raw.sync().await;
     if offset as usize > frame {
-        // The cut lies behind the message: something else must come to reach it.
+        // The cut is after the message: more bytes are needed to reach it.
         raw.publish(&subject, "filler").await;
         raw.publish(&subject, "filler").await;
     }
@@ -62,7 +63,7 @@ async fn cut_on_the_way_down(server: &Server, offset: u64, how: Cut) {
     got.retain(|text| text != "filler");
     match how {
         Cut::Fin if offset as usize >= frame => assert_eq!(got, ["the payload\r\nof it", "the next"], "{case}"),
-        // A reset may overtake bytes that were delivered to the kernel.
+        // A reset may discard bytes that were delivered to the kernel.
         Cut::Rst if offset as usize >= frame => assert_eq!(got.last().unwrap(), "the next", "{case}"),
         _ => assert_eq!(got, ["the next"], "{case}: half a message was delivered"),
     }
@@ -73,7 +74,7 @@ async fn cut_on_the_way_down(server: &Server, offset: u64, how: Cut) {
 async fn a_frame_to_the_server_cut_anywhere_is_never_a_partial_message() {
     let server = Server::start().await;
     let server = &server;
-    // "HPUB up.Fin.10 18 36\r\n" and 38 bytes behind it.
+    // "HPUB up.Fin.10 18 36\r\n" and the 38 bytes after it.
     let cases = (0..62).flat_map(|offset| [(offset, Cut::Fin), (offset, Cut::Rst)]);
     let all = stream::iter(cases).map(|(offset, how)| cut_on_the_way_up(server, offset, how));
     within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;

@@ -1,4 +1,4 @@
-//! What becomes of messages around an outage, by the rules that the user has chosen, against a real server.
+//! What happens to messages around an outage, by the user's policies, against a real server.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|n| format!("{n:04}")).collect()
 }
 
-/// A connection that lives shortly makes its server wait; here all of them do.
+/// A short connection makes its server wait; here all of them are short.
 fn quick() -> ConnectOptions {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(20));
     let backoff = Backoff { initial, factor: 2.0, max, jitter: Jitter::Equal };
@@ -32,8 +32,8 @@ fn quick() -> ConnectOptions {
 }
 
 async fn lost(line: &Line) -> (u64, Vec<String>) {
-    let told = line.timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await;
-    let ConnectionEvent::Lost { lost, messages, .. } = told else { unreachable!() };
+    let reported = line.timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await;
+    let ConnectionEvent::Lost { lost, messages, .. } = reported else { unreachable!() };
     (lost.total(), messages.iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()).collect())
 }
 
@@ -50,7 +50,7 @@ async fn dropping_the_oldest_keeps_the_latest() {
     assert!(stats.balances(), "{stats:?}");
     assert_eq!((stats.accepted, stats.lost.overflow, stats.confirmed), (100, 90, 10));
     let (count, back) = lost(&line).await;
-    assert_eq!(back, numbers(0..u32::try_from(count).unwrap()), "they are handed back");
+    assert_eq!(back, numbers(0..u32::try_from(count).unwrap()), "they are returned");
 }
 
 // S27
@@ -69,7 +69,8 @@ async fn dropping_the_newest_keeps_the_first() {
     assert_eq!(back[0], "0010");
 }
 
-// S27: those who wait are served in their order, and told off in time: their own, which may be longer than that of a publish to a server
+// S27: waiting calls are served in order, and fail at their own limit, which may be longer than that of a publish to a
+// server
 #[tokio::test]
 async fn waiting_for_room_ends_with_the_outage_or_at_its_limit() {
     let patient =
@@ -112,7 +113,7 @@ async fn expired_messages_are_not_sent() {
     publish(&line, 5..8).await;
     line.recovery(0).await;
     let arrived = line.arrived().await;
-    // On a slow machine the others may have become old too, in order.
+    // On a slow machine the others may have expired too, in order.
     assert_eq!(arrived, numbers(0..8)[8 - arrived.len()..]);
     assert!(arrived.len() <= 3, "{arrived:?}");
     let stats = line.client.stats();
@@ -149,7 +150,7 @@ async fn the_watermarks_are_reported() {
     assert_eq!(line.timeline.count(high), 1);
 }
 
-// N3, promise 3: nothing is lost over cuts at any moment, and each copy comes in order
+// N3, promise 3: nothing is lost over cuts at any moment, and each copy arrives in order
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_least_once_nothing_is_lost_over_many_cuts() {
     const CUTS: usize = 12;

@@ -1,4 +1,4 @@
-//! Draining, closing and dropping, in every state: nothing hangs, nothing stays behind, nothing is lost silently.
+//! Draining, closing and dropping, in every state: nothing hangs, nothing leaks, nothing is lost silently.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn gone(server: &Server) {
     eventually("the connection ends", SOON, async || server.connection("lifeline").is_none()).await;
 }
 
-/// Every call fails at once with the kind that says so.
+/// Every call fails immediately with the right kind.
 async fn refuses_everything(client: &Client) {
     let publish = soon("publish", client.publish("a", "x".into())).await.unwrap_err();
     assert_eq!(publish.kind(), PublishErrorKind::Send);
@@ -79,7 +79,7 @@ async fn draining_a_client_delivers_everything_in_both_directions_and_closes_it(
     soon("the drain begins", client.drain()).await.unwrap();
     let mut answered = 0;
     while let Some(message) = soon("a message or the end", own.next()).await {
-        // Publishing goes on until the last message was read.
+        // Publishing is possible until the last message was read.
         client.publish("out", format!("answer to {}", String::from_utf8_lossy(&message.payload)).into()).await.unwrap();
         answered += 1;
     }
@@ -188,7 +188,7 @@ async fn close_while_reconnecting_stops_dialling() {
     let proxy = Proxy::start(server.port()).await;
     let client = client_of(proxy.url()).await;
     let timeline = Timeline::of(&client);
-    // The proxy goes on accepting, so that every attempt can be counted.
+    // The proxy keeps accepting, so that every attempt can be counted.
     server.kill();
     timeline.disconnected(0).await;
     eventually("some attempts", SOON, async || proxy.accepted() >= 3).await;
@@ -204,7 +204,7 @@ async fn close_while_reconnecting_stops_dialling() {
     refuses_everything(&client).await;
     eventually("no attempt under way", SOON, async || proxy.open() == 0).await;
     let attempts = proxy.accepted();
-    // Longer than any pause between the first attempts: nothing may come, and there is nothing to wait for.
+    // Longer than any pause between the first attempts: no connection may be attempted.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(proxy.accepted(), attempts);
 }
@@ -230,7 +230,7 @@ async fn dropping_the_last_handle_while_reconnecting_stops_dialling() {
     assert_eq!(proxy.accepted(), attempts);
 }
 
-// N7: close of a client that was never connected, that gave up, and that drains
+// N7: closing a client that was never connected, that gave up, and that drains
 #[tokio::test]
 async fn close_returns_in_every_other_state() {
     let mut server = Server::start().await;
@@ -242,7 +242,7 @@ async fn close_returns_in_every_other_state() {
     refuses_everything(&never).await;
 
     let drains = client_of(server.url()).await;
-    // A subscription that nobody reads keeps the drain going.
+    // An unread subscription keeps the drain going.
     let mut unread = drains.subscribe("a").await.unwrap();
     drains.publish("a", "x".into()).await.unwrap();
     soon("a flush", drains.flush()).await.unwrap();
@@ -303,7 +303,7 @@ fn without_a_runtime_connecting_is_an_error() {
     let mut connecting = std::pin::pin!(nats_lifeline::connect("localhost"));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = connecting.as_mut().poll(&mut context) else {
-        panic!("it must fail at once");
+        panic!("it must fail immediately");
     };
     assert_eq!(error.kind(), nats_lifeline::ConnectErrorKind::Io);
     assert!(error.to_string().contains("needs a tokio runtime"), "{error}");
@@ -329,7 +329,7 @@ fn a_client_may_outlive_its_runtime_and_be_dropped_anywhere() {
         drop(runtime);
         let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         other.block_on(async {
-            assert!(soon("an answer", client.publish("a", "x".into())).await.is_err(), "nobody drives it");
+            assert!(soon("an answer", client.publish("a", "x".into())).await.is_err(), "its runtime is not running");
             assert!(soon("an answer", client.flush()).await.is_err());
             let mut subscriber = subscriber;
             assert!(soon("the stream ends", subscriber.next()).await.is_none());

@@ -1,4 +1,4 @@
-//! Preferred servers, real ones: used first, done without when they die, and come back to, under load and without a loss.
+//! Preferred servers, real ones: used first, replaced when they die, and returned to, under load and without losses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use nats_lifeline::{Client, ConnectOptions};
 
 use crate::support::{Cut, Proxy, RawClient, SOON, Server, Timeline, eventually, soon};
 
-/// Prefers `url`, and does not take long over it.
+/// Prefers `url`, with short times.
 fn prefers(url: &str) -> ConnectOptions {
     ConnectOptions::new()
         .preferred_servers(url)
@@ -49,11 +49,11 @@ impl Load {
         eventually("load", SOON, async || self.published.load(Ordering::Relaxed) > before + 200).await;
     }
 
-    /// How many were published, when all are at a server.
+    /// Returns how many were published, when all have reached a server.
     async fn stop(self) -> u64 {
         self.done.store(true, Ordering::Relaxed);
         soon("the last message", self.task).await.unwrap();
-        // The loss is told once.
+        // The loss is reported once.
         let _ = soon("a flush", self.client.flush()).await;
         soon("a flush", self.client.flush()).await.unwrap();
         self.published.load(Ordering::Relaxed)
@@ -109,7 +109,7 @@ async fn the_client_returns_to_a_preferred_server_that_died_under_load_and_the_a
     all.sort_unstable();
     let arrived = all.len() as u64;
     all.dedup();
-    assert_eq!(all.len() as u64, arrived, "nothing comes twice");
+    assert_eq!(all.len() as u64, arrived, "nothing arrives twice");
     assert!(published - arrived <= in_doubt, "{published} published, {arrived} arrived, {in_doubt} in doubt");
     let stats = client.stats();
     assert!(stats.balances() && stats.in_doubt == in_doubt && stats.lost.total() == 0, "{stats:?}");
@@ -144,14 +144,14 @@ async fn an_absent_preferred_server_delays_nothing_and_is_probed_only_if_configu
     let other = Server::start().await;
     let gone = Proxy::start(other.port()).await;
     gone.silence();
-    // It takes connections and says nothing.
+    // It accepts connections and sends nothing.
     let options = prefers(&gone.url()).preferred_timeout(Duration::from_millis(100)).no_failback();
     let client = soon("a connection", options.connect(other.url())).await.unwrap();
     assert_eq!((client.server_info().port, gone.accepted()), (other.port(), 1));
     gone.admit().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(gone.accepted(), 1, "nothing is probed");
-    // But who must leave goes there.
+    // But a client that must leave goes there.
     client.force_reconnect().await.unwrap();
     eventually("the preferred server is used", SOON, async || gone.open() == 1).await;
     soon("a flush", client.flush()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Several servers: where the client goes when one dies, hangs, refuses or says goodbye.
+//! Several servers: where the client goes when one dies, hangs, refuses or announces its end.
 
 use std::{
     sync::{
@@ -80,7 +80,7 @@ async fn gossip_can_be_ignored() {
     assert_eq!(client.server_pool().await.unwrap().len(), 1);
 }
 
-/// Numbers are published all the time while one node after another is killed with -9 and comes back.
+/// Numbers are published all the time while one node after another is killed with -9 and restarted.
 // Scenarios 1, 37, 56, I2, I3, I7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_messages_survives_the_rotation_of_a_cluster() {
@@ -108,7 +108,7 @@ async fn a_stream_of_messages_survives_the_rotation_of_a_cluster() {
         let port = client.server_info().port;
         cluster.on_port(port).kill();
         log.times(Event::Connected, round + 2).await;
-        // A hundred messages of the new connection, in order; what was in doubt is missing, nothing comes twice.
+        // A hundred messages of the new connection, in order; messages in doubt may be missing, none comes twice.
         let mut fresh = 0;
         while fresh < 100 {
             let n = number(&mut own).await;
@@ -173,7 +173,7 @@ async fn a_path_that_is_dead_in_one_direction_is_noticed_and_left() {
     }
 }
 
-// Scenario 8: an accepting kernel with a hanging process behind it
+// Scenario 8: a kernel that accepts, with a hung process
 #[tokio::test]
 async fn a_server_that_hangs_from_the_start_leads_to_the_next() {
     let (mut one, two) = (Server::start().await, Server::start().await);
@@ -205,7 +205,7 @@ async fn a_client_that_finds_no_room_after_an_outage_waits_for_it() {
         ConnectOptions::new().name("lifeline").event_callback(log.callback()).connect(server.url()).await.unwrap();
     server.kill();
     log.times(Event::Disconnected, 1).await;
-    // One place, and two who want it: whoever is first, the other waits.
+    // One place for two clients: the first one gets it, the other one waits.
     server.restart_as(Server::builder().max_connections(1)).await;
     let rival = loop {
         if server.connection("lifeline").is_some() {
@@ -217,7 +217,7 @@ async fn a_client_that_finds_no_room_after_an_outage_waits_for_it() {
     };
     if rival.is_some() {
         let refused = |event: &Event| event.to_string().to_lowercase().contains("maximum connections");
-        log.until("a refusal is told", |events| events.iter().any(refused)).await;
+        log.until("a refusal is reported", |events| events.iter().any(refused)).await;
     }
     drop(rival);
     log.times(Event::Connected, 2).await;
@@ -266,7 +266,7 @@ async fn a_lame_duck_is_reported_and_its_end_survived() {
 // Scenario 89
 #[tokio::test]
 async fn an_old_server_and_a_new_one_serve_the_same_client_in_turn() {
-    // Without an old server on this machine the turn is between two new ones, and the promise is the same.
+    // Without an old server on this machine, two new ones are used, with the same promise.
     let old = debian_server().map_or(Server::builder(), |binary| Server::builder().binary(&binary));
     let (mut old, mut new) = (old.start().await, Server::start().await);
     let log = CallbackLog::new();

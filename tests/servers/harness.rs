@@ -1,4 +1,4 @@
-//! The harness itself: servers die when told to, restart where they were, and leave nothing behind.
+//! Tests of the harness: servers die on command, restart in the same place, and leave nothing behind.
 
 use std::{process::Stdio, time::Duration};
 
@@ -31,7 +31,7 @@ async fn a_stopped_server_is_silent_and_goes_on_later() {
     server.cont();
     raw.sync().await;
     server.stop();
-    // Dropped while it is stopped: it must die all the same, or this test leaves a process behind.
+    // Dropped while stopped: it must die all the same, or this test leaves a process behind.
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_cluster_gossips_and_carries_messages_between_its_nodes() {
     let mut one = cluster.servers[0].raw().await;
     let mut two = cluster.servers[2].raw().await;
     one.subscribe("a", "1").await;
-    // Interest spreads on its own time.
+    // It takes some time until the servers know each other's subscriptions.
     eventually("a message crosses the cluster", SOON, async || {
         two.publish("a", "x").await;
         !one.received().await.is_empty()

@@ -59,7 +59,7 @@ async fn headers_of_other_clients_are_parsed() {
     let mut raw = server.raw().await;
     raw.publish_with_headers("h", "NATS/1.0\r\nA:1\r\nB:   spaced: out  \r\nA: 2\r\n\r\n", "x").await;
     raw.publish_with_headers("h", "NATS/1.0 503 No Responders\r\n\r\n", "").await;
-    // The server never looks into a block, so any rubbish can come.
+    // The server never parses a block, so any bytes can arrive.
     raw.publish_with_headers("h", "rubbish", "y").await;
     raw.publish("h", "z").await;
     let message = next(&mut own).await;
@@ -69,8 +69,8 @@ async fn headers_of_other_clients_are_parsed() {
     let message = next(&mut own).await;
     assert_eq!(message.status.unwrap().as_u16(), 503);
     assert_eq!(message.description.as_deref(), Some("No Responders"));
-    assert_eq!(next(&mut own).await.payload, "y", "a bad block costs its message nothing");
-    assert_eq!(next(&mut own).await.payload, "z", "and the connection nothing");
+    assert_eq!(next(&mut own).await.payload, "y", "an invalid block does not affect its message");
+    assert_eq!(next(&mut own).await.payload, "z", "nor the connection");
 }
 
 // P12

@@ -1,4 +1,4 @@
-//! Servers that speak nonsense: a typed error or a recovery, within the deadline, and the other servers are used.
+//! Servers that send invalid bytes: a typed error or a recovery, within the deadline, and the other servers are used.
 
 use std::{
     future::Future,
@@ -23,7 +23,7 @@ async fn works(client: &Client) {
     assert_eq!(soon("a message", own.next()).await.unwrap().payload, "x");
 }
 
-/// Alone, the script makes `connect` fail with that kind; before a good server, the good one is used.
+/// Alone, the script makes `connect` fail with that kind; with a valid server after it, that one is used.
 async fn never_greets<F, Fut>(script: F, kind: ConnectErrorKind)
 where
     F: Fn(Conversation, usize) -> Fut + Send + Sync + 'static,
@@ -43,8 +43,8 @@ where
     works(&client).await;
 }
 
-/// The first connection goes through the handshake and, when the client is connected, through the script; later ones
-/// are served well.
+/// The first connection completes the handshake and then follows the script; later ones
+/// are served normally.
 async fn then_misbehaves<F, Fut>(script: F) -> (Fake, Client, CallbackLog)
 where
     F: Fn(Conversation) -> Fut + Send + Sync + 'static,
@@ -136,7 +136,7 @@ async fn a_server_that_never_answers_the_ping_is_left() {
     never_greets(mute, ConnectErrorKind::TimedOut).await;
 }
 
-// Hard limits: everything from the wire is hostile
+// Hard limits: all bytes from the wire are treated as hostile
 #[tokio::test]
 async fn a_server_of_another_protocol_is_left_immediately() {
     for greeting in [
@@ -168,7 +168,7 @@ async fn a_server_of_another_protocol_is_left_immediately() {
     }
 }
 
-// Hard limits: a control line has an end
+// Hard limits: a control line is limited
 #[tokio::test]
 async fn an_endless_info_is_refused_by_its_size() {
     let endless = |mut conversation: Conversation, _| async move {
@@ -248,7 +248,7 @@ async fn a_partial_message_before_the_end_is_not_delivered() {
     assert!(soon("the stream ends", own.next()).await.is_none(), "half a message was delivered");
 }
 
-// Scenario 40: the pool follows the last of them, and is bounded
+// Scenario 40: the pool follows the last one, and is bounded
 #[tokio::test]
 async fn a_thousand_infos_are_processed_and_the_last_one_counts() {
     let (_fake, client, log) = then_misbehaves(|mut conversation| async move {
@@ -270,10 +270,10 @@ async fn a_thousand_infos_are_processed_and_the_last_one_counts() {
     .await;
     soon("a flush", client.flush()).await.unwrap();
     let pool = client.server_pool().await.unwrap();
-    let mut told: Vec<&str> =
+    let mut reported: Vec<&str> =
         pool.iter().filter(|server| server.is_discovered).map(|server| server.addr.host()).collect();
-    told.sort();
-    assert_eq!(told, ["a999.invalid", "b999.invalid"]);
+    reported.sort();
+    assert_eq!(reported, ["a999.invalid", "b999.invalid"]);
     assert_eq!(log.count(|event| *event == Event::Disconnected), 0);
 }
 

@@ -1,4 +1,4 @@
-//! A publisher to JetStream over a connection that breaks all the time: what was acknowledged is stored, once.
+//! A JetStream publisher over a connection that breaks all the time: acknowledged messages are stored once.
 //!
 //! `DROPS=1000 cargo test --release --test servers jetstream_acks` breaks it a thousand times.
 
@@ -18,13 +18,13 @@ async fn ask(client: &Client, subject: &str, question: &str) -> Value {
     serde_json::from_slice(&answer.payload).unwrap()
 }
 
-/// Publishes under one id until the server says that it has stored it, or had it already.
+/// Publishes with one message id until the server acknowledges it as stored or duplicate.
 async fn publish(client: &Client, id: &str) {
     loop {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", id);
         let answer = client.request_with_headers("orders".to_owned(), headers, id.to_owned().into()).await;
-        // Lost on the way, or its acknowledgement was: nobody can say, and so it is published again.
+        // The message or its acknowledgement was lost: this is unknown, so it is published again.
         let Ok(answer) = answer else { continue };
         let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
         assert_eq!(answer["stream"], "ORDERS", "{answer}");
@@ -78,7 +78,7 @@ async fn messages_acknowledged_by_jetstream_are_stored_once_whatever_breaks() {
         soon("the last message", task).await.unwrap();
     }
     let info = ask(&calm, "$JS.API.STREAM.INFO.ORDERS", "").await;
-    // Each id was acknowledged once; so one that was stored twice, or not at all, would be seen here.
+    // Each id was acknowledged once; so a message that was stored twice or not at all would show here.
     assert_eq!(info["state"]["messages"].as_u64().unwrap(), acked.load(Ordering::Relaxed));
     assert!(client.stats().balances());
     drop(server);

@@ -1,4 +1,4 @@
-//! What the user sees of a connection's life: states, events, numbers.
+//! What the user sees of a connection's life: states, events, counters.
 
 use std::{
     sync::{Arc, Mutex},
@@ -32,7 +32,7 @@ async fn a_client_passes_through_its_states_in_the_documented_order() {
     });
     let last = || *seen.lock().unwrap().last().unwrap();
     let becomes = async |status| eventually("the state is seen", SOON, async || last() == status).await;
-    // The first attempt fails, and with it the first connection becomes a matter of reconnecting.
+    // The first attempt fails, and the state becomes Reconnecting.
     proxy.refuse().await;
     proxy.cut(Cut::Rst);
     becomes(Status::Reconnecting).await;
@@ -96,7 +96,7 @@ async fn an_outage_is_reported_from_its_cause_to_its_end() {
     let failed = |event: &ConnectionEvent| matches!(event, ConnectionEvent::AttemptFailed { .. });
     timeline.nth("a second failed attempt", 1, failed).await;
     server.restart().await;
-    let told = timeline.reconnected(0).await;
+    let reported = timeline.reconnected(0).await;
     let outage = begin.elapsed();
     let events = timeline.all();
     let Some(ConnectionEvent::Disconnected { server: lost, cause, .. }) =
@@ -115,7 +115,7 @@ async fn an_outage_is_reported_from_its_cause_to_its_end() {
         .collect();
     assert_eq!(connecting, (1..=connecting.len() as u64).collect::<Vec<_>>());
     assert_eq!(timeline.count(failed), connecting.len() - 1);
-    match told {
+    match reported {
         ConnectionEvent::Reconnected { server: now, previous, downtime, attempts, subscriptions, .. } => {
             assert_eq!(Some(&now), previous.as_ref());
             assert!(now.contains(&server.port().to_string()), "{now}");
@@ -124,7 +124,7 @@ async fn an_outage_is_reported_from_its_cause_to_its_end() {
         }
         other => panic!("{other:?}"),
     }
-    // Nothing but the outage itself, in its order.
+    // Only the outage itself, in order.
     let order = |wanted: fn(&ConnectionEvent) -> bool| events.iter().position(wanted).unwrap();
     let disconnected = order(|event| matches!(event, ConnectionEvent::Disconnected { .. }));
     let dialled = order(|event| matches!(event, ConnectionEvent::Connecting { .. }));
@@ -132,7 +132,7 @@ async fn an_outage_is_reported_from_its_cause_to_its_end() {
     assert!(disconnected < dialled && dialled < reconnected, "{events:?}");
 }
 
-// S7: the attempt counter starts anew
+// S7: the attempt counter starts again
 #[tokio::test]
 async fn the_attempts_are_counted_from_each_loss() {
     let mut server = Server::start().await;
@@ -171,7 +171,7 @@ async fn changes_of_the_cluster_are_reported() {
     };
     eventually("gossip has come", SOON, async || client.server_pool().await.unwrap().len() == 3).await;
     let name = client.info().and_then(|info| info.cluster.clone());
-    assert!(name.is_some(), "the servers of a cluster say its name");
+    assert!(name.is_some(), "the servers of a cluster announce its name");
     assert_eq!(client.health_snapshot().cluster, name);
     cluster.servers[2].kill();
     timeline.nth("the leave", 0, |event| names(event, true)).await;
@@ -230,7 +230,7 @@ async fn the_counters_are_exact() {
     assert_eq!((stats.accepted, stats.confirmed, stats.waiting, stats.unconfirmed), (100, 100, 0, 0));
     assert_eq!((stats.in_messages, stats.out_messages, stats.pending_bytes), (100, 100, 0));
     assert_eq!(stats.connects, 1);
-    // Bytes are those on the wire. The early PING of the server may come between the two readings.
+    // Bytes on the wire. An early PING from the server may arrive between the two readings.
     eventually("the bytes agree", SOON, async || {
         let (stats, passage) = (client.stats(), proxy.passages().remove(0));
         (stats.in_bytes, stats.out_bytes) == (passage.to_client, passage.to_server)
@@ -270,17 +270,17 @@ async fn a_slow_consumer_loses_only_its_own_messages() {
             assert_eq!(message.payload, n.to_string());
         }
     }
-    let told = timeline
+    let reported = timeline
         .nth(
             "the slow consumer",
             0,
             |event| matches!(event, ConnectionEvent::SlowConsumer { sid: of, .. } if *of == sid),
         )
         .await;
-    drop(told);
+    drop(reported);
     log.until("the callback hears of it", |events| events.contains(&Event::SlowConsumer(sid))).await;
     assert_eq!((slow.dropped(), fast.dropped()), (900, 0));
-    // What it kept is the oldest, whole and in order, and it goes on from there.
+    // It has kept the oldest messages, complete and in order, and continues from there.
     for at in 0..100 {
         let message = soon("a kept message", slow.next()).await.unwrap();
         assert_eq!(message.payload, (at / 20).to_string());
@@ -319,7 +319,7 @@ async fn a_slow_or_panicking_callback_gets_every_event_in_order_and_delays_nothi
         heard.lock().unwrap().drain(..).filter(|event| !matches!(event, Event::ClientError(_))).collect();
     let pair = [Event::Disconnected, Event::Connected];
     let expected = [&[Event::Connected][..], &pair, &pair, &pair, &[Event::Closed]].concat();
-    // Closing may tell of the loss that it is.
+    // Closing may report the loss as well.
     let heard: Vec<Event> = match heard.as_slice() {
         [before @ .., Event::Disconnected, Event::Closed] => before.iter().cloned().chain([Event::Closed]).collect(),
         all => all.to_vec(),
@@ -355,7 +355,7 @@ async fn a_callback_that_blocks_its_thread_delays_nothing() {
     assert_eq!(*blocked.lock().unwrap(), 1, "one call after the other");
 }
 
-// N2, S12: the whole account, and who the server is
+// N2, S12: the full summary, and the server's info
 #[tokio::test]
 async fn reconnected_sums_up_the_outage() {
     let server = Server::start().await;
@@ -368,7 +368,7 @@ async fn reconnected_sums_up_the_outage() {
     proxy.cut(Cut::Fin);
     timeline.disconnected(0).await;
     for _ in 0..5 {
-        client.publish("b", "held".into()).await.unwrap();
+        client.publish("b", "buffered".into()).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     proxy.admit().await;
@@ -392,8 +392,8 @@ async fn reconnected_sums_up_the_outage() {
     assert_eq!(previous, Some(format!("127.0.0.1:{}", proxy.port())));
     assert_eq!((subscriptions, flushed, dropped, expired, in_doubt, still_buffered), (1, 5, 0, 0, 0, 0));
     assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(5), "{rtt:?}");
-    let told = timeline.nth("ServerInfo", 0, |event| matches!(event, ConnectionEvent::ServerInfo { .. })).await;
-    let ConnectionEvent::ServerInfo { info, .. } = told else { panic!("no ServerInfo") };
+    let reported = timeline.nth("ServerInfo", 0, |event| matches!(event, ConnectionEvent::ServerInfo { .. })).await;
+    let ConnectionEvent::ServerInfo { info, .. } = reported else { panic!("no ServerInfo") };
     assert_eq!(Some(info.server_id.clone()), client.info().map(|info| info.server_id.clone()));
     assert!(!info.version.is_empty());
 }

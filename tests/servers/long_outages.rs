@@ -1,4 +1,4 @@
-//! What a program is told of outages that were long, and of a cluster that changes.
+//! Reports of long outages and of changes of the cluster.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::support::{Cluster, Cut, Proxy, SOON, Server, Timeline, eventually, so
 
 type Log = Arc<Mutex<Vec<LongOutage>>>;
 
-/// Adds a callback that keeps what it gets.
+/// Adds a callback that keeps its arguments.
 fn logging(options: ConnectOptions, threshold: Duration) -> (ConnectOptions, Log) {
     let log = Log::default();
     let kept = log.clone();
@@ -27,7 +27,7 @@ async fn each_callback_gets_the_outages_longer_than_its_threshold() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let long = Duration::from_millis(400);
-    // They never end: one panics, one blocks its thread, one never comes back.
+    // They never complete: one panics, one blocks its thread, one never returns.
     let options = ConnectOptions::new()
         .long_outage_callback(Duration::ZERO, |_| async { panic!("a callback that panics, as it should here") })
         .long_outage_callback(Duration::ZERO, |_| async { std::thread::sleep(Duration::from_secs(2)) })
@@ -44,15 +44,16 @@ async fn each_callback_gets_the_outages_longer_than_its_threshold() {
     tokio::time::sleep(long + Duration::from_millis(50)).await;
     proxy.admit().await;
     timeline.reconnected(0).await;
-    eventually("both are told", SOON, async || every.lock().unwrap().len() + longer.lock().unwrap().len() == 2).await;
+    eventually("both are reported", SOON, async || every.lock().unwrap().len() + longer.lock().unwrap().len() == 2)
+        .await;
     let LongOutage { duration, previous, server, outages, .. } = longer.lock().unwrap()[0].clone();
     let name = format!("127.0.0.1:{}", proxy.port());
     assert!(duration > long, "{duration:?}");
     assert_eq!((previous.as_deref(), server.as_str(), outages), (Some(name.as_str()), name.as_str(), 1));
-    // What they do holds up neither each other nor the client.
+    // They delay neither each other nor the client.
     proxy.cut(Cut::Fin);
     timeline.reconnected(1).await;
-    eventually("the next one is told", SOON, async || every.lock().unwrap().len() == 2).await;
+    eventually("the next one is reported", SOON, async || every.lock().unwrap().len() == 2).await;
     soon("a flush", client.flush()).await.unwrap();
     assert!(none.lock().unwrap().is_empty());
 }

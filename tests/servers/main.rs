@@ -1,4 +1,5 @@
-//! The client against real servers: nats-server processes, a raw observer beside the client, a proxy that breaks what lies between.
+//! The client against real servers: nats-server processes, a raw observer beside the client, a proxy that injects
+//! faults.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]

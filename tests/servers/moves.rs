@@ -1,4 +1,4 @@
-//! Planned moves in a cluster of real servers, under load: nothing is lost, nothing comes twice.
+//! Planned moves in a cluster of real servers, under load: nothing is lost, nothing arrives twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ async fn knows_both(client: &Client) {
     eventually("gossip has come", SOON, async || client.server_pool().await.unwrap().len() == 2).await;
 }
 
-/// The messages of a queue group, published all the time by somebody at the other server, come once each; so do those that the
-/// client publishes itself; and nothing is in doubt.
+/// Another client publishes to a queue group at the other server all the time, and each message arrives once; so do
+/// messages that the client publishes itself; and nothing is in doubt.
 async fn moves_without_a_loss(why: Why) {
     let mut cluster = cluster().await;
     let client = ConnectOptions::new().connect(cluster.servers[0].url()).await.unwrap();
@@ -39,7 +39,7 @@ async fn moves_without_a_loss(why: Why) {
     observer.subscribe("own", "1").await;
 
     let mut other = cluster.servers[1].raw().await;
-    // Each server hears of the other's subscriptions in its own time: what comes before is nobody's loss.
+    // Each server needs some time to learn of the other's subscriptions: earlier messages do not count as lost.
     eventually("both hear of each other", SOON, async || {
         other.publish("jobs", "warm").await;
         client.publish("own", "warm".into()).await.unwrap();
@@ -98,7 +98,7 @@ async fn moves_without_a_loss(why: Why) {
         }
     })
     .await;
-    // The two ways of a moment may overtake each other; each message came once.
+    // During the move messages may take two routes and overtake each other; each message arrived once.
     got.sort_unstable();
     assert!(got.iter().copied().eq(0..sent), "{} jobs of {sent}", got.len());
     assert!(jobs.next().await_nothing().await, "a job came twice");
@@ -112,7 +112,8 @@ async fn moves_without_a_loss(why: Why) {
         }
     })
     .await;
-    // What the first server has taken comes over its route, and may be overtaken by what the second one delivers itself.
+    // Messages that the first server has taken travel over its route, and may be overtaken by messages through the
+    // second one.
     let ahead = arrived.iter().enumerate().filter(|(at, number)| arrived[at + 1..].iter().any(|later| later < number));
     let border = ahead.map(|(_, number)| *number).min().unwrap_or(published);
     let (before, behind): (Vec<u64>, Vec<u64>) = arrived.into_iter().partition(|number| *number < border);
@@ -122,7 +123,7 @@ async fn moves_without_a_loss(why: Why) {
     assert_eq!((stats.in_doubt, stats.lost.total(), stats.confirmed), (0, 0, warm + published));
 }
 
-/// For a stream from which nothing should come.
+/// For a stream that should get no message.
 trait AwaitNothing: Future + Sized {
     async fn await_nothing(self) -> bool {
         tokio::time::timeout(Duration::from_millis(100), self).await.is_err()
@@ -143,7 +144,7 @@ async fn a_forced_reconnect_loses_nothing() {
     moves_without_a_loss(Why::Forced).await;
 }
 
-// D15: without a gap, where repetitions are better
+// D15: without a gap, if duplicates are acceptable
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_subscription_has_no_gap_with_an_overlapping_handover() {
     let cluster = cluster().await;
@@ -193,7 +194,7 @@ async fn a_plain_subscription_has_no_gap_with_an_overlapping_handover() {
     .await;
 }
 
-// D15, D22: replies that are on their way during a move arrive
+// D15, D22: replies in flight during a move arrive
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_answered_during_a_move() {
     let cluster = cluster().await;
@@ -228,7 +229,7 @@ async fn requests_are_answered_during_a_move() {
     }
 }
 
-// D15: an account that allows one connection, and the only server there is
+// D15: an account that allows one connection, and only one server
 #[tokio::test]
 async fn without_a_second_connection_the_move_is_made_all_the_same() {
     let server = Server::builder().max_connections(1).start().await;
@@ -240,9 +241,9 @@ async fn without_a_second_connection_the_move_is_made_all_the_same() {
         client.publish("a", "1".into()).await.unwrap();
         client.force_reconnect().await.unwrap();
         timeline.reconnected(0).await;
-        // Behind the loss the server may still count the connection that was left.
-        let told = timeline.all();
-        let mut before = told.iter().take_while(|event| !matches!(event, ConnectionEvent::Disconnected { .. }));
+        // After the loss, the server may still count the connection that was left.
+        let reported = timeline.all();
+        let mut before = reported.iter().take_while(|event| !matches!(event, ConnectionEvent::Disconnected { .. }));
         let beside = before.any(|event| matches!(event, ConnectionEvent::AttemptFailed { .. }));
         assert!(prepare || !beside, "something is tried beside the present connection");
         soon("a flush", client.flush()).await.unwrap();
@@ -265,7 +266,7 @@ async fn a_lame_duck_without_another_server_is_kept() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// N6, D15: the PONG of the next server does not say that a third one knows of the group already
+// N6, D15: the PONG of the next server does not mean that a third one already knows of the queue group
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_from_a_third_server_reach_the_queue_group_during_a_move() {
     let cluster = Cluster::start(3).await;

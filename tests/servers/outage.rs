@@ -1,4 +1,4 @@
-//! One server goes away and comes back: what the user is told, and what becomes of messages and subscriptions.
+//! One server goes away and returns: what is reported, and what happens to messages and subscriptions.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn numbers(subscriber: &mut Subscriber, count: usize) -> Vec<u64> {
     got
 }
 
-/// Only what tells about the connection: Connected, Disconnected, Closed.
+/// Only the events about the connection: Connected, Disconnected, Closed.
 fn skeleton(log: &CallbackLog) -> Vec<Event> {
     let about = |event: &Event| matches!(event, Event::Connected | Event::Disconnected | Event::Closed);
     log.all().into_iter().filter(about).collect()
@@ -39,7 +39,7 @@ async fn publish_numbers(client: &Client, subject: &'static str, numbers: std::o
     }
 }
 
-/// What is published between the loss and the return arrives, in order, exactly once, behind what came before.
+/// Messages published between the loss and the reconnect arrive in order, exactly once, after earlier ones.
 async fn survives(end: &str) {
     let mut server = Server::start().await;
     let log = CallbackLog::new();
@@ -62,7 +62,7 @@ async fn survives(end: &str) {
 
     client.flush().await.unwrap();
     publish_numbers(&client, "a", 9999..10000).await;
-    assert_eq!(numbers(&mut own, 1).await, [9999], "nothing came twice");
+    assert_eq!(numbers(&mut own, 1).await, [9999], "nothing arrived twice");
     assert_eq!(skeleton(&log), [Event::Connected, Event::Disconnected, Event::Connected]);
     assert_eq!(server.subscriptions().len(), 1);
 }
@@ -125,7 +125,7 @@ async fn messages_with_headers_are_not_sent_to_a_server_without_headers() {
     assert_eq!(numbers(&mut own, 1).await, [5]);
 }
 
-// P12: the limit is followed at each connection; what no longer fits is lost and costs no connection
+// P12: the limit is followed at each connection; messages that no longer fit are lost, and the connection stays
 #[tokio::test]
 async fn buffered_messages_too_large_for_the_new_server_are_dropped() {
     let mut server = Server::start().await;
@@ -156,7 +156,7 @@ async fn a_first_connection_may_be_awaited_in_the_background() {
 
     let log = CallbackLog::new();
     let options = ConnectOptions::new().retry_on_initial_connect().event_callback(log.callback());
-    let client = soon("a handle at once", options.connect(server.url())).await.unwrap();
+    let client = soon("an immediate handle", options.connect(server.url())).await.unwrap();
     assert_eq!(client.connection_state(), State::Pending);
     assert_eq!(client.try_server_info(), None);
     assert_eq!(client.max_payload(), 1024 * 1024);
@@ -177,7 +177,7 @@ async fn after_the_last_attempt_calls_fail_streams_end_and_an_event_reports_it()
     let options = ConnectOptions::new().max_reconnects(3).event_callback(log.callback());
     let client = options.connect(server.url()).await.unwrap();
     let mut own = client.subscribe("a").await.unwrap();
-    // A connection that dies within its first second counts as a failure of its own.
+    // A connection that dies within its first second counts as a failure.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     server.kill();
     log.times(Event::ClientError(ClientError::MaxReconnects), 1).await;

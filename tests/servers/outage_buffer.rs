@@ -1,4 +1,4 @@
-//! Messages published while no server is there, and those that a dying connection had taken: none is lost silently.
+//! Messages published while disconnected, and those that a dying connection had taken: none is lost silently.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn during_an_outage_messages_are_accepted_up_to_exactly_the_cap() {
             line.client.publish("a", payload.into()).await.unwrap_or_else(|error| panic!("message {n}: {error}"));
         }
         assert_eq!(line.client.stats().pending_bytes, (10 * frame(500)) as u64);
-        let last = soon("an answer at once", line.client.publish("a", Bytes::new())).await;
+        let last = soon("an immediate answer", line.client.publish("a", Bytes::new())).await;
         assert_eq!(last.is_ok(), fits, "{last:?}");
         if let Err(error) = last {
             assert_eq!(error.kind(), PublishErrorKind::Send);
@@ -39,7 +39,7 @@ async fn during_an_outage_messages_are_accepted_up_to_exactly_the_cap() {
             let expected = SendFault::BufferFull { pending: 10 * frame(500), limit: cap, frame: frame(0) };
             assert_eq!(*fault, expected);
         }
-        let full = soon("an answer at once", line.client.publish("a", vec![b'x'; 500].into())).await.unwrap_err();
+        let full = soon("an immediate answer", line.client.publish("a", vec![b'x'; 500].into())).await.unwrap_err();
         assert_eq!(full.kind(), PublishErrorKind::Send);
         line.recovery(0).await;
         let mut expected: Vec<String> = (0..10).map(|n| format!("{n:0500}")).collect();
@@ -58,7 +58,7 @@ async fn with_a_cap_of_zero_nothing_is_accepted_during_an_outage() {
     line.client.publish("a", "before".into()).await.unwrap();
     assert_eq!(line.arrived().await, ["before"]);
     line.outage(0).await;
-    let error = soon("an answer at once", line.client.publish("a", "lost".into())).await.unwrap_err();
+    let error = soon("an immediate answer", line.client.publish("a", "lost".into())).await.unwrap_err();
     assert_eq!(error.kind(), PublishErrorKind::Send);
     line.recovery(0).await;
     line.client.publish("a", "after".into()).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_message_larger_than_the_cap_is_refused_only_while_disconnected() {
     assert!(error.to_string().contains("exceeds the buffer limit"), "{error}");
 }
 
-// Fault E1: a publisher that waits while no server is connected waits for one that can take it
+// Fault E1: a publisher that waits while disconnected waits for a server that can accept the message
 #[tokio::test]
 async fn a_message_larger_than_the_cap_waits_for_a_server_if_that_is_the_policy() {
     let wait = OverflowPolicy::Wait(SOON);
@@ -93,7 +93,7 @@ async fn a_message_larger_than_the_cap_waits_for_a_server_if_that_is_the_policy(
     assert_eq!(line.arrived().await, ["x".repeat(5000)]);
 }
 
-// N4: refusal returns the goods
+// N4: a refusal returns the message
 #[tokio::test]
 async fn a_refused_try_publish_returns_the_message() {
     let mut line = line(ConnectOptions::new().reconnect_buffer_size(frame(5))).await;
@@ -111,7 +111,7 @@ async fn a_refused_try_publish_returns_the_message() {
     assert_eq!(line.client.try_publish("a", "late".into()).unwrap_err().kind(), TryPublishErrorKind::Closed);
 }
 
-// N1, I4: what the transport took and no PONG covered is counted, told, and not sent again
+// N1, I4: messages that the transport took and no PONG covered are counted, reported, and not sent again
 #[tokio::test]
 async fn messages_in_doubt_are_counted_and_reported() {
     let mut line = line(ConnectOptions::new()).await;
@@ -121,7 +121,7 @@ async fn messages_in_doubt_are_counted_and_reported() {
     for n in 0..5 {
         line.client.publish("a", n.to_string().into()).await.unwrap();
     }
-    assert_eq!(line.raw.next_n(5).await.len(), 5, "the server has them, and the client can't know");
+    assert_eq!(line.raw.next_n(5).await.len(), 5, "the server has them, but the client cannot know");
     let stats = line.client.stats();
     assert_eq!((stats.confirmed, stats.unconfirmed), (1, 5), "{stats:?}");
     match line.outage(0).await {
@@ -133,12 +133,12 @@ async fn messages_in_doubt_are_counted_and_reported() {
     assert!(stats.balances(), "{stats:?}");
     assert_eq!((stats.accepted, stats.confirmed, stats.in_doubt, stats.resent), (6, 1, 5, 0));
     line.recovery(0).await;
-    // The flush says once that five are in doubt, see outage_calls; the next is Ok.
+    // A flush reports once that five are in doubt, see outage_calls; the next one is Ok.
     let _ = line.client.flush().await;
     assert_eq!(line.arrived().await, Vec::<String>::new(), "at most once");
 }
 
-// I4, N5: only frames wholly taken are in doubt; everything behind them comes again, whole and in order
+// I4, N5: only frames that were taken completely are in doubt; all later ones are sent again, whole and in order
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_a_lost_connection_had_not_taken_go_to_the_next() {
     const SIZE: usize = 64 * 1024;
@@ -153,7 +153,7 @@ async fn messages_that_a_lost_connection_had_not_taken_go_to_the_next() {
     {
         result.unwrap();
         accepted += 1;
-        assert!(accepted < 1000, "64 MiB without a stop");
+        assert!(accepted < 1000, "64 MiB without waiting");
     }
     let taken = match line.outage(0).await {
         ConnectionEvent::Disconnected { in_doubt, buffered, .. } => {
@@ -162,7 +162,7 @@ async fn messages_that_a_lost_connection_had_not_taken_go_to_the_next() {
         }
         other => panic!("{other:?}"),
     };
-    assert!(taken < accepted, "the mark lies above what the transport took");
+    assert!(taken < accepted, "the mark is above the bytes that the transport took");
     line.proxy.unfreeze(Direction::ToServer);
     line.recovery(0).await;
     let _ = line.client.flush().await;
@@ -184,7 +184,7 @@ async fn messages_that_a_lost_connection_had_not_taken_go_to_the_next() {
     assert_eq!((stats.in_doubt, stats.lost.total(), stats.pending_bytes), (taken, 0, 0));
 }
 
-// D8, D11: while connected, full means waiting, and waiting has its deadline
+// D8, D11: while connected, publishing waits when the outbox is full, up to its deadline
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_to_a_server_that_reads_nothing_waits_and_then_fails() {
     let options =
@@ -199,18 +199,18 @@ async fn publishing_to_a_server_that_reads_nothing_waits_and_then_fails() {
             Ok(()) => accepted += 1,
             Err(error) => break error,
         }
-        assert!(accepted < 1000, "64 MiB without a stop");
+        assert!(accepted < 1000, "64 MiB without waiting");
     };
     assert_eq!(error.kind(), PublishErrorKind::Send);
     assert!(matches!(error.source_as::<SendFault>(), Some(SendFault::NoRoom { .. })), "{error}");
     assert_eq!(line.client.try_publish("a", payload.clone()).unwrap_err().kind(), TryPublishErrorKind::NoRoom);
     assert_eq!(line.client.status(), Status::Connected);
     line.proxy.unfreeze(Direction::ToServer);
-    assert_eq!(line.arrived().await.len(), accepted, "what was refused is not sent");
+    assert_eq!(line.arrived().await.len(), accepted, "refused messages are not sent");
     assert_eq!(line.timeline.count(|event| matches!(event, ConnectionEvent::Disconnected { .. })), 0);
 }
 
-// Scenario 6: a write that stalls is a death of its own
+// Scenario 6: a stalled write ends the connection
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
     let options =
@@ -222,7 +222,7 @@ async fn a_server_that_takes_no_byte_for_the_write_timeout_is_left() {
     let publishing = tokio::spawn(async move {
         let mut accepted = 0_u64;
         let payload = Bytes::from(vec![b'x'; 64 * 1024]);
-        // More than the kernels' buffers hold, less than they and the cap of 8 MiB do.
+        // More than the kernels' buffers, but less than these plus the cap of 8 MiB.
         while accepted < 300 {
             match publisher.publish("a", payload.clone()).await {
                 Ok(()) => accepted += 1,
@@ -260,8 +260,8 @@ async fn messages_buffered_when_the_client_gives_up_are_reported_lost() {
     let stats = client.stats();
     assert!(stats.balances(), "{stats:?}");
     assert_eq!(client.status(), Status::Disconnected);
-    let told = timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await;
-    assert!(matches!(told, ConnectionEvent::Lost { lost, .. } if lost.closed == 7), "{told:?}");
+    let reported = timeline.nth("Lost", 0, |event| matches!(event, ConnectionEvent::Lost { .. })).await;
+    assert!(matches!(reported, ConnectionEvent::Lost { lost, .. } if lost.closed == 7), "{reported:?}");
 }
 
 // S18: reconnecting can be switched off

@@ -1,4 +1,4 @@
-//! Calls made while no server is there, or whose connection dies under them.
+//! Calls made while disconnected, or whose connection dies during the call.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use nats_lifeline::{
 
 use crate::support::{CallbackLog, Cut, Direction, Proxy, SOON, Server, eventually, soon, within};
 
-/// A server that stays up, a proxy whose failures the client sees, and the client.
+/// A running server, a proxy whose failures the client sees, and the client.
 async fn behind_a_proxy() -> (Server, Proxy, Client, CallbackLog) {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
@@ -19,7 +19,7 @@ async fn behind_a_proxy() -> (Server, Proxy, Client, CallbackLog) {
     (server, proxy, client, log)
 }
 
-/// Takes the server away, as the client sees it, and returns when the client has seen it.
+/// Cuts the server off, from the client's view, and returns when the client has noticed it.
 async fn outage(proxy: &Proxy, log: &CallbackLog) {
     let so_far = log.count(|event| *event == Event::Disconnected);
     proxy.refuse().await;
@@ -48,11 +48,11 @@ async fn a_flush_during_an_outage_waits_for_the_next_connection() {
     let mut raw = server.raw().await;
     raw.subscribe("a", "1").await;
     outage(&proxy, &log).await;
-    client.publish("a", "held".into()).await.unwrap();
+    client.publish("a", "buffered".into()).await.unwrap();
     let flusher = client.clone();
     let flush = tokio::spawn(async move { flusher.flush().await });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!flush.is_finished(), "there is nobody who could have answered");
+    assert!(!flush.is_finished(), "there is no responder");
     recovery(&proxy, &log).await;
     soon("the flush", flush).await.unwrap().expect("confirmed by the new connection");
     assert_eq!(raw.received().await.len(), 1, "Ok means that the server has it");
@@ -114,9 +114,9 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_messages_in_doubt
     }
     let dies = async {
         for n in 0..3 {
-            assert_eq!(raw.next().await.text(), n.to_string(), "the server has it, and the client can't know");
+            assert_eq!(raw.next().await.text(), n.to_string(), "the server has it, but the client cannot know");
         }
-        // The PONG waits in the proxy, and dies there.
+        // The PONG waits in the proxy, and is lost there.
         proxy.cut(Cut::Rst);
         proxy.unfreeze(Direction::ToClient);
         log.times(Event::Connected, 2).await;
@@ -126,7 +126,7 @@ async fn a_flush_whose_connection_dies_before_the_pong_reports_messages_in_doubt
     assert_eq!(error.kind(), FlushErrorKind::FlushError);
     assert!(error.to_string().contains('3'), "how many are in doubt: {error}");
     soon("the next flush", client.flush()).await.expect("each handle says it once");
-    assert_eq!(raw.received().await, [], "what is in doubt is not sent again");
+    assert_eq!(raw.received().await, [], "messages in doubt are not sent again");
 }
 
 // Scenario 45, D22
@@ -181,7 +181,7 @@ async fn a_request_that_timed_out_during_an_outage_is_never_sent() {
     assert_eq!(got, ["wanted"]);
 }
 
-// D22: the mux is replayed like any subscription
+// D22: the request inbox is replayed like any subscription
 #[tokio::test]
 async fn requests_work_after_each_of_many_outages() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -226,7 +226,7 @@ async fn only_subscriptions_that_survive_the_outage_are_replayed() {
     let mut subjects: Vec<String> = server.subscriptions().into_iter().map(|one| one.subject).collect();
     subjects.sort();
     assert_eq!(subjects, ["kept", "new"]);
-    // No noise: the new connection hears of each of them once, and of the others never.
+    // The new connection gets exactly one SUB for each of them, and none for the others.
     let lines = proxy.passages().last().unwrap().lines();
     let about: Vec<&String> =
         lines.iter().filter(|line| line.starts_with("SUB ") || line.starts_with("UNSUB ")).collect();
@@ -264,7 +264,7 @@ async fn unsubscribe_after_counts_across_an_outage() {
     assert_eq!(rest, [5, 6, 7, 8, 9]);
 }
 
-// Scenario 53: the limit may also be set while nobody is there to hear it
+// Scenario 53: the limit may also be set while disconnected
 #[tokio::test]
 async fn unsubscribe_after_during_an_outage_reaches_the_next_server() {
     let (server, proxy, client, log) = behind_a_proxy().await;
@@ -280,7 +280,7 @@ async fn unsubscribe_after_during_an_outage_reaches_the_next_server() {
     }
     outage(&proxy, &log).await;
     own.unsubscribe_after(5).await.unwrap();
-    // Two were delivered already: nothing remains, and the stream ends without a server.
+    // Two were already delivered: none remain, and the stream ends without a server.
     spent.unsubscribe_after(2).await.unwrap();
     assert!(soon("the stream ends", spent.next()).await.is_none());
     recovery(&proxy, &log).await;

@@ -101,7 +101,7 @@ async fn a_queue_group_shares_the_messages_among_its_members() {
         assert!(seen.insert(n), "{n} was done twice");
         shares[member] += 1;
     }
-    // One member without any of 300 has a chance of 10^-53 with a fair server.
+    // With a fair server, the chance of a member without any of 300 messages is 10^-53.
     assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
 }
 
@@ -135,7 +135,7 @@ async fn a_payload_over_the_servers_limit_is_refused_here_with_both_numbers() {
     assert_eq!(error.kind(), PublishErrorKind::MaxPayloadExceeded);
     let text = error.to_string();
     assert!(text.contains("1000") && text.contains("1001"), "{text}");
-    // "NATS/1.0\r\nK: v\r\n\r\n" are 18 bytes, and they count.
+    // "NATS/1.0\r\nK: v\r\n\r\n" are 18 bytes, which count.
     let mut headers = HeaderMap::new();
     headers.insert("K", "v");
     let error = client.publish_with_headers("a", headers.clone(), vec![b'x'; 983].into()).await.unwrap_err();
@@ -143,7 +143,7 @@ async fn a_payload_over_the_servers_limit_is_refused_here_with_both_numbers() {
     client.publish_with_headers("a", headers, vec![b'x'; 982].into()).await.unwrap();
     client.flush().await.unwrap();
     assert_eq!(raw.next_n(2).await.iter().map(|message| message.payload.len()).collect::<Vec<_>>(), [1000, 982]);
-    assert_eq!(server.connections().len(), 2, "nobody was thrown out");
+    assert_eq!(server.connections().len(), 2, "no client was disconnected");
 }
 
 // P1
@@ -183,7 +183,7 @@ async fn input_that_could_break_the_protocol_is_refused_before_it_is_sent() {
         assert_eq!(error.kind(), SubscribeErrorKind::InvalidQueueName, "{queue:?}");
     }
     client.publish("fine", "x".into()).await.unwrap();
-    assert_eq!(raw.next().await.subject, "fine", "nothing of all that was sent");
+    assert_eq!(raw.next().await.subject, "fine", "nothing that was sent");
     assert_eq!(server.connections().len(), 2);
 }
 
@@ -200,7 +200,7 @@ async fn unsubscribing_ends_the_stream_after_the_received_messages() {
     eventually("the server knows", SOON, async || server.subscriptions().len() == 1).await;
     client.publish("a", "2".into()).await.unwrap();
     assert_eq!(next(&mut later).await.payload, "2");
-    // The message came before the unsubscribe and may still be read; the later one may not.
+    // The message came before the UNSUB and may still be read; the later one may not.
     let rest: Vec<Message> = soon("the stream ends", own.collect()).await;
     assert!(rest.iter().all(|message| message.payload == "1"), "{rest:?}");
 }
@@ -244,7 +244,7 @@ async fn unsubscribe_after_counts_messages_delivered_before_it() {
     assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [5, 6]);
 }
 
-// P10, I10: the server reaches the old number, and forgets the subscription, before it hears of the new one
+// P10, I10: the server reaches the old number, and forgets the subscription, before it learns of the new one
 #[tokio::test]
 async fn unsubscribe_after_may_be_raised_after_the_server_has_finished() {
     let server = Server::start().await;
@@ -271,7 +271,7 @@ async fn unsubscribe_after_may_be_raised_after_the_server_has_finished() {
     eventually("the server forgot it again", SOON, async || server.subscriptions().is_empty()).await;
 }
 
-// P10: the same while the server still counts
+// P10: the same while the server is still counting
 #[tokio::test]
 async fn unsubscribe_after_may_be_raised_and_lowered() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! Requests with many replies, against a real server: each way in which they end, and what is left behind.
+//! Requests with many replies, against a real server: each way in which they end, and what they leave behind.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use nats_lifeline::{Client, ConnectOptions, HeaderMap, Message, RequestErrorKind
 use crate::support::line::line;
 use crate::support::{Cut, SOON, Server, eventually, soon};
 
-/// Answers a request on `count` with its payload's number of replies; on `until` the same, and then an empty one; and on
-/// `silence` never.
+/// Answers a request on `count` with its payload's number of replies; on `until` the same, and then with an empty one;
+/// and on `silence` never.
 async fn answering(server: &Server) -> Client {
     let client = nats_lifeline::connect(server.url()).await.unwrap();
     let mut requests = client.subscribe_confirmed("*").await.unwrap();
@@ -36,7 +36,7 @@ async fn answering(server: &Server) -> Client {
     client
 }
 
-/// A server with somebody who answers, and who asks.
+/// A server with a responder and a requester.
 async fn pair() -> (Server, Client, Client) {
     let server = Server::start().await;
     let responder = answering(&server).await;
@@ -48,7 +48,7 @@ fn patient() -> RepliesOptions {
     RepliesOptions::new().timeout(SOON * 3)
 }
 
-/// The replies up to the end, all of them good.
+/// Reads the replies up to the end; all of them are valid.
 async fn all(replies: &mut Replies) -> Vec<String> {
     let text = |reply: Result<Message, _>| String::from_utf8_lossy(&reply.unwrap().payload).into_owned();
     soon("the end of the replies", replies.by_ref().map(text).collect()).await
@@ -128,7 +128,7 @@ async fn headers_are_sent_and_no_responders_is_an_error() {
     assert_eq!(error.kind(), RequestErrorKind::InvalidSubject);
 }
 
-// P12: many at a time over one subscription, each gets its own
+// P12: many concurrent ones over one subscription, each with its own replies
 #[tokio::test]
 async fn concurrent_request_streams_do_not_mix() {
     let (server, _responder, client) = pair().await;
@@ -146,7 +146,7 @@ async fn concurrent_request_streams_do_not_mix() {
     assert_eq!(server.subscriptions().len(), 2, "the responder's and the inbox");
 }
 
-// I8: a drain waits for requests, so one that is left behind would be seen
+// I8: a drain waits for requests, so one that was left behind would show
 #[tokio::test]
 async fn the_end_a_timeout_and_a_drop_leave_nothing_behind() {
     let (_server, _responder, client) = pair().await;
@@ -188,14 +188,14 @@ async fn a_lost_connection_ends_it_after_the_received_replies_unless_it_keeps_wa
     assert!(error.source_as::<ConnectionLost>().is_some(), "{error}");
     assert_eq!(impatient.end(), Some(RepliesEnd::Failed));
     line.timeline.reconnected(0).await;
-    // Behind this the server knows where replies go.
+    // After this the server has the subscription for replies.
     drop(line.client.subscribe_confirmed("b").await.unwrap());
     line.raw.publish(&inboxes[1], "second").await;
     assert_eq!(soon("a reply", keeping.next()).await.unwrap().unwrap().payload, "second");
     assert_eq!(keeping.end(), Some(RepliesEnd::MaxReplies));
 }
 
-// D21: what nobody reads is bounded, and its loss is said
+// D21: unread replies are bounded, and their loss is reported
 #[tokio::test]
 async fn a_stream_that_is_not_read_reports_missing_replies() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! Requests and their replies, and what happens when none comes.
+//! Requests and their replies, and requests without a reply.
 
 use std::time::{Duration, Instant};
 
@@ -196,7 +196,7 @@ async fn a_late_reply_is_ignored() {
     };
     let (reply, ()) = tokio::join!(client.request("a", "".into()), answered);
     assert_eq!(reply.unwrap().payload, "right");
-    // The second reply to one request is nobody's, and the connection goes on.
+    // A second reply to one request is ignored, and the connection stays.
     let answered = async {
         let reply = raw.next().await.reply.unwrap();
         raw.publish(&reply, "next").await;

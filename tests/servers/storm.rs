@@ -16,11 +16,11 @@ use tokio::sync::Mutex;
 use crate::support::memory::{Memory, Until, busiest};
 use crate::support::{Cut, Proxy, RawMessage, SOON, Server, Timeline, eventually, soon, within};
 
-/// Dial permits belong to the process. A hundred clients take them all, and whoever waits for one on a paused clock would see it
-/// leap; so these tests don't meet.
+/// Dial permits belong to the process. A hundred clients take all of them, and a client that waits for one on a paused
+/// clock would see it leap; so these tests do not run at the same time.
 static PERMITS: Mutex<()> = Mutex::const_new(());
 
-/// Messages go out all the time while the connection is cut again and again. Every one is accounted for.
+/// Messages are published all the time while the connection is cut again and again. Every one is accounted for.
 // Scenarios 56, 85, I2, I3, I9, N1, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flapping_connection_loses_nothing_silently() {
@@ -49,12 +49,12 @@ async fn a_flapping_connection_loses_nothing_silently() {
             })
         })
         .collect();
-    let mut told_in_doubt = 0;
+    let mut reported_in_doubt = 0;
     for round in 0..CUTS {
         raw.next_n(50).await;
         proxy.cut(if round % 2 == 0 { Cut::Rst } else { Cut::Fin });
         match timeline.disconnected(round).await {
-            ConnectionEvent::Disconnected { in_doubt, .. } => told_in_doubt += in_doubt,
+            ConnectionEvent::Disconnected { in_doubt, .. } => reported_in_doubt += in_doubt,
             other => panic!("{other:?}"),
         }
         timeline.reconnected(round).await;
@@ -68,7 +68,7 @@ async fn a_flapping_connection_loses_nothing_silently() {
     soon("a flush", client.flush()).await.unwrap();
     let stats = client.stats();
     assert!(stats.balances(), "{stats:?}");
-    assert_eq!((stats.accepted, stats.in_doubt, stats.lost.total()), (published, told_in_doubt, 0), "{stats:?}");
+    assert_eq!((stats.accepted, stats.in_doubt, stats.lost.total()), (published, reported_in_doubt, 0), "{stats:?}");
     assert_eq!((stats.waiting, stats.unconfirmed, stats.resent), (0, 0, 0), "{stats:?}");
     // Connected and Disconnected alternate.
     let order: Vec<bool> = timeline
@@ -84,7 +84,7 @@ async fn a_flapping_connection_loses_nothing_silently() {
     assert!(order.chunks(2).all(|pair| pair == [false, true]), "{order:?}");
 }
 
-/// The observer's side of the same: per clone, numbers only rise, and at most the messages in doubt are missing.
+/// The same from the observer's view: per clone, numbers only rise, and at most the messages in doubt are missing.
 // Scenario 85, I2, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_through_cuts_arrive_in_order_and_only_those_in_doubt_are_missing() {
@@ -112,7 +112,7 @@ async fn messages_through_cuts_arrive_in_order_and_only_those_in_doubt_are_missi
         }
         proxy.cut(Cut::Rst);
         timeline.reconnected(round).await;
-        // Fresh numbers for the next round, whatever the publishers have left.
+        // New numbers for the next round, whatever the publishers have left.
         for n in 0..100 {
             client.publish("n.filler", (100 * round + n).to_string().into()).await.unwrap();
         }
@@ -132,7 +132,7 @@ async fn messages_through_cuts_arrive_in_order_and_only_those_in_doubt_are_missi
     assert!((stats.confirmed..=stats.accepted).contains(&arrivals.count), "{} arrived: {stats:?}", arrivals.count);
 }
 
-/// Sees that the numbers of each subject only rise.
+/// Checks that the numbers of each subject only rise.
 #[derive(Default)]
 struct Arrivals {
     last: BTreeMap<String, usize>,
@@ -148,7 +148,7 @@ impl Arrivals {
     }
 }
 
-/// When they dial is looked at below, where no load can move it.
+/// The times of dials are checked below, independent of the machine's load.
 // Scenario 57
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_clients_of_a_lost_server_reconnect() {
@@ -170,7 +170,7 @@ async fn all_clients_of_a_lost_server_reconnect() {
     }
 }
 
-/// On a paused clock, where the machine's load does not move a redial.
+/// On a paused clock, where the machine's load does not shift a redial.
 // Scenario 57, D14
 #[tokio::test(start_paused = true)]
 async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
@@ -182,14 +182,14 @@ async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
     let clients: Vec<_> = join_all(connecting).await.into_iter().map(Result::unwrap).collect();
     let mut rounds = Vec::new();
     for round in 1..=ROUNDS {
-        // Connections that have lived for a second are stable.
+        // Connections that have lasted a second are stable.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let cut = tokio::time::Instant::now();
         server.cut();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let redials = &server.dials()[round * CLIENTS..];
         assert_eq!(redials.len(), CLIENTS, "each redials once");
-        // Timers tick in milliseconds, and not before their time.
+        // Timers have millisecond resolution, and never fire early.
         let last = redials.iter().max().unwrap().duration_since(cut);
         assert!(last <= Duration::from_millis(252), "{last:?}");
         rounds.push(busiest(redials, Duration::from_millis(10)));
@@ -197,13 +197,13 @@ async fn two_hundred_clients_spread_their_redials_over_a_quarter_of_a_second() {
     for client in &clients {
         client.flush().await.unwrap();
     }
-    // 4 % are expected in 10 ms, and some 8 % in the busiest. Chance goes beyond 10 % in a round of a hundred, hardly ever in
-    // three of five.
+    // 4 % are expected in 10 ms, and some 8 % in the busiest. By chance it may be more than 10 % in one round of a
+    // hundred, but hardly ever in three of five.
     rounds.sort_unstable();
     assert!(rounds[ROUNDS / 2] <= CLIENTS / 10, "{rounds:?} of {CLIENTS} within 10 ms");
 }
 
-/// However far it lets its clients come, and whatever delays they have chosen.
+/// Whenever the server closes, and whatever delays the clients have chosen.
 // Scenarios 10, 15, 57, D14
 #[tokio::test(start_paused = true)]
 async fn a_server_that_always_closes_is_dialled_at_most_ten_times_a_second() {
@@ -221,7 +221,7 @@ async fn a_server_that_always_closes_is_dialled_at_most_ten_times_a_second() {
             let most = busiest(&dials, second);
             assert!(most <= 10, "{most} dials in a second: {until:?}, {hasty}");
             match hasty {
-                // It does what was asked for, as far as that goes.
+                // It does what was asked for, as far as possible.
                 true => assert!(dials.len() >= 1_000, "{} dials in two minutes: {until:?}", dials.len()),
                 // Between 2 and 4 s in the long run.
                 false => assert!((30..80).contains(&dials.len()), "{} dials in two minutes: {until:?}", dials.len()),

@@ -1,4 +1,5 @@
-//! What real servers make of subjects, beside the rules of this crate: which SUB they take, and what reaches it.
+//! How real servers treat subjects, compared with the rules of this crate: which SUBs they accept, and which messages
+//! arrive.
 
 use nats_lifeline::protocol::{SubjectFault, check_subscribe_subject, matches};
 use nats_lifeline::{ConnectOptions, Event, SubscribeErrorKind};
@@ -6,7 +7,7 @@ use std::error::Error as _;
 
 use crate::support::{CallbackLog, RawClient, Server, debian_server, soon};
 
-/// What is subscribed to: good, bad and odd.
+/// Subjects to subscribe to: valid, invalid and unusual.
 const PATTERNS: &[&str] = &[
     "foo",
     "foo.bar",
@@ -17,7 +18,7 @@ const PATTERNS: &[&str] = &[
     ">",
     "foo.>",
     "*.>",
-    // No wildcards: they are not whole tokens.
+    // Not wildcards: they are not whole tokens.
     "foo*",
     "fo>",
     ">foo",
@@ -41,7 +42,8 @@ const PATTERNS: &[&str] = &[
     "foo.>.",
 ];
 
-/// What is published, each as its own payload. Servers forward all of these unless a client asks them to be pedantic.
+/// Subjects to publish to, each with itself as payload. Servers forward all of these unless a client asks them to be
+/// pedantic.
 const SUBJECTS: &[&str] = &[
     "foo",
     "bar",
@@ -63,7 +65,7 @@ const SUBJECTS: &[&str] = &[
     "x.>.y",
 ];
 
-/// The usual server, and the oldest that the client is tested against, where it is installed.
+/// The default server, and the oldest one that the client is tested against, if installed.
 async fn servers() -> Vec<Server> {
     let mut servers = vec![Server::start().await];
     if let Some(binary) = debian_server() {
@@ -118,7 +120,7 @@ async fn subjects_that_a_server_would_refuse_are_errors_and_not_sent() {
     let error = client.subscribe("foo.>.bar").await.unwrap_err();
     let fault = error.source().and_then(|source| source.downcast_ref::<SubjectFault>());
     assert_eq!(fault, Some(&SubjectFault::RestInside { at: 4 }));
-    // The server has seen everything, and complained about nothing.
+    // The server has processed everything without an error.
     soon("a round trip", client.flush()).await.unwrap();
     let complaints = log.count(|event| matches!(event, Event::ServerError(_)));
     assert_eq!(complaints, 0, "{:?}", log.all());

@@ -1,4 +1,4 @@
-//! Subscriptions that are confirmed, or refused with the reason, by a real server.
+//! Subscriptions that are confirmed, or refused with a reason, by a real server.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn reason(error: &SubscribeError) -> &EndReason {
     error.source_as().unwrap_or_else(|| panic!("no typed source: {error}"))
 }
 
-/// A client of a server on which some subjects are forbidden.
+/// A client of a server that forbids some subjects.
 async fn restricted() -> (Server, Client) {
     let users = r#"authorization { users: [ { user: "u", password: "p", permissions: {
                      publish: ">", subscribe: { deny: ["no.>", "half q"] } } } ] }"#;
@@ -35,7 +35,7 @@ async fn after_it_the_server_has_the_subscription() {
     let mut raw = server.raw().await;
     let mut plain = soon("a subscription", client.subscribe_confirmed("a")).await.unwrap();
     let mut group = soon("a subscription", client.queue_subscribe_confirmed("a", "q".into())).await.unwrap();
-    // From somebody else, and at once: no flush is between.
+    // From another client, immediately: there is no flush in between.
     raw.publish("a", "1").await;
     assert_eq!(soon("a message", plain.next()).await.unwrap().payload, "1");
     assert_eq!(soon("a message", group.next()).await.unwrap().payload, "1");
@@ -50,7 +50,7 @@ async fn a_refusal_is_reported_with_the_servers_text() {
     assert!(words.to_string().to_lowercase().contains("permissions violation"), "{words}");
     let error = soon("an answer", client.queue_subscribe_confirmed("half", "q".into())).await.unwrap_err();
     assert!(matches!(reason(&error), EndReason::Refused(_)), "{error}");
-    // Nothing else is harmed.
+    // Nothing else is affected.
     let mut fine = soon("a subscription", client.queue_subscribe_confirmed("half", "other".into())).await.unwrap();
     client.publish("half", "1".into()).await.unwrap();
     assert_eq!(soon("a message", fine.next()).await.unwrap().payload, "1");
@@ -80,7 +80,7 @@ async fn during_an_outage_it_waits_for_the_next_connection() {
     assert_eq!(soon("a message", own.next()).await.unwrap().payload, "1");
 }
 
-// N12: a connection that dies between SUB and PONG is no answer, and messages in doubt are none of its business
+// N12: a connection that dies between SUB and PONG gives no answer, and messages in doubt do not matter
 #[tokio::test]
 async fn a_lost_connection_is_not_an_answer() {
     let mut line = line(ConnectOptions::new()).await;
@@ -100,7 +100,7 @@ async fn a_lost_connection_is_not_an_answer() {
     assert_eq!(line.client.stats().in_doubt, 1);
 }
 
-// N12: it has its deadline, and leaves nothing behind
+// N12: it keeps its deadline, and leaves nothing behind
 #[tokio::test]
 async fn at_the_deadline_the_subscription_is_gone() {
     let line = line(ConnectOptions::new()).await;
@@ -115,7 +115,7 @@ async fn at_the_deadline_the_subscription_is_gone() {
     assert!(!lines.iter().any(|line| line.starts_with("SUB b")), "{lines:?}");
 }
 
-// N12: the end of the client is an answer
+// N12: the end of the client ends the call
 #[tokio::test]
 async fn the_end_of_the_client_ends_it() {
     let down = line(ConnectOptions::new()).await;

@@ -1,4 +1,5 @@
-//! TLS against real servers: each option, with the wrong thing tried too. Where TLS was asked for nothing is said in clear.
+//! TLS against real servers: each option, with valid and invalid settings. If TLS was asked for, nothing is sent
+//! unencrypted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ fn works(options: ConnectOptions, addrs: impl ToServerAddrs) -> impl Future<Outp
     }
 }
 
-/// Connecting fails for a reason that has to do with TLS, and that says all of `words`.
+/// Connecting fails with a TLS error that contains all `words`.
 #[track_caller]
 fn refused(options: ConnectOptions, addrs: impl ToServerAddrs, words: &[&str]) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
@@ -74,7 +75,7 @@ async fn an_invalid_certificate_is_refused_with_the_reason() {
     refused(trusting(&authority), format!("tls://localhost:{}", expired.port()), &["expired"]).await;
 }
 
-// P8: never in clear
+// P8: never unencrypted
 #[tokio::test]
 async fn a_plain_server_gets_no_bytes_if_tls_was_asked_for() {
     let authority = Authority::new();
@@ -83,14 +84,14 @@ async fn a_plain_server_gets_no_bytes_if_tls_was_asked_for() {
     let secret = || trusting(&authority).user_and_password("u".into(), "hunter2".into());
     refused(secret(), format!("tls://localhost:{}", proxy.port()), &["the address asks for TLS", "not offer"]).await;
     refused(secret().require_tls(true), proxy.url(), &["the options ask for TLS"]).await;
-    // One address asks for the whole pool.
+    // One address asks for TLS with the whole pool.
     let both = vec!["tls://localhost:1".to_owned(), proxy.url()];
     refused(secret().retain_servers_order(), both, &["another address of the pool"]).await;
     assert!(proxy.accepted() >= 3);
     for passage in proxy.passages() {
         assert_eq!(String::from_utf8_lossy(&passage.sent), "", "in clear");
     }
-    // TLS first says a greeting of TLS, and no more.
+    // With TLS first, the client sends a TLS handshake, and nothing else.
     refused(secret().tls_first(), proxy.url(), &["in plain text"]).await;
     let all = || proxy.passages().last().unwrap().sent.clone();
     eventually("the greeting has passed", SOON, async || !all().is_empty()).await;
@@ -112,20 +113,20 @@ async fn optional_tls_is_used_only_if_asked_for() {
     assert!(proxy.passages().last().unwrap().sent.starts_with(b"CONNECT"));
 }
 
-// Scenario 31: P8, handshake_first in its three ways
+// Scenario 31: P8, handshake_first in its three modes
 #[tokio::test]
 async fn tls_first_works_with_handshake_first_servers_and_fails_with_others() {
     let authority = Authority::new();
     let identity = authority.server(&HERE);
     let first = Server::builder().line(identity.tls("handshake_first: true")).start().await;
     works(trusting(&authority).tls_first(), first.url()).await;
-    // Who waits for INFO hears nothing until somebody gives up.
+    // A client that waits for INFO gets nothing until one side gives up.
     let patient = trusting(&authority).connection_timeout(Duration::from_millis(500));
     let error = soon("an answer", patient.connect(first.url())).await.unwrap_err();
     assert_eq!(error.kind(), ConnectErrorKind::TimedOut, "{error}");
     assert!(error.to_string().contains("tls_first"), "a hint: {error}");
 
-    // Both, if the client's first byte comes in time: here it has more than the 50 ms of a loaded machine.
+    // Both work, if the client's first byte arrives in time: here it has more than 50 ms, for a loaded machine.
     let patient = Server::builder().line(identity.tls("handshake_first: \"2s\"")).start().await;
     works(trusting(&authority).tls_first(), patient.url()).await;
     let auto = Server::builder().line(identity.tls("handshake_first: auto")).start().await;
@@ -147,14 +148,14 @@ async fn a_server_that_verifies_clients_gets_a_certificate_or_refuses() {
     };
     works(with(&authority.client("derek")), url.clone()).await;
     refused(trusting(&authority), url.clone(), &["client certificate"]).await;
-    // In 1.3 the client is done before the server has looked; in 1.2 it is not.
+    // In TLS 1.3 the client has finished before the server checks the certificate; in 1.2 it has not.
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let bare = ConnectOptions::new().tls_client_config(authority.config(&[version]));
         refused(bare, url.clone(), &["server"]).await;
     }
     refused(with(&other.client("erik")), url.clone(), &["alert"]).await;
 
-    // A key that is another's; files that are not there, or something else.
+    // The key of another certificate; files that are missing, or something else.
     let (one, two) = (authority.client("one"), authority.client("two"));
     let mixed = Identity { key: two.key.clone(), ..one.clone() };
     refused(with(&mixed), url.clone(), &[one.certificate.to_str().unwrap(), two.key.to_str().unwrap()]).await;
@@ -187,7 +188,7 @@ async fn certificates_are_read_again_for_each_connection() {
     soon("a flush", client.flush()).await.unwrap();
 }
 
-// Scenario 28: P8, never in clear
+// Scenario 28: P8, never unencrypted
 #[tokio::test]
 async fn a_plain_server_in_place_of_a_tls_server_is_not_used() {
     let authority = Authority::new();
@@ -223,14 +224,14 @@ async fn a_server_that_comes_back_with_tls_gets_it_from_a_plain_address() {
     assert_eq!(proxy.passages().last().unwrap().sent.first(), Some(&22), "a TLS handshake record");
 }
 
-// P8: own configuration
+// P8: a custom configuration
 #[tokio::test]
 async fn a_custom_configuration_is_used() {
     let authority = Authority::new();
     let server = Server::builder().line(authority.server(&HERE).tls("")).start().await;
     let url = format!("tls://localhost:{}", server.port());
     works(ConnectOptions::new().tls_client_config(authority.config(rustls::ALL_VERSIONS)), url.clone()).await;
-    // It stands for itself: files beside it don't count.
+    // It is used alone: files are ignored.
     let other = Authority::new().config(rustls::ALL_VERSIONS);
     refused(trusting(&authority).tls_client_config(other), url, &["authority"]).await;
 }
@@ -263,11 +264,11 @@ async fn a_plain_server_announced_by_a_tls_server_is_not_used() {
         let client = soon("a connection", trusting(&authority).connect(format!("{url}:{}", secure.port()))).await;
         let client = client.unwrap();
         let timeline = Timeline::of(&client);
-        // As gossip would: an address without a scheme, beside the one that was connected.
+        // Like gossip: an address without a scheme, beside the connected one.
         let (scheme, host) = url.split_once("://").unwrap();
-        let told = format!("{scheme}://{}:{}", host.replace("localhost", "127.0.0.1"), proxy.port());
+        let reported = format!("{scheme}://{}:{}", host.replace("localhost", "127.0.0.1"), proxy.port());
         let seed = format!("{url}:{}", secure.port());
-        client.set_server_pool(vec![told, seed]).await.unwrap();
+        client.set_server_pool(vec![reported, seed]).await.unwrap();
         secure.kill();
         let refused = |event: &ConnectionEvent| matches!(event, ConnectionEvent::AttemptFailed { cause: Cause::Tls(text), .. } if text.contains("not offer"));
         timeline.nth("the plain server is refused", 0, refused).await;
@@ -278,7 +279,7 @@ async fn a_plain_server_announced_by_a_tls_server_is_not_used() {
     }
 }
 
-// P8: nothing is parsed that was buffered before the upgrade
+// P8: bytes that were buffered before the upgrade are never parsed
 #[tokio::test]
 async fn unencrypted_bytes_after_info_are_refused_unread() {
     let info = INFO.replace("\"headers\"", "\"tls_required\":true,\"headers\"");
@@ -321,7 +322,7 @@ async fn a_server_that_leaves_or_hangs_in_the_handshake_fails_the_attempt() {
     }
 }
 
-// P8, I1: every size, both ways
+// P8, I1: every size, in both directions
 #[tokio::test]
 async fn payloads_of_all_sizes_come_through_unchanged() {
     let authority = Authority::new();
@@ -345,7 +346,7 @@ async fn payloads_of_all_sizes_come_through_unchanged() {
     assert!(stats.balances() && stats.confirmed == 36, "{stats:?}");
 }
 
-// P8 over a stream of the user's own
+// P8 over a user's own stream
 #[tokio::test]
 async fn a_dialers_stream_is_encrypted_too() {
     let authority = Authority::new();
@@ -357,7 +358,7 @@ async fn a_dialers_stream_is_encrypted_too() {
     refused(options, "tls://localhost:1", &["authority"]).await;
 }
 
-// D19 over TLS: what can still be said in one breath is said
+// D19 over TLS: what can be written without waiting is written
 #[test]
 fn a_runtime_that_ends_first_loses_no_message_that_the_kernel_would_have_taken() {
     let authority = Authority::new();

@@ -1,4 +1,4 @@
-//! TLS streams cut at many bytes, in both directions: the account of what was taken is that of the records.
+//! TLS streams cut at many bytes, in both directions: the account of taken bytes is that of the records.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::support::{Authority, Cut, Direction, Proxy, SOON, Server, Timeline, e
 
 type Version = &'static rustls::SupportedProtocolVersion;
 
-/// So many cuts at a time. Each has a client, a proxy and subjects of its own.
+/// This many cuts at a time. Each has its own client, proxy and subjects.
 const AT_A_TIME: usize = 12;
 
-/// A server that speaks TLS with those who want it, and in clear with the observer.
+/// A server that uses TLS with clients that want it, and plain text with the observer.
 async fn server(authority: &Authority) -> Server {
     let tls = authority.server(&["localhost", "127.0.0.1"]).tls("");
     Server::builder().line(format!("allow_non_tls: true\n{tls}")).start().await
@@ -46,7 +46,7 @@ async fn cut_on_the_way_up(authority: &Authority, server: &Server, version: Vers
     assert!(got == ["the next"] || got == ["the payload\r\nof it", "the next"], "{case}: {got:?}");
 }
 
-/// Cuts the connection after `offset` bytes to the client, on which a message is, and sends another one afterwards.
+/// Cuts the connection after `offset` bytes to the client, which contain a message, and sends another one afterwards.
 async fn cut_on_the_way_down(authority: &Authority, server: &Server, offset: u64, how: Cut) {
     let case = format!("{how:?} after {offset} bytes");
     let proxy = Proxy::start(server.port()).await;
@@ -59,7 +59,7 @@ async fn cut_on_the_way_down(authority: &Authority, server: &Server, offset: u64
     let mut raw = server.raw().await;
     raw.publish(&subject, "the payload\r\nof it").await;
     raw.sync().await;
-    // If the cut lies behind the message, something else must come to reach it.
+    // If the cut is after the message, more bytes are needed to reach it.
     raw.publish(&subject, "filler").await;
     raw.publish(&subject, "filler").await;
     timeline.reconnected(0).await;
@@ -81,7 +81,7 @@ async fn a_record_to_the_server_cut_anywhere_is_not_a_message() {
     let server = server(&authority).await;
     let (authority, server) = (&authority, &server);
     // A record: 5 bytes, in 1.2 8 more, "PUB up.TLSv1_3.Fin.10 18", 20 bytes of payload, in 1.3 its type, 16 bytes of
-    // proof; and another one with a PING.
+    // authentication tag; and another one with a PING.
     let cases = [&rustls::version::TLS12, &rustls::version::TLS13].into_iter().flat_map(|version| {
         (0..112).flat_map(move |offset| [(version, offset, Cut::Fin), (version, offset, Cut::Rst)])
     });
@@ -127,7 +127,7 @@ async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {
     within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
 }
 
-/// Far more than the kernel takes is published while nothing gets through, then the stream is cut at some byte of it.
+/// Publishes far more than the kernel takes while nothing gets through, then cuts the stream at some byte of it.
 // I2, I3, I4
 async fn cut_in_a_flood(authority: &Authority, server: &Server, offset: u64, how: Cut, size: usize) {
     let case = format!("{how:?} after {offset} bytes, messages of {size}");
@@ -195,7 +195,7 @@ async fn a_flood_that_is_cut_loses_only_messages_in_doubt_and_repeats_nothing() 
     within("all cuts", SOON * 12, all.buffer_unordered(2).collect::<()>()).await;
 }
 
-/// The kernel's buffers are full, so that a record is cut in our hands and not on the way.
+/// The kernel's buffers are full, so a record is cut on our side and not in the network.
 // I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_records_that_the_kernel_never_took_are_sent_again() {
@@ -220,7 +220,7 @@ async fn only_records_that_the_kernel_never_took_are_sent_again() {
                 Err(_) => {
                     let before = client.stats();
                     tokio::time::sleep(Duration::from_millis(60)).await;
-                    // On a machine that does other things a moment without movement says little.
+                    // On a busy machine a moment without progress means little.
                     quiet = if client.stats() == before && before.waiting > 0 { quiet + 1 } else { 0 };
                     if quiet == 4 {
                         break;
@@ -243,9 +243,9 @@ async fn only_records_that_the_kernel_never_took_are_sent_again() {
             .map(|message| message.text().split(' ').next().unwrap().parse().unwrap())
             .collect();
         let stats = client.stats();
-        assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "no duplicate, no disorder");
+        assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "no duplicate, nothing out of order");
         assert_eq!(stats.confirmed + stats.in_doubt, admitted, "{stats:?}");
-        // Nothing had passed the frozen proxy, so what was not in doubt is exactly what arrived.
+        // Nothing had passed the frozen proxy, so exactly the messages that are not in doubt arrived.
         assert_eq!(got.len() as u64, stats.confirmed, "round {round}: {stats:?}");
         assert_eq!(got.last(), Some(&(admitted - 1)));
     }

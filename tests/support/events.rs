@@ -1,4 +1,4 @@
-//! What the client told its user: the callback of async-nats, kept in order.
+//! The events that async-nats's callback received, in order.
 
 use std::{
     future::{Ready, ready},
@@ -9,7 +9,7 @@ use nats_lifeline::Event;
 
 use super::{SOON, within};
 
-/// Give `log.callback()` to `ConnectOptions::event_callback`, and ask the log afterwards.
+/// Pass `log.callback()` to `ConnectOptions::event_callback`, and query the log afterwards.
 #[derive(Clone, Default)]
 pub(crate) struct CallbackLog {
     events: Arc<Mutex<Vec<Event>>>,
@@ -52,7 +52,7 @@ impl CallbackLog {
         })
     }
 
-    /// Returns when that event has come `times` times in all.
+    /// Returns when that event has occurred `times` times in all.
     #[track_caller]
     pub(crate) fn times(&self, wanted: Event, times: usize) -> impl Future<Output = ()> {
         self.until("the event", move |events| events.iter().filter(|event| **event == wanted).count() >= times)

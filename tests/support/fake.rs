@@ -1,4 +1,4 @@
-//! A server that says what a test wants it to say, connection by connection.
+//! A scripted server: each connection follows the test's script.
 
 use std::{
     future::Future,
@@ -16,11 +16,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A greeting as a lone nats-server would send it.
+/// The INFO of a single nats-server.
 pub(crate) const INFO: &str = "INFO {\"server_id\":\"FAKE\",\"server_name\":\"fake\",\"version\":\"2.15.1\",\"proto\":1,\"go\":\"go1.27\",\
      \"host\":\"127.0.0.1\",\"port\":4222,\"headers\":true,\"max_payload\":1048576,\"client_id\":7,\"client_ip\":\"127.0.0.1\"} \r\n";
 
-/// Listens until dropped. The script gets each connection with its number, counted from 0.
+/// Listens until dropped. The script gets each connection and its number, counted from 0.
 pub(crate) struct Fake {
     port: u16,
     accepted: Arc<Mutex<Vec<Instant>>>,
@@ -56,7 +56,7 @@ impl Fake {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// When connections came in.
+    /// When connections were accepted.
     pub(crate) fn accepted(&self) -> Vec<Instant> {
         self.accepted.lock().unwrap().clone()
     }
@@ -74,13 +74,13 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Sends bytes; errors don't matter, because the client may leave at any time.
+    /// Sends bytes; errors are ignored, because the client may leave at any time.
     pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
         let _ = self.stream.flush().await;
     }
 
-    /// The next line without its line end, None at the end of the stream.
+    /// The next line without its line end; `None` at the end of the stream.
     pub(crate) async fn hear(&mut self) -> Option<String> {
         let mut line = Vec::new();
         match self.stream.read_until(b'\n', &mut line).await {
@@ -89,7 +89,7 @@ impl Conversation {
         }
     }
 
-    /// INFO, the client's CONNECT and PING, PONG. False if the client left before.
+    /// INFO, the client's CONNECT and PING, PONG. False if the client left first.
     pub(crate) async fn handshake(&mut self) -> bool {
         self.say(INFO).await;
         loop {
@@ -103,7 +103,7 @@ impl Conversation {
         true
     }
 
-    /// Answers PINGs until the client leaves, and gives the other lines back.
+    /// Answers PINGs until the client leaves, and returns the other lines.
     pub(crate) async fn serve(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         while let Some(line) = self.hear().await {
@@ -116,7 +116,7 @@ impl Conversation {
         heard
     }
 
-    /// Reads on and says nothing until the client leaves.
+    /// Keeps reading and sends nothing, until the client leaves.
     pub(crate) async fn ignore(&mut self) {
         let mut sink = [0; 4096];
         while self.stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}

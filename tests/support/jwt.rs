@@ -1,4 +1,4 @@
-//! Keys and JWTs of an operator, its accounts and their users, as `nsc` would make them.
+//! Keys and JWTs of an operator, its accounts and their users, like those of `nsc`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Server, ServerBuilder};
 
-/// Which sort of key: the letter that its public form begins with.
+/// The kind of a key: the first letter of its public form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Operator = 14 << 3,
@@ -33,7 +33,7 @@ impl Key {
         Key { kind, secret, pair }
     }
 
-    /// The same key once more.
+    /// A copy of the key.
     pub(crate) fn from_seed_of(other: &Key) -> Key {
         let pair = Ed25519KeyPair::from_seed_unchecked(&other.secret).unwrap();
         Key { kind: other.kind, secret: other.secret, pair }
@@ -109,7 +109,7 @@ impl Operator {
         Operator { key: Key::new(Kind::Operator), account: Key::new(Kind::Account) }
     }
 
-    /// A server in operator mode. `revoked`: public keys of users that it takes no more.
+    /// A server in operator mode. `revoked`: public keys of users that it no longer accepts.
     pub(crate) fn server(&self, revoked: &[String]) -> ServerBuilder {
         let own = json!({ "type": "operator", "version": 2 });
         let operator = self.key.jwt(&self.key.public(), "operator", None, &own);
@@ -124,7 +124,7 @@ impl Operator {
         ))
     }
 
-    /// A user whose JWT expires so many seconds from now.
+    /// A user whose JWT expires in this many seconds.
     pub(crate) fn user(&self, lives: Option<i64>) -> User {
         self.user_with(Key::new(Kind::User), lives)
     }

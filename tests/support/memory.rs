@@ -1,4 +1,4 @@
-//! A server in memory, for tests on a paused clock: nothing waits for sockets, so waits are exactly what was planned.
+//! An in-memory server for tests on a paused clock: nothing waits for sockets, so delays are exactly as planned.
 
 use std::{
     io,
@@ -15,20 +15,20 @@ use tokio::{
 
 use super::fake::INFO;
 
-/// How far a connection gets before the server closes it.
+/// When the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// Closed as soon as it is there.
+    /// Immediately.
     Accepted,
-    /// Behind the greeting.
+    /// After INFO.
     Greeted,
-    /// Behind the PONG of the handshake.
+    /// After the PONG of the handshake.
     Connected,
-    /// Never, but for [`Memory::cut`].
+    /// Never, except by [`Memory::cut`].
     Cut,
 }
 
-/// Every clone is the same server.
+/// All clones are the same server.
 #[derive(Clone)]
 pub(crate) struct Memory {
     until: Until,
@@ -41,7 +41,7 @@ impl Memory {
         Memory { until, cuts: watch::Sender::new(0), dials: Arc::default() }
     }
 
-    /// Options with which a client goes to this server, whatever address it is given.
+    /// Options with which a client connects to this server, whatever its address.
     pub(crate) fn options(&self) -> ConnectOptions {
         let server = self.clone();
         ConnectOptions::new().dialer(move |_| {
@@ -50,12 +50,12 @@ impl Memory {
         })
     }
 
-    /// Ends every connection of this moment.
+    /// Ends every current connection.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// When it was dialled.
+    /// The times at which it was dialled.
     pub(crate) fn dials(&self) -> Vec<Instant> {
         self.dials.lock().unwrap().clone()
     }
@@ -74,7 +74,7 @@ impl Memory {
     }
 }
 
-/// Greets, and answers every PING.
+/// Sends INFO, and answers every PING.
 async fn serve(stream: DuplexStream, until: Until) -> io::Result<()> {
     if until == Until::Accepted {
         return Ok(());

@@ -1,8 +1,8 @@
-//! The harness of the tests against real servers: nats-server processes, a raw observer, a fault proxy.
+//! The harness for tests against real servers: nats-server processes, a raw observer, a fault proxy.
 //!
 //! It shares no code with the client under test, so that both cannot be wrong in the same way.
 
-// Every test binary takes what it needs and leaves the rest.
+// Every test binary uses only a part of it.
 #![allow(dead_code, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -39,11 +39,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a test waits for at most when it expects something to happen at once. Far above what is
-/// needed on an idle machine, because a loaded one must not fail a test.
+/// The longest wait for something that should happen immediately. Far more than needed on an idle machine, so that a
+/// loaded one does not fail a test.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// Asks again every few milliseconds until the answer is yes. Panics with `what` after `timeout`.
+/// Repeats the check every few milliseconds until it returns true. Panics with `what` after `timeout`.
 #[track_caller]
 pub(crate) fn eventually(
     what: &str,
@@ -60,13 +60,13 @@ pub(crate) fn eventually(
     }
 }
 
-/// The value of a future that must be ready within [`SOON`]; a hang becomes a named failure.
+/// The output of a future that must be ready within [`SOON`]; a hang becomes a named failure.
 #[track_caller]
 pub(crate) fn soon<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
     within(what, SOON, future)
 }
 
-/// The value of a future that must be ready within `timeout`.
+/// The output of a future that must be ready within `timeout`.
 #[track_caller]
 pub(crate) fn within<F: Future>(what: &str, timeout: Duration, future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();

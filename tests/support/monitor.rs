@@ -1,4 +1,4 @@
-//! What a server says about itself on its monitoring port.
+//! The data of a server's monitoring port.
 
 use std::{
     io::{Read, Write},
@@ -24,12 +24,12 @@ pub(crate) struct Subscription {
     pub(crate) subject: String,
     pub(crate) queue: Option<String>,
     pub(crate) sid: String,
-    /// How many messages the server will deliver in total, 0 without a limit.
+    /// How many messages the server will deliver in total; 0 means no limit.
     pub(crate) max: u64,
     pub(crate) delivered: u64,
 }
 
-/// GET `path` and parse the answer; None while the server does not answer.
+/// Requests `path` and parses the answer; `None` while the server does not answer.
 pub(crate) fn get(port: u16, path: &str) -> Option<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
@@ -40,7 +40,7 @@ pub(crate) fn get(port: u16, path: &str) -> Option<Value> {
     serde_json::from_str(body).ok()
 }
 
-/// The open connections of clients, in the order in which they came.
+/// The open client connections, in order of arrival.
 pub(crate) fn connections(port: u16) -> Option<Vec<Connection>> {
     let answer = get(port, "/connz?subs=detail&limit=10000")?;
     let connections = answer["connections"].as_array()?.iter().map(|connection| Connection {

@@ -1,4 +1,4 @@
-//! Certificates of a test's own: an authority, and what it signs.
+//! A test's own certificates: an authority, and what it signs.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-/// An authority with a folder for its files. Dropping it removes them.
+/// An authority with a folder for its files, which is removed on drop.
 pub(crate) struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
@@ -52,7 +52,7 @@ impl Authority {
         self.folder.join("ca.pem")
     }
 
-    /// A configuration of rustls that trusts the authority and speaks just these versions.
+    /// A rustls configuration that trusts the authority and allows only these versions.
     #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
     pub(crate) fn config(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
@@ -68,7 +68,7 @@ impl Authority {
             .with_no_client_auth()
     }
 
-    /// A place in the authority's folder.
+    /// A path in the authority's folder.
     pub(crate) fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -78,7 +78,7 @@ impl Authority {
         self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, |_| {})
     }
 
-    /// For a server; it has expired long ago.
+    /// For a server, but expired long ago.
     pub(crate) fn expired(&self, names: &[&str]) -> Identity {
         self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, |params| {
             params.not_before = date_time_ymd(2001, 1, 1);
@@ -91,14 +91,14 @@ impl Authority {
         self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, |_| {})
     }
 
-    /// For a server, marked as that of another authority, as `openssl req -x509` does it; signed by this one.
+    /// For a server, marked as a CA's, as by `openssl req -x509`; signed by this authority.
     pub(crate) fn intermediate(&self, names: &[&str]) -> Identity {
         self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, |params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         })
     }
 
-    /// The same, signed by itself; `change` may make it worse.
+    /// The same, signed by itself; `change` may modify it.
     pub(crate) fn own_root(&self, names: &[&str], change: impl Fn(&mut CertificateParams)) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();

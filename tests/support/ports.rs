@@ -1,17 +1,16 @@
-//! Ports for servers that will be restarted on them.
+//! Ports for servers that will be restarted on the same port.
 
 use std::{
     net::TcpListener,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Four neighbouring ports, ours until dropped, also while nobody listens on three of them.
+/// Four neighbouring ports, reserved until dropped, even while nothing listens on three of them.
 ///
-/// They lie below the range from which kernels choose ports for outgoing connections (32768 on Linux,
-/// 49152 elsewhere). A server restarted on such a port never finds it taken by a client's socket, and
-/// a client that redials a dead port can't connect to itself, which Linux permits inside that range.
-/// A listener on the first port reserves all four, over all processes, and dies with its process. That
-/// is why nats-server's own `port: -1` is not used here.
+/// They are below the range of ephemeral ports (32768 and up on Linux, 49152 elsewhere). So the port of a dead server
+/// is never taken by a client's socket, and a client that redials a dead port cannot connect to itself, which Linux
+/// permits inside that range. A listener on the first port reserves all four, across all processes, and ends with its
+/// process. That is why nats-server's own `port: -1` is not used here.
 pub(crate) struct Ports {
     guard: TcpListener,
     first: u16,
@@ -24,7 +23,7 @@ impl Ports {
     pub(crate) fn reserve() -> Ports {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         for _ in 0..SLOTS {
-            // Processes start at different places, so that they seldom meet.
+            // Processes start at different ports, so that they seldom collide.
             let slot = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % SLOTS;
             let first = u16::try_from(LOWEST + 4 * slot).expect("below 32000");
             if let Ok(guard) = TcpListener::bind(("127.0.0.1", first)) {

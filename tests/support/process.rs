@@ -1,4 +1,4 @@
-//! One nats-server process under a watchdog that outlives this process and lets nothing outlive itself.
+//! One nats-server process under a watchdog that outlives this process and leaves nothing behind.
 
 use std::{
     ffi::OsStr,
@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-/// The watchdog holds the server as its child and reads commands. When its input ends, because the
+/// The watchdog has the server as its child and reads commands. When its input ends, because the
 /// `Process` was dropped or because this whole process was killed, it kills the server and removes the
-/// folder. It keeps the server's pid reserved (not waited for) until `wait`, so no signal can hit a stranger.
+/// folder. It reserves the server's pid (does not wait for it) until `wait`, so no signal can hit another process.
 const WATCHDOG: &str = r#"
 dir=$1; shift
 "$@" </dev/null >>"$dir/stdout" 2>>"$dir/stderr" &
@@ -30,8 +30,9 @@ if [ -n "$pid" ]; then kill -s KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null;
 if [ -n "$dir" ]; then rm -rf "$dir"; fi
 "#;
 
-/// No child of this process is between its fork and its exec while this is held. There it has a copy of every descriptor, also of
-/// a listener that another test closes: that port would still accept, and nobody could listen on it again.
+/// While this is locked, no child of this process is between its fork and its exec. There it has a copy of every
+/// descriptor, including listeners that another test closes: such a port would still accept, and could not be bound
+/// again.
 pub(crate) fn no_fork() -> MutexGuard<'static, ()> {
     static FORKING: Mutex<()> = Mutex::new(());
     FORKING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,7 +47,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program args…`. `dir` takes its output and is removed at the end, unless [`Process::leave`] is called.
+    /// Starts `program args…`. Its output goes to `dir`, which is removed at the end, unless [`Process::leave`] is
+    /// called.
     pub(crate) fn start(dir: &Path, program: &Path, args: &[&OsStr]) -> Process {
         let forking = no_fork();
         let mut watchdog = Command::new("sh")
@@ -56,7 +58,7 @@ impl Process {
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Its own group: the terminal's Ctrl-C ends the tests, and the watchdog sees that and tidies up.
+            // Its own group: the terminal's Ctrl-C ends the tests, and the watchdog notices that and cleans up.
             .process_group(0)
             .spawn()
             .expect("sh starts");
@@ -82,11 +84,11 @@ impl Process {
         self.command(&format!("signal {name}"));
     }
 
-    /// Returns when SIGSTOP has reached every thread: until then they go on working.
+    /// Returns when SIGSTOP has reached every thread: until then they keep running.
     pub(crate) fn stopped(&self) {
         let tasks = format!("/proc/{}/task", self.pid);
         let Ok(tasks) = fs::read_dir(tasks).map(|tasks| tasks.flatten().collect::<Vec<_>>()) else {
-            // No such file system: a thread that runs reaches its signal within a scheduler's tick.
+            // Without /proc: a running thread handles its signal within a scheduler's tick.
             return std::thread::sleep(Duration::from_millis(100));
         };
         let runs = |task: &fs::DirEntry| {
@@ -98,13 +100,13 @@ impl Process {
         }
     }
 
-    /// What the system says of it, such as `S (sleeping)` or `Z (zombie)`.
+    /// The process's state as the system shows it, such as `S (sleeping)` or `Z (zombie)`.
     pub(crate) fn state(&self) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("unknown").trim().to_owned()
     }
 
-    /// Returns when the server has ended: blocks, so end it first.
+    /// Returns when the server has ended: this blocks, so end it first.
     pub(crate) fn wait(&mut self) {
         if self.running {
             self.command("wait");

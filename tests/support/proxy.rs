@@ -1,4 +1,4 @@
-//! A byte-precise fault proxy between a client and a server, switchable while it runs.
+//! A byte-precise fault proxy between a client and a server, controlled while it runs.
 
 mod carry;
 
@@ -17,7 +17,7 @@ pub(crate) enum Direction {
     ToClient,
 }
 
-/// How a connection ends.
+/// How to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Orderly, in both directions.
@@ -26,7 +26,7 @@ pub(crate) enum Cut {
     Rst,
 }
 
-/// What the proxy does to one direction.
+/// The proxy's action in one direction.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
     frozen: bool,
@@ -35,13 +35,13 @@ struct Faults {
     cut_at: Option<(u64, Cut)>,
 }
 
-/// What the proxy does to new connections.
+/// The proxy's action on new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Door {
     Open,
-    /// Nobody listens.
+    /// The port is closed.
     Refusing,
-    /// Accepts, and neither reads nor writes.
+    /// Accepts, but neither reads nor writes.
     Silent,
 }
 
@@ -50,17 +50,17 @@ struct Settings {
     door: Door,
     to_server: Faults,
     to_client: Faults,
-    /// Raised to end all connections of this moment.
+    /// Incremented to end all current connections.
     cuts: u64,
     cut_how: Cut,
-    /// Raised to end one direction of all connections of this moment.
+    /// Incremented to end one direction of all current connections.
     hang_ups: u64,
     target: u16,
-    /// Keep what the client sent, for tests to read.
+    /// Keep the client's bytes, for tests to read.
     recording: bool,
-    /// A new connection ends those before it.
+    /// A new connection ends earlier ones.
     one_at_a_time: bool,
-    /// Take few bytes ahead of what is passed on.
+    /// Read few bytes ahead of those that are passed on.
     narrow: bool,
 }
 
@@ -80,28 +80,28 @@ impl Settings {
     }
 }
 
-/// One connection that came through.
+/// One connection through the proxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Passage {
     pub(crate) accepted: Instant,
     pub(crate) to_server: u64,
     pub(crate) to_client: u64,
     pub(crate) open: bool,
-    /// Everything that the client sent and the proxy passed on.
+    /// Everything from the client that the proxy passed on.
     pub(crate) sent: Vec<u8>,
 }
 
 impl Passage {
-    /// What the client sent, line by line; payloads are lines of their own.
+    /// The client's bytes, line by line; payloads are separate lines.
     pub(crate) fn lines(&self) -> Vec<String> {
         String::from_utf8_lossy(&self.sent).lines().map(str::to_owned).collect()
     }
 }
 
-/// Reads what the client of one connection sends.
+/// Gets a copy of the bytes from the client of one connection.
 pub(crate) type Reader = Box<dyn FnMut(&[u8]) + Send>;
 
-/// Makes a reader for each connection, in the order in which they come.
+/// Makes a reader for each connection, in order of arrival.
 pub(crate) type Watch = Arc<dyn Fn() -> Reader + Send + Sync>;
 
 pub(crate) struct Proxy {
@@ -113,12 +113,12 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Forwards to that port of this machine.
+    /// Forwards to that port on this machine.
     pub(crate) async fn start(target: u16) -> Proxy {
         Proxy::start_watched(target, Arc::new(|| Box::new(|_| {}))).await
     }
 
-    /// The same, with somebody who reads along.
+    /// The same, with readers of the client's bytes.
     pub(crate) async fn start_watched(target: u16, watch: Watch) -> Proxy {
         let ports = Ports::reserve();
         let initial = Settings {
@@ -156,24 +156,26 @@ impl Proxy {
         self.settings.send_modify(|settings| settings.target = port);
     }
 
-    /// Keeps nothing of what passes from now on, so that it can run for hours.
+    /// Keeps no bytes from now on, so that it can run for hours.
     pub(crate) fn forget(&self) {
         self.settings.send_modify(|settings| settings.recording = false);
     }
 
-    /// A client that dials has left its last connection: whatever the proxy still holds of that one is thrown away
-    /// before the new one reaches the server. A network that delivers late would be another test.
+    /// A client that dials has left its last connection: from now on, bytes of that connection that the proxy still
+    /// buffers are discarded before the new connection reaches the server. A network that delivers late would be
+    /// another test.
     pub(crate) fn one_at_a_time(&self) {
         self.settings.send_modify(|settings| settings.one_at_a_time = true);
     }
 
-    /// From now on the kernel takes little for the proxy in advance: whatever holds the proxy up is soon felt by the client,
-    /// whose writes are taken in part or not at all. (Not less than a packet of the loopback: that would be a slow line.)
+    /// From now on the kernel buffers little for the proxy, so that the client soon notices when the proxy stops: its
+    /// writes are taken in part or not at all. (At least a packet of the loopback interface: less would be a slow
+    /// line.)
     pub(crate) fn narrow(&self) {
         self.settings.send_modify(|settings| settings.narrow = true);
     }
 
-    /// Ends every connection that is open now.
+    /// Ends every current connection.
     pub(crate) fn cut(&self, how: Cut) {
         self.settings.send_modify(|settings| {
             settings.cuts += 1;
@@ -181,8 +183,8 @@ impl Proxy {
         });
     }
 
-    /// Tells the clients of this moment that their servers have nothing more to say, and still passes on what they have
-    /// sent: what was on its way when a connection ended arrives.
+    /// Ends the servers' direction of all current connections, and still passes on what clients have
+    /// sent: bytes that were in flight when a connection ended do arrive.
     pub(crate) fn hang_up(&self) {
         self.settings.send_modify(|settings| settings.hang_ups += 1);
     }
@@ -192,7 +194,7 @@ impl Proxy {
         self.change(direction, |faults| faults.cut_at = Some((bytes, how)));
     }
 
-    /// Takes back a [`Proxy::cut_at`] that has not happened.
+    /// Cancels a [`Proxy::cut_at`] that has not happened yet.
     pub(crate) fn never_cut(&self, direction: Direction) {
         self.change(direction, |faults| faults.cut_at = None);
     }
@@ -210,7 +212,7 @@ impl Proxy {
         self.change(direction, |faults| faults.bytes_per_second = bytes_per_second);
     }
 
-    /// Every byte a write of its own.
+    /// Writes each byte separately.
     pub(crate) fn one_byte_writes(&self, direction: Direction, on: bool) {
         self.change(direction, |faults| faults.one_byte_writes = on);
     }
@@ -221,7 +223,7 @@ impl Proxy {
         self.listens(false).await;
     }
 
-    /// Accepts connections and leaves them without a word until [`Proxy::admit`].
+    /// Accepts connections and sends nothing on them until [`Proxy::admit`].
     pub(crate) fn silence(&self) {
         self.settings.send_modify(|settings| settings.door = Door::Silent);
     }
@@ -231,7 +233,7 @@ impl Proxy {
         self.listens(true).await;
     }
 
-    /// Every connection so far, in the order in which they came.
+    /// Every connection so far, in order of arrival.
     pub(crate) fn passages(&self) -> Vec<Passage> {
         self.passages.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! An observer on a plain socket: it says and sees exactly what it is told to, and recovers from nothing.
+//! An observer on a plain socket: it sends and receives exactly what the test says, and recovers from nothing.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ pub(crate) struct RawMessage {
     pub(crate) subject: String,
     pub(crate) sid: String,
     pub(crate) reply: Option<String>,
-    /// The header block as it came, empty for a plain MSG.
+    /// The header block as received, empty for a plain MSG.
     pub(crate) headers: Vec<u8>,
     pub(crate) payload: Vec<u8>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct RawClient {
     messages: VecDeque<RawMessage>,
     errors: Vec<String>,
     pongs: usize,
-    /// PINGs of the server that are not answered yet.
+    /// PINGs from the server that were not answered yet.
     pings: usize,
 }
 
@@ -56,7 +56,7 @@ impl RawClient {
         client
     }
 
-    /// The INFO with which the server on that port greets.
+    /// The INFO of the server on that port.
     pub(crate) async fn greeting(port: u16) -> Value {
         RawClient::open(port).await.info
     }
@@ -116,7 +116,7 @@ impl RawClient {
         self.send(&frame).await;
     }
 
-    /// PING, and everything up to its PONG: what was sent before is done, what was delivered before is here.
+    /// Sends a PING and reads up to its PONG: then earlier operations are processed, and earlier messages have arrived.
     pub(crate) async fn sync(&mut self) {
         let wanted = self.pongs + 1;
         self.send(b"PING\r\n").await;
@@ -128,7 +128,7 @@ impl RawClient {
         .await;
     }
 
-    /// The next message, awaited.
+    /// Waits for the next message.
     pub(crate) async fn next(&mut self) -> RawMessage {
         within("a message at the observer", SOON, async {
             loop {
@@ -141,7 +141,7 @@ impl RawClient {
         .await
     }
 
-    /// The next `count` messages, awaited.
+    /// Waits for the next `count` messages.
     pub(crate) async fn next_n(&mut self, count: usize) -> Vec<RawMessage> {
         let mut messages = Vec::with_capacity(count);
         while messages.len() < count {
@@ -150,24 +150,24 @@ impl RawClient {
         messages
     }
 
-    /// What has been delivered and not taken, after a round trip.
+    /// The messages that were delivered and not taken, after a round trip.
     pub(crate) async fn received(&mut self) -> Vec<RawMessage> {
         self.sync().await;
         self.messages.drain(..).collect()
     }
 
-    /// How many messages have been delivered and not taken, after a round trip.
+    /// The number of messages that were delivered and not taken, after a round trip.
     pub(crate) async fn waiting(&mut self) -> usize {
         self.sync().await;
         self.messages.len()
     }
 
-    /// The texts of `-ERR` so far.
+    /// The texts of all `-ERR`s so far.
     pub(crate) fn errors(&self) -> &[String] {
         &self.errors
     }
 
-    /// Reads and takes apart what has come. False at the end of the stream.
+    /// Reads and parses what has arrived. False at the end of the stream.
     async fn read_more(&mut self) -> bool {
         let mut chunk = vec![0; 256 * 1024];
         let read = match self.stream.read(&mut chunk).await {
@@ -186,7 +186,7 @@ impl RawClient {
         true
     }
 
-    /// Takes one whole operation from `buffer[at..]`, and says how long it was.
+    /// Parses one whole operation from `buffer[at..]`, and returns its length.
     fn take_op(&mut self, at: usize) -> Option<usize> {
         let rest = &self.buffer[at..];
         let line_len = rest.windows(2).position(|pair| pair == b"\r\n")? + 2;

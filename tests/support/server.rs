@@ -1,4 +1,4 @@
-//! A real nats-server of a test's own.
+//! A real nats-server for one test.
 
 use std::{
     ffi::OsStr,
@@ -13,14 +13,14 @@ use std::{
 
 use super::{binary, monitor, ports::Ports, process::Process, raw::RawClient};
 
-/// How long a server may take to start. It takes 50 ms; this is for machines that do a hundred things.
+/// How long a server may take to start. Usually 50 ms; this is for heavily loaded machines.
 const START: Duration = Duration::from_secs(60);
 
 /// How long one process may take before another is started: nats-server has been seen to hang at its start, once in
 /// thousands.
 const ONE_START: Duration = Duration::from_secs(20);
 
-/// What the configuration file of a server will say.
+/// The configuration of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerBuilder {
     lines: Vec<String>,
@@ -46,7 +46,7 @@ impl ServerBuilder {
         self.line(format!("authorization {{ token: \"{token}\" }}"))
     }
 
-    /// For a server whose accounts are given by [`ServerBuilder::line`]: what the observer logs in with.
+    /// For a server whose accounts are set by [`ServerBuilder::line`]: the observer's credentials.
     pub(crate) fn observer(mut self, connect_fields: &str) -> Self {
         self.credentials = Some(connect_fields.to_owned());
         self
@@ -72,7 +72,8 @@ impl ServerBuilder {
         self.line("no_header_support: true")
     }
 
-    /// How long a lame duck waits before it kicks the first client, and over what time it kicks them all.
+    /// How long a lame duck waits before it disconnects the first client, and the time in which it disconnects all of
+    /// them.
     pub(crate) fn lame_duck(self, grace: Duration, duration: Duration) -> Self {
         self.line(format!("lame_duck_grace_period: \"{}s\"", grace.as_secs()))
             .line(format!("lame_duck_duration: \"{}s\"", duration.as_secs()))
@@ -84,7 +85,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Another nats-server than the usual one.
+    /// A nats-server other than the default one.
     pub(crate) fn binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_path_buf());
         self
@@ -94,7 +95,7 @@ impl ServerBuilder {
         self.start_on(Ports::reserve()).await
     }
 
-    /// Starts on ports that were reserved before, because others had to know them first.
+    /// Starts on ports that were reserved earlier, because others had to know them first.
     pub(crate) async fn start_on(self, ports: Ports) -> Server {
         let mut server = Server::prepare(self, ports);
         server.launch().await;
@@ -125,7 +126,7 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port())
     }
 
-    /// `host:port`, as gossip says it.
+    /// `host:port`, as in gossip.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port())
     }
@@ -142,12 +143,12 @@ impl Server {
         self.ports.cluster()
     }
 
-    /// An observer of its own on this server.
+    /// A new observer on this server.
     pub(crate) async fn raw(&self) -> RawClient {
         RawClient::connect_with(self.port(), self.setup.credentials.as_deref().unwrap_or_default()).await
     }
 
-    /// SIGKILL: gone at once, nothing said.
+    /// SIGKILL: ends immediately, without a message to clients.
     pub(crate) fn kill(&mut self) {
         self.signal("KILL");
         self.process.as_mut().expect("started").wait();
@@ -159,7 +160,7 @@ impl Server {
         self.ended().await;
     }
 
-    /// Waits until the server has ended by itself or by a signal.
+    /// Waits until the server has ended, by itself or by a signal.
     pub(crate) async fn ended(&mut self) {
         let mut process = self.process.take().expect("started");
         let waiting = tokio::task::spawn_blocking(move || {
@@ -169,7 +170,7 @@ impl Server {
         self.process = Some(waiting.await.expect("waiting does not panic"));
     }
 
-    /// SIGSTOP: the process hangs, its kernel goes on accepting connections and bytes.
+    /// SIGSTOP: the process stops, but its kernel still accepts connections and bytes.
     pub(crate) fn stop(&mut self) {
         self.signal("STOP");
         self.process.as_ref().expect("started").stopped();
@@ -197,7 +198,7 @@ impl Server {
         self.launch().await;
     }
 
-    /// The same with other configuration lines.
+    /// The same, with other configuration lines.
     pub(crate) async fn restart_as(&mut self, setup: ServerBuilder) {
         self.setup = setup;
         self.restart().await;
@@ -211,7 +212,7 @@ impl Server {
         self.ports.monitor()
     }
 
-    /// The clients' connections that the server has, in the order in which they came.
+    /// The server's client connections, in order of arrival.
     pub(crate) fn connections(&self) -> Vec<monitor::Connection> {
         monitor::connections(self.ports.monitor()).expect("the monitoring port answers")
     }
@@ -221,7 +222,7 @@ impl Server {
         monitor::connections(self.ports.monitor())?.into_iter().find(|connection| connection.name == name)
     }
 
-    /// All subscriptions of clients that the server has.
+    /// All subscriptions of the server's clients.
     pub(crate) fn subscriptions(&self) -> Vec<monitor::Subscription> {
         self.connections().into_iter().flat_map(|connection| connection.subscriptions).collect()
     }
@@ -235,7 +236,7 @@ impl Server {
         Server { setup, ports, folder, process: None }
     }
 
-    /// Starts the process until it is ready: again while a port is in use, and where it hangs.
+    /// Starts the process until it is ready: again if a port is in use or the process hangs.
     async fn launch(&mut self) {
         fs::write(self.folder.join("config"), self.configuration()).expect("target/tmp can be written");
         let start = Instant::now();
@@ -251,7 +252,7 @@ impl Server {
                 if news.contains("Server is ready") {
                     break true;
                 }
-                // A process that is gone says why in its log, or on its standard error for a bad configuration.
+                // A process that ended has its reason in the log, or on standard error for an invalid configuration.
                 let failed =
                     news.contains("[FTL]") || fs::metadata(self.folder.join("stderr")).is_ok_and(|file| file.len() > 0);
                 if failed {
@@ -284,10 +285,10 @@ impl Server {
         }
     }
 
-    /// Sees the server greet, and leaves no connection behind that a test could count.
+    /// Waits for the server's INFO, and leaves no connection that a test could count.
     async fn leave_no_trace(&self) {
         if self.setup.lines.iter().any(|line| line.contains("handshake_first: true")) {
-            // It greets nobody.
+            // It sends no INFO.
             return;
         }
         let greeting = TcpStream::connect(("127.0.0.1", self.port())).and_then(|stream| {
@@ -297,7 +298,7 @@ impl Server {
             Ok(line)
         });
         let greeting = greeting.expect("a ready server accepts");
-        // A server that wants TLS first, or has no free place, greets differently.
+        // A server with TLS first, or without a free connection, does not send a usual INFO.
         assert!(greeting.starts_with("INFO {") || greeting.is_empty(), "no greeting: {greeting}");
         super::eventually("the greeted connection is gone", START, async || {
             monitor::connections(self.ports.monitor()).is_some_and(|connections| connections.is_empty())
@@ -338,7 +339,7 @@ impl Drop for Server {
             eprintln!("--- the last lines of nats-server {}:", self.port());
             tail.into_iter().rev().for_each(|line| eprintln!("{line}"));
         }
-        // The watchdog kills and removes the folder; without one, this does.
+        // The watchdog kills the server and removes the folder; without a watchdog, this does.
         drop(self.process.take());
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -1,4 +1,4 @@
-//! What the client told its user: the rich events, kept in order.
+//! This crate's events, in order.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::{SOON, within};
 
-/// Every event of a client from the moment when this was made.
+/// Every event of a client since the timeline was made.
 pub(crate) struct Timeline {
     events: Arc<Mutex<Vec<ConnectionEvent>>>,
     news: Arc<tokio::sync::Notify>,
@@ -37,7 +37,7 @@ impl Timeline {
         self.events.lock().unwrap().iter().filter(|event| wanted(event)).count()
     }
 
-    /// The event number `number` (from 0) of those that are wanted, awaited.
+    /// Waits for the event number `number` (from 0) that matches.
     #[track_caller]
     pub(crate) fn nth(
         &self,
@@ -57,19 +57,19 @@ impl Timeline {
         })
     }
 
-    /// The loss number `number`, awaited.
+    /// Waits for the loss number `number`.
     #[track_caller]
     pub(crate) fn disconnected(&self, number: usize) -> impl Future<Output = ConnectionEvent> {
         self.nth("Disconnected", number, |event| matches!(event, ConnectionEvent::Disconnected { .. }))
     }
 
-    /// The return number `number`, awaited.
+    /// Waits for the reconnect number `number`.
     #[track_caller]
     pub(crate) fn reconnected(&self, number: usize) -> impl Future<Output = ConnectionEvent> {
         self.nth("Reconnected", number, |event| matches!(event, ConnectionEvent::Reconnected { .. }))
     }
 
-    /// Awaits the end of the events, which is the end of the client.
+    /// Waits for the end of the events, which is the end of the client.
     pub(crate) async fn ended(self) -> Vec<ConnectionEvent> {
         let Timeline { events, listening, .. } = self;
         within("the events end", SOON, listening).await.expect("listening does not panic");

@@ -86,10 +86,10 @@ pub type RequestError = Error<RequestErrorKind>;
 /// The kinds of [`RequestError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RequestErrorKind {
-    /// No reply came within the timeout of the request. With a [`SendFault`] as its source it was not sent in that time,
-    /// and never will be; without one it may have been served.
+    /// No reply came within the timeout of the request. With a [`SendFault`] as its source it was not sent in that
+    /// time, and never will be; without one it may have been served.
     TimedOut,
-    /// The server said that nobody listens on the subject (status 503).
+    /// The subject has no responders (status 503).
     NoResponders,
     /// The subject is invalid: empty, or with blanks or line ends.
     InvalidSubject,
@@ -101,7 +101,7 @@ pub enum RequestErrorKind {
 
 impl RequestError {
     /// Whether the request was certainly not served and never will be: it was refused, withdrawn or dropped before it
-    /// was sent, the server refused it, or nobody listens on its subject. It can then be sent again without being
+    /// was sent, the server refused it, or its subject has no responders. It can then be sent again without being
     /// served twice, which does not mean that it will succeed.
     ///
     /// ```

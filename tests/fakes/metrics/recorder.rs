@@ -1,4 +1,4 @@
-//! A recorder that keeps what is reported, as the process's one: tests tell their series by the label `service`.
+//! The process's recorder, which keeps all reports; tests find their series by the label `service`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
-/// Everything that was reported in this process. Series are written `name{key=value,key=value}`, keys in order.
+/// Everything that was reported in this process. Series are written `name{key=value,key=value}`, with keys in order.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     series: Arc<Mutex<BTreeMap<String, Arc<Series>>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Seen {
 /// Kind, unit and text.
 pub(crate) type Description = (&'static str, Option<Unit>, String);
 
-/// One series, of any kind: a sum, the value set last, and the samples.
+/// One series of any kind: the sum, the last value, and the samples.
 #[derive(Default)]
 struct Series {
     sum: AtomicU64,
@@ -42,12 +42,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Seen {
-    /// A counter; `None`: it was never reported.
+    /// A counter; `None` if it was never reported.
     pub(crate) fn counter(&self, series: &str) -> Option<u64> {
         Some(lock(&self.series).get(series)?.sum.load(Ordering::Relaxed))
     }
 
-    /// A gauge; `None`: it was never reported.
+    /// A gauge; `None` if it was never reported.
     pub(crate) fn gauge(&self, series: &str) -> Option<f64> {
         *lock(&lock(&self.series).get(series)?.value)
     }
@@ -57,14 +57,14 @@ impl Seen {
         lock(&self.series).get(series).map(|series| lock(&series.samples).clone()).unwrap_or_default()
     }
 
-    /// The series whose names begin so, with their sums.
+    /// The series whose names begin with `begin`, with their sums.
     pub(crate) fn counters(&self, begin: &str) -> BTreeMap<String, u64> {
         let all = lock(&self.series);
         let some = all.iter().filter(|(name, _)| name.starts_with(begin));
         some.map(|(name, series)| (name.clone(), series.sum.load(Ordering::Relaxed))).collect()
     }
 
-    /// How a metric was described.
+    /// The description of a metric.
     pub(crate) fn description(&self, name: &str) -> Option<Description> {
         lock(&self.described).get(name).cloned()
     }

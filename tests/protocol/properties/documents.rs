@@ -1,4 +1,4 @@
-//! What stands in one line as a text: INFO, CONNECT and `-ERR`.
+//! The operations that carry text in one line: INFO, CONNECT and `-ERR`.
 
 use crate::generated::{any_text, config};
 use crate::wire::{End, Op, Side, feed};
@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// As Go's `%q` writes it, which is how a server names what a client has sent.
+/// In the format of Go's `%q`, in which servers quote a client's input.
 fn quoted(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in bytes.utf8_chunks() {
@@ -24,7 +24,7 @@ fn quoted(bytes: &[u8]) -> String {
                 '\x0b' => out.push_str("\\v"),
                 '\0'..' ' | '\x7f' => write!(out, "\\x{:02x}", char as u32).unwrap(),
                 ' '..='~' => out.push(char),
-                // Printable ones stay as they are, others don't; both forms must be read.
+                // Printable characters are kept, others are not; both forms must be parsed.
                 char if char.is_alphanumeric() => out.push(char),
                 char if (char as u32) < 0x1_0000 => write!(out, "\\u{:04x}", char as u32).unwrap(),
                 char => write!(out, "\\U{:08x}", char as u32).unwrap(),
@@ -102,14 +102,14 @@ proptest! {
             "tls_required": flags[2], "tls_available": flags[3], "jetstream": flags[4], "ldm": flags[5],
             "connect_urls": urls.0, "ws_connect_urls": urls.1,
         });
-        // Through the frame as well.
+        // Also within the frame.
         let mut bytes = Vec::new();
         info(&mut bytes, json.to_string().as_bytes());
         let (ops, end) = feed(Side::Server, Limits::default(), &bytes, []);
         prop_assert_eq!((ops.len(), end), (1, End::Clean));
         let Op::Info(document) = &ops[0] else { panic!("{ops:?}") };
         let read = Info::parse(document).unwrap();
-        // Servers leave out what is empty.
+        // Servers omit empty fields.
         let some = |at: usize| Some(texts[at].clone()).filter(|text| !text.is_empty());
         let expected = Info {
             server_id: texts[0].clone(),

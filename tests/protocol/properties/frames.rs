@@ -1,4 +1,4 @@
-//! Frames: what is written is read back, in any cut; arbitrary bytes neither panic nor read differently in pieces.
+//! Frames: encoded frames read back in any cut; arbitrary bytes neither panic nor read differently in pieces.
 
 use crate::generated::{body, client_op, config, nearly, server_op, sizes, token, written};
 use crate::wire::{End, Op, Side, feed};
@@ -118,7 +118,7 @@ proptest! {
             nearly(),
             vec(server_op(), 1..4).prop_map(|ops| written(&ops)),
             vec(client_op(), 1..4).prop_map(|ops| written(&ops)),
-            // Sizes beyond everything.
+            // Sizes beyond every limit.
             "(MSG a 1|HMSG a 1 0|PUB a|HPUB a 0) [0-9]{1,25}\r\n".prop_map(String::into_bytes),
         ],
         sizes in sizes(),
@@ -127,7 +127,8 @@ proptest! {
         total in prop_oneof![Just(0_usize), 0..200_usize],
     ) {
         let limits = Limits { line, headers, total };
-        // A line and its LF, a body and its line end. The word, with a blank, is recognised before the limit is looked at.
+        // A line and its LF, a body and its line end. The operation's name, with a blank, is recognised before the
+        // limit applies.
         let most = line.max("CONNECT ".len()) + 1 + total + 2;
         for side in [Side::Server, Side::Client] {
             let (mut decoder, mut start, mut end) = (Decoder::new(limits), 0, 0);
@@ -149,7 +150,7 @@ proptest! {
                             prop_assert!(buf.len() + more <= most, "{} and {more} bytes, at most {most}", buf.len());
                             break;
                         }
-                        // Whoever goes on reading does so without this decoder.
+                        // Further reads do not use this decoder.
                         Err(_) => { start = end; break; }
                     }
                 }

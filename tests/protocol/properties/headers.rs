@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn header_map() -> impl Strategy<Value = HeaderMap> {
     let name = "[!-9;-~]{1,50}".prop_map(|text| text.parse::<HeaderName>().unwrap());
     let value = "[^\r\n]{0,50}"
-        // Blanks at the ends of a value are not kept by the wire form.
+        // The wire form does not keep blanks at the ends of a value.
         .prop_map(|text| text.trim_matches([' ', '\t']).parse::<HeaderValue>().unwrap());
     vec((name, value), 0..8).prop_map(|entries| {
         let mut map = HeaderMap::new();
@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(map.raw().map_or(&[][..], |raw| raw), &block[..]);
         let _ = (parse_status(&block), map.len(), map.iter().count(), map.malformed());
         prop_assert_eq!(map.wire().len(), map.wire_len());
-        // A change makes it one of ours, which others must be able to read.
+        // A changed map is encoded by us, and others must be able to parse it.
         let mut ours = map.clone();
         ours.append("Ours", "1");
         let again = HeaderMap::from_wire(ours.wire());
@@ -100,7 +100,7 @@ proptest! {
         let read = HeaderMap::from_wire(Bytes::from(block));
         prop_assert_eq!(read.malformed(), known.err().map(|_| HeaderError::BadStatus));
         prop_assert_eq!(entries(&read), entries(&map));
-        // A status is the server's to say.
+        // Only a server sends a status.
         prop_assert_eq!(read.wire(), wire);
     }
 
@@ -116,7 +116,7 @@ proptest! {
             let good = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
             prop_assert_eq!(parsed.0.is_ok(), good);
             prop_assert_eq!(parsed.1.is_ok(), !value.contains(['\r', '\n']));
-            // Owned text is held to the same rule.
+            // The same rule applies to owned text.
             prop_assert_eq!(HeaderName::try_from(name.clone()).is_ok(), good);
             if let (Ok(name), Ok(value)) = parsed {
                 meant.push((name.to_string(), value.to_string()));
@@ -135,7 +135,7 @@ proptest! {
         let block = map.wire();
         let lines: Vec<&[u8]> = block.split(|byte| *byte == b'\n').collect();
         let expected = if meant.is_empty() { 1 } else { meant.len() + 3 };
-        prop_assert_eq!(lines.len(), expected, "a line for each header, the version, the empty line and what is behind");
+        prop_assert_eq!(lines.len(), expected, "a line for each header, the version, the empty line and the rest");
         prop_assert_eq!(block.iter().filter(|byte| **byte == b'\r').count(), expected - 1);
         for (line, (name, value)) in lines.iter().skip(1).zip(&meant) {
             prop_assert_eq!(line.to_vec(), format!("{name}: {value}\r").into_bytes());

@@ -1,4 +1,4 @@
-//! Laws of the protocol layer over generated input, by area.
+//! Properties of the protocol layer over generated input, by area.
 
 mod documents;
 mod frames;

@@ -44,8 +44,8 @@ proptest! {
         }
         let shown = format!("{addr:?}");
         prop_assert!(info.is_empty() || (!shown.contains(&info) && shown.contains("***@")));
-        let told = ServerAddr::from_gossip(&format!("{host}{port_text}"), &addr).unwrap();
-        prop_assert_eq!(told, addr);
+        let reported = ServerAddr::from_gossip(&format!("{host}{port_text}"), &addr).unwrap();
+        prop_assert_eq!(reported, addr);
     }
 
     #[test]

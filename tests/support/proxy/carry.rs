@@ -1,4 +1,4 @@
-//! What the proxy does for each connection: accept, carry bytes, and end it when told.
+//! The proxy's work for each connection: accept, carry bytes, and end it on command.
 
 use std::{
     io,
@@ -21,8 +21,8 @@ use tokio::{
 use super::super::process::no_fork;
 use super::{Cut, Direction, Door, Passage, Reader, Settings, Watch};
 
-/// Listens on a reserved port. A child that another test has just started may hold a copy of the listener before, until it runs its
-/// program.
+/// Listens on a reserved port. A child that another test has just started may have a copy of the earlier listener,
+/// until it runs its program.
 async fn listen(port: u16) -> TcpListener {
     let begun = Instant::now();
     loop {
@@ -36,7 +36,7 @@ async fn listen(port: u16) -> TcpListener {
     }
 }
 
-/// Takes connections while the door allows it. Dropping the set ends them all.
+/// Accepts connections while the proxy's door allows it. Dropping the set ends them all.
 pub(super) async fn accept(
     port: u16,
     board: Arc<watch::Sender<Settings>>,
@@ -78,7 +78,7 @@ pub(super) async fn accept(
                 }
             }
         }
-        // So that it is closed indeed.
+        // So that the socket is really closed.
         let forking = no_fork();
         drop(listener);
         drop(forking);
@@ -96,7 +96,7 @@ async fn connection(
     let mut settings = board.subscribe();
     let now = *settings.borrow_and_update();
     if now.door == Door::Silent {
-        // Held open, without a word, until it is cut or the proxy is dropped.
+        // Kept open without sending anything, until it is cut or the proxy is dropped.
         while settings.borrow_and_update().cuts == now.cuts {
             if settings.changed().await.is_err() {
                 break;
@@ -137,20 +137,20 @@ async fn connection(
             Some(Cut::Fin) => {
                 passages.lock().unwrap()[number].open = false;
                 let _ = tokio::join!(client.shutdown(), server.shutdown());
-                // Unread bytes in a socket that is closed would turn its FIN into a RST.
+                // Unread bytes in a closed socket would turn its FIN into a RST.
                 let rest = async { tokio::join!(discard(&mut client), discard(&mut server)) };
                 let _ = tokio::time::timeout(Duration::from_secs(1), rest).await;
             }
             None => {}
         }
     } else {
-        // A proxy in front of a dead server: the client sees a reset instead of a refusal.
+        // A proxy in front of a dead server: the client gets a reset instead of a refusal.
         let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
     }
     passages.lock().unwrap()[number].open = false;
 }
 
-/// Moves bytes one way. Ok at the end of the stream, which it passes on; Err when the connection is to be cut.
+/// Moves bytes in one direction. Ok at the end of the stream, which it passes on; Err when the connection is to be cut.
 async fn pump(
     direction: Direction,
     mut from: ReadHalf<'_>,
@@ -170,9 +170,9 @@ async fn pump(
         }
         if direction == Direction::ToClient && now.hang_ups != begun.hang_ups {
             let _ = to.shutdown().await;
-            // What the server says is read all the same: unread bytes would turn the end into a reset.
+            // The server's bytes are read all the same: unread bytes would turn the end into a reset.
             tokio::select! {
-                how = told_to_cut(&mut settings, begun.cuts) => return Err(how),
+                how = cut_requested(&mut settings, begun.cuts) => return Err(how),
                 () = discard(&mut from) => return Ok(()),
             }
         }
@@ -195,7 +195,7 @@ async fn pump(
             continue;
         }
         let read = tokio::select! {
-            // A change that was made before the bytes came holds for them.
+            // A change that was made before the bytes arrived applies to them.
             biased;
             changed = settings.changed() => {
                 if changed.is_err() {
@@ -214,14 +214,14 @@ async fn pump(
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Cut::Rst),
             Err(_) => return Err(Cut::Fin),
         };
-        // Counted first: whoever has received these bytes finds them counted.
+        // Counted first: a peer that has received these bytes finds them counted.
         count(direction, bytes);
         let mut left = bytes;
         while !left.is_empty() {
             let piece = if faults.one_byte_writes { &left[..1] } else { left };
             let written = tokio::select! {
                 biased;
-                how = told_to_cut(&mut settings, begun.cuts) => return Err(how),
+                how = cut_requested(&mut settings, begun.cuts) => return Err(how),
                 written = to.write(piece) => written,
             };
             match written {
@@ -239,8 +239,8 @@ async fn pump(
     }
 }
 
-/// Ready when this connection is told to end, also while a write is stuck.
-async fn told_to_cut(settings: &mut watch::Receiver<Settings>, cuts: u64) -> Cut {
+/// Ready when this connection is to end, even while a write is stuck.
+async fn cut_requested(settings: &mut watch::Receiver<Settings>, cuts: u64) -> Cut {
     match settings.wait_for(|settings| settings.cuts != cuts).await {
         Ok(settings) => settings.cut_how,
         Err(_) => Cut::Rst,
