@@ -1,4 +1,4 @@
-//! Server addresses: our own URL parser, and what converts into addresses.
+//! Server addresses: our own URL parser, and the conversions into addresses.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -19,11 +19,11 @@ const NATS_PORT: u16 = 4222;
 
 /// The address of one server: `[scheme://][user[:password]@]host[:port]`.
 ///
-/// Schemes are `nats` (the default), `tls`, `ws` and `wss`; the port defaults to 4222, and 80 and
-/// 443 for the last two. An IPv6 address stands in brackets. In user and password `%40` is `@` and
-/// so on. A user without a password is a token.
+/// Schemes are `nats` (the default), `tls`, `ws` and `wss`; the port defaults to 4222, and to 80 and 443 for the last two. An
+/// IPv6 address is written in brackets. User and password are percent-decoded: `%40` is `@`. A user without a password is a
+/// token.
 ///
-/// Credentials are not shown: `Debug` and `Display` have `***` for them.
+/// Credentials are never shown: `Debug` and `Display` print `***` instead.
 ///
 /// ```
 /// use nats_lifeline::protocol::ServerAddr;
@@ -39,7 +39,7 @@ const NATS_PORT: u16 = 4222;
 /// ```
 #[derive(Clone)]
 pub struct ServerAddr {
-    /// As typed, with the scheme in front; so with the credentials.
+    /// As typed, with the scheme in front; includes the credentials.
     url: Secret,
     scheme: Scheme,
     /// A token, if there is no password.
@@ -48,7 +48,7 @@ pub struct ServerAddr {
     /// Without brackets.
     host: String,
     port: u16,
-    /// The name in the certificate, where it is not the host.
+    /// The name in the certificate, if it is not the host.
     tls_name: Option<String>,
 }
 
@@ -98,8 +98,8 @@ fn invalid(value: &str, rule: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("invalid server address {value:?}: {rule}"))
 }
 
-/// `a://b@c` → `a://***@c`. On text that may be no address: everything up to the last `@` goes,
-/// so that no part of a password with a stray `/` or `@` is left over.
+/// `a://b@c` → `a://***@c`. The text may not be an address: everything up to the last `@` is removed, so that no part of a
+/// password with a stray `/` or `@` remains.
 fn hide_credentials(url: &str) -> String {
     let Some((before, host)) = url.rsplit_once('@') else {
         return url.to_owned();
@@ -200,14 +200,15 @@ fn is_ip(host: &str) -> bool {
     host.parse::<core::net::IpAddr>().is_ok()
 }
 
-/// The parts in a text of their length: one that grows would leave copies behind.
+/// Joins the parts in a text of exactly their length: one that grows would leave copies of secrets behind.
 fn joined(parts: &[&str]) -> Secret {
     let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
     parts.iter().for_each(|part| text.push_str(part));
     Secret::from(text)
 }
 
-/// `%40` → `@`. A `%` without two hexadecimal digits after it stays: passwords have them. `None`: it is empty.
+/// `%40` → `@`. A `%` without two hexadecimal digits after it is kept, because passwords contain such. `None` if the text is
+/// empty.
 fn decode(text: &str) -> Result<Option<Secret>, &'static str> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -240,7 +241,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 impl ServerAddr {
-    /// The address, or the rule that the text breaks.
+    /// Parses the address, or returns the rule that the text breaks.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         match text.trim() {
             "" => Err("it is empty"),
@@ -248,22 +249,19 @@ impl ServerAddr {
         }
     }
 
-    /// What is wrong with a list of addresses: its part number `part` breaks `rule`.
+    /// The error for a list of addresses whose part number `part` breaks `rule`.
     pub(super) fn refuse_list(list: &str, part: usize, rule: &str) -> io::Error {
         invalid(list.trim(), &format!("part {part} of the list: {rule}"))
     }
 
-    /// An address that a server named: `host:port`, which inherits scheme and credentials of the
-    /// server that the user named.
+    /// An address that a server announced: `host:port`, with the scheme and the credentials of the server that the user named.
     ///
-    /// A scheme in front of it is ignored; an entry must not turn TLS off, and has no reason to
-    /// turn it on. Where it is a bare IP address and the seed has a name, the certificate is expected to be for that
-    /// name: see [`tls_host`](Self::tls_host).
+    /// A scheme in front of it is ignored: an entry must not turn TLS off and need not turn it on. If it is an IP address and
+    /// the seed has a name, the certificate must be valid for that name: see [`tls_host`](Self::tls_host).
     ///
     /// # Errors
     ///
-    /// Of kind `InvalidInput`, naming the value and the rule. One bad entry is no reason to drop
-    /// the others.
+    /// Of kind `InvalidInput`, naming the value and the rule. One bad entry is no reason to drop the others.
     pub fn from_gossip(entry: &str, seed: &Self) -> io::Result<Self> {
         let trimmed = entry.trim();
         let place = trimmed.split_once("://").map_or(trimmed, |(_, place)| place);
@@ -280,8 +278,7 @@ impl ServerAddr {
         Ok(Self { url, host: host.to_owned(), port, tls_name, ..seed.clone() })
     }
 
-    /// Do both name the same host and port? The case of the host doesn't matter, nor do scheme and
-    /// credentials.
+    /// Whether both name the same host and port. The case of the host, the scheme and the credentials don't matter.
     #[must_use]
     pub fn same_endpoint(&self, other: &Self) -> bool {
         self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
@@ -296,13 +293,13 @@ impl ServerAddr {
         }
     }
 
-    /// Does the scheme, `tls`, ask for TLS?
+    /// Whether the scheme is `tls`.
     #[must_use]
     pub fn tls_required(&self) -> bool {
         self.scheme == Scheme::Tls
     }
 
-    /// Does the address have a user part?
+    /// Whether the address has a user part.
     #[must_use]
     pub fn has_user_pass(&self) -> bool {
         self.user.is_some()
@@ -320,14 +317,15 @@ impl ServerAddr {
         &self.host
     }
 
-    /// The name that a server's certificate must have: the host, or for an IP address that came by gossip the name of the
+    /// The name that a server's certificate must match: the host, or for an IP address from gossip the name of the server that
+    /// the user named.
     /// server that the user named.
     #[must_use]
     pub fn tls_host(&self) -> &str {
         self.tls_name.as_deref().unwrap_or(&self.host)
     }
 
-    /// Is it for a websocket, `ws` or `wss`?
+    /// Whether it is for a websocket, `ws` or `wss`.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
         matches!(self.scheme, Scheme::Ws | Scheme::Wss)

@@ -5,8 +5,8 @@ use std::{io, iter, option, slice, vec};
 
 /// What can be given as one or more server addresses: addresses, texts, and lists of either.
 ///
-/// A text may be a list itself, separated by commas, as it stands in configurations and environment variables; each address
-/// in it has its own scheme and credentials. A comma in a password is better written as `%2C`.
+/// A text may itself be a list, separated by commas, as in configuration files and environment variables; each address in it
+/// has its own scheme and credentials. A comma in a password should be written as `%2C`.
 ///
 /// ```
 /// use nats_lifeline::ToServerAddrs;
@@ -17,14 +17,14 @@ use std::{io, iter, option, slice, vec};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait ToServerAddrs {
-    /// The addresses, one after the other.
+    /// The iterator over the addresses.
     type Iter: Iterator<Item = ServerAddr>;
 
     /// Reads the addresses.
     ///
     /// # Errors
     ///
-    /// On the first that is none, see [`ServerAddr`].
+    /// For the first part that is not an address, see [`ServerAddr`].
     fn to_server_addrs(&self) -> io::Result<Self::Iter>;
 }
 
@@ -72,14 +72,14 @@ impl<T: AsRef<str>> ToServerAddrs for Vec<T> {
     }
 }
 
-/// Reads one address or several, separated by commas. A comma in a password that was written as it is stays one as far as
-/// that can be told: a text is a list if each of its parts is an address, and otherwise one address if it is one.
+/// Parses one address or a comma-separated list. A literal comma in a password is kept where that is unambiguous: a text is a
+/// list if each of its parts is an address, and otherwise a single address if it is one.
 fn read_list(list: &str, addrs: &mut Vec<ServerAddr>) -> io::Result<()> {
     let Some((first, rest)) = list.split_once(',') else {
         addrs.push(list.parse()?);
         return Ok(());
     };
-    // `nats://ada:12,ab@host`: what is left of the comma is an address by itself, with a port.
+    // `nats://ada:12,ab@host`: the part before the comma would be an address too, with a port.
     let in_password = first.contains("://")
         && !first.contains('@')
         && rest.split_once('@').is_some_and(|(user_info, _)| !user_info.contains("://"));
@@ -90,7 +90,7 @@ fn read_list(list: &str, addrs: &mut Vec<ServerAddr>) -> io::Result<()> {
         read => match (list.parse(), read) {
             (Ok(one), _) => addrs.push(one),
             (Err(_), Ok(read)) => addrs.extend(read),
-            // The whole is named, since a part may be the half of a password.
+            // The whole text is named, because a part may be half of a password.
             (Err(_), Err((at, rule))) => return Err(ServerAddr::refuse_list(list, at + 1, rule)),
         },
     }

@@ -8,9 +8,9 @@ use zeroize::Zeroize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Protocol {
-    /// 0: INFO comes once.
+    /// 0: INFO is sent once.
     Original = 0,
-    /// 1: INFO may come again at any time, with new servers or the news that this one will go.
+    /// 1: INFO may be sent again at any time, for example with new servers or in lame duck mode.
     Dynamic = 1,
 }
 
@@ -32,8 +32,8 @@ impl<'de> Deserialize<'de> for Protocol {
 
 /// The document of `CONNECT`.
 ///
-/// Fields that are `None` are left out of the JSON: it counts against the server's
-/// `max_control_line`. All credentials that are set are sent. `Debug` hides them.
+/// Fields that are `None` are left out of the JSON, which counts towards the server's `max_control_line`. All credentials that
+/// are set are sent. `Debug` hides them.
 #[derive(Clone, Serialize)]
 pub struct ConnectInfo {
     /// Ask for `+OK` after every operation.
@@ -60,7 +60,7 @@ pub struct ConnectInfo {
     pub version: String,
     /// The protocol version that the client speaks.
     pub protocol: Protocol,
-    /// Is TLS a must for the client?
+    /// Whether the client requires TLS.
     pub tls_required: bool,
     /// The user name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,14 +71,14 @@ pub struct ConnectInfo {
     /// The token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<String>,
-    /// Does the client understand headers?
+    /// Whether the client supports headers.
     pub headers: bool,
     /// Ask for a status 503 when nobody is subscribed to a request's subject. Needs `headers`.
     pub no_responders: bool,
 }
 
 impl ConnectInfo {
-    /// Overwrites what only the server is to know, once it was sent.
+    /// Overwrites the secrets after sending.
     pub(crate) fn wipe(&mut self) {
         let ConnectInfo { user_jwt, signature, pass, auth_token, .. } = self;
         for secret in [user_jwt, signature, pass, auth_token] {
@@ -115,7 +115,7 @@ impl Default for ConnectInfo {
 
 impl fmt::Debug for ConnectInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Taken apart, so that a new field can't be forgotten, nor shown without a decision.
+        // Destructured, so that a new field can't be forgotten, or shown without a decision.
         let Self {
             verbose,
             pedantic,

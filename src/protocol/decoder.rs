@@ -1,4 +1,4 @@
-//! Bytes → one operation and its length, or "not yet", or an error. Both directions.
+//! Bytes → one operation and its length, or "not yet", or an error. In both directions.
 
 use super::error::{ProtocolError, Snippet};
 use super::limits::{LARGEST, Limits};
@@ -15,7 +15,7 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
-/// What [`Decoder`] found at the beginning of the bytes.
+/// What [`Decoder`] found at the start of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded<T> {
     /// A whole operation.
@@ -25,12 +25,11 @@ pub enum Decoded<T> {
         /// How many bytes it took: drop this many from the front before the next call.
         len: usize,
     },
-    /// The bytes are the beginning of an operation. At least this many more bytes (never 0) are
-    /// missing.
+    /// The bytes are the start of an operation. At least this many more bytes (never 0) are missing.
     NeedMore(usize),
 }
 
-/// A message over the limits, as its control line announces it.
+/// A message that exceeds the limits, as announced by its control line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oversized<'a> {
     /// Its subject.
@@ -39,23 +38,21 @@ pub struct Oversized<'a> {
     pub sid: u64,
     /// Header block and payload together, in bytes.
     pub size: usize,
-    /// How many bytes it takes in the stream, from the first of its control line to the CR LF after its payload.
+    /// Its length in the stream, from the first byte of its control line to the CR LF after its payload.
     pub len: usize,
 }
 
 /// Reads operations off the front of a buffer.
+/// The contract: call it with everything that was received and not yet consumed. After [`Decoded::Op`], drop `len` bytes from
+/// the front and call it again; after [`Decoded::NeedMore`], call it again with *the same bytes and more*. After an error the
+/// stream can't be read any further: drop the connection, and use a new decoder for the next one. Only a message that is too
+/// large can be skipped: see [`oversized`](Decoder::oversized). One decoder reads one direction of one connection.
 ///
-/// The contract: call it with everything that was received and not yet consumed. After
-/// [`Decoded::Op`] drop `len` bytes from the front and call it again; after
-/// [`Decoded::NeedMore`] call it again with *the same bytes and more*. After an error the stream
-/// is beyond repair; drop the connection, and use a new decoder for the next one. Only a message that is too large can be
-/// skipped: see [`oversized`](Decoder::oversized). One decoder reads one direction of one connection.
+/// It never allocates, and the slices of an operation point into the buffer. Between calls it remembers how far it has read: a
+/// control line that arrives byte by byte is searched once, and the control line of a large body is not parsed again for each
+/// piece of the body.
 ///
-/// It never allocates, and the slices of an operation point into the buffer. Between calls it
-/// remembers how far it has looked: a control line that arrives byte by byte is searched once,
-/// and the control line of a large body is not read again for each piece of the body.
-///
-/// The result does not depend on how the bytes were cut into pieces.
+/// The result does not depend on how the bytes were split.
 ///
 /// ```
 /// use nats_lifeline::protocol::{Decoded, Decoder, MsgOp, ServerOp};
@@ -84,10 +81,10 @@ pub struct Decoder {
     body: Option<Body>,
 }
 
-/// A control line that was read and whose body has not wholly arrived.
+/// A control line that was parsed and whose body has not arrived completely.
 ///
-/// Ranges are places in the caller's buffer, which begins with this operation until it is
-/// consumed: `subject.end <= reply.start`, and all of them `< start`.
+/// Ranges are positions in the caller's buffer, which begins with this operation until it is consumed: `subject.end <=
+/// reply.start`, and all of them are `< start`.
 #[derive(Debug, Clone)]
 struct Body {
     subject: Range<usize>,
@@ -96,11 +93,11 @@ struct Body {
     /// Length of the header block: `headers <= total`.
     headers: Option<usize>,
     total: usize,
-    /// Where the header block or payload begins.
+    /// Where the header block or the payload begins.
     start: usize,
 }
 
-/// A body with its slices; what MSG, HMSG, PUB and HPUB have in common.
+/// A body with its slices, which MSG, HMSG, PUB and HPUB have in common.
 struct Frame<'a> {
     subject: &'a [u8],
     reply: Option<&'a [u8]>,
@@ -139,17 +136,17 @@ impl Decoder {
         Self { limits, scanned: 0, body: None }
     }
 
-    /// Reads one operation of a server. The contract is on the type.
+    /// Reads one operation of a server. The type's doc has the contract.
     ///
     /// # Errors
     ///
-    /// When the bytes can't be, or become, an operation, or are over a limit.
+    /// If the bytes are not, and can't become, an operation, or exceed a limit.
     #[inline(always)]
     pub fn decode_server<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
         if self.body.is_some() {
             return self.finish_msg(buf);
         }
-        // Not for a line that has been looked at before: it would be read from its start each time.
+        // Not for a line that was examined before, which would be read from its start each time.
         if self.scanned == 0 {
             if let Some((message, len)) = plain_msg(buf, &self.limits) {
                 let op = ServerOp::Msg(message);
@@ -159,7 +156,7 @@ impl Decoder {
         self.decode_server_slowly(buf)
     }
 
-    /// Everything but a whole, canonical MSG.
+    /// Everything except a complete, canonical MSG.
     #[cold]
     fn decode_server_slowly<'a>(&mut self, buf: &'a [u8]) -> Step<ServerOp<'a>> {
         let (op, word_len) = match word(SERVER_WORDS, buf) {
@@ -194,9 +191,9 @@ impl Decoder {
         Ok(Decoded::Op { op, len })
     }
 
-    /// After [`TooLarge`](ProtocolError::TooLarge), with the same bytes: the message that is over the limits. Drop its `len` bytes
-    /// as they arrive, and go on with this decoder after them. `None`: it is no message of a server, or larger than any that
-    /// servers send, and the stream is beyond repair.
+    /// After [`TooLarge`](ProtocolError::TooLarge), with the same bytes: the message that exceeds the limits. Drop its `len`
+    /// bytes as they arrive, and continue with this decoder after them. `None`: it is not a message of a server, or is larger
+    /// than any that servers send, and the stream can't be read any further.
     ///
     /// ```
     /// use nats_lifeline::protocol::{Decoder, Limits};
@@ -244,12 +241,12 @@ impl Decoder {
         })
     }
 
-    /// The rest of the control line after its word, without the line end, and the length of the
-    /// whole line with it; `None` when the LF has not arrived.
+    /// The rest of the control line after its word, without the line end, and the length of the whole line including it; `None`
+    /// if the LF has not arrived.
     fn line<'a>(&mut self, buf: &'a [u8], word_len: usize) -> Result<Option<(&'a [u8], usize)>, ProtocolError> {
         let limit = self.limits.line;
         let from = self.scanned.max(word_len);
-        // The limit is on the line without its LF, so the LF may stand at `limit` at the latest.
+        // The limit is for the line without its LF, so the LF is at position `limit` at the latest.
         let window = buf.get(..buf.len().min(limit.saturating_add(1)));
         let fresh = window.and_then(|window| window.get(from..)).unwrap_or(&[]);
         let Some(found) = memchr::memchr(b'\n', fresh) else {
@@ -265,9 +262,8 @@ impl Decoder {
         Ok(Some((line.strip_suffix(b"\r").unwrap_or(line), lf + 1)))
     }
 
-    /// The length of an operation without arguments: blanks and a line end, nothing else. `None`
-    /// when the LF has not arrived. The first wrong byte is an error immediately, so a stream of junk
-    /// is not collected up to the limit.
+    /// The length of an operation without arguments: blanks and a line end, nothing else. `None` if the LF has not arrived. The
+    /// first wrong byte is an error immediately, so that garbage is not collected up to the limit.
     fn end_of_bare(&mut self, buf: &[u8], word_len: usize) -> Result<Option<usize>, ProtocolError> {
         let limit = self.limits.line;
         if word_len > limit {
@@ -285,7 +281,7 @@ impl Decoder {
                 b'\r' => match buf.get(at + 1) {
                     Some(b'\n') => {}
                     None => {
-                        // Look at the CR again when there is more to see.
+                        // The CR is examined again when there is more.
                         self.scanned = at;
                         return Ok(None);
                     }
@@ -298,7 +294,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Cuts the body that `self.body` announces out of `buf`, if it is all there.
+    /// Cuts the body that `self.body` announces out of `buf`, if all of it is there.
     ///
     /// "A payload must be followed by exactly CR LF" (nats-server `parser.go`, `MSG_END_R` and
     /// `MSG_END_N`); a wrong byte there is reported as soon as it is seen.
@@ -330,7 +326,7 @@ fn unknown(buf: &[u8]) -> ProtocolError {
     ProtocolError::UnknownOp { start: Snippet::new(buf) }
 }
 
-/// The JSON document of INFO and CONNECT: something must be there.
+/// The JSON document of INFO and CONNECT, which must not be empty.
 fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
     match trim_blanks(line) {
         [] => Err(ProtocolError::BadArgs { op, found: 0 }),
@@ -338,8 +334,7 @@ fn json<'a>(op: &'static str, line: &'a [u8]) -> Result<&'a [u8], ProtocolError>
     }
 }
 
-/// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without
-/// quotes is taken as it is.
+/// `'text'` → `text`. Servers quote every text (nats-server `client.go`, `errProto`); one without quotes is kept as it is.
 fn unquote(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")).unwrap_or(text)
 }

@@ -1,14 +1,14 @@
 //! Operations → bytes, appended to a buffer. Free functions, both directions.
 //!
-//! Nothing is checked here: subjects, queue names and header blocks were checked when their types
-//! were made (see `subject_rules` and `headers`), and lengths are known exactly beforehand, so a
-//! caller holds them against its limits *before* it encodes.
+//! Nothing is checked here: subjects, queue names and header blocks were checked when their types were made (see
+//! `subject_rules` and `headers`), and lengths are known exactly in advance, so a caller compares them with its limits *before*
+//! encoding.
 
 use super::connect::ConnectInfo;
 
 const CRLF: &[u8] = b"\r\n";
 
-/// Length of the whole frame that [`publish`] writes for parts of these lengths, in bytes.
+/// Length in bytes of the whole frame that [`publish`] writes for parts of these lengths.
 ///
 /// `headers` is the length of the header block: `Some` makes it an `HPUB`.
 #[must_use]
@@ -19,9 +19,8 @@ pub fn publish_len(subject: usize, reply: Option<usize>, headers: Option<usize>,
     word + publish_args_len(subject, reply, headers, payload) + 2 + body + 2
 }
 
-/// Length of what counts against the server's `max_control_line` in the frame that [`publish`]
-/// writes, in bytes: the arguments only, neither the word nor the line end (seen: 4,096 bytes of
-/// arguments pass, 4,097 close the connection).
+/// Length in bytes of what counts towards the server's `max_control_line` in the frame that [`publish`] writes: the arguments
+/// only, neither the word nor the line end (observed: 4,096 bytes of arguments pass, 4,097 close the connection).
 #[must_use]
 #[inline(always)]
 pub fn publish_args_len(subject: usize, reply: Option<usize>, headers: Option<usize>, payload: usize) -> usize {
@@ -33,8 +32,8 @@ pub fn publish_args_len(subject: usize, reply: Option<usize>, headers: Option<us
     subject + 1 + reply + sizes
 }
 
-/// Appends everything of a `PUB` or `HPUB` that stands before the payload: the control line and
-/// the header block. The caller adds `payload` bytes and CR LF.
+/// Appends everything of a `PUB` or `HPUB` before the payload: the control line and the header block. The caller adds `payload`
+/// bytes and CR LF.
 #[inline(always)]
 pub fn publish_head(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: usize) {
     out.extend_from_slice(if headers.is_some() { b"HPUB " } else { b"PUB " });
@@ -52,8 +51,8 @@ pub fn publish_head(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, hea
     }
 }
 
-/// Appends a blank, `size` and CR LF. On the path of every publish, so the common sizes are arrays of a known length, for
-/// which no copying routine is called.
+/// Appends a blank, `size` and CR LF. Every publish comes through here, so the common sizes are arrays of known length, which
+/// need no call to a copying routine.
 #[inline(always)]
 fn size_and_line_end(out: &mut Vec<u8>, size: usize) {
     let digit = |unit: usize| b'0' + (size / unit % 10) as u8;
@@ -124,14 +123,13 @@ pub fn pong(out: &mut Vec<u8>) {
     out.extend_from_slice(b"PONG\r\n");
 }
 
-/// Appends `CONNECT {json}`. The JSON counts against the server's `max_control_line`, so fields
-/// without a value are left out.
+/// Appends `CONNECT {json}`. The JSON counts towards the server's `max_control_line`, so fields without a value are left out.
 pub fn connect(out: &mut Vec<u8>, connect: &ConnectInfo) {
     out.extend_from_slice(b"CONNECT ");
     let start = out.len();
     if serde_json::to_writer(&mut *out, connect).is_err() {
-        // Strings, booleans and a number into memory: serde_json has no error for them. Were it
-        // otherwise, an empty document is the one that a server refuses cleanly.
+        // Strings, booleans and a number in memory: serde_json has no error for them. If that ever changes, an empty document
+        // is one that a server refuses cleanly.
         out.truncate(start);
         out.extend_from_slice(b"{}");
     }
@@ -173,8 +171,7 @@ pub fn ok(out: &mut Vec<u8>) {
     out.extend_from_slice(b"+OK\r\n");
 }
 
-/// Appends `-ERR 'text'`. The text must hold no line end; quotes in it are written as they are,
-/// as servers do.
+/// Appends `-ERR 'text'`. The text must not contain a line end; quotes in it are written as they are, as servers do.
 pub fn err(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"-ERR '");
     out.extend_from_slice(text.as_bytes());

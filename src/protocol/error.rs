@@ -2,18 +2,16 @@
 
 use core::fmt;
 
-/// The bytes are not the protocol. The stream cannot be read any further: a new connection, with
-/// a new [`Decoder`](super::Decoder), is the only way on.
+/// The bytes are not the NATS protocol. The stream can't be read any further: only a new connection, with a new
+/// [`Decoder`](super::Decoder), can help.
 ///
 /// "Not yet" is not an error; see [`Decoded::NeedMore`](super::Decoded::NeedMore).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// No operation begins like this. Said at the first byte that rules out every operation, not
-    /// at the end of the line.
+    /// No operation begins like this. Reported at the first byte that rules out every operation, not at the end of the line.
     #[error("unknown protocol operation {start}")]
     UnknownOp {
-        /// The first bytes, as many of them as had arrived; the one part of an error that depends
-        /// on how the bytes were cut.
+        /// The first bytes, as many as had arrived; the only part of an error that depends on how the bytes were split.
         start: Snippet,
     },
     /// A control line is longer than [`Limits::line`](super::Limits::line).
@@ -30,19 +28,19 @@ pub enum ProtocolError {
         /// How many arguments there were.
         found: usize,
     },
-    /// Something else than digits where a number must stand.
+    /// Something other than digits where a number is required.
     #[error("{op} with {token} where a number must stand")]
     BadNumber {
         /// The operation.
         op: &'static str,
-        /// What stood there.
+        /// What was there.
         token: Snippet,
     },
     /// A number over 2⁶⁴ − 1.
     #[error("number over 64 bits")]
     NumberOverflow,
-    /// The announced body is larger than [`Limits::total`](super::Limits::total), or its header
-    /// block larger than [`Limits::headers`](super::Limits::headers). Said at the control line.
+    /// The announced body is larger than [`Limits::total`](super::Limits::total), or its header block is larger than
+    /// [`Limits::headers`](super::Limits::headers). Reported at the control line.
     #[error("announced size {size} over the limit of {limit} bytes")]
     TooLarge {
         /// The announced size, in bytes.
@@ -58,7 +56,7 @@ pub enum ProtocolError {
         /// The announced size of the body, in bytes.
         total: usize,
     },
-    /// No CR LF after the payload: peer and we disagree on where it ends.
+    /// No CR LF after the payload: the peer and the client disagree about where it ends.
     #[error("no CR LF behind the payload")]
     BadPayloadEnd,
     /// Something after `PING`, `PONG` or `+OK`.
@@ -91,8 +89,7 @@ impl ProtocolError {
     }
 }
 
-/// The first few bytes of something that was refused, kept so that an error can show them and
-/// still be `Copy`.
+/// The first few bytes of something that was refused, kept inline so that an error can show them and still be `Copy`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Snippet {
     // Unused bytes are 0, so that the derived equality is that of the text.
@@ -101,7 +98,7 @@ pub struct Snippet {
 }
 
 impl Snippet {
-    /// How many bytes are kept. Arbitrary: enough for a whole operation word and a number.
+    /// How many bytes are kept. Arbitrary: enough for an operation word and a number.
     pub const MAX: usize = 22;
 
     /// Keeps the first bytes of `bytes`.

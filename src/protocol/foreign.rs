@@ -1,15 +1,15 @@
-//! Text from peers: how much of it is kept, and how it is shown to a person.
+//! Text from peers: how much of it is kept, and how it is shown to people.
 //!
-//! What a program compares stays as it came. Where a person reads it (in `Display` of errors and events, in logs, in health)
-//! it goes through [`shown`], so that a peer can't draw on a terminal, forge a line of a log or turn text around.
+//! What a program compares is kept unchanged. Where people read it (in `Display` of errors and events, in logs, in health), it
+//! goes through [`shown`], so that a peer can't draw on a terminal, forge a log line or reverse text.
 
 use core::fmt::{self, Write as _};
 use std::borrow::Cow;
 
-/// So many bytes of a foreign text are kept, such as an error of a server. Arbitrary: far more than any server says.
+/// How many bytes of a foreign text are kept, such as an error of a server. Arbitrary: far more than any server sends.
 pub const FOREIGN: usize = 1024;
 
-/// The text, cut to [`FOREIGN`] bytes; a cut one ends with `…` and how long it was.
+/// The text, cut to [`FOREIGN`] bytes; a cut text ends with `…` and its original length.
 #[must_use]
 pub fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= FOREIGN {
@@ -19,14 +19,14 @@ pub fn cut(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}… ({} bytes)", text.get(..at).unwrap_or_default(), text.len()))
 }
 
-/// The same of a text that is kept.
+/// The same for an owned text.
 #[must_use]
 pub fn kept(text: String) -> String {
     if text.len() <= FOREIGN { text } else { cut(&text).into_owned() }
 }
 
-/// The text with everything escaped that is not seen, or that changes how its neighbours are: control characters, line and
-/// paragraph separators, marks that turn text around, and characters without a width. Applied twice it is the same.
+/// The text with every character escaped that is invisible or that affects its neighbours: control characters, line and
+/// paragraph separators, bidirectional marks, and characters without a width. Applying it twice changes nothing more.
 ///
 /// ```
 /// use nats_lifeline::protocol::shown;
@@ -70,7 +70,7 @@ fn is_hidden(char: char) -> bool {
         )
 }
 
-/// A text in double quotes, with what is [hidden](shown), quotes and backslashes escaped.
+/// A text in double quotes, with quotes, backslashes and [hidden characters](shown) escaped.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,7 +1,7 @@
 //! Strings as Go's `%q` writes them, which is how servers name subjects in `-ERR`.
 
-/// Reads a string as Go writes it with `%q`, and gives what follows it. `None` without both
-/// quotes. An escape that Go doesn't have stays as it is.
+/// Reads a string as Go writes it with `%q`, and returns what follows it. `None` without both quotes. An escape that Go doesn't
+/// have is kept as it is.
 pub(super) fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"\"")?;
     let mut plain = Vec::new();
@@ -18,7 +18,7 @@ pub(super) fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// Reads one escape after its backslash, and gives what follows it.
+/// Reads one escape after its backslash, and returns what follows it.
 fn unescape<'a>(plain: &mut Vec<u8>, text: &'a [u8]) -> &'a [u8] {
     let Some((kind, rest)) = text.split_first() else {
         plain.push(b'\\');

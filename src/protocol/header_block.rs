@@ -1,8 +1,7 @@
 //! The `NATS/1.0` block: from bytes to entries, and back.
 //!
-//! `NATS/1.0[ SP code[ SP text]] CRLF (name ":" value CRLF)* CRLF` (ADR-4). Servers never look into
-//! the block, so anything may arrive; reading is lenient, never fails as a whole, and says what was
-//! wrong. Writing is strict.
+//! `NATS/1.0[ SP code[ SP text]] CRLF (name ":" value CRLF)* CRLF` (ADR-4). Servers never look into the block, so anything may
+//! arrive; reading is lenient, never fails as a whole, and reports what was wrong. Writing is strict.
 
 use super::header_name::HeaderName;
 use super::header_text::ReceivedText;
@@ -15,7 +14,7 @@ use bytestring::ByteString;
 /// The version, the first bytes of every block.
 const VERSION: &[u8] = b"NATS/1.0";
 
-/// What is wrong with a received header block. The message is delivered all the same.
+/// What is wrong with a received header block. The message is delivered anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// It doesn't begin with `NATS/1.0`. No entry was read.
@@ -30,10 +29,10 @@ pub enum HeaderError {
         /// Where the line begins, counted in bytes from the start of the block.
         at: usize,
     },
-    /// Something after the empty line that ends the block. It was skipped.
+    /// Something follows the empty line that ends the block. It was skipped.
     #[error("header block goes on behind its end at byte {at}")]
     TrailingBytes {
-        /// Where it goes on, counted in bytes from the start of the block.
+        /// Where that begins, counted in bytes from the start of the block.
         at: usize,
     },
 }
@@ -51,11 +50,11 @@ impl HeaderError {
     }
 }
 
-/// Reads the first line of a header block: the status code and its description, where there are
-/// any. An empty block has neither. Nothing is allocated.
+/// Reads the first line of a header block: the status code and its description, if there are any. An empty block has neither.
+/// Nothing is allocated.
 ///
-/// Never compare whole blocks: no responders is `NATS/1.0 503` and an empty line up to 2.10, and
-/// has a `Nats-Subject` header from then on.
+/// Never compare whole blocks: "no responders" is `NATS/1.0 503` and an empty line up to 2.10, and has a `Nats-Subject` header
+/// from then on.
 ///
 /// # Errors
 ///
@@ -90,7 +89,7 @@ pub fn parse_status(block: &[u8]) -> Result<(Option<StatusCode>, Option<&[u8]>),
     Ok((Some(code), (!description.is_empty()).then_some(description)))
 }
 
-/// The first line without its end (LF, or CR LF), and what follows it.
+/// The first line without its end (LF, or CR LF), and the rest.
 fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match memchr::memchr(b'\n', bytes) {
         None => (bytes, &[][..]),
@@ -102,21 +101,19 @@ fn first_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     (line.strip_suffix(b"\r").unwrap_or(line), rest)
 }
 
-/// The entries of a block in their order, and the first thing that was wrong with it.
+/// The entries of a block in order, and the first thing that was wrong with it.
 #[derive(Clone)]
 pub(super) struct Block {
     pub(super) entries: Vec<(HeaderName, HeaderValue)>,
     pub(super) fault: Option<HeaderError>,
-    /// Is there a status line? It is not part of the entries, so the block can't be sent on as
-    /// it is.
+    /// Whether there is a status line. It is not one of the entries, so the block can't be sent on unchanged.
     pub(super) status: bool,
 }
 
 /// Reads a block. Names and values share its memory, unless they are not UTF-8 or folded.
 ///
-/// Kept on receipt though not legal to send: names with blanks, bare LF as a line end, bare CR in a
-/// value, no empty line at the end. A line without a name is skipped. A line that begins with a
-/// blank continues the value before it.
+/// Accepted on receipt although not legal to send: names with blanks, LF as a line end, CR in a value, no empty line at the
+/// end. A line without a name is skipped. A line that begins with a blank continues the previous value.
 pub(super) fn read(block: &Bytes) -> Block {
     let mut read = Block { entries: Vec::new(), fault: None, status: false };
     match parse_status(block) {
@@ -129,8 +126,8 @@ pub(super) fn read(block: &Bytes) -> Block {
         }
     }
     let pieces = Pieces::new(block);
-    // The last value, while lines that continue it are added: in place of copying it for each,
-    // which a block of nothing else would make last for minutes.
+    // The last value, while continuation lines are added to it. Copying it for each line would take minutes for a block that
+    // has nothing else.
     let mut folded = None;
     let (_, mut rest) = first_line(block);
     while !rest.is_empty() {
@@ -184,7 +181,7 @@ impl Block {
 /// Cuts text out of a block: shared if it is UTF-8, lossy copies if not.
 struct Pieces<'a> {
     block: &'a Bytes,
-    /// The whole block as text. One check for all pieces.
+    /// The whole block as text, checked once for all pieces.
     text: Option<ByteString>,
 }
 
@@ -215,7 +212,7 @@ pub(super) fn written_len(entries: &[(HeaderName, HeaderValue)]) -> usize {
 pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
     out.extend_from_slice(b"NATS/1.0\r\n");
     for (name, value) in entries {
-        // A blank at the front would make the line a continuation of the one before.
+        // A blank at the start would make the line a continuation of the previous one.
         write_text(out, name.as_bytes(), b'_');
         out.extend_from_slice(b": ");
         write_text(out, value.as_bytes(), b' ');
@@ -224,8 +221,8 @@ pub(super) fn write(out: &mut Vec<u8>, entries: &[(HeaderName, HeaderValue)]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A name or value that a program made has no line end in it; one that was received may have a
-/// bare CR, which must not become a line end for somebody else.
+/// Names and values made by a program contain no line end; a received one may contain CR, which must not become a line end for
+/// another reader.
 fn write_text(out: &mut Vec<u8>, text: &[u8], instead: u8) {
     let start = out.len();
     out.extend_from_slice(text);

@@ -7,11 +7,10 @@ use core::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The name of a header. Case is kept, and matters (ADR-4).
+/// The name of a header. Case is kept and matters (ADR-4).
 ///
-/// A name for sending is printable ASCII without `:` and blanks, and every way to make one asks
-/// for that. A name that was received is what stood there; should it be sent on in a new block, a
-/// bare CR in it is replaced by `_`.
+/// A name for sending is printable ASCII without `:` and blanks, which every constructor checks. A received name is kept as it
+/// was; if it is sent on in a new block, a CR in it is replaced by `_`.
 #[derive(Clone)]
 pub struct HeaderName(Text);
 
@@ -30,8 +29,7 @@ impl core::error::Error for ParseHeaderNameError {}
 text_type!(HeaderName, ParseHeaderNameError, is_name);
 
 impl HeaderName {
-    /// A name from text in the program, without allocation; in a constant it is checked when the
-    /// program is compiled.
+    /// A name from static text, without allocation; in a constant it is checked at compile time.
     ///
     /// # Panics
     ///
@@ -59,7 +57,7 @@ impl Given<'_, HeaderName> {
 
 /// Printable ASCII without `:` and blanks, not empty (ADR-4; the server's own check is the same).
 const fn is_name(name: &[u8]) -> bool {
-    // No early exit: names are short and good ones the rule.
+    // No early exit: names are short, and most are valid.
     let mut good = !name.is_empty();
     let mut at = 0;
     while at < name.len() {
@@ -92,8 +90,7 @@ impl TryFrom<String> for HeaderName {
 }
 
 impl<'de> Deserialize<'de> for HeaderName {
-    /// Takes what a received name can be, so that a received message can be stored and read back:
-    /// not empty, no `:`, no LF.
+    /// Accepts what a received name can be, so that a received message can be stored and read back: not empty, no `:`, no LF.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.is_empty() || text.contains([':', '\n']) {
@@ -109,7 +106,7 @@ fn refuse_name() -> ! {
     panic!("{ParseHeaderNameError}")
 }
 
-/// What can be given as the name of a header.
+/// Types that can be given as the name of a header.
 pub trait IntoHeaderName {
     /// The name.
     ///
@@ -118,7 +115,7 @@ pub trait IntoHeaderName {
     /// For text, if it is no header name.
     fn into_header_name(self) -> HeaderName;
 
-    /// Looks at the text of the name; a look-up needs no more, and so can't panic.
+    /// Calls `look` with the text of the name: a look-up needs no more, and so can't panic.
     #[doc(hidden)]
     fn with_text<R>(self, look: impl FnOnce(&str) -> R) -> R
     where
@@ -127,7 +124,7 @@ pub trait IntoHeaderName {
         look(self.into_header_name().as_str())
     }
 
-    /// Gives it to a map, as text if it is text, so that it need not be moved there.
+    /// Gives the name to a map, as text if possible, so that it need not be moved there.
     #[doc(hidden)]
     fn give<R>(self, take: impl FnOnce(Given<'_, HeaderName>) -> R) -> R
     where

@@ -60,7 +60,7 @@ impl<'de> Visitor<'de> for MapVisitor {
     }
 }
 
-/// What stands under the key `inner`: a header of that name has a list, the old form a map.
+/// The value under the key `inner`: a header of that name has a list, the old form a map.
 enum InnerOrValues {
     Values(Vec<HeaderValue>),
     Inner(HeaderMap),

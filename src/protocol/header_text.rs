@@ -1,21 +1,20 @@
-//! The text inside header names and values: three places it can live in, and what both types do with it.
+//! The text inside header names and values: three places where it can be stored, and what both types share.
 
 use bytestring::ByteString;
 
 /// Text of a name or a value, in one of three places.
 #[derive(Clone)]
 pub(super) enum Text {
-    /// In the program.
+    /// In the program's static data.
     Static(&'static str),
-    /// Here. Nearly all names and most values are short, and copying them costs less than an
-    /// allocation, or than counting one more owner of the received block.
+    /// Inline. Nearly all names and most values are short, and copying them costs less than an allocation, or than another
+    /// reference to the received block.
     Inline { len: u8, bytes: [u8; INLINE] },
     /// In an allocation of its own, or in the received block.
     Shared(ByteString),
 }
 
-/// The most bytes that are kept in place: as many as make `Text` 40 bytes, one word more than the
-/// other variants need.
+/// The most bytes that are stored inline: as many as make `Text` 40 bytes, one word more than the other variants need.
 const INLINE: usize = 38;
 
 /// What [`Text::set`] writes into.
@@ -32,11 +31,10 @@ impl Text {
         new
     }
 
-    /// Copies `text` to where this text lives.
+    /// Copies `text` to its place.
     ///
-    /// Short text is written in its place and not moved there: a move reads, in wide loads, what
-    /// a copy has just written in narrow stores, and waits for it. That was most of the time that
-    /// making or reading a header took.
+    /// Short text is written in place and not moved there: a move reads, in wide loads, what a copy has just written in narrow
+    /// stores, and waits for it. That was most of the cost of making or reading a header.
     #[inline]
     pub(super) fn set(&mut self, text: &str) {
         if !self.set_inline(text) {
@@ -44,7 +42,7 @@ impl Text {
         }
     }
 
-    /// The same for text from a received block; text that is not short shares its memory.
+    /// The same for text from a received block; longer text shares the block's memory.
     #[inline]
     pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
         match text {
@@ -89,8 +87,8 @@ impl Text {
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Static(text) => text,
-            // It was text when it was copied. Without `unsafe` the check is made again; it is one
-            // or two vector operations for so few bytes.
+            // It was text when it was copied. Without `unsafe` the check is repeated; it takes one or two vector operations for
+            // so few bytes.
             Self::Inline { .. } => core::str::from_utf8(self.as_bytes()).unwrap_or(""),
             Self::Shared(text) => text,
         }
@@ -105,26 +103,26 @@ impl From<String> for Text {
 
 /// Text from a received block.
 pub(super) enum ReceivedText<'a> {
-    /// A part of the block, which is text as a whole.
+    /// A part of the block, all of which is text.
     Part { block: &'a ByteString, part: &'a str },
-    /// Put together or made readable.
+    /// Put together, or made readable.
     Made(String),
 }
 
-/// A name or value on its way into a map: text that was checked, or the thing itself.
+/// A name or value on its way into a map: checked text, or the finished type.
 #[doc(hidden)]
 #[derive(Debug)]
 #[allow(unnameable_types, reason = "only this crate implements the traits that take one")]
 pub enum Given<'a, T> {
-    /// Text that was checked.
+    /// Checked text.
     Text(&'a str),
-    /// The thing itself.
+    /// The finished type.
     Ready(T),
 }
 
 /// What a name and a value have in common: a tuple of one [`Text`] that was made by a rule.
 ///
-/// `text_type!(Type, Error, rule)`: `rule` says of bytes whether they may be such a text, and `Error` that they may not.
+/// `text_type!(Type, Error, rule)`: `rule` decides whether bytes may be such a text; `Error` is returned if not.
 macro_rules! text_type {
     ($type:ident, $error:ident, $rule:path) => {
         impl $type {
@@ -142,7 +140,7 @@ macro_rules! text_type {
                 }
             }
 
-            /// Takes what was received as it is.
+            /// Accepts what was received unchanged.
             #[inline]
             pub(super) fn set_received(&mut self, text: ReceivedText<'_>) {
                 self.0.set_received(text);

@@ -8,13 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The value of a header: text without CR and LF.
 ///
-/// A value that was received may hold a bare CR, since servers don't check; it is replaced by a
-/// blank should the value be sent on in a new block. Of a value that is not UTF-8 this is a lossy
-/// rendering; [`HeaderMap::raw`](super::HeaderMap::raw) has the bytes.
+/// A received value may contain CR, because servers don't check; it is replaced by a blank if the value is sent on in a new
+/// block. For a value that is not UTF-8 this is a lossy rendering; [`HeaderMap::raw`](super::HeaderMap::raw) has the bytes.
 #[derive(Clone)]
 pub struct HeaderValue(Text);
 
-/// The text is no header value: there is a CR or LF in it.
+/// The text is not a header value: it contains CR or LF.
 #[derive(Debug, Clone)]
 pub struct ParseHeaderValueError;
 
@@ -93,8 +92,7 @@ macro_rules! value_from_number {
 value_from_number!(i16, i32, i64, isize, u16, u32, u64, usize);
 
 impl<'de> Deserialize<'de> for HeaderValue {
-    /// Takes what a received value can be, so that a received message can be stored and read back:
-    /// no LF.
+    /// Accepts what a received value can be, so that a received message can be stored and read back: no LF.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.contains('\n') {
@@ -104,7 +102,7 @@ impl<'de> Deserialize<'de> for HeaderValue {
     }
 }
 
-/// What can be given as the value of a header.
+/// Types that can be given as the value of a header.
 pub trait IntoHeaderValue {
     /// The value.
     ///
@@ -113,7 +111,7 @@ pub trait IntoHeaderValue {
     /// For text with a CR or LF in it.
     fn into_header_value(self) -> HeaderValue;
 
-    /// Gives it to a map, as text if it is text, so that it need not be moved there.
+    /// Gives the value to a map, as text if possible, so that it need not be moved there.
     #[doc(hidden)]
     fn give<R>(self, take: impl FnOnce(Given<'_, HeaderValue>) -> R) -> R
     where

@@ -1,4 +1,4 @@
-//! `HeaderMap`: ordered, shared copy-on-write, read on first use, its wire form cached.
+//! `HeaderMap`: ordered, shared copy-on-write, parsed on first use, with its wire form cached.
 
 use super::header_block::{self, Block, HeaderError};
 use super::header_name::{HeaderName, IntoHeaderName};
@@ -25,10 +25,9 @@ static NO_NAMES: ByName = HashMap::with_hasher(BuildHasherDefault::new());
 
 /// The headers of a message: names with one or more values each.
 ///
-/// A clone is a pointer; a change copies first if somebody else has one. The order of the entries
-/// is kept, on receipt and for sending. One that was received is read when it is first looked at,
-/// so a message whose headers nobody asks for costs nothing, and a malformed one is still
-/// delivered: [`is_malformed`](Self::is_malformed), [`raw`](Self::raw).
+/// A clone is a pointer; a change copies first if there are other clones. The order of the entries is kept, on receipt and for
+/// sending. A received map is parsed when it is first looked at, so headers that are not used cost nothing, and a malformed
+/// block is still delivered: [`is_malformed`](Self::is_malformed), [`raw`](Self::raw).
 ///
 /// ```
 /// use nats_lifeline::protocol::HeaderMap;
@@ -50,16 +49,16 @@ pub struct HeaderMap(Option<Arc<Inner>>);
 #[derive(Clone, Default)]
 struct Inner {
     source: Source,
-    /// The block for sending, on first use.
+    /// The block for sending, made on first use.
     wire: OnceLock<Bytes>,
-    /// For [`HeaderMap::iter`] only, on first use.
+    /// For [`HeaderMap::iter`] only, made on first use.
     by_name: OnceLock<Box<ByName>>,
 }
 
 /// Where the entries come from.
 #[derive(Clone)]
 enum Source {
-    /// A block as received, and what was read from it, on first use.
+    /// A block as received, and its entries, parsed on first use.
     Received { raw: Bytes, read: OnceLock<Block> },
     /// Made or changed here.
     Made(Vec<Entry>),
@@ -84,8 +83,7 @@ impl Inner {
         read.get_or_init(|| header_block::read(raw))
     }
 
-    /// The received block, if it may be sent as it is: well-formed, and without a status, which is
-    /// the server's to say.
+    /// The received block, if it may be sent unchanged: well-formed, and without a status, which only servers set.
     fn sendable_raw(&self) -> Option<&Bytes> {
         match &self.source {
             Source::Made(_) => None,
@@ -104,8 +102,7 @@ impl HeaderMap {
         Self(None)
     }
 
-    /// The headers of a received message, from the block as it stood on the wire. Never fails, and
-    /// reads nothing yet.
+    /// The headers of a received message, from the block on the wire. Never fails, and parses nothing yet.
     #[must_use]
     pub fn from_wire(block: Bytes) -> Self {
         if block.is_empty() {
@@ -115,7 +112,7 @@ impl HeaderMap {
         Self(Some(Arc::new(Inner { source: Source::Received { raw: block, read }, ..Inner::default() })))
     }
 
-    /// The block as received, status line included; none for a map that was made or changed here.
+    /// The block as received, including the status line; `None` for a map that was made or changed here.
     #[must_use]
     pub fn raw(&self) -> Option<&Bytes> {
         match &self.0.as_ref()?.source {
@@ -124,7 +121,7 @@ impl HeaderMap {
         }
     }
 
-    /// Was the received block malformed? What could be read is there.
+    /// Whether the received block was malformed. The entries that could be parsed are there.
     #[must_use]
     pub fn is_malformed(&self) -> bool {
         self.malformed().is_some()
@@ -139,14 +136,14 @@ impl HeaderMap {
         }
     }
 
-    /// All entries in their order on the wire, repeated names included.
+    /// All entries in their order on the wire, including repeated names.
     pub fn entries(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.as_slice().iter().map(|(name, value)| (name, value))
     }
 
     /// All names, each with its values, in an order of its own.
     ///
-    /// The first call builds a `HashMap` for the sake of this signature; [`Self::entries`] doesn't.
+    /// The first call builds a `HashMap`, which this signature requires; [`Self::entries`] doesn't.
     pub fn iter(&self) -> Iter<'_, HeaderName, Vec<HeaderValue>> {
         let Some(inner) = &self.0 else {
             return NO_NAMES.iter();
@@ -161,7 +158,7 @@ impl HeaderMap {
         by_name.iter()
     }
 
-    /// Is there no entry?
+    /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
@@ -180,7 +177,7 @@ impl HeaderMap {
         names.len()
     }
 
-    /// Sets the value of a name, in the place of all that it had.
+    /// Sets the value of a name, replacing all its values.
     ///
     /// # Panics
     ///
@@ -200,7 +197,7 @@ impl HeaderMap {
         name.give(|name| value.give(|value| push(self.change(), name, value)));
     }
 
-    /// Removes a name with all its values, and says whether it was there.
+    /// Removes a name with all its values. Returns whether it was there.
     pub fn remove<K: IntoHeaderName>(&mut self, key: K) -> bool {
         key.with_text(|name| {
             if !self.as_slice().iter().any(|(present, _)| present.as_bytes() == name.as_bytes()) {
@@ -227,17 +224,16 @@ impl HeaderMap {
     /// All values of a name in their order. Case matters.
     pub fn get_all<K: IntoHeaderName>(&self, key: K) -> GetAll<'_, HeaderValue> {
         let entries = self.as_slice();
-        // The first entry with the name lends it to the iterator: nothing to copy.
+        // The iterator borrows the name from its first entry: nothing is copied.
         let first = key.with_text(|name| entries.iter().position(|e| e.0.as_bytes() == name.as_bytes()));
         GetAll::new(first.and_then(|first| entries.get(first..)).unwrap_or(&[]))
     }
 
-    /// The block for sending, `NATS/1.0` to the empty line; kept until the map is changed, so a
-    /// second call and a call on a clone cost nothing. Empty for a map without entries, which is
-    /// published without headers.
+    /// The block for sending, from `NATS/1.0` to the empty line; kept until the map is changed, so a second call and a call on
+    /// a clone cost nothing. Empty for a map without entries, which is published without headers.
     ///
-    /// A received block that is well-formed and has no status goes out as it came, bytes that are
-    /// not UTF-8 included; any other is written again from its entries.
+    /// A received block that is well-formed and has no status is sent unchanged, including bytes that are not UTF-8; any other
+    /// is written again from its entries.
     #[must_use]
     pub fn wire(&self) -> Bytes {
         let Some(inner) = self.filled() else {
@@ -261,8 +257,7 @@ impl HeaderMap {
         }
     }
 
-    /// Appends [`Self::wire`] to a buffer without keeping it: the cheaper way for a map that is
-    /// sent once.
+    /// Appends [`Self::wire`] to a buffer without keeping it: cheaper for a map that is sent once.
     pub fn write_wire(&self, out: &mut Vec<u8>) {
         let Some(inner) = self.filled() else { return };
         match inner.sendable_raw().or_else(|| inner.wire.get()) {
@@ -271,7 +266,7 @@ impl HeaderMap {
         }
     }
 
-    /// The inner map, if there is an entry in it.
+    /// The inner map, if it has an entry.
     fn filled(&self) -> Option<&Inner> {
         self.0.as_deref().filter(|inner| !inner.entries().is_empty())
     }
@@ -313,7 +308,7 @@ impl HeaderMap {
         }
     }
 
-    /// The entries for a change: this owner's alone, and nothing cached that depends on them.
+    /// The entries for a change: not shared, and with no cache that depends on them.
     fn change(&mut self) -> &mut Vec<Entry> {
         let inner = Arc::make_mut(self.0.get_or_insert_with(Arc::default));
         inner.wire.take();
@@ -329,7 +324,7 @@ impl HeaderMap {
     }
 }
 
-/// Everything that can panic was done by who gives name and value, so no blank entry stays.
+/// Everything that can panic was done by the caller that gives name and value, so no blank entry remains.
 #[inline]
 fn push(entries: &mut Vec<Entry>, name: Given<'_, HeaderName>, value: Given<'_, HeaderValue>) {
     entries.push((HeaderName::blank(), HeaderValue::blank()));
@@ -346,8 +341,7 @@ fn written(entries: &[Entry]) -> Bytes {
 }
 
 impl PartialEq for HeaderMap {
-    /// The same names with the same values in the same order each; the order of the names among
-    /// themselves doesn't count.
+    /// The same names with the same values in the same order each; the order of the names does not matter.
     fn eq(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.as_slice(), other.as_slice());
         ours == theirs || (ours.len() == theirs.len() && sorted(ours) == sorted(theirs))
@@ -371,7 +365,7 @@ impl fmt::Debug for HeaderMap {
 }
 
 impl FromIterator<(HeaderName, HeaderValue)> for HeaderMap {
-    /// As with [`HeaderMap::insert`], a name that comes again replaces its value.
+    /// As with [`HeaderMap::insert`], a repeated name replaces its value.
     fn from_iter<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(iter: T) -> Self {
         let mut map = Self::new();
         for (name, value) in iter {

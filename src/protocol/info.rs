@@ -1,17 +1,17 @@
-//! INFO: what a server says about itself. Read leniently, field by field.
+//! INFO: what a server says about itself. Parsed leniently, field by field.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::foreign::{kept, shown};
 
-/// What servers take at most when they don't say: `max_payload` has this default.
+/// The default of `max_payload`, for servers that don't send it.
 const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 
 /// The document of `INFO`, with every field that nats-server 2.15 knows (`server.go`, `Info`).
 ///
-/// Servers leave out what is empty, so no field need be there: an absent one, a `null` and one of
-/// an unexpected type all read as the empty value, and unknown fields are ignored.
+/// Servers leave out empty fields, so every field may be absent: an absent field, a `null` and a value of an unexpected type
+/// all become the empty value, and unknown fields are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Info {
@@ -31,20 +31,19 @@ pub struct Info {
     pub host: String,
     /// The port that it listens on, or advertises.
     pub port: u16,
-    /// Does it take headers?
+    /// Whether it supports headers.
     pub headers: bool,
-    /// Must a client authenticate?
+    /// Whether a client must authenticate.
     pub auth_required: bool,
-    /// Must the connection be TLS?
+    /// Whether the connection must be TLS.
     pub tls_required: bool,
-    /// Does it want a client certificate?
+    /// Whether it asks for a client certificate.
     pub tls_verify: bool,
-    /// May the connection be TLS?
+    /// Whether the connection may be TLS.
     pub tls_available: bool,
-    /// The largest body that it takes, headers included, in bytes, as said; see
-    /// [`Info::max_payload`].
+    /// The largest body that it accepts, including headers, in bytes, as sent; see [`Info::max_payload`].
     pub max_payload: Option<u64>,
-    /// Is JetStream on?
+    /// Whether JetStream is enabled.
     pub jetstream: bool,
     /// The address of a route, leaf or gateway.
     pub ip: Option<String>,
@@ -52,11 +51,11 @@ pub struct Info {
     pub client_id: Option<u64>,
     /// The client's address as the server sees it.
     pub client_ip: Option<String>,
-    /// What to sign; there only if NKeys or JWTs are in use.
+    /// The nonce to sign; present only if NKeys or JWTs are in use.
     pub nonce: Option<String>,
     /// The name of the cluster.
     pub cluster: Option<String>,
-    /// Was the cluster's name made up?
+    /// Whether the cluster's name was generated.
     pub cluster_dynamic: bool,
     /// The JetStream domain.
     pub domain: Option<String>,
@@ -64,15 +63,15 @@ pub struct Info {
     pub connect_urls: Vec<String>,
     /// The same for websockets.
     pub ws_connect_urls: Vec<String>,
-    /// Lame duck: this server will go.
+    /// Whether the server is in lame duck mode.
     pub lame_duck_mode: bool,
     /// The compression of a route or leaf.
     pub compression: Option<String>,
-    /// Is this the INFO that follows the first PONG, with what is known about this client?
+    /// Whether this is the INFO that follows the first PONG, with what the server knows about this client.
     pub connect_info: bool,
     /// The account of this client.
     pub remote_account: Option<String>,
-    /// Is that the system account?
+    /// Whether that is the system account.
     pub acc_is_sys: bool,
     /// The level of the JetStream API.
     pub api_lvl: Option<u64>,
@@ -80,7 +79,7 @@ pub struct Info {
     pub xkey: Option<String>,
 }
 
-/// The text of an INFO is no JSON object.
+/// The text of an INFO is not a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("INFO is not a JSON object: {}", shown(reason))]
 pub struct InfoError {
@@ -88,7 +87,7 @@ pub struct InfoError {
 }
 
 impl Info {
-    /// About how many bytes its texts hold.
+    /// Roughly how many bytes of text it contains.
     #[must_use]
     pub fn weight(&self) -> usize {
         let texts = [&self.server_id, &self.server_name, &self.version, &self.go, &self.host];
@@ -108,11 +107,11 @@ impl Info {
             + lists.map(|url| url.len() + size_of::<String>()).sum::<usize>()
     }
 
-    /// Reads the JSON of an INFO.
+    /// Parses the JSON of an INFO.
     ///
     /// # Errors
     ///
-    /// When it is no JSON object. A field of an unexpected type is no error; it is as if absent.
+    /// If it is not a JSON object. A field of an unexpected type is treated as absent.
     ///
     /// ```
     /// use nats_lifeline::protocol::Info;
@@ -161,10 +160,10 @@ impl Info {
         })
     }
 
-    /// The largest body, headers included, that may be sent to this server, in bytes.
+    /// The largest body, including headers, that may be sent to this server, in bytes.
     ///
-    /// 1 MiB if it doesn't say, or says 0: the field is left out when empty, and a server that took
-    /// nothing would be no use.
+    /// 1 MiB if the server sends none, or 0: the field is left out when empty, and a server that accepted nothing would be
+    /// useless.
     #[must_use]
     pub fn max_payload(&self) -> usize {
         match self.max_payload {
@@ -174,11 +173,11 @@ impl Info {
     }
 }
 
-/// The fields of a JSON object, each taken out as the type that is wanted, or as empty.
+/// The fields of a JSON object, each taken out as the requested type, or as its empty value.
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// A text of which no more is kept than may be foreign.
+    /// A text, cut to the length that is kept of foreign text.
     fn some_text(&mut self, name: &str) -> Option<String> {
         self.whole_text(name).map(kept)
     }
@@ -223,7 +222,7 @@ impl Fields {
     }
 }
 
-/// What a server says about itself, in the form that programs written for async-nats know.
+/// What a server says about itself, in the form that programs written for async-nats expect.
 ///
 /// [`Info`] has more.
 #[derive(Debug, Deserialize, Default, Clone, Eq, PartialEq)]
@@ -240,11 +239,11 @@ pub struct ServerInfo {
     pub port: u16,
     /// The server's version, such as `2.15.1`.
     pub version: String,
-    /// Must a client authenticate?
+    /// Whether a client must authenticate.
     pub auth_required: bool,
-    /// Must the connection be TLS?
+    /// Whether the connection must be TLS.
     pub tls_required: bool,
-    /// The largest body that it takes, headers included, in bytes.
+    /// The largest body that it accepts, including headers, in bytes.
     pub max_payload: usize,
     /// The protocol version.
     pub proto: i8,
@@ -252,27 +251,27 @@ pub struct ServerInfo {
     pub client_id: u64,
     /// The version of Go that it was built with.
     pub go: String,
-    /// What to sign, if NKeys or JWTs are in use.
+    /// The nonce to sign, if NKeys or JWTs are in use.
     pub nonce: String,
     /// The servers of the cluster, `host:port` each.
     pub connect_urls: Vec<String>,
     /// The client's address as the server sees it.
     pub client_ip: String,
-    /// Does it take headers?
+    /// Whether it supports headers.
     pub headers: bool,
-    /// Lame duck: this server will go.
+    /// Whether the server is in lame duck mode.
     #[serde(rename = "ldm")]
     pub lame_duck_mode: bool,
     /// The name of the cluster.
     pub cluster: Option<String>,
     /// The JetStream domain.
     pub domain: Option<String>,
-    /// Is JetStream on?
+    /// Whether JetStream is enabled.
     pub jetstream: bool,
 }
 
 impl From<&Info> for ServerInfo {
-    /// `max_payload` is what counts, [`Info::max_payload`].
+    /// `max_payload` is the effective one, [`Info::max_payload`].
     fn from(info: &Info) -> Self {
         Self {
             server_id: info.server_id.clone(),

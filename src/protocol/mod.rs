@@ -1,4 +1,4 @@
-//! Bytes and operations: pure functions, nothing that waits and nothing that decides.
+//! Bytes and operations: pure functions that neither wait nor decide.
 //!
 //! | question | file |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | what is kept and shown of a peer's text | `foreign` |
 //! | the texts of `-ERR` | `server_error`, on `go_quote` |
 //!
-//! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows
-//! an async runtime, and nothing in it can be made to panic by bytes from outside.
+//! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows an async runtime, and bytes
+//! from outside can't make it panic.
 
 mod addr;
 mod addr_list;

@@ -1,13 +1,13 @@
-//! The operations of the protocol, in both directions, borrowed from the bytes they came in.
+//! The operations of the protocol, in both directions, borrowed from the received bytes.
 
-/// What a server says.
+/// An operation of a server.
 ///
 /// Every slice points into the buffer that was given to
 /// [`Decoder::decode_server`](super::Decoder::decode_server).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerOp<'a> {
-    /// `INFO {json}`: the JSON with the blanks around it removed. It is not parsed here, so that a
-    /// bad one costs no connection; see [`Info::parse`](super::Info::parse).
+    /// `INFO {json}`: the JSON without surrounding blanks. It is not parsed here, so that a bad one does not end the
+    /// connection; see [`Info::parse`](super::Info::parse).
     Info(&'a [u8]),
     /// `MSG` or `HMSG`.
     Msg(MsgOp<'a>),
@@ -17,8 +17,8 @@ pub enum ServerOp<'a> {
     Pong,
     /// `+OK`, sent only to clients that asked for `verbose`.
     Ok,
-    /// `-ERR 'text'`: the text without the single quotes around it, and otherwise as it came;
-    /// [`ErrKind::parse`](super::ErrKind::parse) reads it.
+    /// `-ERR 'text'`: the text without the single quotes around it, otherwise unchanged;
+    /// [`ErrKind::parse`](super::ErrKind::parse) parses it.
     Err(&'a [u8]),
 }
 
@@ -26,27 +26,27 @@ pub enum ServerOp<'a> {
 /// `HMSG subject sid [reply] header-size total-size`, with its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MsgOp<'a> {
-    /// The subject it was published to. Any bytes but blanks, CR and LF: a server doesn't check
-    /// that it is UTF-8.
+    /// The subject it was published to. It may contain any bytes except blanks, CR and LF: a server doesn't check that it is
+    /// UTF-8.
     pub subject: &'a [u8],
-    /// The id of the subscription that it is for, as given in our `SUB`.
+    /// The sid of its subscription, as given in our `SUB`.
     pub sid: u64,
-    /// Where an answer should go.
+    /// The reply subject.
     pub reply: Option<&'a [u8]>,
-    /// `None` for `MSG`. The raw header block for `HMSG`, which may be empty and need not be well
-    /// formed: servers pass on what the publisher sent.
+    /// `None` for `MSG`. The raw header block for `HMSG`, which may be empty or malformed: servers pass on what the publisher
+    /// sent.
     pub headers: Option<&'a [u8]>,
     /// The payload, without the header block and without the CR LF after it.
     pub payload: &'a [u8],
 }
 
-/// What a client says.
+/// An operation of a client.
 ///
 /// Every slice points into the buffer that was given to
 /// [`Decoder::decode_client`](super::Decoder::decode_client).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientOp<'a> {
-    /// `CONNECT {json}`: the JSON with the blanks around it removed.
+    /// `CONNECT {json}`: the JSON without surrounding blanks.
     Connect(&'a [u8]),
     /// `PUB` or `HPUB`.
     Pub(PubOp<'a>),
@@ -56,15 +56,15 @@ pub enum ClientOp<'a> {
         subject: &'a [u8],
         /// The queue group to join.
         queue: Option<&'a [u8]>,
-        /// The id for the new subscription.
+        /// The sid of the new subscription.
         sid: u64,
     },
     /// `UNSUB sid [max]`.
     Unsub {
         /// The subscription to end.
         sid: u64,
-        /// End it after this many messages in all; none or `0` ends it now. Something that is not a
-        /// number counts as none, as servers have it.
+        /// End it after this many messages in all; `None` or `0` ends it now. Anything that is not a number counts as none, as
+        /// in servers.
         max: Option<u64>,
     },
     /// `PING`.
@@ -79,7 +79,7 @@ pub enum ClientOp<'a> {
 pub struct PubOp<'a> {
     /// The subject to publish to.
     pub subject: &'a [u8],
-    /// Where an answer should go.
+    /// The reply subject.
     pub reply: Option<&'a [u8]>,
     /// `None` for `PUB`; the raw header block for `HPUB`, which may be empty.
     pub headers: Option<&'a [u8]>,

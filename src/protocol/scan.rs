@@ -1,12 +1,11 @@
-//! The small pieces of reading a control line: operation words, tokens, checked numbers.
+//! The small parts of reading a control line: operation words, tokens, checked numbers.
 
 use super::error::{ProtocolError, Snippet};
 
-/// The most arguments that any operation has is 5 (HMSG); one more is enough to see that there
-/// are too many.
+/// No operation has more than 5 arguments (HMSG); one more is enough to see that there are too many.
 pub(super) const MAX_ARGS: usize = 6;
 
-/// The arguments of one control line, and how many there were in all.
+/// The arguments of one control line, and how many there were.
 #[derive(Debug)]
 pub(super) struct Args<'a> {
     tokens: [&'a [u8]; MAX_ARGS],
@@ -17,10 +16,9 @@ pub(super) struct Args<'a> {
 impl<'a> Args<'a> {
     /// Splits `line` (without its line end) at blanks.
     ///
-    /// Servers read SP and TAB, any number of them, as one separator (nats-server `parser.go`,
-    /// `splitArg`), so we do too. A CR that is not part of the line end is refused: a server
-    /// would split there, others would not, and a difference in opinion on where a token ends is
-    /// how protocols get smuggled.
+    /// Servers treat any number of SP and TAB as one separator (nats-server `parser.go`, `splitArg`), and so does this client.
+    /// A CR that is not part of the line end is refused: one server would split there and another would not, and such
+    /// disagreements about where a token ends are how protocols are smuggled.
     pub(super) fn split(op: &'static str, line: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut tokens: [&[u8]; MAX_ARGS] = [&[]; MAX_ARGS];
         let mut found = 0;
@@ -46,13 +44,13 @@ impl<'a> Args<'a> {
         ProtocolError::BadArgs { op: self.op, found: self.found }
     }
 
-    /// Reads a number: ASCII digits only, no sign, leading zeros allowed (a server echoes those of
-    /// a publisher to the subscribers: `PUB foo 0002` arrives as `MSG foo 1 0002`).
+    /// Parses a number: ASCII digits only, no sign, leading zeros allowed (a server passes those of a publisher on to the
+    /// subscribers: `PUB foo 0002` arrives as `MSG foo 1 0002`).
     pub(super) fn number(&self, token: &[u8]) -> Result<u64, ProtocolError> {
         number(self.op, token)
     }
 
-    /// Reads a size and holds it against `limit`, so that it fits `usize` from here on.
+    /// Parses a size and checks it against `limit`, so that it fits `usize` from here on.
     pub(super) fn size(&self, token: &[u8], limit: usize) -> Result<usize, ProtocolError> {
         let size = self.number(token)?;
         match usize::try_from(size) {
@@ -85,11 +83,11 @@ pub(super) fn trim_blanks(bytes: &[u8]) -> &[u8] {
     bytes.get(..bytes.len() - blanks).unwrap_or(&[])
 }
 
-/// Where the first byte stands that is a blank or a control character.
+/// The position of the first blank or control character.
 ///
-/// Eight bytes at a time: `(x - 0x21…) & !x` has the top bit of a byte set where it is below
-/// 0x21. A borrow can set it wrongly, but only above a byte that is a hit itself, and the lowest
-/// hit is what counts. Tokens are too short for a call into a search routine to pay.
+/// Eight bytes at a time: `(x - 0x21…) & !x` has the top bit of a byte set where it is below 0x21. A borrow can set it wrongly,
+/// but only above a byte that is a hit itself, and only the lowest hit counts. Tokens are too short for a call to a search
+/// routine to pay off.
 #[inline]
 pub(super) fn end_of_token(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -123,7 +121,7 @@ pub(super) enum Word<T> {
 pub(super) enum Ends {
     /// A blank or the line end must follow: `MSGfoo` is no operation.
     AtBlank,
-    /// Anything may follow; what does is judged by whoever reads the line.
+    /// Anything may follow; the parser of the line decides.
     Anywhere,
 }
 

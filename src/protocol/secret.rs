@@ -1,11 +1,11 @@
-//! Secrets: texts that are not shown and that leave nothing behind.
+//! Secrets: texts that are not shown and are overwritten when dropped.
 
 use core::fmt;
 use core::ops::Deref;
 
 use zeroize::Zeroizing;
 
-/// A password, a token, a signature, or a file with a key: `Debug` shows only that it is there, and its bytes are overwritten
+/// A password, a token, a signature, or a file with a key: `Debug` shows only that it is set, and its bytes are overwritten
 /// when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);

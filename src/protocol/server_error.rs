@@ -1,4 +1,4 @@
-//! The texts of `-ERR`, as a closed type: what happened, and does the server close?
+//! The texts of `-ERR` as a closed type: what happened, and whether the server closes the connection.
 
 use super::foreign::{FOREIGN, Quoted, cut, kept, shown};
 use super::go_quote::unquote;
@@ -9,14 +9,13 @@ use core::fmt;
 #[cfg(test)]
 mod tests;
 
-/// What a `-ERR` of a server says.
+/// The content of a server's `-ERR`.
 ///
-/// Texts are those of nats-server 2.15, compared by prefix and without regard to case. A text that
-/// is not known is [`ErrKind::Other`]: new servers bring new ones, and whether it was serious is
-/// for the socket to decide.
+/// Texts are those of nats-server 2.15, compared by prefix and ignoring case. An unknown text is [`ErrKind::Other`]: new
+/// servers add some, and whether it was serious shows in whether the connection closes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrKind {
-    /// The server couldn't read us.
+    /// The server couldn't parse what we sent.
     UnknownProtocolOperation,
     /// The arguments of an operation were longer than `max_control_line`.
     MaxControlLineExceeded,
@@ -24,7 +23,7 @@ pub enum ErrKind {
     MaxPayloadViolation,
     /// Wrong or missing credentials.
     AuthorizationViolation,
-    /// No credentials in time.
+    /// No credentials were sent in time.
     AuthenticationTimeout,
     /// The user's JWT has expired.
     UserAuthenticationExpired,
@@ -34,17 +33,17 @@ pub enum ErrKind {
     UserAuthenticationRevoked,
     /// We didn't answer the server's PINGs.
     StaleConnection,
-    /// The server is full.
+    /// The server has reached its limit of connections.
     MaxConnectionsExceeded,
-    /// The account has as many connections as it may.
+    /// The account has reached its limit of connections.
     MaxAccountConnectionsExceeded,
     /// Too many connections in a short time.
     ConnectionThrottling,
-    /// The server wants TLS.
+    /// The server requires TLS.
     TlsRequired,
-    /// CONNECT had a protocol version that doesn't exist.
+    /// CONNECT had an unknown protocol version.
     InvalidClientProtocol,
-    /// CONNECT asked for no responders without headers.
+    /// CONNECT asked for "no responders" without headers.
     NoRespondersRequiresHeaders,
     /// The port is for routes.
     RoutePort,
@@ -54,19 +53,19 @@ pub enum ErrKind {
     GatewayPort,
     /// The account could not be set up.
     FailedAccountRegistration,
-    /// As many subscriptions as allowed: the last SUB is dead.
+    /// The limit of subscriptions is reached: the last SUB was refused.
     MaxSubscriptionsExceeded,
-    /// Not allowed.
+    /// A permission is missing.
     PermissionsViolation(Violation),
-    /// A SUB had a subject that is none.
+    /// A SUB had an invalid subject.
     InvalidSubject,
-    /// A PUB had a subject that is none; said only to pedantic clients.
+    /// A PUB had an invalid subject; sent only to pedantic clients.
     InvalidPublishSubject,
-    /// Another text, as it came (lossy where it was not UTF-8).
+    /// Another text, unchanged (lossy if it was not UTF-8).
     Other(String),
 }
 
-/// What was not allowed, in [`ErrKind::PermissionsViolation`].
+/// What was not permitted, in [`ErrKind::PermissionsViolation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
     /// To publish to this subject.
@@ -79,19 +78,18 @@ pub enum Violation {
         /// The reply subject.
         reply: Subject,
     },
-    /// To subscribe. The subscription is dead.
+    /// To subscribe. The subscription was refused or ended.
     Subscription {
         /// The subject.
         subject: Subject,
         /// The queue group.
         queue: Option<String>,
-        /// The subscription, said only when a reload of the configuration ended it.
+        /// The sid, sent only when a reload of the configuration ended the subscription.
         sid: Option<u64>,
     },
 }
 
-/// The texts without variable parts. The first that is a prefix wins, so a text stands before
-/// those that it begins with.
+/// The texts without variable parts. The first that is a prefix wins, so a longer text comes before its prefixes.
 const TEXTS: &[(&str, ErrKind)] = &[
     ("Unknown Protocol Operation", ErrKind::UnknownProtocolOperation),
     ("maximum control line exceeded", ErrKind::MaxControlLineExceeded),
@@ -144,7 +142,7 @@ impl ErrKind {
             .map_or_else(|| Self::Other(String::from_utf8_lossy(text).into_owned()), |(_, kind)| kind.clone())
     }
 
-    /// The text as a server says it, for programs; [`Display`](fmt::Display) escapes what is hidden in it.
+    /// The text as the server sent it, for programs; [`Display`](fmt::Display) escapes hidden characters.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -153,7 +151,7 @@ impl ErrKind {
         }
     }
 
-    /// About how many bytes of the server's text it holds.
+    /// Roughly how many bytes of the server's text it contains.
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
@@ -169,7 +167,7 @@ impl ErrKind {
         }
     }
 
-    /// The same with texts and names of no more than [`FOREIGN`] bytes: a server may say a lot.
+    /// The same with texts and names cut to [`FOREIGN`] bytes: a server may send a lot.
     #[must_use]
     pub fn shortened(self) -> Self {
         let short = |subject: Subject| {
@@ -188,10 +186,10 @@ impl ErrKind {
         }
     }
 
-    /// Does the server close the connection after saying so?
+    /// Whether the server closes the connection after sending this.
     ///
-    /// `Failed Account Registration` counts as yes, since such a connection is of no use. For an
-    /// unknown text the answer is no: if the server closes, the socket will tell.
+    /// `Failed Account Registration` counts as yes, because such a connection is useless. For an unknown text the answer is no:
+    /// if the server closes, the socket will show it.
     #[must_use]
     pub fn closes(&self) -> bool {
         !matches!(
@@ -204,9 +202,9 @@ impl ErrKind {
         )
     }
 
-    /// Is it about who we are? Then other credentials, or another server, may help.
+    /// Whether the identity of the client was refused, so that other credentials or another server may help.
     ///
-    /// `Authentication Timeout` is not: our CONNECT did not come in time, on a slow line or to a busy server.
+    /// Not for `Authentication Timeout`: our CONNECT did not arrive in time, on a slow line or at a busy server.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         matches!(
@@ -220,7 +218,7 @@ impl ErrKind {
 }
 
 impl fmt::Display for ErrKind {
-    /// The text as a server says it, with what is hidden in it [escaped](super::shown).
+    /// The text as the server sent it, with [hidden characters escaped](super::shown).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PermissionsViolation(violation) => fmt::Display::fmt(violation, f),
@@ -255,7 +253,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// `Permissions Violation for …`; `None` if it is not that, or not in a form that we know.
+/// Parses `Permissions Violation for …`; `None` if it is something else or has an unknown form.
 fn violation(text: &[u8]) -> Option<Violation> {
     let what = strip(text, "Permissions Violation for ")?;
     if let Some(rest) = strip(what, "Publish to ") {
@@ -279,7 +277,7 @@ fn violation(text: &[u8]) -> Option<Violation> {
     Some(Violation::Subscription { subject: Subject::from_wire(Bytes::from(subject)), queue, sid })
 }
 
-/// What follows a prefix that is compared without regard to case.
+/// What follows a prefix that is compared ignoring case.
 fn strip<'a>(text: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)

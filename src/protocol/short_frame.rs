@@ -1,11 +1,11 @@
-//! Short `PUB` frames: the usual small message, encoded with copies of lengths that the compiler knows.
+//! Short `PUB` frames: the usual small message, encoded with copies of lengths known to the compiler.
 
 /// Length of the longest short frame, in bytes.
 ///
 /// Arbitrary: two cache lines, into which a subject and a payload of usual length fit.
 pub const SHORT_FRAME: usize = 128;
 
-/// How much of that may be subject and payload: all but `PUB`, two blanks, three digits and two line ends.
+/// How much of that may be subject and payload: everything but `PUB`, two blanks, three digits and two line ends.
 pub const SHORT_PARTS: usize = SHORT_FRAME - b"PUB  128\r\n\r\n".len();
 
 /// Appends a whole `PUB` frame without a reply subject, as [`publish`](super::publish) does, and returns its length.
@@ -80,7 +80,7 @@ impl Rest<'_> {
     }
 }
 
-/// Copies `from` to `to`, which are of the same length.
+/// Copies `from` to `to`, which have the same length.
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {

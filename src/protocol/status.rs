@@ -47,7 +47,7 @@ impl StatusCode {
     pub const NOT_FOUND: Self = Self::constant(404);
     /// A pull request timed out or expired.
     pub const TIMEOUT: Self = Self::constant(408);
-    /// A pull request was ended early; the description says why.
+    /// A pull request was ended early; the description has the reason.
     pub const REQUEST_TERMINATED: Self = Self::constant(409);
     /// A pinned consumer got a request with another pin id.
     pub const PIN_ID_MISMATCH: Self = Self::constant(423);

@@ -1,4 +1,4 @@
-//! `Subject`: text that is cheap to clone, or, from the wire, bytes that are no text.
+//! `Subject`: text that is cheap to clone, or, from the wire, bytes that are not text.
 
 use super::subject_rules::check_subscribe_subject;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// [`check_subscribe_subject`] names the rule and the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectError {
-    /// It is empty, has a blank or a line end in it, or an empty token, or a token after `>`.
+    /// It is empty, contains a blank or a line end, has an empty token, or has a token after `>`.
     InvalidFormat,
 }
 
@@ -28,12 +28,12 @@ impl core::error::Error for SubjectError {}
 
 /// The name that messages are published and subscribed to: immutable, cheap to clone.
 ///
-/// It is text. Servers don't check what publishers send, though, so a subject from the wire may be
-/// no UTF-8: then the text is a lossy one, [`is_lossy`](Self::is_lossy) says so, and
-/// [`as_bytes`](Self::as_bytes) has what was received and goes out again when it is published to.
+/// It is text. Servers don't check what publishers send, though, so a subject from the wire may not be UTF-8: then the text is
+/// lossy, [`is_lossy`](Self::is_lossy) is true, and [`as_bytes`](Self::as_bytes) has the received bytes, which are sent again
+/// when it is published to.
 ///
-/// Making one checks nothing but UTF-8; [`is_valid`](Self::is_valid) and
-/// [`validated`](Self::validated) ask for the rules, and so does everything that sends.
+/// Constructors check nothing but UTF-8; [`is_valid`](Self::is_valid), [`validated`](Self::validated) and everything that sends
+/// check the rules.
 ///
 /// ```
 /// use nats_lifeline::protocol::Subject;
@@ -45,20 +45,19 @@ impl core::error::Error for SubjectError {}
 #[derive(Clone)]
 pub struct Subject {
     text: ByteString,
-    /// The bytes as received, if they are not what `text` is. Boxed because it is next to never
-    /// there, and every message has a subject or two.
+    /// The received bytes, if they differ from `text`. Boxed because it is almost never needed, and every message has a subject
+    /// or two.
     raw: Option<Box<Bytes>>,
 }
 
 impl Subject {
-    /// A subject from text in the program, without allocation and without a check.
+    /// A subject from static text, without allocation and without a check.
     #[must_use]
     pub const fn from_static(input: &'static str) -> Self {
         Self { text: ByteString::from_static(input), raw: None }
     }
 
-    /// A subject from text in the program that is checked like [`Self::validated`]; in a constant,
-    /// when the program is compiled.
+    /// A subject from static text that is checked like [`Self::validated`]; in a constant, at compile time.
     ///
     /// # Panics
     ///
@@ -82,8 +81,7 @@ impl Subject {
         Ok(Self { text, raw: None })
     }
 
-    /// A subject from the wire. Never fails: of bytes that are no UTF-8 the text is lossy, and the
-    /// bytes are kept.
+    /// A subject from the wire. Never fails: bytes that are not UTF-8 give a lossy text, and are kept.
     ///
     /// ```
     /// use nats_lifeline::protocol::Subject;
@@ -97,7 +95,7 @@ impl Subject {
     #[must_use]
     #[inline]
     pub fn from_wire(bytes: Bytes) -> Self {
-        // Next to every subject is ASCII, and then nothing must be kept for the other case: no second handle.
+        // Almost every subject is ASCII, and then nothing needs to be kept for the other case: no second reference.
         let kept = if bytes.is_ascii() { Bytes::new() } else { bytes.clone() };
         match ByteString::try_from(bytes) {
             Ok(text) => Self { text, raw: None },
@@ -109,7 +107,7 @@ impl Subject {
     ///
     /// # Errors
     ///
-    /// When it breaks a rule; [`check_subscribe_subject`] says which and where.
+    /// If it breaks a rule; [`check_subscribe_subject`] returns which and where.
     pub fn validated(s: impl AsRef<str>) -> Result<Self, SubjectError> {
         let text = s.as_ref();
         match check_subscribe_subject(text.as_bytes()) {
@@ -124,7 +122,7 @@ impl Subject {
         &self.text
     }
 
-    /// The bytes for the wire: those received, or those of the text.
+    /// The bytes for the wire: the received ones, or those of the text.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -134,7 +132,7 @@ impl Subject {
         }
     }
 
-    /// Is the text a lossy rendering of bytes that are no UTF-8?
+    /// Whether the text is a lossy rendering of bytes that are not UTF-8.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         self.raw.is_some()
@@ -146,7 +144,7 @@ impl Subject {
         self.text.into()
     }
 
-    /// Does it keep the rules of [`check_subscribe_subject`]?
+    /// Whether it follows the rules of [`check_subscribe_subject`].
     #[must_use]
     pub fn is_valid(&self) -> bool {
         check_subscribe_subject(self.as_bytes()).is_ok()
@@ -234,16 +232,16 @@ impl<'de> Deserialize<'de> for Subject {
     }
 }
 
-/// What can be used as a subject where the program gives one.
+/// Types that can be given as a subject.
 ///
-/// `&'static str` costs no allocation. Text that is not static must be a `String` or a
-/// [`Subject`]; make the latter once if it is used often.
+/// `&'static str` needs no allocation. Text that is not static must be a `String` or a [`Subject`]; make a `Subject` once if it
+/// is used often.
 pub trait ToSubject {
     /// The subject; cheap for [`Subject`] and `&'static str`, a copy for `String`.
     fn to_subject(&self) -> Subject;
 
-    /// The bytes of [`to_subject`](Self::to_subject), where they are at hand without making one: publishing needs
-    /// no more, and is spared an allocation or the counting of a reference. `None`: make one.
+    /// The bytes of [`to_subject`](Self::to_subject), if they are available without making one: publishing needs no more, and
+    /// saves an allocation or a reference count. `None`: make one.
     #[inline(always)]
     fn wire_bytes(&self) -> Option<&[u8]> {
         None

@@ -1,9 +1,9 @@
-//! The rules for subjects and queue names, and wildcard matching: functions of bytes.
+//! The rules for subjects and queue names, and wildcard matching: functions on bytes.
 
 /// The rule that a subject or queue name breaks, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectFault {
-    /// Nothing there.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
     /// A blank (SP or TAB) would end it on the wire.
@@ -27,7 +27,7 @@ pub enum SubjectFault {
         /// Where the second dot stands, counted in bytes from 0.
         at: usize,
     },
-    /// A token `>`, which stands for all that follows, has another one after it.
+    /// A token `>`, which matches the rest of a subject, has another token after it.
     #[error("`>` at byte {at} is not the last token")]
     RestInside {
         /// Where the `>` stands, counted in bytes from 0.
@@ -50,10 +50,10 @@ impl SubjectFault {
     }
 }
 
-/// May a message be published to this subject, or name it as its reply?
+/// Checks whether a message may be published to this subject, or name it as its reply subject.
 ///
-/// Not empty, and none of SP, TAB, CR, LF. Tokens and wildcards are not checked, as in async-nats
-/// and nats.go: a server forwards such subjects unless it was asked to be pedantic.
+/// Not empty, and none of SP, TAB, CR, LF. Tokens and wildcards are not checked, as in async-nats and nats.go: a server accepts
+/// such subjects unless it was asked to be pedantic.
 ///
 /// # Errors
 ///
@@ -73,8 +73,8 @@ pub const fn check_publish_subject(subject: &[u8]) -> Result<(), SubjectFault> {
     if has_low_byte(subject) { first_separator(subject) } else { Ok(()) }
 }
 
-/// Whether there is a byte up to 0x20: as a rule there is none, and then there is no separator either. On the path
-/// of every publish, so it looks at eight bytes at a time.
+/// Whether there is a byte up to 0x20: usually there is none, and then there is no separator either. Every publish comes
+/// through here, so it checks eight bytes at a time.
 #[inline(always)]
 const fn has_low_byte(bytes: &[u8]) -> bool {
     let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) else {
@@ -82,7 +82,7 @@ const fn has_low_byte(bytes: &[u8]) -> bool {
     };
     let mut low = low_bytes(u64::from_le_bytes(*first)) | low_bytes(u64::from_le_bytes(*last));
     let mut rest = bytes;
-    // The last eight were looked at, so what is left over at the end need not be.
+    // The last eight bytes were checked, so a remainder needs no check.
     while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
         low |= low_bytes(u64::from_le_bytes(*eight));
         rest = behind;
@@ -116,11 +116,11 @@ const fn low_bytes(eight: u64) -> u64 {
     eight.wrapping_sub(ONES * 0x21) & !eight & TOPS
 }
 
-/// May this subject be subscribed to?
+/// Checks whether this subject may be subscribed to.
 ///
-/// What [`check_publish_subject`] asks, and no empty token: no dot at either end, no two dots in a
-/// row. A token `>` must be the last one. These are the rules of nats-server, which refuses any other
-/// subject with `-ERR 'Invalid Subject'`; the tests hold them against one.
+/// The rules of [`check_publish_subject`], and no empty token: no dot at either end, no two dots in a row. A token `>` must be
+/// the last one. These are the rules of nats-server, which refuses any other subject with `-ERR 'Invalid Subject'`; the tests
+/// compare them with a real one.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub const fn check_subscribe_subject(subject: &[u8]) -> Result<(), SubjectFault>
     Ok(())
 }
 
-/// Is this a name for a queue group? Not empty, and none of SP, TAB, CR, LF.
+/// Checks the name of a queue group: not empty, and none of SP, TAB, CR, LF.
 ///
 /// # Errors
 ///
@@ -163,7 +163,7 @@ pub const fn check_queue_name(name: &[u8]) -> Result<(), SubjectFault> {
     check_publish_subject(name)
 }
 
-/// The first separator, if there is one: other control characters are allowed.
+/// The first separator, if there is one; other control characters are allowed.
 #[cold]
 const fn first_separator(subject: &[u8]) -> Result<(), SubjectFault> {
     let mut at = 0;
@@ -177,10 +177,10 @@ const fn first_separator(subject: &[u8]) -> Result<(), SubjectFault> {
     Ok(())
 }
 
-/// Does a subject match a pattern with wildcards?
+/// Whether a subject matches a pattern with wildcards.
 ///
-/// Tokens are separated by dots. `*` as a whole token stands for any one token, `>` as the last
-/// token for one or more; anywhere else the two are ordinary characters.
+/// Tokens are separated by dots. `*` as a whole token matches any one token, `>` as the last token matches one or more;
+/// anywhere else both are ordinary characters.
 ///
 /// ```
 /// use nats_lifeline::protocol::matches;

@@ -1,4 +1,4 @@
-//! When two addresses are the same, and how one is shown.
+//! Equality of addresses, and how they are shown.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -6,7 +6,7 @@ use core::hash::{Hash, Hasher};
 use super::{ServerAddr, hide_credentials};
 
 impl PartialEq for ServerAddr {
-    /// The same scheme, credentials, host (case doesn't matter) and port, however written.
+    /// The same scheme, credentials, host (ignoring case) and port, however written.
     fn eq(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && self.user == other.user

@@ -1,4 +1,4 @@
-//! The arguments of each operation: how many, in which order, which of them are numbers.
+//! The arguments of each operation: how many there are, in which order, and which are numbers.
 
 use super::Body;
 use crate::protocol::error::ProtocolError;
@@ -7,7 +7,7 @@ use crate::protocol::op::ClientOp;
 use crate::protocol::scan::Args;
 use core::ops::Range;
 
-/// Where `token` stands in `buf`, of which it is a part: the distance of the two addresses.
+/// The position of `token` in `buf`, of which it is a part: the distance between the two addresses.
 fn place(buf: &[u8], token: &[u8]) -> Range<usize> {
     let start = (token.as_ptr() as usize).wrapping_sub(buf.as_ptr() as usize);
     start..start.wrapping_add(token.len())

@@ -1,4 +1,4 @@
-//! What clients send, for tools and test servers.
+//! Operations of clients, for tools and test servers.
 
 use super::args::{hpub, pub_, sub, unsub};
 use super::{Decoded, Decoder, Step, json, unknown};
@@ -27,14 +27,13 @@ const CLIENT_WORDS: &[(&[u8], Ends, ClientWord)] = &[
 ];
 
 impl Decoder {
-    /// Reads one operation of a client. The contract is on the type.
+    /// Reads one operation of a client. The type's doc has the contract.
     ///
-    /// What follows the word of `PING` and `PONG` is ignored up to the end of the line, because
-    /// servers do so.
+    /// Anything after `PING` and `PONG` is ignored up to the end of the line, as servers do.
     ///
     /// # Errors
     ///
-    /// When the bytes can't be, or become, an operation, or are over a limit.
+    /// If the bytes are not, and can't become, an operation, or exceed a limit.
     pub fn decode_client<'a>(&mut self, buf: &'a [u8]) -> Step<ClientOp<'a>> {
         if self.body.is_some() {
             return self.finish_pub(buf);

@@ -1,12 +1,11 @@
-//! The fast path: a whole MSG or HMSG, written the way servers write it, read in one pass.
+//! The fast path: a complete MSG or HMSG in the form that servers write, read in one pass.
 
 use crate::protocol::limits::Limits;
 use crate::protocol::op::MsgOp;
 use crate::protocol::scan::end_of_token;
 
-/// Reads a MSG or HMSG that is wholly there and written the way servers write it: one blank
-/// between arguments, upper case, CR LF, no more digits than a size needs. `None` for anything
-/// else, errors included, which the general path then judges.
+/// Reads a MSG or HMSG that is complete and in the form that servers write: one blank between arguments, upper case, CR LF, no
+/// more digits than a size needs. `None` for anything else, including errors, which the general path handles.
 ///
 /// One pass over the bytes of the line, without searching for its end first.
 #[inline(always)]

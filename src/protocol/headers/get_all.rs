@@ -11,7 +11,7 @@ pub struct GetAll<'a, T> {
 }
 
 impl<'a, T> GetAll<'a, T> {
-    /// Those of the name of the first entry.
+    /// The values of the name of the first entry.
     pub(super) fn new(entries: &'a [(HeaderName, T)]) -> Self {
         Self { entries, at: 0 }
     }
