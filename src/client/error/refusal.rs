@@ -137,7 +137,7 @@ fn full_in_words(pending: usize, limit: usize, frame: usize) -> String {
 /// use nats_lifeline::client::{TryPublishError, TryPublishErrorKind};
 /// use nats_lifeline::message::OutboundMessage;
 ///
-/// Keeps messages that a retry can save.
+/// /// Keeps messages that a retry can save.
 /// fn keep(error: TryPublishError) -> Option<OutboundMessage> {
 ///     match error.kind() {
 ///         TryPublishErrorKind::NoRoom | TryPublishErrorKind::BufferFull => Some(error.into_message()),
