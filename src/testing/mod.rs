@@ -47,6 +47,8 @@ mod sink;
 mod socket;
 mod source;
 mod switches;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 // The model of a session is for this crate's own tests. As with `engine`, no promise is made about it.
