@@ -1,4 +1,4 @@
-//! The first program: subscribe, publish, flush, ask. `cargo run --example quickstart [server]`
+//! The first program: subscribe, publish, flush, request. `cargo run --example quickstart [server]`
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use nats_lifeline::testing::Broker;
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run().await else { return ExitCode::SUCCESS };
-    // The error, and those behind it as far as it has not named them itself.
+    // The error, and those of its sources that its text does not contain yet.
     let (mut text, mut source) = (error.to_string(), error.source());
     while let Some(cause) = source {
         if !text.contains(&cause.to_string()) {
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), nats_lifeline::Error> {
-    let broker = Broker::start().await?; // for those who name no server: one inside this program
+    let broker = Broker::start().await?; // used without an argument: a broker inside this program
     let server = std::env::args().nth(1).unwrap_or_else(|| broker.url());
     if server.starts_with('-') {
         return Ok(writeln!(stdout(), "quickstart [server]: subscribes, publishes and asks there, or inside itself")?);

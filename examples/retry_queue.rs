@@ -1,14 +1,15 @@
-//! Nothing is lost twice: what comes back waits in a queue of the program's own. `cargo run --example retry_queue`
+//! No message is lost twice: returned messages wait in the program's own queue. `cargo run --example retry_queue`
 //!
-//! Two kinds of messages go out while the server is killed now and then. `payments` are critical: while no server is connected
-//! they are handed back at once. `readings` are held by the client, twenty of them; what is beyond that is dropped by the policy,
-//! and handed back by an event. Both go to one bounded queue, and are sent when a server is there again. What does not fit into
-//! the queue goes to a list of dead letters.
+//! Two kinds of messages are published while the server is killed now and then. `payments` are critical: while no
+//! server is connected they are returned immediately. `readings` are buffered by the client, twenty of them; further
+//! ones are dropped by the policy, and returned by an event. Both go to one bounded queue, and are sent when a server
+//! is connected again. Messages that do not fit into the queue go to a list of dead letters.
 //!
-//! The order of each subject is kept. A message joins the queue if others of its subject wait there. And the policy is to drop the
-//! newest: what the client still holds is older than what it handed back, and leaves before the queue does.
+//! The order within each subject is kept. A message joins the queue if others of its subject are in it. The policy
+//! drops the newest messages: those that the client still buffers are older than the returned ones, and are sent before
+//! the queue.
 //!
-//! The end is an account by number: each message is in exactly one place. The program ends with 1 if it does not come out.
+//! At the end, every message is in exactly one place. Otherwise the program ends with code 1.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -26,15 +27,15 @@ use nats_lifeline::{Client, ConnectOptions, Error};
 
 const SUBJECTS: [&str; 2] = ["payments", "readings"];
 
-/// How many readings the client holds during an outage, and how many messages the queue has room for.
+/// How many readings the client buffers during an outage, and the size of the queue.
 const HELD: u64 = 20;
 const ROOM: usize = 150;
 
 /// One message of each subject in this time.
 const PACE: Duration = Duration::from_millis(4);
 
-/// When the server is killed, and for how long it stays away, in milliseconds from the start. The queue has room for what comes
-/// back in the first outage, and not in the second.
+/// When the server is killed, and how long it stays down, in milliseconds from the start. The queue has room for the
+/// messages that are returned in the first outage, but not in the second.
 const OUTAGES: [(u64, u64); 2] = [(400, 250), (1100, 900)];
 const END: Duration = Duration::from_millis(2600);
 
@@ -50,7 +51,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// `false`: the account does not come out.
+/// `false`: the account is wrong.
 async fn run() -> Result<bool, Error> {
     let broker = Broker::start().await?;
     let client = ConnectOptions::new()
@@ -59,7 +60,8 @@ async fn run() -> Result<bool, Error> {
         .reconnect_delay_callback(|_| Duration::from_millis(100))
         .connect(broker.url())
         .await?;
-    // On the publisher's own connection: what the server has processed comes back in front of the PONG that says so.
+    // On the publisher's own connection: messages that the server has processed arrive before the PONG that confirms
+    // them.
     let mut everything = client.subscribe(">").await?;
     let receiving = tokio::spawn(async move {
         let mut received = [Vec::new(), Vec::new()];
@@ -97,17 +99,17 @@ async fn run() -> Result<bool, Error> {
     Ok(account(published, &sender, &received)?)
 }
 
-/// Who publishes, with the queue of what came back.
+/// The publisher, with the queue of returned messages.
 struct Sender {
     client: Client,
     events: Events,
-    /// Events said that a server is connected, and have not said otherwise.
+    /// Whether a server is connected, as reported by events.
     connected: bool,
-    /// How many messages events have handed back.
+    /// How many messages events have returned.
     handed_back: u64,
-    /// At most [`ROOM`], in the order of each subject.
+    /// At most [`ROOM`], in order within each subject.
     queue: VecDeque<OutboundMessage>,
-    /// Came back and found no room.
+    /// Returned messages that did not fit.
     dead: Vec<OutboundMessage>,
     retried: u64,
 }
@@ -118,12 +120,12 @@ impl Sender {
         Sender { client, events, connected: true, handed_back: 0, queue, dead: Vec::new(), retried: 0 }
     }
 
-    /// A critical message: sent now, or it comes back now.
+    /// A critical message: it is sent now, or returned now.
     async fn payment(&mut self, number: u64) -> Result<(), Error> {
         self.send(0, number, Client::try_publish_critical).await
     }
 
-    /// A message that the client may hold, and may drop.
+    /// A message that the client may buffer, and may drop.
     async fn reading(&mut self, number: u64) -> Result<(), Error> {
         self.send(1, number, Client::try_publish_message).await
     }
@@ -149,13 +151,13 @@ impl Sender {
         Ok(())
     }
 
-    /// Listens to what was told; when a server is there, what waits is sent.
+    /// Reads events; when a server is connected, sends the queue.
     async fn catch_up(&mut self) -> Result<(), Error> {
         while let Some(event) = self.events.try_recv() {
             self.hear(&event);
         }
-        // The counters know of a loss at once, and the event comes as soon as the client's task runs. Nothing is published
-        // in between, or it would overtake what is on its way back.
+        // The counters show a loss immediately, and its event comes as soon as the client's task runs. Nothing is
+        // published in between, or it would overtake the messages that are about to be returned.
         while self.client.stats().lost.total() > self.handed_back {
             let event = self.events.recv().await.ok_or("the client has ended")?;
             self.hear(&event);
@@ -171,7 +173,7 @@ impl Sender {
             ConnectionEvent::Disconnected { .. } => self.connected = false,
             ConnectionEvent::Reconnected { .. } => self.connected = true,
             ConnectionEvent::Lost { lost, messages, .. } => {
-                // Up to 1 MiB of them comes back, which here is all.
+                // Up to 1 MiB of them is returned, which is all of them here.
                 self.handed_back += lost.total();
                 for LostMessage { subject, reply, payload, headers, .. } in messages.iter() {
                     self.keep(OutboundMessage { subject, reply, payload, headers });
@@ -189,7 +191,8 @@ impl Sender {
         }
     }
 
-    /// Sends what waits, as critical, so that it can't be dropped once more: the oldest first, until one comes back.
+    /// Sends queued messages as critical, so that they cannot be dropped again: the oldest first, until one is
+    /// returned.
     fn retry(&mut self) {
         while let Some(message) = self.queue.pop_front() {
             if let Err(refused) = self.client.try_publish_critical(message) {
@@ -200,7 +203,7 @@ impl Sender {
         }
     }
 
-    /// The last messages go out, and the client ends.
+    /// Sends the last messages, and ends the client.
     async fn finish(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -208,17 +211,17 @@ impl Sender {
             match self.client.flush().await {
                 Ok(()) if self.queue.is_empty() => break,
                 Ok(()) => {}
-                // That some are in doubt is said once. They are in the account.
+                // Messages in doubt are reported once. They are in the account.
                 Err(error) if matches!(error.source_as(), Some(FlushFailure::InDoubt(_))) => {}
                 Err(error) => return Err(error.into()),
             }
             if Instant::now() > deadline {
-                break; // What still waits is in the account too.
+                break; // Messages that are still queued are in the account too.
             }
             tokio::time::sleep(PACE).await;
         }
         self.client.drain_and_close(Duration::from_secs(5)).await?;
-        // What the client still held is handed back at the very end.
+        // Messages that the client still buffered are returned at the very end.
         while let Some(event) = self.events.recv().await {
             self.hear(&event);
         }
@@ -226,13 +229,13 @@ impl Sender {
     }
 }
 
-/// Which message this is: the number of its subject, and its own.
+/// The identity of a message: the number of its subject, and its own.
 fn name(subject: &str, payload: &[u8]) -> Option<(usize, u64)> {
     let subject = SUBJECTS.iter().position(|known| *known == subject)?;
     Some((subject, std::str::from_utf8(payload).ok()?.parse().ok()?))
 }
 
-/// Where each message is. `true`: each is in exactly one place, in order, and no more are missing than are in doubt.
+/// Where each message is. `true`: each is in exactly one place, in order, and at most those in doubt are missing.
 fn account(published: u64, sender: &Sender, received: &[Vec<u64>; 2]) -> io::Result<bool> {
     let numbers = |subject: usize, messages: &mut dyn Iterator<Item = &OutboundMessage>| {
         let named = messages.filter_map(|message| name(&message.subject, &message.payload));
@@ -252,7 +255,7 @@ fn account(published: u64, sender: &Sender, received: &[Vec<u64>; 2]) -> io::Res
             broken.push(format!("{subject}: {twice} are in more than one place"));
         }
         if places.iter().any(|place| place.iter().any(|number| !(1..=published).contains(number))) {
-            broken.push(format!("{subject}: there are some that nobody has published"));
+            broken.push(format!("{subject}: there are messages that were never published"));
         }
         if !received[at].is_sorted() {
             broken.push(format!("{subject}: the order was not kept"));
@@ -264,10 +267,10 @@ fn account(published: u64, sender: &Sender, received: &[Vec<u64>; 2]) -> io::Res
     let stats = sender.client.stats();
     let (in_doubt, outages) = (stats.in_doubt, stats.reconnects);
     if missing_in_all > in_doubt {
-        broken.push(format!("{missing_in_all} are missing, and {in_doubt} in doubt"));
+        broken.push(format!("{missing_in_all} are missing, but only {in_doubt} are in doubt"));
     }
     if outages == 0 || sender.retried == 0 {
-        broken.push("nothing was shown: no outage, or nothing that was sent again".to_owned());
+        broken.push("the run shows nothing: no outage, or no message was sent again".to_owned());
     }
     let retried = sender.retried;
     let _ = writeln!(
@@ -275,15 +278,13 @@ fn account(published: u64, sender: &Sender, received: &[Vec<u64>; 2]) -> io::Res
         "\n{outages} outages; {} lost by the client and {retried} sent from the queue;",
         stats.lost.total()
     );
-    let _ = writeln!(
-        text,
-        "missing are at most those in doubt: {in_doubt}, taken by a server that died before it said so\n"
-    );
+    let _ =
+        writeln!(text, "missing are at most those in doubt: {in_doubt}, taken by a server that died before a PONG\n");
     for what in &broken {
         let _ = writeln!(text, "BROKEN  {what}");
     }
     if broken.is_empty() {
-        text += "Every message is in exactly one place, and each subject in its order.\n";
+        text += "Every message is in exactly one place, in order within its subject.\n";
     }
     io::stdout().write_all(text.as_bytes())?;
     Ok(broken.is_empty())

@@ -1,4 +1,4 @@
-//! The command line: what is measured, and with what. Errors name the value and the rule.
+//! The command line: what is measured, and how. Errors name the value and the rule.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -7,20 +7,20 @@ use std::str::FromStr;
 use nats_lifeline::Subject;
 
 pub(crate) const HELP: &str = "\
-Measures this client: how many messages a second, and at what cost.
+Measures this client: messages per second, and their cost.
 
-  bench pub      publishes, by default into a sink in this process that throws everything away
-  bench sub      receives, by default from a source in this process that sends what was encoded before
+  bench pub      publishes, by default into a sink in this process that counts and discards
+  bench sub      receives, by default from a source in this process that sends prepared bytes
   bench pubsub   one client publishes, the others receive all of it, by default through the broker in this process
-  bench request  clients ask, one more answers, by default through the broker in this process
+  bench request  clients send requests and another one answers, by default through the broker in this process
 
   --msgs n       messages, or requests, in all           [pub, sub 10000000; pubsub 2000000; request 100000]
   --size n       bytes of payload                        [16]
   --headers n    headers of each message                 [0]
-  --clients n    connections that do the same            [1]
-  --in-flight n  requests that each client has under way [1]
-  --subject s    where it goes                           [bench]
-  --server url   a real server instead of this process; `sub` then needs somebody who publishes
+  --clients n    connections, all with the same work    [1]
+  --in-flight n  requests in flight for each client      [1]
+  --subject s    the subject                             [bench]
+  --server url   a real server instead of this process; `sub` then needs a publisher
   --threads n    threads of the clients' runtime         [one for each processor]
 ";
 
@@ -52,14 +52,14 @@ pub(crate) struct Args {
     pub(crate) headers: usize,
     pub(crate) clients: usize,
     pub(crate) in_flight: usize,
-    /// Text that lives as long as the program, as the subjects of most programs do.
+    /// A `'static` text, like the subjects of most programs.
     pub(crate) subject: &'static str,
     pub(crate) server: Option<String>,
     pub(crate) threads: usize,
 }
 
 impl Args {
-    /// Reads the arguments behind the program's name; `None`: help was asked for.
+    /// Reads the arguments after the program's name; `None`: help was asked for.
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Args>, String> {
         let (work, msgs) = match given.next().as_deref() {
             Some("pub") => (Work::Pub, 10_000_000),
@@ -68,7 +68,7 @@ impl Args {
             Some("request") => (Work::Request, 100_000),
             Some("-h" | "--help" | "help") => return Ok(None),
             Some(other) => return Err(format!("{other:?}: must be pub, sub, pubsub or request")),
-            None => return Err("nothing to measure: name pub, sub, pubsub or request".to_owned()),
+            None => return Err("nothing to measure: give pub, sub, pubsub or request".to_owned()),
         };
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let mut args = Args {
@@ -101,32 +101,35 @@ impl Args {
                         .map_err(|_| format!("--subject {value:?}: must have no blank and no empty token"))?;
                     args.subject = value.leak();
                 }
-                _ => return Err(format!("{option:?}: there is no such option")),
+                _ => return Err(format!("{option:?}: unknown option")),
             }
         }
         args.judge()
     }
 
-    /// What no option is wrong with by itself.
+    /// Checks combinations of options.
     fn judge(self) -> Result<Option<Args>, String> {
         let Args { work, msgs, clients, in_flight, .. } = self;
         let at_once = clients.saturating_mul(if work == Work::Request { in_flight } else { 1 }) as u64;
         if work != Work::PubSub && msgs < at_once {
-            return Err(format!("--msgs {msgs}: must be {at_once} or more, one for each that is at work"));
+            return Err(format!("--msgs {msgs}: must be at least {at_once}, one for each concurrent worker"));
         }
         if work != Work::Request && in_flight != 1 {
-            return Err(format!("--in-flight {in_flight}: only request has it"));
+            return Err(format!("--in-flight {in_flight}: only for request"));
         }
         if work == Work::Sub && self.headers != 0 && self.server.is_some() {
-            return Err(format!("--headers {}: those who publish decide on headers, not sub", self.headers));
+            return Err(format!("--headers {}: not for sub, since the publisher sets headers", self.headers));
         }
         if work != Work::Sub && self.subject.split('.').any(|token| matches!(token, "*" | ">")) {
-            return Err(format!("--subject {:?}: must have no wildcard, since it is published to", self.subject));
+            return Err(format!(
+                "--subject {:?}: must not contain wildcards, since messages are published to it",
+                self.subject
+            ));
         }
         Ok(Some(self))
     }
 
-    /// The share of one of `parts` that work on the messages together.
+    /// The share of one of `parts` workers.
     pub(crate) fn share(&self, part: usize, parts: usize) -> u64 {
         let (part, parts) = (part as u64, parts as u64);
         self.msgs / parts + u64::from(part < self.msgs % parts)

@@ -1,4 +1,4 @@
-//! Whom the clients talk to: a sink, source or broker in this process, or a real server.
+//! The peer of the clients: a sink, source or broker in this process, or a real server.
 
 use std::io;
 
@@ -13,7 +13,8 @@ pub(crate) enum FarEnd {
     Source(Source),
     Broker {
         broker: Broker,
-        /// Its own, so that its CPU time can be told from the clients'. It runs as long as this lives.
+        /// Its own runtime, so that its CPU time can be separated from the clients'. It runs as long as this value
+        /// lives.
         _runtime: Runtime,
     },
     Server(String),
@@ -46,7 +47,7 @@ impl FarEnd {
         }
     }
 
-    /// How it is called in the report.
+    /// Its name in the report.
     pub(crate) fn name(&self) -> String {
         match self {
             FarEnd::Sink(_) => "a sink in this process".to_owned(),
@@ -56,7 +57,7 @@ impl FarEnd {
         }
     }
 
-    /// How many messages it has counted, if it counts those that are published.
+    /// The number of published messages that it has counted, if it counts.
     pub(crate) fn counted(&self) -> Option<u64> {
         match self {
             FarEnd::Sink(sink) => Some(sink.messages()),

@@ -1,4 +1,4 @@
-//! How long things took, as percentiles; exact to three digits.
+//! Latencies as percentiles, with three significant digits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::Error;
 
-/// Longer ones count as this long.
+/// Longer latencies count as this one.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]

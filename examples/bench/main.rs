@@ -26,15 +26,15 @@ use shared::out::ended;
 
 type Error = nats_lifeline::Error;
 
-/// What came out.
+/// The results.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// Messages published, or requests answered.
     published: u64,
     received: u64,
-    /// Thrown away by the client because its subscriber was too slow.
+    /// Dropped by the client because its subscriber was too slow.
     dropped: u64,
-    /// Published, and neither received nor counted as dropped; requests that failed.
+    /// Published, but neither received nor counted as dropped; or failed requests.
     missing: u64,
     elapsed: Duration,
     cpu: Option<Duration>,
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and reports. `false`: something was lost, so the numbers are worth nothing.
+/// Measures and reports. `false`: messages were lost, so the figures are worthless.
 fn measure(args: &Args) -> Result<bool, Error> {
     let far_end = FarEnd::start(args)?;
     let runtime = Builder::new_multi_thread().worker_threads(args.threads).enable_all().build()?;
@@ -82,7 +82,7 @@ pub(crate) async fn clients(count: usize, url: &str) -> Result<Vec<Client>, Erro
     Ok(clients)
 }
 
-/// The headers of each message; `None`: it has none.
+/// The headers of each message; `None` for none.
 pub(crate) fn headers(args: &Args) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for number in 0..args.headers {
@@ -91,7 +91,7 @@ pub(crate) fn headers(args: &Args) -> Option<HeaderMap> {
     (args.headers > 0).then_some(headers)
 }
 
-/// What a measurement takes: time, and the CPU of the clients' threads.
+/// Measures the time, and the CPU time of the clients' threads.
 pub(crate) struct Clock {
     began: Instant,
     cpu: Option<Duration>,
@@ -102,7 +102,7 @@ impl Clock {
         Clock { cpu: cpu::used(), began: Instant::now() }
     }
 
-    /// Time and CPU since the start.
+    /// Time and CPU time since the start.
     pub(crate) fn stop(&self) -> (Duration, Option<Duration>) {
         let elapsed = self.began.elapsed();
         (elapsed, cpu::used().zip(self.cpu).map(|(after, before)| after.saturating_sub(before)))

@@ -1,4 +1,4 @@
-//! A bar on the terminal while the work is done; nothing anywhere else.
+//! A progress bar, if there is a terminal.
 
 use std::future::Future;
 use std::io::IsTerminal;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often it is drawn. It runs in this process, so it should cost nothing that can be measured.
+/// The interval between updates: long enough not to affect the measurement.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Waits for `work`, and shows how much of `total` `done` says is done.
+/// Waits for `work`, and shows how much of `total` is done, as reported by `done`.
 pub(crate) async fn show<T>(total: u64, done: impl Fn() -> u64, work: impl Future<Output = T>) -> T {
     if !std::io::stderr().is_terminal() {
         return work.await;

@@ -1,4 +1,4 @@
-//! What is printed at the end, with what was counted and what was not.
+//! The report, with what is included in the figures.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
     let headers = if args.headers > 0 { format!(" and {} headers", args.headers) } else { String::new() };
     writeln!(to, "{}: {} B{headers}, {} {}", args.work.name(), args.size, who(args), far_end.name())?;
 
-    // Of what the CPU time is told: of what this client's side mainly did.
+    // The unit of the CPU time: the main work of this client's side.
     let (unit, count) = match args.work {
         Work::Pub => ("published", *published),
         Work::Sub | Work::PubSub => ("received", *received),
@@ -39,11 +39,11 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
             let each = cpu.as_nanos() as f64 / count.max(1) as f64;
             writeln!(to, "  CPU        {each:>14.1} ns  for each {unit}: {}", counted(args, far_end))?;
         }
-        None => writeln!(to, "  CPU                     ?   this system does not tell it thread by thread")?,
+        None => writeln!(to, "  CPU                     ?   not available by thread on this system")?,
     }
     if let Some(latency) = latency.as_ref().filter(|latency| latency.count() > 0) {
         let at = |percent| short(latency.at(percent));
-        let of = if args.work == Work::Request { "from question to answer" } else { "from publish to subscriber" };
+        let of = if args.work == Work::Request { "from request to reply" } else { "from publish to subscriber" };
         writeln!(to, "  {of}, {} measured:", grouped(latency.count()))?;
         writeln!(
             to,
@@ -77,18 +77,18 @@ fn who(args: &Args) -> String {
     }
 }
 
-/// Whose CPU time it is.
+/// Whose CPU time is shown.
 fn counted(args: &Args, far_end: &FarEnd) -> String {
     let work = match args.work {
         Work::Pub => "publishers and connections",
         Work::Sub => "connections and subscribers",
         Work::PubSub => "publisher, subscribers and connections",
-        Work::Request => "who asks, who answers, and connections",
+        Work::Request => "requesters, responders and connections",
     };
     match far_end {
         FarEnd::Sink(_) => format!("{work}; not the sink's threads"),
         FarEnd::Source(_) => format!("{work}; not the source's threads"),
         FarEnd::Broker { .. } => format!("{work}; not the broker's threads"),
-        FarEnd::Server(_) => format!("{work}; all of this process"),
+        FarEnd::Server(_) => format!("{work}; all threads of this process"),
     }
 }

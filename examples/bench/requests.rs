@@ -1,4 +1,4 @@
-//! Requests: one client answers, the others ask, each with a number of requests under way.
+//! Requests: one client answers, and the others ask, each with a number of requests in flight.
 
 use std::time::Instant;
 
@@ -18,13 +18,13 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
     tokio::spawn(async move {
         while let Some(question) = questions.next().await {
             let Some(reply) = question.reply else { continue };
-            // Who asked will say that there was no answer.
+            // The requester reports the missing answer.
             let _ = responder.publish(reply, question.payload).await;
         }
     });
     let clients = clients(args.clients, url).await?;
     for client in &clients {
-        // The first request of a client also makes the subscription for all answers.
+        // A client's first request also makes the subscription for all replies.
         client.request(args.subject, Bytes::new()).await?;
     }
     let clock = Clock::start();
@@ -58,7 +58,7 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
     Ok(Outcome { published: all.count(), missing, elapsed, cpu, latency: Some(all), ..Outcome::default() })
 }
 
-/// One of those who ask, one request after the other.
+/// One worker, which sends one request after the other.
 struct Asking {
     client: Client,
     subject: &'static str,

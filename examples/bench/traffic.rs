@@ -1,4 +1,4 @@
-//! Publishing, receiving, and both at once.
+//! Publishing, receiving, and both at the same time.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::args::Args;
 use crate::latency::Latency;
 use crate::{Clock, Error, Outcome, clients, headers, progress};
 
-/// When nothing has come for so long, nothing more is waited for.
+/// After this long without a message, the rest counts as missing.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Every so many messages one carries the time at which it was published.
+/// One message in this many carries its publish time.
 const STAMP_EVERY: u64 = 64;
 
 /// Bytes of such a time.
@@ -44,7 +44,7 @@ pub(crate) async fn receive(args: &Args, url: &str) -> Result<Outcome, Error> {
     let each = args.share(0, args.clients);
     let clock = Clock::start();
     let readers = read(args, &clients, each, None).await?;
-    // A source begins at once; from a server the first may be long in coming.
+    // A source begins immediately; from a server the first message may take longer.
     let received = || clients.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let reading = async {
         if args.server.is_some() {
@@ -64,7 +64,7 @@ pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
     let epoch = (args.size >= STAMP).then(Instant::now);
     let readers = read(args, &subscribers, args.msgs, epoch).await?;
     for client in &subscribers {
-        // Behind this the server knows of the subscription.
+        // After this the server has the subscription.
         client.flush().await?;
     }
     let clock = Clock::start();
@@ -89,8 +89,8 @@ struct Publishing {
 
 impl Publishing {
     fn new(args: &Args, client: &Client, msgs: u64) -> Publishing {
-        // Subject and payload live as long as the program, so that what is measured is publishing, and not the counting
-        // of references to them.
+        // Subject and payload live as long as the program, so that the benchmark measures publishing and not reference
+        // counting.
         let payload = Bytes::from_static(vec![0; args.size].leak());
         Publishing { client: client.clone(), msgs, subject: args.subject, headers: headers(args), payload }
     }
@@ -120,7 +120,7 @@ impl Publishing {
     }
 }
 
-/// What a subscriber got.
+/// The messages that a subscriber received.
 struct Taken {
     count: u64,
     dropped: u64,
@@ -155,7 +155,7 @@ async fn take(mut subscriber: Subscriber, each: u64, mut timing: Option<(Instant
     Taken { count, dropped: subscriber.dropped(), latency: timing.map(|(_, latency)| latency) }
 }
 
-/// Waits for the readers. Those to whom nothing comes any more are ended.
+/// Waits for the readers. Those that receive nothing any more are ended.
 async fn collect(mut readers: Vec<Reader>, clients: &[Client], each: u64, clock: &Clock) -> Result<Outcome, Error> {
     let arrived = || clients.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let (mut before, mut since, mut measured) = (arrived(), Instant::now(), clock.stop());
@@ -173,7 +173,7 @@ async fn collect(mut readers: Vec<Reader>, clients: &[Client], each: u64, clock:
             (before, since, measured) = (now, Instant::now(), clock.stop());
         } else if since.elapsed() > SILENCE {
             for client in clients {
-                // It ends the streams, which is all that is wanted of it.
+                // This ends the streams, which is its only purpose here.
                 let _ = client.close().await;
             }
             break all.await;

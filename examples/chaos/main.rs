@@ -1,15 +1,17 @@
-//! Real servers, real trouble, and an account of every message. `--help` tells what can be set.
+//! Real servers, real faults, and an account of every message. `--help` lists the options.
 //!
-//! **`--mode cut`**: one server behind a proxy that cuts the publisher's connection at any byte, freezes it, throttles it,
-//! hands it on byte by byte, refuses it or lets it in without a word. The subscriber is on the server itself, and nothing
-//! happens to it; so it knows what has arrived. Nothing comes changed, twice (at most once) or out of order within a connection, nothing leaves out
-//! of order over all of them, nothing is missing that is not in doubt or reported lost, and whatever a `flush` said Ok for was there. At least once, nothing is missing at all.
+//! **`--mode cut`**: one server behind a proxy that cuts the publisher's connection at any byte, freezes it, throttles
+//! it, passes it on byte by byte, refuses it, or accepts it without sending anything. The subscriber is connected directly
+//! to the server, without faults, so it knows what has arrived. No message arrives changed, twice (at most once) or out
+//! of order within a connection; no message is sent out of order over all connections; no message is missing that is
+//! not in doubt or reported lost; and every message that an Ok of `flush` covered had arrived by then. At least once,
+//! no message is missing at all.
 //!
-//! **`--mode cluster`**: three servers are killed, stopped, terminated, made lame ducks and started again, and both clients
-//! live with that. Nothing comes changed or twice, and each connection keeps the order; what is missing is only reported,
-//! because a PONG is the word of one server, which may die with what it has not passed on.
+//! **`--mode cluster`**: three servers are killed, stopped, terminated, made lame ducks and restarted, and both clients
+//! survive that. No message arrives changed or twice, and each connection keeps the order. Missing messages are only
+//! reported, because a PONG is from a single server, which may die before it has passed a message on.
 //!
-//! In both, `accepted = waiting + unconfirmed + confirmed + in doubt + lost` at every moment.
+//! In both modes, `accepted = waiting + unconfirmed + confirmed + in doubt + lost` at every moment.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;

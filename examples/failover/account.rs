@@ -1,4 +1,4 @@
-//! What subscribers got: how many, which twice, which out of order, and how long nothing came.
+//! What subscribers received: how many messages, duplicates, messages out of order, and the longest gap.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::payload;
 pub(crate) struct Account {
     /// A bit for each message, by its number.
     seen: Vec<u64>,
-    /// Different messages.
+    /// Messages without duplicates.
     pub(crate) received: u64,
     pub(crate) duplicated: u64,
     pub(crate) corrupted: u64,
-    /// Behind a later one, at the same member.
+    /// After a later one, at the same member.
     pub(crate) out_of_order: u64,
     last: Option<Instant>,
     /// The longest time between two messages.
@@ -21,7 +21,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Notes a message. `highest`: the highest number that this member has seen so far.
+    /// Records a message. `highest`: the highest number that this member has received so far.
     pub(crate) fn note(&mut self, payload: &[u8], highest: &mut Option<u64>) {
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
@@ -42,7 +42,7 @@ impl Account {
         *highest = (*highest).max(Some(number));
     }
 
-    /// `false`: it is marked already.
+    /// `false`: it was marked before.
     fn mark(&mut self, number: u64) -> bool {
         let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
         if self.seen.len() <= word {
@@ -54,7 +54,7 @@ impl Account {
         new
     }
 
-    /// How many of the first `published` numbers never came.
+    /// How many of the first `published` numbers never arrived.
     pub(crate) fn missing(&self, published: u64) -> u64 {
         published.saturating_sub(self.received)
     }

@@ -3,15 +3,15 @@
 use std::ops::RangeInclusive;
 
 pub(crate) const HELP: &str = "\
-Publishes, subscribes and asks while servers are killed, and accounts for every message.
+Publishes, subscribes and sends requests while servers are killed, and accounts for every message.
 
   --seconds n      how long the load lasts                        [12]
   --rate n         messages a second                              [20000]
   --servers a,b,c  real servers, which you kill and restart yourself; without it, three brokers in this process
                    are killed, one every second
 
-It ends with code 1 if a message came twice, changed or out of order, if the sum of all messages does not hold, or if
-more is missing than is in doubt. Ctrl-C ends it early, with the same account.
+It ends with code 1 if a message arrived twice, changed or out of order, if the sum of all messages does not hold, or if
+more messages are missing than are in doubt. Ctrl-C ends it early, with the same account.
 ";
 
 pub(crate) struct Args {
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the arguments behind the program's name; `None`: help was asked for.
+    /// Reads the arguments after the program's name; `None`: help was asked for.
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Args>, String> {
         let mut args = Args { seconds: 12, rate: 20_000, servers: None };
         while let Some(option) = given.next() {
@@ -31,7 +31,7 @@ impl Args {
                 "--seconds" => args.seconds = number(&option, &value()?, 1..=86_400)?,
                 "--rate" => args.rate = number(&option, &value()?, 1..=1_000_000)?,
                 "--servers" => args.servers = Some(value()?.split(',').map(str::to_owned).collect()),
-                _ => return Err(format!("{option:?}: there is no such option")),
+                _ => return Err(format!("{option:?}: unknown option")),
             }
         }
         Ok(Some(args))

@@ -1,4 +1,4 @@
-//! The attack: which broker is killed when, and which comes back.
+//! The attack: which broker is killed when, and when it is restarted.
 
 use std::time::{Duration, Instant};
 
@@ -7,34 +7,34 @@ use nats_lifeline::testing::{Broker, Cluster};
 
 use crate::Error;
 
-/// Every so many times both brokers of the publisher are killed, and nothing is left to go to.
+/// Once in this many times, both brokers of the publisher are killed, and it has no server at all.
 const ALL_EVERY: u64 = 4;
 
 pub(crate) struct Attack {
     cluster: Option<Cluster>,
-    /// The servers of the client that is attacked, and of the one that is not.
+    /// The servers of the attacked client, and those of the other one.
     pub(crate) exposed: Vec<String>,
     pub(crate) sheltered: Vec<String>,
     strikes: u64,
-    /// Since when no exposed broker is up.
+    /// Since when none of the attacked brokers is up.
     dark_since: Option<Instant>,
-    /// What was done since the last line.
+    /// What happened since the last line.
     pub(crate) news: Option<String>,
     pub(crate) killed: u64,
-    /// How often no exposed broker was left, and for how long at most.
+    /// How often none of the attacked brokers was up, and the longest time.
     pub(crate) dark: u64,
     pub(crate) longest_dark: Duration,
 }
 
 impl Attack {
-    /// On brokers of our own: A and B are attacked, C is not.
+    /// With our own brokers: A and B are attacked, C is not.
     pub(crate) fn on(cluster: Cluster) -> Attack {
         let mut exposed = cluster.urls();
         let sheltered = exposed.split_off(2);
         Attack { cluster: Some(cluster), ..Attack::peaceful(exposed, sheltered) }
     }
 
-    /// None: the user does it.
+    /// No attack: the user kills servers.
     pub(crate) fn none(servers: &[String]) -> Attack {
         Attack::peaceful(servers.to_vec(), servers.to_vec())
     }
@@ -53,12 +53,12 @@ impl Attack {
         }
     }
 
-    /// Are the brokers ours?
+    /// Whether the brokers are our own.
     pub(crate) fn is_ours(&self) -> bool {
         self.cluster.is_some()
     }
 
-    /// Restarts what the last strike killed, and kills the broker that `victim` is connected to.
+    /// Restarts the brokers of the last strike, and kills the broker that `victim` is connected to.
     pub(crate) async fn strike(&mut self, victim: &Client) -> Result<(), Error> {
         self.make_peace().await?;
         let Some(cluster) = &self.cluster else { return Ok(()) };
@@ -83,7 +83,7 @@ impl Attack {
         Ok(())
     }
 
-    /// Restarts what is down.
+    /// Restarts dead brokers.
     pub(crate) async fn make_peace(&mut self) -> Result<(), Error> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
         for (broker, _) in exposed(cluster) {

@@ -1,4 +1,4 @@
-//! The load: who publishes, who receives, who asks and who answers.
+//! The load: a publisher, subscribers, requests and a responder.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,13 +15,13 @@ use crate::args::Args;
 use crate::attack::Attack;
 use crate::{Error, payload};
 
-/// Requests that are under way at a time.
+/// Requests in flight at a time.
 const ASKING: u64 = 4;
 
-/// A pause between two of them.
+/// The pause between two requests.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(5);
 
-/// How often the program asks whether all has arrived, as one does that wants to know.
+/// The interval between flushes.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the end may take: until everything is confirmed, and until everything is read.
@@ -29,39 +29,39 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) struct Load {
-    /// Publishes, and receives what it has published. This is the one whose servers are killed.
+    /// Publishes, and receives its own messages. The attacked client.
     pub(crate) publisher: Client,
-    /// Asks. Its servers are the same.
+    /// Sends requests. It has the same servers.
     pub(crate) asker: Client,
-    /// Has a member of the queue group and the responder, on a server that lives.
+    /// Has a member of the queue group and the responder, on a server that is never killed.
     helper: Client,
     pub(crate) plain: Arc<Mutex<Account>>,
     pub(crate) queue: Arc<Mutex<Account>>,
     pub(crate) published: Arc<AtomicU64>,
-    /// Publishes that failed, and so told the caller.
+    /// Failed publishes, which the caller knows of.
     pub(crate) refused: Arc<AtomicU64>,
     pub(crate) answers: Arc<Mutex<Answers>>,
     pub(crate) flushes: Flushes,
-    /// Messages that a client threw away because its subscriber was too slow.
+    /// Messages that a client dropped because its subscriber was too slow.
     pub(crate) dropped: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     working: Vec<JoinHandle<()>>,
     flushing: Option<JoinHandle<Flushes>>,
 }
 
-/// What `flush` said.
+/// The results of `flush`.
 #[derive(Debug, Default)]
 pub(crate) struct Flushes {
     pub(crate) ok: u64,
     pub(crate) failed: u64,
-    /// So many messages are in doubt, say those that failed. Each is said once.
+    /// Messages in doubt, as reported by failed flushes. Each is reported once.
     pub(crate) in_doubt: u64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     pub(crate) right: u64,
-    /// Answers to another question.
+    /// Answers to another request.
     pub(crate) wrong: u64,
     pub(crate) failed: BTreeMap<String, u64>,
 }
@@ -73,7 +73,7 @@ impl Answers {
             Ok(_) => self.wrong += 1,
             Err(error) => {
                 let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                // Behind it stand numbers that differ from time to time.
+                // The text after the colon has numbers that differ each time.
                 let reason = reason.split(';').next().unwrap_or_default().to_owned();
                 *self.failed.entry(reason).or_default() += 1;
             }
@@ -100,7 +100,7 @@ impl Flushes {
 impl Load {
     pub(crate) async fn start(args: &Args, attack: &Attack) -> Result<Load, Error> {
         let options = ConnectOptions::new();
-        // The cluster tells everybody about C; whoever went there could not be attacked any more.
+        // Gossip announces C to all clients; a client on C could not be attacked any more.
         let exposed = if attack.is_ours() { options.clone().ignore_discovered_servers() } else { options.clone() };
         let load = Load {
             publisher: exposed.clone().name("publisher").connect(attack.exposed.clone()).await?,
@@ -121,7 +121,7 @@ impl Load {
     }
 
     async fn work(mut self, args: &Args) -> Result<Load, Error> {
-        // Others may run the same on the same servers.
+        // Others may run this program on the same servers.
         let here = self.publisher.new_inbox();
         let (data, questions) = (format!("{here}.data"), format!("{here}.questions"));
         let group = || "group".to_owned();
@@ -129,7 +129,7 @@ impl Load {
         self.read(self.publisher.queue_subscribe(data.clone(), group()).await?, &self.queue);
         self.read(self.helper.queue_subscribe(data.clone(), group()).await?, &self.queue);
         tokio::spawn(answer(self.helper.clone(), self.helper.subscribe(questions.clone()).await?));
-        // Behind this the servers know who listens; in a cluster of real ones they tell each other a moment later.
+        // After this the servers have the subscriptions; in a cluster of real ones they exchange them a moment later.
         self.publisher.flush().await?;
         self.helper.flush().await?;
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -150,20 +150,20 @@ impl Load {
         Ok(self)
     }
 
-    /// Notes everything that comes.
+    /// Records every received message.
     fn read(&self, mut subscriber: Subscriber, account: &Arc<Mutex<Account>>) {
         let (account, dropped) = (account.clone(), self.dropped.clone());
         tokio::spawn(async move {
-            let (mut highest, mut told) = (None, 0);
+            let (mut highest, mut counted) = (None, 0);
             while let Some(message) = subscriber.next().await {
                 lock(&account).note(&message.payload, &mut highest);
-                dropped.fetch_add(subscriber.dropped() - told, Ordering::Relaxed);
-                told = subscriber.dropped();
+                dropped.fetch_add(subscriber.dropped() - counted, Ordering::Relaxed);
+                counted = subscriber.dropped();
             }
         });
     }
 
-    /// Ends the load, waits until what was published is confirmed, and until what is on its way is read.
+    /// Ends the load, and waits until published messages are confirmed and messages in flight are read.
     pub(crate) async fn finish(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         for task in self.working.drain(..) {
@@ -187,12 +187,12 @@ impl Load {
 
     pub(crate) async fn close(self) {
         for client in [self.publisher, self.asker, self.helper] {
-            // What it would say is in the account.
+            // Its result is in the account.
             let _ = client.close().await;
         }
     }
 
-    /// By the plain subscription, and by the queue group.
+    /// Received by the plain subscription, and by the queue group.
     pub(crate) fn received(&self) -> (u64, u64) {
         (lock(&self.plain).received, lock(&self.queue).received)
     }
@@ -233,7 +233,7 @@ async fn flush(client: Client, over: Arc<AtomicBool>) -> Flushes {
         tokio::time::sleep(FLUSH_EVERY).await;
         flushes.flush(&client).await;
     }
-    // The last word: what is in doubt was said before or is said now, and everything else is confirmed.
+    // The last flush: messages in doubt were reported before or are reported now, and everything else is confirmed.
     while flushes.flush(&client).await {}
     flushes
 }
@@ -241,7 +241,7 @@ async fn flush(client: Client, over: Arc<AtomicBool>) -> Flushes {
 async fn answer(client: Client, mut questions: Subscriber) {
     while let Some(question) = questions.next().await {
         if let Some(reply) = question.reply {
-            // Who asked will notice.
+            // The requester notices the missing answer.
             let _ = client.publish(reply, question.payload).await;
         }
     }

@@ -1,26 +1,26 @@
-//! Kills the server of a busy client every second, and accounts for every message. `--help` tells what can be set.
+//! Kills the server of a busy client every second, and accounts for every message. `--help` lists the options.
 //!
-//! Three brokers of this process form a cluster. A client publishes, and has the plain subscription and one of the
-//! two members of the queue group; its servers are A and B, and the one that it is connected to is killed, every
-//! fourth time both. The other member and the responder are with C, which is never killed. So everything that is
-//! missing in the end can only be missing because the publisher's server was killed, and can be held against what the
-//! client says: a broker hands a message to its subscribers before it answers the PING behind it, and to those on the
-//! publisher's own connection in front of that PONG. **What was confirmed must have been received; what is missing
-//! must have been in doubt.** At most: a broker may well have processed a message that it did not live to confirm.
+//! Three brokers in this process form a cluster. A client publishes, and has the plain subscription and one of the two
+//! members of the queue group; its servers are A and B, and the one that it is connected to is killed, every fourth
+//! time both. The other member and the responder are connected to C, which is never killed. So a message can only be
+//! missing because the publisher's server was killed, and missing messages can be compared with the client's account: a
+//! broker delivers a message to its subscribers before it answers the PING after it, and to subscribers on the
+//! publisher's own connection before that PONG. **Confirmed messages must have been received; missing ones must have
+//! been in doubt.** At most: a broker may have processed a message that it did not live to confirm.
 //!
-//! With `--servers` they are yours, all clients use all of them, and you do the killing. For the plain subscription
-//! the same holds, because its copies come back on the publisher's own connection. Copies for the other queue member
-//! can die with its server, so nothing is said about what the queue group misses.
+//! With `--servers` they are yours, all clients use all of them, and you kill them. For the plain subscription the same
+//! holds, because its copies are delivered on the publisher's own connection. Copies for the other queue member can die
+//! with its server, so missing messages of the queue group are not judged.
 
 mod account;
 mod args;
 mod attack;
+mod client_log;
 mod load;
 mod payload;
 mod report;
 #[path = "../shared/mod.rs"]
 mod shared;
-mod told;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -29,11 +29,11 @@ use nats_lifeline::testing::Broker;
 
 use args::Args;
 use attack::Attack;
+use client_log::ClientLog;
 use load::Load;
 use report::Report;
 use shared::begin;
 use shared::figures::Terminal;
-use told::Told;
 
 type Error = nats_lifeline::Error;
 
@@ -61,7 +61,7 @@ async fn run(args: &Args) -> Result<bool, Error> {
         None => Attack::on(Broker::cluster(3).await?),
     };
     let mut load = Load::start(args, &attack).await?;
-    let mut told = Told::new(load.publisher.events());
+    let mut log = ClientLog::new(load.publisher.events());
     report::begin(&attack, args);
 
     let began = Instant::now();
@@ -72,18 +72,18 @@ async fn run(args: &Args) -> Result<bool, Error> {
             _ = seconds.tick() => {}
             _ = &mut interrupted => break,
         }
-        told.listen();
-        report::line(second, &load, &mut told, &mut attack);
-        // None in the last two seconds, so that the end is seen from a connection that lives.
+        log.listen();
+        report::line(second, &load, &mut log, &mut attack);
+        // No attack in the last two seconds, so that the end is observed on a live connection.
         if second + 2 <= args.seconds {
             attack.strike(&load.publisher).await?;
         }
     }
     attack.make_peace().await?;
     load.finish().await;
-    told.listen();
+    log.listen();
 
-    let report = Report::new(&load, &told, &attack);
+    let report = Report::new(&load, &log, &attack);
     report.print(&terminal);
     let holds = report.holds();
     load.close().await;

@@ -1,4 +1,4 @@
-//! A payload that shows by itself which message it is, and whether a byte of it has changed.
+//! A payload that shows its number, and whether any byte of it has changed.
 //!
 //! Sequence number, a filler whose length and bytes depend on it, checksum.
 
@@ -21,7 +21,7 @@ pub(crate) fn of(number: u64) -> Bytes {
     payload.freeze()
 }
 
-/// The number of the message; `None`: this is not what was sent.
+/// The number of the message; `None`: it is not one that was sent.
 pub(crate) fn number(payload: &[u8]) -> Option<u64> {
     let (rest, sum) = payload.split_last_chunk::<WORD>()?;
     let number = u64::from_be_bytes(*rest.first_chunk()?);
@@ -29,7 +29,7 @@ pub(crate) fn number(payload: &[u8]) -> Option<u64> {
     whole.then_some(number)
 }
 
-/// Lengths that differ from message to message, so that nothing stays where it was by chance.
+/// Lengths differ from message to message, so that no position repeats by chance.
 fn filler(number: u64) -> usize {
     (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % FILLER as usize
 }

@@ -1,4 +1,4 @@
-//! What is printed: a line each second, and the closing account with its verdict.
+//! The output: a line each second, and the closing account with its verdict.
 
 use std::sync::atomic::Ordering;
 
@@ -7,10 +7,10 @@ use nats_lifeline::connection::Stats;
 use crate::account::Account;
 use crate::args::Args;
 use crate::attack::Attack;
+use crate::client_log::{ClientLog, News};
 use crate::load::{Flushes, Load, lock};
 use crate::shared::figures::{Terminal, grouped, reasons, short};
 use crate::shared::out::{self, say};
-use crate::told::{News, Told};
 
 pub(crate) fn begin(attack: &Attack, args: &Args) {
     let (exposed, sheltered) = (attack.exposed.join(" "), attack.sheltered.join(" "));
@@ -20,7 +20,7 @@ pub(crate) fn begin(attack: &Attack, args: &Args) {
         say!("Every second the publisher's broker is killed, and restarted a second later; now and then both are.\n");
     } else {
         say!("all clients: {exposed}");
-        say!("Kill servers and start them again as you like, for {} seconds.\n", args.seconds);
+        say!("Kill and restart servers as you like, for {} seconds.\n", args.seconds);
     }
     say!(
         "{:>4} {:>11} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10}  server and news",
@@ -35,14 +35,14 @@ pub(crate) fn begin(attack: &Attack, args: &Args) {
     );
 }
 
-/// What has been by now, and the news of this second.
-pub(crate) fn line(second: u64, load: &Load, told: &mut Told, attack: &mut Attack) {
+/// The state so far, and the news of this second.
+pub(crate) fn line(second: u64, load: &Load, log: &mut ClientLog, attack: &mut Attack) {
     let stats = load.publisher.stats();
     let (plain, queue) = load.received();
     let server = load.publisher.connected_server();
     let mut text = server.map_or_else(|| "-".to_owned(), |server| attack.name(&server));
     let mut news = Vec::from_iter(attack.news.take());
-    news.extend(told.news.drain(..).map(|news| match news {
+    news.extend(log.news.drain(..).map(|news| match news {
         News::Lost { in_doubt } => format!("{} in doubt", grouped(in_doubt)),
         News::Back { server, downtime } => format!("{} after {}", attack.name(&server), short(downtime)),
     }));
@@ -64,19 +64,19 @@ pub(crate) fn line(second: u64, load: &Load, told: &mut Told, attack: &mut Attac
 /// The closing account.
 pub(crate) struct Report<'a> {
     load: &'a Load,
-    told: &'a Told,
+    log: &'a ClientLog,
     attack: &'a Attack,
     stats: Stats,
     published: u64,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(load: &'a Load, told: &'a Told, attack: &'a Attack) -> Report<'a> {
+    pub(crate) fn new(load: &'a Load, log: &'a ClientLog, attack: &'a Attack) -> Report<'a> {
         let published = load.published.load(Ordering::Relaxed);
-        Report { load, told, attack, stats: load.publisher.stats(), published }
+        Report { load, log, attack, stats: load.publisher.stats(), published }
     }
 
-    /// What is broken, in words; nothing, if all is well.
+    /// The broken promises, as text; none if all is well.
     fn broken(&self) -> Vec<String> {
         let (plain, queue) = (lock(&self.load.plain), lock(&self.load.queue));
         let Stats { accepted, in_doubt, .. } = self.stats;
@@ -87,26 +87,26 @@ impl<'a> Report<'a> {
             }
         };
         must(self.stats.balances(), "the sum does not hold".to_owned());
-        must(accepted == self.published, format!("{} were published, and {accepted} accepted", self.published));
+        must(accepted == self.published, format!("{} were published, but {accepted} accepted", self.published));
         let unconfirmed = self.published - self.stats.confirmed.min(self.published);
         for (name, account, is_exact) in [("plain", &plain, true), ("queue", &queue, self.attack.is_ours())] {
             let Account { duplicated, corrupted, out_of_order, .. } = **account;
             let missing = account.missing(self.published);
-            must(duplicated == 0, format!("{name}: {duplicated} came twice"));
-            must(corrupted == 0, format!("{name}: {corrupted} came changed"));
+            must(duplicated == 0, format!("{name}: {duplicated} arrived twice"));
+            must(corrupted == 0, format!("{name}: {corrupted} arrived changed"));
             must(
                 out_of_order <= self.late(is_exact && name == "plain"),
-                format!("{name}: {out_of_order} came out of order, of {in_doubt} in doubt"),
+                format!("{name}: {out_of_order} arrived out of order, but only {in_doubt} are in doubt"),
             );
             must(
                 !is_exact || missing <= unconfirmed,
-                format!("{name}: {missing} are missing, and only {unconfirmed} were not confirmed"),
+                format!("{name}: {missing} are missing, but only {unconfirmed} were not confirmed"),
             );
         }
         let flushes = &self.load.flushes;
         must(
             flushes.in_doubt == in_doubt,
-            format!("{in_doubt} are in doubt, and `flush` has said so of {}", flushes.in_doubt),
+            format!("{in_doubt} are in doubt, but `flush` reported {}", flushes.in_doubt),
         );
         let dropped = self.load.dropped.load(Ordering::Relaxed);
         must(dropped == 0, format!("{dropped} were dropped because this program reads too slowly"));
@@ -115,8 +115,8 @@ impl<'a> Report<'a> {
         broken
     }
 
-    /// How many may be behind later ones. A message in doubt may arrive late, when its server acts on it after the
-    /// publisher has moved; a killed one can't, as far as its own clients are concerned.
+    /// How many may arrive after later ones. A message in doubt may arrive late, when its server processes it after the
+    /// publisher has moved; a killed server cannot do that for its own clients.
     fn late(&self, same_connection: bool) -> u64 {
         if self.attack.is_ours() && same_connection { 0 } else { self.stats.in_doubt }
     }
@@ -131,9 +131,9 @@ impl<'a> Report<'a> {
         let row = |name: &str, number: u64, text: &str| say!("{name:<13}{:>11}  {text}", grouped(number));
         say!();
         row("published", self.published, "accepted by `publish`");
-        row("refused", refused, "an error of `publish`: no more could be held");
-        row("confirmed", confirmed, "a PONG says: that server has processed them");
-        row("in doubt", in_doubt, "taken by a server that died before it could say so");
+        row("refused", refused, "an error of `publish`: the buffer was full");
+        row("confirmed", confirmed, "a PONG followed: that server has processed them");
+        row("in doubt", in_doubt, "taken by a server that died before a PONG");
         row("lost", lost.total(), &reasons(&lost));
         self.print_received();
         self.print_recovery(reconnects);
@@ -161,8 +161,8 @@ impl<'a> Report<'a> {
             say!("{name:<13}{:>11} {:>11}  {text}", of(&plain), of(&queue));
         };
         let missing = match self.attack.is_ours() {
-            true => "no more than are in doubt",
-            false => "plain: no more than are in doubt; queue: copies may have died with their server",
+            true => "at most those in doubt",
+            false => "plain: at most those in doubt; queue: copies may have died with their server",
         };
         row("received", &|account| grouped(account.received), "");
         row("missing", &|account| grouped(account.missing(self.published)), missing);
@@ -172,7 +172,7 @@ impl<'a> Report<'a> {
         row("longest gap", &|account| short(account.gap), &self.dark());
     }
 
-    /// Why the longest gap is as long as it is.
+    /// The explanation of the longest gap.
     fn dark(&self) -> String {
         match self.attack.dark {
             0 => String::new(),
@@ -181,7 +181,7 @@ impl<'a> Report<'a> {
     }
 
     fn print_recovery(&self, reconnects: u64) {
-        let mut downtimes = self.told.downtimes.clone();
+        let mut downtimes = self.log.downtimes.clone();
         downtimes.sort_unstable();
         let median = downtimes.get(downtimes.len() / 2).map_or_else(|| "-".to_owned(), |median| short(*median));
         let killed = match self.attack.killed {
@@ -191,7 +191,7 @@ impl<'a> Report<'a> {
         say!("\nreconnects   {:>11}  back {median} after the loss (median){killed}", grouped(reconnects));
         let Flushes { ok, failed, in_doubt } = &self.load.flushes;
         say!(
-            "flushes      {:>11}  Ok, {} failed and told of {} in doubt",
+            "flushes      {:>11}  Ok, {} failed and reported {} in doubt",
             grouped(*ok),
             grouped(*failed),
             grouped(*in_doubt)

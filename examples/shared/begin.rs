@@ -1,11 +1,11 @@
-//! The opening of a program with arguments: help, or an error, or on with it.
+//! The start of a program with arguments: help, an error, or the arguments.
 
 use std::process::ExitCode;
 
 use super::out::{self, say};
 
-/// The arguments that were `read` (`None`: help was asked for), or what the program ends with at once: 0 behind its help, 2
-/// behind an error in them.
+/// The arguments that were `read` (`None`: help was asked for), or the exit code: 0 after the help, 2
+/// after an error.
 pub(crate) fn arguments<A>(program: &str, help: &str, read: Result<Option<A>, String>) -> Result<A, ExitCode> {
     match read {
         Ok(Some(args)) => Ok(args),
@@ -14,7 +14,7 @@ pub(crate) fn arguments<A>(program: &str, help: &str, read: Result<Option<A>, St
             Err(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("{program}: {error}\n`{program} --help` tells what there is");
+            eprintln!("{program}: {error}\n`{program} --help` lists the options");
             Err(ExitCode::from(2))
         }
     }

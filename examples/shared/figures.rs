@@ -1,11 +1,11 @@
-//! How figures and verdicts are written.
+//! Formats figures and verdicts.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use nats_lifeline::connection::Lost;
 
-/// Colours, where there is a terminal to show them.
+/// Colours, if the output is a terminal.
 pub(crate) struct Terminal {
     colours: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A duration in three digits or so.
+/// A duration with about three digits.
 pub(crate) fn short(duration: Duration) -> String {
     let micros = duration.as_nanos() as f64 / 1e3;
     match micros {
@@ -49,7 +49,7 @@ pub(crate) fn short(duration: Duration) -> String {
     }
 }
 
-/// Why messages were lost, reason by reason.
+/// Why messages were lost, by reason.
 pub(crate) fn reasons(lost: &Lost) -> String {
     let Lost { overflow, expired, too_large, no_headers, poison, refused, closed, .. } = lost;
     format!(

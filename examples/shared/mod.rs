@@ -1,6 +1,6 @@
-//! What the larger examples have in common: how they begin, how they write, and how figures look.
+//! Shared code of the larger examples: start, output, and figures.
 
-// Every example takes what it needs.
+// Every example uses a part of it.
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod begin;

@@ -1,4 +1,4 @@
-//! The stub of `differential`; the body and its laws are in the library.
+//! The target `differential`; its body is in the library.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| nats_lifeline_fuzz::differential(input));

@@ -1,4 +1,4 @@
-//! The stub of `engine`; the body and its laws are in the library.
+//! The target `engine`; its body is in the library.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| nats_lifeline_fuzz::engine(input));

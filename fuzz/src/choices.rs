@@ -1,8 +1,8 @@
-//! Decisions, read off the front of the input.
+//! Decisions, read from the front of the input.
 
 use nats_lifeline::protocol::Limits;
 
-/// What is left of the input. When nothing is left every decision is 0.
+/// The remaining input. When it is used up, every decision is 0.
 pub(super) struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
@@ -21,7 +21,7 @@ impl<'a> Choices<'a> {
         *byte
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(super) fn flag(&mut self) -> bool {
         self.byte() % 2 == 1
     }
@@ -37,25 +37,25 @@ impl<'a> Choices<'a> {
         self.bytes(len).iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
-    /// The next `len` bytes, or as many as there are.
+    /// The next `len` bytes, or the remaining ones.
     pub(super) fn bytes(&mut self, len: usize) -> &'a [u8] {
         let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         bytes
     }
 
-    /// Up to 255 bytes, with their length in front.
+    /// Up to 255 bytes, after a byte with their length.
     pub(super) fn some_bytes(&mut self) -> &'a [u8] {
         let len = usize::from(self.byte());
         self.bytes(len)
     }
 
-    /// Everything that is left.
+    /// The remaining input.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
 
-    /// The default limits, or small ones that are reached easily.
+    /// The default limits, or small ones that are easily reached.
     pub(super) fn limits(&mut self) -> Limits {
         if self.flag() {
             return Limits::default();
@@ -65,14 +65,14 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// Sizes of pieces, for ever: those given, over and over.
+/// Sizes of pieces, without end: the given ones, repeated.
 pub(super) struct Sizes<'a> {
     sizes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Sizes<'a> {
-    /// Up to 15 sizes off the front of `choices`. None: everything at once.
+    /// Up to 15 sizes from the front of `choices`. None: a single piece.
     pub(super) fn new(choices: &mut Choices<'a>) -> Self {
         let count = choices.below(16);
         Self { sizes: choices.bytes(count), at: 0 }

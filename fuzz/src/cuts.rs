@@ -1,4 +1,4 @@
-//! The decoder: any cut of a stream reads the same, and the decoder keeps its contract on the way.
+//! The decoder: any cut of a stream reads the same, and the decoder keeps its contract.
 
 use core::fmt::Debug;
 use core::ops::Range;
@@ -8,12 +8,12 @@ use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, Limits, ProtocolError,
 use super::choices::{Choices, Sizes};
 use super::owned::Owned;
 
-/// Limits, sizes of pieces, and then what a server sends.
+/// Limits, sizes of pieces, and then a server's bytes.
 pub fn decoder_server(input: &[u8]) {
     any_cut_reads_the_same::<Server>(input);
 }
 
-/// Limits, sizes of pieces, and then what a client sends.
+/// Limits, sizes of pieces, and then a client's bytes.
 pub fn decoder_client(input: &[u8]) {
     any_cut_reads_the_same::<Client>(input);
 }
@@ -27,7 +27,7 @@ pub(super) trait Side {
 
 /// An operation made of slices.
 pub(super) trait Parts<'a> {
-    /// The slices, in the order in which they stand on the wire.
+    /// The slices, in the order of the wire.
     fn parts(&self) -> [&'a [u8]; 4];
 }
 
@@ -81,7 +81,7 @@ impl<'a> Parts<'a> for ClientOp<'a> {
     }
 }
 
-/// Two decoders read the same bytes in step: one sees them in pieces, the other all of them each time.
+/// Two decoders read the same bytes in parallel: one gets them in pieces, the other one always gets all of them.
 fn any_cut_reads_the_same<S: Side>(input: &[u8]) {
     let mut choices = Choices::new(input);
     let limits = choices.limits();
@@ -89,7 +89,7 @@ fn any_cut_reads_the_same<S: Side>(input: &[u8]) {
     let bytes = choices.rest();
     let (mut cut, mut whole) = (Decoder::new(limits), Decoder::new(limits));
     let (mut start, mut end) = (0, 0);
-    // An operation can't be complete before so many bytes have arrived.
+    // An operation cannot be complete before this many bytes have arrived.
     let mut not_before = 0;
     loop {
         let arrived = &bytes[start..end];
@@ -120,7 +120,7 @@ fn any_cut_reads_the_same<S: Side>(input: &[u8]) {
     }
 }
 
-/// Each part lies inside the bytes of the operation, behind the part before it.
+/// Each part lies inside the bytes of the operation, after the previous part.
 fn check_parts(parts: &[&[u8]; 4], bytes: &[u8], limits: &Limits) {
     let mut behind = 0;
     for part in parts.iter().filter(|part| !part.is_empty()) {
@@ -138,7 +138,7 @@ fn place(bytes: &[u8], part: &[u8]) -> Range<usize> {
     start..start.wrapping_add(part.len())
 }
 
-/// The error without its sample of the bytes, which shows what had arrived.
+/// The error without its sample of the bytes, which depends on the bytes that had arrived.
 pub(super) fn kind(error: ProtocolError) -> (&'static str, Option<ProtocolError>) {
     let sampled = matches!(error, ProtocolError::UnknownOp { .. });
     (error.name(), (!sampled).then_some(error))

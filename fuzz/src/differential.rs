@@ -1,4 +1,4 @@
-//! The decoder against a slow parser that was written separately.
+//! The decoder against a slow parser that was written independently.
 
 use nats_lifeline::protocol::{Decoded, Decoder};
 
@@ -7,12 +7,13 @@ use super::cuts::{Client, Server, Side};
 use super::naive::{NaiveParser, Verdict};
 use super::owned::Owned;
 
-/// A direction, limits, and then bytes. The decoder is fed with one byte more at a time, and once with all of them; each
-/// operation and error must come at the byte at which the slow parser has it.
+/// A direction, limits, and then bytes. The decoder gets one byte more at a time, and once all of them; each
+/// operation and error must occur at the byte where the slow parser has it.
 pub fn differential(input: &[u8]) {
     let mut choices = Choices::new(input);
     let (from_server, limits) = (choices.flag(), choices.limits());
-    // What the decoder remembers makes it fast, so long inputs are fine; but then the slow parser is what is fuzzed.
+    // The decoder's memory of earlier calls makes it fast, so long inputs are possible; but then mostly the slow parser
+    // is fuzzed.
     let bytes = choices.bytes(1 << 16);
     if from_server {
         compare::<Server>(NaiveParser::server(limits), &mut [Decoder::new(limits), Decoder::new(limits)], bytes);

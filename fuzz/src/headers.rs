@@ -1,14 +1,14 @@
-//! Header blocks: any bytes are a map, read as a slow reader has it; what is made of them is well formed.
+//! Header blocks: any bytes are a map, which a slow parser confirms; encoded maps are well-formed.
 
 use bytes::Bytes;
 use nats_lifeline::protocol::{HeaderMap, HeaderName, HeaderValue, parse_status};
 
 use super::choices::Choices;
 
-/// Whether to try how it is stored, a name, a value, and then a block.
+/// Whether to check storage, a name, a value, and then a block.
 pub fn headers(input: &[u8]) {
     let mut choices = Choices::new(input);
-    // It costs more than everything else together.
+    // This costs more than everything else together.
     let stored = choices.below(8) == 1;
     let name = String::from_utf8_lossy(choices.some_bytes()).into_owned();
     let value = String::from_utf8_lossy(choices.some_bytes()).into_owned();
@@ -25,7 +25,7 @@ pub fn headers(input: &[u8]) {
     check_changes(map, name, value);
 }
 
-/// What is in a block, read slowly.
+/// The content of a block, parsed slowly.
 #[derive(Default)]
 struct Slow {
     entries: Vec<(String, String)>,
@@ -35,7 +35,7 @@ struct Slow {
 fn slowly(block: &[u8]) -> Slow {
     let mut slow = Slow::default();
     let mut lines: Vec<&[u8]> = block.split(|byte| *byte == b'\n').collect();
-    // Behind the last LF there is nothing, which is no line.
+    // After the last LF there is nothing, which does not count as a line.
     if lines.last() == Some(&&b""[..]) {
         lines.pop();
     }
@@ -91,7 +91,7 @@ fn check_read(map: &HeaderMap, block: &[u8]) {
     assert_eq!(map.malformed().map(|fault| fault.name()), slow.fault);
     assert_eq!(map.is_malformed(), slow.fault.is_some());
     assert_eq!(map.raw().map_or(&b""[..], |raw| raw), block, "what was received is kept");
-    // The status line alone gives the same verdict on itself.
+    // The status line alone gives the same result.
     match parse_status(block) {
         Ok((_, description)) => {
             assert!(!matches!(slow.fault, Some("no_version" | "bad_status")));
@@ -101,13 +101,13 @@ fn check_read(map: &HeaderMap, block: &[u8]) {
     }
 }
 
-/// All ways to look at a map see the same entries.
+/// All ways to read a map give the same entries.
 fn check_views(map: &HeaderMap) {
     let all = entries(map);
     assert_eq!(map.is_empty(), all.is_empty());
     assert_eq!(map.iter().map(|(_, values)| values.len()).sum::<usize>(), all.len());
     assert_eq!(map.iter().count(), map.len());
-    // A few will do: each look-up goes through all of them.
+    // A few are enough: each look-up scans all of them.
     for (name, _) in map.entries().take(3) {
         let same = || all.iter().filter(|(other, _)| other.as_bytes() == AsRef::<[u8]>::as_ref(name)).map(|(_, v)| v);
         let of_name: Vec<&str> = map.get_all(name.clone()).map(HeaderValue::as_str).collect();
@@ -117,7 +117,8 @@ fn check_views(map: &HeaderMap) {
     }
 }
 
-/// What goes out has the length that was said, and reads back with as many entries; of our own making it is well formed.
+/// The encoded map has the announced length, and reads back with the same number of entries; if it was made by us, it
+/// is well-formed.
 fn check_written(map: &HeaderMap) {
     let wire = map.wire();
     assert_eq!(map.wire_len(), wire.len());
@@ -133,7 +134,7 @@ fn check_written(map: &HeaderMap) {
     }
 }
 
-/// One line for each entry, and line ends nowhere else.
+/// One line for each entry, and no other line ends.
 fn check_lines(wire: &[u8], entries: usize) {
     let count = |what: u8| wire.iter().filter(|byte| **byte == what).count();
     let ends = wire.windows(2).filter(|pair| pair == b"\r\n").count();
@@ -141,13 +142,13 @@ fn check_lines(wire: &[u8], entries: usize) {
     assert!(wire.starts_with(b"NATS/1.0\r\n") && wire.ends_with(b"\r\n\r\n"));
 }
 
-/// Names and values of a program are what the rules say, and change a map as they should.
+/// A program's names and values follow the rules, and change a map as expected.
 fn check_changes(map: HeaderMap, name: String, value: String) {
     let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     assert_eq!(name.parse::<HeaderName>().is_ok(), fits);
     let one_line = !value.contains(['\r', '\n']);
     assert_eq!(value.parse::<HeaderValue>().is_ok(), one_line);
-    // A look-up takes any text.
+    // A look-up accepts any text.
     let present = map.get(name.as_str()).is_some();
     let (Ok(key), Ok(text)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) else { return };
 

@@ -1,4 +1,4 @@
-//! The two JSON documents: INFO reads as the JSON says, and CONNECT is one line, whatever is put into it.
+//! The two JSON documents: INFO parses as its JSON, and CONNECT is one line, whatever its values.
 
 use nats_lifeline::protocol::{ClientOp, ConnectInfo, Decoded, Decoder, Info, Limits, ServerAddr, ServerInfo, connect};
 use serde_json::Value;
@@ -74,7 +74,7 @@ fn connect_is_one_line(choices: &mut Choices<'_>) {
         assert_eq!(field(key), value.as_deref());
     }
     assert_eq!(field("lang"), Some(lang.as_str()));
-    // What is shown does not depend on the secrets.
+    // The `Debug` output does not depend on the secrets.
     let other = |secret: &Option<String>| secret.as_ref().map(|_| "another".to_owned());
     let others = ConnectInfo {
         pass: other(pass),

@@ -1,11 +1,11 @@
-//! A slow parser, written from the rules alone: it sees one byte at a time, keeps everything in memory of its own, and is
-//! as plain as can be. What it shares with the decoder is the vocabulary of the errors.
+//! A slow parser, written from the rules alone: it reads one byte at a time, copies everything, and is
+//! as simple as possible. It shares only the names of errors with the decoder.
 
 use nats_lifeline::protocol::Limits;
 
 use super::owned::Owned;
 
-/// What the bytes up to here are.
+/// The state of the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     NotYet,
@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     Bad(&'static str),
 }
 
-/// How the bytes behind the word are read.
+/// How the bytes after the word are parsed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// A server's PING, PONG and +OK: blanks, and the end of the line.
@@ -47,9 +47,9 @@ const CLIENT: [(&str, Form); 7] = [
 enum State {
     /// Collecting the word.
     Word,
-    /// Collecting the line behind it.
+    /// Collecting the rest of the line.
     Line(&'static str, Form),
-    /// So many bytes of the body are missing.
+    /// This many bytes of the body are missing.
     Body(Owned, usize),
     /// The body must be followed by CR, and then by LF.
     Cr(Owned),
@@ -62,7 +62,7 @@ pub(super) struct NaiveParser {
     state: State,
     /// The bytes of the line, its word included.
     line: Vec<u8>,
-    /// How long the header block of the body is.
+    /// The length of the body's header block.
     block: usize,
 }
 
@@ -101,7 +101,7 @@ impl NaiveParser {
     }
 
     fn push_word(&mut self, byte: u8) -> Verdict {
-        // Apart words end at a separator, which belongs to the line.
+        // Outside of a word, words end at a separator, which belongs to the line.
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
             let known = self.words.into_iter().find(|(name, _)| name.as_bytes() == self.line.to_ascii_uppercase());
             return match known {
@@ -122,7 +122,7 @@ impl NaiveParser {
         if may_become { Verdict::NotYet } else { Verdict::Bad("unknown_op") }
     }
 
-    /// The limit is on the line without its LF.
+    /// The limit applies to the line without its LF.
     fn too_long(&self) -> Verdict {
         if self.line.len() > self.limits.line { Verdict::Bad("line_too_long") } else { Verdict::NotYet }
     }

@@ -1,5 +1,5 @@
-//! Names: addresses hide credentials and are read back; subjects and queue groups that pass the checks can't break a frame;
-//! the texts of -ERR, which name subjects.
+//! Names: addresses hide credentials and read back; valid subjects and queue groups cannot break a frame;
+//! texts of `-ERR`, which contain subjects.
 
 use bytes::Bytes;
 use nats_lifeline::protocol::{
@@ -9,7 +9,7 @@ use nats_lifeline::protocol::{
 
 use super::choices::Choices;
 
-/// What kind of name, and then the name.
+/// The kind of name, and then the name.
 pub fn names(input: &[u8]) {
     let mut choices = Choices::new(input);
     match choices.below(4) {
@@ -25,7 +25,7 @@ fn address(text: &str) {
     let addr = match text.parse::<ServerAddr>() {
         Ok(addr) => addr,
         Err(error) => {
-            // The message names the value without its credentials: nothing of what stands before the last '@' but a scheme.
+            // The message names the value without its credentials: only the scheme, of the text before the last '@'.
             let shown = match trimmed.rsplit_once('@') {
                 None => trimmed.to_owned(),
                 Some((before, place)) => match before.split_once("://") {
@@ -50,7 +50,7 @@ fn address(text: &str) {
     assert_eq!(format!("{addr:?}"), format!("ServerAddr({expected:?})"));
     assert_eq!(addr.token().is_some(), addr.username().is_some() && addr.password().is_none());
 
-    // The same place, told by a cluster, inherits all else from a seed.
+    // The same place, announced by a cluster, inherits everything else from a seed.
     let seed: ServerAddr = "wss://ada:p%40ss@seed".parse().unwrap();
     let host = if addr.host().contains(':') { format!("[{}]", addr.host()) } else { addr.host().to_owned() };
     let told = ServerAddr::from_gossip(&format!("{host}:{}", addr.port()), &seed).unwrap();
@@ -75,7 +75,7 @@ fn subject(name: &[u8], payload: &[u8]) {
     assert_eq!(subject.is_valid(), may_subscribe);
     assert_eq!(Subject::validated(subject.as_str()).is_ok(), may_subscribe, "replacement characters break no rule");
 
-    // What passes is one operation with this name in it; what doesn't would be something else.
+    // A valid name gives one operation with this name; an invalid one would give something else.
     let mut frame = Vec::new();
     publish(&mut frame, name, Some(name), None, payload);
     let whole = ClientOp::Pub(PubOp { subject: name, reply: Some(name), headers: None, payload });
@@ -105,7 +105,7 @@ fn error_text(text: &[u8]) {
     }
     assert!(!kind.to_string().contains(char::is_control), "a person reads this: {kind}");
     assert!(kind.clone().shortened().weight() <= 2 * FOREIGN + 64);
-    // A subject is quoted, so it can't end the text early.
+    // A subject is quoted, so it cannot end the text early.
     let quoted = format!("Permissions Violation for Subscription to {:?} using queue \"q\"", "a.b");
     assert!(matches!(ErrKind::parse(quoted.as_bytes()), ErrKind::PermissionsViolation(_)));
     assert!(!kind.is_auth() || kind.closes(), "an authentication error ends the connection");

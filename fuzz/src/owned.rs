@@ -1,8 +1,8 @@
-//! An operation of either direction that owns its bytes, and can be written.
+//! An operation of either direction that owns its bytes and can be encoded.
 
 use nats_lifeline::protocol::{self, ClientOp, ServerOp};
 
-/// An operation of either direction. What it doesn't have is empty.
+/// An operation of either direction. Missing fields are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Owned {
     /// In upper case.
@@ -31,7 +31,7 @@ impl Owned {
             "+OK" => protocol::ok(out),
             "-ERR" => protocol::err(out, &String::from_utf8_lossy(&self.text)),
             "INFO" => protocol::info(out, &self.text),
-            // The crate writes CONNECT from its type only, which `info` is about.
+            // The crate encodes CONNECT only from its type; `info` covers that.
             "CONNECT" => out.extend([b"CONNECT ", &self.text[..], b"\r\n"].concat()),
             "SUB" => protocol::subscribe(out, &self.text, second, self.sid),
             "UNSUB" => protocol::unsubscribe(out, self.sid, self.max),

@@ -1,4 +1,4 @@
-//! What was read is written, and read again as the same; the lengths are known before writing.
+//! Decoded operations encode and decode to the same; lengths are known before encoding.
 
 use nats_lifeline::protocol::{Decoded, Decoder, Limits, publish_args_len, publish_head, publish_len};
 
@@ -6,7 +6,7 @@ use super::choices::{Choices, Sizes};
 use super::cuts::{Client, Server, Side};
 use super::owned::Owned;
 
-/// Either bytes, from which operations are read, or decisions, of which operations are made.
+/// Either bytes, which are decoded to operations, or decisions, from which operations are made.
 pub fn round_trip(input: &[u8]) {
     let mut choices = Choices::new(input);
     match choices.below(4) {
@@ -17,13 +17,13 @@ pub fn round_trip(input: &[u8]) {
     }
 }
 
-/// Whatever was read as an operation, in whatever spelling, is the same operation in ours.
+/// An operation in any spelling is the same operation in ours.
 fn bytes_come_back<S: Side>(bytes: &[u8]) {
     let mut decoder = Decoder::default();
     let mut rest = bytes;
     while let Ok(Decoded::Op { op, len }) = S::decode(&mut decoder, rest) {
         let op: Owned = op.into();
-        // -ERR is written from text.
+        // -ERR is encoded from text.
         if op.word != "-ERR" || core::str::from_utf8(&op.text).is_ok() {
             let mut written = Vec::new();
             op.encode(&mut written);
@@ -34,7 +34,7 @@ fn bytes_come_back<S: Side>(bytes: &[u8]) {
     }
 }
 
-/// Any operations, written one behind the other, are read as these operations, in pieces too.
+/// Any encoded operations, one after the other, decode to the same operations, in pieces too.
 fn operations_come_back<S: Side>(choices: &mut Choices<'_>, make: fn(&mut Choices<'_>) -> Owned) {
     let mut sizes = Sizes::new(choices);
     let mut ops = Vec::new();
@@ -63,7 +63,7 @@ fn operations_come_back<S: Side>(choices: &mut Choices<'_>, make: fn(&mut Choice
 }
 
 fn read<S: Side>(written: &[u8]) -> Vec<Owned> {
-    // What was read within the limits may be longer in our spelling: INFO gets its blank.
+    // An operation within the limits may be longer in our spelling: INFO gets its blank.
     let limits = Limits { line: usize::MAX, ..Limits::default() };
     let (mut decoder, mut rest, mut ops) = (Decoder::new(limits), written, Vec::new());
     while !rest.is_empty() {
@@ -75,7 +75,7 @@ fn read<S: Side>(written: &[u8]) -> Vec<Owned> {
     ops
 }
 
-/// The lengths of a PUB are known before it is written, and its head is what stands before its payload.
+/// The lengths of a PUB are known before it is encoded, and its head is the part before its payload.
 fn check_lengths(op: &Owned, written: &[u8]) {
     if !matches!(op.word, "PUB" | "HPUB") {
         return;

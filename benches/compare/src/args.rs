@@ -1,4 +1,4 @@
-//! What is asked for on the command line.
+//! The command line.
 
 use crate::Failure;
 use crate::far_end::Contender;
@@ -45,7 +45,7 @@ impl Args {
                     let url = value()?;
                     args.server = Some(url.strip_prefix("nats://").unwrap_or(&url).to_owned());
                 }
-                // What cargo bench adds.
+                // Added by cargo bench.
                 "--bench" => {}
                 _ => return Err(USAGE.into()),
             }

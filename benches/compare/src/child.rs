@@ -1,4 +1,4 @@
-//! One measurement, in a process of its own, so that its CPU time is the client's and nobody else's.
+//! One measurement, in its own process, so that its CPU time is that of the client alone.
 
 use crate::Failure;
 use crate::clients::{Client, Lifeline, Peer};
@@ -10,13 +10,13 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// The first word on the command line of such a process.
+/// The first argument of such a process.
 pub(crate) const FLAG: &str = "--child";
 
-/// A measurement that takes longer than this has gone wrong; nothing here takes a tenth of it.
+/// A measurement that takes longer has failed; none takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is to be done, against whom.
+/// The task: contender, workload, address and number of messages.
 pub(crate) struct Job {
     pub(crate) workload: &'static Workload,
     /// `host:port`.
@@ -24,17 +24,17 @@ pub(crate) struct Job {
     pub(crate) messages: u64,
 }
 
-/// What the work itself has to say.
+/// The results of the work.
 #[derive(Default)]
 pub(crate) struct Done {
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub(crate) dropped: u64,
     /// Each round trip, in nanoseconds.
     pub(crate) round_trips: Vec<u64>,
 }
 
-/// `--child contender workload host:port messages`; then a conversation of lines: we say `ready`, are told `go`, work,
-/// are told `seen` when the far end has seen the last message, and say the result.
+/// `--child contender workload host:port messages`; then a dialogue of lines: the child prints `ready`, reads `go`,
+/// works, reads `seen` when the far end has received the last message, and prints the result.
 pub(crate) fn main(mut words: impl Iterator<Item = String>) -> Result<(), Failure> {
     let mut word = || words.next().ok_or("a child is started by compare itself");
     let contender = Contender::named(&word()?).ok_or("no such contender")?;
@@ -51,7 +51,7 @@ pub(crate) fn main(mut words: impl Iterator<Item = String>) -> Result<(), Failur
 }
 
 fn client<C: Client>(job: &Job) -> Result<(), Failure> {
-    // What `#[tokio::main]` makes.
+    // The same runtime as with `#[tokio::main]`.
     let runtime = Runtime::new()?;
     let client = runtime.block_on(C::connect(&job.addr))?;
     measured(job, || {

@@ -1,4 +1,4 @@
-//! What is measured, written once: both clients run the very same text, only the crate's name differs.
+//! The measured code, written once: both clients run the same source, with only the crate's name replaced.
 
 use crate::Failure;
 use crate::child::{Done, Job};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// A connected client and what it can be asked to do.
+/// A connected client and its operations.
 pub(crate) trait Client: Sized {
     fn connect(addr: &str) -> impl Future<Output = Result<Self, Failure>>;
     fn publish(&self, job: &Job, tasks: u64, headers: Headers) -> impl Future<Output = Result<Done, Failure>>;
@@ -18,14 +18,14 @@ pub(crate) trait Client: Sized {
     fn request(&self, job: &Job, tasks: u64) -> impl Future<Output = Result<Done, Failure>>;
 }
 
-/// Messages on their way in the loop through a server: few enough that nobody's queue overflows at its default size,
-/// many enough that nobody ever waits for this.
+/// Messages in flight in the loop through a server: few enough for every queue at its default size,
+/// and so many that the loop never waits for them.
 const WINDOW: u64 = 32_768;
 
-/// The window moves in steps, so that it costs next to nothing.
+/// The window moves in steps, so that it costs almost nothing.
 const STEP: u64 = 1_024;
 
-/// Waits for a reader, or until it has read nothing for a while, because what it waits for was dropped.
+/// Waits for a reader, or until it has read nothing for a while, because messages were dropped.
 async fn unless_stalled(mut reading: JoinHandle<()>, count: &AtomicU64) -> Result<(), Failure> {
     loop {
         let before = count.load(Ordering::Relaxed);
@@ -37,7 +37,7 @@ async fn unless_stalled(mut reading: JoinHandle<()>, count: &AtomicU64) -> Resul
     }
 }
 
-/// Nothing more comes after such a pause: the source sends without any.
+/// After this long, nothing more comes: the source sends without pauses.
 const STALLED: Duration = Duration::from_millis(500);
 
 macro_rules! client {
@@ -105,7 +105,7 @@ macro_rules! client {
                 }
 
                 async fn receive(&self, job: &Job) -> Result<Done, Failure> {
-                    // No flush: the source sends at once, and somebody must read.
+                    // No flush: the source sends immediately, and must be read.
                     let mut subscriber = self.client.subscribe(SUBJECT).await?;
                     let messages = job.messages;
                     let count = Arc::new(AtomicU64::new(0));
@@ -180,9 +180,9 @@ macro_rules! client {
     };
 }
 
-// What both come with.
+// The parts in which the two differ.
 client!(lifeline, nats_lifeline, 65_536);
-// At 65,536 it dropped in `sub16`, and then its figures would not count. This is room for everything.
+// At 65,536 it dropped messages in `sub16`, and then its figures would not count. This is room for all of them.
 client!(peer, async_nats, 16_777_216);
 
 pub(crate) use lifeline::Subject as Lifeline;

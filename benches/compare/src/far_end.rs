@@ -1,4 +1,4 @@
-//! The other side of a measurement: in this process, while the client that is measured has one of its own.
+//! The far end of a measurement, in this process; the measured client has its own process.
 
 use crate::Failure;
 use crate::raw::{hello, round_trip};
@@ -11,7 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Who is measured.
+/// The contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
     Lifeline,
@@ -36,7 +36,7 @@ impl Contender {
     }
 }
 
-/// How often the sink is asked what it has seen. Seldom enough to cost nothing, and half a per cent of a measurement.
+/// The interval at which the sink is polled. Long enough to cost nothing, and half a per cent of a measurement.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
 /// The same as a child's.
@@ -45,12 +45,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum FarEnd {
     Sink(Sink),
     Source(Source),
-    /// A server, and a subscription there to the message behind all others.
+    /// A server, and a subscription there to the message after all others.
     Server {
         addr: String,
         last: TcpStream,
     },
-    /// A server, and somebody there who answers requests.
+    /// A server, and a responder there.
     Service {
         addr: String,
         responder: Option<JoinHandle<()>>,
@@ -93,7 +93,7 @@ impl FarEnd {
         }
     }
 
-    /// Waits until the last message is here, of any client: what `flush` promises differs.
+    /// Waits until the last message has arrived, from any client: the clients' `flush` promise different things.
     pub(crate) fn wait_for_last(&mut self, messages: u64) -> Result<(), Failure> {
         match self {
             Self::Sink(sink) => {
@@ -106,7 +106,7 @@ impl FarEnd {
                 }
             }
             Self::Server { last, .. } => {
-                // One connection's messages are processed in order: this is behind all of them.
+                // One connection's messages are processed in order: this one is after all others.
                 let mut byte = [0; 256];
                 if last.read(&mut byte)? == 0 {
                     return Err("the server is gone".into());
@@ -129,7 +129,7 @@ impl Drop for FarEnd {
     }
 }
 
-/// Answers every request with its own payload; what came in one read is answered by one write.
+/// Answers every request with its own payload; all requests of one read are answered by one write.
 fn answer(mut socket: TcpStream) -> Result<(), Failure> {
     let mut decoder = Decoder::default();
     let (mut received, mut answers) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! nats-lifeline and async-nats side by side, on the same machine, with the same payload and server, as ratios.
+//! Compares nats-lifeline and async-nats on the same machine, with the same payload and server, as ratios.
 
 mod args;
 mod child;
@@ -12,7 +12,7 @@ mod workload;
 use args::Args;
 use std::process::ExitCode;
 
-/// Any error; there is nothing to do about one but say it.
+/// Any error; it is only printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The upper bound: the same bytes over a blocking socket, encoded beforehand or not decoded at all.
+//! The upper bound: the same bytes over a blocking socket, encoded in advance or not decoded at all.
 
 use crate::Failure;
 use crate::child::{Done, Job};
@@ -7,15 +7,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-/// How much is written or read at once, in bytes: what nats-lifeline hands over under load, or more.
+/// How much is written or read at a time, in bytes: as much as nats-lifeline writes under load, or more.
 const BLOCK: usize = 1 << 20;
 
 const CONNECT: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n";
 
-/// A socket that has said CONNECT.
+/// A socket after CONNECT.
 pub(crate) struct Connection {
     socket: TcpStream,
-    /// What is written again and again, and how many messages are in it.
+    /// The bytes that are written repeatedly, and the number of messages in them.
     block: Vec<u8>,
     per_block: u64,
 }
@@ -82,7 +82,7 @@ impl Connection {
             self.socket.write_all(question.as_bytes())?;
             let mut read = 0;
             let mut buf = [0; 512];
-            // One answer is on its way, with a payload of the same size.
+            // One answer is in flight, with a payload of the same size.
             while !buf[..read].ends_with(format!("\r\n{payload}\r\n").as_bytes()) {
                 match self.socket.read(buf.get_mut(read..).unwrap_or_default())? {
                     0 => return Err("the server is gone, or the answer is wrong".into()),
@@ -95,7 +95,7 @@ impl Connection {
     }
 }
 
-/// Connects, reads INFO, says CONNECT.
+/// Connects, reads INFO, sends CONNECT.
 pub(crate) fn hello(addr: &str) -> Result<TcpStream, Failure> {
     let mut socket = TcpStream::connect(addr)?;
     socket.set_nodelay(true)?;
@@ -104,7 +104,7 @@ pub(crate) fn hello(addr: &str) -> Result<TcpStream, Failure> {
     Ok(socket)
 }
 
-/// Says something that ends with a PING, and waits for the PONG.
+/// Sends something that ends with a PING, and waits for the PONG.
 pub(crate) fn round_trip(socket: &mut TcpStream, ping: &[u8]) -> Result<(), Failure> {
     socket.write_all(ping)?;
     until(socket, b"PONG\r\n")

@@ -1,4 +1,4 @@
-//! The table: medians, ratios, and whether what is to be reached is reached.
+//! The table: medians, ratios, and whether the goals are reached.
 
 use crate::far_end::Contender;
 use crate::rounds::{Figure, Round};
@@ -26,7 +26,7 @@ pub(crate) fn row(workload: &Workload, rounds: &[Round]) -> String {
     format!("| {} |", columns.join(" | "))
 }
 
-/// What counts as speed: round trips if they were measured one at a time, messages per second otherwise.
+/// The measure of speed: round trips if they were measured one at a time, messages per second otherwise.
 fn speed(figure: &Figure) -> f64 {
     figure.per_second
 }
@@ -38,7 +38,7 @@ impl Rounds<'_> {
         self.0.iter().filter_map(|round| round[contender as usize].as_ref().map(&value)).collect()
     }
 
-    /// The median of the rounds' own ratios: what disturbs a round disturbs both sides of it.
+    /// The median of the rounds' own ratios: a disturbance of a round affects both sides of it.
     fn ratio(&self, one: Contender, other: Contender, value: impl Fn(&Figure) -> f64 + Copy) -> f64 {
         let pairs = self.of(one, value).into_iter().zip(self.of(other, value));
         median(pairs.map(|(one, other)| one / other).collect())

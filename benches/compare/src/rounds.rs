@@ -1,4 +1,4 @@
-//! The rounds: every contender in turn, again and again, each in a fresh process against a fresh far end.
+//! The rounds: every contender in turn, repeatedly, each in a new process against a new far end.
 
 use crate::Failure;
 use crate::args::Args;
@@ -9,7 +9,7 @@ use crate::workload::{Work, Workload};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// What one contender did in one round.
+/// The figures of one contender in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
     pub(crate) per_second: f64,
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         for number in 0..args.rounds {
             let mut round = [None; 3];
             for step in 0..round.len() {
-                // Who begins changes from round to round, so that nobody always has the cold or the hot machine.
+                // The order changes from round to round, so that no contender always has the cold or the hot machine.
                 let place = (step + number) % round.len();
                 let contender = Contender::ALL[place];
                 if args.contenders.contains(&contender) && (contender != Contender::Raw || workload.bound) {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn measure(workload: &'static Workload, contender: Contender, args: &Args) -> Result<Figure, Failure> {
-    // A multiple of the number of tasks, and never nothing.
+    // A multiple of the number of tasks, and at least one each.
     let messages = ((workload.messages as f64 * args.factor) as u64).div_ceil(64).max(1) * 64;
     let mut far_end = FarEnd::start(workload, messages, args.server.as_deref())?;
     let child = Command::new(std::env::current_exe()?)
@@ -73,7 +73,7 @@ fn measure(workload: &'static Workload, contender: Contender, args: &Args) -> Re
     Ok(Figure { per_second: messages / wall * 1e9, cpu: cpu / messages, p50, dropped: dropped as u64 })
 }
 
-/// A conversation with a child.
+/// A dialogue with a child.
 struct Talk {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -97,7 +97,7 @@ impl Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        // It has said what it had to say, or will never do so.
+        // It has sent its result, or never will.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The workloads: what each does, how much of it, and what is to be reached.
+//! The workloads: what each one does, how much of it, and its goals.
 
 use Needs::{Server, Sink, Source};
 use Target::{CpuOfPeer, OfBound, P50OfBound, RateOfPeer};
@@ -7,10 +7,10 @@ use Work::{Loop, Publish, Request, Subscribe};
 /// The subject of everything.
 pub(crate) const SUBJECT: &str = "bench.subject";
 
-/// Where requests go.
+/// The subject of requests.
 pub(crate) const SERVICE: &str = "bench.service";
 
-/// The message behind all others, when a real server is at the far end.
+/// The message after all others, if a real server is at the far end.
 pub(crate) const LAST: &str = "bench.last";
 
 pub(crate) struct Workload {
@@ -27,29 +27,29 @@ pub(crate) struct Workload {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// So many tasks publish through one client.
+    /// This many tasks publish through one client.
     Publish { tasks: u64, headers: Headers },
     /// One subscription is read to its end.
     Subscribe,
     /// One client publishes and receives its own messages.
     Loop,
-    /// So many tasks ask through one client, each one thing at a time.
+    /// This many tasks send requests through one client, each one at a time.
     Request { tasks: u64 },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Headers {
     No,
-    /// A map with two headers is made for each message.
+    /// A new map with two headers for each message.
     Made,
     /// One map with two headers is cloned for each message.
     Cloned,
 }
 
-/// What is at the far end.
+/// The far end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// A server that throws away and counts.
+    /// A server that counts and discards.
     Sink,
     /// A server that sends as fast as it can.
     Source,
@@ -59,13 +59,13 @@ pub(crate) enum Needs {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
-    /// At least so many times the messages per second of async-nats.
+    /// At least this many times the messages per second of async-nats.
     RateOfPeer(f64),
-    /// At most this part of the CPU time per message of async-nats.
+    /// At most this fraction of the CPU time per message of async-nats.
     CpuOfPeer(f64),
-    /// At least this part of the messages per second of raw sockets.
+    /// At least this fraction of the messages per second of raw sockets.
     OfBound(f64),
-    /// At most so many times the median round trip of raw sockets.
+    /// At most this many times the median round trip of raw sockets.
     P50OfBound(f64),
 }
 

@@ -1,7 +1,8 @@
-//! Operations and bytes per second of decoder and encoder, by operation and payload size. Before a case is measured it must
-//! have made no allocation.
+//! Operations and bytes per second of decoder and encoder, by operation and payload size. A case is measured only if it
+//! makes no allocation.
 //!
-//! `cargo bench --manifest-path benches/protocol/Cargo.toml [-- FILTER]`; instructions per operation: see `src/main.rs`.
+//! `cargo bench --manifest-path benches/protocol/Cargo.toml [-- FILTER]`; instructions per operation: see
+//! `src/main.rs`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;

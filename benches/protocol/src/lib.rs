@@ -1,4 +1,4 @@
-//! What is measured: operations by kind and size, each decoded and encoded in batches.
+//! The cases: operations by kind and size, each decoded and encoded in batches.
 
 use nats_lifeline::protocol::{
     self, ClientOp, ConnectInfo, Decoded, Decoder, HeaderMap, ServerOp, publish, subscribe, unsubscribe,
@@ -19,7 +19,7 @@ impl Case {
         (self.run)(count);
     }
 
-    /// Allocations in `count` operations, once what is kept has grown.
+    /// Allocations in `count` operations, after reused buffers have grown.
     pub fn allocations(&mut self, count: usize) -> u64 {
         self.run(count);
         allocation_counter::measure(|| self.run(count)).count_total
@@ -30,7 +30,7 @@ const SUBJECT: &[u8] = b"orders.eu.new";
 const REPLY: &[u8] = b"_INBOX.7RuHhgDOIEYg7Y5LTdqYGI.1";
 const SIZES: [usize; 4] = [16, 128, 1024, 64 * 1024];
 
-/// Buffers are about as large as what a driver reads and writes at once.
+/// Buffers are about as large as the driver's reads and writes.
 const BUFFER: usize = 256 * 1024;
 
 /// All of them.
@@ -79,7 +79,7 @@ fn block() -> Vec<u8> {
     headers.wire().to_vec()
 }
 
-/// The same frame over and over.
+/// The same frame repeated.
 fn repeated(frame: &[u8]) -> Vec<u8> {
     frame.repeat((BUFFER / frame.len()).max(1))
 }

@@ -1,4 +1,4 @@
-//! Runs one case a given number of times, for tools that count: `one NAME COUNT`, or without arguments the names.
+//! Runs one case a given number of times, for tools that count: `one NAME COUNT`; without arguments, prints the names.
 //!
 //! For instructions per operation: `benches/protocol/instructions`.
 

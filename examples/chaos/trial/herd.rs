@@ -1,4 +1,4 @@
-//! Trouble with servers: three in a cluster, killed, stopped, sent away and started again.
+//! Faults of servers: three in a cluster, killed, stopped, made lame ducks and restarted.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::support::{Cluster, Server};
 
 const SIZE: usize = 3;
 
-/// A lame duck that has not ended after this is killed.
+/// A lame duck that has not ended after this time is killed.
 const LAME: Duration = Duration::from_secs(8);
 
-/// Behind a stop, until the server has worked off what its kernel took for it meanwhile.
+/// How long to wait after a stop, until the server has processed the bytes that its kernel took in the meantime.
 const SETTLE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Herd {
 
 impl Herd {
     pub(crate) async fn start() -> Herd {
-        // The shortest that a server takes; with a handful of clients it is over in seconds.
+        // The shortest that servers accept; with a handful of clients it is over in seconds.
         let setup = Server::builder().lame_duck(Duration::from_secs(1), Duration::from_secs(30));
         Herd { cluster: Cluster::start_as(SIZE, setup).await, has_begun: false }
     }
@@ -50,11 +50,11 @@ impl Herd {
         self.cluster.urls()
     }
 
-    /// Does one thing, mostly to the server of one of `victims`, undoes it, and says what it was. The first is plain: the
-    /// server of a client is killed.
+    /// Injects one fault, usually into the server of one of `victims`, repairs it, and returns its name. The first one
+    /// is simple: the server of a client is killed.
     ///
-    /// While a server hangs nothing else happens: a cluster whose members go on with old bytes beside each other may hand
-    /// out a message twice, whatever clients do.
+    /// While a server hangs, nothing else happens: a cluster whose members continue with old bytes at the same time may
+    /// deliver a message twice, whatever clients do.
     pub(crate) async fn strike(&mut self, dice: &mut Dice, victims: &[&Client]) -> &'static str {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let first = self.victim(dice, victims, if is_first { 100 } else { 80 });
@@ -99,7 +99,7 @@ impl Herd {
         name
     }
 
-    /// The server of one of the clients, in so many of a hundred cases, or any.
+    /// The server of one of the clients, in this many of a hundred cases, or any server.
     fn victim(&self, dice: &mut Dice, victims: &[&Client], percent: u64) -> usize {
         let at_random = dice.between(0, SIZE as u64 - 1) as usize;
         let victim = victims[dice.between(0, victims.len() as u64 - 1) as usize];

@@ -1,6 +1,7 @@
-//! In which order messages leave the publisher, as the proxy reads them off its connections.
+//! The order in which the publisher sends messages, as the proxy reads them from its connections.
 //!
-//! What arrives does not show it: a server may act on the last bytes of a connection when the next one is there already.
+//! The order of arrival does not show it: a server may process the last bytes of a connection when the next one already
+//! exists.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +17,7 @@ pub(crate) struct Leaving {
     connections: Arc<Mutex<Vec<Connection>>>,
 }
 
-/// What one connection has carried.
+/// The messages of one connection.
 #[derive(Debug, Default)]
 struct Connection {
     /// The first and the highest number of each sender.
@@ -51,8 +52,8 @@ impl Leaving {
         }
     }
 
-    /// How often a message left behind a later one. At most once that is so over all connections; otherwise each new one may begin
-    /// anew.
+    /// How often a message was sent after a later one. At most once, over all connections; otherwise each new
+    /// connection may start again.
     pub(crate) fn disordered(&self, at_most_once: bool) -> u64 {
         let connections = lock(&self.connections);
         let mut disordered = connections.iter().map(|connection| connection.disordered).sum();

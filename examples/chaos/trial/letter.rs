@@ -1,14 +1,14 @@
-//! A message that shows by itself who sent it as which, and whether a byte of it has changed.
+//! A message that shows its sender and number, and whether any byte of it has changed.
 //!
-//! Publisher, number, era, a filler whose length and bytes depend on those, checksum. Every fourth has headers that say the
-//! same.
+//! Publisher, number, era, a filler whose length and bytes depend on those, checksum. Every fourth one has headers with
+//! the same data.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use nats_lifeline::{HeaderMap, Message};
 
 use super::dice::mix;
 
-/// Publisher, number and era in front, the checksum behind.
+/// Publisher, number and era at the beginning, the checksum at the end.
 const FRONT: usize = 20;
 const SUM: usize = 8;
 
@@ -18,9 +18,9 @@ const FILLER: &str = "Chaos-Filler";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Letter {
     pub(crate) from: u32,
-    /// From 0, without a gap.
+    /// From 0, without gaps.
     pub(crate) number: u64,
-    /// It leaves on this connection of its client or on a later one, counted from 1.
+    /// It is sent on this connection of its client or on a later one, counted from 1.
     pub(crate) era: u64,
 }
 
@@ -52,7 +52,7 @@ impl Letter {
         Some(headers)
     }
 
-    /// What came; `None`: it is not what was sent.
+    /// Parses a received message; `None`: it is not one that was sent.
     pub(crate) fn of(message: &Message) -> Option<Letter> {
         let (letter, filler) = Letter::read(&message.payload)?;
         let headers = message.headers.as_ref().filter(|headers| !headers.is_empty());
@@ -67,7 +67,7 @@ impl Letter {
         (same && filler.len() == letter.filler()).then_some(letter)
     }
 
-    /// What a payload says by itself, and the filler; `None`: it is not what was sent.
+    /// Parses a payload and its filler; `None`: it is not one that was sent.
     pub(crate) fn read(payload: &[u8]) -> Option<(Letter, &[u8])> {
         let (rest, sum) = payload.split_last_chunk::<SUM>()?;
         if checksum(rest) != u64::from_be_bytes(*sum) {
@@ -88,7 +88,7 @@ impl Letter {
         mix(self.number ^ (u64::from(self.from) << 48))
     }
 
-    /// Mostly small, some larger than a read, a few larger than what is copied into the outbox.
+    /// Mostly small, some larger than a read, a few larger than the payloads that are copied into the outbox.
     fn filler(&self) -> usize {
         let mixed = self.mixed() >> 8;
         let (percent, length) = (mixed % 1000, (mixed / 1000) as usize);

@@ -1,4 +1,4 @@
-//! The load: who publishes, who reads, who asks whether all has arrived, and who checks the sum all the time.
+//! The load: publishers, a subscriber, flushes that check what has arrived, and a check of the sum all the time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,28 +15,28 @@ use super::args::{Args, Mode};
 use super::attack::Attack;
 use super::cutter::wait;
 use super::letter::Letter;
-use super::publisher::{Publisher, Told};
+use super::publisher::{FlushResults, Publisher};
 use super::record::Record;
 
-/// Publishers, each with its own clone of the client, and how many messages it publishes between flushes at most.
+/// The number of publishers, each with its own clone of the client, and the most messages between two flushes.
 const PUBLISHERS: [u64; 4] = [20, 300, 5_000, u64::MAX];
 
-/// How often what flushes have said is checked, and the sum.
+/// The interval between checks of flushes and of the sum.
 const MARK_EVERY: Duration = Duration::from_millis(200);
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 
-/// How long everything may take at the end, when there is no trouble any more.
+/// How long the end may take, after the last fault.
 const END: Duration = Duration::from_secs(60);
 
-/// What all tasks see.
+/// The state that all tasks share.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) over: AtomicBool,
     pub(crate) published: AtomicU64,
-    /// Publishes that failed, and so told the caller.
+    /// Failed publishes, which the caller knows of.
     pub(crate) refused: AtomicU64,
     pub(crate) record: Mutex<Record>,
-    /// Messages that the subscriber's client threw away because this program read too slowly.
+    /// Messages that the subscriber's client dropped because this program read too slowly.
     pub(crate) dropped: AtomicU64,
     pub(crate) samples: AtomicU64,
     /// The first sample whose sum did not hold.
@@ -48,9 +48,9 @@ pub(crate) struct Load {
     pub(crate) subscriber: Client,
     pub(crate) shared: Arc<Shared>,
     subject: String,
-    publishing: Vec<JoinHandle<Told>>,
-    /// What each publisher's flushes said.
-    pub(crate) told: Vec<Told>,
+    publishing: Vec<JoinHandle<FlushResults>>,
+    /// The results of each publisher's flushes.
+    pub(crate) results: Vec<FlushResults>,
     /// The number of the last mark.
     marks: u64,
     is_marking: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn start(args: &Args, attack: &Attack) -> Result<Load, Error> {
-        // A network that carries nothing is noticed in two seconds.
+        // A dead network is noticed within two seconds.
         let options = ConnectOptions::new()
             .ping_interval(Duration::from_secs(1))
             .connection_timeout(Duration::from_secs(2))
@@ -75,7 +75,7 @@ impl Load {
         let subscription = subscriber.subscribe_with(format!("{subject}.*"), patient).await?;
         tokio::spawn(read(subscription, publisher.clone(), subscriber.clone(), shared.clone()));
         subscriber.flush().await?;
-        // In a cluster the servers tell each other a moment later.
+        // In a cluster the servers exchange subscriptions a moment later.
         tokio::time::sleep(Duration::from_millis(300)).await;
 
         tokio::spawn(sample([publisher.clone(), subscriber.clone()], shared.clone()));
@@ -89,11 +89,11 @@ impl Load {
         });
         let publishing = publishing.collect();
         let is_marking = args.mode == Mode::Cut;
-        Ok(Load { publisher, subscriber, shared, subject, publishing, told: Vec::new(), marks: 0, is_marking })
+        Ok(Load { publisher, subscriber, shared, subject, publishing, results: Vec::new(), marks: 0, is_marking })
     }
 
-    /// Sends a mark behind everything that the server has processed by now: when the subscriber reads it, it has read what
-    /// flushes have said to have arrived. Only where the subscriber is on the same server is that so.
+    /// Sends a mark after everything that the server has processed by now: when the subscriber reads it, it has read
+    /// the messages that flushes have reported as arrived. Only if the subscriber is on the same server.
     pub(crate) async fn mark(&mut self) -> Result<(), Error> {
         if self.is_marking {
             self.marks += 1;
@@ -103,7 +103,7 @@ impl Load {
         Ok(())
     }
 
-    /// Sends marks for so long.
+    /// Sends marks for this long.
     pub(crate) async fn go_on(&mut self, time: Duration) -> Result<(), Error> {
         let end = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < end {
@@ -113,21 +113,21 @@ impl Load {
         Ok(())
     }
 
-    /// Ends the load, waits until what was published is confirmed, and until what is on its way is read. `false`: that did
-    /// not happen.
+    /// Ends the load, and waits until published messages are confirmed and messages in flight are read. `false`: that
+    /// took too long.
     pub(crate) async fn finish(&mut self) -> Result<bool, Error> {
         self.shared.over.store(true, Ordering::Relaxed);
         let mut in_time = true;
         for task in self.publishing.drain(..) {
             match tokio::time::timeout(END, task).await {
-                Ok(told) => self.told.push(told?),
+                Ok(results) => self.results.push(results?),
                 Err(_) => in_time = false,
             }
         }
         self.mark().await?;
         let (marks, shared) = (self.marks, self.shared.clone());
         in_time &= wait(END, || lock(&shared.record).marked == marks).await;
-        // Through a cluster, messages take their time.
+        // Through a cluster, messages take longer.
         let received = || lock(&shared.record).sums().received;
         loop {
             let before = received();
@@ -140,17 +140,17 @@ impl Load {
 
     pub(crate) async fn close(self) {
         for client in [self.publisher, self.subscriber] {
-            // What it would say is in the account.
+            // Its result is in the account.
             let _ = client.close().await;
         }
     }
 }
 
-/// Notes everything that comes.
+/// Records every received message.
 async fn read(mut messages: Subscriber, publisher: Client, subscriber: Client, shared: Arc<Shared>) {
     let mut connection = 0;
     while let Some(message) = messages.next().await {
-        // Behind the message: what it says of connections is true of the time before it.
+        // After the message was received: events that are already reported happened before it.
         let (era, own) = (publisher.stats().disconnects + 1, subscriber.stats().disconnects);
         shared.dropped.store(messages.dropped(), Ordering::Relaxed);
         let mut record = lock(&shared.record);
@@ -172,7 +172,7 @@ async fn read(mut messages: Subscriber, publisher: Client, subscriber: Client, s
     }
 }
 
-/// Looks whether every sum holds, again and again.
+/// Checks repeatedly that every sum holds.
 async fn sample(clients: [Client; 2], shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(SAMPLE_EVERY);
     loop {

@@ -1,7 +1,8 @@
-//! One trial: a load, an attack, and the account of what came of it. `tests/servers/chaos.rs` runs it too.
+//! One trial: a load, an attack, and the resulting account. `tests/servers/chaos.rs` runs it too.
 
 pub(crate) mod args;
 mod attack;
+mod client_log;
 mod cutter;
 mod dice;
 mod herd;
@@ -13,7 +14,6 @@ pub(crate) mod record;
 mod report;
 #[path = "../../shared/mod.rs"]
 pub(crate) mod shared;
-mod told;
 mod verdict;
 
 use std::sync::{Arc, Mutex};
@@ -23,20 +23,20 @@ use tokio::sync::watch;
 
 use args::Args;
 use attack::{Attack, Strikes};
+use client_log::ClientLog;
 use load::{Load, lock};
-use told::Told;
 use verdict::Account;
 
 type Error = nats_lifeline::Error;
 
-/// The load goes on for so long when there is no trouble any more.
+/// The load continues for this long after the last fault.
 const CALM: Duration = Duration::from_secs(1);
 
-/// The whole run, with what is printed.
+/// The whole run, with its output.
 pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
     let attack = Attack::prepare(args.mode).await;
     let mut load = Load::start(args, &attack).await?;
-    let mut told = [Told::of(&load.publisher), Told::of(&load.subscriber)];
+    let mut logs = [ClientLog::of(&load.publisher), ClientLog::of(&load.subscriber)];
     let strikes = Arc::new(Mutex::new(Strikes::default()));
     report::begin(args);
 
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
             going_on = load.go_on(Duration::from_secs(1)) => going_on?,
             _ = &mut interrupted => break,
         }
-        told.iter_mut().for_each(Told::listen);
+        logs.iter_mut().for_each(ClientLog::listen);
         report::line(second, &load, &strikes);
     }
     stop.send_replace(true);
@@ -57,11 +57,11 @@ pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
     let attack = attacking.await?;
     load.go_on(CALM).await?;
     let in_time = load.finish().await?;
-    told.iter_mut().for_each(Told::listen);
+    logs.iter_mut().for_each(ClientLog::listen);
 
-    let told = [&told[0], &told[1]];
-    let account = Account::of(args, &load, &attack, told, in_time);
-    report::print(&account, told, &lock(&strikes));
+    let logs = [&logs[0], &logs[1]];
+    let account = Account::of(args, &load, &attack, logs, in_time);
+    report::print(&account, logs, &lock(&strikes));
     load.close().await;
     Ok(account)
 }

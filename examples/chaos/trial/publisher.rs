@@ -1,4 +1,4 @@
-//! One publisher: numbered messages at a rate, and flushes in between that are taken at their word.
+//! One publisher: numbered messages at a rate, with flushes in between whose results are checked.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use super::letter::Letter;
 use super::load::{Shared, lock};
 use super::record::Claim;
 
-/// What could not be published in time is let go beyond this: a load does not catch up with an outage.
+/// Messages that could not be published in time are skipped beyond this: the load does not catch up after an outage.
 const DEBT: Duration = Duration::from_millis(500);
 
 /// How long the last flushes may take.
@@ -29,28 +29,28 @@ pub(crate) struct Publisher {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What its flushes said.
+/// The results of its flushes.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct FlushResults {
     pub(crate) ok: u64,
     /// Failed with a number of messages in doubt.
     pub(crate) doubtful: u64,
-    /// Those numbers together.
+    /// The sum of these numbers.
     pub(crate) in_doubt: u64,
     /// Failed otherwise: not in time.
     pub(crate) failed: u64,
-    /// The last one, when there was no trouble any more, was Ok.
+    /// The last one, after the last fault, was Ok.
     pub(crate) ended_well: bool,
 }
 
 impl Publisher {
-    pub(crate) async fn run(self) -> Told {
-        let mut told = Told::default();
+    pub(crate) async fn run(self) -> FlushResults {
+        let mut results = FlushResults::default();
         let mut dice = Dice::new(self.seed ^ ((u64::from(self.from) + 1) << 32));
         let subject = Subject::from(self.subject.clone());
         let mut ticks = tokio::time::interval(Duration::from_millis(1));
         let (mut began, mut tried) = (Instant::now(), 0);
-        // The first message that no flush has answered for, and the one before which the next flush comes.
+        // The first message that no flush has covered, and the number at which the next flush is due.
         let (mut number, mut open, mut next) = (0, 0, self.distance(&mut dice));
         while !self.shared.over.load(Ordering::Relaxed) {
             ticks.tick().await;
@@ -64,14 +64,14 @@ impl Publisher {
                     None => self.client.publish(subject.clone(), letter.payload()).await,
                 };
                 if published.is_err() {
-                    // Nothing was accepted, so the number is still free.
+                    // The message was not accepted, so its number is still free.
                     self.shared.refused.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
                 self.shared.published.fetch_add(1, Ordering::Relaxed);
                 number += 1;
                 if number >= next {
-                    self.flush(&mut told, &mut open, number).await;
+                    self.flush(&mut results, &mut open, number).await;
                     next = number.saturating_add(self.distance(&mut dice));
                 }
             }
@@ -80,27 +80,27 @@ impl Publisher {
             }
         }
         let ending = Instant::now();
-        while !told.ended_well && ending.elapsed() < END {
-            told.ended_well = self.flush(&mut told, &mut open, number).await;
+        while !results.ended_well && ending.elapsed() < END {
+            results.ended_well = self.flush(&mut results, &mut open, number).await;
         }
-        told
+        results
     }
 
-    /// Ok: whatever was published since the last answer has arrived. In doubt: of some of it that is not known.
-    async fn flush(&self, told: &mut Told, open: &mut u64, number: u64) -> bool {
+    /// Ok: everything published since the last result has arrived. In doubt: for some of it this is unknown.
+    async fn flush(&self, results: &mut FlushResults, open: &mut u64, number: u64) -> bool {
         let is_ok = match self.client.flush().await {
             Ok(()) => {
-                told.ok += 1;
+                results.ok += 1;
                 lock(&self.shared.record).claim(Claim { from: self.from, numbers: *open..number });
                 true
             }
             Err(error) => {
                 let Some(FlushFailure::InDoubt(messages)) = error.source_as() else {
-                    told.failed += 1;
+                    results.failed += 1;
                     return false;
                 };
-                told.doubtful += 1;
-                told.in_doubt += messages;
+                results.doubtful += 1;
+                results.in_doubt += messages;
                 false
             }
         };

@@ -1,4 +1,5 @@
-//! What the subscriber got: how many, which twice, which out of order, and whether what a flush said holds.
+//! What the subscriber received: how many messages, duplicates, messages out of order, and whether the results of
+//! flushes were right.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,38 +11,38 @@ use super::letter::Letter;
 pub(crate) struct Record {
     senders: Vec<Sender>,
     pub(crate) corrupted: u64,
-    /// Said since the last mark was sent.
+    /// Claims since the last mark was sent.
     fresh: Vec<Claim>,
-    /// To be checked when the mark with this number comes.
+    /// Claims to be checked when the mark with this number arrives.
     awaiting: BTreeMap<u64, Vec<Claim>>,
-    /// The latest mark that came.
+    /// The latest mark that arrived.
     pub(crate) marked: u64,
-    /// Messages that an Ok of `flush` covered, and those of them that were not there.
+    /// Messages that an Ok of `flush` covered, and those that were missing.
     pub(crate) covered: u64,
     pub(crate) uncovered: u64,
-    /// The first of those, in words.
+    /// The first missing ones, as text.
     pub(crate) first_uncovered: Option<String>,
 }
 
-/// A flush was Ok: these messages of that publisher have arrived.
+/// A flush returned Ok: these messages of that publisher have arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) from: u32,
     pub(crate) numbers: Range<u64>,
 }
 
-/// What came from one publisher.
+/// The messages from one publisher.
 #[derive(Debug, Default)]
 struct Sender {
     /// A bit for each message, by its number.
     seen: Vec<u64>,
     received: u64,
     duplicated: u64,
-    /// Behind a later one, though both left on one connection.
+    /// After a later one, though both were sent on one connection.
     out_of_order: u64,
-    /// Behind a later one that left on a later connection.
+    /// After a later one that was sent on a later connection.
     late: u64,
-    /// The highest number so far, and on which of the publisher's connections it left at the latest.
+    /// The highest number so far, and the latest of the publisher's connections on which it was sent.
     highest: Option<(u64, u64)>,
 }
 
@@ -55,7 +56,7 @@ pub(crate) struct Sums {
 }
 
 impl Record {
-    /// Notes a message; `None`: it is not what was sent. `era`: the publisher's connection by now.
+    /// Records a message; `None`: it is not one that was sent. `era`: the publisher's current connection.
     pub(crate) fn note(&mut self, letter: Option<Letter>, era: u64) {
         let Some(letter) = letter else {
             self.corrupted += 1;
@@ -68,22 +69,22 @@ impl Record {
         self.senders[from].note(letter, era);
     }
 
-    /// The subscriber has another connection: order is promised within one.
+    /// The subscriber has a new connection: order is promised within one only.
     pub(crate) fn moved(&mut self) {
         self.senders.iter_mut().for_each(|sender| sender.highest = None);
     }
 
-    /// Takes a claim, to be checked as soon as everything has been read that the server had processed by now.
+    /// Adds a claim, to be checked when everything was read that the server has processed by now.
     pub(crate) fn claim(&mut self, claim: Claim) {
         self.fresh.push(claim);
     }
 
-    /// The mark with this number is sent now: it comes behind everything that has been claimed.
+    /// The mark with this number is sent now: it arrives after everything that was claimed.
     pub(crate) fn mark(&mut self, number: u64) {
         self.awaiting.insert(number, std::mem::take(&mut self.fresh));
     }
 
-    /// A mark has come: what was claimed before it was sent must be here.
+    /// A mark has arrived: everything claimed before it was sent must have arrived.
     pub(crate) fn came(&mut self, number: u64) {
         self.marked = self.marked.max(number);
         let later = self.awaiting.split_off(&(number + 1));
@@ -119,14 +120,14 @@ impl Sender {
         }
         self.received += 1;
         match self.highest {
-            // The later one had left before this one could: nothing but the server's own ways can explain it.
+            // The later one was sent before this one could be: only the server can explain it.
             Some((number, left)) if letter.number < number && letter.era < left => self.late += 1,
             Some((number, _)) if letter.number < number => self.out_of_order += 1,
             _ => self.highest = Some((letter.number, era)),
         }
     }
 
-    /// `false`: it is marked already.
+    /// `false`: it was marked before.
     fn mark(&mut self, number: u64) -> bool {
         let (word, bit) = place(number);
         if self.seen.len() <= word {

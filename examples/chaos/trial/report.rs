@@ -1,4 +1,4 @@
-//! What is printed: a line each second, and the closing account with its verdict.
+//! The output: a line each second, and the closing account with its verdict.
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -7,19 +7,23 @@ use nats_lifeline::connection::Stats;
 
 use super::args::{Args, Mode};
 use super::attack::Strikes;
+use super::client_log::ClientLog;
 use super::load::{Load, lock};
 use super::record::Sums;
 use super::shared::figures::{Terminal, grouped, reasons};
 use super::shared::out::{self, say};
-use super::told::Told;
 use super::verdict::{Account, time};
 
 pub(crate) fn begin(args: &Args) {
     match args.mode {
         Mode::Cut => {
-            say!("A publisher behind a proxy that does all a network can do; a subscriber on the server itself.")
+            say!(
+                "A publisher behind a proxy that injects all faults of a network; a subscriber connected directly to the server."
+            )
         }
-        Mode::Cluster => say!("A publisher and a subscriber, and three servers that come and go."),
+        Mode::Cluster => {
+            say!("A publisher and a subscriber, and three servers that are killed, stopped and restarted.")
+        }
     }
     let delivery = if args.at_most_once() { "at most once" } else { "at least once" };
     say!("{} s, {delivery}, {} messages a second, --seed {}\n", args.time.as_secs(), args.rate, args.seed);
@@ -36,7 +40,7 @@ pub(crate) fn begin(args: &Args) {
     );
 }
 
-/// What has been by now.
+/// The state so far.
 pub(crate) fn line(second: u64, load: &Load, strikes: &Mutex<Strikes>) {
     let stats = load.publisher.stats();
     let strikes = lock(strikes);
@@ -54,48 +58,50 @@ pub(crate) fn line(second: u64, load: &Load, strikes: &Mutex<Strikes>) {
     );
 }
 
-pub(crate) fn print(account: &Account, told: [&Told; 2], strikes: &Strikes) {
+pub(crate) fn print(account: &Account, logs: [&ClientLog; 2], strikes: &Strikes) {
     let terminal = Terminal::find();
     let Stats { accepted, waiting, unconfirmed, confirmed, in_doubt, lost, resent, .. } = account.stats;
     let Sums { received, duplicated, out_of_order, late } = account.sums;
     let row = |name: &str, number: u64, text: &str| say!("{name:<13}{:>11}  {text}", grouped(number));
     say!();
     row("published", account.published, "accepted by `publish`");
-    row("refused", account.refused, "an error of `publish`: no more could be held, or there was no room in time");
-    row("confirmed", confirmed, "a PONG says: that server has processed them");
-    row("in doubt", in_doubt, "taken by a connection that was lost before it could say so");
+    row("refused", account.refused, "an error of `publish`: the buffer was full, or there was no room in time");
+    row("confirmed", confirmed, "a PONG followed: that server has processed them");
+    row("in doubt", in_doubt, "taken by a connection that was lost before a PONG");
     row("lost", lost.total(), &reasons(&lost));
     row("sent again", resent, "");
     say!();
-    row("received", received, "different ones");
+    row("received", received, "without duplicates");
     row(
         "missing",
         account.missing(),
         match account.mode {
-            Mode::Cut => "no more than are in doubt or lost",
+            Mode::Cut => "at most those in doubt or lost",
             Mode::Cluster => {
-                "reported only: a server may die with what it has confirmed, and while the subscriber is away"
+                "reported only: a server may die with confirmed messages, and while the subscriber is disconnected"
             }
         },
     );
-    row("duplicated", duplicated, if account.at_most_once { "" } else { "at least once they may be" });
+    row("duplicated", duplicated, if account.at_most_once { "" } else { "allowed with at least once" });
     row("out of order", out_of_order, "within one connection");
-    row("late", late, "behind a later one, over a change of the connection; they were in doubt");
+    row("late", late, "after a later one, across connections; they were in doubt");
     row("corrupted", account.corrupted, "");
 
     say!();
     row("flushes", account.flushes_ok, &flushes(account));
-    for (name, told) in ["publisher", "subscriber"].iter().zip(told) {
-        if told.losses == 0 {
+    for (name, log) in ["publisher", "subscriber"].iter().zip(logs) {
+        if log.losses == 0 {
             row(name, 0, "losses");
             continue;
         }
-        let [p50, p99, max] = [50, 99, 100].map(|percent| time(told.within(percent)));
-        let losses = if told.losses == 1 { "loss" } else { "losses" };
-        let attempts = if told.attempts == 1 { "attempt" } else { "attempts" };
-        let text =
-            format!("{losses}, back after {p50} (p50), {p99} (p99), {max} (max) with {} {attempts}", told.attempts);
-        row(name, told.losses, &text);
+        let [p50, p99, max] = [50, 99, 100].map(|percent| time(log.within(percent)));
+        let losses = if log.losses == 1 { "loss" } else { "losses" };
+        let attempts = if log.attempts == 1 { "attempt" } else { "attempts" };
+        let text = format!(
+            "{losses}, reconnected after {p50} (p50), {p99} (p99), {max} (max) with {} {attempts}",
+            log.attempts
+        );
+        row(name, log.losses, &text);
     }
     row("strikes", strikes.counts.values().sum(), "");
     for (name, times) in &strikes.counts {
@@ -126,5 +132,5 @@ fn flushes(account: &Account) -> String {
         Mode::Cluster => String::new(),
     };
     let (doubtful, failed) = (grouped(account.flushes_doubtful), grouped(account.flushes_failed));
-    format!("Ok{arrived}; {doubtful} told what is in doubt, {failed} were not in time")
+    format!("Ok{arrived}; {doubtful} reported messages in doubt, {failed} did not end in time")
 }

@@ -1,14 +1,14 @@
-//! What the client tells about its connection: losses, and how soon another was there.
+//! A client's events about its connection: losses, and the time to the next connection.
 
 use std::time::Duration;
 
 use nats_lifeline::connection::{ConnectionEvent, Events};
 
-pub(crate) struct Told {
+pub(crate) struct ClientLog {
     events: Events,
-    /// What happened since the last line.
+    /// Events since the last line.
     pub(crate) news: Vec<News>,
-    /// From a loss to the next connection, with every held message on its way.
+    /// From a loss to the next connection, after which buffered messages are on their way.
     pub(crate) downtimes: Vec<Duration>,
     pub(crate) in_doubt: u64,
 }
@@ -18,12 +18,12 @@ pub(crate) enum News {
     Back { server: String, downtime: Duration },
 }
 
-impl Told {
-    pub(crate) fn new(events: Events) -> Told {
-        Told { events, news: Vec::new(), downtimes: Vec::new(), in_doubt: 0 }
+impl ClientLog {
+    pub(crate) fn new(events: Events) -> ClientLog {
+        ClientLog { events, news: Vec::new(), downtimes: Vec::new(), in_doubt: 0 }
     }
 
-    /// Takes in what was told since.
+    /// Reads the events since the last call.
     pub(crate) fn listen(&mut self) {
         while let Some(event) = self.events.try_recv() {
             match event {

@@ -1,27 +1,27 @@
-//! What a client tells about its connection: losses, how soon another was there, and what became of messages.
+//! A client's events about its connection: losses, the time to the next connection, and lost messages.
 
 use std::time::Duration;
 
 use nats_lifeline::Client;
 use nats_lifeline::connection::{ConnectionEvent, Events};
 
-pub(crate) struct Told {
+pub(crate) struct ClientLog {
     events: Events,
     connected: bool,
     pub(crate) losses: u64,
-    /// From a loss to the next connection, with every held message on its way.
+    /// From a loss to the next connection, after which buffered messages are on their way.
     pub(crate) downtimes: Vec<Duration>,
     pub(crate) attempts: u64,
     pub(crate) in_doubt: u64,
     pub(crate) lost: u64,
-    /// `Connected` and `Disconnected` did not alternate so often.
+    /// How often `Connected` and `Disconnected` did not alternate.
     pub(crate) out_of_turn: u64,
 }
 
-impl Told {
+impl ClientLog {
     /// From now on; the client is connected.
-    pub(crate) fn of(client: &Client) -> Told {
-        Told {
+    pub(crate) fn of(client: &Client) -> ClientLog {
+        ClientLog {
             events: client.events(),
             connected: true,
             losses: 0,
@@ -33,7 +33,7 @@ impl Told {
         }
     }
 
-    /// Takes in what was told since.
+    /// Reads the events since the last call.
     pub(crate) fn listen(&mut self) {
         while let Some(event) = self.events.try_recv() {
             match event {
@@ -59,7 +59,7 @@ impl Told {
         self.connected = connected;
     }
 
-    /// The time within which so many of a hundred outages were over.
+    /// The time within which this many of a hundred outages were over.
     pub(crate) fn within(&self, percent: usize) -> Option<Duration> {
         let mut times = self.downtimes.clone();
         times.sort_unstable();
