@@ -1,4 +1,4 @@
-//! Reads this crate's sources and fails where they break the rules of the house; and proves that it can fail.
+//! Reads this crate's sources and fails if they break the rules of the house; other tests check that it can fail.
 
 mod circles;
 mod citations;
@@ -36,7 +36,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
-            // Packages inside ours build into a folder of their own.
+            // Nested packages build into their own folders.
             if path.file_name().is_some_and(|name| name != "target") {
                 collect(&path, files);
             }
@@ -62,7 +62,7 @@ fn the_sources_keep_the_rules() {
     assert!(broken.is_empty(), "{} rules broken:\n{}", broken.len(), broken.join("\n"));
 }
 
-/// It is public with the feature `internals` only, which tests switch on: what users read and copy must do without.
+/// It is public with the feature `internals` only, which tests enable: code that users read and copy must not need it.
 #[test]
 fn only_simulations_and_fuzz_bodies_import_the_engine() {
     let files = sources(&["src", "tests", "examples", "benches"]);
@@ -95,7 +95,7 @@ fn an_import_circle_is_found_in_any_spelling() {
     assert_eq!(found(&[tested, outward, inward, back]), Vec::<String>::new());
 }
 
-/// What is found in `code` as a file at `path`, behind a proper first line; without the path.
+/// The violations in `code` as a file at `path`, after a valid first line; without the path.
 fn found(path: &str, code: &str) -> Vec<String> {
     let found = violations(path, &format!("//! A sample.\n{code}"));
     found.into_iter().map(|line| line.strip_prefix(path).unwrap().to_owned()).collect()
@@ -302,7 +302,8 @@ fn inherent_names() -> Names {
     names
 }
 
-// Fault G3: nothing compared the names that we add with those of the extension traits that programs use on async-nats's types.
+// Fault G3: no test compared the names that we add with those of the extension traits that programs use on async-nats's
+// types.
 #[test]
 fn no_name_that_we_add_hides_a_method_of_a_known_extension_trait() {
     let known = include_str!("architecture/inherent_names.txt");

@@ -1,5 +1,5 @@
-//! The house itself: its sources keep its rules, and its documents say what is there.
-#![allow(clippy::unwrap_used, reason = "a test that can't read the sources has failed")]
+//! The house itself: the sources follow its rules, and its documents are true.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the sources has failed")]
 
 mod architecture;
 mod targets;

@@ -1,11 +1,11 @@
-//! Every file of tests is a part of a target. Cargo looks for none by itself here, so a forgotten one would never run. And the
-//! targets that pages and comments name exist.
+//! Every test file belongs to a target. Cargo finds none automatically here, so a forgotten one would never run. And
+//! the targets that pages and comments name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The targets that Cargo.toml names, each with the file where it begins.
+/// The targets in Cargo.toml, each with its root file.
 fn targets(root: &Path) -> Vec<PathBuf> {
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let sections = manifest.split("[[test]]\n").skip(1);
@@ -24,8 +24,8 @@ fn module(line: &str) -> Option<&str> {
     (is_name && (visibility.is_empty() || visibility.starts_with("pub"))).then_some(name)
 }
 
-/// Adds `file` and every file that belongs to it by `mod name;`. Those of a file that `owns_folder` are beside it: a root, a
-/// `mod.rs`, and whatever is named by its path.
+/// Adds `file` and every file that belongs to it by `mod name;`. If a file `owns_folder`, they are beside it: a root, a
+/// `mod.rs`, and files that are named by their path.
 fn follow(file: &Path, owns_folder: bool, found: &mut BTreeSet<PathBuf>) {
     let file = file.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     if !found.insert(file.clone()) {
@@ -48,7 +48,7 @@ fn follow(file: &Path, owns_folder: bool, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Every `.rs` file below `folder`, but for packages of their own.
+/// Every `.rs` file below `folder`, except for nested packages.
 fn files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
@@ -74,7 +74,7 @@ fn every_test_file_belongs_to_a_target() {
     assert!(forgotten.is_empty(), "these never run: add a `mod` line to the `main.rs` of their target: {forgotten:#?}");
 }
 
-/// What follows `--test` in the commands that a text cites, but for those of other packages.
+/// The arguments of `--test` in the commands that a text cites, except for those of other packages.
 fn cited(text: &str) -> impl Iterator<Item = &str> {
     let commands = text.lines().filter(|line| !line.contains("--manifest-path"));
     let names = commands.flat_map(|line| line.split("--test ").skip(1));
@@ -98,7 +98,7 @@ fn every_target_that_is_cited_exists() {
     for path in texts {
         let text = fs::read_to_string(&path).unwrap();
         for name in cited(&text).filter(|name| !name.is_empty()) {
-            assert!(exists(name), "{} cites `--test {name}`, and there is no such target", path.display());
+            assert!(exists(name), "{} cites `--test {name}`, but there is no such target", path.display());
             seen += 1;
         }
     }

@@ -1,7 +1,7 @@
-//! A program as one writes it for async-nats: it publishes, subscribes and asks, and checks what comes back.
+//! A program written for async-nats: it publishes, subscribes and sends requests, and checks the results.
 //!
-//! It uses nothing that async-nats 0.51 does not have, so that it builds with either. Run it with the address of a
-//! server, or set `NATS_URL`; by default it looks on this machine.
+//! It uses only features of async-nats 0.51, so that it builds with either crate. Run it with the address of a
+//! server, or set `NATS_URL`; by default it uses a server on this machine.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Where this crate behaves differently from async-nats 0.51 on purpose. Not run with the real one; each test says what that does.
+//! Intended differences from the behaviour of async-nats 0.51. Not run with the real one; each test says what that
+//! does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,14 +13,14 @@ use async_nats::{ConnectOptions, Event, HeaderName};
 use futures_util::StreamExt;
 use server::{Server, Told, soon};
 
-/// async-nats takes an empty name from `TryFrom` and from `FromStr`. On the wire it is a line that begins with a
-/// colon: no header at all.
+/// async-nats accepts an empty name from `TryFrom` and from `FromStr`. On the wire that is a line that begins with a
+/// colon, which is not a header.
 #[test]
 fn a_header_has_a_name() {
     assert!(HeaderName::try_from(String::new()).is_err() && "".parse::<HeaderName>().is_err());
 }
 
-/// async-nats reads user and password from the address and then does not send them (nats.rs#1623).
+/// async-nats parses user and password in the address, but does not send them (nats.rs#1623).
 #[tokio::test]
 async fn credentials_in_an_address_are_used() {
     let server = Server::start("authorization { user: ada, password: pw }");
@@ -27,8 +28,7 @@ async fn credentials_in_an_address_are_used() {
     soon("a connection", async_nats::connect(url)).await.unwrap();
 }
 
-/// async-nats flushes its socket: Ok says nothing about the server, and during an outage the call waits for as long
-/// as that lasts.
+/// async-nats flushes its socket: Ok means nothing about the server, and during an outage the call waits until it ends.
 #[tokio::test]
 async fn a_flush_waits_for_the_servers_answer() {
     let mut server = Server::start("");
@@ -44,8 +44,8 @@ async fn a_flush_waits_for_the_servers_answer() {
     assert_eq!(error.kind(), FlushErrorKind::FlushError);
 }
 
-/// async-nats counts the parts of a message without its protocol line, headers by their number, and requests not at
-/// all.
+/// async-nats counts the parts of a message without its protocol line, headers by their number, and no
+/// requests.
 #[tokio::test]
 async fn statistics_count_the_bytes_on_the_socket() {
     let server = Server::start("");
@@ -58,8 +58,8 @@ async fn statistics_count_the_bytes_on_the_socket() {
     assert_eq!(after - before, "PUB a 3\r\nxyz\r\nPING\r\n".len() as u64);
 }
 
-/// async-nats says so before it sends the subscriptions again: what is published by somebody who saw the event can
-/// miss them.
+/// async-nats reports this before it sends the subscriptions again: a message published after the event can be
+/// missed.
 #[tokio::test]
 async fn connected_after_an_outage_comes_after_the_subscriptions() {
     let mut server = Server::start("");

@@ -1,4 +1,4 @@
-//! Who connects to whom: user and password, token, NKey, callback, and TLS; and the kinds of what goes wrong.
+//! Credentials and TLS: user and password, token, NKey, callback, TLS; and the kinds of errors.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,4 +1,4 @@
-//! A server that goes away and comes back, as programs for async-nats meet it: events, states, replay and the pool.
+//! A server that goes away and returns, as programs for async-nats see it: events, states, replay and the pool.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,7 +12,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ReconnectToSer
 use futures_util::StreamExt;
 use server::{Server, Told, soon};
 
-/// Nobody listens there: ports below 1024 are not given out by themselves.
+/// Nothing listens there: ports below 1024 are not assigned automatically.
 const NOBODY: &str = "nats://127.0.0.1:9";
 
 async fn delivers(client: &Client, subscriber: &mut async_nats::Subscriber, text: &'static str) {
@@ -32,7 +32,7 @@ async fn an_outage_is_reported_and_subscriptions_are_restored() {
     server.kill();
     told.times(&Event::Disconnected, 1).await;
     assert_eq!(client.connection_state(), State::Disconnected);
-    // Both hold what is published meanwhile; only the bytes that were being written are another matter.
+    // Both buffer messages during the outage; only bytes that were just being written may differ.
     client.publish("a", "during".into()).await.unwrap();
     server.restart();
     told.times(&Event::Connected, 2).await;
@@ -124,7 +124,7 @@ async fn a_callback_chooses_the_next_server() {
         .event_callback(told.callback())
         .reconnect_delay_callback(|_attempt| Duration::from_millis(10))
         .reconnect_to_server_callback(move |servers, _info| {
-            // async-nats asks for the first connection too, although it says that it does so when it reconnects.
+            // async-nats calls it for the first connection too, although its documentation mentions only reconnects.
             let connected_before = servers.iter().any(|server| server.did_connect);
             let addr = servers.into_iter().map(|server| server.addr).find(|addr| addr.as_url_str() == there);
             let addr = addr.filter(|_| connected_before);

@@ -1,4 +1,4 @@
-//! The program of this package, run against a real server.
+//! Runs the program of this package against a real server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,9 +1,10 @@
-//! Modules of a layer that import each other in a circle: none of them can be read, tested or moved without the others.
+//! Import circles between the modules of a layer: none of these modules can be read, tested or moved without the
+//! others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which module of the folder `layer` imports which others, from the files' `use` items. A subfolder counts as one module, and what
-/// stands in a file's tests does not count.
+/// Which module of the folder `layer` imports which others, from the files' `use` items. A subfolder counts as one
+/// module; the tests in a file do not count.
 pub(super) fn imports(layer: &str, files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, source) in files {

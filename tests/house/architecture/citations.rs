@@ -1,4 +1,4 @@
-//! Citations: where a text names a rule of `docs/`, and which. `docs/README.md` has the convention.
+//! Citations: where a text names a rule of `docs/`, and which one. `docs/README.md` has the convention.
 
 use std::fmt;
 
@@ -32,16 +32,17 @@ pub(crate) const RULES: &str = "DINPS";
 /// Letters of faults. `D` is one of both, so a fault is cited with its kind.
 pub(crate) const FAULTS: &str = "ABCDEFGH";
 
-/// What is cited in a text.
+/// The citations in a text.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Cited {
     /// Line, counted from 1, and name.
     pub(crate) names: Vec<(usize, Name)>,
-    /// Line and word: what has the form of a fault and does not say that it is one.
+    /// Line and word: text that looks like a fault's name but is not marked as one.
     pub(crate) bare: Vec<(usize, String)>,
 }
 
-/// All citations in `text`. A comment may break a line within one: `scenarios 10,` and `// 57` belong together no more.
+/// All citations in `text`. A citation does not continue on the next line: `scenarios 10,` and `// 57` do not belong
+/// together.
 pub(crate) fn cited(text: &str) -> Cited {
     let mut found = Cited::default();
     for (line, text) in (1..).zip(text.lines()) {
@@ -50,7 +51,7 @@ pub(crate) fn cited(text: &str) -> Cited {
     found
 }
 
-/// What kind of names the words of a list are.
+/// The kind of the names in a list.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Rule,
@@ -62,7 +63,7 @@ enum Kind {
 fn cited_in_line(line: usize, text: &str, found: &mut Cited) {
     let mut kind = Kind::Rule;
     for (gap, word) in words(text) {
-        // A kind holds for its list: `faults B2, B3 and C1`. Anything else between two words ends it.
+        // A kind applies to its list: `faults B2, B3 and C1`. Anything else between two words ends the list.
         if kind != Kind::Rule && !matches!(gap.trim(), "" | "," | "-" | "–") {
             kind = Kind::Rule;
         }
@@ -92,7 +93,7 @@ fn cited_in_line(line: usize, text: &str, found: &mut Cited) {
     }
 }
 
-/// The words of a line, each with what stands before it. `%C3` and `x_S1` are words of their own, and no names.
+/// The words of a line, each with the text before it. `%C3` and `x_S1` are words, but not names.
 fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let part = |c: char| c.is_alphanumeric() || c == '_' || c == '%';
     let mut rest = text;

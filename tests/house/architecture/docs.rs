@@ -1,4 +1,4 @@
-//! The rules in `docs/`: what is cited has a row there, and what a row names is there.
+//! The rules in `docs/`: every citation has a row there, and everything that a row names exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,16 +8,16 @@ use super::citations::{Cited, FAULTS, Name, RULES, cited, lettered};
 use super::lexer::{Token, tokens};
 use super::sources;
 
-/// Folders in which rules are cited, and tests and examples are.
+/// Folders with citations, tests and examples.
 const FOLDERS: [&str; 6] = ["src", "tests", "examples", "benches", "fuzz", "docs"];
 
-/// Kinds of files that are read.
+/// The extensions of the files that are read.
 const KINDS: [&str; 3] = ["rs", "md", "toml"];
 
-/// Files that show how a citation looks, right and wrong.
+/// Files with samples of right and wrong citations.
 const SAMPLES: [&str; 2] = ["tests/house/architecture/citations.rs", "tests/house/architecture/docs.rs"];
 
-/// Pages that a reader of the repository does not have.
+/// Pages that are not in the repository.
 const PRIVATE: [&str; 7] = ["DECISIONS", "SCENARIOS", "DESIGN.md", "DESIGN §", "PROTOCOL §", "API.md", "FAULTS.md"];
 
 fn root() -> &'static Path {
@@ -51,7 +51,7 @@ fn rows(page: &'static str, text: &str, name: impl Fn(&str) -> Option<Name>) -> 
     text.lines().filter_map(row).collect()
 }
 
-/// All that can be cited.
+/// Everything that can be cited.
 fn all_rows() -> Vec<Row> {
     let rule = |letters: &'static str| {
         move |word: &str| lettered(word).filter(|(l, _)| letters.contains(*l)).map(|(l, n)| Name::Rule(l, n))
@@ -69,13 +69,13 @@ fn all_rows() -> Vec<Row> {
     all
 }
 
-/// The files in which rules are cited, with their texts.
+/// The files with citations, with their texts.
 fn texts() -> Vec<(String, String)> {
     let mut paths = Vec::new();
     for folder in FOLDERS {
         collect(&root().join(folder), &mut paths);
     }
-    // What lies at the top, but not in its other folders.
+    // Files at the top, but not its other folders.
     paths.extend(fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()));
     paths.push(root().join(".ci/run"));
     let read = |path: PathBuf| {
@@ -101,11 +101,11 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
 fn every_rule_that_is_cited_exists() {
     let mut known = BTreeSet::new();
     for Row { page, name, .. } in all_rows() {
-        assert!(known.insert(name), "{page}: {name} is there twice");
+        assert!(known.insert(name), "{page}: {name} occurs twice");
     }
     for (letter, count) in [('D', 28), ('I', 10), ('P', 15), ('N', 17), ('S', 73)] {
         let missing: Vec<_> = (1..=count).filter(|number| !known.contains(&Name::Rule(letter, *number))).collect();
-        assert!(RULES.contains(letter) && missing.is_empty(), "rows of {letter} that are gone: {missing:?}");
+        assert!(RULES.contains(letter) && missing.is_empty(), "missing rows of {letter}: {missing:?}");
     }
     let (mut wrong, mut seen) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for (path, text) in texts() {
@@ -113,15 +113,15 @@ fn every_rule_that_is_cited_exists() {
         let top = FOLDERS.into_iter().find(|folder| path.starts_with(folder)).unwrap_or_default();
         *seen.entry(top).or_default() += names.len();
         let unknown = names.iter().filter(|(_, name)| !known.contains(name));
-        wrong.extend(unknown.map(|(line, name)| format!("{path}:{line}: there is no {name} in docs/")));
+        wrong.extend(unknown.map(|(line, name)| format!("{path}:{line}: docs/ has no {name}")));
         let fault = |word: &str| lettered(word).map(|(letter, number)| Name::Fault(letter, number));
         let faults = bare.iter().filter(|(_, word)| fault(word).is_some_and(|name| known.contains(&name)));
-        // The page of faults is the one that gives them their names.
+        // The page of faults defines these names.
         if path != "docs/faults.md" {
             wrong.extend(faults.map(|(line, word)| format!("{path}:{line}: write `fault {word}`")));
         }
         let private = PRIVATE.iter().filter(|page| text.contains(*page));
-        wrong.extend(private.map(|page| format!("{path}: {page} is no page of this repository")));
+        wrong.extend(private.map(|page| format!("{path}: {page} is not a page of this repository")));
     }
     assert!(wrong.is_empty(), "{} citations are wrong:\n{}", wrong.len(), wrong.join("\n"));
     for (folder, least) in [("src", 20), ("tests", 200), ("docs", 200)] {

@@ -1,7 +1,7 @@
-//! What async-nats's types are called here: the methods that they have beyond async-nats's own.
+//! Inherent methods of async-nats's types that this crate adds.
 //!
-//! An inherent method wins over a trait's, so each name that we add takes that name away from the extension traits of
-//! programs that were written for async-nats.
+//! An inherent method takes precedence over a trait's, so each name that we add hides that name in the extension traits
+//! of programs that were written for async-nats.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub(crate) fn inherent(source: &str, names: &mut Names) {
     }
 }
 
-/// Reads the block of which the header begins at `start`; returns where to go on.
+/// Reads the block whose header begins at `start`; returns where to continue.
 fn one_block(tokens: &[Token], start: usize, names: &mut Names) -> usize {
     let Some(length) = tokens[start..].iter().position(|token| token.is("{") || token.is(";")) else {
         return tokens.len();
@@ -73,7 +73,7 @@ fn public_function(tokens: &[Token]) -> Option<&str> {
     if word.is("fn") { name.word() } else { None }
 }
 
-/// The lines `Type key: name name …` of a list that is kept beside this file; `#` begins a comment.
+/// The lines `Type key: name name …` of a list beside this file; `#` begins a comment.
 pub(crate) fn listed(list: &str) -> impl Iterator<Item = (&str, &str, BTreeSet<&str>)> {
     let lines = list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| {

@@ -1,41 +1,43 @@
-//! The rules: which layer may name which, what deciding code may not touch, and how files begin and how long they are.
+//! The rules: which layer may import which, what the deciding code must not use, how files begin, and how long they may
+//! be.
 
 use super::lexer::{Token, tokens};
 
-/// From the bottom up. A layer may name itself and what stands before it.
+/// From the bottom up. A layer may import itself and those before it.
 const LAYERS: [&str; 4] = ["protocol", "engine", "driver", "client"];
 
-/// What the crate root shows, beside `lib.rs`.
+/// The re-exports of the crate root, beside `lib.rs`.
 const ROOT_NAMES: &str = "names.rs";
 
-/// The broker for tests stands beside the layers: it speaks the protocol, and nothing else.
+/// The broker for tests is beside the layers: it may import the protocol only.
 const TESTING: &str = "testing";
 
-/// What has no I/O, no clock, no runtime and no locks.
+/// Code without I/O, clocks, runtimes and locks.
 const PURE: [&str; 3] = ["protocol/", "engine/", "testing/session/"];
 
-/// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does. Nowhere else.
+/// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does. Allowed nowhere
+/// else.
 const MAY_HOLD_A_STD_MAP: &str = "src/protocol/headers.rs";
 
-/// Files and names are looked up here, on threads of our own, and nowhere else: elsewhere it would be on the runtime, which
-/// would stand still with the disk or the name server (fault B1).
+/// The only places where files are read and names are looked up, on threads of our own: on the runtime they would
+/// block it as long as the disk or the name server (fault B1).
 const MAY_OPEN_FILES: &str = "src/driver/files.rs";
 const MAY_LOOK_UP: &str = "src/driver/resolve.rs";
 
-/// Whether two wakers wake the same task is a hint, which may say no for ever (fault A1). It may save a clone, and here it does; nothing
-/// may depend on it.
+/// Whether two wakers wake the same task is only a hint, which may be false forever (fault A1). Here it saves a clone;
+/// nothing may depend on it.
 const MAY_ASK_WAKERS: [&str; 2] = ["src/driver/inbox/consumer.rs", "src/driver/mailbox/task_side.rs"];
 
 const LONGEST_FILE: usize = 410;
 
-/// The length that files should have; longer ones are listed, not refused.
+/// The desired length of files; longer ones are listed, not refused.
 pub(crate) const AIM: usize = 400;
 
-/// What is wrong in the file `path`, given with `/` and relative to the package. One line each, `path:line: what`.
+/// The violations in the file `path`, given with `/` and relative to the package. One line each, `path:line: what`.
 pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
     let mut found = Found { path, list: Vec::new() };
     if source.lines().next().and_then(|line| line.strip_prefix("//!")).is_none_or(|text| text.trim().is_empty()) {
-        found.push(1, "the first line must be a `//!` charter: what this file is for".to_owned());
+        found.push(1, "the first line must be a `//!` charter: the purpose of the file".to_owned());
     }
     let tokens = tokens(source);
     let_chains(&mut found, &tokens);
@@ -45,7 +47,7 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
             found.push(lines, format!("{lines} lines, at most {LONGEST_FILE} are allowed: split it"));
         }
         arrows(&mut found, inside, &tokens);
-        // Unit tests may shuffle and sort as they like: they decide nothing.
+        // Unit tests may shuffle and sort freely: they decide nothing.
         let test = inside.ends_with("/tests.rs") || inside.contains("/tests/");
         if !test && !inside.starts_with("testing/") {
             blocking(&mut found, inside, &tokens);
@@ -75,7 +77,7 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
         module.pop();
     }
     let Some(&layer) = module.first() else { return };
-    // The root's names stand above all layers.
+    // The root's names are above all layers.
     if inside == ROOT_NAMES {
         return;
     }
@@ -84,12 +86,12 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
         return found.push(
             1,
             format!(
-                "`{layer}` is not a layer: bytes → protocol, what next → engine, waiting → driver, typing → client"
+                "`{layer}` is not a layer: bytes → protocol, decisions → engine, waiting → driver, the API → client"
             ),
         );
     }
     let test_code = test_code(inside, tokens);
-    // How deep inline modules are open, so that `super` can be resolved; with the brace depth of each.
+    // The depth of open inline modules, to resolve `super`, with the brace depth of each.
     let (mut depth, mut inline): (usize, Vec<usize>) = (0, Vec::new());
     let mut at = 0;
     while at < tokens.len() {
@@ -105,7 +107,7 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
             }
             depth = depth.saturating_sub(1);
         }
-        // A path inside a path (`self::super`, `x::crate`) is no beginning.
+        // A path inside a path (`self::super`, `x::crate`) is not a beginning.
         let begins = at == 0 || !tokens[at - 1].is("::");
         let supers =
             here.chunks(2).take_while(|pair| pair.len() == 2 && pair[0].is("super") && pair[1].is("::")).count();
@@ -121,14 +123,14 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
                 let target = LAYERS.iter().position(|other| *other == name);
                 let in_test = test_code.get(at).copied().unwrap_or(false);
                 let allowed = match layer {
-                    // What has its place at the root, such as `crate::Error`, belongs to the top layer.
+                    // Names of the root, such as `crate::Error`, belong to the top layer.
                     "client" => name != TESTING || in_test,
                     "driver" if name == TESTING => in_test,
                     TESTING => name == "protocol" || name == TESTING,
                     _ => target.is_some_and(|target| Some(target) <= rank),
                 };
                 if !allowed {
-                    found.push(line, format!("`{layer}` must not name `crate::{name}`: arrows point downwards only"));
+                    found.push(line, format!("`{layer}` must not name `crate::{name}`: imports point downwards only"));
                 }
             }
             at += skipped;
@@ -136,14 +138,14 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
             if here[0].is("nats_lifeline")
                 || (here[0].is("crate") && here.get(1).is_some_and(|next| next.is("as") || next.is(";")))
             {
-                found.push(here[0].line, "this crate by another name hides where an arrow points".to_owned());
+                found.push(here[0].line, "this crate under another name hides where an import points".to_owned());
             }
             at += if supers > 0 { 2 * supers } else { 1 };
         }
     }
 }
 
-/// For each token whether it is inside an item marked `#[cfg(test)]`; all of them in a file of tests.
+/// For each token, whether it is inside an item marked `#[cfg(test)]`; in a file of tests, all of them are.
 fn test_code(inside: &str, tokens: &[Token]) -> Vec<bool> {
     let file_of_tests = inside.ends_with("/tests.rs") || inside.contains("/tests/");
     let mut marked = vec![file_of_tests; tokens.len()];
@@ -164,8 +166,8 @@ fn test_code(inside: &str, tokens: &[Token]) -> Vec<bool> {
     marked
 }
 
-/// The names that a path goes on with: `a::b` has one, `{a::b, c}` has two, `*` is one. The braces are those of
-/// `use`, which nothing but names can stand in.
+/// The names with which a path continues: `a::b` has one, `{a::b, c}` has two, `*` is one. The braces are those of
+/// `use`, which contain names only.
 fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
     let Some(first) = tokens.first() else { return Vec::new() };
     if let Some(name) = first.word() {
@@ -191,7 +193,7 @@ fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
     list
 }
 
-/// Code that runs on the runtime does not wait for disks and name servers, nor for two wakers to be alike.
+/// Code on the runtime must not wait for disks and name servers, nor for two wakers to be equal.
 fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
     let test_code = test_code(inside, tokens);
     let path = found.path;
@@ -209,7 +211,7 @@ fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
                 found.push(token.line, format!("files are read in {MAY_OPEN_FILES} only: parse their content"));
             }
             Some("will_wake") if !MAY_ASK_WAKERS.contains(&path) => {
-                found.push(token.line, "`will_wake` is a hint that may say no for ever: keep the waker".to_owned());
+                found.push(token.line, "`will_wake` is a hint that may be false forever: keep the waker".to_owned());
             }
             Some("to_socket_addrs" | "ToSocketAddrs" | "lookup_host") if path != MAY_LOOK_UP => {
                 found.push(token.line, format!("names are looked up in {MAY_LOOK_UP} only, on a thread of our own"));
@@ -219,7 +221,7 @@ fn blocking(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
     }
 }
 
-/// Deciding code has no runtime, no clock, no sockets, no locks and no randomness but what it is given.
+/// Deciding code has no runtime, no clock, no sockets, no locks, and no randomness except the given seed.
 fn purity(found: &mut Found<'_>, tokens: &[Token]) {
     for at in 0..tokens.len() {
         let token = &tokens[at];
@@ -227,13 +229,13 @@ fn purity(found: &mut Found<'_>, tokens: &[Token]) {
         let after = |n: usize, text: &str| tokens.get(at + n).is_some_and(|token| token.is(text));
         let before = |n: usize, text: &str| at >= n && tokens[at - n].is(text);
         let what = match word {
-            "tokio" => Some("`tokio`: nothing here knows a runtime"),
-            "SystemTime" => Some("`SystemTime`: time comes as an argument"),
-            "now" if before(1, "::") => Some("`::now`: time comes as an argument"),
+            "tokio" => Some("`tokio`: no runtime here"),
+            "SystemTime" => Some("`SystemTime`: time is an argument"),
+            "now" if before(1, "::") => Some("`::now`: time is an argument"),
             "elapsed" if before(1, ".") || before(1, "::") => {
-                Some("`elapsed` reads the clock: subtract from the `now` that was given")
+                Some("`elapsed` reads the clock: subtract from the given `now`")
             }
-            "Instant" if after(1, "as") => Some("`Instant` by another name hides where a clock is read"),
+            "Instant" if after(1, "as") => Some("`Instant` under another name hides where a clock is read"),
             "thread_rng" => Some("`thread_rng`: randomness comes from the seed"),
             "RandomState" => Some("`RandomState`: nothing here may depend on a random seed"),
             "HashMap" | "HashSet" if found.path != MAY_HOLD_A_STD_MAP => std_hasher(word, &tokens[at + 1..]),
@@ -251,7 +253,7 @@ fn purity(found: &mut Found<'_>, tokens: &[Token]) {
                         "net" if word == "std" => {
                             found.push(
                                 *line,
-                                "`std::net`: nothing here does I/O (addresses as values are in `core::net`)".to_owned(),
+                                "`std::net`: no I/O here (addresses as values are in `core::net`)".to_owned(),
                             );
                         }
                         "sync" => {
@@ -273,7 +275,7 @@ fn purity(found: &mut Found<'_>, tokens: &[Token]) {
     }
 }
 
-/// What is taken from `std::sync`, where `tokens` begin with `sync`.
+/// The names imported from `std::sync`, where `tokens` begin with `sync`.
 fn shared_state(found: &mut Found<'_>, tokens: &[Token]) {
     let taken = if tokens.get(1).is_some_and(|next| next.is("::")) { names(&tokens[2..]) } else { Vec::new() };
     let line = tokens.first().map_or(1, |token| token.line);
@@ -282,12 +284,12 @@ fn shared_state(found: &mut Found<'_>, tokens: &[Token]) {
     }
     for (line, name) in taken {
         if !matches!(name, "Arc" | "OnceLock") {
-            found.push(line, format!("`std::sync::{name}`: only `Arc` and `OnceLock` are no shared state"));
+            found.push(line, format!("`std::sync::{name}`: only `Arc` and `OnceLock` have no shared state"));
         }
     }
 }
 
-/// Whether this use of a map, of which `after` is what follows its name, takes the default, randomly seeded hasher.
+/// Whether this use of a map takes the default, randomly seeded hasher; `after` are the tokens after its name.
 fn std_hasher(name: &str, after: &[Token]) -> Option<&'static str> {
     const WHAT: &str =
         "a map with the default hasher iterates in random order: a BTreeMap, or a hasher with a fixed seed";
@@ -300,7 +302,7 @@ fn std_hasher(name: &str, after: &[Token]) -> Option<&'static str> {
     } else if is(0, "::") && is(1, "<") {
         &after[2..]
     } else {
-        // These exist for the default hasher only. `default` and `collect` need the type written somewhere.
+        // These exist for the default hasher only. `default` and `collect` need an explicit type somewhere.
         let makes = ["new", "with_capacity", "from"];
         return (is(0, "::") && makes.iter().any(|make| is(1, make))).then_some(WHAT);
     };
@@ -310,7 +312,7 @@ fn std_hasher(name: &str, after: &[Token]) -> Option<&'static str> {
             depth += 1;
         } else if token.is(">") || token.is(")") || token.is("]") {
             if depth == 0 {
-                // A comma before the bracket opens no further parameter.
+                // A trailing comma adds no parameter.
                 open = at > 0 && generics[at - 1].is(",");
                 break;
             }
@@ -324,7 +326,7 @@ fn std_hasher(name: &str, after: &[Token]) -> Option<&'static str> {
     (parameters < with_hasher).then_some(WHAT)
 }
 
-/// `if let … && …` needs Rust 1.88; clippy's `incompatible_msrv` looks at the library, not at syntax.
+/// `if let … && …` needs Rust 1.88; clippy's `incompatible_msrv` checks the library, but not the syntax.
 fn let_chains(found: &mut Found<'_>, tokens: &[Token]) {
     for at in 0..tokens.len() {
         if !tokens[at].is("if") && !tokens[at].is("while") {
@@ -347,7 +349,7 @@ fn let_chains(found: &mut Found<'_>, tokens: &[Token]) {
                 ands += usize::from(token.is("&&"));
             }
         }
-        // `if let a = &&b` is not a chain, and so rare that it may be written otherwise.
+        // `if let a = &&b` is not a chain, but so rare that it can be written differently.
         if lets > 0 && ands > 0 {
             found.push(tokens[at].line, "a chain of `let` conditions needs Rust 1.88, the MSRV is 1.85".to_owned());
         }

@@ -1,12 +1,12 @@
-//! What a crate with the default features can name, and what it can't.
+//! What a crate with the default features can use, and what it cannot.
 //!
-//! The engine is not public, since no promise is made about it:
+//! The engine is not public, since it comes without any promise:
 //!
 //! ```compile_fail
 //! use nats_lifeline::engine::Engine;
 //! ```
 //!
-//! What users see of it has one name each:
+//! The types that users see have one path each:
 //!
 //! ```
 //! use nats_lifeline::client::FlushFailure;

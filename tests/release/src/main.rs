@@ -9,7 +9,7 @@ async fn main() -> Result<(), nats_lifeline::Error> {
     let mut ticks = client.subscribe("ticks").await?;
     tokio::spawn(async move { client.publish("ticks", "one".into()).await });
     println!("{:?}", ticks.next().await.map(|tick| tick.payload));
-    // Idle from here on, until somebody publishes `end`.
+    // Idle from here on, until `end` is published.
     while let Some(message) = ticks.next().await {
         if &message.payload[..] == b"end" {
             break;

@@ -1,5 +1,5 @@
-//! Wakers of which no copy looks like another: `will_wake` may always say no, and a stream must work all the same.
-// Fault A1. Every waker in the tests came from one runtime, and said yes.
+//! Wakers whose clones never compare equal: `will_wake` may always be false, and streams must still work.
+// Fault A1. Every waker in the tests came from one runtime, and compared equal.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use nats_lifeline::testing::Broker;
 
-/// What a copy points to: each has one of its own, so no two are alike.
+/// The data of a clone: each clone has its own, so no two are equal.
 struct Copy {
     wakes: Arc<AtomicUsize>,
     thread: std::thread::Thread,
@@ -42,11 +42,11 @@ fn wake_by_ref(data: *const ()) {
 }
 
 fn forget(data: *const ()) {
-    // SAFETY: `data` comes from `raw`, and is given back once.
+    // SAFETY: `data` comes from `raw`, and is freed once.
     drop(unsafe { Box::from_raw(data.cast_mut().cast::<Copy>()) });
 }
 
-/// Runs a future with a waker that is never like itself.
+/// Runs a future with a waker that never equals itself.
 fn block_on<F: Future>(future: F) -> F::Output {
     let wakes = Arc::new(AtomicUsize::new(0));
     let odd = Copy { wakes: wakes.clone(), thread: std::thread::current() };
@@ -59,7 +59,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        // A `park` may return at once: for a wake that was counted before its `unpark`, or for no reason at all.
+        // A `park` may return immediately: for a wake that was counted before its `unpark`, or for no reason at all.
         let asleep_since = Instant::now();
         while wakes.load(Ordering::SeqCst) == seen {
             assert!(asleep_since.elapsed() < Duration::from_secs(60), "nobody woke it for a minute");
@@ -74,7 +74,7 @@ fn every_call_works_with_wakers_that_never_compare_equal() {
     let broker = runtime.block_on(Broker::start()).unwrap();
     let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();
     block_on(async {
-        // Nothing comes here: a poll ends all the same.
+        // No message arrives here: a poll returns all the same.
         let mut quiet = client.subscribe("quiet").await.unwrap();
         let (done, watched) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

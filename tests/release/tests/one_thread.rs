@@ -1,6 +1,6 @@
-//! One-thread runtimes of every kind, compiled as users compile: messages come, and idling takes no CPU.
-// Fault A1. All tests were debug builds on runtimes of the test's own making; only an optimised build with the default code generation
-// gives two copies of one waker different addresses.
+//! Single-threaded runtimes of every kind, compiled as users compile: messages arrive, and idling takes no CPU.
+// Fault A1. All tests were debug builds on runtimes made by the tests; only an optimised build with the default code
+// generation gives two clones of one waker different addresses.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use nats_lifeline::testing::Broker;
 
-/// Far more than anything here takes; a hang becomes a failure.
+/// Far more than anything here needs; a hang becomes a failure.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A broker on a runtime of its own, which nothing under test can starve.
+/// A broker on its own runtime, which nothing under test can starve.
 struct Elsewhere {
     runtime: tokio::runtime::Runtime,
     broker: Broker,
@@ -44,11 +44,11 @@ impl Drop for Program {
     }
 }
 
-/// The CPU time that a process has used; `None` where there is no procfs.
+/// The CPU time of a process; `None` without procfs.
 fn cpu_time(pid: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-    // utime and stime, in ticks of a hundredth of a second.
+    // utime and stime, in hundredths of a second.
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 10))
 }

@@ -1,7 +1,7 @@
-//! The examples of async-nats itself, those without JetStream, with nothing changed but the line of the dependency.
+//! async-nats's own examples, except those about JetStream, with only the dependency changed.
 //!
-//! They are copied out of the downloaded crate into `target/tmp`, built there with this crate in the place of async-nats,
-//! and run against a server on port 4222, which most of them have written down. None of their code is in this repository.
+//! They are copied from the downloaded crate into `target/tmp`, built there with this crate in place of async-nats,
+//! and run against a server on port 4222, which most of them contain. None of their code is in this repository.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -16,10 +16,10 @@ use std::{env, fs};
 
 use server::{SOON, Server, scratch};
 
-/// These want a server on the internet. They are built.
+/// These need a server on the internet. They are only built.
 const ELSEWHERE: [&str; 2] = ["docs_getting_started_publish", "docs_getting_started_subscribe"];
 
-/// These go on until they are killed: what makes them do something, and where that is seen.
+/// These run until they are killed: how to trigger them, and where the effect shows.
 const GO_ON: [(&str, Partner); 8] = [
     ("docs_basics_subscribe", Partner::Heard("docs_basics_publish", "Received: Temperature")),
     (
@@ -43,14 +43,14 @@ const GO_ON: [(&str, Partner); 8] = [
         "docs_learn_core_nats_scatter_gather_provider",
         Partner::Answered("docs_learn_core_nats_scatter_gather_gather", "gathered 1 quotes"),
     ),
-    // No example publishes what it waits for.
+    // No example publishes the message that it waits for.
     ("docs_learn_core_nats_subjects_and_wildcards_wildcard_single", Partner::Nobody),
 ];
 
 enum Partner {
-    /// While the other runs, again and again, this one says so.
+    /// This one prints the text while the other one runs repeatedly.
     Heard(&'static str, &'static str),
-    /// The other says so.
+    /// The other one prints the text.
     Answered(&'static str, &'static str),
     Nobody,
 }
@@ -66,7 +66,7 @@ fn async_nats_examples_build_and_run_with_only_the_dependency_changed() {
     fs::create_dir_all(project.join("src")).unwrap();
     fs::write(project.join("src/lib.rs"), "").unwrap();
     fs::write(project.join("Cargo.toml"), manifest()).unwrap();
-    // Its own folder: this one's build would be in the way.
+    // Its own folder, since the build of this package would interfere.
     let target = project.join("target");
     cargo(&project, &["build", "--examples", "--quiet", "--target-dir", target.to_str().unwrap()]);
     println!("{} built", names.len());
@@ -143,7 +143,7 @@ impl Run {
         fs::read_to_string(&self.output).unwrap()
     }
 
-    /// What it said until it ended, with success.
+    /// Its output until it ended successfully.
     fn end(mut self, within: Duration) -> String {
         let start = Instant::now();
         loop {
@@ -165,7 +165,7 @@ impl Drop for Run {
     }
 }
 
-/// Where cargo has put the sources of async-nats, which this package depends on.
+/// The sources of async-nats, which this package depends on, as cargo has downloaded them.
 fn downloaded() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let metadata = cargo(here, &["metadata", "--format-version", "1"]);
@@ -175,7 +175,7 @@ fn downloaded() -> PathBuf {
     Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_path_buf()
 }
 
-/// Copies those that are about core NATS, and gives their names.
+/// Copies the examples about core NATS, and returns their names.
 fn copy(from: &Path, to: &Path) -> BTreeSet<String> {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
@@ -219,7 +219,7 @@ tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "time"] }}
     )
 }
 
-/// Runs cargo, and gives what it says.
+/// Runs cargo, and returns its output.
 fn cargo(folder: &Path, args: &[&str]) -> String {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program).args(args).current_dir(folder).stderr(Stdio::inherit()).output().unwrap();

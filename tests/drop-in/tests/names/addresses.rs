@@ -1,4 +1,4 @@
-//! Server addresses: what is read from them, and where they come from.
+//! Server addresses: their parts, and the types from which they are made.
 
 use async_nats::{ServerAddr, ToServerAddrs};
 

@@ -1,4 +1,4 @@
-//! Every method of the client, the subscriber and their traits, with the types of what goes in and comes out.
+//! Every method of the client, the subscriber and their traits, with the types of arguments and results.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,7 +66,7 @@ where
     let _: Option<Duration> = client.timeout();
 }
 
-/// Other crates build on these traits, with clients of their own.
+/// Other crates build on these traits, with their own clients.
 struct Wrapped(Client);
 
 impl traits::TimeoutProvider for Wrapped {

@@ -1,4 +1,4 @@
-//! Traits by which other crates extend async-nats's types: their methods must be reached by their names.
+//! Traits with which other crates extend async-nats's types: their methods must be reachable by name.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use async_nats::{Client, Message, Subscriber as Subscription, ToSubject};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
-/// A request with many replies for every client that has the three traits, begun by a method without arguments.
+/// A request with many replies for every client that has the three traits, started by a method without arguments.
 trait ManyReplies: Publisher + Subscriber + TimeoutProvider + Clone {
     fn request_many(&self) -> Gather<Self> {
         Gather { client: self.clone(), patience: self.timeout() }
@@ -40,7 +40,7 @@ impl Services for Client {
     }
 }
 
-// Fault G3: only names that async-nats has were asked for, and none that it leaves free.
+// Fault G3: tests checked the names that async-nats has, but not those that it leaves free.
 async fn of_a_client(client: &Client) -> Result<(), async_nats::Error> {
     let gather: Gather<Client> = client.request_many();
     let _: Option<Duration> = gather.patience;
@@ -50,7 +50,7 @@ async fn of_a_client(client: &Client) -> Result<(), async_nats::Error> {
     Ok(())
 }
 
-/// A consumer's own words for a stream of messages, in the manner of `StreamExt`.
+/// A consumer's own methods for a stream of messages, like those of `StreamExt`.
 trait Payloads: Stream<Item = Message> + Sized {
     fn payloads(self) -> impl Stream<Item = Bytes> {
         self.map(|message| message.payload)
@@ -68,8 +68,8 @@ async fn of_a_subscription(one: Subscription, other: Subscription) -> usize {
     Payloads::count(other).await
 }
 
-// Fault G2: every program that was tried named all of tokio's features that it used.
-/// What programs take from tokio without having asked for it: async-nats asks for it.
+// Fault G2: every program that was tried enabled all features of tokio that it used.
+/// Parts of tokio that programs use without enabling them: async-nats enables them.
 async fn of_tokio() -> std::io::Result<()> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (mut one, mut other) = tokio::net::TcpListener::bind("localhost:0").await?.accept().await?.0.into_split();

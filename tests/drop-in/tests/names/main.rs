@@ -1,7 +1,7 @@
-//! Everything that async-nats 0.51 offers without JetStream and services is there: each name, signature and text.
+//! Everything in async-nats 0.51 except JetStream and services exists: each name, signature and text.
 //!
-//! Most of it is checked by the compiler: the functions that only name things never run. It compiles with the real
-//! async-nats as well (`async-nats/Cargo.toml`), which shows that it asks for nothing else.
+//! The compiler checks most of it: functions that only mention names never run. It also compiles with the real
+//! async-nats (`async-nats/Cargo.toml`), which shows that it requires nothing else.
 
 #![allow(dead_code, clippy::unwrap_used)]
 

@@ -1,7 +1,7 @@
 //! What programs may rely on without running anything: fields, variants, traits, texts and constants.
 //!
-//! The matches have no `_` arm on purpose: no enum of async-nats is `#[non_exhaustive]`, so programs match them in
-//! full, and a variant more would break those.
+//! The matches have no `_` arm on purpose: no enum of async-nats is `#[non_exhaustive]`, so programs match
+//! exhaustively, and a new variant would break them.
 
 use std::fmt::Display;
 

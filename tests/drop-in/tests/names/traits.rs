@@ -1,4 +1,4 @@
-//! Traits that programs ask of these types.
+//! Traits that programs require of these types.
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
@@ -118,7 +118,7 @@ fn errors() {
     from::<PublishError, PublishErrorKind>();
     from::<RequestError, PublishError>();
     from::<RequestError, SubscribeError>();
-    // The module has each name too.
+    // The module also has each name.
     let _: fn(client::PublishError) -> PublishError = |error| error;
     let _: fn(client::RequestError) -> RequestError = |error| error;
     let _: fn(client::SubscribeError) -> SubscribeError = |error| error;

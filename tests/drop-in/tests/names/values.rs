@@ -1,4 +1,4 @@
-//! Messages, subjects, headers, status codes and times: fields, constants and what they do.
+//! Messages, subjects, headers, status codes and times: fields, constants and behaviour.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A nats-server of a test's own, found as the client's own tests find it.
+//! A nats-server for one test, found in the same way as by the client's own tests.
 
 #![allow(dead_code, unused_imports)]
 
@@ -19,7 +19,7 @@ use async_nats::Event;
 pub(crate) use binary::scratch;
 use process::Process;
 
-/// What is expected to happen at once may take this long on a machine that does a hundred things.
+/// How long an immediate action may take on a heavily loaded machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A nats-server; dropping it kills it.
@@ -31,12 +31,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with these lines in its configuration.
+    /// A server with these configuration lines.
     pub(crate) fn start(config: &str) -> Server {
         Server::start_on(0, config)
     }
 
-    /// The same on this port, where it is not 0.
+    /// The same on this port, unless it is 0.
     pub(crate) fn start_on(port: u16, config: &str) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("drop-in-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -54,14 +54,14 @@ impl Server {
         &self.folder
     }
 
-    /// As by `kill -9`.
+    /// Like `kill -9`.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.signal("KILL");
         process.wait();
     }
 
-    /// Starts again on its port.
+    /// Restarts it on its port.
     pub(crate) fn restart(&mut self) {
         if self.process.is_some() {
             self.kill();
@@ -73,7 +73,7 @@ impl Server {
         self.process.as_mut().expect("it runs").signal("USR2");
     }
 
-    /// The first time on a port that is free, which the server writes to a file; later on the same.
+    /// The first time on a free port, which the server writes to a file; later on the same one.
     fn launch(&mut self) {
         fs::create_dir_all(&self.folder).expect("target/tmp can be written");
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
@@ -101,7 +101,7 @@ impl Server {
     }
 }
 
-/// The value of a future that must be ready soon; a hang becomes a named failure.
+/// The output of a future that must be ready soon; a hang becomes a named failure.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(SOON, future).await {
         Ok(value) => value,
@@ -109,7 +109,7 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// What an event callback was told.
+/// The events that an event callback received.
 #[derive(Clone, Default)]
 pub(crate) struct Told(Arc<Mutex<Vec<Event>>>);
 
@@ -127,7 +127,7 @@ impl Told {
         self.0.lock().expect("nobody panics with it").clone()
     }
 
-    /// Waits until this was told so many times.
+    /// Waits until this event has occurred that often.
     pub(crate) async fn times(&self, event: &Event, times: usize) {
         soon(&format!("{event}, {times} times; told was {:?}", self.all()), async {
             while self.all().iter().filter(|told| *told == event).count() < times {
