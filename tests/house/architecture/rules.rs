@@ -28,10 +28,10 @@ const MAY_LOOK_UP: &str = "src/driver/resolve.rs";
 /// nothing may depend on it.
 const MAY_ASK_WAKERS: [&str; 2] = ["src/driver/inbox/consumer.rs", "src/driver/mailbox/task_side.rs"];
 
-const LONGEST_FILE: usize = 410;
+const LONGEST_FILE: usize = 400;
 
-/// The desired length of files; longer ones are listed, not refused.
-pub(crate) const AIM: usize = 400;
+/// Files that are still to be split.
+const STILL_LONGER: [&str; 2] = ["tests/simulation/books.rs", "tests/simulation/world.rs"];
 
 /// The violations in the file `path`, given with `/` and relative to the package. One line each, `path:line: what`.
 pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
@@ -39,13 +39,13 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
     if source.lines().next().and_then(|line| line.strip_prefix("//!")).is_none_or(|text| text.trim().is_empty()) {
         found.push(1, "the first line must be a `//!` charter: the purpose of the file".to_owned());
     }
+    let lines = source.lines().count();
+    if lines > LONGEST_FILE && !STILL_LONGER.contains(&path) {
+        found.push(lines, format!("{lines} lines, at most {LONGEST_FILE} are allowed: split it"));
+    }
     let tokens = tokens(source);
     let_chains(&mut found, &tokens);
     if let Some(inside) = path.strip_prefix("src/") {
-        let lines = source.lines().count();
-        if lines > LONGEST_FILE {
-            found.push(lines, format!("{lines} lines, at most {LONGEST_FILE} are allowed: split it"));
-        }
         arrows(&mut found, inside, &tokens);
         // Unit tests may shuffle and sort freely: they decide nothing.
         let test = inside.ends_with("/tests.rs") || inside.contains("/tests/");
