@@ -4,8 +4,7 @@ use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Config, Status};
 
 fn dialling(retry: bool) -> Pair {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: retry, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: retry, ..config() }, &["a"]);
     pair.forget();
     pair
 }
@@ -77,8 +76,7 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     pair.expect_among("AttemptFailed a:4222 1: took longer than 5s, waiting for INFO");
     // With a short time there is a share for each, too.
     let config = Config { connect_timeout: ms(200), retry_on_initial_connect: false, ..config() };
-    let mut pair = Pair::with(config, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config, &["a"]);
     pair.dialed(3);
     for left in [2, 1, 0] {
         pair.advance(ms(50));
@@ -130,9 +128,7 @@ fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
 // Fault D1
 #[test]
 fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
-    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
     pair.force_reconnect();
     pair.advance(ms(0));
     pair.aside(|pair| pair.dialed(1));
@@ -146,8 +142,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
 // Faults D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
 #[test]
 fn no_server_is_put_aside_for_time_in_which_we_did_not_listen() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
     pair.forget();
     for stage in 0..3 {
         pair.now += ms(1400);

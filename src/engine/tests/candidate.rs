@@ -7,9 +7,7 @@ pub(super) const LAME: &[u8] = b"INFO {\"server_id\":\"S\",\"max_payload\":10485
 
 /// Connected to `a`, with `b` in the pool.
 pub(super) fn ready() -> Pair {
-    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
     pair.forget();
     pair
 }

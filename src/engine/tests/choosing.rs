@@ -1,6 +1,6 @@
 //! The user's callbacks say which server is next, and when; and servers that leave the pool for what they did.
 
-use super::pair::{INFO, Net, Pair, addrs, config, eof, ms, secs};
+use super::pair::{Net, Pair, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::Policy;
 use crate::engine::{Config, ConnectionEvent, Status};
@@ -26,8 +26,7 @@ fn dialled(pair: &Pair) -> Vec<(u128, &str)> {
 /// Connected to `a` for two seconds, and lost.
 fn lost(config: Config, servers: &[&str]) -> Pair {
     let asked = config.ask_server;
-    let mut pair = Pair::with(config, servers);
-    pair.connect();
+    let mut pair = Pair::dialling(config, servers);
     if asked {
         pair.choose(None, None);
     }
@@ -40,8 +39,7 @@ fn lost(config: Config, servers: &[&str]) -> Pair {
 
 /// S: greets and refuses the credentials.
 fn refuse_login(pair: &mut Pair, text: &str) {
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.take_all();
     pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
 }
@@ -50,15 +48,13 @@ fn refuse_login(pair: &mut Pair, text: &str) {
 #[test]
 fn the_callback_picks_the_server_of_the_first_attempt_too() {
     let config = Config { retry_on_initial_connect: false, ..asks_server() };
-    let mut pair = Pair::with(config.clone(), &["a", "b", "c"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config.clone(), &["a", "b", "c"]);
     pair.expect_among("choose 1, server: true");
     pair.choose(Some("c"), None);
     pair.accept();
     assert_eq!(dialled(&pair), [(0, "c")]);
     // If it never wants another, `connect` does not go on for ever.
-    let mut pair = Pair::with(config.clone(), &["a", "b", "c"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config.clone(), &["a", "b", "c"]);
     for _ in 0..3 {
         assert_eq!(pair.engine.status(), if pair.dials.is_empty() { Status::Connecting } else { Status::Reconnecting });
         pair.choose(Some("c"), Some(ms(0)));
@@ -67,8 +63,7 @@ fn the_callback_picks_the_server_of_the_first_attempt_too() {
     }
     assert_eq!((pair.engine.status(), pair.dials.len()), (Status::Disconnected, 3));
     // The user who is asked and does not answer gets the pool's own choice.
-    let mut pair = Pair::with(config, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config, &["a", "b"]);
     pair.advance(Config::default().connect_timeout);
     pair.accept();
     assert_eq!(dialled(&pair).len(), 1);
@@ -144,8 +139,7 @@ fn a_chosen_server_that_leaves_the_pool_during_the_wait_is_not_dialled() {
 
 #[test]
 fn the_delay_of_the_callback_is_obeyed_from_the_first_attempt_on() {
-    let mut pair = Pair::with(asks_delay(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(asks_delay(), &["a", "b"]);
     for (attempt, delay) in [(1, 0), (2, 700), (3, 50), (4, 9000)] {
         pair.expect_among(&format!("choose {attempt}, server: false"));
         pair.choose(None, Some(ms(delay)));
@@ -158,8 +152,7 @@ fn the_delay_of_the_callback_is_obeyed_from_the_first_attempt_on() {
 
 #[test]
 fn a_delay_of_zero_means_at_most_ten_dials_a_second() {
-    let mut pair = Pair::with(asks_delay(), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(asks_delay(), &["a"]);
     pair.choose(None, Some(ms(0)));
     while pair.at() < secs(3) {
         if matches!(pair.net(), Net::Dialing(_)) {
@@ -175,8 +168,7 @@ fn a_delay_of_zero_means_at_most_ten_dials_a_second() {
 
 #[test]
 fn short_connections_count_as_failed_attempts() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(4), ..exact(Policy::default()) }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { max_reconnects: Some(4), ..exact(Policy::default()) }, &["a"]);
     let mut lives = 0;
     while pair.engine.status() != Status::Disconnected {
         assert!(pair.at() < secs(60), "a flapping server is never given up");
@@ -193,8 +185,7 @@ fn short_connections_count_as_failed_attempts() {
 
 #[test]
 fn the_longer_a_connection_lived_the_less_its_end_costs() {
-    let mut pair = Pair::with(exact(Policy::default()), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(Policy::default()), &["a"]);
     for _ in 0..30 {
         pair.accept();
         pair.advance(ms(900));
@@ -334,8 +325,7 @@ fn a_server_has_its_own_limit_of_attempts() {
 // N8, D14
 #[test]
 fn an_attempt_that_waits_for_its_turn_loses_no_time() {
-    let mut pair = Pair::with(exact(Policy::default()), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(Policy::default()), &["a"]);
     pair.dial_waits();
     pair.advance(secs(60));
     pair.expect(&["Connecting a:4222 1", "dial a"]);

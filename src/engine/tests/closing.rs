@@ -1,7 +1,7 @@
 //! Closing: what is admitted is sent and confirmed if that takes no longer than the grace.
 
 use super::ending::drained_to;
-use super::pair::{INFO, PONG, Pair, eof, ms, secs};
+use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Gate, Status};
 
 #[test]
@@ -56,8 +56,7 @@ fn close_does_not_wait_without_a_connection() {
         },
         |pair| {
             pair.connect();
-            pair.dialed(0);
-            pair.serve(INFO);
+            pair.greet();
         },
         |pair| {
             pair.connect();
@@ -98,8 +97,7 @@ fn a_loss_ends_a_close_immediately() {
 
 #[test]
 fn an_attempt_that_fails_while_closing_changes_nothing() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.forget();
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.close(now);

@@ -1,6 +1,6 @@
 //! Every command in every phase: none panics, none hangs, the invariants hold, and the way to the end stays open.
 
-use super::pair::{INFO, PONG, Pair, addr, config, eof, ms, reset, secs};
+use super::pair::{PONG, Pair, addr, config, eof, ms, reset, secs};
 use crate::engine::{Config, Interest, Status};
 
 type Step = (&'static str, fn(&mut Pair));
@@ -14,8 +14,7 @@ const PHASES: &[Step] = &[
     }),
     ("awaiting PONG", |pair| {
         pair.connect();
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
     }),
     ("replaying", replaying),
     ("recovering", |pair| {
@@ -103,8 +102,7 @@ fn replaying(pair: &mut Pair) {
     for sid in 1..=1500 {
         pair.queue_subscribe("a.subject.that.is.long.enough.for.several.pieces", None, sid);
     }
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
 }
@@ -113,8 +111,7 @@ fn recovering(pair: &mut Pair) {
     pair.connect();
     pair.subscribe("s", 1);
     pair.publish("x", "1");
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
 }

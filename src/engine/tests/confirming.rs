@@ -1,6 +1,6 @@
 //! Single messages whose publishers wait for the PONG behind them: N3, D10.
 
-use super::pair::{INFO, PONG, Pair, eof, ms, secs};
+use super::pair::{PONG, Pair, eof, ms, secs};
 use crate::engine::{DeliveryMode, OutboxRules, OverflowPolicy};
 
 /// `PUB x 1 1`, with its line ends.
@@ -12,8 +12,7 @@ fn at_least_once() -> Pair {
 
 /// The next connection, up to the PONG of its handshake.
 fn recover(pair: &mut Pair) {
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
 }
 
 #[test]
@@ -224,8 +223,7 @@ fn confirmations_survive_servers_that_die_between_handshake_and_pong() {
     for _ in 0..3 {
         pair.lose(eof());
         pair.advance(secs(9));
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
         pair.take_all();
         pair.forget();
         pair.serve(PONG);

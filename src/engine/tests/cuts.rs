@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
+use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Frame, Gate};
 
 /// The parts of one flight, as they go on the wire.
@@ -60,8 +60,7 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
         assert_eq!(pair.outbox.through(), in_doubt);
         pair.expect_among(&format!("handed over to {in_doubt}, {in_doubt} in doubt"));
         pair.advance(ms(250));
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
         pair.take_all();
         pair.written();
         pair.serve(PONG);
@@ -119,8 +118,7 @@ fn a_second_loss_is_counted_like_the_first() {
     pair.lose(eof());
     assert_eq!(pair.in_doubt(), 1);
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.take_all();
     pair.takes = false;
     pair.serve(PONG);
@@ -130,8 +128,7 @@ fn a_second_loss_is_counted_like_the_first() {
     pair.expect_among("Reconnected a:4222 after 1: 0 subs, 1 flushed, 1 buffered");
     assert_eq!(pair.in_doubt(), 2);
     pair.takes = true;
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING PUB x 1 3");
 }
 
@@ -196,8 +193,7 @@ fn a_buffered_message_can_be_withdrawn_wherever_it_is() {
         assert_eq!(pair.outbox.pending(), before - len);
         assert_eq!((pair.outbox.accepted(), pair.outbox.messages()), (5, 4));
         assert_eq!(pair.outbox.through(), if victim == 2 { 2 } else { 1 });
-        pair.advance(ms(250));
-        pair.accept();
+        pair.reconnect();
         let written = pair.written();
         for (at, payload) in payloads.iter().enumerate() {
             let text = format!("PUB x {} {}", payload.len(), String::from_utf8_lossy(payload));

@@ -1,6 +1,6 @@
 //! What becomes of messages around a loss, by the rules that the user has chosen: S26-S40, D9, D10.
 
-use super::pair::{INFO, PONG, Pair, eof, ms, secs};
+use super::pair::{PONG, Pair, eof, ms, secs};
 use crate::engine::{DeliveryMode, OutboxRules, OverflowPolicy, Refusal};
 
 fn rules() -> OutboxRules {
@@ -17,8 +17,7 @@ fn lost(rules: OutboxRules) -> Pair {
 
 /// The next connection, up to the PONG of its handshake; what was buffered has been taken.
 fn recover(pair: &mut Pair) {
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
 }
 
 /// `PUB a 1 x`: 12 bytes.
@@ -134,8 +133,7 @@ fn each_watermark_is_reported_once() {
     pair.publish("a", "8");
     pair.publish("a", "9");
     pair.expect(&["BufferHigh 96 of 120"]);
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     let journal = pair.journal();
     assert_eq!(journal.iter().filter(|entry| entry.starts_with("BufferLow 0 of 120")).count(), 1, "{journal:#?}");
     assert_eq!(journal.iter().filter(|entry| entry.starts_with("BufferHigh")).count(), 0, "{journal:#?}");
@@ -196,8 +194,7 @@ fn at_least_once_a_server_that_dies_in_the_replay_gets_nothing_counted_twice() {
     for _ in 0..3 {
         pair.lose(eof());
         pair.advance(secs(9));
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
         pair.takes = false;
         pair.serve(PONG);
         pair.take(FRAME + 5);

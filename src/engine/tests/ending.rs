@@ -1,6 +1,6 @@
 //! Drain and close, in every stage and with everything going wrong (D19).
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
+use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Config, Gate, Status};
 
 #[test]
@@ -110,8 +110,7 @@ fn the_replies_subscription_is_kept_to_the_end_of_a_drain() {
     pair.serve(PONG);
     // Lost and found again: replies still come.
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB _INBOX.1.* 1");
     pair.serve(b"MSG _INBOX.1.2 1 0\r\n\r\n");
     assert_eq!(pair.delivered, [1]);
@@ -146,8 +145,7 @@ fn a_loss_while_interest_is_being_withdrawn() {
     pair.publish("x", "1");
     pair.finished(1);
     pair.expect_among("stream 1 ends: drained");
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING PUB x 1 1 PING");
     pair.serve(PONG);
     pair.expect_among("the end: drained, completed: true");
@@ -158,8 +156,7 @@ fn a_loss_while_consumers_read() {
     let mut pair = drained_to(1);
     pair.lose(eof());
     pair.publish("x", "1");
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING PUB x 1 1");
     pair.finished(1);
     pair.expect_written("PING");
@@ -173,8 +170,7 @@ fn a_loss_while_the_last_pong_is_awaited() {
     pair.lose(eof());
     pair.expect_among("Disconnected: closed by the server, 1 in doubt, 0 buffered");
     assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Shut, Status::Draining));
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.serve(PONG);
     pair.expect_among("the end: drained, completed: true");
 }
@@ -222,9 +218,7 @@ fn a_drain_of_a_client_that_was_never_connected_ends_immediately() {
 
 #[test]
 fn a_drain_while_retries_run_out() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.advance(secs(2));
     pair.lose(eof());
     pair.drain(secs(30));
@@ -237,13 +231,11 @@ fn a_drain_while_retries_run_out() {
 #[test]
 fn a_drain_during_the_replay_sends_unsub_too() {
     // What the server was told must be taken back, or it goes on sending to nobody.
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     for sid in 1..=9000 {
         pair.queue_subscribe("some.subject.of.some.length", Some("q"), sid);
     }
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.drain(secs(30));
@@ -267,8 +259,7 @@ fn a_drain_during_a_replay_that_dies_goes_on() {
     pair.subscribe("s", 1);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.handle_op(epoch, &crate::protocol::ServerOp::Pong, now);
     pair.engine.drain(secs(30), now);
@@ -314,11 +305,9 @@ fn subscriptions_made_while_draining_end() {
 
 #[test]
 fn an_end_while_recovering_reports_connected_first() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.publish("x", "1");
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.close();

@@ -5,9 +5,7 @@ use crate::engine::{Config, Status};
 
 /// A message is unconfirmed at `a`, and `b` is asked whether it knows the queue group.
 fn joining() -> Pair {
-    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.force_reconnect();
     pair.advance(ms(0));

@@ -15,8 +15,7 @@ fn prefers() -> Config {
 
 /// Connected to `a`, because `p` was not there.
 fn elsewhere(config: Config) -> Pair {
-    let mut pair = Pair::with(config, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config, &["a"]);
     pair.refuse();
     pair.accept();
     pair.expect_among("Connected a:4222 after 2");
@@ -55,8 +54,7 @@ fn a_preferred_server_is_first_wherever_it_stands() {
 
 #[test]
 fn a_preferred_server_that_does_not_answer_is_not_waited_for_as_long_as_others() {
-    let mut pair = Pair::with(prefers(), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(prefers(), &["a"]);
     pair.advance(ms(1999));
     pair.expect(&["Connecting p:4222 1", "dial p"]);
     pair.advance(ms(1));
@@ -65,17 +63,14 @@ fn a_preferred_server_that_does_not_answer_is_not_waited_for_as_long_as_others()
     pair.advance(ms(4999));
     assert_eq!(pair.dials.len(), 2, "the others have their whole time");
     // Where there are no others, it has the whole time itself.
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..prefers() }, &["p"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..prefers() }, &["p"]);
     pair.advance(ms(4999));
     pair.expect(&["Connecting p:4222 1", "dial p"]);
 }
 
 #[test]
 fn after_the_loss_of_a_preferred_server_another_is_dialled_immediately() {
-    let mut pair = Pair::with(prefers(), &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(prefers(), &["a"]);
     pair.expect_among("Connected p:4222 after 1");
     idle(&mut pair, 60);
     assert_eq!(pair.dials.len(), 1, "from here there is nowhere better to go");

@@ -38,8 +38,7 @@ fn a_flush_waits_through_an_outage() {
     pair.publish("x", "1");
     pair.flush(0);
     pair.forget();
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING PUB x 1 1 PING");
     pair.serve(PONG);
     pair.expect_among("flush 1 ok");
@@ -59,8 +58,7 @@ fn messages_in_doubt_fail_a_flush_once_for_each_handle() {
     pair.expect(&[]);
     pair.flush(0);
     pair.expect(&[&format!("flush 3 failed: {doubt}")]);
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.serve(PONG);
     pair.expect_among("flush 2 ok");
     // A difference only.
@@ -75,8 +73,7 @@ fn a_flush_with_nothing_in_doubt_survives_the_loss() {
     let mut pair = Pair::ready();
     pair.flush(0);
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.serve(PONG);
     pair.expect_among("flush 1 ok");
 }
@@ -87,8 +84,7 @@ fn a_cancelled_flush_asks_for_no_ping() {
     pair.lose(eof());
     pair.flush(0);
     pair.command(|engine, _| engine.keep_flushes(|token| token != 1));
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING");
 }
 
@@ -109,9 +105,7 @@ fn a_flush_after_the_end_fails() {
 
 #[test]
 fn a_flush_that_waits_fails_when_reconnecting_is_given_up() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.advance(secs(2));
     pair.flush(0);
     pair.lose(eof());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pair::{Pair, eof};
+use super::pair::{Pair, config, eof};
 use crate::engine::{Cause, ConnectionEvent, EndReason, EventQueue};
 use crate::protocol::{ErrKind, FOREIGN, Info, Violation};
 
@@ -46,8 +46,7 @@ fn what_a_server_says_is_cut_to_a_kibibyte_wherever_it_is_kept() {
 // Fault H1
 #[test]
 fn a_refusal_in_the_handshake_is_cut_too() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     pair.serve(super::pair::INFO);
     pair.serve(format!("-ERR '{}'\r\n", "x".repeat(100_000)).as_bytes());

@@ -250,9 +250,7 @@ fn a_group_that_the_next_server_refuses_is_unsubscribed_at_the_present_one() {
 #[test]
 fn with_overlap_plain_subscriptions_are_at_both() {
     let config = Config { prepare_moves: true, handover: Handover::Overlap, ..config() };
-    let mut pair = Pair::with(config, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(config, &["a", "b"]);
     pair.subscribe("news", 1);
     pair.subscribe("five", 2);
     pair.unsubscribe_after(2, 5);

@@ -5,8 +5,7 @@ use crate::engine::{Config, Gate, Identity, Status};
 
 #[test]
 fn the_server_speaks_first_and_is_answered_in_one_piece() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.expect(&["Connecting a:4222 1", "dial a"]);
     pair.dialed(0);
     pair.expect_written("");
@@ -28,16 +27,14 @@ fn the_server_speaks_first_and_is_answered_in_one_piece() {
 
 #[test]
 fn subscriptions_go_first_then_buffered_messages_and_only_then_the_event() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.subscribe("one", 1);
     pair.queue_subscribe("two.*", Some("q"), 2);
     pair.unsubscribe_after(2, 5);
     pair.subscribe("three", 3);
     pair.publish("x", "hi");
     pair.forget();
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.expect_written("CONNECT {… PING");
     pair.takes = false;
     pair.serve(PONG);
@@ -61,8 +58,7 @@ fn messages_still_buffered_after_a_second_are_reported() {
     pair.admit("x", b"1").unwrap();
     pair.advance(ms(250));
     pair.forget();
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.take("SUB s 1\r\n".len() + 3);
@@ -74,11 +70,9 @@ fn messages_still_buffered_after_a_second_are_reported() {
 
 #[test]
 fn nothing_is_announced_before_the_subscriptions_were_taken() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.subscribe("s", 1);
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.forget();
@@ -91,11 +85,9 @@ fn nothing_is_announced_before_the_subscriptions_were_taken() {
 
 #[test]
 fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.subscribe("s", 1);
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.forget();
@@ -110,8 +102,7 @@ fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
 
 #[test]
 fn connect_goes_before_every_answer() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     let mut greeting = INFO.to_vec();
     greeting.extend_from_slice(b"PING\r\n");
@@ -121,8 +112,7 @@ fn connect_goes_before_every_answer() {
 
 #[test]
 fn all_of_the_handshake_may_come_in_one_read() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     let mut all = INFO.to_vec();
     all.extend_from_slice(PONG);
@@ -134,10 +124,8 @@ fn all_of_the_handshake_may_come_in_one_read() {
 
 #[test]
 fn a_second_info_before_the_pong_changes_nothing_but_what_is_known() {
-    let mut pair = Pair::plain();
-    pair.connect();
-    pair.dialed(0);
-    pair.serve(INFO);
+    let mut pair = Pair::dialling(config(), &["a"]);
+    pair.greet();
     pair.expect_written("CONNECT {… PING");
     pair.serve(b"INFO {\"max_payload\":77}\r\n");
     pair.expect_written("");
@@ -149,8 +137,7 @@ fn a_second_info_before_the_pong_changes_nothing_but_what_is_known() {
 #[test]
 fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     // Nobody answers.
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.advance(ms(4999));
     pair.expect(&["Connecting a:4222 1", "dial a"]);
     pair.advance(ms(1));
@@ -176,8 +163,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
 
 #[test]
 fn a_server_that_sends_info_and_then_nothing_is_left() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.dialed(0);
     pair.advance(secs(2));
     pair.serve(INFO);
@@ -188,10 +174,8 @@ fn a_server_that_sends_info_and_then_nothing_is_left() {
 
 #[test]
 fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
-    pair.connect();
-    pair.dialed(0);
-    pair.serve(INFO);
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);
+    pair.greet();
     pair.forget();
     pair.serve(b"-ERR 'Authorization Violation'\r\n");
     pair.expect(&[
@@ -209,8 +193,7 @@ fn a_refusal_goes_to_the_next_server_and_comes_back_later() {
 
 #[test]
 fn a_server_that_must_not_be_used_in_plaintext_is_sent_nothing() {
-    let mut pair = Pair::with(Config { tls_possible: false, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { tls_possible: false, ..config() }, &["a"]);
     pair.dialed(0);
     pair.serve(b"INFO {\"tls_required\":true}\r\n");
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
@@ -219,8 +202,7 @@ fn a_server_that_must_not_be_used_in_plaintext_is_sent_nothing() {
     pair.set_pool(addrs(&["a"]));
     pair.command(|engine, now| engine.set_server_pool(vec!["tls://a".parse().unwrap()], now));
     pair.connect();
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: ");
     assert_eq!(pair.wires[0].bytes, b"");
 }
@@ -233,15 +215,13 @@ fn a_server_that_speaks_out_of_turn_is_left() {
         (b"INFO nonsense\r\n", "bad INFO: "),
         (b"-ERR 'maximum connections exceeded'\r\n", "server error: maximum connections exceeded"),
     ] {
-        let mut pair = Pair::plain();
-        pair.connect();
+        let mut pair = Pair::dialling(config(), &["a"]);
         pair.dialed(0);
         pair.serve(bytes);
         pair.expect_among(&format!("AttemptFailed a:4222 1: {found}"));
     }
     // +OK is no operation, in any stage.
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     pair.serve(b"+OK\r\n");
     pair.serve(INFO);
@@ -262,8 +242,7 @@ fn stimuli_of_an_earlier_connection_are_ignored() {
     pair.engine.handle_dialed(old, 0, now);
     pair.engine.handle_dial_failed(old, reset(), now);
     pair.expect(&[]);
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.forget();
     let flight = pair.engine.flight().unwrap().len();
     pair.engine.handle_received(old, now);
@@ -287,8 +266,7 @@ fn credentials_in_an_address_go_to_that_server_only() {
     let mut pair = Pair::with(Config { identity, ..config() }, &["tok@a", "x:y@b", "c"]);
     for expected in ["\"auth_token\":\"tok\"", "\"user\":\"x\",\"pass\":\"y\"", "\"user\":\"u\",\"pass\":\"p\""] {
         pair.connect();
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
         let written = pair.written();
         assert!(written.contains(expected), "{written}");
         pair.serve(b"-ERR 'Authorization Violation'\r\n");

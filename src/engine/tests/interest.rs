@@ -1,6 +1,6 @@
 //! Subscriptions over connections: what each server is told, limits (I10), drains and refusals.
 
-use super::pair::{INFO, PONG, Pair, eof, ms};
+use super::pair::{PONG, Pair, config, eof, ms};
 use crate::engine::{ExchangeInput, Gate, Interest, Status};
 use crate::protocol::ServerOp;
 
@@ -31,8 +31,7 @@ fn a_limit_holds_over_all_connections() {
     pair.expect_written("SUB s 1 UNSUB 1 7");
     pair.serve(&message(1).repeat(3));
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 4");
     pair.serve(&message(1).repeat(2));
     // Said anew on the second connection: the server counts from its own SUB.
@@ -43,8 +42,7 @@ fn a_limit_holds_over_all_connections() {
     assert_eq!(pair.delivered_to(1), 6);
     pair.expect(&["stream 1 ends: received the 6 messages asked for"]);
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING");
 }
 
@@ -68,8 +66,7 @@ fn a_limit_that_servers_can_not_parse_is_counted_here_and_not_sent() {
     pair.unsubscribe_after(1, 1_000_000_000);
     pair.expect_written("SUB s 1");
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     // Ten digits would be junk to a server, and end the subscription.
     pair.expect_written("CONNECT {… PING SUB s 1");
     // A smaller one is told. Then it must not stay, and neither may the largest that can be told take its place: it would be
@@ -125,8 +122,7 @@ fn after_a_raised_limit_the_next_server_counts_again() {
     pair.unsubscribe_after(1, 3);
     pair.unsubscribe_after(1, 5);
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 5");
     pair.serve(&message(1).repeat(5));
     pair.expect_written("");
@@ -139,20 +135,17 @@ fn a_limit_that_is_set_while_disconnected_is_sent_with_the_replay() {
     pair.serve(&message(1));
     pair.lose(eof());
     pair.unsubscribe_after(1, 3);
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 2");
 }
 
 /// A connection whose replay has told `1` and not yet `9000`: the transport takes nothing.
 fn replaying() -> Pair {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     for sid in 1..=9000 {
         pair.queue_subscribe("some.subject.of.some.length", None, sid);
     }
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.forget();
     pair.takes = false;
     pair.serve(PONG);
@@ -234,8 +227,7 @@ fn a_drained_subscription_ends_with_its_connection() {
     pair.subscribe("s", 2);
     pair.drain_subscription(2);
     pair.expect_among("stream 2 ends: drained");
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING");
 }
 
@@ -254,8 +246,7 @@ fn a_refused_subscription_ends_and_its_neighbours_do_not() {
     pair.serve(b"-ERR 'Permissions Violation for Subscription to \"t\" (sid \"4\")'\r\n");
     pair.expect_among("stream 4 ends: refused by the server");
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB s 1 SUB s r 3");
 }
 
@@ -280,8 +271,7 @@ fn messages_before_the_handshake_is_done_are_out_of_turn_and_for_nobody() {
     pair.subscribe("s", 1);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.serve(&message(1));
     assert!(pair.delivered.is_empty());
     pair.expect_among("AttemptFailed a:4222 1: the server sent MSG where PONG was expected");
@@ -312,8 +302,7 @@ fn a_handle_that_subscribes_without_a_pause_does_not_keep_the_gate_shut() {
     pair.lose(eof());
     pair.admit("x", b"1").unwrap();
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.forget();
     pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
     for round in 0..3 {
@@ -338,8 +327,7 @@ fn commands_that_write_nothing_delay_no_announcement() {
     let mut pair = Pair::ready();
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.engine.handle_op(pair.engine.epoch(), &ServerOp::Pong, pair.now);
     pair.command(|engine, _| engine.handle_finished(9));
     pair.forget();

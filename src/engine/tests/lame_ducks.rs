@@ -17,9 +17,7 @@ fn a_lame_duck_is_left_within_a_second_and_for_another_server() {
     pair.expect_among("Disconnected: the server is about to stop, 0 in doubt");
     assert_eq!(pair.engine.server(), Some("b:4222"));
     // Where there is no other, one that still serves is better than none.
-    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a"]);
     pair.serve(LAME);
     pair.advance(secs(1));
     pair.aside(|pair| pair.refuse());
@@ -51,8 +49,7 @@ fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
 fn the_address_of_a_lame_duck_may_lead_to_another_server() {
     for limit in [None, Some(1)] {
         let policy = Policy { max_per_server: limit, ..Policy::default() };
-        let mut pair = Pair::with(Config { prepare_moves: true, policy, ..config() }, &["a"]);
-        pair.connect();
+        let mut pair = Pair::dialling(Config { prepare_moves: true, policy, ..config() }, &["a"]);
         pair.accept_with(&info("ONE", false));
         pair.serve(&info("ONE", true));
         // The load balancer leads to the same server at first, whether or not that says it again, and then nobody answers.
@@ -105,8 +102,7 @@ fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
 #[test]
 fn a_lame_duck_that_does_not_accept_us_is_forgotten() {
     let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
-    let mut pair = Pair::with(config, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config, &["a", "b"]);
     pair.dialed(0);
     pair.serve(&info("ONE", true));
     pair.lose(eof());

@@ -21,9 +21,7 @@ fn an_idle_connection_is_dead_after_three_silent_intervals() {
 
 #[test]
 fn a_publishing_connection_is_dead_soon_after_two_intervals() {
-    let mut pair = Pair::with(Config { ping_interval: Some(secs(2)), ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { ping_interval: Some(secs(2)), ..config() }, &["a"]);
     pair.forget();
     let last = pair.now;
     pair.publish("x", "1");
@@ -58,8 +56,7 @@ fn a_flood_of_pings_does_not_fill_the_memory_with_answers() {
     pair.serve(b"PING\r\nPING\r\n");
     pair.expect_written("PONG PONG");
     // Before the PONG of the handshake too.
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     pair.serve(super::pair::INFO);
     pair.serve(&flood);
@@ -189,8 +186,7 @@ fn what_a_transport_takes_at_waking_does_not_hide_that_a_deadline_was_slept_thro
 // Fault A2.
 #[test]
 fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.sleep(secs(60));
     pair.advance(ms(0));
     pair.dialed(0);
@@ -200,8 +196,7 @@ fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
     pair.serve(PONG);
     assert!(pair.engine.carries());
     // Nobody is waited for for ever.
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.sleep(secs(60));
     pair.advance(ms(4_999));
     pair.forget();
@@ -344,9 +339,7 @@ fn a_fast_publisher_is_confirmed_by_bytes_and_one_ping_is_out_at_a_time() {
 
 #[test]
 fn idle_pings_can_be_switched_off() {
-    let mut pair = Pair::with(Config { ping_interval: None, ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { ping_interval: None, ..config() }, &["a"]);
     pair.forget();
     pair.advance(secs(100_000));
     pair.expect_written("");

@@ -60,9 +60,7 @@ fn a_loss_during_a_move_is_reported_as_a_loss() {
 
 #[test]
 fn a_move_goes_to_another_server_if_there_is_one() {
-    let mut pair = Pair::with(config(), &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(config(), &["a", "b"]);
     pair.force_reconnect();
     pair.serve(PONG);
     assert_eq!(pair.dials.last().unwrap().1, "b");
@@ -83,8 +81,7 @@ fn force_reconnect_skips_the_wait() {
 
 #[test]
 fn an_attempt_in_progress_is_the_reconnect_that_was_requested() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.force_reconnect();
     pair.dialed(0);
     pair.force_reconnect();
@@ -96,9 +93,7 @@ fn an_attempt_in_progress_is_the_reconnect_that_was_requested() {
 
 #[test]
 fn force_reconnect_revives_a_client_that_has_given_up() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(1), ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.subscribe("s", 1);
     pair.advance(secs(2));
     pair.lose(eof());
@@ -122,8 +117,7 @@ fn a_move_waits_until_the_recovery_is_announced() {
     pair.lose(eof());
     pair.publish("x", "1");
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.takes = false;
     pair.serve(PONG);
     pair.forget();

@@ -47,7 +47,7 @@ fn is_info(effect: &Effect<u64>) -> bool {
 }
 
 impl Pair {
-    /// These servers, the first of which is `a` as a rule. Nothing has happened yet.
+    /// With these servers, before anything has happened.
     pub(super) fn with(config: Config, servers: &[&str]) -> Pair {
         Pair::new(config, addrs(servers), 7, Instant::now())
     }
@@ -62,6 +62,20 @@ impl Pair {
         Pair::with(config(), &["a"])
     }
 
+    /// The first dial is in progress.
+    pub(super) fn dialling(config: Config, servers: &[&str]) -> Pair {
+        let mut pair = Pair::with(config, servers);
+        pair.connect();
+        pair
+    }
+
+    /// Connected to the first server.
+    pub(super) fn connected(config: Config, servers: &[&str]) -> Pair {
+        let mut pair = Pair::dialling(config, servers);
+        pair.accept();
+        pair
+    }
+
     /// Connected to `a`, and nothing of it left in the journal.
     pub(super) fn ready() -> Pair {
         Pair::ruled(OutboxRules::default())
@@ -69,9 +83,7 @@ impl Pair {
 
     /// The same by other rules for the outbox than the defaults.
     pub(super) fn ruled(rules: OutboxRules) -> Pair {
-        let mut pair = Pair::with(Config { outbox: rules, ..config() }, &["a"]);
-        pair.connect();
-        pair.accept();
+        let mut pair = Pair::connected(Config { outbox: rules, ..config() }, &["a"]);
         pair.forget();
         pair
     }
@@ -133,6 +145,18 @@ impl Pair {
     /// The link that is prepared.
     pub(super) fn beside_net(&self) -> Net {
         self.links.get(1).map_or(Net::None, |link| link.net)
+    }
+
+    /// S: accepts and greets.
+    pub(super) fn greet(&mut self) {
+        self.dialed(0);
+        self.serve(INFO);
+    }
+
+    /// S: is back when it is dialled after a loss.
+    pub(super) fn reconnect(&mut self) {
+        self.advance(ms(250));
+        self.accept();
     }
 
     /// S: accepts, greets and answers the handshake.

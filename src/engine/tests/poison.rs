@@ -178,9 +178,7 @@ fn at_least_once_a_subscription_does_not_wait_with_a_batch() {
 #[test]
 fn without_poison_after_no_message_is_removed() {
     let config = Config { poison_after: None, ..config() };
-    let mut pair = Pair::with(config, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(config, &["a"]);
     pair.takes = false;
     pair.publish("a", "x");
     for _ in 0..20 {

@@ -61,8 +61,7 @@ fn recovery_done_reports_what_was_still_buffered_at_reconnected() {
     }
     let frame = format!("PUB x {SHARED_PAYLOAD}\r\n{payload}\r\n").len();
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.take_all();
     pair.takes = false;
     pair.serve(PONG);
@@ -93,8 +92,7 @@ fn a_recovery_that_is_cut_off_is_not_reported_as_done() {
     pair.publish("x", "1");
     pair.publish("x", "2");
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.take_all();
     pair.takes = false;
     pair.serve(PONG);
@@ -103,8 +101,7 @@ fn a_recovery_that_is_cut_off_is_not_reported_as_done() {
     pair.lose(eof());
     pair.expect_among("Disconnected: closed by the server, 0 in doubt, 2 buffered");
     pair.takes = true;
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     pair.expect_among("Reconnected a:4222 after 1: 0 subs, 2 flushed, 0 buffered");
     assert!(!pair.events.iter().any(|event| matches!(event, ConnectionEvent::RecoveryDone { .. })));
 }
@@ -143,7 +140,6 @@ fn a_server_info_is_reported_for_each_connection_and_when_something_changes() {
     pair.serve(b"INFO {\"server_id\":\"S\",\"max_payload\":99,\"headers\":true}\r\n");
     assert_eq!(pair.infos(), [info, info]);
     pair.lose(eof());
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     assert_eq!(pair.infos(), [info, info, info]);
 }

@@ -1,6 +1,6 @@
 //! Messages that a server refuses by name, before the PONG that covers them.
 
-use super::pair::{INFO, PONG, Pair, eof, ms};
+use super::pair::{PONG, Pair, eof, ms};
 use crate::engine::{DeliveryMode, Ledger, OutboxRules};
 
 const REFUSED: &[u8] = b"-ERR 'Permissions Violation for Publish to \"no\"'\r\n";
@@ -92,8 +92,7 @@ fn at_least_once_a_refused_message_is_returned_and_not_sent_again() {
     let journal = pair.journal();
     let expected = ["refused no of 0-2", "dropped 1-1 again", "Lost 1 refused: no 1", "handed over to 1, 0 in doubt"];
     assert_eq!(journal[1..5], expected, "{journal:#?}");
-    pair.advance(ms(250));
-    pair.accept();
+    pair.reconnect();
     // What no server was given yet is for the next one to decide.
     pair.expect_written("…PUB yes 1 2 PUB no 1 3");
     assert_eq!(ledger(&mut pair).lost.refused, 1);
@@ -235,8 +234,7 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     }
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.serve(PONG);
     pair.unsubscribe(2);
     pair.forget();

@@ -64,8 +64,7 @@ fn tls_pool(urls: &[&str]) -> Pair {
 
 #[test]
 fn tls_first_begins_before_info() {
-    let mut pair = Pair::with(Config { tls_first: true, require_tls: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { tls_first: true, require_tls: true, ..config() }, &["a"]);
     pair.dialed(0);
     pair.expect(&["Connecting a:4222 1", "dial a", "upgrade a"]);
     upgraded(&mut pair);
@@ -78,8 +77,7 @@ fn tls_first_begins_before_info() {
 
 #[test]
 fn plaintext_during_the_tls_handshake_is_an_error() {
-    let mut pair = Pair::with(Config { tls_first: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { tls_first: true, ..config() }, &["a"]);
     pair.dialed(0);
     pair.feed(INFO);
     pair.expect_among("AttemptFailed a:4222 1: no secure connection: the server sent plaintext");
@@ -96,8 +94,7 @@ fn credentials_are_not_sent_in_plaintext_once_a_server_had_tls() {
         pair.serve(PONG);
         pair.lose(eof());
         pair.forget();
-        pair.dialed(0);
-        pair.serve(INFO);
+        pair.greet();
         let failed = pair.journal().iter().any(|line| line.contains("an earlier server had TLS"));
         assert_eq!(failed, refused);
     }
@@ -204,8 +201,7 @@ fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones()
     pair.serve(PONG);
     pair.expect_among("Disconnected: the credentials were renewed before they expire, 0 in doubt");
     pair.advance(secs(1));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.expect_among("authenticate to a:4222");
     // The same as before: another connection would not help, the server will have its way.
     until(&mut pair, secs(59));

@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::pair::{INFO, Net, PONG, Pair, addr, addrs, config, eof, ms, secs};
+use super::pair::{Net, PONG, Pair, addr, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
 use crate::engine::pool::{MAX_ADVERTISED, Policy, Pool};
 use crate::engine::{Config, Status};
@@ -31,8 +31,7 @@ pub(super) fn times(pair: &Pair, server: &str) -> Vec<u128> {
 
 #[test]
 fn each_server_waits_for_itself() {
-    let mut pair = Pair::with(exact(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a", "b"]);
     pair.refuse();
     pair.advance(ms(40));
     refuse_all(&mut pair, 3_000);
@@ -43,8 +42,7 @@ fn each_server_waits_for_itself() {
 
 #[test]
 fn the_wait_grows_to_its_cap_and_no_further() {
-    let mut pair = Pair::with(exact(), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a"]);
     refuse_all(&mut pair, 20_000);
     assert_eq!(times(&pair, "a"), [0, 100, 300, 700, 1500, 3100, 6300, 10_300, 14_300, 18_300]);
     assert_eq!(pair.retries().last(), Some(&secs(4)));
@@ -52,8 +50,7 @@ fn the_wait_grows_to_its_cap_and_no_further() {
 
 #[test]
 fn jitter_stays_within_its_range() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     refuse_all(&mut pair, 60_000);
     for (n, wait) in pair.retries().iter().enumerate() {
         let full = (ms(100) * 2_u32.pow(n.min(10) as u32)).min(secs(4));
@@ -81,9 +78,7 @@ fn the_server_that_was_lost_is_redialled_after_a_short_random_wait() {
 
 #[test]
 fn another_server_is_dialled_immediately() {
-    let mut pair = Pair::with(config(), &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(config(), &["a", "b"]);
     pair.advance(secs(5));
     pair.lose(eof());
     assert_eq!(pair.dials.last().unwrap(), &(secs(5), "b".to_owned()));
@@ -114,8 +109,7 @@ fn a_server_that_accepts_and_closes_is_not_hammered() {
 
 #[test]
 fn a_second_of_life_clears_the_penalty() {
-    let mut pair = Pair::with(exact(), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a"]);
     refuse_all(&mut pair, 3_000);
     pair.advance(ms(200));
     pair.accept();
@@ -127,9 +121,7 @@ fn a_second_of_life_clears_the_penalty() {
 
 #[test]
 fn attempts_are_counted_over_all_servers_since_the_last_stable_connection() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(5), ..exact() }, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { max_reconnects: Some(5), ..exact() }, &["a", "b"]);
     pair.advance(secs(1));
     pair.lose(eof());
     for _ in 0..3 {
@@ -171,8 +163,7 @@ fn gossip_adds_and_takes_away_what_it_added() {
 // Fault H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
 #[test]
 fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
-    let mut pair = Pair::with(exact(), &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a"]);
     pair.dialed(0);
     let told: Vec<String> = (0..4000).map(|n| format!("\"evil:{}\"", n + 1)).collect();
     let info = format!("INFO {{\"connect_urls\":[{}]}}\r\n", told.join(","));
@@ -198,8 +189,7 @@ fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
 // Fault B5: the option that makes `connect` wait for one round was tested with lone servers only.
 #[test]
 fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
-    let mut pair = Pair::with(config(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a", "b"]);
     pair.dialed(0);
     pair.serve(b"INFO {\"connect_urls\":[\"c:4222\",\"d:4222\"]}\r\n");
     pair.take_all();
@@ -218,8 +208,7 @@ fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
 
 #[test]
 fn gossip_can_be_ignored() {
-    let mut pair = Pair::with(Config { ignore_discovered: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { ignore_discovered: true, ..config() }, &["a"]);
     pair.accept_with(b"INFO {\"connect_urls\":[\"b:4222\"]}\r\n");
     assert_eq!(pair.engine.pool().servers().len(), 1);
 }
@@ -271,8 +260,7 @@ fn a_new_pool_ends_the_wait() {
     pair.expect(&["Connecting b:4222 1", "dial b"]);
     // The attempt under way goes on.
     pair.set_pool(addrs(&["c"]));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.serve(PONG);
     pair.expect_among("Reconnected b:4222");
 }

@@ -10,8 +10,7 @@ use crate::engine::{Config, Status};
 /// Connected to `a` for some seconds, with others in the pool that told of nobody; `a` restarts, and is back after `down`. The
 /// others never answer. Returns how long the outage was.
 fn restart(config: Config, named: &[&str], told: usize, down: u64) -> Duration {
-    let mut pair = Pair::with(config, named);
-    pair.connect();
+    let mut pair = Pair::dialling(config, named);
     while pair.dials.last().unwrap().1 != "a" {
         pair.refuse();
     }
@@ -53,8 +52,7 @@ fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
 #[test]
 fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in_the_end() {
     // S: a is silent. b refuses until it has been asked for some times.
-    let mut pair = Pair::with(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
     let mut dialled = Duration::ZERO;
     while pair.engine.status() != Status::Disconnected {
         match pair.net() {
@@ -71,8 +69,7 @@ fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in
     // Half of its time in pieces, and then all of it in one: it may be slow, and not dead.
     assert!((ms(7500)..secs(9)).contains(&dialled), "{dialled:?}");
     // Where all are silent, or only slow, nobody is put aside for another: each has its time in one piece.
-    let mut pair = Pair::with(exact(), &["a", "b", "c"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a", "b", "c"]);
     pair.advance(secs(1));
     assert_eq!(pair.dials.last().unwrap().1, "c");
     pair.advance(ms(4990));
@@ -84,8 +81,7 @@ fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in
 // Fault D2
 #[test]
 fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
     let (mut attempt, mut begun) = (0, pair.at());
     while !pair.engine.carries() {
         assert_ne!(pair.engine.status(), Status::Disconnected, "{:?}", pair.dials);
@@ -105,8 +101,7 @@ fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() 
 // Fault D2: a port at which something accepts, such as a tunnel whose far side is gone, is no better than one that is silent.
 #[test]
 fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
     pair.dialed(0);
     pair.advance(ms(999));
     assert_eq!(pair.dials.len(), 1);
@@ -128,8 +123,7 @@ fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
 // Fault D2: nobody starves for it, either.
 #[test]
 fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_are_due() {
-    let mut pair = Pair::with(exact(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(exact(), &["a", "b"]);
     pair.accept_with(b"INFO {\"connect_urls\":[\"told:4222\"]}\r\n");
     pair.lose(eof());
     // Each refuses us, and is due again immediately.

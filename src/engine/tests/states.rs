@@ -1,6 +1,6 @@
 //! The six states and every arrow between them (S1 to S3, S22).
 
-use super::pair::{INFO, Pair, addrs, config, eof, ms, secs};
+use super::pair::{Pair, addrs, config, eof, ms, secs};
 use crate::engine::Config;
 use crate::engine::Status::{Closed, Connected, Connecting, Disconnected, Draining, Reconnecting};
 
@@ -15,8 +15,7 @@ fn the_first_connection() {
 
 #[test]
 fn a_failed_first_attempt_is_already_reconnecting() {
-    let mut pair = Pair::with(config(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a", "b"]);
     pair.refuse();
     assert_eq!(pair.engine.status(), Reconnecting);
     pair.accept();
@@ -25,8 +24,7 @@ fn a_failed_first_attempt_is_already_reconnecting() {
 
 #[test]
 fn a_first_round_without_success_ends_disconnected_and_says_why() {
-    let mut pair = Pair::with(config(), &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a", "b"]);
     pair.refuse();
     pair.refuse();
     assert_eq!(pair.statuses, [Disconnected, Connecting, Reconnecting, Disconnected]);
@@ -48,9 +46,7 @@ fn a_loss_is_reconnecting_until_it_is_connected() {
 
 #[test]
 fn exhausted_retries_end_disconnected_not_closed() {
-    let mut pair = Pair::with(Config { max_reconnects: Some(2), ..config() }, &["a"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { max_reconnects: Some(2), ..config() }, &["a"]);
     pair.advance(secs(2));
     pair.lose(eof());
     pair.advance(secs(1));
@@ -68,8 +64,7 @@ fn exhausted_retries_end_disconnected_not_closed() {
 
 #[test]
 fn after_a_new_pool_the_state_stays_reconnecting() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.refuse();
     pair.set_pool(addrs(&["b"]));
     pair.accept();
@@ -91,8 +86,7 @@ fn close_is_an_arrow_from_every_state() {
     pair.close();
     assert_eq!(pair.statuses, [Disconnected, Closed]);
 
-    let mut pair = Pair::plain();
-    pair.connect();
+    let mut pair = Pair::dialling(config(), &["a"]);
     pair.close();
     assert_eq!(pair.statuses, [Disconnected, Connecting, Closed]);
 
@@ -133,8 +127,7 @@ fn closed_is_final() {
 
 #[test]
 fn without_reconnecting_a_loss_ends_the_search() {
-    let mut pair = Pair::with(Config { reconnect: false, ..config() }, &["a", "b"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { reconnect: false, ..config() }, &["a", "b"]);
     pair.refuse();
     pair.accept();
     pair.advance(secs(5));
@@ -146,11 +139,9 @@ fn without_reconnecting_a_loss_ends_the_search() {
 
 #[test]
 fn a_connection_that_dies_in_its_replay_is_not_reported() {
-    let mut pair = Pair::with(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
-    pair.connect();
+    let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a"]);
     pair.subscribe("s", 1);
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.forget();
     // S: PONG, EOF — in one round, before a SUB is handed over.
     let (epoch, now) = (pair.engine.epoch(), pair.now);

@@ -1,6 +1,6 @@
 //! Servers that take no more subscriptions: they refuse SUBs without saying which.
 
-use super::pair::{INFO, PONG, Pair, config, eof, ms};
+use super::pair::{PONG, Pair, config, eof, ms};
 use crate::engine::{Config, Status};
 
 const FULL: &[u8] = b"-ERR 'maximum subscriptions exceeded'\r\n";
@@ -147,8 +147,7 @@ fn a_smaller_server_keeps_the_first_of_a_replay() {
     let mut pair = with(4);
     pair.lose(eof());
     pair.advance(ms(250));
-    pair.dialed(0);
-    pair.serve(INFO);
+    pair.greet();
     pair.serve(PONG);
     pair.forget();
     pair.serve(&FULL.repeat(2));
@@ -161,9 +160,7 @@ fn a_smaller_server_keeps_the_first_of_a_replay() {
 // Fault I2
 #[test]
 fn a_planned_move_to_a_server_without_room_is_given_up() {
-    let mut pair = Pair::with(Config { prepare_moves: true, ..config() }, &["a", "b"]);
-    pair.connect();
-    pair.accept();
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
     pair.queue_subscribe("s", Some("q"), 1);
     pair.flush(0);
     pair.serve(PONG);
