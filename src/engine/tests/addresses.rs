@@ -1,4 +1,4 @@
-//! Several addresses of one name: the handshake is part of the race.
+//! Several addresses of one name: the handshake decides which one is used.
 
 use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Config, Status};
@@ -9,7 +9,7 @@ fn dialling(retry: bool) -> Pair {
     pair
 }
 
-// Fault D1: our names had dead and silent addresses, and none where something else than a server accepts.
+// Fault D1: our test names had dead and silent addresses, but none where something other than a server accepts.
 #[test]
 fn an_address_that_accepts_and_is_no_server_leads_to_the_next() {
     for how in 0..4 {
@@ -40,14 +40,14 @@ fn an_address_that_accepts_and_is_silent_has_its_share_of_the_time() {
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect(&["close Reset, dial the next address"]);
-    // S: the second greets and then says nothing. It has half of the four seconds that are left.
+    // S: the second sends INFO and then nothing. It has half of the four seconds that remain.
     pair.dialed(1);
     pair.serve(INFO);
     pair.advance(ms(1999));
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect(&["close Reset, dial the next address"]);
-    // The last has all that is left.
+    // The last one has all the time that remains.
     pair.dialed(0);
     pair.advance(ms(1900));
     pair.serve(INFO);
@@ -72,9 +72,9 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     pair.advance(ms(3999));
     pair.forget();
     pair.advance(ms(1));
-    // It is not the second of one address that was too long.
+    // The limit of the whole attempt was reached, not that of the second address.
     pair.expect_among("AttemptFailed a:4222 1: took longer than 5s, waiting for INFO");
-    // With a short time there is a share for each, too.
+    // With a short limit each still gets a share.
     let config = Config { connect_timeout: ms(200), retry_on_initial_connect: false, ..config() };
     let mut pair = Pair::dialling(config, &["a"]);
     pair.dialed(3);
@@ -88,7 +88,7 @@ fn all_addresses_have_one_deadline_and_the_reason_is_that_of_the_one_that_has_sp
     pair.expect_among("Connected a:4222 after 1");
 }
 
-// Fault I9. Our names had one silent address, and with many the last one's share is a few milliseconds.
+// Fault I9. Our test names had one silent address; with many, the last one's share is a few milliseconds.
 #[test]
 fn many_silent_addresses_are_reported_with_the_time_of_all() {
     let mut pair = dialling(true);
@@ -103,7 +103,7 @@ fn many_silent_addresses_are_reported_with_the_time_of_all() {
     let said = journal.iter().find(|entry| entry.starts_with("AttemptFailed a:4222 1: took longer than 4.")).unwrap();
     assert!(said.contains("waiting for INFO"), "{said}");
 
-    // What one of them has said is the better reason.
+    // What one of them said is the better reason.
     let mut pair = dialling(true);
     pair.dialed(2);
     pair.serve(b"INFO {\"max_payload\":\r\n");
@@ -114,7 +114,7 @@ fn many_silent_addresses_are_reported_with_the_time_of_all() {
     pair.expect_among("AttemptFailed a:4222 1: bad INFO");
 }
 
-// Fault D1: who was refused by one is not to be refused by all, again and again.
+// Fault D1: credentials that one address refused are not tried at all the others.
 #[test]
 fn a_refusal_of_the_credentials_speaks_for_all_addresses() {
     let mut pair = dialling(false);
@@ -139,7 +139,7 @@ fn the_next_connection_of_a_move_tries_all_addresses_as_well() {
     pair.expect_among("Reconnected b:4222 after 1: 0 subs, 0 flushed, 0 buffered");
 }
 
-// Faults D1, D2, A2: a program that computes for some seconds has not listened, and the answer is in the socket.
+// Faults D1, D2, A2: a program that computes for some seconds has not been listening, and the answer waits in the socket.
 #[test]
 fn no_server_is_put_aside_for_time_in_which_we_did_not_listen() {
     let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..config() }, &["a", "b"]);

@@ -1,4 +1,4 @@
-//! Bounds: what the outbox may hold at the very most, and what a delay may be at any attempt.
+//! Bounds: how much the outbox may contain at most, and how long a delay may be at any attempt.
 
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ proptest! {
             let cut = if rules.delivery == DeliveryMode::AtMostOnce { largest } else { 0 };
             let most = rules.cap.max(outbox.mark() + largest) + cut;
             prop_assert!(outbox.pending() <= most, "{} of {most} bytes", outbox.pending());
-            // Above the cap, but for the cut frame, only where single messages are more than a quarter of it.
+            // Above the cap, apart from the cut frame, only where single messages are more than a quarter of it.
             prop_assert!(outbox.pending() <= rules.cap + cut || 4 * largest >= rules.cap);
         }
     }
@@ -123,7 +123,7 @@ proptest! {
         let mut rng = SmallRng::seed_from_u64(seed);
         for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(spread)] {
             let backoff = Backoff { initial, factor, max, jitter };
-            // Before jitter: between the first and the cap, and never less than at an attempt before.
+            // Before jitter: between the first and the cap, and never less than at the attempt before.
             let (base, later) = (backoff.base(first), backoff.base(second));
             prop_assert!(base <= later && later <= max, "{base:?} at {first}, {later:?} at {second}, at most {max:?}");
             prop_assert_eq!(base.is_zero(), first == 0);
@@ -132,7 +132,7 @@ proptest! {
                 prop_assert_eq!(backoff.base(u64::from(u32::MAX)), max, "the cap is reached");
                 prop_assert!(base == max || first < 60, "{factor} at {first}");
             }
-            // Jitter applies to what the cap has left, and stays in its range there too.
+            // Jitter applies to the capped delay, and stays in its range there too.
             let rounding = Duration::from_micros(1);
             let (low, high) = match jitter {
                 Jitter::None => (later, later),
@@ -150,7 +150,7 @@ proptest! {
     }
 }
 
-/// Every attempt number is possible, and the first and the last ones are often met.
+/// Every attempt number is possible; the first and the last ones are frequent.
 fn attempt() -> impl Strategy<Value = u32> {
     prop_oneof![
         3 => 0..70_u32,

@@ -12,7 +12,7 @@ pub(super) fn ready() -> Pair {
     pair
 }
 
-/// The candidate is dialled and has done its handshake.
+/// The candidate was dialled and has done its handshake.
 fn prepared() -> Pair {
     let mut pair = ready();
     pair.force_reconnect();
@@ -23,14 +23,14 @@ fn prepared() -> Pair {
     pair
 }
 
-/// The user wants to be elsewhere, and a candidate is connected.
+/// The user has forced a reconnect, and a candidate is connected.
 pub(super) fn prepare(pair: &mut Pair) {
     pair.force_reconnect();
     pair.advance(ms(0));
     pair.aside(|pair| pair.accept());
 }
 
-/// The candidate's server has the groups, and so have the others.
+/// The candidate's server has the groups, and so do the others of the cluster.
 pub(super) fn joined(pair: &mut Pair) {
     pair.aside(|pair| pair.serve(PONG));
     pair.advance(ms(50));
@@ -50,7 +50,7 @@ fn nothing_is_left_before_the_next_server_is_ready() {
     pair.expect_written("PUB x 1 1 PUB x 1 2");
     pair.expect(&[]);
     pair.aside(|pair| pair.serve(PONG));
-    // The handshake is done: only now the present one is left.
+    // The handshake is done: only now is the present connection left.
     pair.expect_written("PING");
     assert_eq!(pair.outbox.gate(), Gate::Buffering);
     pair.publish("x", "3");
@@ -79,7 +79,7 @@ fn a_server_that_can_not_be_prepared_does_not_keep_the_user() {
     assert!(matches!(pair.net(), Net::Dialing(_)));
 }
 
-// What is asked for while a candidate is under way for another reason was tried only where that candidate succeeds.
+// Requests made while a candidate was in progress for another reason were only tested where that candidate succeeded.
 #[test]
 fn a_forced_move_is_not_forgotten_when_a_candidate_for_another_reason_fails() {
     let mut pair = ready();

@@ -1,4 +1,4 @@
-//! The user's callbacks say which server is next, and when; and servers that leave the pool for what they did.
+//! Callbacks that choose the server and the delay, and servers that are removed because of what they did.
 
 use super::pair::{Net, Pair, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
@@ -37,14 +37,14 @@ fn lost(config: Config, servers: &[&str]) -> Pair {
     pair
 }
 
-/// S: greets and refuses the credentials.
+/// S: sends INFO and refuses the credentials.
 fn refuse_login(pair: &mut Pair, text: &str) {
     pair.greet();
     pair.take_all();
     pair.serve(format!("-ERR '{text}'\r\n").as_bytes());
 }
 
-// Fault D4: the drop-in tests had the callback's signature, and no program in which it mattered when it is called.
+// Fault D4: the drop-in tests had the callback's signature, and no program in which it matters when it is called.
 #[test]
 fn the_callback_picks_the_server_of_the_first_attempt_too() {
     let config = Config { retry_on_initial_connect: false, ..asks_server() };
@@ -62,7 +62,7 @@ fn the_callback_picks_the_server_of_the_first_attempt_too() {
         pair.refuse();
     }
     assert_eq!((pair.engine.status(), pair.dials.len()), (Status::Disconnected, 3));
-    // The user who is asked and does not answer gets the pool's own choice.
+    // A callback that does not answer gets the pool's own choice.
     let mut pair = Pair::dialling(config, &["a", "b"]);
     pair.advance(Config::default().connect_timeout);
     pair.accept();
@@ -146,7 +146,7 @@ fn the_delay_of_the_callback_is_obeyed_from_the_first_attempt_on() {
         pair.advance(ms(delay));
         pair.refuse();
     }
-    // In turn, although each had failed and its backoff would have been another.
+    // In turn, although each had failed and their backoff would have chosen another.
     assert_eq!(dialled(&pair), [(0, "a"), (700, "b"), (750, "a"), (9750, "b")]);
 }
 
@@ -198,13 +198,13 @@ fn the_longer_a_connection_lived_the_less_its_end_costs() {
     }
 }
 
-/// The rules for credentials that are refused for a minute, with exact delays.
+/// Rules for credentials that are refused for a minute, with exact delays.
 fn a_minute() -> Config {
     exact(Policy { give_up_on_auth_after: Some(secs(60)), ..Policy::default() })
 }
 
-// Fault B3: the rule had counted tries, and two quick ones said nothing. A simulated server that refuses everybody for some
-// seconds, with the default options, should have found it; the simulation had turned the rule off.
+// Fault B3: the rule had counted attempts, and two quick ones proved nothing. A simulated server that refuses everybody for
+// some seconds, with the default options, should have found it; the simulation had turned the rule off.
 #[test]
 fn a_refusal_by_default_is_never_the_last_word() {
     let mut pair = lost(exact(Policy::default()), &["a"]);
@@ -217,14 +217,14 @@ fn a_refusal_by_default_is_never_the_last_word() {
             pair.advance(secs(4));
         }
     }
-    // The waits have grown in between: about a hundred tries in four hundred seconds.
+    // The delays have grown in between: about a hundred attempts in four hundred seconds.
     assert_eq!(pair.retries().last(), Some(&secs(4)));
     pair.accept();
     assert_eq!(pair.engine.status(), Status::Connected);
 }
 
-// Fault B2: our own classification of `-ERR` texts had it among the refusals; a table of what each text asks of a client would
-// have shown that nothing is said about credentials here.
+// Fault B2: our own classification of `-ERR` texts counted it as a refusal; a table of what each text asks of a client would
+// have shown that it has nothing to do with credentials.
 #[test]
 fn a_slow_line_is_no_refusal_even_where_refusals_end_the_search() {
     let mut pair = lost(exact(Policy { give_up_on_auth_after: Some(ms(0)), ..Policy::default() }), &["a"]);
@@ -270,7 +270,7 @@ fn a_server_that_refuses_the_credentials_in_the_same_words_for_the_time_that_was
     let over = |event: &ConnectionEvent| matches!(event, ConnectionEvent::GaveUp { cause, .. } if cause.is_auth());
     assert!(pair.events.iter().any(over));
     assert_eq!((pair.engine.status(), pair.engine.poll_timeout()), (Status::Disconnected, None));
-    // The user wants another try with both.
+    // The user gives both another chance.
     pair.force_reconnect();
     refuse_login(&mut pair, violation);
     pair.accept();
@@ -312,7 +312,7 @@ fn a_server_has_its_own_limit_of_attempts() {
     pair.refuse();
     pair.accept();
     pair.forget();
-    // A short life is an attempt that failed, too.
+    // A short life counts as a failed attempt too.
     pair.lose(eof());
     pair.advance(ms(100));
     pair.refuse();
@@ -334,7 +334,7 @@ fn an_attempt_that_waits_for_its_turn_loses_no_time() {
     pair.expect(&[]);
     pair.advance(ms(1));
     pair.expect_among("AttemptFailed a:4222 1: took longer than 5s");
-    // What is ended while it waits is ended.
+    // Ending a subscription works while it waits.
     pair.advance(ms(100));
     pair.dial_waits();
     pair.close();

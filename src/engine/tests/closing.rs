@@ -1,4 +1,4 @@
-//! Closing: what is admitted is sent and confirmed if that takes no longer than the grace.
+//! Closing: accepted messages are sent and confirmed if that takes no longer than the grace period.
 
 use super::ending::drained_to;
 use super::pair::{PONG, Pair, config, eof, ms, secs};
@@ -80,7 +80,7 @@ fn close_does_not_wait_without_a_connection() {
 
 #[test]
 fn a_loss_ends_a_close_immediately() {
-    // The last PING is out.
+    // The last PING was sent.
     let mut pair = Pair::ready();
     pair.publish("x", "1");
     pair.close();
@@ -110,7 +110,7 @@ fn an_attempt_that_fails_while_closing_changes_nothing() {
 
 #[test]
 fn close_during_a_drain_waits_for_its_own_pong() {
-    // The drain's PING is out; its PONG says nothing about what was published behind it.
+    // The drain's PING was sent; its PONG does not cover what was published after it.
     let mut pair = drained_to(0);
     pair.takes = false;
     pair.publish("x", "1");

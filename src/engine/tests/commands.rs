@@ -157,7 +157,7 @@ const COMMANDS: &[Step] = &[
     }),
 ];
 
-/// What the world does then.
+/// What the network then does.
 const ENDINGS: &[Step] = &[
     ("time passes", |_| {}),
     ("the transport takes all", |pair| pair.take_all()),
@@ -179,7 +179,7 @@ fn every_command_is_legal_in_every_phase() {
     for (phase, enter) in PHASES {
         for (name, command) in COMMANDS {
             for (ending, end) in ENDINGS {
-                // Shown by the test harness if it fails.
+                // The test harness shows it if the test fails.
                 println!("{phase} / {name} / {ending}");
                 let mut pair = Pair::with(Config { max_reconnects: Some(20), ..config() }, &["a"]);
                 enter(&mut pair);

@@ -1,4 +1,4 @@
-//! Single messages whose publishers wait for the PONG behind them: N3, D10.
+//! Single messages whose publishers wait for the PONG after them: N3, D10.
 
 use super::pair::{PONG, Pair, eof, ms, secs};
 use crate::engine::{DeliveryMode, OutboxRules, OverflowPolicy};
@@ -35,7 +35,7 @@ fn all_of_a_batch_share_one_ping_with_those_who_flush() {
     }
     pair.admit("x", b"4").unwrap();
     pair.settle();
-    // The flush was asked for when the messages had been taken out of the mailbox.
+    // The flush was called when the messages had been taken out of the mailbox.
     pair.expect_written("PUB x 1 1 PUB x 1 2 PUB x 1 3 PUB x 1 4 PING PING");
     pair.serve(PONG);
     pair.expect(&["confirmed to 4"]);

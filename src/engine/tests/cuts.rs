@@ -1,4 +1,4 @@
-//! What happens to messages when a connection is cut: I2, I3, I4, and the revision for the next server.
+//! What happens to messages when a connection is cut: I2, I3, I4, and the check for the next server.
 
 use bytes::Bytes;
 
@@ -44,7 +44,8 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
         pair.flush(0);
         pair.take(cut);
         pair.lose(eof());
-        // Before the cut: frames wholly taken are in doubt, for no PONG came. Behind it: whole frames, in order.
+        // Before the cut: frames that were taken completely are in doubt, because no PONG came. After it: whole frames, in
+        // order.
         let (mut at, mut in_doubt, mut rest) = (0, 0, Vec::new());
         for part in &parts {
             at += part.len();
@@ -66,7 +67,7 @@ fn a_cut_at_any_byte_loses_nothing_and_repeats_nothing() {
         pair.serve(PONG);
         pair.take_all();
         if in_doubt == 0 {
-            // The flush did not fail, so it goes on: its PING is behind what was buffered.
+            // The flush did not fail, so it goes on: its PING comes after what was buffered.
             rest.extend_from_slice(b"PING\r\n");
         }
         let wire = &pair.wires.last().unwrap().bytes;
@@ -235,7 +236,7 @@ fn the_cap_counts_what_came_back() {
     assert!(matches!(pair.admit("x", b"a payload beyond"), Err(crate::engine::Refusal::TooLarge { limit: 24, .. })));
 }
 
-// Fault E1: the model of the outbox repeated the rule that the cap holds in every state, instead of asking what it is for.
+// Fault E1: the model of the outbox repeated the rule that the cap applies in every state, instead of asking what it is for.
 #[test]
 fn a_frame_over_the_cap_passes_while_connected_and_is_kept_when_it_is_cut() {
     let mut pair = Pair::seeded(config(), &["a"], 24, 1);

@@ -1,4 +1,4 @@
-//! What becomes of messages around a loss, by the rules that the user has chosen: S26-S40, D9, D10.
+//! What happens to messages around a loss, by the rules that the user chose: S26-S40, D9, D10.
 
 use super::pair::{PONG, Pair, eof, ms, secs};
 use crate::engine::{DeliveryMode, OutboxRules, OverflowPolicy, Refusal};
@@ -7,7 +7,7 @@ fn rules() -> OutboxRules {
     OutboxRules::default()
 }
 
-/// A connection that was lost; nothing is left of it in the journal.
+/// A connection that was lost, with an empty journal.
 fn lost(rules: OutboxRules) -> Pair {
     let mut pair = Pair::ruled(rules);
     pair.lose(eof());
@@ -15,7 +15,7 @@ fn lost(rules: OutboxRules) -> Pair {
     pair
 }
 
-/// The next connection, up to the PONG of its handshake; what was buffered has been taken.
+/// The next connection, up to the PONG of its handshake; buffered messages were taken.
 fn recover(pair: &mut Pair) {
     pair.reconnect();
 }
@@ -36,7 +36,7 @@ fn the_oldest_make_room_for_the_newest() {
     assert_eq!((ledger.accepted, ledger.lost.overflow, ledger.unconfirmed), (4, 2, 2));
 }
 
-/// D10: seen to go round for ever in an earlier version of the drop.
+/// D10: in an earlier version dropping messages could loop for ever.
 #[test]
 fn one_frame_larger_than_a_piece_of_a_chunk_is_dropped_too() {
     let mut pair = lost(OutboxRules { cap: 10_000, overflow: OverflowPolicy::DropOldest, ..rules() });
@@ -212,7 +212,7 @@ fn at_least_once_a_server_that_dies_in_the_replay_gets_nothing_counted_twice() {
 fn at_least_once_subscriptions_take_no_room_from_messages() {
     let mut pair = Pair::ruled(OutboxRules { cap: 40, delivery: DeliveryMode::AtLeastOnce, ..rules() });
     for sid in 1..20 {
-        // Whoever publishes behind them waits for no PONG: none is on its way.
+        // Publishing after them waits for no PONG: none is expected.
         pair.subscribe("s", sid);
         assert_eq!(pair.outbox.pending(), 0);
     }

@@ -11,7 +11,7 @@ fn a_drain_in_order() {
     pair.forget();
     pair.drain(secs(30));
     pair.expect(&["Draining"]);
-    // C: no more interest. S: what it had sent, then PONG.
+    // C: no more subscriptions. S: what it had sent, then PONG.
     pair.expect_written("UNSUB 1 UNSUB 2 PING");
     pair.serve(b"MSG s 1 0\r\n\r\n");
     pair.serve(PONG);
@@ -21,11 +21,11 @@ fn a_drain_in_order() {
     assert_eq!(pair.outbox.gate(), Gate::Open);
     pair.publish("x", "1");
     pair.finished(1);
-    // A consumer that reads one subscription after the other comes to the second one.
+    // A consumer that reads one subscription after the other reaches the second one.
     pair.expect(&["stream 1 ends: drained"]);
     pair.admit("x", b"2").unwrap();
     pair.finished(2);
-    // The gate shuts before the last stream ends, and a PING goes behind the last message.
+    // The gate shuts before the last stream ends, and a PING follows the last message.
     pair.expect(&["stream 2 ends: drained"]);
     assert_eq!(pair.outbox.gate(), Gate::Shut);
     pair.expect_written("PUB x 1 1 PUB x 1 2 PING");
@@ -40,7 +40,7 @@ fn a_drain_in_order() {
     assert_eq!(pair.engine.ledger(2).confirmed, 2);
 }
 
-// Fault A9. No test drained a subscription that nobody reads; each of them had a consumer that came back.
+// Fault A9. No test drained a subscription that nobody reads; each had a consumer that came back.
 #[test]
 fn a_drain_does_not_wait_for_a_consumer_that_has_taken_its_last_message_and_stays_away() {
     for (within, patience) in [(secs(30), ms(5_000)), (secs(4), ms(1_000))] {
@@ -108,7 +108,7 @@ fn the_replies_subscription_is_kept_to_the_end_of_a_drain() {
     pair.drain(secs(30));
     pair.expect_written("SUB _INBOX.1.* 1 PING");
     pair.serve(PONG);
-    // Lost and found again: replies still come.
+    // Lost and connected again: replies still come.
     pair.lose(eof());
     pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB _INBOX.1.* 1");
@@ -230,7 +230,7 @@ fn a_drain_while_retries_run_out() {
 
 #[test]
 fn a_drain_during_the_replay_sends_unsub_too() {
-    // What the server was told must be taken back, or it goes on sending to nobody.
+    // What the server was sent must be unsubscribed, or it keeps sending to nobody.
     let mut pair = Pair::dialling(config(), &["a"]);
     for sid in 1..=9000 {
         pair.queue_subscribe("some.subject.of.some.length", Some("q"), sid);

@@ -3,7 +3,7 @@
 use super::pair::{INFO, PONG, Pair, config, ms};
 use crate::engine::{Config, Status};
 
-/// A message is unconfirmed at `a`, and `b` is asked whether it knows the queue group.
+/// A message is unconfirmed at `a`, and `b` was sent the queue group and a PING.
 fn joining() -> Pair {
     let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
     pair.queue_subscribe("jobs", Some("q"), 1);
@@ -43,7 +43,7 @@ fn a_server_that_does_not_confirm_the_groups_is_left_with_the_limit_that_was_set
 #[test]
 fn a_drain_that_abandons_a_move_unsubscribes_what_was_subscribed_in_it() {
     let mut pair = Pair::ready();
-    // The frame was admitted while the gate was open, and buffered as the connection was to be left.
+    // The frame was admitted while the gate was open, and buffered when the connection was to be left.
     let now = pair.now;
     pair.engine.force_reconnect(now);
     pair.queue_subscribe("s", None, 1);

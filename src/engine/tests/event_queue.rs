@@ -1,4 +1,4 @@
-//! The queue of events: whatever is read when, transitions alternate, sums are exact, and the newest event is there.
+//! The queue of events: whatever is read when, changes of state alternate, sums are exact, and the newest event is there.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use crate::engine::tests::laws::laws;
 use crate::engine::{Cause, ConnectionEvent, EventQueue, Lost, LostMessages};
 
-/// A client's life as its events tell it, in the order in which an engine can say them.
+/// A client's life in events, in an order in which an engine can report them.
 #[derive(Debug, Default)]
 struct Life {
     connected: bool,
     number: u64,
-    /// Messages that still wait since the last `Reconnected`.
+    /// Messages still buffered since the last `Reconnected`.
     still_buffered: u64,
 }
 
@@ -56,7 +56,7 @@ impl Sums {
 }
 
 impl Life {
-    /// The next event; `choice` says which, of those that are possible.
+    /// The next event; `choice` selects it from those that are possible.
     fn next(&mut self, choice: u8, n: u64) -> ConnectionEvent {
         self.number += 1;
         let server = format!("{}:4222", self.number);
@@ -200,7 +200,7 @@ fn a_full_queue_folds_the_oldest_outage_after_the_head_into_the_next() {
     }
     queue.push(ConnectionEvent::Draining);
     let read: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-    // The head, its other half, and the first pair behind it, of two outages.
+    // The head, its other half, and the first pair after it, folded from two outages.
     assert_eq!(read.len(), 15);
     assert_eq!(read[0], lost("0", Cause::Stale { silent: Duration::ZERO }));
     assert_eq!(read[1], found("1", "0"));

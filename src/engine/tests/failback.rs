@@ -1,4 +1,4 @@
-//! Preferred servers: first of all, not for long, and come back to: S46, N6, D15.
+//! Preferred servers: dialled first, but not for long, and returned to: S46, N6, D15.
 
 use super::pair::{INFO, Net, PONG, Pair, addr, addrs, config, eof, ms, secs};
 use crate::engine::backoff::{Backoff, Jitter};
@@ -22,7 +22,7 @@ fn elsewhere(config: Config) -> Pair {
     pair
 }
 
-/// The probe has found `p`, which is to prove itself.
+/// The probe has found `p`, which has to prove itself.
 fn aside() -> Pair {
     let mut pair = elsewhere(prefers());
     pair.advance(secs(5));
@@ -62,7 +62,7 @@ fn a_preferred_server_that_does_not_answer_is_not_waited_for_as_long_as_others()
     assert_eq!(pair.dials[1].1, "a");
     pair.advance(ms(4999));
     assert_eq!(pair.dials.len(), 2, "the others have their whole time");
-    // Where there are no others, it has the whole time itself.
+    // Where there are no others, it has the whole time.
     let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..prefers() }, &["p"]);
     pair.advance(ms(4999));
     pair.expect(&["Connecting p:4222 1", "dial p"]);
@@ -148,7 +148,7 @@ fn a_preferred_server_that_dies_before_it_has_proved_itself_is_not_moved_to() {
 
 #[test]
 fn a_forced_move_goes_to_the_preferred_server_without_more_proof() {
-    // The user wants to leave; the present server will stop; it is lost.
+    // The user forces a reconnect; the present server enters lame duck mode; the connection is lost.
     for how in 0..3 {
         let mut pair = aside();
         match how {
@@ -223,7 +223,7 @@ fn a_pool_that_is_replaced_may_have_something_better() {
     pair.set_pool(addrs(&["a", "p"]));
     pair.advance(secs(5));
     assert_eq!(pair.dials.last().unwrap().1, "p");
-    // Who drains or closes goes nowhere.
+    // A client that drains or closes goes nowhere.
     pair.aside(|pair| pair.dialed(0));
     pair.aside(|pair| pair.serve(INFO));
     pair.close();

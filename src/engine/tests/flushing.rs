@@ -1,4 +1,4 @@
-//! Flush: Ok only behind a PONG (promise 2, I5), in doubt once, and per handle.
+//! Flush: Ok only after a PONG (promise 2, I5), in doubt once, and per handle.
 
 use super::pair::{PONG, Pair, config, eof, ms, secs};
 use crate::engine::Config;
@@ -53,7 +53,7 @@ fn messages_in_doubt_fail_a_flush_once_for_each_handle() {
     pair.lose(eof());
     let doubt = "2 messages are in doubt: the connection was lost before the server confirmed them";
     pair.expect_among(&format!("flush 1 failed: {doubt}"));
-    // The handle that knows can flush again; another is told first.
+    // The handle that knows can flush again; another gets the report first.
     pair.flush(2);
     pair.expect(&[]);
     pair.flush(0);
@@ -61,7 +61,7 @@ fn messages_in_doubt_fail_a_flush_once_for_each_handle() {
     pair.reconnect();
     pair.serve(PONG);
     pair.expect_among("flush 2 ok");
-    // A difference only.
+    // Only the difference is reported.
     pair.publish("x", "3");
     pair.lose(eof());
     pair.flush(2);

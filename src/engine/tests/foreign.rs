@@ -1,4 +1,4 @@
-//! Texts of peers: how much of them is kept, and that nothing in them acts on who reads them.
+//! Text from peers: how much of it is kept, and that it can't affect its readers.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::pair::{Pair, config, eof};
 use crate::engine::{Cause, ConnectionEvent, EndReason, EventQueue};
 use crate::protocol::{ErrKind, FOREIGN, Info, Violation};
 
-/// Everything that a terminal, a log or a reader could take amiss.
+/// Everything that a terminal, a log or a reader could be harmed by.
 const NASTY: &str = "\u{1b}[31m \u{7} \r \u{85} \u{2028} \u{2029} \u{202e} \u{200f} \u{feff} \0 \u{9b}";
 
 #[track_caller]
@@ -96,7 +96,7 @@ fn texts_of_an_info_are_cut_and_what_must_be_signed_is_not() {
     assert_eq!(info.nonce, Some(long));
 }
 
-// Fault H5. Our tests of texts had no text that does something.
+// Fault H5. None of our test texts contained anything harmful.
 #[test]
 fn no_text_of_a_server_reaches_a_reader_as_it_is() {
     let kind = ErrKind::parse(NASTY.as_bytes());
@@ -117,7 +117,7 @@ fn no_text_of_a_server_reaches_a_reader_as_it_is() {
         harmless(&kind.to_string());
         harmless(&EndReason::Refused(kind.clone()).to_string());
         harmless(&Cause::Server(kind.clone()).to_string());
-        // Debug is what logs have.
+        // Logs use Debug.
         harmless(&format!("{:?}", ConnectionEvent::ServerError { error: kind }));
     }
     let causes = [

@@ -1,4 +1,4 @@
-//! Planned moves: queue groups are at both servers for a moment, and plain subscriptions at one.
+//! Planned moves: queue groups are at both servers for a moment, plain subscriptions at one.
 
 use super::candidate::{LAME, joined, prepare, ready};
 use super::pair::{Net, PONG, Pair, config, eof, ms, secs};
@@ -18,7 +18,7 @@ fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
     pair.aside(|pair| pair.serve(b"MSG jobs 1 1\r\ny\r\n"));
     assert_eq!(pair.delivered_to(1), 2);
     pair.aside(|pair| pair.serve(PONG));
-    // The PONG does not say that the other servers of a cluster know of it already.
+    // The PONG does not mean that the other servers of the cluster know about it.
     pair.advance(ms(49));
     pair.expect_written("");
     pair.advance(ms(1));
@@ -45,7 +45,7 @@ fn only_a_group_at_a_server_that_is_read_to_the_end_has_missed_nothing() {
         assert_eq!(pair.engine.server(), Some("b:4222"));
         let bridged = |sid: u64| pair.engine.subscriptions.get(sid).unwrap().is_bridged();
         assert_eq!((bridged(1), bridged(2)), (end == "read to the end", false), "{end}");
-        // A loss later on is another matter.
+        // A later loss is another matter.
         pair.lose(eof());
         assert!(!pair.engine.subscriptions.get(1).unwrap().is_bridged());
     }
@@ -69,7 +69,7 @@ fn a_group_that_ends_during_the_move_is_ended_at_the_next_server() {
         pair.expect_written(&format!("CONNECT {{… PING SUB jobs q 1 PING {said}…"));
         pair.serve(b"MSG jobs 1 1\r\nx\r\n");
         assert_eq!(pair.delivered_to(1), usize::from(how > 0), "drained: what was sent before is delivered");
-        // The PONG of the join was read; that of the flush ends the drained one.
+        // The PONG of the join was read; that of the flush ends the drained subscription.
         pair.serve(PONG);
         let ended = pair.journal().iter().any(|entry| entry.starts_with("stream 1 ends"));
         assert_eq!(ended, how != 1);
@@ -86,14 +86,14 @@ fn a_group_that_was_limited_during_a_move_is_unsubscribed_at_its_limit() {
     pair.serve(PONG);
     pair.serve(PONG);
     pair.expect_written("CONNECT {… PING SUB jobs q 1 PING UNSUB 1 SUB jobs q 1 UNSUB 1 2");
-    // The first was on its way before the server was told of the limit: it does not count it. Its third would go to nobody.
+    // The first message was on its way before the server got the limit, so it is not counted. The third would go to nobody.
     pair.serve(b"MSG jobs 1 1\r\nx\r\nMSG jobs 1 1\r\ny\r\n");
     assert_eq!(pair.delivered_to(1), 2);
     pair.expect_written("UNSUB 1");
 }
 
-/// A group at the next server, which has counted two messages of it before it was the present one, and would end a limit of two there
-/// and then.
+/// A group at the next server, which has counted two of its messages before it became the present one, and would immediately
+/// end a limit of two.
 fn counted_beside() -> Pair {
     let mut pair = ready();
     pair.queue_subscribe("jobs", Some("q"), 1);
@@ -136,7 +136,7 @@ fn a_subscription_that_is_limited_and_ended_immediately_leaves_nothing_at_the_se
             pair.unsubscribe_after(1, 2);
         }
         pair.written();
-        // The frame of the second command is loaded before the first is applied, which has the server forget what it counted.
+        // The frame of the second command is loaded before the first is applied, which makes the server forget its count.
         assert!(pair.outbox.admit_unsubscribe(1));
         pair.command(|engine, _| engine.unsubscribe_after(1, 4));
         if drains {
@@ -157,7 +157,7 @@ fn interest_that_changes_in_the_moment_of_a_loss_reaches_the_server_that_is_prep
     pair.queue_subscribe("jobs", Some("q"), 1);
     pair.queue_subscribe("jobs", Some("q"), 2);
     prepare(&mut pair);
-    // These are frames for `a`, which is gone before they are loaded; `b` takes its place in the same exchange.
+    // These are frames for `a`, which is gone before they are loaded; `b` replaces it in the same exchange.
     pair.queue_subscribe("news", None, 3);
     assert!(pair.outbox.admit_unsubscribe(1) && pair.outbox.admit_unsubscribe(2));
     pair.command(|engine, _| engine.unsubscribe(1, true));
@@ -180,7 +180,7 @@ fn a_group_that_is_drained_as_the_next_server_takes_over_waits_for_what_that_has
             pair.unsubscribe_after(1, 5);
         }
         pair.written();
-        // The loss is settled in the exchange before the command is applied: the command finds `b` in the place of `a`.
+        // The loss is settled in the exchange before the command is applied: the command finds `b` as the present connection.
         let Net::Up(epoch) = pair.net() else { panic!("no connection") };
         pair.engine.handle_lost(epoch, eof(), pair.now);
         pair.drain_subscription(1);
@@ -203,7 +203,7 @@ fn a_group_that_is_drained_at_a_lost_connection_waits_for_the_next_server() {
     pair.settle();
     pair.serve(b"MSG jobs 1 1\r\nx\r\n");
     assert_eq!(pair.delivered_to(1), 1);
-    // That of the join, and that of the drain.
+    // The PING of the join, and that of the drain.
     pair.serve(PONG);
     pair.serve(PONG);
     pair.expect_among("stream 1 ends: drained");
@@ -217,7 +217,7 @@ fn a_group_that_is_drained_during_a_failed_move_ends_at_the_present_server() {
     pair.advance(ms(800));
     pair.aside(|pair| pair.accept());
     pair.drain_subscription(1);
-    // The candidate's server may send more, so this PONG is not the last word.
+    // The candidate's server may send more, so this PONG is not the end.
     pair.serve(PONG);
     pair.forget();
     pair.aside(|pair| pair.lose(eof()));
@@ -227,7 +227,7 @@ fn a_group_that_is_drained_during_a_failed_move_ends_at_the_present_server() {
 
 #[test]
 fn a_group_that_the_next_server_refuses_is_unsubscribed_at_the_present_one() {
-    // Old servers name neither sid nor queue: of the two subscriptions it knows the group only.
+    // Old servers name neither sid nor queue: of the two subscriptions it knows only the group.
     let named = "-ERR 'Permissions Violation for Subscription to \"jobs\" using queue \"q\" (sid \"1\")'\r\n";
     let unnamed = "-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
     for refusal in [named, unnamed] {
@@ -241,7 +241,7 @@ fn a_group_that_the_next_server_refuses_is_unsubscribed_at_the_present_one() {
         pair.expect_written("UNSUB 1");
         pair.expect_among("stream 1 ends: refused by the server");
         assert!(pair.engine.subscriptions.get(2).is_some(), "{refusal}");
-        // Nobody is left behind there, even if the move comes to nothing.
+        // Nothing is left at that server, even if the move fails.
         pair.aside(|pair| pair.lose(eof()));
         assert_eq!(pair.engine.status(), Status::Connected);
     }
@@ -265,7 +265,7 @@ fn with_overlap_plain_subscriptions_are_at_both() {
     pair.advance(ms(50));
     pair.expect_written("UNSUB 1 UNSUB 2 PING");
     pair.serve(PONG);
-    // Who counts is told to one server at a time.
+    // A limit is given to one server at a time.
     pair.expect_written("SUB five 2 UNSUB 2 5");
     pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 buffered");
 }

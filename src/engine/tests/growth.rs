@@ -1,7 +1,7 @@
-//! What a peer or a user can repeat costs no more the hundred-thousandth time than the first.
+//! Anything that a peer or a user can repeat costs no more the hundred-thousandth time than the first.
 //!
-//! Each is done n times and 4n times: with a pass over all that is there for each, the second takes sixteen times as long. The
-//! factor is generous and the shortest of several runs counts, so that a busy machine does not matter.
+//! Each is done n times and 4n times: with a pass over everything for each, the second takes sixteen times as long. The factor
+//! is generous and the shortest of several runs counts, so that a busy machine does not matter.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::pair::{PONG, Pair, eof};
 use crate::engine::{ConnectionEvent, EventQueue, Lost, LostMessages, OutboxRules};
 use crate::protocol::ErrKind;
 
-/// `run` does what it does so many times.
+/// `run` repeats its work as often as its argument says.
 #[track_caller]
 fn grows_linearly(times: u64, run: impl Fn(u64)) {
     let shortest = |times: u64| -> Duration {
@@ -26,7 +26,7 @@ fn grows_linearly(times: u64, run: impl Fn(u64)) {
     assert!(many < few * 10 + Duration::from_millis(20), "{times} times take {few:?}, {} times {many:?}", 4 * times);
 }
 
-/// The time that this thread has spent on a processor, where that is known: others don't count then.
+/// The processor time of this thread, where that is known: others don't count then.
 pub(super) fn spent() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = stat.split(' ').next().and_then(|text| text.parse().ok());
@@ -39,7 +39,7 @@ fn subject(number: u64) -> &'static str {
     Box::leak(format!("jobs.{number}").into_boxed_str())
 }
 
-/// Connected, with so many subscriptions that the server has not confirmed.
+/// Connected, with this many subscriptions that the server has not confirmed.
 fn with_subscriptions(count: u64) -> Pair {
     let mut pair = Pair::ready();
     for sid in 1..=count {
@@ -53,13 +53,13 @@ fn refusal(what: &str, number: u64) -> String {
     format!("-ERR 'Permissions Violation for {what} to \"jobs.{number}\"'\r\n")
 }
 
-/// Numbers up to `count`, in an order that is none.
+/// The numbers up to `count`, scrambled.
 fn shuffled(count: u64) -> impl Iterator<Item = u64> {
     // A prime larger than any count: each number comes once.
     (1..=count).map(move |number| number * 1_000_003 % count + 1)
 }
 
-// Fault C3. Growth was tested for messages and outages, not for what a server says.
+// Fault C3. Growth was tested for messages and outages, not for what a server sends.
 #[test]
 fn refusals_of_subscriptions() {
     grows_linearly(4000, |times| {
@@ -120,7 +120,7 @@ fn subscriptions_made_and_dropped_beside_many_that_stay() {
     });
 }
 
-// The same kind: pings that are out, and a drain whose consumers finish one by one.
+// The same kind: outstanding PINGs, and a drain whose consumers finish one by one.
 #[test]
 fn many_flushes_cost_linear_time() {
     grows_linearly(4000, |times| {
@@ -138,7 +138,7 @@ fn consumers_that_read_a_draining_client_to_its_end_one_by_one() {
     grows_linearly(4000, |times| {
         let mut pair = with_subscriptions(times);
         pair.drain(Duration::from_secs(3600));
-        // One may be for the many bytes of the SUBs.
+        // There may be one for the bytes of the SUBs.
         pair.serve(&PONG.repeat(2));
         for sid in shuffled(times) {
             pair.finished(sid);
@@ -147,7 +147,7 @@ fn consumers_that_read_a_draining_client_to_its_end_one_by_one() {
     });
 }
 
-// Fault A7. The outbox was compared with a model for what it holds, not for what it costs.
+// Fault A7. The outbox was compared with a model for its content, not for its cost.
 #[test]
 fn messages_withdrawn_in_any_order() {
     grows_linearly(8000, |times| {

@@ -1,4 +1,4 @@
-//! From the byte stream to `Connected`, and every way in which that fails.
+//! From the byte stream to `Connected`, and all the ways in which that fails.
 
 use super::pair::{INFO, PONG, Pair, addrs, config, eof, ms, reset, secs};
 use crate::engine::{Config, Gate, Identity, Status};
@@ -38,7 +38,7 @@ fn subscriptions_go_first_then_buffered_messages_and_only_then_the_event() {
     pair.expect_written("CONNECT {… PING");
     pair.takes = false;
     pair.serve(PONG);
-    // S: … PONG — C: SUBs in order of sid, each limit directly behind its SUB, then the message.
+    // S: … PONG — C: SUBs in order of sid, each limit directly after its SUB, then the message.
     pair.take("SUB one 1\r\nSUB two.* q 2\r\nUNSUB 2 5\r\nSUB three 3\r\n".len());
     pair.expect_written("SUB one 1 SUB two.* q 2 UNSUB 2 5 SUB three 3");
     pair.expect(&[]);
@@ -91,7 +91,7 @@ fn a_pong_to_the_server_is_not_taken_for_a_part_of_the_replay() {
     pair.takes = false;
     pair.serve(PONG);
     pair.forget();
-    // S: PING — C: PONG goes first, and the SUB's last byte is still ours.
+    // S: PING — C: PONG goes first, and the SUB's last byte is not taken yet.
     pair.serve(b"PING\r\nPING\r\n");
     pair.take("PONG\r\nPONG\r\nSUB s 1\r".len());
     pair.expect_written("PONG PONG SUB s 1\r");
@@ -145,7 +145,7 @@ fn every_stage_of_an_attempt_is_under_the_same_deadline() {
     pair.expect(&["stop dialling", &format!("AttemptFailed a:4222 1: {late}, looking up and dialling")]);
     pair.advance(ms(100));
     pair.expect(&["Connecting a:4222 2", "dial a"]);
-    // Somebody accepts after three seconds and says nothing.
+    // An address accepts after three seconds and sends nothing.
     pair.advance(secs(3));
     pair.dialed(0);
     pair.advance(ms(1899));
@@ -220,7 +220,7 @@ fn a_server_that_speaks_out_of_turn_is_left() {
         pair.serve(bytes);
         pair.expect_among(&format!("AttemptFailed a:4222 1: {found}"));
     }
-    // +OK is no operation, in any stage.
+    // +OK is never an operation of its own, in any stage.
     let mut pair = Pair::dialling(config(), &["a"]);
     pair.dialed(0);
     pair.serve(b"+OK\r\n");

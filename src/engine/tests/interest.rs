@@ -1,4 +1,4 @@
-//! Subscriptions over connections: what each server is told, limits (I10), drains and refusals.
+//! Subscriptions over several connections: what each server is sent, limits (I10), drains and refusals.
 
 use super::pair::{PONG, Pair, config, eof, ms};
 use crate::engine::{ExchangeInput, Gate, Interest, Status};
@@ -34,7 +34,7 @@ fn a_limit_holds_over_all_connections() {
     pair.reconnect();
     pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 4");
     pair.serve(&message(1).repeat(2));
-    // Said anew on the second connection: the server counts from its own SUB.
+    // Sent again on the second connection: the server counts from its own SUB.
     pair.unsubscribe_after(1, 6);
     pair.expect_written("UNSUB 1 3");
     pair.forget();
@@ -67,10 +67,10 @@ fn a_limit_that_servers_can_not_parse_is_counted_here_and_not_sent() {
     pair.expect_written("SUB s 1");
     pair.lose(eof());
     pair.reconnect();
-    // Ten digits would be junk to a server, and end the subscription.
+    // Ten digits would be garbage to a server, and end the subscription.
     pair.expect_written("CONNECT {… PING SUB s 1");
-    // A smaller one is told. Then it must not stay, and neither may the largest that can be told take its place: it would be
-    // reached one day.
+    // A smaller limit is sent. Then it must not stay, and the largest that can be sent must not replace it: it would be reached
+    // one day.
     pair.unsubscribe_after(1, 5);
     pair.expect_written("UNSUB 1 5");
     pair.serve(&message(1).repeat(2));
@@ -89,7 +89,7 @@ fn a_drained_subscription_is_not_sent_again_for_another_limit() {
     pair.unsubscribe_after(1, 2);
     pair.drain_subscription(1);
     pair.forget();
-    // A SUB would have the server begin once more, and nobody take it back.
+    // A SUB would make the server begin again, and nobody would unsubscribe it.
     for max in [4, 2_000_000_000, 3] {
         pair.unsubscribe_after(1, max);
     }
@@ -106,12 +106,12 @@ fn a_limit_that_is_raised_holds_whether_or_not_the_server_had_reached_the_old_on
     pair.unsubscribe_after(1, 3);
     pair.serve(&message(1).repeat(2));
     pair.unsubscribe_after(1, 5);
-    // One that knows the sid still takes the UNSUB and ignores the SUB, one that does not the other way round.
+    // A server that still knows the sid takes the UNSUB and ignores the SUB; one that does not does the opposite.
     pair.expect_written("SUB s 1 UNSUB 1 3 UNSUB 1 5 SUB s 1");
     pair.serve(&message(1).repeat(4));
     assert_eq!(pair.delivered_to(1), 5);
     pair.expect(&["stream 1 ends: received the 5 messages asked for"]);
-    // If it was made anew, nobody has told it where to end.
+    // If it was subscribed again, that server has no limit yet.
     pair.expect_written("UNSUB 1");
 }
 
@@ -139,7 +139,7 @@ fn a_limit_that_is_set_while_disconnected_is_sent_with_the_replay() {
     pair.expect_written("CONNECT {… PING SUB s 1 UNSUB 1 2");
 }
 
-/// A connection whose replay has told `1` and not yet `9000`: the transport takes nothing.
+/// A connection whose replay has sent `1` and not yet `9000`: the transport takes nothing.
 fn replaying() -> Pair {
     let mut pair = Pair::dialling(config(), &["a"]);
     for sid in 1..=9000 {
@@ -260,7 +260,7 @@ fn a_refusal_without_a_queue_is_for_the_plain_subscription_if_there_is_one() {
     let journal = pair.journal();
     assert_eq!(journal.len(), 2, "{journal:?}");
     assert!(journal[1].starts_with("stream 1 ends: refused by the server"));
-    // An old server does not name the queue.
+    // An old server does not name the queue group.
     pair.serve(b"-ERR 'Permissions Violation for Subscription to \"s\"'\r\n");
     pair.expect_among("stream 2 ends: refused by the server");
 }
@@ -316,7 +316,7 @@ fn a_handle_that_subscribes_without_a_pause_does_not_keep_the_gate_shut() {
         pair.engine.subscribe(sid, interest, sid, framed);
         assert_eq!(pair.engine.status(), Status::Reconnecting, "the transport has taken nothing yet");
     }
-    // What was published behind a subscription stays behind it.
+    // Messages published after a subscription stay after it.
     pair.expect_written("SUB a 1 SUB b 2 PUB x 1 1 SUB b 3 SUB b 4");
     pair.expect_among("Reconnected");
     assert_eq!(pair.engine.status(), Status::Connected);

@@ -1,4 +1,4 @@
-//! Planned moves away from a server that is about to stop.
+//! Planned moves away from a server in lame duck mode.
 
 use super::candidate::{LAME, ready};
 use super::pair::{INFO, Net, PONG, Pair, config, eof, ms, secs};
@@ -22,18 +22,18 @@ fn a_lame_duck_is_left_within_a_second_and_for_another_server() {
     pair.advance(secs(1));
     pair.aside(|pair| pair.refuse());
     assert_eq!((pair.dials.len(), pair.engine.status()), (2, Status::Connected));
-    // The server is none the worse for it: once it is back, it is dialled without much ado.
+    // This does not count against the server: once it is back, it is dialled as usual.
     pair.lose(eof());
     pair.advance(ms(250));
     assert_eq!(pair.dials.len(), 3);
 }
 
-/// What a server with that id says; lame or not.
+/// The INFO of a server with that id, in lame duck mode or not.
 fn info(id: &str, lame: bool) -> Vec<u8> {
     format!("INFO {{\"server_id\":\"{id}\",\"max_payload\":1048576,\"headers\":true,\"ldm\":{lame}}}\r\n").into_bytes()
 }
 
-/// Every second for so many seconds: servers say `greeting` on the connections that are prepared, and answer.
+/// For this many seconds, once a second: servers send `greeting` on candidates' connections, and answer.
 fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
     for _ in 0..10 * seconds {
         pair.advance(ms(100));
@@ -44,7 +44,7 @@ fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
     }
 }
 
-// Fault D6: our clusters had an address for each server, so nobody asked whether an address is one.
+// Fault D6: each server of our clusters had its own address, so nobody asked whether an address stands for one server.
 #[test]
 fn the_address_of_a_lame_duck_may_lead_to_another_server() {
     for limit in [None, Some(1)] {
@@ -52,7 +52,8 @@ fn the_address_of_a_lame_duck_may_lead_to_another_server() {
         let mut pair = Pair::dialling(Config { prepare_moves: true, policy, ..config() }, &["a"]);
         pair.accept_with(&info("ONE", false));
         pair.serve(&info("ONE", true));
-        // The load balancer leads to the same server at first, whether or not that says it again, and then nobody answers.
+        // The load balancer leads to the same server at first, whether or not it is still in lame duck mode, and then to
+        // nothing.
         for (seconds, greeting) in [(2, info("ONE", true)), (2, info("ONE", false))] {
             idle(&mut pair, seconds, &greeting);
             assert_eq!((pair.engine.status(), pair.engine.server()), (Status::Connected, Some("a:4222")));
@@ -70,14 +71,14 @@ fn the_address_of_a_lame_duck_may_lead_to_another_server() {
     }
 }
 
-// Fault D8: one lame duck at a time is what a rolling restart of ours had.
+// Fault D8: our rolling restarts had one lame duck at a time.
 #[test]
 fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
     for both in [true, false] {
         let mut pair = ready();
         pair.serve(&info("ONE", true));
         let started = pair.dials.len();
-        // Does the other one say so at once, or only when the client is there?
+        // Whether the other one is a lame duck from its first INFO on, or only when the client is connected.
         if both {
             idle(&mut pair, 20, &info("TWO", true));
             assert_eq!(pair.engine.server(), Some("a:4222"));
@@ -91,14 +92,14 @@ fn of_two_servers_that_are_about_to_stop_neither_is_left_for_the_other() {
         assert_eq!(pair.engine.status(), Status::Connected);
         let dials = pair.dials.len() - started;
         assert!(dials <= 7, "{dials} connections: {:?}", pair.dials);
-        // It is thrown out in the end, and goes wherever it is let in.
+        // In the end it is thrown out, and connects wherever it is accepted.
         pair.lose(eof());
         pair.advance(ms(250));
         assert!(matches!(pair.net(), Net::Dialing(_)));
     }
 }
 
-// Fault D8: what a server says of itself before it lets us in is no reason to leave another one.
+// Fault D8: what a server says about itself before it accepts us is no reason to leave another one.
 #[test]
 fn a_lame_duck_that_does_not_accept_us_is_forgotten() {
     let config = Config { prepare_moves: true, retry_on_initial_connect: true, ..config() };
@@ -112,7 +113,7 @@ fn a_lame_duck_that_does_not_accept_us_is_forgotten() {
     assert_eq!((pair.dials.len(), pair.engine.server()), (2, Some("b:4222")));
 }
 
-// Fault D8: a restarted server is a good one again, also in a rolling upgrade of two, where there is no other.
+// Fault D8: a restarted server is a good one again, even in a rolling upgrade of two, where there is no other.
 #[test]
 fn a_lame_duck_that_has_restarted_may_be_moved_to() {
     let mut pair = ready();

@@ -1,4 +1,4 @@
-//! When a peer is dead, when it is not, and what is named as the reason.
+//! When a peer is dead, when it is not, and which reason is given.
 
 use super::pair::{PONG, Pair, config, ms, secs};
 use crate::engine::Config;
@@ -52,7 +52,7 @@ fn a_flood_of_pings_does_not_fill_the_memory_with_answers() {
         pair.take_all();
         assert_eq!(pair.written().matches("PONG").count(), 1024);
     }
-    // A few have an answer each.
+    // A few get an answer each.
     pair.serve(b"PING\r\nPING\r\n");
     pair.expect_written("PONG PONG");
     // Before the PONG of the handshake too.
@@ -88,7 +88,8 @@ fn bytes_without_a_pong_keep_a_connection_alive() {
     pair.expect_among("Disconnected: stale connection: no byte for 40s");
 }
 
-// Fault A10. The test above went on for ever: that bytes are a sign of life was the rule, and no peer in any test sent all but PONGs.
+// Fault A10. The test above went on for ever: bytes were a sign of life by rule, and no peer in any test sent everything but
+// PONGs.
 #[test]
 fn bytes_without_a_pong_do_not_keep_it_alive_for_ever() {
     let mut pair = Pair::ready();
@@ -126,14 +127,14 @@ fn a_transport_that_empties_does_not_keep_a_connection_alive_for_ever() {
     pair.expect_among("Disconnected: stale connection: no byte for");
 }
 
-// Fault A2. All time in the tests passed at the right moments: a runtime that is busy, a process that is stopped, or a machine that is
-// paused, had no place in them.
+// Fault A2. In the tests time always passed at the right moments: a runtime that is busy, or a process or machine that is
+// stopped, had no place in them.
 #[test]
 fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     let mut pair = Pair::ready();
     pair.publish("x", "1");
     pair.advance(ms(100));
-    // The PONG comes while nobody looks, and is read before the deadline is looked at.
+    // The PONG comes while nobody looks, and is read before the deadline is checked.
     pair.sleep(secs(60));
     pair.serve(PONG);
     pair.advance(ms(0));
@@ -148,7 +149,7 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     pair.serve(PONG);
     pair.advance(secs(1));
     assert_eq!(pair.engine.ledger(2).confirmed, 2);
-    // Or it never comes: that is noticed sooner than by two intervals.
+    // Or it never comes: that is noticed sooner than after two intervals.
     pair.publish("x", "3");
     pair.advance(ms(100));
     pair.sleep(secs(3600));
@@ -156,7 +157,7 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     assert!(pair.engine.carries());
     pair.advance(ms(1));
     pair.expect_among("Disconnected: stale connection: no byte for");
-    // An idle connection asks first.
+    // An idle connection sends a PING first.
     let mut pair = Pair::ready();
     pair.sleep(secs(3600));
     pair.advance(ms(0));
@@ -165,7 +166,8 @@ fn a_deadline_that_was_slept_through_does_not_count_against_the_peer() {
     pair.expect(&[]);
 }
 
-// Fault A2. In the simulation the transport seldom took something in the moment of waking, and never as late as this (seed 93255).
+// Fault A2. In the simulation the transport seldom took something at the moment of waking, and never as late as this (seed
+// 93255).
 #[test]
 fn what_a_transport_takes_at_waking_does_not_hide_that_a_deadline_was_slept_through() {
     let mut pair = Pair::ready();
@@ -173,7 +175,7 @@ fn what_a_transport_takes_at_waking_does_not_hide_that_a_deadline_was_slept_thro
     pair.advance(ms(100));
     pair.takes = false;
     pair.publish("x", "2");
-    // A little more than four times the patience: a PING that is unanswered for longer has not reached anybody.
+    // A little more than four times the limit: a PING unanswered for longer has not reached the peer.
     pair.sleep(ms(160_300));
     pair.take_all();
     pair.advance(ms(0));
@@ -195,7 +197,7 @@ fn an_attempt_whose_deadline_was_slept_through_goes_on_for_a_moment() {
     pair.advance(ms(0));
     pair.serve(PONG);
     assert!(pair.engine.carries());
-    // Nobody is waited for for ever.
+    // No peer is waited for for ever.
     let mut pair = Pair::dialling(config(), &["a"]);
     pair.sleep(secs(60));
     pair.advance(ms(4_999));
@@ -216,7 +218,7 @@ fn a_write_that_stalled_while_nobody_looked_is_tried_again() {
     pair.take_all();
     pair.advance(secs(5));
     assert!(pair.engine.carries());
-    // One that is still stuck has a second.
+    // A transport that is still stuck has a second.
     pair.publish("x", "2");
     pair.sleep(secs(60));
     pair.advance(ms(999));
@@ -240,7 +242,7 @@ fn a_peer_that_reads_slowly_is_alive() {
         pair.take(100_000);
     }
     pair.expect(&[]);
-    // The PING was taken with the last byte; its way leads past all that the transport holds.
+    // The PING was taken with the last byte; it comes after everything that the transport has queued.
     pair.take_all();
     pair.advance(secs(39));
     // One for the message, one for the flush.
@@ -328,7 +330,7 @@ fn a_fast_publisher_is_confirmed_by_bytes_and_one_ping_is_out_at_a_time() {
         pair.settle();
     }
     assert_eq!(pair.written().matches("PING").count(), 1, "the server has not answered");
-    // What came meanwhile is asked for at once.
+    // Messages loaded in the meantime get their PING immediately.
     pair.serve(b"PONG\r\n");
     assert!(pair.written().ends_with("PING"));
     assert_eq!(pair.engine.ledger(115).confirmed, 16);
@@ -343,7 +345,7 @@ fn idle_pings_can_be_switched_off() {
     pair.forget();
     pair.advance(secs(100_000));
     pair.expect_written("");
-    // What was published is confirmed all the same, or all of it would be in doubt at a loss.
+    // Published messages are confirmed all the same, or a loss would leave all of them in doubt.
     pair.publish("x", "1");
     pair.advance(secs(1));
     pair.expect_written("PUB x 1 1 PING");

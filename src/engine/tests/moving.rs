@@ -125,7 +125,7 @@ fn a_move_waits_until_the_recovery_is_announced() {
     pair.take_all();
     pair.serve(PONG);
     let journal = pair.journal();
-    // I9: whoever hears of a connection finds all of it there.
+    // I9: whoever sees the connection announced finds all of its state there.
     assert_eq!(journal[0], "Reconnected a:4222 after 1: 0 subs, 1 flushed, 0 buffered");
     assert_eq!(journal[3], "Disconnected: reconnect was forced, 0 in doubt, 0 buffered");
 }

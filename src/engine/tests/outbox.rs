@@ -43,7 +43,7 @@ proptest! {
                 Step::Report => world.report(),
                 Step::Lose => world.lose(),
                 Step::Open => world.outbox.set_gate(Gate::Open),
-                // As in a planned move: the flight is still out.
+                // As in a planned move: the flight is still being sent.
                 Step::Buffer => world.buffer(),
                 Step::Cancel(at) => world.cancel(at),
                 Step::Revise { max, headers } => world.revise(max, headers),
@@ -56,7 +56,7 @@ proptest! {
             }
             world.check();
         }
-        // At last everything goes out, and is confirmed.
+        // In the end everything is sent and confirmed.
         world.lose();
         world.outbox.set_gate(Gate::Open);
         world.load();
@@ -101,7 +101,7 @@ fn lost_messages_beyond_a_mebibyte_are_counted_and_not_kept() {
     assert_eq!(report.sequences, [DroppedRun { reason: LossReason::Overflow, numbers, handed_over: false }]);
 }
 
-// Fault H6: the loops over frames were only ever run on frames that can be read.
+// Fault H6: the loops over frames were only ever run on frames that can be parsed.
 #[test]
 fn frames_that_nobody_can_read_end_every_loop() {
     let payload = Bytes::from(vec![b'x'; 500]);

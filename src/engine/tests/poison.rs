@@ -17,7 +17,7 @@ fn dial(pair: &mut Pair) {
     pair.dialed(0);
 }
 
-/// The next connection, of which the transport takes nothing by itself behind the handshake.
+/// The next connection, whose transport takes nothing by itself after the handshake.
 fn reconnect(pair: &mut Pair) {
     dial(pair);
     pair.serve(INFO);
@@ -26,7 +26,7 @@ fn reconnect(pair: &mut Pair) {
     pair.serve(PONG);
 }
 
-/// Of four messages with which five connections have ended, the first two go to the sixth.
+/// Of four messages with which five connections ended, the first two go to the sixth.
 fn suspect_one_of_four(pair: &mut Pair) {
     for n in ["1", "2", "3", "4"] {
         pair.publish("a", n);
@@ -93,7 +93,8 @@ fn connections_that_we_end_are_no_evidence_of_poison() {
     assert_eq!(lost_to_poison(&pair), 0);
 }
 
-/// A server that processes what it reads, and dies of `deadly`. Returns how many connections it took until all was through.
+/// A server that processes what it reads, and dies of `deadly`. Returns how many connections it took until everything was
+/// through.
 fn serve_all(pair: &mut Pair, deadly: &str) -> usize {
     for connections in 1..100 {
         // Rounds of one connection: it takes all that there is, and answers every PING.
@@ -138,7 +139,7 @@ fn at_least_once_poison_is_found_among_the_messages_sent_with_it() {
         }
         let ledger = pair.engine.ledger(pair.outbox.accepted());
         assert_eq!((ledger.confirmed, ledger.lost.total(), ledger.in_doubt), (63, 1, 0), "{place}");
-        // Five until somebody is suspected, one for each half of a half, five alone.
+        // Five until there is a suspicion, one for each halving, five for the single message.
         assert!(connections <= 5 + 6 + 5, "{place}: {connections} connections");
     }
 }
@@ -157,7 +158,7 @@ fn at_least_once_a_flush_waits_for_the_last_batch() {
     assert!(!pair.journal().iter().any(|entry| entry.starts_with("flush")), "the last PONG is not there yet");
     pair.serve(PONG);
     pair.expect_among(&format!("flush {token} ok"));
-    // From here on all is as usual.
+    // From here on messages are loaded as usual.
     for n in ["5", "6", "7"] {
         pair.publish("a", n);
     }
@@ -170,7 +171,7 @@ fn at_least_once_a_subscription_does_not_wait_with_a_batch() {
     suspect_one_of_four(&mut pair);
     pair.takes = true;
     pair.subscribe("s", 7);
-    // This is no frame; it goes behind the SUB.
+    // This is not a frame; it is sent after the SUB.
     pair.unsubscribe_after(7, 2);
     pair.expect_written("…PUB a 1 2 PING PUB a 1 3 PUB a 1 4 SUB s 7 UNSUB 7 2");
 }

@@ -1,4 +1,4 @@
-//! The pool: whoever is due earliest is next, everybody gets a turn, and gossip keeps the list whole.
+//! The pool: the server that is due first is next, each gets a turn, and gossip keeps the list complete.
 
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,7 @@ proptest! {
             prop_assert_eq!(due.len(), pool.servers().len(), "an id was used twice, or an endpoint");
             let earliest = due.iter().map(|entry| entry.1).min().unwrap();
             let (id, at) = pool.next(now).unwrap();
-            // Of several that are due, others than the earliest may be better; but nobody waits for one that is not.
+            // Of several that are due, one may be better than the earliest; but no due server waits for one that is not.
             let is_due = |at: Option<Instant>| at.is_none_or(|at| at <= now);
             let fits = if is_due(earliest) { is_due(at) } else { at == earliest };
             prop_assert!(fits, "{:?}, {:?}", at, earliest);
@@ -169,7 +169,7 @@ fn gossip_cannot_grow_the_pool_without_end() {
     let urls: Vec<String> = (0..5000).map(|n| format!("h{n}:1")).collect();
     pool.gossip(&urls, &addr("a"), None, true, rng);
     assert_eq!(pool.servers().len(), 1 + MAX_ADVERTISED);
-    // Those to which we are connected stay, whatever the next INFO says.
+    // The server we are connected to stays, whatever the next INFO says.
     for n in 0..10 {
         let stays = pool.servers().last().map(|server| server.id);
         let urls: Vec<String> = (0..5000).map(|other| format!("h{n}-{other}:1")).collect();
@@ -178,7 +178,7 @@ fn gossip_cannot_grow_the_pool_without_end() {
     }
 }
 
-/// The time for which `work` had a processor, so that others on this machine don't count.
+/// The processor time of `work`, so that others on this machine don't count.
 #[cfg(target_os = "linux")]
 fn cost(work: impl FnOnce()) -> Duration {
     let before = spent();
@@ -203,7 +203,7 @@ fn lists_of_thousands_are_merged_in_linear_time() {
         let told = cost(|| (0..lists).for_each(|_| drop(pool.gossip(&urls, &addr("seed"), None, false, rng))));
         costs.push([made, replaced, told]);
     }
-    // About as much; each with each would be sixteen times as much.
+    // About as much; comparing each with each would be sixteen times as much.
     for (small, large) in costs[0].iter().zip(&costs[1]) {
         assert!(*large < *small * 6, "{costs:?}");
     }

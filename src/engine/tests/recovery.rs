@@ -1,4 +1,4 @@
-//! The account of an outage: what `Reconnected` says, and `RecoveryDone` when something came later (D18).
+//! The report of an outage: `Reconnected`, and `RecoveryDone` when messages were sent later (D18).
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn recovery_done_reports_what_was_still_buffered_at_reconnected() {
     pair.advance(ms(1000));
     pair.expect(&["Reconnected a:4222 after 1: 0 subs, 1 flushed, 2 buffered"]);
     pair.take(frame);
-    // What is published now is none of the recovery's.
+    // What is published now is not part of the recovery.
     pair.publish("x", "4");
     pair.expect(&[]);
     pair.advance(ms(500));
@@ -134,7 +134,7 @@ fn a_server_info_is_reported_for_each_connection_and_when_something_changes() {
     let mut pair = Pair::ready();
     let info = "ServerInfo a:4222: S";
     assert_eq!(pair.infos(), [info]);
-    // The same once more: nothing new.
+    // The same once more: nothing is reported.
     pair.serve(INFO);
     assert_eq!(pair.infos(), [info]);
     pair.serve(b"INFO {\"server_id\":\"S\",\"max_payload\":99,\"headers\":true}\r\n");

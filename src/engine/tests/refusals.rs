@@ -93,7 +93,7 @@ fn at_least_once_a_refused_message_is_returned_and_not_sent_again() {
     let expected = ["refused no of 0-2", "dropped 1-1 again", "Lost 1 refused: no 1", "handed over to 1, 0 in doubt"];
     assert_eq!(journal[1..5], expected, "{journal:#?}");
     pair.reconnect();
-    // What no server was given yet is for the next one to decide.
+    // The next server decides about messages that no server was given.
     pair.expect_written("…PUB yes 1 2 PUB no 1 3");
     assert_eq!(ledger(&mut pair).lost.refused, 1);
 }
@@ -165,7 +165,7 @@ fn at_the_end_refused_messages_count_as_lost_and_not_as_in_doubt() {
 
 const NO_JOBS: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\"'\r\n";
 
-// Fault C2. Our tests of refused subscriptions kept the one that was refused.
+// Fault C2. In our tests a refused subscription was kept by its consumer.
 #[test]
 fn a_refused_subscription_that_was_dropped_takes_no_queue_group_along() {
     let mut pair = Pair::ready();
@@ -202,7 +202,7 @@ fn what_a_pong_has_covered_was_accepted_and_is_not_the_one_that_is_refused() {
     pair.forget();
     pair.serve(&[NO_JOBS, PONG].concat());
     pair.expect_among("stream 3 ends: refused by the server");
-    // Nobody asked lately: all of the name are meant.
+    // None was made recently: all with that name are meant.
     pair.serve(NO_JOBS);
     pair.expect_among("stream 1 ends: refused by the server");
 }
@@ -245,7 +245,7 @@ fn a_replay_asks_for_all_of_them_and_the_new_server_may_refuse_each() {
     pair.expect_among("stream 3 ends: refused by the server");
 }
 
-// Fault C2. Refusals named the subject only; that a server may name the sid, and what is remembered by name then, was no test.
+// Fault C2. Refusals named the subject only; no test had a server that names the sid, and what is then remembered by name.
 #[test]
 fn a_subscription_refused_by_its_sid_is_not_named_again() {
     const NO_SID: &[u8] = b"-ERR 'Permissions Violation for Subscription to \"jobs\" (sid \"2\")'\r\n";

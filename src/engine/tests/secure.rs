@@ -1,4 +1,4 @@
-//! Between INFO and CONNECT: the link is secured, and credentials are asked for.
+//! Between INFO and CONNECT: the connection is secured, and credentials are asked for.
 
 use super::pair::{INFO, PONG, Pair, config, eof, ms, secs};
 use crate::engine::{Cause, Config, Credentials};
@@ -45,11 +45,11 @@ fn where_tls_is_required_a_plain_server_is_sent_nothing() {
         ));
         assert_eq!(pair.wires[0].bytes, b"");
     }
-    // What the server only offers is taken.
+    // TLS that the server only offers is used.
     let mut pair = tls_pool(&["tls://a"]);
     connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
     pair.expect_among("upgrade a");
-    // And left alone by who did not ask.
+    // And ignored by a client that did not ask for it.
     let mut pair = Pair::plain();
     connected_to(&mut pair, b"INFO {\"tls_available\":true}\r\n");
     pair.expect_written("CONNECT {… PING");
@@ -124,7 +124,7 @@ fn credentials_are_asked_for_again_on_each_attempt() {
     let mut pair = Pair::with(Config { ask_credentials: true, ..config() }, &["a"]);
     connected_to(&mut pair, b"INFO {\"nonce\":\"n1\",\"headers\":true}\r\n");
     pair.expect_among("authenticate to a:4222, attempt 1, nonce Some(\"n1\"), before: nothing");
-    // S: PING — C: nothing, since a server takes anything before CONNECT for an attack.
+    // S: PING — C: nothing, because a server treats anything before CONNECT as an attack.
     pair.serve(b"PING\r\n");
     pair.expect_written("");
     answer(&mut pair, Ok(Credentials { nkey: Some("U1".to_owned()), ..Credentials::default() }));
@@ -170,7 +170,7 @@ fn bytes_that_the_transport_has_begun_stay_in_their_place() {
     pair.settle();
     let epoch = pair.engine.epoch();
     let all = pair.engine.flight().unwrap().len();
-    // TLS has sealed the first bytes, and none of them is taken: the PONG goes behind them, all the same.
+    // TLS has sealed the first bytes, and none of them was taken: the PONG still goes after them.
     pair.command(move |engine, _| engine.handle_begun(epoch, 10));
     pair.serve(b"PING\r\n");
     let bytes: Vec<u8> = pair.engine.flight().unwrap().slices().flatten().copied().collect();
@@ -203,7 +203,7 @@ fn credentials_that_expire_are_renewed_before_and_only_if_there_are_newer_ones()
     pair.advance(secs(1));
     pair.greet();
     pair.expect_among("authenticate to a:4222");
-    // The same as before: another connection would not help, the server will have its way.
+    // The same as before: another connection would not help, so nothing is done about the expiry.
     until(&mut pair, secs(59));
     pair.forget();
     pair.advance(secs(58));

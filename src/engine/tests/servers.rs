@@ -35,7 +35,7 @@ fn each_server_waits_for_itself() {
     pair.refuse();
     pair.advance(ms(40));
     refuse_all(&mut pair, 3_000);
-    // The waits run in parallel: b is 40 ms behind a all the way.
+    // The delays run in parallel: b is 40 ms later than a throughout.
     assert_eq!(times(&pair, "a"), [0, 100, 300, 700, 1500]);
     assert_eq!(times(&pair, "b"), [0, 140, 340, 740, 1540]);
 }
@@ -101,7 +101,7 @@ fn a_server_that_accepts_and_closes_is_not_hammered() {
         for window in dials.windows(11) {
             assert!(window[10].0 - window[0].0 >= secs(1), "more than ten dials a second: {window:?}");
         }
-        // A life of less than a second clears nothing: the waits have grown to the cap.
+        // A life of less than a second clears nothing: the delays have grown to the cap.
         let last = dials[dials.len() - 1].0 - dials[dials.len() - 2].0;
         assert!(last >= secs(2), "{dials:?}");
     }
@@ -128,7 +128,7 @@ fn attempts_are_counted_over_all_servers_since_the_last_stable_connection() {
         pair.refuse();
         pair.advance(ms(400));
     }
-    // A short life in between clears nothing, and counts like an attempt that failed.
+    // A short life in between clears nothing, and counts like a failed attempt.
     pair.accept();
     pair.lose(eof());
     pair.advance(ms(400));
@@ -160,7 +160,7 @@ fn gossip_adds_and_takes_away_what_it_added() {
     assert_eq!(dialled, ["a", "c", "d", "a"]);
 }
 
-// Fault H8: the hostile servers of our tests told of nobody, and those that told of others let us in.
+// Fault H8: the hostile servers of our tests announced no others, and those that did accepted us.
 #[test]
 fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     let mut pair = Pair::dialling(exact(), &["a"]);
@@ -177,7 +177,7 @@ fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     pair.serve(info.as_bytes());
     pair.lose(eof());
     assert_eq!(pair.engine.pool().servers().len(), 1);
-    // One that does is believed, within bounds, and the user's own server stays the first.
+    // One that accepts us is believed, within bounds, and the user's own server stays the first.
     pair.advance(ms(200));
     pair.accept_with(info.as_bytes());
     assert_eq!(pair.engine.pool().servers().len(), 1 + MAX_ADVERTISED);
@@ -186,7 +186,7 @@ fn gossip_of_a_server_that_does_not_accept_us_is_ignored() {
     assert_eq!(pair.dials.last().unwrap().1, "a");
 }
 
-// Fault B5: the option that makes `connect` wait for one round was tested with lone servers only.
+// Fault B5: the option that makes `connect` wait for one round was tested with single servers only.
 #[test]
 fn the_first_round_is_over_when_the_servers_that_the_user_named_have_failed() {
     let mut pair = Pair::dialling(config(), &["a", "b"]);
@@ -239,7 +239,7 @@ fn a_new_pool_is_used_by_the_next_attempt() {
     let mut pair = Pair::ready();
     pair.set_pool(addrs(&["b", "c"]));
     pair.expect(&[]);
-    // The connection stays although its server is not in the pool, also when that server speaks.
+    // The connection stays although its server is not in the pool, even when that server sends INFO.
     pair.serve(b"INFO {\"connect_urls\":[\"z:4222\"],\"max_payload\":5}\r\n");
     assert_eq!(pair.engine.status(), Status::Connected);
     assert_eq!(pair.engine.info().unwrap().max_payload(), 5);
@@ -258,7 +258,7 @@ fn a_new_pool_ends_the_wait() {
     pair.forget();
     pair.set_pool(addrs(&["b"]));
     pair.expect(&["Connecting b:4222 1", "dial b"]);
-    // The attempt under way goes on.
+    // The attempt in progress goes on.
     pair.set_pool(addrs(&["c"]));
     pair.greet();
     pair.serve(PONG);

@@ -1,4 +1,4 @@
-//! Servers that do not answer must not keep a client from those that do.
+//! Silent servers must not keep a client from those that answer.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::servers::exact;
 use crate::engine::pool::Policy;
 use crate::engine::{Config, Status};
 
-/// Connected to `a` for some seconds, with others in the pool that told of nobody; `a` restarts, and is back after `down`. The
-/// others never answer. Returns how long the outage was.
+/// Connected to `a` for some seconds, with others in the pool that were announced by gossip and never answer; `a` restarts, and
+/// is back after `down`. Returns how long the outage was.
 fn restart(config: Config, named: &[&str], told: usize, down: u64) -> Duration {
     let mut pair = Pair::dialling(config, named);
     while pair.dials.last().unwrap().1 != "a" {
@@ -31,7 +31,7 @@ fn restart(config: Config, named: &[&str], told: usize, down: u64) -> Duration {
     pair.at() - lost
 }
 
-// Fault D2: the pool was tested for fairness, with servers that refuse at once; none that is silent, and so no time was lost with one.
+// Fault D2: the pool was tested for fairness with servers that refuse immediately; none was silent, so none cost any time.
 #[test]
 fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
     for (named, told) in [(&["a"][..], 5), (&["a", "b", "c", "d"], 0), (&["a", "b", "c"], 20), (&["b", "a"], 100)] {
@@ -40,7 +40,7 @@ fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
                 let config = exact();
                 let config = Config { policy: Policy { redial: ms(redial), ..config.policy }, ..config };
                 let outage = restart(config, named, told, down);
-                // Its own backoff, a silence that is heard out, and little more.
+                // Its own backoff, one silence up to its limit, and little more.
                 let most = ms(2100 + 2 * down);
                 assert!(outage <= most, "{named:?} and {told} others, down for {down} ms: {outage:?}");
             }
@@ -51,7 +51,7 @@ fn a_server_that_restarts_is_back_soon_however_many_others_are_silent() {
 // Fault D2
 #[test]
 fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in_the_end() {
-    // S: a is silent. b refuses until it has been asked for some times.
+    // S: a is silent. b refuses a few times.
     let mut pair = Pair::dialling(Config { retry_on_initial_connect: false, ..exact() }, &["a", "b"]);
     let mut dialled = Duration::ZERO;
     while pair.engine.status() != Status::Disconnected {
@@ -68,7 +68,7 @@ fn silent_servers_are_put_aside_for_one_that_is_due_and_have_their_whole_time_in
     assert!(pair.dials.iter().filter(|(_, name)| name == "a").count() >= 3, "{:?}", pair.dials);
     // Half of its time in pieces, and then all of it in one: it may be slow, and not dead.
     assert!((ms(7500)..secs(9)).contains(&dialled), "{dialled:?}");
-    // Where all are silent, or only slow, nobody is put aside for another: each has its time in one piece.
+    // Where all are silent or slow, none is put aside for another: each has its time in one piece.
     let mut pair = Pair::dialling(exact(), &["a", "b", "c"]);
     pair.advance(secs(1));
     assert_eq!(pair.dials.last().unwrap().1, "c");
@@ -98,7 +98,7 @@ fn a_slow_server_has_its_whole_time_although_another_one_refuses_all_the_time() 
     assert_eq!(pair.engine.server(), Some("a:4222"));
 }
 
-// Fault D2: a port at which something accepts, such as a tunnel whose far side is gone, is no better than one that is silent.
+// Fault D2: a port where something accepts, such as a tunnel whose far side is gone, is no better than a silent one.
 #[test]
 fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     let mut pair = Pair::dialling(Config { retry_on_initial_connect: true, ..exact() }, &["a", "b"]);
@@ -120,7 +120,7 @@ fn a_server_that_accepts_and_says_nothing_is_put_aside_as_well() {
     assert_eq!(pair.engine.server(), Some("a:4222"));
 }
 
-// Fault D2: nobody starves for it, either.
+// Fault D2: no server starves because of this, either.
 #[test]
 fn servers_that_were_never_seen_alive_have_their_turn_although_all_better_ones_are_due() {
     let mut pair = Pair::dialling(exact(), &["a", "b"]);

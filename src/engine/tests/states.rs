@@ -55,7 +55,7 @@ fn exhausted_retries_end_disconnected_not_closed() {
     pair.refuse();
     pair.expect_among("GaveUp after 2: ");
     assert_eq!(pair.statuses, [Disconnected, Connecting, Connected, Reconnecting, Disconnected]);
-    // It can be taken up again.
+    // Connecting again is possible.
     pair.connect();
     pair.advance(secs(1));
     pair.accept();
@@ -143,7 +143,7 @@ fn a_connection_that_dies_in_its_replay_is_not_reported() {
     pair.subscribe("s", 1);
     pair.greet();
     pair.forget();
-    // S: PONG, EOF — in one round, before a SUB is handed over.
+    // S: PONG, EOF — in one round, before a SUB was loaded.
     let (epoch, now) = (pair.engine.epoch(), pair.now);
     pair.engine.handle_op(epoch, &crate::protocol::ServerOp::Pong, now);
     assert_eq!(pair.engine.status(), Connecting);

@@ -1,4 +1,4 @@
-//! Servers that take no more subscriptions: they refuse SUBs without saying which.
+//! Servers that accept no more subscriptions: they refuse SUBs without naming them.
 
 use super::pair::{PONG, Pair, config, eof, ms};
 use crate::engine::{Config, Status};
@@ -26,7 +26,7 @@ fn with(accepted: u64) -> Pair {
     pair
 }
 
-// Fault I2. No server of the tests, real or made, ever had a limit of subscriptions.
+// Fault I2. No server of the tests, real or simulated, ever had a limit of subscriptions.
 #[test]
 fn a_subscription_that_a_full_server_refuses_ends_a_round_trip_later() {
     let mut pair = with(2);
@@ -50,7 +50,7 @@ fn of_several_a_full_server_has_refused_the_last_ones() {
     pair.flush(0);
     pair.serve(&[FULL, FULL, PONG].concat());
     pair.expect(&[SAID, SAID, &ended(3), &ended(4), "flush 2 ok"]);
-    // Those that it has refused make no room, so that the next ones are as clear.
+    // Those that it refused make no room, so the next ones are as clear.
     pair.queue_subscribe("s", None, 5);
     pair.queue_subscribe("s", None, 6);
     pair.flush(0);
@@ -131,7 +131,7 @@ fn a_subscription_that_was_asked_for_again_since_is_not_ended_by_its_first_refus
     pair.subscribe("s", 3);
     pair.unsubscribe_after(3, 4);
     pair.flush(0);
-    // Room is made, and a limit that is raised asks for it once more.
+    // There is room again, and a raised limit sends SUB once more.
     pair.unsubscribe(1);
     pair.unsubscribe_after(3, 5);
     pair.flush(0);

@@ -119,7 +119,7 @@ proptest! {
                     let drained: Vec<u64> = model.iter().filter(|(_, entry)| entry.draining).map(|(sid, _)| *sid).collect();
                     prop_assert_eq!(table.connection_lost(), drained);
                     model.values_mut().for_each(|entry| entry.here = 0);
-                    // What a new connection is told, in one piece and in small ones.
+                    // What a new connection is sent, in one piece and in small ones.
                     let mut expected = String::new();
                     for (sid, entry) in model.iter().filter(|(_, entry)| !entry.draining) {
                         let queue = if entry.queue { " q" } else { "" };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::time::after;
 
-// Fault A6. A property over all durations that an option can have should have found it; now a lint refuses plain sums.
+// Fault A6. A property over all durations that an option may have should have found it; now a lint forbids plain sums.
 #[test]
 fn the_longest_wait_is_a_time_that_later_sums_can_take() {
     let now = Instant::now();

@@ -1,4 +1,4 @@
-//! A transport that takes nothing or fails, and what the server may still say.
+//! A transport that takes nothing or fails, and what the server may still send.
 
 use super::pair::{Pair, eof, ms, reset, secs};
 
@@ -63,7 +63,7 @@ fn an_error_that_the_server_sent_before_it_closed_is_the_cause() {
     pair.serve(b"-ERR 'User Authentication Expired'\r\n");
     pair.lose(reset());
     pair.expect_among("Disconnected: server error: User Authentication Expired");
-    // What does not close is no reason.
+    // An error after which a server does not close is no cause.
     let mut pair = Pair::ready();
     pair.serve(b"-ERR 'Permissions Violation for Publish to \"x\"'\r\n");
     pair.lose(eof());

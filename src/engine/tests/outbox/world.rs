@@ -1,4 +1,4 @@
-//! An outbox and a flight beside a model of them, and what may be done to both.
+//! An outbox and a flight next to a model of them, and what may be done to both.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) since: Option<Instant>,
     /// Since when it must.
     pub(super) surely: Option<Instant>,
-    /// Handed to a connection that died.
+    /// Given to a connection that died.
     pub(super) sent: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct World {
     pub(super) admitted: u64,
     /// In the outbox.
     pub(super) buffered: VecDeque<Entry>,
-    /// In the flight, with the bytes that the transport took of all of it; at least once until it is confirmed.
+    /// In the flight, including what the transport took; at least once until it is confirmed.
     pub(super) flying: VecDeque<Entry>,
     /// What this connection's transport took.
     pub(super) wire: Vec<u8>,
@@ -45,7 +45,7 @@ pub(super) struct World {
     pub(super) settled: u64,
     /// SUB bytes in the outbox.
     pub(super) interest: usize,
-    /// Bytes that the outbox counts and does not hold.
+    /// Bytes that the outbox counts although they are in the flight.
     pub(super) unreported: usize,
     /// What each PING of this connection covers, oldest first.
     pub(super) pings: VecDeque<u64>,
@@ -159,7 +159,7 @@ impl World {
         assert!(self.outbox.mark() <= MARK.max(cap / 2) && self.outbox.mark() > 0);
     }
 
-    /// Looks at what the outbox has lost, which must be what the rules say. Returns the bytes that went.
+    /// Checks what the outbox has lost, which must be what the rules say. Returns the bytes that were removed.
     pub(super) fn lose_reported(&mut self) -> usize {
         let mut bytes = 0;
         let Some(report) = self.outbox.take_losses().take_report() else { return 0 };
@@ -199,7 +199,7 @@ impl World {
         bytes
     }
 
-    /// A move to another server begins: what waits has been buffered from now on.
+    /// A move to another server begins: what is waiting counts as buffered from now on.
     pub(super) fn buffer(&mut self) {
         self.outbox.set_gate(Gate::Buffering);
         for entry in self.buffered.iter_mut().chain(&mut self.flying) {
@@ -229,7 +229,7 @@ impl World {
         self.pings.push_back(self.here + self.flight.messages());
     }
 
-    /// A PONG, if a PING was taken: its messages were.
+    /// A PONG, if a PING was taken: its messages were taken too.
     pub(super) fn answer(&mut self) {
         if self.pings.front().is_none_or(|covers| *covers > self.here) {
             return;
@@ -243,8 +243,8 @@ impl World {
         }
     }
 
-    /// What this connection has taken wholly must be the head of what flew, whole and in order. Tells how many messages of
-    /// `flying` that is.
+    /// What this connection has taken completely must be the head of `flying`, unchanged and in order. Returns how many
+    /// messages of `flying` that is.
     pub(super) fn read_wire(&self) -> u64 {
         let limits = Limits { line: usize::MAX, headers: usize::MAX, total: usize::MAX };
         let (mut decoder, mut at, mut messages) = (Decoder::new(limits), 0, 0_u64);
@@ -353,7 +353,7 @@ impl World {
             (self.admitted - self.withdrawn..=self.admitted + unnumbered - self.withdrawn)
                 .contains(&self.outbox.accepted())
         );
-        // The last that does not wait here: everything behind it waits or was taken out.
+        // The last that does not wait here: everything after it waits or was withdrawn.
         let through = self.outbox.through();
         assert!(self.buffered.front().is_none_or(|first| through < first.sequence), "through {through}");
         assert!(self.flying.iter().all(|entry| entry.sequence <= through), "through {through}");
@@ -376,7 +376,7 @@ impl World {
         }
     }
 
-    /// At least once, SUBs behind the last confirmed message still count.
+    /// At least once, SUBs after the last confirmed message still count.
     pub(super) fn unreported_interest(&self) -> usize {
         if self.again() { self.unreported.min(self.loaded_frames) } else { 0 }
     }
