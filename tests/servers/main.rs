@@ -16,6 +16,7 @@ mod confirmed_losses;
 mod critical;
 mod cut_sessions;
 mod cuts;
+mod cutting;
 mod delivery;
 mod ending;
 mod failback;

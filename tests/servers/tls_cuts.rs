@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use nats_lifeline::{Client, ConnectOptions, rustls};
+use nats_lifeline::{ConnectOptions, rustls};
 
-use crate::support::closing::settle;
+use super::cutting::{self, PAYLOAD, both};
+use crate::support::raw::RawClient;
 use crate::support::{Authority, Cut, Direction, Proxy, SOON, Server, Timeline, eventually, soon, within};
-
-type Version = &'static rustls::SupportedProtocolVersion;
-
-/// This many cuts at a time. Each has its own client, proxy and subjects.
-const AT_A_TIME: usize = 12;
 
 /// A server that uses TLS with clients that want it, and plain text with the observer.
 async fn server(authority: &Authority) -> Server {
@@ -20,74 +16,25 @@ async fn server(authority: &Authority) -> Server {
     Server::builder().line(format!("allow_non_tls: true\n{tls}")).start().await
 }
 
-async fn secure(authority: &Authority, proxy: &Proxy) -> Client {
-    let options = ConnectOptions::new().add_root_certificates(authority.certificate()).require_tls(true);
-    soon("a connection", options.connect(proxy.url())).await.unwrap()
-}
-
-/// Publishes a message whose record is cut after `offset` bytes, and another one afterwards.
-async fn cut_on_the_way_up(authority: &Authority, server: &Server, version: Version, offset: u64, how: Cut) {
-    let case = format!("{version:?}, {how:?} after {offset} bytes");
-    let proxy = Proxy::start(server.port()).await;
-    let options = ConnectOptions::new().tls_client_config(authority.config(&[version])).require_tls(true);
-    let client = soon("a connection", options.connect(proxy.url())).await.unwrap();
-    let timeline = Timeline::of(&client);
-    let subject = format!("up.{:?}.{how:?}.{offset}", version.version);
-    let mut raw = server.raw().await;
-    raw.subscribe(&subject, "1").await;
-    soon("a flush", client.flush()).await.unwrap();
-    proxy.cut_at(Direction::ToServer, proxy.passed(Direction::ToServer) + offset, how);
-    client.publish(subject.clone(), "the payload\r\nof it".into()).await.unwrap();
-    let _ = soon("an answer", client.flush()).await;
-    timeline.reconnected(0).await;
-    client.publish(subject, "the next".into()).await.unwrap();
-    let got = settle(&case, &client, &mut raw, 2).await;
-    let got: Vec<String> = got.iter().map(|message| message.text()).collect();
-    assert!(got == ["the next"] || got == ["the payload\r\nof it", "the next"], "{case}: {got:?}");
-}
-
-/// Cuts the connection after `offset` bytes to the client, which contain a message, and sends another one afterwards.
-async fn cut_on_the_way_down(authority: &Authority, server: &Server, offset: u64, how: Cut) {
-    let case = format!("{how:?} after {offset} bytes");
-    let proxy = Proxy::start(server.port()).await;
-    let client = secure(authority, &proxy).await;
-    let timeline = Timeline::of(&client);
-    let subject = format!("down.{how:?}.{offset}");
-    let mut own = client.subscribe(subject.clone()).await.unwrap();
-    soon("a flush", client.flush()).await.unwrap();
-    proxy.cut_at(Direction::ToClient, proxy.passed(Direction::ToClient) + offset, how);
-    let mut raw = server.raw().await;
-    raw.publish(&subject, "the payload\r\nof it").await;
-    raw.sync().await;
-    // If the cut is after the message, more bytes are needed to reach it.
-    raw.publish(&subject, "filler").await;
-    raw.publish(&subject, "filler").await;
-    timeline.reconnected(0).await;
-    soon("a flush", client.flush()).await.unwrap_or_else(|error| panic!("{case}: {error}"));
-    raw.publish(&subject, "the next").await;
-    let mut got = Vec::new();
-    while got.last().is_none_or(|last| last != "the next") {
-        let message = soon("a message", own.next()).await.unwrap_or_else(|| panic!("{case}: ended"));
-        got.push(String::from_utf8_lossy(&message.payload).into_owned());
-    }
-    got.retain(|text| text != "filler");
-    assert!(got == ["the next"] || got == ["the payload\r\nof it", "the next"], "{case}: {got:?}");
+fn trusting(authority: &Authority) -> ConnectOptions {
+    ConnectOptions::new().add_root_certificates(authority.certificate()).require_tls(true)
 }
 
 // I1, I3, I4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_to_the_server_cut_anywhere_is_not_a_message() {
     let authority = Authority::new();
-    let server = server(&authority).await;
-    let (authority, server) = (&authority, &server);
+    let server = &server(&authority).await;
     // A record: 5 bytes, in 1.2 8 more, "PUB up.TLSv1_3.Fin.10 18", 20 bytes of payload, in 1.3 its type, 16 bytes of
     // authentication tag; and another one with a PING.
-    let cases = [&rustls::version::TLS12, &rustls::version::TLS13].into_iter().flat_map(|version| {
-        (0..112).flat_map(move |offset| [(version, offset, Cut::Fin), (version, offset, Cut::Rst)])
+    let cuts = [&rustls::version::TLS12, &rustls::version::TLS13].into_iter().flat_map(|version| {
+        let options = ConnectOptions::new().tls_client_config(authority.config(&[version])).require_tls(true);
+        both(0..112).map(move |cut| {
+            let subject = format!("up.{:?}.{:?}.{}", version.version, cut.1, cut.0);
+            cutting::to_server(server, options.clone(), subject, None, cut)
+        })
     });
-    let all =
-        stream::iter(cases).map(|(version, offset, how)| cut_on_the_way_up(authority, server, version, offset, how));
-    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+    cutting::all(cuts).await;
 }
 
 // I1
@@ -95,10 +42,13 @@ async fn a_record_to_the_server_cut_anywhere_is_not_a_message() {
 async fn a_record_to_the_client_cut_anywhere_is_not_delivered() {
     let authority = Authority::new();
     let server = server(&authority).await;
-    let (authority, server) = (&authority, &server);
-    let cases = (0..90).flat_map(|offset| [(offset, Cut::Fin), (offset, Cut::Rst)]);
-    let all = stream::iter(cases).map(|(offset, how)| cut_on_the_way_down(authority, server, offset, how));
-    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+    let one = async |cut: (u64, Cut)| {
+        let subject = format!("down.{:?}.{}", cut.1, cut.0);
+        let publish = async |raw: &mut RawClient| raw.publish(&subject, PAYLOAD).await;
+        let (got, _) = cutting::to_client(&server, trusting(&authority), &subject, publish, cut).await;
+        assert!(got == ["the next"] || got == [PAYLOAD, "the next"], "{subject}: {got:?}");
+    };
+    cutting::all(both(0..90).map(one)).await;
 }
 
 // Scenario 32
@@ -106,25 +56,7 @@ async fn a_record_to_the_client_cut_anywhere_is_not_delivered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {
     let authority = Authority::new();
-    let server = server(&authority).await;
-    let (authority, port) = (&authority, server.port());
-    let one = move |direction, offset, how| async move {
-        let proxy = Proxy::start(port).await;
-        proxy.cut_at(direction, offset, how);
-        let options = ConnectOptions::new()
-            .add_root_certificates(authority.certificate())
-            .require_tls(true)
-            .retry_on_initial_connect();
-        let client = soon("a handle", options.connect(proxy.url())).await.unwrap();
-        soon("a flush", client.flush()).await.unwrap_or_else(|error| panic!("{direction:?} {offset} {how:?}: {error}"));
-    };
-    let cases = (0..1600).step_by(61).flat_map(|offset| {
-        [Direction::ToServer, Direction::ToClient]
-            .into_iter()
-            .flat_map(move |direction| [(direction, offset, Cut::Fin), (direction, offset, Cut::Rst)])
-    });
-    let all = stream::iter(cases).map(|(direction, offset, how)| one(direction, offset, how));
-    within("all cuts", SOON * 6, all.buffer_unordered(AT_A_TIME).collect::<()>()).await;
+    cutting::handshakes(&server(&authority).await, trusting(&authority), (0..1600).step_by(61)).await;
 }
 
 /// Publishes far more than the kernel takes while nothing gets through, then cuts the stream at some byte of it.
@@ -132,13 +64,8 @@ async fn a_handshake_cut_anywhere_is_a_failed_attempt_and_no_more() {
 async fn cut_in_a_flood(authority: &Authority, server: &Server, offset: u64, how: Cut, size: usize) {
     let case = format!("{how:?} after {offset} bytes, messages of {size}");
     let proxy = Proxy::start(server.port()).await;
-    let client = {
-        let options = ConnectOptions::new()
-            .add_root_certificates(authority.certificate())
-            .require_tls(true)
-            .reconnect_buffer_size(64 << 20);
-        soon("a connection", options.connect(proxy.url())).await.unwrap()
-    };
+    let options = trusting(authority).reconnect_buffer_size(64 << 20);
+    let client = soon("a connection", options.connect(proxy.url())).await.unwrap();
     let timeline = Timeline::of(&client);
     let subject = format!("flood.{how:?}.{offset}.{size}");
     let mut raw = server.raw().await;
@@ -203,7 +130,7 @@ async fn only_records_that_the_kernel_never_took_are_sent_again() {
     let server = server(&authority).await;
     for round in 0..6 {
         let proxy = Proxy::start(server.port()).await;
-        let client = secure(&authority, &proxy).await;
+        let client = soon("a connection", trusting(&authority).connect(proxy.url())).await.unwrap();
         let timeline = Timeline::of(&client);
         let subject = format!("stuck.{round}");
         let mut raw = server.raw().await;
