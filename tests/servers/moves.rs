@@ -1,5 +1,6 @@
 //! Planned moves in a cluster of real servers, under load: nothing is lost, nothing arrives twice.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use nats_lifeline::connection::{ConnectionEvent, Status};
 use nats_lifeline::options::Handover;
-use nats_lifeline::{Client, ConnectOptions};
+use nats_lifeline::{Client, ConnectOptions, Subscriber};
+use tokio::task::JoinHandle;
 
+use crate::support::raw::RawClient;
 use crate::support::{Cluster, SOON, Server, Timeline, eventually, soon, within};
 
 /// How the client is made to leave its server.
@@ -24,6 +27,73 @@ async fn cluster() -> Cluster {
 
 async fn knows_both(client: &Client) {
     eventually("gossip has come", SOON, async || client.server_pool().await.unwrap().len() == 2).await;
+}
+
+/// Publishes numbers until it is stopped.
+struct Numbers {
+    done: Arc<AtomicBool>,
+    task: JoinHandle<u64>,
+}
+
+impl Numbers {
+    /// From an observer; `pause` after every eighth.
+    fn of_an_observer(mut observer: RawClient, subject: &'static str, pause: Duration) -> Numbers {
+        let done = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&done);
+        let task = tokio::spawn(async move {
+            let mut n = 0;
+            while !stop.load(Ordering::Relaxed) {
+                observer.publish(subject, n.to_string()).await;
+                n += 1;
+                if n % 8 == 0 {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            observer.sync().await;
+            n
+        });
+        Numbers { done, task }
+    }
+
+    fn of_a_client(client: Client, subject: &'static str) -> Numbers {
+        let done = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&done);
+        let task = tokio::spawn(async move {
+            let mut n = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                client.publish(subject, n.to_string().into()).await.unwrap();
+                n += 1;
+                if n % 8 == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            n
+        });
+        Numbers { done, task }
+    }
+
+    /// Returns how many were published.
+    async fn stop(self) -> u64 {
+        self.done.store(true, Ordering::Relaxed);
+        soon("the last number", self.task).await.unwrap()
+    }
+}
+
+/// Reads numbers until this many different ones have arrived; other messages are skipped.
+async fn read(subscriber: &mut Subscriber, count: u64) -> Vec<u64> {
+    let (mut got, mut seen) = (Vec::new(), BTreeSet::new());
+    let all = async {
+        while (seen.len() as u64) < count {
+            let message = subscriber.next().await.expect("the subscription lives");
+            if let Ok(number) = String::from_utf8_lossy(&message.payload).parse() {
+                got.push(number);
+                seen.insert(number);
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(SOON, all).await.is_ok();
+    assert!(in_time, "{} of {count} numbers arrived", seen.len());
+    got
 }
 
 /// Another client publishes to a queue group at the other server all the time, and each message arrives once; so do
@@ -50,32 +120,8 @@ async fn moves_without_a_loss(why: Why) {
     .await;
     let warm = client.stats().accepted;
 
-    let done = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&done);
-    let sending = tokio::spawn(async move {
-        let mut n = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
-            other.publish("jobs", n.to_string()).await;
-            n += 1;
-            if n % 8 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        other.sync().await;
-        n
-    });
-    let (publisher, stop) = (client.clone(), Arc::clone(&done));
-    let publishing = tokio::spawn(async move {
-        let mut n = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
-            publisher.publish("own", n.to_string().into()).await.unwrap();
-            n += 1;
-            if n % 8 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        n
-    });
+    let sending = Numbers::of_an_observer(other, "jobs", Duration::from_millis(1));
+    let publishing = Numbers::of_a_client(client.clone(), "own");
     tokio::time::sleep(Duration::from_millis(50)).await;
     match why {
         Why::Forced => client.force_reconnect().await.unwrap(),
@@ -87,23 +133,14 @@ async fn moves_without_a_loss(why: Why) {
     assert!(matches!(back, ConnectionEvent::Reconnected { in_doubt: 0, attempts: 1, .. }), "{back:?}");
     assert_eq!(client.server_info().port, cluster.servers[1].port());
     tokio::time::sleep(Duration::from_millis(50)).await;
-    done.store(true, Ordering::Relaxed);
 
-    let sent = soon("the other's last message", sending).await.unwrap();
-    let mut got = Vec::new();
-    within("every job", SOON, async {
-        while got.len() < sent as usize {
-            let job = jobs.next().await.expect("the subscription lives");
-            got.extend(String::from_utf8_lossy(&job.payload).parse::<u64>());
-        }
-    })
-    .await;
+    let (sent, published) = (sending.stop().await, publishing.stop().await);
+    let mut got = read(&mut jobs, sent).await;
     // During the move messages may take two routes and overtake each other; each message arrived once.
     got.sort_unstable();
     assert!(got.iter().copied().eq(0..sent), "{} jobs of {sent}", got.len());
     assert!(jobs.next().await_nothing().await, "a job came twice");
 
-    let published = soon("our last message", publishing).await.unwrap();
     soon("a flush", client.flush()).await.unwrap();
     let mut arrived: Vec<u64> = Vec::new();
     within("all of ours", SOON, async {
@@ -160,20 +197,7 @@ async fn a_plain_subscription_has_no_gap_with_an_overlapping_handover() {
         tokio::time::timeout(Duration::from_millis(50), news.next()).await.is_ok()
     })
     .await;
-    let done = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&done);
-    let sending = tokio::spawn(async move {
-        let mut n = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
-            other.publish("news", n.to_string()).await;
-            n += 1;
-            if n % 8 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        other.sync().await;
-        n
-    });
+    let sending = Numbers::of_an_observer(other, "news", Duration::from_millis(1));
     for round in 0..4 {
         tokio::time::sleep(Duration::from_millis(30)).await;
         client.force_reconnect().await.unwrap();
@@ -182,16 +206,8 @@ async fn a_plain_subscription_has_no_gap_with_an_overlapping_handover() {
         timeline.reconnected(round).await;
     }
     tokio::time::sleep(Duration::from_millis(30)).await;
-    done.store(true, Ordering::Relaxed);
-    let sent = soon("the last message", sending).await.unwrap();
-    let mut seen = std::collections::BTreeSet::new();
-    within("all of them", SOON, async {
-        while seen.len() < sent as usize {
-            let message = news.next().await.expect("the subscription lives");
-            seen.extend(String::from_utf8_lossy(&message.payload).parse::<u64>());
-        }
-    })
-    .await;
+    let sent = sending.stop().await;
+    read(&mut news, sent).await;
 }
 
 // D15, D22: replies in flight during a move arrive
@@ -281,33 +297,11 @@ async fn messages_from_a_third_server_reach_the_queue_group_during_a_move() {
     })
     .await;
 
-    let done = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&done);
-    let sending = tokio::spawn(async move {
-        let mut sent = 0_u64;
-        while !stop.load(Ordering::Relaxed) {
-            third.publish("jobs", sent.to_string()).await;
-            sent += 1;
-            if sent % 8 == 0 {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        }
-        third.sync().await;
-        sent
-    });
+    let sending = Numbers::of_an_observer(third, "jobs", Duration::from_micros(200));
     for turn in 0..80 {
         client.force_reconnect().await.unwrap();
         timeline.reconnected(turn).await;
     }
-    done.store(true, Ordering::Relaxed);
-    let sent = soon("the last message", sending).await.unwrap();
-    let mut got = std::collections::BTreeSet::new();
-    let all = async {
-        while (got.len() as u64) < sent {
-            let job = jobs.next().await.expect("the subscription lives");
-            got.extend(String::from_utf8_lossy(&job.payload).parse::<u64>());
-        }
-    };
-    let came = tokio::time::timeout(SOON, all).await.is_ok();
-    assert!(came, "{} of {sent} jobs came", got.len());
+    let sent = sending.stop().await;
+    read(&mut jobs, sent).await;
 }
