@@ -6,11 +6,11 @@
 // Plain sums of `Instant` and `Duration` panic when they overflow; clippy.toml leaves numbers out.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-// The layers, from the bottom up. Where there is no operating system the two that wait are left out, which proves that the
-// others don't need one.
+// The layers, from the bottom up. On targets without an operating system the upper two are left out, which proves that
+// the lower ones do not need one.
 pub mod protocol;
 
-// No promise is made about it, so it is public for those who ask for `internals`, and not on docs.rs.
+// It comes without any promise, so it is public only with the feature `internals`, and not on docs.rs.
 #[cfg(all(feature = "internals", not(docsrs)))]
 pub mod engine;
 #[cfg(not(all(feature = "internals", not(docsrs))))]

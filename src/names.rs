@@ -1,4 +1,4 @@
-//! The names of the crate root that need the client: async-nats's names, in its places.
+//! The names of the crate root that need the client, in the same places as in async-nats.
 
 use crate::protocol::ToServerAddrs;
 
@@ -17,7 +17,7 @@ pub use crate::client::options::ConnectOptions;
 pub use crate::client::server::{ReconnectToServer, Server};
 pub use crate::client::subscriber::Subscriber;
 
-/// Any error: what the sources of this crate's errors are kept as.
+/// Any error: the type of the sources of this crate's errors.
 pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// The old name of [`OutboundMessage`](message::OutboundMessage).
@@ -52,7 +52,7 @@ pub async fn connect_with_options<A: ToServerAddrs>(addrs: A, options: ConnectOp
     crate::client::connect::connect(addrs, options).await
 }
 
-/// The connection's state, events and sums.
+/// The connection's state, events and counters.
 pub mod connection {
     pub use crate::client::connection::{
         Cause, ConnectionEvent, EndReason, Events, LossReason, Lost, LostMessage, LostMessages, ShouldFlush, State,
@@ -71,7 +71,7 @@ pub mod error {
     pub use crate::client::error::Error;
 }
 
-/// The values of options: what [`ConnectOptions`] takes, and the options of single calls.
+/// The values of [`ConnectOptions`], and the options of single calls.
 pub mod options {
     pub use crate::client::options::InvalidOption;
     pub use crate::client::request_options::RequestOptions;

@@ -25,7 +25,7 @@ pub enum JsonError {
         /// The reason.
         source: serde_json::Error,
     },
-    /// A value can't be written as JSON, for instance a map whose keys are not strings.
+    /// A value cannot be written as JSON, for instance a map whose keys are not strings.
     #[error("the value for {subject} can't be written as JSON: {source}")]
     Write {
         /// The subject that it was to be published to.
@@ -130,7 +130,7 @@ impl Client {
             RequestError::from(PublishError::with_source(PublishErrorKind::Send, error))
         })?;
         let mut reply = self.request(subject.clone(), payload).await?;
-        // The inbox would say nothing: the error names the subject that was asked.
+        // The inbox would not help: the error names the subject of the request.
         reply.subject = subject;
         reply.json().map_err(|error| RequestError::with_source(RequestErrorKind::Other, error))
     }

@@ -5,7 +5,7 @@
 //! is closed. It reads the client's events, and looks at [`stats`](Client::stats) at an interval. It adds no cost to
 //! publishing and receiving.
 //!
-//! | metric | kind | labels | what |
+//! | metric | kind | labels | meaning |
 //! |---|---|---|---|
 //! | `nats_connection_state` | gauge | `service`, `server` | 1 for the connected server, 0 for the previous one; while none is connected, `server` is `disconnected` and the value 0 |
 //! | `nats_reconnections_total` | counter | `service` | connections made after a loss |

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// What is missing.
+/// A kind of gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gap {
     /// This many messages were dropped, because the consumer is too slow.

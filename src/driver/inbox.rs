@@ -181,8 +181,8 @@ impl Inbox {
         }
     }
 
-    /// Messages were received. What does not fit waits in the overflow if the task waits for this consumer, and is
-    /// returned to be lost if it has already done so.
+    /// Messages were received. Those that do not fit go to the overflow while the task waits for this consumer, and are
+    /// returned, to be dropped, if it has already waited.
     pub(super) fn offer(&self, share: Share) -> Offered {
         let mut guard = lock(&self.state);
         let state = &mut *guard;

@@ -20,7 +20,7 @@ async fn client(broker: &Broker) -> Client {
 
 // S51
 #[tokio::test]
-async fn values_go_out_and_come_back() {
+async fn values_are_sent_and_read_back() {
     let broker = Broker::start().await.unwrap();
     let (client, other) = (client(&broker).await, client(&broker).await);
     let mut orders = other.subscribe("orders").await.unwrap();
@@ -45,7 +45,7 @@ async fn values_go_out_and_come_back() {
 
 // S51
 #[tokio::test]
-async fn what_is_no_json_names_the_subject_the_type_and_the_place() {
+async fn invalid_json_is_reported_with_subject_type_and_place() {
     let broker = Broker::start().await.unwrap();
     let client = client(&broker).await;
     let mut orders = client.subscribe("orders").await.unwrap();

@@ -80,7 +80,7 @@ async fn a_name_without_a_server_fails_within_the_deadline() {
 // Fault D1, TLS: one address has a certificate for another name, and another one is a web server.
 #[cfg(feature = "ring")]
 #[tokio::test]
-async fn an_address_with_the_wrong_certificate_leads_to_the_next() {
+async fn an_address_with_the_wrong_certificate_leads_to_the_next_one() {
     use crate::support::{Authority, Server};
     let (authority, other) = (Authority::new(), Authority::new());
     let right = Server::builder().line(authority.server(&["several.example"]).tls("")).start().await;

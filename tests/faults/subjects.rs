@@ -12,7 +12,7 @@ use crate::support::soon;
 
 // Fault H6: `skip_subject_validation` was tested with good subjects only.
 #[tokio::test]
-async fn blanks_and_line_ends_are_refused_even_where_validation_is_skipped() {
+async fn blanks_and_line_ends_are_refused_even_if_validation_is_skipped() {
     let ports = Ports::reserve();
     let options = ConnectOptions::new()
         .skip_subject_validation(true)

@@ -25,7 +25,7 @@ async fn kept(mode: &str, delivery: &str) {
 
 // Scenario 56: I1, I2, I3, I4, I5, N1, promise 3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_most_once_what_a_bad_network_does_is_accounted_for() {
+async fn at_most_once_every_message_through_a_bad_network_is_accounted_for() {
     kept("cut", "at-most-once").await;
 }
 

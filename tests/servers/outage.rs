@@ -233,7 +233,7 @@ async fn force_reconnect_replaces_the_connection_and_loses_nothing() {
 
 // Scenario 74
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn force_reconnect_sends_what_a_slow_server_had_not_taken_to_the_next() {
+async fn force_reconnect_moves_unsent_messages_to_the_next_connection() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let mut raw = server.raw().await;

@@ -1,4 +1,4 @@
-//! The texts of every kind, what errors keep, and that all of them can cross threads.
+//! The texts of every kind, the data of errors, and that all errors can cross threads.
 
 use std::error::Error as _;
 use std::io;

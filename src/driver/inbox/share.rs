@@ -26,7 +26,7 @@ pub enum WhenFull {
     Close,
 }
 
-/// What became of a share.
+/// The result of offering a share.
 #[derive(Debug, Default)]
 pub(crate) struct Offered {
     /// To be woken outside of the lock.

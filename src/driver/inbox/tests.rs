@@ -1,4 +1,4 @@
-//! One queue between the task that puts in and the consumer that takes out, step by step.
+//! The queue between the task and the consumer, step by step.
 
 use std::task::{Context, Poll, Waker};
 
@@ -40,10 +40,10 @@ fn a_consumer_that_reads_gets_everything_in_order_and_wakes_the_task_once() {
     assert_eq!(inbox.most_pending().0, 4);
 }
 
-// The consumer read between the task's last look and its decision to wait: nobody woke the task, and after the grace
-// everything was lost, although the consumer had read all the time.
+// The consumer used to read between the task's last check and its decision to wait: the task was not woken, and after
+// the grace everything was dropped, although the consumer had kept reading.
 #[test]
-fn there_is_no_moment_in_which_the_task_waits_and_nobody_wakes_it() {
+fn the_task_never_waits_without_being_woken() {
     for read_after in 0..12 {
         let inbox = Inbox::new(LIMITS);
         let mut woken = false;
@@ -60,7 +60,7 @@ fn there_is_no_moment_in_which_the_task_waits_and_nobody_wakes_it() {
     }
 }
 
-// The same where a message is larger than the room, and less than half of the limit is used.
+// The same if a message is larger than the room, and less than half of the limit is used.
 #[test]
 fn a_message_larger_than_the_room_is_waited_for_too() {
     let inbox = Inbox::new(InboxLimits { messages: 100, bytes: 100, when_full: WhenFull::DropNewest });
@@ -73,7 +73,7 @@ fn a_message_larger_than_the_room_is_waited_for_too() {
 }
 
 #[test]
-fn a_later_read_does_not_overtake_what_waits() {
+fn a_later_read_does_not_overtake_the_overflow() {
     let inbox = Inbox::new(LIMITS);
     offer(&inbox, 0..6);
     assert_eq!(take(&inbox), Some((0, false)));
@@ -84,7 +84,7 @@ fn a_later_read_does_not_overtake_what_waits() {
 }
 
 #[test]
-fn a_gap_stands_after_what_waits() {
+fn a_gap_comes_after_the_overflow() {
     let inbox = Inbox::new(LIMITS);
     inbox.note_gaps();
     offer(&inbox, 0..6);
@@ -94,7 +94,7 @@ fn a_gap_stands_after_what_waits() {
 }
 
 #[test]
-fn after_the_grace_what_waits_is_lost_until_the_consumer_has_caught_up() {
+fn after_the_grace_the_overflow_is_dropped_until_the_consumer_has_caught_up() {
     let inbox = Inbox::new(LIMITS);
     offer(&inbox, 0..6);
     let lost = inbox.stop_waiting();
@@ -112,7 +112,7 @@ fn after_the_grace_what_waits_is_lost_until_the_consumer_has_caught_up() {
 }
 
 #[test]
-fn what_was_received_before_the_end_can_be_read() {
+fn messages_received_before_the_end_can_be_read() {
     let inbox = Inbox::new(LIMITS);
     offer(&inbox, 0..6);
     drop(inbox.end(EndReason::Closed));

@@ -39,46 +39,46 @@ impl<'a> Publish<'a> {
         self
     }
 
-    /// Headers and payload, in bytes: what `max_payload` limits.
+    /// Headers and payload, in bytes, which `max_payload` limits.
     pub(crate) fn size(&self) -> usize {
         self.frame.headers.map_or(0, <[u8]>::len) + self.frame.payload.len()
     }
 }
 
-/// What a message is worth to its publisher.
+/// The priority of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// It goes out when it can.
+    /// It is sent as soon as possible.
     Usual,
-    /// Its publisher waits for a PONG behind it.
+    /// Its publisher waits for the PONG after it.
     Confirmed,
-    /// It is not to be buffered for a connection that is not there.
+    /// It must not be buffered while no server is connected.
     Critical,
 }
 
-/// What a publisher can do when it should not go on at once.
+/// What the caller does if it cannot publish immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnFull {
-    /// Let others run, and ask again.
+    /// It yields and tries again.
     Yield,
-    /// Nothing.
+    /// It gives up.
     Never,
-    /// Nothing, and it was promised room: a mark that was reached since does not count.
+    /// It gives up, but it was promised room: the mark does not apply.
     Insist,
 }
 
 /// Why a message was not admitted.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Denied {
-    /// Others must run first: yield and ask again.
+    /// Other tasks must run first: yield and try again.
     Yield,
-    /// There was no room in time. Only those who wait say so.
+    /// There was no room in time. Only for callers that wait.
     NotInTime { waited: Duration },
-    /// The outbox says no.
+    /// The outbox refused it.
     Outbox(Refusal),
     /// Headers and payload exceed the server's limit.
     MaxPayload { size: usize, limit: usize },
-    /// The server can't take headers.
+    /// The server does not support headers.
     NoHeaders,
     /// The message is critical, and no server is connected.
     Disconnected,

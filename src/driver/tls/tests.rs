@@ -221,7 +221,7 @@ proptest! {
     #![proptest_config(laws(60))]
 
     #[test]
-    fn what_counts_as_taken_is_what_the_peer_can_decrypt(
+    fn bytes_counted_as_taken_are_those_that_the_peer_can_decrypt(
         old in any::<bool>(),
         len in prop_oneof![1_usize..300, 16_000_usize..17_000, 1_usize..250_000],
         mut cuts in prop::collection::vec(0_usize..250_000, 0..12),
