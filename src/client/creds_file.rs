@@ -49,9 +49,9 @@ impl CredsFile {
             Ok(Some(Ok(creds))) => Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) }),
             Ok(Some(Err(Fault::Creds(fault)))) => Err(fault.into()),
             Ok(Some(Err(Fault::Io(error)))) => Err(named(&error)),
-            Ok(None) => Err(named(&io::Error::other("reading it was abandoned"))),
+            Ok(None) => Err(named(&io::Error::other("reading the file was abandoned"))),
             Err(_) => {
-                let text = format!("it could not be read within {limit:?}");
+                let text = format!("not read within {limit:?}");
                 Err(named(&io::Error::new(io::ErrorKind::TimedOut, text)))
             }
         }
@@ -69,7 +69,7 @@ impl CredsFile {
         match self.content.latest(&name, reading).await {
             Some(Ok(creds)) => Ok(creds),
             Some(Err(error)) => Err(fault(&error)),
-            None => Err(fault(&"reading it was abandoned")),
+            None => Err(fault(&"reading the file was abandoned")),
         }
     }
 }

@@ -32,7 +32,7 @@ pub enum SendFault {
     /// The server accepted bytes more slowly than they were published, for the whole of
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and there was no room
     /// within the time of [`OverflowPolicy::Wait`](crate::options::OverflowPolicy::Wait).
-    #[error("no room in the outbox after waiting {waited:?}")]
+    #[error("no room for the message after waiting {waited:?}")]
     NoRoom {
         /// For how long the call waited.
         waited: Duration,
@@ -51,7 +51,7 @@ pub enum SendFault {
     },
     /// No server is connected, and as many messages are buffered as
     /// [`reconnect_buffer_messages`](crate::ConnectOptions::reconnect_buffer_messages) allows.
-    #[error("outbox full: {} pending; the limit is {limit}", counted(*pending, "message"))]
+    #[error("reconnect buffer full: {} pending; the limit is {limit}", counted(*pending, "message"))]
     TooManyMessages {
         /// Messages that were buffered.
         pending: u64,
@@ -127,7 +127,7 @@ fn full_in_words(pending: usize, limit: usize, frame: usize) -> String {
     if frame > limit && limit > 0 {
         format!("no server is connected, and a message of {frame} bytes exceeds the buffer limit of {limit}")
     } else {
-        format!("outbox full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")
+        format!("reconnect buffer full: {pending} bytes pending, {frame} more would exceed the limit of {limit}")
     }
 }
 
@@ -176,8 +176,8 @@ pub enum TryPublishErrorKind {
 impl fmt::Display for TryPublishErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TryPublishErrorKind::NoRoom => "no room in the outbox",
-            TryPublishErrorKind::BufferFull => "outbox full",
+            TryPublishErrorKind::NoRoom => "no room for the message",
+            TryPublishErrorKind::BufferFull => "reconnect buffer full",
             TryPublishErrorKind::MaxPayloadExceeded => "max payload size exceeded",
             TryPublishErrorKind::InvalidSubject => "invalid subject",
             TryPublishErrorKind::HeadersUnsupported => "headers not supported by the server",

@@ -53,8 +53,8 @@ fn each_kind_has_its_text() {
     ]);
     texts(&[(ServerPoolErrorKind::Send, "failed to send server_pool command")]);
     texts(&[
-        (TryPublishErrorKind::NoRoom, "no room in the outbox"),
-        (TryPublishErrorKind::BufferFull, "outbox full"),
+        (TryPublishErrorKind::NoRoom, "no room for the message"),
+        (TryPublishErrorKind::BufferFull, "reconnect buffer full"),
         (TryPublishErrorKind::MaxPayloadExceeded, "max payload size exceeded"),
         (TryPublishErrorKind::InvalidSubject, "invalid subject"),
         (TryPublishErrorKind::HeadersUnsupported, "headers not supported by the server"),
@@ -66,10 +66,10 @@ fn each_kind_has_its_text() {
 #[test]
 fn each_fault_has_its_text() {
     texts(&[
-        (SendFault::NoRoom { waited: Duration::from_secs(10) }, "no room in the outbox after waiting 10s"),
+        (SendFault::NoRoom { waited: Duration::from_secs(10) }, "no room for the message after waiting 10s"),
         (
             SendFault::BufferFull { pending: 90, limit: 100, frame: 20 },
-            "outbox full: 90 bytes pending, 20 more would exceed the limit of 100",
+            "reconnect buffer full: 90 bytes pending, 20 more would exceed the limit of 100",
         ),
         (SendFault::Closed, "the client is closed"),
         (SendFault::HeadersUnsupported, "the server does not support headers"),
@@ -138,7 +138,7 @@ fn a_refused_message_is_returned() {
         headers: None,
     };
     let error = TryPublishError::new(TryPublishErrorKind::NoRoom, message);
-    assert_eq!(error.to_string(), "no room in the outbox");
+    assert_eq!(error.to_string(), "no room for the message");
     assert!(error.source().is_none());
     assert_eq!(error.message().subject.as_str(), "foo");
 
