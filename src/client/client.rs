@@ -121,7 +121,7 @@ impl Client {
         let (done, outcome) = oneshot::channel();
         let seen = self.reported.load(Ordering::Relaxed);
         let flushed = async {
-            wait::turn(&self.core.handle, false).await;
+            wait::room_for_call(&self.core.handle, false).await;
             self.shared().command(Command::Flush { seen, done });
             outcome.await
         };
@@ -269,8 +269,8 @@ impl Client {
         if let Some(reason) = shared.closed_reason() {
             return Err(ReconnectError::new(reason));
         }
-        let turn = wait::turn_driven(&self.core.handle, self.core.settings.flush_timeout);
-        turn.await.map_err(ReconnectError::new)?;
+        let room = wait::room_for_command(&self.core.handle, self.core.settings.flush_timeout);
+        room.await.map_err(ReconnectError::new)?;
         shared.command(Command::ForceReconnect);
         Ok(())
     }
@@ -296,8 +296,8 @@ impl Client {
         if let Some(reason) = self.shared().ended() {
             return Err(failed(reason.into()));
         }
-        let turn = wait::turn_driven(&self.core.handle, self.core.settings.flush_timeout);
-        turn.await.map_err(|fault| failed(fault.into()))?;
+        let room = wait::room_for_command(&self.core.handle, self.core.settings.flush_timeout);
+        room.await.map_err(|fault| failed(fault.into()))?;
         self.shared().command(Command::SetPool(addrs));
         Ok(())
     }
@@ -311,7 +311,7 @@ impl Client {
     pub async fn server_pool(&self) -> Result<Vec<Server>, ServerPoolError> {
         let (sender, answer) = oneshot::channel();
         let asked = async {
-            wait::turn(&self.core.handle, false).await;
+            wait::room_for_call(&self.core.handle, false).await;
             self.shared().command(Command::Pool(sender));
             answer.await
         };

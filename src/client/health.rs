@@ -121,7 +121,7 @@ impl Client {
         let began = wait::now();
         // The check counts all doubts as already reported, so that the next flush still reports them.
         let checked = async {
-            wait::turn(&self.core.handle, false).await;
+            wait::room_for_call(&self.core.handle, false).await;
             shared.command(Command::Flush { seen: u64::MAX, done });
             outcome.await
         };

@@ -129,7 +129,7 @@ impl Client {
                 ),
             ));
         }
-        wait::turn_within(&self.core.handle, true, settings.publish_timeout)
+        wait::room_for_call_within(&self.core.handle, true, settings.publish_timeout)
             .await
             .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::Other, fault))?;
         let inbox = Arc::new(Inbox::new(limits));

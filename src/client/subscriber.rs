@@ -37,7 +37,7 @@ pub struct Subscriber {
     delivered: u64,
     asked: Asked,
     /// How long a call waits for room.
-    patience: Duration,
+    publish_timeout: Duration,
     /// The numbers of the messages in the last share; earlier messages were read or dropped.
     taken: Range<u64>,
 }
@@ -84,11 +84,22 @@ impl Subscriber {
         inbox: Arc<Inbox>,
         sid: u64,
         subject: Subject,
-        patience: Duration,
+        publish_timeout: Duration,
     ) -> Subscriber {
         let asked = Asked::Messages;
         let block = Block::default();
-        Subscriber { handle, inbox, sid, subject, current: None, block, delivered: 0, asked, patience, taken: 0..0 }
+        Subscriber {
+            handle,
+            inbox,
+            sid,
+            subject,
+            current: None,
+            block,
+            delivered: 0,
+            asked,
+            publish_timeout,
+            taken: 0..0,
+        }
     }
 
     /// The subscription's id, as the server knows it.
@@ -138,7 +149,7 @@ impl Subscriber {
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
         // After the deadline the command is queued all the same: the task is not running.
-        let _ = wait::turn_driven(&self.handle, self.patience).await;
+        let _ = wait::room_for_command(&self.handle, self.publish_timeout).await;
         if std::mem::replace(&mut self.asked, Asked::End) < Asked::End {
             self.inbox.end_by_consumer();
             self.handle.shared.unsubscribe(self.sid);
@@ -165,7 +176,7 @@ impl Subscriber {
     /// ```
     pub async fn unsubscribe_after(&mut self, unsub_after: u64) -> Result<(), UnsubscribeError> {
         self.open()?;
-        wait::turn_within(&self.handle, true, self.patience)
+        wait::room_for_call_within(&self.handle, true, self.publish_timeout)
             .await
             .map_err(|fault| UnsubscribeError::new(fault.to_string()))?;
         self.handle.shared.command(Command::UnsubscribeAfter { sid: self.sid, max: unsub_after });
@@ -182,7 +193,7 @@ impl Subscriber {
     pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
         // After the deadline the command is queued all the same: the task is not running.
-        let _ = wait::turn_driven(&self.handle, self.patience).await;
+        let _ = wait::room_for_command(&self.handle, self.publish_timeout).await;
         if self.asked < Asked::Drain {
             self.asked = Asked::Drain;
             self.handle.shared.drain_subscription(self.sid);

@@ -89,23 +89,23 @@ pub(super) async fn yield_once() {
 /// Waits until another call may be submitted, and yields now and then: calls in a loop must neither pile up nor
 /// monopolize the runtime. `frames`: each call sends a frame, which the server may be slow to accept. Callers put a
 /// deadline around this, since the connection's task may not be running.
-pub(super) async fn turn(handle: &Arc<Handle>, frames: bool) {
-    if handle.shared.owes_a_yield() {
+pub(super) async fn room_for_call(handle: &Arc<Handle>, frames: bool) {
+    if handle.shared.must_yield() {
         yield_once().await;
     }
     Room::for_call(Arc::clone(handle), frames).await;
 }
 
-/// [`turn`] for a call that sends no frame, for `limit` at most.
-pub(super) async fn turn_driven(handle: &Arc<Handle>, limit: Duration) -> Result<(), NotDriven> {
-    let turn = until(&handle.shared, deadline(Some(limit)), turn(handle, false));
-    turn.await.map_err(|Elapsed| NotDriven { waited: limit })
+/// [`room_for_call`] for a call that sends no frame, for `limit` at most.
+pub(super) async fn room_for_command(handle: &Arc<Handle>, limit: Duration) -> Result<(), NotDriven> {
+    let room = until(&handle.shared, deadline(Some(limit)), room_for_call(handle, false));
+    room.await.map_err(|Elapsed| NotDriven { waited: limit })
 }
 
-/// [`turn`] for any call, for `limit` at most.
-pub(super) async fn turn_within(handle: &Arc<Handle>, frames: bool, limit: Duration) -> Result<(), SendFault> {
+/// [`room_for_call`] for any call, for `limit` at most.
+pub(super) async fn room_for_call_within(handle: &Arc<Handle>, frames: bool, limit: Duration) -> Result<(), SendFault> {
     let began = now();
-    until(&handle.shared, deadline(Some(limit)), turn(handle, frames))
+    until(&handle.shared, deadline(Some(limit)), room_for_call(handle, frames))
         .await
         .map_err(|Elapsed| SendFault::NoRoom { waited: now().saturating_duration_since(began) })
 }

@@ -189,7 +189,7 @@ impl Shared {
     ) -> Result<(), Denied> {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if on_full == OnFull::Yield && inner.owes_a_yield() {
+        if on_full == OnFull::Yield && inner.must_yield() {
             return Err(Denied::Yield);
         }
         if inner.outbox.wants_ticks() {
@@ -228,7 +228,7 @@ impl Shared {
 
     /// Submits a command.
     pub(crate) fn command(&self, command: Command) {
-        hand_in(self.inner(), command);
+        submit(self.inner(), command);
     }
 
     /// Adds a subscription.
@@ -270,7 +270,7 @@ impl Shared {
     fn end_interest(&self, sid: u64, command: impl FnOnce(bool) -> Command) {
         let mut inner = self.inner();
         let framed = inner.outbox.admit_unsubscribe(sid);
-        hand_in(inner, command(framed));
+        submit(inner, command(framed));
     }
 
     /// Refuses new subscriptions from now on; the first reason stays.
@@ -310,13 +310,13 @@ fn add_interest(
         inner.replies = Some(sid);
     }
     let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
-    hand_in(guard, Command::Subscribe { sid, subject, queue, sink, framed });
+    submit(guard, Command::Subscribe { sid, subject, queue, sink, framed });
     Ok(sid)
 }
 
 /// Submits a command, unlocks and wakes the task. After the end of the client the task takes no more commands: the
 /// command is dropped, which reports the end to its caller.
-fn hand_in(mut inner: MutexGuard<'_, Inner>, command: Command) {
+fn submit(mut inner: MutexGuard<'_, Inner>, command: Command) {
     let weight = command.weight();
     inner.unyielded += weight;
     let refused = if inner.completed.is_some() {

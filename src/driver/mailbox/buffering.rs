@@ -34,22 +34,22 @@ impl Shared {
 
     /// Counts a call. Returns whether the caller must yield first, so that the task can run and does not
     /// fall further and further behind.
-    pub(crate) fn owes_a_yield(&self) -> bool {
+    pub(crate) fn must_yield(&self) -> bool {
         let mut inner = self.inner();
         inner.unyielded += YIELD_BYTES / YIELD_REFUSALS;
-        inner.owes_a_yield()
+        inner.must_yield()
     }
 }
 
 impl Inner {
     /// Whether the caller must yield first; returns `true` once.
     #[inline]
-    pub(super) fn owes_a_yield(&mut self) -> bool {
-        let owes = self.unyielded >= YIELD_BYTES;
-        if owes {
+    pub(super) fn must_yield(&mut self) -> bool {
+        let must_yield = self.unyielded >= YIELD_BYTES;
+        if must_yield {
             self.unyielded = 0;
         }
-        owes
+        must_yield
     }
 
     /// With an age limit, the time is needed before a message is buffered.
