@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod engine;
 #[cfg(not(all(feature = "internals", not(docsrs))))]
 #[allow(unreachable_pub, reason = "it is public with `internals`")]
+#[cfg_attr(target_family = "wasm", allow(dead_code, unused_imports, reason = "its driver is left out"))]
 mod engine;
 
 #[cfg(not(target_family = "wasm"))]

@@ -16,9 +16,7 @@ impl<H> Engine<H> {
     /// one. `read_to_the_end`: the previous server had delivered everything that it sent.
     pub(super) fn adopt_candidate(&mut self, read_to_the_end: bool, now: Instant) -> bool {
         self.plan = None;
-        let Some(candidate) = self.lines.candidate.take() else {
-            return false;
-        };
+        let Some(candidate) = self.lines.candidate.take() else { return false };
         let Candidate { line, joined } = *candidate;
         self.history.waiting = None;
         self.history.attempts = 1;

@@ -10,9 +10,7 @@ use super::report::ConnectionEvent;
 impl<H> Engine<H> {
     /// Announces the connection if the transport has taken everything that was buffered for it.
     pub(super) fn announce_if_taken(&mut self, now: Instant) {
-        let Some(connection) = self.lines.up() else {
-            return;
-        };
+        let Some(connection) = self.lines.up() else { return };
         match (&connection.stage, connection.recovery) {
             (Stage::Recovering(it), _) if it.is_done(connection.taken) => self.announce(now),
             (_, Some(recovery)) if connection.taken >= recovery.buffered => self.recovery_done(now),
@@ -22,12 +20,8 @@ impl<H> Engine<H> {
 
     /// Announces the connection, once.
     pub(super) fn announce(&mut self, now: Instant) {
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
-        let Stage::Recovering(Recovering { buffered, replayed, .. }) = connection.stage else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
+        let Stage::Recovering(Recovering { buffered, replayed, .. }) = connection.stage else { return };
         connection.stage = Stage::Ready;
         let server = connection.attempt.endpoint.clone();
         let attempts = std::mem::take(&mut self.history.attempts);
@@ -62,12 +56,8 @@ impl<H> Engine<H> {
     /// The last buffered message was taken.
     #[cold]
     fn recovery_done(&mut self, now: Instant) {
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
-        let Some(Recovery { buffered, flushed, since }) = connection.recovery.take() else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
+        let Some(Recovery { buffered, flushed, since }) = connection.recovery.take() else { return };
         let server = connection.attempt.endpoint.clone();
         let took = now.saturating_duration_since(since);
         self.out.emit(ConnectionEvent::RecoveryDone { server, flushed: buffered, late: buffered - flushed, took });

@@ -132,9 +132,7 @@ impl<H> Engine<H> {
     /// for all addresses.
     pub(super) fn try_next_address(&mut self, which: Which, cause: &Cause, how: CloseHow, now: Instant) -> bool {
         let ours = cause.is_auth() || matches!(cause, Cause::Credentials(_) | Cause::ByUser);
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return false;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return false };
         let in_time = connection.attempt.deadline.is_some_and(|deadline| now < deadline);
         if !connection.is_handshake() || connection.attempt.others == 0 || ours || !in_time {
             return false;
@@ -154,9 +152,7 @@ impl<H> Engine<H> {
 
     /// Nothing has come back from the present server and another one is due. This one is tried again after that.
     pub(super) fn put_aside(&mut self, stage: &'static str, now: Instant) {
-        let Some(line) = self.lines.present.line() else {
-            return;
-        };
+        let Some(line) = self.lines.present.line() else { return };
         let attempt = line.attempt();
         let (server, epoch, began, limit) =
             (attempt.server, attempt.epoch, attempt.began().unwrap_or(now), attempt.limit);
@@ -168,16 +164,11 @@ impl<H> Engine<H> {
             let cause = Cause::TimedOut { limit, stage: "looking up and dialling" };
             return self.attempt_failed(Which::Present, cause, now);
         };
-        let Some(attempt) = self.take_line(Which::Present) else {
-            return;
-        };
+        let Some(attempt) = self.take_line(Which::Present) else { return };
         let limit = now.saturating_duration_since(began);
         let cause = Cause::TimedOut { limit, stage };
-        self.history.retrying = true;
-        self.history.waiting = Some(now);
-        self.history.last_error = Some(cause.clone());
-        let (server, attempt) = (attempt.endpoint, attempt.number);
-        self.out.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
+        self.history.note_failure(&cause, now);
+        self.emit_failed(attempt, cause, retry_in);
         self.connect_next(now);
     }
 
@@ -191,9 +182,7 @@ impl<H> Engine<H> {
 
     /// The dial of `epoch` got its permit and begins now.
     pub fn handle_dial_begins(&mut self, epoch: u64, now: Instant) {
-        let Some((which, attempt)) = self.lines.dialing(epoch) else {
-            return;
-        };
+        let Some((which, attempt)) = self.lines.dialing(epoch) else { return };
         let server = attempt.server;
         let aside_at = self.aside_at(server, which, now);
         if let Some((_, attempt)) = self.lines.dialing(epoch) {
@@ -227,18 +216,14 @@ impl<H> Engine<H> {
         if which == Which::Candidate {
             self.wait_for_joined();
         }
-        let Some(attempt) = self.take_line(which) else {
-            return;
-        };
+        let Some(attempt) = self.take_line(which) else { return };
         if which == Which::Candidate {
             return self.candidate_failed(attempt, cause, now);
         }
         // There is no connection left to move from.
         self.plan = None;
         self.history.failures += 1;
-        self.history.retrying = true;
-        self.history.waiting = Some(now);
-        self.history.last_error = Some(cause.clone());
+        self.history.note_failure(&cause, now);
         self.report_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
         let first_round_over = never && !self.config.retry_on_initial_connect && self.round_is_over();
@@ -260,13 +245,13 @@ impl<H> Engine<H> {
     /// Records that an attempt failed, and reports it.
     pub(super) fn report_failed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         let failed = self.pool.failed(attempt.server, cause.clone(), &self.config.policy, now, &mut self.rng);
-        self.out.emit(ConnectionEvent::AttemptFailed {
-            server: attempt.endpoint,
-            attempt: attempt.number,
-            cause,
-            retry_in: failed.wait,
-        });
+        self.emit_failed(attempt, cause, failed.wait);
         self.report_removed(failed.out);
+    }
+
+    pub(super) fn emit_failed(&mut self, attempt: Attempt, cause: Cause, retry_in: Duration) {
+        let (server, attempt) = (attempt.endpoint, attempt.number);
+        self.out.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
     }
 
     pub(super) fn report_removed(&mut self, out: Option<String>) {

@@ -37,9 +37,7 @@ impl<H> Engine<H> {
             return self.end_subscription(sid, EndReason::Closed);
         }
         let framed = self.is_framed(framed);
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
         match &mut connection.stage {
             _ if framed => connection.asked.note(sid, &self.subscriptions),
             Stage::Replaying(replay) => replay.add(sid),
@@ -150,9 +148,7 @@ impl<H> Engine<H> {
             protocol::unsubscribe(&mut out, sid, None);
             self.subscriptions.encode(sid, &mut out);
         }
-        let Some(connection) = self.knowing(sid) else {
-            return;
-        };
+        let Some(connection) = self.knowing(sid) else { return };
         connection.flight.push_interest(out);
         if let Some(connection) = self.lines.up_mut() {
             // Another subscription may find room between the two.
@@ -276,9 +272,7 @@ impl<H> Engine<H> {
 
     /// Advances the drain as far as possible without waiting.
     pub(super) fn advance_drain(&mut self) {
-        let Intent::Drain { stage, .. } = &self.intent else {
-            return;
-        };
+        let Intent::Drain { stage, .. } = &self.intent else { return };
         // A server that is being sent SUBs gets all of them first, and then the UNSUBs. So does a candidate's server, if it has
         // had some.
         let replaying = self.lines.up().is_some_and(Connection::is_replaying);

@@ -24,9 +24,7 @@ impl<H> Engine<H> {
             self.waiters.push(Waiter::Last);
         }
         let batch = self.batch(outbox);
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
         let flight = &mut connection.flight;
         if flight.is_empty() {
             connection.progress = now;
@@ -41,9 +39,7 @@ impl<H> Engine<H> {
         connection.refusals.loaded(outbox.through());
         connection.asked.loaded(outbox.last_subscribed());
         self.advance_drain();
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
         let due = connection.liveness.wants_ping(connection.is_owed(), self.config.outbox.delivery, outbox.mark(), now);
         // Publishers wait for a PONG after their own message; the next one may have to wait longer.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
@@ -58,9 +54,7 @@ impl<H> Engine<H> {
 
     /// A PONG covers these messages of a connection.
     pub(super) fn confirm(&mut self, which: Which, covers: Covers, now: Instant) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         let more = covers.messages.saturating_sub(connection.confirmed);
         connection.confirmed += more;
         let unnamed = connection.asked.accept(covers.asked, &self.subscriptions);

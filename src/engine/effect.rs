@@ -92,9 +92,6 @@ pub enum Effect<H> {
     },
     /// A subscription has left the table; its stream ends after what was delivered.
     Ended {
-        /// The subscription.
-        #[cfg_attr(not(any(test, feature = "internals")), allow(dead_code, reason = "simulations look at it"))]
-        sid: u64,
         /// The driver's handle.
         handle: H,
         /// Why.

@@ -223,9 +223,7 @@ impl<H> Engine<H> {
         if self.may_advance_move() || self.begins_drain() {
             return true;
         }
-        let Some(connection) = self.lines.up() else {
-            return false;
-        };
+        let Some(connection) = self.lines.up() else { return false };
         match &connection.stage {
             Stage::Lost(_) => true,
             Stage::Replaying(replay) => replay.is_done() || connection.flight.is_empty(),
@@ -295,7 +293,7 @@ impl<H> Engine<H> {
             for connection in self.lines.connections_mut() {
                 connection.asked.leave(sid, subscription.interest());
             }
-            self.out.push(Effect::Ended { sid, handle: subscription.handle, reason });
+            self.out.push(Effect::Ended { handle: subscription.handle, reason });
         }
     }
 

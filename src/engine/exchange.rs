@@ -100,9 +100,7 @@ impl<H> Engine<H> {
 
     /// Gives SUBs to the flight, and opens the gate after the last of them. Returns whether it did.
     fn replay(&mut self, outbox: &mut Outbox, input: ExchangeInput, now: Instant) -> bool {
-        let Some(connection) = self.lines.up_mut() else {
-            return false;
-        };
+        let Some(connection) = self.lines.up_mut() else { return false };
         let Connection { stage: Stage::Replaying(replay), asked, flight, progress, .. } = connection else {
             return false;
         };
@@ -157,9 +155,7 @@ impl<H> Engine<H> {
         self.out.emit(ConnectionEvent::Disconnected { server, cause: reason, in_doubt, buffered, folded: 0 });
         self.suspect(outbox, again + u64::from(back.cut), &cause);
         self.history.outage = Some(Outage { since: now, in_doubt, lost: self.totals.lost });
-        self.history.waiting = Some(now);
-        self.history.retrying = true;
-        self.history.last_error = Some(cause.clone());
+        self.history.note_failure(&cause, now);
 
         let lived = now.saturating_duration_since(connection.since);
         if lived >= self.config.policy.stable_after {
@@ -223,9 +219,7 @@ impl<H> Engine<H> {
 
     /// The client gives up: waiters fail, streams end, buffered messages are reported lost.
     fn give_up(&mut self, outbox: &mut Outbox) {
-        let Link::GivingUp(cause) = std::mem::replace(&mut self.lines.present, Link::Idle) else {
-            return;
-        };
+        let Link::GivingUp(cause) = std::mem::replace(&mut self.lines.present, Link::Idle) else { return };
         if matches!(self.intent, Intent::End { .. } | Intent::Closed) {
             // The user's end came first, and is the reason.
             return;
@@ -252,9 +246,7 @@ impl<H> Engine<H> {
 
     /// Continues a drain whose consumers have read everything.
     fn exchange_drain(&mut self, input: ExchangeInput) {
-        let Intent::Drain { stage, .. } = &mut self.intent else {
-            return;
-        };
+        let Intent::Drain { stage, .. } = &mut self.intent else { return };
         let waiting = input.requests_waiting || input.commands_waiting || !self.subscriptions.all_finished();
         if !matches!(stage, DrainStage::Delivering { .. }) || waiting {
             return;
@@ -266,9 +258,7 @@ impl<H> Engine<H> {
 
     /// Everything ends.
     fn end(&mut self, outbox: &mut Outbox, now: Instant) {
-        let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else {
-            return;
-        };
+        let Intent::End { reason, completed } = std::mem::replace(&mut self.intent, Intent::Closed) else { return };
         // A connection that was about to be announced is announced before its end.
         self.announce(now);
         let mut in_doubt = 0;

@@ -60,9 +60,7 @@ impl<H> Engine<H> {
 
     /// Whether the client may move to the candidate now. A server in lame duck mode is none to return to.
     pub(super) fn has_settled(&mut self, now: Instant) -> bool {
-        let Some(at) = self.settles_at() else {
-            return true;
-        };
+        let Some(at) = self.settles_at() else { return true };
         if self.lines.candidate.as_ref().is_some_and(|candidate| candidate.is_lame_duck()) {
             self.lose(Which::Candidate, Cause::LameDuck, CloseHow::Drop, now);
             return false;

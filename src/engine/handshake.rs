@@ -47,12 +47,8 @@ pub struct Credentials {
 impl<H> Engine<H> {
     /// The connection of `epoch` is secured; nothing that was read in plaintext is left.
     pub fn handle_upgraded(&mut self, epoch: u64, now: Instant) {
-        let Some((which, connection)) = self.lines.live_mut(epoch) else {
-            return;
-        };
-        let Stage::Securing(info) = &mut connection.stage else {
-            return;
-        };
+        let Some((which, connection)) = self.lines.live_mut(epoch) else { return };
+        let Stage::Securing(info) = &mut connection.stage else { return };
         let info = info.take();
         connection.secured = true;
         self.history.secured = true;
@@ -71,12 +67,8 @@ impl<H> Engine<H> {
 
     /// The user's credentials for the attempt of `epoch`, or why there are none.
     pub fn handle_credentials(&mut self, epoch: u64, answer: Result<Credentials, Cause>, now: Instant) {
-        let Some((which, connection)) = self.lines.live_mut(epoch) else {
-            return;
-        };
-        let Stage::Authenticating(info) = &connection.stage else {
-            return;
-        };
+        let Some((which, connection)) = self.lines.live_mut(epoch) else { return };
+        let Stage::Authenticating(info) = &connection.stage else { return };
         let info = info.clone();
         match answer {
             Ok(credentials) => {
@@ -125,9 +117,7 @@ impl<H> Engine<H> {
 
     /// The first INFO has come.
     pub(super) fn greet(&mut self, which: Which, info: Arc<Info>, now: Instant) {
-        let Some(connection) = self.lines.connection(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection(which) else { return };
         if connection.secured {
             return self.authenticate(which, info, now);
         }
@@ -178,9 +168,7 @@ impl<H> Engine<H> {
 
     /// Has the driver upgrade the byte stream to TLS.
     fn secure(&mut self, which: Which, info: Option<Arc<Info>>, now: Instant) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         // This drops the PONG to a PING that came before INFO: nothing more is sent in plaintext.
         self.out.discard(&mut connection.flight);
         connection.progress = now;
@@ -193,9 +181,7 @@ impl<H> Engine<H> {
         if !self.config.ask_credentials {
             return self.introduce(which, &info, None, now);
         }
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         let attempt = &connection.attempt;
         self.out.push(Effect::Authenticate {
             epoch: attempt.epoch,
@@ -208,9 +194,7 @@ impl<H> Engine<H> {
     }
 
     fn introduce(&mut self, which: Which, info: &Info, credentials: Option<Credentials>, now: Instant) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         connection.stage = Stage::AwaitPong;
         connection.progress = now;
         let mut introduction =

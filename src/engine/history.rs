@@ -46,6 +46,15 @@ pub(super) struct History {
     pub(super) buffer_high: bool,
 }
 
+impl History {
+    /// An attempt failed or a connection was lost, and no attempt is in progress.
+    pub(super) fn note_failure(&mut self, cause: &Cause, now: Instant) {
+        self.retrying = true;
+        self.waiting = Some(now);
+        self.last_error = Some(cause.clone());
+    }
+}
+
 /// The present outage: from a loss to the next announcement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outage {

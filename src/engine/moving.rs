@@ -150,9 +150,7 @@ impl<H> Engine<H> {
     /// Dials the next server for the plan. If there is none, a server in lame duck mode is kept, since it may be better than
     /// nothing; a forced move goes ahead without a candidate.
     fn begin_candidate(&mut self, now: Instant) {
-        let Some(plan) = self.plan.clone() else {
-            return;
-        };
+        let Some(plan) = self.plan.clone() else { return };
         let present = self.lines.up().map(|connection| connection.attempt.server);
         let urgent = plan.cause.is_urgent();
         let next = match plan.cause {
@@ -167,9 +165,7 @@ impl<H> Engine<H> {
         match next.filter(|_| may) {
             Some((_, Some(due))) if due > now => self.plan = Some(PlannedMove { at: due, ..plan }),
             Some((server, _)) => {
-                let Some(mut attempt) = self.dial_for(server, Which::Candidate, now) else {
-                    return;
-                };
+                let Some(mut attempt) = self.dial_for(server, Which::Candidate, now) else { return };
                 let own = Some(server) == present;
                 if !urgent && (own || !self.pool.is_sound(server, now)) {
                     let info = self.lines.up().and_then(|connection| connection.info.as_ref());
@@ -222,8 +218,7 @@ impl<H> Engine<H> {
             // This does not count against the present server.
             let retry_in =
                 self.plan.as_ref().map_or(Duration::ZERO, |plan| plan.again.1.saturating_duration_since(now));
-            let (server, attempt) = (attempt.endpoint, attempt.number);
-            self.out.emit(ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in });
+            self.emit_failed(attempt, cause, retry_in);
         } else {
             self.report_failed(attempt, cause, now);
         }
@@ -257,12 +252,8 @@ impl<H> Engine<H> {
             self.subscriptions.encode(*sid, &mut out);
             self.subscriptions.set_shared(*sid);
         }
-        let Some(candidate) = &mut self.lines.candidate else {
-            return;
-        };
-        let Some(connection) = candidate.line.connection_mut() else {
-            return;
-        };
+        let Some(candidate) = &mut self.lines.candidate else { return };
+        let Some(connection) = candidate.line.connection_mut() else { return };
         if joined.is_empty() {
             connection.stage = Stage::Standby(Readiness::Joined { leave_at: now });
             return self.begin_leaving(now);
@@ -281,9 +272,7 @@ impl<H> Engine<H> {
     /// has come.
     fn begin_leaving(&mut self, now: Instant) {
         let leaving = if self.lines.candidate.is_some() { self.subscriptions.sids() } else { Vec::new() };
-        let Some(connection) = self.lines.up_mut().filter(|connection| connection.is_ready()) else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut().filter(|connection| connection.is_ready()) else { return };
         let cause = self.plan.take().map_or(Cause::Forced, |plan| plan.cause);
         connection.stage = Stage::Moving { until: after(now, MOVE_WITHIN), cause };
         let mut out = Vec::new();
@@ -339,9 +328,7 @@ impl<H> Engine<H> {
     pub(super) fn drop_candidate(&mut self) {
         self.plan = None;
         self.wait_for_joined();
-        let Some(line) = self.lines.take(Which::Candidate) else {
-            return;
-        };
+        let Some(line) = self.lines.take(Which::Candidate) else { return };
         let epoch = line.attempt().epoch;
         match line {
             Line::Dialing(_) => self.out.push(Effect::StopDialing { epoch }),

@@ -21,9 +21,7 @@ impl<H> Engine<H> {
         }
         let said = kind.clone().shortened();
         self.out.emit(ConnectionEvent::ServerError { error: said.clone() });
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         if connection.is_handshake() {
             return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
         }
@@ -45,9 +43,7 @@ impl<H> Engine<H> {
     /// A server refuses a subscription, which therefore ends. If it was the candidate's server, the present one must stop
     /// serving it too: otherwise it would be a member of a queue group that nobody reads.
     fn refuse_subscriptions(&mut self, which: Which, refused: (&[u8], Option<&[u8]>, Option<u64>), said: &ErrKind) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         let sids = match connection.asked.refuse(refused, &self.subscriptions) {
             Some(sid) => vec![sid],
             // To revoke subscriptions that it had accepted, a server names the sid or means all of them. A candidate's server
@@ -68,9 +64,7 @@ impl<H> Engine<H> {
 
     /// A server has refused a message.
     fn hear_refusal(&mut self, which: Which, name: RefusedName) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         // No message of ours has a longer name.
         if name.subject.as_bytes().len() <= self.config.max_control_line {
             let unconfirmed = connection.given() - connection.confirmed;
@@ -88,9 +82,7 @@ impl<H> Engine<H> {
 
     /// A PONG covers `messages` more messages of the present connection, up to number `through`.
     pub(super) fn settle_refused(&mut self, messages: u64, through: u64) {
-        let Some(connection) = self.lines.up_mut() else {
-            return;
-        };
+        let Some(connection) = self.lines.up_mut() else { return };
         let (flight, refusals) = (&mut connection.flight, &mut connection.refusals);
         let (after, count) = refusals.covered(through);
         if count == 0 {

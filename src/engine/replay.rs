@@ -45,9 +45,7 @@ impl Replay {
     pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, asked: &mut Asked, size: usize) -> Vec<u8> {
         let mut out = Vec::new();
         while out.len() < size {
-            let Some(sid) = self.sids.get(self.next) else {
-                break;
-            };
+            let Some(sid) = self.sids.get(self.next) else { break };
             self.next += 1;
             // It has ended in the meantime.
             if table.get(*sid).is_some() {

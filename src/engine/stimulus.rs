@@ -26,9 +26,7 @@ impl<H> Engine<H> {
     /// A byte stream to one address of the server of `epoch` exists. `others`: how many addresses of its name were not tried or
     /// have not answered yet.
     pub fn handle_dialed(&mut self, epoch: u64, others: usize, now: Instant) {
-        let Some((which, attempt)) = self.lines.dialing(epoch) else {
-            return;
-        };
+        let Some((which, attempt)) = self.lines.dialing(epoch) else { return };
         let attempt = Attempt { others, ..attempt.clone() };
         let connection = Connection::new(attempt, &self.config, now);
         if let Some(line) = self.lines.line_mut(which) {
@@ -54,9 +52,7 @@ impl<H> Engine<H> {
 
     /// The transport took `n` bytes of the flight.
     pub fn handle_taken(&mut self, epoch: u64, n: usize, now: Instant) {
-        let Some((which, connection)) = self.lines.live_mut(epoch) else {
-            return;
-        };
+        let Some((which, connection)) = self.lines.live_mut(epoch) else { return };
         let taken = connection.handle_taken(n, self.config.announce_after, now);
         self.totals.resent += taken.resent;
         if which == Which::Present {
@@ -154,9 +150,7 @@ impl<H> Engine<H> {
     }
 
     fn handle_info(&mut self, which: Which, info: Arc<Info>, first: bool, now: Instant) {
-        let Some(connection) = self.lines.connection(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection(which) else { return };
         let attempt = &connection.attempt;
         let (epoch, server, endpoint) = (attempt.epoch, attempt.server, attempt.endpoint.clone());
         if info.lame_duck_mode {
@@ -168,9 +162,7 @@ impl<H> Engine<H> {
             }
             self.greet(which, info.clone(), now);
         }
-        let Some((_, connection)) = self.lines.live_mut(epoch) else {
-            return;
-        };
+        let Some((_, connection)) = self.lines.live_mut(epoch) else { return };
         let is_handshake = connection.is_handshake();
         let known = connection.info.replace(info.clone());
         let was_lame = known.as_ref().is_some_and(|known| known.lame_duck_mode);
@@ -191,9 +183,7 @@ impl<H> Engine<H> {
 
     /// The handshake is done.
     fn handshake_done(&mut self, which: Which, now: Instant) {
-        let Some(connection) = self.lines.connection_mut(which) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection_mut(which) else { return };
         connection.stage = match which {
             Which::Present => Stage::Replaying(Replay::of(&self.subscriptions)),
             Which::Candidate => Stage::Standby(Readiness::Fresh),
@@ -210,9 +200,7 @@ impl<H> Engine<H> {
 
     /// Takes in what a server that has accepted the client says about the other servers of the cluster.
     fn accept_gossip(&mut self, which: Which, info: &Info) {
-        let Some(connection) = self.lines.connection(which).filter(|_| !self.config.ignore_discovered) else {
-            return;
-        };
+        let Some(connection) = self.lines.connection(which).filter(|_| !self.config.ignore_discovered) else { return };
         let (seed, server) = (connection.attempt.addr.clone(), Some(connection.attempt.server));
         let (added, removed) =
             self.pool.gossip(&info.connect_urls, &seed, server, self.config.retain_order, &mut self.rng);

@@ -271,10 +271,7 @@ impl World {
                     self.books.complete(token, &outcome, conn, answered);
                 }
                 Effect::Draining { sid } => self.finish_later(sid),
-                Effect::Ended { sid, handle, reason } => {
-                    assert_eq!(sid, handle, "a subscription's handle was mixed up");
-                    self.end_stream(sid, Ending::Said(reason));
-                }
+                Effect::Ended { handle, reason } => self.end_stream(handle, Ending::Said(reason)),
                 Effect::Dropped { sequences } => self.books.dropped(sequences),
                 Effect::Refusing { names, after, through } => self.books.refusing(&names, after, through),
                 Effect::Refused { names, after, again, through } => self.books.refused(&names, after, again, through),

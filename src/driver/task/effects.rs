@@ -95,7 +95,7 @@ impl Task {
                         Unread::Some => {}
                     }
                 }
-                Effect::Ended { handle, reason, .. } => self.end_subscription(handle, reason),
+                Effect::Ended { handle, reason } => self.end_subscription(handle, reason),
                 Effect::HandedOver { through, in_doubt } => {
                     self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
                     self.shared.confirmations.handed_over(through, &mut self.delivered.wakers);

@@ -153,9 +153,7 @@ impl Backlog {
     /// remains of it goes to `gone`.
     pub(in crate::engine) fn withdraw(&mut self, number: u64, passed: u64, removed: &Removed, gone: &mut Vec<Segment>) {
         let at = self.entries.partition_point(|entry| entry.after < number);
-        let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else {
-            return;
-        };
+        let Some(entry) = at.checked_sub(1).and_then(|at| self.entries.get_mut(at)) else { return };
         let before = entry.len();
         if entry.segment.messages == 1 && !entry.segment.interest {
             entry.index = None;

@@ -272,9 +272,7 @@ impl Flight {
     /// Drops the messages that were taken completely.
     fn rewind(&mut self) -> GivenBack {
         let at = std::mem::take(&mut self.at);
-        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else {
-            return GivenBack::default();
-        };
+        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else { return GivenBack::default() };
         let sent = cut.sent;
         let place = cut.forget_taken(at);
         GivenBack { taken: place.messages, resent: sent - cut.sent, cut: place.inside }
@@ -284,9 +282,7 @@ impl Flight {
     fn rewind_to_confirmed(&mut self) -> GivenBack {
         let at = std::mem::take(&mut self.at);
         self.kept.mark_sent();
-        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else {
-            return GivenBack::default();
-        };
+        let Some((Kind::Frames, cut)) = self.items.front_mut().filter(|_| at > 0) else { return GivenBack::default() };
         let place = cut.cut_at(at);
         let resent = cut.sent.min(place.messages);
         cut.sent = cut.sent.max(place.messages);

@@ -64,9 +64,7 @@ impl Backoff {
 
     /// The delay after `failures` failures, before jitter. No failure, no delay.
     pub fn base(&self, failures: u64) -> Duration {
-        let Some(exponent) = failures.checked_sub(1) else {
-            return Duration::ZERO;
-        };
+        let Some(exponent) = failures.checked_sub(1) else { return Duration::ZERO };
         if self.initial.is_zero() {
             // Zero times the infinity that powf reaches is NaN, and would be mistaken for the cap.
             return Duration::ZERO;

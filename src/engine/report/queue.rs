@@ -85,12 +85,8 @@ impl EventQueue {
             let begin = self.find(from, lost)?;
             Some((begin, self.find(begin, found)?))
         };
-        let Some((begin, end)) = pair(1) else {
-            return false;
-        };
-        let Some((next_begin, next_end)) = pair(end) else {
-            return false;
-        };
+        let Some((begin, end)) = pair(1) else { return false };
+        let Some((next_begin, next_end)) = pair(end) else { return false };
         let mut kept = Vec::new();
         let mut halves = Vec::new();
         for event in self.events.drain(begin..next_begin) {

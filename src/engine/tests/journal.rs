@@ -18,10 +18,7 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
         Effect::Complete { token, outcome: Ok(()) } => format!("flush {token} ok"),
         Effect::Complete { token, outcome: Err(failure) } => format!("flush {token} failed: {failure}"),
         Effect::Draining { sid } => format!("no more for {sid}"),
-        Effect::Ended { sid, handle, reason } => {
-            assert_eq!(sid, handle, "a subscription's handle was mixed up");
-            format!("stream {sid} ends: {reason}")
-        }
+        Effect::Ended { handle, reason } => format!("stream {handle} ends: {reason}"),
         Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
         Effect::Dropped { sequences } => {
             let said = |run: &DroppedRun| {
