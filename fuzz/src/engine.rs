@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use nats_lifeline::engine::bench::Net;
+use nats_lifeline::engine::harness::Net;
 use nats_lifeline::engine::{Config, DeliveryMode, OutboxRules, OverflowPolicy, Status};
 
 use super::choices::Choices;
@@ -11,7 +11,7 @@ use world::World;
 mod server;
 mod world;
 
-/// Settings, and then steps until the input ends. Behind the last step the client is closed, and must have come to its end.
+/// Reads settings, and then steps until the input ends. After the last step the client is closed, and must reach its end.
 pub fn engine(input: &[u8]) {
     let mut choices = Choices::new(input);
     let config = config(&mut choices);
@@ -20,8 +20,8 @@ pub fn engine(input: &[u8]) {
     let config = Config { outbox: rules, prepare_moves, ..config };
     let mut world = World::new(config, servers, choices.number());
     while !choices.is_empty() {
-        // Where there are two connections, a step has to say which of them it is about.
-        world.bench.aim = if world.bench.links.len() > 1 { choices.below(2) } else { 0 };
+        // With two connections, a step first chooses which of them it is about.
+        world.harness.aim = if world.harness.links.len() > 1 { choices.below(2) } else { 0 };
         step(&mut world, &mut choices);
         world.check();
     }
@@ -45,14 +45,14 @@ fn config(choices: &mut Choices<'_>) -> Config {
     }
 }
 
-/// The outbox's, and whether moves are prepared.
+/// The outbox's rules, and whether moves are prepared.
 fn rules(choices: &mut Choices<'_>) -> (OutboxRules, bool) {
     let byte = usize::from(choices.byte());
     let overflow = [
         OverflowPolicy::Error,
         OverflowPolicy::DropOldest,
         OverflowPolicy::DropNewest,
-        // A handle that waits is one that asks again.
+        // Waiting means to try again.
         OverflowPolicy::Wait(ms(100)),
     ];
     let rules = OutboxRules {
@@ -76,53 +76,53 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
         // Large enough to be shared, not copied.
         2 => world.publish(33_000, false),
         3 => world.cancel(choices.number()),
-        4 => world.bench.connect(),
+        4 => world.harness.connect(),
         5 => world.subscribe(choices.flag().then_some("workers")),
         6 => world.unsubscribe(choices.byte()),
-        7 => world.bench.unsubscribe_after(u64::from(choices.byte()), choices.number()),
+        7 => world.harness.unsubscribe_after(u64::from(choices.byte()), choices.number()),
         8 => world.drain_subscription(choices.byte()),
         9 => world.flush(choices.flag()),
         10 => world.cancel_flush(choices.byte()),
-        11 => world.bench.force_reconnect(),
-        12 => world.bench.set_pool(world::addresses(choices.below(5))),
-        13 => world.bench.finished(u64::from(choices.byte())),
+        11 => world.harness.force_reconnect(),
+        12 => world.harness.set_pool(world::addresses(choices.below(5))),
+        13 => world.harness.finished(u64::from(choices.byte())),
         14 => match choices.below(8) {
-            0 => world.bench.drain(ms(3000)),
-            1 => world.bench.close(),
+            0 => world.harness.drain(ms(3000)),
+            1 => world.harness.close(),
             _ => {}
         },
-        15 => world.bench.take(usize::from(choices.byte())),
-        16 => world.bench.takes = choices.flag(),
-        17 => world.bench.advance(ms([1, 30, 250, 2000][choices.below(4)] * u64::from(choices.byte()) / 16)),
+        15 => world.harness.take(usize::from(choices.byte())),
+        16 => world.harness.takes = choices.flag(),
+        17 => world.harness.advance(ms([1, 30, 250, 2000][choices.below(4)] * u64::from(choices.byte()) / 16)),
         18 | 19 => proceed(world, choices),
-        20 => world.bench.serve(choices.some_bytes()),
+        20 => world.harness.serve(choices.some_bytes()),
         21 => serve_something(world, choices),
         22 => world.lose(choices.flag()),
         _ => world.break_writing(),
     }
 }
 
-/// The next thing that a server does which means well.
+/// The next step of a well-behaved server.
 fn proceed(world: &mut World, choices: &mut Choices<'_>) {
-    match world.bench.net() {
+    match world.harness.net() {
         Net::None => {}
         Net::Dialing(_) if choices.below(4) == 1 => world.refuse(),
         Net::Dialing(_) => {
-            world.bench.dialed(0);
-            world.bench.serve(world::INFO);
+            world.harness.dialed(0);
+            world.harness.serve(world::INFO);
         }
         Net::Up(_) if world.is_asked() => {
             world.answer(choices.below(4) == 1);
-            world.bench.serve(world::INFO);
+            world.harness.serve(world::INFO);
         }
         Net::Up(_) => {
-            world.bench.take(usize::MAX);
-            world.bench.serve(b"PONG\r\n");
+            world.harness.take(usize::MAX);
+            world.harness.serve(b"PONG\r\n");
         }
     }
 }
 
-/// What servers say, of which some is out of place at any moment.
+/// Something that servers send; some of it is out of place at any moment.
 fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
     let sid = choices.byte();
     let bytes = match choices.below(12) {
@@ -139,18 +139,18 @@ fn serve_something(world: &mut World, choices: &mut Choices<'_>) {
         10 => b"INFO {\"tls_required\":true}\r\nPING\r\n".to_vec(),
         _ => format!("INFO {{\"connect_urls\":[\"a{sid}:{sid}\"]}}\r\n").into_bytes(),
     };
-    world.bench.serve(&bytes);
+    world.harness.serve(&bytes);
 }
 
-/// A client that is closed has nothing left.
+/// A closed client has nothing left.
 impl World {
     fn end(&mut self) {
-        self.bench.takes = true;
-        self.bench.close();
-        self.bench.serve(b"PONG\r\n");
-        self.bench.advance(ms(2000));
+        self.harness.takes = true;
+        self.harness.close();
+        self.harness.serve(b"PONG\r\n");
+        self.harness.advance(ms(2000));
         self.check();
-        assert_eq!(self.bench.engine.status(), Status::Closed);
+        assert_eq!(self.harness.engine.status(), Status::Closed);
         self.check_end();
     }
 }

@@ -9,6 +9,7 @@
 //! | `choose`, `handshake`, `announce`, `delivery`, `refused`, `subscription_limit`, `poison` | the consequences: the way to a server, the handshake, `Connected`, loading and PONGs, `-ERR` |
 //! | `moving`, `failback`, `adopting` | planned moves |
 //! | `pool`, `outbox`, `subscriptions`, `asked`, `liveness`, `recovery`, `report` | parts with their own data, which know nothing of the engine |
+//! | `harness` | a driver without I/O, for tests and fuzzing |
 //!
 //! No promise: this is public only with the feature `internals`, for simulations, fuzzing and experiments. Names and behaviour
 //! may change in any version.
@@ -17,8 +18,6 @@ mod adopting;
 mod announce;
 mod asked;
 mod attempt;
-#[cfg(any(test, feature = "internals"))]
-pub mod bench;
 mod candidate;
 mod choose;
 mod command;
@@ -35,6 +34,8 @@ mod exchange;
 mod failback;
 mod handshake;
 mod happened;
+#[cfg(any(test, feature = "internals"))]
+pub mod harness;
 mod history;
 mod intent;
 mod ledger;

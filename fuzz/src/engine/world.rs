@@ -1,10 +1,10 @@
-//! An engine and everything around it: what handles do, what servers get, and what is known of both.
+//! An engine and everything around it: what handles do, what servers get, and what is known about both.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nats_lifeline::engine::bench::{Bench, Net};
+use nats_lifeline::engine::harness::{Harness, Net};
 use nats_lifeline::engine::{Cause, Config, Credentials, Frame, Gate, OutboxRules, Refusal};
 use nats_lifeline::protocol::{HeaderMap, ServerAddr};
 
@@ -24,21 +24,21 @@ enum Asked {
 }
 
 pub(super) struct World {
-    pub(super) bench: Bench,
+    pub(super) harness: Harness,
     rules: OutboxRules,
-    /// The servers at the far ends of the wires, with how much of each they have read; `None`: its end was seen.
+    /// The servers at the far ends of the wires, and how much of each they have read; `None`: its end was seen.
     servers: Vec<Option<(Server, usize)>>,
     arrived: Arrived,
     asked: Option<(Asked, u64)>,
-    /// Whether a second connection may be made beside the present one.
+    /// Whether a second connection may be made for a move.
     prepares: bool,
     reported: Reported,
     published: u64,
     largest: usize,
-    /// Bytes of SUB and UNSUB that were put among the messages, which the cap does not count.
+    /// Bytes of SUB and UNSUB among the messages, which the cap does not count.
     interest: usize,
     sids: u64,
-    /// Flushes that were not answered; whether somebody still waits.
+    /// Flushes that were not answered; whether the caller is still waiting.
     flushes: BTreeMap<u64, bool>,
 }
 
@@ -52,7 +52,7 @@ impl World {
             prepares: config.prepare_moves,
             arrived: Arrived::new(config.outbox.delivery),
             rules: config.outbox.clone(),
-            bench: Bench::new(config, addresses(servers), seed, Instant::now()),
+            harness: Harness::new(config, addresses(servers), seed, Instant::now()),
             servers: Vec::new(),
             asked: None,
             reported: Reported::default(),
@@ -66,7 +66,7 @@ impl World {
 
     // What handles do.
 
-    /// A message that says its number and size.
+    /// Publishes a message whose subject has its number and size.
     pub(super) fn publish(&mut self, size: usize, headers: bool) {
         let number = self.published + 1;
         let subject = format!("m.{number}.{size}");
@@ -75,9 +75,9 @@ impl World {
         let block = headers.then(|| map.wire());
         let payload = Bytes::from(vec![number as u8; size]);
         let frame = Frame { subject: subject.as_bytes(), reply: None, headers: block.as_deref(), payload: &payload };
-        let outbox = &mut self.bench.outbox;
+        let outbox = &mut self.harness.outbox;
         let (len, gate, accepted) = (frame.len(), outbox.gate(), outbox.accepted());
-        outbox.tick(self.bench.now);
+        outbox.tick(self.harness.now);
         let outcome = outbox.admit(&frame, false);
         let counts = matches!(outcome, Ok(_) | Err(Refusal::Dropped));
         assert_eq!(outbox.accepted(), accepted + u64::from(counts));
@@ -106,7 +106,7 @@ impl World {
     }
 
     pub(super) fn cancel(&mut self, sequence: u64) {
-        let outbox = &mut self.bench.outbox;
+        let outbox = &mut self.harness.outbox;
         let (accepted, through) = (outbox.accepted(), outbox.through());
         let gone = outbox.cancel(sequence, &mut Vec::new());
         assert_eq!(outbox.accepted() + u64::from(gone), accepted);
@@ -116,29 +116,29 @@ impl World {
     pub(super) fn subscribe(&mut self, queue: Option<&'static str>) {
         self.sids += 1;
         self.interest += 64;
-        self.bench.queue_subscribe("s", queue, self.sids);
+        self.harness.queue_subscribe("s", queue, self.sids);
     }
 
     pub(super) fn unsubscribe(&mut self, sid: u8) {
         self.interest += 64;
-        self.bench.unsubscribe(u64::from(sid));
+        self.harness.unsubscribe(u64::from(sid));
     }
 
     pub(super) fn drain_subscription(&mut self, sid: u8) {
         self.interest += 64;
-        self.bench.drain_subscription(u64::from(sid));
+        self.harness.drain_subscription(u64::from(sid));
     }
 
-    /// `informed`: the handle knows of what is in doubt.
+    /// `informed`: the handle has reported everything that is in doubt.
     pub(super) fn flush(&mut self, informed: bool) {
-        let seen = if informed { self.bench.engine.ledger(self.bench.outbox.accepted()).in_doubt } else { 0 };
-        let token = self.bench.flush(seen);
+        let seen = if informed { self.harness.engine.ledger(self.harness.outbox.accepted()).in_doubt } else { 0 };
+        let token = self.harness.flush(seen);
         self.flushes.insert(token, true);
     }
 
     pub(super) fn cancel_flush(&mut self, token: u8) {
         let token = u64::from(token);
-        self.bench.cancel_flush(token);
+        self.harness.cancel_flush(token);
         if let Some(waiting) = self.flushes.get_mut(&token) {
             *waiting = false;
         }
@@ -148,19 +148,19 @@ impl World {
 
     pub(super) fn refuse(&mut self) {
         self.reported.links -= 1;
-        self.bench.refuse();
+        self.harness.refuse();
     }
 
     pub(super) fn lose(&mut self, by_server: bool) {
-        if let Net::Up(_) = self.bench.net() {
+        if let Net::Up(_) = self.harness.net() {
             let reset = Cause::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-            self.bench.lose(if by_server { Cause::ClosedByServer } else { reset });
+            self.harness.lose(if by_server { Cause::ClosedByServer } else { reset });
         }
     }
 
     pub(super) fn break_writing(&mut self) {
-        if let Net::Up(_) = self.bench.net() {
-            self.bench.break_writing();
+        if let Net::Up(_) = self.harness.net() {
+            self.harness.break_writing();
         }
     }
 
@@ -168,10 +168,10 @@ impl World {
         self.asked.is_some()
     }
 
-    /// Answers what the engine has asked for, if it has; also late, when it does not matter any more.
+    /// Answers what the engine has asked for, if anything; also late, when it no longer matters.
     pub(super) fn answer(&mut self, fails: bool) {
         let Some((asked, epoch)) = self.asked.take() else { return };
-        let (engine, now) = (&mut self.bench.engine, self.bench.now);
+        let (engine, now) = (&mut self.harness.engine, self.harness.now);
         let cause = Cause::Unsupported("as the script says".into());
         match asked {
             Asked::Upgrade if fails => engine.handle_upgrade_failed(epoch, cause, now),
@@ -181,6 +181,6 @@ impl World {
                 engine.handle_credentials(epoch, answer, now);
             }
         }
-        self.bench.settle();
+        self.harness.settle();
     }
 }

@@ -1,11 +1,11 @@
-//! An engine and a scripted peer: dialogues on the [`Bench`], and what a test sees of them.
+//! An engine and a scripted peer: dialogues on the [`Harness`], and what a test sees of them.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::journal::describe;
-pub(super) use crate::engine::bench::{Bench as Pair, Net};
+pub(super) use crate::engine::harness::{Harness as Pair, Net};
 use crate::engine::{Cause, Choice, Config, ConnectionEvent, Effect, Frame, OutboxRules, Refusal};
 use crate::protocol::ServerAddr;
 

@@ -1,4 +1,4 @@
-//! What the engine wants done, compared with what it may want; and what the servers got.
+//! The engine's effects, compared with what is allowed, and what the servers got.
 
 use nats_lifeline::engine::{ConnectionEvent, Effect};
 
@@ -6,9 +6,9 @@ use super::super::server::Server;
 use super::{Asked, World};
 
 impl World {
-    /// Looks at everything that has happened since the last look.
+    /// Checks everything that has happened since the last call.
     pub(super) fn look(&mut self) {
-        for effect in std::mem::take(&mut self.bench.effects) {
+        for effect in std::mem::take(&mut self.harness.effects) {
             self.expect(effect);
         }
         self.read_wires();
@@ -75,7 +75,7 @@ impl World {
     }
 
     fn read_wires(&mut self) {
-        let wires = &self.bench.wires;
+        let wires = &self.harness.wires;
         self.servers.resize_with(wires.len(), || Some((Server::new(), 0)));
         for (wire, server) in wires.iter().zip(&mut self.servers) {
             let Some((reader, read)) = server else { continue };

@@ -1,5 +1,5 @@
-//! What the engine has reported, and what must hold after every step and at the end. The account and the alternation of
-//! events are checked by the bench.
+//! What the engine has reported, and what must hold after every step and at the end. The harness checks the ledger and that
+//! events alternate.
 
 use nats_lifeline::engine::{Flight, pool};
 
@@ -9,7 +9,7 @@ use super::World;
 #[derive(Default)]
 pub(super) struct Reported {
     pub(super) closed: bool,
-    /// Connections and attempts.
+    /// Connections and attempts that have not ended.
     pub(super) links: usize,
     pub(super) in_doubt: u64,
     pub(super) lost: u64,
@@ -23,16 +23,17 @@ pub(super) struct Reported {
 impl World {
     /// At rest, whatever has happened.
     pub(in super::super) fn check(&mut self) {
-        self.bench.settle();
+        self.harness.settle();
         self.look();
-        let (engine, outbox) = (&self.bench.engine, &self.bench.outbox);
+        let (engine, outbox) = (&self.harness.engine, &self.harness.outbox);
         let ledger = engine.ledger(outbox.accepted());
         assert_eq!(ledger.in_doubt, self.reported.in_doubt, "what is in doubt was reported");
         assert_eq!(ledger.lost.total(), self.reported.lost, "what is lost was reported");
 
-        // Memory follows what was given to us, whatever the server does.
+        // Memory is limited by what the client was given, whatever the server does.
         let mark = outbox.mark();
-        // Below the mark one more is admitted, whatever its size; and the frame that a dying connection had cut comes back whole.
+        // Below the mark one more message is admitted, whatever its size; and the frame that a dying connection had cut comes
+        // back whole.
         let most = outbox.cap().max(mark + 2 * self.largest) + self.interest;
         assert!(outbox.pending() <= most, "{} of {most} bytes", outbox.pending());
         let replay = 64 * 1024 + self.interest;
@@ -43,8 +44,8 @@ impl World {
 
     /// After the end.
     pub(in super::super) fn check_end(&mut self) {
-        let (engine, outbox) = (&self.bench.engine, &self.bench.outbox);
-        assert!(self.reported.closed && self.bench.links.is_empty());
+        let (engine, outbox) = (&self.harness.engine, &self.harness.outbox);
+        assert!(self.reported.closed && self.harness.links.is_empty());
         assert!(engine.subscriptions.is_empty() && self.reported.ended.len() == self.sids as usize);
         assert!(!self.flushes.values().any(|waiting| *waiting), "flushes that nobody answered: {:?}", self.flushes);
         let ledger = engine.ledger(outbox.accepted());

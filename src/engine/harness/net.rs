@@ -1,10 +1,10 @@
 //! What the network does, and the server at its far end.
 
-use super::Bench;
+use super::Harness;
 use crate::engine::Cause;
 use crate::protocol::{Decoded, Decoder, ServerOp};
 
-/// Where the byte stream of a link is, by epoch.
+/// The state of a link, with its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Net {
     /// There is no link.
@@ -18,9 +18,9 @@ pub enum Net {
 /// One link, as its driver sees it.
 #[derive(Debug)]
 pub struct Link {
-    /// Where its byte stream is; never [`Net::None`].
+    /// Its state; never [`Net::None`].
     pub net: Net,
-    /// Which of the wires is its, or was its last.
+    /// The index of its wire, or of its last one.
     wire: Option<usize>,
     decoder: Decoder,
     unread: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Wire {
     pub bytes: Vec<u8>,
     /// How many messages were confirmed in all when it ended; `None`: it has not ended.
     pub confirmed: Option<u64>,
-    /// How much of it was looked at.
+    /// How much of it the test has seen.
     #[cfg(test)]
     pub(in crate::engine) looked: usize,
 }
@@ -52,8 +52,8 @@ impl Link {
     }
 }
 
-impl Bench {
-    /// Where the link is that is aimed at.
+impl Harness {
+    /// The state of the link that is aimed at.
     pub fn net(&self) -> Net {
         self.links.get(self.aim).map_or(Net::None, |link| link.net)
     }
@@ -151,7 +151,7 @@ impl Bench {
                 break;
             }
         }
-        // Effects were not carried out meanwhile, so the link is where it was.
+        // No effects were carried out in between, so the link is still there.
         read.drain(..at);
         let link = &mut self.links[aim];
         (link.unread, link.decoder) = (read, decoder);

@@ -1,7 +1,7 @@
 //! A driver without I/O, for tests and fuzzing: an engine, its outbox and the far ends of its links, on a virtual clock.
 //!
-//! It runs the rounds that the doc of [`Engine`] prescribes, keeps every deadline while time passes, and checks after each
-//! exchange what must always hold. What the engine wants, and what it writes, is kept for whoever uses the bench to look at.
+//! It runs the rounds that the doc of [`Engine`] prescribes, handles every deadline while time passes, and checks after each
+//! exchange what must always hold. Effects and written bytes are kept for the test to look at.
 
 #![allow(clippy::panic, reason = "a broken invariant ends the test")]
 
@@ -17,14 +17,14 @@ use crate::protocol::ServerAddr;
 
 type Command = Box<dyn FnOnce(&mut Engine<u64>, Instant)>;
 
-/// A driver that comes to rest in this many rounds or never does.
+/// A driver that has not come to rest after this many rounds never does.
 const ROUNDS: usize = 1000;
 
-/// A deadline that is handled comes again at the same time no more often than this.
+/// A deadline that was handled may come again at the same time this often.
 const AGAIN: usize = 100;
 
 /// An engine and everything around it.
-pub struct Bench {
+pub struct Harness {
     /// The engine. The handle of a subscription is its sid.
     pub engine: Engine<u64>,
     /// Its outbox.
@@ -33,21 +33,21 @@ pub struct Bench {
     pub start: Instant,
     /// The time.
     pub now: Instant,
-    /// Whether transports take everything immediately; otherwise only [`take`](Bench::take) does.
+    /// Whether transports take everything immediately; otherwise only [`take`](Harness::take) does.
     pub takes: bool,
     /// Whether requests wait for replies.
     pub requests_waiting: bool,
     /// The present link, and the one that is prepared for a move.
     pub links: Vec<Link>,
-    /// Which of them the network's next act is about.
+    /// The index of the link that the network's methods are about.
     pub aim: usize,
-    /// What each byte stream took, in the order in which they were made.
+    /// What each byte stream took, in the order in which the streams were made.
     pub wires: Vec<Wire>,
     /// The wire of the last link that ended.
     last_wire: usize,
-    /// Which server was dialled when, since the start.
+    /// Every dial: the time since the start, and the host.
     pub dials: Vec<(Duration, String)>,
-    /// What the engine wanted, in order, since it was last taken from here.
+    /// The effects in order, until the test takes them.
     pub effects: Vec<Effect<u64>>,
     /// Every event.
     pub events: Vec<ConnectionEvent>,
@@ -60,10 +60,10 @@ pub struct Bench {
     next_token: u64,
 }
 
-impl Bench {
-    /// An engine that does nothing yet. `start` is any time.
-    pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64, start: Instant) -> Bench {
-        Bench {
+impl Harness {
+    /// An engine that does nothing yet. `start` may be any time.
+    pub fn new(config: Config, servers: Vec<ServerAddr>, seed: u64, start: Instant) -> Harness {
+        Harness {
             outbox: Outbox::new(config.outbox.clone()),
             engine: Engine::new(config, servers, seed),
             start,

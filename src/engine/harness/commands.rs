@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Bench;
+use super::Harness;
 use crate::engine::{Engine, Interest};
 use crate::protocol::ServerAddr;
 
-impl Bench {
+impl Harness {
     /// Queues a command, as a handle does.
     pub fn command(&mut self, command: impl FnOnce(&mut Engine<u64>, Instant) + 'static) {
         self.commands.push(Box::new(command));
