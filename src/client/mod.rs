@@ -1,6 +1,7 @@
 //! The API: the client, its options, messages, events and errors. Thin handles over the layers below.
 
 pub(crate) mod auth;
+mod breaker;
 mod callback;
 #[allow(clippy::module_inception)]
 mod client;
@@ -50,6 +51,7 @@ mod wait;
 pub use crate::driver::{Statistics, TopologyChange};
 pub use crate::engine::FlushFailure;
 pub use auth::AuthRequest;
+pub use breaker::{BreakerError, BreakerState, CircuitBreaker};
 pub use client::Client;
 pub use confirmed::PublishOutcome;
 #[cfg(feature = "nkeys")]
