@@ -23,6 +23,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }
     let retry = settings.config.retry_on_initial_connect;
+    let limit = settings.config.first_attempts;
     // Only the engine keeps the secrets.
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
@@ -52,16 +53,16 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
         let state = *status.borrow_and_update();
         match state {
             Status::Connected => return Ok(client),
-            Status::Disconnected | Status::Closed => return Err(failure(&shared, attempts.as_mut()).await),
+            Status::Disconnected | Status::Closed => return Err(failure(&shared, attempts.as_mut(), limit).await),
             Status::Connecting | Status::Reconnecting | Status::Draining => {}
         }
     }
 }
 
-/// Why the first connection failed.
-async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> ConnectError {
+/// Why the first connection failed. `limit`: how many attempts it had, if that was configured.
+async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>, limit: Option<u64>) -> ConnectError {
     let cause = shared.last_error().unwrap_or(Cause::NoServers);
-    let kind = match &cause {
+    let mut kind = match &cause {
         Cause::TimedOut { .. } | Cause::Server(ErrKind::AuthenticationTimeout) => ConnectErrorKind::TimedOut,
         Cause::Dns(_) => ConnectErrorKind::Dns,
         Cause::Tls(_) => ConnectErrorKind::Tls,
@@ -75,7 +76,14 @@ async fn failure(shared: &Arc<Shared>, attempts: Option<&mut Events>) -> Connect
     while let Some(event) = events.recv().await {
         match event {
             ConnectionEvent::AttemptFailed { server, cause, .. } => tried.add(server, cause),
-            ConnectionEvent::GaveUp { .. } | ConnectionEvent::Closed { .. } => break,
+            ConnectionEvent::GaveUp { attempts, .. } => {
+                tried.total(attempts);
+                if limit.is_some_and(|limit| attempts >= limit) {
+                    kind = ConnectErrorKind::MaxReconnects;
+                }
+                break;
+            }
+            ConnectionEvent::Closed { .. } => break,
             _ => {}
         }
     }

@@ -131,13 +131,16 @@ impl ConnectOptions {
     /// Connects to one of `addrs` with these options.
     ///
     /// Each server is tried once, in random order (see
-    /// [`retain_servers_order`](ConnectOptions::retain_servers_order)). With
+    /// [`retain_servers_order`](ConnectOptions::retain_servers_order)); more often with
+    /// [`connect_attempts`](ConnectOptions::connect_attempts). With
     /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect) the client is returned immediately and
     /// connects in the background.
     ///
     /// # Errors
     ///
-    /// The last server's error if none could be reached; [`Io`](crate::ConnectErrorKind::Io) with an
+    /// The last server's error if none could be reached, with a [`NotConnected`](crate::client::NotConnected) that names
+    /// every server; [`MaxReconnects`](crate::ConnectErrorKind::MaxReconnects) after
+    /// [`connect_attempts`](ConnectOptions::connect_attempts); [`Io`](crate::ConnectErrorKind::Io) with an
     /// [`InvalidOption`] for an invalid value; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for an address
     /// that cannot be parsed. `Io` as well outside of a tokio runtime.
     ///

@@ -226,7 +226,7 @@ impl<H> Engine<H> {
         self.history.note_failure(&cause, now);
         self.report_failed(attempt, cause.clone(), now);
         let never = self.history.previous.is_none();
-        let first_round_over = never && !self.config.retry_on_initial_connect && self.round_is_over();
+        let first_round_over = never && !self.config.retry_on_initial_connect && self.first_attempts_are_over();
         let nobody_left = self.pool.is_empty();
         if nobody_left || first_round_over || self.out_of_retries() || (!never && !self.config.reconnect) {
             self.lines.present = Link::GivingUp(cause);
@@ -235,9 +235,12 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Whether each server that the user named has failed once; or, where a callback may skip some of them, whether there were
-    /// as many attempts as servers.
-    fn round_is_over(&self) -> bool {
+    /// Whether the first connection has had its attempts: as many as are configured; or one on each server that the user named;
+    /// or, where a callback may skip some of them, as many as there are servers.
+    fn first_attempts_are_over(&self) -> bool {
+        if let Some(max) = self.config.first_attempts {
+            return self.history.failures >= max;
+        }
         let chosen = self.config.ask_server && self.history.failures >= self.pool.named() as u64;
         chosen || self.pool.all_named_failed()
     }

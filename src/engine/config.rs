@@ -26,6 +26,9 @@ pub struct Config {
     pub max_reconnects: Option<u64>,
     /// Whether the first connection is retried like a lost one, instead of failing when each server was tried once.
     pub retry_on_initial_connect: bool,
+    /// How many attempts the first connection has before the client gives up, where it is not retried like a lost one. Default:
+    /// one on each server.
+    pub first_attempts: Option<u64>,
     /// Whether servers named by INFO's `connect_urls` are left out of the pool. Default false.
     pub ignore_discovered: bool,
     /// Whether the servers stay in the user's order; otherwise the pool is shuffled once. Default false.
@@ -174,6 +177,7 @@ impl Default for Config {
             reconnect: true,
             max_reconnects: None,
             retry_on_initial_connect: false,
+            first_attempts: None,
             ignore_discovered: false,
             retain_order: false,
             policy: Policy::default(),

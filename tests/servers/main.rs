@@ -21,6 +21,7 @@ mod delivery;
 mod ending;
 mod failback;
 mod failover;
+mod first_connection;
 mod harness;
 mod headers;
 mod hostile_server;

@@ -24,6 +24,8 @@ use crate::protocol::ProtocolError;
 #[derive(Clone, Debug)]
 pub struct NotConnected {
     attempts: Vec<(String, Cause)>,
+    /// Attempts on all servers together.
+    total: u64,
     last: Cause,
 }
 
@@ -33,7 +35,7 @@ const NAMED: usize = 10;
 impl NotConnected {
     /// `last`: why the client gave up.
     pub(crate) fn new(last: Cause) -> NotConnected {
-        NotConnected { attempts: Vec::new(), last }
+        NotConnected { attempts: Vec::new(), total: 0, last }
     }
 
     /// Adds a failed attempt; only the last one of each server is kept.
@@ -42,6 +44,16 @@ impl NotConnected {
             Some((_, known)) => *known = cause,
             None => self.attempts.push((server, cause)),
         }
+    }
+
+    /// How many attempts there were.
+    pub(crate) fn total(&mut self, attempts: u64) {
+        self.total = attempts;
+    }
+
+    /// How many attempts failed, on all servers together; 0 if there was none.
+    pub fn total_attempts(&self) -> u64 {
+        self.total.max(self.attempts.len() as u64)
     }
 
     /// `host:port` of each server, in the order of their first attempts, and why it was not connected.
@@ -54,6 +66,9 @@ impl fmt::Display for NotConnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.attempts.is_empty() {
             return self.last.fmt(f);
+        }
+        if self.total_attempts() > self.attempts.len() as u64 {
+            write!(f, "after {} attempts: ", self.total_attempts())?;
         }
         for (number, (server, cause)) in self.attempts().take(NAMED).enumerate() {
             let between = if number == 0 { "" } else { "; " };

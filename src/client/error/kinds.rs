@@ -26,7 +26,8 @@ pub enum ConnectErrorKind {
     /// The transport failed; or an option is invalid, and the source is an
     /// [`InvalidOption`](crate::options::InvalidOption).
     Io,
-    /// [`max_reconnects`](crate::ConnectOptions::max_reconnects) attempts failed.
+    /// As many attempts failed as [`connect_attempts`](crate::ConnectOptions::connect_attempts) allows. The source is a
+    /// [`NotConnected`](crate::client::NotConnected) with their number and the last error of each server.
     MaxReconnects,
 }
 

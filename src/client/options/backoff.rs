@@ -29,6 +29,36 @@ impl ConnectOptions {
         self
     }
 
+    /// Lets [`connect`](ConnectOptions::connect) make up to this many attempts, over all servers, before it fails. Default
+    /// `None`: each server is tried once. Must be at least 1.
+    ///
+    /// A server that has failed waits by its [`backoff`](ConnectOptions::backoff) before its next attempt. After the last
+    /// attempt `connect` fails with kind [`MaxReconnects`](crate::ConnectErrorKind::MaxReconnects), and the error names the
+    /// number of attempts and the last error of each server: see [`NotConnected`](crate::client::NotConnected). Wrap
+    /// `connect` in `tokio::time::timeout` to limit the time as well.
+    ///
+    /// [`max_reconnects`](ConnectOptions::max_reconnects) limits later connections only. With
+    /// [`retry_on_initial_connect`](ConnectOptions::retry_on_initial_connect), which does not wait for the first
+    /// connection, this option has no effect and `max_reconnects` applies.
+    ///
+    /// ```no_run
+    /// use nats_lifeline::options::{Backoff, Jitter};
+    /// use nats_lifeline::{ConnectErrorKind, ConnectOptions};
+    /// use std::time::Duration;
+    ///
+    /// # async fn example() {
+    /// let wait = Backoff { jitter: Jitter::Added(Duration::from_millis(500)), ..Backoff::fixed(Duration::from_secs(2)) };
+    /// match ConnectOptions::new().connect_attempts(10).backoff(wait).connect("nats.example").await {
+    ///     Err(error) if error.kind() == ConnectErrorKind::MaxReconnects => eprintln!("{error}"),
+    ///     other => drop(other),
+    /// }
+    /// # }
+    /// ```
+    pub fn connect_attempts<T: Into<Option<usize>>>(mut self, attempts: T) -> ConnectOptions {
+        self.config.first_attempts = attempts.into().map(|max| u64::try_from(max).unwrap_or(u64::MAX));
+        self
+    }
+
     /// Sets the delays between failed attempts on one server. Default: 100 ms after the first failure, doubled by
     /// each further one up to 4 s, and half of each delay is random.
     ///

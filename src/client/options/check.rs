@@ -102,6 +102,9 @@ impl ConnectOptions {
         if let Some(messages) = self.config.outbox.messages {
             rule("reconnect_buffer_messages", &messages, AT_LEAST_ONE, messages > 0)?;
         }
+        if let Some(max) = self.config.first_attempts {
+            rule("connect_attempts", &max, AT_LEAST_ONE, max > 0)?;
+        }
         if let Some(max) = self.config.policy.max_per_server {
             rule("max_reconnects_per_server", &max, AT_LEAST_ONE, max > 0)?;
         }
@@ -156,7 +159,11 @@ fn check_backoff(backoff: &Backoff, names: [&'static str; 3]) -> Result<(), Inva
 }
 
 pub(super) fn backoff_within_reach(backoff: Backoff) -> Backoff {
-    Backoff { initial: within_reach(backoff.initial), max: within_reach(backoff.max), ..backoff }
+    let jitter = match backoff.jitter {
+        Jitter::Added(most) => Jitter::Added(within_reach(most)),
+        other => other,
+    };
+    Backoff { initial: within_reach(backoff.initial), max: within_reach(backoff.max), jitter, ..backoff }
 }
 
 fn rule(option: &'static str, value: &dyn fmt::Debug, rule: &'static str, kept: bool) -> Result<(), InvalidOption> {

@@ -72,6 +72,7 @@ fn every_option_reaches_its_setting() {
             .retry_on_initial_connect()
             .no_reconnect()
             .max_reconnects(7)
+            .connect_attempts(15)
             .backoff(backoff)
             .tls_reconnect_jitter(8 * second)
             .tls_first()
@@ -124,6 +125,7 @@ fn every_option_reaches_its_setting() {
         reconnect: false,
         max_reconnects: Some(7),
         retry_on_initial_connect: true,
+        first_attempts: Some(15),
         ignore_discovered: true,
         retain_order: true,
         policy: Policy {
@@ -197,7 +199,11 @@ fn extreme_values_are_bounded_not_refused() {
             .request_timeout(Some(Duration::MAX))
             .flush_timeout(Duration::MAX)
             .slow_consumer_grace(Duration::MAX)
-            .backoff(Backoff { max: Duration::MAX, ..Config::default().policy.backoff })
+            .backoff(Backoff {
+                max: Duration::MAX,
+                jitter: Jitter::Added(Duration::MAX),
+                ..Config::default().policy.backoff
+            })
             .max_pings_out(usize::MAX)
             .read_buffer_capacity(0),
     );
@@ -205,6 +211,7 @@ fn extreme_values_are_bounded_not_refused() {
     assert_eq!(settings.config.connect_timeout, thirty_years);
     assert_eq!(settings.config.ping_interval, Some(thirty_years));
     assert_eq!(settings.config.policy.backoff.max, thirty_years);
+    assert_eq!(settings.config.policy.backoff.jitter, Jitter::Added(thirty_years));
     assert_eq!(settings.config.max_pings_out, u32::MAX);
     assert_eq!(settings.request_timeout, Some(thirty_years));
     assert_eq!(settings.flush_timeout, thirty_years);
@@ -242,6 +249,7 @@ fn invalid_values_are_refused_with_the_name_of_the_option() {
         ("poison_after", new().poison_after(Some(1))),
         ("poison_after", new().poison_after(Some(0))),
         ("max_reconnects_per_server", new().max_reconnects_per_server(0)),
+        ("connect_attempts", new().connect_attempts(0)),
         ("reconnect_buffer_messages", new().reconnect_buffer_messages(0)),
         ("max_message_age", new().max_message_age(zero)),
         ("overflow_policy", new().overflow_policy(OverflowPolicy::Wait(zero))),

@@ -41,6 +41,18 @@ pub enum Jitter {
     Equal,
     /// Uniform in `d × (1 - f) ..= d × (1 + f)`, never negative.
     Symmetric(f64),
+    /// Uniform in `d ..= d + t`: at least `d`, and up to `t` more.
+    ///
+    /// ```
+    /// use nats_lifeline::options::{Backoff, Jitter};
+    /// use std::time::Duration;
+    ///
+    /// // From 2 s to 2.5 s after every failure.
+    /// let jitter = Jitter::Added(Duration::from_millis(500));
+    /// let backoff = Backoff { jitter, ..Backoff::fixed(Duration::from_secs(2)) };
+    /// # let _ = backoff;
+    /// ```
+    Added(Duration),
 }
 
 impl Backoff {
@@ -96,6 +108,7 @@ impl Jitter {
                 let low = scale(delay, (1.0 - factor).max(0.0));
                 between(low, scale(delay, 1.0 + factor), rng)
             }
+            Jitter::Added(most) => between(delay, delay.saturating_add(most), rng),
         }
     }
 }

@@ -30,6 +30,7 @@ fn jitter() -> impl Strategy<Value = Jitter> {
         Just(Jitter::Equal),
         factor().prop_map(Jitter::Symmetric),
         (0.0..1.0).prop_map(Jitter::Symmetric),
+        duration().prop_map(Jitter::Added),
     ]
 }
 
@@ -72,6 +73,7 @@ proptest! {
                 prop_assert!(delay <= base * (1.0 + f) * 1.000_001 + 1e-9, "{delay} over {base} + {f}");
             }
             Jitter::Symmetric(_) => {}
+            Jitter::Added(most) => prop_assert!(base <= delay && delay <= base.saturating_add(most)),
         }
     }
 
@@ -98,4 +100,19 @@ fn the_guides_numbers() {
     let all: Vec<f64> = (0..1000).map(|_| backoff.delay(99, &mut rng).as_secs_f64()).collect();
     assert!(all.iter().all(|delay| (21.0..=39.0).contains(delay)));
     assert!(all.iter().any(|delay| *delay > 38.0) && all.iter().any(|delay| *delay < 22.0));
+}
+
+// S19: the guides' `wait + jitter`.
+#[test]
+fn a_fixed_delay_with_added_jitter_is_never_shorter_and_uses_its_whole_range() {
+    let (wait, most) = (Duration::from_secs(2), Duration::from_millis(500));
+    let backoff = Backoff { jitter: Jitter::Added(most), ..Backoff::fixed(wait) };
+    let mut rng = SmallRng::seed_from_u64(1);
+    let all: Vec<Duration> = (1..=1000).map(|n| backoff.delay(n, &mut rng)).collect();
+    assert!(all.iter().all(|delay| (wait..=wait + most).contains(delay)));
+    assert!(
+        all.iter().any(|delay| *delay < wait + most / 50) && all.iter().any(|delay| *delay > wait + most * 49 / 50)
+    );
+    let mean = all.iter().sum::<Duration>() / 1000;
+    assert!((Duration::from_millis(2225)..Duration::from_millis(2275)).contains(&mean), "{mean:?}");
 }

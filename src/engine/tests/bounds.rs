@@ -121,7 +121,8 @@ proptest! {
         let max = initial * u32::try_from(longer).unwrap();
         let (first, second) = (u64::from(attempts.0.min(attempts.1)), u64::from(attempts.0.max(attempts.1)));
         let mut rng = SmallRng::seed_from_u64(seed);
-        for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(spread)] {
+        let added = initial.mul_f64(spread);
+        for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Symmetric(spread), Jitter::Added(added)] {
             let backoff = Backoff { initial, factor, max, jitter };
             // Before jitter: between the first and the cap, and never less than at the attempt before.
             let (base, later) = (backoff.base(first), backoff.base(second));
@@ -141,6 +142,7 @@ proptest! {
                 Jitter::Symmetric(by) => {
                     (later.mul_f64(1.0 - by).saturating_sub(rounding), later.mul_f64(1.0 + by) + rounding)
                 }
+                Jitter::Added(most) => (later, later + most),
             };
             for _ in 0..4 {
                 let delay = backoff.delay(second, &mut rng);

@@ -16,6 +16,7 @@ mod ending;
 mod ending_moves;
 mod event_queue;
 mod failback;
+mod first_connection;
 mod flushing;
 mod foreign;
 mod groups;
