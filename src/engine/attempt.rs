@@ -58,7 +58,7 @@ impl Attempt {
                 let limit = self.began().map_or(self.limit, |began| now.saturating_duration_since(began));
                 Cause::TimedOut { limit, stage }
             }
-            (Some(said), Cause::TimedOut { .. }) => said,
+            (Some(reported), Cause::TimedOut { .. }) => reported,
             (_, cause) => cause,
         });
     }
@@ -87,7 +87,7 @@ impl Attempt {
                 None => Cause::TimedOut { limit, stage: "looking up and dialling" },
                 // The limit of the whole attempt was reached, not the share of one address.
                 Some(Cause::TimedOut { stage, .. }) => Cause::TimedOut { limit, stage },
-                Some(said) => said,
+                Some(reported) => reported,
             })
         } else if is_due(self.aside_at, now) {
             Happened::PutAside("looking up and dialling, and another server is due")

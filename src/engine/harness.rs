@@ -176,7 +176,7 @@ impl Harness {
                     assert!(self.links.iter().any(|link| link.net == Net::Up(*epoch)), "nothing to upgrade");
                     assert!(self.engine.flight_of(*epoch).is_none(), "plaintext is left to be written");
                 }
-                Effect::Emit(event) => self.hear(event),
+                Effect::Emit(event) => self.note_event(event),
                 _ => {}
             }
             self.effects.push(effect);
@@ -189,7 +189,7 @@ impl Harness {
     }
 
     /// I9: `Connected` and `Disconnected` alternate.
-    fn hear(&mut self, event: &ConnectionEvent) {
+    fn note_event(&mut self, event: &ConnectionEvent) {
         match event {
             ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
                 assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {:?}", self.events);

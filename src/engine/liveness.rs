@@ -108,9 +108,9 @@ impl<W> Liveness<W> {
     /// The client slept through [`dead_at`](Liveness::dead_at), because the runtime was busy or the process or the machine was
     /// stopped. The peer gets a moment more, since its bytes may still be on their way.
     pub(super) fn overslept(&mut self, now: Instant) {
-        let granted = after(now, self.patience().min(MOMENT));
+        let granted = after(now, self.silence_limit().min(MOMENT));
         // Expressed so that `dead_at` gives that moment.
-        self.excused = self.excused.max(granted.checked_sub(self.patience()).unwrap_or(now));
+        self.excused = self.excused.max(granted.checked_sub(self.silence_limit()).unwrap_or(now));
     }
 
     /// A PONG came. `None`: no PING was outstanding, so it is ignored. A PONG before its PING was written completely answers
@@ -162,8 +162,8 @@ impl<W> Liveness<W> {
             return idle;
         }
         // Without idle PINGs, published messages still have to be confirmed, or a loss would leave all of them in doubt.
-        let patience = self.interval.map_or(UNASKED_TIME, |interval| UNASKED_TIME.min(interval / 4));
-        let asked = after(self.last_ping, patience);
+        let wait = self.interval.map_or(UNASKED_TIME, |interval| UNASKED_TIME.min(interval / 4));
+        let asked = after(self.last_ping, wait);
         Some(idle.map_or(asked, |idle| idle.min(asked)))
     }
 
@@ -173,12 +173,12 @@ impl<W> Liveness<W> {
     /// Neither sign of life counts for ever: a proxy whose far side is gone may take everything and send anything but a PONG.
     pub(super) fn dead_at(&self) -> Option<Instant> {
         let asked = self.pings.front()?.taken?.max(self.excused);
-        let silent = after(asked.max(self.last_byte).max(self.drained), self.patience());
-        Some(silent.min(after(asked, self.patience().saturating_mul(UNANSWERED))))
+        let silent = after(asked.max(self.last_byte).max(self.drained), self.silence_limit());
+        Some(silent.min(after(asked, self.silence_limit().saturating_mul(UNANSWERED))))
     }
 
     /// How long a PING may stay unanswered while nothing comes in.
-    fn patience(&self) -> Duration {
+    fn silence_limit(&self) -> Duration {
         self.interval.unwrap_or(DEFAULT_INTERVAL).saturating_mul(self.max_out.max(1))
     }
 
@@ -186,7 +186,7 @@ impl<W> Liveness<W> {
     pub(super) fn verdict(&self, now: Instant) -> Cause {
         let silent = now.saturating_duration_since(self.last_byte);
         match self.pings.front().and_then(|ping| ping.taken) {
-            Some(taken) if silent < self.patience() => {
+            Some(taken) if silent < self.silence_limit() => {
                 Cause::Unanswered { waited: now.saturating_duration_since(taken) }
             }
             _ => Cause::Stale { silent },

@@ -319,7 +319,7 @@ impl Server {
         if !cause.is_auth() {
             return None;
         }
-        let since = before.filter(|(said, _)| said == cause).map(|(_, since)| since);
+        let since = before.filter(|(earlier, _)| earlier == cause).map(|(_, since)| since);
         self.refused = Some((cause.clone(), since.unwrap_or(now)));
         since.map(|since| now.saturating_duration_since(since))
     }

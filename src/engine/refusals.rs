@@ -98,7 +98,7 @@ impl Refusals {
     }
 
     /// The server has refused a message. `unconfirmed`: how many messages it may have read that no PONG covers.
-    pub(super) fn hear(&mut self, name: RefusedName, unconfirmed: u64) {
+    pub(super) fn add(&mut self, name: RefusedName, unconfirmed: u64) {
         if self.count >= unconfirmed {
             return;
         }

@@ -19,30 +19,30 @@ impl<H> Engine<H> {
         if let Some(name) = refused_name(&kind) {
             self.hear_refusal(which, name);
         }
-        let said = kind.clone().shortened();
-        self.out.emit(ConnectionEvent::ServerError { error: said.clone() });
+        let error = kind.clone().shortened();
+        self.out.emit(ConnectionEvent::ServerError { error: error.clone() });
         let Some(connection) = self.lines.connection_mut(which) else { return };
         if connection.is_handshake() {
-            return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
+            return self.lose(which, Cause::Server(error), CloseHow::Drop, now);
         }
         match &kind {
             ErrKind::PermissionsViolation(Violation::Subscription { subject, queue, sid }) => {
                 self.refuse_subscriptions(
                     which,
                     (subject.as_bytes(), queue.as_deref().map(str::as_bytes), *sid),
-                    &said,
+                    &error,
                 );
             }
-            ErrKind::MaxSubscriptionsExceeded => self.handle_subscription_limit(which, said, now),
+            ErrKind::MaxSubscriptionsExceeded => self.handle_subscription_limit(which, error, now),
             // The socket decides; if it closes, this is why.
-            kind if kind.closes() => connection.server_error = Some(said),
+            kind if kind.closes() => connection.server_error = Some(error),
             _ => {}
         }
     }
 
     /// A server refuses a subscription, which therefore ends. If it was the candidate's server, the present one must stop
     /// serving it too: otherwise it would be a member of a queue group that nobody reads.
-    fn refuse_subscriptions(&mut self, which: Which, refused: (&[u8], Option<&[u8]>, Option<u64>), said: &ErrKind) {
+    fn refuse_subscriptions(&mut self, which: Which, refused: (&[u8], Option<&[u8]>, Option<u64>), error: &ErrKind) {
         let Some(connection) = self.lines.connection_mut(which) else { return };
         let sids = match connection.asked.refuse(refused, &self.subscriptions) {
             Some(sid) => vec![sid],
@@ -55,7 +55,7 @@ impl<H> Engine<H> {
             }
         };
         for sid in sids {
-            self.end_subscription(sid, EndReason::Refused(said.clone()));
+            self.end_subscription(sid, EndReason::Refused(error.clone()));
             if which == Which::Candidate {
                 self.send_unsub(sid, None);
             }
@@ -68,7 +68,7 @@ impl<H> Engine<H> {
         // No message of ours has a longer name.
         if name.subject.as_bytes().len() <= self.config.max_control_line {
             let unconfirmed = connection.given() - connection.confirmed;
-            connection.refusals.hear(name, unconfirmed);
+            connection.refusals.add(name, unconfirmed);
         }
     }
 

@@ -14,10 +14,10 @@ use crate::protocol::ErrKind;
 
 impl<H> Engine<H> {
     /// A server has refused a SUB because it has reached its limit of subscriptions.
-    pub(super) fn handle_subscription_limit(&mut self, which: Which, said: ErrKind, now: Instant) {
+    pub(super) fn handle_subscription_limit(&mut self, which: Which, error: ErrKind, now: Instant) {
         if which == Which::Candidate {
             // The present server has them all.
-            return self.lose(which, Cause::Server(said), CloseHow::Drop, now);
+            return self.lose(which, Cause::Server(error), CloseHow::Drop, now);
         }
         if let Some(connection) = self.lines.up_mut() {
             connection.asked.refuse_unnamed();

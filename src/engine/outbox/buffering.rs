@@ -208,8 +208,8 @@ impl Outbox {
     /// Sets the time before a message is admitted while buffering. Only an age limit needs it.
     pub fn tick(&mut self, now: Instant) {
         if self.rules.max_age.is_some() && self.gate == Gate::Buffering {
-            let begun = self.clock.map_or(now, |(_, begun)| begun);
-            self.clock = Some((now, begun));
+            let started = self.clock.map_or(now, |(_, started)| started);
+            self.clock = Some((now, started));
         }
     }
 
@@ -221,8 +221,8 @@ impl Outbox {
 
     /// The next frame belongs to a run of at most 10 ms, which is stamped with its end: no message expires too early.
     fn begin_run(&mut self) {
-        let Some((now, begun)) = self.clock else { return };
-        let begins = self.tail.buffered_since.is_none() || now.saturating_duration_since(begun) >= RUN;
+        let Some((now, started)) = self.clock else { return };
+        let begins = self.tail.buffered_since.is_none() || now.saturating_duration_since(started) >= RUN;
         if self.tail.is_empty() || begins {
             self.seal_tight();
             self.clock = Some((now, now));

@@ -70,8 +70,8 @@ impl Pool {
         let own = self.get(id).filter(|own| !own.preferred && own.tried < limit / 2)?.standing();
         let others = self.servers.iter().filter(|other| other.id != id && !other.silent);
         let at = others.map(|other| {
-            let patience = if other.preferred || other.standing() <= own { SILENCE } else { LONG_SILENCE };
-            other.due.map_or(began, |due| due.max(began)).max(after(began, patience))
+            let silence = if other.preferred || other.standing() <= own { SILENCE } else { LONG_SILENCE };
+            other.due.map_or(began, |due| due.max(began)).max(after(began, silence))
         });
         at.min()
     }
@@ -157,9 +157,9 @@ impl Pool {
 
     /// When `id` may be dialled if a callback says: after `delay`.
     pub fn due_after(&self, id: ServerId, delay: Duration, now: Instant) -> Instant {
-        let wished = after(now, delay);
+        let wanted = after(now, delay);
         self.get(id)
             .and_then(|server| server.dialled)
-            .map_or(wished, |dialled| wished.max(after(dialled, SHORTEST_GAP)))
+            .map_or(wanted, |dialled| wanted.max(after(dialled, SHORTEST_GAP)))
     }
 }
