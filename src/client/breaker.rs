@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::wait;
+use crate::engine::time::after;
 
 /// Stops calling something that keeps failing, and tries it again later.
 ///
@@ -105,7 +106,7 @@ impl Circuit {
     fn admit(&mut self, now: Instant) -> Result<bool, Option<Duration>> {
         match *self {
             Circuit::Closed { .. } => Ok(false),
-            Circuit::Open { until } if now < until => Err(Some(until - now)),
+            Circuit::Open { until } if now < until => Err(Some(until.saturating_duration_since(now))),
             Circuit::Open { .. } => {
                 *self = Circuit::HalfOpen { successes: 0, probing: true };
                 Ok(true)
@@ -143,9 +144,7 @@ impl Circuit {
 }
 
 fn open(now: Instant, rules: Rules) -> Circuit {
-    // A time beyond what the clock can say is as good as for ever.
-    let until = now.checked_add(rules.open_for).or_else(|| now.checked_add(Duration::from_secs(1 << 30)));
-    Circuit::Open { until: until.unwrap_or(now) }
+    Circuit::Open { until: after(now, rules.open_for) }
 }
 
 impl Default for CircuitBreaker {
