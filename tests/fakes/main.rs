@@ -18,6 +18,7 @@ mod metrics;
 mod pending_replies;
 mod poison;
 mod request_tries;
+mod router;
 mod server_gone;
 mod slow_consumer;
 mod starvation;

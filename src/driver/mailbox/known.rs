@@ -33,6 +33,11 @@ impl Shared {
         self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
     }
 
+    /// The runtime that drives the connection.
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.runtime
+    }
+
     /// A timer, to be polled with [`poll_timer`](Shared::poll_timer).
     pub(crate) fn timer(&self, at: Instant) -> Timer {
         Timer::new(at, &self.runtime)
