@@ -11,6 +11,7 @@
 
 mod books;
 mod calm;
+mod checks;
 mod conn;
 mod content;
 mod driver;

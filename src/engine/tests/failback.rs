@@ -118,7 +118,7 @@ fn probes_that_fail_come_at_growing_intervals() {
     let mut pair = elsewhere(prefers());
     let mut last = pair.now;
     for wait in [5, 10, 20, 40, 60, 60] {
-        while pair.engine.status() == Status::Connected && pair.beside_net() == Net::None {
+        while pair.engine.status() == Status::Connected && pair.second_net() == Net::None {
             pair.advance(secs(1));
             if pair.engine.flight().unwrap().is_empty() {
                 pair.serve(PONG);
@@ -172,7 +172,7 @@ fn a_preferred_server_that_is_about_to_stop_is_not_moved_to() {
     pair.aside(|pair| pair.serve(LAME));
     pair.advance(secs(9));
     pair.expect_among("AttemptFailed p:4222 1: the server is about to stop");
-    assert_eq!((pair.beside_net(), pair.engine.server()), (Net::None, Some("a:4222")));
+    assert_eq!((pair.second_net(), pair.engine.server()), (Net::None, Some("a:4222")));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_preferred_server_that_keeps_dying_is_returned_to_ever_later() {
     let mut waits = Vec::new();
     for _ in 0..4 {
         let since = pair.now;
-        while pair.beside_net() == Net::None {
+        while pair.second_net() == Net::None {
             pair.advance(secs(1));
             pair.serve(PONG);
         }
@@ -229,5 +229,5 @@ fn a_pool_that_is_replaced_may_have_something_better() {
     pair.close();
     pair.serve(PONG);
     pair.expect_among("the end: ");
-    assert_eq!((pair.net(), pair.beside_net()), (Net::None, Net::None));
+    assert_eq!((pair.net(), pair.second_net()), (Net::None, Net::None));
 }

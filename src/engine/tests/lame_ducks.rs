@@ -37,7 +37,7 @@ fn info(id: &str, lame: bool) -> Vec<u8> {
 fn idle(pair: &mut Pair, seconds: u64, greeting: &[u8]) {
     for _ in 0..10 * seconds {
         pair.advance(ms(100));
-        if matches!(pair.beside_net(), Net::Dialing(_)) {
+        if matches!(pair.second_net(), Net::Dialing(_)) {
             pair.aside(|pair| pair.accept_with(greeting));
         }
         pair.serve(PONG);

@@ -143,7 +143,7 @@ impl Pair {
     }
 
     /// The link that is prepared.
-    pub(super) fn beside_net(&self) -> Net {
+    pub(super) fn second_net(&self) -> Net {
         self.links.get(1).map_or(Net::None, |link| link.net)
     }
 

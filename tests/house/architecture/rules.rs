@@ -30,9 +30,6 @@ const MAY_ASK_WAKERS: [&str; 2] = ["src/driver/inbox/consumer.rs", "src/driver/m
 
 const LONGEST_FILE: usize = 400;
 
-/// Files that are still to be split.
-const STILL_LONGER: [&str; 2] = ["tests/simulation/books.rs", "tests/simulation/world.rs"];
-
 /// The violations in the file `path`, given with `/` and relative to the package. One line each, `path:line: what`.
 pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
     let mut found = Found { path, list: Vec::new() };
@@ -40,7 +37,7 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
         found.push(1, "the first line must be a `//!` charter: the purpose of the file".to_owned());
     }
     let lines = source.lines().count();
-    if lines > LONGEST_FILE && !STILL_LONGER.contains(&path) {
+    if lines > LONGEST_FILE {
         found.push(lines, format!("{lines} lines, at most {LONGEST_FILE} are allowed: split it"));
     }
     let tokens = tokens(source);
