@@ -73,7 +73,7 @@ pub mod error {
 
 /// The values of [`ConnectOptions`], and the options of single calls.
 pub mod options {
-    pub use crate::client::options::InvalidOption;
+    pub use crate::client::options::{InvalidOption, Profile, ProfileError};
     pub use crate::client::request_options::RequestOptions;
     pub use crate::client::request_stream::RepliesOptions;
     pub use crate::client::subscribe_options::SubscribeOptions;

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::credentials::{self, Creds, CredsError};
 use crate::driver::{Blocking, LastGood, Thread};
 
@@ -39,21 +37,10 @@ impl CredsFile {
     pub(super) async fn open(path: &Path, limit: Duration) -> io::Result<CredsFile> {
         let named = |error: &io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let mut reading = READING.start(path.to_owned(), read).map_err(|error| named(&error))?;
-        let read = if Handle::try_current().is_ok() {
-            tokio::time::timeout(limit, reading.outcome()).await
-        } else {
-            // Outside of a runtime there is no timer to wait with.
-            Ok(reading.outcome().await)
-        };
-        match read {
-            Ok(Some(Ok(creds))) => Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) }),
-            Ok(Some(Err(Fault::Creds(fault)))) => Err(fault.into()),
-            Ok(Some(Err(Fault::Io(error)))) => Err(named(&error)),
-            Ok(None) => Err(named(&io::Error::other("reading the file was abandoned"))),
-            Err(_) => {
-                let text = format!("not read within {limit:?}");
-                Err(named(&io::Error::new(io::ErrorKind::TimedOut, text)))
-            }
+        match reading.outcome_within(limit).await.map_err(|error| named(&error))? {
+            Ok(creds) => Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) }),
+            Err(Fault::Creds(fault)) => Err(fault.into()),
+            Err(Fault::Io(error)) => Err(named(&error)),
         }
     }
 

@@ -9,6 +9,7 @@ mod delivery;
 mod dialling;
 mod identity;
 mod preferred;
+mod profile;
 mod recovery;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::protocol::ToServerAddrs;
 use auth::Credentials;
 pub use check::InvalidOption;
 use choice::Callbacks;
+pub use profile::{Profile, ProfileError};
 
 /// Options of a connection, and of the client that uses it.
 ///

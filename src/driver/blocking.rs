@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -134,6 +135,24 @@ impl<T> Pending<T> {
     /// The result; `None` if the job was abandoned.
     pub(crate) async fn outcome(&mut self) -> Option<T> {
         (&mut self.receiver).await.ok()
+    }
+
+    /// The result, if it is there within `limit`. Outside of a runtime there is no timer to wait with, and no limit.
+    ///
+    /// # Errors
+    ///
+    /// If it takes longer, or the job was abandoned.
+    pub(crate) async fn outcome_within(&mut self, limit: Duration) -> io::Result<T> {
+        let outcome = if Handle::try_current().is_ok() {
+            tokio::time::timeout(limit, self.outcome()).await
+        } else {
+            Ok(self.outcome().await)
+        };
+        match outcome {
+            Ok(Some(outcome)) => Ok(outcome),
+            Ok(None) => Err(io::Error::other("reading the file was abandoned")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("not read within {limit:?}"))),
+        }
     }
 
     /// The result, if it is available already.

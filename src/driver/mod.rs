@@ -11,7 +11,6 @@ mod dial;
 mod dial_permits;
 mod dialer;
 mod event_log;
-#[cfg(any(feature = "tls", feature = "nkeys"))]
 mod files;
 mod flushes;
 mod gap_marks;
@@ -45,7 +44,6 @@ mod unread;
 mod utc;
 
 pub(crate) use authenticator::{Authenticator, CredentialsQuestion};
-#[cfg(feature = "nkeys")]
 pub(crate) use blocking::{Blocking, Thread};
 pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;

@@ -1,11 +1,12 @@
-//! Faults of a whole process: it runs out of descriptors, is stopped, gets a SIGPIPE, has its memory searched. They are
-//! applied to a child process: this binary, running the test `child`.
+//! A whole process: it is configured from outside, runs out of descriptors, is stopped, gets a SIGPIPE, has its memory
+//! searched. This is done to a child process: this binary, running the test `child`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
 mod scarcity;
 mod sigpipe;
 #[cfg(all(target_os = "linux", feature = "nkeys"))]

@@ -227,6 +227,16 @@ impl ConnectOptions {
         self
     }
 
+    pub(super) fn with_user_key(mut self, key: UserKey) -> ConnectOptions {
+        self.credentials = Credentials::NKey(Ok(Arc::new(key)));
+        self
+    }
+
+    pub(super) fn with_jwt_and_key(mut self, jwt: String, key: UserKey) -> ConnectOptions {
+        self.credentials = Credentials::Text(Arc::new(Creds { jwt: Secret::from(jwt), key }));
+        self
+    }
+
     /// Options with a JWT. For compatibility: short for `ConnectOptions::new().jwt(jwt, sign_cb)`.
     pub fn with_jwt<F, Fut>(jwt: String, sign_cb: F) -> Self
     where

@@ -74,7 +74,7 @@ impl ConnectOptions {
         Ok(self)
     }
 
-    fn check(&self) -> Result<(), InvalidOption> {
+    pub(super) fn check(&self) -> Result<(), InvalidOption> {
         const LONGER_THAN_ZERO: &str = "must be longer than zero";
         const AT_LEAST_ONE: &str = "must be at least 1";
         for (option, value) in [
