@@ -1,4 +1,4 @@
-//! Requests that wait for their replies: a slot each, and no channel.
+//! Pending requests: a slot each, and no channel.
 
 mod many;
 mod refused;
@@ -22,7 +22,7 @@ use crate::protocol::{ErrKind, ProtocolError};
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     inner: Mutex<Inner>,
-    /// Makes numbers of subjects, so that no subject is kept.
+    /// Hashes subjects, so that none has to be stored.
     hasher: RandomState,
 }
 
@@ -30,21 +30,21 @@ pub(crate) struct Requests {
 struct Inner {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Of the next registration.
+    /// The generation of the last registration.
     generation: u32,
-    /// How many slots are aside.
+    /// The number of slots that are aside.
     aside: usize,
-    /// Who asks whom, once a server has refused something.
+    /// Requests by subject, once a server has refused something.
     subjects: Option<Subjects>,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// Another with each use, so that a late reply finds nobody.
+    /// Different for each use, so that a late reply does not reach another request.
     generation: u32,
-    /// The subject that was asked, as a number.
+    /// The hash of the request's subject.
     subject: u64,
-    /// The reply comes to a subscription of its own; here only a refusal does.
+    /// The reply comes to the request's own subscription; only a refusal comes here.
     aside: bool,
     state: SlotState,
 }
@@ -52,8 +52,8 @@ struct Slot {
 #[derive(Debug)]
 enum SlotState {
     Free,
-    /// `sequence`: of its message in the outbox; 0 while it is not admitted.
-    /// `keep`: it goes on waiting when the connection that took it is lost.
+    /// `sequence`: of its message in the outbox; 0 until it is admitted.
+    /// `keep`: it is still awaited after the connection that sent it was lost.
     Waiting {
         sequence: u64,
         keep: bool,
@@ -67,20 +67,20 @@ enum SlotState {
 /// Why no reply will come.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum RequestFailure {
-    /// The request was handed to a connection that was lost: whether it was served is not known.
-    #[error("the connection was lost after the request had been handed over; {}", in_doubt_in_words(*in_doubt))]
+    /// The request was sent on a connection that was lost: whether it was served is not known.
+    #[error("the connection was lost after the request was sent; {}", in_doubt_in_words(*in_doubt))]
     ConnectionLost {
         /// Messages in doubt by that loss.
         in_doubt: u64,
     },
-    /// The request was lost before it was sent: dropped by the overflow policy, too old, or not fit for the server that was
-    /// there at last.
+    /// The request was lost before it was sent: dropped by the overflow policy, too old, or not acceptable to the server
+    /// that was finally connected.
     #[error("the request was dropped before it was sent: {0:?}")]
     Dropped(LossReason),
     /// The server refused the request.
     #[error("refused by the server: {0}")]
     Refused(ErrKind),
-    /// The reply was larger than this client accepts.
+    /// The reply is over the client's limits.
     #[error("the reply was skipped: {0}")]
     ReplyTooLarge(ProtocolError),
     /// The client ended, or the server refused the subscription for replies.
@@ -88,16 +88,16 @@ pub(crate) enum RequestFailure {
     Ended(EndReason),
 }
 
-/// What was given up with a request.
+/// What becomes known when a request is released.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Released {
-    /// No request waits any more.
+    /// No other request is pending.
     pub(crate) last: bool,
-    /// No answer has come; its sequence number, 0 if it was not admitted.
+    /// The sequence number of its message if no reply has come; 0 if it was not admitted.
     pub(crate) unanswered: Option<u64>,
 }
 
-/// Names a request; the last token of its reply subject.
+/// The name of a request: the last token of its reply subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     index: u32,
@@ -105,7 +105,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// As it stands in the reply subject.
+    /// Writes it as it stands in the reply subject.
     pub(crate) fn encode(self, out: &mut String) {
         use std::fmt::Write;
         let _ = write!(out, "{:x}", u64::from(self.generation) << 32 | u64::from(self.index));
@@ -120,12 +120,13 @@ impl Ticket {
 }
 
 impl Requests {
-    /// A place for one more to `subject`. `keep`: it goes on waiting when the connection that took it is lost.
+    /// Registers a request to `subject`. `keep`: it is still awaited after the connection that sent it was lost.
     pub(crate) fn register(&self, subject: &[u8], keep: bool) -> Ticket {
         self.place(subject, false, SlotState::Waiting { sequence: 0, keep, waker: None })
     }
 
-    /// A place for one whose reply comes to a subscription of its own. It hears only that its message was lost or refused.
+    /// Registers a request whose reply comes to its own subscription. Only the loss or refusal of its message is reported
+    /// here.
     pub(crate) fn register_aside(&self, subject: &[u8]) -> Ticket {
         self.place(subject, true, SlotState::Waiting { sequence: 0, keep: true, waker: None })
     }
@@ -149,7 +150,7 @@ impl Requests {
         ticket
     }
 
-    /// Its message was admitted with this sequence number.
+    /// The request's message was admitted with this sequence number.
     pub(crate) fn admitted(&self, ticket: Ticket, number: u64) {
         match lock(&self.inner).state(ticket) {
             Some(SlotState::Waiting { sequence, .. }) => *sequence = number,
@@ -178,7 +179,7 @@ impl Requests {
         }
     }
 
-    /// Nobody waits any more.
+    /// The request is no longer awaited.
     pub(crate) fn release(&self, ticket: Ticket) -> Released {
         let mut inner = lock(&self.inner);
         let Some(slot) = inner.slot(ticket) else {
@@ -208,12 +209,12 @@ impl Requests {
         Released { last, unanswered }
     }
 
-    /// How many wait for a reply here.
+    /// The number of pending requests, without those aside.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.inner).waiting()
     }
 
-    /// Replies came: each is given to who waits for it.
+    /// Gives each reply to its request.
     pub(super) fn deliver<'a>(&self, replies: impl Iterator<Item = (&'a Range, &'a [u8])>, wakers: &mut Vec<Waker>) {
         let mut inner = lock(&self.inner);
         for (range, bytes) in replies {
@@ -238,7 +239,7 @@ impl Requests {
         }
     }
 
-    /// The reply with this subject was over the limits of what is accepted, and nobody has it.
+    /// The reply with this subject was over the limits, and was skipped.
     pub(super) fn too_large(&self, subject: &[u8], error: ProtocolError, wakers: &mut Vec<Waker>) {
         let Some(ticket) = Ticket::decode(subject) else { return };
         match lock(&self.inner).state(ticket) {
@@ -253,16 +254,16 @@ impl Requests {
         }
     }
 
-    /// A connection took messages up to `through` and is gone: their replies won't come.
+    /// The connection that sent messages up to `through` is lost: their replies will not come.
     pub(super) fn handed_over(&self, through: u64, in_doubt: u64, wakers: &mut Vec<Waker>) {
         self.fail(&RequestFailure::ConnectionLost { in_doubt }, wakers, |sequence, keep| {
             sequence != 0 && sequence <= through && !keep
         });
     }
 
-    /// Messages were lost while they waited: no replies will come to them.
+    /// Messages were lost before they were sent: there will be no replies to them.
     pub(super) fn dropped(&self, runs: &[DroppedRun], wakers: &mut Vec<Waker>) {
-        // In order: there may be many of both requests and runs.
+        // Sorted, since there may be many requests and many runs.
         let mut runs: Vec<&DroppedRun> = runs.iter().collect();
         runs.sort_unstable_by_key(|run| *run.numbers.start());
         let run_of = |sequence: u64| {
@@ -272,7 +273,7 @@ impl Requests {
         };
         for slot in &mut lock(&self.inner).slots {
             let Some(run) = slot.state.sequence().and_then(run_of) else { continue };
-            // What a connection before had taken may have been served.
+            // If an earlier connection had sent it, it may have been served.
             let failure = match run.handed_over {
                 false => RequestFailure::Dropped(run.reason),
                 true => RequestFailure::ConnectionLost { in_doubt: 0 },
@@ -281,7 +282,7 @@ impl Requests {
         }
     }
 
-    /// No reply will come any more.
+    /// No further reply will come.
     pub(super) fn end(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
         let failure = RequestFailure::Ended(reason.clone());
         for slot in lock(&self.inner).slots.iter_mut().filter(|slot| !slot.aside) {
@@ -297,7 +298,7 @@ impl Requests {
 }
 
 impl SlotState {
-    /// Of its message, while it waits.
+    /// The sequence number of its message, while it is pending.
     fn sequence(&self) -> Option<u64> {
         match self {
             SlotState::Waiting { sequence, .. } => Some(*sequence),
@@ -306,7 +307,7 @@ impl SlotState {
         }
     }
 
-    /// It fails if it is `concerned`, of which its sequence number is told and whether it outlasts a lost connection.
+    /// Fails the request if `concerned` says so, given its sequence number and whether it outlasts a lost connection.
     fn fail(
         &mut self,
         failure: &RequestFailure,

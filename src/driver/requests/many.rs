@@ -8,31 +8,31 @@ use crate::driver::lock;
 use crate::driver::reads::Share;
 use crate::engine::EndReason;
 
-/// How many replies may wait to be read, and how many bytes of them.
+/// Limits of the unread replies: their number, and their bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ManyLimits {
     pub(crate) replies: usize,
     pub(crate) bytes: usize,
 }
 
-/// A request that takes more than one reply. No more of them wait than `limits` say, but for one that is larger alone.
+/// A request with more than one reply. Unread replies are within `limits`, except that one reply may always wait.
 #[derive(Debug)]
 pub(super) struct Many {
-    /// Of its message in the outbox; 0 while it is not admitted.
+    /// The sequence number of its message in the outbox; 0 until it is admitted.
     pub(super) sequence: u64,
-    /// It goes on waiting when the connection that took it is lost.
+    /// It is still awaited after the connection that sent it was lost.
     pub(super) keep: bool,
     replies: VecDeque<Share>,
     /// Bytes of the replies.
     bytes: usize,
     limits: ManyLimits,
-    /// Behind the replies: why no more come.
+    /// Why there are no more replies after the queued ones.
     failure: Option<RequestFailure>,
     waker: Option<Waker>,
 }
 
 impl Many {
-    /// A reply came. More than the limit may not wait: then the request is over, rather than one missing.
+    /// Queues a reply. Beyond the limits the request ends, so that no reply is left out silently.
     pub(super) fn push(&mut self, reply: Share) -> Option<Waker> {
         if self.failure.is_some() {
             return None;
@@ -54,8 +54,7 @@ impl Many {
 }
 
 impl Requests {
-    /// A place for one more to `subject`, of which as many replies may wait to be read as `limits` say. `keep`: as for one
-    /// reply.
+    /// Registers a request with many replies. `keep`: as for a request with one reply.
     pub(crate) fn register_many(&self, subject: &[u8], limits: ManyLimits, keep: bool) -> Ticket {
         let replies = VecDeque::new();
         let many = Many { sequence: 0, keep, replies, bytes: 0, limits, failure: None, waker: None };
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_come_in_order_and_the_failure_behind_them() {
+    fn replies_come_in_order_and_the_failure_after_them() {
         let requests = Requests::default();
         let ticket = requests.register_many(b"a", limits(2, 1 << 20), false);
         requests.admitted(ticket, 7);
@@ -117,7 +116,7 @@ mod tests {
         let mut wakers = Vec::new();
         requests.handed_over(6, 1, &mut wakers);
         requests.handed_over(7, 1, &mut wakers);
-        // What comes behind the failure is nothing to anybody.
+        // Replies after the failure are ignored.
         push(&requests, ticket, b"3");
         assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"1".to_vec())));
         assert_eq!(poll(&requests, ticket), Poll::Ready(Ok(b"2".to_vec())));

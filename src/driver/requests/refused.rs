@@ -1,4 +1,4 @@
-//! Requests that the server refuses: found by their subjects, of which an index is kept once something was refused.
+//! Requests that the server refuses, found by subject. The index of subjects exists once something was refused.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -8,11 +8,11 @@ use super::{Inner, RequestFailure, Requests, SlotState, Ticket};
 use crate::driver::lock;
 use crate::engine::RefusedName;
 
-/// Requests by the number of their subject. Those that are over may still be among them, up to a limit.
+/// Requests by the hash of their subject. Some ended ones may still be among them.
 #[derive(Debug, Default)]
 pub(super) struct Subjects {
     tickets: HashMap<u64, Vec<Ticket>>,
-    /// How many tickets there are.
+    /// The number of tickets.
     count: usize,
 }
 
@@ -23,11 +23,11 @@ impl Subjects {
     }
 }
 
-/// So many requests that are over may be in the index beside those that are not.
+/// The number of ended requests that may be in the index. Arbitrary.
 const STALE: usize = 1024;
 
 impl Inner {
-    /// A request was made while there is an index. One that has grown stale is dropped; it is made again when it is needed.
+    /// Adds a new request to the index, if there is one. A stale index is dropped, and made again when it is needed.
     pub(super) fn note_subject(&mut self, subject: u64, ticket: Ticket) {
         let most = 2 * self.slots.len() + STALE;
         match &mut self.subjects {
