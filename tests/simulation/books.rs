@@ -40,9 +40,9 @@ pub(crate) struct Record {
     pub(crate) deaths: u32,
     /// Servers die of it.
     pub(crate) deadly: bool,
-    /// A server has processed it, so many times.
+    /// How often a server has processed it.
     pub(crate) processed: u64,
-    /// Its publisher was told that it was refused, so no server may ever have it.
+    /// It was reported as refused, so no server may ever have it.
     pub(crate) never: bool,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Flush {
     pub(crate) through: u64,
     /// The in-doubt total that its handle has reported.
     pub(crate) seen: u64,
-    /// The connection, and the PINGs on its wire, when the engine was told.
+    /// The connection, and the PINGs on its wire, when the engine got it.
     pub(crate) asked: Option<(usize, usize)>,
     pub(crate) cancelled: bool,
 }
@@ -82,11 +82,11 @@ pub(crate) struct Books {
     pub(crate) flushed: u64,
     /// Messages whose publishers wait to hear what becomes of them.
     pub(crate) awaited: BTreeSet<u64>,
-    /// Those of whom it was told that a PONG covers their message.
+    /// Publishers that were told that a PONG covers their message.
     pub(crate) assured: u64,
-    /// The lost ones that the engine has told of.
+    /// Lost messages that the engine has reported.
     said_lost: Lost,
-    /// Lost messages of which the engine has not yet told which they are.
+    /// Lost messages that the engine has counted and not yet named.
     unnamed: u64,
     /// Messages that were accepted and dropped before they had a number, and how many of those the engine has counted.
     at_once: u64,
@@ -147,10 +147,7 @@ impl Books {
     pub(crate) fn processed(&mut self, number: u64, resends: bool) -> Record {
         let record = self.record(number);
         record.processed += 1;
-        assert!(
-            !record.never,
-            "fault C1: message {number} was processed, and its publisher was told that it was refused"
-        );
+        assert!(!record.never, "fault C1: message {number} was processed, and was reported as refused");
         let most = if resends { record.takings } else { 1 };
         assert!(record.processed <= most, "I3: message {number} was processed too often: {record:?}");
         let record = record.clone();
@@ -158,7 +155,7 @@ impl Books {
         record
     }
 
-    /// The client has read a PONG behind `messages`.
+    /// The client has read a PONG that follows `messages`.
     pub(crate) fn confirm(&mut self, messages: &[u64]) {
         for number in messages {
             let record = self.record(*number);
@@ -183,7 +180,7 @@ impl Books {
         }
     }
 
-    /// Fault C1: those who wait for replies to these are told that none will come.
+    /// Fault C1: requests among these fail: no replies will come.
     pub(crate) fn refusing(&mut self, names: &[RefusedName], after: u64, through: u64) {
         for number in self.named(names, after, through) {
             let fate = self.record(number).fate;
@@ -191,7 +188,7 @@ impl Books {
         }
     }
 
-    /// Fault C1: those who wait to hear of these are told that no server has them, or up to `again` that they are in doubt.
+    /// Fault C1: confirmed publishes among these are reported as refused or, up to `again`, as in doubt.
     pub(crate) fn refused(&mut self, names: &[RefusedName], after: u64, again: u64, through: u64) {
         for number in self.named(names, after, through) {
             let asked = self.awaited.remove(&number);
@@ -237,8 +234,8 @@ impl Books {
         }
     }
 
-    /// N3: a PONG came behind the messages up to `through`: those of which nothing else was said are confirmed.
-    pub(crate) fn publishers_told(&mut self, through: u64) {
+    /// N3: a PONG followed the messages up to `through`: those that were not reported otherwise are confirmed.
+    pub(crate) fn publishers_confirmed(&mut self, through: u64) {
         let rest = self.awaited.split_off(&(through + 1));
         for number in std::mem::replace(&mut self.awaited, rest) {
             let record = self.record(number);

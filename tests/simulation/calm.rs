@@ -230,7 +230,7 @@ impl World {
                 let later = counted.is_some_and(|counted| left.is_none_or(|left| left > counted));
                 let max = self.streams[usize::try_from(*sid - 1).unwrap()].max;
                 let unread = left.is_none() && max.is_some_and(|max| max > LARGEST);
-                let left = if unread || (later && conn.wire.retold.contains(sid)) { counted } else { left };
+                let left = if unread || (later && conn.wire.resubscribed.contains(sid)) { counted } else { left };
                 (*sid, (it.subject.to_vec(), it.queue.is_some(), left))
             })
             .collect();
@@ -273,15 +273,15 @@ impl World {
         let Self { driver, books, .. } = self;
         books.close();
         assert_eq!(driver.engine.status(), Status::Closed);
-        assert_eq!(driver.links.len(), 0, "I8: a connection behind the end");
-        assert_eq!(driver.engine.poll_timeout(), None, "I8: a timer behind the end");
-        assert!(driver.engine.subscriptions.is_empty(), "I8: subscriptions behind the end");
+        assert_eq!(driver.links.len(), 0, "I8: a connection after the end");
+        assert_eq!(driver.engine.poll_timeout(), None, "I8: a timer after the end");
+        assert!(driver.engine.subscriptions.is_empty(), "I8: subscriptions after the end");
         assert_eq!(
             driver.outbox.pending() + driver.engine.flight().map_or(0, Flight::len),
             0,
-            "I8: bytes behind the end"
+            "I8: bytes after the end"
         );
-        assert!(!driver.engine.wants_exchange(), "I8: work behind the end");
+        assert!(!driver.engine.wants_exchange(), "I8: work after the end");
         // Servers act on what their kernels still hold.
         for at in 0..self.conns.len() {
             self.conns[at].reading_stalls = None;

@@ -8,7 +8,7 @@ use crate::plan::ms;
 use crate::world::World;
 
 impl World {
-    /// D15: a connection that is left for another, behind its last PONG, has been read to the end.
+    /// D15: a connection that is left for another, after its last PONG, has been read to the end.
     pub(crate) fn check_left(&mut self, at: usize, how: CloseHow) {
         let conn = &self.conns[at];
         // Who gave up waiting for that PONG after two seconds has not.
@@ -26,7 +26,7 @@ impl World {
             let known = table.get(*sid).is_some();
             assert!(came == sent.len() || !known, "D15: what was sent to {sid} on connection {at}, which is left");
         }
-        assert_eq!(conn.confirmed, conn.wire.messages.len(), "D15: something is in doubt behind a move");
+        assert_eq!(conn.confirmed, conn.wire.messages.len(), "D15: something is in doubt after a move");
     }
 
     /// D15: connection `at` is being left, and its server takes `sid` back. What may be at two servers is at the next one
@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    /// I10: a server that has not reached a limit is not told to begin again for another: between UNSUB and SUB it would send
+    /// I10: a server that has not reached a limit does not get another SUB for a new one: between UNSUB and SUB it would send
     /// nothing. Only what it counted beside another connection must not count, nor what it can't read; and one that is full may be
     /// asked which it has.
     pub(crate) fn check_taken_back(&mut self, at: usize, sid: u64) {
@@ -60,7 +60,7 @@ impl World {
         assert!(may, "I10: {sid} is taken back on connection {at}, and nobody wanted that");
     }
 
-    /// Whether all that `sid` waits for was sent on connection `at`, or its server is told of it again.
+    /// Whether all that `sid` waits for was sent on connection `at`, or its server gets another SUB for it.
     fn may_be_done(&self, at: usize, sid: u64) -> bool {
         let conn = &self.conns[at];
         let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
@@ -94,7 +94,7 @@ impl World {
         // Who was announced before is not the one that is now.
         let about = self.driver.last.filter(|at| !self.conns[*at].announced);
         let about = about.or_else(|| self.conn_of(self.driver.engine.epoch()));
-        let ready = about.is_none_or(|at| self.untold(at).is_empty());
+        let ready = about.is_none_or(|at| self.unannounced(at).is_empty());
         if let (ConnectionEvent::Disconnected { in_doubt, cause, .. }, Some(at)) = (event, self.driver.last) {
             let conn = &self.conns[at];
             let unconfirmed = (conn.wire.messages.len() - conn.confirmed - conn.unsettled().len()) as u64;

@@ -147,7 +147,7 @@ impl World {
         driver.parked == Parked::No || network || driver.armed.is_some_and(|at| at <= self.now)
     }
 
-    /// One round. Returns whether another follows at once.
+    /// One round. Returns whether another one follows immediately.
     pub(crate) fn round(&mut self) -> bool {
         self.tally.rounds += 1;
         let now = self.now;
@@ -245,9 +245,9 @@ impl World {
                 self.driver.learn();
             }
             say!(self, "effect: {effect:?}");
-            // Commands of the last moment are answered behind the end.
+            // Commands of the last moment are answered after the end.
             let late = matches!(effect, Effect::Ended { .. } | Effect::Complete { .. });
-            assert!(self.books.closed.is_none() || late, "I8: {effect:?} behind the end");
+            assert!(self.books.closed.is_none() || late, "I8: {effect:?} after the end");
             match effect {
                 Effect::Choose { .. } => unreachable!("no callbacks are set"),
                 Effect::Dial { epoch, addr, .. } => {
@@ -275,11 +275,11 @@ impl World {
                 Effect::Dropped { sequences } => self.books.dropped(sequences),
                 Effect::Refusing { names, after, through } => self.books.refusing(&names, after, through),
                 Effect::Refused { names, after, again, through } => self.books.refused(&names, after, again, through),
-                Effect::Confirmed { through } => self.books.publishers_told(through),
+                Effect::Confirmed { through } => self.books.publishers_confirmed(through),
                 Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
                 Effect::Closed { completed, .. } => {
                     self.driver.ended = true;
-                    // Dropping a command tells whoever waits for its answer.
+                    // Dropping a command reports the end to its caller.
                     for command in std::mem::take(&mut self.driver.commands) {
                         if let Command::Flush { token, .. } = command {
                             self.books.flushes.remove(&token);

@@ -66,7 +66,7 @@ impl World {
             conn.breaks_at = Some(conn.wire.taken + self.rng.random_range(0..60));
         }
         say!(self, "fault: connection {at} is cut at byte {ends_at} out, {out_ends} in, {end:?}");
-        // An end that lies behind what the server will ever say is never reached: it comes now and then.
+        // An end after the last byte that the server will send is never reached: it comes now and then.
         self.cuts.push((self.now + ms(self.rng.random_range(0..400)), at, end));
     }
 
@@ -257,7 +257,7 @@ impl World {
         self.nodes[node].room = self.rng.random_range(0..8);
     }
 
-    /// The machine sleeps: many deadlines come at once.
+    /// The machine sleeps: many deadlines come at the same time.
     fn suspend(&mut self) {
         self.tally.fault("suspend");
         let slept = ms(self.rng.random_range(1000..150_000));

@@ -72,6 +72,6 @@ fn the_invariants_hold_in_every_world() {
             }
         }
     }
-    assert!(one.is_some() || sum.assured > 0, "nobody was told of a PONG");
+    assert!(one.is_some() || sum.assured > 0, "no PONG was reported");
     println!("{sum}\nin {:.1} s", begun.elapsed().as_secs_f64());
 }

@@ -21,9 +21,9 @@ pub(crate) struct Plan {
     pub(crate) parts: usize,
     /// Steps of one rough part.
     pub(crate) steps: usize,
-    /// One step in so many brings a fault.
+    /// A fault comes once in this many steps.
     pub(crate) faults: u32,
-    /// One byte stream in so many has a server that misbehaves in the handshake.
+    /// One byte stream in this many has a server that misbehaves in the handshake.
     pub(crate) moods: u32,
     /// The longest write, in bytes.
     pub(crate) longest_write: u64,
@@ -36,9 +36,9 @@ pub(crate) struct Plan {
     pub(crate) payload: usize,
     /// A user who moves on all the time, for which there must be places to go to.
     pub(crate) restless: bool,
-    /// One message in so many is deadly to servers; 0: none.
+    /// One message in this many is deadly to servers; 0: none.
     pub(crate) deadly: u32,
-    /// Publishers who find no room wait so long; `None`: they don't wait.
+    /// How long publishers wait for room; `None`: they do not wait.
     pub(crate) patience: Option<Duration>,
     /// Transports are of this kind, or of any.
     pub(crate) transport: Option<Transport>,
@@ -185,7 +185,7 @@ impl Plan {
     pub(crate) fn bound(&self) -> Duration {
         let config = &self.config;
         let attempt = config.connect_timeout;
-        // A dead peer is found by its PING or by a write that stalls; reading goes on behind a failed write for 100 ms.
+        // A dead peer is found by its PING or by a write that stalls; reading goes on for 100 ms after a failed write.
         // One that says anything but PONG is heard out for four times as long.
         let unanswered = config.ping_interval.unwrap_or_default() * (4 * config.max_pings_out.max(1) + 1);
         let silent = unanswered + config.write_timeout + ms(100);

@@ -1,4 +1,4 @@
-//! Users: publishers, subscribers and whoever holds the client. They act between the steps of the task's round.
+//! Users: publishers, subscribers and holders of the client. They act between the steps of the task's round.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,14 +25,14 @@ pub(crate) struct Stream {
     pub(crate) delivered: u64,
     /// The total after which it ends, once the engine knows it.
     pub(crate) max: Option<u64>,
-    /// It was told more than a server can read.
+    /// Its limit is larger than a server can read.
     pub(crate) huge: bool,
     /// The total that its user asked for last.
     pub(crate) asked: Option<u64>,
     /// Its user has ended it.
     pub(crate) unsubscribed: bool,
     pub(crate) draining: bool,
-    /// Connections from this one on were made when the engine had been told to drain it.
+    /// Connections from this one on were made after its drain was asked for.
     pub(crate) drained_at: Option<usize>,
     pub(crate) ended: bool,
 }
@@ -188,7 +188,7 @@ impl World {
         (!live.is_empty()).then(|| live[self.rng.random_range(0..live.len())])
     }
 
-    /// The engine is told of a limit.
+    /// Sets a limit in the engine.
     pub(crate) fn limit(&mut self, sid: u64, max: u64) {
         if self.driver.engine.subscriptions.get(sid).is_none() {
             return;
@@ -229,7 +229,7 @@ impl World {
         self.tally.user("flush");
         self.tokens += 1;
         let token = self.tokens;
-        // A handle has been told of the whole total, or of none of it.
+        // The whole total has been reported to a handle, or none of it.
         let in_doubt = self.driver.engine.ledger(self.driver.outbox.accepted()).in_doubt;
         let seen = if self.rng.random_ratio(4, 5) { in_doubt } else { 0 };
         let through = self.books.records.len() as u64;
@@ -271,9 +271,9 @@ impl World {
         self.finishing.push((at, sid));
     }
 
-    // What streams are told.
+    // What streams report.
 
-    /// `numbers` came for `sid`, and so many of them the engine wants.
+    /// `numbers` came for `sid`; the engine wants this many of them.
     pub(crate) fn accept(&mut self, sid: u64, numbers: &[u64], Accepted { count, complete }: Accepted) {
         let offered = numbers.len() as u64;
         let (resends, overlaps) = (self.plan.resends(), self.plan.overlaps());
@@ -314,7 +314,7 @@ impl World {
                     let conn = &self.conns[conn];
                     let sent = conn.sent.get(&sid).map_or(0, Vec::len);
                     let came = conn.came.get(&sid).copied().unwrap_or(0);
-                    assert_eq!(sent, came, "sid {sid} was drained, and something is behind");
+                    assert_eq!(sent, came, "sid {sid} was drained, and something came after that");
                 }
             }
             EndReason::Refused(_) => assert!(self.denied, "{sid} was refused by no server"),

@@ -23,11 +23,11 @@ pub(crate) struct Wire {
     /// Subscriptions with a SUB, and no UNSUB after it.
     told: BTreeSet<u64>,
     /// Those with at least one SUB.
-    pub(crate) ever_told: BTreeSet<u64>,
+    pub(crate) ever_subscribed: BTreeSet<u64>,
     /// Those with more than one SUB.
-    pub(crate) retold: BTreeSet<u64>,
+    pub(crate) resubscribed: BTreeSet<u64>,
     /// Those with a SUB since the last check.
-    pub(crate) now_told: Vec<u64>,
+    pub(crate) just_subscribed: Vec<u64>,
     /// There was an UNSUB with a limit since the last check.
     pub(crate) now_limited: bool,
     /// Those with another SUB since the last check, and no UNSUB before it.
@@ -54,9 +54,9 @@ impl Wire {
             messages: Vec::new(),
             pings: Vec::new(),
             told: BTreeSet::new(),
-            ever_told: BTreeSet::new(),
-            retold: BTreeSet::new(),
-            now_told: Vec::new(),
+            ever_subscribed: BTreeSet::new(),
+            resubscribed: BTreeSet::new(),
+            just_subscribed: Vec::new(),
             now_limited: false,
             doubled: Vec::new(),
         }
@@ -121,12 +121,12 @@ impl Wire {
             }
             ClientOp::Sub { subject, sid, .. } => {
                 self.subs.push_back((self.parsed, *sid));
-                self.now_told.push(*sid);
+                self.just_subscribed.push(*sid);
                 if !self.told.insert(*sid) {
                     self.doubled.push(*sid);
                 }
-                if !self.ever_told.insert(*sid) {
-                    self.retold.insert(*sid);
+                if !self.ever_subscribed.insert(*sid) {
+                    self.resubscribed.insert(*sid);
                 }
                 content::index(subject).expect("a subject that nobody subscribed to");
             }

@@ -254,17 +254,18 @@ impl World {
             !(limited && beside),
             "D15: a limit is counted by one server, and connection {at} is not the present one"
         );
-        for sid in std::mem::take(&mut self.conns[at].wire.now_told) {
+        for sid in std::mem::take(&mut self.conns[at].wire.just_subscribed) {
             let drained = self.stream(sid).drained_at.is_some_and(|first| first <= at);
-            assert!(!drained, "connection {at} is told of {sid}, which was being drained before it was made");
+            assert!(!drained, "connection {at} gets a SUB for {sid}, which was draining before it was made");
         }
         for sid in std::mem::take(&mut self.conns[at].wire.doubled) {
             let raised = self.conns[at].raised.entry(sid).or_default();
-            *raised = raised.checked_sub(1).unwrap_or_else(|| panic!("sid {sid} was told twice on connection {at}"));
+            *raised =
+                raised.checked_sub(1).unwrap_or_else(|| panic!("sid {sid} was subscribed twice on connection {at}"));
         }
         if !found.is_empty() && !self.conns[at].carried {
             self.conns[at].carried = true;
-            let missing = self.untold(at);
+            let missing = self.unannounced(at);
             assert!(missing.is_empty(), "messages went before SUB of {missing:?} on connection {at}");
         }
         for message in &found {
@@ -274,10 +275,10 @@ impl World {
     }
 
     /// Subscriptions that were in the table when connection `at` was made and of which its wire does not tell.
-    pub(crate) fn untold(&self, at: usize) -> Vec<u64> {
+    pub(crate) fn unannounced(&self, at: usize) -> Vec<u64> {
         let table = &self.driver.engine.subscriptions;
         let conn = &self.conns[at];
-        let told = |sid: &u64| conn.wire.ever_told.contains(sid) || table.get(*sid).is_none();
+        let told = |sid: &u64| conn.wire.ever_subscribed.contains(sid) || table.get(*sid).is_none();
         let draining = |sid: &u64| self.barred || self.streams[usize::try_from(*sid - 1).unwrap()].draining;
         let known = conn.at_handshake.as_deref().unwrap_or_default();
         known.iter().filter(|sid| !told(sid) && !draining(sid)).copied().collect()

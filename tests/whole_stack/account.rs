@@ -58,7 +58,7 @@ pub(crate) fn messages(plan: &Plan, cluster: &Cluster, book: &Book, stats: &Stat
     }
 }
 
-/// I2: within a connection nothing is left out but what was given up, and the next goes on behind what the last was given, or,
+/// I2: within a connection nothing is left out but what was given up, and the next goes on after what the last one got, or,
 /// at least once, at most where its unconfirmed messages began.
 pub(crate) fn order(plan: &Plan, cluster: &Cluster, book: &Book) {
     let mut next: BTreeMap<char, u64> = BTreeMap::new();

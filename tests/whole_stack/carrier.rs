@@ -27,7 +27,7 @@ pub(crate) struct Network {
     /// No faults from now on; connections that have fallen silent remain so.
     pub(crate) peace: Arc<AtomicBool>,
     dials: Arc<AtomicUsize>,
-    /// The client holds so many streams.
+    /// The number of streams that the client has.
     held: Arc<AtomicUsize>,
     taps: Arc<Mutex<Vec<Arc<Mutex<Tap>>>>>,
     carriers: Arc<Mutex<Vec<JoinHandle<()>>>>,

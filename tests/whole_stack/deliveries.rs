@@ -18,7 +18,7 @@ pub(crate) const FEW: &str = "n.>";
 pub(crate) struct Came {
     pub(crate) plain: Vec<Id>,
     pub(crate) group: Vec<Id>,
-    /// To the one that wanted so many.
+    /// To the subscription with this limit.
     pub(crate) few: Vec<Id>,
     pub(crate) wanted: u64,
 }
@@ -32,7 +32,7 @@ pub(crate) fn check(plan: &Plan, cluster: &Cluster, book: &Book, came: &Came) {
     assert!(came.few.len() as u64 <= came.wanted, "{} came, {} were wanted", came.few.len(), came.wanted);
     if came.few.len() as u64 == came.wanted {
         let known = ends.iter().any(|(at, taken)| cluster.conns[*at].sent_to(FEW).len() == *taken);
-        assert!(known, "the last server was not told how many remained of {}", came.wanted);
+        assert!(known, "the last server did not get the rest of the limit {}", came.wanted);
     }
     group(plan, cluster, &came.group);
     if plan.calm {

@@ -23,7 +23,7 @@ pub(crate) enum Dial {
     Connect(Duration),
 }
 
-/// Something that happens when so many bytes have gone one way.
+/// Something that happens after this many bytes in one direction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<T> {
     pub(crate) byte: u64,
@@ -33,9 +33,9 @@ pub(crate) struct At<T> {
 /// How one direction ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// The client is told.
+    /// The client notices.
     Closed,
-    /// Nobody is told, and nothing comes through any more in either direction.
+    /// Nothing comes through any more in either direction, without a sign of it.
     Silence,
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Plan {
     pub(crate) most_buffered: Option<u64>,
     pub(crate) overflow: OverflowPolicy,
     pub(crate) max_age: Option<Duration>,
-    /// For so long there are faults.
+    /// How long there are faults.
     pub(crate) rough: Duration,
     pub(crate) messages: u64,
 }

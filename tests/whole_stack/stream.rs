@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use crate::plan::Habits;
 use crate::tap::Tap;
 
-/// A stream that keeps bytes hands them on when it has so many.
+/// A stream that keeps bytes passes them on when it has this many.
 const KEPT: usize = 4096;
 
 /// No call moves more.

@@ -219,7 +219,7 @@ impl User {
         }
     }
 
-    /// Ok is said only for what arrived: what is missing was told before, by this handle or by an event.
+    /// Ok is only for what has arrived: what is missing was reported before, to this handle or by an event.
     pub(crate) async fn flush(mut self) {
         let mut told = 0;
         while !self.is_at_peace() {
@@ -233,7 +233,7 @@ impl User {
                     let mut book = self.book.lock().unwrap();
                     missing.retain(|id| !book.lost.contains_key(id));
                     let count = missing.len() as u64;
-                    assert!(count <= told, "flush is Ok, {told} were told to be in doubt, missing: {missing:?}");
+                    assert!(count <= told, "flush is Ok, {told} were reported as in doubt, missing: {missing:?}");
                     book.flushes += 1;
                 }
                 Err(error) => {

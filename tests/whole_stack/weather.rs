@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::carrier::Network;
 use crate::cluster::State;
 
-/// A lame duck's clients have so long to leave it: it is left within a second, a dial takes up to 900 ms, and each of two PONGs
+/// How long a lame duck's clients may take to leave it: it is left within a second, a dial takes up to 900 ms, and each of two PONGs
 /// a moment.
 const NOTICE: Duration = Duration::from_secs(4);
 

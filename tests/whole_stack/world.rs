@@ -50,7 +50,7 @@ fn options(network: &Network) -> ConnectOptions {
         .random_seed(plan.dice(4_000_000).random())
         .dialer(move |server| dialled.clone().dial(server))
         .retry_on_initial_connect()
-        // Where nothing may fail, a slow dial and the trips of TLS behind it have their time.
+        // Where nothing may fail, a slow dial and the round trips of TLS after it have their time.
         .connection_timeout(Duration::from_secs(if plan.calm { 3 } else { 1 }))
         .ping_interval(Duration::from_secs(1))
         .max_pings_out(2)
@@ -203,7 +203,7 @@ async fn live(plan: Plan) -> Tally {
 /// I7.
 async fn recovers(client: &Client) {
     let peace = Instant::now();
-    // What is in doubt is told once, and a connection may be lost once more to what was done to it before.
+    // Messages in doubt are reported once, and a connection may be lost again to an earlier fault.
     while client.flush().await.is_err() {
         assert!(peace.elapsed() <= RECOVERY, "{:?} of peace, and no flush", peace.elapsed());
     }

@@ -6,8 +6,8 @@ use crate::books::{Books, Fate, Moment, Record};
 use crate::content;
 
 impl Books {
-    /// The ledger, right behind an exchange. `max_payload` and `headers`: what the present server takes. `unconfirmed`: what
-    /// a connection that may have been settled had taken, of which the engine has not told yet. `poison_after`: so many
+    /// The ledger, directly after an exchange. `max_payload` and `headers`: what the present server takes. `unconfirmed`: what
+    /// a connection that may have been settled had taken, which the engine has not reported yet. `poison_after`: so many
     /// connections must have ended with what is poison.
     pub(crate) fn compare_lost(&mut self, ledger: &Ledger, now: &Moment) {
         let Moment { max_payload, headers, losing, unconfirmed, poison_after } = *now;
@@ -39,7 +39,8 @@ impl Books {
             let deadly = |record: &&mut Record| {
                 record.fate == Fate::Waiting && poison_after.is_some_and(|limit| record.deaths >= limit)
             };
-            let record = self.records.iter_mut().find(deadly).expect("D16: nobody was at the front of so many losses");
+            let record =
+                self.records.iter_mut().find(deadly).expect("D16: no message was at the front of that many losses");
             record.fate = Fate::Lost;
             self.lost += 1;
             self.unnamed -= 1;
@@ -122,10 +123,10 @@ impl Books {
                     }
                 }
                 assert_eq!(early, 0, "I5: flush {token} Ok, and {early} messages before it are not confirmed");
-                assert!(in_doubt <= flush.seen, "I5: flush {token} Ok, {in_doubt} in doubt, {} told", flush.seen);
+                assert!(in_doubt <= flush.seen, "I5: flush {token} Ok, {in_doubt} in doubt, {} reported", flush.seen);
             }
             Err(FlushFailure::InDoubt(more)) => {
-                assert_eq!(*more, self.in_doubt - flush.seen, "I5: the difference since the handle was told");
+                assert_eq!(*more, self.in_doubt - flush.seen, "I5: the difference since the last report to the handle");
                 assert!(*more > 0, "I5: in doubt, and nothing is");
             }
             Err(FlushFailure::Ended(_)) => {}
@@ -134,7 +135,7 @@ impl Books {
 
     /// I9. `ready`: every subscription of the present connection was taken by its transport.
     pub(crate) fn hear(&mut self, event: &ConnectionEvent, ready: bool) {
-        assert!(self.closed.is_none(), "I9: {event:?} behind Closed");
+        assert!(self.closed.is_none(), "I9: {event:?} after Closed");
         match event {
             ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
                 assert!(!std::mem::replace(&mut self.connected, true), "I9: connected twice: {event:?}");
@@ -156,19 +157,19 @@ impl Books {
     /// I9: the last event agrees with the state.
     pub(crate) fn agrees(&self, status: Status) {
         match status {
-            Status::Connected => assert!(self.connected, "I9: connected, and nobody was told"),
+            Status::Connected => assert!(self.connected, "I9: connected, and it was not reported"),
             Status::Draining => {}
             Status::Closed => {}
-            status => assert!(!self.connected, "I9: {status}, and nobody was told"),
+            status => assert!(!self.connected, "I9: {status}, and it was not reported"),
         }
     }
 
-    /// Nothing is open any more, behind the end.
+    /// Nothing is open any more, after the end.
     pub(crate) fn close(&self) {
         assert!(!self.connected && self.closed.is_some(), "I9: the last event is Closed");
         let open = self.flushes.values().filter(|flush| !flush.cancelled).count();
         assert_eq!(open, 0, "I8: flushes that nobody answered: {:?}", self.flushes);
-        assert!(self.awaited.is_empty(), "N3: publishers who were told nothing: {:?}", self.awaited);
+        assert!(self.awaited.is_empty(), "N3: publishers without an answer: {:?}", self.awaited);
         assert_eq!(self.count(Fate::Waiting) + self.count(Fate::Taken), 0, "promise 3: neither here nor there");
     }
 
