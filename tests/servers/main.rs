@@ -29,6 +29,7 @@ mod jetstream_acks;
 mod lifecycle;
 mod long_outages;
 mod moves;
+mod options_at_work;
 mod outage;
 mod outage_buffer;
 mod outage_calls;
