@@ -154,9 +154,9 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// If a variable has an invalid value, or is not UTF-8; if one is missing that another one needs; if a file cannot be read;
-    /// or if a variable needs a feature of this crate that is disabled (`tls`, `nkeys`). The error names the variable, and
-    /// shows no secret.
+    /// If a variable has an invalid value, is not UTF-8, or ends with a line end; if one is missing that another one needs; if
+    /// a file cannot be read; or if a variable needs a feature of this crate that is disabled (`tls`, `nkeys`). The error names
+    /// the variable, and shows no secret.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {

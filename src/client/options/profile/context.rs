@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
     }
 
     fn setting(&self, field: &str) -> String {
-        format!("{}: {field}", self.file.display())
+        format!("{}: {}", self.file.display(), field.escape_debug())
     }
 
     /// A text; `None` if it is unset.

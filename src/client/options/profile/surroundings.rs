@@ -52,10 +52,14 @@ impl Surroundings {
     ///
     /// # Errors
     ///
-    /// If it is not UTF-8.
+    /// If it is not UTF-8, or ends with a line end.
     pub(super) fn var(&self, name: &str) -> Result<Option<Value>, ProfileError> {
         let Some(value) = (self.vars)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
         let text = value.into_string().map_err(|_| ProfileError::new(name, "must be UTF-8"))?;
+        if text.ends_with(['\n', '\r']) {
+            // It comes from a file, and would be a part of a password.
+            return Err(ProfileError::new(name, "must not end with a line end"));
+        }
         Ok(Some(Value { setting: name.to_owned(), text }))
     }
 

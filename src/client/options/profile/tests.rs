@@ -142,6 +142,7 @@ async fn bad_variables_are_refused_by_their_name_and_hide_their_value() {
         ),
         (&[("NATS_CERT", "/c")], "NATS_CERT", "NATS_CERT: needs NATS_KEY as well"),
         (&[("NATS_KEY", "/k")], "NATS_KEY", "NATS_KEY: needs NATS_CERT as well"),
+        (&[("NATS_TOKEN", "s3cret\n")], "NATS_TOKEN", "NATS_TOKEN: must not end with a line end"),
         (
             &[("NATS_URL", "nats://joe:s3cret@a.example:x")],
             "NATS_URL",
@@ -216,7 +217,7 @@ async fn seeds_and_credentials_come_from_files_and_never_show() {
     // The content in the place of the path, and the other way round.
     for (vars, rule) in [
         (("NATS_NKEY", SEED), "must be the path of a file, not its content"),
-        (("NATS_CREDS", &*creds), "must be the path of a file, not its content"),
+        (("NATS_CREDS", creds.trim_end()), "must be the path of a file, not its content"),
         (("NATS_CREDS", jwt), "must be the path of a file, not its content"),
         (("NATS_NKEY", &*creds_file), "its file cannot be used: the NKey seed is not 58 characters of base32"),
         (("NATS_CREDS", &*seed_file), "its file cannot be used: the credentials contain no user JWT"),
@@ -337,6 +338,7 @@ async fn bad_fields_are_refused_by_their_name_and_hide_their_value() {
         (r#"{"ca": "$ABSENT/s3cret"}"#, ": ca", "contains a `$` without the name of a variable that is set"),
         (r#"{"ca": "~/s3cret"}"#, ": ca", "begins with ~, and HOME is not set"),
         (r#"{"invented": "s3cret"}"#, ": invented", "is an unknown field"),
+        (r#"{"\u001b[2J": "s3cret"}"#, ": \\u{1b}[2J", "is an unknown field"),
         (r#"["s3cret"]"#, "orders.json", "must be a JSON object"),
         ("{\"user\":\n \"s3cret", "orders.json", "is not valid JSON at line 2, column "),
         ("", "orders.json", "is not valid JSON at line 1, column 0"),
