@@ -15,6 +15,9 @@ impl ConnectOptions {
     /// After giving up the client is [`Disconnected`](crate::connection::Status::Disconnected): streams end, calls
     /// fail, buffered messages are reported as lost. [`force_reconnect`](crate::Client::force_reconnect) revives it.
     ///
+    /// It does not apply to a first connection that `connect` waits for: see
+    /// [`connect_attempts`](ConnectOptions::connect_attempts).
+    ///
     /// ```
     /// use nats_lifeline::ConnectOptions;
     ///

@@ -11,7 +11,8 @@ use crate::engine::Handover;
 
 impl ConnectOptions {
     /// Makes [`connect`](ConnectOptions::connect) return immediately, and treats the first connection like a lost
-    /// one. Default: `connect` fails when every server was tried once.
+    /// one. Default: `connect` fails when every server was tried once, or after
+    /// [`connect_attempts`](ConnectOptions::connect_attempts).
     ///
     /// Until the first connection, [`connection_state`](crate::Client::connection_state) is `Pending`, and publishing
     /// and subscribing work as during an outage: messages are buffered, subscriptions are remembered. The server's
