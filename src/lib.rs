@@ -25,6 +25,9 @@ mod driver;
 pub mod client;
 
 #[cfg(not(target_family = "wasm"))]
+pub mod guide;
+
+#[cfg(not(target_family = "wasm"))]
 mod names;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
 pub mod testing;

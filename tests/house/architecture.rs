@@ -157,6 +157,8 @@ fn the_broker_for_tests_is_beside_the_layers() {
     good("src/driver/task/tests.rs", "use crate::testing::Broker;");
     bad("src/helpers.rs", "", "`helpers` is not a layer");
     bad("src/common/misc.rs", "", "`common` is not a layer");
+    bad("src/guide/mod.rs", "pub fn help() {}", "documentation only");
+    good("src/guide/mod.rs", "use crate::client::Stats; pub mod health {}");
 }
 
 #[test]

@@ -9,6 +9,9 @@ const LAYERS: [&str; 4] = ["protocol", "engine", "driver", "client"];
 /// The re-exports of the crate root, beside `lib.rs`.
 const ROOT_NAMES: &str = "names.rs";
 
+/// The guide is documentation, which may name everything. It contains no code.
+const GUIDE: &str = "guide/mod.rs";
+
 /// The broker for tests is beside the layers: it may import the protocol only.
 const TESTING: &str = "testing";
 
@@ -76,6 +79,13 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
     let Some(&layer) = module.first() else { return };
     // The root's names are above all layers.
     if inside == ROOT_NAMES {
+        return;
+    }
+    if inside == GUIDE {
+        let items = ["fn", "struct", "enum", "trait", "impl", "const", "static", "macro_rules"];
+        if let Some(code) = tokens.iter().find(|token| items.iter().any(|item| token.is(item))) {
+            found.push(code.line, "the guide contains documentation only".to_owned());
+        }
         return;
     }
     let rank = LAYERS.iter().position(|name| *name == layer);
