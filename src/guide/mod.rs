@@ -25,17 +25,13 @@
 
 // The names that the pages link to.
 #[cfg(doc)]
-use crate::client::{
-    CircuitBreaker, ConnectionLost, Delivery, FlushFailure, NotConnected, PublishOutcome, SendFault, TryPublishError,
-};
+use crate::client::{CircuitBreaker, Delivery, FlushFailure, NotConnected, Router};
 #[cfg(doc)]
-use crate::connection::{Cause, ConnectionEvent, EndReason, Lost, Stats, Status};
+use crate::connection::{Cause, ConnectionEvent, Lost, Stats, Status};
 #[cfg(doc)]
-use crate::options::{
-    Backoff, DeliveryMode, Handover, InvalidOption, Jitter, OverflowPolicy, RequestOptions, WhenFull,
-};
+use crate::options::{Backoff, DeliveryMode, InvalidOption, Jitter, OverflowPolicy, RequestOptions, WhenFull};
 #[cfg(doc)]
-use crate::{Client, ConnectErrorKind, ConnectOptions, Event, RequestError, ServerAddr, Subscriber};
+use crate::{Client, ConnectErrorKind, ConnectOptions, Event, RequestError, Subscriber};
 
 #[doc = include_str!("delivery.md")]
 pub mod delivery {}
