@@ -319,7 +319,6 @@ impl ServerAddr {
 
     /// The name that a server's certificate must match: the host, or for an IP address from gossip the name of the server that
     /// the user named.
-    /// server that the user named.
     #[must_use]
     pub fn tls_host(&self) -> &str {
         self.tls_name.as_deref().unwrap_or(&self.host)

@@ -29,8 +29,8 @@ impl fmt::Display for Name {
 /// Letters of rules that are cited by their name alone.
 pub(crate) const RULES: &str = "DINPS";
 
-/// Letters of faults. `D` is one of both, so a fault is cited with its kind.
-pub(crate) const FAULTS: &str = "ABCDEFGH";
+/// Letters of faults. `D` and `I` are letters of both, so a fault is cited with its kind.
+pub(crate) const FAULTS: &str = "ABCDEFGHI";
 
 /// The citations in a text.
 #[derive(Debug, Default, PartialEq)]
