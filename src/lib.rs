@@ -1,5 +1,9 @@
-//! The crate root: the documentation is the README's, and the names are those that users type.
+//! A NATS client that treats a lost connection as the normal case.
+//!
 
+// README defines its links at its end, as paths in the repository. Here the same links lead to items and to docs.rs: of two
+// definitions the first one counts.
+#![doc = include_str!("guide/readme_links.md")]
 #![doc = include_str!("../README.md")]
 // On docs.rs, which sets `docsrs` and has a nightly compiler, items that need a feature say which.
 #![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(target_family = "wasm"))))]

@@ -2,7 +2,9 @@
 //!
 //! | you want to … | page |
 //! |---|---|
+//! | take your first steps with NATS | [first steps](first_steps) |
 //! | know what happens to a message when a connection is lost | [delivery guarantees](delivery) |
+//! | know what the client does when a connection is lost | [an outage, step by step](outage) |
 //! | know what the client is doing now, and what each event means | [states and events](states) |
 //! | move a program from async-nats | [migrating from async-nats](migrating) |
 //! | set up a client for production | [production configuration](production) |
@@ -14,9 +16,6 @@
 //! | avoid the usual mistakes | [pitfalls] |
 //! | test how your own program recovers | [testing your own recovery](mod@testing) |
 //! | change a buffer, a timeout or the PINGs | [tuning] |
-//!
-//! New to NATS? Read the first program on the [front page](crate), then [delivery guarantees](delivery) and
-//! [pitfalls].
 //!
 //! The examples run as they are: each starts a broker of its own inside the process (feature `testing`). With a real
 //! server, put its address in place of `broker.url()`.
@@ -33,8 +32,14 @@ use crate::options::{Backoff, DeliveryMode, InvalidOption, Jitter, OverflowPolic
 #[cfg(doc)]
 use crate::{Client, ConnectErrorKind, ConnectOptions, Event, RequestError, Subscriber};
 
+#[doc = include_str!("first_steps.md")]
+pub mod first_steps {}
+
 #[doc = include_str!("delivery.md")]
 pub mod delivery {}
+
+#[doc = include_str!("outage.md")]
+pub mod outage {}
 
 #[doc = include_str!("states.md")]
 pub mod states {}

@@ -282,6 +282,31 @@ fn links_between_pages_lead_somewhere() {
     assert!(count > 10, "the pages were not read: {count} links");
 }
 
+/// The definitions of links in a page, `[name]: target`.
+fn definitions(text: &str) -> BTreeMap<&str, &str> {
+    text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ")).collect()
+}
+
+/// The repository's page needs paths, docs.rs needs items and addresses.
+#[test]
+fn every_link_of_the_readme_leads_somewhere_in_the_repository_and_on_docs_rs() {
+    let (readme, there) = (page("README.md"), page("src/guide/readme_links.md"));
+    let (here, there) = (definitions(&readme), definitions(&there));
+    assert!(here.len() > 10, "the links were not read: {here:?}");
+    assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>(), "the same links");
+    for (name, target) in &here {
+        assert!(root().join(target).is_file(), "README: [{name}] leads to {target}");
+        let same = match target.strip_prefix("src/guide/") {
+            Some("mod.rs") => "guide".to_owned(),
+            Some(file) => format!("guide::{}", file.trim_end_matches(".md")),
+            None => format!("https://docs.rs/crate/nats-lifeline/latest/source/{target}"),
+        };
+        assert_eq!(there.get(name), Some(&same.as_str()), "[{name}] on docs.rs");
+    }
+    let inline: Vec<_> = readme.split("](").skip(1).filter(|rest| !rest.starts_with("https://")).collect();
+    assert!(inline.is_empty(), "a link without a definition is dead on one of the pages: {inline:?}");
+}
+
 #[test]
 fn the_paths_of_the_contributing_table_exist() {
     let text = page("CONTRIBUTING.md");
