@@ -28,6 +28,8 @@ mod driver;
 #[cfg(not(target_family = "wasm"))]
 pub mod client;
 
+#[cfg(all(feature = "blocking", not(target_family = "wasm")))]
+pub mod blocking;
 #[cfg(not(target_family = "wasm"))]
 pub mod guide;
 

@@ -78,6 +78,12 @@ impl StatusWatch {
         let reached = self.receiver.wait_for(|now| *now == status || *now == Status::Closed).await;
         reached.is_ok_and(|now| *now == status)
     }
+
+    /// Waits until the last handle of the connection and its task are gone.
+    #[cfg(feature = "blocking")]
+    pub(crate) async fn gone(mut self) {
+        while self.receiver.changed().await.is_ok() {}
+    }
 }
 
 /// A snapshot of the counters: what became of every accepted message, and what crossed the socket.

@@ -1,5 +1,6 @@
 //! The API: the client, its options, messages, events and errors. Thin handles over the layers below.
 
+pub(crate) mod alone;
 pub(crate) mod auth;
 mod breaker;
 mod callback;

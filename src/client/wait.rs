@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+pub(super) use super::alone::yield_once;
 use super::error::{NotDriven, SendFault};
 use crate::driver::{Handle, Room, Shared, Timer};
 
@@ -79,11 +80,6 @@ pub(super) async fn until<F: Future>(
         Poll::Pending => deadline.poll(shared, cx).map(|()| Err(Elapsed)),
     })
     .await
-}
-
-/// Yields to other tasks once.
-pub(super) async fn yield_once() {
-    tokio::task::yield_now().await;
 }
 
 /// Waits until another call may be submitted, and yields now and then: calls in a loop must neither pile up nor

@@ -6,6 +6,7 @@
 mod support;
 
 mod addresses;
+mod blocking;
 mod broker;
 mod broker_speed;
 mod cancelling;

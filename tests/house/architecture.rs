@@ -119,6 +119,8 @@ fn an_upward_import_is_found() {
     bad("src/engine/mod.rs", "pub(in crate::client) fn f() {}", "`crate::client`");
     good("src/client/options.rs", "use crate::{engine::Engine, protocol::Subject, driver, client::error};");
     good("src/client/options.rs", "use crate::Error;");
+    bad("src/client/options.rs", "use crate::blocking::Client;", "`crate::blocking`");
+    good("src/blocking/client.rs", "use crate::Error; use crate::client::Client;");
     good("src/driver/task.rs", "use crate::engine::Engine; pub(crate) fn f(x: crate::protocol::Op) {}");
     good("src/lib.rs", "pub use crate::client::Client; pub mod engine;");
 }

@@ -4,7 +4,7 @@
 use super::lexer::{Token, tokens};
 
 /// From the bottom up. A layer may import itself and those before it.
-const LAYERS: [&str; 4] = ["protocol", "engine", "driver", "client"];
+const LAYERS: [&str; 5] = ["protocol", "engine", "driver", "client", "blocking"];
 
 /// The re-exports of the crate root, beside `lib.rs`.
 const ROOT_NAMES: &str = "names.rs";
@@ -130,8 +130,9 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
                 let target = LAYERS.iter().position(|other| *other == name);
                 let in_test = test_code.get(at).copied().unwrap_or(false);
                 let allowed = match layer {
-                    // Names of the root, such as `crate::Error`, belong to the top layer.
-                    "client" => name != TESTING || in_test,
+                    // Names of the root, such as `crate::Error`, belong to the upper two layers.
+                    "client" => (name != TESTING || in_test) && name != "blocking",
+                    "blocking" => name != TESTING || in_test,
                     "driver" if name == TESTING => in_test,
                     TESTING => name == "protocol" || name == TESTING,
                     _ => target.is_some_and(|target| Some(target) <= rank),
