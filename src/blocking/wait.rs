@@ -182,11 +182,12 @@ mod tests {
     fn yielding_inside_of_a_runtime_does_not_wait_for_that_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            Home::new().wait(async {
+            let yields = async {
                 for _ in 0..3 {
                     alone::yield_once().await;
                 }
-            });
+            };
+            assert_eq!(Home::new().wait_for(Duration::from_secs(20), yields), Ok(()));
         });
     }
 }
