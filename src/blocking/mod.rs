@@ -29,9 +29,9 @@
 //! until its deadline at the latest.
 //!
 //! The exception is code that runs on the client's own thread: the callbacks of
-//! [`ConnectOptions`](crate::ConnectOptions), and what they spawn. A call there would wait for itself, so it panics.
-//! Callbacks are async: they can use [`async_client`](Client::async_client). [`events`](Client::events) need no
-//! callback.
+//! [`ConnectOptions`], and tasks that they spawn. A call there would wait for itself, so it
+//! panics. Callbacks are async: they can use [`async_client`](Client::async_client), or `spawn_blocking`.
+//! [`events`](Client::events) need no callback.
 //!
 //! # While disconnected
 //!

@@ -1,4 +1,4 @@
-//! Waiting for a future on the caller's thread, without a runtime.
+//! Waiting for a future on the caller's thread, without a runtime (D34).
 
 use std::cell::Cell;
 use std::future::Future;
