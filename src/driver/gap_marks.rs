@@ -1,4 +1,4 @@
-//! Where messages of a subscription are or may be missing. LastGood only for consumers that asked for it.
+//! Where messages of a subscription are or may be missing. Kept only for consumers that asked for it.
 
 use std::collections::VecDeque;
 
@@ -41,6 +41,34 @@ impl GapMarks {
         self.marks.insert(index, (to, Gap::Lagged(to - from)));
     }
 
+    /// The `count` messages that follow the first `at` were dropped, and take no numbers.
+    pub(super) fn drop_after(&mut self, at: u64, count: u64) {
+        let index = self.marks.partition_point(|(mark, _)| *mark <= at);
+        for (mark, _) in self.marks.iter_mut().skip(index) {
+            *mark = mark.saturating_sub(count).max(at);
+        }
+        // With what stands directly before and after it, it is one gap.
+        let before = index.checked_sub(1).filter(|before| self.is_lagged_at(*before, at));
+        let place = match before {
+            Some(before) => before,
+            None => {
+                self.marks.insert(index, (at, Gap::Lagged(0)));
+                index
+            }
+        };
+        let after = if self.is_lagged_at(place + 1, at) { self.marks.remove(place + 1) } else { None };
+        if let Some((_, Gap::Lagged(lost))) = self.marks.get_mut(place) {
+            *lost += count;
+            if let Some((_, Gap::Lagged(more))) = after {
+                *lost += more;
+            }
+        }
+    }
+
+    fn is_lagged_at(&self, index: usize, at: u64) -> bool {
+        matches!(self.marks.get(index), Some((mark, Gap::Lagged(_))) if *mark == at)
+    }
+
     /// The next gap, if it comes before message number `next`.
     pub(super) fn take(&mut self, next: u64) -> Option<Gap> {
         let (at, _) = self.marks.front()?;
@@ -51,6 +79,23 @@ impl GapMarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dropped_messages_move_the_later_gaps() {
+        let mut gaps = GapMarks::default();
+        gaps.mark(2, Gap::Lagged(1));
+        gaps.mark(4, Gap::Interrupted);
+        gaps.mark(6, Gap::Lagged(1));
+        gaps.mark(9, Gap::Interrupted);
+        // Messages 4 and 5, then 2 more.
+        gaps.drop_after(4, 2);
+        gaps.drop_after(4, 2);
+        assert_eq!(gaps.take(3), Some(Gap::Lagged(1)));
+        assert_eq!(gaps.take(4), Some(Gap::Interrupted));
+        assert_eq!(gaps.take(4), Some(Gap::Lagged(5)));
+        assert_eq!(gaps.take(4), None, "one message is left before it");
+        assert_eq!(gaps.take(5), Some(Gap::Interrupted));
+    }
 
     #[test]
     fn gaps_in_one_place_are_merged() {

@@ -260,7 +260,7 @@ impl Inbox {
             if now_first > first {
                 gaps.drop_front(first, now_first);
             } else {
-                gaps.mark(accepted, Gap::Lagged(count));
+                gaps.drop_after(accepted, count);
             }
         }
         state.dropped += count;

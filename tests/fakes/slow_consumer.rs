@@ -173,3 +173,32 @@ async fn a_cancelled_read_loses_no_message() {
     publishing.await.unwrap();
     assert_eq!(got, (0..500).collect::<Vec<_>>());
 }
+
+// D21: a reconnect does not wait for a consumer of the connection before
+#[tokio::test]
+async fn a_new_connection_is_made_while_a_consumer_is_waited_for() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new()
+        .subscription_capacity(4)
+        .slow_consumer_grace(Duration::from_secs(600))
+        .connection_timeout(Duration::from_secs(20));
+    let client = client(options, &broker).await;
+    let mut unread = client.subscribe("a").await.unwrap();
+    client.flush().await.unwrap();
+    let mut events = client.events();
+    let publisher = self::client(ConnectOptions::new(), &broker).await;
+    for number in 0..10 {
+        publisher.publish("a", number.to_string().into()).await.unwrap();
+    }
+    publisher.flush().await.unwrap();
+    while unread.pending() < 4 {
+        tokio::task::yield_now().await;
+    }
+    broker.disconnect_all();
+    let reconnected = async { while !matches!(events.recv().await.unwrap(), ConnectionEvent::Reconnected { .. }) {} };
+    tokio::time::timeout(Duration::from_secs(60), reconnected).await.expect("long before the grace is over");
+    // What was still in the socket is gone with its connection.
+    for number in 0..4 {
+        assert_eq!(unread.next().await.unwrap().payload, number.to_string());
+    }
+}

@@ -121,3 +121,22 @@ fn messages_received_before_the_end_can_be_read() {
     assert_eq!(std::iter::from_fn(|| take(&inbox)).count(), 6);
     assert_eq!(inbox.unread(), 0);
 }
+
+#[test]
+fn a_gap_stands_after_messages_that_waited_and_were_lost() {
+    for interrupted in [true, false] {
+        let inbox = Inbox::new(LIMITS);
+        inbox.note_gaps();
+        offer(&inbox, 0..10);
+        drop(if interrupted { inbox.interrupt() } else { inbox.miss() });
+        for share in inbox.stop_waiting() {
+            drop(inbox.lose(share));
+        }
+        assert_eq!(inbox.take_gap(3), None);
+        let gaps: Vec<Gap> = std::iter::from_fn(|| inbox.take_gap(4)).collect();
+        match interrupted {
+            true => assert_eq!(gaps, [Gap::Lagged(6), Gap::Interrupted]),
+            false => assert_eq!(gaps, [Gap::Lagged(7)]),
+        }
+    }
+}

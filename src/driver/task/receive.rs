@@ -17,12 +17,12 @@ const WORTH_ONE: usize = 256;
 
 impl Task {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.is_paused(cx, now) {
-            return false;
-        }
+        let paused = self.is_paused(cx, now);
         let mut moved = false;
         for at in 0..self.links.len() {
-            moved |= self.read_from(at, cx, now);
+            // A handshake brings no messages: it does not wait for the consumers of another connection.
+            let waits = paused && self.links.get(at).is_some_and(|link| self.engine.expects_messages_of(link.epoch));
+            moved |= !waits && self.read_from(at, cx, now);
         }
         moved
     }
