@@ -12,7 +12,7 @@ use crate::engine::time::after;
 /// *Closed*, calls are made. After [`failures`](CircuitBreaker::failures) failures in a row it *opens*: calls are
 /// refused immediately, with [`BreakerError::Open`]. After [`open_for`](CircuitBreaker::open_for) it is *half open*:
 /// one call at a time is made as a probe. After [`successes`](CircuitBreaker::successes) probes that succeed in a row it
-/// closes; a probe that fails opens it again.
+/// closes; a probe that fails opens it again. Calls that began before it opened no longer count.
 ///
 /// Clones share one state. Use one breaker for each service that can fail by itself, such as each subject that you send
 /// requests to. A breaker knows nothing of the connection: while disconnected, requests are buffered and time out, and
@@ -95,56 +95,71 @@ fn again_in_words(retry_after: Option<Duration>) -> String {
 
 /// The state with its data. Times are arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Circuit {
+struct Circuit {
+    /// How often it has opened. A call counts only in the generation that it began in.
+    generation: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
     Closed { failures: u32 },
     Open { until: Instant },
     HalfOpen { successes: u32, probing: bool },
 }
 
 impl Circuit {
-    /// A call is to be made. `Ok`: whether it is a probe.
-    fn admit(&mut self, now: Instant) -> Result<bool, Option<Duration>> {
-        match *self {
-            Circuit::Closed { .. } => Ok(false),
-            Circuit::Open { until } if now < until => Err(Some(until.saturating_duration_since(now))),
-            Circuit::Open { .. } => {
-                *self = Circuit::HalfOpen { successes: 0, probing: true };
-                Ok(true)
-            }
-            Circuit::HalfOpen { probing: true, .. } => Err(None),
-            Circuit::HalfOpen { successes, probing: false } => {
-                *self = Circuit::HalfOpen { successes, probing: true };
-                Ok(true)
-            }
-        }
+    const fn new() -> Circuit {
+        Circuit { generation: 0, state: State::Closed { failures: 0 } }
     }
 
-    /// A call has ended. Calls that began before the circuit opened don't count.
-    fn settle(&mut self, probe: bool, succeeded: bool, now: Instant, rules: Rules) {
-        *self = match (*self, probe, succeeded) {
-            (Circuit::Closed { .. }, false, true) => Circuit::Closed { failures: 0 },
-            (Circuit::Closed { failures }, false, false) if failures + 1 < rules.failures => {
-                Circuit::Closed { failures: failures + 1 }
+    /// A call is to be made. `Ok`: its generation.
+    fn admit(&mut self, now: Instant) -> Result<u64, Option<Duration>> {
+        match self.state {
+            State::Closed { .. } => {}
+            State::Open { until } if now < until => return Err(Some(until.saturating_duration_since(now))),
+            State::Open { .. } => self.state = State::HalfOpen { successes: 0, probing: true },
+            State::HalfOpen { probing: true, .. } => return Err(None),
+            State::HalfOpen { successes, probing: false } => {
+                self.state = State::HalfOpen { successes, probing: true };
             }
-            (Circuit::Closed { .. }, false, false) | (Circuit::HalfOpen { .. }, true, false) => open(now, rules),
-            (Circuit::HalfOpen { successes, .. }, true, true) if successes + 1 < rules.successes => {
-                Circuit::HalfOpen { successes: successes + 1, probing: false }
+        }
+        Ok(self.generation)
+    }
+
+    /// A call has ended. If it began before the circuit last opened, it does not count, even if the circuit has closed again.
+    fn settle(&mut self, generation: u64, succeeded: bool, now: Instant, rules: Rules) {
+        if generation != self.generation {
+            return;
+        }
+        match (self.state, succeeded) {
+            (State::Closed { .. }, true) => self.state = State::Closed { failures: 0 },
+            (State::Closed { failures }, false) if failures + 1 < rules.failures => {
+                self.state = State::Closed { failures: failures + 1 };
             }
-            (Circuit::HalfOpen { .. }, true, true) => Circuit::Closed { failures: 0 },
-            (other, ..) => other,
-        };
+            (State::Closed { .. } | State::HalfOpen { .. }, false) => self.open(now, rules),
+            // Every call of its generation is a probe while it is half open.
+            (State::HalfOpen { successes, .. }, true) if successes + 1 < rules.successes => {
+                self.state = State::HalfOpen { successes: successes + 1, probing: false };
+            }
+            (State::HalfOpen { .. }, true) => self.state = State::Closed { failures: 0 },
+            (State::Open { .. }, _) => {}
+        }
     }
 
     /// A call was given up before its end. It proves nothing, and the next one may be the probe.
-    fn abandon(&mut self, probe: bool) {
-        if let (Circuit::HalfOpen { successes, .. }, true) = (*self, probe) {
-            *self = Circuit::HalfOpen { successes, probing: false };
+    fn abandon(&mut self, generation: u64) {
+        if let State::HalfOpen { successes, .. } = self.state
+            && generation == self.generation
+        {
+            self.state = State::HalfOpen { successes, probing: false };
         }
     }
-}
 
-fn open(now: Instant, rules: Rules) -> Circuit {
-    Circuit::Open { until: after(now, rules.open_for) }
+    fn open(&mut self, now: Instant, rules: Rules) {
+        let generation = self.generation.wrapping_add(1);
+        *self = Circuit { generation, state: State::Open { until: after(now, rules.open_for) } };
+    }
 }
 
 impl Default for CircuitBreaker {
@@ -152,7 +167,7 @@ impl Default for CircuitBreaker {
     fn default() -> Self {
         CircuitBreaker {
             rules: Rules { failures: 5, open_for: Duration::from_secs(30), successes: 1 },
-            circuit: Arc::new(Mutex::new(Circuit::Closed { failures: 0 })),
+            circuit: Arc::new(Mutex::new(Circuit::new())),
         }
     }
 }
@@ -187,10 +202,10 @@ impl CircuitBreaker {
 
     /// The state now.
     pub fn state(&self) -> BreakerState {
-        match *self.circuit() {
-            Circuit::Closed { .. } => BreakerState::Closed,
-            Circuit::Open { until } if wait::now() < until => BreakerState::Open,
-            Circuit::Open { .. } | Circuit::HalfOpen { .. } => BreakerState::HalfOpen,
+        match self.circuit().state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { until } if wait::now() < until => BreakerState::Open,
+            State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 
@@ -230,12 +245,12 @@ impl CircuitBreaker {
         counts: impl FnOnce(&E) -> bool,
     ) -> Result<T, BreakerError<E>> {
         let admitted = self.circuit().admit(wait::now());
-        let probe = admitted.map_err(|retry_after| BreakerError::Open { retry_after })?;
-        let mut made = Made { breaker: self, probe, ended: false };
+        let generation = admitted.map_err(|retry_after| BreakerError::Open { retry_after })?;
+        let mut made = Made { breaker: self, generation, ended: false };
         let outcome = call.await;
         let succeeded = outcome.as_ref().err().is_none_or(|error| !counts(error));
         made.ended = true;
-        self.circuit().settle(probe, succeeded, wait::now(), self.rules);
+        self.circuit().settle(generation, succeeded, wait::now(), self.rules);
         outcome.map_err(BreakerError::Failed)
     }
 
@@ -247,14 +262,14 @@ impl CircuitBreaker {
 /// A call that is being made.
 struct Made<'a> {
     breaker: &'a CircuitBreaker,
-    probe: bool,
+    generation: u64,
     ended: bool,
 }
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.breaker.circuit().abandon(self.probe);
+            self.breaker.circuit().abandon(self.generation);
         }
     }
 }
@@ -269,40 +284,68 @@ mod tests {
     fn it_opens_after_failures_in_a_row_and_closes_after_successful_probes() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut circuit = Circuit::Closed { failures: 0 };
+        let mut circuit = Circuit::new();
         for succeeded in [false, false, true, false, false] {
-            assert_eq!(circuit.admit(start), Ok(false));
-            circuit.settle(false, succeeded, start, RULES);
+            assert_eq!(circuit.admit(start), Ok(0));
+            circuit.settle(0, succeeded, start, RULES);
         }
-        assert_eq!(circuit, Circuit::Closed { failures: 2 }, "a success in between counts");
-        circuit.settle(false, false, start, RULES);
+        assert_eq!(circuit.state, State::Closed { failures: 2 }, "a success in between counts");
+        circuit.settle(0, false, start, RULES);
         assert_eq!(circuit.admit(at(4)), Err(Some(Duration::from_secs(6))));
         // One that began before it opened.
-        circuit.settle(false, true, at(5), RULES);
+        circuit.settle(0, true, at(5), RULES);
         assert_eq!(circuit.admit(at(9)), Err(Some(Duration::from_secs(1))));
 
-        assert_eq!(circuit.admit(at(10)), Ok(true));
+        assert_eq!(circuit.admit(at(10)), Ok(1));
         assert_eq!(circuit.admit(at(10)), Err(None), "one probe at a time");
-        circuit.settle(true, true, at(11), RULES);
-        assert_eq!(circuit.admit(at(11)), Ok(true));
-        circuit.settle(true, false, at(12), RULES);
+        circuit.abandon(0);
+        assert_eq!(circuit.admit(at(10)), Err(None), "a call of before the opening is no probe");
+        circuit.settle(1, true, at(11), RULES);
+        assert_eq!(circuit.admit(at(11)), Ok(1));
+        circuit.settle(1, false, at(12), RULES);
         assert_eq!(circuit.admit(at(13)), Err(Some(Duration::from_secs(9))), "a failed probe opens it again");
 
-        assert_eq!(circuit.admit(at(22)), Ok(true));
-        circuit.abandon(true);
-        assert_eq!(circuit.admit(at(22)), Ok(true), "an abandoned probe blocks nobody");
-        circuit.settle(true, true, at(22), RULES);
-        assert_eq!(circuit.admit(at(22)), Ok(true));
-        circuit.settle(true, true, at(22), RULES);
-        assert_eq!(circuit, Circuit::Closed { failures: 0 });
+        assert_eq!(circuit.admit(at(22)), Ok(2));
+        circuit.abandon(2);
+        assert_eq!(circuit.admit(at(22)), Ok(2), "an abandoned probe blocks nobody");
+        circuit.settle(2, true, at(22), RULES);
+        assert_eq!(circuit.admit(at(22)), Ok(2));
+        circuit.settle(2, true, at(22), RULES);
+        assert_eq!(circuit.state, State::Closed { failures: 0 });
     }
 
     #[test]
     fn a_time_beyond_the_clock_is_for_ever() {
         let now = Instant::now();
-        let rules = Rules { open_for: Duration::MAX, ..RULES };
-        let mut circuit = open(now, rules);
+        let mut circuit = Circuit::new();
+        circuit.open(now, Rules { open_for: Duration::MAX, ..RULES });
         assert!(matches!(circuit.admit(now + Duration::from_secs(1 << 29)), Err(Some(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_began_before_it_opened_do_not_count_after_it_has_closed() {
+        let breaker = CircuitBreaker::new().failures(2).open_for(Duration::from_secs(5));
+        let failing = |after: u64| {
+            let breaker = breaker.clone();
+            async move {
+                let call = async {
+                    tokio::time::sleep(Duration::from_secs(after)).await;
+                    Err::<(), _>("no")
+                };
+                assert_eq!(breaker.call(call).await, Err(BreakerError::Failed("no")));
+            }
+        };
+        let slow = [tokio::spawn(failing(60)), tokio::spawn(failing(60))];
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        failing(0).await;
+        failing(0).await;
+        assert_eq!(breaker.state(), BreakerState::Open);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(breaker.call(async { Ok::<_, &str>(7) }).await, Ok(7));
+        for call in slow {
+            call.await.unwrap();
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[tokio::test(start_paused = true)]
