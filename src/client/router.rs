@@ -1,25 +1,25 @@
 //! A registry of handlers: subjects, what handles their messages, and what becomes of messages that fail.
 
+mod handling;
+
 use std::fmt::Display;
-use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::handling::{Counts, Phase, Shared, run};
 use super::client::Client;
-use super::error::SubscribeError;
-use super::message::{Message, OutboundMessage};
-use super::subscriber::Subscriber;
+use super::error::{SubscribeError, SubscribeErrorKind};
+use super::message::Message;
 use super::wait;
-use crate::protocol::{Subject, ToSubject};
+use crate::protocol::{Subject, SubjectFault, ToSubject, check_subscribe_subject, matches};
 
-/// The header of a dead letter that says why its handler failed.
+/// The header of a dead letter that says why its handler failed. A long reason is cut after 1 KiB.
 pub const DEAD_LETTER_REASON: &str = "Dead-Letter-Reason";
 
 /// The header of a dead letter that says which subject the message had.
@@ -98,6 +98,11 @@ impl Router {
 
     /// Sets the subject to which messages are published whose handler failed: with their payload and headers, and the
     /// headers [`DEAD_LETTER_REASON`] and [`DEAD_LETTER_SUBJECT`]. Default: none; failures are logged and counted.
+    ///
+    /// The subject must not be one that this router handles, or a message that always fails would come back for ever.
+    /// For the same reason, a message that has the header [`DEAD_LETTER_SUBJECT`] makes no dead letter: another router
+    /// made it one. It counts as [`undelivered`](RouterReport::undelivered), as does a message that is too large with
+    /// the two headers.
     pub fn dead_letters<S: ToSubject>(mut self, subject: S) -> Router {
         self.dead_letters = Some(subject.to_subject());
         self
@@ -134,9 +139,15 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// As [`Client::subscribe`] and [`Client::queue_subscribe`]. Then no subject is subscribed to.
+    /// As [`Client::subscribe`] and [`Client::queue_subscribe`]; [`InvalidSubject`](SubscribeErrorKind::InvalidSubject)
+    /// if nobody could subscribe to the subject of the [dead letters](Router::dead_letters), or if a route matches it.
+    /// Then no subject is subscribed to.
     pub async fn start(self) -> Result<RunningRouter, SubscribeError> {
         let Router { client, queue_group, dead_letters, routes } = self;
+        if let Some(subject) = &dead_letters {
+            check_dead_letters(subject, &routes)
+                .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
+        }
         let mut subscribed = Vec::with_capacity(routes.len());
         for route in routes {
             let messages = match &queue_group {
@@ -156,32 +167,36 @@ impl Router {
     }
 }
 
+/// Why dead letters can't be published to a subject.
+#[derive(Debug, thiserror::Error)]
+enum DeadLetterFault {
+    #[error("dead letters to {subject:?}: {fault}")]
+    Subject {
+        subject: String,
+        #[source]
+        fault: SubjectFault,
+    },
+    #[error("dead letters to {subject:?} would be handled again, by the route {route:?}")]
+    Handled { subject: String, route: String },
+}
+
+fn check_dead_letters(subject: &Subject, routes: &[Route]) -> Result<(), DeadLetterFault> {
+    let bytes = subject.as_bytes();
+    let named = subject.as_str().to_owned();
+    if let Err(fault) = check_subscribe_subject(bytes) {
+        return Err(DeadLetterFault::Subject { subject: named, fault });
+    }
+    match routes.iter().find(|route| matches(route.subject.as_bytes(), bytes)) {
+        Some(route) => Err(DeadLetterFault::Handled { subject: named, route: route.subject.as_str().to_owned() }),
+        None => Ok(()),
+    }
+}
+
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let subjects: Vec<&Subject> = self.routes.iter().map(|route| &route.subject).collect();
         f.debug_struct("Router").field("subjects", &subjects).finish_non_exhaustive()
     }
-}
-
-/// Whether the routes still read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Handling,
-    Draining,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    started: AtomicU64,
-    handled: AtomicU64,
-    failed: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Shared {
-    client: Client,
-    dead_letters: Option<Subject>,
-    counts: Counts,
 }
 
 /// A router that handles messages, until it is [drained](RunningRouter::drain) or dropped. Dropping it ends the
@@ -194,7 +209,13 @@ pub struct RunningRouter {
     tasks: JoinSet<()>,
 }
 
-/// What a [`RunningRouter`] has done.
+/// How long a drain waits, after its time, for the routes to end. They end immediately unless a handler blocks the
+/// client's runtime.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// What a [`RunningRouter`] has done. After a [drain](RunningRouter::drain),
+/// `handled + failed + unfinished + unread` is everything that was received, except for the messages that were dropped
+/// because handlers were too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterReport {
@@ -202,17 +223,25 @@ pub struct RouterReport {
     pub handled: u64,
     /// Messages whose handler failed or panicked.
     pub failed: u64,
+    /// Failed messages that are in no [dead letter](Router::dead_letters) although they should be: the client did not
+    /// accept it, or the message was a dead letter itself. They are counted in `failed` as well.
+    pub undelivered: u64,
     /// Messages whose handler has not ended.
     pub unfinished: u64,
+    /// Messages that were received, and not begun when the time of a drain was over. 0 while the router runs.
+    pub unread: u64,
 }
 
 impl RunningRouter {
     /// The counts so far.
     pub fn report(&self) -> RouterReport {
         let counts = &self.shared.counts;
+        // Each is counted after those that it is a part of, and loaded before them.
+        let undelivered = counts.undelivered.load(Ordering::Acquire);
         let (handled, failed) = (counts.handled.load(Ordering::Acquire), counts.failed.load(Ordering::Acquire));
         let started = counts.started.load(Ordering::Acquire);
-        RouterReport { handled, failed, unfinished: started.saturating_sub(handled).saturating_sub(failed) }
+        let unfinished = started.saturating_sub(handled).saturating_sub(failed);
+        RouterReport { handled, failed, undelivered, unfinished, unread: counts.unread.load(Ordering::Acquire) }
     }
 
     /// Waits until every subscription has ended: because the client was drained or closed, or the server refused them.
@@ -221,7 +250,11 @@ impl RunningRouter {
     }
 
     /// Ends the subscriptions, handles every message that the server had sent before, and flushes what the handlers have
-    /// published. Returns after `within` at the latest: handlers that still run then are ended at their next `await`.
+    /// published. The subscriptions end immediately, even if all handlers are busy: in a queue group, the other members
+    /// get what is published from then on.
+    ///
+    /// Returns after `within` at the latest: handlers that still run then are ended at their next `await`. Up to a
+    /// second later, with `unread` too low, if handlers block the client's runtime.
     pub async fn drain(mut self, within: Duration) -> RouterReport {
         self.phase.send_replace(Phase::Draining);
         let shared = Arc::clone(&self.shared);
@@ -232,85 +265,19 @@ impl RunningRouter {
             let _ = client.flush().await;
         };
         let _ = wait::until(client.shared(), wait::deadline(Some(within)), drained).await;
+        self.abort().await;
         self.report()
     }
-}
 
-/// Handles the messages of one route.
-async fn run(route: Route, mut messages: Subscriber, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
-    let mut handlers = JoinSet::new();
-    let mut draining = false;
-    loop {
-        while handlers.len() >= route.concurrency {
-            handlers.join_next().await;
-        }
-        let message = tokio::select! {
-            message = poll_fn(|cx| Pin::new(&mut messages).poll_next(cx)) => message,
-            () = drain_begins(&mut phase), if !draining => {
-                draining = true;
-                // A client that has ended has ended the subscription as well.
-                let _ = messages.drain().await;
-                continue;
-            }
-            Some(_) = handlers.join_next() => continue,
-        };
-        let Some(message) = message else { break };
-        shared.counts.started.fetch_add(1, Ordering::AcqRel);
-        handlers.spawn(handle(Arc::clone(&route.handler), message, Arc::clone(&shared)));
-    }
-    while handlers.join_next().await.is_some() {}
-}
-
-/// Returns when the routes are to be drained.
-async fn drain_begins(phase: &mut watch::Receiver<Phase>) {
-    // The sender lives as long as the tasks.
-    let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
-}
-
-/// Handles one message, and publishes it as a dead letter if that fails.
-async fn handle(handler: Handler, message: Message, shared: Arc<Shared>) {
-    let outcome = caught(handler, message.clone()).await;
-    let counts = &shared.counts;
-    let Err(reason) = outcome else {
-        counts.handled.fetch_add(1, Ordering::AcqRel);
-        return;
-    };
-    tracing::warn!(subject = %message.subject, %reason, "a handler failed");
-    if let Some(subject) = shared.dead_letters.clone() {
-        let letter = dead_letter(subject, message, &reason);
-        let OutboundMessage { subject, headers, payload, .. } = letter;
-        if let Err(error) = shared.client.publish_with_headers(subject, headers.unwrap_or_default(), payload).await {
-            tracing::warn!(%error, "a dead letter was not accepted");
+    /// Ends the routes, which count what they have not read.
+    async fn abort(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let client = shared.client.shared();
+        let aborted = self.tasks.shutdown();
+        match client.completed() {
+            // There is no deadline without the client.
+            Some(_) => aborted.await,
+            None => drop(wait::until(client, wait::deadline(Some(ENDING)), aborted).await),
         }
     }
-    counts.failed.fetch_add(1, Ordering::AcqRel);
-}
-
-/// The handler's result, in which a panic is an error.
-async fn caught(handler: Handler, message: Message) -> Result<(), String> {
-    let called = std::panic::catch_unwind(AssertUnwindSafe(|| handler(message)));
-    let mut handling = called.map_err(|payload| panicked(&*payload))?;
-    poll_fn(move |cx| {
-        // After a panic it is not polled again.
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
-        polled.unwrap_or_else(|payload| std::task::Poll::Ready(Err(panicked(&*payload))))
-    })
-    .await
-}
-
-fn panicked(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    match text {
-        Some(text) => format!("the handler panicked: {text}"),
-        None => "the handler panicked".to_owned(),
-    }
-}
-
-fn dead_letter(to: Subject, message: Message, reason: &str) -> OutboundMessage {
-    let mut headers = message.headers.unwrap_or_default();
-    // A header is one line.
-    let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    headers.insert(DEAD_LETTER_REASON, reason.trim());
-    headers.insert(DEAD_LETTER_SUBJECT, message.subject.as_str());
-    OutboundMessage { subject: to, reply: None, payload: message.payload, headers: Some(headers) }
 }

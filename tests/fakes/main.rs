@@ -10,6 +10,7 @@ mod blocking;
 mod broker;
 mod broker_speed;
 mod cancelling;
+mod dead_letters;
 mod dialer;
 mod gaps;
 mod health;

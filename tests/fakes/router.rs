@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use nats_lifeline::client::{DEAD_LETTER_REASON, DEAD_LETTER_SUBJECT};
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, HeaderMap, Message};
+use nats_lifeline::{Client, HeaderMap, Message, Request, RequestErrorKind};
 use tokio::sync::{Semaphore, mpsc};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -173,4 +173,82 @@ async fn handlers_outlive_outages_and_end_with_the_client() {
 
     let error = client.router().route("a b", |_| async { Ok::<(), String>(()) }).start().await.unwrap_err();
     assert_eq!(error.to_string(), "invalid subject: blank at byte 1");
+}
+
+// S69: the other members of a queue group get what is published from then on
+#[tokio::test]
+async fn a_drain_unsubscribes_while_all_handlers_are_busy() {
+    let broker = Broker::start().await.unwrap();
+    let (client, publisher) = (client(&broker).await, client(&broker).await);
+    let gate = Arc::new(Semaphore::new(0));
+    let entry = gate.clone();
+    let router = client
+        .router()
+        .queue_group("workers")
+        .route("work", move |_| {
+            let entry = entry.clone();
+            async move { entry.acquire().await.map(|permit| permit.forget()) }
+        })
+        .start()
+        .await
+        .unwrap();
+    client.flush().await.unwrap();
+    publisher.publish("work", "".into()).await.unwrap();
+    while router.report().unfinished == 0 {
+        tokio::task::yield_now().await;
+    }
+    let drain = tokio::spawn(router.drain(2 * LONG));
+    let mut sent = 1;
+    let unsubscribed = async {
+        loop {
+            let request = Request::new().timeout(Some(Duration::from_millis(20)));
+            match publisher.send_request("work", request).await.unwrap_err().kind() {
+                RequestErrorKind::NoResponders => break,
+                _ => sent += 1,
+            }
+        }
+    };
+    tokio::time::timeout(LONG, unsubscribed).await.expect("the server has no subscription");
+    gate.add_permits(sent);
+    let report = drain.await.unwrap();
+    assert!((1..=sent as u64).contains(&report.handled), "what it was sent before: {report:?}");
+    assert_eq!((report.failed, report.unfinished, report.unread), (0, 0, 0));
+}
+
+// S69
+#[tokio::test]
+async fn a_drain_reports_what_was_received_and_not_begun() {
+    let broker = Broker::start().await.unwrap();
+    let client = client(&broker).await;
+    let router = client
+        .router()
+        .route("fine", |_| async { Ok::<(), String>(()) })
+        .route_with("hang", 2, |_| std::future::pending::<Result<(), String>>())
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..100 {
+        client.publish("hang", "".into()).await.unwrap();
+    }
+    client.publish("fine", "".into()).await.unwrap();
+    client.flush().await.unwrap();
+    while router.report().handled == 0 || router.report().unfinished < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(router.report().unread, 0);
+    let report = router.drain(Duration::ZERO).await;
+    assert_eq!((report.handled, report.failed, report.unfinished, report.unread), (1, 0, 2, 98));
+
+    // The client's end does not hide them.
+    let router = client.router().route("hang", |_| std::future::pending::<Result<(), String>>()).start().await.unwrap();
+    for _ in 0..10 {
+        client.publish("hang", "".into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    while router.report().unfinished == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.close().await.unwrap();
+    let report = router.drain(Duration::ZERO).await;
+    assert_eq!((report.unfinished, report.unread), (1, 9));
 }
