@@ -22,7 +22,7 @@ static READING: Blocking<PathBuf, Read> = Blocking::new("nats-creds-file");
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug)]
-enum Fault {
+pub(super) enum Fault {
     Io(Arc<io::Error>),
     Creds(CredsError),
 }
@@ -35,13 +35,18 @@ impl CredsFile {
     /// If it cannot be read within `limit`, with its path; of kind `InvalidData`, with a [`CredsError`], if it is not a
     /// credentials file.
     pub(super) async fn open(path: &Path, limit: Duration) -> io::Result<CredsFile> {
-        let named = |error: &io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let mut reading = READING.start(path.to_owned(), read).map_err(|error| named(&error))?;
-        match reading.outcome_within(limit).await.map_err(|error| named(&error))? {
-            Ok(creds) => Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) }),
-            Err(Fault::Creds(fault)) => Err(fault.into()),
-            Err(Fault::Io(error)) => Err(named(&error)),
-        }
+        CredsFile::open_unnamed(path, limit).await.map_err(|fault| match fault {
+            Fault::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+            Fault::Creds(fault) => fault.into(),
+        })
+    }
+
+    /// Reads the file for the first time. The error does not show the path, in whose place there may be a secret.
+    pub(super) async fn open_unnamed(path: &Path, limit: Duration) -> Result<CredsFile, Fault> {
+        let io = |error| Fault::Io(Arc::new(error));
+        let mut reading = READING.start(path.to_owned(), read).map_err(io)?;
+        let creds = reading.outcome_within(limit).await.map_err(io)??;
+        Ok(CredsFile { path: path.to_owned(), content: LastGood::new(Some(creds)) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -65,6 +70,15 @@ impl CredsFile {
 fn read(thread: &Thread, path: &PathBuf) -> Read {
     let text = thread.read_text(path).map_err(|error| Fault::Io(Arc::new(error)))?;
     credentials::parse(&text).map(Arc::new).map_err(Fault::Creds)
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> io::Error {
+        match fault {
+            Fault::Io(error) => io::Error::new(error.kind(), error),
+            Fault::Creds(fault) => fault.into(),
+        }
+    }
 }
 
 impl fmt::Display for Fault {

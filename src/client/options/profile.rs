@@ -13,7 +13,7 @@ use std::fmt;
 use super::ConnectOptions;
 use crate::client::Client;
 use crate::client::error::{ConnectError, ConnectErrorKind};
-use crate::protocol::ServerAddr;
+use crate::protocol::{ServerAddr, kept, shown};
 
 use surroundings::Surroundings;
 
@@ -73,8 +73,9 @@ impl Profile {
 
 /// A setting from outside of the program cannot be used.
 ///
-/// The text names the setting and the rule that it breaks, and never shows a value that may be secret. It converts into a
-/// [`ConnectError`] of kind [`Io`](ConnectErrorKind::Io), whose source it is.
+/// The text names the setting and the rule that it breaks, and never shows its value, not even that of a path: it may be a
+/// secret in the wrong place. Control characters are escaped. It converts into a [`ConnectError`] of kind
+/// [`Io`](ConnectErrorKind::Io), whose source it is.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -93,7 +94,8 @@ pub struct ProfileError {
 
 impl ProfileError {
     fn new(setting: impl Into<String>, rule: impl Into<String>) -> ProfileError {
-        ProfileError { setting: setting.into(), rule: rule.into(), source: None }
+        let setting = kept(shown(&setting.into()).to_string());
+        ProfileError { setting, rule: rule.into(), source: None }
     }
 
     fn because(setting: impl Into<String>, rule: &str, source: impl Into<crate::Error>) -> ProfileError {
@@ -101,7 +103,7 @@ impl ProfileError {
     }
 
     /// The setting: the name of a variable such as `NATS_CREDS`, or the path of a context's file, in most cases followed by a
-    /// colon, a blank and the name of a field.
+    /// colon, a blank and the name of a field. Control characters are escaped, and a very long text is cut.
     pub fn setting(&self) -> &str {
         &self.setting
     }
@@ -111,7 +113,7 @@ impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.setting, self.rule)?;
         match &self.source {
-            Some(source) => write!(f, ": {source}"),
+            Some(source) => write!(f, ": {}", shown(&source.to_string())),
             None => Ok(()),
         }
     }
@@ -156,7 +158,7 @@ impl ConnectOptions {
     ///
     /// If a variable has an invalid value, is not UTF-8, or ends with a line end; if one is missing that another one needs; if
     /// a file cannot be read; or if a variable needs a feature of this crate that is disabled (`tls`, `nkeys`). The error names
-    /// the variable, and shows no secret.
+    /// the variable, and does not show its value.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
@@ -191,10 +193,10 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// If there is no such context; if a field has an invalid value, needs another one, or is not supported: `nsc`,
-    /// `socks_proxy` (see [`dialer`](ConnectOptions::dialer)), the Windows certificate store, references such as `op://…`, and
-    /// any other field with a value; if a file cannot be read within 5 s; or if a field needs a feature of this crate that is
-    /// disabled. The error names the file and the field, and shows no secret.
+    /// If there is no such context; if a field has an invalid value, ends with a line end, needs another one, or is not
+    /// supported: `nsc`, `socks_proxy` (see [`dialer`](ConnectOptions::dialer)), the Windows certificate store, references such
+    /// as `op://…`, and any other field with a value; if a file cannot be read within 5 s; or if a field needs a feature of this
+    /// crate that is disabled. The error names the context's file and the field, and does not show the field's value.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {

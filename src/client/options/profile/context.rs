@@ -26,7 +26,7 @@ pub(super) async fn profile(name: Option<&str>, surroundings: Surroundings) -> R
         return Err(ProfileError::new(format!("context {name:?}"), "is no name of a context"));
     }
     let file = folder.join("context").join(format!("{name}.json"));
-    let content = surroundings::read(&file)
+    let content = surroundings::read_named(&file)
         .await
         .map_err(|error| ProfileError::because(format!("context {name:?}"), "its file cannot be read", error))?;
     let settings = Fields::parse(&content, &file, &surroundings)?.settings()?;
@@ -49,7 +49,7 @@ fn folder(surroundings: &Surroundings) -> Result<PathBuf, ProfileError> {
 async fn selected(folder: &Path) -> Result<String, ProfileError> {
     let file = folder.join("context.txt");
     let setting = || file.display().to_string();
-    let content = surroundings::read(&file)
+    let content = surroundings::read_named(&file)
         .await
         .map_err(|error| ProfileError::because("selected context", "no context is selected", error))?;
     let name = std::str::from_utf8(&content).map_err(|_| ProfileError::new(setting(), "is not UTF-8"))?.trim();
@@ -142,7 +142,7 @@ impl<'a> Fields<'a> {
         match self.fields.remove(field) {
             None => Ok(None),
             Some(value) if is_unset(&value) => Ok(None),
-            Some(Json::String(text)) => Ok(Some(Value { setting: self.setting(field), text })),
+            Some(Json::String(text)) => Value::new(self.setting(field), text).map(Some),
             Some(_) => Err(self.refused(field, "must be a string")),
         }
     }

@@ -1,8 +1,8 @@
 //! What both sources have in common: values become options, and files are checked.
 
-#[cfg(feature = "tls")]
-use std::io;
 use std::path::PathBuf;
+#[cfg(feature = "nkeys")]
+use std::{io, sync::Arc};
 
 use super::surroundings::Value;
 #[cfg(feature = "tls")]
@@ -100,7 +100,8 @@ fn servers(list: Option<Value>) -> Result<Vec<ServerAddr>, ProfileError> {
     })
 }
 
-/// A path. A secret in its place must not be shown as a file that does not exist.
+/// A path. Some secrets in its place are recognised, for a better error. No error shows it: a secret with a missing character
+/// looks like a file that does not exist.
 fn path(value: &Value) -> Result<PathBuf, ProfileError> {
     let text = value.text.trim();
     let base32 = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'2'..=b'7');
@@ -112,7 +113,7 @@ fn path(value: &Value) -> Result<PathBuf, ProfileError> {
 }
 
 #[cfg(feature = "tls")]
-fn unusable(value: &Value) -> impl FnOnce(io::Error) -> ProfileError + '_ {
+fn unusable<E: Into<crate::Error>>(value: &Value) -> impl FnOnce(E) -> ProfileError + '_ {
     |error| ProfileError::because(value.setting.clone(), "its file cannot be used", error)
 }
 
@@ -147,19 +148,23 @@ async fn log_in_with_key(options: ConnectOptions, login: Login) -> Result<Connec
 }
 
 #[cfg(feature = "nkeys")]
-async fn log_in_with_key(options: ConnectOptions, login: Login) -> Result<ConnectOptions, ProfileError> {
+async fn log_in_with_key(mut options: ConnectOptions, login: Login) -> Result<ConnectOptions, ProfileError> {
+    use crate::client::creds_file::CredsFile;
     use crate::client::nkey::UserKey;
+    use crate::client::options::auth::Credentials;
 
     match login {
         Login::Creds(creds) => {
-            let path = path(&creds)?;
-            options.credentials_file(path).await.map_err(unusable(&creds))
+            let (path, limit) = (path(&creds)?, options.config.connect_timeout);
+            let file =
+                CredsFile::open_unnamed(&path, limit).await.map_err(io::Error::from).map_err(unusable(&creds))?;
+            options.credentials = Credentials::File(Arc::new(file));
+            Ok(options)
         }
         Login::NKey(nkey) => {
             let content = read(&path(&nkey)?).await.map_err(unusable(&nkey))?;
             let seed = std::str::from_utf8(&content).map_err(|_| nkey.refused("its file is not UTF-8"))?;
-            let key = UserKey::from_seed(seed)
-                .map_err(|fault| ProfileError::because(nkey.setting.clone(), "its file cannot be used", fault))?;
+            let key = UserKey::from_seed(seed).map_err(unusable(&nkey))?;
             Ok(options.with_user_key(key))
         }
         Login::Jwt(jwt, Some(seed)) => {

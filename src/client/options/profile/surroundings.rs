@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::ProfileError;
 use crate::driver::{Blocking, Thread};
 use crate::engine::Config;
+use crate::protocol::shown;
 
 type Content = Arc<Zeroizing<Vec<u8>>>;
 type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
@@ -31,6 +32,17 @@ pub(super) struct Value {
 }
 
 impl Value {
+    /// # Errors
+    ///
+    /// If it ends with a line end.
+    pub(super) fn new(setting: String, text: String) -> Result<Value, ProfileError> {
+        if text.ends_with(['\n', '\r']) {
+            // It comes from a file, and would be a part of a password.
+            return Err(ProfileError::new(setting, "must not end with a line end"));
+        }
+        Ok(Value { setting, text })
+    }
+
     pub(super) fn refused(&self, rule: impl Into<String>) -> ProfileError {
         ProfileError::new(self.setting.clone(), rule)
     }
@@ -56,11 +68,7 @@ impl Surroundings {
     pub(super) fn var(&self, name: &str) -> Result<Option<Value>, ProfileError> {
         let Some(value) = (self.vars)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
         let text = value.into_string().map_err(|_| ProfileError::new(name, "must be UTF-8"))?;
-        if text.ends_with(['\n', '\r']) {
-            // It comes from a file, and would be a part of a password.
-            return Err(ProfileError::new(name, "must not end with a line end"));
-        }
-        Ok(Some(Value { setting: name.to_owned(), text }))
+        Value::new(name.to_owned(), text).map(Some)
     }
 
     /// The user's folder.
@@ -87,14 +95,20 @@ impl Surroundings {
 ///
 /// # Errors
 ///
-/// If it cannot be read within the default timeout of a connection, with its path.
+/// If it cannot be read within the default timeout of a connection. The error does not show the path, in whose place there may
+/// be a secret.
 pub(super) async fn read(path: &Path) -> io::Result<Content> {
-    let named = |error: &io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     #[allow(clippy::ptr_arg, reason = "the key as it is")]
     fn work(thread: &Thread, path: &PathBuf) -> Read {
         thread.read(path).map(Arc::new).map_err(Arc::new)
     }
-    let mut reading = READING.start(path.to_owned(), work).map_err(|error| named(&error))?;
-    let read = reading.outcome_within(Config::default().connect_timeout).await.map_err(|error| named(&error))?;
-    read.map_err(|error| named(&error))
+    let mut reading = READING.start(path.to_owned(), work)?;
+    let read = reading.outcome_within(Config::default().connect_timeout).await?;
+    read.map_err(|error| io::Error::new(error.kind(), error))
+}
+
+/// The same for a file whose path is not a setting's value: the error shows it.
+pub(super) async fn read_named(path: &Path) -> io::Result<Content> {
+    let name = || shown(&path.display().to_string()).to_string();
+    read(path).await.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", name())))
 }
