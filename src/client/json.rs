@@ -1,5 +1,7 @@
 //! JSON payloads: values in, values out, and errors that name the subject.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -7,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use super::error::{PublishError, PublishErrorKind, RequestError, RequestErrorKind};
 use super::message::Message;
-use crate::protocol::{Subject, ToSubject};
+use crate::protocol::{Subject, ToSubject, cut, shown};
 
 /// A payload that is not the expected JSON, or a value that has no JSON form.
 ///
-/// The [`source`](std::error::Error::source) is serde_json's error, with the line and column.
+/// `Display` shows the line and the column, and no more than the beginning of serde_json's text, which may quote the payload;
+/// control characters are escaped. The [`source`](std::error::Error::source) is serde_json's error, unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
     /// A received payload is not JSON, or not of the expected type.
-    #[error("the payload of {subject} can't be read as {expected}: {source}")]
+    #[error("the payload of {} can't be read as {expected}: {}", shown(subject), Reason(source))]
     Read {
         /// The subject of the message.
         subject: Subject,
@@ -26,13 +29,28 @@ pub enum JsonError {
         source: serde_json::Error,
     },
     /// A value cannot be written as JSON, for instance a map whose keys are not strings.
-    #[error("the value for {subject} can't be written as JSON: {source}")]
+    #[error("the value for {} can't be written as JSON: {}", shown(subject), Reason(source))]
     Write {
         /// The subject that it was to be published to.
         subject: Subject,
         /// The reason.
         source: serde_json::Error,
     },
+}
+
+/// serde_json's text, which quotes keys and values of the payload: cut and escaped, with the place unchanged.
+struct Reason<'a>(&'a serde_json::Error);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let place = match (self.0.line(), self.0.column()) {
+            (0, _) => String::new(),
+            (line, column) => format!(" at line {line} column {column}"),
+        };
+        let reason = text.strip_suffix(&place).unwrap_or(&text);
+        write!(f, "{}{place}", shown(&cut(reason)))
+    }
 }
 
 impl Message {

@@ -79,3 +79,35 @@ async fn invalid_json_is_reported_with_subject_type_and_place() {
     assert!(error.to_string().contains("the payload of orders can't be read as u32"), "{error}");
     assert!(!error.is_safe_to_repeat(), "it was served");
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    #[allow(dead_code, reason = "it is only parsed")]
+    wheels: u32,
+}
+
+// S51
+#[tokio::test]
+async fn the_text_of_an_error_is_short_and_forges_no_log_line() {
+    let broker = Broker::start().await.unwrap();
+    let client = client(&broker).await;
+    let mut orders = client.subscribe("orders.*").await.unwrap();
+    let long = serde_json::to_vec(&"x".repeat(900_000)).unwrap();
+    client.publish("orders.new", long.into()).await.unwrap();
+    let message = orders.next().await.unwrap();
+    let error = message.json::<u32>().unwrap_err();
+    let text = error.to_string();
+    assert!(text.len() < 2_000, "{} bytes", text.len());
+    assert!(text.contains("invalid type: string \"xxx") && text.ends_with(" at line 1 column 900002"), "{text}");
+    let JsonError::Read { source, .. } = error else { panic!("{error}") };
+    assert!(source.to_string().len() > 900_000, "the source is unchanged");
+
+    // As a key of the payload, and in the subject.
+    let payload = r#"{"wheels": 4, "a\u001b[2J\nERROR forged": 1}"#;
+    client.publish("orders.\u{1b}[2J", payload.into()).await.unwrap();
+    let text = orders.next().await.unwrap().json::<Strict>().unwrap_err().to_string();
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.starts_with(r"the payload of orders.\u{1b}[2J can't be read as "), "{text}");
+    assert!(text.contains(r"unknown field `a\u{1b}[2J\nERROR forged`, expected `wheels` at line 1 column "), "{text}");
+}
