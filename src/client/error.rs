@@ -18,6 +18,7 @@ pub use kinds::{
     SubscribeErrorKind,
 };
 pub use refusal::{ConnectionLost, NotConfirmed, PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
+pub(crate) use refusal::{PossiblyServed, Unsent};
 
 /// The error of one call: a `kind` to match on, and the source where there is one.
 ///

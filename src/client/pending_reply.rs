@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures_core::Stream;
 
-use super::error::{ConnectionLost, RequestError, RequestErrorKind, SendFault};
+use super::error::{ConnectionLost, PossiblyServed, RequestError, RequestErrorKind, SendFault};
 use super::lost::{Lost, lost};
 use super::message::Message;
 use super::subscriber::Subscriber;
@@ -18,7 +18,7 @@ use crate::protocol::{StatusCode, Subject};
 /// The reply to a request that [`start_request`](crate::Client::start_request) has sent: await it.
 ///
 /// If the connection is lost before the request was sent, the request goes to the next one. If it was sent, this fails
-/// immediately, since nobody can tell whether it was served. Dropping it gives up the reply, and a request that was not
+/// immediately, since nobody can tell whether it was served; a request with its own inbox still waits for its reply. Dropping it gives up the reply, and a request that was not
 /// sent yet is withdrawn.
 ///
 /// # Errors
@@ -50,6 +50,8 @@ pub struct PendingReply {
     /// Of the request, in bytes.
     pub(super) size: usize,
     pub(super) began: Instant,
+    /// With at-least-once delivery, the number of connections at the start: a new one may have got the request again.
+    pub(super) connects: Option<u64>,
     pub(super) deadline: Deadline,
 }
 
@@ -69,6 +71,14 @@ impl PendingReply {
         }
     }
 
+    fn no_responders(&self) -> RequestError {
+        let error = RequestError::from(RequestErrorKind::NoResponders);
+        match self.connects {
+            Some(connects) if connects != self.waiting.shared().connects() => PossiblyServed::mark(error),
+            _ => error,
+        }
+    }
+
     fn timed_out(&mut self) -> RequestError {
         if self.waiting.give_up() {
             let waited = wait::now().saturating_duration_since(self.began);
@@ -85,9 +95,7 @@ impl Future for PendingReply {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match this.poll_reply(cx) {
-            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => {
-                Poll::Ready(Err(RequestErrorKind::NoResponders.into()))
-            }
+            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => Poll::Ready(Err(this.no_responders())),
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => this.deadline.poll(this.waiting.shared(), cx).map(|()| Err(this.timed_out())),
         }

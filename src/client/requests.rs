@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::client::Client;
 use super::error::{
-    PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError, SubscribeErrorKind,
+    PossiblyServed, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
+    SubscribeErrorKind, Unsent,
 };
 use super::message::Message;
 use super::pending_reply::PendingReply;
@@ -16,7 +17,7 @@ use super::request_options::RequestOptions;
 use super::subscriber::Subscriber;
 use super::wait::{self, Deadline};
 use crate::driver::{Publish, Ticket, Waiting};
-use crate::engine::Status;
+use crate::engine::{DeliveryMode, Status};
 use crate::protocol::{HeaderMap, Subject, ToSubject};
 
 impl Client {
@@ -98,6 +99,7 @@ impl Client {
         let question = Question::new(subject.to_subject(), request);
         let deadline = wait::deadline(question.timeout.unwrap_or(self.core.settings.request_timeout));
         let mut tries = 0;
+        let mut maybe_served = false;
         loop {
             let tried = self.ask(&question, options.try_deadline(deadline), options.keeps_waiting()).await;
             let error = match tried {
@@ -107,14 +109,12 @@ impl Client {
                 },
                 Err(error) => error,
             };
-            let Some(pause) = options.pause(tries, &error) else {
-                return Err(error);
+            let next = options.pause(tries, &error).map(|pause| wait::deadline(Some(pause)));
+            let Some(next) = next.filter(|next| deadline.is_none_or(|end| next.is_some_and(|next| next < end))) else {
+                return Err(if maybe_served { PossiblyServed::mark(error) } else { error });
             };
+            maybe_served |= !error.is_safe_to_repeat();
             tries += 1;
-            let next = wait::deadline(Some(pause));
-            if deadline.is_some_and(|deadline| next.is_none_or(|next| next >= deadline)) {
-                return Err(error);
-            }
             // The end of the client cuts the pause short.
             let mut status = self.status_watch();
             let _ = wait::until(self.shared(), next, status.wait_for(Status::Closed)).await;
@@ -166,6 +166,8 @@ impl Client {
         keep: bool,
     ) -> Result<PendingReply, RequestError> {
         let began = wait::now();
+        let resent = self.core.settings.config.outbox.delivery == DeliveryMode::AtLeastOnce;
+        let connects = resent.then(|| self.shared().connects());
         let requests = &self.shared().requests;
         let subject = question.subject.as_bytes();
         let (ticket, reply, own) = match &question.inbox {
@@ -187,14 +189,14 @@ impl Client {
         let size = publish.size();
         self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
         let own = own.map(Box::new);
-        Ok(PendingReply { waiting, reply, own, size, began, deadline: Deadline::new(deadline) })
+        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::new(deadline) })
     }
 
     /// Sees to it that there is the subscription for replies.
     pub(super) fn know_replies(&self) -> Result<(), RequestError> {
         let subject = || Subject::from(format!("{}*", self.core.reply_prefix));
         let known = self.shared().subscribe_replies(subject);
-        known.map_err(|reason| RequestError::with_source(RequestErrorKind::Other, reason))
+        known.map_err(|reason| RequestError::with_source(RequestErrorKind::Other, Unsent(reason)))
     }
 
     /// Where the replies to this request go.

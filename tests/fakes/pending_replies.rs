@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use nats_lifeline::client::{ConnectionLost, SendFault};
 use nats_lifeline::connection::{ConnectionEvent, Status};
+use nats_lifeline::options::{DeliveryMode, RequestOptions};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectOptions, Request, RequestErrorKind};
 
@@ -109,4 +110,46 @@ async fn errors_say_whether_the_request_may_have_been_served() {
     client.flush().await.unwrap_err();
     other.publish(inbox, "late".into()).await.unwrap();
     assert_eq!(own.await.unwrap().payload, "late");
+}
+
+// N18: an error of the last try says nothing of the tries before
+#[tokio::test]
+async fn a_request_that_was_served_before_is_never_safe_to_repeat() {
+    let broker = Broker::start().await.unwrap();
+    let (client, other) = (client(&broker).await, client(&broker).await);
+    let mut served = other.subscribe("a").await.unwrap();
+    other.flush().await.unwrap();
+    let options = RequestOptions::new().retries(1).try_timeout(Duration::from_millis(300)).idempotent();
+    let asked = client.clone();
+    let asking = tokio::spawn(async move { asked.request_with("a", within(LONG), options).await });
+    assert!(served.next().await.is_some(), "the first try is served, and not answered");
+    drop(served);
+    other.flush().await.unwrap();
+    let error = asking.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), RequestErrorKind::NoResponders);
+    assert!(!error.is_safe_to_repeat(), "{error}");
+
+    client.close().await.unwrap();
+    let error = client.request("a", "".into()).await.unwrap_err();
+    assert!(error.is_safe_to_repeat(), "nothing was sent: {error}");
+}
+
+// N18: with at-least-once delivery one request may reach two servers
+#[tokio::test]
+async fn a_request_that_was_sent_twice_is_not_safe_to_repeat() {
+    let broker = Broker::start().await.unwrap();
+    let resending = ConnectOptions::new().delivery(DeliveryMode::AtLeastOnce);
+    let (client, other) = (resending.connect(broker.url()).await.unwrap(), client(&broker).await);
+    let mut served = other.subscribe("a").await.unwrap();
+    other.flush().await.unwrap();
+    broker.drop_pongs(true);
+    let pending = client.start_request("a", within(LONG).inbox(client.new_inbox())).await.unwrap();
+    assert!(served.next().await.is_some(), "the first copy is served");
+    drop(served);
+    other.close().await.ok();
+    broker.drop_pongs(false);
+    broker.disconnect_all();
+    let error = pending.await.unwrap_err();
+    assert_eq!(error.kind(), RequestErrorKind::NoResponders, "{error}");
+    assert!(!error.is_safe_to_repeat(), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::{Error, SendFault};
+use super::{Error, PossiblyServed, SendFault, Unsent};
 
 /// Why [`connect`](crate::connect) failed.
 pub type ConnectError = Error<ConnectErrorKind>;
@@ -116,12 +116,16 @@ impl RequestError {
     /// assert!(RequestError::with_source(timed_out, unsent).is_safe_to_repeat());
     /// ```
     pub fn is_safe_to_repeat(&self) -> bool {
+        if self.source_as::<PossiblyServed>().is_some() {
+            return false;
+        }
         match self.kind {
             RequestErrorKind::NoResponders
             | RequestErrorKind::InvalidSubject
             | RequestErrorKind::MaxPayloadExceeded => true,
             RequestErrorKind::TimedOut | RequestErrorKind::Other => {
                 self.source_as::<SendFault>().is_some()
+                    || self.source_as::<Unsent>().is_some()
                     || self.source_as::<PublishError>().is_some()
                     || self.source_as::<SubscribeError>().is_some()
             }

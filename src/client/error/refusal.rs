@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::message::OutboundMessage;
-use crate::engine::{counted, in_doubt_in_words};
+use crate::engine::{EndReason, counted, in_doubt_in_words};
 use crate::protocol::ErrKind;
 
 /// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
@@ -111,6 +111,41 @@ pub struct ConnectionLost {
     /// Messages that this loss left in doubt, requests included. Zero means that the server had processed all of
     /// them, and only the reply is missing.
     pub in_doubt: u64,
+}
+
+/// A request was not sent, because the client has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unsent(#[source] pub(crate) EndReason);
+
+/// An earlier copy of a request may have been served: the source of an error that would otherwise mean that none was.
+#[derive(Debug)]
+pub(crate) struct PossiblyServed {
+    source: Option<crate::Error>,
+}
+
+impl PossiblyServed {
+    /// `error`, from which it can't be concluded any more that the request was not served.
+    pub(crate) fn mark(error: super::RequestError) -> super::RequestError {
+        let kind = error.kind();
+        super::RequestError::with_source(kind, PossiblyServed { source: error.into_source() })
+    }
+}
+
+impl fmt::Display for PossiblyServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request may have been served when it was sent before")?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl error::Error for PossiblyServed {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
+    }
 }
 
 /// No PONG confirmed the subscription in time: the source of an error of

@@ -30,7 +30,12 @@ impl Shared {
 
     /// Whether there ever was a connection.
     pub(crate) fn was_connected(&self) -> bool {
-        self.statistics.connects.load(portable_atomic::Ordering::Relaxed) > 0
+        self.connects() > 0
+    }
+
+    /// The number of connections so far.
+    pub(crate) fn connects(&self) -> u64 {
+        self.statistics.connects.load(portable_atomic::Ordering::Relaxed)
     }
 
     /// The runtime that drives the connection.
