@@ -149,9 +149,10 @@ impl Circuit {
 
     /// A call was given up before its end. It proves nothing, and the next one may be the probe.
     fn abandon(&mut self, generation: u64) {
-        if let State::HalfOpen { successes, .. } = self.state
-            && generation == self.generation
-        {
+        if generation != self.generation {
+            return;
+        }
+        if let State::HalfOpen { successes, .. } = self.state {
             self.state = State::HalfOpen { successes, probing: false };
         }
     }

@@ -278,6 +278,9 @@ fn syntax_newer_than_the_msrv_is_found() {
     bad("src/client/x.rs", "fn f() { if let Some(x) = y && x > 3 { } }", "1.88");
     bad("tests/x.rs", "fn f() { if ready && let Some(x) = y { } }", "1.88");
     bad("examples/x.rs", "fn f() { while let Some(x) = y\n && x.ok() { } }", "1.88");
+    bad("src/client/x.rs", "fn f() { if let Point { x, .. } = y && x > 3 { } }", "1.88");
+    bad("src/client/x.rs", "fn f() { if let Point { x: 0..=3, .. } = y && ready { } }", "1.88");
+    good("src/client/x.rs", "fn f() { if let Point { x, .. } = y { let z = x && ready; } }");
     good("src/client/x.rs", "fn f() { if let Some(x) = y.filter(|y| a && b) { } if a && b { let x = 1; } }");
     good("src/client/x.rs", "fn f() { match x { Some(y) if y && z => { let q = 1; } _ => {} } }");
 }

@@ -341,8 +341,10 @@ fn let_chains(found: &mut Found<'_>, tokens: &[Token]) {
             continue;
         }
         let (mut depth, mut lets, mut ands) = (0, 0, 0);
-        for token in &tokens[at + 1..] {
-            if depth == 0 && (token.is("{") || token.is("=>") || token.is(";")) {
+        // Between `let` and `=`, a brace belongs to a pattern such as `Point { x, .. }`.
+        let mut in_pattern = false;
+        for (before, token) in tokens[at..].iter().zip(&tokens[at + 1..]) {
+            if depth == 0 && !in_pattern && (token.is("{") || token.is("=>") || token.is(";")) {
                 break;
             }
             if token.is("(") || token.is("[") || token.is("{") {
@@ -353,6 +355,7 @@ fn let_chains(found: &mut Found<'_>, tokens: &[Token]) {
                     break;
                 }
             } else if depth == 0 {
+                in_pattern = token.is("let") || (in_pattern && (!token.is("=") || before.is(".")));
                 lets += usize::from(token.is("let"));
                 ands += usize::from(token.is("&&"));
             }
