@@ -95,8 +95,11 @@ async fn child() {
     let role = std::env::var(ROLE).expect("this is a part of the other tests");
     let address = std::env::var(ADDRESS).unwrap();
     let masked = std::env::var(MASKED).unwrap();
-    let masked: Vec<u8> =
-        masked.as_bytes().chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap()).collect();
+    let masked: Vec<u8> = masked
+        .as_bytes()
+        .chunks(2)
+        .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
+        .collect();
     // With capacity from the start: a growing text leaves copies of its beginning.
     let secret = || {
         let mut text = String::with_capacity(masked.len());
