@@ -1,10 +1,11 @@
 //! A circuit breaker: calls that keep failing are refused for a while, without being made.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::wait;
+use crate::driver::lock;
 use crate::engine::time::after;
 
 /// Stops calling something that keeps failing, and tries it again later.
@@ -255,8 +256,8 @@ impl CircuitBreaker {
         outcome.map_err(BreakerError::Failed)
     }
 
-    fn circuit(&self) -> std::sync::MutexGuard<'_, Circuit> {
-        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        lock(&self.circuit)
     }
 }
 

@@ -116,10 +116,7 @@ impl Client {
         T: Serialize + ?Sized,
     {
         let subject = subject.to_subject();
-        let payload = write(&subject, value).map_err(|error| {
-            self.count_refused();
-            PublishError::with_source(PublishErrorKind::Send, error)
-        })?;
+        let payload = self.json_payload(&subject, value)?;
         self.publish(subject, payload).await
     }
 
@@ -143,20 +140,18 @@ impl Client {
         R: DeserializeOwned,
     {
         let subject = subject.to_subject();
-        let payload = write(&subject, value).map_err(|error| {
-            self.count_refused();
-            RequestError::from(PublishError::with_source(PublishErrorKind::Send, error))
-        })?;
+        let payload = self.json_payload(&subject, value)?;
         let mut reply = self.request(subject.clone(), payload).await?;
         // The inbox would not help: the error names the subject of the request.
         reply.subject = subject;
         reply.json().map_err(|error| RequestError::with_source(RequestErrorKind::Other, error))
     }
-}
 
-fn write<T: Serialize + ?Sized>(subject: &Subject, value: &T) -> Result<Bytes, JsonError> {
-    match serde_json::to_vec(value) {
-        Ok(payload) => Ok(payload.into()),
-        Err(source) => Err(JsonError::Write { subject: subject.clone(), source }),
+    /// The payload for `subject`. A value that can't be written counts as a refused message.
+    fn json_payload<T: Serialize + ?Sized>(&self, subject: &Subject, value: &T) -> Result<Bytes, PublishError> {
+        serde_json::to_vec(value).map(Bytes::from).map_err(|source| {
+            self.count_refused();
+            PublishError::with_source(PublishErrorKind::Send, JsonError::Write { subject: subject.clone(), source })
+        })
     }
 }

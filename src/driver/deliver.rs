@@ -284,8 +284,8 @@ pub(super) enum PauseState {
     Over,
     /// Yield, then ask again.
     Yield,
-    /// Wait for a consumer, but no longer than this.
-    Wait(Instant),
+    /// Wait for a consumer, but no longer than the [`deadline`](Pause::deadline).
+    Wait,
 }
 
 /// The task yields this often before it waits.
@@ -317,7 +317,7 @@ impl Pause {
             self.yields += 1;
             PauseState::Yield
         } else {
-            PauseState::Wait(self.until)
+            PauseState::Wait
         }
     }
 

@@ -155,7 +155,7 @@ fn calls_work_inside_of_a_runtime_in_tasks_and_in_spawn_blocking() {
     world
         .runtime
         .block_on(world.runtime.spawn(async move {
-            // The only worker, which the broker needs too: only what waits for nobody works here.
+            // The only worker, which the broker needs too: only calls that do not wait work here.
             own.publish("a", "b".into()).unwrap();
         }))
         .unwrap();

@@ -206,7 +206,7 @@ impl Task {
                 cx.waker().wake_by_ref();
                 true
             }
-            PauseState::Wait(_) => true,
+            PauseState::Wait => true,
         };
         self.report_losses();
         self.wake_all();

@@ -7,8 +7,8 @@ use crate::content;
 
 impl Books {
     /// The ledger, directly after an exchange. `max_payload` and `headers`: what the present server takes. `unconfirmed`: what
-    /// a connection that may have been settled had taken, which the engine has not reported yet. `poison_after`: so many
-    /// connections must have ended with what is poison.
+    /// a connection that may have been settled had taken, which the engine has not reported yet. `poison_after`: how many
+    /// connections a message must have ended to be poison.
     pub(crate) fn compare_lost(&mut self, ledger: &Ledger, now: &Moment) {
         let Moment { max_payload, headers, losing, unconfirmed, poison_after } = *now;
         let mut more = ledger.lost.since(&self.said_lost);
@@ -47,7 +47,7 @@ impl Books {
             self.poison += 1;
         }
         if more.total() == more.poison {
-            // That was a loss; what waits is looked at when the next server is known.
+            // That was a loss; waiting messages are checked when the next server is known.
             return;
         }
         if losing {
