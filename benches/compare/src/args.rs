@@ -3,15 +3,17 @@
 use crate::Failure;
 use crate::far_end::Contender;
 use crate::workload::{ALL, Workload};
+use std::path::PathBuf;
 
 const USAGE: &str = "compare [--rounds 5] [--msgs FACTOR] [--only name,name] [--who name,name]
-        [--server nats://host:port]
+        [--server nats://host:port] [--go PROGRAM]
 
   --rounds  how often each contender is measured; the median counts
   --msgs    scales the number of messages of every workload, such as 0.1
   --only    these workloads and no others
-  --who     only these contenders, for a profiler: lifeline,async-nats,raw
-  --server  a real server, for the workloads that want one; without it they are left out";
+  --who     only these contenders, for a profiler: lifeline,async-nats,nats.go,raw
+  --server  a real server, for the workloads that want one; without it they are left out
+  --go      the program built from go/main.go; without it nats.go is left out";
 
 pub(crate) struct Args {
     pub(crate) rounds: usize,
@@ -20,6 +22,8 @@ pub(crate) struct Args {
     pub(crate) contenders: Vec<Contender>,
     /// `host:port`.
     pub(crate) server: Option<String>,
+    /// The program that measures nats.go.
+    pub(crate) go: Option<PathBuf>,
 }
 
 impl Args {
@@ -30,6 +34,7 @@ impl Args {
             workloads: ALL.iter().collect(),
             contenders: Contender::ALL.to_vec(),
             server: None,
+            go: None,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(USAGE);
@@ -45,6 +50,7 @@ impl Args {
                     let url = value()?;
                     args.server = Some(url.strip_prefix("nats://").unwrap_or(&url).to_owned());
                 }
+                "--go" => args.go = Some(value()?.into()),
                 // Added by cargo bench.
                 "--bench" => {}
                 _ => return Err(USAGE.into()),

@@ -43,6 +43,7 @@ pub(crate) fn main(mut words: impl Iterator<Item = String>) -> Result<(), Failur
     match contender {
         Contender::Lifeline => client::<Lifeline>(&job),
         Contender::AsyncNats => client::<Peer>(&job),
+        Contender::NatsGo => Err("nats.go is measured by the program given with --go".into()),
         Contender::Raw => {
             let mut connection = raw::Connection::open(&job)?;
             measured(&job, || connection.work(&job))

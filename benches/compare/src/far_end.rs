@@ -16,17 +16,20 @@ use std::time::{Duration, Instant};
 pub(crate) enum Contender {
     Lifeline,
     AsyncNats,
+    /// nats.go, if `--go` says where its program is.
+    NatsGo,
     /// Raw sockets: the upper bound.
     Raw,
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 3] = [Self::Lifeline, Self::AsyncNats, Self::Raw];
+    pub(crate) const ALL: [Self; 4] = [Self::Lifeline, Self::AsyncNats, Self::NatsGo, Self::Raw];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Lifeline => "lifeline",
             Self::AsyncNats => "async-nats",
+            Self::NatsGo => "nats.go",
             Self::Raw => "raw",
         }
     }

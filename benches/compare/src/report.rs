@@ -5,7 +5,19 @@ use crate::rounds::{Figure, Round};
 use crate::workload::{Target, Workload};
 
 pub(crate) fn head() -> String {
-    let columns = ["workload", "lifeline", "async-nats", "ratio", "CPU ratio", "bound", "share of bound", "to reach"];
+    let columns = [
+        "workload",
+        "lifeline",
+        "async-nats",
+        "ratio",
+        "CPU ratio",
+        "nats.go",
+        "ratio",
+        "CPU ratio",
+        "bound",
+        "share of bound",
+        "to reach",
+    ];
     format!("| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()))
 }
 
@@ -19,6 +31,9 @@ pub(crate) fn row(workload: &Workload, rounds: &[Round]) -> String {
         cell(Contender::AsyncNats),
         format!("{} ×", number(rounds.ratio(Contender::Lifeline, Contender::AsyncNats, speed))),
         number(rounds.ratio(Contender::Lifeline, Contender::AsyncNats, |figure| figure.cpu)),
+        cell(Contender::NatsGo),
+        format!("{} ×", number(rounds.ratio(Contender::Lifeline, Contender::NatsGo, speed))),
+        number(rounds.ratio(Contender::Lifeline, Contender::NatsGo, |figure| figure.cpu)),
         cell(Contender::Raw),
         number(percent),
         workload.targets.iter().map(|target| rounds.verdict(*target)).collect::<Vec<_>>().join("; "),

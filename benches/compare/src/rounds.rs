@@ -21,7 +21,7 @@ pub(crate) struct Figure {
 }
 
 /// One workload's figures: of one round, by contender.
-pub(crate) type Round = [Option<Figure>; 3];
+pub(crate) type Round = [Option<Figure>; Contender::ALL.len()];
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     println!("{}", report::head());
@@ -32,12 +32,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         let mut rounds: Vec<Round> = Vec::new();
         for number in 0..args.rounds {
-            let mut round = [None; 3];
+            let mut round: Round = [None; Contender::ALL.len()];
             for step in 0..round.len() {
                 // The order changes from round to round, so that no contender always has the cold or the hot machine.
                 let place = (step + number) % round.len();
                 let contender = Contender::ALL[place];
-                if args.contenders.contains(&contender) && (contender != Contender::Raw || workload.bound) {
+                if args.contenders.contains(&contender) && can(contender, workload, args) {
                     round[place] = Some(measure(workload, contender, args)?);
                 }
             }
@@ -48,15 +48,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether this contender can do this work.
+fn can(contender: Contender, workload: &Workload, args: &Args) -> bool {
+    match contender {
+        Contender::Lifeline | Contender::AsyncNats => true,
+        Contender::NatsGo => args.go.is_some(),
+        Contender::Raw => workload.bound,
+    }
+}
+
 fn measure(workload: &'static Workload, contender: Contender, args: &Args) -> Result<Figure, Failure> {
     // A multiple of the number of tasks, and at least one each.
     let messages = ((workload.messages as f64 * args.factor) as u64).div_ceil(64).max(1) * 64;
     let mut far_end = FarEnd::start(workload, messages, args.server.as_deref())?;
-    let child = Command::new(std::env::current_exe()?)
-        .args([FLAG, contender.name(), workload.name, &far_end.addr(), &messages.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let program = match (contender, &args.go) {
+        (Contender::NatsGo, Some(program)) => program.clone(),
+        _ => std::env::current_exe()?,
+    };
+    let mut command = Command::new(program);
+    command.args([FLAG, contender.name(), workload.name, &far_end.addr(), &messages.to_string()]);
+    if contender == Contender::NatsGo {
+        // It has no table of the workloads.
+        command.args(workload.spelled_out());
+    }
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut talk = Talk::with(child)?;
     talk.hear()?;
     talk.say("go")?;

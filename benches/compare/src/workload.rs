@@ -102,6 +102,22 @@ pub(crate) const ALL: &[Workload] = &[
 ];
 
 impl Workload {
+    /// What a program in another language needs to know: work, tasks, headers and bytes of payload.
+    pub(crate) fn spelled_out(&self) -> [String; 4] {
+        let (work, tasks, headers) = match self.work {
+            Publish { tasks, headers } => ("publish", tasks, headers),
+            Subscribe => ("subscribe", 1, Headers::No),
+            Loop => ("loop", 1, Headers::No),
+            Request { tasks } => ("request", tasks, Headers::No),
+        };
+        let headers = match headers {
+            Headers::No => "no",
+            Headers::Made => "made",
+            Headers::Cloned => "cloned",
+        };
+        [work.to_owned(), tasks.to_string(), headers.to_owned(), self.payload.to_string()]
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Workload> {
         ALL.iter().find(|workload| workload.name == name)
     }
