@@ -11,9 +11,11 @@
 //! | `nats_reconnections_total` | counter | `service` | connections made after a loss |
 //! | `nats_disconnection_duration_seconds` | histogram | `service` | time from a loss until the next connection is ready |
 //! | `nats_buffer_size_bytes` | gauge | `service` | bytes waiting for the transport, connected or not |
+//! | `nats_buffer_limit_bytes` | gauge | `service` | bytes that may be buffered while no server is connected: [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) |
 //! | `nats.overflow_queue_size` | gauge | `service` | messages buffered while no server is connected; 0 while one is |
 //! | `nats.messages_lost` | counter | `service`, `subject` | accepted messages that were lost on our side |
-//! | `nats_messages_published_total` | counter | `service` | messages accepted by `publish` and requests |
+//! | `nats_messages_published_total` | counter | `service`; with `count_subjects` also `subject` | messages accepted by `publish` and requests |
+//! | `nats_publish_latency_seconds` | histogram | `service` | time from publishing to the PONG that confirms it; only with [`measure_latency`](MetricsReporter::measure_latency) |
 //! | `nats_errors_total` | counter | `service`, `type` | failed attempts, unplanned losses, errors that servers sent, slow consumers, refused publishes |
 //!
 //! `service` is the name given to `report_metrics`. Give each client of a process its own name, or their gauges
@@ -23,12 +25,19 @@
 //! **Whether a server is connected** is `max by (service) (nats_connection_state)`. The series of a server that was
 //! left stays at 0, so an alert on a single series would never end.
 //!
-//! **Buckets** are set in the exporter. For the durations these fit the thresholds of usual alerts: 0.1, 0.5, 1, 5,
-//! 10, 30, 60 and 120 seconds. An outage that ends because the client is closed or gives up has no duration; a
-//! planned move has a short one.
+//! **Buckets** are set in the exporter; without them, some exporters make a summary of a histogram. For the durations,
+//! 0.1, 0.5, 1, 5, 10, 30, 60 and 120 seconds fit the thresholds of usual alerts; for the latency, 0.5 ms to 10 s. An
+//! outage that ends because the client is closed or gives up has no duration; a planned move has a short one.
 //!
-//! **Published messages have no label `subject`.** Counting by subject would cost a table look-up for each message.
-//! If you need it, count at the call site, with [`subject_label`].
+//! **Published messages have no label `subject`,** since it would cost a look-up for each message. If you need it,
+//! publish through [`Client::count_subjects`]: it counts the subjects that you choose, and everything else as `{other}`.
+//!
+//! **Latency** is measured by the reporter and not per message: at each interval it times a PING and its PONG, which
+//! follow everything that was published before. A message published at that moment would be confirmed by the same PONG,
+//! so this is the time that [`publish`](Client::publish) and [`flush`](Client::flush) take together, with the
+//! queue in front of them. It costs one PING per interval, and nothing per message. It is off unless you call
+//! [`measure_latency`](MetricsReporter::measure_latency). For the latency of single messages, time
+//! [`publish_confirmed`](Client::publish_confirmed) where you call it.
 //!
 //! **The subject of lost messages** is shortened by [`subject_label`]. A reporter uses at most [`MOST_SUBJECTS`] of them;
 //! further ones, and messages that were too many to be returned in events, are counted under `{other}`. The sum over
@@ -38,52 +47,46 @@
 //! `permissions_violation`, `slow_consumer`; `unknown` for unknown server errors; `publish_failed` for refused
 //! messages.
 //!
-//! Latency belongs to single messages, so measure it where you publish them:
-//!
-//! ```no_run
-//! # async fn example(client: nats_lifeline::Client) {
-//! let began = std::time::Instant::now();
-//! if client.publish_confirmed("orders.new", "four wheels".into()).await.is_confirmed() {
-//!     metrics::histogram!("nats_publish_latency_seconds", "service" => "orders").record(began.elapsed());
-//! }
-//! # }
-//! ```
+//! The repository has alert rules and a dashboard for these metrics, in `examples/observability`.
 
-mod error_type;
+mod counting;
+mod counts;
+mod latency;
+mod lost;
+mod names;
 mod subject;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{SharedString, counter, gauge, histogram};
+use futures_core::Stream;
 
+pub use counting::CountingClient;
+pub use counts::CountSubjectsError;
 pub use subject::subject_label;
 
 use super::client::Client;
-use super::connection::{ConnectionEvent, Events, Lost, LostMessages, Stats};
+use super::connection::{ConnectionEvent, Events, Stats};
 use super::wait;
-use crate::driver::{EventFilter, Shared};
-
-const CONNECTION_STATE: &str = "nats_connection_state";
-const RECONNECTIONS: &str = "nats_reconnections_total";
-const DISCONNECTION_DURATION: &str = "nats_disconnection_duration_seconds";
-const BUFFER_SIZE: &str = "nats_buffer_size_bytes";
-const OVERFLOW_QUEUE_SIZE: &str = "nats.overflow_queue_size";
-const MESSAGES_LOST: &str = "nats.messages_lost";
-const MESSAGES_PUBLISHED: &str = "nats_messages_published_total";
-const ERRORS: &str = "nats_errors_total";
+use crate::driver::{EventFilter, Shared, error_type};
+use counts::Counts;
+use latency::Latency;
+use lost::LostSubjects;
+use names::{
+    BUFFER_LIMIT, BUFFER_SIZE, CONNECTION_STATE, DISCONNECTION_DURATION, ERRORS, MESSAGES_PUBLISHED, OTHER,
+    OVERFLOW_QUEUE_SIZE, PUBLISH_LATENCY, RECONNECTIONS,
+};
 
 /// The label `server` while none is connected.
 const DISCONNECTED: &str = "disconnected";
 
-/// The label `subject` of messages without a known subject, or beyond the limit of labels.
-const OTHER: &str = "{other}";
-
-/// Most values of the label `subject` of lost messages per reporter, besides `{other}`. Arbitrary: far more than a
-/// dashboard shows, and little for an exporter.
+/// Most values of the label `subject` per metric and reporter, besides `{other}`. Arbitrary: far more than a dashboard
+/// shows, and little for an exporter.
 pub const MOST_SUBJECTS: usize = 200;
 
 /// The default interval of a reporter. Arbitrary: well below the usual 15 s between two scrapes, and a sample costs
@@ -111,19 +114,7 @@ impl Client {
     /// # }
     /// ```
     pub fn report_metrics(&self, service: impl Into<String>) -> MetricsReporter {
-        let shared = self.core.handle.shared.clone();
-        let events = shared.events(EventFilter::Edges);
-        let stats = Stats::of(&shared);
-        MetricsReporter {
-            service: service.into().into(),
-            interval: USUAL_INTERVAL,
-            server: None,
-            published: stats.accepted,
-            refused: stats.refused,
-            subjects: BTreeSet::new(),
-            events,
-            shared,
-        }
+        MetricsReporter::new(self, service.into(), None)
     }
 }
 
@@ -137,31 +128,61 @@ pub struct MetricsReporter {
     interval: Duration,
     /// The server whose state was last reported as 1.
     server: Option<String>,
-    /// The highest reported value of `Stats::accepted`: it falls when a request is withdrawn.
+    /// The highest reported number of accepted messages that are not counted by subject: it falls when a request is
+    /// withdrawn.
     published: u64,
+    /// The counters by subject, and their last reported values.
+    counted: Option<(Arc<Counts>, Vec<u64>)>,
+    latency: Option<Latency>,
     /// The last reported value of `Stats::refused`.
     refused: u64,
-    /// The subjects of lost messages so far. `subjects.len() <= MOST_SUBJECTS`.
-    subjects: BTreeSet<String>,
+    lost: LostSubjects,
     events: Events,
     shared: Arc<Shared>,
 }
 
 impl fmt::Debug for MetricsReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MetricsReporter { service, interval, server, published, refused, subjects, events: _, shared: _ } = self;
+        let MetricsReporter { service, interval, server, published, counted, latency, refused, lost, .. } = self;
         f.debug_struct("MetricsReporter")
             .field("service", service)
             .field("interval", interval)
             .field("server", server)
             .field("published", published)
+            .field("counted", counted)
+            .field("latency", latency)
             .field("refused", refused)
-            .field("subjects", &subjects.len())
+            .field("lost", lost)
             .finish_non_exhaustive()
     }
 }
 
+/// What a reporter waits for.
+enum Next {
+    Event(Option<ConnectionEvent>),
+    Latency(Duration),
+}
+
 impl MetricsReporter {
+    fn new(client: &Client, service: String, counts: Option<Arc<Counts>>) -> MetricsReporter {
+        let shared = client.core.handle.shared.clone();
+        let events = shared.events(EventFilter::Edges);
+        let stats = Stats::of(&shared);
+        let counted = counts.map(|counts| (counts.clone(), counts.all()));
+        MetricsReporter {
+            service: service.into(),
+            interval: USUAL_INTERVAL,
+            server: None,
+            published: uncounted(&stats, &counted),
+            counted,
+            latency: None,
+            refused: stats.refused,
+            lost: LostSubjects::default(),
+            events,
+            shared,
+        }
+    }
+
     /// Sets how often gauges and counters are updated. Default 1 s; values are limited to 100 ms and one minute.
     /// Changes that come with events, such as the state, are reported immediately.
     ///
@@ -175,6 +196,24 @@ impl MetricsReporter {
     /// ```
     pub fn every(mut self, interval: Duration) -> MetricsReporter {
         self.interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        self
+    }
+
+    /// Also measures `nats_publish_latency_seconds`, once per `interval` (at least 100 ms), while a server is connected.
+    ///
+    /// Each sample is the time that a round trip takes which follows everything that was published before. A round trip
+    /// whose connection is lost is no sample; that time is in `nats_disconnection_duration_seconds`.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_lifeline::Client) {
+    /// use std::time::Duration;
+    ///
+    /// let reporter = client.report_metrics("orders").measure_latency(Duration::from_secs(1));
+    /// tokio::spawn(reporter.run());
+    /// # }
+    /// ```
+    pub fn measure_latency(mut self, interval: Duration) -> MetricsReporter {
+        self.latency = Some(Latency::every(interval.max(SHORTEST_INTERVAL)));
         self
     }
 
@@ -194,36 +233,48 @@ impl MetricsReporter {
     /// ```
     pub async fn run(mut self) {
         self.describe();
+        let shared = self.shared.clone();
         loop {
             self.sample();
-            let deadline = wait::deadline(Some(self.interval));
-            match wait::until(&self.shared, deadline, self.events.recv()).await {
-                Ok(Some(event)) => {
+            let deadline = wait::deadline(Some(self.pause()));
+            match wait::until(&shared, deadline, poll_fn(|cx| self.poll_next(cx))).await {
+                Ok(Next::Event(Some(event))) => {
                     self.report(&event);
                     while let Some(event) = self.events.try_recv() {
                         self.report(&event);
                     }
                 }
                 // The state is public before the last event is read.
-                Ok(None) => return self.sample(),
+                Ok(Next::Event(None)) => return self.sample(),
+                Ok(Next::Latency(took)) => {
+                    histogram!(PUBLISH_LATENCY, "service" => self.service.clone()).record(took.as_secs_f64());
+                }
                 Err(wait::Elapsed) => {}
             }
         }
     }
 
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(latency) = &mut self.latency {
+            if let Poll::Ready(took) = latency.poll(&self.shared, cx) {
+                return Poll::Ready(Next::Latency(took));
+            }
+        }
+        Pin::new(&mut self.events).poll_next(cx).map(Next::Event)
+    }
+
+    /// How long to wait for news before the next sample. Begins to measure the latency, if that is due.
+    fn pause(&mut self) -> Duration {
+        let Some(latency) = &mut self.latency else { return self.interval };
+        latency.begin(&self.shared);
+        self.interval.min(latency.interval())
+    }
+
     /// Describes the metrics, and registers the counters: a rate needs the zero before the first event.
     fn describe(&self) {
-        describe_gauge!(CONNECTION_STATE, Unit::Count, "Whether this server is connected: 1 or 0");
-        describe_counter!(RECONNECTIONS, Unit::Count, "Connections made after a loss");
-        describe_histogram!(DISCONNECTION_DURATION, Unit::Seconds, "Time from a loss to the next connection");
-        describe_gauge!(BUFFER_SIZE, Unit::Bytes, "Bytes waiting for the transport");
-        describe_gauge!(OVERFLOW_QUEUE_SIZE, Unit::Count, "Messages buffered while no server is connected");
-        describe_counter!(MESSAGES_LOST, Unit::Count, "Accepted messages that were lost on the client's side");
-        describe_counter!(MESSAGES_PUBLISHED, Unit::Count, "Messages accepted by publish and requests");
-        describe_counter!(ERRORS, Unit::Count, "Errors of the connection, of servers and of publishing");
-        for name in [RECONNECTIONS, MESSAGES_PUBLISHED] {
-            counter!(name, "service" => self.service.clone()).increment(0);
-        }
+        names::describe();
+        counter!(RECONNECTIONS, "service" => self.service.clone()).increment(0);
+        self.count_published(0);
     }
 
     /// Reports the current values.
@@ -245,8 +296,12 @@ impl MetricsReporter {
         let buffered = if server.is_none() { stats.waiting } else { 0 };
         gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(buffered as f64);
         gauge!(BUFFER_SIZE, "service" => service()).set(stats.pending_bytes as f64);
-        let published = stats.accepted.saturating_sub(self.published);
-        counter!(MESSAGES_PUBLISHED, "service" => service()).increment(published);
+        gauge!(BUFFER_LIMIT, "service" => service()).set(self.shared.buffer_limit() as f64);
+        let published = uncounted(&stats, &self.counted).saturating_sub(self.published);
+        self.count_published(published);
+        if let Some((counts, reported)) = &mut self.counted {
+            counts.report(&self.service, reported);
+        }
         let refused = stats.refused.saturating_sub(self.refused);
         if refused > 0 {
             self.errors("publish_failed", refused);
@@ -254,6 +309,16 @@ impl MetricsReporter {
         self.published += published;
         self.refused += refused;
         self.server = server;
+    }
+
+    /// Reports published messages that are not counted by subject.
+    fn count_published(&self, number: u64) {
+        let service = self.service.clone();
+        if self.counted.is_some() {
+            counter!(MESSAGES_PUBLISHED, "service" => service, "subject" => OTHER).increment(number);
+        } else {
+            counter!(MESSAGES_PUBLISHED, "service" => service).increment(number);
+        }
     }
 
     /// Reports an event.
@@ -268,44 +333,20 @@ impl MetricsReporter {
                 histogram!(DISCONNECTION_DURATION, "service" => self.service.clone())
                     .record_many(seconds, usize::try_from(outages).unwrap_or(usize::MAX));
             }
-            ConnectionEvent::Lost { lost, messages, .. } => self.lost(lost, messages),
+            ConnectionEvent::Lost { lost, messages, .. } => self.lost.report(&self.service, lost, messages),
             _ => {}
         }
-    }
-
-    fn lost(&mut self, lost: &Lost, messages: &LostMessages) {
-        let mut by_subject: BTreeMap<Cow<'static, str>, u64> = BTreeMap::new();
-        for message in messages.iter() {
-            let label = match subject_label(&message.subject).into_owned() {
-                label if self.knows(&label) => Cow::Owned(label),
-                _ => Cow::Borrowed(OTHER),
-            };
-            *by_subject.entry(label).or_default() += 1;
-        }
-        let unnamed = lost.total().saturating_sub(messages.len());
-        if unnamed > 0 {
-            *by_subject.entry(Cow::Borrowed(OTHER)).or_default() += unnamed;
-        }
-        for (subject, count) in by_subject {
-            counter!(MESSAGES_LOST, "service" => self.service.clone(), "subject" => subject).increment(count);
-        }
-    }
-
-    /// Whether `subject` has its own series; if there is room, it gets one.
-    fn knows(&mut self, subject: &str) -> bool {
-        if self.subjects.contains(subject) {
-            return true;
-        }
-        let room = self.subjects.len() < MOST_SUBJECTS;
-        if room {
-            self.subjects.insert(subject.to_owned());
-        }
-        room
     }
 
     fn errors(&self, kind: &'static str, count: u64) {
         counter!(ERRORS, "service" => self.service.clone(), "type" => kind).increment(count);
     }
+}
+
+/// Accepted messages that are not counted by subject. While messages are being published it may be a few too low.
+fn uncounted(stats: &Stats, counted: &Option<(Arc<Counts>, Vec<u64>)>) -> u64 {
+    let claimed = counted.as_ref().map_or(0, |(counts, _)| counts.claimed());
+    stats.accepted.saturating_sub(claimed)
 }
 
 /// The duration of each outage, in seconds, and their number. If a thousand events were not polled, some outages are

@@ -10,6 +10,7 @@ mod deliver;
 mod dial;
 mod dial_permits;
 mod dialer;
+pub(crate) mod error_type;
 mod event_log;
 mod files;
 mod flushes;

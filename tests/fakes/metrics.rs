@@ -1,5 +1,6 @@
 //! Reports to the facade `metrics`, with the broker of the feature `testing` and our own recorder.
 
+mod published;
 mod recorder;
 
 use std::time::{Duration, Instant};
@@ -89,6 +90,7 @@ async fn an_outage_with_overflow_shows_in_every_metric() {
         client.publish(subject, "x".into()).await.unwrap();
     }
     becomes!(gauge, 5.0, "nats.overflow_queue_size{{service=outage}}");
+    becomes!(gauge, 8.0 * 1024.0 * 1024.0, "nats_buffer_limit_bytes{{service=outage}}");
     becomes!(gauge, 5.0 * "PUB a 1\r\nx\r\n".len() as f64, "nats_buffer_size_bytes{{service=outage}}");
     becomes!(counter, 2, "nats.messages_lost{{service=outage,subject=orders.{{id}}.new}}");
     becomes!(counter, 1, "nats.messages_lost{{service=outage,subject=orders.new}}");
@@ -349,9 +351,11 @@ async fn every_metric_is_described_with_its_unit() {
         ("nats_reconnections_total", "counter", Unit::Count),
         ("nats_disconnection_duration_seconds", "histogram", Unit::Seconds),
         ("nats_buffer_size_bytes", "gauge", Unit::Bytes),
+        ("nats_buffer_limit_bytes", "gauge", Unit::Bytes),
         ("nats.overflow_queue_size", "gauge", Unit::Count),
         ("nats.messages_lost", "counter", Unit::Count),
         ("nats_messages_published_total", "counter", Unit::Count),
+        ("nats_publish_latency_seconds", "histogram", Unit::Seconds),
         ("nats_errors_total", "counter", Unit::Count),
     ] {
         let (found, its, text) = seen().description(name).unwrap_or_else(|| panic!("{name} is not described"));

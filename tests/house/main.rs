@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the sources has failed")]
 
 mod architecture;
+mod observability;
 mod targets;
 mod weight;

@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+const ID: &str = "{id}";
+const UUID: &str = "{uuid}";
+const INBOX: &str = "_INBOX.{id}";
+
 /// Returns `subject` with tokens that identify a single thing replaced: a UUID, in upper or lower case, becomes
 /// `{uuid}`, and a token of digits only becomes `{id}`; everything after `_INBOX` becomes one `{id}`. A token,
 /// including the first one, is replaced as a whole or not at all. The result may still have many values: names, hashes
@@ -17,9 +21,9 @@ use std::borrow::Cow;
 /// ```
 pub fn subject_label(subject: &str) -> Cow<'_, str> {
     if subject.starts_with("_INBOX.") {
-        return Cow::Borrowed("_INBOX.{id}");
+        return Cow::Borrowed(INBOX);
     }
-    if subject.split('.').all(|token| placeholder(token).is_none()) {
+    if subject.split('.').all(|token| placeholder(token.as_bytes()).is_none()) {
         return Cow::Borrowed(subject);
     }
     let mut label = String::with_capacity(subject.len());
@@ -27,26 +31,53 @@ pub fn subject_label(subject: &str) -> Cow<'_, str> {
         if at > 0 {
             label.push('.');
         }
-        label.push_str(placeholder(token).unwrap_or(token));
+        label.push_str(placeholder(token.as_bytes()).unwrap_or(token));
     }
     Cow::Owned(label)
 }
 
-fn placeholder(token: &str) -> Option<&'static str> {
-    if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
-        Some("{id}")
+/// Whether messages to other subjects than itself have this label.
+pub(super) fn is_pattern(label: &str) -> bool {
+    label.split('.').any(|token| ["*", ">", ID, UUID].contains(&token))
+}
+
+/// Whether a message to `subject` counts under `label`: a subject, or a pattern with wildcards and placeholders. What
+/// [`subject_label`] makes of a subject fits that subject.
+pub(super) fn fits(label: &[u8], subject: &[u8]) -> bool {
+    if label == INBOX.as_bytes() {
+        return subject.starts_with(b"_INBOX.");
+    }
+    let mut tokens = subject.split(|byte| *byte == b'.');
+    let mut wanted = label.split(|byte| *byte == b'.').peekable();
+    while let Some(want) = wanted.next() {
+        let Some(token) = tokens.next() else { return false };
+        let any = match want {
+            b">" if wanted.peek().is_none() => return true,
+            b"*" => true,
+            _ => false,
+        };
+        if !any && want != token && placeholder(token).map(str::as_bytes) != Some(want) {
+            return false;
+        }
+    }
+    tokens.next().is_none()
+}
+
+fn placeholder(token: &[u8]) -> Option<&'static str> {
+    if !token.is_empty() && token.iter().all(u8::is_ascii_digit) {
+        Some(ID)
     } else if is_uuid(token) {
-        Some("{uuid}")
+        Some(UUID)
     } else {
         None
     }
 }
 
 /// Eight, four, four, four and twelve hexadecimal digits with dashes between them (RFC 9562, section 4).
-fn is_uuid(token: &str) -> bool {
+fn is_uuid(token: &[u8]) -> bool {
     token.len() == 36
-        && token.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
+        && token.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
 }
@@ -86,6 +117,7 @@ mod tests {
         ];
         for (subject, label) in cases {
             assert_eq!(subject_label(subject), label, "{subject}");
+            assert!(fits(label.as_bytes(), subject.as_bytes()), "{label} {subject}");
         }
     }
 

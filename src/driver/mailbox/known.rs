@@ -23,6 +23,12 @@ impl Shared {
         (inner.ledger_now(), inner.outbox.pending())
     }
 
+    /// Bytes that may be buffered while no server is connected.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn buffer_limit(&self) -> usize {
+        self.inner().outbox.cap()
+    }
+
     /// Messages that were received but not read when the client ended.
     pub(crate) fn undelivered(&self) -> u64 {
         self.inner().undelivered

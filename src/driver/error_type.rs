@@ -1,24 +1,33 @@
-//! The label `type` of errors: one word for each kind, whatever text comes with it.
+//! The types of errors in metrics and spans: one word for each kind, whatever text comes with it.
 
-use crate::engine::{Cause, ConnectionEvent, Fault};
+use crate::engine::Cause;
+#[cfg(feature = "metrics")]
+use crate::engine::{ConnectionEvent, Fault};
 use crate::protocol::ErrKind;
 
 /// The type of an event's error, if it is one. A server's error is an event of its own, and so is the failed attempt or
 /// the loss that follows from it: it counts once, by the server's error.
-pub(super) fn of(event: &ConnectionEvent) -> Option<&'static str> {
+#[cfg(feature = "metrics")]
+pub(crate) fn of(event: &ConnectionEvent) -> Option<&'static str> {
     match event.projection().fault? {
-        Fault::Line { cause, .. } => of_cause(cause),
+        Fault::Line { cause: Cause::Server(_), .. } => None,
+        Fault::Line { cause, .. } if cause.is_wanted() => None,
+        Fault::Line { cause, .. } => Some(of_cause(cause)),
         Fault::Server(error) => Some(of_server(error)),
         Fault::SlowConsumer => Some("slow_consumer"),
         Fault::MessageTooLarge => Some("message_too_large"),
     }
 }
 
-fn of_cause(cause: &Cause) -> Option<&'static str> {
-    Some(match cause {
-        Cause::Server(_) => return None,
-        // Requested or planned.
-        Cause::ByUser | Cause::Forced | Cause::Renewal | Cause::LameDuck | Cause::Failback => return None,
+/// The type of a cause. Requested and planned ones have names too, although they are not errors.
+pub(super) fn of_cause(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Server(error) => of_server(error),
+        Cause::ByUser => "by_user",
+        Cause::Forced => "forced",
+        Cause::Renewal => "renewal",
+        Cause::LameDuck => "lame_duck",
+        Cause::Failback => "failback",
         Cause::ClosedByServer => "closed_by_server",
         Cause::Io(_) => "io",
         Cause::Dns(_) => "dns",
@@ -33,7 +42,7 @@ fn of_cause(cause: &Cause) -> Option<&'static str> {
         Cause::Unsupported(_) => "unsupported",
         Cause::RuntimeGone => "runtime_gone",
         Cause::NoServers => "no_servers",
-    })
+    }
 }
 
 fn of_server(kind: &ErrKind) -> &'static str {
