@@ -40,6 +40,7 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     // The names of the failed servers are in the events only.
     let mut attempts = (!retry).then(|| shared.events(EventFilter::Edges));
     let mut status = shared.watch_status();
+    shared.begin_connect_span();
     shared.command(Command::Connect);
     if retry {
         // Returns only after the first attempt has started.

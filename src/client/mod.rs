@@ -37,6 +37,7 @@ mod pending_reply;
 mod publish;
 mod request;
 pub(crate) mod request_options;
+mod request_span;
 pub(crate) mod request_stream;
 mod requests;
 mod router;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures_core::Stream;
@@ -10,6 +10,7 @@ use futures_core::Stream;
 use super::error::{ConnectionLost, PossiblyServed, RequestError, RequestErrorKind, SendFault};
 use super::lost::{Lost, lost};
 use super::message::Message;
+use super::request_span::RequestSpan;
 use super::subscriber::Subscriber;
 use super::wait::{self, Deadline};
 use crate::driver::{RequestFailure, Shared, Waiting};
@@ -53,9 +54,19 @@ pub struct PendingReply {
     /// With at-least-once delivery, the number of connections at the start: a new one may have got the request again.
     pub(super) connects: Option<u64>,
     pub(super) deadline: Deadline,
+    /// The span of the request, if somebody listens and it ends with this reply.
+    pub(super) span: Option<Box<RequestSpan>>,
 }
 
 impl PendingReply {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+        match self.poll_reply(cx) {
+            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => Poll::Ready(Err(self.no_responders())),
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => self.deadline.poll(self.waiting.shared(), cx).map(|()| Err(self.timed_out())),
+        }
+    }
+
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         let shared = self.waiting.shared();
         match (self.waiting.poll(cx), &mut self.own) {
@@ -94,11 +105,11 @@ impl Future for PendingReply {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        match this.poll_reply(cx) {
-            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => Poll::Ready(Err(this.no_responders())),
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => this.deadline.poll(this.waiting.shared(), cx).map(|()| Err(this.timed_out())),
+        let outcome = ready!(this.poll_outcome(cx));
+        if let Some(span) = this.span.take() {
+            span.end(1, &outcome);
         }
+        Poll::Ready(outcome)
     }
 }
 

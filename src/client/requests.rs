@@ -14,6 +14,7 @@ use super::pending_reply::PendingReply;
 use super::publish::block;
 use super::request::Request;
 use super::request_options::RequestOptions;
+use super::request_span::RequestSpan;
 use super::subscriber::Subscriber;
 use super::wait::{self, Deadline};
 use crate::driver::{Publish, Ticket, Waiting};
@@ -97,11 +98,24 @@ impl Client {
         options: RequestOptions,
     ) -> Result<Message, RequestError> {
         let question = Question::new(subject.to_subject(), request);
+        let span = RequestSpan::begin(self.shared(), &question.subject, question.payload.len());
+        let mut retries = 0;
+        let outcome = self.ask_repeatedly(&question, options, &mut retries).await;
+        span.end(retries + 1, &outcome);
+        outcome
+    }
+
+    /// Asks until there is a reply, or an error after which there is no other try.
+    async fn ask_repeatedly(
+        &self,
+        question: &Question,
+        options: RequestOptions,
+        retries: &mut u32,
+    ) -> Result<Message, RequestError> {
         let deadline = wait::deadline(question.timeout.unwrap_or(self.core.settings.request_timeout));
-        let mut tries = 0;
         let mut maybe_served = false;
         loop {
-            let tried = self.ask(&question, options.try_deadline(deadline), options.keeps_waiting()).await;
+            let tried = self.ask(question, options.try_deadline(deadline), options.keeps_waiting()).await;
             let error = match tried {
                 Ok(reply) => match reply.await {
                     Ok(reply) => return Ok(reply),
@@ -109,12 +123,12 @@ impl Client {
                 },
                 Err(error) => error,
             };
-            let next = options.pause(tries, &error).map(|pause| wait::deadline(Some(pause)));
+            let next = options.pause(*retries, &error).map(|pause| wait::deadline(Some(pause)));
             let Some(next) = next.filter(|next| deadline.is_none_or(|end| next.is_some_and(|next| next < end))) else {
                 return Err(if maybe_served { PossiblyServed::mark(error) } else { error });
             };
             maybe_served |= !error.is_safe_to_repeat();
-            tries += 1;
+            *retries += 1;
             // The end of the client cuts the pause short.
             let mut status = self.status_watch();
             let _ = wait::until(self.shared(), next, status.wait_for(Status::Closed)).await;
@@ -154,7 +168,17 @@ impl Client {
     ) -> Result<PendingReply, RequestError> {
         let question = Question::new(subject.to_subject(), request);
         let deadline = wait::deadline(question.timeout.unwrap_or(self.core.settings.request_timeout));
-        self.ask(&question, deadline, false).await
+        let span = RequestSpan::begin(self.shared(), &question.subject, question.payload.len());
+        match self.ask(&question, deadline, false).await {
+            Ok(mut reply) => {
+                reply.span = span.kept();
+                Ok(reply)
+            }
+            Err(error) => {
+                span.failed(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Sends `question` and returns the reply to come. `keep`: it is still awaited after the connection that sent the
@@ -189,7 +213,7 @@ impl Client {
         let size = publish.size();
         self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
         let own = own.map(Box::new);
-        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::new(deadline) })
+        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::new(deadline), span: None })
     }
 
     /// Sees to it that there is the subscription for replies.

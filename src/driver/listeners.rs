@@ -9,6 +9,7 @@ use futures_core::Stream;
 use super::event_log::EventLog;
 use super::guard::wake;
 use super::lock;
+use super::spans::Spans;
 use crate::engine::{ConnectionEvent, EventQueue};
 
 /// Events kept for a listener that does not read (D17); [`EventQueue`] describes what happens beyond that.
@@ -21,6 +22,7 @@ const FEW: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     log: EventLog,
+    pub(super) spans: Spans,
     list: Mutex<List>,
 }
 
@@ -71,7 +73,7 @@ impl Listeners {
 
     /// Sends an event to all listeners.
     pub(super) fn emit(&self, event: &ConnectionEvent) {
-        self.log.report(event);
+        self.spans.around(event, || self.log.report(event));
         for listener in self.alive() {
             listener.push(event);
         }

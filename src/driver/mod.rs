@@ -35,6 +35,7 @@ mod resolve;
 mod room;
 mod secure;
 mod settings;
+pub(crate) mod spans;
 mod statistics;
 mod task;
 mod timer;

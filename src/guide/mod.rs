@@ -12,6 +12,7 @@
 //! | keep publishing while no server is connected | [buffering during outages](buffering) |
 //! | choose how fast the client reconnects, and when it gives up | [backoff and jitter](mod@backoff) |
 //! | answer a health probe, alert, draw a dashboard | [health and metrics](health) |
+//! | follow a request or an outage in OpenTelemetry, read the log | [log and tracing](mod@tracing) |
 //! | run your own code when a connection is lost or back | [callbacks and events](events) |
 //! | avoid the usual mistakes | [pitfalls] |
 //! | test how your own program recovers | [testing your own recovery](mod@testing) |
@@ -61,6 +62,9 @@ pub mod backoff {}
 
 #[doc = include_str!("health.md")]
 pub mod health {}
+
+#[doc = include_str!("tracing.md")]
+pub mod tracing {}
 
 #[doc = include_str!("events.md")]
 pub mod events {}

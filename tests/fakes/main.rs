@@ -23,4 +23,5 @@ mod request_tries;
 mod router;
 mod server_gone;
 mod slow_consumer;
+mod spans;
 mod starvation;

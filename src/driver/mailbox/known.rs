@@ -102,6 +102,11 @@ impl Shared {
         self.listeners.listen(filter, self.completed().is_some())
     }
 
+    /// Begins the span of the first connection.
+    pub(crate) fn begin_connect_span(&self) {
+        self.listeners.spans.connect();
+    }
+
     /// The counters, with the number of accepted messages brought up to date.
     pub(crate) fn statistics(&self) -> Arc<Statistics> {
         self.count_accepted(&self.inner());
