@@ -3,6 +3,7 @@
 use std::fmt;
 
 use portable_atomic::{AtomicU64, Ordering};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::driver::Shared;
@@ -89,7 +90,9 @@ impl StatusWatch {
 /// A snapshot of the counters: what became of every accepted message, and what crossed the socket.
 ///
 /// `accepted = waiting + unconfirmed + confirmed + in_doubt + lost.total()`, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// Serialised with these fields; [`Health`](crate::client::Health) shows the JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Messages for which `publish` or a request returned Ok.

@@ -1,7 +1,12 @@
 //! Health: a snapshot without waiting, a check that asks the server, and the log of state changes.
 
+mod serial;
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::client::Client;
@@ -12,7 +17,9 @@ use crate::engine::EndReason;
 use crate::protocol::shown;
 
 /// The state of the connection, without asking the server: see [`Client::health_snapshot`].
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serialised as the part `snapshot` of [`Health`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HealthSnapshot {
     /// Whether a server is connected, also while draining.
@@ -20,28 +27,84 @@ pub struct HealthSnapshot {
     /// The current state, one of six.
     pub status: Status,
     /// `host:port` of the connected server.
+    #[serde(serialize_with = "serial::text")]
     pub server: Option<String>,
     /// The name of the last server's cluster.
+    #[serde(serialize_with = "serial::text")]
     pub cluster: Option<String>,
     /// Attempts since the last connection, including the current attempt. Zero while connected.
     pub reconnect_attempts: u64,
     /// When the last connection was made, by the wall clock.
+    #[serde(serialize_with = "serial::time")]
     pub last_connected_at: Option<SystemTime>,
     /// When the last connection was lost, by the wall clock.
+    #[serde(serialize_with = "serial::time")]
     pub last_disconnected_at: Option<SystemTime>,
     /// The last error: a failed attempt, a lost connection, an error of the server, or a failed check.
+    #[serde(serialize_with = "serial::text")]
     pub last_error: Option<String>,
 }
 
 /// The result of [`Client::health`].
-#[derive(Clone, Debug, PartialEq)]
+///
+/// It can be serialised, for the answer to a probe. Times are in UTC, as in RFC 3339; the round trip is in seconds. Absent
+/// values are `null`. Control characters of a server's text are escaped, and no secret appears. A later version may add
+/// fields.
+///
+/// ```json
+/// {
+///   "healthy": false,
+///   "error": "no PONG within 5s",
+///   "round_trip_seconds": null,
+///   "snapshot": {
+///     "connected": true,
+///     "status": "connected",
+///     "server": "one.example:4222",
+///     "cluster": "west",
+///     "reconnect_attempts": 0,
+///     "last_connected_at": "2025-02-28T23:59:59.123Z",
+///     "last_disconnected_at": "2025-02-28T23:59:57.000Z",
+///     "last_error": "no PONG within 5s"
+///   },
+///   "stats": {
+///     "accepted": 21,
+///     "waiting": 1,
+///     "unconfirmed": 2,
+///     "confirmed": 3,
+///     "in_doubt": 4,
+///     "lost": {
+///       "overflow": 5,
+///       "expired": 6,
+///       "too_large": 0,
+///       "no_headers": 0,
+///       "poison": 0,
+///       "refused": 0,
+///       "closed": 0
+///     },
+///     "resent": 7,
+///     "refused": 8,
+///     "pending_bytes": 9,
+///     "in_messages": 10,
+///     "out_messages": 21,
+///     "in_bytes": 11,
+///     "out_bytes": 12,
+///     "connects": 14,
+///     "reconnects": 13,
+///     "disconnects": 13,
+///     "errors": 15
+///   }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
     /// Whether the server answered in time.
     pub healthy: bool,
     /// The error, if it did not.
+    #[serde(serialize_with = "serial::text")]
     pub error: Option<String>,
-    /// How long the round trip took.
+    /// How long the round trip took. Serialised as `round_trip_seconds`.
+    #[serde(rename = "round_trip_seconds", serialize_with = "serial::seconds")]
     pub round_trip: Option<Duration>,
     /// The state after the check.
     pub snapshot: HealthSnapshot,

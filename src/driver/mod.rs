@@ -68,6 +68,7 @@ pub(crate) use secure::TlsSettings;
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
 pub(crate) use timer::Timer;
+pub(crate) use utc::utc;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,9 +1,9 @@
-//! Formats the wall clock for lines of text.
+//! Formats the wall clock, for lines of text and for JSON.
 
 use std::time::SystemTime;
 
 /// `2025-02-28T23:59:59.123Z`. Times before 1970 are shown as 1970.
-pub(super) fn utc(at: SystemTime) -> String {
+pub(crate) fn utc(at: SystemTime) -> String {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = date(days);

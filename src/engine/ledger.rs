@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// Why an accepted message was lost on our side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -37,7 +39,9 @@ impl fmt::Display for LossReason {
 }
 
 /// Accepted messages that were lost on our side or refused by the server, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// Serialised with these fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Lost {
     /// Dropped by the overflow policy while no server was connected.

@@ -53,6 +53,29 @@ async fn health_follows_the_connection() {
     assert!(!health.healthy && health.snapshot.status == Status::Closed, "{health:?}");
 }
 
+// S14, S15
+#[tokio::test]
+async fn health_as_json_shows_an_outage_and_no_secret() {
+    let broker = Broker::start().await.unwrap();
+    let url = broker.url().replace("nats://", "nats://joe:hunter2@");
+    let client = ConnectOptions::new().token("t0k3n".to_owned()).connect(&url).await.unwrap();
+    let connected = serde_json::to_value(client.health().await).unwrap();
+    assert_eq!((&connected["healthy"], &connected["snapshot"]["status"]), (&true.into(), &"connected".into()));
+    assert!(connected["round_trip_seconds"].is_f64(), "{connected}");
+    assert_eq!(connected["snapshot"]["server"], *client.connected_server().unwrap());
+    broker.kill();
+    until(&client, Status::Reconnecting).await;
+    let lost = serde_json::to_value(client.health().await).unwrap();
+    assert_eq!((&lost["healthy"], &lost["snapshot"]["status"]), (&false.into(), &"reconnecting".into()));
+    assert_eq!((&lost["error"], &lost["stats"]["disconnects"]), (&lost["snapshot"]["last_error"], &1.into()));
+    for time in ["last_connected_at", "last_disconnected_at"] {
+        let text = lost["snapshot"][time].as_str().unwrap();
+        assert!(text.len() == "2025-02-28T23:59:59.123Z".len() && text.ends_with('Z'), "{text}");
+    }
+    let text = format!("{connected}{lost}");
+    assert!(!text.contains("hunter2") && !text.contains("joe") && !text.contains("t0k3n"), "{text}");
+}
+
 // S15: connected, but the server does not answer
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_unhealthy() {

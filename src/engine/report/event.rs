@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::engine::error::{Cause, EndReason};
 use crate::engine::ledger::Lost;
@@ -12,6 +13,8 @@ use crate::engine::outbox::LostMessages;
 use crate::protocol::{Info, Subject};
 
 /// The state of a client, a pure function of the engine's phase.
+///
+/// Displayed and serialised as one lower-case word, such as `reconnecting`.
 ///
 /// ```text
 ///                 connect                first attempt failed
@@ -23,7 +26,8 @@ use crate::protocol::{Info, Subject};
 ///                             Draining ◀────────┘   │ close (from every state)
 ///                                └────▶ Closed ◀────┘
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Not connected and not connecting: never connected, retries exhausted, or reconnecting is off.
     Disconnected,
