@@ -35,7 +35,7 @@ pub(super) fn block(headers: &HeaderMap) -> Option<Bytes> {
 }
 
 /// A size in digits, at its longest, with a blank.
-const SIZE_ARG: usize = 11;
+pub(super) const SIZE_ARG: usize = 11;
 
 impl Client {
     /// Publishes a message.

@@ -30,7 +30,7 @@ use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
 use crate::engine::{Cause, EndReason, Engine, Frame, Ledger, Outbox, OutboxRules, Refusal, Status};
-use crate::protocol::{Info, Subject};
+use crate::protocol::{Info, PublishPrefix, Subject};
 
 /// What all handles and the task share.
 #[derive(Debug)]
@@ -159,13 +159,30 @@ impl Shared {
     /// [`publish`](Self::publish).
     #[inline(always)]
     pub(crate) fn publish_short(&self, subject: &[u8], payload: &[u8]) -> bool {
+        self.admit_simply(payload.len(), |outbox| outbox.admit_short(subject, payload))
+    }
+
+    /// The same for a message on a subject that was encoded before.
+    #[inline(always)]
+    pub(crate) fn publish_prefixed(&self, prefix: &PublishPrefix, payload: &[u8]) -> bool {
+        self.admit_simply(payload.len(), |outbox| outbox.admit_prefixed(prefix, payload))
+    }
+
+    /// The same for encoded messages, all or none. `longest` is the largest payload.
+    pub(crate) fn publish_block(&self, block: &[u8], messages: u64, longest: usize) -> bool {
+        self.admit_simply(longest, |outbox| outbox.admit_block(block, messages))
+    }
+
+    /// Admits messages if nothing is in the way: no limit of the server, nobody in line, and no reason to yield.
+    #[inline(always)]
+    fn admit_simply(&self, payload: usize, admit: impl FnOnce(&mut Outbox) -> Option<usize>) -> bool {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        let clear = payload.len() <= inner.max_payload && inner.unyielded < YIELD_BYTES && inner.room.is_empty();
+        let clear = payload <= inner.max_payload && inner.unyielded < YIELD_BYTES && inner.room.is_empty();
         if !clear {
             return false;
         }
-        let Some(len) = inner.outbox.admit_short(subject, payload) else {
+        let Some(len) = admit(&mut inner.outbox) else {
             return false;
         };
         inner.unyielded += len;

@@ -65,7 +65,7 @@ pub use limits::Limits;
 pub use op::{ClientOp, MsgOp, PubOp, ServerOp};
 pub use secret::Secret;
 pub use server_error::{ErrKind, Violation};
-pub use short_frame::{SHORT_FRAME, SHORT_PARTS, publish_short};
+pub use short_frame::{PublishPrefix, SHORT_FRAME, SHORT_PARTS, publish_short};
 pub use status::{InvalidStatusCode, StatusCode};
 pub use subject::{Subject, SubjectError, ToSubject};
 pub use subject_rules::{SubjectFault, check_publish_subject, check_queue_name, check_subscribe_subject, matches};

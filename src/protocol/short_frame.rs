@@ -1,4 +1,7 @@
-//! Short `PUB` frames: the usual small message, encoded with copies of lengths known to the compiler.
+//! Short `PUB` frames: the usual small message, encoded with copies of lengths known to the compiler; and the prefix that
+//! messages on one subject share.
+
+use super::encoder::{publish, publish_len};
 
 /// Length of the longest short frame, in bytes.
 ///
@@ -24,19 +27,73 @@ pub const SHORT_PARTS: usize = SHORT_FRAME - b"PUB  128\r\n\r\n".len();
 /// ```
 #[inline(always)]
 pub fn publish_short(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) -> Option<usize> {
-    let parts = subject.len() + payload.len();
-    if parts > SHORT_PARTS {
+    if subject.len() + payload.len() > SHORT_PARTS {
         return None;
     }
+    let head = |rest: &mut Rest<'_>| {
+        rest.array(b"PUB ");
+        rest.part(subject);
+    };
+    Some(short(out, 4 + subject.len(), head, payload))
+}
+
+/// `PUB` and a subject, encoded once for many messages.
+///
+/// ```
+/// use nats_lifeline::protocol::PublishPrefix;
+///
+/// let prefix = PublishPrefix::new(b"foo");
+/// let mut out = Vec::new();
+/// assert_eq!(prefix.encode(&mut out, b"hi"), 15);
+/// assert_eq!(out, b"PUB foo 2\r\nhi\r\n");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishPrefix(Box<[u8]>);
+
+impl PublishPrefix {
+    /// The prefix of messages on `subject`, which the caller has checked.
+    #[must_use]
+    pub fn new(subject: &[u8]) -> PublishPrefix {
+        PublishPrefix([b"PUB ", subject].concat().into())
+    }
+
+    /// The subject.
+    #[must_use]
+    pub fn subject(&self) -> &[u8] {
+        self.0.get(4..).unwrap_or_default()
+    }
+
+    /// Length in bytes of the frame that [`encode`](Self::encode) writes for a payload of this length.
+    #[must_use]
+    #[inline(always)]
+    pub fn frame_len(&self, payload: usize) -> usize {
+        publish_len(self.0.len() - 4, None, None, payload)
+    }
+
+    /// Appends a whole `PUB` frame without a reply subject, as [`publish`](super::publish) does, and returns its length.
+    #[inline(always)]
+    pub fn encode(&self, out: &mut Vec<u8>, payload: &[u8]) -> usize {
+        if self.0.len() - 4 + payload.len() <= SHORT_PARTS {
+            short(out, self.0.len(), |rest| rest.part(&self.0), payload)
+        } else {
+            let before = out.len();
+            publish(out, self.subject(), None, None, payload);
+            out.len() - before
+        }
+    }
+}
+
+/// Appends a short frame: the head of `head_len` bytes that `head` writes, the size and the payload. Returns its length.
+#[inline(always)]
+fn short(out: &mut Vec<u8>, head_len: usize, head: impl FnOnce(&mut Rest<'_>), payload: &[u8]) -> usize {
     let start = out.len();
-    if parts <= SHORT_PARTS - SHORT_FRAME / 2 {
+    if head_len + payload.len() <= 4 + SHORT_PARTS - SHORT_FRAME / 2 {
         out.extend_from_slice(&[0; SHORT_FRAME / 2]);
     } else {
         out.extend_from_slice(&[0; SHORT_FRAME]);
     }
     let mut rest = Rest(out.get_mut(start..).unwrap_or_default());
-    rest.array(b"PUB ");
-    rest.part(subject);
+    head(&mut rest);
     let digit = |unit: usize| b'0' + (payload.len() / unit % 10) as u8;
     let size = match payload.len() {
         0..=9 => {
@@ -54,9 +111,9 @@ pub fn publish_short(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) -> Optio
     };
     rest.part(payload);
     rest.array(b"\r\n");
-    let len = 4 + parts + size + 2;
+    let len = head_len + size + payload.len() + 2;
     out.truncate(start + len);
-    Some(len)
+    len
 }
 
 /// Where the next part goes.
@@ -106,7 +163,6 @@ fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::publish;
 
     #[test]
     fn it_is_what_the_encoder_writes_for_every_length_that_fits() {
@@ -117,6 +173,11 @@ mod tests {
             publish(&mut expected, subject, None, None, payload);
             let mut out = b"before".to_vec();
             let written = publish_short(&mut out, subject, payload);
+            let prefix = PublishPrefix::new(subject);
+            let mut prefixed = b"before".to_vec();
+            assert_eq!(prefix.encode(&mut prefixed, payload), expected.len() - 6);
+            assert_eq!((prefix.frame_len(payload.len()), prefix.subject()), (expected.len() - 6, subject));
+            assert_eq!(prefixed, expected);
             if subject.len() + payload.len() <= SHORT_PARTS {
                 assert_eq!(written, Some(expected.len() - 6));
                 assert!(expected.len() - 6 <= SHORT_FRAME);

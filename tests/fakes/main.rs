@@ -19,6 +19,7 @@ mod limits_of_servers;
 mod metrics;
 mod pending_replies;
 mod poison;
+mod publisher;
 mod request_tries;
 mod router;
 mod server_gone;
