@@ -30,7 +30,7 @@ use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
 use crate::engine::{Cause, EndReason, Engine, Frame, Ledger, Outbox, OutboxRules, Refusal, Status};
-use crate::protocol::{Info, PublishPrefix, Subject};
+use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
 #[derive(Debug)]
@@ -154,47 +154,6 @@ impl Shared {
     }
 
     // The handles' side.
-
-    /// Admits a short message without headers and reply subject in the simplest case. `false`: nothing was done; call
-    /// [`publish`](Self::publish).
-    #[inline(always)]
-    pub(crate) fn publish_short(&self, subject: &[u8], payload: &[u8]) -> bool {
-        self.admit_simply(payload.len(), |outbox| outbox.admit_short(subject, payload))
-    }
-
-    /// The same for a message on a subject that was encoded before.
-    #[inline(always)]
-    pub(crate) fn publish_prefixed(&self, prefix: &PublishPrefix, payload: &[u8]) -> bool {
-        self.admit_simply(payload.len(), |outbox| outbox.admit_prefixed(prefix, payload))
-    }
-
-    /// The same for encoded messages, all or none. `longest` is the largest payload.
-    pub(crate) fn publish_block(&self, block: &[u8], messages: u64, longest: usize) -> bool {
-        self.admit_simply(longest, |outbox| outbox.admit_block(block, messages))
-    }
-
-    /// Admits messages if nothing is in the way: no limit of the server, nobody in line, and no reason to yield.
-    #[inline(always)]
-    fn admit_simply(&self, payload: usize, admit: impl FnOnce(&mut Outbox) -> Option<usize>) -> bool {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        let clear = payload <= inner.max_payload && inner.unyielded < YIELD_BYTES && inner.room.is_empty();
-        if !clear {
-            return false;
-        }
-        let Some(len) = admit(&mut inner.outbox) else {
-            return false;
-        };
-        inner.unyielded += len;
-        if inner.parked == Parked::ForAll {
-            let task = inner.unpark();
-            drop(guard);
-            if let Some(task) = task {
-                task.wake();
-            }
-        }
-        true
-    }
 
     /// Admits a message, or returns why not. `registered` gets its sequence number in the same critical section.
     #[inline(always)]

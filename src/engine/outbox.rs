@@ -34,7 +34,7 @@ use self::frame_index::FrameIndex;
 use self::payload::Payload;
 use self::removed::Removed;
 use super::config::{DeliveryMode, OutboxRules};
-use crate::protocol::{self, PublishPrefix, SHORT_FRAME};
+use crate::protocol;
 
 /// Small frames are gathered into chunks of this size; none straddles two.
 ///
@@ -238,51 +238,6 @@ impl Outbox {
         self.pending += len;
         self.admitted += 1;
         Ok(self.admitted)
-    }
-
-    /// Admits a short message without headers and reply subject if the gate is open, the mark is not reached and the chunk has
-    /// room. Returns its bytes on the wire; `None`: use [`admit`](Self::admit).
-    #[inline(always)]
-    pub fn admit_short(&mut self, subject: &[u8], payload: &[u8]) -> Option<usize> {
-        let head = &mut self.tail.head;
-        let clear = self.pending < self.open_mark && head.capacity() - head.len() >= SHORT_FRAME;
-        if !clear {
-            return None;
-        }
-        let len = protocol::publish_short(head, subject, payload)?;
-        self.tail.messages += 1;
-        self.pending += len;
-        self.admitted += 1;
-        Some(len)
-    }
-
-    /// Admits a message without headers and reply subject that is not large, if the gate is open and the mark is not reached.
-    /// Returns its bytes on the wire; `None`: use [`admit`](Self::admit).
-    #[inline(always)]
-    pub fn admit_prefixed(&mut self, prefix: &PublishPrefix, payload: &[u8]) -> Option<usize> {
-        if self.pending >= self.open_mark || payload.len() >= SHARED_PAYLOAD {
-            return None;
-        }
-        // A short frame is written with some bytes to spare.
-        let head = self.room_for(prefix.frame_len(payload.len()).max(SHORT_FRAME));
-        let len = prefix.encode(head, payload);
-        self.tail.messages += 1;
-        self.pending += len;
-        self.admitted += 1;
-        Some(len)
-    }
-
-    /// Admits encoded messages without headers and reply subject, all or none, under the same conditions. `block` is smaller
-    /// than a chunk.
-    pub fn admit_block(&mut self, block: &[u8], messages: u64) -> Option<usize> {
-        if self.pending >= self.open_mark || block.len() > CHUNK {
-            return None;
-        }
-        self.room_for(block.len()).extend_from_slice(block);
-        self.tail.messages += messages;
-        self.pending += block.len();
-        self.admitted += messages;
-        Some(block.len())
     }
 
     /// Makes sure that a frame of `len` bytes may be admitted.

@@ -20,7 +20,7 @@ fn payloads() -> Vec<Bytes> {
     lengths.map(|len| Bytes::from(vec![b'a' + (len % 26) as u8; len])).collect()
 }
 
-// N19
+// N20
 #[tokio::test]
 async fn everything_arrives_in_the_order_in_which_it_was_published() {
     let broker = Broker::start().await.unwrap();
@@ -54,7 +54,7 @@ async fn everything_arrives_in_the_order_in_which_it_was_published() {
     assert_eq!((&last.payload[..], last.headers), (&b"last"[..], Some(headers)));
 }
 
-// N19
+// N20
 #[tokio::test(flavor = "current_thread")]
 async fn a_batch_of_any_length_needs_little_memory_and_lets_others_run() {
     let broker = Broker::start().await.unwrap();
@@ -75,7 +75,7 @@ async fn a_batch_of_any_length_needs_little_memory_and_lets_others_run() {
     assert_eq!((stats.accepted, stats.confirmed), (u64::from(COUNT), u64::from(COUNT)));
 }
 
-// N19
+// N20
 #[tokio::test]
 async fn the_iterator_of_a_batch_may_use_the_client() {
     let broker = Broker::start().await.unwrap();
@@ -95,7 +95,7 @@ async fn the_iterator_of_a_batch_may_use_the_client() {
     assert_eq!(subjects, ["a", "a", "a", "b", "b", "b"]);
 }
 
-// N19
+// N20
 #[tokio::test]
 async fn during_an_outage_a_batch_is_buffered_up_to_exactly_the_cap_and_the_rest_returned() {
     let broker = Broker::start().await.unwrap();
@@ -124,7 +124,7 @@ async fn during_an_outage_a_batch_is_buffered_up_to_exactly_the_cap_and_the_rest
     assert_eq!(client.stats().accepted, 8);
 }
 
-// N19
+// N20
 #[tokio::test]
 async fn a_message_over_the_servers_limit_ends_a_batch_and_is_returned() {
     let broker = Broker::builder().max_payload(1_000).start().await.unwrap();
@@ -138,7 +138,7 @@ async fn a_message_over_the_servers_limit_ends_a_batch_and_is_returned() {
     publisher.publish(&payloads[1]).await.unwrap();
 }
 
-// N19
+// N20
 #[tokio::test]
 async fn a_subject_that_cannot_be_published_on_has_no_publisher() {
     let broker = Broker::start().await.unwrap();

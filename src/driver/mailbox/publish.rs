@@ -1,10 +1,13 @@
-//! One message on its way into the mailbox, and why it may be refused.
+//! One message on its way into the mailbox, the short way in, and why it may be refused.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::engine::{EndReason, Frame, Refusal};
+use super::waking::Parked;
+use super::{Shared, YIELD_BYTES};
+use crate::engine::{EndReason, Frame, Outbox, Refusal};
+use crate::protocol::PublishPrefix;
 
 /// A message to publish, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -84,4 +87,47 @@ pub(crate) enum Denied {
     Disconnected,
     /// The client has ended, or has given up. Boxed, so that every publish's result is small.
     Ended(Box<EndReason>),
+}
+
+impl Shared {
+    /// Admits a short message without headers and reply subject in the simplest case. `false`: nothing was done; call
+    /// [`publish`](Self::publish).
+    #[inline(always)]
+    pub(crate) fn publish_short(&self, subject: &[u8], payload: &[u8]) -> bool {
+        self.admit_simply(payload.len(), |outbox| outbox.admit_short(subject, payload))
+    }
+
+    /// The same for a message on a subject that was encoded before.
+    #[inline(always)]
+    pub(crate) fn publish_prefixed(&self, prefix: &PublishPrefix, payload: &[u8]) -> bool {
+        self.admit_simply(payload.len(), |outbox| outbox.admit_prefixed(prefix, payload))
+    }
+
+    /// The same for encoded messages, all or none. `longest` is the largest payload.
+    pub(crate) fn publish_block(&self, block: &[u8], messages: u64, longest: usize) -> bool {
+        self.admit_simply(longest, |outbox| outbox.admit_block(block, messages))
+    }
+
+    /// Admits messages if nothing is in the way: no limit of the server, nobody in line, and no reason to yield.
+    #[inline(always)]
+    fn admit_simply(&self, payload: usize, admit: impl FnOnce(&mut Outbox) -> Option<usize>) -> bool {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let clear = payload <= inner.max_payload && inner.unyielded < YIELD_BYTES && inner.room.is_empty();
+        if !clear {
+            return false;
+        }
+        let Some(len) = admit(&mut inner.outbox) else {
+            return false;
+        };
+        inner.unyielded += len;
+        if inner.parked == Parked::ForAll {
+            let task = inner.unpark();
+            drop(guard);
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
+        true
+    }
 }
