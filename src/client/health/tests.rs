@@ -96,7 +96,7 @@ fn a_status_is_serialised_as_it_is_displayed() {
 
 #[test]
 fn a_servers_text_has_no_control_characters_in_json() {
-    // A line end, the next line of C1, a right-to-left override, an escape sequence.
+    // A line end, the control character NEL, a right-to-left override, an escape sequence.
     let raw = "a\nb\u{85}c\u{202e}d\u{1b}[31m";
     let mut health = failed_check();
     health.error = Some(raw.to_owned());
