@@ -99,7 +99,7 @@ impl Router {
     /// Sets the subject to which messages are published whose handler failed: with their payload and headers, and the
     /// headers [`DEAD_LETTER_REASON`] and [`DEAD_LETTER_SUBJECT`]. Default: none; failures are logged and counted.
     ///
-    /// The subject must not be one that this router handles, or a message that always fails would come back for ever.
+    /// The subject must have no wildcard, and must not be one that this router handles, or a message that always fails would come back for ever.
     /// For the same reason, a message that has the header [`DEAD_LETTER_SUBJECT`] makes no dead letter: another router
     /// made it one. It counts as [`undelivered`](RouterReport::undelivered), as does a message that is too large with
     /// the two headers.
@@ -140,7 +140,7 @@ impl Router {
     /// # Errors
     ///
     /// As [`Client::subscribe`] and [`Client::queue_subscribe`]; [`InvalidSubject`](SubscribeErrorKind::InvalidSubject)
-    /// if nobody could subscribe to the subject of the [dead letters](Router::dead_letters), or if a route matches it.
+    /// if nothing can be published to the subject of the [dead letters](Router::dead_letters), or if a route matches it.
     /// Then no subject is subscribed to.
     pub async fn start(self) -> Result<RunningRouter, SubscribeError> {
         let Router { client, queue_group, dead_letters, routes } = self;
@@ -176,6 +176,8 @@ enum DeadLetterFault {
         #[source]
         fault: SubjectFault,
     },
+    #[error("dead letters to {subject:?}: it has a wildcard, and messages are published to one subject")]
+    Wildcard { subject: String },
     #[error("dead letters to {subject:?} would be handled again, by the route {route:?}")]
     Handled { subject: String, route: String },
 }
@@ -185,6 +187,9 @@ fn check_dead_letters(subject: &Subject, routes: &[Route]) -> Result<(), DeadLet
     let named = subject.as_str().to_owned();
     if let Err(fault) = check_subscribe_subject(bytes) {
         return Err(DeadLetterFault::Subject { subject: named, fault });
+    }
+    if named.split('.').any(|token| matches!(token, "*" | ">")) {
+        return Err(DeadLetterFault::Wildcard { subject: named });
     }
     match routes.iter().find(|route| matches(route.subject.as_bytes(), bytes)) {
         Some(route) => Err(DeadLetterFault::Handled { subject: named, route: route.subject.as_str().to_owned() }),
@@ -253,8 +258,8 @@ impl RunningRouter {
     /// published. The subscriptions end immediately, even if all handlers are busy: in a queue group, the other members
     /// get what is published from then on.
     ///
-    /// Returns after `within` at the latest: handlers that still run then are ended at their next `await`. Up to a
-    /// second later, with `unread` too low, if handlers block the client's runtime.
+    /// Returns after `within` at the latest, and handlers have this time even if the client is closed: those that still
+    /// run then are ended at their next `await`. Up to a second later, with `unread` too low, if handlers block the client's runtime.
     pub async fn drain(mut self, within: Duration) -> RouterReport {
         self.phase.send_replace(Phase::Draining);
         let shared = Arc::clone(&self.shared);
@@ -264,7 +269,7 @@ impl RunningRouter {
             // What it reports belongs to the client's own account.
             let _ = client.flush().await;
         };
-        let _ = wait::until(client.shared(), wait::deadline(Some(within)), drained).await;
+        let _ = wait::until_even_if_closed(client.shared(), wait::deadline(Some(within)), drained).await;
         self.abort().await;
         self.report()
     }
@@ -272,12 +277,7 @@ impl RunningRouter {
     /// Ends the routes, which count what they have not read.
     async fn abort(&mut self) {
         let shared = Arc::clone(&self.shared);
-        let client = shared.client.shared();
         let aborted = self.tasks.shutdown();
-        match client.completed() {
-            // There is no deadline without the client.
-            Some(_) => aborted.await,
-            None => drop(wait::until(client, wait::deadline(Some(ENDING)), aborted).await),
-        }
+        let _ = wait::until_even_if_closed(shared.client.shared(), wait::deadline(Some(ENDING)), aborted).await;
     }
 }

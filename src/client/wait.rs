@@ -34,11 +34,13 @@ pub(super) struct Deadline {
     /// Made by the first pending poll.
     timer: Option<Timer>,
     last_turn: bool,
+    /// Whether the client's end counts as the deadline.
+    ends_with_client: bool,
 }
 
 impl Deadline {
     pub(super) fn new(at: Option<Instant>) -> Deadline {
-        Deadline { at, timer: None, last_turn: false }
+        Deadline { at, timer: None, last_turn: false, ends_with_client: true }
     }
 
     pub(super) fn reset(&mut self, at: Option<Instant>) {
@@ -50,11 +52,10 @@ impl Deadline {
         }
     }
 
-    /// Ready when the deadline has passed or the client has ended.
+    /// Ready when the deadline has passed or, usually, the client has ended.
     pub(super) fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
-        // The client may have ended with its runtime, whose timers must not be polled any more.
-        if self.last_turn || shared.completed().is_some() {
+        if self.last_turn || (self.ends_with_client && shared.completed().is_some()) {
             return Poll::Ready(());
         }
         let timer = self.timer.get_or_insert_with(|| shared.timer(at));
@@ -73,8 +74,20 @@ pub(super) async fn until<F: Future>(
     deadline: Option<Instant>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
+    before(shared, Deadline::new(deadline), future).await
+}
+
+/// The same for something that goes on when the client has ended, such as a handler of the user.
+pub(super) async fn until_even_if_closed<F: Future>(
+    shared: &Shared,
+    deadline: Option<Instant>,
+    future: F,
+) -> Result<F::Output, Elapsed> {
+    before(shared, Deadline { ends_with_client: false, ..Deadline::new(deadline) }, future).await
+}
+
+async fn before<F: Future>(shared: &Shared, mut deadline: Deadline, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
-    let mut deadline = Deadline::new(deadline);
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Ok(output)),
         Poll::Pending => deadline.poll(shared, cx).map(|()| Err(Elapsed)),

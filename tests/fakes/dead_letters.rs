@@ -38,6 +38,16 @@ async fn a_router_does_not_start_with_dead_letters_that_nobody_gets_or_that_it_h
     for (dead, route, text) in [
         ("", "work", r#"invalid subject: dead letters to "": it is empty"#),
         ("d..ead", "work", r#"invalid subject: dead letters to "d..ead": empty token at byte 2"#),
+        (
+            "d.*",
+            "work",
+            r#"invalid subject: dead letters to "d.*": it has a wildcard, and messages are published to one subject"#,
+        ),
+        (
+            ">",
+            "work",
+            r#"invalid subject: dead letters to ">": it has a wildcard, and messages are published to one subject"#,
+        ),
         ("work", "work", r#"invalid subject: dead letters to "work" would be handled again, by the route "work""#),
         ("a.b", "a.*", r#"invalid subject: dead letters to "a.b" would be handled again, by the route "a.*""#),
         ("dead", ">", r#"invalid subject: dead letters to "dead" would be handled again, by the route ">""#),

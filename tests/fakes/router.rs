@@ -252,3 +252,29 @@ async fn a_drain_reports_what_was_received_and_not_begun() {
     let report = router.drain(Duration::ZERO).await;
     assert_eq!((report.unfinished, report.unread), (1, 9));
 }
+
+// S69
+#[tokio::test]
+async fn handlers_have_the_time_of_a_drain_even_if_the_client_is_closed() {
+    let broker = Broker::start().await.unwrap();
+    let client = client(&broker).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let entry = gate.clone();
+    let handler = move |_| {
+        let entry = entry.clone();
+        async move { entry.acquire().await.map(|permit| permit.forget()) }
+    };
+    let router = client.router().route("work", handler.clone()).start().await.unwrap();
+    client.publish("work", "".into()).await.unwrap();
+    client.flush().await.unwrap();
+    while router.report().unfinished == 0 {
+        tokio::task::yield_now().await;
+    }
+    client.close().await.unwrap();
+    let drain = tokio::spawn(router.drain(LONG));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!drain.is_finished(), "the handler has 30 s");
+    gate.add_permits(1);
+    let report = drain.await.unwrap();
+    assert_eq!((report.handled, report.unfinished), (1, 0));
+}
