@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::encoding::{base64_url, from_base64_url};
 use crate::engine::{Cause, Credentials};
-use crate::protocol::Secret;
+use crate::protocol::{Secret, shown};
 
 /// Credentials from a callback, for one attempt: see
 /// [`ConnectOptions::with_auth_callback`](crate::ConnectOptions::with_auth_callback).
@@ -81,13 +81,13 @@ impl AuthError {
 
 impl fmt::Debug for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuthError({})", self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuthError({})", self.0)
+        write!(f, "AuthError({})", shown(&self.0))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credentials::{self, Creds, CredsError};
-use crate::driver::{Blocking, LastGood, Thread};
+use crate::driver::{Blocking, LastGood, Thread, shown_path};
 
 /// The file and its last good content.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl CredsFile {
     /// credentials file.
     pub(super) async fn open(path: &Path, limit: Duration) -> io::Result<CredsFile> {
         CredsFile::open_unnamed(path, limit).await.map_err(|fault| match fault {
-            Fault::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+            Fault::Io(error) => io::Error::new(error.kind(), format!("{}: {error}", shown_path(path))),
             Fault::Creds(fault) => fault.into(),
         })
     }
@@ -55,9 +55,9 @@ impl CredsFile {
 
     /// The content of the file now, or its last good content if it cannot be read.
     pub(super) async fn latest(&self) -> Result<Arc<Creds>, String> {
-        let fault = |error: &dyn fmt::Display| format!("{}: {error}", self.path.display());
+        let fault = |error: &dyn fmt::Display| format!("{}: {error}", shown_path(&self.path));
         let reading = READING.start(self.path.clone(), read).map_err(|error| fault(&error))?;
-        let name = format!("the credentials file {}", self.path.display());
+        let name = format!("the credentials file {}", shown_path(&self.path));
         match self.content.latest(&name, reading).await {
             Some(Ok(creds)) => Ok(creds),
             Some(Err(error)) => Err(fault(&error)),

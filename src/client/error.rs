@@ -20,6 +20,8 @@ pub use kinds::{
 pub use refusal::{ConnectionLost, NotConfirmed, PayloadTooLarge, SendFault, TryPublishError, TryPublishErrorKind};
 pub(crate) use refusal::{PossiblyServed, Unsent};
 
+use crate::protocol::shown;
+
 /// The error of one call: a `kind` to match on, and the source where there is one.
 ///
 /// Each call has its own kind and its own alias, such as [`PublishError`] for `publish`. A kind is a small `Copy`
@@ -110,9 +112,10 @@ impl<Kind> Display for Error<Kind>
 where
     Kind: Clone + Debug + Display + PartialEq,
 {
+    /// The kind and the source, whose hidden characters are escaped: it may contain text of a server, a file or a caller.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Some(source) => write!(f, "{}: {source}", self.kind),
+            Some(source) => write!(f, "{}: {}", self.kind, shown(&source.to_string())),
             None => write!(f, "{}", self.kind),
         }
     }

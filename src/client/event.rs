@@ -199,7 +199,7 @@ mod tests {
             (disconnected, Some(Event::Disconnected)),
             (failed, Some(Event::ClientError(ClientError::Other("a:4222: no servers in the pool".to_owned())))),
             (
-                ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 3 },
+                ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 3, servers: Vec::new() },
                 Some(Event::ClientError(ClientError::MaxReconnects)),
             ),
             (

@@ -19,7 +19,7 @@ use super::subscriber::Subscriber;
 use super::wait::{self, Deadline};
 use crate::driver::{Publish, Ticket, Waiting};
 use crate::engine::{DeliveryMode, Status};
-use crate::protocol::{HeaderMap, Subject, ToSubject};
+use crate::protocol::{HeaderMap, Subject, ToSubject, shown};
 
 impl Client {
     /// Sends a request and waits for the reply, up to [`request_timeout`](crate::ConnectOptions::request_timeout) (10
@@ -300,7 +300,7 @@ fn not_subscribed(inbox: &Subject, error: SubscribeError) -> RequestError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the inbox {inbox:?}: {source}")]
+#[error("the inbox {inbox:?}: {}", shown(&source.to_string()))]
 struct InvalidInbox {
     inbox: String,
     source: crate::Error,

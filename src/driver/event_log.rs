@@ -87,7 +87,9 @@ impl EventLog {
             ConnectionEvent::AttemptFailed { server, attempt, cause, retry_in } => {
                 self.report_attempt(level, server, *attempt, cause, *retry_in);
             }
-            ConnectionEvent::GaveUp { cause, attempts } => log!(level, %cause, attempts, "gave up reconnecting"),
+            ConnectionEvent::GaveUp { cause, attempts, servers } => {
+                log!(level, %cause, attempts, servers = causes(servers), "gave up reconnecting");
+            }
             ConnectionEvent::Lost { lost, .. } => self.report_lost(level, lost),
             ConnectionEvent::LeftInDoubt { messages } => log!(level, messages, "messages were left in doubt"),
             ConnectionEvent::SlowConsumer { sid, dropped } => {
@@ -213,6 +215,16 @@ fn names(servers: &[String]) -> String {
         text.push(&more);
     }
     text.join(" ")
+}
+
+/// The first servers with their last errors, and the number of the others.
+fn causes(servers: &[(String, Cause)]) -> String {
+    let mut text: Vec<String> =
+        servers.iter().take(NAMED).map(|(server, cause)| format!("{server}: {cause}")).collect();
+    if servers.len() > NAMED {
+        text.push(format!("{} more", servers.len() - NAMED));
+    }
+    text.join("; ")
 }
 
 /// A server's own text, shortened for a line.

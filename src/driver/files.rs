@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::blocking::Thread;
 #[cfg(feature = "nkeys")]
 use crate::protocol::Secret;
+use crate::protocol::shown;
 
 /// The largest file that is read: a path may lead to an endless device. Arbitrary; a bundle of all public authorities
 /// has 300 kB.
@@ -16,6 +17,11 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The UTF-8 byte order mark, which some editors write.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A path in errors and in the log, with hidden characters escaped.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(&path.display().to_string()).to_string()
+}
 
 impl Thread {
     /// Reads a file.

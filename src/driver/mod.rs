@@ -51,6 +51,7 @@ pub(crate) use chooser::{Chooser, Question};
 pub(crate) use command::Command;
 pub(crate) use confirmations::Settled;
 pub(crate) use dialer::{Dialer, Resolver};
+pub(crate) use files::shown_path;
 pub(crate) use gap_marks::Gap;
 pub(crate) use handle::{Confirming, Handle, Waiting, spawn};
 pub use inbox::WhenFull;

@@ -6,6 +6,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::driver::shown_path;
 use crate::engine::Cause;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -27,7 +28,7 @@ pub(super) fn add_roots(
         match added {
             Ok(certificate) => good.push(certificate),
             Err(error) => {
-                let file = path.display();
+                let file = shown_path(path);
                 tracing::warn!(%file, certificate = number + 1, %error, "ignored a damaged root certificate");
                 fault.get_or_insert(error);
             }
@@ -51,7 +52,7 @@ pub(super) fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'stati
 pub(super) fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Cause> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
         if is_encrypted(pem) {
-            let file = path.display();
+            let file = shown_path(path);
             let text = format!(
                 "the key in {file} is encrypted, and nats-lifeline can't decrypt it: \
                  `openssl pkey -in {file} -out FILE` writes it without a password"
@@ -93,5 +94,5 @@ fn describe(error: &PemError, what: &str) -> String {
 }
 
 fn refused(path: &Path, fault: &str) -> Cause {
-    Cause::Tls(format!("{}: {fault}", path.display()).into())
+    Cause::Tls(format!("{}: {fault}", shown_path(path)).into())
 }

@@ -214,7 +214,7 @@ fn details(event: &ConnectionEvent) -> (Option<&String>, Option<String>) {
         ConnectionEvent::Disconnected { server, cause, in_doubt, buffered, .. } => {
             (Some(server), Some(format!("{cause}; {in_doubt} in doubt, {buffered} buffered")))
         }
-        ConnectionEvent::GaveUp { cause, attempts } => {
+        ConnectionEvent::GaveUp { cause, attempts, .. } => {
             (None, Some(format!("gave up after {}: {cause}", counted(*attempts, "failed attempt"))))
         }
         ConnectionEvent::Closed { cause } => (None, Some(end(cause))),
@@ -289,7 +289,7 @@ mod tests {
             },
             connecting(1),
             failed("a"),
-            ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 1 },
+            ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: 1, servers: Vec::new() },
             connecting(2),
             ConnectionEvent::Draining,
             ConnectionEvent::Closed { cause: EndReason::Drained },

@@ -88,7 +88,9 @@ mod with_tls {
     use crate::driver::last_good::LastGood;
     use crate::driver::pem;
     use crate::driver::pinned::Pinned;
+    use crate::driver::shown_path;
     use crate::driver::tls::handshake;
+    use crate::protocol::shown;
 
     /// Performs the TLS handshake with the server of `addr`. Cancelled by dropping it; the engine has the
     /// deadline.
@@ -173,7 +175,7 @@ mod with_tls {
         let chain = pem::chain(certificate, &content(certificate, thread)?)?;
         let secret = pem::key(key, &content(key, thread)?)?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| {
-            let (certificate, key) = (certificate.display(), key.display());
+            let (certificate, key) = (shown_path(certificate), shown_path(key));
             refused(format!("the client certificate {certificate} and the key {key} cannot be used: {error}"))
         })
     }
@@ -182,7 +184,8 @@ mod with_tls {
     fn add_system(roots: &mut RootCertStore) -> Result<(), Cause> {
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
-            tracing::warn!(%error, "cannot read a root certificate of the system");
+            let error = error.to_string();
+            tracing::warn!(error = %shown(&error), "cannot read a root certificate of the system");
         }
         let (_, ignored) = roots.add_parsable_certificates(native.certs);
         if ignored > 0 {
@@ -195,7 +198,7 @@ mod with_tls {
     }
 
     fn content(path: &Path, thread: &Thread) -> Result<Zeroizing<Vec<u8>>, Cause> {
-        thread.read(path).map_err(|error| refused(format!("{}: {error}", path.display())))
+        thread.read(path).map_err(|error| refused(format!("{}: {error}", shown_path(path))))
     }
 
     /// The crypto provider. Named explicitly, because the process's default provider is the program's choice, unless

@@ -224,7 +224,8 @@ impl<H> Engine<H> {
             // The user's end came first, and is the reason.
             return;
         }
-        self.out.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts: self.history.failures });
+        let (attempts, servers) = (self.history.failures, self.pool.failures());
+        self.out.emit(ConnectionEvent::GaveUp { cause: cause.clone(), attempts, servers });
         if matches!(self.intent, Intent::Run) {
             let reason = EndReason::GaveUp(cause);
             self.drop_buffered(outbox);

@@ -60,6 +60,9 @@ pub struct Server {
     pub last_error: Option<Cause>,
 }
 
+/// How many failed servers an event names. Arbitrary: more than a person reads.
+const NAMED: usize = 64;
+
 /// The pool. Never larger than [`MAX_SERVERS`].
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -171,6 +174,12 @@ impl Pool {
     /// Whether there is no server.
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
+    }
+
+    /// The servers that have failed since their last stable connection, removed ones included, each with its last error.
+    pub(super) fn failures(&self) -> Vec<(String, Cause)> {
+        let failed = self.servers.iter().chain(&self.banned).filter(|server| server.streak > 0);
+        failed.filter_map(|server| Some((endpoint(&server.addr), server.last_error.clone()?))).take(NAMED).collect()
     }
 
     /// Whether servers were removed.

@@ -57,10 +57,10 @@ pub enum ProtocolError {
         total: usize,
     },
     /// No CR LF after the payload: the peer and the client disagree about where it ends.
-    #[error("no CR LF behind the payload")]
+    #[error("no CR LF after the payload")]
     BadPayloadEnd,
     /// Something after `PING`, `PONG` or `+OK`.
-    #[error("trailing bytes behind an operation without arguments")]
+    #[error("trailing bytes after an operation without arguments")]
     TrailingJunk,
 }
 

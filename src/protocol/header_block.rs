@@ -30,7 +30,7 @@ pub enum HeaderError {
         at: usize,
     },
     /// Something follows the empty line that ends the block. It was skipped.
-    #[error("header block goes on behind its end at byte {at}")]
+    #[error("header block goes on after its end at byte {at}")]
     TrailingBytes {
         /// Where that begins, counted in bytes from the start of the block.
         at: usize,

@@ -15,11 +15,11 @@ use crate::support::{Cut, Proxy, SOON, Server, Timeline, eventually, soon};
 
 /// Keeps every line of this crate.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Lines {
     /// Keeps the lines logged on this thread, which must be the only one of the test's runtime.
-    fn keep(&self) -> DefaultGuard {
+    pub(crate) fn keep(&self) -> DefaultGuard {
         // With one dispatcher in the process, `tracing` caches the interest of the thread that first reaches a log
         // statement. Another test's thread has no subscriber, so nothing would be logged there for any thread. With two
         // it asks each.
@@ -29,7 +29,7 @@ impl Lines {
     }
 
     /// The lines at `level` and above.
-    fn at(&self, level: Level) -> Vec<String> {
+    pub(crate) fn at(&self, level: Level) -> Vec<String> {
         self.0
             .lock()
             .unwrap()
@@ -43,6 +43,11 @@ impl Lines {
 struct Text(String);
 
 impl Visit for Text {
+    /// As a subscriber may write it that escapes nothing.
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let _ = write!(self.0, "{}={value} ", field.name());
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = match field.name() {
             "message" => write!(self.0, "{value:?} "),

@@ -12,6 +12,7 @@ mod credentials;
 mod crowding;
 #[cfg(all(unix, feature = "nkeys"))]
 mod files;
+mod hostile_text;
 mod linking;
 mod log;
 mod other_runtimes;

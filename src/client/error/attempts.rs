@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::engine::Cause;
-use crate::protocol::ProtocolError;
+use crate::protocol::{ProtocolError, shown};
 
 /// The servers that [`connect`](crate::connect) tried, each with the cause of its last failure: the source of a
 /// [`ConnectError`](crate::ConnectError). Its own source is the decisive cause.
@@ -72,7 +72,7 @@ impl fmt::Display for NotConnected {
         }
         for (number, (server, cause)) in self.attempts().take(NAMED).enumerate() {
             let between = if number == 0 { "" } else { "; " };
-            write!(f, "{between}{server}: {cause}")?;
+            write!(f, "{between}{}: {cause}", shown(server))?;
             if let Some(hint) = hint(cause) {
                 write!(f, " ({hint})")?;
             }

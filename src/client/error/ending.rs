@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Lost, counted};
+use crate::protocol::shown;
 
 /// Unsubscribing or draining a subscription failed, because the client is closed.
 ///
@@ -20,7 +21,7 @@ impl UnsubscribeError {
 
 /// Draining failed, because the client is closed.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to send drain: {0}")]
+#[error("failed to send drain: {}", shown(&.0.to_string()))]
 pub struct DrainError(#[source] crate::Error);
 
 impl DrainError {
@@ -42,7 +43,7 @@ pub struct NotDriven {
 
 /// A forced reconnect failed, because the client is closed.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to send reconnect: {0}")]
+#[error("failed to send reconnect: {}", shown(&.0.to_string()))]
 pub struct ReconnectError(#[source] crate::Error);
 
 impl ReconnectError {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::client::message::OutboundMessage;
 use crate::engine::{EndReason, counted, in_doubt_in_words};
-use crate::protocol::ErrKind;
+use crate::protocol::{ErrKind, shown};
 
 /// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
 ///
@@ -136,7 +136,7 @@ impl fmt::Display for PossiblyServed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the request may have been served when it was sent before")?;
         match &self.source {
-            Some(source) => write!(f, ": {source}"),
+            Some(source) => write!(f, ": {}", shown(&source.to_string())),
             None => Ok(()),
         }
     }
@@ -256,7 +256,7 @@ impl TryPublishError {
 impl fmt::Display for TryPublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Some(source) => write!(f, "{}: {source}", self.kind),
+            Some(source) => write!(f, "{}: {}", self.kind, shown(&source.to_string())),
             None => write!(f, "{}", self.kind),
         }
     }

@@ -111,7 +111,7 @@ impl ProfileError {
 
 impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.rule)?;
+        write!(f, "{}: {}", self.setting, shown(&self.rule))?;
         match &self.source {
             Some(source) => write!(f, ": {}", shown(&source.to_string())),
             None => Ok(()),

@@ -99,7 +99,7 @@ async fn handle(handler: Handler, message: Message, shared: Arc<Shared>) {
         return;
     };
     let reason = kept(reason);
-    tracing::warn!(subject = %message.subject, reason = %shown(&reason), "a handler failed");
+    tracing::warn!(subject = %shown(&message.subject), reason = %shown(&reason), "a handler failed");
     let buried = match shared.dead_letters.clone() {
         Some(subject) => bury(&shared.client, subject, message, &reason).await,
         None => Ok(()),

@@ -248,6 +248,8 @@ pub enum ConnectionEvent {
         cause: Cause,
         /// Failed attempts since the last stable connection.
         attempts: u64,
+        /// `host:port` of each server that has failed since its last stable connection, and why it failed last; at most 64.
+        servers: Vec<(String, Cause)>,
     },
     /// `drain` has begun.
     Draining,
@@ -274,7 +276,11 @@ impl ConnectionEvent {
             ConnectionEvent::ServerError { error } => error.weight(),
             ConnectionEvent::Disconnected { server, cause, .. }
             | ConnectionEvent::AttemptFailed { server, cause, .. } => server.len() + cause.weight(),
-            ConnectionEvent::GaveUp { cause, .. } => cause.weight(),
+            ConnectionEvent::GaveUp { cause, servers, .. } => {
+                let of =
+                    |(server, cause): &(String, Cause)| server.len() + size_of::<(String, Cause)>() + cause.weight();
+                cause.weight() + servers.iter().map(of).sum::<usize>()
+            }
             ConnectionEvent::MessageTooLarge { subject, .. } => subject.len(),
             _ => 0,
         }

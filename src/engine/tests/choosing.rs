@@ -322,6 +322,21 @@ fn a_server_has_its_own_limit_of_attempts() {
     pair.expect_among("GaveUp after 4: connection refused");
 }
 
+#[test]
+fn giving_up_names_every_server_and_its_last_error() {
+    let mut pair = lost(Config { max_reconnects: Some(3), ..exact(Policy::default()) }, &["a", "b"]);
+    pair.refuse();
+    refuse_login(&mut pair, "Authorization Violation");
+    pair.advance(secs(4));
+    pair.refuse();
+    let servers = pair.events.iter().find_map(|event| match event {
+        ConnectionEvent::GaveUp { servers, .. } => Some(servers),
+        _ => None,
+    });
+    let texts: Vec<String> = servers.unwrap().iter().map(|(server, cause)| format!("{server}: {cause}")).collect();
+    assert_eq!(texts, ["a:4222: server error: Authorization Violation", "b:4222: connection refused"]);
+}
+
 // N8, D14
 #[test]
 fn an_attempt_that_waits_for_its_turn_loses_no_time() {

@@ -99,7 +99,7 @@ impl Life {
                 messages: LostMessages::default(),
             },
             (5, _) => ConnectionEvent::ServersChanged { added: vec![server], removed: vec![] },
-            (6, false) => ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: n },
+            (6, false) => ConnectionEvent::GaveUp { cause: Cause::NoServers, attempts: n, servers: Vec::new() },
             (7, false) => ConnectionEvent::Connecting { server, attempt: n, waited: Duration::ZERO },
             (8, true) => ConnectionEvent::slow_consumer(n, n),
             _ => {

@@ -98,7 +98,7 @@ fn said(event: &ConnectionEvent) -> String {
         ConnectionEvent::LeftInDoubt { messages } => format!("LeftInDoubt {messages}"),
         ConnectionEvent::BufferHigh { pending, limit } => format!("BufferHigh {pending} of {limit}"),
         ConnectionEvent::BufferLow { pending, limit } => format!("BufferLow {pending} of {limit}"),
-        ConnectionEvent::GaveUp { cause, attempts } => format!("GaveUp after {attempts}: {cause}"),
+        ConnectionEvent::GaveUp { cause, attempts, .. } => format!("GaveUp after {attempts}: {cause}"),
         ConnectionEvent::Draining => "Draining".to_owned(),
         ConnectionEvent::Closed { cause } => format!("Closed: {cause}"),
     }

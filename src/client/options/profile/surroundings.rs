@@ -8,9 +8,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::ProfileError;
-use crate::driver::{Blocking, Thread};
+use crate::driver::{Blocking, Thread, shown_path};
 use crate::engine::Config;
-use crate::protocol::shown;
 
 type Content = Arc<Zeroizing<Vec<u8>>>;
 type Lookup = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
@@ -109,6 +108,5 @@ pub(super) async fn read(path: &Path) -> io::Result<Content> {
 
 /// The same for a file whose path is not a setting's value: the error shows it.
 pub(super) async fn read_named(path: &Path) -> io::Result<Content> {
-    let name = || shown(&path.display().to_string()).to_string();
-    read(path).await.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", name())))
+    read(path).await.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", shown_path(path))))
 }
