@@ -1,5 +1,7 @@
 //! Defaults, redaction, and every rule that a value can break.
 
+mod documented;
+
 use std::time::Duration;
 
 use super::*;
