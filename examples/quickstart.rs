@@ -1,39 +1,25 @@
-//! The first program: subscribe, publish, flush, request. `cargo run --example quickstart [server]`
+//! The first program: subscribe, publish, flush, request. `cargo run --example quickstart`
 
-use std::io::{Write, stdout};
-use std::process::ExitCode;
+#[path = "shared/small.rs"]
+mod small;
 
 use futures_util::StreamExt;
-use nats_lifeline::testing::Broker;
+use small::{Error, Server, check, out, say};
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    let Err(error) = run().await else { return ExitCode::SUCCESS };
-    // The error, and those of its sources that its text does not contain yet.
-    let (mut text, mut source) = (error.to_string(), error.source());
-    while let Some(cause) = source {
-        if !text.contains(&cause.to_string()) {
-            text += &format!(": {cause}");
-        }
-        source = cause.source();
-    }
-    eprintln!("quickstart: {text}");
-    ExitCode::FAILURE
+async fn main() -> std::process::ExitCode {
+    small::run("Publishes, subscribes, and asks a question.", example).await
 }
 
-async fn run() -> Result<(), nats_lifeline::Error> {
-    let broker = Broker::start().await?; // used without an argument: a broker inside this program
-    let server = std::env::args().nth(1).unwrap_or_else(|| broker.url());
-    if server.starts_with('-') {
-        return Ok(writeln!(stdout(), "quickstart [server]: subscribes, publishes and asks there, or inside itself")?);
-    }
-    let client = nats_lifeline::connect(server).await?;
+async fn example(server: Server) -> Result<(), Error> {
+    let client = nats_lifeline::connect(server.url()).await?;
 
     let mut orders = client.subscribe("orders.*").await?;
     client.publish("orders.new", "four wheels".into()).await?;
     client.flush().await?; // Ok: the server has processed it
-    let Some(order) = orders.next().await else { return Ok(()) };
-    writeln!(stdout(), "{}: {}", order.subject, String::from_utf8_lossy(&order.payload))?;
+    let order = orders.next().await.ok_or("the subscription has ended")?;
+    say!("{}: {}", order.subject, String::from_utf8_lossy(&order.payload));
+    check(order.payload == "four wheels", "the order arrives")?;
 
     let (mut questions, responder) = (client.subscribe("weather").await?, client.clone());
     tokio::spawn(async move {
@@ -42,6 +28,7 @@ async fn run() -> Result<(), nats_lifeline::Error> {
         }
     });
     let answer = client.request("weather", "and tomorrow?".into()).await?;
-    writeln!(stdout(), "weather: {}", String::from_utf8_lossy(&answer.payload))?;
+    say!("weather: {}", String::from_utf8_lossy(&answer.payload));
+    check(answer.payload == "sunny", "the question is answered")?;
     Ok(client.close().await?)
 }

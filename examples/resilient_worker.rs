@@ -6,6 +6,9 @@
 //!
 //! At the end, each order was either priced or is a dead letter. Otherwise the program ends with code 1.
 
+#[path = "shared/small.rs"]
+mod small;
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ const ORDERS: u64 = 400;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    small::no_arguments("Handles orders through an outage, with retries, dead letters and a circuit breaker.");
     match run().await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -11,6 +11,9 @@
 //!
 //! At the end, every message is in exactly one place. Otherwise the program ends with code 1.
 
+#[path = "shared/small.rs"]
+mod small;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -41,6 +44,7 @@ const END: Duration = Duration::from_millis(2600);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    small::no_arguments("Sends refused and lost messages again, in order, from a queue of its own.");
     match run().await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

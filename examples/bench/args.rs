@@ -1,35 +1,21 @@
-//! The command line: what is measured, and how. Errors name the value and the rule.
+//! The command line: what is measured, and how.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
-
+use clap::{Parser, ValueEnum};
 use nats_lifeline::Subject;
 
-pub(crate) const HELP: &str = "\
-Measures this client: messages per second, and their cost.
-
-  bench pub      publishes, by default into a sink in this process that counts and discards
-  bench sub      receives, by default from a source in this process that sends prepared bytes
-  bench pubsub   one client publishes, the others receive all of it, by default through the broker in this process
-  bench request  clients send requests and another one answers, by default through the broker in this process
-
-  --msgs n       messages, or requests, in all           [pub, sub 10000000; pubsub 2000000; request 100000]
-  --size n       bytes of payload                        [16]
-  --headers n    headers of each message                 [0]
-  --clients n    connections, all with the same work    [1]
-  --in-flight n  requests in flight for each client      [1]
-  --subject s    the subject                             [bench]
-  --server url   a real server instead of this process; `sub` then needs a publisher
-  --threads n    threads of the clients' runtime         [one for each processor]
-";
+use crate::shared::args::{number, refuse};
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
+    /// Publishes, by default into a sink in this process that counts and discards
     Pub,
+    /// Receives, by default from a source in this process that sends prepared bytes
     Sub,
+    /// One client publishes, the others receive all of it, by default through the broker in this process
+    #[value(name = "pubsub")]
     PubSub,
+    /// Clients send requests and another one answers, by default through the broker in this process
     Request,
 }
 
@@ -44,104 +30,92 @@ impl Work {
     }
 }
 
-#[derive(Clone, Debug)]
+/// Measures this client: messages per second, and their cost.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "bench")]
 pub(crate) struct Args {
+    /// What is measured
     pub(crate) work: Work,
-    pub(crate) msgs: u64,
+    /// Messages, or requests, in all [default: pub, sub 10000000; pubsub 2000000; request 100000]
+    #[arg(long, value_name = "N", value_parser = number(1..=1_000_000_000_000_u64))]
+    msgs: Option<u64>,
+    /// Bytes of payload
+    #[arg(long, value_name = "N", default_value = "16", value_parser = number(0..=64_usize << 20))]
     pub(crate) size: usize,
+    /// Headers of each message
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number(0..=1000_usize))]
     pub(crate) headers: usize,
+    /// Connections, all with the same work
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number(1..=10_000_usize))]
     pub(crate) clients: usize,
+    /// Requests in flight for each client
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number(1..=100_000_usize))]
     pub(crate) in_flight: usize,
-    /// A `'static` text, like the subjects of most programs.
+    /// The subject
+    // A `'static` text, like the subjects of most programs.
+    #[arg(long, value_name = "S", default_value = "bench", value_parser = subject)]
     pub(crate) subject: &'static str,
+    /// A real server instead of this process; `sub` then needs a publisher
+    #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Threads of the clients' runtime; by default one for each processor
+    #[arg(long, value_name = "N", default_value_t = processors(), hide_default_value = true)]
+    #[arg(value_parser = number(1..=1024_usize))]
     pub(crate) threads: usize,
 }
 
+fn subject(text: &str) -> Result<&'static str, &'static str> {
+    Subject::validated(text).map_err(|_| "must have no blank and no empty token")?;
+    Ok(text.to_owned().leak())
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
 impl Args {
-    /// Reads the arguments after the program's name; `None`: help was asked for.
-    pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Args>, String> {
-        let (work, msgs) = match given.next().as_deref() {
-            Some("pub") => (Work::Pub, 10_000_000),
-            Some("sub") => (Work::Sub, 10_000_000),
-            Some("pubsub") => (Work::PubSub, 2_000_000),
-            Some("request") => (Work::Request, 100_000),
-            Some("-h" | "--help" | "help") => return Ok(None),
-            Some(other) => return Err(format!("{other:?}: must be pub, sub, pubsub or request")),
-            None => return Err("nothing to measure: give pub, sub, pubsub or request".to_owned()),
-        };
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let mut args = Args {
-            work,
-            msgs,
-            size: 16,
-            headers: 0,
-            clients: 1,
-            in_flight: 1,
-            subject: "bench",
-            server: None,
-            threads,
-        };
-        while let Some(option) = given.next() {
-            if matches!(option.as_str(), "-h" | "--help") {
-                return Ok(None);
-            }
-            let mut value = || given.next().ok_or_else(|| format!("{option}: a value must follow"));
-            match option.as_str() {
-                "--msgs" => args.msgs = number(&option, &value()?, 1..=1_000_000_000_000)?,
-                "--size" => args.size = number(&option, &value()?, 0..=64 << 20)?,
-                "--headers" => args.headers = number(&option, &value()?, 0..=1000)?,
-                "--clients" => args.clients = number(&option, &value()?, 1..=10_000)?,
-                "--in-flight" => args.in_flight = number(&option, &value()?, 1..=100_000)?,
-                "--threads" => args.threads = number(&option, &value()?, 1..=1024)?,
-                "--server" => args.server = Some(value()?),
-                "--subject" => {
-                    let value = value()?;
-                    Subject::validated(&value)
-                        .map_err(|_| format!("--subject {value:?}: must have no blank and no empty token"))?;
-                    args.subject = value.leak();
-                }
-                _ => return Err(format!("{option:?}: unknown option")),
-            }
+    /// Reads the command line; ends the program if it is invalid, or after the help.
+    pub(crate) fn read() -> Args {
+        let args = Args::parse();
+        if let Some(rule) = args.broken_rule() {
+            refuse::<Args>(&rule);
         }
-        args.judge()
+        args
     }
 
     /// Checks combinations of options.
-    fn judge(self) -> Result<Option<Args>, String> {
-        let Args { work, msgs, clients, in_flight, .. } = self;
-        let at_once = clients.saturating_mul(if work == Work::Request { in_flight } else { 1 }) as u64;
+    fn broken_rule(&self) -> Option<String> {
+        let (work, msgs, in_flight, subject) = (self.work, self.msgs(), self.in_flight, self.subject);
+        let at_once = self.clients.saturating_mul(if work == Work::Request { in_flight } else { 1 }) as u64;
         if work != Work::PubSub && msgs < at_once {
-            return Err(format!("--msgs {msgs}: must be at least {at_once}, one for each concurrent worker"));
+            return Some(format!("--msgs {msgs}: must be at least {at_once}, one for each concurrent worker"));
         }
         if work != Work::Request && in_flight != 1 {
-            return Err(format!("--in-flight {in_flight}: only for request"));
+            return Some(format!("--in-flight {in_flight}: only for request"));
         }
         if work == Work::Sub && self.headers != 0 && self.server.is_some() {
-            return Err(format!("--headers {}: not for sub, since the publisher sets headers", self.headers));
+            return Some(format!("--headers {}: not for sub, since the publisher sets headers", self.headers));
         }
-        if work != Work::Sub && self.subject.split('.').any(|token| matches!(token, "*" | ">")) {
-            return Err(format!(
-                "--subject {:?}: must not contain wildcards, since messages are published to it",
-                self.subject
+        if work != Work::Sub && subject.split('.').any(|token| matches!(token, "*" | ">")) {
+            return Some(format!(
+                "--subject {subject:?}: must not contain wildcards, since messages are published to it"
             ));
         }
-        Ok(Some(self))
+        None
+    }
+
+    /// Messages, or requests, in all.
+    pub(crate) fn msgs(&self) -> u64 {
+        self.msgs.unwrap_or(match self.work {
+            Work::Pub | Work::Sub => 10_000_000,
+            Work::PubSub => 2_000_000,
+            Work::Request => 100_000,
+        })
     }
 
     /// The share of one of `parts` workers.
     pub(crate) fn share(&self, part: usize, parts: usize) -> u64 {
         let (part, parts) = (part as u64, parts as u64);
-        self.msgs / parts + u64::from(part < self.msgs % parts)
+        self.msgs() / parts + u64::from(part < self.msgs() % parts)
     }
-}
-
-/// A number with or without `_` between its digits.
-fn number<N>(option: &str, value: &str, range: RangeInclusive<N>) -> Result<N, String>
-where
-    N: FromStr + PartialOrd + Display,
-{
-    let digits: String = value.chars().filter(|digit| *digit != '_').collect();
-    let number = digits.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("{option} {value:?}: must be a number from {} to {}", range.start(), range.end()))
 }

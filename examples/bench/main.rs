@@ -21,7 +21,6 @@ use tokio::runtime::Builder;
 use args::{Args, Work};
 use far_end::FarEnd;
 use latency::Latency;
-use shared::begin;
 use shared::out::ended;
 
 type Error = nats_lifeline::Error;
@@ -42,11 +41,7 @@ pub(crate) struct Outcome {
 }
 
 fn main() -> ExitCode {
-    let args = match begin::arguments("bench", args::HELP, Args::read(std::env::args().skip(1))) {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    match measure(&args) {
+    match measure(&Args::read()) {
         Ok(sound) if sound => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

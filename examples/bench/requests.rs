@@ -54,7 +54,7 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
         }
         Ok::<_, Error>(clock.stop())
     };
-    let (elapsed, cpu) = progress::show(args.msgs, asked, work).await?;
+    let (elapsed, cpu) = progress::show(args.msgs(), asked, work).await?;
     Ok(Outcome { published: all.count(), missing, elapsed, cpu, latency: Some(all), ..Outcome::default() })
 }
 

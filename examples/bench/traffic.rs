@@ -35,7 +35,7 @@ pub(crate) async fn publish(args: &Args, url: &str) -> Result<Outcome, Error> {
         }
         Ok::<_, Error>(clock.stop())
     };
-    let (elapsed, cpu) = progress::show(args.msgs, accepted, all).await?;
+    let (elapsed, cpu) = progress::show(args.msgs(), accepted, all).await?;
     Ok(Outcome { published: accepted(), elapsed, cpu, ..Outcome::default() })
 }
 
@@ -62,19 +62,19 @@ pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
     let subscribers = clients(args.clients, url).await?;
     let publisher = nats_lifeline::connect(url.to_owned()).await?;
     let epoch = (args.size >= STAMP).then(Instant::now);
-    let readers = read(args, &subscribers, args.msgs, epoch).await?;
+    let readers = read(args, &subscribers, args.msgs(), epoch).await?;
     for client in &subscribers {
         // After this the server has the subscription.
         client.flush().await?;
     }
     let clock = Clock::start();
-    let publishing = tokio::spawn(Publishing::new(args, &publisher, args.msgs).run(epoch));
+    let publishing = tokio::spawn(Publishing::new(args, &publisher, args.msgs()).run(epoch));
     let received = || subscribers.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let all = async {
         publishing.await??;
-        collect(readers, &subscribers, args.msgs, &clock).await
+        collect(readers, &subscribers, args.msgs(), &clock).await
     };
-    let outcome = progress::show(args.msgs * args.clients as u64, received, all).await?;
+    let outcome = progress::show(args.msgs() * args.clients as u64, received, all).await?;
     Ok(Outcome { published: publisher.stats().accepted, ..outcome })
 }
 

@@ -19,15 +19,12 @@ mod trial;
 
 use std::process::ExitCode;
 
-use trial::args::{self, Args};
-use trial::shared::begin;
+use clap::Parser;
+use trial::args::Args;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = match begin::arguments("chaos", args::HELP, Args::read(std::env::args().skip(1))) {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
+    let args = Args::parse();
     if let Err(reason) = support::binary::found() {
         eprintln!("chaos: {reason}");
         return ExitCode::from(2);

@@ -25,6 +25,7 @@ mod shared;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use nats_lifeline::testing::Broker;
 
 use args::Args;
@@ -32,18 +33,13 @@ use attack::Attack;
 use client_log::ClientLog;
 use load::Load;
 use report::Report;
-use shared::begin;
 use shared::figures::Terminal;
 
 type Error = nats_lifeline::Error;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = match begin::arguments("failover", args::HELP, Args::read(std::env::args().skip(1))) {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    match run(&args).await {
+    match run(&Args::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -1,8 +1,8 @@
-//! Shared code of the larger examples: start, output, and figures.
+//! Shared code of the larger examples: arguments, output, and figures.
 
 // Every example uses a part of it.
 #![allow(dead_code, unused_imports, unused_macros)]
 
-pub(crate) mod begin;
+pub(crate) mod args;
 pub(crate) mod figures;
 pub(crate) mod out;

@@ -7,8 +7,6 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
-use zeroize::Zeroizing;
-
 use super::encoding::{base32, base64_url, from_base32};
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
@@ -45,7 +43,7 @@ impl UserKey {
     pub(super) fn from_seed(seed: &str) -> Result<UserKey, NKeyError> {
         // A seed from a file may begin with a byte order mark.
         let seed = seed.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-        UserKey::from_raw(&Zeroizing::new(from_base32(seed).ok_or(NKeyError::NotASeed)?))
+        UserKey::from_raw(&from_base32(seed).ok_or(NKeyError::NotASeed)?)
     }
 
     fn from_raw(raw: &[u8]) -> Result<UserKey, NKeyError> {

@@ -48,6 +48,24 @@ impl Builder {
         self
     }
 
+    /// Accepts the user with this public NKey, `U…`, who must sign the broker's nonce. May be called several times; see
+    /// [`user`](Self::user).
+    #[cfg(feature = "nkeys")]
+    pub fn nkey(mut self, user: impl Into<String>) -> Self {
+        self.settings.session.credentials.nkeys.push(user.into());
+        self
+    }
+
+    /// Accepts the users of the account with this public NKey, `A…`: those with a JWT that it has signed, who must also
+    /// sign the broker's nonce. May be called several times; see [`user`](Self::user).
+    ///
+    /// Permissions and the time of expiry in a JWT are ignored.
+    #[cfg(feature = "nkeys")]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.settings.session.credentials.accounts.push(account.into());
+        self
+    }
+
     /// The largest message that is accepted, headers included, in bytes; INFO announces it. Default
     /// 1 MiB.
     pub fn max_payload(mut self, bytes: usize) -> Self {

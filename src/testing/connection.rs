@@ -1,6 +1,7 @@
 //! One connection: what others deliver into it, and how it ends.
 
 use super::lock;
+use super::node::random;
 use super::router::Router;
 use super::session::{Delivery, Ending, Key, Output, Subscription};
 use super::shared::Shared;
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     pub(super) router: Arc<Router<Arc<Connection>>>,
     all: Arc<Connections>,
     pub(super) peer: SocketAddr,
+    /// In INFO, if the client may log in with a key; otherwise empty.
+    pub(super) nonce: String,
     pub(super) since: Instant,
     /// `None` after closing. Taking it out closes the socket immediately, even while tasks wait for it.
     pub(super) socket: RwLock<Option<TcpStream>>,
@@ -93,7 +96,9 @@ pub(super) enum Close {
 
 impl Connection {
     fn new(id: u64, all: &Arc<Connections>, peer: SocketAddr, socket: TcpStream) -> Arc<Self> {
+        let wants_signature = all.shared.settings.session.credentials.want_signature();
         Arc::new(Self {
+            nonce: if wants_signature { format!("{:016x}", random()) } else { String::new() },
             id,
             shared: Arc::clone(&all.shared),
             router: Arc::clone(&all.router),

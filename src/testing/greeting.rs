@@ -36,6 +36,9 @@ pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, 
     if !settings.session.credentials.is_empty() {
         add("auth_required", true.into());
     }
+    if !connect_info && !connection.nonce.is_empty() {
+        add("nonce", connection.nonce.as_str().into());
+    }
     if let Some(cluster) = &node.fabric.name {
         add("cluster", cluster.as_str().into());
     }

@@ -62,7 +62,7 @@ enum Stop {
 impl Reading {
     pub(super) fn new(node: Arc<Node>, connection: Arc<Connection>) -> Self {
         Self {
-            session: Session::new(node.shared.session_settings()),
+            session: Session::new(node.shared.session_settings(connection.nonce.clone())),
             node,
             desk: Lane { connection, touched: Vec::new() },
             routes: Routes::new(),

@@ -84,10 +84,10 @@ impl Shared {
         }
     }
 
-    /// The settings of a session that begins now.
-    pub(super) fn session_settings(&self) -> session::Settings {
+    /// The settings of a session that begins now, with this nonce.
+    pub(super) fn session_settings(&self, nonce: String) -> session::Settings {
         let max_payload = self.max_payload.load(Ordering::Acquire);
-        session::Settings { max_payload, ..self.settings.session.clone() }
+        session::Settings { max_payload, nonce, ..self.settings.session.clone() }
     }
 }
 

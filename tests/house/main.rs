@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the sources has failed")]
 
 mod architecture;
+mod examples;
 mod observability;
 mod targets;
 mod weight;

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use nats_lifeline::client::{CredsError, NKeyError};
 use nats_lifeline::connection::{Cause, ConnectionEvent, Status};
 use nats_lifeline::protocol::ErrKind;
+use nats_lifeline::testing::Broker;
 use nats_lifeline::{AuthError, ConnectErrorKind, ConnectOptions};
 
 use crate::support::jwt::{Key, Kind, Operator, User};
@@ -86,6 +87,52 @@ async fn an_nkey_is_accepted_and_another_is_not() {
     let error =
         refused(ConnectOptions::with_nkey(broken.clone()), &server, ConnectErrorKind::Authentication, &[&broken]).await;
     assert_eq!(error.source_as::<NKeyError>(), Some(&NKeyError::Checksum));
+}
+
+/// Which of these get in.
+async fn accepted(url: String, options: Vec<ConnectOptions>) -> Vec<bool> {
+    let mut outcomes = Vec::new();
+    for options in options {
+        let outcome = soon("an outcome", options.connect(url.clone())).await;
+        if let Err(error) = &outcome {
+            assert_eq!(error.kind(), ConnectErrorKind::AuthorizationViolation, "{error}");
+        }
+        outcomes.push(outcome.is_ok());
+    }
+    outcomes
+}
+
+// P9
+#[tokio::test]
+async fn the_broker_for_tests_accepts_and_refuses_the_same_keys_as_a_server() {
+    let (key, other) = (Key::new(Kind::User), Key::new(Kind::User));
+    let logins =
+        || [key.seed(), other.seed()].into_iter().map(ConnectOptions::with_nkey).chain([ConnectOptions::new()]);
+    let line = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", key.public());
+    let server = Server::builder().line(line).start().await;
+    let broker = Broker::builder().nkey(key.public()).start().await.unwrap();
+    for url in [server.url(), broker.url()] {
+        assert_eq!(accepted(url, logins().collect()).await, [true, false, false]);
+    }
+
+    let operator = Operator::new();
+    let (user, other, stranger) = (operator.user(None), operator.user(None), Operator::new().user(None));
+    let logins = || {
+        let forged = stranger.jwt.rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
+        vec![
+            ConnectOptions::with_credentials(&user.creds()).unwrap(),
+            ConnectOptions::with_credentials(&stranger.creds()).unwrap(),
+            ConnectOptions::with_jwt(user.jwt.clone(), signing(&other)),
+            ConnectOptions::with_jwt(forged, signing(&stranger)),
+            ConnectOptions::with_nkey(user.key.seed()),
+            ConnectOptions::new(),
+        ]
+    };
+    let server = operator.server(&[]).start().await;
+    let broker = Broker::builder().account(operator.account()).start().await.unwrap();
+    for url in [server.url(), broker.url()] {
+        assert_eq!(accepted(url, logins()).await, [true, false, false, false, false, false]);
+    }
 }
 
 // P9

@@ -5,6 +5,7 @@
 #[path = "../../examples/chaos/trial/mod.rs"]
 mod trial;
 
+use clap::Parser;
 use nats_lifeline::Message;
 use trial::args::Args;
 use trial::leaving::Leaving;
@@ -15,8 +16,8 @@ use trial::record::{Claim, Record};
 const RATE: &str = "1000";
 
 async fn kept(mode: &str, delivery: &str) {
-    let words = ["--seconds", "10", "--rate", RATE, "--mode", mode, "--delivery", delivery].map(str::to_owned);
-    let args = Args::read(words.into_iter()).unwrap().unwrap();
+    let words = ["chaos", "--seconds", "10", "--rate", RATE, "--mode", mode, "--delivery", delivery];
+    let args = Args::try_parse_from(words).unwrap();
     let account = trial::run(&args).await.unwrap();
     assert_eq!(account.broken(), Vec::<String>::new(), "{mode}, {delivery}, --seed {}", args.seed);
     assert!(account.sums.received > 0, "nothing came");

@@ -124,6 +124,11 @@ impl Operator {
         ))
     }
 
+    /// The public key of the account.
+    pub(crate) fn account(&self) -> String {
+        self.account.public()
+    }
+
     /// A user whose JWT expires in this many seconds.
     pub(crate) fn user(&self, lives: Option<i64>) -> User {
         self.user_with(Key::new(Kind::User), lives)

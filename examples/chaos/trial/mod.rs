@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &Args) -> Result<Account, Error> {
     let (publisher, subscriber) = (load.publisher.clone(), load.subscriber.clone());
     let attacking = tokio::spawn(attack.run(args.seed, publisher, subscriber, strikes.clone(), stopped));
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    for second in 1..=args.time.as_secs() {
+    for second in 1..=args.time().as_secs() {
         tokio::select! {
             going_on = load.go_on(Duration::from_secs(1)) => going_on?,
             _ = &mut interrupted => break,

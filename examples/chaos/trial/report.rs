@@ -26,7 +26,7 @@ pub(crate) fn begin(args: &Args) {
         }
     }
     let delivery = if args.at_most_once() { "at most once" } else { "at least once" };
-    say!("{} s, {delivery}, {} messages a second, --seed {}\n", args.time.as_secs(), args.rate, args.seed);
+    say!("{} s, {delivery}, {} messages a second, --seed {}\n", args.time().as_secs(), args.rate, args.seed);
     say!(
         "{:>5} {:>11} {:>11} {:>11} {:>9} {:>8} {:>10} {:>7}  the latest",
         "s",

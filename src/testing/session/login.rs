@@ -2,6 +2,8 @@
 
 use super::Settings;
 use super::judgement::Ending;
+#[cfg(feature = "nkeys")]
+use super::keys;
 use serde::Deserialize;
 use std::fmt;
 
@@ -12,12 +14,21 @@ pub struct Credentials {
     pub users: Vec<(String, String)>,
     /// Tokens.
     pub tokens: Vec<String>,
+    /// Public keys of users, `U…`, who sign the nonce.
+    pub nkeys: Vec<String>,
+    /// Public keys of accounts, `A…`, whose users have a JWT and sign the nonce.
+    pub accounts: Vec<String>,
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, tokens } = self;
-        f.debug_struct("Credentials").field("users", &users.len()).field("tokens", &tokens.len()).finish()
+        let Self { users, tokens, nkeys, accounts } = self;
+        f.debug_struct("Credentials")
+            .field("users", &users.len())
+            .field("tokens", &tokens.len())
+            .field("nkeys", nkeys)
+            .field("accounts", accounts)
+            .finish()
     }
 }
 
@@ -25,15 +36,37 @@ impl Credentials {
     /// Whether everybody may log in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.tokens.is_empty()
+        self.users.is_empty() && self.tokens.is_empty() && !self.want_signature()
     }
 
-    fn accept(&self, login: &Login) -> bool {
+    /// Whether INFO needs a nonce.
+    #[must_use]
+    pub fn want_signature(&self) -> bool {
+        !self.nkeys.is_empty() || !self.accounts.is_empty()
+    }
+
+    fn accept(&self, login: &Login, nonce: &str) -> bool {
         let is_user =
             |(user, pass): &(String, String)| login.user.as_ref() == Some(user) && login.pass.as_ref() == Some(pass);
         self.is_empty()
             || self.users.iter().any(is_user)
             || self.tokens.iter().any(|token| login.auth_token.as_ref() == Some(token))
+            || self.accept_signature(login, nonce)
+    }
+
+    #[cfg(feature = "nkeys")]
+    fn accept_signature(&self, login: &Login, nonce: &str) -> bool {
+        let user = match (&login.jwt, &login.nkey) {
+            (Some(jwt), _) => keys::user_of(jwt, &self.accounts),
+            (None, nkey) => nkey.clone().filter(|key| self.nkeys.contains(key)),
+        };
+        user.zip(login.sig.as_deref()).is_some_and(|(user, signature)| keys::has_signed(&user, nonce, signature))
+    }
+
+    #[cfg(not(feature = "nkeys"))]
+    #[allow(clippy::unused_self, reason = "a build without crypto accepts no signature")]
+    fn accept_signature(&self, _login: &Login, _nonce: &str) -> bool {
+        false
     }
 }
 
@@ -56,11 +89,18 @@ pub struct Login {
     user: Option<String>,
     pass: Option<String>,
     auth_token: Option<String>,
+    #[cfg(feature = "nkeys")]
+    nkey: Option<String>,
+    #[cfg(feature = "nkeys")]
+    jwt: Option<String>,
+    #[cfg(feature = "nkeys")]
+    sig: Option<String>,
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verbose, echo, headers, no_responders, protocol, user: _, pass: _, auth_token: _ } = self;
+        // The others are secrets.
+        let Self { verbose, echo, headers, no_responders, protocol, .. } = self;
         f.debug_struct("Login")
             .field("verbose", verbose)
             .field("echo", echo)
@@ -82,6 +122,12 @@ impl Default for Login {
             user: None,
             pass: None,
             auth_token: None,
+            #[cfg(feature = "nkeys")]
+            nkey: None,
+            #[cfg(feature = "nkeys")]
+            jwt: None,
+            #[cfg(feature = "nkeys")]
+            sig: None,
         }
     }
 }
@@ -92,7 +138,7 @@ impl Login {
         // Serde reads a list, too; a server reads nothing but an object.
         let object = json.starts_with(b"{").then(|| serde_json::from_slice(json));
         let mut login: Self = object.and_then(Result::ok).ok_or(Ending::Silent)?;
-        if !settings.credentials.accept(&login) {
+        if !settings.credentials.accept(&login, &settings.nonce) {
             return Err(Ending::UNAUTHORIZED);
         }
         if !(0..=1).contains(&login.protocol) {

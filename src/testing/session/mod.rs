@@ -9,6 +9,7 @@
 //! | the table of subscriptions, their counts and limits | `subscriptions` |
 //! | what is sent to the client | `output` |
 //! | CONNECT | `login` |
+//! | NKeys and JWTs | `keys` |
 //! | bytes that are too many or make no sense | `judgement` |
 //!
 //! Everything else stays outside: where a message goes (the caller routes it and calls [`Output::deliver`]), INFO, permissions,
@@ -31,6 +32,8 @@
 //! ```
 
 mod judgement;
+#[cfg(feature = "nkeys")]
+mod keys;
 mod login;
 mod output;
 mod subscriptions;
@@ -50,6 +53,8 @@ use judgement::{args_len, decoder, ignored_line, verdict};
 pub struct Settings {
     /// Who may log in.
     pub credentials: Credentials,
+    /// What the client must sign, if it logs in with a key.
+    pub nonce: String,
     /// Whether the server knows headers.
     pub headers: bool,
     /// Whether requests without a listener are answered with status 503, if the client asks for it.
@@ -66,6 +71,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             credentials: Credentials::default(),
+            nonce: String::new(),
             headers: true,
             no_responders: true,
             max_payload: 1 << 20,
