@@ -96,7 +96,7 @@ impl Spans {
                 connected(&span, server, *attempts);
                 span.record("nats.subscriptions", *subscriptions as i64);
             }
-            ConnectionEvent::GaveUp { cause, attempts } => {
+            ConnectionEvent::GaveUp { cause, attempts, .. } => {
                 span.record("nats.attempts", integer(*attempts));
                 failed(&span, error_type::of_cause(cause));
             }

@@ -1,4 +1,4 @@
-//! The weight of the crate: README states how many crates a build needs, and that is how many `cargo tree` counts.
+//! The weight of the crate: README states how many crates a build needs, and `cargo tree` counts about as many.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,7 +12,7 @@ fn crates(features: &[&str]) -> BTreeSet<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["tree", "--locked", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args(["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
         .args(["--target", "x86_64-unknown-linux-gnu"])
         .args(features)
         .output()
@@ -25,16 +25,24 @@ fn crates(features: &[&str]) -> BTreeSet<String> {
     crates
 }
 
+/// The two numbers in README.
+fn stated(readme: &str) -> Option<(usize, usize)> {
+    let (_, rest) = readme.split_once("It depends on about ")?;
+    let (all, rest) = rest.split_once(" crates, directly and indirectly, or about ")?;
+    let (bare, _) = rest.split_once(" without default features.")?;
+    Some((all.parse().ok()?, bare.parse().ok()?))
+}
+
+/// How far README may be off: a new version of a dependency may split a crate or drop one.
+const ABOUT: usize = 3;
+
 #[test]
 fn readme_states_how_many_crates_a_build_needs() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let (all, bare) = (crates(&[]), crates(&["--no-default-features"]));
-    let sentence = format!(
-        "It depends on {} crates, directly and indirectly, or {} without default features.",
-        all.len(),
-        bare.len()
-    );
-    assert!(readme.contains(&sentence), "README does not say {sentence:?}; they are {all:#?}");
+    let stated = stated(&readme).expect("README states the number of crates");
+    let right = stated.0.abs_diff(all.len()) <= ABOUT && stated.1.abs_diff(bare.len()) <= ABOUT;
+    assert!(right, "README states {stated:?}, but they are {} and {}: {all:#?}", all.len(), bare.len());
     assert!(bare.is_subset(&all), "{bare:#?} is not part of {all:#?}");
 }
 

@@ -12,6 +12,8 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) cid: u64,
+    /// The client's port.
+    pub(crate) port: u64,
     pub(crate) name: String,
     pub(crate) in_messages: u64,
     pub(crate) out_messages: u64,
@@ -45,6 +47,7 @@ pub(crate) fn connections(port: u16) -> Option<Vec<Connection>> {
     let answer = get(port, "/connz?subs=detail&limit=10000")?;
     let connections = answer["connections"].as_array()?.iter().map(|connection| Connection {
         cid: connection["cid"].as_u64().unwrap_or_default(),
+        port: connection["port"].as_u64().unwrap_or_default(),
         name: text(&connection["name"]).unwrap_or_default(),
         in_messages: connection["in_msgs"].as_u64().unwrap_or_default(),
         out_messages: connection["out_msgs"].as_u64().unwrap_or_default(),
