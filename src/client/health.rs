@@ -7,12 +7,12 @@ mod tests;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::client::Client;
 use super::connection::{Stats, Status};
 use super::wait;
-use crate::driver::{Command, StateChange, TopologyChange};
+use crate::driver::{Command, Shared, StateChange, TopologyChange};
 use crate::engine::EndReason;
 use crate::protocol::shown;
 
@@ -143,8 +143,8 @@ impl Client {
         }
     }
 
-    /// Checks the connection with a round trip to the server, of up to five seconds. While no server is connected it
-    /// returns immediately. Made for probes such as those of Kubernetes: answer 200 if `healthy`, 503 otherwise.
+    /// Checks the connection with a round trip to the server, of up to five seconds. While no server is connected, and
+    /// when the connection is lost, it returns immediately. Made for probes such as those of Kubernetes: answer 200 if `healthy`, 503 otherwise.
     ///
     /// A failed check is remembered as `last_error`. Messages in doubt do not make a check fail, and are still
     /// reported by the next [`flush`](Client::flush).
@@ -176,9 +176,9 @@ impl Client {
 
     async fn check_health(&self, timeout: Duration) -> Result<Duration, String> {
         let shared = self.shared();
+        let status = shared.watch_status();
         if shared.server().is_none() {
-            let why = shared.record.known().last_error.filter(|error| !error.starts_with(NOT_CONNECTED));
-            return Err(why.map_or_else(|| NOT_CONNECTED.to_owned(), |why| format!("{NOT_CONNECTED}: {why}")));
+            return Err(not_connected(shared.record.known().last_error));
         }
         let (done, outcome) = oneshot::channel();
         let began = wait::now();
@@ -186,12 +186,18 @@ impl Client {
         let checked = async {
             wait::room_for_call(&self.core.handle, false).await;
             shared.command(Command::Flush { seen: u64::MAX, done });
-            outcome.await
+            // Unlike a flush, it does not wait for the next connection.
+            tokio::select! {
+                biased;
+                outcome = outcome => Some(outcome),
+                () = lost(shared, status) => None,
+            }
         };
         match wait::until(shared, wait::deadline(Some(timeout)), checked).await {
-            Ok(Ok(Ok(()))) => Ok(wait::now().saturating_duration_since(began)),
-            Ok(Ok(Err(failure))) => Err(failure.to_string()),
-            Ok(Err(_)) => Err(shared.ended().unwrap_or(EndReason::Closed).to_string()),
+            Ok(Some(Ok(Ok(())))) => Ok(wait::now().saturating_duration_since(began)),
+            Ok(Some(Ok(Err(failure)))) => Err(failure.to_string()),
+            Ok(Some(Err(_))) => Err(shared.ended().unwrap_or(EndReason::Closed).to_string()),
+            Ok(None) => Err(not_connected(shared.last_error().map(|cause| cause.to_string()))),
             Err(wait::Elapsed) => Err(format!("no PONG within {timeout:?}")),
         }
     }
@@ -230,3 +236,18 @@ impl Client {
 }
 
 const NOT_CONNECTED: &str = "not connected to NATS";
+
+/// The error of a check without a connection. `why`: the last error, perhaps of such a check.
+fn not_connected(why: Option<String>) -> String {
+    match why {
+        Some(why) if why.starts_with(NOT_CONNECTED) => why,
+        Some(why) => format!("{NOT_CONNECTED}: {why}"),
+        None => NOT_CONNECTED.to_owned(),
+    }
+}
+
+/// Returns when no server is connected. A loss while draining is not noticed: it changes no state.
+async fn lost(shared: &Shared, mut status: watch::Receiver<Status>) {
+    // The server is published before the state.
+    while shared.server().is_some() && status.changed().await.is_ok() {}
+}

@@ -34,8 +34,9 @@ async fn health_follows_the_connection() {
     assert!(!health.healthy && health.round_trip.is_none());
     assert!(health.error.as_ref().is_some_and(|error| error.starts_with("not connected to NATS: ")), "{health:?}");
     assert_eq!(health.snapshot.last_error, health.error, "remembered");
-    // A second check does not make the text longer.
-    assert!(client.health().await.error.is_some_and(|error| error.matches("not connected").count() == 1));
+    // A second check neither makes the text longer nor forgets the cause.
+    let again = client.health().await.error.unwrap();
+    assert!(again.starts_with("not connected to NATS: ") && again.matches("not connected").count() == 1, "{again}");
     let snapshot = client.health_snapshot();
     assert_eq!((snapshot.connected, snapshot.server), (false, None));
     assert!(snapshot.last_disconnected_at >= snapshot.last_connected_at);
@@ -86,6 +87,24 @@ async fn a_server_that_does_not_answer_is_unhealthy() {
     assert!(!health.healthy && health.snapshot.connected, "{health:?}");
     assert_eq!(health.error.as_deref(), Some("no PONG within 100ms"));
     assert_eq!(client.health_snapshot().last_error, health.error);
+}
+
+// S15, S17
+#[tokio::test]
+async fn a_check_ends_when_the_connection_is_lost() {
+    let broker = Broker::start().await.unwrap();
+    let client = ConnectOptions::new().connect(broker.url()).await.unwrap();
+    broker.stall();
+    let checking = tokio::spawn({
+        let client = client.clone();
+        async move { client.health_within(Duration::from_secs(3600)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!checking.is_finished());
+    broker.kill();
+    let health = tokio::time::timeout(Duration::from_secs(20), checking).await.unwrap().unwrap();
+    assert!(!health.healthy && !health.snapshot.connected, "{health:?}");
+    assert!(health.error.is_some_and(|error| error.starts_with("not connected to NATS: ")));
 }
 
 // N15
