@@ -25,7 +25,7 @@
 
 // The names that the pages link to.
 #[cfg(doc)]
-use crate::client::{CircuitBreaker, Delivery, FlushFailure, NotConnected, Router};
+use crate::client::{CircuitBreaker, Delivery, FlushFailure, Health, NotConnected, Router, RunningRouter};
 #[cfg(doc)]
 use crate::connection::{Cause, ConnectionEvent, Lost, Stats, Status};
 #[cfg(doc)]

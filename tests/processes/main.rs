@@ -1,5 +1,5 @@
 //! A whole process: it is configured from outside, runs out of descriptors, is stopped, gets a SIGPIPE, has its memory
-//! searched. This is done to a child process: this binary, running the test `child`.
+//! searched. This is done to a child process: this binary, running the test `child`, or the example `service`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(unix)]
 
@@ -8,6 +8,7 @@ mod support;
 
 mod configuration;
 mod scarcity;
+mod service;
 mod sigpipe;
 #[cfg(all(target_os = "linux", feature = "nkeys"))]
 mod wiped;

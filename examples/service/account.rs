@@ -1,0 +1,49 @@
+//! The closing account: what became of every request and of every message.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use nats_lifeline::client::{DrainReport, RouterReport};
+use nats_lifeline::connection::Stats;
+
+pub(crate) struct Account {
+    pub(crate) requests: RouterReport,
+    pub(crate) drained: DrainReport,
+    pub(crate) messages: Stats,
+}
+
+impl Account {
+    /// Whether everything that was received was handled, and everything that was published since the signal has
+    /// reached a server.
+    fn complete(&self) -> bool {
+        let RouterReport { undelivered, unfinished, unread, .. } = self.requests;
+        let DrainReport { in_doubt, lost, .. } = &self.drained;
+        undelivered + unfinished + unread + in_doubt + lost.total() == 0
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RouterReport { handled, failed, undelivered, unfinished, unread, .. } = self.requests;
+        let lines = [
+            ("requests received", handled + failed + unfinished + unread),
+            ("requests accepted", handled),
+            ("requests failed", failed),
+            ("failed without a dead letter", undelivered),
+            ("requests unfinished", unfinished),
+            ("requests unread", unread),
+            ("messages published", self.messages.accepted),
+            ("messages confirmed", self.messages.confirmed),
+            ("messages in doubt", self.messages.in_doubt),
+            ("messages lost", self.messages.lost.total()),
+            ("reconnections", self.messages.reconnects),
+        ];
+        writeln!(f, "closing account")?;
+        lines.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<28} {count:>9}"))?;
+        f.write_str(if self.complete() { "complete: nothing was lost at the end" } else { "INCOMPLETE" })
+    }
+}

@@ -1,0 +1,118 @@
+//! A service as you would run it in production. `cargo run --example service -- --help`
+//!
+//! It answers requests to `orders.new` as a member of a queue group, and announces each order on `orders.accepted`. Orders
+//! that it cannot accept go to `orders.failed`, with the reason in a header. It connects as the environment says
+//! (`NATS_URL`, `NATS_CREDS` and so on), starts without a server too, and keeps running through outages.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/health/live` | 200 while the process works, whatever the connection does |
+//! | `/health/nats` | 200 if the server answers a PING; 503 if it does not, and from the first signal on |
+//! | `/metrics` | metrics in Prometheus's text format |
+//!
+//! On SIGTERM or Ctrl-C it reports that it is not ready, keeps working for a moment, drains, and prints an account of its
+//! messages. The exit code is 0 if nothing was lost.
+//!
+//! `cargo test --test processes service:: -- --nocapture` runs it through ten outages under load.
+
+mod account;
+mod args;
+mod exporter;
+mod http;
+#[path = "../shared/out.rs"]
+mod out;
+mod signals;
+mod work;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use nats_lifeline::client::RunningRouter;
+use nats_lifeline::{Client, ConnectOptions, Error};
+
+use account::Account;
+use args::Args;
+use http::{Http, Phase};
+use out::say;
+use signals::Signals;
+
+/// What may be buffered during an outage. At 100 answers a second of 200 bytes it is full after almost an hour.
+const BUFFER: usize = 64 * 1024 * 1024;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    // The client logs an outage in about ten lines.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match run(&args).await {
+        Ok(account) => {
+            say!("{account}");
+            account.exit_code()
+        }
+        Err(error) => {
+            eprintln!("service: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<Account, Error> {
+    // First of all, so that no signal is missed.
+    let mut signals = Signals::new()?;
+    let metrics = exporter::install()?;
+    let client = connect(args).await?;
+    let reporting = tokio::spawn(client.report_metrics(args.name.as_str()).run());
+    let http = Http::start(args.listen, client.clone(), metrics).await?;
+    say!("listening on http://{}", http.address());
+
+    let mut worker = work::start(&client, args).await?;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        () = worker.ended() => return Err(ended(&client)),
+    };
+    say!("{signal}: not ready from now on");
+    http.enter(Phase::Stopping);
+    // A second signal ends the process immediately.
+    tokio::spawn(async move {
+        eprintln!("service: {} again: ending immediately", signals.next().await);
+        std::process::exit(1);
+    });
+    tokio::time::sleep(args.notice()).await;
+
+    let account = drain(worker, &client, args.drain()).await;
+    // After the last figures, which follow the end of the client.
+    let _ = reporting.await;
+    http.enter(Phase::Drained);
+    http.last_scrape(args.last_scrape()).await;
+    http.stop().await;
+    account
+}
+
+/// Connects with the environment's settings. Without a server it returns, and connects when there is one.
+async fn connect(args: &Args) -> Result<Client, Error> {
+    let mut profile = ConnectOptions::from_env().await?;
+    if !args.servers.is_empty() {
+        profile.servers = args.servers()?;
+    }
+    profile.options = profile.options.retry_on_initial_connect().reconnect_buffer_size(BUFFER);
+    Ok(profile.connect().await?)
+}
+
+/// Handles what was received, sends what was published, and closes the client, in this time.
+async fn drain(worker: RunningRouter, client: &Client, within: Duration) -> Result<Account, Error> {
+    let began = Instant::now();
+    let requests = worker.drain(within).await;
+    // Even if handlers have used all of the time, their answers deserve a second.
+    let left = within.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+    let drained = client.drain_and_close(left).await?;
+    Ok(Account { requests, drained, messages: client.stats() })
+}
+
+/// Why there is nothing to handle any more, although nobody has asked for an end.
+fn ended(client: &Client) -> Error {
+    let why = client.health_snapshot().last_error.unwrap_or_else(|| "the client was closed".to_owned());
+    format!("the subscription has ended: {why}").into()
+}
