@@ -19,8 +19,8 @@ const LONGEST: u64 = 3600;
                   see `ConnectOptions::from_env`."
 )]
 pub(crate) struct Args {
-    /// NATS servers, instead of those in NATS_URL or NATS_SERVERS
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    /// NATS servers, separated by commas, instead of those in NATS_URL or NATS_SERVERS
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
     pub(crate) servers: Vec<String>,
 
     /// Address for /health/live, /health/nats and /metrics: 0.0.0.0:8080 in a container; port 0 takes a free one
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "orders", value_parser = name)]
     pub(crate) name: String,
 
-    /// Orders that are handled at the same time
+    /// Orders that are handled at the same time, 1 to 1024
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = number(1, 1024))]
     pub(crate) concurrency: u64,
 

@@ -168,14 +168,18 @@ impl Service {
 }
 
 /// What a service has left.
-#[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     /// Standard output after the first line.
     pub(crate) output: String,
     /// Standard error.
-    #[allow(dead_code)]
-    pub(crate) log: String,
+    log: String,
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {:?}\n{}\n{}", self.code, self.output, self.log)
+    }
 }
 
 impl Ended {
