@@ -149,7 +149,7 @@ async fn the_latency_is_the_time_until_the_pong() {
     assert!(samples()[0] >= STALL.as_secs_f64(), "{:?}", samples());
 }
 
-// S58: they go on, also after an outage; and without being asked for there are none
+// S58: they go on, also after an outage that left a message in doubt; and without being asked for there are none
 #[tokio::test]
 async fn the_latency_is_measured_again_and_again() {
     let broker = Broker::start().await.unwrap();
@@ -158,12 +158,17 @@ async fn the_latency_is_measured_again_and_again() {
     let without = running(client.report_metrics("never"));
     let samples = || seen().samples("nats_publish_latency_seconds{service=often}").len();
     eventually("three samples", || samples() >= 3).await;
+    broker.stall_reads(true);
+    client.publish("a", "in doubt".into()).await.unwrap();
+    eventually("written", || client.stats().unconfirmed == 1).await;
     broker.kill();
+    broker.stall_reads(false);
     eventually("no server", || client.connected_server().is_none()).await;
     broker.restart().await.unwrap();
     eventually("connected", || client.connected_server().is_some()).await;
     let before = samples();
     eventually("three more", || samples() >= before + 3).await;
+    assert_eq!(client.stats().in_doubt, 1);
     client.close().await.unwrap();
     ended(reporting).await;
     ended(without).await;
