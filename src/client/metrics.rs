@@ -78,8 +78,8 @@ use counts::Counts;
 use latency::Latency;
 use lost::LostSubjects;
 use names::{
-    BUFFER_LIMIT, BUFFER_SIZE, CONNECTION_STATE, DISCONNECTION_DURATION, ERRORS, MESSAGES_PUBLISHED, OTHER,
-    OVERFLOW_QUEUE_SIZE, PUBLISH_LATENCY, RECONNECTIONS,
+    BUFFER_LIMIT, BUFFER_SIZE, CONNECTION_STATE, DISCONNECTION_DURATION, ERRORS, MESSAGES_LOST, MESSAGES_PUBLISHED,
+    OTHER, OVERFLOW_QUEUE_SIZE, PUBLISH_LATENCY, RECONNECTIONS,
 };
 
 /// The label `server` while none is connected.
@@ -270,11 +270,17 @@ impl MetricsReporter {
         self.interval.min(latency.interval())
     }
 
-    /// Describes the metrics, and registers the counters: a rate needs the zero before the first event.
+    /// Describes the metrics, and registers counters and histograms: a rate needs the zero before the first event.
     fn describe(&self) {
         names::describe();
-        counter!(RECONNECTIONS, "service" => self.service.clone()).increment(0);
+        let service = || self.service.clone();
+        counter!(RECONNECTIONS, "service" => service()).increment(0);
+        counter!(MESSAGES_LOST, "service" => service(), "subject" => OTHER).increment(0);
         self.count_published(0);
+        let _ = histogram!(DISCONNECTION_DURATION, "service" => service());
+        if self.latency.is_some() {
+            let _ = histogram!(PUBLISH_LATENCY, "service" => service());
+        }
     }
 
     /// Reports the current values.

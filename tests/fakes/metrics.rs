@@ -74,6 +74,9 @@ async fn an_outage_with_overflow_shows_in_every_metric() {
     becomes!(gauge, 1.0, "nats_connection_state{{server={server},service=outage}}");
     assert_eq!(seen().gauge("nats_connection_state{server=disconnected,service=outage}"), None, "it never was");
     assert_eq!(seen().counter("nats_reconnections_total{service=outage}"), Some(0), "a rate begins at zero");
+    assert_eq!(seen().counter("nats.messages_lost{service=outage,subject={other}}"), Some(0));
+    assert!(seen().is_registered("nats_disconnection_duration_seconds{service=outage}"));
+    assert!(!seen().is_registered("nats_publish_latency_seconds{service=outage}"), "it is not measured");
     for _ in 0..3 {
         client.publish("orders.17.new", "x".into()).await.unwrap();
     }

@@ -141,6 +141,7 @@ async fn the_latency_is_the_time_until_the_pong() {
     tokio::time::sleep(STALL).await;
     let samples = || seen().samples("nats_publish_latency_seconds{service=latency}");
     assert!(samples().is_empty(), "there is no PONG");
+    assert!(seen().is_registered("nats_publish_latency_seconds{service=latency}"), "a rate begins at zero");
     broker.stall_reads(false);
     eventually("a sample", || !samples().is_empty()).await;
     client.close().await.unwrap();

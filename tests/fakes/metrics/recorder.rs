@@ -57,6 +57,11 @@ impl Seen {
         lock(&self.series).get(series).map(|series| lock(&series.samples).clone()).unwrap_or_default()
     }
 
+    /// Whether there is a series, with or without a report.
+    pub(crate) fn is_registered(&self, series: &str) -> bool {
+        lock(&self.series).contains_key(series)
+    }
+
     /// The series whose names begin with `begin`, with their sums.
     pub(crate) fn counters(&self, begin: &str) -> BTreeMap<String, u64> {
         let all = lock(&self.series);
