@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use nats_lifeline::Client;
+use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::{Broker, Builder};
 
 pub(crate) use nats_lifeline::Error;
@@ -85,7 +86,7 @@ impl Server {
         &self.url
     }
 
-    /// An outage of a third of a second. A real server is left alone: the client reconnects to it.
+    /// An outage of a third of a second. A real server is not killed: the client leaves it and comes back.
     pub(crate) async fn outage(&self, client: &Client) -> Result<(), Error> {
         match &self.broker {
             Some(broker) => {
@@ -93,7 +94,16 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 Ok(broker.restart().await?)
             }
-            None => Ok(client.force_reconnect().await?),
+            None => {
+                let mut events = client.events();
+                client.force_reconnect().await?;
+                while let Some(event) = events.recv().await {
+                    if matches!(event, ConnectionEvent::Reconnected { .. }) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }
