@@ -8,6 +8,9 @@ use nats_lifeline::Error;
 /// The bounds that the client's page of metrics suggests, in seconds.
 const OUTAGES: [f64; 8] = [0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
+/// Round trips, in seconds, as the same page suggests.
+const LATENCIES: [f64; 9] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
+
 /// In seconds.
 const REQUESTS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
@@ -19,6 +22,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, Error> {
     let full = |name: &str| Matcher::Full(name.to_owned());
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(full("nats_disconnection_duration_seconds"), &OUTAGES)?
+        .set_buckets_for_metric(full("nats_publish_latency_seconds"), &LATENCIES)?
         .set_buckets_for_metric(full("service_request_duration_seconds"), &REQUESTS)?
         .build_recorder();
     let handle = recorder.handle();

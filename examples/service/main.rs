@@ -39,6 +39,9 @@ use signals::Signals;
 /// What may be buffered during an outage. At 100 answers a second of 200 bytes it is full after almost an hour.
 const BUFFER: usize = 64 * 1024 * 1024;
 
+/// How often the latency of publishing is measured, with one PING.
+const LATENCY_EVERY: Duration = Duration::from_secs(5);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = match Args::read() {
@@ -64,11 +67,12 @@ async fn run(args: &Args) -> Result<Account, Error> {
     let mut signals = Signals::new()?;
     let metrics = exporter::install()?;
     let client = connect(args).await?;
-    let reporting = tokio::spawn(client.report_metrics(args.name.as_str()).run());
+    let counting = client.count_subjects([work::ACCEPTED])?;
+    let reporting = tokio::spawn(counting.report_metrics(args.name.as_str()).measure_latency(LATENCY_EVERY).run());
     let http = Http::start(args.listen, client.clone(), metrics).await?;
     say!("listening on http://{}", http.address());
 
-    let mut worker = work::start(&client, args).await?;
+    let mut worker = work::start(counting, args).await?;
     let signal = tokio::select! {
         signal = signals.next() => signal,
         () = worker.ended() => return Err(ended(&client)),

@@ -4,32 +4,34 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use nats_lifeline::client::RunningRouter;
-use nats_lifeline::{Client, Error, Message};
+use nats_lifeline::client::metrics::CountingClient;
+use nats_lifeline::{Error, Message};
 
 use super::args::Args;
 
 const NEW: &str = "orders.new";
-const ACCEPTED: &str = "orders.accepted";
+/// Counted by its subject; answers go to a new subject each, so that nobody could count by it.
+pub(crate) const ACCEPTED: &str = "orders.accepted";
 const FAILED: &str = "orders.failed";
 
 const REQUESTS: &str = "service_requests_total";
 const DURATION: &str = "service_request_duration_seconds";
 
 /// Subscribes in the queue group, connected or not, and handles orders from now on.
-pub(crate) async fn start(client: &Client, args: &Args) -> Result<RunningRouter, Error> {
-    let orders = Orders { client: client.clone(), work: args.work(), figures: Figures::new(&args.name) };
+pub(crate) async fn start(client: CountingClient, args: &Args) -> Result<RunningRouter, Error> {
+    let router = client.client().router().queue_group(&args.name).dead_letters(FAILED);
+    let orders = Orders { client, work: args.work(), figures: Figures::new(&args.name) };
     let handle = move |order| {
         let orders = orders.clone();
         async move { orders.handle(order).await }
     };
-    let router = client.router().queue_group(&args.name).dead_letters(FAILED);
     let concurrency = usize::try_from(args.concurrency)?;
     Ok(router.route_with(NEW, concurrency, handle).start().await?)
 }
 
 #[derive(Clone)]
 struct Orders {
-    client: Client,
+    client: CountingClient,
     work: Duration,
     figures: Figures,
 }

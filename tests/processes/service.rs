@@ -126,10 +126,12 @@ async fn the_service_survives_ten_outages_and_its_probes_metrics_and_account_agr
         ("nats_disconnection_duration_seconds_count", "reconnections"),
         ("nats_messages_lost", "messages lost"),
         ("service_requests_total", "requests received"),
+        (r#"nats_messages_published_total{service="orders",subject="orders.accepted"}"#, "requests accepted"),
     ] {
-        println!("{metric:<42} {:>8} = {what}", metrics.sum(metric));
+        println!("{:>8} = {metric} = {what}", metrics.sum(metric));
         assert_eq!(metrics.sum(metric), account(what), "{metric}: {metrics:?}");
     }
+    assert!(metrics.sum("nats_publish_latency_seconds_count") > 0, "{metrics:?}");
     assert_eq!(metrics.sum("nats_connection_state"), 0, "the last state is disconnected: {metrics:?}");
     assert!(!format!("{ended:?}{metrics:?}").contains(PASSWORD));
 }

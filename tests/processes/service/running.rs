@@ -193,7 +193,7 @@ impl Ended {
 
 /// Metrics in Prometheus's text format.
 pub(crate) struct Metrics {
-    /// By name: the sum over all labels.
+    /// By name, with and without the labels; without them, the sum over all.
     sums: BTreeMap<String, f64>,
     text: String,
 }
@@ -209,14 +209,16 @@ impl Metrics {
         let mut sums = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
             let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line:?}"));
-            let name = series.split('{').next().unwrap_or_default().to_owned();
             let value: f64 = value.parse().unwrap_or_else(|error| panic!("{line:?}: {error}"));
-            *sums.entry(name).or_default() += value;
+            *sums.entry(series.to_owned()).or_default() += value;
+            if let Some((name, _)) = series.split_once('{') {
+                *sums.entry(name.to_owned()).or_default() += value;
+            }
         }
         Metrics { sums, text: text.to_owned() }
     }
 
-    /// The sum over all labels; 0 if there is no such metric.
+    /// The value of a series, or the sum of a metric over all labels; 0 if there is none.
     pub(crate) fn sum(&self, name: &str) -> u64 {
         self.sums.get(name).copied().unwrap_or_default() as u64
     }
