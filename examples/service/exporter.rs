@@ -5,11 +5,11 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use nats_lifeline::Error;
 
-/// The bounds that the client's page of metrics suggests, in seconds.
+/// The bounds that `examples/observability` needs, in seconds.
 const OUTAGES: [f64; 8] = [0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
-/// Round trips, in seconds, as the same page suggests.
-const LATENCIES: [f64; 9] = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
+/// Round trips, in seconds, for the same.
+const LATENCIES: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// In seconds.
 const REQUESTS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];

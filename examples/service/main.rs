@@ -40,7 +40,7 @@ use signals::Signals;
 const BUFFER: usize = 64 * 1024 * 1024;
 
 /// How often the latency of publishing is measured, with one PING.
-const LATENCY_EVERY: Duration = Duration::from_secs(5);
+const LATENCY_EVERY: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> ExitCode {
