@@ -161,7 +161,7 @@ async fn answers_that_no_server_takes_before_the_end_are_in_the_account_and_in_t
 
 // S16, S49
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_service_starts_without_a_server_and_becomes_ready_when_there_is_one() {
+async fn the_service_starts_without_a_server_and_is_ready_while_there_is_one_that_answers() {
     let (mut server, url) = locked_server().await;
     server.kill();
     let mut service = Service::start(&[("NATS_URL", &url)], &["--notice", "0", "--name", "shop"]).await;
@@ -173,6 +173,14 @@ async fn the_service_starts_without_a_server_and_becomes_ready_when_there_is_one
     ready(&service).await;
     let group = server.subscriptions().into_iter().find(|subscription| subscription.subject == "orders.new");
     assert_eq!(group.and_then(|subscription| subscription.queue).as_deref(), Some("shop"));
+    // Connected, but the server does not answer.
+    server.stop();
+    let hung = |code, body: &Value| code == 503 && body["snapshot"]["connected"] == true;
+    let body = probed(&service, "the service is not ready, since its server hangs", hung).await;
+    assert_eq!(body["error"], "no PONG within 2s", "{body}");
+    assert!(is_alive(&service).await);
+    server.cont();
+    ready(&service).await;
     service.signal("INT");
     let ended = service.ended().await;
     assert_eq!((ended.code, ended.account("reconnections")), (Some(0), 0), "{ended:?}");
