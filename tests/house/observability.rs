@@ -140,6 +140,19 @@ fn every_alert_has_a_test_and_is_explained() {
     }
 }
 
+// S61: the containers start the example with arguments that it has
+#[test]
+fn the_compose_file_gives_the_service_arguments_that_it_has() {
+    let (compose, args) = (page("examples/observability/compose.yml"), page("examples/service/args.rs"));
+    let service = compose.split("\n  service:").nth(1).expect("the service");
+    let command = service.lines().find_map(|line| line.trim().strip_prefix("command: ")).expect("its arguments");
+    let flags: Vec<&str> = command.split('"').filter_map(|word| word.strip_prefix("--")).collect();
+    assert!(flags.len() >= 2, "{command}");
+    for flag in flags {
+        assert!(args.contains(&format!(" {}: ", flag.replace('-', "_"))), "the service has no --{flag}");
+    }
+}
+
 #[test]
 fn names_and_labels_are_found_in_expressions() {
     let text = r#"sum by (service, le) (rate(nats_a_bucket{type=~"x|y", server!="z"}[5m])) {{ $labels.instance }} nats_lifeline"#;
