@@ -1,4 +1,4 @@
-//! The latency of publishing, measured from time to time by a round trip behind everything that was published.
+//! The latency of publishing, measured from time to time by a round trip after everything that was published.
 
 use std::future::Future;
 use std::pin::Pin;
