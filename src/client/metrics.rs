@@ -14,6 +14,7 @@
 //! | `nats_buffer_limit_bytes` | gauge | `service` | bytes that may be buffered while no server is connected: [`reconnect_buffer_size`](crate::ConnectOptions::reconnect_buffer_size) |
 //! | `nats.overflow_queue_size` | gauge | `service` | messages buffered while no server is connected; 0 while one is |
 //! | `nats.messages_lost` | counter | `service`, `subject` | accepted messages that were lost on our side |
+//! | `nats_messages_in_doubt_total` | counter | `service` | messages that were written to a connection which was lost before a PONG confirmed them: the server may or may not have processed them |
 //! | `nats_messages_published_total` | counter | `service`; with `count_subjects` also `subject` | messages accepted by `publish` and requests |
 //! | `nats_publish_latency_seconds` | histogram | `service` | time from publishing to the PONG that confirms it; only with [`measure_latency`](MetricsReporter::measure_latency) |
 //! | `nats_errors_total` | counter | `service`, `type` | failed attempts, unplanned losses, errors that servers sent, slow consumers, refused publishes |
@@ -78,8 +79,8 @@ use counts::Counts;
 use latency::Latency;
 use lost::LostSubjects;
 use names::{
-    BUFFER_LIMIT, BUFFER_SIZE, CONNECTION_STATE, DISCONNECTION_DURATION, ERRORS, MESSAGES_LOST, MESSAGES_PUBLISHED,
-    OTHER, OVERFLOW_QUEUE_SIZE, PUBLISH_LATENCY, RECONNECTIONS,
+    BUFFER_LIMIT, BUFFER_SIZE, CONNECTION_STATE, DISCONNECTION_DURATION, ERRORS, MESSAGES_IN_DOUBT, MESSAGES_LOST,
+    MESSAGES_PUBLISHED, OTHER, OVERFLOW_QUEUE_SIZE, PUBLISH_LATENCY, RECONNECTIONS,
 };
 
 /// The label `server` while none is connected.
@@ -136,6 +137,8 @@ pub struct MetricsReporter {
     latency: Option<Latency>,
     /// The last reported value of `Stats::refused`.
     refused: u64,
+    /// The last reported value of `Stats::in_doubt`.
+    in_doubt: u64,
     lost: LostSubjects,
     events: Events,
     shared: Arc<Shared>,
@@ -143,7 +146,8 @@ pub struct MetricsReporter {
 
 impl fmt::Debug for MetricsReporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MetricsReporter { service, interval, server, published, counted, latency, refused, lost, .. } = self;
+        let MetricsReporter { service, interval, server, published, counted, latency, refused, in_doubt, lost, .. } =
+            self;
         f.debug_struct("MetricsReporter")
             .field("service", service)
             .field("interval", interval)
@@ -152,6 +156,7 @@ impl fmt::Debug for MetricsReporter {
             .field("counted", counted)
             .field("latency", latency)
             .field("refused", refused)
+            .field("in_doubt", in_doubt)
             .field("lost", lost)
             .finish_non_exhaustive()
     }
@@ -177,6 +182,7 @@ impl MetricsReporter {
             counted,
             latency: None,
             refused: stats.refused,
+            in_doubt: stats.in_doubt,
             lost: LostSubjects::default(),
             events,
             shared,
@@ -312,8 +318,11 @@ impl MetricsReporter {
         if refused > 0 {
             self.errors("publish_failed", refused);
         }
+        let in_doubt = stats.in_doubt.saturating_sub(self.in_doubt);
+        counter!(MESSAGES_IN_DOUBT, "service" => service()).increment(in_doubt);
         self.published += published;
         self.refused += refused;
+        self.in_doubt += in_doubt;
         self.server = server;
     }
 

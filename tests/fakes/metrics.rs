@@ -357,6 +357,7 @@ async fn every_metric_is_described_with_its_unit() {
         ("nats_buffer_limit_bytes", "gauge", Unit::Bytes),
         ("nats.overflow_queue_size", "gauge", Unit::Count),
         ("nats.messages_lost", "counter", Unit::Count),
+        ("nats_messages_in_doubt_total", "counter", Unit::Count),
         ("nats_messages_published_total", "counter", Unit::Count),
         ("nats_publish_latency_seconds", "histogram", Unit::Seconds),
         ("nats_errors_total", "counter", Unit::Count),

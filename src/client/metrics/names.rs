@@ -9,6 +9,7 @@ pub(super) const BUFFER_SIZE: &str = "nats_buffer_size_bytes";
 pub(super) const BUFFER_LIMIT: &str = "nats_buffer_limit_bytes";
 pub(super) const OVERFLOW_QUEUE_SIZE: &str = "nats.overflow_queue_size";
 pub(super) const MESSAGES_LOST: &str = "nats.messages_lost";
+pub(super) const MESSAGES_IN_DOUBT: &str = "nats_messages_in_doubt_total";
 pub(super) const MESSAGES_PUBLISHED: &str = "nats_messages_published_total";
 pub(super) const PUBLISH_LATENCY: &str = "nats_publish_latency_seconds";
 pub(super) const ERRORS: &str = "nats_errors_total";
@@ -25,6 +26,11 @@ pub(super) fn describe() {
     describe_gauge!(BUFFER_LIMIT, Unit::Bytes, "Bytes that may be buffered while no server is connected");
     describe_gauge!(OVERFLOW_QUEUE_SIZE, Unit::Count, "Messages buffered while no server is connected");
     describe_counter!(MESSAGES_LOST, Unit::Count, "Accepted messages that were lost on the client's side");
+    describe_counter!(
+        MESSAGES_IN_DOUBT,
+        Unit::Count,
+        "Messages that a lost connection had taken without a confirmation"
+    );
     describe_counter!(MESSAGES_PUBLISHED, Unit::Count, "Messages accepted by publish and requests");
     describe_histogram!(PUBLISH_LATENCY, Unit::Seconds, "Time from publishing to the PONG that confirms it");
     describe_counter!(ERRORS, Unit::Count, "Errors of the connection, of servers and of publishing");

@@ -200,4 +200,5 @@ async fn a_round_trip_whose_connection_is_lost_is_no_sample() {
     client.close().await.unwrap();
     ended(reporting).await;
     assert!(seen().samples("nats_publish_latency_seconds{service=lost}").is_empty());
+    assert_eq!(seen().counter("nats_messages_in_doubt_total{service=lost}"), Some(1));
 }
