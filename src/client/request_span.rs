@@ -28,6 +28,7 @@ impl RequestSpan {
             "server.address" = Empty,
             "server.port" = Empty,
             "nats.tries" = Empty,
+            "nats.replies" = Empty,
             "error.type" = Empty,
             "otel.status_code" = Empty,
         );
@@ -51,6 +52,14 @@ impl RequestSpan {
         }
         self.0.record("nats.tries", i64::from(tries));
         if let Err(error) = outcome {
+            self.failed(error);
+        }
+    }
+
+    /// Ends it for a request with many replies, of which `last` is the end.
+    pub(super) fn end_stream(self, replies: u64, last: Option<&Result<Message, RequestError>>) {
+        self.0.record("nats.replies", spans::integer(replies));
+        if let Some(Err(error)) = last {
             self.failed(error);
         }
     }

@@ -12,6 +12,7 @@ use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
 use super::pending_reply::is_no_responders;
 use super::publish::block;
+use super::request_span::RequestSpan;
 use super::wait::{self, Deadline};
 use crate::driver::{ManyLimits, Publish, Waiting};
 use crate::protocol::{HeaderMap, Subject, ToSubject};
@@ -114,6 +115,8 @@ pub struct Replies {
     /// Set by each reply.
     stall: Deadline,
     end: Option<RepliesEnd>,
+    /// The span of the request, if somebody listens.
+    span: Option<Box<RequestSpan>>,
 }
 
 impl Client {
@@ -161,6 +164,7 @@ impl Client {
         let subject = subject.to_subject();
         let headers = options.headers.as_ref().and_then(block);
         self.know_replies()?;
+        let span = RequestSpan::begin(self.shared(), &subject, payload.len());
         let requests = &self.shared().requests;
         let limits = ManyLimits { replies: settings.subscription_messages, bytes: settings.subscription_bytes };
         let ticket = requests.register_many(subject.as_bytes(), limits, options.keep_waiting);
@@ -170,9 +174,13 @@ impl Client {
             .with_reply(Some(reply.as_bytes()))
             .with_headers(headers.as_deref());
         let size = publish.size();
-        self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
+        if let Err(error) = self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await {
+            span.failed(&error);
+            return Err(error);
+        }
         let (timeout, stall) = (Deadline::new(deadline), Deadline::new(None));
-        let mut replies = Replies { waiting, reply, size, options, received: 0, timeout, stall, end: None };
+        let span = span.kept();
+        let mut replies = Replies { waiting, reply, size, options, received: 0, timeout, stall, end: None, span };
         if replies.options.max_replies == Some(0) {
             replies.finish(RepliesEnd::MaxReplies);
         }
@@ -213,6 +221,26 @@ impl Replies {
         Some(Ok(message))
     }
 
+    /// The next reply, or the end.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, RequestError>>> {
+        match self.waiting.poll_many(cx) {
+            Poll::Ready(Ok(share)) => {
+                let message = Message::from_raw(&share.first(), &self.reply);
+                Poll::Ready(self.take(message))
+            }
+            Poll::Ready(Err(failure)) => {
+                self.finish(RepliesEnd::Failed);
+                let error = super::pending_reply::failed(self.waiting.shared(), &failure, self.size);
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Pending => {
+                let end = ready!(self.poll_times(cx));
+                self.finish(end);
+                Poll::Ready(None)
+            }
+        }
+    }
+
     /// Whether a time is over. What came before it was handed out first.
     fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<RepliesEnd> {
         let shared = self.waiting.shared();
@@ -231,21 +259,12 @@ impl Stream for Replies {
         if this.end.is_some() {
             return Poll::Ready(None);
         }
-        match this.waiting.poll_many(cx) {
-            Poll::Ready(Ok(share)) => {
-                let message = Message::from_raw(&share.first(), &this.reply);
-                Poll::Ready(this.take(message))
-            }
-            Poll::Ready(Err(failure)) => {
-                this.finish(RepliesEnd::Failed);
-                let error = super::pending_reply::failed(this.waiting.shared(), &failure, this.size);
-                Poll::Ready(Some(Err(error)))
-            }
-            Poll::Pending => {
-                let end = ready!(this.poll_times(cx));
-                this.finish(end);
-                Poll::Ready(None)
+        let next = ready!(this.poll_reply(cx));
+        if this.end.is_some() {
+            if let Some(span) = this.span.take() {
+                span.end_stream(this.received, next.as_ref());
             }
         }
+        Poll::Ready(next)
     }
 }

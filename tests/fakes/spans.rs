@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::connection::{ConnectionEvent, Status};
-use nats_lifeline::options::RequestOptions;
+use nats_lifeline::options::{RepliesOptions, RequestOptions};
 use nats_lifeline::testing::Broker;
 use nats_lifeline::{Client, ConnectErrorKind, ConnectOptions, Request, RequestErrorKind};
 use tracing::field::{Field, Visit};
@@ -327,6 +327,19 @@ async fn a_request_is_a_span_in_the_callers_one_and_ends_with_its_reply() {
     client.start_request("not a subject", Request::new()).await.unwrap_err();
     assert_eq!(spans.named("request")[4].field("error.type"), Some("invalid_subject"));
     assert!(!spans.named("request")[4].is_open());
+
+    // With many replies: it ends with the stream.
+    let one = RepliesOptions::new().max_replies(1);
+    let mut replies = client.request_stream("echo", "x".into(), one).await.unwrap();
+    assert!(spans.named("request")[5].is_open());
+    replies.next().await.unwrap().unwrap();
+    let many = &spans.named("request")[5];
+    assert_eq!((many.field("nats.replies"), many.field("error.type"), many.is_open()), (Some("1"), None, false));
+    let mut replies = client.request_stream("nobody", "x".into(), RepliesOptions::new()).await.unwrap();
+    replies.next().await.unwrap().unwrap_err();
+    let none = &spans.named("request")[6];
+    assert_eq!((none.field("nats.replies"), none.field("error.type")), (Some("0"), Some("no_responders")));
+    assert!(!none.is_open());
 }
 
 #[tokio::test]
