@@ -136,7 +136,7 @@ pub(crate) fn compat_events(event: &ConnectionEvent) -> impl Iterator<Item = Eve
         ConnectionEvent::ServerNotInPool { .. } => Some(Event::ClientError(ClientError::ServerNotInPool)),
         ConnectionEvent::LameDuck { .. } => Some(Event::LameDuckMode),
         ConnectionEvent::SlowConsumer { sid, .. } => Some(Event::SlowConsumer(*sid)),
-        ConnectionEvent::ServerError { error } => Some(Event::ServerError(ServerError::compat(error))),
+        ConnectionEvent::ServerError { error, .. } => Some(Event::ServerError(ServerError::compat(error))),
         ConnectionEvent::Draining => Some(Event::Draining),
         ConnectionEvent::Closed { .. } => Some(Event::Closed),
         ConnectionEvent::Connecting { .. }
@@ -209,7 +209,7 @@ mod tests {
             (ConnectionEvent::LameDuck { server: server() }, Some(Event::LameDuckMode)),
             (ConnectionEvent::SlowConsumer { sid: 7, dropped: 2 }, Some(Event::SlowConsumer(7))),
             (
-                ConnectionEvent::ServerError { error: ErrKind::AuthorizationViolation },
+                ConnectionEvent::ServerError { server: server(), error: ErrKind::AuthorizationViolation },
                 Some(Event::ServerError(refused)),
             ),
             (ConnectionEvent::Draining, Some(Event::Draining)),
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn server_text_is_raw_for_programs_and_escaped_for_people() {
         let text = "\u{1b}[2J \u{7}\r\u{2028}";
-        let rich = ConnectionEvent::ServerError { error: ErrKind::parse(text.as_bytes()) };
+        let rich = ConnectionEvent::ServerError { server: "a:4222".to_owned(), error: ErrKind::parse(text.as_bytes()) };
         let event = compat_events(&rich).next();
         assert_eq!(event, Some(Event::ServerError(ServerError::Other(text.to_owned()))));
         let events = [event.unwrap(), Event::ClientError(ClientError::Other(text.to_owned()))];

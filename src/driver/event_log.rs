@@ -102,9 +102,9 @@ impl EventLog {
                     log!(level, sid, size, limit, times, "skipped a message over the limit");
                 }
             }
-            ConnectionEvent::ServerError { error } => {
+            ConnectionEvent::ServerError { server, error } => {
                 if let Some(times) = self.due(|state| &mut state.errors) {
-                    log!(level, %error, times, "the server reported an error");
+                    log!(level, server, %error, times, "the server reported an error");
                 }
             }
             ConnectionEvent::BufferHigh { pending, limit } => {

@@ -20,7 +20,8 @@ impl<H> Engine<H> {
             self.hear_refusal(which, name);
         }
         let error = kind.clone().shortened();
-        self.out.emit(ConnectionEvent::ServerError { error: error.clone() });
+        let server = self.lines.connection_mut(which).map(|connection| connection.attempt.endpoint.clone());
+        self.out.emit(ConnectionEvent::ServerError { server: server.unwrap_or_default(), error: error.clone() });
         let Some(connection) = self.lines.connection_mut(which) else { return };
         if connection.is_handshake() {
             return self.lose(which, Cause::Server(error), CloseHow::Drop, now);

@@ -177,6 +177,8 @@ pub enum ConnectionEvent {
     /// The server sent an `-ERR`. What follows shows whether the connection survives.
     #[non_exhaustive]
     ServerError {
+        /// `host:port` of the server.
+        server: String,
         /// The error, typed.
         error: crate::protocol::ErrKind,
     },
@@ -273,7 +275,7 @@ impl ConnectionEvent {
         match self {
             ConnectionEvent::ServerInfo { server, info } => server.len() + info.weight(),
             ConnectionEvent::ServersChanged { added, removed } => list(added) + list(removed),
-            ConnectionEvent::ServerError { error } => error.weight(),
+            ConnectionEvent::ServerError { server, error } => server.len() + error.weight(),
             ConnectionEvent::Disconnected { server, cause, .. }
             | ConnectionEvent::AttemptFailed { server, cause, .. } => server.len() + cause.weight(),
             ConnectionEvent::GaveUp { cause, servers, .. } => {

@@ -94,7 +94,7 @@ impl ConnectionEvent {
             ConnectionEvent::ServerNotInPool { .. } | ConnectionEvent::BufferHigh { .. } => {
                 seen(Kept::Detail, Level::Warn)
             }
-            ConnectionEvent::ServerError { error } => {
+            ConnectionEvent::ServerError { error, .. } => {
                 Projection { fault: Some(Fault::Server(error)), ..seen(Kept::Detail, Level::Warn) }
             }
             ConnectionEvent::SlowConsumer { .. } => {

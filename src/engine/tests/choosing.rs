@@ -335,6 +335,9 @@ fn giving_up_names_every_server_and_its_last_error() {
     });
     let texts: Vec<String> = servers.unwrap().iter().map(|(server, cause)| format!("{server}: {cause}")).collect();
     assert_eq!(texts, ["a:4222: server error: Authorization Violation", "b:4222: connection refused"]);
+    let from =
+        |event: &ConnectionEvent| matches!(event, ConnectionEvent::ServerError { server, .. } if server == "a:4222");
+    assert!(pair.events.iter().any(from), "an error names its server too");
 }
 
 // N8, D14

@@ -33,7 +33,7 @@ fn what_a_server_says_is_cut_to_a_kibibyte_wherever_it_is_kept() {
         pair.publish("a", "1");
         pair.serve(error.as_bytes());
         let said = pair.events.iter().rev().find_map(|event| match event {
-            ConnectionEvent::ServerError { error } => Some(error.text()),
+            ConnectionEvent::ServerError { error, .. } => Some(error.text()),
             _ => None,
         });
         let said = said.unwrap();
@@ -118,7 +118,7 @@ fn no_text_of_a_server_reaches_a_reader_as_it_is() {
         harmless(&EndReason::Refused(kind.clone()).to_string());
         harmless(&Cause::Server(kind.clone()).to_string());
         // Logs use Debug.
-        harmless(&format!("{:?}", ConnectionEvent::ServerError { error: kind }));
+        harmless(&format!("{:?}", ConnectionEvent::ServerError { server: NASTY.to_owned(), error: kind }));
     }
     let causes = [
         Cause::Tls(NASTY.into()),

@@ -202,7 +202,7 @@ fn unread_changes_of_a_large_pool_cost_linear_time() {
 fn unread_events_of_every_kind_cost_linear_time() {
     let error = ErrKind::Other("x".into());
     let events = [
-        ConnectionEvent::ServerError { error: error.clone() },
+        ConnectionEvent::ServerError { server: "a".to_owned(), error: error.clone() },
         ConnectionEvent::Lost { lost: Lost { refused: 1, ..Lost::default() }, messages: LostMessages::default() },
         ConnectionEvent::LeftInDoubt { messages: 1 },
         ConnectionEvent::LameDuck { server: "a".to_owned() },

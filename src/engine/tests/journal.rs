@@ -65,7 +65,7 @@ fn said(event: &ConnectionEvent) -> String {
             format!("ServersChanged +{} -{}", added.join(","), removed.join(","))
         }
         ConnectionEvent::ServerNotInPool { server } => format!("ServerNotInPool {server}"),
-        ConnectionEvent::ServerError { error } => format!("ServerError {error}"),
+        ConnectionEvent::ServerError { error, .. } => format!("ServerError {error}"),
         ConnectionEvent::LameDuck { server } => format!("LameDuck {server}"),
         ConnectionEvent::SlowConsumer { .. } | ConnectionEvent::MessageTooLarge { .. } => {
             unreachable!("the driver says that")
