@@ -77,6 +77,7 @@ async fn refusal(said: String) -> nats_lifeline::ConnectError {
         .unwrap_err()
 }
 
+// Fault H5
 #[tokio::test]
 async fn a_refused_connection_shows_no_control_characters_of_the_server() {
     let lines = Lines::default();
@@ -125,6 +126,7 @@ async fn hostile_server() -> Fake {
     .await
 }
 
+// Fault H5
 #[tokio::test]
 async fn events_health_and_log_show_no_control_characters_of_the_server() {
     let lines = Lines::default();
@@ -182,6 +184,7 @@ async fn events_health_and_log_show_no_control_characters_of_the_server() {
     assert!(shown.0.iter().any(|(what, text)| what == "the log" && text.contains("a handler failed")), "{:?}", shown.0);
 }
 
+// Fault H5: the paths of files and the texts of callbacks were shown as they are
 #[tokio::test]
 async fn errors_show_no_control_characters_of_callers_and_files() {
     let lines = Lines::default();
