@@ -2,9 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -64,18 +63,42 @@ pub(super) async fn dial(
             found
         }
     };
-    let (stream, others) = race(found, &options).await.map_err(|error| Cause::Io(Arc::new(error)))?;
+    let (stream, others) = race(found, &options).await.map_err(|failed| refused(&addr, failed))?;
     Ok((Transport::plain(Lower::tcp(stream)), others))
+}
+
+/// An error names at most this many addresses of a name.
+const NAMED: usize = 5;
+
+/// Why none of the addresses was connected. If they are those of a name, the error shows them.
+fn refused(addr: &ServerAddr, mut failed: Vec<(SocketAddr, io::Error)>) -> Cause {
+    let kind = failed.last().map_or(io::ErrorKind::AddrNotAvailable, |(_, error)| error.kind());
+    if addr.host().parse::<IpAddr>().is_ok() {
+        if let Some((_, error)) = failed.pop() {
+            return Cause::from(error);
+        }
+    }
+    let mut texts: Vec<String> =
+        failed.iter().take(NAMED).map(|(address, error)| format!("{address}: {error}")).collect();
+    match failed.len().saturating_sub(NAMED) {
+        0 if texts.is_empty() => texts.push("no address to connect to".to_owned()),
+        0 => {}
+        more => texts.push(format!("and {more} more")),
+    }
+    Cause::from(io::Error::new(kind, texts.join(", ")))
 }
 
 type Racing = (SocketAddr, Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);
 
-/// The first connection, and the addresses that had not answered by then.
-async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(TcpStream, Vec<SocketAddr>)> {
+/// The first connection, and the addresses that had not answered by then; or the error of each address.
+async fn race(
+    addresses: Vec<SocketAddr>,
+    options: &DialOptions,
+) -> Result<(TcpStream, Vec<SocketAddr>), Vec<(SocketAddr, io::Error)>> {
     let mut waiting = addresses.into_iter();
     let mut racing: Vec<Racing> = Vec::new();
     let mut head_start = Box::pin(sleep(Duration::ZERO));
-    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
+    let mut errors = Vec::new();
     std::future::poll_fn(move |cx| {
         loop {
             let mut failed = false;
@@ -88,7 +111,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(
                         return Poll::Ready(Ok((stream, losing.chain(&mut waiting).collect())));
                     }
                     Poll::Ready(Err(error)) => {
-                        last = error;
+                        errors.push((*address, error));
                         failed = true;
                         drop(racing.swap_remove(at));
                     }
@@ -104,10 +127,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &DialOptions) -> io::Result<(
                     racing.push((address, Box::pin(connect(address, options.clone()))));
                     head_start.set(sleep(HEAD_START));
                 }
-                None if racing.is_empty() => {
-                    let error = std::mem::replace(&mut last, io::Error::other("asked twice"));
-                    return Poll::Ready(Err(error));
-                }
+                None if racing.is_empty() => return Poll::Ready(Err(std::mem::take(&mut errors))),
                 None => return Poll::Pending,
             }
         }

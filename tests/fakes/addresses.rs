@@ -55,6 +55,27 @@ async fn a_live_address_is_found_among_dead_and_silent_ones() {
     }
 }
 
+// Scenario 25
+#[tokio::test]
+async fn the_error_of_a_name_shows_each_of_its_addresses() {
+    let dead = [Dead::new(), Dead::new()];
+    let found: Vec<SocketAddr> = dead.iter().map(|dead| dead.addr).collect();
+    let (answer, none) = (found.clone(), "none.example");
+    let options = ConnectOptions::new().resolver(move |host, _| {
+        let answer = if host == none { Vec::new() } else { answer.clone() };
+        async move { Ok(answer) }
+    });
+    let error = soon("a refusal", options.clone().connect("two.example")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(found.iter().all(|address| text.contains(&format!("{address}: Connection refused"))), "{text}");
+    assert!(text.contains("two.example:4222: ") && text.contains("is the server running"), "{text}");
+    let refused = |cause: &Cause| matches!(cause, Cause::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+    assert!(error.source_as().is_some_and(refused), "{text}");
+
+    let error = soon("a refusal", options.connect(none)).await.unwrap_err();
+    assert!(error.to_string().contains("none.example"), "{error}");
+}
+
 // Scenarios 7, 25: one deadline applies to all of them.
 #[tokio::test]
 async fn a_name_without_an_answering_address_fails_within_the_deadline() {
