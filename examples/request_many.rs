@@ -24,8 +24,8 @@ async fn example(server: Server) -> Result<(), Error> {
     for (rule, options, expected) in [
         ("three replies", until().max_replies(3), 3),
         ("two replies", until().max_replies(2), 2),
-        ("no reply for 300 ms", until().stall(Duration::from_millis(300)), 3),
-        ("half a second", until().timeout(Duration::from_millis(500)), 3),
+        ("no reply for half a second", until().stall(Duration::from_millis(500)), 3),
+        ("a second", until().timeout(Duration::from_secs(1)), 3),
         ("an empty reply", until().sentinel(), 0),
     ] {
         // "end" is answered with an empty reply by everybody.
