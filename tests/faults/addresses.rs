@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(target_os = "linux")]
 use crate::support::black_hole::BlackHole;
 use crate::support::fake::{Conversation, Fake, INFO};
+use crate::support::ports::Ports;
 use crate::support::{SOON, Timeline, eventually, soon};
 
 /// A peer that is not a NATS server: `act` handles each connection.
@@ -115,9 +116,8 @@ async fn a_text_with_several_servers_is_a_list_wherever_addresses_are_accepted()
 // looked like a server that sends no INFO. No test checked who had the port.
 #[tokio::test]
 async fn a_dial_that_connects_to_itself_is_refused_and_frees_the_port() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = free.local_addr().unwrap();
-    drop(free);
+    let ports = Ports::reserve();
+    let addr = SocketAddr::from(([127, 0, 0, 1], ports.client()));
     let dials = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&dials);
     let options = ConnectOptions::new().local_address(addr).resolver(move |_, _| {
