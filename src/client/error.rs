@@ -2,6 +2,7 @@
 
 mod attempts;
 mod ending;
+mod invalid_name;
 mod kinds;
 mod refusal;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::fmt::{self, Debug, Display};
 
 pub use attempts::NotConnected;
 pub use ending::{CloseError, DrainError, DrainReport, NotDriven, ReconnectError, UnsubscribeError};
+pub(crate) use invalid_name::InvalidName;
 pub use kinds::{
     ConnectError, ConnectErrorKind, FlushError, FlushErrorKind, PublishError, PublishErrorKind, RequestError,
     RequestErrorKind, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,

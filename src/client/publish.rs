@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind};
+use super::error::{
+    InvalidName, PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind,
+};
 use super::message::OutboundMessage;
 use super::wait;
 use crate::driver::{Denied, OnFull, Priority, Publish, Room};
@@ -158,7 +160,11 @@ impl Client {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {
                 self.count_refused();
-                Err(TryPublishError::with_source(TryPublishErrorKind::InvalidSubject, message, error))
+                let kind = TryPublishErrorKind::InvalidSubject;
+                Err(match error.into_source() {
+                    Some(rule) => TryPublishError::with_source(kind, message, rule),
+                    None => TryPublishError::new(kind, message),
+                })
             }
             // Accepted, and counted as lost: that is what the policy was chosen for.
             Err(Fault::Denied(Denied::Outbox(Refusal::Dropped))) => Ok(()),
@@ -216,9 +222,9 @@ impl Client {
         let Frame { subject, reply, headers, payload } = publish.frame;
         let invalid = |fault: crate::Error| PublishError::with_source(PublishErrorKind::InvalidSubject, fault);
         // Whatever the user wants to skip: a blank or a line end would change what the server and we ourselves read.
-        check_publish_subject(subject).map_err(|fault| invalid(fault.into()))?;
+        check_publish_subject(subject).map_err(|rule| invalid(InvalidName::new(subject, rule).into()))?;
         if let Some(reply) = reply {
-            check_publish_subject(reply).map_err(|fault| invalid(fault.into()))?;
+            check_publish_subject(reply).map_err(|rule| invalid(InvalidName::new(reply, rule).into()))?;
         }
         let reply = reply.map(<[u8]>::len);
         let longest = subject.len() + reply.unwrap_or(0) + 1 + 2 * SIZE_ARG;

@@ -295,16 +295,13 @@ fn not_subscribed(inbox: &Subject, error: SubscribeError) -> RequestError {
     if error.kind() != SubscribeErrorKind::InvalidSubject {
         return error.into();
     }
-    let source = error.into_source().unwrap_or_else(|| "it is no subject".into());
-    RequestError::with_source(RequestErrorKind::InvalidSubject, InvalidInbox { inbox: inbox.to_string(), source })
+    let source = error.into_source().unwrap_or_else(|| format!("{:?}: it is no subject", inbox.as_str()).into());
+    RequestError::with_source(RequestErrorKind::InvalidSubject, InvalidInbox(source))
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the inbox {inbox:?}: {}", shown(&source.to_string()))]
-struct InvalidInbox {
-    inbox: String,
-    source: crate::Error,
-}
+#[error("the inbox {}", shown(&.0.to_string()))]
+struct InvalidInbox(#[source] crate::Error);
 
 /// A request that could not be sent. What is wrong with the request itself keeps its kind; only that makes this
 /// different from the conversion, which async-nats has too.

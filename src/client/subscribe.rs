@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::error::{SubscribeError, SubscribeErrorKind};
+use super::error::{InvalidName, SubscribeError, SubscribeErrorKind};
 use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
@@ -65,8 +65,7 @@ impl Client {
         subject: S,
         queue_group: String,
     ) -> Result<Subscriber, SubscribeError> {
-        check_queue_name(queue_group.as_bytes())
-            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
+        check_queue(&queue_group)?;
         self.subscribe_now(subject.to_subject(), Some(queue_group)).await
     }
 
@@ -95,8 +94,7 @@ impl Client {
     ) -> Result<Subscriber, SubscribeError> {
         let limits = options.limits(&self.core.settings)?;
         if let Some(queue) = &options.queue_group {
-            check_queue_name(queue.as_bytes())
-                .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, fault))?;
+            check_queue(queue)?;
         }
         self.subscribe_within(subject.to_subject(), options.queue_group, limits).await
     }
@@ -116,8 +114,10 @@ impl Client {
         queue: Option<String>,
         limits: InboxLimits,
     ) -> Result<Subscriber, SubscribeError> {
-        check_subscribe_subject(subject.as_bytes())
-            .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
+        let name = subject.as_bytes();
+        check_subscribe_subject(name).map_err(|rule| {
+            SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, InvalidName::new(name, rule))
+        })?;
         let settings = &self.core.settings;
         let args = subject.as_bytes().len() + queue.as_ref().map_or(0, |queue| queue.len() + 1) + SID_ARG;
         if args > settings.config.max_control_line {
@@ -144,4 +144,11 @@ impl Client {
     pub fn new_inbox(&self) -> String {
         format!("{}.{}", self.core.settings.inbox_prefix, super::inbox_id::new())
     }
+}
+
+fn check_queue(name: &str) -> Result<(), SubscribeError> {
+    check_queue_name(name.as_bytes()).map_err(|rule| {
+        let source = InvalidName::new(name.as_bytes(), rule);
+        SubscribeError::with_source(SubscribeErrorKind::InvalidQueueName, source)
+    })
 }

@@ -172,7 +172,7 @@ async fn handlers_outlive_outages_and_end_with_the_client() {
     tokio::time::timeout(LONG, router.ended()).await.expect("its subscriptions have ended");
 
     let error = client.router().route("a b", |_| async { Ok::<(), String>(()) }).start().await.unwrap_err();
-    assert_eq!(error.to_string(), "invalid subject: blank at byte 1");
+    assert_eq!(error.to_string(), "invalid subject: \"a b\": blank at byte 1");
 }
 
 // S69: the other members of a queue group get what is published from then on

@@ -217,9 +217,13 @@ async fn errors_show_no_control_characters_of_callers_and_files() {
     shown.error("dead letters", &router.start().await.unwrap_err());
     let error = client.publish(hostile.clone(), "".into()).await.unwrap_err();
     assert_eq!(error.kind(), PublishErrorKind::InvalidSubject);
+    shown.error("a refused subject", &error);
+    shown.error("a refused subscription", &client.subscribe(hostile.clone()).await.unwrap_err());
+    shown.error("a refused queue group", &client.queue_subscribe("a", hostile.clone()).await.unwrap_err());
+    shown.error("a refused request", &client.request(hostile.clone(), "".into()).await.unwrap_err());
     let error = client.try_publish(hostile.clone(), "".into()).unwrap_err();
     assert_eq!(error.kind(), TryPublishErrorKind::InvalidSubject);
-    shown.note("a refused subject", format!("{error} {error:?}"));
+    shown.error("a refused subject that is returned", &error);
     let mut headers = HeaderMap::new();
     headers.insert("Reply", HOSTILE);
     shown.note("headers", format!("{headers:?}"));

@@ -207,5 +207,5 @@ async fn errors_of_requests_name_the_inbox_once() {
     assert_eq!(error.kind(), RequestErrorKind::InvalidSubject);
     assert_eq!(error.to_string(), "invalid subject: the inbox \"\": it is empty");
     let error = client.request("", "".into()).await.unwrap_err();
-    assert_eq!(error.to_string(), "invalid subject: it is empty");
+    assert_eq!(error.to_string(), "invalid subject: \"\": it is empty");
 }
