@@ -86,7 +86,7 @@ impl Publisher {
     /// Those of [`Client::publish`], except for the subject's.
     ///
     /// ```no_run
-    /// # async fn example(ticks: nats_lifeline::Publisher) -> Result<(), nats_lifeline::Error> {
+    /// # async fn example(ticks: nats_lifeline::client::Publisher) -> Result<(), nats_lifeline::Error> {
     /// ticks.publish(b"1.0842").await?;
     /// # Ok(())
     /// # }
@@ -127,7 +127,7 @@ impl Publisher {
     /// accepted, and returns what was taken from the iterator after those.
     ///
     /// ```no_run
-    /// # async fn example(ticks: nats_lifeline::Publisher) -> Result<(), nats_lifeline::Error> {
+    /// # async fn example(ticks: nats_lifeline::client::Publisher) -> Result<(), nats_lifeline::Error> {
     /// let mut payloads = ["1.0842", "1.0843", "1.0841"].into_iter();
     /// if let Err(error) = ticks.publish_batch(&mut payloads).await {
     ///     let left = error.unpublished.len() + payloads.len();
