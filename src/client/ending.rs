@@ -22,7 +22,7 @@ impl Client {
     /// New subscriptions are refused from now on, and the server is asked to end the existing ones. Received messages
     /// are still delivered, and consumers can still publish their answers. When every subscriber has read its last
     /// message, everything published is sent and confirmed by a PONG, and the connection is closed. After 30 s the
-    /// client ends in any case. While disconnected, it waits for a connection until then, even if nothing is buffered;
+    /// client ends in any case. While disconnected, it waits for a connection until then if messages are buffered;
     /// [`close`](Client::close) does not wait. [`drain_and_close`](Client::drain_and_close) waits for the end and reports.
     ///
     /// Each stream ends when it has been read, so one task can read several streams one after the other; the last one

@@ -266,8 +266,11 @@ impl RunningRouter {
         let client = &shared.client;
         let drained = async {
             self.ended().await;
-            // What it reports belongs to the client's own account.
-            let _ = client.flush().await;
+            // With nothing left to send, no server is waited for.
+            if client.connected_server().is_some() || client.stats().waiting > 0 {
+                // What it reports belongs to the client's own account.
+                let _ = client.flush().await;
+            }
         };
         let _ = wait::until_even_if_closed(client.shared(), wait::deadline(Some(within)), drained).await;
         self.abort().await;

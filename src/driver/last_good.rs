@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::blocking::Pending;
+use super::guard::observed;
 use super::lock;
 
 /// If a read takes longer and there is an earlier value, that is used. A server closes a connection whose
@@ -49,15 +50,17 @@ impl<T: Clone, F: fmt::Display> LastGood<T, F> {
                 read
             }
             Ok(Some(Err(fault))) => {
-                tracing::warn!(%fault, "{what} cannot be read; using its last content");
+                observed(|| tracing::warn!(%fault, "{what} cannot be read; using its last content"));
                 last
             }
             Ok(None) => {
-                tracing::warn!("reading {what} was abandoned; using its last content");
+                observed(|| tracing::warn!("reading {what} was abandoned; using its last content"));
                 last
             }
             Err(_) => {
-                tracing::warn!("reading {what} takes longer than {LONGEST_WAIT:?}; using its last content");
+                observed(|| {
+                    tracing::warn!("reading {what} takes longer than {LONGEST_WAIT:?}; using its last content")
+                });
                 lock(&self.state).late = Some(reading);
                 last
             }

@@ -6,6 +6,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::guard::observed;
 use crate::driver::shown_path;
 use crate::engine::Cause;
 
@@ -29,7 +30,9 @@ pub(super) fn add_roots(
             Ok(certificate) => good.push(certificate),
             Err(error) => {
                 let file = shown_path(path);
-                tracing::warn!(%file, certificate = number + 1, %error, "ignored a damaged root certificate");
+                observed(
+                    || tracing::warn!(%file, certificate = number + 1, %error, "ignored a damaged root certificate"),
+                );
                 fault.get_or_insert(error);
             }
         }

@@ -85,6 +85,7 @@ mod with_tls {
 
     use super::{Arc, Cause, Prepared, ServerAddr, TlsSettings, Transport};
     use crate::driver::blocking::{Blocking, Thread};
+    use crate::driver::guard::observed;
     use crate::driver::last_good::LastGood;
     use crate::driver::pem;
     use crate::driver::pinned::Pinned;
@@ -185,11 +186,11 @@ mod with_tls {
         let native = rustls_native_certs::load_native_certs();
         for error in &native.errors {
             let error = error.to_string();
-            tracing::warn!(error = %shown(&error), "cannot read a root certificate of the system");
+            observed(|| tracing::warn!(error = %shown(&error), "cannot read a root certificate of the system"));
         }
         let (_, ignored) = roots.add_parsable_certificates(native.certs);
         if ignored > 0 {
-            tracing::warn!("ignored {ignored} invalid system root certificates");
+            observed(|| tracing::warn!("ignored {ignored} invalid system root certificates"));
         }
         if roots.is_empty() {
             return Err(refused("the system has no root certificates, and no others were added".to_owned()));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::guard::observed;
 use super::{error_type, lock};
 use crate::engine::{Cause, ConnectionEvent};
 
@@ -50,12 +51,12 @@ impl Spans {
 
     /// Reports an event inside the span that it belongs to.
     pub(super) fn around(&self, event: &ConnectionEvent, report: impl FnOnce()) {
-        self.begin(event);
-        match self.current() {
+        observed(|| self.begin(event));
+        observed(|| match self.current() {
             Some(span) => span.in_scope(report),
             None => report(),
-        }
-        self.end(event);
+        });
+        observed(|| self.end(event));
     }
 
     /// Begins the span of an outage, if the event begins one.

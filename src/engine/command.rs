@@ -226,7 +226,8 @@ impl<H> Engine<H> {
             self.abandon_move();
         }
         let answer_within = (within / 4).min(ANSWER_WITHIN);
-        self.intent = Intent::Drain { deadline: after(now, within), answer_within, stage: DrainStage::Begin };
+        let (deadline, in_doubt) = (after(now, within), self.totals.in_doubt);
+        self.intent = Intent::Drain { deadline, answer_within, in_doubt, stage: DrainStage::Begin };
         self.out.emit(ConnectionEvent::Draining);
         if matches!(self.lines.present, Link::Idle | Link::GivingUp(_)) {
             self.finish(EndReason::Drained, true);
@@ -265,8 +266,10 @@ impl<H> Engine<H> {
         }
     }
 
-    /// Everything ends in the next exchange.
+    /// Everything ends in the next exchange. A drain that left messages in doubt is not complete.
     pub(super) fn finish(&mut self, reason: EndReason, completed: bool) {
+        let doubtful = matches!(self.intent, Intent::Drain { in_doubt, .. } if in_doubt < self.totals.in_doubt);
+        let completed = completed && !doubtful;
         self.intent = Intent::End { reason, completed };
     }
 

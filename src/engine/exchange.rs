@@ -41,6 +41,7 @@ impl<H> Engine<H> {
         }
         if matches!(self.intent, Intent::Drain { .. }) {
             self.exchange_drain(input);
+            self.end_drain_without_server(outbox);
         }
         if matches!(self.intent, Intent::End { .. }) {
             self.end(outbox, now);
@@ -255,6 +256,14 @@ impl<H> Engine<H> {
         // The gate shuts in this critical section, and only then do the streams end.
         *stage = DrainStage::Publishing { asked: false };
         self.end_all_subscriptions(&EndReason::Drained);
+    }
+
+    /// A drain with nothing left to send needs no server, so it does not wait for one.
+    fn end_drain_without_server(&mut self, outbox: &Outbox) {
+        let publishing = matches!(self.intent, Intent::Drain { stage: DrainStage::Publishing { .. }, .. });
+        if publishing && outbox.messages() == 0 && !self.lines.up().is_some_and(Connection::carries) {
+            self.finish(EndReason::Drained, true);
+        }
     }
 
     /// Everything ends.

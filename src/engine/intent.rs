@@ -12,6 +12,8 @@ pub(super) enum Intent {
         deadline: Instant,
         /// How long a consumer may keep the last message before it counts as having stopped reading.
         answer_within: Duration,
+        /// Messages that were in doubt before.
+        in_doubt: u64,
         stage: DrainStage,
     },
     /// A last PING was sent, or will be. `drained`: a drain had begun before.

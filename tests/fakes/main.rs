@@ -7,6 +7,7 @@ mod support;
 
 mod addresses;
 mod blocking;
+mod broken_subscriber;
 mod broker;
 mod broker_speed;
 mod cancelling;

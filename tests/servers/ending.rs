@@ -134,6 +134,29 @@ async fn drain_and_close_during_an_outage_waits_and_then_reports_lost_messages()
     refuses_everything(&client).await;
 }
 
+// Fault I11
+#[tokio::test]
+async fn a_drain_during_an_outage_with_nothing_to_send_ends_immediately() {
+    let mut server = Server::start().await;
+    let client = client_of(server.url()).await;
+    let timeline = Timeline::of(&client);
+    let mut own = client.subscribe("a").await.unwrap();
+    client.publish("a", "received before".into()).await.unwrap();
+    client.flush().await.unwrap();
+    server.kill();
+    timeline.disconnected(0).await;
+    let router = client.router().route("b", async |_| Ok::<(), String>(())).start().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    soon("the router's report", router.drain(hour)).await;
+    let drainer = client.clone();
+    let draining = tokio::spawn(async move { drainer.drain_and_close(hour).await });
+    assert_eq!(soon("what was received", own.next()).await.unwrap().payload, "received before");
+    assert!(soon("the stream ends", own.next()).await.is_none());
+    let report = soon("a report", draining).await.unwrap().unwrap();
+    assert!(report.completed, "{report:?}");
+    assert_eq!((report.undelivered, report.lost.total(), report.in_doubt), (0, 0, 0), "{report:?}");
+}
+
 // Scenario 49
 #[tokio::test]
 async fn drain_and_close_during_an_outage_finishes_when_the_server_returns() {

@@ -168,11 +168,48 @@ fn a_loss_while_consumers_read() {
 fn a_loss_while_the_last_pong_is_awaited() {
     let mut pair = drained_to(2);
     pair.lose(eof());
-    pair.expect_among("Disconnected: closed by the server, 1 in doubt, 0 buffered");
+    // There is nothing to send that another server could confirm.
+    pair.expect_among("the end: drained, completed: false");
+    assert_eq!(pair.engine.ledger(pair.outbox.accepted()).in_doubt, 1);
+}
+
+#[test]
+fn a_loss_while_the_last_message_is_being_written() {
+    let mut pair = drained_to(1);
+    pair.takes = false;
+    pair.publish("x", "1");
+    pair.finished(1);
+    pair.lose(eof());
+    pair.expect_among("Disconnected: closed by the server, 0 in doubt, 1 buffered");
     assert_eq!((pair.outbox.gate(), pair.engine.status()), (Gate::Shut, Status::Draining));
+    pair.takes = true;
     pair.reconnect();
     pair.serve(PONG);
     pair.expect_among("the end: drained, completed: true");
+}
+
+// Fault I11
+#[test]
+fn a_drain_while_down_with_nothing_to_send_waits_for_no_server() {
+    for stage in 0..3 {
+        let mut pair = Pair::ready();
+        pair.subscribe("s", 1);
+        pair.lose(eof());
+        if stage > 0 {
+            pair.advance(secs(1));
+            pair.dialing();
+        }
+        if stage > 1 {
+            pair.greet();
+        }
+        pair.drain(secs(30));
+        // The consumer still reads.
+        pair.expect_among("no more for 1");
+        assert_eq!(pair.engine.status(), Status::Draining, "stage {stage}");
+        pair.finished(1);
+        pair.expect_among("the end: drained, completed: true");
+        assert_eq!(pair.engine.status(), Status::Closed, "stage {stage}");
+    }
 }
 
 #[test]
@@ -221,6 +258,7 @@ fn a_drain_while_retries_run_out() {
     let mut pair = Pair::connected(Config { max_reconnects: Some(1), ..config() }, &["a"]);
     pair.advance(secs(2));
     pair.lose(eof());
+    pair.publish("x", "1");
     pair.drain(secs(30));
     pair.advance(secs(1));
     pair.refuse();
@@ -265,6 +303,7 @@ fn a_drain_during_a_replay_that_dies_goes_on() {
     pair.engine.drain(secs(30), now);
     pair.engine.handle_lost(epoch, eof(), now);
     pair.expect_among("no more for 1");
+    pair.publish("x", "1");
     pair.finished(1);
     pair.advance(secs(1));
     pair.accept();
