@@ -14,6 +14,7 @@ use super::error::{
 };
 use super::options::ConnectOptions;
 use super::server::Server;
+use super::servers::dialable;
 use super::wait;
 use crate::driver::{Command, EventFilter, Handle, Room, Shared, Statistics};
 use crate::engine::{EndReason, FlushFailure, Status};
@@ -280,18 +281,18 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`EmptyPool`](SetServerPoolErrorKind::EmptyPool), [`InvalidAddress`](SetServerPoolErrorKind::InvalidAddress),
-    /// [`MixedSchemes`](SetServerPoolErrorKind::MixedSchemes) (WebSocket and other addresses in one list),
+    /// [`EmptyPool`](SetServerPoolErrorKind::EmptyPool);
+    /// [`MixedSchemes`](SetServerPoolErrorKind::MixedSchemes) (WebSocket and other addresses in one list);
+    /// [`InvalidAddress`](SetServerPoolErrorKind::InvalidAddress), also if all are WebSocket addresses, which cannot be dialled;
     /// [`Send`](SetServerPoolErrorKind::Send) if the client is closed, or with [`NotDriven`] as its source.
     pub async fn set_server_pool<A: ToServerAddrs>(&self, addrs: A) -> Result<(), SetServerPoolError> {
-        let addrs: Vec<ServerAddr> = addrs
-            .to_server_addrs()
-            .map_err(|error| SetServerPoolError::with_source(SetServerPoolErrorKind::InvalidAddress, error))?
-            .collect();
+        let invalid = |error| SetServerPoolError::with_source(SetServerPoolErrorKind::InvalidAddress, error);
+        let addrs: Vec<ServerAddr> = addrs.to_server_addrs().map_err(invalid)?.collect();
         let Some(first) = addrs.first() else { return Err(SetServerPoolErrorKind::EmptyPool.into()) };
         if addrs.iter().any(|addr| addr.is_websocket() != first.is_websocket()) {
             return Err(SetServerPoolErrorKind::MixedSchemes.into());
         }
+        dialable(&addrs).map_err(invalid)?;
         let failed = |source: crate::Error| SetServerPoolError::with_source(SetServerPoolErrorKind::Send, source);
         if let Some(reason) = self.shared().ended() {
             return Err(failed(reason.into()));

@@ -9,16 +9,14 @@ use super::client::Client;
 use super::error::{ConnectError, ConnectErrorKind, NotConnected};
 use super::options::ConnectOptions;
 use super::outages;
+use super::servers::servers;
 use crate::driver::{self, Command, EventFilter, Events, Shared};
 use crate::engine::{Cause, Config, ConnectionEvent, Status};
-use crate::protocol::{ErrKind, ServerAddr, ToServerAddrs};
+use crate::protocol::{ErrKind, ToServerAddrs};
 
 pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions) -> Result<Client, ConnectError> {
     let mut settings = options.checked()?;
-    let addrs: Vec<ServerAddr> = addrs
-        .to_server_addrs()
-        .map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?
-        .collect();
+    let addrs = servers(addrs).map_err(|error| ConnectError::with_source(ConnectErrorKind::ServerParse, error))?;
     if addrs.is_empty() && settings.config.preferred.servers.is_empty() {
         return Err(ConnectError::with_source(ConnectErrorKind::ServerParse, "the list of servers is empty"));
     }

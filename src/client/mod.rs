@@ -43,6 +43,7 @@ pub(crate) mod request_stream;
 mod requests;
 mod router;
 pub(crate) mod server;
+mod servers;
 mod sink;
 mod subscribe;
 mod subscribe_confirmed;

@@ -144,7 +144,7 @@ impl ConnectOptions {
     /// every server; [`MaxReconnects`](crate::ConnectErrorKind::MaxReconnects) after
     /// [`connect_attempts`](ConnectOptions::connect_attempts); [`Io`](crate::ConnectErrorKind::Io) with an
     /// [`InvalidOption`] for an invalid value; [`ServerParse`](crate::ConnectErrorKind::ServerParse) for an address
-    /// that cannot be parsed. `Io` as well outside of a tokio runtime.
+    /// that cannot be parsed, or is one for WebSocket (`ws`, `wss`), which cannot be dialled. `Io` as well outside of a tokio runtime.
     ///
     /// # Panics
     ///

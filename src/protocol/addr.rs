@@ -117,7 +117,7 @@ fn parse(input: &str) -> Result<ServerAddr, &'static str> {
         None => (Scheme::Nats, input),
         Some((name, rest)) => {
             let known = Scheme::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(name));
-            (known.ok_or("the scheme must be nats, tls, ws or wss")?, rest)
+            (known.ok_or("the scheme must be nats or tls")?, rest)
         }
     };
     let (authority, behind) = match rest.find(['/', '?', '#']) {
@@ -328,6 +328,11 @@ impl ServerAddr {
     #[must_use]
     pub fn is_websocket(&self) -> bool {
         matches!(self.scheme, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// The error about this address, of kind `InvalidInput`: it shows the address without credentials, and the rule.
+    pub(crate) fn refused(&self, rule: &str) -> io::Error {
+        invalid(&self.url, rule)
     }
 
     /// The port, possibly the scheme's default.

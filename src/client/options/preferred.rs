@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ConnectOptions;
 use super::check::backoff_within_reach;
+use crate::client::servers::servers;
 use crate::engine::backoff::Backoff;
 use crate::engine::time::within_reach;
 use crate::protocol::ToServerAddrs;
@@ -34,7 +35,7 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// If an address cannot be parsed.
+    /// If an address cannot be parsed, or is one for WebSocket (`ws`, `wss`), which cannot be dialled.
     ///
     /// ```
     /// # fn example() -> std::io::Result<()> {
@@ -46,7 +47,7 @@ impl ConnectOptions {
     /// # example().unwrap();
     /// ```
     pub fn preferred_servers<A: ToServerAddrs>(mut self, addrs: A) -> io::Result<ConnectOptions> {
-        self.config.preferred.servers = addrs.to_server_addrs()?.collect();
+        self.config.preferred.servers = servers(addrs)?;
         Ok(self)
     }
 

@@ -8,8 +8,8 @@ use super::surroundings::Value;
 #[cfg(feature = "tls")]
 use super::surroundings::read;
 use super::{Profile, ProfileError};
-use crate::client::options::ConnectOptions;
-use crate::protocol::{ServerAddr, ToServerAddrs};
+use crate::client::{self, options::ConnectOptions};
+use crate::protocol::ServerAddr;
 
 /// Where a server is if nothing says so: as for the `nats` CLI.
 const DEFAULT_SERVER: &str = "nats://localhost:4222";
@@ -91,8 +91,7 @@ pub(super) fn together(
 
 fn servers(list: Option<Value>) -> Result<Vec<ServerAddr>, ProfileError> {
     let text = list.as_ref().map_or(DEFAULT_SERVER, |list| &list.text);
-    let read = text.to_server_addrs().map(Iterator::collect);
-    read.map_err(|error| {
+    client::servers::servers(text).map_err(|error| {
         // The value may be a password that is not where it belongs, so only the rule is shown.
         let text = error.to_string();
         let rule = text.rsplit_once("\": ").map_or("", |(_, rule)| rule).to_owned();

@@ -158,7 +158,12 @@ async fn bad_variables_are_refused_by_their_name_and_hide_their_value() {
         (
             &[("NATS_URL", "http://s3cret")],
             "NATS_URL",
-            "NATS_URL: invalid server address: the scheme must be nats, tls, ws or wss",
+            "NATS_URL: invalid server address: the scheme must be nats or tls",
+        ),
+        (
+            &[("NATS_URL", "a.example,wss://joe:s3cret@b.example")],
+            "NATS_URL",
+            "NATS_URL: invalid server address: this version has no WebSocket, so the scheme must be nats or tls",
         ),
     ] {
         assert_eq!(refused(from_env(vars).await, &secrets), (setting.to_owned(), text.to_owned()));
