@@ -66,6 +66,8 @@ pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket};
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;
+#[cfg(feature = "tls")]
+pub(crate) use secure::{check_certificate, check_key, check_roots};
 pub(crate) use settings::DriverSettings;
 pub use statistics::Statistics;
 pub(crate) use timer::Timer;

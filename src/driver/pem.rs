@@ -1,24 +1,18 @@
-//! Parses certificates and keys in PEM, with errors that explain the problem without showing the file's content.
-
-use std::path::Path;
+//! Parses certificates and keys in PEM, with errors that explain the problem without showing the file's content or name.
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::guard::observed;
-use crate::driver::shown_path;
-use crate::engine::Cause;
-
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// Adds the certificates of a bundle to the trusted ones, and returns them. A damaged one is skipped with a warning, so
-/// that it does not spoil the others. At least one must be valid.
+/// Adds the certificates of a bundle to the trusted ones, and returns them. A damaged one is skipped and given to `skipped`
+/// with its number, so that it does not spoil the others. At least one must be valid.
 pub(super) fn add_roots(
-    path: &Path,
     pem: &[u8],
     roots: &mut RootCertStore,
-) -> Result<Vec<CertificateDer<'static>>, Cause> {
+    mut skipped: impl FnMut(usize, &str),
+) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut good = Vec::new();
     let mut fault = None;
     for (number, read) in certificates(pem).enumerate() {
@@ -29,40 +23,35 @@ pub(super) fn add_roots(
         match added {
             Ok(certificate) => good.push(certificate),
             Err(error) => {
-                let file = shown_path(path);
-                observed(
-                    || tracing::warn!(%file, certificate = number + 1, %error, "ignored a damaged root certificate"),
-                );
+                skipped(number + 1, &error);
                 fault.get_or_insert(error);
             }
         }
     }
     match fault {
-        Some(error) if good.is_empty() => Err(refused(path, &error)),
-        None if good.is_empty() => Err(refused(path, &describe(&PemError::NoItemsFound, "certificate"))),
+        Some(error) if good.is_empty() => Err(error),
+        None if good.is_empty() => Err(describe(&PemError::NoItemsFound, "certificate")),
         _ => Ok(good),
     }
 }
 
 /// A certificate and its chain: at least one certificate, all of them valid.
-pub(super) fn chain(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
+pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = certificates(pem).collect();
     let found = read.and_then(|found| if found.is_empty() { Err(PemError::NoItemsFound) } else { Ok(found) });
-    found.map_err(|error| refused(path, &describe(&error, "certificate")))
+    found.map_err(|error| describe(&error, "certificate"))
 }
 
-/// The private key in a file.
-pub(super) fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, Cause> {
+/// The private key in a file. `file`: its name in the command of an error.
+pub(super) fn key(pem: &[u8], file: &str) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
         if is_encrypted(pem) {
-            let file = shown_path(path);
-            let text = format!(
-                "the key in {file} is encrypted, and nats-lifeline can't decrypt it: \
+            return format!(
+                "the key is encrypted, and nats-lifeline can't decrypt it: \
                  `openssl pkey -in {file} -out FILE` writes it without a password"
             );
-            return Cause::Tls(text.into());
         }
-        refused(path, &describe(&error, "private key"))
+        describe(&error, "private key")
     })
 }
 
@@ -94,8 +83,4 @@ fn describe(error: &PemError, what: &str) -> String {
         PemError::MissingSectionEnd { .. } => "a section has no END".to_owned(),
         _ => "the file is not in PEM".to_owned(),
     }
-}
-
-fn refused(path: &Path, fault: &str) -> Cause {
-    Cause::Tls(format!("{}: {fault}", shown_path(path)).into())
 }

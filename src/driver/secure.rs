@@ -72,6 +72,8 @@ pub(super) async fn secure(
 use with_tls::prepare;
 #[cfg(feature = "tls")]
 pub(super) use with_tls::secure;
+#[cfg(feature = "tls")]
+pub(crate) use with_tls::{check_certificate, check_key, check_roots};
 
 #[cfg(feature = "tls")]
 mod with_tls {
@@ -155,7 +157,11 @@ mod with_tls {
         let provider = provider()?;
         let (mut roots, mut given) = (RootCertStore::empty(), Vec::new());
         for path in &settings.roots {
-            given.extend(pem::add_roots(path, &content(path, thread)?, &mut roots)?);
+            let found = pem::add_roots(&content(path, thread)?, &mut roots, |certificate, error| {
+                let file = shown_path(path);
+                observed(|| tracing::warn!(%file, certificate, %error, "ignored a damaged root certificate"));
+            });
+            given.extend(found.map_err(in_file(path))?);
         }
         if settings.roots.is_empty() {
             add_system(&mut roots)?;
@@ -173,12 +179,51 @@ mod with_tls {
         let Some((certificate, key)) = &settings.client else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = pem::chain(certificate, &content(certificate, thread)?)?;
-        let secret = pem::key(key, &content(key, thread)?)?;
+        let chain = pem::chain(&content(certificate, thread)?).map_err(in_file(certificate))?;
+        let secret = pem::key(&content(key, thread)?, &shown_path(key)).map_err(in_file(key))?;
         builder.with_client_auth_cert(chain, secret).map_err(|error| {
             let (certificate, key) = (shown_path(certificate), shown_path(key));
             refused(format!("the client certificate {certificate} and the key {key} cannot be used: {error}"))
         })
+    }
+
+    fn in_file(path: &Path) -> impl FnOnce(String) -> Cause + '_ {
+        |fault| refused(format!("{}: {fault}", shown_path(path)))
+    }
+
+    /// Checks the content of a file with trusted certificates.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used, without its name.
+    pub(crate) fn check_roots(pem: &[u8]) -> Result<(), String> {
+        pem::add_roots(pem, &mut RootCertStore::empty(), |_, _| ()).map(drop)
+    }
+
+    /// Checks the content of a file with a client's certificate.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_roots`].
+    pub(crate) fn check_certificate(pem: &[u8]) -> Result<(), String> {
+        pem::chain(pem).map(drop)
+    }
+
+    /// Checks the content of a file with a key, and that it is the key of `certificate`, as far as the crypto provider that
+    /// is there by now can tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_roots`].
+    pub(crate) fn check_key(certificate: &[u8], key: &[u8]) -> Result<(), String> {
+        let (chain, key) = (pem::chain(certificate)?, pem::key(key, "KEY")?);
+        let Ok(provider) = provider() else { return Ok(()) };
+        let Ok(builder) = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() else {
+            return Ok(());
+        };
+        let builder = builder.with_root_certificates(RootCertStore::empty());
+        let usable = builder.with_client_auth_cert(chain, key).map(drop);
+        usable.map_err(|error| format!("it is no key for the certificate: {error}"))
     }
 
     /// The system's certificates are trusted only if the user has named none.

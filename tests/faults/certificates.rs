@@ -149,6 +149,9 @@ async fn unusable_certificates_and_keys_are_explained() {
         fs::write(&key, mark).unwrap();
         let options = trusting(authority.certificate()).add_client_certificate(client.certificate.clone(), key.clone());
         let refused = try_to_connect(options, &url).await.unwrap_err();
-        assert!(refused.contains("encrypted.pem is encrypted") && refused.contains("openssl pkey"), "{refused}");
+        assert!(
+            refused.contains("encrypted.pem: the key is encrypted") && refused.contains("openssl pkey"),
+            "{refused}"
+        );
     }
 }

@@ -151,14 +151,14 @@ impl ConnectOptions {
     /// [require TLS](ConnectOptions::require_tls), so that a mistake in an address cannot turn it off. All other options have
     /// their defaults.
     ///
-    /// Files are read on their own threads. Each must be readable now, within 5 s, and those for TLS are read again for each
-    /// connection.
+    /// Files are read on their own threads. Each must be readable now, within 5 s, and have what it should have: certificates,
+    /// the certificate's key, credentials. Those for TLS are read again for each connection.
     ///
     /// # Errors
     ///
     /// If a variable has an invalid value, is not UTF-8, or ends with a line end; if one is missing that another one needs; if
-    /// a file cannot be read; or if a variable needs a feature of this crate that is disabled (`tls`, `nkeys`). The error names
-    /// the variable, and does not show its value.
+    /// a file cannot be read or used; or if a variable needs a feature of this crate that is disabled (`tls`, `nkeys`). The
+    /// error names the variable, and does not show its value.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {
@@ -195,8 +195,9 @@ impl ConnectOptions {
     ///
     /// If there is no such context; if a field has an invalid value, ends with a line end, needs another one, or is not
     /// supported: `nsc`, `socks_proxy` (see [`dialer`](ConnectOptions::dialer)), the Windows certificate store, references such
-    /// as `op://…`, and any other field with a value; if a file cannot be read within 5 s; or if a field needs a feature of this
-    /// crate that is disabled. The error names the context's file and the field, and does not show the field's value.
+    /// as `op://…`, and any other field with a value; if a file cannot be read within 5 s, or cannot be used; or if a field needs
+    /// a feature of this crate that is disabled. The error names the context's file and the field, and does not show the
+    /// field's value.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), nats_lifeline::ConnectError> {

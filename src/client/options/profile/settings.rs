@@ -9,6 +9,8 @@ use super::surroundings::Value;
 use super::surroundings::read;
 use super::{Profile, ProfileError};
 use crate::client::{self, options::ConnectOptions};
+#[cfg(feature = "tls")]
+use crate::driver;
 use crate::protocol::ServerAddr;
 
 /// Where a server is if nothing says so: as for the `nats` CLI.
@@ -60,11 +62,11 @@ impl Settings {
             options.check().map_err(|invalid| prefix.refused(invalid.rule))?;
         }
         if let Some(ca) = self.ca {
-            let path = tls_file(&ca).await?;
+            let path = root_file(&ca).await?;
             options = options.add_root_certificates(path).require_tls(true);
         }
         if let Some((cert, key)) = self.client {
-            let (cert, key) = (tls_file(&cert).await?, tls_file(&key).await?);
+            let (cert, key) = client_files(&cert, &key).await?;
             options = options.add_client_certificate(cert, key).require_tls(true);
         }
         if self.tls_first {
@@ -116,16 +118,35 @@ fn unusable<E: Into<crate::Error>>(value: &Value) -> impl FnOnce(E) -> ProfileEr
     |error| ProfileError::because(value.setting.clone(), "its file cannot be used", error)
 }
 
+/// The path of a file with certificates to trust. Read again for each connection, and checked now, since a mistake here
+/// would look like a server that does not answer.
 #[cfg(feature = "tls")]
-async fn tls_file(value: &Value) -> Result<PathBuf, ProfileError> {
+async fn root_file(value: &Value) -> Result<PathBuf, ProfileError> {
     let path = path(value)?;
-    read(&path).await.map_err(unusable(value))?;
+    let pem = read(&path).await.map_err(unusable(value))?;
+    driver::check_roots(&pem).map_err(unusable(value))?;
     Ok(path)
 }
 
+/// The paths of a client's certificate and its key.
+#[cfg(feature = "tls")]
+async fn client_files(cert: &Value, key: &Value) -> Result<(PathBuf, PathBuf), ProfileError> {
+    let (cert_path, key_path) = (path(cert)?, path(key)?);
+    let certificate = read(&cert_path).await.map_err(unusable(cert))?;
+    driver::check_certificate(&certificate).map_err(unusable(cert))?;
+    let secret = read(&key_path).await.map_err(unusable(key))?;
+    driver::check_key(&certificate, &secret).map_err(unusable(key))?;
+    Ok((cert_path, key_path))
+}
+
 #[cfg(not(feature = "tls"))]
-async fn tls_file(value: &Value) -> Result<PathBuf, ProfileError> {
+async fn root_file(value: &Value) -> Result<PathBuf, ProfileError> {
     path(value).and(Err(value.refused("needs the feature `tls` of nats-lifeline")))
+}
+
+#[cfg(not(feature = "tls"))]
+async fn client_files(cert: &Value, _: &Value) -> Result<(PathBuf, PathBuf), ProfileError> {
+    root_file(cert).await.map(|path| (path.clone(), path))
 }
 
 async fn log_in(options: ConnectOptions, login: Login) -> Result<ConnectOptions, ProfileError> {

@@ -3,8 +3,6 @@
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::fs;
-#[cfg(feature = "tls")]
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,6 +10,8 @@ use super::*;
 use crate::engine::Identity;
 
 mod hidden;
+#[cfg(feature = "tls")]
+mod tls_files;
 
 #[cfg(feature = "nkeys")]
 const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
@@ -184,28 +184,6 @@ async fn a_variable_that_is_not_utf8_is_refused() {
 }
 
 // S49
-#[cfg(feature = "tls")]
-#[tokio::test]
-async fn files_for_tls_are_named_required_and_must_be_readable() {
-    let folder = Folder::new();
-    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| folder.file(name, b"\xff is read, not parsed"));
-    let profile = from_env(&[("NATS_CA", &ca), ("NATS_CERT", &cert), ("NATS_KEY", &key)]).await.unwrap();
-    let settings = profile.options.checked().unwrap();
-    assert_eq!(settings.driver.tls.roots, [Path::new(&ca)]);
-    assert_eq!(settings.driver.tls.client, Some((cert.clone().into(), key.into())));
-    assert!(settings.config.require_tls);
-    assert!(!from_env(&[]).await.unwrap().options.config.require_tls);
-    let absent = folder.0.join("absent.pem").to_str().unwrap().to_owned();
-    for vars in [&[("NATS_CA", &*absent)][..], &[("NATS_CERT", &cert), ("NATS_KEY", &absent)]] {
-        let (setting, text) = refused(from_env(vars).await, &[]);
-        assert_eq!(setting, vars[vars.len() - 1].0);
-        assert!(text.contains(": its file cannot be used: ") && !text.contains("absent"), "{text}");
-    }
-    let (_, text) = refused(from_env(&[("NATS_CA", "-----BEGIN CERTIFICATE-----\ns3cret")]).await, &["s3cret"]);
-    assert_eq!(text, "NATS_CA: must be the path of a file, not its content");
-}
-
-// S49
 #[cfg(feature = "nkeys")]
 #[tokio::test]
 async fn seeds_and_credentials_come_from_files_and_never_show() {
@@ -353,20 +331,6 @@ async fn bad_fields_are_refused_by_their_name_and_hide_their_value() {
         let (setting, text) = refused(from_context(json).await, &["s3cret"]);
         assert!(setting.contains("orders.json") && setting.ends_with(field), "{setting}");
         assert!(text.contains(&format!("{setting}: {rule}")), "{json}: {text}");
-    }
-}
-
-// S49
-#[cfg(feature = "tls")]
-#[tokio::test]
-async fn paths_of_a_context_may_have_variables_and_the_home_folder() {
-    let folder = Folder::new();
-    let ca = folder.file("ca.pem", "");
-    let vars = [("XDG_CONFIG_HOME", folder.text()), ("HOME", folder.text()), ("ROOT", folder.text()), ("CA", "ca")];
-    for path in ["~/ca.pem", "$ROOT/ca.pem", "${ROOT}/${CA}.pem", "file://~/$CA.pem", &ca] {
-        folder.file("nats/context/orders.json", format!(r#"{{"ca": "{path}"}}"#));
-        let profile = context::profile(Some("orders"), surroundings(&vars)).await.unwrap();
-        assert_eq!(profile.options.checked().unwrap().driver.tls.roots, [Path::new(&ca)], "{path}");
     }
 }
 
