@@ -63,7 +63,7 @@ pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
 pub(crate) use reads::{Block, Raw, Share};
 pub use record::{StateChange, TopologyChange};
-pub(crate) use requests::{ManyLimits, RequestFailure, Ticket};
+pub(crate) use requests::{ManyLimits, RequestFailure, Ticket, lost_in_words};
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;
 #[cfg(feature = "tls")]

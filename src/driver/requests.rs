@@ -64,11 +64,18 @@ enum SlotState {
     Failed(RequestFailure),
 }
 
+/// A connection was lost after a request was sent on it, in words. `in_doubt` is shown unless it is 0, which would read as if
+/// the request had not been served.
+pub(crate) fn lost_in_words(in_doubt: u64) -> String {
+    let lost = "the connection was lost after the request was sent";
+    if in_doubt == 0 { lost.to_owned() } else { format!("{lost}; {}", in_doubt_in_words(in_doubt)) }
+}
+
 /// Why no reply will come.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum RequestFailure {
     /// The request was sent on a connection that was lost: whether it was served is not known.
-    #[error("the connection was lost after the request was sent; {}", in_doubt_in_words(*in_doubt))]
+    #[error("{}", lost_in_words(*in_doubt))]
     ConnectionLost {
         /// Messages in doubt by that loss.
         in_doubt: u64,

@@ -21,7 +21,7 @@ use crate::protocol::{ProtocolError, shown};
 /// }
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NotConnected {
     attempts: Vec<(String, Cause)>,
     /// Attempts on all servers together.
@@ -59,6 +59,14 @@ impl NotConnected {
     /// `host:port` of each server, in the order of their first attempts, and why it was not connected.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &Cause)> {
         self.attempts.iter().map(|(server, cause)| (server.as_str(), cause))
+    }
+}
+
+impl fmt::Debug for NotConnected {
+    /// The text of `Display`: a `main` that returns the error of [`connect`](crate::connect) shows this, and the hint helps most
+    /// when somebody starts a program for the first time.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NotConnected").field(&format_args!("{self}")).finish()
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::message::OutboundMessage;
-use crate::engine::{EndReason, counted, in_doubt_in_words};
+use crate::driver::lost_in_words;
+use crate::engine::{EndReason, counted};
 use crate::protocol::{ErrKind, shown};
 
 /// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
@@ -105,7 +106,7 @@ pub struct PayloadTooLarge {
 /// The connection was lost after a request was sent on it, so the request may or may not have been served. The source
 /// of request errors of kind [`Other`](super::RequestErrorKind::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was lost after the request was sent; {}", in_doubt_in_words(*in_doubt))]
+#[error("{}", lost_in_words(*in_doubt))]
 #[non_exhaustive]
 pub struct ConnectionLost {
     /// Messages that this loss left in doubt, requests included. Zero means that the server had processed all of

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::client::message::OutboundMessage;
-use crate::engine::Lost;
+use crate::engine::{Cause, Lost};
 use crate::protocol::Subject;
 
 fn texts<K: Display>(cases: &[(K, &str)]) {
@@ -78,6 +78,12 @@ fn each_fault_has_its_text() {
         (SendFault::Dropped, "dropped before it was sent"),
         (SendFault::Expired, "the message had expired before a server was connected"),
     ]);
+    let lost = "the connection was lost after the request was sent";
+    texts(&[
+        (ConnectionLost { in_doubt: 0 }, lost),
+        (ConnectionLost { in_doubt: 1 }, &format!("{lost}; 1 message is in doubt")),
+        (ConnectionLost { in_doubt: 2 }, &format!("{lost}; 2 messages are in doubt")),
+    ]);
     texts(&[(PayloadTooLarge { max: 10, size: 11 }, "Payload size limit of 10 exceeded by message size of 11")]);
     texts(&[(UnsubscribeError::new("closed"), "failed to send unsubscribe")]);
     texts(&[(DrainError::new("closed"), "failed to send drain: closed")]);
@@ -93,6 +99,18 @@ fn a_close_error_sums_up_its_report() {
     assert_eq!(error.report(), report);
     let text = "not closed, since its runtime is not running, with 0 messages never sent, 0 in doubt and 0 unread";
     assert_eq!(CloseError::new(DrainReport::default()).to_string(), text);
+}
+
+/// What a program prints whose `main` returns the error: the hint is in it.
+#[test]
+fn the_debug_form_of_a_failed_connect_reads_like_its_text() {
+    let nobody = || Cause::from(io::Error::from(io::ErrorKind::ConnectionRefused));
+    let mut tried = NotConnected::new(nobody());
+    tried.add("localhost:4222".to_owned(), nobody());
+    let text = tried.to_string();
+    assert!(text.starts_with("localhost:4222: ") && text.contains("is the server running"), "{text}");
+    let error = ConnectError::with_source(ConnectErrorKind::Io, tried);
+    assert_eq!(format!("{error:?}"), format!("Error {{ kind: Io, source: Some(NotConnected({text})) }}"));
 }
 
 #[test]
