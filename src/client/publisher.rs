@@ -9,6 +9,7 @@ use super::client::Client;
 use super::error::{PublishError, PublishErrorKind};
 use super::publish::{SIZE_ARG, block};
 use crate::driver::Publish;
+use crate::engine::counted;
 use crate::protocol::{HeaderMap, PublishPrefix, Subject, ToSubject};
 
 /// Publishes on one subject, for programs that send many messages there: see [`Client::publisher`].
@@ -32,7 +33,7 @@ impl fmt::Debug for Publisher {
 
 /// A batch ended early: see [`Publisher::publish_batch`].
 #[derive(Debug, Error)]
-#[error("published {published} messages of a batch, and then failed")]
+#[error("published {} of a batch, and then failed: {source}", counted(*published, "message"))]
 #[non_exhaustive]
 pub struct PublishBatchError {
     /// Messages that were accepted, from the beginning of the batch.
@@ -116,10 +117,11 @@ impl Publisher {
 
     /// Publishes a message for each payload, in order. Other publishers' messages may come between.
     ///
-    /// Payloads are taken from the iterator as long as there is room, some kilobytes at a time, and never under a lock:
-    /// the iterator may use the client. Ok means that all messages were accepted, as with
-    /// [`publish`](Self::publish). If the future is dropped before it is ready, the messages accepted by then are
-    /// published, and no others; those taken from the iterator and not accepted are lost with the future.
+    /// Payloads are taken from the iterator as long as there is room, about 8 KiB of messages at a time, and never under a
+    /// lock: the iterator may use the client. Ok means that all messages were accepted, as with
+    /// [`publish`](Self::publish). While no server is connected, the batch is buffered, and fails when the buffer is full. If
+    /// the future is dropped before it is ready, or the iterator panics, the messages accepted by then are published, and no
+    /// others; those taken from the iterator and not accepted are lost with the future.
     ///
     /// # Errors
     ///
