@@ -2,8 +2,10 @@
 //! arrive.
 
 use nats_lifeline::protocol::{SubjectFault, check_subscribe_subject, matches};
-use nats_lifeline::{ConnectOptions, Event, SubscribeErrorKind};
+use nats_lifeline::{ConnectOptions, Event, PublishErrorKind, SubscribeErrorKind};
 use std::error::Error as _;
+
+use futures_util::StreamExt;
 
 use crate::support::{CallbackLog, RawClient, Server, debian_server, soon};
 
@@ -124,4 +126,24 @@ async fn subjects_that_a_server_would_refuse_are_errors_and_not_sent() {
     soon("a round trip", client.flush()).await.unwrap();
     let complaints = log.count(|event| matches!(event, Event::ServerError(_)));
     assert_eq!(complaints, 0, "{:?}", log.all());
+}
+
+/// The guide's pitfalls say so: only what would break the protocol is refused, an empty token matches no subscription, and
+/// wildcards in a message are ordinary characters.
+#[tokio::test]
+async fn a_message_may_have_a_subject_with_empty_tokens_and_wildcards_but_no_separators() {
+    let server = Server::start().await;
+    let client = ConnectOptions::new().connect(server.url()).await.unwrap();
+    let mut all = client.subscribe(">").await.unwrap();
+    for subject in ["", "a b", "a\tb", "a\r", "a\nb"] {
+        let error = client.publish(subject, "x".into()).await.unwrap_err();
+        assert_eq!(error.kind(), PublishErrorKind::InvalidSubject, "{subject:?}");
+    }
+    for subject in ["a..b", ".a", "a.", "a.*", "a.>", "a.b"] {
+        client.publish(subject, "x".into()).await.unwrap();
+    }
+    soon("a round trip", client.flush()).await.unwrap();
+    for subject in ["a.*", "a.>", "a.b"] {
+        assert_eq!(soon("a message", all.next()).await.unwrap().subject.as_str(), subject);
+    }
 }

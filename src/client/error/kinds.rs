@@ -11,7 +11,7 @@ pub type ConnectError = Error<ConnectErrorKind>;
 /// The kinds of [`ConnectError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConnectErrorKind {
-    /// A server address could not be parsed.
+    /// A server address could not be parsed, or is one for WebSocket, which cannot be dialled.
     ServerParse,
     /// A server's name could not be looked up.
     Dns,
@@ -65,7 +65,8 @@ pub enum PublishErrorKind {
     /// Payload and headers together are larger than the server accepts. The source is a
     /// [`PayloadTooLarge`](super::PayloadTooLarge).
     MaxPayloadExceeded,
-    /// The subject or the reply subject is invalid: empty, or with blanks or line ends.
+    /// The subject or the reply subject is invalid: it is empty, or contains a blank, a tab or a line end. Empty tokens and
+    /// wildcards (`a..b`, `a.*`) are accepted when publishing, as in async-nats.
     InvalidSubject,
     /// The message could not be sent. The source is a [`SendFault`](super::SendFault) that says why.
     Send,
@@ -92,7 +93,8 @@ pub enum RequestErrorKind {
     TimedOut,
     /// The subject has no responders (status 503).
     NoResponders,
-    /// The subject is invalid: empty, or with blanks or line ends.
+    /// The subject is invalid: it is empty, or contains a blank, a tab or a line end. Empty tokens and wildcards (`a..b`, `a.*`)
+    /// are accepted, as when publishing.
     InvalidSubject,
     /// Payload and headers together are larger than the server accepts.
     MaxPayloadExceeded,
@@ -165,7 +167,8 @@ pub type SubscribeError = Error<SubscribeErrorKind>;
 /// The kinds of [`SubscribeError`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SubscribeErrorKind {
-    /// The subject is empty, has blanks or line ends, or an empty token (`..`, a dot at either end).
+    /// The subject is empty, contains a blank, a tab or a line end, has an empty token (`..`, a dot at either end), or a `>` that
+    /// is not its last token.
     InvalidSubject,
     /// The queue group's name is empty or has blanks or line ends.
     InvalidQueueName,
