@@ -1,11 +1,9 @@
 //! How real servers treat subjects, compared with the rules of this crate: which SUBs they accept, and which messages
 //! arrive.
 
+use futures_util::StreamExt;
 use nats_lifeline::protocol::{SubjectFault, check_subscribe_subject, matches};
 use nats_lifeline::{ConnectOptions, Event, PublishErrorKind, SubscribeErrorKind};
-use std::error::Error as _;
-
-use futures_util::StreamExt;
 
 use crate::support::{CallbackLog, RawClient, Server, debian_server, soon};
 
@@ -116,12 +114,12 @@ async fn subjects_that_a_server_would_refuse_are_errors_and_not_sent() {
         let expected = check_subscribe_subject(pattern.as_bytes()).err();
         let refused = client.subscribe(*pattern).await.err();
         assert_eq!(refused.as_ref().map(|error| error.kind()), expected.map(|_| SubscribeErrorKind::InvalidSubject));
-        let fault = refused.as_ref().and_then(|error| error.source()).map(|source| source.to_string());
-        assert_eq!(fault, expected.map(|fault| fault.to_string()), "{pattern}");
+        let fault = refused.as_ref().and_then(|error| error.source_as::<SubjectFault>());
+        assert_eq!(fault, expected.as_ref(), "{pattern}");
     }
     let error = client.subscribe("foo.>.bar").await.unwrap_err();
-    let fault = error.source().and_then(|source| source.downcast_ref::<SubjectFault>());
-    assert_eq!(fault, Some(&SubjectFault::RestInside { at: 4 }));
+    assert_eq!(error.source_as::<SubjectFault>(), Some(&SubjectFault::RestInside { at: 4 }));
+    assert_eq!(error.to_string(), "invalid subject: \"foo.>.bar\": `>` at byte 4 is not the last token");
     // The server has processed everything without an error.
     soon("a round trip", client.flush()).await.unwrap();
     let complaints = log.count(|event| matches!(event, Event::ServerError(_)));
