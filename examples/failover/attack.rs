@@ -1,9 +1,10 @@
 //! The attack: which broker is killed when, and when it is restarted.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use nats_lifeline::Client;
 use nats_lifeline::testing::{Broker, Cluster};
+use nats_lifeline::{Client, ServerAddr, ToServerAddrs};
 
 use crate::Error;
 
@@ -13,8 +14,8 @@ const ALL_EVERY: u64 = 4;
 pub(crate) struct Attack {
     cluster: Option<Cluster>,
     /// The servers of the attacked client, and those of the other one.
-    pub(crate) exposed: Vec<String>,
-    pub(crate) sheltered: Vec<String>,
+    pub(crate) exposed: Vec<ServerAddr>,
+    pub(crate) sheltered: Vec<ServerAddr>,
     strikes: u64,
     /// Since when none of the attacked brokers is up.
     dark_since: Option<Instant>,
@@ -28,18 +29,18 @@ pub(crate) struct Attack {
 
 impl Attack {
     /// With our own brokers: A and B are attacked, C is not.
-    pub(crate) fn on(cluster: Cluster) -> Attack {
-        let mut exposed = cluster.urls();
+    pub(crate) fn on(cluster: Cluster) -> io::Result<Attack> {
+        let mut exposed: Vec<ServerAddr> = cluster.urls().to_server_addrs()?.collect();
         let sheltered = exposed.split_off(2);
-        Attack { cluster: Some(cluster), ..Attack::peaceful(exposed, sheltered) }
+        Ok(Attack { cluster: Some(cluster), ..Attack::peaceful(exposed, sheltered) })
     }
 
     /// No attack: the user kills servers.
-    pub(crate) fn none(servers: &[String]) -> Attack {
-        Attack::peaceful(servers.to_vec(), servers.to_vec())
+    pub(crate) fn none(servers: Vec<ServerAddr>) -> Attack {
+        Attack::peaceful(servers.clone(), servers)
     }
 
-    fn peaceful(exposed: Vec<String>, sheltered: Vec<String>) -> Attack {
+    fn peaceful(exposed: Vec<ServerAddr>, sheltered: Vec<ServerAddr>) -> Attack {
         Attack {
             cluster: None,
             exposed,

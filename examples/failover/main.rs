@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use nats_lifeline::ToServerAddrs;
 use nats_lifeline::testing::Broker;
 
 use args::Args;
@@ -53,8 +54,8 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<bool, Error> {
     let terminal = Terminal::find();
     let mut attack = match &args.servers {
-        Some(servers) => Attack::none(servers),
-        None => Attack::on(Broker::cluster(3).await?),
+        Some(servers) => Attack::none(servers.to_server_addrs()?.collect()),
+        None => Attack::on(Broker::cluster(3).await?)?,
     };
     let mut load = Load::start(args, &attack).await?;
     let mut log = ClientLog::new(load.publisher.events());

@@ -13,7 +13,8 @@ use crate::shared::figures::{Terminal, grouped, reasons, short};
 use crate::shared::out::{self, say};
 
 pub(crate) fn begin(attack: &Attack, args: &Args) {
-    let (exposed, sheltered) = (attack.exposed.join(" "), attack.sheltered.join(" "));
+    let [exposed, sheltered] = [&attack.exposed, &attack.sheltered]
+        .map(|servers| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
     if attack.is_ours() {
         say!("publisher, plain subscription, queue member 1, requests: A and B  {exposed}");
         say!("queue member 2, responder:                               C        {sheltered}");
