@@ -30,7 +30,7 @@ pub enum Decoded<T> {
 }
 
 /// A message that exceeds the limits, as announced by its control line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Oversized<'a> {
     /// Its subject.
     pub subject: &'a [u8],

@@ -10,6 +10,7 @@
 //! | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
 //! | the two JSON documents | `info`, `connect` |
 //! | what is not shown, and wiped | `secret` |
+//! | what `Debug` shows of operations | `debug` |
 //! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
 //! | what is kept and shown of a peer's text | `foreign` |
 //! | the texts of `-ERR` | `server_error`, on `go_quote` |
@@ -20,6 +21,7 @@
 mod addr;
 mod addr_list;
 mod connect;
+mod debug;
 mod decoder;
 mod encoder;
 mod error;

@@ -4,7 +4,7 @@
 ///
 /// Every slice points into the buffer that was given to
 /// [`Decoder::decode_server`](super::Decoder::decode_server).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ServerOp<'a> {
     /// `INFO {json}`: the JSON without surrounding blanks. It is not parsed here, so that a bad one does not end the
     /// connection; see [`Info::parse`](super::Info::parse).
@@ -24,7 +24,7 @@ pub enum ServerOp<'a> {
 
 /// One delivered message: `MSG subject sid [reply] size` or
 /// `HMSG subject sid [reply] header-size total-size`, with its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MsgOp<'a> {
     /// The subject it was published to. It may contain any bytes except blanks, CR and LF: a server doesn't check that it is
     /// UTF-8.
@@ -34,7 +34,7 @@ pub struct MsgOp<'a> {
     /// The reply subject.
     pub reply: Option<&'a [u8]>,
     /// `None` for `MSG`. The raw header block for `HMSG`, which may be empty or malformed: servers pass on what the publisher
-    /// sent.
+    /// sent. [`HeaderMap::from_wire`](super::HeaderMap::from_wire) reads it.
     pub headers: Option<&'a [u8]>,
     /// The payload, without the header block and without the CR LF after it.
     pub payload: &'a [u8],
@@ -44,9 +44,9 @@ pub struct MsgOp<'a> {
 ///
 /// Every slice points into the buffer that was given to
 /// [`Decoder::decode_client`](super::Decoder::decode_client).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ClientOp<'a> {
-    /// `CONNECT {json}`: the JSON without surrounding blanks.
+    /// `CONNECT {json}`: the JSON without surrounding blanks. `Debug` does not show it, because it has the password.
     Connect(&'a [u8]),
     /// `PUB` or `HPUB`.
     Pub(PubOp<'a>),
@@ -75,13 +75,14 @@ pub enum ClientOp<'a> {
 
 /// One published message: `PUB subject [reply] size` or
 /// `HPUB subject [reply] header-size total-size`, with its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PubOp<'a> {
     /// The subject to publish to.
     pub subject: &'a [u8],
     /// The reply subject.
     pub reply: Option<&'a [u8]>,
-    /// `None` for `PUB`; the raw header block for `HPUB`, which may be empty.
+    /// `None` for `PUB`; the raw header block for `HPUB`, which may be empty. [`HeaderMap::from_wire`](super::HeaderMap::from_wire)
+    /// reads it.
     pub headers: Option<&'a [u8]>,
     /// The payload, without the header block and without the CR LF after it.
     pub payload: &'a [u8],

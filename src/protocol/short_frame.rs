@@ -1,6 +1,9 @@
 //! Short `PUB` frames: the usual small message, encoded with copies of lengths known to the compiler; and the prefix that
 //! messages on one subject share.
 
+use core::fmt;
+
+use super::debug::Text;
 use super::encoder::{publish, publish_len};
 
 /// Length of the longest short frame, in bytes.
@@ -47,8 +50,14 @@ pub fn publish_short(out: &mut Vec<u8>, subject: &[u8], payload: &[u8]) -> Optio
 /// assert_eq!(prefix.encode(&mut out, b"hi"), 15);
 /// assert_eq!(out, b"PUB foo 2\r\nhi\r\n");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PublishPrefix(Box<[u8]>);
+
+impl fmt::Debug for PublishPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PublishPrefix").field(&Text(&self.0)).finish()
+    }
+}
 
 impl PublishPrefix {
     /// The prefix of messages on `subject`, which the caller has checked.
