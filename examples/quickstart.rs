@@ -23,10 +23,13 @@ async fn example(server: Server) -> Result<(), Error> {
 
     let (mut questions, responder) = (client.subscribe("weather").await?, client.clone());
     tokio::spawn(async move {
-        while let Some(reply) = questions.next().await.and_then(|question| question.reply) {
+        while let Some(question) = questions.next().await {
+            // A message that was only published has no reply subject.
+            let Some(reply) = question.reply else { continue };
             let _ = responder.publish(reply, "sunny".into()).await;
         }
     });
+    client.publish("weather", "is it fine?".into()).await?; // no request: nobody waits for an answer
     let answer = client.request("weather", "and tomorrow?".into()).await?;
     say!("weather: {}", String::from_utf8_lossy(&answer.payload));
     check(answer.payload == "sunny", "the question is answered")?;
