@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
-use nats_lifeline::ServerAddr;
+use nats_lifeline::{ServerAddr, ToServerAddrs};
 
 /// Longest time of each kind, in seconds.
 const LONGEST: u64 = 3600;
@@ -20,7 +20,8 @@ const LONGEST: u64 = 3600;
 )]
 pub(crate) struct Args {
     /// NATS servers, separated by commas, instead of those in NATS_URL or NATS_SERVERS
-    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    // Split by the library: clap would split a password that contains a comma, and show a part of it.
+    #[arg(long, value_name = "URLS")]
     pub(crate) servers: Vec<String>,
 
     /// Address for /health/live, /health/nats and /metrics: 0.0.0.0:8080 in a container; port 0 takes a free one
@@ -55,7 +56,7 @@ pub(crate) struct Args {
 impl Args {
     /// Reads the command line. An error names the value and the rule that it breaks.
     pub(crate) fn read() -> Result<Args, clap::Error> {
-        let args = Args::try_parse()?;
+        let args = Args::try_parse().map_err(without_password)?;
         // Not by clap, which would repeat a password in a URL.
         args.servers().map_err(|error| Args::command().error(ErrorKind::ValueValidation, error))?;
         Ok(args)
@@ -63,8 +64,8 @@ impl Args {
 
     /// The servers that were given.
     pub(crate) fn servers(&self) -> Result<Vec<ServerAddr>, String> {
-        let addresses = self.servers.iter().map(|server| server.parse());
-        addresses.collect::<Result<_, std::io::Error>>().map_err(|error| format!("--servers: {error}"))
+        let addresses = self.servers.to_server_addrs().map_err(|error| format!("--servers: {error}"))?;
+        Ok(addresses.collect())
     }
 
     pub(crate) fn work(&self) -> Duration {
@@ -82,6 +83,19 @@ impl Args {
     pub(crate) fn last_scrape(&self) -> Duration {
         Duration::from_secs(self.last_scrape)
     }
+}
+
+/// Masks the password of a URL in the wrong place, which clap would repeat.
+fn without_password(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            if let Some((_, host)) = text.rsplit_once('@') {
+                let masked = ContextValue::String(format!("***@{host}"));
+                error.insert(kind, masked);
+            }
+        }
+    }
+    error
 }
 
 fn number(least: u64, most: u64) -> RangedU64ValueParser {

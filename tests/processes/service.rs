@@ -194,6 +194,10 @@ async fn a_wrong_argument_of_the_service_is_refused_with_its_value_and_the_rule(
         (&["--concurrency", "0"], 2, &["'0'", "--concurrency", "1..=1024"]),
         (&["--name", "a b"], 2, &["'a b'", "--name", "letters, digits"]),
         (&["--servers", "nats://joe:hunter2@a:99999"], 2, &["--servers", "nats://***@a:99999", "port"]),
+        (&["--servers", "nats://joe:hunter2,three@a:99999"], 2, &["--servers", "***@a:99999"]),
+        (&["--servers", "nats://joe:hunter2@a,b:99999"], 2, &["--servers", "b:99999"]),
+        (&["nats://joe:hunter2@a"], 2, &["unexpected argument '***@a'"]),
+        (&["--drain", "nats://joe:hunter2@a"], 2, &["'***@a'", "--drain"]),
         (&["--listen", "203.0.113.1:1"], 1, &["cannot listen on 203.0.113.1:1"]),
     ] {
         let (status, text) = refused(&[("NATS_URL", "127.0.0.1:1")], flags).await;
