@@ -13,8 +13,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether everything that was received was handled, and everything that was published since the signal has
-    /// reached a server.
+    /// Whether draining left nothing unhandled, in doubt or lost.
     fn complete(&self) -> bool {
         let RouterReport { undelivered, unfinished, unread, .. } = self.requests;
         let DrainReport { in_doubt, lost, .. } = &self.drained;
@@ -44,6 +43,13 @@ impl fmt::Display for Account {
         ];
         writeln!(f, "closing account")?;
         lines.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<28} {count:>9}"))?;
-        f.write_str(if self.complete() { "complete: nothing was lost at the end" } else { "INCOMPLETE" })
+        f.write_str(match (self.complete(), self.messages.in_doubt + self.messages.lost.total()) {
+            (true, 0) => "complete: draining left nothing unhandled, in doubt or lost",
+            (true, _) => {
+                "complete: draining left nothing unhandled, in doubt or lost; the messages in doubt or lost above are from \
+                 earlier outages"
+            }
+            (false, _) => "INCOMPLETE: draining left something unhandled, in doubt or lost",
+        })
     }
 }

@@ -16,7 +16,7 @@ const LONGEST: u64 = 3600;
 #[command(
     name = "service",
     after_help = "Credentials, TLS and servers are read from the environment: NATS_URL, NATS_CREDS, NATS_CA and so on;\n\
-                  see `ConnectOptions::from_env`."
+                  see `ConnectOptions::from_env`. RUST_LOG sets what is logged, such as nats_lifeline=debug."
 )]
 pub(crate) struct Args {
     /// NATS servers, separated by commas, instead of those in NATS_URL or NATS_SERVERS

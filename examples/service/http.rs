@@ -44,6 +44,11 @@ pub(crate) struct Http {
     task: JoinHandle<std::io::Result<()>>,
 }
 
+/// Takes the port. Requests wait until [`Http::start`].
+pub(crate) async fn listen(on: SocketAddr) -> Result<TcpListener, Error> {
+    Ok(TcpListener::bind(on).await.map_err(|error| format!("cannot listen on {on}: {error}"))?)
+}
+
 /// What the handlers need.
 #[derive(Clone)]
 struct App {
@@ -55,9 +60,7 @@ struct App {
 }
 
 impl Http {
-    pub(crate) async fn start(listen: SocketAddr, client: Client, metrics: PrometheusHandle) -> Result<Http, Error> {
-        let listener =
-            TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    pub(crate) fn start(listener: TcpListener, client: Client, metrics: PrometheusHandle) -> Result<Http, Error> {
         let address = listener.local_addr()?;
         let (phase, mut ending) = watch::channel(Phase::Working);
         let scraped = Arc::new(Notify::new());

@@ -10,8 +10,10 @@
 //! | `/health/nats` | 200 if the server answers a PING; 503 if it does not, and from the first signal on |
 //! | `/metrics` | metrics in Prometheus's text format |
 //!
+//! The log goes to standard error, at `info` unless `RUST_LOG` says otherwise.
+//!
 //! On SIGTERM or Ctrl-C it reports that it is not ready, keeps working for a moment, drains, and prints an account of its
-//! messages. The exit code is 0 if nothing was lost.
+//! messages. The exit code is 0 if draining left nothing unhandled, in doubt or lost.
 //!
 //! `cargo test --test processes service:: -- --nocapture` runs it through ten outages under load.
 
@@ -29,6 +31,8 @@ use std::time::{Duration, Instant};
 
 use nats_lifeline::client::RunningRouter;
 use nats_lifeline::{Client, ConnectOptions, Error};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use account::Account;
 use args::Args;
@@ -48,8 +52,10 @@ async fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
-    // The client logs an outage in about ten lines.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    if let Err(error) = log() {
+        eprintln!("service: {error}");
+        return ExitCode::FAILURE;
+    }
     match run(&args).await {
         Ok(account) => {
             say!("{account}");
@@ -62,14 +68,24 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Logs to standard error: at `info`, where the client logs an outage in about ten lines, or as `RUST_LOG` says.
+fn log() -> Result<(), Error> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let filter = filter.from_env().map_err(|error| format!("RUST_LOG: {error}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
 async fn run(args: &Args) -> Result<Account, Error> {
     // First of all, so that no signal is missed.
     let mut signals = Signals::new()?;
+    // Before the connection, so that a port in use is the only error.
+    let listener = http::listen(args.listen).await?;
     let metrics = exporter::install()?;
     let client = connect(args).await?;
     let counting = client.count_subjects([work::ACCEPTED])?;
     let reporting = tokio::spawn(counting.report_metrics(args.name.as_str()).measure_latency(LATENCY_EVERY).run());
-    let http = Http::start(args.listen, client.clone(), metrics).await?;
+    let http = Http::start(listener, client.clone(), metrics)?;
     say!("listening on http://{}", http.address());
 
     let mut worker = work::start(counting, args).await?;

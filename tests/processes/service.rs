@@ -109,6 +109,9 @@ async fn the_service_survives_ten_outages_and_its_probes_metrics_and_account_agr
     let account = |what: &str| ended.account(what);
     // Nothing was lost by the end: each request was answered, or had no responders any more.
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.output.contains("\ncomplete: draining left nothing"), "{ended:?}");
+    let earlier = account("messages in doubt") + account("messages lost") > 0;
+    assert_eq!(ended.output.contains("earlier outages"), earlier, "{ended:?}");
     assert_eq!(at_the_end.in_doubt, 0, "{at_the_end:?}");
     assert!(at_the_end.answered > 500 && at_the_end.no_responders > 0, "{at_the_end:?}");
     let received = account("requests received");
@@ -187,6 +190,19 @@ async fn the_service_starts_without_a_server_and_is_ready_while_there_is_one_tha
     assert!(ended.output.contains("Ctrl-C: not ready from now on"), "{ended:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rust_log_sets_what_the_service_logs() {
+    for (rust_log, level, other) in [("", " INFO ", " DEBUG "), ("nats_lifeline=debug", " DEBUG ", " TRACE ")] {
+        let vars = [("NATS_URL", "127.0.0.1:1"), ("RUST_LOG", rust_log)];
+        let mut service = Service::start(&vars, &["--notice", "0", "--drain", "1"]).await;
+        let tried = |_, body: &Value| body["snapshot"]["last_error"].is_string();
+        probed(&service, "an attempt has failed", tried).await;
+        service.signal("TERM");
+        let ended = format!("{:?}", service.ended().await);
+        assert!(ended.contains(level) && !ended.contains(other), "{rust_log:?}: {ended}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_argument_of_the_service_is_refused_with_its_value_and_the_rule() {
     for (flags, code, expected) in [
@@ -207,6 +223,10 @@ async fn a_wrong_argument_of_the_service_is_refused_with_its_value_and_the_rule(
         }
         assert!(!text.contains("hunter2"), "{text}");
     }
-    let (status, text) = refused(&[("NATS_USER", "joe")], &[]).await;
+    let (status, text) = refused(&[("NATS_URL", "127.0.0.1:1")], &["--listen", "203.0.113.1:1"]).await;
+    assert!(status == Some(1) && text.lines().count() == 1, "no line but the error: {text}");
+    let (status, text) = refused(&[("RUST_LOG", "nats_lifeline=loud")], &[]).await;
+    assert!(status == Some(1) && text.contains("service: RUST_LOG: "), "{status:?}: {text}");
+    let (status, text) = refused(&[("NATS_USER", "joe")], &["--listen", "127.0.0.1:0"]).await;
     assert!(status == Some(1) && text.contains("service: NATS_USER: needs NATS_PASSWORD"), "{status:?}: {text}");
 }
