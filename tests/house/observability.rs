@@ -140,6 +140,29 @@ fn every_alert_has_a_test_and_is_explained() {
     }
 }
 
+// S62: who reads an alert can't call the library
+#[test]
+fn what_an_alert_says_can_be_followed_from_outside_of_the_program() {
+    let (alerts, readme) = (page("examples/observability/alerts.yml"), page("examples/observability/README.md"));
+    let rules = alerts.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let rows = readme.lines().filter(|line| line.starts_with("| `Nats"));
+    for line in rules.chain(rows) {
+        assert!(!line.contains("::") && !line.contains("recovery log"), "this needs the program's source: {line}");
+    }
+}
+
+// S62
+#[test]
+fn every_reason_of_a_loss_is_explained() {
+    let lost = serde_json::to_value(nats_lifeline::connection::Lost::default()).unwrap();
+    let delivery = page("src/guide/delivery.md");
+    let table = delivery.split_once("\n# Lost, by reason\n").expect("a heading").1;
+    let rows = table.lines().skip_while(|line| !line.starts_with("| `")).map_while(|line| line.strip_prefix("| `"));
+    let explained: BTreeSet<&str> = rows.filter_map(|row| Some(row.split_once('`')?.0)).collect();
+    let reasons: BTreeSet<&str> = lost.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(explained, reasons, "the table in delivery.md (left) and the fields of `Lost` (right) differ");
+}
+
 // S61: the containers start the example with arguments that it has
 #[test]
 fn the_compose_file_gives_the_service_arguments_that_it_has() {
