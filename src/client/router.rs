@@ -141,12 +141,16 @@ impl Router {
     ///
     /// As [`Client::subscribe`] and [`Client::queue_subscribe`]; [`InvalidSubject`](SubscribeErrorKind::InvalidSubject)
     /// if nothing can be published to the subject of the [dead letters](Router::dead_letters), or if a route matches it.
-    /// Then no subject is subscribed to.
+    /// All subjects and the queue group are checked before the first is subscribed to, so an invalid one takes no message
+    /// from the other members of the group. If there is no room in time for one of the subscriptions, the others end.
     pub async fn start(self) -> Result<RunningRouter, SubscribeError> {
         let Router { client, queue_group, dead_letters, routes } = self;
         if let Some(subject) = &dead_letters {
             check_dead_letters(subject, &routes)
                 .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault))?;
+        }
+        for route in &routes {
+            client.check_subscription(&route.subject, queue_group.as_deref())?;
         }
         let mut subscribed = Vec::with_capacity(routes.len());
         for route in routes {

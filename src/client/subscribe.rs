@@ -65,7 +65,6 @@ impl Client {
         subject: S,
         queue_group: String,
     ) -> Result<Subscriber, SubscribeError> {
-        check_queue(&queue_group)?;
         self.subscribe_now(subject.to_subject(), Some(queue_group)).await
     }
 
@@ -93,9 +92,6 @@ impl Client {
         options: SubscribeOptions,
     ) -> Result<Subscriber, SubscribeError> {
         let limits = options.limits(&self.core.settings)?;
-        if let Some(queue) = &options.queue_group {
-            check_queue(queue)?;
-        }
         self.subscribe_within(subject.to_subject(), options.queue_group, limits).await
     }
 
@@ -114,21 +110,8 @@ impl Client {
         queue: Option<String>,
         limits: InboxLimits,
     ) -> Result<Subscriber, SubscribeError> {
-        let name = subject.as_bytes();
-        check_subscribe_subject(name).map_err(|rule| {
-            SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, InvalidName::new(name, rule))
-        })?;
+        self.check_subscription(&subject, queue.as_deref())?;
         let settings = &self.core.settings;
-        let args = subject.as_bytes().len() + queue.as_ref().map_or(0, |queue| queue.len() + 1) + SID_ARG;
-        if args > settings.config.max_control_line {
-            return Err(SubscribeError::with_source(
-                SubscribeErrorKind::InvalidSubject,
-                format!(
-                    "the control line of this subject and queue group has up to {args} bytes; max_control_line is {}",
-                    settings.config.max_control_line
-                ),
-            ));
-        }
         wait::room_for_call_within(&self.core.handle, true, settings.publish_timeout)
             .await
             .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::Other, fault))?;
@@ -138,6 +121,26 @@ impl Client {
             .subscribe(subject.clone(), queue, inbox.clone())
             .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
         Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject, settings.publish_timeout))
+    }
+
+    /// Refuses a subject and a queue group that no server would accept.
+    pub(super) fn check_subscription(&self, subject: &Subject, queue: Option<&str>) -> Result<(), SubscribeError> {
+        if let Some(queue) = queue {
+            check_queue(queue)?;
+        }
+        let name = subject.as_bytes();
+        check_subscribe_subject(name).map_err(|rule| {
+            SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, InvalidName::new(name, rule))
+        })?;
+        let args = name.len() + queue.map_or(0, |queue| queue.len() + 1) + SID_ARG;
+        let longest = self.core.settings.config.max_control_line;
+        if args > longest {
+            let fault = format!(
+                "the control line of this subject and queue group has up to {args} bytes; max_control_line is {longest}"
+            );
+            return Err(SubscribeError::with_source(SubscribeErrorKind::InvalidSubject, fault));
+        }
+        Ok(())
     }
 
     /// Returns a new, unique subject for replies: the inbox prefix and a random id.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use nats_lifeline::client::{DEAD_LETTER_REASON, DEAD_LETTER_SUBJECT};
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, HeaderMap, Message, Request, RequestErrorKind};
+use nats_lifeline::{Client, HeaderMap, Message, Request, RequestErrorKind, SubscribeErrorKind};
 use tokio::sync::{Semaphore, mpsc};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -277,4 +277,31 @@ async fn handlers_have_the_time_of_a_drain_even_if_the_client_is_closed() {
     gate.add_permits(1);
     let report = drain.await.unwrap();
     assert_eq!((report.handled, report.unfinished), (1, 0));
+}
+
+// S69: a subscription that is made and dropped again would take messages of the queue group with it
+#[tokio::test]
+async fn a_router_that_does_not_start_has_subscribed_to_nothing() {
+    let broker = Broker::start().await.unwrap();
+    let (client, publisher) = (client(&broker).await, client(&broker).await);
+    let mut member = publisher.queue_subscribe("work", "workers".to_owned()).await.unwrap();
+    publisher.flush().await.unwrap();
+    let fine = |_: Message| async { Ok::<(), String>(()) };
+    let starting = || client.router().route("work", fine);
+    let long = "x".repeat(70_000);
+    for (router, kind) in [
+        (starting().queue_group("workers").route("bad subject", fine), SubscribeErrorKind::InvalidSubject),
+        (starting().queue_group("workers").route(long, fine), SubscribeErrorKind::InvalidSubject),
+        (starting().queue_group("two words").route("other", fine), SubscribeErrorKind::InvalidQueueName),
+    ] {
+        assert_eq!(router.start().await.unwrap_err().kind(), kind);
+    }
+    for i in 0..50 {
+        client.publish("work", i.to_string().into()).await.unwrap();
+    }
+    for expected in 0..50 {
+        assert_eq!(number(&member.next().await.unwrap()), expected);
+    }
+    let next = client.subscribe("work").await.unwrap().sid();
+    assert_eq!(next, 1, "a failed start has used no sid");
 }
