@@ -160,7 +160,8 @@ impl Router {
             };
             subscribed.push((route, messages));
         }
-        let shared = Arc::new(Shared { client: client.clone(), dead_letters, counts: Counts::default() });
+        let inboxes = subscribed.iter().map(|(_, messages)| messages.shared_inbox()).collect();
+        let shared = Arc::new(Shared { client: client.clone(), dead_letters, counts: Counts::default(), inboxes });
         let (phase, _) = watch::channel(Phase::Handling);
         let mut tasks = JoinSet::new();
         for (route, messages) in subscribed {
@@ -223,8 +224,7 @@ pub struct RunningRouter {
 const ENDING: Duration = Duration::from_secs(1);
 
 /// What a [`RunningRouter`] has done. After a [drain](RunningRouter::drain),
-/// `handled + failed + unfinished + unread` is everything that was received, except for the messages that were dropped
-/// because handlers were too slow.
+/// `handled + failed + unfinished + unread + dropped` is everything that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterReport {
@@ -239,6 +239,10 @@ pub struct RouterReport {
     pub unfinished: u64,
     /// Messages that were received, and not begun when the time of a drain was over. 0 while the router runs.
     pub unread: u64,
+    /// Messages that were received and dropped, because the handlers were too slow and
+    /// [`subscription_capacity`](crate::ConnectOptions::subscription_capacity) was reached, or because a message was larger
+    /// than the client's [`limits`](crate::ConnectOptions::limits). No handler has seen them.
+    pub dropped: u64,
 }
 
 impl RunningRouter {
@@ -250,7 +254,9 @@ impl RunningRouter {
         let (handled, failed) = (counts.handled.load(Ordering::Acquire), counts.failed.load(Ordering::Acquire));
         let started = counts.started.load(Ordering::Acquire);
         let unfinished = started.saturating_sub(handled).saturating_sub(failed);
-        RouterReport { handled, failed, undelivered, unfinished, unread: counts.unread.load(Ordering::Acquire) }
+        let unread = counts.unread.load(Ordering::Acquire);
+        let dropped = self.shared.inboxes.iter().map(|inbox| inbox.dropped()).sum();
+        RouterReport { handled, failed, undelivered, unfinished, unread, dropped }
     }
 
     /// Waits until every subscription has ended: because the client was drained or closed, or the server refused them.

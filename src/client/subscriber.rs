@@ -258,6 +258,21 @@ impl Subscriber {
     }
 }
 
+/// Access for the router.
+impl Subscriber {
+    /// Receives nothing more, and returns how many received messages were not read. After it,
+    /// [`delivered`](Subscriber::delivered), these and [`dropped`](Subscriber::dropped) are all that was received.
+    pub(super) fn end_unread(&mut self) -> u64 {
+        self.inbox.end_by_consumer();
+        self.inbox.unread() + self.current.as_ref().map_or(0, |share| share.count() as u64)
+    }
+
+    /// Counts dropped messages, also after the stream is gone.
+    pub(super) fn shared_inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.inbox)
+    }
+}
+
 /// Access for `GapStream`.
 impl Subscriber {
     pub(super) fn has_share(&self) -> bool {

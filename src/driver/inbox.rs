@@ -319,7 +319,7 @@ impl Inbox {
     }
 
     /// Messages that were received and not read.
-    pub(super) fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         let state = lock(&self.state);
         state.received() - state.first()
     }

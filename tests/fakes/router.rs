@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use nats_lifeline::client::{DEAD_LETTER_REASON, DEAD_LETTER_SUBJECT};
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, HeaderMap, Message, Request, RequestErrorKind, SubscribeErrorKind};
+use nats_lifeline::{Client, ConnectOptions, HeaderMap, Message, Request, RequestErrorKind, SubscribeErrorKind};
 use tokio::sync::{Semaphore, mpsc};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -277,6 +277,39 @@ async fn handlers_have_the_time_of_a_drain_even_if_the_client_is_closed() {
     gate.add_permits(1);
     let report = drain.await.unwrap();
     assert_eq!((report.handled, report.unfinished), (1, 0));
+}
+
+// S69: messages that no handler has seen are in the report
+#[tokio::test]
+async fn messages_that_slow_handlers_made_the_client_drop_are_reported() {
+    const ALL: u64 = 500;
+    let broker = Broker::start().await.unwrap();
+    let client = ConnectOptions::new().subscription_capacity(10).connect(broker.url()).await.unwrap();
+    let router = client
+        .router()
+        .route("hang", |_| std::future::pending::<Result<(), String>>())
+        .route("fine", |_| async { Ok::<(), String>(()) })
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..ALL {
+        client.publish("hang", "".into()).await.unwrap();
+    }
+    // One is handled, up to ten are taken to be handled next, and the queue has ten.
+    while router.report().dropped < ALL - 21 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let running = router.report();
+    client.publish("fine", "".into()).await.unwrap();
+    client.flush().await.unwrap();
+    while router.report().handled == 0 {
+        tokio::task::yield_now().await;
+    }
+    let report = router.drain(Duration::ZERO).await;
+    assert!(report.dropped >= running.dropped, "counted although the subscription is gone: {report:?}");
+    assert_eq!((report.handled, report.failed, report.unfinished), (1, 0, 1));
+    assert_eq!(report.unfinished + report.unread + report.dropped, ALL, "{report:?}");
+    assert_eq!(report.undelivered, 0);
 }
 
 // S69: a subscription that is made and dropped again would take messages of the queue group with it

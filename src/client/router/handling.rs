@@ -16,6 +16,7 @@ use super::{DEAD_LETTER_REASON, DEAD_LETTER_SUBJECT, Handler, Route};
 use crate::client::client::Client;
 use crate::client::message::Message;
 use crate::client::subscriber::Subscriber;
+use crate::driver::Inbox;
 use crate::protocol::{HeaderMap, Subject, kept, shown};
 
 /// Whether the routes still read.
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) dead_letters: Option<Subject>,
     pub(super) counts: Counts,
+    /// Of all routes, ended or not: they count what was dropped.
+    pub(super) inboxes: Vec<Arc<Inbox>>,
 }
 
 /// The messages of a route. It counts what is unread when the route ends, even if its task is aborted.
@@ -56,7 +59,7 @@ impl Messages {
 
 impl Drop for Messages {
     fn drop(&mut self) {
-        self.shared.counts.unread.fetch_add(self.subscriber.pending() as u64, Ordering::AcqRel);
+        self.shared.counts.unread.fetch_add(self.subscriber.end_unread(), Ordering::AcqRel);
     }
 }
 
