@@ -15,7 +15,7 @@
 //! | `nats.overflow_queue_size` | gauge | `service` | messages buffered while no server is connected; 0 while one is |
 //! | `nats.messages_lost` | counter | `service`, `subject` | accepted messages that were lost on our side |
 //! | `nats_messages_in_doubt_total` | counter | `service` | messages that were written to a connection which was lost before a PONG confirmed them: the server may or may not have processed them |
-//! | `nats_messages_published_total` | counter | `service`; with `count_subjects` also `subject` | messages accepted by `publish` and requests |
+//! | `nats_messages_published_total` | counter | `service`; with `count_subjects` also `subject` | messages accepted by `publish` and requests, including requests that were withdrawn before they were sent |
 //! | `nats_publish_latency_seconds` | histogram | `service` | time from publishing to the PONG that confirms it; only with [`measure_latency`](MetricsReporter::measure_latency) |
 //! | `nats_errors_total` | counter | `service`, `type` | failed attempts, unplanned losses, errors that servers sent, slow consumers, refused publishes |
 //!
@@ -129,8 +129,7 @@ pub struct MetricsReporter {
     interval: Duration,
     /// The server whose state was last reported as 1.
     server: Option<String>,
-    /// The highest reported number of accepted messages that are not counted by subject: it falls when a request is
-    /// withdrawn.
+    /// The last reported number of accepted messages that are not counted by subject.
     published: u64,
     /// The counters by subject, and their last reported values.
     counted: Option<(Arc<Counts>, Vec<u64>)>,
@@ -178,7 +177,7 @@ impl MetricsReporter {
             service: service.into(),
             interval: USUAL_INTERVAL,
             server: None,
-            published: uncounted(&stats, &counted),
+            published: uncounted(&shared, &counted),
             counted,
             latency: None,
             refused: stats.refused,
@@ -309,7 +308,7 @@ impl MetricsReporter {
         gauge!(OVERFLOW_QUEUE_SIZE, "service" => service()).set(buffered as f64);
         gauge!(BUFFER_SIZE, "service" => service()).set(stats.pending_bytes as f64);
         gauge!(BUFFER_LIMIT, "service" => service()).set(self.shared.buffer_limit() as f64);
-        let published = uncounted(&stats, &self.counted).saturating_sub(self.published);
+        let published = uncounted(&self.shared, &self.counted).saturating_sub(self.published);
         self.count_published(published);
         if let Some((counts, reported)) = &mut self.counted {
             counts.report(&self.service, reported);
@@ -359,9 +358,12 @@ impl MetricsReporter {
 }
 
 /// Accepted messages that are not counted by subject. While messages are being published it may be a few too low.
-fn uncounted(stats: &Stats, counted: &Option<(Arc<Counts>, Vec<u64>)>) -> u64 {
+///
+/// Withdrawn requests are included, as in the counts by subject: counters do not fall.
+fn uncounted(shared: &Shared, counted: &Option<(Arc<Counts>, Vec<u64>)>) -> u64 {
+    let accepted = shared.ever_accepted();
     let claimed = counted.as_ref().map_or(0, |(counts, _)| counts.claimed());
-    stats.accepted.saturating_sub(claimed)
+    accepted.saturating_sub(claimed)
 }
 
 /// The duration of each outage, in seconds, and their number. If a thousand events were not polled, some outages are

@@ -157,7 +157,12 @@ impl Outbox {
 
     /// Messages ever admitted and not withdrawn: the left side of the ledger.
     pub fn accepted(&self) -> u64 {
-        self.admitted + self.unnumbered - self.withdrawn
+        self.ever_accepted() - self.withdrawn
+    }
+
+    /// Messages ever admitted, even if they were withdrawn: it never falls.
+    pub fn ever_accepted(&self) -> u64 {
+        self.admitted + self.unnumbered
     }
 
     /// The sequence number of the last message before those that wait here.

@@ -23,7 +23,9 @@ impl Client {
     /// [`MOST_SUBJECTS`](super::MOST_SUBJECTS). Each is a value of the label, shortened by
     /// [`subject_label`](super::subject_label): `orders.17.new` counts all of `orders.{id}.new`. If several fit, a
     /// subject comes before patterns, and an earlier pattern before a later one. Everything else that the connection
-    /// publishes is counted as `{other}`, so the sum over the subjects is the number of accepted messages.
+    /// publishes is counted as `{other}`, so the sum over the subjects is the number of accepted messages. A
+    /// request that was accepted and then withdrawn, because it timed out before a server got it, stays counted under its
+    /// subject.
     ///
     /// Counting costs a look-up of the subject per message, a comparison with each pattern if it is not found, and two
     /// additions; no lock and no allocation. Clients that do not count pay nothing. The handle and its clones keep the

@@ -113,6 +113,11 @@ impl Shared {
         self.statistics.clone()
     }
 
+    /// Messages ever accepted, even if they were withdrawn: it never falls.
+    pub(crate) fn ever_accepted(&self) -> u64 {
+        self.inner().outbox.ever_accepted()
+    }
+
     /// Updates the number of accepted messages in the counters. The task does this at each exchange, so that counters
     /// that were obtained once stay current without any cost per message. Under the lock, so that an older number does
     /// not replace a newer one.

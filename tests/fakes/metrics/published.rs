@@ -121,6 +121,35 @@ async fn the_sum_over_the_subjects_is_exact_while_many_publish() {
     assert_eq!(sum("exact"), client.stats().accepted);
 }
 
+// S57: each withdrawn request used to swallow one later message to another subject
+#[tokio::test]
+async fn requests_that_are_withdrawn_hide_no_later_message() {
+    let broker = Broker::start().await.unwrap();
+    let options = ConnectOptions::new().request_timeout(Some(Duration::from_millis(100)));
+    let client = options.connect(broker.url()).await.unwrap();
+    let counting = client.count_subjects(["rpc.>"]).unwrap();
+    let by_subject = running(counting.report_metrics("swallowed"));
+    let plain = running(client.report_metrics("swallowed too"));
+    broker.kill();
+    eventually("no server", || client.connected_server().is_none()).await;
+    for _ in 0..3 {
+        let late = counting.request("rpc.a", "x".into()).await.unwrap_err();
+        assert!(late.is_safe_to_repeat(), "{late}");
+    }
+    assert_eq!(client.stats().accepted, 0, "they were withdrawn");
+    broker.restart().await.unwrap();
+    for _ in 0..5 {
+        client.publish("audit", "x".into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    client.close().await.unwrap();
+    ended(by_subject).await;
+    ended(plain).await;
+    assert_eq!(published("swallowed", "rpc.>"), Some(3));
+    assert_eq!(published("swallowed", "{other}"), Some(5));
+    assert_eq!(seen().counter("nats_messages_published_total{service=swallowed too}"), Some(8));
+}
+
 /// Waits until a round trip has begun: a PING has been written, and nothing else.
 async fn begun(client: &Client, before: u64) {
     eventually("a PING", || client.stats().out_bytes > before).await;
