@@ -62,3 +62,23 @@ fn the_address_of_the_repository_stands_in_the_manifest_only() {
         assert!(!text.contains(address), "{page}: use a path in the repository, so that the address is in one place");
     }
 }
+
+/// The client splits a list of addresses itself, and knows that a password may contain a comma. Split by the command line, the
+/// error about such an address shows a part of the password.
+#[test]
+fn no_example_splits_a_list_of_addresses() {
+    let mut folders = vec![root().join("examples")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(&path).unwrap();
+                assert!(!source.contains("value_delimiter"), "{}: take one string", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} files were found");
+}
