@@ -163,7 +163,7 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(&str, u16), &'static
             Some((host, port)) => (host, Some(port)),
         };
         if port.is_some_and(|port| port.contains(':')) {
-            return Err("an IPv6 address must stand in brackets");
+            return Err("an IPv6 address must be in brackets");
         }
         (host_name(host)?, port)
     };

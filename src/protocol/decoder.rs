@@ -43,6 +43,7 @@ pub struct Oversized<'a> {
 }
 
 /// Reads operations off the front of a buffer.
+///
 /// The contract: call it with everything that was received and not yet consumed. After [`Decoded::Op`], drop `len` bytes from
 /// the front and call it again; after [`Decoded::NeedMore`], call it again with *the same bytes and more*. After an error the
 /// stream can't be read any further: drop the connection, and use a new decoder for the next one. Only a message that is too

@@ -29,7 +29,7 @@ pub enum ProtocolError {
         found: usize,
     },
     /// Something other than digits where a number is required.
-    #[error("{op} with {token} where a number must stand")]
+    #[error("{op} with {token} where a number was expected")]
     BadNumber {
         /// The operation.
         op: &'static str,

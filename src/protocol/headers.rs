@@ -102,7 +102,18 @@ impl HeaderMap {
         Self(None)
     }
 
-    /// The headers of a received message, from the block on the wire. Never fails, and parses nothing yet.
+    /// The headers of a received message, from the block on the wire, such as [`MsgOp::headers`](super::MsgOp::headers).
+    ///
+    /// Never fails, and parses nothing yet. Of a malformed block, the entries that could be parsed are there, and
+    /// [`malformed`](HeaderMap::malformed) returns what was wrong.
+    ///
+    /// ```
+    /// use nats_lifeline::protocol::HeaderMap;
+    ///
+    /// let headers = HeaderMap::from_wire("NATS/1.0\r\nId: 17\r\nno colon\r\n\r\n".into());
+    /// assert_eq!(headers.get("Id").map(|id| id.as_str()), Some("17"));
+    /// assert!(headers.is_malformed());
+    /// ```
     #[must_use]
     pub fn from_wire(block: Bytes) -> Self {
         if block.is_empty() {

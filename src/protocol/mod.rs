@@ -1,22 +1,59 @@
 //! Bytes and operations: pure functions that neither wait nor decide.
 //!
-//! | question | file |
-//! |---|---|
-//! | what can be said on the wire | `op` |
-//! | bytes → one operation, "not yet", or an error | `decoder`, on `scan` |
-//! | operation → bytes | `encoder`, and `short_frame` for the usual small message |
-//! | what is too much | `limits` |
-//! | why bytes were refused | `error` |
-//! | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
-//! | the two JSON documents | `info`, `connect` |
-//! | what is not shown, and wiped | `secret` |
-//! | what `Debug` shows of operations | `debug` |
-//! | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
-//! | what is kept and shown of a peer's text | `foreign` |
-//! | the texts of `-ERR` | `server_error`, on `go_quote` |
+//! This is the protocol of NATS alone, for programs that are no client of their own: a proxy, a recorder, a server for tests.
 //!
-//! Everything is re-exported here, flat. Nothing in this module does I/O, reads a clock or knows an async runtime, and bytes
-//! from outside can't make it panic.
+//! | you want to | use |
+//! |---|---|
+//! | read operations from received bytes | [`Decoder`], which gives a [`ServerOp`] or a [`ClientOp`], "not yet" ([`Decoded`]), or a [`ProtocolError`] |
+//! | limit what is accepted | [`Limits`], [`Oversized`] |
+//! | write a client's operations | [`connect`](connect()), [`publish`], [`subscribe`], [`unsubscribe`], [`ping`], [`pong`]; [`publish_short`] and [`PublishPrefix`] for the usual small message |
+//! | write a server's operations | [`info`](info()), [`message`], [`ok`], [`err`], [`ping`], [`pong`] |
+//! | read or write a header block | [`HeaderMap::from_wire`], [`HeaderMap::wire`]; [`parse_status`] for its status line |
+//! | read the JSON of INFO, write that of CONNECT | [`Info`], [`ConnectInfo`] |
+//! | read the text of `-ERR` | [`ErrKind`], [`Violation`] |
+//! | check or compare names | [`Subject`], [`check_publish_subject`], [`check_subscribe_subject`], [`check_queue_name`], [`matches`](matches()) |
+//! | read server addresses | [`ServerAddr`], [`ToServerAddrs`] |
+//! | show a peer's text to people | [`shown`], [`cut`] |
+//!
+//! Nothing in this module does I/O, reads a clock or knows an async runtime, and bytes from outside can't make it panic.
+//!
+//! A publisher's bytes, as a server reads them:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, HeaderMap, publish, subscribe};
+//!
+//! let mut bytes = Vec::new();
+//! subscribe(&mut bytes, b"orders.*", Some(b"workers"), 7);
+//! publish(&mut bytes, b"orders.new", None, Some(b"NATS/1.0\r\nId: 17\r\n\r\n"), b"four wheels");
+//!
+//! let mut decoder = Decoder::default();
+//! let Ok(Decoded::Op { op, len }) = decoder.decode_client(&bytes) else { panic!("an operation") };
+//! assert_eq!(op, ClientOp::Sub { subject: b"orders.*", queue: Some(b"workers"), sid: 7 });
+//!
+//! bytes.drain(..len);
+//! let Ok(Decoded::Op { op: ClientOp::Pub(message), .. }) = decoder.decode_client(&bytes) else { panic!("a message") };
+//! let headers = HeaderMap::from_wire(Bytes::copy_from_slice(message.headers.unwrap_or_default()));
+//! assert_eq!(headers.get("Id").map(|id| id.as_str()), Some("17"));
+//! assert_eq!(message.payload, b"four wheels");
+//! ```
+
+// | question | file |
+// |---|---|
+// | what can be said on the wire | `op` |
+// | bytes → one operation, "not yet", or an error | `decoder`, on `scan` |
+// | operation → bytes | `encoder`, and `short_frame` for the usual small message |
+// | what is too much | `limits` |
+// | why bytes were refused | `error` |
+// | header blocks and status lines | `headers`, on `header_name`, `header_value`, `header_block`; `header_consts`, `header_serde`, `status` |
+// | the two JSON documents | `info`, `connect` |
+// | what is not shown, and wiped | `secret` |
+// | what `Debug` shows of operations | `debug` |
+// | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
+// | what is kept and shown of a peer's text | `foreign` |
+// | the texts of `-ERR` | `server_error`, on `go_quote` |
+//
+// Everything is re-exported here, flat.
 
 mod addr;
 mod addr_list;
