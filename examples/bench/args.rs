@@ -55,7 +55,7 @@ pub(crate) struct Args {
     // A `'static` text, like the subjects of most programs.
     #[arg(long, value_name = "S", default_value = "bench", value_parser = subject)]
     pub(crate) subject: &'static str,
-    /// A real server instead of this process; `sub` then needs a publisher
+    /// A real server instead of this process; `sub` then waits for a publisher, such as `bench pub --server URL`
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// Threads of the clients' runtime; by default one for each processor

@@ -1,6 +1,7 @@
 //! The report, with what is included in the figures.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use crate::Outcome;
 use crate::args::{Args, Work};
@@ -36,8 +37,8 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
     writeln!(to, "  time       {seconds:>14.3} s   for {}", grouped(count))?;
     match cpu {
         Some(cpu) => {
-            let each = cpu.as_nanos() as f64 / count.max(1) as f64;
-            writeln!(to, "  CPU        {each:>14.1} ns  for each {unit}: {}", counted(args, far_end))?;
+            let (each, of) = each(*cpu, count);
+            writeln!(to, "  CPU        {each:>14.1} {of}  for each {unit}: {}", counted(args, far_end))?;
         }
         None => writeln!(to, "  CPU                     ?   not available by thread on this system")?,
     }
@@ -56,7 +57,8 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
         )?;
     }
     if let Some(far) = far_end.counted().filter(|_| args.work != Work::Request) {
-        writeln!(to, "  the far end has counted {} messages", grouped(far))?;
+        let s = if far == 1 { "" } else { "s" };
+        writeln!(to, "  the far end has counted {} message{s}", grouped(far))?;
     }
     match args.work {
         Work::Pub => Ok(()),
@@ -64,6 +66,14 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
             writeln!(to, "  dropped {}, missing {}", grouped(*dropped), grouped(*missing))
         }
         Work::Request => writeln!(to, "  failed {}", grouped(*missing)),
+    }
+}
+
+/// The share of one of `count`, and its unit: two letters, so that the columns stay in line.
+fn each(all: Duration, count: u64) -> (f64, &'static str) {
+    match all.as_nanos() as f64 / count.max(1) as f64 {
+        nanos if nanos < 1e4 => (nanos, "ns"),
+        nanos => (nanos / 1e3, "µs"),
     }
 }
 

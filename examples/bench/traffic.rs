@@ -48,6 +48,8 @@ pub(crate) async fn receive(args: &Args, url: &str) -> Result<Outcome, Error> {
     let received = || clients.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let reading = async {
         if args.server.is_some() {
+            // Not on standard output, which is the report.
+            eprintln!("bench: waiting for a publisher on `{}`", args.subject);
             while received() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
