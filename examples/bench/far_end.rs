@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nats_lifeline::ToServerAddrs;
 use nats_lifeline::testing::{Broker, Sink, Source};
 use tokio::runtime::{Builder, Runtime};
 
@@ -47,13 +48,16 @@ impl FarEnd {
         }
     }
 
-    /// Its name in the report.
+    /// Its name in the report, without a password.
     pub(crate) fn name(&self) -> String {
         match self {
             FarEnd::Sink(_) => "a sink in this process".to_owned(),
             FarEnd::Source(_) => "a source in this process".to_owned(),
             FarEnd::Broker { .. } => "the broker in this process".to_owned(),
-            FarEnd::Server(url) => url.clone(),
+            FarEnd::Server(url) => match url.to_server_addrs() {
+                Ok(servers) => servers.map(|server| server.to_string()).collect::<Vec<_>>().join(", "),
+                Err(error) => error.to_string(),
+            },
         }
     }
 
