@@ -117,6 +117,9 @@ async fn connect(args: &Args) -> Result<Client, Error> {
     if !args.servers.is_empty() {
         profile.servers = args.servers()?;
     }
+    // A misspelt NATS_URL shows here: without one, it is localhost.
+    let servers: Vec<String> = profile.servers.iter().map(ToString::to_string).collect();
+    tracing::info!(servers = servers.join(", "), "connecting");
     profile.options = profile.options.retry_on_initial_connect().reconnect_buffer_size(BUFFER);
     Ok(profile.connect().await?)
 }

@@ -200,6 +200,8 @@ async fn rust_log_sets_what_the_service_logs() {
         service.signal("TERM");
         let ended = format!("{:?}", service.ended().await);
         assert!(ended.contains(level) && !ended.contains(other), "{rust_log:?}: {ended}");
+        // The service's own line.
+        assert_eq!(ended.contains("connecting servers=\"127.0.0.1:1\""), rust_log.is_empty(), "{ended}");
     }
 }
 
