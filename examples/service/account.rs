@@ -1,4 +1,4 @@
-//! The closing account: what became of every request and of every message.
+//! The final summary: what became of every request and of every message.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -13,11 +13,11 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether draining left nothing unhandled, in doubt or lost.
+    /// Whether every request was handled, and draining left no message in doubt or lost.
     fn complete(&self) -> bool {
-        let RouterReport { undelivered, unfinished, unread, .. } = self.requests;
+        let RouterReport { undelivered, unfinished, unread, dropped, .. } = self.requests;
         let DrainReport { in_doubt, lost, .. } = &self.drained;
-        undelivered + unfinished + unread + in_doubt + lost.total() == 0
+        undelivered + unfinished + unread + dropped + in_doubt + lost.total() == 0
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -27,29 +27,30 @@ impl Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RouterReport { handled, failed, undelivered, unfinished, unread, .. } = self.requests;
+        let RouterReport { handled, failed, undelivered, unfinished, unread, dropped, .. } = self.requests;
         let lines = [
-            ("requests received", handled + failed + unfinished + unread),
+            ("requests received", handled + failed + unfinished + unread + dropped),
             ("requests accepted", handled),
             ("requests failed", failed),
             ("failed without a dead letter", undelivered),
             ("requests unfinished", unfinished),
             ("requests unread", unread),
+            ("requests dropped", dropped),
             ("messages published", self.messages.accepted),
             ("messages confirmed", self.messages.confirmed),
             ("messages in doubt", self.messages.in_doubt),
             ("messages lost", self.messages.lost.total()),
             ("reconnections", self.messages.reconnects),
         ];
-        writeln!(f, "closing account")?;
+        writeln!(f, "summary")?;
         lines.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<28} {count:>9}"))?;
         f.write_str(match (self.complete(), self.messages.in_doubt + self.messages.lost.total()) {
-            (true, 0) => "complete: draining left nothing unhandled, in doubt or lost",
+            (true, 0) => "complete: every request was handled, and every message was confirmed",
             (true, _) => {
-                "complete: draining left nothing unhandled, in doubt or lost; the messages in doubt or lost above are from \
+                "complete: every request was handled, and draining left no message in doubt or lost; those above are from \
                  earlier outages"
             }
-            (false, _) => "INCOMPLETE: draining left something unhandled, in doubt or lost",
+            (false, _) => "INCOMPLETE: not every request was handled, or draining left messages in doubt or lost",
         })
     }
 }

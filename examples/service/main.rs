@@ -13,7 +13,7 @@
 //! The log goes to standard error, at `info` unless `RUST_LOG` says otherwise.
 //!
 //! On SIGTERM or Ctrl-C it reports that it is not ready, keeps working for a moment, drains, and prints an account of its
-//! messages. The exit code is 0 if draining left nothing unhandled, in doubt or lost.
+//! messages. The exit code is 0 if every request was handled and draining left no message in doubt or lost.
 //!
 //! `cargo test --test processes service:: -- --nocapture` runs it through ten outages under load.
 

@@ -183,7 +183,7 @@ impl std::fmt::Debug for Ended {
 }
 
 impl Ended {
-    /// A number of the closing account.
+    /// A number of the final summary.
     pub(crate) fn account(&self, what: &str) -> u64 {
         let mut numbers = self.output.lines().filter_map(|line| line.trim().strip_prefix(what));
         let number = numbers.next().and_then(|rest| rest.trim().parse().ok());
