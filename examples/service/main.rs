@@ -13,7 +13,10 @@
 //! The log goes to standard error, at `info` unless `RUST_LOG` says otherwise.
 //!
 //! On SIGTERM or Ctrl-C it reports that it is not ready, keeps working for a moment, drains, and prints an account of its
-//! messages. The exit code is 0 if every request was handled and draining left no message in doubt or lost.
+//! messages. The exit code is 0 if every request was handled, and draining left no message in doubt or lost. It is 1 if not, if
+//! requests were dropped at any time because handlers were too slow, if the subscription ended by itself (a server refused
+//! it), if the service could not start, and on a second signal; 2 for a wrong argument. Answers that outages have lost or
+//! left in doubt earlier are in the account, and do not change the exit code.
 //!
 //! `cargo test --test processes service:: -- --nocapture` runs it through ten outages under load.
 
@@ -89,18 +92,22 @@ async fn run(args: &Args) -> Result<Account, Error> {
     say!("listening on http://{}", http.address());
 
     let mut worker = work::start(counting, args).await?;
-    let signal = tokio::select! {
-        signal = signals.next() => signal,
-        () = worker.ended() => return Err(ended(&client)),
+    let ended_early = tokio::select! {
+        signal = signals.next() => {
+            say!("{signal}: not ready from now on");
+            None
+        }
+        () = worker.ended() => Some(ended(&client)),
     };
-    say!("{signal}: not ready from now on");
     http.enter(Phase::Stopping);
-    // A second signal ends the process immediately.
+    // Another signal ends the process immediately.
     tokio::spawn(async move {
-        eprintln!("service: {} again: ending immediately", signals.next().await);
+        eprintln!("service: {} while ending: ending immediately", signals.next().await);
         std::process::exit(1);
     });
-    tokio::time::sleep(args.notice()).await;
+    if ended_early.is_none() {
+        tokio::time::sleep(args.notice()).await;
+    }
 
     let account = drain(worker, &client, args.drain()).await;
     // After the last figures, which follow the end of the client.
@@ -108,7 +115,7 @@ async fn run(args: &Args) -> Result<Account, Error> {
     http.enter(Phase::Drained);
     http.last_scrape(args.last_scrape()).await;
     http.stop().await;
-    account
+    Ok(Account { ended_early, ..account })
 }
 
 /// Connects with the environment's settings. Without a server it returns, and connects when there is one.
@@ -125,17 +132,17 @@ async fn connect(args: &Args) -> Result<Client, Error> {
 }
 
 /// Handles what was received, sends what was published, and closes the client, in this time.
-async fn drain(worker: RunningRouter, client: &Client, within: Duration) -> Result<Account, Error> {
+async fn drain(worker: RunningRouter, client: &Client, within: Duration) -> Account {
     let began = Instant::now();
     let requests = worker.drain(within).await;
     // Even if handlers have used all of the time, their answers deserve a second.
     let left = within.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
-    let drained = client.drain_and_close(left).await?;
-    Ok(Account { requests, drained, messages: client.stats() })
+    let drained = client.drain_and_close(left).await.ok();
+    Account { requests, drained, messages: client.stats(), ended_early: None }
 }
 
 /// Why there is nothing to handle any more, although nobody has asked for an end.
-fn ended(client: &Client) -> Error {
+fn ended(client: &Client) -> String {
     let why = client.health_snapshot().last_error.unwrap_or_else(|| "the client was closed".to_owned());
-    format!("the subscription has ended: {why}").into()
+    format!("the subscription has ended: {why}")
 }

@@ -13,7 +13,7 @@ use running::{Metrics, Service, refused};
 
 use serde_json::Value;
 
-use crate::support::{SOON, Server, eventually, within};
+use crate::support::{SOON, Server, ServerBuilder, eventually, within};
 
 const OUTAGES: u64 = 10;
 
@@ -160,6 +160,56 @@ async fn answers_that_no_server_takes_before_the_end_are_in_the_account_and_in_t
     assert_eq!(metrics.sum("nats_messages_lost"), 2, "{metrics:?}");
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.output.contains("INCOMPLETE"), "{ended:?}");
+}
+
+// S16, S69: more requests than it can handle, and no account that hides it
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_a_slow_service_has_dropped_are_in_the_account_and_in_the_exit_code() {
+    const ORDERS: u64 = 200_000;
+    let (_server, url) = locked_server().await;
+    let flags = ["--work-ms", "20000", "--concurrency", "1024", "--notice", "0", "--drain", "1"];
+    let mut service = Service::start(&[("NATS_URL", &url)], &flags).await;
+    ready(&service).await;
+    let sender = nats_lifeline::connect(&url).await.unwrap();
+    for _ in 0..ORDERS {
+        sender.publish_with_reply("orders.new", "answers.one", "an order".into()).await.unwrap();
+    }
+    sender.flush().await.unwrap();
+    probed(&service, "the service has received all", |_, body| body["stats"]["in_messages"] == ORDERS).await;
+    let dropping = async || service.metrics().await.sum("nats_errors_total") > 0;
+    eventually("it has dropped some", LATER, dropping).await;
+    service.signal("TERM");
+    let ended = service.ended().await;
+    let account = |what: &str| ended.account(what);
+    assert!(account("requests dropped: too slow") > 0, "{ended:?}");
+    assert_eq!(account("requests received"), ORDERS, "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.output.contains("INCOMPLETE"), "{ended:?}");
+}
+
+// S16, S66: the server comes back and does not let it subscribe any more
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_subscription_a_server_refuses_drains_and_accounts_for_its_messages() {
+    let mut server = users("").start().await;
+    let url = format!("nats://joe:{PASSWORD}@{}", server.address());
+    let flags = ["--work-ms", "5000", "--notice", "3600", "--drain", "60"];
+    let mut service = Service::start(&[("NATS_URL", &url)], &flags).await;
+    ready(&service).await;
+    let _sender = load::one(&format!("nats://jane:{PASSWORD}@{}", server.address())).await;
+    eventually("the service gets the order", SOON, async || service.received(&server) == 1).await;
+    server.kill();
+    server.restart_as(users(", permissions: {subscribe: {deny: \"orders.new\"}}")).await;
+    let ended = service.ended().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!((ended.account("requests accepted"), ended.account("messages published")), (1, 2), "{ended:?}");
+    assert!(ended.output.contains("\nended early: the subscription has ended: "), "{ended:?}");
+}
+
+/// A server with two users; the first is the service's.
+fn users(more: &str) -> ServerBuilder {
+    let user = |name: &str, more: &str| format!("{{user: {name}, password: \"{PASSWORD}\"{more}}}");
+    let users = format!("authorization {{ users: [{}, {}] }}", user("joe", more), user("jane", ""));
+    Server::builder().line(users).observer(&format!("\"user\":\"jane\",\"pass\":\"{PASSWORD}\""))
 }
 
 // S16, S49
