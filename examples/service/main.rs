@@ -10,6 +10,9 @@
 //! | `/health/nats` | 200 if the server answers a PING; 503 if it does not, and from the first signal on |
 //! | `/metrics` | metrics in Prometheus's text format |
 //!
+//! Let only probes and scrapers reach the port: HTTP connections are limited neither in number nor in time, and idle ones
+//! can use up the file descriptors that the connection to NATS needs.
+//!
 //! The log goes to standard error, at `info` unless `RUST_LOG` says otherwise.
 //!
 //! On SIGTERM or Ctrl-C it reports that it is not ready, keeps working for a moment, drains, and prints an account of its
