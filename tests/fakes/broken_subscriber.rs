@@ -63,7 +63,7 @@ impl Subscriber for Broken {
     }
 }
 
-// Fault I12: the subscriber is user code on the connection's task.
+// Fault J2: the subscriber is user code on the connection's task.
 #[tokio::test]
 async fn a_subscriber_that_panics_ends_no_connection() {
     // With a single dispatcher, `tracing` would cache the interest of whichever thread comes first.

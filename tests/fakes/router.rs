@@ -279,7 +279,7 @@ async fn handlers_have_the_time_of_a_drain_even_if_the_client_is_closed() {
     assert_eq!((report.handled, report.unfinished), (1, 0));
 }
 
-// S69: messages that no handler has seen are in the report
+// Fault J4, S69: messages that no handler has seen are in the report
 #[tokio::test]
 async fn messages_that_slow_handlers_made_the_client_drop_are_reported() {
     const ALL: u64 = 500;
@@ -312,7 +312,7 @@ async fn messages_that_slow_handlers_made_the_client_drop_are_reported() {
     assert_eq!(report.undelivered, 0);
 }
 
-// S69: a subscription that is made and dropped again would take messages of the queue group with it
+// Fault J3, S69: a subscription that is made and dropped again would take messages of the queue group with it
 #[tokio::test]
 async fn a_router_that_does_not_start_has_subscribed_to_nothing() {
     let broker = Broker::start().await.unwrap();

@@ -162,7 +162,7 @@ async fn answers_that_no_server_takes_before_the_end_are_in_the_account_and_in_t
     assert!(ended.output.contains("INCOMPLETE"), "{ended:?}");
 }
 
-// S16, S69: more requests than it can handle, and no account that hides it
+// Fault J6, S16, S69: more requests than it can handle, and no account that hides it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_a_slow_service_has_dropped_are_in_the_account_and_in_the_exit_code() {
     const ORDERS: u64 = 200_000;
@@ -187,7 +187,7 @@ async fn requests_that_a_slow_service_has_dropped_are_in_the_account_and_in_the_
     assert!(ended.output.contains("INCOMPLETE"), "{ended:?}");
 }
 
-// S16, S66: the server comes back and does not let it subscribe any more
+// Fault J7, S16, S66: the server comes back and does not let it subscribe any more
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_subscription_a_server_refuses_drains_and_accounts_for_its_messages() {
     let mut server = users("").start().await;

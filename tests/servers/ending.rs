@@ -134,7 +134,7 @@ async fn drain_and_close_during_an_outage_waits_and_then_reports_lost_messages()
     refuses_everything(&client).await;
 }
 
-// Fault I11
+// Fault J1
 #[tokio::test]
 async fn a_drain_during_an_outage_with_nothing_to_send_ends_immediately() {
     let mut server = Server::start().await;

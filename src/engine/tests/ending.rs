@@ -188,7 +188,7 @@ fn a_loss_while_the_last_message_is_being_written() {
     pair.expect_among("the end: drained, completed: true");
 }
 
-// Fault I11
+// Fault J1
 #[test]
 fn a_drain_while_down_with_nothing_to_send_waits_for_no_server() {
     for stage in 0..3 {

@@ -121,7 +121,7 @@ async fn the_sum_over_the_subjects_is_exact_while_many_publish() {
     assert_eq!(sum("exact"), client.stats().accepted);
 }
 
-// S57: each withdrawn request used to swallow one later message to another subject
+// Fault J5, S57: each withdrawn request used to swallow one later message to another subject
 #[tokio::test]
 async fn requests_that_are_withdrawn_hide_no_later_message() {
     let broker = Broker::start().await.unwrap();

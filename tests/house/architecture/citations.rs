@@ -30,7 +30,7 @@ impl fmt::Display for Name {
 pub(crate) const RULES: &str = "DINPS";
 
 /// Letters of faults. `D` and `I` are letters of both, so a fault is cited with its kind.
-pub(crate) const FAULTS: &str = "ABCDEFGHI";
+pub(crate) const FAULTS: &str = "ABCDEFGHIJ";
 
 /// The citations in a text.
 #[derive(Debug, Default, PartialEq)]
