@@ -114,6 +114,7 @@ impl Shared {
     }
 
     /// Messages ever accepted, even if they were withdrawn: it never falls.
+    #[cfg(feature = "metrics")]
     pub(crate) fn ever_accepted(&self) -> u64 {
         self.inner().outbox.ever_accepted()
     }
