@@ -25,20 +25,27 @@ pub(super) fn plain_msg<'a>(buf: &'a [u8], limits: &Limits) -> Option<(MsgOp<'a>
             (Some(reply), plain_sizes(rest, has_headers)?)
         }
     };
-    // The line with its LF; the limit is on the line without it.
-    let head = buf.len() - body.len();
     let headers = usize::try_from(headers).ok()?;
-    let total = usize::try_from(total).ok()?;
-    if head > limits.line.saturating_add(1) || headers > limits.headers || total > limits.total {
+    if headers > limits.headers {
         return None;
     }
-    let (body, behind) = body.split_at_checked(total)?;
-    if !behind.starts_with(b"\r\n") {
-        return None;
-    }
+    let (body, len) = self::body(buf, body, total, limits)?;
     let (block, payload) = body.split_at_checked(headers)?;
     let message = MsgOp { subject, sid, reply, headers: has_headers.then_some(block), payload };
-    Some((message, head + total + 2))
+    Some((message, len))
+}
+
+/// The `total` bytes after the control line of `buf`, and the length of the whole operation. `rest` follows the line.
+#[inline(always)]
+pub(super) fn body<'a>(buf: &[u8], rest: &'a [u8], total: u64, limits: &Limits) -> Option<(&'a [u8], usize)> {
+    // The line with its LF; the limit is on the line without it.
+    let head = buf.len() - rest.len();
+    let total = usize::try_from(total).ok()?;
+    if head > limits.line.saturating_add(1) || total > limits.total {
+        return None;
+    }
+    let (body, behind) = rest.split_at_checked(total)?;
+    behind.starts_with(b"\r\n").then_some((body, head + total + 2))
 }
 
 /// `total CRLF`, or `headers SP total CRLF`, and what follows it.
@@ -64,7 +71,7 @@ fn token(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// 1 to 19 digits, which can't overflow, and what follows them.
 #[inline(always)]
-fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn digits(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(20) {
         let digit = byte.wrapping_sub(b'0');

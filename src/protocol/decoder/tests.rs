@@ -175,3 +175,48 @@ fn a_message_over_the_limits_can_be_skipped_and_nothing_else() {
     let skipped = decoder.oversized(&bytes[..14]).unwrap();
     assert_eq!(server(&mut decoder, &bytes[skipped.len..]), Ok(6));
 }
+
+#[test]
+fn what_was_read_before_changes_no_result() {
+    // Heads of all lengths around the limits, alike at their ends, and things that only begin like a message.
+    let long = "x".repeat(70);
+    let mut operations: Vec<String> =
+        ["a", "ab", "foo.bar", "foo.bax", "sixteen.bytes.ab", &long[..23], &long[..24], &long[..60], &long]
+            .iter()
+            .flat_map(|subject| {
+                [
+                    format!("MSG {subject} 1 2\r\nhi\r\n"),
+                    format!("MSG {subject} 1 12\r\nhello, world\r\n"),
+                    format!("MSG {subject} 2 0\r\n\r\n"),
+                    format!("MSG {subject} 1 2 2\r\nhi\r\n"),
+                    format!("MSG {subject} 1 2x 2\r\nhi\r\n"),
+                    format!("HMSG {subject} 1 12 14\r\nNATS/1.0\r\n\r\nhi\r\n"),
+                ]
+            })
+            .collect();
+    let broken = [
+        "MSG a 1 2\r\nhi!\r\n",
+        "MSG a 1 2\nhi\r\n",
+        "MSG a 1 \r\nhi",
+        "MSG a 1 99\r\nhi",
+        "MSG a 1",
+        "PING\r\n",
+        "MSG a 1 2x\r\nhi\r\n",
+    ];
+    operations.extend(broken.map(str::to_owned));
+    let limits = Limits { line: 80, ..Limits::default() };
+    let mut experienced = Decoder::new(limits);
+    let mut choice = 1_usize;
+    for _ in 0..200_000 {
+        // Runs of the same few operations, so that heads are remembered and met again.
+        choice = choice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = (choice >> 33) % if choice >> 60 == 0 { operations.len() } else { 4 } + (choice >> 50) % 3 * 6;
+        let bytes = operations[at % operations.len()].as_bytes();
+        let expected = Decoder::new(limits).decode_server(bytes);
+        assert_eq!(experienced.decode_server(bytes), expected, "{}", bytes.escape_ascii());
+        if !matches!(expected, Ok(Decoded::Op { .. })) {
+            // An unfinished operation would have to be continued, and after an error nothing may be.
+            (experienced.scanned, experienced.body) = (0, None);
+        }
+    }
+}
