@@ -71,21 +71,34 @@ impl Message {
     /// Makes a message from received bytes. `own`: the subject of the subscription, which most messages carry; cloning
     /// it is cheaper than making a handle of the received one. If a header block cannot be parsed, only the status is
     /// lost: the headers have what could be parsed, see [`HeaderMap::is_malformed`].
-    #[inline(always)]
     pub(crate) fn from_raw(raw: &Raw<'_>, own: &Subject) -> Message {
-        let subject =
-            if raw.subject_bytes() == own.as_bytes() { own.clone() } else { Subject::from_wire(raw.subject()) };
-        let (reply, payload, length) = (raw.reply().map(Subject::from_wire), raw.payload(), raw.len());
         match raw.headers() {
-            None => Message { subject, reply, payload, headers: None, status: None, description: None, length },
-            Some(block) => Message::with_headers(subject, reply, payload, block, length),
+            Some(block) => Message::with_headers(raw, own, block),
+            None => Message::plain(raw, own),
         }
     }
 
-    fn with_headers(subject: Subject, reply: Option<Subject>, payload: Bytes, block: Bytes, length: usize) -> Message {
+    /// The same for a message without a header block.
+    #[inline(always)]
+    pub(crate) fn plain(raw: &Raw<'_>, own: &Subject) -> Message {
+        let subject =
+            if raw.subject_bytes() == own.as_bytes() { own.clone() } else { Subject::from_wire(raw.subject()) };
+        Message {
+            subject,
+            reply: raw.reply().map(Subject::from_wire),
+            payload: raw.payload(),
+            headers: None,
+            status: None,
+            description: None,
+            length: raw.len(),
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn with_headers(raw: &Raw<'_>, own: &Subject, block: Bytes) -> Message {
         let (status, text) = parse_status(&block).unwrap_or_default();
         let description = text.map(|text| String::from_utf8_lossy(text).into_owned());
-        Message { subject, reply, payload, headers: Some(HeaderMap::from_wire(block)), status, description, length }
+        Message { headers: Some(HeaderMap::from_wire(block)), status, description, ..Message::plain(raw, own) }
     }
 }
 

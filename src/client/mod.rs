@@ -27,6 +27,7 @@ mod inbox_id;
 mod json;
 mod lost;
 pub(crate) mod message;
+mod message_batch;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "nkeys")]
@@ -71,6 +72,7 @@ pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "json")]
 pub use json::JsonError;
+pub use message_batch::{MessageBatch, MessageBatchIter, MessageRef};
 #[cfg(feature = "nkeys")]
 pub use nkey::NKeyError;
 pub use outages::LongOutage;

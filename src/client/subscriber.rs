@@ -34,6 +34,8 @@ pub struct Subscriber {
     current: Option<Share>,
     /// Small messages of the current share are taken from it.
     block: Block,
+    /// The messages of the last batch; empty between batches.
+    pub(super) batch: Vec<Share>,
     delivered: u64,
     asked: Asked,
     /// How long a call waits for room.
@@ -95,6 +97,7 @@ impl Subscriber {
             subject,
             current: None,
             block,
+            batch: Vec::new(),
             delivered: 0,
             asked,
             publish_timeout,
@@ -217,16 +220,17 @@ impl Stream for Subscriber {
         let this = &mut *self;
         loop {
             if let Some(share) = &mut this.current {
-                let message = Message::from_raw(&this.block.first(share), &this.subject);
-                if !share.advance() {
-                    this.current = None;
-                    this.block.clear();
-                    if this.inbox.share_done() {
-                        this.handle.shared.command(Command::LastTaken { sid: this.sid });
-                    }
-                }
                 this.delivered += 1;
-                return Poll::Ready(Some(message));
+                if share.count() > 1 {
+                    // Two paths, so that the usual message is made where the caller gets it: it is so large that moving it
+                    // would cost a fifth of all the work for a message.
+                    let raw = this.block.next(share);
+                    return match raw.headers() {
+                        Some(block) => Poll::Ready(Some(Message::with_headers(&raw, &this.subject, block))),
+                        None => Poll::Ready(Some(Message::plain(&raw, &this.subject))),
+                    };
+                }
+                return Poll::Ready(this.take_last());
             }
             if ready!(this.poll_share(cx)).is_none() {
                 return Poll::Ready(None);
@@ -236,6 +240,73 @@ impl Stream for Subscriber {
 }
 
 impl Subscriber {
+    /// The last message of the share in hand.
+    #[inline(never)]
+    fn take_last(&mut self) -> Option<Message> {
+        let share = self.current.take()?;
+        let message = Message::from_raw(&self.block.first(&share), &self.subject);
+        self.block.clear();
+        self.done();
+        Some(message)
+    }
+
+    /// Nothing is in hand any more.
+    fn done(&mut self) {
+        if self.inbox.share_done() {
+            self.handle.shared.command(Command::LastTaken { sid: self.sid });
+        }
+    }
+
+    /// Moves messages that are ready, at least one and at most `most`, into `batch`. `false` at the end.
+    pub(super) fn poll_batch(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<bool> {
+        if self.current.is_none() && ready!(self.poll_share(cx)).is_none() {
+            return Poll::Ready(false);
+        }
+        self.block.clear();
+        let mut room = most;
+        while room > 0 {
+            let Some(mut share) = self.current.take().or_else(|| self.ready_share()) else { break };
+            if let Some(taken) = share.cut(room) {
+                self.batch.push(taken);
+                self.current = Some(share);
+                break;
+            }
+            room -= share.count();
+            self.batch.push(share);
+        }
+        Poll::Ready(true)
+    }
+
+    fn ready_share(&mut self) -> Option<Share> {
+        match self.inbox.try_next()? {
+            Next::Share { share, at, wake_task } => Some(self.receive(share, at, wake_task)),
+            Next::Finished | Next::End => None,
+        }
+    }
+
+    fn receive(&mut self, share: Share, at: u64, wake_task: bool) -> Share {
+        self.taken = at..at + share.count() as u64;
+        if wake_task {
+            self.handle.shared.wake();
+        }
+        share
+    }
+
+    /// The subject of the subscription.
+    pub(super) fn own_subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The batch was read.
+    pub(super) fn finish_batch(&mut self) {
+        let messages: usize = self.batch.iter().map(Share::count).sum();
+        self.batch.clear();
+        self.delivered += messages as u64;
+        if messages > 0 && self.current.is_none() {
+            self.done();
+        }
+    }
+
     /// Gets the next share; `None` at the end.
     pub(super) fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         loop {
@@ -244,11 +315,7 @@ impl Subscriber {
             match ready!(self.inbox.poll_next(cx)) {
                 Next::Share { share, at, wake_task } => {
                     turn.made_progress();
-                    self.taken = at..at + share.count() as u64;
-                    self.current = Some(share);
-                    if wake_task {
-                        self.handle.shared.wake();
-                    }
+                    self.current = Some(self.receive(share, at, wake_task));
                     return Poll::Ready(Some(()));
                 }
                 Next::Finished => self.handle.shared.command(Command::Finished { sid: self.sid }),

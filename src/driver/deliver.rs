@@ -7,10 +7,10 @@ use std::time::Instant;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::inbox::{Inbox, Losing};
-use super::reads::{Range, Read, Share};
+use super::reads::{KeptReads, Range, Read, Share};
 use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
-use crate::protocol::{MsgOp, Oversized, ProtocolError};
+use crate::protocol::{Decoder, MsgOp, Oversized, ProtocolError};
 
 /// The destination of a subscription's messages.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ pub(super) struct Sorter {
     /// Number of this read; a slot with another number belongs to an earlier read.
     read: u32,
     messages: u64,
+    kept: KeptReads,
 }
 
 #[derive(Debug)]
@@ -113,6 +114,35 @@ impl Sorter {
         self.ranges.push(range);
     }
 
+    /// Adds the messages at `at` in `buf` that begin like earlier ones and belong to the same subscription as the last one.
+    /// Returns the position after them.
+    #[inline]
+    pub(super) fn push_alike(&mut self, buf: &[u8], mut at: usize, decoder: &Decoder) -> usize {
+        let before = self.ranges.len();
+        let (Some(group), Some(last)) = (self.groups.get_mut(self.last_group), self.ranges.last_mut()) else {
+            return at;
+        };
+        if group.sid != self.last_sid || group.last as usize + 1 != before {
+            return at;
+        }
+        last.next = before as u32;
+        while let Some((message, len)) = decoder.decode_alike(buf.get(at..).unwrap_or_default()) {
+            if message.sid != group.sid {
+                break;
+            }
+            at += len;
+            let mut range = Range::of(&message, buf);
+            range.next = self.ranges.len() as u32 + 1;
+            group.bytes += range.bytes();
+            self.ranges.push(range);
+        }
+        let added = self.ranges.len() - before;
+        group.last += added as u32;
+        group.count += added as u32;
+        self.messages += added as u64;
+        at
+    }
+
     /// The group of `sid` in this read. `None`: no subscription has it; the message was in flight after an UNSUB, or
     /// the sid was never ours.
     fn find(&mut self, sid: u64, table: &mut Subscriptions<Sink>) -> Option<usize> {
@@ -149,10 +179,7 @@ impl Sorter {
     ) {
         let worth = |bytes: usize| consumed >= SHARE_FROM && bytes * 4 >= allocated;
         let read = if self.groups.iter().any(|group| worth(group.bytes)) {
-            let chunk = buf.split_to(consumed).freeze();
-            let ranges = std::mem::take(&mut self.ranges);
-            self.ranges.reserve(ranges.len());
-            Some(Arc::new(Read { chunk, ranges }))
+            Some(self.kept.read(buf.split_to(consumed).freeze(), &mut self.ranges, self.groups.len() == 1))
         } else {
             None
         };
@@ -200,10 +227,16 @@ impl Sorter {
         }
     }
 
+    /// Frees what the reads of earlier messages still occupy, if those are gone.
+    pub(super) fn release(&mut self) {
+        self.kept.release();
+    }
+
     /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         self.ranges = Vec::new();
         self.groups = Vec::new();
+        self.kept = KeptReads::default();
     }
 }
 
@@ -264,7 +297,7 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
         chunk.extend_from_slice(part(range));
         moved.push(place);
     }
-    let read = Arc::new(Read { chunk: chunk.into(), ranges: moved });
+    let read = Arc::new(Read { chunk: chunk.into(), ranges: moved, one_group: true });
     Share::Many { read, first: 0, count: group.count, bytes: group.bytes }
 }
 

@@ -61,7 +61,7 @@ pub(crate) use last_good::LastGood;
 pub(crate) use listeners::EventFilter;
 pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
-pub(crate) use reads::{Block, Raw, Share};
+pub(crate) use reads::{Block, Messages, Raw, Share};
 pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket, lost_in_words};
 pub(crate) use room::Room;

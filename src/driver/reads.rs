@@ -1,5 +1,6 @@
 //! One read from the socket: the positions of its messages, chained by subscription.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -87,10 +88,46 @@ fn part(chunk: &[u8], start: u32, len: u32) -> &[u8] {
 pub(crate) struct Read {
     pub(super) chunk: Bytes,
     pub(super) ranges: Vec<Range>,
+    /// All are of one subscription, so each is followed by the next one in the list.
+    pub(super) one_group: bool,
+}
+
+/// Reads of which messages may still be wanted. When they are not, their lists of positions are used again: under load fresh
+/// ones would take as much memory from the system as the bytes do, whose pages must be cleared first.
+#[derive(Debug, Default)]
+pub(super) struct KeptReads {
+    kept: VecDeque<Arc<Read>>,
+    free: Vec<Vec<Range>>,
+}
+
+/// At most this many are kept. The same as that of buffers.
+const KEPT: usize = 8;
+
+impl KeptReads {
+    /// A read with this chunk and these positions; `ranges` is empty afterwards.
+    pub(super) fn read(&mut self, chunk: Bytes, ranges: &mut Vec<Range>, one_group: bool) -> Arc<Read> {
+        let next = self.free.pop().unwrap_or_default();
+        let read = Arc::new(Read { chunk, ranges: std::mem::replace(ranges, next), one_group });
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Arc::clone(&read));
+        read
+    }
+
+    /// Frees the chunks whose messages are gone, oldest first.
+    pub(super) fn release(&mut self) {
+        while let Some(read) = self.kept.front_mut().and_then(Arc::get_mut) {
+            let mut ranges = std::mem::take(&mut read.ranges);
+            ranges.clear();
+            self.free.push(ranges);
+            self.kept.pop_front();
+        }
+    }
 }
 
 /// One received message: a chunk and its position. Cheap; slicing and checking are left to the consumer.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     chunk: &'a Bytes,
     range: Range,
@@ -137,6 +174,34 @@ impl<'a> Raw<'a> {
     pub(crate) fn len(&self) -> usize {
         self.range.bytes()
     }
+
+    /// The payload, borrowed.
+    #[inline(always)]
+    pub(crate) fn payload_bytes(&self) -> &'a [u8] {
+        part(self.chunk, self.range.body + self.range.headers(), self.range.payload_len)
+    }
+
+    /// The reply subject, borrowed.
+    #[inline(always)]
+    pub(crate) fn reply_bytes(&self) -> Option<&'a [u8]> {
+        (self.range.reply_len > 0).then(|| part(self.chunk, self.range.reply, self.range.reply_len))
+    }
+
+    /// The header block, borrowed.
+    #[inline(always)]
+    pub(crate) fn header_bytes(&self) -> Option<&'a [u8]> {
+        (self.range.headers_len != NO_HEADERS).then(|| part(self.chunk, self.range.body, self.range.headers_len))
+    }
+
+    /// Gives `take` this message in memory of which it keeps little more alive than its own bytes.
+    pub(crate) fn compact<T>(&self, take: impl FnOnce(&Raw<'_>) -> T) -> T {
+        let span = self.range.span();
+        if self.chunk.len() <= 2 * BLOCK || span.len() > COPIED {
+            return take(self);
+        }
+        let chunk = Bytes::copy_from_slice(self.chunk.get(span).unwrap_or_default());
+        take(&Raw { chunk: &chunk, range: self.range.moved_to(0) })
+    }
 }
 
 /// Small messages are taken from a copy of this many bytes of their chunk: a program that keeps one of a thousand
@@ -166,11 +231,24 @@ impl Block {
     /// [cleared](Self::clear) before the next one.
     #[inline]
     pub(crate) fn first<'a>(&'a mut self, share: &'a Share) -> Raw<'a> {
-        let Raw { chunk, range } = share.first();
+        self.place(share.first())
+    }
+
+    /// The same, and removes it from `share`, which has more messages.
+    #[inline(always)]
+    pub(crate) fn next<'a>(&'a mut self, share: &'a mut Share) -> Raw<'a> {
+        let range = share.first().range;
+        share.advance();
+        self.place(Raw { chunk: share.chunk(), range })
+    }
+
+    #[inline(always)]
+    fn place<'a>(&'a mut self, raw: Raw<'a>) -> Raw<'a> {
+        let Raw { chunk, range } = raw;
         let span = range.span();
         // A small chunk is as good as a block.
         if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
-            return Raw { chunk, range };
+            return raw;
         }
         let copy = self.copy.get_or_insert_default();
         if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
@@ -242,6 +320,23 @@ impl Share {
         }
     }
 
+    fn chunk(&self) -> &Bytes {
+        match self {
+            Share::One { chunk, .. } => chunk,
+            Share::Many { read, .. } => &read.chunk,
+        }
+    }
+
+    /// The messages, in order.
+    #[inline]
+    pub(crate) fn messages(&self) -> Messages<'_> {
+        let (chunk, ranges, at) = match self {
+            Share::One { chunk, range } => (chunk, std::slice::from_ref(range), 0),
+            Share::Many { read, first, .. } => (&read.chunk, &read.ranges[..], *first),
+        };
+        Messages { chunk, ranges, at, left: self.count() }
+    }
+
     /// The first message. Its `Raw` borrows from the share.
     #[inline]
     pub(crate) fn first(&self) -> Raw<'_> {
@@ -265,6 +360,19 @@ impl Share {
             }
             _ => false,
         }
+    }
+
+    /// Cuts off the first `count` messages, if it has more, for a consumer: the parts have no sizes in bytes.
+    pub(crate) fn cut(&mut self, wanted: usize) -> Option<Share> {
+        let Share::Many { read, first, count, bytes } = self else { return None };
+        let wanted = u32::try_from(wanted).ok().filter(|wanted| wanted < count)?;
+        let taken = Share::Many { read: read.clone(), first: *first, count: wanted, bytes: 0 };
+        *first = match read.one_group {
+            true => *first + wanted,
+            false => (0..wanted).fold(*first, |at, _| read.ranges.get(at as usize).map_or(0, |range| range.next)),
+        };
+        (*count, *bytes) = (*count - wanted, 0);
+        Some(taken)
     }
 
     /// Splits off as many messages as fit `count` and `bytes`: returns those that fit, and the rest.
@@ -298,6 +406,27 @@ impl Share {
     }
 }
 
+/// The messages of a share.
+#[derive(Clone, Debug)]
+pub(crate) struct Messages<'a> {
+    chunk: &'a Bytes,
+    ranges: &'a [Range],
+    at: u32,
+    left: usize,
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Raw<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Raw<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let range = *self.ranges.get(self.at as usize)?;
+        self.at = range.next;
+        Some(Raw { chunk: self.chunk, range })
+    }
+}
+
 const EMPTY: Range = Range {
     subject: 0,
     subject_len: 0,
@@ -327,7 +456,7 @@ mod tests {
             at += len;
         }
         let (count, bytes) = (ranges.len() as u32, ranges.iter().map(Range::bytes).sum());
-        Share::Many { read: Arc::new(Read { chunk, ranges }), first: 0, count, bytes }
+        Share::Many { read: Arc::new(Read { chunk, ranges, one_group: true }), first: 0, count, bytes }
     }
 
     // Fault E4: the memory that a kept message keeps alive was computed for shares that are kept whole.

@@ -66,6 +66,13 @@ impl Inbox {
         Poll::Pending
     }
 
+    /// The next share, if there is one already.
+    pub(crate) fn try_next(&self) -> Option<Next> {
+        let next = lock(&self.state).next_share()?;
+        self.in_hand.store(true, Ordering::Relaxed);
+        Some(next)
+    }
+
     /// What the consumer gets. `None`: nothing, and nothing would wake it.
     fn poll_with(&self, state: &mut State, waker: &Waker) -> Option<Poll<Next>> {
         if let Some(next) = state.next_share() {

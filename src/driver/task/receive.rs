@@ -46,6 +46,7 @@ impl Task {
         let spare = buf.capacity() - buf.len();
         // An announced message is no reason to reserve its size: bytes must come first.
         let room = (self.want / 2).max(input.needed.min(buf.len().max(self.want)));
+        self.sorter.release();
         if spare < room {
             self.buffers.make_room(buf, room.max(self.want));
         }
@@ -92,7 +93,7 @@ impl Task {
             match input.decoder.decode_server(rest) {
                 Ok(Decoded::Op { op: ServerOp::Msg(message), len }) if expected => {
                     self.sorter.push(&message, &input.buf, &mut self.engine.subscriptions);
-                    at += len;
+                    at = self.sorter.push_alike(&input.buf, at + len, &input.decoder);
                 }
                 Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
                     // Messages before an operation are delivered before it acts: a PONG may end a subscription.
