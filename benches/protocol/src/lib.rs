@@ -1,4 +1,4 @@
-//! The cases: operations by kind and size, each decoded and encoded in batches.
+//! The cases: operations by kind and size, each decoded and encoded in batches. `benches/instructions` counts them too.
 
 use nats_lifeline::protocol::{
     self, ClientOp, ConnectInfo, Decoded, Decoder, HeaderMap, ServerOp, publish, subscribe, unsubscribe,
@@ -17,12 +17,6 @@ impl Case {
     /// Does `count` operations.
     pub fn run(&mut self, count: usize) {
         (self.run)(count);
-    }
-
-    /// Allocations in `count` operations, after reused buffers have grown.
-    pub fn allocations(&mut self, count: usize) -> u64 {
-        self.run(count);
-        allocation_counter::measure(|| self.run(count)).count_total
     }
 }
 

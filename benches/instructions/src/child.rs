@@ -1,0 +1,110 @@
+//! The process under valgrind: it does one operation a number of times.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::try_join_all;
+use nats_lifeline::{Client, ConnectOptions, HeaderMap};
+use tokio::runtime::Builder;
+
+use crate::Failure;
+use crate::operation::{Operation, Work};
+
+/// The first argument of such a process.
+pub(crate) const FLAG: &str = "--child";
+
+/// A literal, like the subjects of most programs.
+const SUBJECT: &str = "orders.eu.new";
+
+/// Messages of one call of `Publisher::publish_batch`.
+const BATCH: u64 = 100;
+
+/// No run takes a tenth of it on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// `--child NAME TIMES [ADDRESS]`.
+pub(crate) fn main(mut words: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let mut word = || words.next().ok_or("a child is started by the program itself");
+    let operation = Operation::named(&word()?).ok_or("no such operation")?;
+    let times = word()?.parse()?;
+    match operation {
+        Operation::Protocol { name } => {
+            let case = protocol_bench::cases().into_iter().find(|case| case.name == name);
+            case.ok_or("no such case")?.run(usize::try_from(times)?);
+            Ok(())
+        }
+        Operation::Client { work, .. } => {
+            // On one thread, as valgrind would run several, the order of the steps is the same in every run.
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let addr = word()?;
+            // A task of its own takes turns with the client's; the future in `block_on` would have one turn in 61.
+            let all = async { tokio::time::timeout(PATIENCE, tokio::spawn(client(work, times, addr))).await };
+            runtime.block_on(all).map_err(|_| "messages or answers were lost")??
+        }
+    }
+}
+
+async fn client(work: Work, times: u64, addr: String) -> Result<(), Failure> {
+    // Under valgrind a round of the client's task may take longer than it waits for slow consumers: nothing may be dropped.
+    let options = ConnectOptions::new().subscription_capacity(usize::MAX).subscription_byte_capacity(usize::MAX);
+    let client = options.connect(addr).await?;
+    match work {
+        Work::Publish { payload } => {
+            let payload = zeroes(payload);
+            for _ in 0..times {
+                client.publish(SUBJECT, payload.clone()).await?;
+            }
+            client.flush().await?;
+        }
+        Work::PublishHeaders { payload } => {
+            let payload = zeroes(payload);
+            for _ in 0..times {
+                let mut headers = HeaderMap::new();
+                headers.insert("Nats-Msg-Id", "a1b2c3");
+                headers.insert("Trace", "4bf92f3577b34da6a3ce929d0e0e4736");
+                client.publish_with_headers(SUBJECT, headers, payload.clone()).await?;
+            }
+            client.flush().await?;
+        }
+        Work::Publisher { payload } => {
+            let (publisher, payload) = (client.publisher(SUBJECT)?, zeroes(payload));
+            for _ in 0..times {
+                publisher.publish(&payload).await?;
+            }
+            client.flush().await?;
+        }
+        Work::PublisherBatch { payload } => {
+            let (publisher, payload) = (client.publisher(SUBJECT)?, zeroes(payload));
+            for _ in 0..times / BATCH {
+                publisher.publish_batch((0..BATCH).map(|_| &payload)).await?;
+            }
+            client.flush().await?;
+        }
+        Work::Receive { .. } => receive(&client, times).await?,
+        Work::Request { payload, tasks } => {
+            let ask = async || {
+                for _ in 0..times / tasks {
+                    client.request(SUBJECT, zeroes(payload)).await?;
+                }
+                Ok::<_, Failure>(())
+            };
+            try_join_all((0..tasks).map(|_| ask())).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn receive(client: &Client, times: u64) -> Result<(), Failure> {
+    let mut subscriber = client.subscribe(SUBJECT).await?;
+    for _ in 0..times {
+        subscriber.next().await.ok_or("the subscription ended")?;
+    }
+    Ok(())
+}
+
+/// A payload that costs nothing to clone.
+fn zeroes(len: usize) -> Bytes {
+    const ZEROES: [u8; 1024] = [0; 1024];
+    Bytes::from_static(&ZEROES[..len])
+}

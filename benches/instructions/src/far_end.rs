@@ -1,0 +1,81 @@
+//! The far end of the client under valgrind, in the process that started it, so that its work is not counted.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, message};
+use nats_lifeline::testing::{Sink, Source};
+
+use crate::Failure;
+use crate::operation::Work;
+
+/// It stops with this value, or with the process.
+pub(crate) enum FarEnd {
+    Sink(Sink),
+    Source(Source),
+    /// Answers requests.
+    Responder(SocketAddr),
+}
+
+impl FarEnd {
+    /// `messages` is what a source sends.
+    pub(crate) fn start(work: Work, messages: u64) -> Result<Self, Failure> {
+        Ok(match work {
+            Work::Receive { payload } => Self::Source(Source::start(messages, payload)?),
+            Work::Request { .. } => Self::Responder(responder()?),
+            _ => Self::Sink(Sink::start()?),
+        })
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Sink(sink) => sink.addr(),
+            Self::Source(source) => source.addr(),
+            Self::Responder(addr) => *addr,
+        }
+    }
+}
+
+/// A server with one connection, which answers each request with its payload. A broker's routes, tasks and wakers would make
+/// the time of an answer, and so the client's wake-ups, less regular.
+fn responder() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let addr = listener.local_addr()?;
+    // It ends with its connection.
+    thread::spawn(move || listener.accept().map_err(Failure::from).and_then(|(socket, _)| answer(socket)));
+    Ok(addr)
+}
+
+fn answer(mut socket: TcpStream) -> Result<(), Failure> {
+    socket.set_nodelay(true)?;
+    socket.write_all(
+        b"INFO {\"server_id\":\"R\",\"version\":\"2.15.1\",\"headers\":true,\"max_payload\":1048576} \r\n",
+    )?;
+    let mut decoder = Decoder::default();
+    let (mut received, mut answers) = (Vec::new(), Vec::new());
+    let (mut piece, mut replies) = (vec![0; 64 << 10], 0);
+    loop {
+        let got = socket.read(&mut piece)?;
+        if got == 0 {
+            return Ok(());
+        }
+        received.extend_from_slice(&piece[..got]);
+        let mut used = 0;
+        while let Decoded::Op { op, len } = decoder.decode_client(&received[used..])? {
+            match op {
+                // The client has one subscription, for all replies.
+                ClientOp::Sub { sid, .. } => replies = sid,
+                ClientOp::Pub(request) => {
+                    message(&mut answers, request.reply.unwrap_or_default(), replies, None, None, request.payload);
+                }
+                ClientOp::Ping => answers.extend_from_slice(b"PONG\r\n"),
+                _ => {}
+            }
+            used += len;
+        }
+        received.drain(..used);
+        socket.write_all(&answers)?;
+        answers.clear();
+    }
+}
