@@ -32,7 +32,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    small::report(example(Args::parse()).await)
+    small::report(example(small::read()).await)
 }
 
 async fn example(Args { server, creds, seed }: Args) -> Result<(), Error> {

@@ -19,12 +19,11 @@ mod trial;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use trial::args::Args;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = trial::shared::command_line::read::<Args>();
     if let Err(reason) = support::binary::found() {
         eprintln!("chaos: {reason}");
         return ExitCode::from(2);

@@ -25,7 +25,6 @@ mod shared;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use nats_lifeline::ToServerAddrs;
 use nats_lifeline::testing::Broker;
 
@@ -40,7 +39,7 @@ type Error = nats_lifeline::Error;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
+    match run(&shared::command_line::read::<Args>()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use nats_lifeline::{ServerAddr, ToServerAddrs};
+
+use crate::command_line::without_password;
 
 /// Longest time of each kind, in seconds.
 const LONGEST: u64 = 3600;
@@ -83,19 +85,6 @@ impl Args {
     pub(crate) fn last_scrape(&self) -> Duration {
         Duration::from_secs(self.last_scrape)
     }
-}
-
-/// Masks the password of a URL in the wrong place, which clap would repeat.
-fn without_password(mut error: clap::Error) -> clap::Error {
-    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
-        if let Some(ContextValue::String(text)) = error.get(kind) {
-            if let Some((_, host)) = text.rsplit_once('@') {
-                let masked = ContextValue::String(format!("***@{host}"));
-                error.insert(kind, masked);
-            }
-        }
-    }
-    error
 }
 
 fn number(least: u64, most: u64) -> RangedU64ValueParser {

@@ -25,6 +25,9 @@
 
 mod account;
 mod args;
+#[path = "../shared/command_line.rs"]
+#[allow(dead_code, unused_imports)] // It checks the servers itself.
+mod command_line;
 mod exporter;
 mod http;
 #[path = "../shared/out.rs"]

@@ -4,5 +4,6 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod args;
+pub(crate) mod command_line;
 pub(crate) mod figures;
 pub(crate) mod out;

@@ -3,6 +3,8 @@
 // Every example uses a part of it.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+#[path = "command_line.rs"]
+mod command_line;
 #[path = "out.rs"]
 pub(crate) mod out;
 
@@ -15,6 +17,7 @@ use nats_lifeline::Client;
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::testing::{Broker, Builder};
 
+pub(crate) use command_line::read;
 pub(crate) use nats_lifeline::Error;
 pub(crate) use out::say;
 
@@ -39,14 +42,14 @@ where
     F: FnOnce(Server) -> Fut,
     Fut: Future<Output = Result<(), Error>>,
 {
-    let given = ServerArgs::command().about(about).get_matches();
+    let given = command_line::matches(ServerArgs::command().about(about));
     let args = ServerArgs::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     report(async { example(args.start(Broker::builder()).await?).await }.await)
 }
 
 /// For an example without arguments: shows the help, or refuses what is given.
 pub(crate) fn no_arguments(about: &'static str) {
-    clap::Command::new("example").about(about).get_matches();
+    command_line::matches(clap::Command::new("example").about(about));
 }
 
 /// The exit code of a program with this result. An error is shown with those of its causes that its text does not contain.
