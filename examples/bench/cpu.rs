@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-/// The names of the threads of sink, source and broker.
-const FAR_ENDS: [&str; 3] = ["sink", "source", "broker"];
+/// The names of the threads of sink, source and broker, of TLS in front of them, and of the clock of `--rate`.
+const OTHERS: [&str; 5] = ["sink", "source", "broker", "tls-front", "pacer"];
 
 /// CPU time of the client's threads so far. `None` if the system does not provide it (only Linux does).
 ///
@@ -14,7 +14,7 @@ pub(crate) fn used() -> Option<Duration> {
     for task in fs::read_dir("/proc/self/task").ok()? {
         let task = task.ok()?.path();
         let name = fs::read_to_string(task.join("comm")).ok()?;
-        if FAR_ENDS.iter().any(|far_end| name.starts_with(far_end)) {
+        if OTHERS.iter().any(|other| name.starts_with(other)) {
             continue;
         }
         // The first number: nanoseconds of CPU time, in user mode and in the kernel.

@@ -4,18 +4,21 @@ mod args;
 mod cpu;
 mod far_end;
 mod latency;
+mod pace;
 mod progress;
 mod report;
 mod requests;
 #[path = "../shared/mod.rs"]
 mod shared;
+#[cfg(feature = "ring")]
+mod tls;
 mod traffic;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use nats_lifeline::{Client, HeaderMap};
+use nats_lifeline::HeaderMap;
 use tokio::runtime::Builder;
 
 use args::{Args, Work};
@@ -56,25 +59,15 @@ fn measure(args: &Args) -> Result<bool, Error> {
     let far_end = FarEnd::start(args)?;
     let runtime = Builder::new_multi_thread().worker_threads(args.threads).enable_all().build()?;
     let outcome = runtime.block_on(async {
-        let url = far_end.url();
         match args.work {
-            Work::Pub => traffic::publish(args, &url).await,
-            Work::Sub => traffic::receive(args, &url).await,
-            Work::PubSub => traffic::both(args, &url).await,
-            Work::Request => requests::ask(args, &url).await,
+            Work::Pub => traffic::publish(args, &far_end).await,
+            Work::Sub => traffic::receive(args, &far_end).await,
+            Work::PubSub => traffic::both(args, &far_end).await,
+            Work::Request => requests::ask(args, &far_end).await,
         }
     })?;
     report::print(args, &far_end, &outcome, &mut io::stdout()).inspect_err(ended)?;
     Ok(outcome.dropped == 0 && outcome.missing == 0)
-}
-
-/// Connects `count` clients.
-pub(crate) async fn clients(count: usize, url: &str) -> Result<Vec<Client>, Error> {
-    let mut clients = Vec::with_capacity(count);
-    for _ in 0..count {
-        clients.push(nats_lifeline::connect(url.to_owned()).await?);
-    }
-    Ok(clients)
 }
 
 /// The headers of each message; `None` for none.

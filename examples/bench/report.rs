@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::args::{Args, Work};
-use crate::far_end::FarEnd;
+use crate::far_end::{FarEnd, Kind};
 use crate::shared::figures::{grouped, short};
 
 pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     let Outcome { published, received, dropped, missing, elapsed, cpu, latency } = outcome;
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let headers = if args.headers > 0 { format!(" and {} headers", args.headers) } else { String::new() };
-    writeln!(to, "{}: {} B{headers}, {} {}", args.work.name(), args.size, who(args), far_end.name())?;
+    let batches = args.batch.map_or_else(String::new, |batch| format!(" in batches of {batch}"));
+    let tls = if args.tls { ", TLS" } else { "" };
+    let (work, size) = (args.work.name(), args.size);
+    writeln!(to, "{work}: {size} B{headers}{batches}, {} {}{tls}", who(args), far_end.name())?;
 
     // The unit of the CPU time: the main work of this client's side.
     let (unit, count) = match args.work {
@@ -44,17 +47,19 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
     }
     if let Some(latency) = latency.as_ref().filter(|latency| latency.count() > 0) {
         let at = |percent| short(latency.at(percent));
-        let of = if args.work == Work::Request { "from request to reply" } else { "from publish to subscriber" };
-        writeln!(to, "  {of}, {} measured:", grouped(latency.count()))?;
+        writeln!(to, "  {}, {} measured, {}:", from_to(args), grouped(latency.count()), loops(args))?;
         writeln!(
             to,
-            "             p50 {}   p90 {}   p99 {}   p99.9 {}   longest {}",
+            "             p50 {}   p90 {}   p99 {}   p99.9 {}   max {}",
             at(50.0),
             at(90.0),
             at(99.0),
             at(99.9),
             short(latency.longest())
         )?;
+    }
+    if args.rate.is_some_and(|rate| (*published as f64) < 0.95 * seconds * rate as f64) {
+        writeln!(to, "  the rate was not reached: the latencies contain the delay before sending")?;
     }
     if let Some(far) = far_end.counted().filter(|_| args.work != Work::Request) {
         let s = if far == 1 { "" } else { "s" };
@@ -79,11 +84,32 @@ fn each(all: Duration, count: u64) -> (f64, &'static str) {
 
 fn who(args: &Args) -> String {
     let s = if args.clients == 1 { "" } else { "s" };
+    let each = if args.clients == 1 || args.work == Work::PubSub { "" } else { " each" };
+    let with = |what: &str| if args.tasks == 1 { String::new() } else { format!(" with {} {what}{each}", args.tasks) };
+    let (tasks, subscriptions) = (with("tasks"), with("subscriptions"));
     match args.work {
-        Work::Pub => format!("{} client{s} to", args.clients),
-        Work::Sub => format!("{} client{s} from", args.clients),
-        Work::PubSub => format!("one client to {} other{s} through", args.clients),
-        Work::Request => format!("{} client{s} with {} at a time through", args.clients, args.in_flight),
+        Work::Pub => format!("{} client{s}{tasks} to", args.clients),
+        Work::Sub => format!("{} client{s}{subscriptions} from", args.clients),
+        Work::PubSub => format!("one client{tasks} to {} other{s} through", args.clients),
+        Work::Request => format!("{} client{s} with {} at a time{each} through", args.clients, args.tasks),
+    }
+}
+
+/// What the latencies are.
+fn from_to(args: &Args) -> &'static str {
+    match (args.work, args.rate) {
+        (Work::Request, None) => "from request to reply",
+        (Work::Request, Some(_)) => "from when a request was due to its reply",
+        (_, None) => "from publish to subscriber",
+        (_, Some(_)) => "from when a message was due to its subscriber",
+    }
+}
+
+/// Whether one slow operation delays others that nobody measures.
+fn loops(args: &Args) -> String {
+    match args.rate {
+        Some(rate) => format!("open loop at {} /s", grouped(rate)),
+        None => "closed loop".to_owned(),
     }
 }
 
@@ -95,10 +121,10 @@ fn counted(args: &Args, far_end: &FarEnd) -> String {
         Work::PubSub => "publisher, subscribers and connections",
         Work::Request => "requesters, responders and connections",
     };
-    match far_end {
-        FarEnd::Sink(_) => format!("{work}; not the sink's threads"),
-        FarEnd::Source(_) => format!("{work}; not the source's threads"),
-        FarEnd::Broker { .. } => format!("{work}; not the broker's threads"),
-        FarEnd::Server(_) => format!("{work}; all threads of this process"),
+    match far_end.kind {
+        Kind::Sink(_) => format!("{work}; not the sink's threads"),
+        Kind::Source(_) => format!("{work}; not the source's threads"),
+        Kind::Broker { .. } => format!("{work}; not the broker's threads"),
+        Kind::Server(_) => format!("{work}; all threads of this process"),
     }
 }

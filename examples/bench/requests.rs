@@ -8,11 +8,13 @@ use nats_lifeline::{Client, HeaderMap, Request};
 use tokio::task::JoinSet;
 
 use crate::args::Args;
+use crate::far_end::FarEnd;
 use crate::latency::Latency;
-use crate::{Clock, Error, Outcome, clients, headers, progress};
+use crate::pace::Pace;
+use crate::{Clock, Error, Outcome, headers, progress};
 
-pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
-    let responder = nats_lifeline::connect(url.to_owned()).await?;
+pub(crate) async fn ask(args: &Args, far_end: &FarEnd) -> Result<Outcome, Error> {
+    let responder = far_end.connect().await?;
     let mut questions = responder.subscribe(args.subject).await?;
     responder.flush().await?;
     tokio::spawn(async move {
@@ -22,25 +24,25 @@ pub(crate) async fn ask(args: &Args, url: &str) -> Result<Outcome, Error> {
             let _ = responder.publish(reply, question.payload).await;
         }
     });
-    let clients = clients(args.clients, url).await?;
+    let clients = far_end.clients(args.clients).await?;
     for client in &clients {
         // A client's first request also makes the subscription for all replies.
         client.request(args.subject, Bytes::new()).await?;
     }
     let clock = Clock::start();
     let mut tasks = JoinSet::new();
-    let at_once = args.clients * args.in_flight;
-    for number in 0..at_once {
+    for (number, pace) in args.paces()?.into_iter().enumerate() {
         if let Some(client) = clients.get(number % args.clients) {
             let asking = Asking {
                 client: client.clone(),
                 subject: args.subject,
                 headers: headers(args),
                 payload: Bytes::from(vec![0; args.size]),
+                pace,
                 answers: Latency::new()?,
                 failed: 0,
             };
-            tasks.spawn(asking.run(args.share(number, at_once)));
+            tasks.spawn(asking.run(args.share(number)));
         }
     }
     let asked = || clients.iter().map(|client| client.stats().accepted).sum();
@@ -64,6 +66,8 @@ struct Asking {
     subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
+    /// `None`: a closed loop.
+    pace: Option<Pace>,
     answers: Latency,
     failed: u64,
 }
@@ -73,7 +77,10 @@ impl Asking {
         for _ in 0..times {
             let request =
                 Request { payload: Some(self.payload.clone()), headers: self.headers.clone(), ..Request::new() };
-            let asked = Instant::now();
+            let asked = match &mut self.pace {
+                Some(pace) => pace.due().await,
+                None => Instant::now(),
+            };
             match self.client.send_request(self.subject, request).await {
                 Ok(_) => self.answers.record(asked.elapsed()),
                 Err(_) => self.failed += 1,

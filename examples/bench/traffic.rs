@@ -4,29 +4,31 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use nats_lifeline::client::Publisher;
 use nats_lifeline::{Client, HeaderMap, Subscriber};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::Args;
+use crate::far_end::FarEnd;
 use crate::latency::Latency;
-use crate::{Clock, Error, Outcome, clients, headers, progress};
+use crate::pace::Pace;
+use crate::{Clock, Error, Outcome, headers, progress};
 
 /// After this long without a message, the rest counts as missing.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// One message in this many carries its publish time.
+/// In a closed loop, one message in this many carries its publish time.
 const STAMP_EVERY: u64 = 64;
 
 /// Bytes of such a time.
-const STAMP: usize = 8;
+pub(crate) const STAMP: usize = 8;
 
-pub(crate) async fn publish(args: &Args, url: &str) -> Result<Outcome, Error> {
-    let clients = clients(args.clients, url).await?;
+pub(crate) async fn publish(args: &Args, far_end: &FarEnd) -> Result<Outcome, Error> {
+    let clients = far_end.clients(args.clients).await?;
     let clock = Clock::start();
     let mut tasks = JoinSet::new();
-    for (number, client) in clients.iter().enumerate() {
-        let work = Publishing::new(args, client, args.share(number, args.clients));
-        tasks.spawn(work.run(None));
+    for (number, client) in clients.iter().cycle().take(args.workers()).enumerate() {
+        tasks.spawn(Publishing::new(args, client, number)?.run(None, None));
     }
     let accepted = || clients.iter().map(|client| client.stats().accepted).sum();
     let all = async {
@@ -39,11 +41,12 @@ pub(crate) async fn publish(args: &Args, url: &str) -> Result<Outcome, Error> {
     Ok(Outcome { published: accepted(), elapsed, cpu, ..Outcome::default() })
 }
 
-pub(crate) async fn receive(args: &Args, url: &str) -> Result<Outcome, Error> {
-    let clients = clients(args.clients, url).await?;
-    let each = args.share(0, args.clients);
+pub(crate) async fn receive(args: &Args, far_end: &FarEnd) -> Result<Outcome, Error> {
+    let clients = far_end.clients(args.clients).await?;
+    let each = args.share(0);
     let clock = Clock::start();
-    let readers = read(args, &clients, each, None).await?;
+    let subscribers = clients.iter().cycle().take(args.workers());
+    let readers = read(args, subscribers, each, None).await?;
     // A source begins immediately; from a server the first message may take longer.
     let received = || clients.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let reading = async {
@@ -57,67 +60,100 @@ pub(crate) async fn receive(args: &Args, url: &str) -> Result<Outcome, Error> {
         let clock = if args.server.is_some() { Clock::start() } else { clock };
         collect(readers, &clients, each, &clock).await
     };
-    progress::show(each * args.clients as u64, received, reading).await
+    progress::show(each * args.workers() as u64, received, reading).await
 }
 
-pub(crate) async fn both(args: &Args, url: &str) -> Result<Outcome, Error> {
-    let subscribers = clients(args.clients, url).await?;
-    let publisher = nats_lifeline::connect(url.to_owned()).await?;
+pub(crate) async fn both(args: &Args, far_end: &FarEnd) -> Result<Outcome, Error> {
+    let subscribers = far_end.clients(args.clients).await?;
+    let publisher = far_end.connect().await?;
     let epoch = (args.size >= STAMP).then(Instant::now);
-    let readers = read(args, &subscribers, args.msgs(), epoch).await?;
+    let readers = read(args, subscribers.iter(), args.msgs(), epoch).await?;
     for client in &subscribers {
         // After this the server has the subscription.
         client.flush().await?;
     }
     let clock = Clock::start();
-    let publishing = tokio::spawn(Publishing::new(args, &publisher, args.msgs()).run(epoch));
+    let mut publishing = JoinSet::new();
+    for (number, pace) in args.paces()?.into_iter().enumerate() {
+        publishing.spawn(Publishing::new(args, &publisher, number)?.run(epoch, pace));
+    }
     let received = || subscribers.iter().map(|client| client.stats().in_messages).sum::<u64>();
     let all = async {
-        publishing.await??;
+        while let Some(outcome) = publishing.join_next().await {
+            outcome??;
+        }
         collect(readers, &subscribers, args.msgs(), &clock).await
     };
     let outcome = progress::show(args.msgs() * args.clients as u64, received, all).await?;
     Ok(Outcome { published: publisher.stats().accepted, ..outcome })
 }
 
-/// One client that publishes.
+/// One task that publishes.
 struct Publishing {
     client: Client,
     msgs: u64,
     subject: &'static str,
     headers: Option<HeaderMap>,
     payload: Bytes,
+    /// For batches, and how many messages each has.
+    batches: Option<(Publisher, u64)>,
 }
 
 impl Publishing {
-    fn new(args: &Args, client: &Client, msgs: u64) -> Publishing {
-        // Subject and payload live as long as the program, so that the benchmark measures publishing and not reference
-        // counting.
-        let payload = Bytes::from_static(vec![0; args.size].leak());
-        Publishing { client: client.clone(), msgs, subject: args.subject, headers: headers(args), payload }
+    fn new(args: &Args, client: &Client, number: usize) -> Result<Publishing, Error> {
+        let publisher = |batch| Ok::<_, Error>((client.publisher(args.subject)?, batch));
+        Ok(Publishing {
+            client: client.clone(),
+            msgs: args.share(number),
+            subject: args.subject,
+            headers: headers(args),
+            // Subject and payload live as long as the program, so that the benchmark measures publishing and not reference
+            // counting.
+            payload: Bytes::from_static(vec![0; args.size].leak()),
+            batches: args.batch.map(publisher).transpose()?,
+        })
     }
 
-    /// `epoch`: some messages carry the time since then.
-    async fn run(self, epoch: Option<Instant>) -> Result<(), Error> {
-        for number in 0..self.msgs {
-            let payload = match epoch {
-                Some(epoch) if number % STAMP_EVERY == 0 => self.stamped(epoch),
+    /// `epoch`: some messages carry the time since then, with `pace` all of them. Without `pace`, as fast as it can.
+    async fn run(self, epoch: Option<Instant>, mut pace: Option<Pace>) -> Result<(), Error> {
+        let mut number = 0;
+        while number < self.msgs {
+            let due = match &mut pace {
+                Some(pace) => Some(pace.due().await),
+                None => None,
+            };
+            let payload = |number| match epoch {
+                Some(epoch) if due.is_some() || number % STAMP_EVERY == 0 => {
+                    self.stamped(due.unwrap_or_else(Instant::now).duration_since(epoch))
+                }
                 _ => self.payload.clone(),
             };
-            match &self.headers {
-                None => self.client.publish(self.subject, payload).await?,
-                Some(headers) => {
-                    self.client.publish_with_headers(self.subject, headers.clone(), payload).await?;
-                }
-            }
+            number += self.publish(number, payload).await?;
         }
         Ok(self.client.flush().await?)
     }
 
-    fn stamped(&self, epoch: Instant) -> Bytes {
+    /// Publishes the message with this number, or a batch that begins with it. Returns how many these were.
+    async fn publish(&self, number: u64, payload: impl Fn(u64) -> Bytes) -> Result<u64, Error> {
+        match (&self.batches, &self.headers) {
+            (Some((publisher, batch)), _) => {
+                let end = self.msgs.min(number + batch);
+                publisher.publish_batch((number..end).map(payload)).await?;
+                return Ok(end - number);
+            }
+            (None, None) => self.client.publish(self.subject, payload(number)).await?,
+            (None, Some(headers)) => {
+                self.client.publish_with_headers(self.subject, headers.clone(), payload(number)).await?;
+            }
+        }
+        Ok(1)
+    }
+
+    fn stamped(&self, time: Duration) -> Bytes {
         let mut payload = self.payload.to_vec();
-        let now = epoch.elapsed().as_nanos() as u64;
-        payload.splice(..STAMP, now.to_le_bytes());
+        // Zero means: no time.
+        let nanos = (time.as_nanos() as u64).max(1);
+        payload.splice(..STAMP, nanos.to_le_bytes());
         payload.into()
     }
 }
@@ -131,8 +167,13 @@ struct Taken {
 
 type Reader = JoinHandle<Taken>;
 
-/// Starts one subscriber for each client, which ends after `each` messages.
-async fn read(args: &Args, clients: &[Client], each: u64, epoch: Option<Instant>) -> Result<Vec<Reader>, Error> {
+/// Starts a subscriber on each of these clients, which ends after `each` messages.
+async fn read(
+    args: &Args,
+    clients: impl Iterator<Item = &Client>,
+    each: u64,
+    epoch: Option<Instant>,
+) -> Result<Vec<Reader>, Error> {
     let mut readers = Vec::new();
     for client in clients {
         let subscriber = client.subscribe(args.subject).await?;

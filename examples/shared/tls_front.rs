@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fs, io, process};
+use std::{fs, process};
 
 use nats_lifeline::rustls::pki_types::PrivatePkcs8KeyDer;
 use nats_lifeline::rustls::server::WebPkiClientVerifier;
 use nats_lifeline::rustls::{RootCertStore, ServerConfig, crypto};
 use nats_lifeline::testing::Broker;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::small::Error;
+
+#[path = "tls_relay.rs"]
+mod tls_relay;
 
 /// The client's files.
 pub(crate) struct Files {
@@ -60,7 +62,8 @@ impl TlsFront {
                 vec![server.der().clone()],
                 PrivatePkcs8KeyDer::from(server_key.serialize_der()).into(),
             )?;
-        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), front._broker.addr().port()));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(tls_relay::accept(listener, acceptor, front._broker.addr()));
         Ok(front)
     }
 
@@ -83,22 +86,4 @@ impl Drop for TlsFront {
 fn signed(issuer: &Issuer<'_, KeyPair>, name: &str) -> Result<(Certificate, KeyPair), rcgen::Error> {
     let key = KeyPair::generate()?;
     Ok((CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, issuer)?, key))
-}
-
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, broker: u16) {
-    while let Ok((client, _)) = listener.accept().await {
-        // A client that is refused has the error.
-        tokio::spawn(serve(client, acceptor.clone(), broker));
-    }
-}
-
-/// Passes INFO on in clear, with the demand for TLS, and everything after it encrypted, as nats-server does.
-async fn serve(mut client: TcpStream, acceptor: TlsAcceptor, broker: u16) -> io::Result<()> {
-    let mut broker = BufReader::new(TcpStream::connect(("127.0.0.1", broker)).await?);
-    let mut info = String::new();
-    broker.read_line(&mut info).await?;
-    let info = info.replacen('{', r#"{"tls_required":true,"tls_verify":true,"#, 1);
-    client.write_all(info.as_bytes()).await?;
-    let mut client = acceptor.accept(client).await?;
-    copy_bidirectional(&mut client, &mut broker).await.map(drop)
 }

@@ -1,11 +1,13 @@
 //! A whole process: it is configured from outside, runs out of descriptors, is stopped, gets a SIGPIPE, has its memory
-//! searched. This is done to a child process: this binary, running the test `child`, or the example `service`.
+//! searched. This is done to a child process: this binary, running the test `child`, or an example.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bench;
+mod built;
 mod configuration;
 mod scarcity;
 mod service;

@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::built::built;
 use crate::support::process::no_fork;
 use crate::support::{SOON, Server, soon, within};
 
@@ -21,35 +22,9 @@ const CLIENT: &str = "service@web-1";
 /// Much longer than a probe takes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The example, built by cargo: `cargo test --test processes` alone does not build it.
 fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // target/debug/deps/processes-…
-        let own = std::env::current_exe().unwrap();
-        let profile = own.parent().and_then(Path::parent).expect("tests are in target/<profile>/deps");
-        let target = profile.parent().expect("a profile's folder is in target");
-        let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--example", "service", "--target-dir"]).arg(target);
-        // What cargo tells this test about its package would make build scripts run again, here and in the next build.
-        for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.starts_with(own)))
-            {
-                cargo.env_remove(name);
-            }
-        }
-        match profile.file_name().and_then(|name| name.to_str()) {
-            Some("debug") => {}
-            Some(name) => drop(cargo.args(["--profile", name])),
-            None => panic!("{} is not in a profile's folder", own.display()),
-        }
-        let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the example `service` could not be built:\n{errors}");
-        profile.join("examples/service")
-    })
+    BUILT.get_or_init(|| built("service"))
 }
 
 /// Starts it with this environment and no other.
