@@ -44,7 +44,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
     let operations: Vec<Operation> =
         operation::all().into_iter().filter(|operation| args.wants(operation.name())).collect();
     if operations.is_empty() {
-        return Err(format!("no operation's name contains {:?}", args.filter).into());
+        return Err(format!("no operation's name contains {:?}", args.filter.as_deref().unwrap_or_default()).into());
     }
     if let Some(file) = &args.profile {
         let [operation] = &operations[..] else {
