@@ -1,15 +1,17 @@
 // The workloads of compare, done by nats.go. compare starts this program for each measurement:
 //
-//	compare-go --child nats.go WORKLOAD HOST:PORT MESSAGES WORK TASKS HEADERS PAYLOAD
+//	compare-go --child nats.go work=publish payload=16 messages=1000 servers=127.0.0.1:4222 …
 //
-// The dialogue is that of compare's own children (src/child.rs): print `ready`, read `go`, work, read `seen` if the work
-// was to publish, and print wall time, CPU time, dropped messages and the median round trip.
+// The words are those of src/job.rs, and the dialogue is that of compare's own children (src/child.rs): print `ready`, read
+// `go`, work, read `seen` if only the far end sees the end of the work, and print the results.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +26,7 @@ const (
 	subject = "bench.subject"
 	service = "bench.service"
 	last    = "bench.last"
+	idle    = "bench.idle."
 
 	// Messages in flight in the loop through a server, and the steps in which this window moves.
 	window = 32_768
@@ -32,62 +35,133 @@ const (
 	// After this long without a message, nothing more comes: the source sends without pauses.
 	stalled  = 500 * time.Millisecond
 	patience = 60 * time.Second
+
+	// Memory is measured after this time without anything to do.
+	rest = 2 * time.Second
+	// Between two messages of a trickle.
+	trickle = 50 * time.Microsecond
 )
 
 type job struct {
-	messages, tasks, payload int
-	work, headers            string
+	messages, tasks, payload, subscriptions, rate int
+	work, servers, ca                             string
+	last                                          bool
 }
 
 type done struct {
-	dropped    int
-	roundTrips []int64
+	dropped int
+	times   []int64
+	bytes   float64
 }
 
 func main() {
-	if len(os.Args) != 10 || os.Args[1] != "--child" {
-		fail(fmt.Errorf("started by compare itself, with --go"))
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Printf("nats.go %s (%s)\n", nats.Version, runtime.Version())
+		return
 	}
-	job := job{
-		messages: number(os.Args[5]),
-		work:     os.Args[6],
-		tasks:    number(os.Args[7]),
-		headers:  os.Args[8],
-		payload:  number(os.Args[9]),
+	if len(os.Args) < 4 || os.Args[1] != "--child" {
+		fail(fmt.Errorf("started by compare itself, with --peers"))
 	}
-	nc, err := nats.Connect("nats://" + os.Args[4])
-	check(err)
+	job := parse(os.Args[3:])
+	nc := job.connect()
+	for number := range job.subscriptions {
+		job.subscribeIdly(nc, number)
+	}
+	check(nc.FlushTimeout(patience))
 	lines := bufio.NewScanner(os.Stdin)
 	fmt.Println("ready")
 	wait(lines, "go")
 	began, cpuBegan := time.Now(), cpu()
 	result := job.run(nc)
-	if job.work == "publish" {
+	if job.endsAtFarEnd() {
 		wait(lines, "seen")
 	}
 	wall, used := time.Since(began), cpu()-cpuBegan
-	slices.Sort(result.roundTrips)
-	median := int64(0)
-	if n := len(result.roundTrips); n > 0 {
-		median = result.roundTrips[n/2]
+	report(wall, used, result)
+}
+
+func parse(words []string) job {
+	var j job
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "work":
+			j.work = value
+		case "tasks":
+			j.tasks = number(value)
+		case "payload":
+			j.payload = number(value)
+		case "messages":
+			j.messages = number(value)
+		case "subscriptions":
+			j.subscriptions = number(value)
+		case "rate":
+			j.rate = number(value)
+		case "last":
+			j.last = value == "1"
+		case "servers":
+			j.servers = "nats://" + strings.ReplaceAll(value, ",", ",nats://")
+		case "ca":
+			j.ca = value
+		default:
+			fail(fmt.Errorf("no such part of a job: %q", key))
+		}
 	}
-	fmt.Println(wall.Nanoseconds(), used, result.dropped, median)
+	return j
+}
+
+func (j job) connect() *nats.Conn {
+	var options []nats.Option
+	if j.ca != "" {
+		options = append(options, nats.RootCAs(j.ca), nats.Secure())
+	}
+	if j.work == "replay" {
+		// By default it waits for two seconds before it dials the same server again; only what follows is timed.
+		options = append(options, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
+	}
+	if j.work == "failover-eager" {
+		options = append(options, nats.CustomReconnectDelay(func(int) time.Duration { return 0 }))
+	}
+	nc, err := nats.Connect(j.servers, options...)
+	check(err)
+	return nc
+}
+
+func (j job) endsAtFarEnd() bool {
+	return strings.HasPrefix(j.work, "publish") || strings.HasPrefix(j.work, "failover") || j.work == "replay"
 }
 
 func (j job) run(nc *nats.Conn) done {
 	switch j.work {
-	case "publish":
+	case "publish", "publish-headers", "publish-cloned", "publish-handle", "publish-batch":
 		j.spread(func() { j.publish(nc) })
-		// A sink counts one message more than it waits for.
-		check(nc.Publish(last, nil))
+		if j.last {
+			check(nc.Publish(last, nil))
+		}
 		check(nc.FlushTimeout(patience))
 		return done{}
-	case "subscribe":
+	case "subscribe", "subscribe-batch":
 		return j.receive(nc)
 	case "loop":
 		return j.loop(nc)
 	case "request":
 		return j.request(nc)
+	case "paced":
+		return j.paced(nc)
+	case "subscriptions":
+		return j.grow(func(number int) { j.subscribeIdly(nc, number) }, func() { check(nc.FlushTimeout(patience)) })
+	case "clients":
+		clients := make([]*nats.Conn, 0, j.messages)
+		result := j.grow(func(int) { clients = append(clients, j.connect()) }, func() {})
+		runtime.KeepAlive(clients)
+		return result
+	case "connect":
+		return j.connects()
+	case "replay":
+		return done{}
+	case "failover", "failover-eager":
+		go j.trickle(nc)
+		return done{}
 	}
 	fail(fmt.Errorf("no such work: %q", j.work))
 	return done{}
@@ -95,20 +169,20 @@ func (j job) run(nc *nats.Conn) done {
 
 func (j job) publish(nc *nats.Conn) {
 	payload := j.bytes()
-	switch j.headers {
-	case "no":
-		for range j.messages / j.tasks {
-			check(nc.Publish(subject, payload))
-		}
-	case "made":
+	switch j.work {
+	case "publish-headers":
 		for range j.messages / j.tasks {
 			check(nc.PublishMsg(&nats.Msg{Subject: subject, Header: headers(), Data: payload}))
 		}
-	case "cloned":
+	case "publish-cloned":
 		// nats.go encodes the map of a message each time and does not change it, so one message serves.
 		message := &nats.Msg{Subject: subject, Header: headers(), Data: payload}
 		for range j.messages / j.tasks {
 			check(nc.PublishMsg(message))
+		}
+	default:
+		for range j.messages / j.tasks {
+			check(nc.Publish(subject, payload))
 		}
 	}
 }
@@ -168,18 +242,18 @@ func (j job) request(nc *nats.Conn) done {
 	payload := j.bytes()
 	j.spread(func() {
 		share := j.messages / j.tasks
-		roundTrips := make([]int64, 0, share)
+		times := make([]int64, 0, share)
 		for range share {
 			began := time.Now()
 			_, err := nc.Request(service, payload, patience)
 			check(err)
-			roundTrips = append(roundTrips, time.Since(began).Nanoseconds())
+			times = append(times, time.Since(began).Nanoseconds())
 		}
 		both.Lock()
-		all = append(all, roundTrips...)
+		all = append(all, times...)
 		both.Unlock()
 	})
-	return done{roundTrips: all}
+	return done{times: all}
 }
 
 func (j job) spread(work func()) {
@@ -205,6 +279,22 @@ func cpu() int64 {
 	var usage syscall.Rusage
 	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
 	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
+func report(wall time.Duration, cpu int64, result done) {
+	fmt.Printf("wall=%d cpu=%d dropped=%d", wall.Nanoseconds(), cpu, result.dropped)
+	if result.bytes != 0 {
+		fmt.Printf(" bytes=%f", result.bytes)
+	}
+	if n := len(result.times); n > 0 {
+		slices.Sort(result.times)
+		for _, percentile := range []float64{50, 90, 99, 99.9} {
+			rank := int(math.Ceil(float64(n) * percentile / 100))
+			fmt.Printf(" p%v=%d", percentile, result.times[max(rank, 1)-1])
+		}
+		fmt.Printf(" max=%d", result.times[n-1])
+	}
+	fmt.Println()
 }
 
 func number(text string) int {

@@ -1,28 +1,19 @@
 //! One measurement, in its own process, so that its CPU time is that of the client alone.
 
 use crate::Failure;
-use crate::clients::{Client, Lifeline, Peer};
-use crate::far_end::Contender;
+use crate::clients::{Client, Handles, Lifeline, Peer};
+use crate::contender::Contender;
+use crate::figures::{Figure, Metric};
+use crate::job::Job;
 use crate::raw;
-use crate::workload::{Work, Workload};
+use crate::workload::Work;
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// The first argument of such a process.
-pub(crate) const FLAG: &str = "--child";
-
 /// A measurement that takes longer has failed; none takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The task: contender, workload, address and number of messages.
-pub(crate) struct Job {
-    pub(crate) workload: &'static Workload,
-    /// `host:port`.
-    pub(crate) addr: String,
-    pub(crate) messages: u64,
-}
 
 /// The results of the work.
 #[derive(Default)]
@@ -30,38 +21,47 @@ pub(crate) struct Done {
     /// Messages that never arrived.
     pub(crate) dropped: u64,
     /// Each round trip, in nanoseconds.
-    pub(crate) round_trips: Vec<u64>,
+    pub(crate) times: Vec<u64>,
+    /// Memory for each, if that was measured.
+    pub(crate) bytes: Option<f64>,
 }
 
-/// `--child contender workload host:port messages`; then a dialogue of lines: the child prints `ready`, reads `go`,
-/// works, reads `seen` when the far end has received the last message, and prints the result.
+/// `--child contender key=value …`; then a dialogue of lines: the child prints `ready`, reads `go`, works, reads `seen` if
+/// only the far end sees the end of the work, and prints its results.
 pub(crate) fn main(mut words: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let mut word = || words.next().ok_or("a child is started by compare itself");
-    let contender = Contender::named(&word()?).ok_or("no such contender")?;
-    let workload = Workload::named(&word()?).ok_or("no such workload")?;
-    let job = Job { workload, addr: word()?, messages: word()?.parse()? };
-    match contender {
+    let name = words.next().ok_or("a child is started by compare itself")?;
+    let job = Job::parse(words)?;
+    match Contender::named(&name).ok_or("no such contender")? {
         Contender::Lifeline => client::<Lifeline>(&job),
         Contender::AsyncNats => client::<Peer>(&job),
-        Contender::NatsGo => Err("nats.go is measured by the program given with --go".into()),
         Contender::Raw => {
-            let mut connection = raw::Connection::open(&job)?;
-            measured(&job, || connection.work(&job))
+            let work = raw::prepare(&job)?;
+            measured(&job, work)
         }
+        Contender::NatsGo | Contender::NatsC => Err("it has its own program".into()),
     }
 }
 
-fn client<C: Client>(job: &Job) -> Result<(), Failure> {
+fn client<C: Client + Handles>(job: &Job) -> Result<(), Failure> {
     // The same runtime as with `#[tokio::main]`.
     let runtime = Runtime::new()?;
-    let client = runtime.block_on(C::connect(&job.addr))?;
+    let mut client = runtime.block_on(async { tokio::time::timeout(PATIENCE, C::connect(job)).await })??;
     measured(job, || {
         let work = async {
-            match job.workload.work {
-                Work::Publish { tasks, headers } => client.publish(job, tasks, headers).await,
+            match job.work()? {
+                Work::Publish | Work::PublishHeaders | Work::PublishCloned => client.publish(job).await,
+                Work::PublishHandle => client.publish_handle(job).await,
+                Work::PublishBatch => client.publish_batch(job).await,
                 Work::Subscribe => client.receive(job).await,
+                Work::SubscribeBatch => client.receive_batch(job).await,
                 Work::Loop => client.publish_and_receive(job).await,
-                Work::Request { tasks } => client.request(job, tasks).await,
+                Work::Request => client.request(job).await,
+                Work::Paced => client.paced(job).await,
+                Work::Subscriptions => client.idle_subscriptions(job).await,
+                Work::Clients => client.idle_clients(job).await,
+                Work::Connect => client.connects(job).await,
+                Work::Replay => Ok(Done::default()),
+                Work::Failover | Work::FailoverEager => client.trickle(),
             }
         };
         runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await })?
@@ -72,14 +72,23 @@ fn measured(job: &Job, work: impl FnOnce() -> Result<Done, Failure>) -> Result<(
     say("ready")?;
     wait_for("go")?;
     let (began, cpu_began) = (Instant::now(), cpu());
-    let mut done = work()?;
-    if matches!(job.workload.work, Work::Publish { .. }) {
+    let done = work()?;
+    if job.work()?.ends_at_far_end() {
         wait_for("seen")?;
     }
     let (wall, cpu) = (began.elapsed(), cpu() - cpu_began);
-    done.round_trips.sort_unstable();
-    let p50 = done.round_trips.get(done.round_trips.len() / 2).copied().unwrap_or(0);
-    say(&format!("{} {} {} {}", wall.as_nanos(), cpu, done.dropped, p50))
+    let mut line = format!("wall={} cpu={cpu} dropped={}", wall.as_nanos(), done.dropped);
+    if let Some(bytes) = done.bytes {
+        line.push_str(&format!(" bytes={bytes}"));
+    }
+    let mut figure = Figure::default();
+    figure.set_percentiles(done.times);
+    for (metric, _, name) in Metric::PERCENTILES {
+        if !figure.get(metric).is_nan() {
+            line.push_str(&format!(" {name}={}", figure.get(metric)));
+        }
+    }
+    say(&line)
 }
 
 /// CPU time of this process, user and system, in nanoseconds.

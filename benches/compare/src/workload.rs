@@ -1,8 +1,7 @@
-//! The workloads: what each one does, how much of it, and its goals.
+//! What a workload is: its work, its size, and its goals. `table.rs` lists them.
 
-use Needs::{Server, Sink, Source};
-use Target::{CpuOfPeer, OfBound, P50OfBound, RateOfPeer};
-use Work::{Loop, Publish, Request, Subscribe};
+use crate::contender::Contender;
+use crate::figures::Metric;
 
 /// The subject of everything.
 pub(crate) const SUBJECT: &str = "bench.subject";
@@ -13,134 +12,198 @@ pub(crate) const SERVICE: &str = "bench.service";
 /// The message after all others, if a real server is at the far end.
 pub(crate) const LAST: &str = "bench.last";
 
+/// Begins the subjects of idle subscriptions.
+pub(crate) const IDLE: &str = "bench.idle.";
+
+/// The names and values of the two headers.
+pub(crate) const HEADERS: [(&str, &str); 2] = [("Trace-Id", "4bf92f3577b34da6"), ("Content-Type", "text/plain")];
+
+/// A row of the results.
+#[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
+    /// For people.
+    pub(crate) title: &'static str,
+    pub(crate) section: Section,
     pub(crate) work: Work,
+    /// Tasks, threads or goroutines that share the work.
+    pub(crate) tasks: u64,
     /// Bytes.
     pub(crate) payload: usize,
+    /// Messages, or whatever else the work counts: subscriptions, clients, connects, outages.
     pub(crate) messages: u64,
     pub(crate) far_end: Needs,
-    /// Whether raw sockets can do the same, as an upper bound.
+    pub(crate) tls: bool,
+    /// Whether raw sockets can do the same, as a bound.
     pub(crate) bound: bool,
-    pub(crate) targets: &'static [Target],
+    /// At most this many rounds, for figures that hardly vary.
+    pub(crate) rounds: usize,
+    pub(crate) goals: &'static [Goal],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Publish,
+    Receive,
+    Server,
+    Tls,
+    Memory,
+    Connection,
+}
+
+impl Section {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Publish, Self::Receive, Self::Server, Self::Tls, Self::Memory, Self::Connection];
+}
+
+/// The kinds of work. A child process gets the word of `WORDS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// This many tasks publish through one client.
-    Publish { tasks: u64, headers: Headers },
+    Publish,
+    /// With two headers, in a new map for each message.
+    PublishHeaders,
+    /// With two headers, in one map that is cloned for each message.
+    PublishCloned,
+    /// Through a handle for the subject, if the client has one.
+    PublishHandle,
+    /// Through such a handle, in batches.
+    PublishBatch,
     /// One subscription is read to its end.
     Subscribe,
+    /// In batches, if the client has them.
+    SubscribeBatch,
     /// One client publishes and receives its own messages.
     Loop,
-    /// This many tasks send requests through one client, each one at a time.
-    Request { tasks: u64 },
+    /// Each task sends one request at a time.
+    Request,
+    /// Requests are sent on a fixed schedule.
+    Paced,
+    /// Idle subscriptions of one client; memory is measured.
+    Subscriptions,
+    /// Idle clients of one process; memory is measured.
+    Clients,
+    /// Subscriptions are sent again after each of several outages.
+    Replay,
+    /// Connects, subscribes and receives a message, again and again.
+    Connect,
+    /// A publishing client loses its server and goes to another.
+    Failover,
+    /// Likewise, without any delay before an attempt.
+    FailoverEager,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Headers {
-    No,
-    /// A new map with two headers for each message.
-    Made,
-    /// One map with two headers is cloned for each message.
-    Cloned,
+const WORDS: [(Work, &str); 16] = [
+    (Work::Publish, "publish"),
+    (Work::PublishHeaders, "publish-headers"),
+    (Work::PublishCloned, "publish-cloned"),
+    (Work::PublishHandle, "publish-handle"),
+    (Work::PublishBatch, "publish-batch"),
+    (Work::Subscribe, "subscribe"),
+    (Work::SubscribeBatch, "subscribe-batch"),
+    (Work::Loop, "loop"),
+    (Work::Request, "request"),
+    (Work::Paced, "paced"),
+    (Work::Subscriptions, "subscriptions"),
+    (Work::Clients, "clients"),
+    (Work::Replay, "replay"),
+    (Work::Connect, "connect"),
+    (Work::Failover, "failover"),
+    (Work::FailoverEager, "failover-eager"),
+];
+
+impl Work {
+    pub(crate) fn word(self) -> &'static str {
+        WORDS.iter().find(|(work, _)| *work == self).map_or("", |(_, word)| word)
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        WORDS.iter().find(|(_, known)| *known == word).map(|(work, _)| *work)
+    }
+
+    pub(crate) fn publishes(self) -> bool {
+        use Work::{Publish, PublishBatch, PublishCloned, PublishHandle, PublishHeaders};
+        matches!(self, Publish | PublishHeaders | PublishCloned | PublishHandle | PublishBatch)
+    }
+
+    /// Whether its messages carry headers.
+    pub(crate) fn with_headers(self) -> bool {
+        matches!(self, Self::PublishHeaders | Self::PublishCloned)
+    }
+
+    /// Whether only the far end sees the end of the work, and then tells the child.
+    pub(crate) fn ends_at_far_end(self) -> bool {
+        self.publishes() || self.is_outage()
+    }
+
+    /// Whether the far end times the work, by closing connections.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::Replay | Self::Failover | Self::FailoverEager)
+    }
+
+    /// What a reader wants to know first.
+    pub(crate) fn main_metric(self, tasks: u64) -> Metric {
+        match self {
+            Self::Request if tasks == 1 => Metric::P50,
+            Self::Paced | Self::Replay | Self::Connect | Self::Failover | Self::FailoverEager => Metric::P50,
+            Self::Subscriptions | Self::Clients => Metric::Bytes,
+            _ => Metric::Rate,
+        }
+    }
+
+    /// Whether CPU time per message says something.
+    pub(crate) fn has_cpu(self) -> bool {
+        !matches!(self, Self::Subscriptions | Self::Clients | Self::Failover | Self::FailoverEager)
+    }
 }
 
 /// The far end.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// A server that counts and discards.
     Sink,
     /// A server that sends as fast as it can.
     Source,
-    /// The server of `--server`.
+    /// A real nats-server.
     Server,
+    /// A server that closes connections and times what follows.
+    Outages,
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum Target {
-    /// At least this many times the messages per second of async-nats.
-    RateOfPeer(f64),
-    /// At most this fraction of the CPU time per message of async-nats.
-    CpuOfPeer(f64),
-    /// At least this fraction of the messages per second of raw sockets.
-    OfBound(f64),
-    /// At most this many times the median round trip of raw sockets.
-    P50OfBound(f64),
+/// What to reach, as the ratio of this client's metric to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    pub(crate) metric: Metric,
+    pub(crate) than: Than,
+    pub(crate) limit: Limit,
 }
 
-const fn publish(tasks: u64, headers: Headers) -> Work {
-    Publish { tasks, headers }
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Than {
+    Contender(Contender),
+    /// This client's own figure in another row.
+    Row(&'static str),
+    /// No ratio: an absolute figure.
+    Nothing,
 }
 
-#[rustfmt::skip]
-pub(crate) const ALL: &[Workload] = &[
-    Workload { name: "pub16", work: publish(1, Headers::No), payload: 16, messages: 6_000_000, far_end: Sink, bound: true,
-        targets: &[RateOfPeer(5.0), CpuOfPeer(1.0 / 6.0)] },
-    Workload { name: "pub16x4", work: publish(4, Headers::No), payload: 16, messages: 6_000_000, far_end: Sink, bound: true,
-        targets: &[RateOfPeer(5.0)] },
-    Workload { name: "pub1k", work: publish(1, Headers::No), payload: 1024, messages: 1_500_000, far_end: Sink, bound: true,
-        targets: &[OfBound(0.9)] },
-    Workload { name: "pub64k", work: publish(1, Headers::No), payload: 65_536, messages: 40_000, far_end: Sink, bound: true,
-        targets: &[OfBound(0.95)] },
-    Workload { name: "pubhdr", work: publish(1, Headers::Made), payload: 16, messages: 1_500_000, far_end: Sink, bound: true,
-        targets: &[RateOfPeer(6.0)] },
-    Workload { name: "pubhdrc", work: publish(1, Headers::Cloned), payload: 16, messages: 1_500_000, far_end: Sink, bound: true,
-        targets: &[RateOfPeer(6.0)] },
-    Workload { name: "sub16", work: Subscribe, payload: 16, messages: 4_000_000, far_end: Source, bound: true,
-        targets: &[RateOfPeer(6.0), CpuOfPeer(0.125)] },
-    Workload { name: "sub1k", work: Subscribe, payload: 1024, messages: 1_000_000, far_end: Source, bound: true,
-        targets: &[OfBound(0.9)] },
-    Workload { name: "pub16srv", work: publish(1, Headers::No), payload: 16, messages: 3_000_000, far_end: Server, bound: true,
-        targets: &[OfBound(0.95)] },
-    Workload { name: "pubsub128", work: Loop, payload: 128, messages: 1_000_000, far_end: Server, bound: false,
-        targets: &[RateOfPeer(1.25), CpuOfPeer(0.25)] },
-    Workload { name: "req64", work: Request { tasks: 64 }, payload: 16, messages: 100_000, far_end: Server, bound: false,
-        targets: &[RateOfPeer(1.5), CpuOfPeer(0.6)] },
-    Workload { name: "req1", work: Request { tasks: 1 }, payload: 16, messages: 8_000, far_end: Server, bound: true,
-        targets: &[P50OfBound(1.1)] },
-];
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    Least(f64),
+    Most(f64),
+}
 
 impl Workload {
-    /// What a program in another language needs to know: work, tasks, headers and bytes of payload.
-    pub(crate) fn spelled_out(&self) -> [String; 4] {
-        let (work, tasks, headers) = match self.work {
-            Publish { tasks, headers } => ("publish", tasks, headers),
-            Subscribe => ("subscribe", 1, Headers::No),
-            Loop => ("loop", 1, Headers::No),
-            Request { tasks } => ("request", tasks, Headers::No),
-        };
-        let headers = match headers {
-            Headers::No => "no",
-            Headers::Made => "made",
-            Headers::Cloned => "cloned",
-        };
-        [work.to_owned(), tasks.to_string(), headers.to_owned(), self.payload.to_string()]
+    pub(crate) fn main_metric(&self) -> Metric {
+        self.work.main_metric(self.tasks)
     }
 
-    pub(crate) fn named(name: &str) -> Option<&'static Workload> {
-        ALL.iter().find(|workload| workload.name == name)
-    }
-}
-
-/// The names and values of the two headers.
-pub(crate) const HEADERS: [(&str, &str); 2] = [("Trace-Id", "4bf92f3577b34da6"), ("Content-Type", "text/plain")];
-
-/// A whole PUB or HPUB.
-pub(crate) fn frame(subject: &str, headers: Headers, payload: &[u8]) -> Vec<u8> {
-    let mut block = String::new();
-    if headers != Headers::No {
-        block.push_str("NATS/1.0\r\n");
-        for (name, value) in HEADERS {
-            block.push_str(&format!("{name}: {value}\r\n"));
+    /// Whether this contender takes part.
+    pub(crate) fn has(&self, contender: Contender) -> bool {
+        match contender {
+            Contender::Lifeline | Contender::AsyncNats | Contender::NatsGo => true,
+            // It has no way to start a request without a thread that waits for it.
+            Contender::NatsC => self.work != Work::Paced,
+            Contender::Raw => self.bound,
         }
-        block.push_str("\r\n");
     }
-    let total = block.len() + payload.len();
-    let line = if block.is_empty() {
-        format!("PUB {subject} {total}\r\n")
-    } else {
-        format!("HPUB {subject} {} {total}\r\n", block.len())
-    };
-    [line.as_bytes(), block.as_bytes(), payload, b"\r\n"].concat()
 }

@@ -1,0 +1,121 @@
+//! Figures and goals as text.
+
+use crate::contender::Contender;
+use crate::figures::{Metric, Row};
+use crate::workload::{Goal, Limit, Than};
+
+/// A goal with what was got.
+pub(super) struct Got {
+    pub(super) text: String,
+    pub(super) ratio: String,
+    pub(super) verdict: &'static str,
+    pub(super) met: Option<bool>,
+}
+
+/// One or two lines: the main figure, and CPU time per message. Empty if it did not take part.
+pub(super) fn cell(row: &Row, contender: Contender) -> Vec<String> {
+    if row.rounds.iter().all(|round| round[contender as usize].is_none()) {
+        return Vec::new();
+    }
+    let dropped = row.dropped(contender);
+    if dropped > 0 {
+        return vec![format!("does not count: {dropped} dropped")];
+    }
+    let (metric, work) = (row.workload.main_metric(), row.workload.work);
+    let mut lines = vec![value(metric, row.median(contender, metric))];
+    if work.has_cpu() {
+        lines.push(format!("{} CPU", time(row.median(contender, Metric::Cpu))));
+    }
+    lines
+}
+
+/// The goals of a row; if it has none, its ratio to async-nats.
+pub(super) fn goals(row: &Row, rows: &[Row]) -> Vec<Got> {
+    let goals: Vec<Got> = row.workload.goals.iter().map(|goal| got(*goal, row, rows)).collect();
+    if !goals.is_empty() {
+        return goals;
+    }
+    let than = Than::Contender(Contender::AsyncNats);
+    let spread = row.ratio(than, row.workload.main_metric(), rows);
+    let ratio = format!("{} × async-nats ({})", number(spread.median), range(spread.min, spread.max, number));
+    vec![Got { text: "–".to_owned(), ratio, verdict: "–", met: None }]
+}
+
+fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
+    let spread = row.ratio(goal.than, goal.metric, rows);
+    let met = goal.is_met(spread);
+    let what = match goal.metric {
+        Metric::Cpu => "CPU ",
+        Metric::P50 if row.workload.main_metric() != Metric::P50 => "median ",
+        _ => "",
+    };
+    let (sign, limit) = match goal.limit {
+        Limit::Least(least) => ("≥", least),
+        Limit::Most(most) => ("≤", most),
+    };
+    let absolute = matches!(goal.than, Than::Nothing);
+    let shown = |shown: f64| if absolute { value(goal.metric, shown) } else { number(shown) };
+    let than = match goal.than {
+        Than::Contender(contender) => format!(" × {}", contender.title()),
+        Than::Row(name) => format!(" × own {name}"),
+        Than::Nothing => String::new(),
+    };
+    Got {
+        text: format!("{what}{sign} {}{than}", shown(limit)),
+        ratio: format!("{} ({})", shown(spread.median), range(spread.min, spread.max, shown)),
+        verdict: match met {
+            Some(true) => "met",
+            Some(false) => "**missed**",
+            None => "not measured",
+        },
+        met,
+    }
+}
+
+fn range(min: f64, max: f64, shown: impl Fn(f64) -> String) -> String {
+    format!("{}–{}", shown(min), shown(max))
+}
+
+pub(super) fn value(metric: Metric, value: f64) -> String {
+    match metric {
+        Metric::Rate => rate(value),
+        Metric::Bytes => bytes(value),
+        _ => time(value),
+    }
+}
+
+pub(super) fn number(value: f64) -> String {
+    match value {
+        value if value.is_nan() => "–".to_owned(),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+fn rate(per_second: f64) -> String {
+    match per_second {
+        value if value.is_nan() => "–".to_owned(),
+        value if value >= 1e6 => format!("{:.2} M/s", value / 1e6),
+        value => format!("{:.1} k/s", value / 1e3),
+    }
+}
+
+/// From nanoseconds.
+pub(super) fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        value if value.is_nan() => "–".to_owned(),
+        value if value < 1e3 => format!("{value:.0} ns"),
+        value if value < 1e5 => format!("{:.1} µs", value / 1e3),
+        value if value < 1e6 => format!("{:.0} µs", value / 1e3),
+        value if value < 1e8 => format!("{:.1} ms", value / 1e6),
+        value => format!("{:.0} ms", value / 1e6),
+    }
+}
+
+fn bytes(value: f64) -> String {
+    match value {
+        value if value.is_nan() => "–".to_owned(),
+        value if value < 10_240.0 => format!("{value:.0} B"),
+        value => format!("{:.1} KiB", value / 1024.0),
+    }
+}
