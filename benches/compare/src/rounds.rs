@@ -68,6 +68,9 @@ fn allow_many_files() {
 /// The row with requests as fast as they are answered. A fixed schedule has half the rate of the slowest client there.
 const CLOSED: &str = "req64";
 
+/// Raw sockets are so fast that they get this many times the messages.
+const LONGER_BOUND: u64 = 4;
+
 fn half_of_the_slowest(row: &Row) -> Option<u64> {
     let asking = Contender::ALL.into_iter().filter(|contender| PACED.has(*contender));
     let slowest = asking.map(|contender| row.median(contender, Metric::Rate)).fold(f64::NAN, f64::min);
@@ -129,14 +132,16 @@ impl Bench<'_> {
         there && workload.has(contender) && self.args.contenders.contains(&contender)
     }
 
-    fn job(&self, workload: &Workload) -> Job {
+    fn job(&self, workload: &Workload, contender: Contender) -> Job {
         let scaled = |number: u64| ((number as f64 * self.args.factor) as u64).max(1);
+        // A few milliseconds would say little.
+        let times = if contender == Contender::Raw && workload.is_stream() { LONGER_BOUND } else { 1 };
         Job {
             work: Some(workload.work),
             tasks: workload.tasks,
             payload: workload.payload,
             // A multiple of the number of tasks.
-            messages: scaled(workload.messages).div_ceil(workload.tasks) * workload.tasks,
+            messages: scaled(workload.messages * times).div_ceil(workload.tasks) * workload.tasks,
             subscriptions: if workload.work == Work::Replay { scaled(REPLAYED) } else { 0 },
             rate: self.rate.unwrap_or(1_000),
             last: workload.far_end == Needs::Server && workload.work.publishes(),
@@ -146,7 +151,7 @@ impl Bench<'_> {
     }
 
     fn measure(&self, workload: &'static Workload, contender: Contender) -> Result<Figure, Failure> {
-        let mut job = self.job(workload);
+        let mut job = self.job(workload, contender);
         let mut far_end = FarEnd::start(workload, &job, self.server, &self.certificate)?;
         job.servers = far_end.servers();
         let program = match self.peers.program(contender) {

@@ -197,6 +197,11 @@ impl Workload {
         self.work.main_metric(self.tasks)
     }
 
+    /// Whether it is about messages in one direction.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.work.publishes() || matches!(self.work, Work::Subscribe | Work::SubscribeBatch)
+    }
+
     /// Whether this contender takes part.
     pub(crate) fn has(&self, contender: Contender) -> bool {
         match contender {

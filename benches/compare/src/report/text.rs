@@ -55,13 +55,14 @@ fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
     };
     let absolute = matches!(goal.than, Than::Nothing);
     let shown = |shown: f64| if absolute { value(goal.metric, shown) } else { number(shown) };
+    let limit = if absolute { shown(limit) } else { round(limit) };
     let than = match goal.than {
         Than::Contender(contender) => format!(" × {}", contender.title()),
         Than::Row(name) => format!(" × own {name}"),
         Than::Nothing => String::new(),
     };
     Got {
-        text: format!("{what}{sign} {}{than}", shown(limit)),
+        text: format!("{what}{sign} {limit}{than}"),
         ratio: format!("{} ({})", shown(spread.median), range(spread.min, spread.max, shown)),
         verdict: match met {
             Some(true) => "met",
@@ -90,6 +91,11 @@ pub(super) fn number(value: f64) -> String {
         value if value >= 10.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     }
+}
+
+/// Of a goal: without decimals that say nothing.
+fn round(value: f64) -> String {
+    ((value * 100.0).round() / 100.0).to_string()
 }
 
 fn rate(per_second: f64) -> String {
