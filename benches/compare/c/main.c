@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <nats/nats.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -158,11 +157,22 @@ static void receive(void) {
     dropped = job.messages - received;
 }
 
-static sem_t room;
+/* Messages that may be published. */
+static long room = WINDOW;
+static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t room_made = PTHREAD_COND_INITIALIZER;
+
+static void move_window(long by) {
+    pthread_mutex_lock(&room_lock);
+    while (room + by < 0) pthread_cond_wait(&room_made, &room_lock);
+    room += by;
+    pthread_cond_signal(&room_made);
+    pthread_mutex_unlock(&room_lock);
+}
 
 static void *publish_in_window(void *unused) {
     for (long sent = 0; sent < job.messages; sent++) {
-        if (sent % STEP == 0) sem_wait(&room);
+        if (sent % STEP == 0) move_window(-STEP);
         check(natsConnection_Publish(nc, SUBJECT, payload, (int)job.payload));
     }
     check(natsConnection_FlushTimeout(nc, PATIENCE));
@@ -174,12 +184,11 @@ static void loop(void) {
     natsMsg *message = NULL;
     natsSubscription *subscription = subscribe(nc);
     check(natsConnection_FlushTimeout(nc, PATIENCE));
-    sem_init(&room, 0, WINDOW / STEP);
     pthread_create(&publisher, NULL, publish_in_window, NULL);
     long received = 0;
     while (received < job.messages && natsSubscription_NextMsg(&message, subscription, PATIENCE) == NATS_OK) {
         natsMsg_Destroy(message);
-        if (++received % STEP == 0) sem_post(&room);
+        if (++received % STEP == 0) move_window(STEP);
     }
     pthread_join(publisher, NULL);
     dropped = job.messages - received;

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,13 +15,8 @@ import (
 
 // A request waits for no other one. Its time counts from when it was due.
 func (j job) paced(nc *nats.Conn) done {
-	// The schedule has a thread of its own, and the system may otherwise add 50 µs to each sleep.
 	runtime.LockOSThread()
-	const setTimerSlack = 29
-	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, 1, 0)
-	if errno != 0 {
-		fail(errno)
-	}
+	sleepExactly()
 	payload := j.bytes()
 	times := make([]int64, j.messages)
 	interval := time.Second / time.Duration(j.rate)
@@ -32,8 +26,7 @@ func (j job) paced(nc *nats.Conn) done {
 	for number := range j.messages {
 		due := began.Add(interval * time.Duration(number))
 		if early := time.Until(due); early > 0 {
-			left := syscall.NsecToTimespec(early.Nanoseconds())
-			_ = syscall.Nanosleep(&left, nil)
+			sleep(early)
 		}
 		go func() {
 			defer asked.Done()

@@ -11,10 +11,10 @@ pub(crate) enum Metric {
     /// CPU time of the client's process per message, in nanoseconds.
     Cpu,
     /// Percentiles of a time, in nanoseconds.
-    P50,
-    P90,
-    P99,
-    P999,
+    Median,
+    Tail90,
+    Tail99,
+    Tail999,
     Max,
     /// Bytes of memory for each.
     Bytes,
@@ -22,10 +22,10 @@ pub(crate) enum Metric {
 
 impl Metric {
     pub(crate) const PERCENTILES: [(Self, f64, &'static str); 5] = [
-        (Self::P50, 0.5, "p50"),
-        (Self::P90, 0.9, "p90"),
-        (Self::P99, 0.99, "p99"),
-        (Self::P999, 0.999, "p99.9"),
+        (Self::Median, 0.5, "p50"),
+        (Self::Tail90, 0.9, "p90"),
+        (Self::Tail99, 0.99, "p99"),
+        (Self::Tail999, 0.999, "p99.9"),
         (Self::Max, 1.0, "max"),
     ];
 }

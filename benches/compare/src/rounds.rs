@@ -135,7 +135,7 @@ impl Bench<'_> {
     fn job(&self, workload: &Workload, contender: Contender) -> Job {
         let scaled = |number: u64| ((number as f64 * self.args.factor) as u64).max(1);
         // A few milliseconds would say little.
-        let times = if contender == Contender::Raw && workload.is_stream() { LONGER_BOUND } else { 1 };
+        let times = if contender == Contender::Raw && workload.is_light() { LONGER_BOUND } else { 1 };
         Job {
             work: Some(workload.work),
             tasks: workload.tasks,

@@ -1,7 +1,7 @@
 //! The workloads, with their goals.
 
 use crate::contender::Contender::{self, AsyncNats, NatsGo, Raw};
-use crate::figures::Metric::{self, Bytes, Cpu, P50, Rate};
+use crate::figures::Metric::{self, Bytes, Cpu, Median, Rate};
 use crate::workload::Limit::{Least, Most};
 use crate::workload::Needs::{Outages, Server, Sink, Source};
 use crate::workload::{Goal, Needs, Section, Than, Work, Workload};
@@ -124,7 +124,7 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { goals: &[least(1.5, AsyncNats), most(Cpu, 0.6, AsyncNats)],
         ..request("req64", "request, 64 at a time", 64, 60_000) },
     request("req1024", "request, 1,024 at a time", 1024, 60_000),
-    Workload { goals: &[most(P50, 1.1, Raw)],
+    Workload { goals: &[most(Median, 1.1, Raw)],
         ..request("req1", "request, one at a time", 1, 4_000) },
     Workload { bound: false,
         ..row(Section::Server, "paced", "request on a fixed schedule", Work::Paced, 16, 60_000, Server) },
@@ -142,9 +142,9 @@ pub(crate) const ALL: &[Workload] = &[
         ..row(Section::Memory, "clients1k", "each of 1,000 idle clients", Work::Clients, 0, 1_000, Sink) },
 
     row(Section::Connection, "connect", "connect, subscribe, first message", Work::Connect, 16, 300, Source),
-    Workload { goals: &[most(P50, 1.2, Raw)],
+    Workload { goals: &[most(Median, 1.2, Raw)],
         ..row(Section::Connection, "replay", "100,000 subscriptions sent again", Work::Replay, 0, 4, Outages) },
-    Workload { bound: false, goals: &[below(P50, 3e6)],
+    Workload { bound: false, goals: &[below(Median, 3e6)],
         ..row(Section::Connection, "failover", "server lost, first message at the next one", Work::Failover, 16, 8, Outages) },
     Workload { bound: false,
         ..row(Section::Connection, "failover0", "the same, with delays of zero", Work::FailoverEager, 16, 8, Outages) },

@@ -143,8 +143,8 @@ impl Work {
     /// What a reader wants to know first.
     pub(crate) fn main_metric(self, tasks: u64) -> Metric {
         match self {
-            Self::Request if tasks == 1 => Metric::P50,
-            Self::Paced | Self::Replay | Self::Connect | Self::Failover | Self::FailoverEager => Metric::P50,
+            Self::Request if tasks == 1 => Metric::Median,
+            Self::Paced | Self::Replay | Self::Connect | Self::Failover | Self::FailoverEager => Metric::Median,
             Self::Subscriptions | Self::Clients => Metric::Bytes,
             _ => Metric::Rate,
         }
@@ -197,9 +197,9 @@ impl Workload {
         self.work.main_metric(self.tasks)
     }
 
-    /// Whether it is about messages in one direction.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.work.publishes() || matches!(self.work, Work::Subscribe | Work::SubscribeBatch)
+    /// Whether it is about small messages in one direction.
+    pub(crate) fn is_light(&self) -> bool {
+        self.payload < 1024 && (self.work.publishes() || matches!(self.work, Work::Subscribe | Work::SubscribeBatch))
     }
 
     /// Whether this contender takes part.

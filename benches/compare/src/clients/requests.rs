@@ -1,8 +1,6 @@
 //! Requests: as many at a time as there are tasks, or on a fixed schedule.
 
 use crate::Failure;
-use rustix::thread::set_current_timer_slack;
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// When the requests of a fixed schedule are due.
@@ -16,8 +14,9 @@ impl Schedule {
     /// On a thread of its own: it sleeps.
     pub(super) fn of(rate: u64) -> Result<Self, Failure> {
         let interval = Duration::from_secs(1) / u32::try_from(rate.max(1))?;
-        // The system may otherwise add 50 µs to each sleep.
-        set_current_timer_slack(NonZeroU64::new(1))?;
+        // Linux otherwise adds up to 50 µs to each sleep.
+        #[cfg(target_os = "linux")]
+        rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
         Ok(Self { began: Instant::now(), interval, number: 0 })
     }
 

@@ -25,6 +25,8 @@ pub(super) fn cell(row: &Row, contender: Contender) -> Vec<String> {
     let mut lines = vec![value(metric, row.median(contender, metric))];
     if work.has_cpu() {
         lines.push(format!("{} CPU", time(row.median(contender, Metric::Cpu))));
+    } else if metric == Metric::Median {
+        lines.push(format!("max {}", time(row.median(contender, Metric::Max))));
     }
     lines
 }
@@ -46,7 +48,7 @@ fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
     let met = goal.is_met(spread);
     let what = match goal.metric {
         Metric::Cpu => "CPU ",
-        Metric::P50 if row.workload.main_metric() != Metric::P50 => "median ",
+        Metric::Median if row.workload.main_metric() != Metric::Median => "median ",
         _ => "",
     };
     let (sign, limit) = match goal.limit {
