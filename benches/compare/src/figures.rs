@@ -140,3 +140,50 @@ impl Spread {
         Self { median, min: at(0), max: at(values.len().wrapping_sub(1)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Figure, Metric, Row, Spread};
+    use crate::contender::Contender;
+    use crate::table;
+    use crate::workload::Than;
+
+    fn figure(rate: f64, dropped: u64) -> Option<Figure> {
+        let mut figure = Figure { dropped, ..Figure::default() };
+        figure.set(Metric::Rate, rate);
+        Some(figure)
+    }
+
+    #[test]
+    fn a_spread_has_the_median_and_the_range() {
+        let spread = Spread::of(vec![4.0, f64::NAN, 1.0, 3.0, 2.0]);
+        assert_eq!((spread.median, spread.min, spread.max), (2.5, 1.0, 4.0));
+        assert_eq!(Spread::of(vec![7.0]).median, 7.0);
+        assert!(Spread::of(Vec::new()).median.is_nan());
+    }
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        let mut figure = Figure::default();
+        figure.set_percentiles((1..=1_000).rev().collect());
+        let got = Metric::PERCENTILES.map(|(metric, ..)| figure.get(metric));
+        assert_eq!(got, [500.0, 900.0, 990.0, 999.0, 1_000.0]);
+        figure.set_percentiles(vec![5]);
+        assert_eq!(figure.get(Metric::Median), 5.0);
+    }
+
+    #[test]
+    fn a_ratio_is_within_a_round_and_ignores_figures_with_dropped_messages() {
+        let mut rounds = vec![[None; Contender::ALL.len()]; 3];
+        for (round, (ours, theirs, dropped)) in rounds.iter_mut().zip([(6.0, 2.0, 0), (8.0, 2.0, 0), (50.0, 1.0, 3)]) {
+            round[Contender::Lifeline as usize] = figure(ours, 0);
+            round[Contender::AsyncNats as usize] = figure(theirs, dropped);
+        }
+        let workload = table::named("pub16").expect("a row");
+        let row = Row { workload, rounds };
+        let spread = row.ratio(Than::Contender(Contender::AsyncNats), Metric::Rate, &[]);
+        assert_eq!((spread.median, spread.min, spread.max), (3.5, 3.0, 4.0));
+        let rows = [row];
+        assert_eq!(rows[0].ratio(Than::Row("pub16"), Metric::Rate, &rows).median, 1.0);
+    }
+}

@@ -149,3 +149,34 @@ pub(crate) const ALL: &[Workload] = &[
     Workload { bound: false,
         ..row(Section::Connection, "failover0", "the same, with delays of zero", Work::FailoverEager, 16, 8, Outages) },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, named};
+    use crate::job::Job;
+    use crate::workload::{Than, Work};
+
+    #[test]
+    fn names_are_unique_and_goals_lead_to_rows() {
+        for (at, workload) in ALL.iter().enumerate() {
+            let first = ALL.iter().position(|other| other.name == workload.name);
+            assert_eq!(first, Some(at), "{}", workload.name);
+            for goal in workload.goals {
+                if let Than::Row(name) = goal.than {
+                    assert!(named(name).is_some(), "{} is compared with {name}", workload.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_work_reaches_the_child() {
+        for workload in ALL {
+            let job = Job { work: Some(workload.work), servers: vec!["a:1".into(), "b:2".into()], ..Job::default() };
+            let got = Job::parse(job.words().into_iter()).expect("its own words");
+            assert_eq!(got.work, Some(workload.work));
+            assert_eq!(got.servers, job.servers);
+        }
+        assert_eq!(Work::parse("juggle"), None);
+    }
+}

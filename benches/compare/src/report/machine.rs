@@ -33,11 +33,16 @@ pub(super) fn version(name: &str) -> &'static str {
 /// Of today in UTC, as in 2026-01-31.
 pub(super) fn date() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut days = now.as_secs() / 86_400;
+    date_of(now.as_secs() / 86_400)
+}
+
+/// From the days since 1970.
+fn date_of(mut days: u64) -> String {
     let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = |year: u64| if leap(year) { 366 } else { 365 };
     let mut year = 1970;
-    while days >= if leap(year) { 366 } else { 365 } {
-        days -= if leap(year) { 366 } else { 365 };
+    while days >= length(year) {
+        days -= length(year);
         year += 1;
     }
     let mut month = 1;
@@ -49,4 +54,23 @@ pub(super) fn date() -> String {
         month += 1;
     }
     format!("{year}-{month:02}-{:02}", days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{date_of, version};
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(date_of(0), "1970-01-01");
+        assert_eq!(date_of(11_016), "2000-02-29");
+        assert_eq!(date_of(20_787), "2026-11-30");
+        assert_eq!(date_of(20_818), "2026-12-31");
+    }
+
+    #[test]
+    fn versions_come_from_the_lock_file() {
+        assert!(version("async-nats").starts_with("0.51."));
+        assert_eq!(version("no-such-crate"), "");
+    }
 }
