@@ -65,11 +65,6 @@ static int64_t clock_ns(clockid_t clock) {
 
 static int64_t now(void) { return clock_ns(CLOCK_MONOTONIC); }
 
-static int64_t no_delay(natsConnection *connection, int attempts, void *unused) {
-    (void)connection, (void)attempts, (void)unused;
-    return 0;
-}
-
 static natsConnection *open_client(void) {
     natsOptions *options = NULL;
     natsConnection *connection = NULL;
@@ -84,7 +79,6 @@ static natsConnection *open_client(void) {
         check(natsOptions_SetReconnectWait(options, 10));
         check(natsOptions_SetReconnectJitter(options, 0, 0));
     }
-    if (is("failover-eager")) check(natsOptions_SetCustomReconnectDelay(options, no_delay, NULL));
     check(natsConnection_Connect(&connection, options));
     natsOptions_Destroy(options);
     return connection;
@@ -264,7 +258,7 @@ static void work(void) {
         grow(is("clients"));
     } else if (is("connect")) {
         connects();
-    } else if (begins("failover")) {
+    } else if (is("failover")) {
         pthread_t thread;
         pthread_create(&thread, NULL, trickle, NULL);
     } else if (!is("replay")) {
@@ -340,7 +334,7 @@ int main(int count, char **words) {
     wait_for("go");
     int64_t began = now(), cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     work();
-    if (begins("publish") || begins("failover") || is("replay")) wait_for("seen");
+    if (begins("publish") || is("failover") || is("replay")) wait_for("seen");
     report(now() - began, clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     return 0;
 }

@@ -119,16 +119,13 @@ func (j job) connect() *nats.Conn {
 		// By default it waits for two seconds before it dials the same server again; only what follows is timed.
 		options = append(options, nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0))
 	}
-	if j.work == "failover-eager" {
-		options = append(options, nats.CustomReconnectDelay(func(int) time.Duration { return 0 }))
-	}
 	nc, err := nats.Connect(j.servers, options...)
 	check(err)
 	return nc
 }
 
 func (j job) endsAtFarEnd() bool {
-	return strings.HasPrefix(j.work, "publish") || strings.HasPrefix(j.work, "failover") || j.work == "replay"
+	return strings.HasPrefix(j.work, "publish") || j.work == "failover" || j.work == "replay"
 }
 
 func (j job) run(nc *nats.Conn) done {
@@ -159,7 +156,7 @@ func (j job) run(nc *nats.Conn) done {
 		return j.connects()
 	case "replay":
 		return done{}
-	case "failover", "failover-eager":
+	case "failover":
 		go j.trickle(nc)
 		return done{}
 	}

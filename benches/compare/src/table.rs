@@ -144,10 +144,10 @@ pub(crate) const ALL: &[Workload] = &[
     row(Section::Connection, "connect", "connect, subscribe, first message", Work::Connect, 16, 300, Source),
     Workload { goals: &[most(Median, 1.2, Raw)],
         ..row(Section::Connection, "replay", "100,000 subscriptions sent again", Work::Replay, 0, 4, Outages) },
-    Workload { bound: false, goals: &[below(Median, 3e6)],
-        ..row(Section::Connection, "failover", "server lost, first message at the next one", Work::Failover, 16, 8, Outages) },
-    Workload { bound: false,
-        ..row(Section::Connection, "failover0", "the same, with delays of zero", Work::FailoverEager, 16, 8, Outages) },
+    Workload { bound: false, rounds: 3, goals: &[below(Median, 3e6)],
+        ..row(Section::Connection, "failover", "server lost, first message at the next one", Work::Failover, 16, 5, Outages) },
+    Workload { bound: false, rounds: 3,
+        ..row(Section::Connection, "failover0", "the same, with delays of zero", Work::FailoverEager, 16, 5, Outages) },
 ];
 
 #[cfg(test)]

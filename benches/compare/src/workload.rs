@@ -205,9 +205,11 @@ impl Workload {
     /// Whether this contender takes part.
     pub(crate) fn has(&self, contender: Contender) -> bool {
         match contender {
-            Contender::Lifeline | Contender::AsyncNats | Contender::NatsGo => true,
+            Contender::Lifeline | Contender::AsyncNats => true,
+            // By default they don't wait in `failover` either.
+            Contender::NatsGo => self.work != Work::FailoverEager,
             // It has no way to start a request without a thread that waits for it.
-            Contender::NatsC => self.work != Work::Paced,
+            Contender::NatsC => !matches!(self.work, Work::FailoverEager | Work::Paced),
             Contender::Raw => self.bound,
         }
     }

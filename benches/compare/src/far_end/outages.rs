@@ -14,8 +14,12 @@ use std::time::{Duration, Instant};
 /// A read ends after this time without bytes, to look whether there is something else to do.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A connection's life before it is closed: longer than the pause that nats-lifeline makes before it dials a server again.
-const LIFE: Duration = Duration::from_millis(150);
+/// A connection's life before it is closed. In `replay` what the client waits for afterwards does not count.
+const SHORT_LIFE: Duration = Duration::from_millis(150);
+
+/// In `failover` it does. A server that loses every connection within a second looks broken to nats-lifeline, which then
+/// avoids it for a while.
+const LIFE: Duration = Duration::from_millis(1_100);
 
 /// What the thread is to do.
 const WAIT: u8 = 0;
@@ -41,7 +45,7 @@ impl Outages {
             let session = serving.as_mut().ok_or(ErrorKind::NotConnected)?;
             session.serve(|_| phase.load(Ordering::Acquire) != WAIT)?;
             for _ in 0..number {
-                session.live(LIFE)?;
+                session.live(SHORT_LIFE)?;
                 session.close();
                 let (socket, _) = listener.accept()?;
                 let began = Instant::now();
