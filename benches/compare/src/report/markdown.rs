@@ -135,10 +135,10 @@ fn latency(rows: &[&Row], run: &Run) -> String {
     let Some(row) = rows.iter().find(|row| row.workload.work == Work::Paced) else { return String::new() };
     let names: Vec<_> = Metric::PERCENTILES.iter().map(|(.., name)| format!(" {name} |")).collect();
     let mut text = format!(
-        "\n### Latency\n\n{} requests per second on a fixed schedule: half of what the slowest client does with 64 at a \
+        "\n### Latency\n\n{:.1} thousand requests per second on a fixed schedule: half of what the slowest client does with 64 at a \
          time. A request's time counts from when it was due, so that a client that is late can't hide it.\n\n\
          ![Percentiles of the latency of requests](latency.svg)\n\n| |{}\n|---|{}\n",
-        run.rate.unwrap_or_default(),
+        run.rate.unwrap_or_default() as f64 / 1e3,
         names.concat(),
         "--:|".repeat(names.len())
     );

@@ -1,7 +1,7 @@
 //! Figures and goals as text.
 
 use crate::contender::Contender;
-use crate::figures::{Metric, Row};
+use crate::figures::{Metric, Row, Spread};
 use crate::workload::{Goal, Limit, Than};
 
 /// A goal with what was got.
@@ -38,14 +38,13 @@ pub(super) fn goals(row: &Row, rows: &[Row]) -> Vec<Got> {
         return goals;
     }
     let than = Than::Contender(Contender::AsyncNats);
-    let spread = row.ratio(than, row.workload.main_metric(), rows);
-    let ratio = format!("{} × async-nats ({})", number(spread.median), range(spread.min, spread.max, number));
-    vec![Got { text: "–".to_owned(), ratio, verdict: "–", met: None }]
+    let ratio = spread(row.ratio(than, row.workload.main_metric(), rows), number);
+    vec![Got { text: "(to async-nats)".to_owned(), ratio, verdict: "", met: None }]
 }
 
 fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
-    let spread = row.ratio(goal.than, goal.metric, rows);
-    let met = goal.is_met(spread);
+    let got = row.ratio(goal.than, goal.metric, rows);
+    let met = goal.is_met(got);
     let what = match goal.metric {
         Metric::Cpu => "CPU ",
         Metric::Median if row.workload.main_metric() != Metric::Median => "median ",
@@ -65,7 +64,7 @@ fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
     };
     Got {
         text: format!("{what}{sign} {limit}{than}"),
-        ratio: format!("{} ({})", shown(spread.median), range(spread.min, spread.max, shown)),
+        ratio: spread(got, shown),
         verdict: match met {
             Some(true) => "met",
             Some(false) => "**missed**",
@@ -75,8 +74,12 @@ fn got(goal: Goal, row: &Row, rows: &[Row]) -> Got {
     }
 }
 
-fn range(min: f64, max: f64, shown: impl Fn(f64) -> String) -> String {
-    format!("{}–{}", shown(min), shown(max))
+/// Such as `1.50 (1.40–1.70)`.
+fn spread(spread: Spread, shown: impl Fn(f64) -> String) -> String {
+    match spread.median.is_nan() {
+        true => "–".to_owned(),
+        false => format!("{} ({}–{})", shown(spread.median), shown(spread.min), shown(spread.max)),
+    }
 }
 
 pub(super) fn value(metric: Metric, value: f64) -> String {
