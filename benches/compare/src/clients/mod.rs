@@ -29,8 +29,12 @@ pub(crate) trait Client: Sized {
     fn trickle(&self) -> Result<Done, Failure>;
 }
 
+/// Messages that a subscription may be behind. With the defaults, 65,536 for both, it drops messages when its task is not
+/// scheduled for some milliseconds, and then its figures would not count. This is room for all of them.
+const ROOM: usize = 16_777_216;
+
 macro_rules! client {
-    ($name:ident, $nats:ident, $capacity:expr) => {
+    ($name:ident, $nats:ident) => {
         mod $name {
             use super::*;
 
@@ -44,7 +48,7 @@ macro_rules! client {
                 use crate::workload::Work::{FailoverEager, Subscribe, SubscribeBatch};
                 let mut options = $nats::ConnectOptions::new();
                 if matches!(job.work()?, Subscribe | SubscribeBatch) {
-                    options = options.subscription_capacity($capacity);
+                    options = options.subscription_capacity(ROOM);
                 }
                 if job.work()? == FailoverEager {
                     options = options.reconnect_delay_callback(|_| std::time::Duration::ZERO);
@@ -115,10 +119,8 @@ macro_rules! client {
     };
 }
 
-// The parts in which the two differ.
-client!(lifeline, nats_lifeline, 65_536);
-// At 65,536 it dropped messages in `sub16`, and then its figures would not count. This is room for all of them.
-client!(peer, async_nats, 16_777_216);
+client!(lifeline, nats_lifeline);
+client!(peer, async_nats);
 
 pub(crate) use lifeline::Subject as Lifeline;
 pub(crate) use peer::Subject as Peer;
