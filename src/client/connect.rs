@@ -10,6 +10,7 @@ use super::error::{ConnectError, ConnectErrorKind, NotConnected};
 use super::options::ConnectOptions;
 use super::outages;
 use super::servers::servers;
+use super::subscribe_options::SubscribeOptions;
 use crate::driver::{self, Command, EventFilter, Events, Shared};
 use crate::engine::{Cause, Config, ConnectionEvent, Status};
 use crate::protocol::{ErrKind, ToServerAddrs};
@@ -25,6 +26,8 @@ pub(crate) async fn connect<A: ToServerAddrs>(addrs: A, options: ConnectOptions)
     // Only the engine keeps the secrets.
     let identity = std::mem::take(&mut settings.config.identity);
     let config = Config { identity, ..settings.config.clone() };
+    settings.driver.inbox = SubscribeOptions::default_limits(&settings);
+    settings.driver.publish_timeout = settings.publish_timeout;
     let seed = settings.random_seed.unwrap_or_else(|| rand::rng().next_u64());
     let handle = driver::spawn(config, addrs, settings.driver.clone(), seed)?;
     if let Some(callback) = settings.event_callback.clone() {

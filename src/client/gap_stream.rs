@@ -97,7 +97,7 @@ impl Stream for GapStream {
         loop {
             if this.subscriber.has_share() {
                 if this.fresh {
-                    if let Some(gap) = this.gap(this.subscriber.taken().start) {
+                    if let Some(gap) = this.gap(this.subscriber.next_number()) {
                         return Poll::Ready(Some(gap));
                     }
                     this.fresh = false;
@@ -109,7 +109,7 @@ impl Stream for GapStream {
                 Poll::Ready(None) => return Poll::Ready(this.gap(u64::MAX)),
                 // A message that arrives at this moment comes after the gaps here, and its wake has been sent.
                 Poll::Pending => {
-                    return match this.gap(this.subscriber.taken().end) {
+                    return match this.gap(this.subscriber.next_number()) {
                         Some(gap) => Poll::Ready(Some(gap)),
                         None => Poll::Pending,
                     };

@@ -48,12 +48,13 @@ impl MessageBatch<'_> {
     /// How many messages it has, at least 1.
     #[allow(clippy::len_without_is_empty, reason = "no batch is empty")]
     pub fn len(&self) -> usize {
-        self.subscriber.batch.iter().map(Share::count).sum()
+        self.subscriber.batch().0.iter().map(Share::count).sum()
     }
 
     /// The messages, in order.
     pub fn iter(&self) -> MessageBatchIter<'_> {
-        MessageBatchIter { shares: self.subscriber.batch.iter(), messages: None, own: self.subscriber.own_subject() }
+        let (shares, own) = self.subscriber.batch();
+        MessageBatchIter { shares: shares.iter(), messages: None, own }
     }
 }
 
@@ -83,7 +84,7 @@ impl<'a> IntoIterator for &'a MessageBatch<'_> {
 pub struct MessageBatchIter<'a> {
     shares: std::slice::Iter<'a, Share>,
     messages: Option<Messages<'a>>,
-    own: &'a Subject,
+    own: Option<&'a Subject>,
 }
 
 impl<'a> Iterator for MessageBatchIter<'a> {
@@ -104,8 +105,8 @@ impl<'a> Iterator for MessageBatchIter<'a> {
 #[derive(Clone, Copy)]
 pub struct MessageRef<'a> {
     raw: Raw<'a>,
-    /// The subject of the subscription.
-    own: &'a Subject,
+    /// The subject that most messages of the subscription carry.
+    own: Option<&'a Subject>,
 }
 
 impl<'a> MessageRef<'a> {
@@ -144,7 +145,8 @@ impl<'a> MessageRef<'a> {
     /// A message that can be kept. If it is short it is copied, so that it keeps little more memory alive than its own; a
     /// longer one shares its memory with others of its batch, as a [`Message`] from the stream does.
     pub fn to_message(&self) -> Message {
-        self.raw.compact(|raw| Message::from_raw(raw, self.own))
+        let none = Subject::from_static("");
+        self.raw.compact(|raw| Message::from_raw(raw, self.own.unwrap_or(&none)))
     }
 }
 

@@ -7,7 +7,7 @@ use super::error::{InvalidName, SubscribeError, SubscribeErrorKind};
 use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Inbox, InboxLimits};
+use crate::driver::{Inbox, InboxLimits, Reading};
 use crate::protocol::{Subject, ToSubject, check_queue_name, check_subscribe_subject};
 
 /// Room for the longest sid in SUB's arguments, with its blank.
@@ -45,7 +45,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn subscribe<S: ToSubject>(&self, subject: S) -> Result<Subscriber, SubscribeError> {
-        self.subscribe_now(subject.to_subject(), None).await
+        self.subscribe_now(own(subject), None).await
     }
 
     /// Subscribes as a member of a queue group: each message goes to one member.
@@ -65,7 +65,7 @@ impl Client {
         subject: S,
         queue_group: String,
     ) -> Result<Subscriber, SubscribeError> {
-        self.subscribe_now(subject.to_subject(), Some(queue_group)).await
+        self.subscribe_now(own(subject), Some(queue_group)).await
     }
 
     /// Subscribes with limits and a policy for this subscription, instead of the client's.
@@ -92,7 +92,7 @@ impl Client {
         options: SubscribeOptions,
     ) -> Result<Subscriber, SubscribeError> {
         let limits = options.limits(&self.core.settings)?;
-        self.subscribe_within(subject.to_subject(), options.queue_group, limits).await
+        self.subscribe_within(own(subject), options.queue_group, limits).await
     }
 
     pub(super) async fn subscribe_now(
@@ -100,15 +100,14 @@ impl Client {
         subject: Subject,
         queue: Option<String>,
     ) -> Result<Subscriber, SubscribeError> {
-        let limits = SubscribeOptions::default().limits(&self.core.settings)?;
-        self.subscribe_within(subject, queue, limits).await
+        self.subscribe_within(subject, queue, None).await
     }
 
     async fn subscribe_within(
         &self,
         subject: Subject,
         queue: Option<String>,
-        limits: InboxLimits,
+        limits: Option<InboxLimits>,
     ) -> Result<Subscriber, SubscribeError> {
         self.check_subscription(&subject, queue.as_deref())?;
         let settings = &self.core.settings;
@@ -116,11 +115,12 @@ impl Client {
             .await
             .map_err(|fault| SubscribeError::with_source(SubscribeErrorKind::Other, fault))?;
         let inbox = Arc::new(Inbox::new(limits));
+        let reading = Reading::of(&subject);
         let sid = self
             .shared()
-            .subscribe(subject.clone(), queue, inbox.clone())
+            .subscribe(subject, queue, inbox.clone())
             .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
-        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, subject, settings.publish_timeout))
+        Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, reading))
     }
 
     /// Refuses a subject and a queue group that no server would accept.
@@ -147,6 +147,11 @@ impl Client {
     pub fn new_inbox(&self) -> String {
         format!("{}.{}", self.core.settings.inbox_prefix, super::inbox_id::new())
     }
+}
+
+/// The subject, whose text is its own if the caller keeps no other handle of it.
+fn own<S: ToSubject>(subject: S) -> Subject {
+    subject.to_subject()
 }
 
 fn check_queue(name: &str) -> Result<(), SubscribeError> {

@@ -59,7 +59,15 @@ impl SubscribeOptions {
         self
     }
 
-    pub(super) fn limits(&self, settings: &ConnectOptions) -> Result<InboxLimits, SubscribeError> {
+    /// The limits of a subscription without options.
+    pub(super) fn default_limits(settings: &ConnectOptions) -> InboxLimits {
+        let (messages, bytes) = (settings.subscription_messages, settings.subscription_bytes);
+        InboxLimits { messages, bytes, when_full: WhenFull::default() }
+    }
+
+    /// `None`: the client's.
+    pub(super) fn limits(&self, settings: &ConnectOptions) -> Result<Option<InboxLimits>, SubscribeError> {
+        let default = settings.driver.inbox;
         let checked = |option: &'static str, value: Option<usize>, default: usize| match value {
             Some(0) => {
                 let invalid = InvalidOption { option, value: "0".to_owned(), rule: "must be at least 1" };
@@ -67,10 +75,11 @@ impl SubscribeOptions {
             }
             value => Ok(value.unwrap_or(default)),
         };
-        Ok(InboxLimits {
-            messages: checked("capacity", self.capacity, settings.subscription_messages)?,
-            bytes: checked("byte_capacity", self.byte_capacity, settings.subscription_bytes)?,
+        let limits = InboxLimits {
+            messages: checked("capacity", self.capacity, default.messages)?,
+            bytes: checked("byte_capacity", self.byte_capacity, default.bytes)?,
             when_full: self.when_full,
-        })
+        };
+        Ok((limits != default).then_some(limits))
     }
 }

@@ -1,18 +1,16 @@
 //! The subscriber: the stream of a subscription's messages.
 
 use std::fmt;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_core::Stream;
 
 use super::error::UnsubscribeError;
 use super::message::Message;
 use super::wait;
-use crate::driver::{Block, Command, Handle, Inbox, Next, Share, Shared};
+use crate::driver::{Command, Handle, Inbox, Next, Reading, Share, Shared};
 use crate::engine::EndReason;
 use crate::protocol::Subject;
 
@@ -29,19 +27,12 @@ pub struct Subscriber {
     handle: Arc<Handle>,
     inbox: Arc<Inbox>,
     sid: u64,
-    subject: Subject,
-    /// The share being read.
-    current: Option<Share>,
-    /// Small messages of the current share are taken from it.
-    block: Block,
-    /// The messages of the last batch; empty between batches.
-    pub(super) batch: Vec<Share>,
+    /// The share being read. `None` while the subscription is idle.
+    reading: Option<Box<Reading>>,
     delivered: u64,
+    /// How many messages were taken from the inbox, or dropped before.
+    taken: u64,
     asked: Asked,
-    /// How long a call waits for room.
-    publish_timeout: Duration,
-    /// The numbers of the messages in the last share; earlier messages were read or dropped.
-    taken: Range<u64>,
 }
 
 /// What the user has asked for.
@@ -81,28 +72,8 @@ impl fmt::Debug for Subscriber {
 }
 
 impl Subscriber {
-    pub(super) fn new(
-        handle: Arc<Handle>,
-        inbox: Arc<Inbox>,
-        sid: u64,
-        subject: Subject,
-        publish_timeout: Duration,
-    ) -> Subscriber {
-        let asked = Asked::Messages;
-        let block = Block::default();
-        Subscriber {
-            handle,
-            inbox,
-            sid,
-            subject,
-            current: None,
-            block,
-            batch: Vec::new(),
-            delivered: 0,
-            asked,
-            publish_timeout,
-            taken: 0..0,
-        }
+    pub(super) fn new(handle: Arc<Handle>, inbox: Arc<Inbox>, sid: u64, reading: Option<Box<Reading>>) -> Subscriber {
+        Subscriber { handle, inbox, sid, reading, delivered: 0, taken: 0, asked: Asked::Messages }
     }
 
     /// The subscription's id, as the server knows it.
@@ -122,7 +93,7 @@ impl Subscriber {
 
     /// Messages that were received and not yet read.
     pub fn pending(&self) -> usize {
-        self.inbox.pending().0 + self.current.as_ref().map_or(0, Share::count)
+        self.inbox.pending().0 + self.in_hand()
     }
 
     /// All counters together: `delivered + dropped + pending` is everything that was received.
@@ -152,7 +123,7 @@ impl Subscriber {
     pub async fn unsubscribe(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
         // After the deadline the command is queued all the same: the task is not running.
-        let _ = wait::room_for_command(&self.handle, self.publish_timeout).await;
+        let _ = wait::room_for_command(&self.handle, self.handle.publish_timeout()).await;
         if std::mem::replace(&mut self.asked, Asked::End) < Asked::End {
             self.inbox.end_by_consumer();
             self.handle.shared.unsubscribe(self.sid);
@@ -179,7 +150,7 @@ impl Subscriber {
     /// ```
     pub async fn unsubscribe_after(&mut self, unsub_after: u64) -> Result<(), UnsubscribeError> {
         self.open()?;
-        wait::room_for_call_within(&self.handle, true, self.publish_timeout)
+        wait::room_for_call_within(&self.handle, true, self.handle.publish_timeout())
             .await
             .map_err(|fault| UnsubscribeError::new(fault.to_string()))?;
         self.handle.shared.command(Command::UnsubscribeAfter { sid: self.sid, max: unsub_after });
@@ -196,7 +167,7 @@ impl Subscriber {
     pub async fn drain(&mut self) -> Result<(), UnsubscribeError> {
         self.open()?;
         // After the deadline the command is queued all the same: the task is not running.
-        let _ = wait::room_for_command(&self.handle, self.publish_timeout).await;
+        let _ = wait::room_for_command(&self.handle, self.handle.publish_timeout()).await;
         if self.asked < Asked::Drain {
             self.asked = Asked::Drain;
             self.handle.shared.drain_subscription(self.sid);
@@ -212,6 +183,13 @@ impl Subscriber {
     }
 }
 
+impl Subscriber {
+    /// Messages of the share being read.
+    fn in_hand(&self) -> usize {
+        self.reading.as_ref().map_or(0, |reading| reading.count())
+    }
+}
+
 impl Stream for Subscriber {
     type Item = Message;
 
@@ -219,18 +197,20 @@ impl Stream for Subscriber {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
         loop {
-            if let Some(share) = &mut this.current {
-                this.delivered += 1;
-                if share.count() > 1 {
-                    // Two paths, so that the usual message is made where the caller gets it: it is so large that moving it
-                    // would cost a fifth of all the work for a message.
-                    let raw = this.block.next(share);
-                    return match raw.headers() {
-                        Some(block) => Poll::Ready(Some(Message::with_headers(&raw, &this.subject, block))),
-                        None => Poll::Ready(Some(Message::plain(&raw, &this.subject))),
-                    };
+            if let Some(reading) = &mut this.reading {
+                if let Some(share) = &mut reading.share {
+                    this.delivered += 1;
+                    if share.count() > 1 {
+                        // Two paths, so that the usual message is made where the caller gets it: it is so large that moving
+                        // it would cost a fifth of all the work for a message.
+                        let raw = reading.block.next(share);
+                        return match raw.headers() {
+                            Some(block) => Poll::Ready(Some(Message::with_headers(&raw, &reading.subject, block))),
+                            None => Poll::Ready(Some(Message::plain(&raw, &reading.subject))),
+                        };
+                    }
+                    return Poll::Ready(this.take_last());
                 }
-                return Poll::Ready(this.take_last());
             }
             if ready!(this.poll_share(cx)).is_none() {
                 return Poll::Ready(None);
@@ -243,9 +223,10 @@ impl Subscriber {
     /// The last message of the share in hand.
     #[inline(never)]
     fn take_last(&mut self) -> Option<Message> {
-        let share = self.current.take()?;
-        let message = Message::from_raw(&self.block.first(&share), &self.subject);
-        self.block.clear();
+        let reading = self.reading.as_mut()?;
+        let share = reading.share.take()?;
+        let message = Message::from_raw(&reading.block.first(&share), &reading.subject);
+        reading.end();
         self.done();
         Some(message)
     }
@@ -257,54 +238,43 @@ impl Subscriber {
         }
     }
 
-    /// Moves messages that are ready, at least one and at most `most`, into `batch`. `false` at the end.
+    /// Collects messages that are ready, at least one and at most `most`. `false` at the end.
     pub(super) fn poll_batch(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<bool> {
-        if self.current.is_none() && ready!(self.poll_share(cx)).is_none() {
+        if !self.has_share() && ready!(self.poll_share(cx)).is_none() {
             return Poll::Ready(false);
         }
-        self.block.clear();
         let mut room = most;
-        while room > 0 {
-            let Some(mut share) = self.current.take().or_else(|| self.ready_share()) else { break };
-            if let Some(taken) = share.cut(room) {
-                self.batch.push(taken);
-                self.current = Some(share);
+        while let Some(reading) = &mut self.reading {
+            room = reading.collect(room);
+            if room == 0 {
                 break;
             }
-            room -= share.count();
-            self.batch.push(share);
+            let Some(Next::Share { share, at, wake_task }) = self.inbox.try_next() else { break };
+            self.begin(share, at, wake_task);
         }
         Poll::Ready(true)
     }
 
-    fn ready_share(&mut self) -> Option<Share> {
-        match self.inbox.try_next()? {
-            Next::Share { share, at, wake_task } => Some(self.receive(share, at, wake_task)),
-            Next::Finished | Next::End => None,
-        }
-    }
-
-    fn receive(&mut self, share: Share, at: u64, wake_task: bool) -> Share {
-        self.taken = at..at + share.count() as u64;
+    fn begin(&mut self, share: Share, at: u64, wake_task: bool) {
+        self.taken = at + share.count() as u64;
+        self.reading.get_or_insert_default().begin(share);
         if wake_task {
             self.handle.shared.wake();
         }
-        share
     }
 
-    /// The subject of the subscription.
-    pub(super) fn own_subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    /// The batch was read.
+    /// The collected messages were read.
     pub(super) fn finish_batch(&mut self) {
-        let messages: usize = self.batch.iter().map(Share::count).sum();
-        self.batch.clear();
+        let messages = self.reading.as_mut().map_or(0, |reading| reading.finish_batch());
         self.delivered += messages as u64;
-        if messages > 0 && self.current.is_none() {
+        if messages > 0 && !self.has_share() {
             self.done();
         }
+    }
+
+    /// The collected messages, and the subject that most of them carry.
+    pub(super) fn batch(&self) -> (&[Share], Option<&Subject>) {
+        self.reading.as_ref().map_or((&[], None), |reading| (reading.batch(), Some(&reading.subject)))
     }
 
     /// Gets the next share; `None` at the end.
@@ -312,10 +282,10 @@ impl Subscriber {
         loop {
             // Once per share, not per message: a consumer that never waits must yield now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));
-            match ready!(self.inbox.poll_next(cx)) {
+            match ready!(self.inbox.poll_next(cx, &mut self.reading)) {
                 Next::Share { share, at, wake_task } => {
                     turn.made_progress();
-                    self.current = Some(self.receive(share, at, wake_task));
+                    self.begin(share, at, wake_task);
                     return Poll::Ready(Some(()));
                 }
                 Next::Finished => self.handle.shared.command(Command::Finished { sid: self.sid }),
@@ -331,7 +301,7 @@ impl Subscriber {
     /// [`delivered`](Subscriber::delivered), these and [`dropped`](Subscriber::dropped) are all that was received.
     pub(super) fn end_unread(&mut self) -> u64 {
         self.inbox.end_by_consumer();
-        self.inbox.unread() + self.current.as_ref().map_or(0, |share| share.count() as u64)
+        self.inbox.unread() + self.in_hand() as u64
     }
 
     /// Counts dropped messages, also after the stream is gone.
@@ -343,11 +313,12 @@ impl Subscriber {
 /// Access for `GapStream`.
 impl Subscriber {
     pub(super) fn has_share(&self) -> bool {
-        self.current.is_some()
+        self.reading.as_ref().is_some_and(|reading| reading.share.is_some())
     }
 
-    pub(super) fn taken(&self) -> Range<u64> {
-        self.taken.clone()
+    /// The number of the next message to be read; earlier messages were read or dropped.
+    pub(super) fn next_number(&self) -> u64 {
+        self.taken - self.in_hand() as u64
     }
 
     pub(super) fn inbox(&self) -> &Inbox {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::inbox::{Inbox, Losing};
+use super::inbox::{Inbox, InboxLimits, Losing};
 use super::reads::{KeptReads, Range, Read, Share};
 use super::requests::Requests;
 use crate::engine::{Engine, Subscriptions};
@@ -18,24 +18,32 @@ pub(crate) enum Sink {
     /// A subscriber.
     Inbox(Arc<Inbox>),
     /// The waiting requests.
-    Requests(Arc<Requests>),
+    Requests,
 }
 
 /// Shorter reads are copied, so that a message keeps little more memory alive than its own (D20).
 const SHARE_FROM: usize = 16 * 1024;
 
 /// The messages of one read, grouped by subscription. Its buffers are reused.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sorter {
+    requests: Arc<Requests>,
+    /// Of subscriptions that have none of their own.
+    limits: InboxLimits,
     ranges: Vec<Range>,
     groups: Vec<Group>,
+    /// The subscription of the last message in this read; 0, which is none of ours, before the first.
     last_sid: u64,
     last_group: usize,
-    /// Number of this read; a slot with another number belongs to an earlier read.
-    read: u32,
-    messages: u64,
+    /// Messages without a subscription.
+    strays: usize,
+    /// Messages have come for subscriptions that were idle.
+    warm: bool,
     kept: KeptReads,
 }
+
+/// The slot of a subscription for which no message has come since it was idle.
+const IDLE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Group {
@@ -76,22 +84,36 @@ pub(super) struct Lagging {
 }
 
 impl Sorter {
+    pub(super) fn new(requests: Arc<Requests>, limits: InboxLimits) -> Sorter {
+        Sorter {
+            requests,
+            limits,
+            ranges: Vec::new(),
+            groups: Vec::new(),
+            last_sid: 0,
+            last_group: 0,
+            strays: 0,
+            warm: false,
+            kept: KeptReads::default(),
+        }
+    }
+
     /// Starts a new read.
     pub(super) fn begin(&mut self) {
         self.groups.clear();
         self.ranges.clear();
-        self.read = self.read.wrapping_add(1).max(1);
-        self.messages = 0;
+        self.last_sid = 0;
+        self.strays = 0;
     }
 
     /// Adds a message whose slices lie in `buf`.
     #[inline]
     pub(super) fn push(&mut self, op: &MsgOp<'_>, buf: &[u8], table: &mut Subscriptions<Sink>) {
-        self.messages += 1;
-        let group = if op.sid == self.last_sid && self.last_group < self.groups.len() {
+        let group = if op.sid == self.last_sid {
             self.last_group
         } else {
             let Some(group) = self.find(op.sid, table) else {
+                self.strays += 1;
                 return;
             };
             self.last_sid = op.sid;
@@ -101,6 +123,7 @@ impl Sorter {
         let range = Range::of(op, buf);
         let index = self.ranges.len() as u32;
         let Some(group) = self.groups.get_mut(group) else {
+            self.strays += 1;
             return;
         };
         if group.count == 0 {
@@ -139,7 +162,6 @@ impl Sorter {
         let added = self.ranges.len() - before;
         group.last += added as u32;
         group.count += added as u32;
-        self.messages += added as u64;
         at
     }
 
@@ -147,12 +169,14 @@ impl Sorter {
     /// the sid was never ours.
     fn find(&mut self, sid: u64, table: &mut Subscriptions<Sink>) -> Option<usize> {
         let subscription = table.get_mut(sid)?;
-        let (read, index) = ((subscription.slot >> 32) as u32, subscription.slot as u32 as usize);
-        if read == self.read && self.groups.get(index).is_some_and(|group| group.sid == sid) {
+        // A slot from an earlier read leads to no group, or to another subscription's.
+        let index = subscription.slot as usize;
+        if self.groups.get(index).is_some_and(|group| group.sid == sid) {
             return Some(index);
         }
+        self.warm |= subscription.slot == IDLE;
         let index = self.groups.len();
-        subscription.slot = u64::from(self.read) << 32 | index as u64;
+        subscription.slot = index as u32;
         self.groups.push(Group { sid, first: 0, last: 0, count: 0, bytes: 0 });
         Some(index)
     }
@@ -164,7 +188,7 @@ impl Sorter {
 
     /// Messages in this read, with or without a subscription.
     pub(super) fn messages(&self) -> u64 {
-        self.messages
+        (self.ranges.len() + self.strays) as u64
     }
 
     /// Delivers the messages in the first `consumed` bytes of `buf` to the subscriptions. `allocated`: how much memory
@@ -179,7 +203,8 @@ impl Sorter {
     ) {
         let worth = |bytes: usize| consumed >= SHARE_FROM && bytes * 4 >= allocated;
         let read = if self.groups.iter().any(|group| worth(group.bytes)) {
-            Some(self.kept.read(buf.split_to(consumed).freeze(), &mut self.ranges, self.groups.len() == 1))
+            let one_group = self.groups.len() == 1;
+            Some(self.kept.read(buf.split_to(consumed).freeze(), &mut self.ranges, one_group))
         } else {
             None
         };
@@ -196,9 +221,9 @@ impl Sorter {
                 continue;
             };
             match sink {
-                Sink::Requests(requests) => {
+                Sink::Requests => {
                     let replies = chain(ranges, group).map(|range| (range, bytes));
-                    requests.deliver(replies, &mut out.wakers);
+                    self.requests.deliver(replies, &mut out.wakers);
                 }
                 Sink::Inbox(inbox) => {
                     let share = match &read {
@@ -213,7 +238,7 @@ impl Sorter {
                     let wanted = usize::try_from(accepted.count).unwrap_or(usize::MAX);
                     let share = if wanted < share.count() { share.split(wanted, usize::MAX).0 } else { Some(share) };
                     if let Some(share) = share {
-                        offer(group.sid, inbox, share, out);
+                        offer(group.sid, inbox, share, &self.limits, out);
                     }
                 }
             }
@@ -227,22 +252,51 @@ impl Sorter {
         }
     }
 
+    /// A message over the limits was skipped: its subscription has lost it.
+    pub(super) fn miss(
+        &self,
+        message: &Oversized<'_>,
+        error: ProtocolError,
+        engine: &mut Engine<Sink>,
+        out: &mut Delivered,
+    ) {
+        let sid = message.sid;
+        let Some(accepted) = engine.receive(sid, 1).filter(|accepted| accepted.count > 0) else { return };
+        match engine.subscriptions.get(sid).map(|subscription| &subscription.handle) {
+            Some(Sink::Inbox(inbox)) => out.wakers.extend(inbox.miss()),
+            Some(Sink::Requests) => self.requests.too_large(message.subject, error, &mut out.wakers),
+            None => {}
+        }
+        if let Some(max) = accepted.complete {
+            engine.handle_complete(sid, max);
+        }
+    }
+
     /// Frees what the reads of earlier messages still occupy, if those are gone.
     pub(super) fn release(&mut self) {
         self.kept.release();
     }
 
-    /// Frees unused memory.
-    pub(super) fn shrink(&mut self) {
+    /// Frees unused memory: the buffers, and what subscriptions need only while messages come.
+    pub(super) fn shrink(&mut self, table: &mut Subscriptions<Sink>) {
         self.ranges = Vec::new();
         self.groups = Vec::new();
         self.kept = KeptReads::default();
+        if !std::mem::take(&mut self.warm) {
+            return;
+        }
+        for subscription in table.iter_mut().filter(|subscription| subscription.slot != IDLE) {
+            subscription.slot = IDLE;
+            if let Sink::Inbox(inbox) = &subscription.handle {
+                inbox.shrink();
+            }
+        }
     }
 }
 
 /// Offers a share to an inbox and records the result.
-pub(super) fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, out: &mut Delivered) {
-    let offered = inbox.offer(share);
+fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, limits: &InboxLimits, out: &mut Delivered) {
+    let offered = inbox.offer(share, limits);
     out.wakers.extend(offered.consumer);
     if offered.lagging {
         out.lagging.push(Lagging { sid, inbox: inbox.clone() });
@@ -258,20 +312,6 @@ pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
     out.wakers.extend(consumer);
     out.losing.push(Overrun { sid, dropped, begins, closes });
     drop(gone);
-}
-
-/// A message over the limits was skipped: its subscription has lost it.
-pub(super) fn miss(message: &Oversized<'_>, error: ProtocolError, engine: &mut Engine<Sink>, out: &mut Delivered) {
-    let sid = message.sid;
-    let Some(accepted) = engine.receive(sid, 1).filter(|accepted| accepted.count > 0) else { return };
-    match engine.subscriptions.get(sid).map(|subscription| &subscription.handle) {
-        Some(Sink::Inbox(inbox)) => out.wakers.extend(inbox.miss()),
-        Some(Sink::Requests(requests)) => requests.too_large(message.subject, error, &mut out.wakers),
-        None => {}
-    }
-    if let Some(max) = accepted.complete {
-        engine.handle_complete(sid, max);
-    }
 }
 
 fn chain<'a>(ranges: &'a [Range], group: &Group) -> impl Iterator<Item = &'a Range> {

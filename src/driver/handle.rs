@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::runtime;
 
@@ -22,6 +23,13 @@ use crate::protocol::ServerAddr;
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// How long calls that send something wait for room.
+    pub(crate) fn publish_timeout(&self) -> Duration {
+        self.shared.settings.publish_timeout
+    }
 }
 
 impl Drop for Handle {

@@ -256,7 +256,7 @@ impl Shared {
             drop(inner);
             return Ok(());
         }
-        add_interest(inner, subject, None, Sink::Requests(self.requests.clone())).map(drop)
+        add_interest(inner, subject, None, Sink::Requests).map(drop)
     }
 
     /// Forgets a subscription immediately; its queued messages can still be read.
@@ -308,7 +308,7 @@ fn add_interest(
     }
     inner.next_sid += 1;
     let sid = inner.next_sid;
-    if matches!(sink, Sink::Requests(_)) {
+    if matches!(sink, Sink::Requests) {
         inner.replies = Some(sid);
     }
     let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);

@@ -55,13 +55,13 @@ pub(crate) use files::shown_path;
 pub(crate) use gap_marks::Gap;
 pub(crate) use handle::{Confirming, Handle, Waiting, spawn};
 pub use inbox::WhenFull;
-pub(crate) use inbox::{Inbox, InboxLimits, Next};
+pub(crate) use inbox::{Inbox, InboxLimits, Next, Reading};
 #[cfg(feature = "nkeys")]
 pub(crate) use last_good::LastGood;
 pub(crate) use listeners::EventFilter;
 pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
-pub(crate) use reads::{Block, Messages, Raw, Share};
+pub(crate) use reads::{Messages, Raw, Share};
 pub use record::{StateChange, TopologyChange};
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket, lost_in_words};
 pub(crate) use room::Room;

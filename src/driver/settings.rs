@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::authenticator::Authenticator;
 use super::chooser::Chooser;
 use super::dialer::{Dialer, Resolver};
+use super::inbox::{InboxLimits, WhenFull};
 use super::secure::TlsSettings;
 use crate::engine::Config;
 use crate::protocol::Limits;
@@ -16,6 +17,10 @@ use crate::protocol::Limits;
 pub(crate) struct DriverSettings {
     /// How long reading stops for a slow consumer. Default 10 ms.
     pub(crate) slow_consumer_grace: Duration,
+    /// Limits of subscriptions that have none of their own.
+    pub(crate) inbox: InboxLimits,
+    /// How long a subscription's calls wait for room.
+    pub(crate) publish_timeout: Duration,
     /// Smallest size of the read buffer, within the driver's own bounds. Default 4096 bytes.
     pub(crate) read_buffer: usize,
     /// Local address to dial from.
@@ -40,6 +45,8 @@ impl Default for DriverSettings {
     fn default() -> Self {
         DriverSettings {
             slow_consumer_grace: Duration::from_millis(10),
+            inbox: InboxLimits { messages: usize::MAX, bytes: usize::MAX, when_full: WhenFull::DropNewest },
+            publish_timeout: Duration::MAX,
             read_buffer: 4096,
             local_address: None,
             write_timeout: Config::default().write_timeout,

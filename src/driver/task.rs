@@ -106,6 +106,7 @@ const IDLE: Duration = Duration::from_secs(1);
 impl Task {
     pub(super) fn new(shared: Arc<Shared>, engine: Engine<Sink>) -> Task {
         let want = shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
+        let sorter = Sorter::new(shared.requests.clone(), shared.settings.inbox);
         Task {
             shared,
             engine,
@@ -114,7 +115,7 @@ impl Task {
             leaving: Vec::new(),
             buffers: Buffers::default(),
             want,
-            sorter: Sorter::default(),
+            sorter,
             pause: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: Alarm::Off,
@@ -211,7 +212,7 @@ impl Task {
                 let interest = Interest {
                     subject: subject.as_bytes(),
                     queue: queue.as_deref().map(str::as_bytes),
-                    internal: matches!(sink, Sink::Requests(_)),
+                    internal: matches!(sink, Sink::Requests),
                 };
                 engine.subscribe(sid, interest, sink, framed);
             }
@@ -350,7 +351,7 @@ impl Task {
         self.moved = None;
         self.shared.shrink();
         self.engine.shrink();
-        self.sorter.shrink();
+        self.sorter.shrink(&mut self.engine.subscriptions);
         self.buffers.shrink();
         self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
         for link in &mut self.links {

@@ -85,6 +85,7 @@ impl<H> Engine<H> {
             connection.flight.shrink();
         }
         self.subscriptions.shrink();
+        self.out.shrink();
     }
 
     fn gate(&self) -> Gate {

@@ -30,6 +30,12 @@ impl<H> Output<H> {
         self.effects.pop_front()
     }
 
+    /// Gives unused memory back.
+    pub(super) fn shrink(&mut self) {
+        self.effects.shrink_to(4);
+        self.garbage.shrink_to(4);
+    }
+
     /// Discards what is in a flight: it will not be sent.
     pub(super) fn discard(&mut self, flight: &mut Flight) {
         self.garbage.extend(flight.clear());

@@ -94,6 +94,11 @@ impl<H> Subscriptions<H> {
         self.table.iter().map(|(sid, subscription)| (*sid, subscription))
     }
 
+    /// All, in no particular order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Subscription<H>> {
+        self.table.values_mut()
+    }
+
     pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
         let Interest { subject, queue, internal } = interest;
         let interest = names::interest(subject, queue);
@@ -102,27 +107,25 @@ impl<H> Subscriptions<H> {
         }
         let subscription = Subscription {
             handle,
-            slot: 0,
+            slot: u32::MAX,
             interest,
-            subject_len: u32::try_from(subject.len()).unwrap_or(u32::MAX),
             received: 0,
             before: 0,
             max: u64::MAX,
             draining: false,
             bridged: false,
             server_has_counted: Counted::Alike,
-            internal,
-            reader: if internal { Reader::Done } else { Reader::Behind },
+            reader: if internal { Reader::Requests } else { Reader::Behind },
         };
         self.readers += usize::from(!internal);
         if let Some(replaced) = self.table.insert(sid, subscription) {
-            self.readers -= usize::from(replaced.reader != Reader::Done);
+            self.readers -= usize::from(replaced.reader.is_awaited());
         }
     }
 
     pub(super) fn remove(&mut self, sid: u64) -> Option<Subscription<H>> {
         let removed = self.table.remove(&sid);
-        if removed.as_ref().is_some_and(|removed| removed.reader != Reader::Done) {
+        if removed.as_ref().is_some_and(|removed| removed.reader.is_awaited()) {
             self.readers -= 1;
         }
         if let (Some(names), Some(removed)) = (&mut self.names, &removed) {
@@ -218,7 +221,7 @@ impl<H> Subscriptions<H> {
 
     /// The consumer has read it to its end.
     pub(super) fn set_finished(&mut self, sid: u64) {
-        if let Some(subscription) = self.table.get_mut(&sid).filter(|entry| entry.reader != Reader::Done) {
+        if let Some(subscription) = self.table.get_mut(&sid).filter(|entry| entry.reader.is_awaited()) {
             subscription.reader = Reader::Done;
             self.readers -= 1;
         }
@@ -226,7 +229,7 @@ impl<H> Subscriptions<H> {
 
     /// Those that the end of the client waits for, ascending.
     pub(super) fn unfinished(&self) -> Vec<u64> {
-        self.sids_where(|entry| entry.reader != Reader::Done)
+        self.sids_where(|entry| entry.reader.is_awaited())
     }
 
     pub(super) fn all_finished(&self) -> bool {
@@ -255,13 +258,13 @@ impl<H> Subscriptions<H> {
     pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
         let all = handover == Handover::Overlap;
         self.sids_where(|entry| {
-            (all || entry.queue().is_some() || entry.internal) && !entry.draining && entry.max == u64::MAX
+            (all || entry.queue().is_some() || entry.is_internal()) && !entry.draining && entry.max == u64::MAX
         })
     }
 
     /// The inboxes of requests.
     pub(super) fn internal(&self) -> impl Iterator<Item = u64> {
-        self.table.iter().filter(|(_, entry)| entry.internal).map(|(sid, _)| *sid)
+        self.table.iter().filter(|(_, entry)| entry.is_internal()).map(|(sid, _)| *sid)
     }
 
     /// All sids, ascending.

@@ -116,6 +116,11 @@ impl Subject {
         }
     }
 
+    /// Whether its text belongs to no other handle, and is not static.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.text.as_bytes().is_unique()
+    }
+
     /// The text; lossy if [`Self::is_lossy`].
     #[must_use]
     pub fn as_str(&self) -> &str {

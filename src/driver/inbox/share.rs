@@ -5,7 +5,7 @@ use std::task::Waker;
 use crate::driver::reads::Share;
 
 /// The limits of a queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InboxLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use crate::driver::command::Command;
-use crate::driver::inbox::{Inbox, InboxLimits, WhenFull};
+use crate::driver::inbox::Inbox;
 use crate::driver::settings::DriverSettings;
 use crate::engine::{EndReason, OutboxRules};
 use crate::protocol::Subject;
@@ -20,7 +20,7 @@ async fn after_the_end_commands_are_dropped_and_callers_get_the_reason() {
     let shared = shared();
     let (done, mut waiting) = oneshot::channel();
     shared.command(Command::Flush { seen: 0, done });
-    let inbox = Arc::new(Inbox::new(InboxLimits { messages: 1, bytes: 1, when_full: WhenFull::default() }));
+    let inbox = Arc::new(Inbox::new(None));
     shared.subscribe(Subject::from("a"), None, inbox.clone()).unwrap();
     assert_eq!(shared.inner().commands.len(), 2);
 

@@ -170,8 +170,8 @@ impl Task {
                 self.unread.add(&inbox);
                 self.delivered.wakers.extend(inbox.end(reason));
             }
-            Sink::Requests(requests) => {
-                requests.end(&reason, &mut self.delivered.wakers);
+            Sink::Requests => {
+                self.shared.requests.end(&reason, &mut self.delivered.wakers);
                 self.shared.forget_replies();
             }
         }

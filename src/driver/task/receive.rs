@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::{READ_MAX, Task, WORK};
-use crate::driver::deliver::{Overrun, Pause, PauseState, miss};
+use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::driver::transport::cause;
@@ -149,7 +149,7 @@ impl Task {
         let event = ConnectionEvent::message_too_large(message.sid, message.subject, size, limit);
         self.shared.listeners.emit(&event);
         let error = ProtocolError::TooLarge { size, limit };
-        miss(&message, error, &mut self.engine, &mut self.delivered);
+        self.sorter.miss(&message, error, &mut self.engine, &mut self.delivered);
         self.wake_all();
     }
 

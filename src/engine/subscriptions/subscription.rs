@@ -7,11 +7,10 @@ use crate::protocol;
 pub struct Subscription<H> {
     /// The driver's own: where this subscription's messages go.
     pub handle: H,
-    /// Scratch space for the driver while it sorts one read by subscription.
-    pub slot: u64,
+    /// Scratch space for the driver while it sorts one read by subscription; `u32::MAX` at first.
+    pub slot: u32,
     /// `subject` or `subject queue`, as in SUB. A single allocation: there may be 100,000 of them.
     pub(super) interest: Box<[u8]>,
-    pub(super) subject_len: u32,
     /// Messages received over all connections.
     pub(super) received: u64,
     /// Those of them that came over earlier connections, which this server has not counted.
@@ -22,8 +21,6 @@ pub struct Subscription<H> {
     /// The present server knew it before the previous one was left, and that one was read to the end.
     pub(super) bridged: bool,
     pub(super) server_has_counted: Counted,
-    /// An inbox of requests, which no consumer reads to its end.
-    pub(super) internal: bool,
     pub(super) reader: Reader,
 }
 
@@ -36,17 +33,31 @@ pub(super) enum Reader {
     AtLast,
     /// Nothing.
     Done,
+    /// Nothing: it is an inbox of requests, which no consumer reads to its end.
+    Requests,
+}
+
+impl Reader {
+    /// Whether the end of the client waits for it.
+    pub(super) fn is_awaited(self) -> bool {
+        matches!(self, Reader::Behind | Reader::AtLast)
+    }
 }
 
 impl<H> Subscription<H> {
     /// The subject.
     pub fn subject(&self) -> &[u8] {
-        self.interest.get(..self.subject_len as usize).unwrap_or_default()
+        self.interest.get(..self.blank().unwrap_or(self.interest.len())).unwrap_or_default()
     }
 
     /// The queue group.
     pub fn queue(&self) -> Option<&[u8]> {
-        self.interest.get(self.subject_len as usize + 1..)
+        self.interest.get(self.blank()? + 1..)
+    }
+
+    /// Where the subject ends, if a queue group follows.
+    fn blank(&self) -> Option<usize> {
+        memchr::memchr(b' ', &self.interest)
     }
 
     /// `subject` or `subject queue`.
@@ -76,8 +87,14 @@ impl<H> Subscription<H> {
         self.draining
     }
 
+    /// Whether it is an inbox of requests.
+    pub(super) fn is_internal(&self) -> bool {
+        self.reader == Reader::Requests
+    }
+
     pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
-        protocol::subscribe(out, self.subject(), self.queue(), sid);
+        // Subject and queue group stand as in SUB already.
+        protocol::subscribe(out, &self.interest, None, sid);
     }
 
     pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
