@@ -204,7 +204,7 @@ impl<H> Engine<H> {
         protocol::connect(&mut out, &introduction);
         introduction.wipe();
         protocol::ping(&mut out);
-        connection.flight.push_wire(out);
+        connection.flight.push_handshake(out);
     }
 }
 

@@ -13,6 +13,9 @@ pub(super) struct Replay {
     pub(super) replayed: usize,
 }
 
+/// The usual length of SUB.
+const USUAL: usize = 48;
+
 impl Replay {
     pub(super) fn of<H>(table: &Subscriptions<H>) -> Replay {
         Replay::without(table, Vec::new())
@@ -20,10 +23,10 @@ impl Replay {
 
     /// The same for a server that already has the subscriptions `known`, in order.
     pub(super) fn without<H>(table: &Subscriptions<H>, known: Vec<u64>) -> Replay {
-        let mut sids = table.sids();
-        sids.retain(|sid| {
-            table.get(*sid).is_some_and(|subscription| !subscription.is_draining()) && known.binary_search(sid).is_err()
-        });
+        let mut sids = table.living();
+        if !known.is_empty() {
+            sids.retain(|sid| known.binary_search(sid).is_err());
+        }
         Replay { replayed: known.len(), known, sids, next: 0 }
     }
 
@@ -43,14 +46,15 @@ impl Replay {
 
     /// The next piece, about `size` bytes.
     pub(super) fn piece<H>(&mut self, table: &Subscriptions<H>, asked: &mut Asked, size: usize) -> Vec<u8> {
-        let mut out = Vec::new();
+        let left = self.sids.len() - self.next;
+        let mut out = Vec::with_capacity(size.min(left.saturating_mul(USUAL)));
         while out.len() < size {
             let Some(sid) = self.sids.get(self.next) else { break };
             self.next += 1;
-            // It has ended in the meantime.
-            if table.get(*sid).is_some() {
-                table.encode(*sid, &mut out);
-                asked.note(*sid, table);
+            // Otherwise it has ended in the meantime.
+            if let Some(subscription) = table.get(*sid) {
+                subscription.encode(*sid, &mut out);
+                asked.add(*sid, subscription.interest());
                 self.replayed += 1;
             }
         }

@@ -1,8 +1,10 @@
 //! The subscription table: who is subscribed to what, and what a new connection's server must be sent.
 
+mod order;
 mod sid_hasher;
 mod subscription;
 
+use order::sort;
 use sid_hasher::SidHasher;
 pub(super) use subscription::Counted;
 pub use subscription::Subscription;
@@ -244,12 +246,17 @@ impl<H> Subscriptions<H> {
 
     /// The connection is gone. Returns the subscriptions that were being drained: they end here.
     pub(super) fn connection_lost(&mut self) -> Vec<u64> {
-        for subscription in self.table.values_mut() {
+        let mut drained = Vec::new();
+        for (sid, subscription) in &mut self.table {
             subscription.before = subscription.received;
             subscription.bridged = false;
             subscription.server_has_counted = Counted::Alike;
+            if subscription.draining {
+                drained.push(*sid);
+            }
         }
-        self.sids_where(|subscription| subscription.draining)
+        sort(&mut drained);
+        drained
     }
 
     /// Subscriptions that may be at two servers at the same time without loss or repetition: queue groups, whose messages go to
@@ -267,6 +274,11 @@ impl<H> Subscriptions<H> {
         self.table.iter().filter(|(_, entry)| entry.is_internal()).map(|(sid, _)| *sid)
     }
 
+    /// Those that are there to stay, ascending.
+    pub(super) fn living(&self) -> Vec<u64> {
+        self.sids_where(|entry| !entry.draining)
+    }
+
     /// All sids, ascending.
     pub(super) fn sids(&self) -> Vec<u64> {
         self.sids_where(|_| true)
@@ -276,7 +288,7 @@ impl<H> Subscriptions<H> {
     fn sids_where(&self, wanted: impl Fn(&Subscription<H>) -> bool) -> Vec<u64> {
         let found = self.table.iter().filter(|(_, entry)| wanted(entry));
         let mut sids: Vec<u64> = found.map(|(sid, _)| *sid).collect();
-        sids.sort_unstable();
+        sort(&mut sids);
         sids
     }
 

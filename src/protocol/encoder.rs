@@ -92,13 +92,11 @@ pub fn publish(out: &mut Vec<u8>, subject: &[u8], reply: Option<&[u8]>, headers:
 pub fn subscribe(out: &mut Vec<u8>, subject: &[u8], queue: Option<&[u8]>, sid: u64) {
     out.extend_from_slice(b"SUB ");
     out.extend_from_slice(subject);
-    out.push(b' ');
     if let Some(queue) = queue {
-        out.extend_from_slice(queue);
         out.push(b' ');
+        out.extend_from_slice(queue);
     }
-    number(out, sid);
-    out.extend_from_slice(CRLF);
+    last_number(out, sid);
 }
 
 /// Appends `UNSUB sid [max]`: without `max` the subscription ends now, with it after this many
@@ -215,6 +213,23 @@ fn number(out: &mut Vec<u8>, value: u64) {
     } else {
         long_number(out, value);
     }
+}
+
+/// Appends a blank, `value` in decimal digits and the line end: one step, because a replay has 100,000 of these.
+#[inline]
+fn last_number(out: &mut Vec<u8>, mut value: u64) {
+    // Room for the 20 digits of u64::MAX.
+    let mut text = *b"                     \r\n";
+    let mut used = CRLF.len() + 1;
+    for place in text.iter_mut().rev().skip(CRLF.len()) {
+        *place = b'0' + (value % 10) as u8;
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(text.get(text.len() - used..).unwrap_or(&[]));
 }
 
 fn long_number(out: &mut Vec<u8>, mut value: u64) {

@@ -18,7 +18,9 @@ enum Kind {
     Ping,
     /// A PONG.
     Pong,
-    /// The handshake and the replay, which are made again for each connection.
+    /// The handshake, which is made again for each connection. CONNECT has credentials in it.
+    Handshake,
+    /// The replay and other SUBs and UNSUBs of the engine, likewise made again.
     Wire,
     /// SUBs and UNSUBs of commands, likewise.
     Interest,
@@ -115,6 +117,11 @@ impl Flight {
         self.push(Kind::Wire, Segment::wire(bytes));
     }
 
+    /// The handshake.
+    pub(in crate::engine) fn push_handshake(&mut self, bytes: Vec<u8>) {
+        self.push(Kind::Handshake, Segment::wire(bytes));
+    }
+
     /// SUB or UNSUB.
     pub(in crate::engine) fn push_interest(&mut self, bytes: Vec<u8>) {
         self.interest += bytes.len();
@@ -208,8 +215,8 @@ impl Flight {
                             self.recycle(segment);
                         }
                         (Kind::Frames, DeliveryMode::AtLeastOnce) => self.kept.push_back(segment, 0),
-                        (Kind::Ping | Kind::Pong, _) => {}
-                        (Kind::Wire, _) => segment.wipe(),
+                        (Kind::Ping | Kind::Pong | Kind::Wire, _) => {}
+                        (Kind::Handshake, _) => segment.wipe(),
                         (Kind::Interest, _) => self.interest -= len,
                     }
                 }
@@ -295,8 +302,8 @@ impl Flight {
         let mut segments: Vec<Segment> = kept.into_segments().collect();
         for (kind, segment) in items {
             match kind {
-                Kind::Wire => segment.wipe(),
-                Kind::Frames | Kind::Ping | Kind::Pong | Kind::Interest => segments.push(segment),
+                Kind::Handshake => segment.wipe(),
+                Kind::Frames | Kind::Ping | Kind::Pong | Kind::Wire | Kind::Interest => segments.push(segment),
             }
         }
         segments

@@ -97,7 +97,7 @@ impl<H> Subscription<H> {
         protocol::subscribe(out, &self.interest, None, sid);
     }
 
-    pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
+    pub(in crate::engine) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
         self.encode_plainly(sid, out);
         if let Some(remaining) = self.remaining().filter(|_| self.is_readable()) {
             protocol::unsubscribe(out, sid, Some(remaining));
