@@ -64,6 +64,15 @@ pub(super) struct Delivered {
     pub(super) losing: Vec<Overrun>,
 }
 
+impl Delivered {
+    /// Frees unused memory.
+    pub(super) fn shrink(&mut self) {
+        self.wakers.shrink_to(4);
+        self.lagging.shrink_to(4);
+        self.losing.shrink_to(4);
+    }
+}
+
 /// A subscription that lost messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overrun {

@@ -352,6 +352,7 @@ impl Task {
         self.shared.shrink();
         self.engine.shrink();
         self.sorter.shrink(&mut self.engine.subscriptions);
+        self.delivered.shrink();
         self.buffers.shrink();
         self.want = self.shared.settings.read_buffer.clamp(READ_MIN, READ_MAX);
         for link in &mut self.links {

@@ -9,6 +9,7 @@ mod broker_leaks;
 mod dial_permits;
 #[cfg(target_os = "linux")]
 mod flat_memory;
+mod idle_memory;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
