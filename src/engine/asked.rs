@@ -101,6 +101,14 @@ impl Asked {
     /// Records that SUB was sent for `sid`.
     #[inline]
     pub(super) fn add(&mut self, sid: u64, interest: &[u8]) {
+        if self.names.is_none() && self.fresh.back().is_none_or(|last| *last < sid) {
+            self.fresh.push_back(sid);
+        } else {
+            self.add_and_index(sid, interest);
+        }
+    }
+
+    fn add_and_index(&mut self, sid: u64, interest: &[u8]) {
         if self.fresh.back().is_none_or(|last| *last < sid) {
             self.fresh.push_back(sid);
         } else if self.fresh.binary_search(&sid).is_err() {

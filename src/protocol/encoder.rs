@@ -246,3 +246,23 @@ fn long_number(out: &mut Vec<u8>, mut value: u64) {
     }
     out.extend_from_slice(text.get(text.len() - used..).unwrap_or(&[]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_is_the_same_for_subjects_of_every_length() {
+        let text: Vec<u8> = (0..50).map(|n| b'a' + n % 26).collect();
+        let sids = (0..20).map(|power| 10_u64.pow(power)).flat_map(|sid| [sid - 1, sid, sid + 1]).chain([u64::MAX]);
+        for (len, sid) in sids.flat_map(|sid| (1..50).map(move |len| (len, sid))) {
+            let subject = std::str::from_utf8(&text[..len]).unwrap();
+            for queue in [None, Some("group")] {
+                let mut out = b"before".to_vec();
+                subscribe(&mut out, subject.as_bytes(), queue.map(str::as_bytes), sid);
+                let group = queue.map_or(String::new(), |queue| format!("{queue} "));
+                assert_eq!(String::from_utf8(out).unwrap(), format!("beforeSUB {subject} {group}{sid}\r\n"));
+            }
+        }
+    }
+}
