@@ -54,6 +54,7 @@ fn bytes_each(info: &AllocationInfo) -> usize {
     usize::try_from(info.bytes_current).unwrap() / SUBSCRIPTIONS + size_of::<Subscriber>()
 }
 
+// Scenario 55
 #[test]
 fn an_idle_subscription_takes_little_memory_before_and_after_it_is_used() {
     let _turn = turn();
