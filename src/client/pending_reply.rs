@@ -106,6 +106,7 @@ impl Future for PendingReply {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let outcome = ready!(this.poll_outcome(cx));
+        this.deadline.over(this.waiting.shared());
         if let Some(span) = this.span.take() {
             span.end(1, &outcome);
         }

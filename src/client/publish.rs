@@ -62,6 +62,7 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    #[allow(clippy::manual_async_fn, reason = "an async fn would move its arguments once more, which is felt here")]
     pub fn publish<S: ToSubject>(
         &self,
         subject: S,

@@ -213,7 +213,7 @@ impl Client {
         let size = publish.size();
         self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
         let own = own.map(Box::new);
-        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::new(deadline), span: None })
+        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::alone(deadline), span: None })
     }
 
     /// Sees to it that there is the subscription for replies.
@@ -226,10 +226,10 @@ impl Client {
     /// Where the replies to this request go.
     pub(super) fn reply_subject(&self, ticket: Ticket) -> Subject {
         let prefix = &self.core.reply_prefix;
-        let mut reply = String::with_capacity(prefix.len() + 16);
-        reply.push_str(prefix);
+        let mut reply = Vec::with_capacity(prefix.len() + 16);
+        reply.extend_from_slice(prefix.as_bytes());
         ticket.encode(&mut reply);
-        Subject::from(reply)
+        Subject::from_wire(reply.into())
     }
 
     /// A subscription to the request's own inbox, for one reply.

@@ -52,6 +52,18 @@ impl Deadline {
         }
     }
 
+    /// The same for a wait that ends by itself when the client ends.
+    pub(super) fn alone(at: Option<Instant>) -> Deadline {
+        Deadline { ends_with_client: false, ..Deadline::new(at) }
+    }
+
+    /// The wait is over: the timer may serve another one.
+    pub(super) fn over(&mut self, shared: &Shared) {
+        if let Some(timer) = self.timer.take() {
+            shared.keep_timer(timer);
+        }
+    }
+
     /// Ready when the deadline has passed or, usually, the client has ended.
     pub(super) fn poll(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
@@ -83,7 +95,7 @@ pub(super) async fn until_even_if_closed<F: Future>(
     deadline: Option<Instant>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    before(shared, Deadline { ends_with_client: false, ..Deadline::new(deadline) }, future).await
+    before(shared, Deadline::alone(deadline), future).await
 }
 
 async fn before<F: Future>(shared: &Shared, mut deadline: Deadline, future: F) -> Result<F::Output, Elapsed> {

@@ -75,13 +75,9 @@ impl Lower {
             Lower::Tcp(tcp) => &mut tcp.stream,
             Lower::Custom(custom) => return custom.poll_read(cx, buf),
         };
-        loop {
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read_buf(buf) {
-                Err(error) if again(&error) => {}
-                outcome => return Poll::Ready(outcome),
-            }
-        }
+        // Tokio's own read: after one that did not fill the buffer, it does not ask the kernel again before there is more. The
+        // future keeps no count: if it is dropped while pending, it has taken nothing.
+        pin!(stream.read_buf(buf)).poll(cx)
     }
 
     /// Writes `parts`; returns how many bytes were taken.
@@ -187,7 +183,6 @@ impl Custom {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        // The future keeps no count: if it is dropped while pending, it has taken nothing.
         self.call(|mut stream| pin!(stream.read_buf(buf)).poll(cx))?
     }
 

@@ -38,6 +38,11 @@ impl Timer {
         Timer { at, source }
     }
 
+    /// Whether it is of `connection`'s runtime, where its caller runs.
+    fn is_of(&self, connection: &Handle) -> bool {
+        matches!(self.source, Source::Runtime(_)) && is_here(connection)
+    }
+
     pub(crate) fn reset(&mut self, at: Instant) {
         self.at = at;
         match &mut self.source {
@@ -69,6 +74,42 @@ impl Timer {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Timers whose calls were over in time, kept for the next ones: to move a timer later costs much less than to remove it from
+/// the runtime's and to add another. One that is not used again fires for nobody.
+#[derive(Debug, Default)]
+pub(super) struct SpareTimers(Mutex<Vec<Timer>>);
+
+/// At most this many are kept: a program seldom waits for more at a time.
+const SPARE: usize = 64;
+
+impl SpareTimers {
+    /// A timer that fires at `at`.
+    pub(super) fn timer(&self, at: Instant, connection: &Handle) -> Timer {
+        let spare = lock(&self.0).pop().filter(|spare| spare.is_of(connection));
+        match spare {
+            Some(mut spare) => {
+                spare.reset(at);
+                spare
+            }
+            None => Timer::new(at, connection),
+        }
+    }
+
+    /// Takes a timer back.
+    pub(super) fn keep(&self, timer: Timer) {
+        let mut spare = lock(&self.0);
+        if spare.len() < SPARE && matches!(timer.source, Source::Runtime(_)) {
+            spare.push(timer);
+        }
+    }
+
+    /// Frees them.
+    pub(super) fn clear(&self) {
+        let spare = std::mem::take(&mut *lock(&self.0));
+        drop(spare);
     }
 }
 

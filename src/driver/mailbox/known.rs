@@ -51,7 +51,12 @@ impl Shared {
 
     /// A timer, to be polled with [`poll_timer`](Shared::poll_timer).
     pub(crate) fn timer(&self, at: Instant) -> Timer {
-        Timer::new(at, &self.runtime)
+        self.timers.timer(at, &self.runtime)
+    }
+
+    /// Takes a timer back that is not needed any more.
+    pub(crate) fn keep_timer(&self, timer: Timer) {
+        self.timers.keep(timer);
     }
 
     pub(crate) fn poll_timer(&self, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {

@@ -123,6 +123,7 @@ impl Shared {
         drop(guard);
         abandon(commands, reason, &mut wakers);
         drop(task);
+        self.timers.clear();
         self.requests.end(reason, &mut wakers);
         self.confirmations.end(&mut wakers);
         wakers.into_iter().for_each(wake);
@@ -130,6 +131,7 @@ impl Shared {
 
     /// Frees unused memory.
     pub(in crate::driver) fn shrink(&self) {
+        self.timers.clear();
         let mut inner = self.inner();
         inner.outbox.shrink();
         inner.commands.shrink_to(4);

@@ -46,6 +46,7 @@ impl Reader {
 
 impl<H> Subscription<H> {
     /// The subject.
+    #[cfg(test)]
     pub fn subject(&self) -> &[u8] {
         self.interest.get(..self.blank().unwrap_or(self.interest.len())).unwrap_or_default()
     }
