@@ -1,8 +1,11 @@
 //! Delivers a read to the inboxes: one lock and one wake per subscription and read.
 
+mod pause;
+
+pub(super) use pause::{Pause, PauseState};
+
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -316,7 +319,7 @@ fn offer(sid: u64, inbox: &Arc<Inbox>, share: Share, limits: &InboxLimits, out: 
 }
 
 /// Drops, by the inbox's policy, what does not fit.
-pub(super) fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
+fn lose(sid: u64, inbox: &Inbox, rest: Share, out: &mut Delivered) {
     let Losing { dropped, begins, closes, consumer, gone } = inbox.lose(rest);
     out.wakers.extend(consumer);
     out.losing.push(Overrun { sid, dropped, begins, closes });
@@ -348,63 +351,4 @@ fn copied(ranges: &[Range], bytes: &[u8], group: &Group) -> Share {
     }
     let read = Arc::new(Read { chunk: chunk.into(), ranges: moved, one_group: true });
     Share::Many { read, first: 0, count: group.count, bytes: group.bytes }
-}
-
-/// Waits for slow consumers: the task first yields, then stops reading for a while, but never stops writing
-/// (D21).
-#[derive(Debug)]
-pub(super) struct Pause {
-    until: Instant,
-    yields: u32,
-    lagging: Vec<Lagging>,
-}
-
-/// What the task must do during a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PauseState {
-    /// Continue reading.
-    Over,
-    /// Yield, then ask again.
-    Yield,
-    /// Wait for a consumer, but no longer than the [`deadline`](Pause::deadline).
-    Wait,
-}
-
-/// The task yields this often before it waits.
-const YIELDS: u32 = 64;
-
-impl Pause {
-    pub(super) fn new(until: Instant) -> Pause {
-        Pause { until, yields: 0, lagging: Vec::new() }
-    }
-
-    /// Adds more slow consumers.
-    pub(super) fn add(&mut self, lagging: Vec<Lagging>) {
-        self.lagging.extend(lagging);
-    }
-
-    /// Checks the consumers.
-    pub(super) fn poll(&mut self, now: Instant, out: &mut Delivered) -> PauseState {
-        // If the runtime was busy, the consumers could not run either: they get their turn first.
-        let over = now >= self.until && self.yields > 0;
-        self.lagging.retain(|Lagging { sid, inbox }| {
-            if over {
-                inbox.stop_waiting().into_iter().for_each(|lost| lose(*sid, inbox, lost, out));
-            }
-            inbox.is_waited_for()
-        });
-        if self.lagging.is_empty() {
-            PauseState::Over
-        } else if self.yields < YIELDS {
-            self.yields += 1;
-            PauseState::Yield
-        } else {
-            PauseState::Wait
-        }
-    }
-
-    /// The latest time for the next check. While yielding, the task wakes itself.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.yields >= YIELDS).then_some(self.until)
-    }
 }
