@@ -1,9 +1,15 @@
 //! One read from the socket: the positions of its messages, chained by subscription.
 
-use std::collections::VecDeque;
+mod block;
+mod kept;
+
+pub(crate) use block::Block;
+use block::{BLOCK, COPIED};
+pub(super) use kept::KeptReads;
+
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::protocol::MsgOp;
 
@@ -92,40 +98,6 @@ pub(crate) struct Read {
     pub(super) one_group: bool,
 }
 
-/// Reads of which messages may still be wanted. When they are not, their lists of positions are used again: under load fresh
-/// ones would take as much memory from the system as the bytes do, whose pages must be cleared first.
-#[derive(Debug, Default)]
-pub(super) struct KeptReads {
-    kept: VecDeque<Arc<Read>>,
-    free: Vec<Vec<Range>>,
-}
-
-/// At most this many are kept. The same as that of buffers.
-const KEPT: usize = 8;
-
-impl KeptReads {
-    /// A read with this chunk and these positions; `ranges` is empty afterwards.
-    pub(super) fn read(&mut self, chunk: Bytes, ranges: &mut Vec<Range>, one_group: bool) -> Arc<Read> {
-        let next = self.free.pop().unwrap_or_default();
-        let read = Arc::new(Read { chunk, ranges: std::mem::replace(ranges, next), one_group });
-        if self.kept.len() == KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(Arc::clone(&read));
-        read
-    }
-
-    /// Frees the chunks whose messages are gone, oldest first.
-    pub(super) fn release(&mut self) {
-        while let Some(read) = self.kept.front_mut().and_then(Arc::get_mut) {
-            let mut ranges = std::mem::take(&mut read.ranges);
-            ranges.clear();
-            self.free.push(ranges);
-            self.kept.pop_front();
-        }
-    }
-}
-
 /// One received message: a chunk and its position. Cheap; slicing and checking are left to the consumer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
@@ -201,80 +173,6 @@ impl<'a> Raw<'a> {
         }
         let chunk = Bytes::copy_from_slice(self.chunk.get(span).unwrap_or_default());
         take(&Raw { chunk: &chunk, range: self.range.moved_to(0) })
-    }
-}
-
-/// Small messages are taken from a copy of this many bytes of their chunk: a program that keeps one of a thousand
-/// messages keeps only this copy alive, and not the whole read.
-const BLOCK: usize = 4 * 1024;
-
-/// Longer messages stay in their chunk: copying costs more the longer they are, and saves less.
-const COPIED: usize = 1024;
-
-/// The copy of a piece of a chunk, from which messages are taken. Its memory is reused if no message was kept, so that
-/// messages that are read and dropped cost no allocation.
-#[derive(Debug, Default)]
-pub(crate) struct Block {
-    copy: Option<Box<Copy>>,
-}
-
-#[derive(Debug, Default)]
-struct Copy {
-    bytes: Bytes,
-    /// Its position in the chunk.
-    start: usize,
-    memory: BytesMut,
-}
-
-impl Block {
-    /// The first message of `share`, from this block if it is small. The block belongs to the share's read, and must be
-    /// [cleared](Self::clear) before the next one.
-    #[inline]
-    pub(crate) fn first<'a>(&'a mut self, share: &'a Share) -> Raw<'a> {
-        self.place(share.first())
-    }
-
-    /// The same, and removes it from `share`, which has more messages.
-    #[inline(always)]
-    pub(crate) fn next<'a>(&'a mut self, share: &'a mut Share) -> Raw<'a> {
-        let range = share.first().range;
-        share.advance();
-        self.place(Raw { chunk: share.chunk(), range })
-    }
-
-    #[inline(always)]
-    fn place<'a>(&'a mut self, raw: Raw<'a>) -> Raw<'a> {
-        let Raw { chunk, range } = raw;
-        let span = range.span();
-        // A small chunk is as good as a block.
-        if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
-            return raw;
-        }
-        let copy = self.copy.get_or_insert_default();
-        if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
-            copy.renew(chunk, span.start);
-        }
-        Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
-    }
-
-    /// Another share follows.
-    #[inline]
-    pub(crate) fn clear(&mut self) {
-        self.copy = None;
-    }
-}
-
-impl Copy {
-    #[cold]
-    fn renew(&mut self, chunk: &Bytes, start: usize) {
-        self.bytes = Bytes::new();
-        if !self.memory.try_reclaim(BLOCK) {
-            self.memory = BytesMut::with_capacity(BLOCK);
-        }
-        let end = (start + BLOCK).min(chunk.len());
-        self.memory.extend_from_slice(chunk.get(start..end).unwrap_or_default());
-        self.bytes = self.memory.split().freeze();
-        self.start = start;
     }
 }
 
