@@ -46,7 +46,7 @@ impl Reader {
 
 impl<H> Subscription<H> {
     /// The subject.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub fn subject(&self) -> &[u8] {
         self.interest.get(..self.blank().unwrap_or(self.interest.len())).unwrap_or_default()
     }
