@@ -45,6 +45,8 @@ pub(super) struct Task {
     want: usize,
     sorter: Sorter,
     pause: Option<Pause>,
+    /// The number of this poll. Others run only between two polls.
+    turn: u64,
     timer: Pin<Box<Sleep>>,
     alarm: Alarm,
     flushes: Flushes,
@@ -117,6 +119,7 @@ impl Task {
             want,
             sorter,
             pause: None,
+            turn: 0,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             alarm: Alarm::Off,
             flushes: Flushes::default(),
@@ -138,6 +141,7 @@ impl Task {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.work = 0;
+        self.turn += 1;
         for _ in 0..ROUNDS {
             let now = now();
             self.exchange(now);
@@ -168,15 +172,20 @@ impl Task {
                 break;
             }
         }
+        self.let_others_run(cx);
+        Poll::Pending
+    }
+
+    /// Ends this poll's turn: wakes this task, but after others.
+    fn let_others_run(&self, cx: &mut Context<'_>) {
         if self.single_threaded {
-            // After sockets and timers were polled: with a plain wake, this task would run 61 times before other events
-            // are seen.
+            // After sockets, timers and the future of `block_on` were polled: with a plain wake, this task would run 61
+            // times before.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         } else {
             // Another thread polls them, and may take this task over.
             cx.waker().wake_by_ref();
         }
-        Poll::Pending
     }
 
     fn exchange(&mut self, now: Instant) {

@@ -100,7 +100,8 @@ impl ConnectOptions {
     }
 
     /// Pauses reading from the server for up to this long before a slow subscription loses a message, so that its
-    /// reader can catch up. Default 10 ms; zero never pauses.
+    /// reader can catch up. Default 10 ms. With zero the client never waits: its task only yields once, so that a reader on
+    /// the same thread gets its turn.
     ///
     /// All subscriptions of this client wait in the meantime; writing goes on. The pause is never longer than half a
     /// [`ping_interval`](ConnectOptions::ping_interval), so that it cannot look like a dead server.

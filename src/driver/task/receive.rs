@@ -8,7 +8,6 @@ use crate::driver::deliver::{Overrun, Pause, PauseState};
 use crate::driver::link::{Input, Link, Stream};
 use crate::driver::statistics::Statistics;
 use crate::driver::transport::cause;
-use crate::engine::time::after;
 use crate::engine::{Cause, ConnectionEvent};
 use crate::protocol::{Decoded, ProtocolError, ServerOp};
 
@@ -97,7 +96,7 @@ impl Task {
                 }
                 Ok(Decoded::Op { .. }) if !self.sorter.is_empty() => {
                     // Messages before an operation are delivered before it acts: a PONG may end a subscription.
-                    self.deliver(input, at, now);
+                    self.deliver(input, at);
                     self.sorter.begin();
                     at = 0;
                 }
@@ -124,7 +123,7 @@ impl Task {
                         break Some(error);
                     }
                     // Messages before it are delivered before it is reported missing.
-                    self.deliver(input, at, now);
+                    self.deliver(input, at);
                     self.sorter.begin();
                     at = 0;
                     self.skip_message(input, size, limit);
@@ -136,7 +135,7 @@ impl Task {
                 }
             }
         };
-        self.deliver(input, at, now);
+        self.deliver(input, at);
         if let Some(error) = fault {
             self.engine.handle_lost(epoch, Cause::Protocol(error), now);
         }
@@ -165,14 +164,14 @@ impl Task {
     }
 
     /// Delivers the messages in the first `consumed` bytes of the buffer.
-    fn deliver(&mut self, input: &mut Input, consumed: usize, now: Instant) {
+    fn deliver(&mut self, input: &mut Input, consumed: usize) {
         Statistics::add(&self.shared.counters().in_messages, self.sorter.messages());
         let allocated = self.want.max(input.buf.capacity());
         self.sorter.deliver(&mut input.buf, consumed, allocated, &mut self.engine, &mut self.delivered);
         if !self.delivered.lagging.is_empty() {
             let lagging = std::mem::take(&mut self.delivered.lagging);
-            let until = after(now, self.shared.settings.slow_consumer_grace);
-            self.pause.get_or_insert_with(|| Pause::new(until)).add(lagging);
+            let grace = self.shared.settings.slow_consumer_grace;
+            self.pause.get_or_insert_with(|| Pause::new(grace, self.turn)).add(lagging);
         }
         self.report_losses();
         self.wake_all();
@@ -197,14 +196,13 @@ impl Task {
         let Some(pause) = &mut self.pause else {
             return false;
         };
-        let patience = pause.poll(now, &mut self.delivered);
-        let paused = match patience {
+        let paused = match pause.poll(now, self.turn, &mut self.delivered) {
             PauseState::Over => {
                 self.pause = None;
                 false
             }
             PauseState::Yield => {
-                cx.waker().wake_by_ref();
+                self.let_others_run(cx);
                 true
             }
             PauseState::Wait => true,
