@@ -1,8 +1,6 @@
 //! A slow consumer: the client waits for it first; then only this consumer loses messages, and exactly as many as are
 //! counted.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::options::{SubscribeOptions, WhenFull};
-use nats_lifeline::testing::Broker;
+use nats_lifeline::testing::{Broker, Source};
 use nats_lifeline::{Client, ConnectOptions, Event, Subscriber};
 
 async fn client(options: ConnectOptions, broker: &Broker) -> Client {
@@ -156,41 +154,18 @@ async fn a_small_queue_loses_nothing_while_its_consumer_reads() {
     assert_eq!(subscriber.dropped(), 0);
 }
 
-/// A server that sends `messages` messages to the first subscription, after the PONG that follows it, as fast as the
-/// client reads.
-fn flood(messages: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        socket.write_all(b"INFO {\"headers\":true,\"max_payload\":1048576}\r\n").unwrap();
-        let mut subscribed = false;
-        for line in BufReader::new(socket.try_clone().unwrap()).lines() {
-            let Ok(line) = line else { return };
-            if line == "PING" {
-                socket.write_all(b"PONG\r\n").unwrap();
-                if std::mem::take(&mut subscribed) {
-                    socket.write_all(&b"MSG a 1 16\r\n0123456789abcdef\r\n".repeat(messages)).unwrap();
-                }
-            }
-            subscribed |= line.starts_with("SUB a 1");
-        }
-    });
-    address
-}
-
 // Fault J8. One poll of the task reads up to 4 MiB. The reader has the same thread: it can't run meanwhile.
 #[test]
 fn a_reader_on_the_tasks_own_thread_loses_nothing_while_it_takes_all_in_its_turn() {
-    const MESSAGES: usize = 300_000;
+    const MESSAGES: u64 = 300_000;
     let small = || ConnectOptions::new().subscription_capacity(100).slow_consumer_grace(Duration::ZERO);
     for (options, busy) in [(small(), 0), (small(), 20), (ConnectOptions::new(), 0), (ConnectOptions::new(), 20)] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let read = async {
-            let client = options.connect(flood(MESSAGES).to_string()).await.unwrap();
+            let source = Source::start(MESSAGES, 16).unwrap();
+            let client = options.connect(source.url()).await.unwrap();
             let mut subscriber = client.subscribe("a").await.unwrap();
-            client.flush().await.unwrap();
-            while subscriber.delivered() + subscriber.dropped() < MESSAGES as u64 {
+            while subscriber.delivered() + subscriber.dropped() < MESSAGES {
                 subscriber.next().await.unwrap();
                 if busy > 0 && subscriber.delivered() % 10_000 == 0 {
                     thread::sleep(Duration::from_millis(busy));
@@ -199,7 +174,7 @@ fn a_reader_on_the_tasks_own_thread_loses_nothing_while_it_takes_all_in_its_turn
             subscriber.counts()
         };
         let counts = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), read).await.unwrap() });
-        assert_eq!((counts.delivered, counts.dropped), (MESSAGES as u64, 0), "busy for {busy} ms");
+        assert_eq!((counts.delivered, counts.dropped), (MESSAGES, 0), "busy for {busy} ms");
     }
 }
 
