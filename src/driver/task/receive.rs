@@ -174,6 +174,11 @@ impl Task {
             self.pause.get_or_insert_with(|| Pause::new(grace, self.turn)).add(lagging);
         }
         self.report_losses();
+        if self.delivered.wakers.len() > 1 {
+            // Several readers run next, and may publish: this poll ends, so that one write takes it all. Otherwise the first of
+            // them would wake this task, which would run before the second one.
+            self.work = WORK;
+        }
         self.wake_all();
     }
 
