@@ -13,6 +13,7 @@ mod broker_speed;
 mod cancelling;
 mod dead_letters;
 mod dialer;
+mod few_writes;
 mod gaps;
 mod health;
 mod json;
