@@ -63,7 +63,8 @@ pub(crate) struct Args {
     /// Tasks of each client: they publish (pub, pubsub), have a subscription each (sub), or a request in flight each (request)
     #[arg(long, value_name = "N", default_value = "1", value_parser = number(1..=100_000_usize))]
     pub(crate) tasks: usize,
-    /// Publishes this many messages in one call, with Publisher::publish_batch (pub, pubsub)
+    /// Publishes this many messages in one call, with Publisher::publish_batch (pub, pubsub), or reads up to this many, with
+    /// Subscriber::next_batch (sub)
     #[arg(long, value_name = "N", value_parser = number(1..=1_000_000_u64))]
     pub(crate) batch: Option<u64>,
     /// Messages or requests a second, in all, at equal intervals (pubsub, request)
@@ -120,9 +121,9 @@ impl Args {
         if self.rate.is_some() && work == Work::PubSub && self.size < STAMP {
             return Some(format!("--size {}: with --rate, a message has its time in {STAMP} bytes", self.size));
         }
-        if let Some(batch) = self.batch {
-            if !matches!(work, Work::Pub | Work::PubSub) {
-                return Some(format!("--batch {batch}: only for pub and pubsub, which publish"));
+        if let Some(batch) = self.batch.filter(|_| work != Work::Sub) {
+            if work == Work::Request {
+                return Some(format!("--batch {batch}: not for request"));
             }
             if self.headers != 0 {
                 return Some(format!("--batch {batch}: not with --headers, which publish_batch does not take"));

@@ -12,7 +12,8 @@ pub(crate) fn print(args: &Args, far_end: &FarEnd, outcome: &Outcome, to: &mut i
     let Outcome { published, received, dropped, missing, elapsed, cpu, latency } = outcome;
     let seconds = elapsed.as_secs_f64().max(1e-9);
     let headers = if args.headers > 0 { format!(" and {} headers", args.headers) } else { String::new() };
-    let batches = args.batch.map_or_else(String::new, |batch| format!(" in batches of {batch}"));
+    let up_to = if args.work == Work::Sub { "up to " } else { "" };
+    let batches = args.batch.map_or_else(String::new, |batch| format!(" in batches of {up_to}{batch}"));
     let tls = if args.tls { ", TLS" } else { "" };
     let (work, size) = (args.work.name(), args.size);
     writeln!(to, "{work}: {size} B{headers}{batches}, {} {}{tls}", who(args), far_end.name())?;

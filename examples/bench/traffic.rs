@@ -1,5 +1,6 @@
 //! Publishing, receiving, and both at the same time.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use nats_lifeline::client::Publisher;
 use nats_lifeline::{Client, HeaderMap, Subscriber};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::args::Args;
+use crate::args::{Args, Work};
 use crate::far_end::FarEnd;
 use crate::latency::Latency;
 use crate::pace::Pace;
@@ -177,7 +178,10 @@ async fn read(
     for client in clients {
         let subscriber = client.subscribe(args.subject).await?;
         let latency = epoch.map(|_| Latency::new()).transpose()?;
-        readers.push(tokio::spawn(take(subscriber, each, epoch.zip(latency))));
+        readers.push(match args.batch.filter(|_| args.work == Work::Sub) {
+            Some(batch) => tokio::spawn(take_batches(subscriber, each, batch as usize)),
+            None => tokio::spawn(take(subscriber, each, epoch.zip(latency))),
+        });
     }
     Ok(readers)
 }
@@ -195,6 +199,18 @@ async fn take(mut subscriber: Subscriber, each: u64, mut timing: Option<(Instant
         }
     }
     Taken { count, dropped: subscriber.dropped(), latency: timing.map(|(_, latency)| latency) }
+}
+
+async fn take_batches(mut subscriber: Subscriber, each: u64, batch: usize) -> Taken {
+    let (mut count, mut bytes) = (0, 0);
+    while count < each {
+        let Some(messages) = subscriber.next_batch(batch).await else { break };
+        count += messages.len() as u64;
+        // As a program does, it looks at every message.
+        bytes += messages.iter().map(|message| message.payload().len()).sum::<usize>();
+    }
+    black_box(bytes);
+    Taken { count, dropped: subscriber.dropped(), latency: None }
 }
 
 /// Waits for the readers. Those that receive nothing any more are ended.

@@ -55,9 +55,9 @@ pub struct SubscriberCounts {
     pub pending: usize,
     /// Bytes of the unread messages, except those of the batch being read.
     pub pending_bytes: usize,
-    /// The highest number of unread messages so far.
+    /// The highest number of unread messages so far, without those for which there was no room.
     pub most_pending: usize,
-    /// The highest number of unread bytes so far.
+    /// The highest number of unread bytes so far, without those for which there was no room.
     pub most_pending_bytes: usize,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber")
             .field("sid", &self.sid)
-            .field("delivered", &self.delivered)
+            .field("delivered", &self.delivered())
             .field("dropped", &self.dropped())
             .finish_non_exhaustive()
     }
@@ -83,7 +83,8 @@ impl Subscriber {
 
     /// Messages that were read from this stream.
     pub fn delivered(&self) -> u64 {
-        self.delivered
+        // While a batch is borrowed nobody can ask: one that is still there was forgotten instead of dropped.
+        self.delivered + self.reading.as_ref().map_or(0, |reading| reading.in_batch()) as u64
     }
 
     /// Messages that were lost because this stream was read too slowly.
@@ -100,7 +101,7 @@ impl Subscriber {
     pub fn counts(&self) -> SubscriberCounts {
         let (most_pending, most_pending_bytes) = self.inbox.most_pending();
         SubscriberCounts {
-            delivered: self.delivered,
+            delivered: self.delivered(),
             dropped: self.dropped(),
             pending: self.pending(),
             pending_bytes: self.inbox.pending().1,
@@ -279,6 +280,7 @@ impl Subscriber {
 
     /// Gets the next share; `None` at the end.
     pub(super) fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.finish_batch();
         loop {
             // Once per share, not per message: a consumer that never waits must yield now and then.
             let turn = ready!(tokio::task::coop::poll_proceed(cx));

@@ -6,6 +6,7 @@
 mod support;
 
 mod addresses;
+mod batches;
 mod blocking;
 mod broken_subscriber;
 mod broker;

@@ -68,6 +68,7 @@ fn bench_receives_with_every_option() {
     reports("sub --msgs 1000", &["for 1,000\n", all]);
     reports("sub --msgs 1000 --clients 2 --tasks 2", &["2 clients with 2 subscriptions each", "for 1,000\n", all]);
     reports("sub --msgs 1000 --headers 1 --size 0", &["0 B and 1 headers", all]);
+    reports("sub --msgs 1000 --batch 7", &["in batches of up to 7", "for 1,000\n", all]);
 }
 
 #[test]
@@ -123,7 +124,7 @@ async fn bench_speaks_tls_with_a_real_server() {
 fn bench_refuses_what_it_cannot_do_with_the_reason() {
     refuses("pub --rate 5", &["--rate 5", "only for pubsub and request"]);
     refuses("pubsub --rate 5 --size 3", &["--size 3", "8 bytes"]);
-    refuses("sub --batch 3", &["--batch 3", "only for pub and pubsub"]);
+    refuses("request --batch 3", &["--batch 3", "not for request"]);
     refuses("pub --batch 3 --headers 1", &["--batch 3", "not with --headers"]);
     refuses("pub --msgs 10 --tasks 2 --batch 6", &["--batch 6", "only 5 messages"]);
     refuses("request --msgs 7 --clients 2 --tasks 4", &["--msgs 7", "at least 8"]);

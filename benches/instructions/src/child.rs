@@ -1,5 +1,6 @@
 //! The process under valgrind: it does one operation a number of times.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,9 @@ const SUBJECT: &str = "orders.eu.new";
 
 /// Messages of one call of `Publisher::publish_batch`.
 const BATCH: u64 = 100;
+
+/// Messages of one batch of `Subscriber::next_batch`, at most.
+const RECEIVED: usize = 1000;
 
 /// No run takes a tenth of it on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,10 +64,14 @@ async fn client(work: Work, times: u64, addr: String) -> Result<(), Failure> {
         Work::PublishHeaders { payload } => {
             let payload = zeroes(payload);
             for _ in 0..times {
-                let mut headers = HeaderMap::new();
-                headers.insert("Nats-Msg-Id", "a1b2c3");
-                headers.insert("Trace", "4bf92f3577b34da6a3ce929d0e0e4736");
-                client.publish_with_headers(SUBJECT, headers, payload.clone()).await?;
+                client.publish_with_headers(SUBJECT, headers(), payload.clone()).await?;
+            }
+            client.flush().await?;
+        }
+        Work::PublishHeadersCloned { payload } => {
+            let (headers, payload) = (headers(), zeroes(payload));
+            for _ in 0..times {
+                client.publish_with_headers(SUBJECT, headers.clone(), payload.clone()).await?;
             }
             client.flush().await?;
         }
@@ -82,6 +90,7 @@ async fn client(work: Work, times: u64, addr: String) -> Result<(), Failure> {
             client.flush().await?;
         }
         Work::Receive { .. } => receive(&client, times).await?,
+        Work::ReceiveBatch { .. } => receive_batches(&client, times).await?,
         Work::Request { payload, tasks } => {
             let ask = async || {
                 for _ in 0..times / tasks {
@@ -101,6 +110,25 @@ async fn receive(client: &Client, times: u64) -> Result<(), Failure> {
         subscriber.next().await.ok_or("the subscription ended")?;
     }
     Ok(())
+}
+
+async fn receive_batches(client: &Client, times: u64) -> Result<(), Failure> {
+    let mut subscriber = client.subscribe(SUBJECT).await?;
+    let mut bytes = 0;
+    while subscriber.delivered() < times {
+        let batch = subscriber.next_batch(RECEIVED).await.ok_or("the subscription ended")?;
+        bytes += batch.iter().map(|message| message.payload().len()).sum::<usize>();
+    }
+    black_box(bytes);
+    Ok(())
+}
+
+/// Two headers, in a new map.
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", "a1b2c3");
+    headers.insert("Trace", "4bf92f3577b34da6a3ce929d0e0e4736");
+    headers
 }
 
 /// A payload that costs nothing to clone.

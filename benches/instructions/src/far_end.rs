@@ -22,7 +22,9 @@ impl FarEnd {
     /// `messages` is what a source sends.
     pub(crate) fn start(work: Work, messages: u64) -> Result<Self, Failure> {
         Ok(match work {
-            Work::Receive { payload } => Self::Source(Source::start(messages, payload)?),
+            Work::Receive { payload } | Work::ReceiveBatch { payload } => {
+                Self::Source(Source::start(messages, payload)?)
+            }
             Work::Request { .. } => Self::Responder(responder()?),
             _ => Self::Sink(Sink::start()?),
         })

@@ -9,25 +9,31 @@ pub(crate) enum Work {
     Publish { payload: usize },
     /// `Client::publish_with_headers`, with a new map of two headers for each message.
     PublishHeaders { payload: usize },
+    /// The same with clones of one map.
+    PublishHeadersCloned { payload: usize },
     /// `Publisher::publish`.
     Publisher { payload: usize },
     /// `Publisher::publish_batch`, 100 messages at a time.
     PublisherBatch { payload: usize },
     /// A `Subscriber` as a stream.
     Receive { payload: usize },
+    /// `Subscriber::next_batch`.
+    ReceiveBatch { payload: usize },
     /// `Client::request`, this many at a time.
     Request { payload: usize, tasks: u64 },
 }
 
 /// The client's operations by name.
-const CLIENT: [(&str, Work); 9] = [
+const CLIENT: [(&str, Work); 11] = [
     ("publish/16", Work::Publish { payload: 16 }),
     ("publish/1024", Work::Publish { payload: 1024 }),
     ("publish headers/16", Work::PublishHeaders { payload: 16 }),
+    ("publish headers cloned/16", Work::PublishHeadersCloned { payload: 16 }),
     ("publisher/16", Work::Publisher { payload: 16 }),
     ("publisher batch/16", Work::PublisherBatch { payload: 16 }),
     ("receive/16", Work::Receive { payload: 16 }),
     ("receive/1024", Work::Receive { payload: 1024 }),
+    ("receive batch/16", Work::ReceiveBatch { payload: 16 }),
     ("request/16", Work::Request { payload: 16, tasks: 1 }),
     ("request 64/16", Work::Request { payload: 16, tasks: 64 }),
 ];

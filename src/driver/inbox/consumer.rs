@@ -110,10 +110,9 @@ impl Inbox {
         lock(&self.state).rare.as_ref().map_or(0, |rare| rare.dropped)
     }
 
-    /// Messages and bytes in the queue.
+    /// Messages and bytes that were received and not read, including the overflow.
     pub(crate) fn pending(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.messages(), state.bytes())
+        lock(&self.state).pending()
     }
 
     /// Why nothing more comes.

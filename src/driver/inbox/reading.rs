@@ -73,9 +73,14 @@ impl Reading {
         &self.batch
     }
 
+    /// How many messages the batch has.
+    pub(crate) fn in_batch(&self) -> usize {
+        self.batch.iter().map(Share::count).sum()
+    }
+
     /// The batch was read. Returns how many messages it had.
     pub(crate) fn finish_batch(&mut self) -> usize {
-        let messages = self.batch.iter().map(Share::count).sum();
+        let messages = self.in_batch();
         self.batch.clear();
         messages
     }

@@ -138,9 +138,11 @@ impl State {
         self.active.as_ref().map_or(0, |active| active.messages)
     }
 
-    /// Bytes in the queue.
-    pub(super) fn bytes(&self) -> usize {
-        self.active.as_ref().map_or(0, |active| active.bytes)
+    /// Messages and bytes in the queue and in the overflow.
+    pub(super) fn pending(&self) -> (usize, usize) {
+        let queued = self.active.as_ref().map_or((0, 0), |active| (active.messages, active.bytes));
+        let overflow = self.rare.iter().flat_map(|rare| &rare.overflow);
+        overflow.fold(queued, |(messages, bytes), share| (messages + share.count(), bytes + share.bytes()))
     }
 
     /// The highest number of messages and bytes in the queue so far.
