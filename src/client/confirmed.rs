@@ -120,7 +120,7 @@ impl Client {
         let confirming = Confirming::new(self.core.handle.clone(), message.subject.as_bytes(), reply);
         let outcome = {
             let headers = message.headers.as_ref().and_then(block);
-            let publish = publish_of(&message, headers.as_deref()).with_priority(Priority::Confirmed);
+            let publish = publish_of(&message, headers).with_priority(Priority::Confirmed);
             let confirmed = async {
                 self.publish_registered(publish, |number| confirming.admitted(number)).await?;
                 Ok(confirming.settled().await)

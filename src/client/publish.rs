@@ -32,8 +32,8 @@ pub(super) fn wire_bytes<'a, S: ToSubject>(given: &'a S, made: &'a mut Option<Su
 }
 
 /// The encoded block of `headers`; `None` if they are empty.
-pub(super) fn block(headers: &HeaderMap) -> Option<Bytes> {
-    (!headers.is_empty()).then(|| headers.wire())
+pub(super) fn block(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.block()
 }
 
 /// A size in digits, at its longest, with a blank.
@@ -91,7 +91,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = (None, block(&headers));
         let subject = wire_bytes(&subject, &mut made);
-        self.publish_accepted(Publish::new(subject, &payload).with_headers(headers.as_deref())).await
+        self.publish_accepted(Publish::new(subject, &payload).with_headers(headers)).await
     }
 
     /// [`publish`](Client::publish) with a reply subject.
@@ -124,7 +124,7 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (mut made, headers) = ((None, None), block(&headers));
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
-        let publish = Publish::new(subject, &payload).with_reply(Some(reply)).with_headers(headers.as_deref());
+        let publish = Publish::new(subject, &payload).with_reply(Some(reply)).with_headers(headers);
         self.publish_accepted(publish).await
     }
 
@@ -158,7 +158,7 @@ impl Client {
 
     pub(super) fn try_publish_with(&self, priority: Priority, message: OutboundMessage) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let publish = publish_of(&message, headers.as_deref()).with_priority(priority);
+        let publish = publish_of(&message, headers).with_priority(priority);
         let admitted = self
             .check(&publish)
             .map_err(Fault::Publish)

@@ -111,7 +111,7 @@ impl Publisher {
         payload: impl AsRef<[u8]>,
     ) -> Result<(), PublishError> {
         let (headers, payload) = (block(headers), Bytes::copy_from_slice(payload.as_ref()));
-        let publish = Publish::new(self.subject.as_bytes(), &payload).with_headers(headers.as_deref());
+        let publish = Publish::new(self.subject.as_bytes(), &payload).with_headers(headers);
         self.client.publish_accepted(publish).await
     }
 

@@ -170,9 +170,8 @@ impl Client {
         let ticket = requests.register_many(subject.as_bytes(), limits, options.keep_waiting);
         let waiting = Waiting::new(self.core.handle.clone(), ticket);
         let reply = self.reply_subject(ticket);
-        let publish = Publish::new(subject.as_bytes(), &payload)
-            .with_reply(Some(reply.as_bytes()))
-            .with_headers(headers.as_deref());
+        let publish =
+            Publish::new(subject.as_bytes(), &payload).with_reply(Some(reply.as_bytes())).with_headers(headers);
         let size = publish.size();
         if let Err(error) = self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await {
             span.failed(&error);

@@ -11,7 +11,6 @@ use super::error::{
 };
 use super::message::Message;
 use super::pending_reply::PendingReply;
-use super::publish::block;
 use super::request::Request;
 use super::request_options::RequestOptions;
 use super::request_span::RequestSpan;
@@ -278,7 +277,7 @@ impl Question {
         Question {
             subject,
             payload: payload.unwrap_or_default(),
-            headers: headers.as_ref().and_then(block),
+            headers: headers.as_ref().map(HeaderMap::wire).filter(|block| !block.is_empty()),
             timeout,
             inbox: inbox.map(Subject::from),
         }

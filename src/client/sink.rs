@@ -30,7 +30,7 @@ impl Sink<OutboundMessage> for Client {
 
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
         let headers = message.headers.as_ref().and_then(block);
-        let publish = publish_of(&message, headers.as_deref());
+        let publish = publish_of(&message, headers);
         // There was room when the sink was ready; if other publishers have used it since, one more message
         // does no harm.
         let sent = self.check(&publish).and_then(|()| self.admit(&publish, OnFull::Insist, |_| {}).or_else(accepted));

@@ -53,6 +53,15 @@ impl Given<'_, HeaderName> {
             Self::Ready(name) => name.as_bytes(),
         }
     }
+
+    /// The text, if it is legal to send: a received name need not be.
+    #[inline]
+    pub(super) fn sendable(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Ready(name) => is_name(name.as_bytes()).then(|| name.as_str()),
+        }
+    }
 }
 
 /// Printable ASCII without `:` and blanks, not empty (ADR-4; the server's own check is the same).

@@ -42,8 +42,27 @@ impl HeaderValue {
     }
 }
 
+impl Given<'_, HeaderValue> {
+    /// The text, if it is legal to send: a received value need not be.
+    #[inline]
+    pub(super) fn sendable(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Ready(value) => is_value(value.as_bytes()).then(|| value.as_str()),
+        }
+    }
+}
+
+/// Shorter values are checked in place: calling a search costs more.
+const SEARCHED: usize = 64;
+
+#[inline]
 fn is_value(value: &[u8]) -> bool {
-    memchr::memchr2(b'\r', b'\n', value).is_none()
+    if value.len() >= SEARCHED {
+        return memchr::memchr2(b'\r', b'\n', value).is_none();
+    }
+    // No early exit: nearly all are valid.
+    value.iter().fold(true, |good, byte| good & !matches!(byte, b'\r' | b'\n'))
 }
 
 #[cold]

@@ -1,6 +1,6 @@
 //! `HeaderMap`: ordered, shared copy-on-write, parsed on first use, with its wire form cached.
 
-use super::header_block::{self, Block, HeaderError};
+use super::header_block::{self, HeaderError};
 use super::header_name::{HeaderName, IntoHeaderName};
 use super::header_text::Given;
 use super::header_value::{HeaderValue, IntoHeaderValue};
@@ -12,10 +12,14 @@ use std::collections::hash_map::{DefaultHasher, Iter};
 use std::sync::{Arc, OnceLock};
 
 mod get_all;
+mod inner;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use get_all::GetAll;
+use inner::{Inner, Source};
+use written::Written;
 
 type Entry = (HeaderName, HeaderValue);
 /// A fixed hasher: [`HeaderMap::iter`] gives the same order for the same names in every run.
@@ -45,55 +49,6 @@ static NO_NAMES: ByName = HashMap::with_hasher(BuildHasherDefault::new());
 /// ```
 #[derive(Clone, Default)]
 pub struct HeaderMap(Option<Arc<Inner>>);
-
-#[derive(Clone, Default)]
-struct Inner {
-    source: Source,
-    /// The block for sending, made on first use.
-    wire: OnceLock<Bytes>,
-    /// For [`HeaderMap::iter`] only, made on first use.
-    by_name: OnceLock<Box<ByName>>,
-}
-
-/// Where the entries come from.
-#[derive(Clone)]
-enum Source {
-    /// A block as received, and its entries, parsed on first use.
-    Received { raw: Bytes, read: OnceLock<Block> },
-    /// Made or changed here.
-    Made(Vec<Entry>),
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self::Made(Vec::new())
-    }
-}
-
-impl Inner {
-    #[inline]
-    fn entries(&self) -> &[Entry] {
-        match &self.source {
-            Source::Made(entries) => entries,
-            Source::Received { raw, read } => &Self::read(raw, read).entries,
-        }
-    }
-
-    fn read<'a>(raw: &Bytes, read: &'a OnceLock<Block>) -> &'a Block {
-        read.get_or_init(|| header_block::read(raw))
-    }
-
-    /// The received block, if it may be sent unchanged: well-formed, and without a status, which only servers set.
-    fn sendable_raw(&self) -> Option<&Bytes> {
-        match &self.source {
-            Source::Made(_) => None,
-            Source::Received { raw, read } => {
-                let block = Self::read(raw, read);
-                (block.fault.is_none() && !block.status).then_some(raw)
-            }
-        }
-    }
-}
 
 impl HeaderMap {
     /// An empty map. Allocates nothing.
@@ -128,7 +83,7 @@ impl HeaderMap {
     pub fn raw(&self) -> Option<&Bytes> {
         match &self.0.as_ref()?.source {
             Source::Received { raw, .. } => Some(raw),
-            Source::Made(_) => None,
+            Source::Made(_) | Source::Written(_) => None,
         }
     }
 
@@ -143,7 +98,7 @@ impl HeaderMap {
     pub fn malformed(&self) -> Option<HeaderError> {
         match &self.0.as_ref()?.source {
             Source::Received { raw, read } => Inner::read(raw, read).fault,
-            Source::Made(_) => None,
+            Source::Made(_) | Source::Written(_) => None,
         }
     }
 
@@ -172,7 +127,7 @@ impl HeaderMap {
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
+        self.filled().is_none()
     }
 
     /// The number of different names.
@@ -195,7 +150,13 @@ impl HeaderMap {
     /// On text that is no header name or value; make the types with [`str::parse`] to get an error
     /// instead.
     pub fn insert<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
-        name.give(|name| value.give(|value| self.replace(name, value)));
+        name.give(|name| {
+            value.give(|value| {
+                if !self.write(&name, &value, true) {
+                    self.replace(name, value);
+                }
+            });
+        });
     }
 
     /// Adds a value to a name.
@@ -205,7 +166,13 @@ impl HeaderMap {
     /// On text that is no header name or value; make the types with [`str::parse`] to get an error
     /// instead.
     pub fn append<K: IntoHeaderName, V: IntoHeaderValue>(&mut self, name: K, value: V) {
-        name.give(|name| value.give(|value| push(self.change(), name, value)));
+        name.give(|name| {
+            value.give(|value| {
+                if !self.write(&name, &value, false) {
+                    push(self.change(), name, value);
+                }
+            });
+        });
     }
 
     /// Removes a name with all its values. Returns whether it was there.
@@ -252,7 +219,7 @@ impl HeaderMap {
         };
         match inner.sendable_raw() {
             Some(raw) => raw.clone(),
-            None => inner.wire.get_or_init(|| written(inner.entries())).clone(),
+            None => inner.made_wire().clone(),
         }
     }
 
@@ -262,7 +229,7 @@ impl HeaderMap {
         let Some(inner) = self.filled() else {
             return 0;
         };
-        match inner.sendable_raw().or_else(|| inner.wire.get()) {
+        match inner.block() {
             Some(block) => block.len(),
             None => header_block::written_len(inner.entries()),
         }
@@ -271,15 +238,23 @@ impl HeaderMap {
     /// Appends [`Self::wire`] to a buffer without keeping it: cheaper for a map that is sent once.
     pub fn write_wire(&self, out: &mut Vec<u8>) {
         let Some(inner) = self.filled() else { return };
-        match inner.sendable_raw().or_else(|| inner.wire.get()) {
+        match inner.block() {
             Some(block) => out.extend_from_slice(block),
             None => header_block::write(out, inner.entries()),
         }
     }
 
+    /// [`Self::wire`], borrowed; `None` for a map without entries.
+    #[inline]
+    pub(crate) fn block(&self) -> Option<&[u8]> {
+        let inner = self.filled()?;
+        Some(inner.block().unwrap_or_else(|| inner.made_wire()))
+    }
+
     /// The inner map, if it has an entry.
+    #[inline]
     fn filled(&self) -> Option<&Inner> {
-        self.0.as_deref().filter(|inner| !inner.entries().is_empty())
+        self.0.as_deref().filter(|inner| !inner.is_empty())
     }
 
     /// Every name with its values, names in the order of their first entry.
@@ -303,6 +278,29 @@ impl HeaderMap {
         }
     }
 
+    /// Adds an entry to the wire form, if this map is kept in it; `once`: if there is none of that name.
+    #[inline]
+    fn write(&mut self, name: &Given<'_, HeaderName>, value: &Given<'_, HeaderValue>, once: bool) -> bool {
+        let (Some(name), Some(value)) = (name.sendable(), value.sendable()) else { return false };
+        let Some(shared) = &mut self.0 else {
+            let Some(written) = Written::begin(name, value) else { return false };
+            let source = Source::Written(written);
+            self.0 = Some(Arc::new(Inner { source, wire: OnceLock::new(), by_name: OnceLock::new() }));
+            return true;
+        };
+        let Source::Written(written) = &shared.source else { return false };
+        if !written.takes(name, value) || (once && written.has(name)) {
+            return false;
+        }
+        let inner = Arc::make_mut(shared);
+        inner.wire.take();
+        inner.by_name.take();
+        if let Source::Written(written) = &mut inner.source {
+            written.push(name, value);
+        }
+        true
+    }
+
     fn replace(&mut self, name: Given<'_, HeaderName>, value: Given<'_, HeaderValue>) {
         let entries = self.change();
         let is_name = |entry: &Entry| entry.0.as_bytes() == name.as_bytes();
@@ -324,13 +322,17 @@ impl HeaderMap {
         let inner = Arc::make_mut(self.0.get_or_insert_with(Arc::default));
         inner.wire.take();
         inner.by_name.take();
-        if let Source::Received { raw, read } = &mut inner.source {
-            let block = read.take().unwrap_or_else(|| header_block::read(raw));
-            inner.source = Source::Made(block.entries);
+        let entries = match &mut inner.source {
+            Source::Made(_) => None,
+            Source::Written(written) => Some(written.take_entries()),
+            Source::Received { raw, read } => Some(read.take().unwrap_or_else(|| header_block::read(raw)).entries),
+        };
+        if let Some(entries) = entries {
+            inner.source = Source::Made(entries);
         }
         match &mut inner.source {
             Source::Made(entries) => entries,
-            Source::Received { .. } => unreachable!("turned into `Made` above"),
+            _ => unreachable!("turned into `Made` above"),
         }
     }
 }
@@ -343,12 +345,6 @@ fn push(entries: &mut Vec<Entry>, name: Given<'_, HeaderName>, value: Given<'_, 
         entry.0.fill(name);
         entry.1.fill(value);
     }
-}
-
-fn written(entries: &[Entry]) -> Bytes {
-    let mut wire = Vec::with_capacity(header_block::written_len(entries));
-    header_block::write(&mut wire, entries);
-    wire.into()
 }
 
 impl PartialEq for HeaderMap {

@@ -219,3 +219,69 @@ fn names_in_constants_are_names() {
     assert!(map.get(NATS_PIN_ID).is_none());
     assert_eq!(format!("{map:?}"), r#"{"Nats-Msg-Id": "1"}"#);
 }
+
+// A map is kept in its wire form, as entries, or both: nobody may notice which.
+#[test]
+fn a_map_is_the_same_in_every_form() {
+    let long = "x".repeat(400);
+    let names = ["A", "a", "AB", "A-Long-Name", "B"];
+    let values = ["", " ", "1", " blanks ", ": colon: ", "a:b", "é", &long];
+    let mut state = 17_u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    for _ in 0..2_000 {
+        let (mut map, mut model) = (HeaderMap::new(), Vec::<(String, String)>::new());
+        for _ in 0..random(12) {
+            let (name, value) = (names[random(names.len())], values[random(values.len())]);
+            match random(8) {
+                0..=2 => {
+                    map.insert(name, value);
+                    let first = model.iter().position(|(present, _)| present == name).unwrap_or(model.len());
+                    model.retain(|(present, _)| present != name);
+                    model.insert(first, (name.to_owned(), value.to_owned()));
+                }
+                3 | 4 => {
+                    map.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from(value));
+                    model.push((name.to_owned(), value.to_owned()));
+                }
+                5 => {
+                    let other = map.clone();
+                    map.append(name, value);
+                    assert_eq!(other.entries().count(), model.len(), "a clone does not change");
+                    model.push((name.to_owned(), value.to_owned()));
+                }
+                6 => {
+                    assert_eq!(map.remove(name), model.iter().any(|(present, _)| present == name));
+                    model.retain(|(present, _)| present != name);
+                }
+                _ => {
+                    let first = model.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str());
+                    assert_eq!(map.get(name).map(HeaderValue::as_str), first);
+                }
+            }
+            let lines: String = model.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let block = if model.is_empty() { String::new() } else { format!("NATS/1.0\r\n{lines}\r\n") };
+            assert_eq!((map.is_empty(), map.wire_len()), (model.is_empty(), block.len()));
+            assert_eq!(map.block().unwrap_or_default(), block.as_bytes());
+            if random(3) == 0 {
+                assert_eq!(map.wire(), block);
+                let entries: Vec<_> =
+                    map.entries().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+                assert_eq!(entries, model);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_received_name_or_value_that_is_not_legal_to_send_is_kept_and_written_without_line_ends() {
+    let received = HeaderMap::from_wire(b"NATS/1.0\r\nA B: x\ry\r\n\r\n".as_slice().into());
+    let (name, value) = received.entries().next().unwrap();
+    let mut map = HeaderMap::new();
+    map.insert("First", "1");
+    map.append(name.clone(), value.clone());
+    assert_eq!(map.get("A B").map(HeaderValue::as_str), Some("x\ry"));
+    assert_eq!(map.wire(), "NATS/1.0\r\nFirst: 1\r\nA B: x y\r\n\r\n");
+}
