@@ -241,7 +241,10 @@ impl Subscriber {
 
     /// Collects messages that are ready, at least one and at most `most`. `false` at the end.
     pub(super) fn poll_batch(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<bool> {
-        if !self.has_share() && ready!(self.poll_share(cx)).is_none() {
+        if self.has_share() {
+            // Once per batch, as once per share: shares may be left over for ever.
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+        } else if ready!(self.poll_share(cx)).is_none() {
             return Poll::Ready(false);
         }
         let mut room = most;

@@ -298,9 +298,15 @@ impl Sorter {
             return;
         }
         for subscription in table.iter_mut().filter(|subscription| subscription.slot != IDLE) {
-            subscription.slot = IDLE;
-            if let Sink::Inbox(inbox) = &subscription.handle {
-                inbox.shrink();
+            let idle = match &subscription.handle {
+                Sink::Inbox(inbox) => inbox.shrink(),
+                Sink::Requests => true,
+            };
+            if idle {
+                subscription.slot = IDLE;
+            } else {
+                // Later, when its reader has caught up.
+                self.warm = true;
             }
         }
     }

@@ -176,9 +176,13 @@ impl Inbox {
         state.received() - state.first()
     }
 
-    /// Frees what an idle subscription does not need.
-    pub(super) fn shrink(&self) {
-        let unused = lock(&self.state).deactivate();
+    /// Frees what an idle subscription does not need. `false`: it has unread messages.
+    pub(super) fn shrink(&self) -> bool {
+        let mut state = lock(&self.state);
+        let unused = state.deactivate();
+        let idle = state.active.is_none();
+        drop(state);
         drop(unused);
+        idle
     }
 }

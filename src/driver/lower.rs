@@ -77,7 +77,12 @@ impl Lower {
         };
         // Tokio's own read: after one that did not fill the buffer, it does not ask the kernel again before there is more. The
         // future keeps no count: if it is dropped while pending, it has taken nothing.
-        pin!(stream.read_buf(buf)).poll(cx)
+        loop {
+            match pin!(stream.read_buf(buf)).poll(cx) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Writes `parts`; returns how many bytes were taken.

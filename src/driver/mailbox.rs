@@ -1,6 +1,7 @@
 //! The mailbox: the outbox and the commands in one lock, and the wakers. Handles put in, the task takes out.
 
 mod buffering;
+mod contention;
 mod known;
 mod publish;
 pub(super) mod task_side;
@@ -14,7 +15,7 @@ use waking::Parked;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -23,7 +24,6 @@ use super::confirmations::Confirmations;
 use super::deliver::Sink;
 use super::inbox::Inbox;
 use super::listeners::Listeners;
-use super::lock;
 use super::record::Record;
 use super::requests::Requests;
 use super::room::Queue;
@@ -108,29 +108,6 @@ const MOST_COMMANDS: usize = 256 * 1024;
 /// Waiters woken at a time; each one that finds room wakes the next.
 const WAKE_AT_ONCE: usize = 16;
 
-/// While another thread has the lock, this looks again after pauses, each twice as long as the one before, and then blocks.
-///
-/// A publisher in a loop takes the lock again immediately, with everything that it needs in its core's cache. A second one
-/// that keeps looking, or sleeps and must be woken, takes that cache line away every time. After a pause without touching the
-/// lock it finds it free about half of the time, and then the first one pauses. Measured with four publishing tasks: twice the
-/// messages per second. The first pauses are short, since most locks are held for less than a microsecond and not in a loop.
-const PAUSES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_micros(1);
-
-#[cold]
-fn contended(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
-    for pause in 0..PAUSES {
-        let began = Instant::now();
-        while began.elapsed() < FIRST_PAUSE * (1 << pause) {
-            (0..8).for_each(|_| std::hint::spin_loop());
-        }
-        if let Ok(guard) = inner.try_lock() {
-            return guard;
-        }
-    }
-    lock(inner)
-}
-
 impl Shared {
     pub(super) fn new(settings: DriverSettings, outbox: OutboxRules) -> Shared {
         Shared {
@@ -176,10 +153,7 @@ impl Shared {
 
     #[inline(always)]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
-        match self.inner.try_lock() {
-            Ok(guard) => guard,
-            Err(_) => contended(&self.inner),
-        }
+        contention::lock(&self.inner)
     }
 
     // The handles' side.

@@ -38,11 +38,6 @@ impl Timer {
         Timer { at, source }
     }
 
-    /// Whether it is of `connection`'s runtime, where its caller runs.
-    fn is_of(&self, connection: &Handle) -> bool {
-        matches!(self.source, Source::Runtime(_)) && is_here(connection)
-    }
-
     pub(crate) fn reset(&mut self, at: Instant) {
         self.at = at;
         match &mut self.source {
@@ -88,7 +83,7 @@ const SPARE: usize = 64;
 impl SpareTimers {
     /// A timer that fires at `at`.
     pub(super) fn timer(&self, at: Instant, connection: &Handle) -> Timer {
-        let spare = lock(&self.0).pop().filter(|spare| spare.is_of(connection));
+        let spare = if is_here(connection) { lock(&self.0).pop() } else { None };
         match spare {
             Some(mut spare) => {
                 spare.reset(at);
@@ -99,9 +94,15 @@ impl SpareTimers {
     }
 
     /// Takes a timer back.
-    pub(super) fn keep(&self, timer: Timer) {
+    pub(super) fn keep(&self, mut timer: Timer, connection: &Handle) {
+        let Source::Runtime(sleep) = &mut timer.source else { return };
+        if !is_here(connection) {
+            return;
+        }
+        // It lets go of its last caller.
+        let _ = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let mut spare = lock(&self.0);
-        if spare.len() < SPARE && matches!(timer.source, Source::Runtime(_)) {
+        if spare.len() < SPARE {
             spare.push(timer);
         }
     }

@@ -317,3 +317,27 @@ async fn a_status_is_read_from_the_borrowed_block() {
     }
     assert_eq!(statuses, [Some(StatusCode::NO_RESPONDERS), None]);
 }
+
+// Shares that are left over and cut again hid the reader from tokio's budget.
+#[tokio::test]
+async fn a_reader_of_small_batches_lets_others_run() {
+    let broker = Broker::start().await.unwrap();
+    let client = client(&broker).await;
+    let mut subscriber = client.subscribe("a").await.unwrap();
+    for _ in 0..30_000 {
+        client.publish("a", "x".into()).await.unwrap();
+    }
+    eventually("all messages", SOON, async || subscriber.pending() == 30_000).await;
+    let reading = tokio::spawn(async move {
+        let mut read = 0;
+        while read < 30_000 {
+            read += subscriber.next_batch(3).await.unwrap().len();
+        }
+    });
+    let mut turns = 0;
+    while !reading.is_finished() {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > 10, "{turns} turns beside 10,000 batches");
+}

@@ -41,8 +41,9 @@ impl Pause {
         Pause { grace, until: None, turn, yields: 0, lagging: Vec::new() }
     }
 
-    /// Adds more slow consumers.
-    pub(in crate::driver) fn add(&mut self, lagging: Vec<Lagging>) {
+    /// Adds more slow consumers, in poll number `turn`. All have their turn from then on.
+    pub(in crate::driver) fn add(&mut self, lagging: Vec<Lagging>, turn: u64) {
+        (self.until, self.yields, self.turn) = (None, 0, turn);
         self.lagging.extend(lagging);
     }
 
@@ -94,10 +95,23 @@ mod tests {
         let mut pause = Pause::new(GRACE, 1);
         for _ in 0..2 {
             if inbox.offer(Share::of(b"a", None, None, b""), &limits).lagging {
-                pause.add(vec![Lagging { sid: 1, inbox: inbox.clone() }]);
+                pause.add(vec![Lagging { sid: 1, inbox: inbox.clone() }], 1);
             }
         }
         (pause, inbox)
+    }
+
+    #[test]
+    fn who_joins_a_pause_that_is_nearly_over_has_a_turn_too() {
+        let (mut pause, inbox) = pause();
+        let (mut out, now) = (Delivered::default(), Instant::now());
+        assert_eq!(pause.poll(now, 2, &mut out), PauseState::Yield);
+        pause.add(vec![Lagging { sid: 2, inbox: inbox.clone() }], 2);
+        assert_eq!(pause.poll(now + GRACE, 2, &mut out), PauseState::Yield);
+        assert!(out.losing.is_empty());
+        assert_eq!(pause.poll(now + GRACE, 3, &mut out), PauseState::Yield, "its grace begins");
+        assert_eq!(pause.poll(now + 2 * GRACE, 4, &mut out), PauseState::Over);
+        assert_eq!(out.losing.len(), 1);
     }
 
     // Fault J8: the task counted a yield for each of its rounds, of which it makes 16 in one poll.

@@ -82,6 +82,9 @@ impl Reading {
     pub(crate) fn finish_batch(&mut self) -> usize {
         let messages = self.in_batch();
         self.batch.clear();
+        if self.batch.capacity() > 64 {
+            self.batch = Vec::new();
+        }
         messages
     }
 

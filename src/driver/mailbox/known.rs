@@ -56,7 +56,7 @@ impl Shared {
 
     /// Takes a timer back that is not needed any more.
     pub(crate) fn keep_timer(&self, timer: Timer) {
-        self.timers.keep(timer);
+        self.timers.keep(timer, &self.runtime);
     }
 
     pub(crate) fn poll_timer(&self, timer: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {

@@ -171,7 +171,7 @@ impl Task {
         if !self.delivered.lagging.is_empty() {
             let lagging = std::mem::take(&mut self.delivered.lagging);
             let grace = self.shared.settings.slow_consumer_grace;
-            self.pause.get_or_insert_with(|| Pause::new(grace, self.turn)).add(lagging);
+            self.pause.get_or_insert_with(|| Pause::new(grace, self.turn)).add(lagging, self.turn);
         }
         self.report_losses();
         if self.delivered.wakers.len() > 1 {

@@ -74,8 +74,8 @@ impl Head {
 fn same(one: &[u8], other: &[u8]) -> bool {
     match one.len() {
         // Nothing was remembered.
-        0..=8 => false,
-        9..=16 => ends::<8>(one, other),
+        0..=7 => false,
+        8..=16 => ends::<8>(one, other),
         17..=32 => ends::<16>(one, other),
         _ => one == other,
     }
