@@ -87,5 +87,5 @@ async fn requesters_that_one_read_wakes_share_a_write() {
         soon("replies", task).await.unwrap();
     }
     let writes = writes.load(Ordering::Relaxed);
-    assert!(writes < TASKS * EACH / 4, "{writes} writes for {} requests", TASKS * EACH);
+    assert!(writes < TASKS * EACH / 2, "{writes} writes for {} requests", TASKS * EACH);
 }
