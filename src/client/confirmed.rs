@@ -8,11 +8,11 @@ use super::client::Client;
 use super::error::{PublishError, PublishErrorKind, SendFault};
 use super::lost::{Lost, lost};
 use super::message::OutboundMessage;
-use super::publish::{block, publish_of};
+use super::publish::publish_of;
 use super::wait;
 use crate::driver::{Confirming, Priority, Settled};
 use crate::engine::LossReason;
-use crate::protocol::{Subject, ToSubject};
+use crate::protocol::{HeaderMap, Subject, ToSubject};
 
 /// The outcome of [`Client::publish_confirmed`].
 ///
@@ -119,7 +119,7 @@ impl Client {
         let reply = message.reply.as_ref().map(Subject::as_bytes);
         let confirming = Confirming::new(self.core.handle.clone(), message.subject.as_bytes(), reply);
         let outcome = {
-            let headers = message.headers.as_ref().and_then(block);
+            let headers = message.headers.as_ref().and_then(HeaderMap::block);
             let publish = publish_of(&message, headers).with_priority(Priority::Confirmed);
             let confirmed = async {
                 self.publish_registered(publish, |number| confirming.admitted(number)).await?;
@@ -153,7 +153,7 @@ impl Client {
 
     /// The error for a message that was lost after it was accepted.
     fn lost(&self, reason: LossReason, message: &OutboundMessage) -> PublishError {
-        let headers = message.headers.as_ref().and_then(block).map_or(0, |block| block.len());
+        let headers = message.headers.as_ref().map_or(0, HeaderMap::wire_len);
         match lost(self.shared(), reason, headers + message.payload.len()) {
             Lost::TooLarge(error) => PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, error),
             Lost::Fault(fault) => PublishError::with_source(PublishErrorKind::Send, fault),

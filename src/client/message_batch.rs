@@ -48,7 +48,7 @@ impl MessageBatch<'_> {
     /// How many messages it has, at least 1.
     #[allow(clippy::len_without_is_empty, reason = "no batch is empty")]
     pub fn len(&self) -> usize {
-        self.subscriber.batch().0.iter().map(Share::count).sum()
+        self.subscriber.in_batch()
     }
 
     /// The messages, in order.

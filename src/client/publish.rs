@@ -31,11 +31,6 @@ pub(super) fn wire_bytes<'a, S: ToSubject>(given: &'a S, made: &'a mut Option<Su
     }
 }
 
-/// The encoded block of `headers`; `None` if they are empty.
-pub(super) fn block(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.block()
-}
-
 /// A size in digits, at its longest, with a blank.
 pub(super) const SIZE_ARG: usize = 11;
 
@@ -89,7 +84,7 @@ impl Client {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        let (mut made, headers) = (None, block(&headers));
+        let (mut made, headers) = (None, headers.block());
         let subject = wire_bytes(&subject, &mut made);
         self.publish_accepted(Publish::new(subject, &payload).with_headers(headers)).await
     }
@@ -122,7 +117,7 @@ impl Client {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        let (mut made, headers) = ((None, None), block(&headers));
+        let (mut made, headers) = ((None, None), headers.block());
         let (subject, reply) = (wire_bytes(&subject, &mut made.0), wire_bytes(&reply, &mut made.1));
         let publish = Publish::new(subject, &payload).with_reply(Some(reply)).with_headers(headers);
         self.publish_accepted(publish).await
@@ -157,7 +152,7 @@ impl Client {
     }
 
     pub(super) fn try_publish_with(&self, priority: Priority, message: OutboundMessage) -> Result<(), TryPublishError> {
-        let headers = message.headers.as_ref().and_then(block);
+        let headers = message.headers.as_ref().and_then(HeaderMap::block);
         let publish = publish_of(&message, headers).with_priority(priority);
         let admitted = self
             .check(&publish)

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::client::Client;
 use super::error::{PublishError, PublishErrorKind};
-use super::publish::{SIZE_ARG, block};
+use super::publish::SIZE_ARG;
 use crate::driver::Publish;
 use crate::engine::counted;
 use crate::protocol::{HeaderMap, PublishPrefix, Subject, ToSubject};
@@ -110,7 +110,7 @@ impl Publisher {
         headers: &HeaderMap,
         payload: impl AsRef<[u8]>,
     ) -> Result<(), PublishError> {
-        let (headers, payload) = (block(headers), Bytes::copy_from_slice(payload.as_ref()));
+        let (headers, payload) = (headers.block(), Bytes::copy_from_slice(payload.as_ref()));
         let publish = Publish::new(self.subject.as_bytes(), &payload).with_headers(headers);
         self.client.publish_accepted(publish).await
     }

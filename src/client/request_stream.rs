@@ -11,7 +11,6 @@ use super::client::Client;
 use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
 use super::pending_reply::is_no_responders;
-use super::publish::block;
 use super::request_span::RequestSpan;
 use super::wait::{self, Deadline};
 use crate::driver::{ManyLimits, Publish, Waiting};
@@ -162,7 +161,7 @@ impl Client {
         let settings = &self.core.settings;
         let deadline = wait::deadline(options.timeout.or(settings.request_timeout));
         let subject = subject.to_subject();
-        let headers = options.headers.as_ref().and_then(block);
+        let headers = options.headers.as_ref().and_then(HeaderMap::block);
         self.know_replies()?;
         let span = RequestSpan::begin(self.shared(), &subject, payload.len());
         let requests = &self.shared().requests;

@@ -212,7 +212,16 @@ impl Client {
         let size = publish.size();
         self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
         let own = own.map(Box::new);
-        Ok(PendingReply { waiting, reply, own, size, began, connects, deadline: Deadline::alone(deadline), span: None })
+        Ok(PendingReply {
+            waiting,
+            reply,
+            own,
+            size,
+            began,
+            connects,
+            deadline: Deadline::even_if_closed(deadline),
+            span: None,
+        })
     }
 
     /// Sees to it that there is the subscription for replies.

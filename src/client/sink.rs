@@ -9,8 +9,9 @@ use futures_sink::Sink;
 use super::client::Client;
 use super::error::PublishError;
 use super::message::OutboundMessage;
-use super::publish::{accepted, block, publish_of};
+use super::publish::{accepted, publish_of};
 use crate::driver::{OnFull, Room};
+use crate::protocol::HeaderMap;
 
 /// Ready when there is room in the outbox; messages are accepted as by [`publish`](Client::publish). Flushing and
 /// closing the sink return immediately, since accepted messages are sent anyway: use
@@ -29,7 +30,7 @@ impl Sink<OutboundMessage> for Client {
     }
 
     fn start_send(self: Pin<&mut Self>, message: OutboundMessage) -> Result<(), PublishError> {
-        let headers = message.headers.as_ref().and_then(block);
+        let headers = message.headers.as_ref().and_then(HeaderMap::block);
         let publish = publish_of(&message, headers);
         // There was room when the sink was ready; if other publishers have used it since, one more message
         // does no harm.

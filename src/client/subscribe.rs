@@ -149,7 +149,7 @@ impl Client {
     }
 }
 
-/// The subject, whose text is its own if the caller keeps no other handle of it.
+/// The subject. It is taken and dropped here: if the caller keeps no other handle, this is the only one of its text.
 fn own<S: ToSubject>(subject: S) -> Subject {
     subject.to_subject()
 }

@@ -53,7 +53,7 @@ pub struct SubscriberCounts {
     pub dropped: u64,
     /// Messages that were received and not yet read.
     pub pending: usize,
-    /// Bytes of the unread messages, except those of the batch being read.
+    /// Bytes of the unread messages, except those that the stream has already taken from the queue to return them one by one.
     pub pending_bytes: usize,
     /// The highest number of unread messages so far, without those for which there was no room.
     pub most_pending: usize,
@@ -84,7 +84,7 @@ impl Subscriber {
     /// Messages that were read from this stream.
     pub fn delivered(&self) -> u64 {
         // While a batch is borrowed nobody can ask: one that is still there was forgotten instead of dropped.
-        self.delivered + self.reading.as_ref().map_or(0, |reading| reading.in_batch()) as u64
+        self.delivered + self.in_batch() as u64
     }
 
     /// Messages that were lost because this stream was read too slowly.
@@ -189,6 +189,11 @@ impl Subscriber {
     fn in_hand(&self) -> usize {
         self.reading.as_ref().map_or(0, |reading| reading.count())
     }
+
+    /// Messages of the batch that is being read.
+    pub(super) fn in_batch(&self) -> usize {
+        self.reading.as_ref().map_or(0, |reading| reading.in_batch())
+    }
 }
 
 impl Stream for Subscriber {
@@ -283,6 +288,7 @@ impl Subscriber {
 
     /// Gets the next share; `None` at the end.
     pub(super) fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        // A forgotten batch, if the stream is read after it: the inbox may free what it is in.
         self.finish_batch();
         loop {
             // Once per share, not per message: a consumer that never waits must yield now and then.

@@ -53,7 +53,7 @@ impl Deadline {
     }
 
     /// The same for a wait that ends by itself when the client ends.
-    pub(super) fn alone(at: Option<Instant>) -> Deadline {
+    pub(super) fn even_if_closed(at: Option<Instant>) -> Deadline {
         Deadline { ends_with_client: false, ..Deadline::new(at) }
     }
 
@@ -95,7 +95,7 @@ pub(super) async fn until_even_if_closed<F: Future>(
     deadline: Option<Instant>,
     future: F,
 ) -> Result<F::Output, Elapsed> {
-    before(shared, Deadline::alone(deadline), future).await
+    before(shared, Deadline::even_if_closed(deadline), future).await
 }
 
 async fn before<F: Future>(shared: &Shared, mut deadline: Deadline, future: F) -> Result<F::Output, Elapsed> {

@@ -217,26 +217,25 @@ fn number(out: &mut Vec<u8>, value: u64) {
 
 /// Appends a blank, `value` in decimal digits and the line end: one step, because a replay has 100,000 of these.
 #[inline]
-fn last_number(out: &mut Vec<u8>, mut value: u64) {
+fn last_number(out: &mut Vec<u8>, value: u64) {
     // Room for the 20 digits of u64::MAX.
     let mut text = *b"                     \r\n";
-    let mut used = CRLF.len() + 1;
-    for place in text.iter_mut().rev().skip(CRLF.len()) {
-        *place = b'0' + (value % 10) as u8;
-        value /= 10;
-        used += 1;
-        if value == 0 {
-            break;
-        }
-    }
+    let used = 1 + digits_backwards(text.iter_mut().rev().skip(CRLF.len()), value) + CRLF.len();
     out.extend_from_slice(text.get(text.len() - used..).unwrap_or(&[]));
 }
 
-fn long_number(out: &mut Vec<u8>, mut value: u64) {
+fn long_number(out: &mut Vec<u8>, value: u64) {
     // u64::MAX has 20 digits.
     let mut text = [b'0'; 20];
+    let used = digits_backwards(text.iter_mut().rev(), value);
+    out.extend_from_slice(text.get(text.len() - used..).unwrap_or(&[]));
+}
+
+/// Writes `value` in decimal digits into `places`, the last digit first. Returns how many it has.
+#[inline(always)]
+fn digits_backwards<'a>(places: impl Iterator<Item = &'a mut u8>, mut value: u64) -> usize {
     let mut used = 0;
-    for place in text.iter_mut().rev() {
+    for place in places {
         *place = b'0' + (value % 10) as u8;
         value /= 10;
         used += 1;
@@ -244,7 +243,7 @@ fn long_number(out: &mut Vec<u8>, mut value: u64) {
             break;
         }
     }
-    out.extend_from_slice(text.get(text.len() - used..).unwrap_or(&[]));
+    used
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ async fn connect(url: &str) -> Client {
     soon("a connection", ConnectOptions::new().connect(url)).await.unwrap()
 }
 
-/// The clients have been idle for so long that they have freed what they do not need.
+/// Waits until the idle clients have freed what they do not need.
 async fn become_idle() {
     tokio::time::pause();
     for _ in 0..4 {

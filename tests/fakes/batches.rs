@@ -186,7 +186,7 @@ async fn messages_that_a_reader_of_batches_was_too_slow_for_are_counted() {
     assert_eq!((counts.delivered, counts.dropped, counts.pending), (10, 90, 0));
 }
 
-// N21. What waits for room in the queue has been received, too.
+// N21. Messages that wait for room in the queue were received, too.
 #[tokio::test]
 async fn counts_are_complete_while_the_client_waits_for_a_slow_reader() {
     let broker = Broker::start().await.unwrap();
