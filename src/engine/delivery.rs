@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::config::DeliveryMode;
 use super::effect::Effect;
 use super::engine::Engine;
 use super::intent::{DrainStage, Intent, Waiter};
@@ -35,12 +36,14 @@ impl<H> Engine<H> {
             Some(messages) => outbox.load_some(flight, messages),
             None => outbox.load(flight),
         }
-        connection.liveness.loaded(flight.len() - before);
+        let loaded = flight.len() - before;
+        connection.liveness.loaded(loaded);
         connection.refusals.loaded(outbox.through());
         connection.asked.loaded(outbox.last_subscribed());
         self.advance_drain();
         let Some(connection) = self.lines.up_mut() else { return };
-        let due = connection.liveness.wants_ping(connection.is_owed(), self.config.outbox.delivery, outbox.mark(), now);
+        let kept_up_to = (self.config.outbox.delivery == DeliveryMode::AtLeastOnce).then(|| outbox.mark());
+        let due = connection.liveness.wants_ping(connection.is_owed(), loaded, kept_up_to, now);
         // Publishers wait for a PONG after their own message; the next one may have to wait longer.
         let covered = Some(outbox.through()).filter(|last| asked && *last > through);
         let (ends_batch, rest) = (batch.is_some_and(|messages| messages > 0), batch.is_some() && outbox.messages() > 0);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::asked::AskedUpTo;
-use super::config::{Config, DeliveryMode};
+use super::config::Config;
 use super::error::Cause;
 use super::time::{after, is_due, is_overdue};
 
@@ -137,17 +137,18 @@ impl<W> Liveness<W> {
     }
 
     /// Whether a PING should be sent now although nobody asked for one: it is due, or enough bytes of messages were queued
-    /// since the last. `mark`: the number of bytes at which publishers wait.
-    pub(super) fn wants_ping(&self, unconfirmed: bool, delivery: DeliveryMode, mark: usize, now: Instant) -> bool {
-        let (bytes, out) = match delivery {
-            // One at a time, so that a slow server does not get more of them.
-            DeliveryMode::AtMostOnce => (UNASKED_BYTES, 0),
-            DeliveryMode::AtLeastOnce => {
-                let bytes = UNASKED_BYTES.min(mark / PINGS_PER_MARK);
-                (bytes, mark / bytes.max(1))
+    /// since the last. `loaded`: how many bytes it would follow in the same write. `kept_up_to`: at least once, the number of
+    /// unconfirmed bytes at which publishers wait.
+    pub(super) fn wants_ping(&self, unconfirmed: bool, loaded: usize, kept_up_to: Option<usize>, now: Instant) -> bool {
+        let much = match kept_up_to {
+            // One at a time, so that a slow server does not get more of them, and with messages, because a write for it alone
+            // would cost more than it does.
+            None => loaded > 0 && self.unasked >= UNASKED_BYTES && self.pings.is_empty(),
+            Some(mark) => {
+                let bytes = UNASKED_BYTES.min(mark / PINGS_PER_MARK).max(1);
+                self.unasked >= bytes && self.pings.len() <= mark / bytes
             }
         };
-        let much = self.unasked > 0 && self.unasked >= bytes && self.pings.len() <= out;
         much || is_due(self.ping_due(unconfirmed), now)
     }
 
