@@ -58,8 +58,9 @@ macro_rules! functions {
 
         async fn publish(client: &$nats::Client, job: &Job) -> Result<Done, Failure> {
             let (work, share) = (job.work()?, job.messages / job.tasks);
-            let payload = Bytes::from(vec![b'x'; job.payload]);
-            let spawn = |_| tokio::spawn(publish_share(client.clone(), share, work, payload.clone()));
+            // A payload for each task: with one for all, its reference count, which is the program's, would cost the most.
+            let payload = || Bytes::from(vec![b'x'; job.payload]);
+            let spawn = |_| tokio::spawn(publish_share(client.clone(), share, work, payload()));
             let publishers: Vec<_> = (0..job.tasks).map(spawn).collect();
             for publisher in publishers {
                 publisher.await??;
