@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -24,7 +24,7 @@ pub(crate) struct Timer {
 #[derive(Debug)]
 enum Source {
     /// A timer of the connection's runtime.
-    Runtime(Pin<Box<Sleep>>),
+    Runtime(Alarm),
     /// An entry of the thread, by its place among the waiters.
     Thread(Option<Place>),
 }
@@ -41,7 +41,7 @@ impl Timer {
     pub(crate) fn reset(&mut self, at: Instant) {
         self.at = at;
         match &mut self.source {
-            Source::Runtime(sleep) => sleep.as_mut().reset(at.into()),
+            Source::Runtime(alarm) => alarm.sleep.as_mut().reset(at.into()),
             Source::Thread(place) => {
                 if let Some(place) = place.take() {
                     CLOCK.leave(place);
@@ -56,7 +56,7 @@ impl Timer {
             self.source = Source::Thread(None);
         }
         match &mut self.source {
-            Source::Runtime(sleep) => sleep.as_mut().poll(cx),
+            Source::Runtime(alarm) => alarm.poll(cx),
             Source::Thread(place) => {
                 if self.at <= Instant::now() {
                     return Poll::Ready(());
@@ -94,13 +94,12 @@ impl SpareTimers {
     }
 
     /// Takes a timer back.
-    pub(super) fn keep(&self, mut timer: Timer, connection: &Handle) {
-        let Source::Runtime(sleep) = &mut timer.source else { return };
+    pub(super) fn keep(&self, timer: Timer, connection: &Handle) {
+        let Source::Runtime(alarm) = &timer.source else { return };
         if !is_here(connection) {
             return;
         }
-        // It lets go of its last caller.
-        let _ = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        alarm.caller.set(None);
         let mut spare = lock(&self.0);
         if spare.len() < SPARE {
             spare.push(timer);
@@ -117,7 +116,46 @@ impl SpareTimers {
 impl Source {
     fn runtime(at: Instant, connection: &Handle) -> Source {
         let _runtime = connection.enter();
-        Source::Runtime(Box::pin(tokio::time::sleep_until(at.into())))
+        let sleep = Box::pin(tokio::time::sleep_until(at.into()));
+        let caller = Arc::new(Caller::default());
+        Source::Runtime(Alarm { sleep, waker: Waker::from(Arc::clone(&caller)), caller })
+    }
+}
+
+/// A timer of the runtime, which knows its caller only through a waker of ours: it can let go of the caller without being
+/// polled, which panics once the runtime has ended.
+#[derive(Debug)]
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    waker: Waker,
+    caller: Arc<Caller>,
+}
+
+impl Alarm {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.caller.set(Some(cx.waker().clone()));
+        self.sleep.as_mut().poll(&mut Context::from_waker(&self.waker))
+    }
+}
+
+/// Whom an alarm wakes; `None`: nobody.
+#[derive(Debug, Default)]
+struct Caller(Mutex<Option<Waker>>);
+
+impl Caller {
+    fn set(&self, waker: Option<Waker>) {
+        let old = std::mem::replace(&mut *lock(&self.0), waker);
+        // Dropped outside of the lock: it may be the user's own.
+        drop(old);
+    }
+}
+
+impl Wake for Caller {
+    fn wake(self: Arc<Self>) {
+        let waker = lock(&self.0).take();
+        if let Some(waker) = waker {
+            wake(waker);
+        }
     }
 }
 

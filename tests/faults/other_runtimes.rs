@@ -1,16 +1,17 @@
 //! Rows I: calls from other runtimes and executors, and after the end of the connection's runtime.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use nats_lifeline::client::{NotDriven, PublishOutcome, RepliesEnd};
 use nats_lifeline::connection::{ConnectionEvent, EndReason, Status};
 use nats_lifeline::options::RepliesOptions;
 use nats_lifeline::testing::Broker;
-use nats_lifeline::{Client, ConnectOptions, RequestErrorKind};
+use nats_lifeline::{Client, ConnectOptions, Request, RequestErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::SOON;
@@ -227,5 +228,50 @@ fn closing_after_the_end_of_the_runtime_is_ok_if_nothing_was_lost() {
         });
         drop(runtime);
         one_thread().block_on(client.close()).unwrap();
+    }
+}
+
+// Fault J9. Calls that outlive their runtime were awaited on another one, and not with its `Handle::block_on`.
+#[test]
+fn calls_that_are_awaited_on_their_own_runtime_fail_when_it_ends() {
+    for runtime in runtimes() {
+        let (_beside, broker) = broker();
+        let client = runtime.block_on(nats_lifeline::connect(broker.url())).unwrap();
+        let mut unread = runtime.block_on(client.subscribe("silent")).unwrap();
+        runtime.block_on(client.flush()).unwrap();
+        broker.drop_pongs(true);
+        let own = Request::new().inbox("own".to_owned());
+        let calls: [(&str, Pin<Box<dyn Future<Output = bool>>>); 6] = [
+            ("request", Box::pin(async { client.request("silent", "".into()).await.is_err() })),
+            ("request with an inbox", Box::pin(async { client.send_request("silent", own).await.is_err() })),
+            (
+                "request with many replies",
+                Box::pin(async {
+                    let mut replies = client.request_stream("silent", "".into(), RepliesOptions::new()).await.unwrap();
+                    replies.next().await.is_none_or(|reply| reply.is_err())
+                }),
+            ),
+            ("flush", Box::pin(async { client.flush().await.is_err() })),
+            (
+                "confirmed publish",
+                Box::pin(async {
+                    let outcome = client.publish_confirmed("a", "".into()).await;
+                    !matches!(outcome, PublishOutcome::Confirmed)
+                }),
+            ),
+            ("subscriber", Box::pin(async { client.subscribe("b").await.unwrap().next_batch(10).await.is_none() })),
+        ];
+        let handle = runtime.handle().clone();
+        let _here = handle.enter();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut calls = calls.map(|(what, mut call)| {
+            assert!(call.as_mut().poll(cx).is_pending(), "{what}");
+            (what, call)
+        });
+        drop(runtime);
+        for (what, call) in &mut calls {
+            assert_eq!(call.as_mut().poll(cx), Poll::Ready(true), "{what}");
+        }
+        assert!(unread.next().now_or_never().is_some());
     }
 }
