@@ -231,6 +231,9 @@ fn closing_after_the_end_of_the_runtime_is_ok_if_nothing_was_lost() {
     }
 }
 
+/// A call that returns whether it has failed.
+type Call<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+
 // Fault J9. Calls that outlive their runtime were awaited on another one, and not with its `Handle::block_on`.
 #[test]
 fn calls_that_are_awaited_on_their_own_runtime_fail_when_it_ends() {
@@ -241,7 +244,7 @@ fn calls_that_are_awaited_on_their_own_runtime_fail_when_it_ends() {
         runtime.block_on(client.flush()).unwrap();
         broker.drop_pongs(true);
         let own = Request::new().inbox("own".to_owned());
-        let calls: [(&str, Pin<Box<dyn Future<Output = bool>>>); 6] = [
+        let calls: [(&str, Call<'_>); 6] = [
             ("request", Box::pin(async { client.request("silent", "".into()).await.is_err() })),
             ("request with an inbox", Box::pin(async { client.send_request("silent", own).await.is_err() })),
             (

@@ -1,5 +1,7 @@
 //! Copies of pieces of a chunk, from which small messages are taken.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Raw, Share};
@@ -8,8 +10,18 @@ use super::{Raw, Share};
 /// messages keeps only this copy alive, and not the whole read.
 pub(super) const BLOCK: usize = 4 * 1024;
 
-/// Longer messages stay in their chunk: copying costs more the longer they are, and saves less.
-pub(super) const COPIED: usize = 1024;
+/// Longer messages stay in their chunk, if it is not [`LARGE`]: copying costs more the longer they are, and saves less.
+const COPIED: usize = 1024;
+
+/// A large message makes a chunk that is longer than this, twice the largest read buffer. Another message in it that takes
+/// less than a quarter of it is copied: it must not keep a megabyte alive.
+const LARGE: usize = 512 * 1024;
+
+/// Whether a message of `len` bytes may keep a chunk of `chunk` bytes alive.
+#[inline(always)]
+pub(super) fn is_worth_its_chunk(len: usize, chunk: usize) -> bool {
+    len > COPIED && (chunk <= LARGE || len >= chunk / 4)
+}
 
 /// The copy of a piece of a chunk, from which messages are taken. Its memory is reused if no message was kept, so that
 /// messages that are read and dropped cost no allocation.
@@ -47,12 +59,12 @@ impl Block {
         let Raw { chunk, range } = raw;
         let span = range.span();
         // A small chunk is as good as a block.
-        if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
+        if chunk.len() <= 2 * BLOCK || is_worth_its_chunk(span.len(), chunk.len()) {
             return raw;
         }
         let copy = self.copy.get_or_insert_default();
         if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
-            copy.renew(chunk, span.start);
+            copy.renew(chunk, span.clone());
         }
         Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
     }
@@ -66,14 +78,19 @@ impl Block {
 
 impl Copy {
     #[cold]
-    fn renew(&mut self, chunk: &Bytes, start: usize) {
+    fn renew(&mut self, chunk: &Bytes, Range { start, end }: Range<usize>) {
+        self.start = start;
         self.bytes = Bytes::new();
+        if end - start > COPIED {
+            // Memory of its own, since that of a block is used again for small messages.
+            self.bytes = Bytes::copy_from_slice(chunk.get(start..end).unwrap_or_default());
+            return;
+        }
         if !self.memory.try_reclaim(BLOCK) {
             self.memory = BytesMut::with_capacity(BLOCK);
         }
         let end = (start + BLOCK).min(chunk.len());
         self.memory.extend_from_slice(chunk.get(start..end).unwrap_or_default());
         self.bytes = self.memory.split().freeze();
-        self.start = start;
     }
 }

@@ -30,13 +30,18 @@ impl KeptReads {
         read
     }
 
-    /// Frees the chunks whose messages are gone, oldest first.
+    /// Frees the chunks whose messages are gone. Those of a slow reader stay, and keep no others.
     pub(in crate::driver) fn release(&mut self) {
-        while let Some(read) = self.kept.front_mut().and_then(Arc::get_mut) {
+        let mut at = 0;
+        while let Some(read) = self.kept.get_mut(at) {
+            let Some(read) = Arc::get_mut(read) else {
+                at += 1;
+                continue;
+            };
             let mut ranges = std::mem::take(&mut read.ranges);
             ranges.clear();
             self.free.push(ranges);
-            self.kept.pop_front();
+            self.kept.remove(at);
         }
     }
 }
