@@ -1,6 +1,8 @@
 //! Delivers a read to the inboxes: one lock and one wake per subscription and read.
 
 mod pause;
+#[cfg(test)]
+mod tests;
 
 pub(super) use pause::{Pause, PauseState};
 

@@ -2,5 +2,6 @@
 
 mod documents;
 mod frames;
+mod header_changes;
 mod headers;
 mod names;
