@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::dialer::{Dialer, Resolver};
 use super::resolve::resolve;
@@ -97,7 +97,8 @@ async fn race(
 ) -> Result<(TcpStream, Vec<SocketAddr>), Vec<(SocketAddr, io::Error)>> {
     let mut waiting = addresses.into_iter();
     let mut racing: Vec<Racing> = Vec::new();
-    let mut head_start = Box::pin(sleep(Duration::ZERO));
+    // `None`: the next address is due, if there is one. Not a timer of zero: tokio rounds up to the next millisecond.
+    let mut head_start: Option<Pin<Box<Sleep>>> = None;
     let mut errors = Vec::new();
     std::future::poll_fn(move |cx| {
         loop {
@@ -118,14 +119,14 @@ async fn race(
                     Poll::Pending => at += 1,
                 }
             }
-            let due = head_start.as_mut().poll(cx).is_ready();
+            let due = head_start.as_mut().is_none_or(|head_start| head_start.as_mut().poll(cx).is_ready());
             if !due && !failed {
                 return Poll::Pending;
             }
             match waiting.next() {
                 Some(address) => {
                     racing.push((address, Box::pin(connect(address, options.clone()))));
-                    head_start.set(sleep(HEAD_START));
+                    head_start = (waiting.len() > 0).then(|| Box::pin(sleep(HEAD_START)));
                 }
                 None if racing.is_empty() => return Poll::Ready(Err(std::mem::take(&mut errors))),
                 None => return Poll::Pending,
@@ -165,4 +166,21 @@ async fn connect(address: SocketAddr, options: DialOptions) -> io::Result<TcpStr
         let _ = socket.set_tcp_notsent_lowat(UNSENT);
     }
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A timer fires a millisecond late or two, so the usual dial must not wait for one.
+    #[test]
+    fn a_dial_of_a_single_address_needs_no_timer() {
+        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = DialOptions { local: None, write_timeout: Duration::from_secs(10), resolver: None, dialer: None };
+        // Without timers, making one panics.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let (stream, others) = runtime.block_on(race(vec![address], &options)).unwrap();
+        assert_eq!((stream.peer_addr().unwrap(), others), (address, Vec::new()));
+    }
 }
