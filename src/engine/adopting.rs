@@ -30,7 +30,7 @@ impl<H> Engine<H> {
         let known = self.settle_joined(&joined, read_to_the_end);
         if let Some(connection) = self.lines.up_mut() {
             if matches!(connection.stage, Stage::Standby(_)) {
-                connection.stage = Stage::Replaying(Replay::without(&self.subscriptions, known));
+                connection.stage = Stage::Replaying(Replay::without(known));
             }
         }
         true

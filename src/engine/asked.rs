@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::names::Names;
-use super::subscriptions::Subscriptions;
+use super::subscriptions::{Sids, Subscriptions};
 
 /// The SUBs sent on one connection since its last PONG.
 #[derive(Debug, Default)]
@@ -82,40 +82,54 @@ impl UnnamedRefusals {
 impl Asked {
     /// Records that SUB was sent for `sid`, if that is in the table.
     pub(super) fn note<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
-        if let Some(subscription) = table.get(sid) {
-            self.add(sid, subscription.interest());
+        if table.get(sid).is_some() {
+            self.add(sid, table);
         }
     }
 
     /// Records that SUB was sent for `sid` a second time, perhaps after frames with later sids. `known`: the server may still
     /// know it.
     pub(super) fn note_again<H>(&mut self, sid: u64, known: bool, table: &Subscriptions<H>) {
-        if let Some(subscription) = table.get(sid) {
+        if let Some(interest) = table.interest(sid) {
             self.add_again(sid, known);
             if let Some(names) = &mut self.names {
-                names.add(subscription.interest(), sid);
+                names.add(interest, sid);
             }
         }
     }
 
     /// Records that SUB was sent for `sid`.
     #[inline]
-    pub(super) fn add(&mut self, sid: u64, interest: &[u8]) {
-        if self.names.is_none() && self.fresh.back().is_none_or(|last| *last < sid) {
+    pub(super) fn add<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
+        if self.is_ahead(sid) {
             self.fresh.push_back(sid);
         } else {
-            self.add_and_index(sid, interest);
+            self.add_and_index(sid, table);
         }
     }
 
-    fn add_and_index(&mut self, sid: u64, interest: &[u8]) {
+    /// The same for several, ascending.
+    pub(super) fn add_all<H>(&mut self, sids: Sids, table: &Subscriptions<H>) {
+        if sids.clone().next().is_some_and(|first| self.is_ahead(first)) {
+            self.fresh.extend(sids);
+        } else {
+            sids.for_each(|sid| self.add(sid, table));
+        }
+    }
+
+    /// Whether `sid` only needs to be added to the others: the usual case.
+    fn is_ahead(&self, sid: u64) -> bool {
+        self.names.is_none() && self.fresh.back().is_none_or(|last| *last < sid)
+    }
+
+    fn add_and_index<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
         if self.fresh.back().is_none_or(|last| *last < sid) {
             self.fresh.push_back(sid);
         } else if self.fresh.binary_search(&sid).is_err() {
             self.add_again(sid, false);
         }
         if let Some(names) = &mut self.names {
-            names.add(interest, sid);
+            table.interest(sid).into_iter().for_each(|interest| names.add(interest, sid));
         }
     }
 
@@ -229,19 +243,22 @@ impl Asked {
     fn forget_name<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
         let gone = self.gone.remove(&sid);
         if let Some(names) = &mut self.names {
-            let interest = gone.as_deref().or_else(|| table.get(sid).map(|entry| entry.interest()));
+            let interest = gone.as_deref().or_else(|| table.interest(sid));
             if let Some(interest) = interest {
                 names.remove(interest, sid);
             }
         }
     }
 
-    /// `sid` leaves the table.
-    pub(super) fn leave(&mut self, sid: u64, interest: &[u8]) {
+    /// `sid` is about to leave the table.
+    pub(super) fn leave<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
         if !self.refused.contains(&sid) {
             self.depart();
         }
-        if self.awaits(sid) {
+        if !self.awaits(sid) {
+            return;
+        }
+        if let Some(interest) = table.interest(sid) {
             self.gone.insert(sid, interest.into());
             if self.gone.len() > GONE {
                 self.gone.pop_first();
@@ -260,7 +277,7 @@ impl Asked {
             let mut names = Names::default();
             for sid in self.fresh.iter().chain(self.again.keys()) {
                 let gone = self.gone.get(sid).map(|interest| &**interest);
-                if let Some(interest) = gone.or_else(|| table.get(*sid).map(|entry| entry.interest())) {
+                if let Some(interest) = gone.or_else(|| table.interest(*sid)) {
                     names.add(interest, *sid);
                 }
             }

@@ -40,7 +40,8 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.up_mut() else { return };
         match &mut connection.stage {
             _ if framed => connection.asked.note(sid, &self.subscriptions),
-            Stage::Replaying(replay) => replay.add(sid),
+            // The replay comes to it last.
+            Stage::Replaying(_) => {}
             // The gate was opened after this was taken from the mailbox, and no message was loaded since.
             Stage::Recovering(recovering) => {
                 let mut out = Vec::new();

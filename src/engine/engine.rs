@@ -226,7 +226,7 @@ impl<H> Engine<H> {
         let Some(connection) = self.lines.up() else { return false };
         match &connection.stage {
             Stage::Lost(_) => true,
-            Stage::Replaying(replay) => replay.is_done() || connection.flight.is_empty(),
+            Stage::Replaying(replay) => replay.is_done(&self.subscriptions) || connection.flight.is_empty(),
             Stage::Recovering(_) | Stage::Ready => !self.waiters.is_empty() && !self.awaits_batch(),
             Stage::AwaitInfo
             | Stage::Securing(_)
@@ -289,10 +289,12 @@ impl<H> Engine<H> {
 
     /// Removes a subscription from the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
-        if let Some(subscription) = self.subscriptions.remove(sid) {
+        if self.subscriptions.get(sid).is_some() {
             for connection in self.lines.connections_mut() {
-                connection.asked.leave(sid, subscription.interest());
+                connection.asked.leave(sid, &self.subscriptions);
             }
+        }
+        if let Some(subscription) = self.subscriptions.remove(sid) {
             self.out.push(Effect::Ended { handle: subscription.handle, reason });
         }
     }

@@ -106,7 +106,7 @@ impl<H> Engine<H> {
         let Connection { stage: Stage::Replaying(replay), asked, flight, progress, .. } = connection else {
             return false;
         };
-        if flight.len() < REPLAY_PIECE && !replay.is_done() {
+        if flight.len() < REPLAY_PIECE && !replay.is_done(&self.subscriptions) {
             if flight.is_empty() {
                 *progress = now;
             }
@@ -115,7 +115,7 @@ impl<H> Engine<H> {
                 flight.push_wire(piece);
             }
         }
-        if !replay.is_done() {
+        if !replay.is_done(&self.subscriptions) {
             return false;
         }
         let replayed = replay.replayed;

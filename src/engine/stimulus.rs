@@ -185,7 +185,7 @@ impl<H> Engine<H> {
     fn handshake_done(&mut self, which: Which, now: Instant) {
         let Some(connection) = self.lines.connection_mut(which) else { return };
         connection.stage = match which {
-            Which::Present => Stage::Replaying(Replay::of(&self.subscriptions)),
+            Which::Present => Stage::Replaying(Replay::new()),
             Which::Candidate => Stage::Standby(Readiness::Fresh),
         };
         let (server, info, is_lame) = (connection.attempt.server, connection.info.clone(), connection.is_lame_duck());

@@ -2,10 +2,13 @@
 
 mod order;
 mod sid_hasher;
+mod sub_lines;
 mod subscription;
 
 use order::sort;
 use sid_hasher::SidHasher;
+use sub_lines::SubLines;
+pub(super) use sub_lines::{Block, Line, Sids};
 pub(super) use subscription::Counted;
 pub use subscription::Subscription;
 
@@ -14,7 +17,8 @@ use std::hash::BuildHasherDefault;
 
 use self::subscription::Reader;
 use super::config::Handover;
-use super::names::{self, Names};
+use super::names::Names;
+use crate::protocol;
 
 /// What to subscribe to.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub(super) enum NewLimit {
 #[derive(Debug)]
 pub struct Subscriptions<H> {
     table: HashMap<u64, Subscription<H>, BuildHasherDefault<SidHasher>>,
+    /// What they are for, for the same sids.
+    lines: SubLines,
     /// How many subscriptions the end of the client waits for.
     readers: usize,
     /// An index by name, built once a server has refused a subscription that was not made recently.
@@ -63,13 +69,12 @@ pub struct Subscriptions<H> {
 
 impl<H> Default for Subscriptions<H> {
     fn default() -> Self {
-        Subscriptions { table: HashMap::default(), readers: 0, names: None }
+        Subscriptions { table: HashMap::default(), lines: SubLines::default(), readers: 0, names: None }
     }
 }
 
 impl<H> Subscriptions<H> {
     /// How many there are.
-    #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -103,14 +108,13 @@ impl<H> Subscriptions<H> {
 
     pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
         let Interest { subject, queue, internal } = interest;
-        let interest = names::interest(subject, queue);
+        self.lines.insert(sid, subject, queue);
         if let Some(names) = &mut self.names {
-            names.add(&interest, sid);
+            self.lines.interest(sid).into_iter().for_each(|interest| names.add(interest, sid));
         }
         let subscription = Subscription {
             handle,
             slot: u32::MAX,
-            interest,
             received: 0,
             before: 0,
             max: u64::MAX,
@@ -130,9 +134,10 @@ impl<H> Subscriptions<H> {
         if removed.as_ref().is_some_and(|removed| removed.reader.is_awaited()) {
             self.readers -= 1;
         }
-        if let (Some(names), Some(removed)) = (&mut self.names, &removed) {
-            names.remove(&removed.interest, sid);
+        if let Some(names) = &mut self.names {
+            self.lines.interest(sid).into_iter().for_each(|interest| names.remove(interest, sid));
         }
+        self.lines.remove(sid);
         if self.table.len() * 8 < self.table.capacity() {
             self.table.shrink_to(self.table.len() * 2);
         }
@@ -158,6 +163,7 @@ impl<H> Subscriptions<H> {
         let limited = subscription.is_readable();
         let raised = limited && max > subscription.max;
         subscription.max = max;
+        self.lines.set_special(sid);
         let here = max - subscription.before;
         let ahead = subscription.server_has_counted == Counted::More;
         let readable = subscription.is_readable();
@@ -241,6 +247,7 @@ impl<H> Subscriptions<H> {
     pub(super) fn set_draining(&mut self, sid: u64) {
         if let Some(subscription) = self.table.get_mut(&sid) {
             subscription.draining = true;
+            self.lines.set_special(sid);
         }
     }
 
@@ -264,19 +271,17 @@ impl<H> Subscriptions<H> {
     /// count. With [`Handover::Overlap`] all others too.
     pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
         let all = handover == Handover::Overlap;
-        self.sids_where(|entry| {
-            (all || entry.queue().is_some() || entry.is_internal()) && !entry.draining && entry.max == u64::MAX
-        })
+        let may = |sid, interest| {
+            let entry = self.table.get(&sid)?;
+            let shared = all || entry.is_internal() || split(interest).1.is_some();
+            (shared && !entry.draining && entry.max == u64::MAX).then_some(sid)
+        };
+        self.lines.iter().filter_map(|(sid, interest)| may(sid, interest)).collect()
     }
 
     /// The inboxes of requests.
     pub(super) fn internal(&self) -> impl Iterator<Item = u64> {
         self.table.iter().filter(|(_, entry)| entry.is_internal()).map(|(sid, _)| *sid)
-    }
-
-    /// Those that are there to stay, ascending.
-    pub(super) fn living(&self) -> Vec<u64> {
-        self.sids_where(|entry| !entry.draining)
     }
 
     /// All sids, ascending.
@@ -292,27 +297,50 @@ impl<H> Subscriptions<H> {
         sids
     }
 
+    /// The SUB lines, in order.
+    pub(super) fn lines(&self) -> &SubLines {
+        &self.lines
+    }
+
+    /// `subject` or `subject queue`, as in SUB.
+    pub(super) fn interest(&self, sid: u64) -> Option<&[u8]> {
+        self.lines.interest(sid)
+    }
+
+    /// Subject and queue group of `sid`.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn names_of(&self, sid: u64) -> Option<(&[u8], Option<&[u8]>)> {
+        self.interest(sid).map(split)
+    }
+
     /// Encodes what to send to a server that does not know `sid`.
     pub(super) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
-        if let Some(subscription) = self.table.get(&sid) {
-            subscription.encode(sid, out);
-        }
+        self.encode_plainly(sid, out);
+        self.encode_limit(sid, out);
     }
 
     /// Encodes SUB alone, for a server that may know `sid` and its limit already.
     pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
-        if let Some(subscription) = self.table.get(&sid) {
-            subscription.encode_plainly(sid, out);
+        if let Some(line) = self.lines.line(sid) {
+            out.extend_from_slice(line);
+        }
+    }
+
+    /// Encodes what follows SUB: UNSUB with the remaining count, if `sid` has a limit that servers can parse.
+    pub(super) fn encode_limit(&self, sid: u64, out: &mut Vec<u8>) {
+        let limited = self.table.get(&sid).filter(|subscription| subscription.is_readable());
+        if let Some(remaining) = limited.and_then(Subscription::remaining) {
+            protocol::unsubscribe(out, sid, Some(remaining));
         }
     }
 
     /// The sids of `subject` and `queue`, ascending. Old servers don't name the queue group: without one, and if no plain
     /// subscription matches, all groups of the subject are meant.
     pub(super) fn sids_of(&mut self, subject: &[u8], queue: Option<&[u8]>) -> Vec<u64> {
-        let table = &self.table;
+        let lines = &self.lines;
         let names = self.names.get_or_insert_with(|| {
             let mut names = Names::default();
-            table.iter().for_each(|(sid, entry)| names.add(&entry.interest, *sid));
+            lines.iter().for_each(|(sid, interest)| names.add(interest, sid));
             names
         });
         let mut sids: Vec<u64> = names.exactly(subject, queue).collect();
@@ -323,8 +351,15 @@ impl<H> Subscriptions<H> {
         sids
     }
 
-    /// Frees memory that is needed again only if a server refuses something.
+    /// Frees memory that is needed again only if a server refuses something, or for more subscriptions.
     pub(super) fn shrink(&mut self) {
         self.names = None;
+        self.lines.shrink();
     }
+}
+
+/// Subject and queue group of `subject` or `subject queue`.
+fn split(interest: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let Some(blank) = memchr::memchr(b' ', interest) else { return (interest, None) };
+    (interest.get(..blank).unwrap_or_default(), interest.get(blank + 1..))
 }

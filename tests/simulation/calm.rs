@@ -214,9 +214,10 @@ impl World {
     /// I7, I10: the server knows every subscription, with its limit, and no other.
     fn compare_tables(&mut self) {
         let Some(at) = self.driver.conn() else { return };
-        let table = self.driver.engine.subscriptions.iter();
+        let table = &self.driver.engine.subscriptions;
+        let named = |sid| table.names_of(sid).map(|(subject, queue)| (subject.to_vec(), queue.is_some())).unwrap();
         let ours: BTreeMap<u64, _> =
-            table.map(|(sid, it)| (sid, (it.subject().to_vec(), it.queue().is_some(), it.remaining()))).collect();
+            table.iter().map(|(sid, it)| (sid, (named(sid).0, named(sid).1, it.remaining()))).collect();
         let conn = &self.conns[at];
         let theirs: BTreeMap<u64, _> = conn
             .output

@@ -41,9 +41,9 @@ impl World {
             return;
         };
         let known = next.at_handshake.as_ref().is_some_and(|sids| sids.contains(&sid));
-        let Some(subscription) = self.driver.engine.subscriptions.get(sid).filter(|_| known) else { return };
+        let Some((_, queue)) = self.driver.engine.subscriptions.names_of(sid).filter(|_| known) else { return };
         let stream = &self.streams[usize::try_from(sid - 1).unwrap()];
-        let both = self.plan.overlaps() || subscription.queue().is_some();
+        let both = self.plan.overlaps() || queue.is_some();
         if both && stream.asked.is_none() && !stream.draining && !self.barred {
             assert!(next.output.subscriptions.by_sid(sid).is_some(), "D15: {sid} is at no server any more");
             self.tally.overlaps += 1;

@@ -1,6 +1,4 @@
-//! One subscription: whom it is for, how much it may still receive, and what its servers know of it.
-
-use crate::protocol;
+//! One subscription: where its messages go, how much it may still receive, and what its servers know of it.
 
 /// One subscription. `before + received_here <= max` while it lives.
 #[derive(Debug)]
@@ -9,8 +7,6 @@ pub struct Subscription<H> {
     pub handle: H,
     /// Scratch space for the driver while it sorts one read by subscription; `u32::MAX` at first.
     pub slot: u32,
-    /// `subject` or `subject queue`, as in SUB. A single allocation: there may be 100,000 of them.
-    pub(super) interest: Box<[u8]>,
     /// Messages received over all connections.
     pub(super) received: u64,
     /// Those of them that came over earlier connections, which this server has not counted.
@@ -45,27 +41,6 @@ impl Reader {
 }
 
 impl<H> Subscription<H> {
-    /// The subject.
-    #[cfg(any(test, feature = "internals"))]
-    pub fn subject(&self) -> &[u8] {
-        self.interest.get(..self.blank().unwrap_or(self.interest.len())).unwrap_or_default()
-    }
-
-    /// The queue group.
-    pub fn queue(&self) -> Option<&[u8]> {
-        self.interest.get(self.blank()? + 1..)
-    }
-
-    /// Where the subject ends, if a queue group follows.
-    fn blank(&self) -> Option<usize> {
-        memchr::memchr(b' ', &self.interest)
-    }
-
-    /// `subject` or `subject queue`.
-    pub(in crate::engine) fn interest(&self) -> &[u8] {
-        &self.interest
-    }
-
     /// Messages received over all connections.
     #[cfg(test)]
     pub(in crate::engine) fn received(&self) -> u64 {
@@ -91,18 +66,6 @@ impl<H> Subscription<H> {
     /// Whether it is an inbox of requests.
     pub(super) fn is_internal(&self) -> bool {
         self.reader == Reader::Requests
-    }
-
-    pub(super) fn encode_plainly(&self, sid: u64, out: &mut Vec<u8>) {
-        // Subject and queue group stand as in SUB already.
-        protocol::subscribe(out, &self.interest, None, sid);
-    }
-
-    pub(in crate::engine) fn encode(&self, sid: u64, out: &mut Vec<u8>) {
-        self.encode_plainly(sid, out);
-        if let Some(remaining) = self.remaining().filter(|_| self.is_readable()) {
-            protocol::unsubscribe(out, sid, Some(remaining));
-        }
     }
 
     /// Whether it has a limit that the server of this connection can parse.

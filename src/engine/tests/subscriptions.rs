@@ -129,8 +129,8 @@ proptest! {
                         }
                     }
                     for size in [1, 30, 1 << 20] {
-                        let (mut replay, mut told) = (Replay::of(&table), Vec::new());
-                        while !replay.is_done() {
+                        let (mut replay, mut told) = (Replay::new(), Vec::new());
+                        while !replay.is_done(&table) {
                             told.extend(replay.piece(&table, &mut Asked::default(), size));
                         }
                         prop_assert_eq!(String::from_utf8(told).unwrap(), expected.as_str());
@@ -144,12 +144,108 @@ proptest! {
             prop_assert_eq!(table.unfinished(), unfinished);
             for (sid, entry) in &model {
                 let found = table.get(*sid).unwrap();
-                prop_assert_eq!(found.subject(), entry.subject.as_bytes());
-                prop_assert_eq!(found.queue(), entry.queue.then_some(&b"q"[..]));
+                let names = (entry.subject.as_bytes(), entry.queue.then_some(&b"q"[..]));
+                prop_assert_eq!(table.names_of(*sid), Some(names));
                 prop_assert_eq!(found.received(), entry.received);
                 prop_assert_eq!(found.remaining(), entry.max.map(|max| max - entry.received));
             }
         }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Meanwhile {
+    Insert(u64),
+    Remove(prop::sample::Index),
+    Limit(prop::sample::Index),
+    Drain(prop::sample::Index),
+}
+
+fn meanwhile() -> impl Strategy<Value = Meanwhile> {
+    let one = || any::<prop::sample::Index>();
+    prop_oneof![
+        2 => (1_u64..50).prop_map(Meanwhile::Insert),
+        2 => one().prop_map(Meanwhile::Remove),
+        1 => one().prop_map(Meanwhile::Limit),
+        1 => one().prop_map(Meanwhile::Drain),
+    ]
+}
+
+/// The sids in SUBs and those in UNSUBs.
+fn sent(piece: &str) -> (Vec<u64>, Vec<u64>) {
+    let words = piece.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let (subs, unsubs): (Vec<_>, Vec<_>) = words.partition(|words| words[0] == "SUB");
+    let sids = |lines: Vec<Vec<&str>>| lines.iter().map(|words| words[2].parse().unwrap()).collect();
+    let of = |lines: &Vec<Vec<&str>>| lines.iter().map(|words| words[1].parse().unwrap()).collect::<Vec<u64>>();
+    (sids(subs), of(&unsubs))
+}
+
+proptest! {
+    #![proptest_config(laws(400))]
+
+    // A limit that is set, a subscription that is made, ended or drained before its turn: all count as if they had been there
+    // at the start. Those that were sent are known to be.
+    #[test]
+    fn a_replay_follows_the_table(
+        gaps in vec(1_u64..30, 0..150),
+        known in vec(any::<prop::sample::Index>(), 0..4),
+        steps in vec((vec(meanwhile(), 0..5), 1_usize..2000), 0..60),
+        renamed in any::<bool>(),
+    ) {
+        let mut table = Subscriptions::<u64>::default();
+        let insert = |table: &mut Subscriptions<u64>, sid| {
+            table.insert(sid, Interest { subject: b"subject", queue: None, internal: false }, sid);
+        };
+        let mut last = 0;
+        for gap in gaps {
+            last += gap;
+            insert(&mut table, last);
+        }
+        let sids = table.sids();
+        let mut known: Vec<u64> = known.iter().filter(|_| !sids.is_empty()).map(|at| *at.get(&sids)).collect();
+        known.sort_unstable();
+        known.dedup();
+        let (mut replay, mut asked) = (Replay::without(known.clone()), Asked::default());
+        if renamed {
+            // One refusal, and from then on the subjects of all are indexed.
+            asked.refuse((b"other", None, None), &table);
+        }
+        let (mut told, mut limited) = (Vec::new(), Vec::new());
+        let mut steps = steps.into_iter();
+        while !replay.is_done(&table) {
+            let (meanwhile, size) = steps.next().unwrap_or((Vec::new(), 500));
+            for step in meanwhile {
+                let sids = table.sids();
+                match step {
+                    Meanwhile::Insert(gap) => {
+                        last += gap;
+                        insert(&mut table, last);
+                    }
+                    _ if sids.is_empty() => {}
+                    Meanwhile::Remove(at) => drop(table.remove(*at.get(&sids))),
+                    Meanwhile::Limit(at) => drop(table.limit(*at.get(&sids), 100)),
+                    Meanwhile::Drain(at) => table.set_draining(*at.get(&sids)),
+                }
+            }
+            let before: Vec<u64> = table.sids().into_iter().filter(|sid| !replay.passed(*sid)).collect();
+            let limits: Vec<u64> = before.iter().copied().filter(|sid| table.get(*sid).unwrap().remaining().is_some()).collect();
+            let piece = String::from_utf8(replay.piece(&table, &mut asked, size)).unwrap();
+            prop_assert!(piece.len() < size + "SUB subject 9999\r\nUNSUB 9999 100\r\n".len());
+            let (subs, unsubs) = sent(&piece);
+            let fits = before.iter().filter(|sid| !table.get(**sid).unwrap().is_draining()).take(subs.len());
+            prop_assert!(subs.iter().eq(fits), "{subs:?} of {before:?}");
+            prop_assert!(unsubs.iter().eq(limits.iter().filter(|sid| subs.contains(sid))));
+            limited.extend(unsubs);
+            told.extend(subs);
+        }
+        for sid in table.sids() {
+            prop_assert!(replay.passed(sid));
+            let here = told.contains(&sid) || known.contains(&sid);
+            prop_assert!(here || table.get(sid).unwrap().is_draining());
+        }
+        prop_assert!(told.is_sorted_by(|a, b| a < b));
+        prop_assert!(told.iter().all(|sid| asked.awaits(*sid)));
+        prop_assert_eq!(replay.replayed, told.len() + known.len());
     }
 }
 
