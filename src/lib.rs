@@ -30,8 +30,11 @@ pub mod client;
 
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub mod blocking;
+// A guest of the client: it uses the client's public names, and the protocol's pure ones.
 #[cfg(not(target_family = "wasm"))]
 pub mod guide;
+#[cfg(all(feature = "jetstream", not(target_family = "wasm")))]
+pub mod jetstream;
 
 #[cfg(not(target_family = "wasm"))]
 mod names;

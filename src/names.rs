@@ -60,10 +60,11 @@ pub mod connection {
     };
 }
 
-/// Points in time, as async-nats has them: with the types of the crate `chrono`.
-#[cfg(feature = "chrono")]
+/// Points in time, as async-nats has them: with the types of the crate `time`, or with those of `chrono` by that feature.
+#[cfg(any(feature = "chrono", feature = "jetstream"))]
 pub mod datetime {
-    pub use crate::client::datetime::{DateTime, add_std_duration, from_nanos, now, parse_rfc3339};
+    pub use crate::client::datetime::now;
+    pub use crate::protocol::datetime::{DateTime, add_std_duration, from_nanos, parse_rfc3339};
 }
 
 /// The generic error that all calls use.

@@ -14,7 +14,7 @@ mod credentials;
 #[cfg(feature = "nkeys")]
 mod creds_file;
 mod critical;
-#[cfg(feature = "chrono")]
+#[cfg(any(feature = "chrono", feature = "jetstream"))]
 pub(crate) mod datetime;
 mod encoding;
 mod ending;

@@ -51,6 +51,7 @@
 // | what `Debug` shows of operations | `debug` |
 // | names: subjects, queue groups, server addresses | `subject`, `subject_rules`, `addr`, `addr_list` |
 // | what is kept and shown of a peer's text | `foreign` |
+// | points in time, of either crate | `datetime`, which `crate::datetime` re-exports |
 // | the texts of `-ERR` | `server_error`, on `go_quote` |
 //
 // Everything is re-exported here, flat.
@@ -58,6 +59,8 @@
 mod addr;
 mod addr_list;
 mod connect;
+#[cfg(all(any(feature = "chrono", feature = "jetstream"), not(target_family = "wasm")))]
+pub(crate) mod datetime;
 mod debug;
 mod decoder;
 mod encoder;

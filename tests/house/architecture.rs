@@ -3,6 +3,7 @@
 mod circles;
 mod citations;
 mod docs;
+mod floors;
 mod lexer;
 mod names;
 mod rules;
@@ -49,7 +50,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 #[test]
 fn the_sources_keep_the_rules() {
     let files = sources(&["src", "tests", "examples", "benches", "fuzz"]);
-    for layer in ["src/lib.rs", "src/protocol/", "src/engine/", "src/client/"] {
+    for layer in ["src/lib.rs", "src/protocol/", "src/engine/", "src/client/", "src/jetstream/wire/"] {
         assert!(files.iter().any(|(path, _)| path.starts_with(layer)), "{layer} was not found, so nothing was checked");
     }
     let broken: Vec<String> = files.iter().flat_map(|(path, source)| violations(path, source)).collect();
@@ -123,6 +124,24 @@ fn an_upward_import_is_found() {
     good("src/blocking/client.rs", "use crate::Error; use crate::client::Client;");
     good("src/driver/task.rs", "use crate::engine::Engine; pub(crate) fn f(x: crate::protocol::Op) {}");
     good("src/lib.rs", "pub use crate::client::Client; pub mod engine;");
+}
+
+#[test]
+fn jetstream_is_a_guest_of_the_client() {
+    bad("src/jetstream/run/pull.rs", "use crate::driver::Inbox;", "`jetstream` must not name `crate::driver`");
+    bad("src/jetstream/context.rs", "use crate::engine::Engine;", "`crate::engine`");
+    bad("src/jetstream/wire/api.rs", "use super::super::super::engine::Engine;", "`crate::engine`");
+    bad("src/jetstream/context.rs", "use crate::blocking::Client;", "`crate::blocking`");
+    bad("src/jetstream/wire/api.rs", "use crate::client::Client;", "`jetstream/wire` must not name `crate::client`");
+    bad("src/jetstream/wire/api.rs", "use std::time::SystemTime;", "`SystemTime`");
+    bad("src/jetstream/wire/api.rs", "struct S { m: HashMap<u64, u8> }", "random order");
+    bad("src/client/request.rs", "use crate::jetstream::Context;", "`crate::jetstream`");
+    bad("src/driver/task.rs", "use crate::jetstream::Context;", "`crate::jetstream`");
+    good(
+        "src/jetstream/context.rs",
+        "use crate::client::Client; use crate::{Error, message}; use crate::protocol::Op;",
+    );
+    good("src/jetstream/wire/stream_config.rs", "struct S { m: HashMap<String, String> }");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The rules: which layer may import which, what the deciding code must not use, how files begin, and how long they may
 //! be.
 
+use super::floors::floors;
 use super::lexer::{Token, tokens};
 
 /// From the bottom up. A layer may import itself and those before it.
@@ -15,12 +16,25 @@ const GUIDE: &str = "guide/mod.rs";
 /// The broker for tests is beside the layers: it may import the protocol only.
 const TESTING: &str = "testing";
 
-/// Code without I/O, clocks, runtimes and locks.
-const PURE: [&str; 3] = ["protocol/", "engine/", "testing/session/"];
+/// A guest of the client: it uses names of the client and of the root, and the protocol's, but no lower layer. `floors` has the
+/// rules for what is inside.
+const JETSTREAM: &str = "jetstream";
 
-/// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does. Allowed nowhere
-/// else.
-const MAY_HOLD_A_STD_MAP: &str = "src/protocol/headers.rs";
+/// Code without I/O, clocks, runtimes and locks.
+const PURE: [&str; 5] = ["protocol/", "engine/", "testing/session/", "jetstream/wire/", "jetstream/decide/"];
+
+/// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does, and documents of JetStream have
+/// such maps as fields, which are written in the order of their keys. Allowed nowhere else.
+const MAY_HOLD_A_STD_MAP: [&str; 8] = [
+    "src/protocol/headers.rs",
+    "src/jetstream/wire/account.rs",
+    "src/jetstream/wire/consumer_config.rs",
+    "src/jetstream/wire/consumer_pull.rs",
+    "src/jetstream/wire/consumer_push.rs",
+    "src/jetstream/wire/lenient.rs",
+    "src/jetstream/wire/stream_config.rs",
+    "src/jetstream/wire/stream_info.rs",
+];
 
 /// The only places where files are read and names are looked up, on threads of our own: on the runtime they would
 /// block it as long as the disk or the name server (fault B1).
@@ -47,6 +61,9 @@ pub(crate) fn violations(path: &str, source: &str) -> Vec<String> {
     let_chains(&mut found, &tokens);
     if let Some(inside) = path.strip_prefix("src/") {
         arrows(&mut found, inside, &tokens);
+        for (line, what) in floors(inside, &tokens) {
+            found.push(line, what);
+        }
         // Unit tests may shuffle and sort freely: they decide nothing.
         let test = inside.ends_with("/tests.rs") || inside.contains("/tests/");
         if !test && !inside.starts_with("testing/") {
@@ -89,7 +106,7 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
         return;
     }
     let rank = LAYERS.iter().position(|name| *name == layer);
-    if rank.is_none() && layer != TESTING {
+    if rank.is_none() && layer != TESTING && layer != JETSTREAM {
         return found.push(
             1,
             format!(
@@ -131,7 +148,8 @@ fn arrows(found: &mut Found<'_>, inside: &str, tokens: &[Token]) {
                 let in_test = test_code.get(at).copied().unwrap_or(false);
                 let allowed = match layer {
                     // Names of the root, such as `crate::Error`, belong to the upper two layers.
-                    "client" => (name != TESTING || in_test) && name != "blocking",
+                    "client" => (name != TESTING || in_test) && name != "blocking" && name != JETSTREAM,
+                    JETSTREAM => (name != TESTING || in_test) && !["engine", "driver", "blocking"].contains(&name),
                     "blocking" => name != TESTING || in_test,
                     "driver" if name == TESTING => in_test,
                     TESTING => name == "protocol" || name == TESTING,
@@ -176,7 +194,7 @@ fn test_code(inside: &str, tokens: &[Token]) -> Vec<bool> {
 
 /// The names with which a path continues: `a::b` has one, `{a::b, c}` has two, `*` is one. The braces are those of
 /// `use`, which contain names only.
-fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
+pub(crate) fn names(tokens: &[Token]) -> Vec<(usize, &str)> {
     let Some(first) = tokens.first() else { return Vec::new() };
     if let Some(name) = first.word() {
         return vec![(first.line, name)];
@@ -246,7 +264,7 @@ fn purity(found: &mut Found<'_>, tokens: &[Token]) {
             "Instant" if after(1, "as") => Some("`Instant` under another name hides where a clock is read"),
             "thread_rng" => Some("`thread_rng`: randomness comes from the seed"),
             "RandomState" => Some("`RandomState`: nothing here may depend on a random seed"),
-            "HashMap" | "HashSet" if found.path != MAY_HOLD_A_STD_MAP => std_hasher(word, &tokens[at + 1..]),
+            "HashMap" | "HashSet" if !MAY_HOLD_A_STD_MAP.contains(&found.path) => std_hasher(word, &tokens[at + 1..]),
             _ => None,
         };
         if let Some(what) = what {

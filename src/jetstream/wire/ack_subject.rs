@@ -1,0 +1,250 @@
+//! The reply subject of a delivered message, which says where the message stands in its stream and its consumer.
+//!
+//! `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>`, or with domain and account hash before
+//! the stream, and perhaps more after `pending` (ADR-15). An acknowledgement is published to it unchanged.
+
+use core::fmt;
+
+use crate::protocol::datetime::{DateTime, from_nanos};
+
+/// Where a delivered message stands, as its reply subject says.
+///
+/// It borrows from that subject; [`to_owned_info`](Info::to_owned_info) makes a copy that doesn't.
+#[derive(Debug, Clone)]
+pub struct Info<'a> {
+    /// The domain of the stream, if servers say it.
+    pub domain: Option<&'a str>,
+    /// The hash of the account that has the stream, if servers say it.
+    pub acc_hash: Option<&'a str>,
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The consumer's name.
+    pub consumer: &'a str,
+    /// The message's number in the stream, from 1.
+    pub stream_sequence: u64,
+    /// The number of this delivery in the consumer, from 1: without gaps, and redeliveries count.
+    pub consumer_sequence: u64,
+    /// How often the message was delivered, this time included: above 1 it is a redelivery.
+    pub delivered: i64,
+    /// How many messages the consumer has yet to deliver after this one.
+    pub pending: u64,
+    /// When the stream stored the message.
+    pub published: DateTime,
+    /// What a server added to the end.
+    pub token: Option<&'a str>,
+}
+
+impl Info<'_> {
+    /// The same without a reference to the subject.
+    #[must_use]
+    pub fn to_owned_info(&self) -> OwnedInfo {
+        OwnedInfo {
+            domain: self.domain.map(str::to_owned),
+            acc_hash: self.acc_hash.map(str::to_owned),
+            stream: self.stream.to_owned(),
+            consumer: self.consumer.to_owned(),
+            stream_sequence: self.stream_sequence,
+            consumer_sequence: self.consumer_sequence,
+            delivered: self.delivered,
+            pending: self.pending,
+            published: self.published,
+            token: self.token.map(str::to_owned),
+        }
+    }
+}
+
+/// [`Info`] that owns its names, to be kept longer than the message. The fields are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of `Info`")]
+pub struct OwnedInfo {
+    pub domain: Option<String>,
+    pub acc_hash: Option<String>,
+    pub stream: String,
+    pub consumer: String,
+    pub stream_sequence: u64,
+    pub consumer_sequence: u64,
+    pub delivered: i64,
+    pub pending: u64,
+    pub published: DateTime,
+    pub token: Option<String>,
+}
+
+/// Why a reply subject is not that of a JetStream message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AckSubjectFault {
+    /// It does not begin with `$JS.ACK.`: the message did not come from a stream.
+    #[error("not a JetStream message: its reply subject does not begin with `$JS.ACK.`")]
+    Foreign,
+    /// It has fewer tokens than any form has, or ten in all, which no form has.
+    #[error("an acknowledgement subject with {found} tokens")]
+    Tokens {
+        /// How many there are.
+        found: usize,
+    },
+    /// A token that must be a number is none, or doesn't fit.
+    #[error("`{field}` in an acknowledgement subject is not a number that fits")]
+    Number {
+        /// What it would have said.
+        field: &'static str,
+    },
+}
+
+/// A parsed reply subject: what [`Info`] has, with the time still a number, so that nothing is converted that is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of `Info`")]
+pub struct AckSubject<'a> {
+    pub domain: Option<&'a str>,
+    pub acc_hash: Option<&'a str>,
+    pub stream: &'a str,
+    pub consumer: &'a str,
+    pub delivered: u64,
+    pub stream_sequence: u64,
+    pub consumer_sequence: u64,
+    /// When the stream stored the message, in nanoseconds since 1970.
+    pub published: i64,
+    pub pending: u64,
+    pub token: Option<&'a str>,
+}
+
+/// With the two that all forms begin with.
+const TOKENS_V1: usize = 9;
+const TOKENS_V2: usize = 11;
+
+impl<'a> AckSubject<'a> {
+    /// Parses a reply subject, without an allocation.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one of a JetStream message.
+    ///
+    /// ```
+    /// # #[cfg(feature = "internals")] {
+    /// use nats_lifeline::jetstream::wire::AckSubject;
+    ///
+    /// let ack = AckSubject::parse("$JS.ACK.ORDERS.worker.1.100.7.1796047299422753988.5").unwrap();
+    /// assert_eq!((ack.stream, ack.stream_sequence, ack.consumer_sequence, ack.pending), ("ORDERS", 100, 7, 5));
+    /// # }
+    /// ```
+    pub fn parse(subject: &'a str) -> Result<Self, AckSubjectFault> {
+        let rest = subject.strip_prefix("$JS.ACK.").ok_or(AckSubjectFault::Foreign)?;
+        // `$JS` and `ACK` count.
+        let found = 3 + rest.bytes().filter(|byte| *byte == b'.').count();
+        let mut tokens = rest.split('.');
+        let (mut domain, mut acc_hash) = (None, None);
+        match found {
+            TOKENS_V1 => {}
+            TOKENS_V2.. => {
+                domain = tokens.next().filter(|domain| *domain != "_");
+                acc_hash = tokens.next();
+            }
+            _ => return Err(AckSubjectFault::Tokens { found }),
+        }
+        let mut text = || tokens.next().ok_or(AckSubjectFault::Tokens { found });
+        let (stream, consumer) = (text()?, text()?);
+        let delivered = number(text()?, "delivered")?;
+        // A count is an `i64` in `Info`.
+        if i64::try_from(delivered).is_err() {
+            return Err(AckSubjectFault::Number { field: "delivered" });
+        }
+        Ok(Self {
+            domain,
+            acc_hash,
+            stream,
+            consumer,
+            delivered,
+            stream_sequence: number(text()?, "stream sequence")?,
+            consumer_sequence: number(text()?, "consumer sequence")?,
+            published: text()?.parse().map_err(|_| AckSubjectFault::Number { field: "time" })?,
+            pending: number(text()?, "pending")?,
+            token: tokens.next(),
+        })
+    }
+
+    /// The same for programs.
+    ///
+    /// # Errors
+    ///
+    /// If the time is out of the range that [`DateTime`] has, which 64 bits of nanoseconds are not.
+    pub fn info(&self) -> Result<Info<'a>, AckSubjectFault> {
+        let out_of_range = AckSubjectFault::Number { field: "time" };
+        Ok(Info {
+            domain: self.domain,
+            acc_hash: self.acc_hash,
+            stream: self.stream,
+            consumer: self.consumer,
+            stream_sequence: self.stream_sequence,
+            consumer_sequence: self.consumer_sequence,
+            delivered: i64::try_from(self.delivered).unwrap_or(i64::MAX),
+            pending: self.pending,
+            published: from_nanos(self.published.into()).map_err(|_| out_of_range)?,
+            token: self.token,
+        })
+    }
+}
+
+/// The subject again: of the second form if it has a domain or an account hash.
+impl fmt::Display for AckSubject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$JS.ACK.")?;
+        if self.domain.is_some() || self.acc_hash.is_some() || self.token.is_some() {
+            write!(f, "{}.{}.", self.domain.unwrap_or("_"), self.acc_hash.unwrap_or_default())?;
+        }
+        write!(f, "{}.{}.{}.", self.stream, self.consumer, self.delivered)?;
+        let Self { stream_sequence, consumer_sequence, published, pending, .. } = self;
+        write!(f, "{stream_sequence}.{consumer_sequence}.{published}.{pending}")?;
+        self.token.map_or(Ok(()), |token| write!(f, ".{token}"))
+    }
+}
+
+/// Digits only: no sign.
+fn number(token: &str, field: &'static str) -> Result<u64, AckSubjectFault> {
+    let digits = Some(token).filter(|token| token.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or(AckSubjectFault::Number { field })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::datetime::parse_rfc3339;
+
+    const V1: &str = "$JS.ACK.S.c.3.41.17.1796047299422753988.5";
+    const V2: &str = "$JS.ACK.hub.hash.S.c.3.41.17.1796047299422753988.5";
+
+    #[test]
+    fn both_forms_say_the_same() {
+        let (one, two) = (AckSubject::parse(V1).unwrap(), AckSubject::parse(V2).unwrap());
+        assert_eq!((one.domain, one.acc_hash, two.domain, two.acc_hash), (None, None, Some("hub"), Some("hash")));
+        assert_eq!(AckSubject { domain: None, acc_hash: None, ..two }, one);
+        let info = one.info().unwrap();
+        assert_eq!((info.stream, info.consumer, info.delivered, info.pending), ("S", "c", 3, 5));
+        assert_eq!((info.stream_sequence, info.consumer_sequence), (41, 17));
+        assert_eq!(info.published, parse_rfc3339("2026-11-30T14:01:39.422753988Z").unwrap());
+        let owned = two.info().unwrap().to_owned_info();
+        assert_eq!((owned.domain.as_deref(), owned.stream.as_str(), owned.delivered), (Some("hub"), "S", 3));
+    }
+
+    #[test]
+    fn no_domain_is_an_underscore_and_more_tokens_may_follow() {
+        let ack = AckSubject::parse("$JS.ACK._.hash.S.c.1.2.3.4.5.extra.more").unwrap();
+        assert_eq!((ack.domain, ack.acc_hash, ack.token, ack.pending), (None, Some("hash"), Some("extra"), 5));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_a_reason() {
+        assert_eq!(AckSubject::parse("_INBOX.x"), Err(AckSubjectFault::Foreign));
+        assert_eq!(AckSubject::parse(""), Err(AckSubjectFault::Foreign));
+        assert_eq!(AckSubject::parse("$JS.ACK."), Err(AckSubjectFault::Tokens { found: 3 }));
+        // Ten tokens are neither form.
+        assert_eq!(AckSubject::parse("$JS.ACK.h.S.c.1.2.3.4.5"), Err(AckSubjectFault::Tokens { found: 10 }));
+        for (subject, field) in [
+            ("$JS.ACK.S.c.x.2.3.4.5", "delivered"),
+            ("$JS.ACK.S.c.18446744073709551615.2.3.4.5", "delivered"),
+            ("$JS.ACK.S.c.1.-2.3.4.5", "stream sequence"),
+            ("$JS.ACK.S.c.1.2.+3.4.5", "consumer sequence"),
+            ("$JS.ACK.S.c.1.2.3..5", "time"),
+            ("$JS.ACK.S.c.1.2.3.4.18446744073709551616", "pending"),
+        ] {
+            assert_eq!(AckSubject::parse(subject), Err(AckSubjectFault::Number { field }), "{subject}");
+        }
+    }
+}

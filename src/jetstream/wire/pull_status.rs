@@ -1,0 +1,253 @@
+//! The statuses that a pull ends with: what each means for the pull, and for the stream of messages that pulls.
+//!
+//! The code and the beginning of the text decide (ADR-37, and `consumer.go` of nats-server): versions differ in what follows.
+
+use crate::protocol::StatusCode;
+
+/// A status on the reply subject of a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullStatus {
+    /// 100 `Idle Heartbeat`.
+    IdleHeartbeat,
+    /// 100 `FlowControl Request`: for push consumers only.
+    FlowControl,
+    /// 400 `Bad Request - …`, such as a heartbeat over half of `expires`, or a missing priority group.
+    BadRequest,
+    /// 404 `No Messages`: a pull that doesn't wait found none.
+    NoMessages,
+    /// 408 `Request Timeout`: `expires` has passed.
+    RequestTimeout,
+    /// 408 `Requests Pending`: a pull that doesn't wait found others waiting.
+    RequestsPending,
+    /// 408 `Interest Expired`, over an import.
+    InterestExpired,
+    /// 409 `Message Size Exceeds MaxBytes`: the next message is larger than what is left of `max_bytes`.
+    MessageTooLarge,
+    /// 409 `Batch Completed`: what is left of `max_bytes` is of no more use.
+    BatchCompleted,
+    /// 409 `Leadership Change`.
+    LeadershipChange,
+    /// 409 `Server Shutdown`.
+    ServerShutdown,
+    /// 409 `Consumer Deleted`.
+    ConsumerDeleted,
+    /// 409 `Consumer is push based`.
+    PushBased,
+    /// 409 `Exceeded MaxRequestBatch of …`.
+    OverMaxBatch,
+    /// 409 `Exceeded MaxRequestExpires of …`.
+    OverMaxExpires,
+    /// 409 `Exceeded MaxRequestMaxBytes of …`, in older versions `Exceeded MaxBytes of …`.
+    OverMaxBytes,
+    /// 409 `Exceeded MaxWaiting`: as many pulls as the consumer allows are waiting.
+    OverMaxWaiting,
+    /// 412 `Required Api Level`: the server is too old for the request.
+    RequiredApiLevel,
+    /// 423 `Nats-Wrong-Pin-Id` or `Nats-Pin-Id mismatch`: another client is pinned.
+    WrongPin,
+    /// 503: nobody has received the pull. A leader is being elected, or the consumer does not exist.
+    NoResponders,
+    /// Anything else.
+    Unknown,
+}
+
+/// What a status means for the pull that it came for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullFate {
+    /// It goes on.
+    Alive,
+    /// It has ended as asked for; the pending headers say what was left of it.
+    Ended,
+    /// It was not accepted.
+    Refused,
+    /// It was accepted, and has gone without its messages.
+    Lost,
+    /// It was never received.
+    NeverArrived,
+}
+
+/// What a status means for the stream of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing but a sign of life: the timer for silence starts again.
+    ResetTimer,
+    /// Nothing to do now: a fetch ends, a stream pulls again when it needs more.
+    GoOn,
+    /// Pull again.
+    Pull,
+    /// Pull again immediately, without waiting for room, and then with a backoff.
+    PullNow,
+    /// Pull again without the pin.
+    PullWithoutPin,
+    /// Pull again; if it was the first message of the pull, no pull of this size will ever get it, so report it.
+    PullUnlessFirst,
+    /// Report it, and pull again after a delay.
+    BackOffAndReport,
+    /// Pull again after a delay; an ordered consumer is created again.
+    BackOff,
+    /// The consumer is gone: an ordered one is created again, otherwise the stream ends.
+    Gone,
+    /// The same pull will be refused again: lower it to the consumer's limits, or end.
+    LowerOrEnd,
+    /// The stream ends with an error.
+    End,
+    /// Report it, and pull again.
+    PullAndReport,
+}
+
+impl PullStatus {
+    /// The status with this code and text.
+    ///
+    /// ```
+    /// # #[cfg(feature = "internals")] {
+    /// use nats_lifeline::StatusCode;
+    /// use nats_lifeline::jetstream::wire::{PullFate, PullStatus, Then};
+    ///
+    /// let status = PullStatus::of(StatusCode::REQUEST_TERMINATED, "Leadership Change");
+    /// assert_eq!((status.pull(), status.then()), (PullFate::Lost, Then::PullNow));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn of(code: StatusCode, text: &str) -> Self {
+        let known = TABLE.iter().find(|row| row.code == code.as_u16() && begins(text, row.text));
+        known.map_or(PullStatus::Unknown, |row| row.status)
+    }
+
+    /// What it means for the pull.
+    #[must_use]
+    pub fn pull(self) -> PullFate {
+        match self {
+            PullStatus::IdleHeartbeat | PullStatus::FlowControl => PullFate::Alive,
+            PullStatus::NoMessages
+            | PullStatus::RequestTimeout
+            | PullStatus::InterestExpired
+            | PullStatus::MessageTooLarge
+            | PullStatus::BatchCompleted
+            | PullStatus::Unknown => PullFate::Ended,
+            PullStatus::BadRequest
+            | PullStatus::RequestsPending
+            | PullStatus::PushBased
+            | PullStatus::OverMaxBatch
+            | PullStatus::OverMaxExpires
+            | PullStatus::OverMaxBytes
+            | PullStatus::OverMaxWaiting
+            | PullStatus::RequiredApiLevel => PullFate::Refused,
+            PullStatus::LeadershipChange
+            | PullStatus::ServerShutdown
+            | PullStatus::ConsumerDeleted
+            | PullStatus::WrongPin => PullFate::Lost,
+            PullStatus::NoResponders => PullFate::NeverArrived,
+        }
+    }
+
+    /// What it means for the stream of messages.
+    #[must_use]
+    pub fn then(self) -> Then {
+        match self {
+            PullStatus::IdleHeartbeat | PullStatus::FlowControl => Then::ResetTimer,
+            PullStatus::NoMessages | PullStatus::RequestsPending => Then::GoOn,
+            PullStatus::RequestTimeout | PullStatus::InterestExpired | PullStatus::BatchCompleted => Then::Pull,
+            PullStatus::MessageTooLarge => Then::PullUnlessFirst,
+            PullStatus::LeadershipChange | PullStatus::ServerShutdown => Then::PullNow,
+            PullStatus::ConsumerDeleted => Then::Gone,
+            PullStatus::OverMaxBatch | PullStatus::OverMaxExpires | PullStatus::OverMaxBytes => Then::LowerOrEnd,
+            PullStatus::BadRequest | PullStatus::PushBased | PullStatus::RequiredApiLevel => Then::End,
+            PullStatus::OverMaxWaiting => Then::BackOffAndReport,
+            PullStatus::WrongPin => Then::PullWithoutPin,
+            PullStatus::NoResponders => Then::BackOff,
+            PullStatus::Unknown => Then::PullAndReport,
+        }
+    }
+}
+
+/// One row for each text. A text that begins with another one comes first.
+struct Row {
+    code: u16,
+    text: &'static str,
+    status: PullStatus,
+}
+
+const fn row(code: u16, text: &'static str, status: PullStatus) -> Row {
+    Row { code, text, status }
+}
+
+const TABLE: &[Row] = &[
+    row(100, "Idle Heartbeat", PullStatus::IdleHeartbeat),
+    row(100, "FlowControl Request", PullStatus::FlowControl),
+    row(400, "", PullStatus::BadRequest),
+    row(404, "", PullStatus::NoMessages),
+    row(408, "Request Timeout", PullStatus::RequestTimeout),
+    row(408, "Requests Pending", PullStatus::RequestsPending),
+    row(408, "Interest Expired", PullStatus::InterestExpired),
+    row(409, "Message Size Exceeds MaxBytes", PullStatus::MessageTooLarge),
+    row(409, "Batch Completed", PullStatus::BatchCompleted),
+    row(409, "Leadership Change", PullStatus::LeadershipChange),
+    row(409, "Server Shutdown", PullStatus::ServerShutdown),
+    row(409, "Consumer Deleted", PullStatus::ConsumerDeleted),
+    row(409, "Consumer is push based", PullStatus::PushBased),
+    row(409, "Exceeded MaxRequestBatch", PullStatus::OverMaxBatch),
+    row(409, "Exceeded MaxRequestExpires", PullStatus::OverMaxExpires),
+    row(409, "Exceeded MaxRequestMaxBytes", PullStatus::OverMaxBytes),
+    row(409, "Exceeded MaxBytes", PullStatus::OverMaxBytes),
+    row(409, "Exceeded MaxWaiting", PullStatus::OverMaxWaiting),
+    row(412, "", PullStatus::RequiredApiLevel),
+    row(423, "", PullStatus::WrongPin),
+    row(503, "", PullStatus::NoResponders),
+];
+
+fn begins(text: &str, with: &str) -> bool {
+    text.as_bytes().get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PullFate::{Alive, Ended, Lost, NeverArrived, Refused};
+    use PullStatus as S;
+
+    #[test]
+    fn every_row_of_the_table_means_what_it_should() {
+        let rows = [
+            (100, "Idle Heartbeat", S::IdleHeartbeat, Alive, Then::ResetTimer),
+            (100, "FlowControl Request", S::FlowControl, Alive, Then::ResetTimer),
+            (400, "Bad Request - heartbeat value too large", S::BadRequest, Refused, Then::End),
+            (404, "No Messages", S::NoMessages, Ended, Then::GoOn),
+            (408, "Request Timeout", S::RequestTimeout, Ended, Then::Pull),
+            (408, "Requests Pending", S::RequestsPending, Refused, Then::GoOn),
+            (408, "Interest Expired", S::InterestExpired, Ended, Then::Pull),
+            (409, "Message Size Exceeds MaxBytes", S::MessageTooLarge, Ended, Then::PullUnlessFirst),
+            (409, "Batch Completed", S::BatchCompleted, Ended, Then::Pull),
+            (409, "Leadership Change", S::LeadershipChange, Lost, Then::PullNow),
+            (409, "Server Shutdown", S::ServerShutdown, Lost, Then::PullNow),
+            (409, "Consumer Deleted", S::ConsumerDeleted, Lost, Then::Gone),
+            (409, "Consumer is push based", S::PushBased, Refused, Then::End),
+            (409, "Exceeded MaxRequestBatch of 10", S::OverMaxBatch, Refused, Then::LowerOrEnd),
+            (409, "Exceeded MaxRequestExpires of 20s", S::OverMaxExpires, Refused, Then::LowerOrEnd),
+            (409, "Exceeded MaxRequestMaxBytes of 5000", S::OverMaxBytes, Refused, Then::LowerOrEnd),
+            (409, "Exceeded MaxBytes of 5000", S::OverMaxBytes, Refused, Then::LowerOrEnd),
+            (409, "Exceeded MaxWaiting", S::OverMaxWaiting, Refused, Then::BackOffAndReport),
+            (412, "Required Api Level", S::RequiredApiLevel, Refused, Then::End),
+            (423, "Nats-Wrong-Pin-Id", S::WrongPin, Lost, Then::PullWithoutPin),
+            (423, "Nats-Pin-Id mismatch", S::WrongPin, Lost, Then::PullWithoutPin),
+            (503, "", S::NoResponders, NeverArrived, Then::BackOff),
+            (409, "something new", S::Unknown, Ended, Then::PullAndReport),
+            (100, "something new", S::Unknown, Ended, Then::PullAndReport),
+            (599, "", S::Unknown, Ended, Then::PullAndReport),
+        ];
+        for (code, text, status, pull, then) in rows {
+            let found = PullStatus::of(StatusCode::from_u16(code).unwrap(), text);
+            assert_eq!((found, found.pull(), found.then()), (status, pull, then), "{code} {text}");
+        }
+        for row in TABLE {
+            assert!(rows.iter().any(|(_, _, status, ..)| *status == row.status), "{:?} is not tested", row.status);
+        }
+    }
+
+    #[test]
+    fn case_and_what_follows_make_no_difference() {
+        let code = StatusCode::REQUEST_TERMINATED;
+        assert_eq!(PullStatus::of(code, "LEADERSHIP change, and more"), S::LeadershipChange);
+        assert_eq!(PullStatus::of(code, "Leadership"), S::Unknown, "only a part of it");
+        assert_eq!(PullStatus::of(code, "é"), S::Unknown);
+    }
+}
