@@ -8,6 +8,7 @@
 //! | `headers` | a block parses as by a slow parser and is kept; an encoded one is well-formed |
 //! | `info` | INFO parses as its JSON; CONNECT is one line, whatever its values |
 //! | `names` | addresses hide credentials and read back; valid names cannot break a frame |
+//! | `jetstream` | JetStream's documents and pulls read back, an answer with an error is one, valid names are one token |
 //! | `engine` | the ledger's sum, the order of frames, alternating events, valid effects, bounded memory, under any script |
 //!
 //! The targets in `fuzz_targets/` call them, and `tests/protocol/fuzz_bodies.rs` of the crate runs them in every `cargo
@@ -20,9 +21,11 @@
 mod choices;
 mod cuts;
 mod differential;
+mod documents;
 mod engine;
 mod headers;
 mod info;
+mod jetstream;
 mod naive;
 mod names;
 mod owned;
@@ -30,9 +33,11 @@ mod round_trip;
 
 pub use cuts::{decoder_client, decoder_server};
 pub use differential::differential;
+pub use documents::{Edit, edit_consumer, edit_stream};
 pub use engine::engine;
 pub use headers::headers;
 pub use info::info;
+pub use jetstream::jetstream;
 pub use names::names;
 pub use round_trip::round_trip;
 
@@ -48,5 +53,6 @@ pub const BODIES: &[(&str, Body)] = &[
     ("headers", headers),
     ("info", info),
     ("names", names),
+    ("jetstream", jetstream),
     ("engine", engine),
 ];

@@ -9,4 +9,5 @@ mod allocations;
 mod fixtures;
 mod fuzz_bodies;
 mod hostile_program;
+mod jetstream;
 mod properties;
