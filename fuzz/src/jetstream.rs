@@ -64,7 +64,9 @@ fn documents(json: &[u8]) {
     answer::<account::Account>(json);
     answer::<Page<stream::Info>>(json);
     answer::<Page<String>>(json).map(|page| page.next());
-    answer::<Error>(json).map(|error| assert!(!error.to_string().contains(char::is_control)));
+    if let Some(error) = answer::<Error>(json) {
+        assert!(!error.to_string().contains(char::is_control));
+    }
 }
 
 /// An answer is an error exactly if it has one, as a slow reader sees it.
