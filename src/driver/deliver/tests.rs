@@ -66,8 +66,8 @@ fn stream(rng: &mut SmallRng) -> (Vec<u8>, Vec<Parts>) {
     let long = format!("a.{}", "x".repeat(60));
     let (mut bytes, mut expected) = (Vec::new(), Vec::new());
     for _ in 0..rng.random_range(1..30) {
-        // 9 was unsubscribed. Sids and subjects are the beginnings of others.
-        let sid = [1, 1, 2, 3, 9, 11].choose(rng).copied().unwrap();
+        // 0, 9 and 11 are nobody's. Sids and subjects are the beginnings of others.
+        let sid = [1, 1, 2, 3, 9, 11, 0].choose(rng).copied().unwrap();
         let subject = ["a.b", "a.b", "a.bc", "a.é", &long].choose(rng).copied().unwrap();
         for _ in 0..[1, 1, 2, 20, 60].choose(rng).copied().unwrap() {
             expected.push(frame(rng, (sid, subject), &mut bytes));
