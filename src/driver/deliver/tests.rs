@@ -29,7 +29,7 @@ type Parts = (u64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
 /// A message as a server sends it, or nearly: in runs of the same subject and sid, with slight differences.
 fn frame(rng: &mut SmallRng, (sid, subject): (u64, &str), out: &mut Vec<u8>) -> Parts {
     let payload =
-        vec![b'a' + rng.random_range(0..26); [0, 1, 9, 10, 16, 16, 99, 100, 700].choose(rng).copied().unwrap()];
+        vec![b'a' + rng.random_range(0..26); [0, 1, 9, 10, 16, 16, 99, 100].choose(rng).copied().unwrap()];
     let size = payload.len();
     let block = rng.random_bool(0.1).then(|| {
         // The same length, and only the first is well-formed.
@@ -65,7 +65,7 @@ fn frame(rng: &mut SmallRng, (sid, subject): (u64, &str), out: &mut Vec<u8>) -> 
 fn stream(rng: &mut SmallRng) -> (Vec<u8>, Vec<Parts>) {
     let long = format!("a.{}", "x".repeat(60));
     let (mut bytes, mut expected) = (Vec::new(), Vec::new());
-    for _ in 0..rng.random_range(1..30) {
+    for _ in 0..rng.random_range(1..12) {
         // 0, 9 and 11 are nobody's. Sids and subjects are the beginnings of others.
         let sid = [1, 1, 2, 3, 9, 11, 0].choose(rng).copied().unwrap();
         let subject = ["a.b", "a.b", "a.bc", "a.é", &long].choose(rng).copied().unwrap();
@@ -113,7 +113,7 @@ fn sorted(sorter: &Sorter, buf: &[u8]) -> Vec<Parts> {
 
 #[test]
 fn a_run_of_messages_is_sorted_like_single_ones_however_the_bytes_are_split() {
-    for seed in 0..200 {
+    for seed in 0..80 {
         let rng = &mut SmallRng::seed_from_u64(seed);
         let (bytes, expected) = stream(rng);
         let largest = [1, 40, 1000, 8000, usize::MAX].choose(rng).copied().unwrap();
