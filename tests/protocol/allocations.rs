@@ -105,3 +105,27 @@ proptest! {
         prop_assert_eq!(written, 0);
     }
 }
+
+/// What happens for every delivered message, every pull and every acknowledgement.
+#[test]
+fn jetstreams_hot_paths_allocate_what_they_return_only() {
+    use nats_lifeline::StatusCode;
+    use nats_lifeline::jetstream::AckKind;
+    use nats_lifeline::jetstream::publish::PublishAck;
+    use nats_lifeline::jetstream::response::Response;
+    use nats_lifeline::jetstream::wire::{AckSubject, PullRequest, PullStatus};
+
+    let subject = "$JS.ACK.hub.szMpdrwD.ORDERS.worker.1.100.7.1796047299422753988.5";
+    let none = |work: &mut dyn FnMut() -> bool| assert_eq!(allocations(|| assert!(work())), 0);
+    none(&mut || AckSubject::parse(black_box(subject)).unwrap().info().unwrap().pending == 5);
+    none(&mut || AckSubject::parse(black_box("_INBOX.x")).is_err());
+    none(&mut || PullStatus::of(StatusCode::REQUEST_TERMINATED, "Exceeded MaxWaiting") == PullStatus::OverMaxWaiting);
+    none(&mut || bytes::Bytes::from(AckKind::Ack) == "+ACK");
+    let mut body = Vec::with_capacity(256);
+    let pull = PullRequest { batch: 500, group: Some("jobs"), ..Default::default() };
+    assert_eq!(allocations(|| pull.write(&mut body)), 0);
+    let json = r#"{"stream":"ORDERS","seq":100,"duplicate":true}"#;
+    let mut read = None;
+    let count = allocations(|| read = serde_json::from_str::<Response<PublishAck>>(json).ok());
+    assert_eq!((count, read.unwrap().into_result().unwrap().sequence), (1, 100), "the stream's name");
+}

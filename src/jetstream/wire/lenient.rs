@@ -70,11 +70,13 @@ pub(super) mod percentage {
             if digits.is_empty() {
                 return Ok(0);
             }
-            digits.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            let number: u64 = digits.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))?;
+            self.visit_u64(number)
         }
 
         fn visit_u64<E: de::Error>(self, number: u64) -> Result<u8, E> {
-            u8::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            // Servers accept any number.
+            Ok(u8::try_from(number).unwrap_or(u8::MAX))
         }
 
         fn visit_unit<E: de::Error>(self) -> Result<u8, E> {
@@ -118,6 +120,7 @@ mod tests {
         for json in [r#"{"percent":"50"}"#, r#"{"percent":"50%"}"#, r#"{"percent":" 50 % "}"#, r#"{"percent":50}"#] {
             assert_eq!(read(json).unwrap().percent, 50, "{json}");
         }
-        assert!(read(r#"{"percent":"half"}"#).is_err() && read(r#"{"percent":"999%"}"#).is_err());
+        assert_eq!(read(r#"{"percent":"300%"}"#).unwrap().percent, u8::MAX, "servers accept it");
+        assert!(read(r#"{"percent":"half"}"#).is_err() && read(r#"{"percent":"12.5"}"#).is_err(), "and refuse these");
     }
 }

@@ -16,7 +16,7 @@ pub struct PullRequest<'a> {
     pub max_bytes: u64,
     /// How long the pull waits; zero is for as long as the connection lasts.
     pub expires: Duration,
-    /// After how long without messages the server sends a heartbeat, at most half of `expires`; zero is none.
+    /// After how long without messages the server sends a heartbeat, at most half of `expires`, so never without it; zero is none.
     pub idle_heartbeat: Duration,
     /// Ends when there are no messages, instead of waiting for the first one.
     pub no_wait: bool,
@@ -90,7 +90,7 @@ pub enum PullFault {
     /// A batch of 0.
     #[error("a batch of 0 messages; at least 1 is needed")]
     EmptyBatch,
-    /// Servers refuse a heartbeat of more than half of `expires`.
+    /// Servers refuse a heartbeat of more than half of `expires`, and one without `expires`.
     #[error("an idle heartbeat of {heartbeat:?} is over half of the pull's {expires:?}")]
     LongHeartbeat {
         /// The heartbeat.
@@ -120,7 +120,7 @@ impl PullRequest<'_> {
         if self.batch == 0 {
             return Err(PullFault::EmptyBatch);
         }
-        if !expires.is_zero() && heartbeat > expires / 2 {
+        if heartbeat > expires / 2 {
             return Err(PullFault::LongHeartbeat { heartbeat, expires });
         }
         if let Some(priority) = self.priority.filter(|priority| *priority > 9) {
@@ -203,6 +203,10 @@ mod tests {
         let error = PullRequest { idle_heartbeat: heartbeat, ..good }.check().unwrap_err();
         assert_eq!(error, PullFault::LongHeartbeat { heartbeat, expires: second });
         assert_eq!(error.to_string(), "an idle heartbeat of 500.000001ms is over half of the pull's 1s");
+        let endless = PullRequest { expires: Duration::ZERO, ..good };
+        assert_eq!(endless.check(), Ok(()));
+        let error = PullRequest { idle_heartbeat: second, ..endless }.check().unwrap_err();
+        assert_eq!(error, PullFault::LongHeartbeat { heartbeat: second, expires: Duration::ZERO });
         assert_eq!(PullRequest { priority: Some(10), ..good }.check(), Err(PullFault::Priority { priority: 10 }));
         let error = PullRequest { group: Some("a b"), ..good }.check().unwrap_err();
         assert_eq!(error.to_string(), r#"invalid priority group "a b": ' ' at byte 1 is not allowed"#);
