@@ -12,6 +12,8 @@ pub mod wire;
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`; its users are to come")]
 mod wire;
 
+pub mod message;
+
 pub use message::AckKind;
 pub use wire::{Error, ErrorCode};
 
@@ -35,21 +37,6 @@ pub mod consumer {
     /// Push consumers, which deliver messages to a subject.
     pub mod push {
         pub use super::super::wire::{OrderedPushConfig as OrderedConfig, PushConfig as Config};
-    }
-}
-
-/// Messages: to publish, stored, and delivered.
-pub mod message {
-    pub use super::wire::{
-        AckKind, AckSubjectFault, MessageInfo as Info, OutboundMessage, OwnedInfo, PublishMessage, StoredFault,
-        StreamMessage,
-    };
-
-    impl From<OutboundMessage> for crate::message::OutboundMessage {
-        fn from(message: OutboundMessage) -> Self {
-            let OutboundMessage { subject, payload, headers } = message;
-            Self { subject, reply: None, payload, headers }
-        }
     }
 }
 
