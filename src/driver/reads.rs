@@ -6,7 +6,7 @@ mod kept;
 mod tests;
 
 pub(crate) use block::Block;
-use block::{BLOCK, is_worth_its_chunk};
+use block::{BLOCK, COPIED, is_worth_its_chunk};
 pub(super) use kept::KeptReads;
 
 use std::sync::Arc;
@@ -170,7 +170,8 @@ impl<'a> Raw<'a> {
     /// Gives `take` this message in memory of which it keeps little more alive than its own bytes.
     pub(crate) fn compact<T>(&self, take: impl FnOnce(&Raw<'_>) -> T) -> T {
         let span = self.range.span();
-        if self.chunk.len() <= 2 * BLOCK || is_worth_its_chunk(span.len(), self.chunk.len()) {
+        let chunk = self.chunk.len();
+        if chunk <= 2 * BLOCK || (span.len() > COPIED && is_worth_its_chunk(span.len(), chunk)) {
             return take(self);
         }
         let chunk = Bytes::copy_from_slice(self.chunk.get(span).unwrap_or_default());

@@ -28,8 +28,7 @@ type Parts = (u64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
 
 /// A message as a server sends it, or nearly: in runs of the same subject and sid, with slight differences.
 fn frame(rng: &mut SmallRng, (sid, subject): (u64, &str), out: &mut Vec<u8>) -> Parts {
-    let payload =
-        vec![b'a' + rng.random_range(0..26); [0, 1, 9, 10, 16, 16, 99, 100].choose(rng).copied().unwrap()];
+    let payload = vec![b'a' + rng.random_range(0..26); [0, 1, 9, 10, 16, 16, 99, 100].choose(rng).copied().unwrap()];
     let size = payload.len();
     let block = rng.random_bool(0.1).then(|| {
         // The same length, and only the first is well-formed.

@@ -1,26 +1,24 @@
 //! Copies of pieces of a chunk, from which small messages are taken.
 
-use std::ops::Range;
-
 use bytes::{Bytes, BytesMut};
 
-use super::{Raw, Share};
+use super::{Range, Raw, Share};
 
 /// Small messages are taken from a copy of this many bytes of their chunk: a program that keeps one of a thousand
 /// messages keeps only this copy alive, and not the whole read.
 pub(super) const BLOCK: usize = 4 * 1024;
 
 /// Longer messages stay in their chunk, if it is not [`LARGE`]: copying costs more the longer they are, and saves less.
-const COPIED: usize = 1024;
+pub(super) const COPIED: usize = 1024;
 
 /// A large message makes a chunk that is longer than this, twice the largest read buffer. Another message in it that takes
 /// less than a quarter of it is copied: it must not keep a megabyte alive.
 const LARGE: usize = 512 * 1024;
 
-/// Whether a message of `len` bytes may keep a chunk of `chunk` bytes alive.
+/// Whether a message of `len` bytes, which is not small, may keep a chunk of `chunk` bytes alive.
 #[inline(always)]
 pub(super) fn is_worth_its_chunk(len: usize, chunk: usize) -> bool {
-    len > COPIED && (chunk <= LARGE || len >= chunk / 4)
+    chunk <= LARGE || len >= chunk / 4
 }
 
 /// The copy of a piece of a chunk, from which messages are taken. Its memory is reused if no message was kept, so that
@@ -59,14 +57,25 @@ impl Block {
         let Raw { chunk, range } = raw;
         let span = range.span();
         // A small chunk is as good as a block.
-        if chunk.len() <= 2 * BLOCK || is_worth_its_chunk(span.len(), chunk.len()) {
-            return raw;
+        if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
+            return if is_worth_its_chunk(span.len(), chunk.len()) { raw } else { self.place_alone(chunk, range) };
         }
         let copy = self.copy.get_or_insert_default();
         if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
-            copy.renew(chunk, span.clone());
+            copy.renew(chunk, span.start);
         }
         Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
+    }
+
+    /// A message that is not small, beside a large one. Its copy has memory of its own, since that of a block is used again for
+    /// small messages.
+    #[cold]
+    fn place_alone(&mut self, chunk: &Bytes, range: Range) -> Raw<'_> {
+        let copy = self.copy.get_or_insert_default();
+        let span = range.span();
+        copy.start = span.start;
+        copy.bytes = Bytes::copy_from_slice(chunk.get(span).unwrap_or_default());
+        Raw { range: range.moved_to(0), chunk: &copy.bytes }
     }
 
     /// Another share follows.
@@ -78,19 +87,14 @@ impl Block {
 
 impl Copy {
     #[cold]
-    fn renew(&mut self, chunk: &Bytes, Range { start, end }: Range<usize>) {
-        self.start = start;
+    fn renew(&mut self, chunk: &Bytes, start: usize) {
         self.bytes = Bytes::new();
-        if end - start > COPIED {
-            // Memory of its own, since that of a block is used again for small messages.
-            self.bytes = Bytes::copy_from_slice(chunk.get(start..end).unwrap_or_default());
-            return;
-        }
         if !self.memory.try_reclaim(BLOCK) {
             self.memory = BytesMut::with_capacity(BLOCK);
         }
         let end = (start + BLOCK).min(chunk.len());
         self.memory.extend_from_slice(chunk.get(start..end).unwrap_or_default());
         self.bytes = self.memory.split().freeze();
+        self.start = start;
     }
 }
