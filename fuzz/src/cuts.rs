@@ -23,6 +23,11 @@ pub(super) trait Side {
     type Op<'a>: Copy + PartialEq + Debug + Parts<'a> + Into<Owned>;
 
     fn decode<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Result<Decoded<Self::Op<'a>>, ProtocolError>;
+
+    /// What the short way for runs of messages finds. It may always leave an operation to `decode`.
+    fn alike<'a>(_: &Decoder, _: &'a [u8]) -> Option<Decoded<Self::Op<'a>>> {
+        None
+    }
 }
 
 /// An operation made of slices.
@@ -39,6 +44,10 @@ impl Side for Server {
 
     fn decode<'a>(decoder: &mut Decoder, bytes: &'a [u8]) -> Result<Decoded<ServerOp<'a>>, ProtocolError> {
         decoder.decode_server(bytes)
+    }
+
+    fn alike<'a>(decoder: &Decoder, bytes: &'a [u8]) -> Option<Decoded<ServerOp<'a>>> {
+        decoder.decode_alike(bytes).map(|(message, len)| Decoded::Op { op: ServerOp::Msg(message), len })
     }
 }
 

@@ -33,14 +33,19 @@ fn compare<S: Side>(mut naive: NaiveParser, [slowly, at_once]: &mut [Decoder; 2]
                 let Ok(Decoded::Op { op, len }) = step else { panic!("{expected:?} at {at}, {step:?}") };
                 assert_eq!(len, at + 1 - start);
                 assert_eq!(Into::<Owned>::into(op), expected);
+                if let Some(alike) = S::alike(at_once, &bytes[start..]) {
+                    assert_eq!(Ok(alike), step);
+                }
                 assert_eq!(S::decode(at_once, &bytes[start..]), step);
                 start = at + 1;
             }
             Verdict::Bad(expected) => {
                 assert_eq!(step.map_err(|error| error.name()), Err(expected), "at {at}");
+                assert_eq!(S::alike(at_once, &bytes[start..]), None);
                 let all = S::decode(at_once, &bytes[start..]);
                 return assert_eq!(all.map_err(|error| error.name()), Err(expected), "at once");
             }
         }
     }
+    assert_eq!(S::alike(at_once, &bytes[start..]), None, "an operation that is not complete");
 }
