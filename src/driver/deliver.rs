@@ -1,5 +1,6 @@
 //! Delivers a read to the inboxes: one lock and one wake per subscription and read.
 
+mod apart;
 mod pause;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::task::Waker;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use self::apart::{apart, is_long};
 use super::inbox::{Inbox, InboxLimits, Losing};
 use super::reads::{KeptReads, Range, Read, Share};
 use super::requests::Requests;
@@ -240,19 +242,22 @@ impl Sorter {
                     self.requests.deliver(replies, &mut out.wakers);
                 }
                 Sink::Inbox(inbox) => {
-                    let share = match &read {
-                        Some(read) if worth(group.bytes) => Share::Many {
-                            read: read.clone(),
-                            first: group.first,
-                            count: group.count,
-                            bytes: group.bytes,
-                        },
-                        _ => copied(ranges, bytes, group),
+                    let mut wanted = usize::try_from(accepted.count).unwrap_or(usize::MAX);
+                    let mut put = |share: Share| {
+                        let count = share.count();
+                        let share = if wanted < count { share.split(wanted, usize::MAX).0 } else { Some(share) };
+                        wanted = wanted.saturating_sub(count);
+                        if let Some(share) = share {
+                            offer(group.sid, inbox, share, &self.limits, out);
+                        }
                     };
-                    let wanted = usize::try_from(accepted.count).unwrap_or(usize::MAX);
-                    let share = if wanted < share.count() { share.split(wanted, usize::MAX).0 } else { Some(share) };
-                    if let Some(share) = share {
-                        offer(group.sid, inbox, share, &self.limits, out);
+                    match &read {
+                        Some(read) if is_long(read) => apart(read, group).into_iter().for_each(put),
+                        Some(read) if worth(group.bytes) => {
+                            let (first, count, bytes) = (group.first, group.count, group.bytes);
+                            put(Share::Many { read: read.clone(), first, count, bytes });
+                        }
+                        _ => put(copied(ranges, bytes, group)),
                     }
                 }
             }

@@ -6,7 +6,7 @@ mod kept;
 mod tests;
 
 pub(crate) use block::Block;
-use block::{BLOCK, COPIED, is_worth_its_chunk};
+use block::{BLOCK, COPIED};
 pub(super) use kept::KeptReads;
 
 use std::sync::Arc;
@@ -170,8 +170,7 @@ impl<'a> Raw<'a> {
     /// Gives `take` this message in memory of which it keeps little more alive than its own bytes.
     pub(crate) fn compact<T>(&self, take: impl FnOnce(&Raw<'_>) -> T) -> T {
         let span = self.range.span();
-        let chunk = self.chunk.len();
-        if chunk <= 2 * BLOCK || (span.len() > COPIED && is_worth_its_chunk(span.len(), chunk)) {
+        if self.chunk.len() <= 2 * BLOCK || span.len() > COPIED {
             return take(self);
         }
         let chunk = Bytes::copy_from_slice(self.chunk.get(span).unwrap_or_default());
@@ -181,6 +180,11 @@ impl<'a> Raw<'a> {
 
 #[cfg(test)]
 impl Share {
+    /// The bytes that this share keeps alive.
+    pub(super) fn kept_alive(&self) -> usize {
+        self.chunk().len()
+    }
+
     /// A share of one message with these parts.
     pub(crate) fn of(subject: &[u8], reply: Option<&[u8]>, headers: Option<&[u8]>, payload: &[u8]) -> Share {
         let mut frame = Vec::new();

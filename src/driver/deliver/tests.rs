@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::driver::inbox::WhenFull;
+use crate::driver::inbox::{Next, WhenFull};
 use crate::engine::{Config, Interest};
 use crate::protocol::{Decoded, Limits, ServerOp, message};
 
@@ -138,6 +138,52 @@ fn a_run_of_messages_is_sorted_like_single_ones_however_the_bytes_are_split() {
                 assert_eq!(of(&got), of(&expected), "seed {seed}, alike {alike}, subscription {sid}");
             }
             assert!(got.iter().all(|parts| (1..=3).contains(&parts.0)));
+        }
+    }
+}
+
+/// The inbox of a subscription.
+fn inbox(engine: &Engine<Sink>, sid: u64) -> Arc<Inbox> {
+    match &engine.subscriptions.get(sid).unwrap().handle {
+        Sink::Inbox(inbox) => inbox.clone(),
+        Sink::Requests => unreachable!("no test has one"),
+    }
+}
+
+// Fault E4, its sibling: a message over 1 KiB beside a large one kept that one alive.
+#[test]
+fn a_message_beside_a_large_one_is_kept_without_it() {
+    let sizes = [700_000, 2000, 16, 100_000, 1100, 0, 300_000, 2000, 2000, 90_000, 90_000];
+    let runs = [vec![(1, 5_000_000)], vec![(1, 2000); 2000], sizes.map(|size| (1, size)).to_vec(), {
+        let both = sizes.iter().flat_map(|size| [(1, *size), (2, size / 10)]);
+        both.collect()
+    }];
+    for (run, messages) in runs.iter().enumerate() {
+        let (mut buf, mut expected) = (BytesMut::new(), Vec::new());
+        for (number, (sid, size)) in messages.iter().enumerate() {
+            let (mut bytes, payload) = (Vec::new(), vec![number as u8; *size]);
+            message(&mut bytes, b"a.b", *sid, None, None, &payload);
+            buf.extend_from_slice(&bytes);
+            expected.push((*sid, payload));
+        }
+        let (all, allocated) = (buf.len(), buf.capacity());
+        let (mut engine, mut sorter) = (engine(), Sorter::new(Arc::default(), LIMITS));
+        sorter.begin();
+        let mut decoder = Decoder::new(Limits::default());
+        let consumed = read(&mut sorter, &mut decoder, &buf, &mut engine.subscriptions, true);
+        sorter.deliver(&mut buf, consumed, allocated, &mut engine, &mut Delivered::default());
+        for sid in 1..=2 {
+            let (inbox, mut got) = (inbox(&engine, sid), Vec::new());
+            while let Some(Next::Share { share, .. }) = inbox.try_next() {
+                for raw in share.messages() {
+                    let kept = share.kept_alive();
+                    let most = if raw.len() >= all / 4 { all } else { (raw.len() + 100).max(150 * 1024) };
+                    assert!(kept <= most, "run {run}: {} bytes keep {kept} alive", raw.len());
+                    got.push((sid, raw.payload_bytes().to_vec()));
+                }
+            }
+            let of = expected.iter().filter(|(to, _)| *to == sid);
+            assert!(got.iter().eq(of), "run {run}, subscription {sid}");
         }
     }
 }

@@ -2,24 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Range, Raw, Share};
+use super::{Raw, Share};
 
 /// Small messages are taken from a copy of this many bytes of their chunk: a program that keeps one of a thousand
 /// messages keeps only this copy alive, and not the whole read.
 pub(super) const BLOCK: usize = 4 * 1024;
 
-/// Longer messages stay in their chunk, if it is not [`LARGE`]: copying costs more the longer they are, and saves less.
+/// Longer messages stay in their chunk: copying costs more the longer they are, and saves less.
 pub(super) const COPIED: usize = 1024;
-
-/// A large message makes a chunk that is longer than this, twice the largest read buffer. Another message in it that takes
-/// less than a quarter of it is copied: it must not keep a megabyte alive.
-const LARGE: usize = 512 * 1024;
-
-/// Whether a message of `len` bytes, which is not small, may keep a chunk of `chunk` bytes alive.
-#[inline(always)]
-pub(super) fn is_worth_its_chunk(len: usize, chunk: usize) -> bool {
-    chunk <= LARGE || len >= chunk / 4
-}
 
 /// The copy of a piece of a chunk, from which messages are taken. Its memory is reused if no message was kept, so that
 /// messages that are read and dropped cost no allocation.
@@ -58,24 +48,13 @@ impl Block {
         let span = range.span();
         // A small chunk is as good as a block.
         if chunk.len() <= 2 * BLOCK || span.len() > COPIED {
-            return if is_worth_its_chunk(span.len(), chunk.len()) { raw } else { self.place_alone(chunk, range) };
+            return raw;
         }
         let copy = self.copy.get_or_insert_default();
         if span.start < copy.start || span.end > copy.start + copy.bytes.len() {
             copy.renew(chunk, span.start);
         }
         Raw { range: range.moved_to(span.start.saturating_sub(copy.start)), chunk: &copy.bytes }
-    }
-
-    /// A message that is not small, beside a large one. Its copy has memory of its own, since that of a block is used again for
-    /// small messages.
-    #[cold]
-    fn place_alone(&mut self, chunk: &Bytes, range: Range) -> Raw<'_> {
-        let copy = self.copy.get_or_insert_default();
-        let span = range.span();
-        copy.start = span.start;
-        copy.bytes = Bytes::copy_from_slice(chunk.get(span).unwrap_or_default());
-        Raw { range: range.moved_to(0), chunk: &copy.bytes }
     }
 
     /// Another share follows.

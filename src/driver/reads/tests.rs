@@ -69,33 +69,6 @@ fn a_short_read_is_not_copied_again() {
     assert!(block.copy.is_none());
 }
 
-// Fault E4, its sibling: a message over 1 KiB beside a large one kept that one alive.
-#[test]
-fn a_message_beside_a_large_one_is_kept_without_it() {
-    let sizes = [700_000, 2000, 16, 100_000, 1100, 0, 150_000, 2000];
-    let mut share = share(&sizes);
-    let Share::Many { read, .. } = &share else { unreachable!() };
-    let all = read.chunk.len();
-    let most = |size: usize| if size >= all / 4 { all } else { (2 * size + 64).max(BLOCK) };
-    for (raw, size) in share.messages().zip(sizes) {
-        raw.compact(|kept| {
-            assert_eq!(kept.payload_bytes(), raw.payload_bytes());
-            assert!(kept.chunk.len() <= most(size), "{} bytes for {size}", kept.chunk.len());
-        });
-    }
-    let (mut block, mut kept) = (Block::default(), Vec::new());
-    for (number, size) in sizes.into_iter().enumerate() {
-        let raw = block.first(&share);
-        assert_eq!((raw.subject_bytes(), raw.payload()), (&b"subject"[..], vec![number as u8; size].into()));
-        assert!(raw.chunk.len() <= most(size), "{} bytes for {size}", raw.chunk.len());
-        kept.push(raw.payload());
-        share.advance();
-    }
-    for (number, payload) in kept.into_iter().enumerate() {
-        assert_eq!(payload, vec![number as u8; sizes[number]], "what is kept is not written over");
-    }
-}
-
 // Fault E4, its sibling: the read of a slow reader kept the later ones of others.
 #[test]
 fn a_read_whose_messages_are_gone_is_freed_although_an_older_one_is_in_use() {
