@@ -250,7 +250,7 @@ impl Asked {
         }
     }
 
-    /// `sid` is about to leave the table.
+    /// `sid` leaves the table, where what it was for can still be looked up.
     pub(super) fn leave<H>(&mut self, sid: u64, table: &Subscriptions<H>) {
         if !self.refused.contains(&sid) {
             self.depart();

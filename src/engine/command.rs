@@ -39,7 +39,7 @@ impl<H> Engine<H> {
         let framed = self.is_framed(framed);
         let Some(connection) = self.lines.up_mut() else { return };
         match &mut connection.stage {
-            _ if framed => connection.asked.note(sid, &self.subscriptions),
+            _ if framed => connection.asked.add(sid, &self.subscriptions),
             // The replay comes to it last.
             Stage::Replaying(_) => {}
             // The gate was opened after this was taken from the mailbox, and no message was loaded since.
@@ -49,7 +49,7 @@ impl<H> Engine<H> {
                 connection.flight.push_interest(out);
                 recovering.replay_left = connection.flight.len();
                 recovering.replayed += 1;
-                connection.asked.note(sid, &self.subscriptions);
+                connection.asked.add(sid, &self.subscriptions);
             }
             _ => {}
         }

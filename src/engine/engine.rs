@@ -289,12 +289,11 @@ impl<H> Engine<H> {
 
     /// Removes a subscription from the table and ends its stream.
     pub(super) fn end_subscription(&mut self, sid: u64, reason: EndReason) {
-        if self.subscriptions.get(sid).is_some() {
+        if let Some(subscription) = self.subscriptions.take(sid) {
             for connection in self.lines.connections_mut() {
                 connection.asked.leave(sid, &self.subscriptions);
             }
-        }
-        if let Some(subscription) = self.subscriptions.remove(sid) {
+            self.subscriptions.forget(sid);
             self.out.push(Effect::Ended { handle: subscription.handle, reason });
         }
     }

@@ -129,19 +129,29 @@ impl<H> Subscriptions<H> {
         }
     }
 
-    pub(super) fn remove(&mut self, sid: u64) -> Option<Subscription<H>> {
-        let removed = self.table.remove(&sid);
-        if removed.as_ref().is_some_and(|removed| removed.reader.is_awaited()) {
-            self.readers -= 1;
+    /// Removes a subscription from the table. What it was for can still be looked up until [`forget`](Subscriptions::forget).
+    pub(super) fn take(&mut self, sid: u64) -> Option<Subscription<H>> {
+        let taken = self.table.remove(&sid)?;
+        self.readers -= usize::from(taken.reader.is_awaited());
+        if self.table.len() * 8 < self.table.capacity() {
+            self.table.shrink_to(self.table.len() * 2);
         }
+        Some(taken)
+    }
+
+    /// Forgets what a taken subscription was for.
+    pub(super) fn forget(&mut self, sid: u64) {
         if let Some(names) = &mut self.names {
             self.lines.interest(sid).into_iter().for_each(|interest| names.remove(interest, sid));
         }
         self.lines.remove(sid);
-        if self.table.len() * 8 < self.table.capacity() {
-            self.table.shrink_to(self.table.len() * 2);
-        }
-        removed
+    }
+
+    #[cfg(test)]
+    pub(super) fn remove(&mut self, sid: u64) -> Option<Subscription<H>> {
+        let taken = self.take(sid);
+        self.forget(sid);
+        taken
     }
 
     /// Counts `offered` messages for `sid`; `None`: there is no such subscription.

@@ -1,6 +1,6 @@
 //! The SUB line of each subscription, encoded once and kept in the order of the sids, so that a replay copies whole blocks.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use memchr::{memchr, memrchr};
 
@@ -13,8 +13,8 @@ const SPAN: u64 = 64;
 /// there may be 100,000 subscriptions.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct SubLines {
-    /// By the first sid divided by [`SPAN`]. None is without a living subscription.
-    blocks: BTreeMap<u64, Block>,
+    /// In order, each with its number. None is without a living subscription.
+    blocks: VecDeque<(u64, Block)>,
 }
 
 /// The lines of up to [`SPAN`] consecutive sids. In its sets of sids, bit n stands for the nth sid of the block.
@@ -24,11 +24,17 @@ pub(in crate::engine) struct Block {
     bytes: Vec<u8>,
     /// Those with a line in `bytes`.
     lines: u64,
-    /// Those of them whose subscription has not ended. The lines of the others stay until there are more of them than of these.
+    /// Those of them whose subscription has not ended. The lines of the others stay until there are more of them than of these, and
+    /// more than [`SPARED`].
     living: u64,
     /// Those of them about which a replay has to ask the table, because they have a limit or are draining.
     special: u64,
+    /// How many of the lines are not living.
+    ended: u32,
 }
+
+/// This many lines of ended subscriptions stay in a block, even if there are fewer others: a few lines are not worth the work.
+const SPARED: u32 = 8;
 
 /// The number of a sid's block, and its bit there.
 fn place(sid: u64) -> (u64, u64) {
@@ -38,46 +44,68 @@ fn place(sid: u64) -> (u64, u64) {
 impl SubLines {
     /// Adds a line. The last sid is usually the largest so far.
     pub(super) fn insert(&mut self, sid: u64, subject: &[u8], queue: Option<&[u8]>) {
-        let (at, bit) = place(sid);
-        if let Some(mut last) = self.blocks.last_entry() {
-            if *last.key() == at {
-                return last.get_mut().insert(bit, sid, subject, queue);
-            }
-            last.get_mut().bytes.shrink_to_fit();
+        let (number, bit) = place(sid);
+        let found = match self.blocks.back() {
+            Some((last, _)) if *last == number => Ok(self.blocks.len() - 1),
+            _ => self.position(number),
+        };
+        let at = found.unwrap_or_else(|at| {
+            self.shrink_last();
+            self.blocks.insert(at, (number, Block::default()));
+            at
+        });
+        if let Some((_, block)) = self.blocks.get_mut(at) {
+            block.insert(bit, sid, subject, queue);
         }
-        self.blocks.entry(at).or_default().insert(bit, sid, subject, queue);
     }
 
     pub(super) fn remove(&mut self, sid: u64) {
-        let (at, bit) = place(sid);
-        let Some(block) = self.blocks.get_mut(&at) else { return };
-        block.living &= !bit;
+        let (number, bit) = place(sid);
+        let Ok(at) = self.position(number) else { return };
+        let Some((_, block)) = self.blocks.get_mut(at) else { return };
+        if block.living & bit == 0 {
+            return;
+        }
+        block.living ^= bit;
         block.special &= !bit;
+        block.ended += 1;
         if block.living == 0 {
-            self.blocks.remove(&at);
-        } else if (block.lines & !block.living).count_ones() > block.living.count_ones() {
+            self.blocks.remove(at);
+        } else if block.ended > SPARED && block.ended > block.living.count_ones() {
             block.purge();
         }
     }
 
     /// From now on a replay has to ask the table about `sid`.
     pub(super) fn set_special(&mut self, sid: u64) {
-        let (at, bit) = place(sid);
-        if let Some(block) = self.blocks.get_mut(&at) {
+        let (number, bit) = place(sid);
+        let found = self.position(number).ok().and_then(|at| self.blocks.get_mut(at));
+        if let Some((_, block)) = found {
             block.special |= bit & block.living;
         }
     }
 
     /// `subject` or `subject queue`, as in SUB.
     pub(super) fn interest(&self, sid: u64) -> Option<&[u8]> {
-        let (at, bit) = place(sid);
-        self.blocks.get(&at)?.line(bit).map(interest_of)
+        self.line(sid).map(interest_of)
     }
 
     /// The whole line.
     pub(super) fn line(&self, sid: u64) -> Option<&[u8]> {
-        let (at, bit) = place(sid);
-        self.blocks.get(&at)?.line(bit)
+        let (number, bit) = place(sid);
+        let (_, block) = self.blocks.get(self.position(number).ok()?)?;
+        block.line(bit)
+    }
+
+    /// Where the block with this number is, or would be.
+    fn position(&self, number: u64) -> Result<usize, usize> {
+        let first = self.blocks.front().map_or(0, |(first, _)| *first);
+        // It is there if no block before it is missing.
+        let most = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
+        match self.blocks.get(most) {
+            Some((found, _)) if *found == number => Ok(most),
+            _ => self.blocks.binary_search_by_key(&number, |(number, _)| *number),
+        }
     }
 
     /// All sids, ascending, each with `subject` or `subject queue`.
@@ -88,19 +116,26 @@ impl SubLines {
 
     /// Whether there is a subscription with this sid or a larger one.
     pub(in crate::engine) fn reach(&self, sid: u64) -> bool {
-        let last = self.blocks.last_key_value();
-        last.is_some_and(|(at, block)| Sids { first: at * SPAN, set: block.living }.end() > sid)
+        let last = self.blocks.back();
+        last.is_some_and(|(number, block)| Sids { first: number * SPAN, set: block.living }.end() > sid)
     }
 
     /// The blocks that may have lines of `sid` or later ones, each with its first sid.
     pub(in crate::engine) fn blocks_from(&self, sid: u64) -> impl Iterator<Item = (u64, &Block)> {
-        self.blocks.range(sid / SPAN..).map(|(at, block)| (at * SPAN, block))
+        let (Ok(at) | Err(at)) = self.position(sid / SPAN);
+        self.blocks.range(at..).map(|(number, block)| (number * SPAN, block))
     }
 
     /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
-        if let Some(mut last) = self.blocks.last_entry() {
-            last.get_mut().bytes.shrink_to_fit();
+        self.shrink_last();
+        self.blocks.shrink_to_fit();
+    }
+
+    /// The other blocks rarely grow any more.
+    fn shrink_last(&mut self) {
+        if let Some((_, last)) = self.blocks.back_mut() {
+            last.bytes.shrink_to_fit();
         }
     }
 }
@@ -140,7 +175,7 @@ impl Block {
             kept.extend_from_slice(line);
         }
         kept.shrink_to_fit();
-        (self.bytes, self.lines) = (kept, self.living);
+        (self.bytes, self.lines, self.ended) = (kept, self.living, 0);
     }
 
     /// All lines, those of ended subscriptions too, each with its bit.
@@ -222,6 +257,8 @@ fn interest_of(line: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -268,9 +305,10 @@ mod tests {
             let expected: String = later().map(|(sid, interest)| format!("SUB {interest} {sid}\r\n")).collect();
             prop_assert_eq!(String::from_utf8(replayed(&lines, from)).unwrap(), expected);
             prop_assert_eq!(lines.reach(from), later().next().is_some());
-            // Ended ones take no more room than the others.
-            for block in lines.blocks.values() {
-                prop_assert!(block.lines.count_ones() <= 2 * block.living.count_ones() && block.living != 0);
+            // Ended ones take no more room than the others, or very little.
+            for (_, block) in &lines.blocks {
+                prop_assert_eq!(block.ended, (block.lines & !block.living).count_ones());
+                prop_assert!(block.ended <= block.living.count_ones().max(SPARED) && block.living != 0);
             }
         }
     }
@@ -280,13 +318,14 @@ mod tests {
         let mut lines = SubLines::default();
         (1..=3).for_each(|sid| lines.insert(sid, b"a", None));
         let whole =
-            |lines: &SubLines, from| lines.blocks[&0].whole_from(0, from).map(|(_, sids)| sids.collect::<Vec<_>>());
+            |lines: &SubLines, from| lines.blocks[0].1.whole_from(0, from).map(|(_, sids)| sids.collect::<Vec<_>>());
         assert_eq!(whole(&lines, 0), Some(vec![1, 2, 3]));
         assert_eq!(whole(&lines, 1), Some(vec![1, 2, 3]));
         assert_eq!(whole(&lines, 2), None);
         lines.set_special(2);
         assert_eq!(whole(&lines, 0), None);
-        let special = |lines: &SubLines| lines.blocks[&0].lines_from(0, 0).map(|line| line.special).collect::<Vec<_>>();
+        let special =
+            |lines: &SubLines| lines.blocks[0].1.lines_from(0, 0).map(|line| line.special).collect::<Vec<_>>();
         assert_eq!(special(&lines), [false, true, false]);
         // The sid does not come back, but a new subscription would not have the limits of an old one.
         lines.insert(2, b"b", None);
