@@ -20,6 +20,8 @@ mod encoding;
 mod ending;
 pub(crate) mod error;
 pub(crate) mod event;
+#[cfg(feature = "jetstream")]
+mod for_guests;
 mod gap_stream;
 mod health;
 mod inbox_id;
@@ -68,6 +70,8 @@ pub use error::{
     SendFault, ServerPoolError, ServerPoolErrorKind, SetServerPoolError, SetServerPoolErrorKind, SubscribeError,
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
+#[cfg(feature = "jetstream")]
+pub(crate) use for_guests::{Tracker, unique_name};
 pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "json")]

@@ -88,6 +88,14 @@ impl Waiting {
         }
     }
 
+    /// Nobody reads the reply any more. Unlike one that is given up, the request is sent all the same.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn detach(mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared().requests.detach(ticket);
+        }
+    }
+
     /// Forgets the request. Returns whether it certainly was not sent and never will be.
     pub(crate) fn give_up(&mut self) -> bool {
         let Some(ticket) = self.ticket.take() else {

@@ -2,6 +2,8 @@
 
 mod many;
 mod refused;
+mod ticket;
+mod tracked;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -13,6 +15,11 @@ use bytes::Bytes;
 use self::many::Many;
 pub(crate) use self::many::ManyLimits;
 use self::refused::Subjects;
+pub(crate) use self::ticket::Ticket;
+use self::tracked::Tracked;
+#[cfg(feature = "jetstream")]
+pub(crate) use self::tracked::Tracker;
+use super::guard::wake;
 use super::lock;
 use super::reads::{Range, Share};
 use crate::engine::{DroppedRun, EndReason, LossReason, in_doubt_in_words};
@@ -46,6 +53,8 @@ struct Slot {
     subject: u64,
     /// The reply comes to the request's own subscription; only a refusal comes here.
     aside: bool,
+    /// To be woken when the request has its outcome.
+    tracked: Option<Tracked>,
     state: SlotState,
 }
 
@@ -60,6 +69,11 @@ enum SlotState {
         waker: Option<Waker>,
     },
     Many(Box<Many>),
+    /// The same when nobody reads the reply: the slot is free when it has its outcome.
+    Unread {
+        sequence: u64,
+        keep: bool,
+    },
     Done(Share),
     Failed(RequestFailure),
 }
@@ -104,45 +118,16 @@ pub(crate) struct Released {
     pub(crate) unanswered: Option<u64>,
 }
 
-/// The name of a request: the last token of its reply subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    index: u32,
-    generation: u32,
-}
-
-impl Ticket {
-    /// Appends it as it stands in the reply subject: in hexadecimal digits, without leading zeros.
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        let number = u64::from(self.generation) << 32 | u64::from(self.index);
-        let digits = (67 - number.leading_zeros().min(63)) / 4;
-        out.extend((0..digits).rev().map(|digit| {
-            let value = (number >> (4 * digit)) as u8 & 0xf;
-            if value < 10 { b'0' + value } else { b'a' - 10 + value }
-        }));
-    }
-
-    fn decode(subject: &[u8]) -> Option<Ticket> {
-        let at = subject.iter().rposition(|byte| *byte == b'.')?;
-        let token = subject.get(at + 1..).filter(|token| (1..=16).contains(&token.len()))?;
-        let mut number = 0_u64;
-        for byte in token {
-            number = number << 4 | u64::from(char::from(*byte).to_digit(16)?);
-        }
-        Some(Ticket { index: number as u32, generation: (number >> 32) as u32 })
-    }
-}
-
 impl Requests {
     /// Registers a request to `subject`. `keep`: it is still awaited after the connection that sent it was lost.
     pub(crate) fn register(&self, subject: &[u8], keep: bool) -> Ticket {
-        self.place(subject, false, SlotState::Waiting { sequence: 0, keep, waker: None })
+        self.place(subject, false, SlotState::waiting(keep))
     }
 
     /// Registers a request whose reply comes to its own subscription. Only the loss or refusal of its message is reported
     /// here.
     pub(crate) fn register_aside(&self, subject: &[u8]) -> Ticket {
-        self.place(subject, true, SlotState::Waiting { sequence: 0, keep: true, waker: None })
+        self.place(subject, true, SlotState::waiting(true))
     }
 
     fn place(&self, subject: &[u8], aside: bool, state: SlotState) -> Ticket {
@@ -151,7 +136,7 @@ impl Requests {
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
         inner.aside += usize::from(aside);
-        let fresh = Slot { generation, subject, aside, state };
+        let fresh = Slot { generation, subject, aside, tracked: None, state };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
@@ -189,7 +174,9 @@ impl Requests {
             }
             SlotState::Done(share) => Poll::Ready(Ok(share)),
             SlotState::Failed(failure) => Poll::Ready(Err(failure)),
-            SlotState::Free | SlotState::Many(_) => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+            SlotState::Free | SlotState::Many(_) | SlotState::Unread { .. } => {
+                Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)))
+            }
         }
     }
 
@@ -200,25 +187,14 @@ impl Requests {
             return Released::default();
         };
         let old = std::mem::replace(&mut slot.state, SlotState::Free);
-        let aside = std::mem::take(&mut slot.aside);
-        inner.aside -= usize::from(aside);
-        inner.free.push(ticket.index);
+        let tracked = slot.tracked.take();
+        inner.free(ticket.index);
         let last = inner.waiting() == 0;
-        if inner.free.len() == inner.slots.len() {
-            inner.subjects = None;
-        }
-        if inner.free.len() == inner.slots.len() && inner.slots.len() > 1024 {
-            let inner = &mut *inner;
-            inner.slots.truncate(1024);
-            inner.slots.shrink_to_fit();
-            inner.free = (0..inner.slots.len() as u32).collect();
-        }
         drop(inner);
-        let unanswered = match &old {
-            SlotState::Waiting { sequence, .. } => Some(*sequence),
-            SlotState::Many(many) => Some(many.sequence),
-            _ => None,
-        };
+        if let Some(tracked) = tracked {
+            wake(tracked.settled);
+        }
+        let unanswered = old.sequence();
         drop(old);
         Released { last, unanswered }
     }
@@ -235,19 +211,24 @@ impl Requests {
             let Some(ticket) = Ticket::decode(range.subject_in(bytes)) else {
                 continue;
             };
-            let Some(state) = inner.state(ticket) else {
+            let Some(slot) = inner.slot(ticket) else {
                 continue;
             };
             let reply = || {
                 let chunk = Bytes::copy_from_slice(bytes.get(range.span()).unwrap_or_default());
                 Share::One { chunk, range: range.moved_to(0) }
             };
-            match state {
+            match &mut slot.state {
                 SlotState::Waiting { waker, .. } => {
                     wakers.extend(waker.take());
-                    *state = SlotState::Done(reply());
+                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settled));
+                    slot.state = SlotState::Done(reply());
                 }
                 SlotState::Many(many) => wakers.extend(many.push(reply())),
+                SlotState::Unread { .. } => {
+                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settled));
+                    inner.free(ticket.index);
+                }
                 SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => {}
             }
         }
@@ -256,15 +237,10 @@ impl Requests {
     /// The reply with this subject was over the limits, and was skipped.
     pub(super) fn too_large(&self, subject: &[u8], error: ProtocolError, wakers: &mut Vec<Waker>) {
         let Some(ticket) = Ticket::decode(subject) else { return };
-        match lock(&self.inner).state(ticket) {
-            Some(state @ SlotState::Waiting { .. }) => {
-                let waiting = std::mem::replace(state, SlotState::Failed(RequestFailure::ReplyTooLarge(error)));
-                if let SlotState::Waiting { waker, .. } = waiting {
-                    wakers.extend(waker);
-                }
-            }
-            Some(SlotState::Many(many)) => wakers.extend(many.fail(&RequestFailure::ReplyTooLarge(error))),
-            _ => {}
+        let failure = RequestFailure::ReplyTooLarge(error);
+        let mut inner = lock(&self.inner);
+        if inner.slot(ticket).is_some_and(|slot| slot.fail(&failure, wakers, |_, _| true).is_over()) {
+            inner.free(ticket.index);
         }
     }
 
@@ -285,61 +261,84 @@ impl Requests {
             let run = at.checked_sub(1).and_then(|at| runs.get(at))?;
             (sequence != 0 && run.numbers.contains(&sequence)).then_some(*run)
         };
-        for slot in &mut lock(&self.inner).slots {
-            let Some(run) = slot.state.sequence().and_then(run_of) else { continue };
+        lock(&self.inner).fail_each(|slot| {
+            let Some(run) = slot.state.sequence().and_then(run_of) else { return Failing::NotConcerned };
             // If an earlier connection had sent it, it may have been served.
             let failure = match run.handed_over {
                 false => RequestFailure::Dropped(run.reason),
                 true => RequestFailure::ConnectionLost { in_doubt: 0 },
             };
-            slot.state.fail(&failure, wakers, |_, _| true);
-        }
+            slot.fail(&failure, wakers, |_, _| true)
+        });
     }
 
     /// No further reply will come.
     pub(super) fn end(&self, reason: &EndReason, wakers: &mut Vec<Waker>) {
         let failure = RequestFailure::Ended(reason.clone());
-        for slot in lock(&self.inner).slots.iter_mut().filter(|slot| !slot.aside) {
-            slot.state.fail(&failure, wakers, |_, _| true);
-        }
+        lock(&self.inner).fail_each(|slot| match slot.aside {
+            true => Failing::NotConcerned,
+            false => slot.fail(&failure, wakers, |_, _| true),
+        });
     }
 
     fn fail(&self, failure: &RequestFailure, wakers: &mut Vec<Waker>, concerned: impl Fn(u64, bool) -> bool) {
-        for slot in &mut lock(&self.inner).slots {
-            slot.state.fail(failure, wakers, &concerned);
-        }
+        lock(&self.inner).fail_each(|slot| slot.fail(failure, wakers, &concerned));
+    }
+}
+
+/// What a failure meant for a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failing {
+    NotConcerned,
+    Failed,
+    /// It failed, and nobody will release it.
+    Over,
+}
+
+impl Failing {
+    fn is_over(self) -> bool {
+        self == Failing::Over
     }
 }
 
 impl SlotState {
+    fn waiting(keep: bool) -> SlotState {
+        SlotState::Waiting { sequence: 0, keep, waker: None }
+    }
+
     /// The sequence number of its message, while it is pending.
     fn sequence(&self) -> Option<u64> {
         match self {
-            SlotState::Waiting { sequence, .. } => Some(*sequence),
+            SlotState::Waiting { sequence, .. } | SlotState::Unread { sequence, .. } => Some(*sequence),
             SlotState::Many(many) => Some(many.sequence),
             SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => None,
         }
     }
+}
 
+impl Slot {
     /// Fails the request if `concerned` says so, given its sequence number and whether it outlasts a lost connection.
     fn fail(
         &mut self,
         failure: &RequestFailure,
         wakers: &mut Vec<Waker>,
         concerned: impl Fn(u64, bool) -> bool,
-    ) -> bool {
-        match self {
+    ) -> Failing {
+        let outcome = match &mut self.state {
             SlotState::Waiting { sequence, keep, waker } if concerned(*sequence, *keep) => {
                 wakers.extend(waker.take());
-                *self = SlotState::Failed(failure.clone());
-                true
+                self.state = SlotState::Failed(failure.clone());
+                Failing::Failed
             }
             SlotState::Many(many) if concerned(many.sequence, many.keep) => {
                 wakers.extend(many.fail(failure));
-                true
+                return Failing::Failed;
             }
-            _ => false,
-        }
+            SlotState::Unread { sequence, keep } if concerned(*sequence, *keep) => Failing::Over,
+            _ => return Failing::NotConcerned,
+        };
+        wakers.extend(self.tracked.take().map(|tracked| tracked.settled));
+        outcome
     }
 }
 
@@ -354,5 +353,29 @@ impl Inner {
 
     fn waiting(&self) -> usize {
         self.slots.len() - self.free.len() - self.aside
+    }
+
+    /// Fails slots, and frees those that nobody will release.
+    fn fail_each(&mut self, mut fail: impl FnMut(&mut Slot) -> Failing) {
+        let failed = self.slots.iter_mut().zip(0..).filter_map(|(slot, index)| fail(slot).is_over().then_some(index));
+        let over: Vec<u32> = failed.collect();
+        over.into_iter().for_each(|index| self.free(index));
+    }
+
+    /// The slot may be used again.
+    fn free(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else { return };
+        slot.state = SlotState::Free;
+        self.aside -= usize::from(std::mem::take(&mut slot.aside));
+        self.free.push(index);
+        if self.free.len() < self.slots.len() {
+            return;
+        }
+        self.subjects = None;
+        if self.slots.len() > 1024 {
+            self.slots.truncate(1024);
+            self.slots.shrink_to_fit();
+            self.free = (0..self.slots.len() as u32).collect();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! JetStream: streams that store messages, and consumers that deliver them until they are acknowledged.
 //!
-//! So far this module has what programs write and read: configurations, infos, acknowledgements and errors, with the names that
-//! async-nats has. There is no context to send them with yet.
+//! Begin with a [`Context`], which [`new`] makes from a client. So far it manages streams and consumers and reads stored
+//! messages; it does not publish, and consumers do not deliver yet.
 //!
 //! Every field of a document may be missing, and unknown ones are ignored, because servers of all versions write them. Durations
 //! are whole nanoseconds in JSON. Where servers mean "no limit" by a negative number, the field says so or is `None`.
@@ -12,32 +12,38 @@ pub mod wire;
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`; its users are to come")]
 mod wire;
 
+pub mod consumer;
+pub mod context;
 pub mod message;
+pub mod stream;
 
+mod error;
+mod run;
+
+pub use context::{Context, ContextBuilder};
 pub use message::AckKind;
 pub use wire::{Error, ErrorCode};
+
+use crate::Client;
+
+/// A context for the client's account, with the client's timeout.
+pub fn new(client: Client) -> Context {
+    ContextBuilder::new().build(client)
+}
+
+/// A context for the JetStream of this domain, such as one behind a leaf node. See [`ContextBuilder::domain`].
+pub fn with_domain<T: AsRef<str>>(client: Client, domain: T) -> Context {
+    ContextBuilder::new().domain(domain.as_ref()).build(client)
+}
+
+/// A context with this prefix of the API's subjects. See [`ContextBuilder::api_prefix`].
+pub fn with_prefix(client: Client, prefix: &str) -> Context {
+    ContextBuilder::new().api_prefix(prefix).build(client)
+}
 
 /// What an account may use, and what it uses.
 pub mod account {
     pub use super::wire::{Account, Limits, Requests, Tier};
-}
-
-/// Consumers: their configurations and infos.
-pub mod consumer {
-    pub use super::wire::{
-        AckPolicy, ConsumerConfig as Config, ConsumerInfo as Info, DeliverPolicy, FromConsumer, IntoConsumerConfig,
-        PriorityGroupState, PriorityPolicy, ReplayPolicy, SequenceInfo, WrongKind,
-    };
-
-    /// Pull consumers, which clients ask for messages.
-    pub mod pull {
-        pub use super::super::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config};
-    }
-
-    /// Push consumers, which deliver messages to a subject.
-    pub mod push {
-        pub use super::super::wire::{OrderedPushConfig as OrderedConfig, PushConfig as Config};
-    }
 }
 
 /// Acknowledgements of published messages.
@@ -48,14 +54,4 @@ pub mod publish {
 /// Answers of the API.
 pub mod response {
     pub use super::wire::Response;
-}
-
-/// Streams: their configurations and infos.
-pub mod stream {
-    pub use super::wire::{
-        ClusterInfo, Compression, ConsumerLimits, ConsumerResetResponse, DeleteStatus, DirectGetRequest, DiscardPolicy,
-        External, PagedInfo, PauseResponse, PeerInfo, PersistenceMode, Placement, PurgeRequest, PurgeResponse,
-        RawMessage, RawMessageRequest, Republish, RetentionPolicy, Source, SourceInfo, State, StorageType,
-        StreamConfig as Config, StreamConsumerSource, StreamInfo as Info, StreamInfoRequest, SubjectTransform,
-    };
 }

@@ -10,7 +10,6 @@ use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions, HeaderMap};
 use serde_json::Value;
 
-use crate::support::binary::scratch;
 use crate::support::{Cut, Proxy, SOON, Server, Timeline, soon, within};
 
 async fn ask(client: &Client, subject: &str, question: &str) -> Value {
@@ -36,9 +35,7 @@ async fn publish(client: &Client, id: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_acknowledged_by_jetstream_are_stored_once_whatever_breaks() {
     let drops: u64 = std::env::var("DROPS").map_or(40, |drops| drops.parse().expect("DROPS is a number"));
-    let folder = scratch().join(format!("jetstream-{}", std::process::id()));
-    let server = Server::builder().line(format!("jetstream {{ store_dir: {:?} }}", folder.display().to_string()));
-    let server = server.start().await;
+    let server = Server::builder().jetstream().start().await;
     let calm = ConnectOptions::new().connect(server.url()).await.unwrap();
     let stream = r#"{"name":"ORDERS","subjects":["orders"],"storage":"memory","duplicate_window":3600000000000}"#;
     let made = ask(&calm, "$JS.API.STREAM.CREATE.ORDERS", stream).await;
@@ -81,6 +78,4 @@ async fn messages_acknowledged_by_jetstream_are_stored_once_whatever_breaks() {
     // Each id was acknowledged once; so a message that was stored twice or not at all would show here.
     assert_eq!(info["state"]["messages"].as_u64().unwrap(), acked.load(Ordering::Relaxed));
     assert!(client.stats().balances());
-    drop(server);
-    let _ = std::fs::remove_dir_all(folder);
 }

@@ -26,6 +26,10 @@ mod harness;
 mod headers;
 mod hostile_server;
 mod jetstream_acks;
+#[cfg(feature = "jetstream")]
+mod jetstream_management;
+#[cfg(feature = "jetstream")]
+mod jetstream_publish;
 mod lifecycle;
 mod long_outages;
 mod moves;

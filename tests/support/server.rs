@@ -27,6 +27,7 @@ pub(crate) struct ServerBuilder {
     cluster: Option<(String, Vec<u16>)>,
     credentials: Option<String>,
     binary: Option<PathBuf>,
+    jetstream: bool,
 }
 
 impl ServerBuilder {
@@ -82,6 +83,12 @@ impl ServerBuilder {
     /// Joins the cluster whose other members listen for routes on these ports.
     pub(crate) fn cluster(mut self, name: &str, routes: Vec<u16>) -> Self {
         self.cluster = Some((name.to_owned(), routes));
+        self
+    }
+
+    /// With JetStream, whose files are in the server's folder.
+    pub(crate) fn jetstream(mut self) -> Self {
+        self.jetstream = true;
         self
     }
 
@@ -317,6 +324,9 @@ impl Server {
             self.ports.monitor(),
             self.folder.join("log").display(),
         );
+        if self.setup.jetstream {
+            let _ = writeln!(text, "jetstream {{ store_dir: \"{}\" }}", self.folder.join("store").display());
+        }
         if let Some((name, routes)) = &self.setup.cluster {
             let routes: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
             let _ = writeln!(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::task::Waker;
 
-use super::{Inner, RequestFailure, Requests, SlotState, Ticket};
+use super::{Failing, Inner, RequestFailure, Requests, SlotState, Ticket};
 use crate::driver::lock;
 use crate::engine::RefusedName;
 
@@ -36,10 +36,24 @@ impl Inner {
         }
     }
 
+    fn refuse(
+        &mut self,
+        ticket: Ticket,
+        failure: &RequestFailure,
+        wakers: &mut Vec<Waker>,
+        concerned: impl Fn(u64, bool) -> bool,
+    ) -> Failing {
+        let failing = self.slot(ticket).map_or(Failing::NotConcerned, |slot| slot.fail(failure, wakers, concerned));
+        if failing.is_over() {
+            self.free(ticket.index);
+        }
+        failing
+    }
+
     fn subjects(&self) -> Subjects {
         let mut subjects = Subjects::default();
         for (slot, index) in self.slots.iter().zip(0..) {
-            if matches!(slot.state, SlotState::Waiting { .. } | SlotState::Many(_)) {
+            if slot.state.is_waiting() {
                 subjects.add(slot.subject, Ticket { index, generation: slot.generation });
             }
         }
@@ -57,9 +71,8 @@ impl Requests {
             let RefusedName { subject, reply } = name;
             let failure = RequestFailure::Refused(name.error());
             if *reply {
-                let ticket = Ticket::decode(subject.as_bytes());
-                if let Some(state) = ticket.and_then(|ticket| inner.state(ticket)) {
-                    state.fail(&failure, wakers, concerned);
+                if let Some(ticket) = Ticket::decode(subject.as_bytes()) {
+                    inner.refuse(ticket, &failure, wakers, concerned);
                 }
                 continue;
             }
@@ -69,8 +82,8 @@ impl Requests {
             };
             let before = tickets.len();
             tickets.retain(|ticket| {
-                let state = inner.state(*ticket);
-                state.is_some_and(|state| !state.fail(&failure, wakers, concerned) && state.is_waiting())
+                let failing = inner.refuse(*ticket, &failure, wakers, concerned);
+                failing == Failing::NotConcerned && inner.state(*ticket).is_some_and(|state| state.is_waiting())
             });
             subjects.count -= before - tickets.len();
             if !tickets.is_empty() {
@@ -83,6 +96,6 @@ impl Requests {
 
 impl SlotState {
     fn is_waiting(&self) -> bool {
-        matches!(self, SlotState::Waiting { .. } | SlotState::Many(_))
+        self.sequence().is_some()
     }
 }

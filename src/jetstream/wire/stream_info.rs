@@ -119,6 +119,10 @@ impl State {
     pub fn subjects(&self) -> Option<&HashMap<String, usize>> {
         self.subjects.as_ref()
     }
+
+    pub(in super::super) fn take_subjects(&mut self) -> Option<HashMap<String, usize>> {
+        self.subjects.take()
+    }
 }
 
 impl Default for State {

@@ -1,10 +1,10 @@
-//! The floors inside of `src/jetstream`: run → decide → wire, and what users see above them. Imports point downwards only.
+//! The floors inside of `src/jetstream`: run → decide → error → wire, and what users see above them. Imports point downwards only.
 
 use super::lexer::Token;
 use super::rules::names;
 
 /// From the bottom up. Everything else in the folder is above them.
-const FLOORS: [&str; 3] = ["wire", "decide", "run"];
+const FLOORS: [&str; 4] = ["wire", "error", "decide", "run"];
 
 /// What the lowest floor may use besides the crate's own names: the language, and crates that only convert data.
 const WIRE_MAY_USE: [&str; 10] =

@@ -1,0 +1,89 @@
+//! What the modules above the client, such as `jetstream`, need besides its public methods. It is their only way in.
+
+use std::future::Future;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::client::Client;
+use super::error::RequestError;
+use super::inbox_id;
+use super::message::OutboundMessage;
+use super::pending_reply::PendingReply;
+use super::publish::publish_of;
+use super::wait::{self, Deadline};
+pub(crate) use crate::driver::Tracker;
+use crate::driver::Waiting;
+use crate::engine::Status;
+use crate::protocol::HeaderMap;
+
+impl Client {
+    /// Waits until `at`, or until the client has ended.
+    pub(crate) async fn pause_until(&self, at: Instant) {
+        let mut status = self.status_watch();
+        let _ = wait::until(self.shared(), Some(at), status.wait_for(Status::Closed)).await;
+    }
+
+    /// Waits for `future` until `deadline`; `None` if that came first.
+    pub(crate) async fn until<F: Future>(&self, deadline: Option<Instant>, future: F) -> Option<F::Output> {
+        wait::until(self.shared(), deadline, future).await.ok()
+    }
+
+    /// Sends a request of which nobody needs to read the reply, and waits for room until `deadline`. The tracker's waker is
+    /// woken once: when the request has its outcome or is given up, or by [`expire`](Client::expire).
+    pub(crate) async fn start_tracked(
+        &self,
+        message: &OutboundMessage,
+        tracker: &Tracker,
+        deadline: Option<Instant>,
+    ) -> Result<PendingReply, RequestError> {
+        let began = wait::now();
+        let requests = &self.shared().requests;
+        let ticket = requests.register_tracked(message.subject.as_bytes(), tracker, began);
+        // If anything fails from here on, the request is given up.
+        let waiting = Waiting::new(self.core.handle.clone(), ticket);
+        self.know_replies()?;
+        let reply = self.reply_subject(ticket);
+        let headers = message.headers.as_ref().and_then(HeaderMap::block);
+        let publish = publish_of(message, headers).with_reply(Some(reply.as_bytes()));
+        let size = publish.size();
+        self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
+        let deadline = Deadline::even_if_closed(None);
+        Ok(PendingReply { waiting, reply, own: None, size, began, connects: None, deadline, span: None })
+    }
+
+    /// Requests that were tracked since `before` or longer are not tracked any more. Returns since when the oldest of
+    /// the others is tracked.
+    pub(crate) fn expire(&self, tracker: &Tracker, before: Instant) -> Option<Instant> {
+        let mut wakers = Vec::new();
+        let oldest = self.shared().requests.expire(tracker, before, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        oldest
+    }
+
+    /// Whether the client has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared().completed().is_some()
+    }
+
+    /// The present time of the clock that deadlines use, which tests can pause.
+    pub(crate) fn clock() -> Instant {
+        wait::now()
+    }
+}
+
+/// A name that nobody else has: letters and digits.
+pub(crate) fn unique_name() -> String {
+    inbox_id::new()
+}
+
+impl PendingReply {
+    /// Waits for the reply until `at`; `None` waits for ever.
+    pub(crate) fn wait_until(&mut self, at: Option<Instant>) {
+        self.deadline.reset(at);
+    }
+
+    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same.
+    pub(crate) fn detach(self) {
+        self.waiting.detach();
+    }
+}

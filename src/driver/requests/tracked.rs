@@ -1,0 +1,186 @@
+//! Requests whose outcome is waited for by somebody else than their reader, and those that nobody reads.
+#![cfg_attr(not(feature = "jetstream"), allow(dead_code, reason = "only JetStream has acknowledgements"))]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Instant;
+
+use super::{Requests, SlotState, Ticket};
+use crate::driver::lock;
+
+/// Somebody who waits for the outcomes of requests, whatever they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracker {
+    number: u64,
+    /// Woken once for each request: when it has its outcome, is given up, or has expired.
+    settled: Waker,
+}
+
+impl Tracker {
+    /// Another one than all before.
+    pub(crate) fn new(settled: Waker) -> Tracker {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Tracker { number: LAST.fetch_add(1, Ordering::Relaxed), settled }
+    }
+}
+
+/// That of a request.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    by: u64,
+    pub(super) settled: Waker,
+    since: Instant,
+}
+
+impl Requests {
+    /// Registers a request to `subject`.
+    pub(crate) fn register_tracked(&self, subject: &[u8], tracker: &Tracker, now: Instant) -> Ticket {
+        let ticket = self.register(subject, false);
+        if let Some(slot) = lock(&self.inner).slot(ticket) {
+            let settled = tracker.settled.clone();
+            slot.tracked = Some(Tracked { by: tracker.number, settled, since: now });
+        }
+        ticket
+    }
+
+    /// Nobody reads the reply. The request goes on until it has its outcome, or expires.
+    pub(crate) fn detach(&self, ticket: Ticket) {
+        let mut inner = lock(&self.inner);
+        let waker = match inner.state(ticket) {
+            Some(SlotState::Waiting { sequence, keep, waker }) => {
+                let (sequence, keep, waker) = (*sequence, *keep, waker.take());
+                if let Some(state) = inner.state(ticket) {
+                    *state = SlotState::Unread { sequence, keep };
+                }
+                waker
+            }
+            Some(_) => {
+                drop(inner);
+                self.release(ticket);
+                return;
+            }
+            None => None,
+        };
+        drop(inner);
+        drop(waker);
+    }
+
+    /// Requests that were tracked since `before` or longer are not tracked any more: `wakers` gets one for each of them. A request that nobody reads ends. Returns since when the oldest of the others is tracked.
+    pub(crate) fn expire(&self, tracker: &Tracker, before: Instant, wakers: &mut Vec<Waker>) -> Option<Instant> {
+        let mut inner = lock(&self.inner);
+        let (mut oldest, mut over) = (None, Vec::new());
+        for (slot, index) in inner.slots.iter_mut().zip(0..) {
+            let Some(tracked) = slot.tracked.take_if(|tracked| tracked.by == tracker.number) else { continue };
+            if tracked.since > before {
+                oldest = oldest.into_iter().chain([tracked.since]).min();
+                slot.tracked = Some(tracked);
+                continue;
+            }
+            wakers.push(tracked.settled);
+            if matches!(slot.state, SlotState::Unread { .. }) {
+                over.push(index);
+            }
+        }
+        over.into_iter().for_each(|index| inner.free(index));
+        oldest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Wake};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::driver::requests::RequestFailure;
+    use crate::engine::EndReason;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counter() -> (Arc<Count>, Tracker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Tracker::new(Waker::from(count)))
+    }
+
+    fn woken(count: &Count, wakers: &mut Vec<Waker>) -> usize {
+        wakers.drain(..).for_each(Waker::wake);
+        count.0.swap(0, Ordering::Relaxed)
+    }
+
+    #[test]
+    fn whoever_tracks_a_request_is_woken_once_whatever_becomes_of_it() {
+        let ((count, tracker), mut wakers, now) = (counter(), Vec::new(), Instant::now());
+        let requests = Requests::default();
+        let register = || requests.register_tracked(b"a", &tracker, now);
+        // Given up.
+        assert!(requests.release(register()).last);
+        assert_eq!(woken(&count, &mut wakers), 1);
+        // Failed, and then read.
+        let ticket = register();
+        requests.admitted(ticket, 5);
+        requests.handed_over(5, 1, &mut wakers);
+        assert_eq!(woken(&count, &mut wakers), 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(requests.poll(ticket, &mut cx).is_ready());
+        requests.release(ticket);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
+        // The client ends while one is read and another one is not.
+        let (read, unread) = (register(), register());
+        requests.detach(unread);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 2));
+        requests.end(&EndReason::Closed, &mut wakers);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 1));
+        requests.release(read);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_request_that_nobody_reads_is_over_with_its_outcome() {
+        let ((count, tracker), mut wakers, now) = (counter(), Vec::new(), Instant::now());
+        let requests = Requests::default();
+        let ticket = requests.register_tracked(b"a", &tracker, now);
+        requests.admitted(ticket, 5);
+        requests.detach(ticket);
+        requests.handed_over(4, 1, &mut wakers);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 1));
+        requests.handed_over(5, 1, &mut wakers);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
+        // Its outcome came first.
+        let ticket = requests.register_tracked(b"a", &tracker, now);
+        requests.end(&EndReason::Closed, &mut wakers);
+        requests.detach(ticket);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
+        let closed = RequestFailure::Ended(EndReason::Closed);
+        let polled = requests.poll(ticket, &mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, std::task::Poll::Ready(Err(failure)) if failure == closed));
+    }
+
+    #[test]
+    fn requests_expire_for_those_who_track_them() {
+        let ((count, tracker), (others, other), mut wakers) = (counter(), counter(), Vec::new());
+        let (requests, now) = (Requests::default(), Instant::now());
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let kept = requests.register_tracked(b"a", &tracker, at(1));
+        let unread = requests.register_tracked(b"a", &tracker, at(2));
+        requests.register_tracked(b"a", &tracker, at(3));
+        requests.register_tracked(b"a", &other, at(0));
+        requests.detach(unread);
+        assert_eq!(requests.expire(&tracker, at(0), &mut wakers), Some(at(1)));
+        assert_eq!(woken(&count, &mut wakers), 0);
+        assert_eq!(requests.expire(&tracker, at(2), &mut wakers), Some(at(3)));
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 3), "the unread one is over");
+        assert!(requests.poll(kept, &mut Context::from_waker(Waker::noop())).is_pending(), "it may still be answered");
+        requests.release(kept);
+        assert_eq!((woken(&count, &mut wakers), woken(&others, &mut wakers)), (0, 0));
+        assert_eq!(requests.expire(&tracker, at(3), &mut wakers), None);
+    }
+}

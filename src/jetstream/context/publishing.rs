@@ -1,0 +1,275 @@
+//! Publishing to streams: a message, and the acknowledgement that says where it was stored.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context as Cx, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::client::PendingReply;
+use crate::error::Error;
+use crate::jetstream::context::Context;
+use crate::jetstream::error::{PublishError, PublishErrorKind};
+use crate::jetstream::message::PublishMessage;
+use crate::jetstream::wire::{PublishAck, Response};
+use crate::message::OutboundMessage;
+use crate::{Client, HeaderMap, Message, ToSubject};
+
+/// How long a message waits for its acknowledgement, unless the context says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause before a message is sent again that nobody had; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Context {
+    /// Publishes a message that a stream stores. Ok means that it was sent, or is buffered until there is a connection; await the
+    /// future that it returns for the acknowledgement, which says where the message was stored.
+    ///
+    /// At most [`max_ack_inflight`](super::ContextBuilder::max_ack_inflight) acknowledgements may be pending: then this waits,
+    /// unless [`backpressure_on_inflight`](super::ContextBuilder::backpressure_on_inflight) is off.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublishErrorKind`] says; none of the kinds that can come from here means that the message may have been stored.
+    ///
+    /// ```no_run
+    /// # async fn example(context: nats_lifeline::jetstream::Context) -> Result<(), nats_lifeline::Error> {
+    /// let ack = context.publish("orders.new", "four wheels".into()).await?.await?;
+    /// println!("message {} of the stream {}", ack.sequence, ack.stream);
+    ///
+    /// // Many at a time: all are sent before the first acknowledgement is awaited.
+    /// let mut sent = Vec::new();
+    /// for order in ["a bell", "a lamp"] {
+    ///     sent.push(context.publish("orders.new", order.into()).await?);
+    /// }
+    /// for ack in sent {
+    ///     ack.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<PublishAckFuture, PublishError> {
+        self.send(OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers: None }).await
+    }
+
+    /// [`publish`](Context::publish) with headers.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn publish_with_headers<S: ToSubject>(
+        &self,
+        subject: S,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PublishAckFuture, PublishError> {
+        let headers = Some(headers);
+        self.send(OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers }).await
+    }
+
+    /// [`publish`](Context::publish) with an id or with expectations.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// ```no_run
+    /// # async fn example(context: nats_lifeline::jetstream::Context) -> Result<(), nats_lifeline::Error> {
+    /// use nats_lifeline::jetstream::message::PublishMessage;
+    ///
+    /// let order = PublishMessage::build().payload("four wheels".into()).message_id("order-17");
+    /// let ack = context.send_publish("orders.new", order).await?.await?;
+    /// assert!(!ack.duplicate, "it was stored before");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_publish<S: ToSubject>(
+        &self,
+        subject: S,
+        publish: PublishMessage,
+    ) -> Result<PublishAckFuture, PublishError> {
+        self.send(publish.outbound_message(subject).into()).await
+    }
+
+    /// Waits until no acknowledgement is pending, not even of messages whose future was dropped: each has come, or
+    /// [`ack_timeout`](super::ContextBuilder::ack_timeout) has passed. It does not say what they were; for that, await the
+    /// futures.
+    pub async fn wait_for_acks(&self) {
+        let inner = self.inner();
+        inner.acks.all_back(&inner.client).await;
+    }
+
+    pub(in crate::jetstream) async fn send(&self, message: OutboundMessage) -> Result<PublishAckFuture, PublishError> {
+        let wait = self.inner().timeout.unwrap_or(TIMEOUT);
+        let pending = self.start(&message, Client::clock().checked_add(wait)).await?;
+        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending }) })
+    }
+
+    /// Sends a message, and waits for its permit and for room until `deadline`.
+    async fn start(&self, message: &OutboundMessage, deadline: Option<Instant>) -> Result<PendingReply, PublishError> {
+        let inner = self.inner();
+        let permit = match inner.waits_for_acks {
+            true => inner.acks.take(&inner.client, deadline).await,
+            false => inner.acks.try_take(),
+        };
+        let Some(permit) = permit else {
+            return Err(PublishErrorKind::MaxAckPending.into());
+        };
+        Ok(inner.client.start_tracked(message, permit, deadline).await?)
+    }
+}
+
+/// A message that was sent.
+struct Sent {
+    context: Context,
+    /// It is sent again if nobody had it.
+    message: OutboundMessage,
+    pending: PendingReply,
+}
+
+/// The acknowledgement of a published message: await it. The time that it may take begins then: the context's timeout, or 5 s.
+///
+/// If no stream has taken the message, or if the stream's servers have no leader or too much to do, it is sent again until the
+/// time is over: nobody had it. After a lost connection it is not sent again, since it may have been stored.
+///
+/// Dropping it without awaiting it is fine: the message is sent all the same, and counts as pending until its acknowledgement
+/// has come or [`ack_timeout`](super::ContextBuilder::ack_timeout) has passed.
+///
+/// # Errors
+///
+/// As [`PublishErrorKind`] says.
+#[must_use = "await it to know whether the message was stored"]
+pub struct PublishAckFuture {
+    /// `None` once it is awaited.
+    sent: Option<Sent>,
+}
+
+impl Drop for PublishAckFuture {
+    fn drop(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            sent.pending.detach();
+        }
+    }
+}
+
+impl fmt::Debug for PublishAckFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subject = self.sent.as_ref().map(|sent| sent.message.subject.as_str());
+        f.debug_struct("PublishAckFuture").field("subject", &subject).finish_non_exhaustive()
+    }
+}
+
+impl IntoFuture for PublishAckFuture {
+    type Output = Result<PublishAck, PublishError>;
+    type IntoFuture = PublishAckReply;
+
+    fn into_future(mut self) -> PublishAckReply {
+        let Some(mut sent) = self.sent.take() else { return PublishAckReply { waits: Waits::Over } };
+        let wait = sent.context.inner().timeout.unwrap_or(TIMEOUT);
+        let deadline = Client::clock().checked_add(wait);
+        sent.pending.wait_until(deadline);
+        PublishAckReply { waits: Waits::Ack { sent, deadline } }
+    }
+}
+
+/// A [`PublishAckFuture`] that is awaited. Dropping it gives up the acknowledgement, and a message that was not sent yet is
+/// withdrawn.
+#[must_use = "it does nothing until it is awaited"]
+pub struct PublishAckReply {
+    waits: Waits,
+}
+
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
+enum Waits {
+    Ack {
+        sent: Sent,
+        deadline: Option<Instant>,
+    },
+    /// The message is sent again.
+    Again(Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>),
+    Over,
+}
+
+impl Future for PublishAckReply {
+    type Output = Result<PublishAck, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Self::Output> {
+        loop {
+            let outcome = match &mut self.waits {
+                Waits::Ack { sent, .. } => ready!(Pin::new(&mut sent.pending).poll(cx)),
+                Waits::Again(again) => return again.as_mut().poll(cx),
+                Waits::Over => return Poll::Ready(Err(PublishErrorKind::BrokenPipe.into())),
+            };
+            match (judged(outcome), std::mem::replace(&mut self.waits, Waits::Over)) {
+                (Judged::NotStoredYet(error), Waits::Ack { sent, deadline }) => {
+                    let Sent { context, message, pending: _ } = sent;
+                    self.waits = Waits::Again(Box::pin(again(context, message, error, deadline)));
+                }
+                (Judged::NotStoredYet(error), _) => return Poll::Ready(Err(error)),
+                (Judged::Final(outcome), _) => return Poll::Ready(outcome),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PublishAckReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let again = matches!(self.waits, Waits::Again(_));
+        f.debug_struct("PublishAckReply").field("sent_again", &again).finish_non_exhaustive()
+    }
+}
+
+/// Sends a message again that nobody had, until somebody has it or the time is over.
+async fn again(
+    context: Context,
+    message: OutboundMessage,
+    mut error: PublishError,
+    deadline: Option<Instant>,
+) -> Result<PublishAck, PublishError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let next = Client::clock().checked_add(pause);
+        let Some(next) = next.filter(|next| deadline.is_none_or(|end| *next < end)) else { return Err(error) };
+        context.inner().client.pause_until(next).await;
+        let mut pending = context.start(&message, deadline).await?;
+        pending.wait_until(deadline);
+        match judged(pending.await) {
+            Judged::Final(outcome) => return outcome,
+            Judged::NotStoredYet(later) => error = later,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// What an answer means for the message.
+enum Judged {
+    Final(Result<PublishAck, PublishError>),
+    /// Nobody had it, and it may be stored later.
+    NotStoredYet(PublishError),
+}
+
+fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders => {
+            return Judged::NotStoredYet(error.into());
+        }
+        Err(error) => return Judged::Final(Err(error.into())),
+    };
+    let other = |reason: crate::Error| Judged::Final(Err(Error::with_source(PublishErrorKind::Other, reason)));
+    match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
+        Ok(Response::Ok(ack)) if ack.stream.is_empty() => other(NotAnAck.into()),
+        Ok(Response::Ok(ack)) => Judged::Final(Ok(ack)),
+        Ok(Response::Err { error }) if error.error_code().is_temporary() => Judged::NotStoredYet(error.into()),
+        Ok(Response::Err { error }) => Judged::Final(Err(PublishError::from(error))),
+        Err(error) => other(error.into()),
+    }
+}
+
+/// Another program has answered, which stores nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is not the acknowledgement of a stream")]
+struct NotAnAck;

@@ -1,0 +1,22 @@
+//! One kind of error for each call, with the variants and texts that programs written for async-nats match on.
+//!
+//! The source of an error says more: the name that was refused with its rule, the server's error, or the client's.
+
+mod consumer;
+mod context;
+mod stream;
+
+pub use consumer::{
+    ConsumerCreateStrictError, ConsumerCreateStrictErrorKind, ConsumerError, ConsumerErrorKind, ConsumerInfoError,
+    ConsumerInfoErrorKind, ConsumerResetError, ConsumerResetErrorKind, ConsumerUpdateError, ConsumerUpdateErrorKind,
+};
+pub use context::{
+    AccountError, AccountErrorKind, CreateStreamError, CreateStreamErrorKind, DeleteStreamError, DeleteStreamErrorKind,
+    GetStreamByNameError, GetStreamByNameErrorKind, GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind,
+    RequestError, RequestErrorKind, StreamsError, StreamsErrorKind, UpdateStreamError, UpdateStreamErrorKind,
+};
+pub use stream::{
+    ConsumersError, ConsumersErrorKind, DeleteMessageError, DeleteMessageErrorKind, DirectGetError, DirectGetErrorKind,
+    InfoError, LastRawMessageError, LastRawMessageErrorKind, PurgeError, PurgeErrorKind, RawMessageError,
+    RawMessageErrorKind,
+};

@@ -1,0 +1,83 @@
+//! Limits how many messages wait for their acknowledgements.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::Client;
+use crate::client::Tracker;
+
+/// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back when its waker is woken:
+/// with the acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
+#[derive(Debug, Clone)]
+pub(in crate::jetstream) struct AckLimit {
+    permits: Arc<Permits>,
+    /// Gives one permit back for each acknowledgement.
+    back: Tracker,
+    most: u32,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Permits(Semaphore);
+
+impl Wake for Permits {
+    fn wake(self: Arc<Self>) {
+        self.0.add_permits(1);
+    }
+}
+
+impl AckLimit {
+    /// At most `most` acknowledgements are pending, each for `timeout` at most.
+    pub(in crate::jetstream) fn new(most: usize, timeout: Duration) -> AckLimit {
+        let most = u32::try_from(most.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let permits = Arc::new(Permits(Semaphore::new(most as usize)));
+        AckLimit { back: Tracker::new(Waker::from(Arc::clone(&permits))), permits, most, timeout }
+    }
+
+    /// Takes a permit if there is one now.
+    pub(in crate::jetstream) fn try_take(&self) -> Option<&Tracker> {
+        let permit = self.permits.0.try_acquire().ok()?;
+        permit.forget();
+        Some(&self.back)
+    }
+
+    /// Takes a permit, and waits for it until `deadline`.
+    pub(in crate::jetstream) async fn take(&self, client: &Client, deadline: Option<Instant>) -> Option<&Tracker> {
+        match self.try_take() {
+            None => self.wait(client, 1, deadline).await.then_some(&self.back),
+            taken => taken,
+        }
+    }
+
+    /// Waits until no acknowledgement is pending.
+    pub(in crate::jetstream) async fn all_back(&self, client: &Client) {
+        if self.wait(client, self.most, None).await {
+            self.permits.0.add_permits(self.most as usize);
+        }
+    }
+
+    /// Waits for permits, and takes them. Those of acknowledgements that never came come back meanwhile.
+    async fn wait(&self, client: &Client, count: u32, deadline: Option<Instant>) -> bool {
+        let mut acquiring = std::pin::pin!(self.permits.0.acquire_many(count));
+        loop {
+            let now = Client::clock();
+            let oldest = now.checked_sub(self.timeout).and_then(|before| client.expire(&self.back, before));
+            let expires = oldest.and_then(|oldest| oldest.checked_add(self.timeout));
+            let until = expires.into_iter().chain(deadline).min();
+            match client.until(until, acquiring.as_mut()).await {
+                Some(Ok(permits)) => {
+                    permits.forget();
+                    return true;
+                }
+                // The semaphore is never closed.
+                Some(Err(_)) => return false,
+                None if deadline.is_some_and(|deadline| deadline <= Client::clock()) => return false,
+                None if client.has_ended() => return false,
+                None => {}
+            }
+        }
+    }
+}

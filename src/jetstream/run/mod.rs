@@ -1,0 +1,5 @@
+//! What waits: it sends requests, waits for answers and timers, and decides nothing.
+
+pub(super) mod acks;
+pub(super) mod call;
+pub(super) mod pages;
