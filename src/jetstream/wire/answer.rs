@@ -256,7 +256,7 @@ mod tests {
             format!(r#"{{"stream":"S","seq":0,{error}}}"#),
             format!(r#"{{"error":null,{error}}}"#),
             // What would be no acknowledgement at all.
-            format!(r#"{{{error},"seq":"none","stream":[1,{{"a":"b"}}]}}"#),
+            format!(r#"{{{error},"seq":[1,{{"a":"b"}}],"stream":{{}},"error":null}}"#),
         ] {
             refused::<PublishAck>(&json);
             refused::<Page<String>>(&json);
