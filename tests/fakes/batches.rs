@@ -341,3 +341,41 @@ async fn a_reader_of_small_batches_lets_others_run() {
     }
     assert!(turns > 10, "{turns} turns beside 10,000 batches");
 }
+
+// N21. The messages are the batch's own, whatever becomes of the connection.
+#[tokio::test]
+async fn a_batch_is_whole_after_its_connection_and_its_client_are_gone() {
+    for ending in ["lost", "closed", "drained", "dropped"] {
+        let broker = Broker::start().await.unwrap();
+        let client = client(&broker).await;
+        let mut subscriber = client.subscribe("a").await.unwrap();
+        let payload = |number: usize| vec![b'a' + (number % 26) as u8; number];
+        for number in 0..600 {
+            client.publish("a", payload(number).into()).await.unwrap();
+        }
+        soon("a flush", client.flush()).await.unwrap();
+        let batch = soon("a batch", subscriber.next_batch(500)).await.unwrap();
+        match ending {
+            "lost" => broker.kill(),
+            "closed" => drop(client.close().await),
+            "drained" => drop(client.drain_and_close(Duration::from_millis(50)).await),
+            _ => drop(client),
+        }
+        // Reads that follow use the memory again that nobody has any more.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let len = batch.len();
+        for (number, message) in batch.iter().enumerate() {
+            assert_eq!(message.payload(), payload(number), "{ending}");
+        }
+        drop(batch);
+        let mut next = len;
+        while next < 600 {
+            let batch = soon("the rest", subscriber.next_batch(usize::MAX)).await.unwrap();
+            for message in &batch {
+                assert_eq!(message.payload(), payload(next), "{ending}");
+                next += 1;
+            }
+        }
+        assert_eq!((subscriber.delivered(), subscriber.dropped()), (600, 0), "{ending}");
+    }
+}
