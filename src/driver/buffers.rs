@@ -1,8 +1,12 @@
 //! Read buffers: the current one, and those whose messages are still being read, kept for reuse.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::BytesMut;
+
+use super::task::{IDLE, READ_MAX};
+use crate::engine::time::after;
 
 /// At most this many are kept for reuse. Without them every read under load would use fresh memory from the system,
 /// whose pages must be cleared first. Arbitrary: 2 MiB when the buffers have grown.
@@ -12,11 +16,16 @@ const KEPT: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     kept: VecDeque<BytesMut>,
+    /// When more than [`READ_MAX`] was last needed, for one large operation; `None`: not since the memory was freed.
+    large: Option<Instant>,
 }
 
 impl Buffers {
     /// Makes room for `want` more bytes in `buf`, keeping its content.
-    pub(super) fn make_room(&mut self, buf: &mut BytesMut, want: usize) {
+    pub(super) fn make_room(&mut self, buf: &mut BytesMut, want: usize, now: Instant) {
+        if want > READ_MAX {
+            self.large = Some(now);
+        }
         if buf.try_reclaim(want) {
             return;
         }
@@ -36,6 +45,12 @@ impl Buffers {
     /// Frees the memory.
     pub(super) fn shrink(&mut self) {
         self.kept = VecDeque::new();
+        self.large = None;
+    }
+
+    /// When the memory of large operations is freed although small ones keep coming, unless another large one comes.
+    pub(super) fn shrinks_at(&self) -> Option<Instant> {
+        self.large.map(|large| after(large, IDLE))
     }
 }
 
@@ -51,12 +66,12 @@ mod tests {
         let place = buf.as_ptr() as usize;
         let message = buf.split_to(50).freeze();
 
-        buffers.make_room(&mut buf, 50);
+        buffers.make_room(&mut buf, 50, Instant::now());
         assert_eq!((&buf[..], &message[..]), (&[b'a'; 10][..], &[b'a'; 50][..]), "what is left moves along");
         assert_ne!(buf.as_ptr() as usize, place + 50);
         drop(message);
         let other = buf.split_to(10).freeze();
-        buffers.make_room(&mut buf, 60);
+        buffers.make_room(&mut buf, 60, Instant::now());
         assert_eq!(buf.as_ptr() as usize, place, "the first again");
         drop(other);
     }
@@ -67,7 +82,7 @@ mod tests {
         let mut buf = BytesMut::new();
         let mut messages = Vec::new();
         for _ in 0..100 {
-            buffers.make_room(&mut buf, 64);
+            buffers.make_room(&mut buf, 64, Instant::now());
             buf.extend_from_slice(&[0; 64]);
             messages.push(buf.split().freeze());
         }

@@ -79,6 +79,11 @@ impl Input {
             self.buf = BytesMut::new();
         }
     }
+
+    /// Continues in memory of the size that its content needs.
+    pub(super) fn renew(&mut self) {
+        self.buf = BytesMut::from(&self.buf[..]);
+    }
 }
 
 impl Link {

@@ -90,7 +90,7 @@ const PARTS: usize = 64;
 const READ_MIN: usize = 4 * 1024;
 
 /// The largest size of the read buffer.
-const READ_MAX: usize = 256 * 1024;
+pub(super) const READ_MAX: usize = 256 * 1024;
 
 /// A properly closed connection is read to its end for at most this long (D7).
 const LEAVING: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ const FULL: Duration = Duration::from_secs(1);
 const DISCARDED: usize = 16 * 1024;
 
 /// After this long without traffic, memory is freed (D28).
-const IDLE: Duration = Duration::from_secs(1);
+pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 impl Task {
     pub(super) fn new(shared: Arc<Shared>, engine: Engine<Sink>) -> Task {
@@ -333,10 +333,14 @@ impl Task {
         let leaving = self.leaving.iter().map(|(_, until)| *until).min();
         let idle = self.moved.map(|moved| after(moved, IDLE));
         let full = self.links.iter().filter_map(|link| link.ask_again_at).min();
-        let next = [self.engine.poll_timeout(), pause, leaving, idle, full].into_iter().flatten().min();
+        let large = self.buffers.shrinks_at();
+        let next = [self.engine.poll_timeout(), pause, leaving, idle, full, large].into_iter().flatten().min();
         let Some(next) = next else { return false };
         if idle.is_some_and(|idle| idle <= now) {
             self.shrink();
+        } else if large.is_some_and(|large| large <= now) {
+            self.buffers.shrink();
+            self.links.iter_mut().for_each(|link| link.input.renew());
         }
         if self.alarm == Alarm::Fired {
             self.alarm = Alarm::Off;

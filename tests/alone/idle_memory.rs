@@ -46,6 +46,29 @@ async fn become_idle() {
     tokio::time::resume();
 }
 
+// Fault J10: the memory of a large message was freed only when nothing at all came for a second.
+#[test]
+fn the_memory_of_a_large_message_is_freed_although_small_ones_keep_coming() {
+    let _turn = turn();
+    let (url, _broker) = broker_elsewhere();
+    let runtime = runtime();
+    let client = runtime.block_on(connect(&url));
+    let mut subscriber = runtime.block_on(client.subscribe("large")).unwrap();
+    let used = measure(|| {
+        runtime.block_on(async {
+            client.publish("large", vec![b'x'; 900_000].into()).await.unwrap();
+            assert_eq!(soon("the large message", subscriber.next()).await.unwrap().payload.len(), 900_000);
+            for _ in 0..50 {
+                client.publish("large", "small".into()).await.unwrap();
+                assert_eq!(soon("a small one", subscriber.next()).await.unwrap().payload, "small");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+    });
+    // The read buffer of a client with traffic remains.
+    assert!(used.bytes_current < 512 * 1024, "{used:?}");
+}
+
 /// Nearly as many as a table of this size can have. With 100,000 it is a third less full.
 const SUBSCRIPTIONS: usize = 14_000;
 

@@ -47,7 +47,7 @@ impl Task {
         let room = (self.want / 2).max(input.needed.min(buf.len().max(self.want)));
         self.sorter.release();
         if spare < room {
-            self.buffers.make_room(buf, room.max(self.want));
+            self.buffers.make_room(buf, room.max(self.want), now);
         }
         let spare = buf.capacity() - buf.len();
         let n = match transport.poll_read(cx, buf) {
