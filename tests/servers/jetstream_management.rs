@@ -155,6 +155,9 @@ async fn stored_messages_are_read_deleted_and_purged() {
     let last = stream.direct_get_last_for_subject("m.nothing").await.unwrap_err();
     assert_eq!(last.kind(), DirectGetErrorKind::NotFound);
 
+    let both = stream.direct_get_builder().last_by_subject("m.a").sequence(1).send().await.unwrap_err();
+    assert_eq!(both.to_string(), "request failed: last_by_subject excludes sequence and next_by_subject");
+
     let mut subjects: Vec<_> = stream.info_with_subjects("m.>").await.unwrap().try_collect().await.unwrap();
     subjects.sort_unstable();
     assert_eq!(subjects, [("m.a".to_owned(), 3), ("m.b".to_owned(), 1), ("m.c".to_owned(), 1)]);

@@ -160,6 +160,34 @@ impl<I> Stream<I> {
     }
 }
 
+/// Declares how to say which message a builder asks for.
+macro_rules! which_message {
+    ($builder:ident) => {
+        impl<T> $builder<T> {
+            /// Sets the number of the message, or of the first one that may be the [next by subject](Self::next_by_subject).
+            pub fn sequence(mut self, seq: u64) -> Self {
+                self.request.sequence = Some(seq);
+                self
+            }
+
+            /// Asks for the last message with this subject.
+            pub fn last_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
+                self.request.last_by_subject = Some(subject.into());
+                self
+            }
+
+            /// Asks for the next message with this subject. Wildcards are allowed.
+            pub fn next_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
+                self.request.next_by_subject = Some(subject.into());
+                self
+            }
+        }
+    };
+}
+
+which_message!(DirectGetBuilder);
+which_message!(RawMessageBuilder);
+
 /// Which message to get from any replica, from [`Stream::direct_get_builder`].
 #[derive(Debug)]
 #[must_use = "it asks for nothing until it is sent"]
@@ -171,24 +199,6 @@ pub struct DirectGetBuilder<T = WithHeaders> {
 }
 
 impl<T> DirectGetBuilder<T> {
-    /// Sets the number of the message, or of the first one that may be the [next by subject](Self::next_by_subject).
-    pub fn sequence(mut self, seq: u64) -> Self {
-        self.request.sequence = Some(seq);
-        self
-    }
-
-    /// Asks for the last message with this subject.
-    pub fn last_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
-        self.request.last_by_subject = Some(subject.into());
-        self
-    }
-
-    /// Asks for the next message with this subject. Wildcards are allowed.
-    pub fn next_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
-        self.request.next_by_subject = Some(subject.into());
-        self
-    }
-
     async fn ask(self) -> Result<Message, DirectGetError> {
         let DirectGetBuilder { context, stream, request, .. } = self;
         let stream = stream?;
@@ -199,12 +209,16 @@ impl<T> DirectGetBuilder<T> {
             Filter::new(subject).map_err(invalid)?;
         }
         let answer = match &request.last_by_subject {
+            Some(_) if request.sequence.is_some() || request.next_by_subject.is_some() => {
+                let rule = "last_by_subject excludes sequence and next_by_subject";
+                return Err(Error::with_source(DirectGetErrorKind::Request, rule));
+            }
             // A body there would be refused (ADR-31).
-            Some(subject) if request.sequence.is_none() && request.next_by_subject.is_none() => {
+            Some(subject) => {
                 let subject = Filter::new(subject).map_err(invalid)?;
                 context.call_raw(Call::DirectGetLast { stream, subject }, Bytes::new()).await?
             }
-            _ => context.call_raw(Call::DirectGet { stream }, call::encode(&request)?).await?,
+            None => context.call_raw(Call::DirectGet { stream }, call::encode(&request)?).await?,
         };
         checked(answer)
     }
@@ -257,24 +271,6 @@ pub struct RawMessageBuilder<T = WithHeaders> {
 }
 
 impl<T> RawMessageBuilder<T> {
-    /// Sets the number of the message, or of the first one that may be the [next by subject](Self::next_by_subject).
-    pub fn sequence(mut self, seq: u64) -> Self {
-        self.request.sequence = Some(seq);
-        self
-    }
-
-    /// Asks for the last message with this subject. Wildcards are allowed.
-    pub fn last_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
-        self.request.last_by_subject = Some(subject.into());
-        self
-    }
-
-    /// Asks for the next message with this subject. Wildcards are allowed.
-    pub fn next_by_subject<S: Into<String>>(mut self, subject: S) -> Self {
-        self.request.next_by_subject = Some(subject.into());
-        self
-    }
-
     async fn ask(self) -> Result<StreamMessage, RawMessageError> {
         let RawMessageBuilder { context, stream, request, .. } = self;
         let stream = stream?;
