@@ -13,7 +13,7 @@ use super::publish::publish_of;
 use super::wait::{self, Deadline};
 pub(crate) use crate::driver::Tracker;
 use crate::driver::Waiting;
-use crate::engine::Status;
+use crate::engine::{DeliveryMode, Status};
 use crate::protocol::HeaderMap;
 
 impl Client {
@@ -37,6 +37,8 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<PendingReply, RequestError> {
         let began = wait::now();
+        let resent = self.core.settings.config.outbox.delivery == DeliveryMode::AtLeastOnce;
+        let connects = resent.then(|| self.shared().connects());
         let requests = &self.shared().requests;
         let ticket = requests.register_tracked(message.subject.as_bytes(), tracker, began);
         // If anything fails from here on, the request is given up.
@@ -48,7 +50,7 @@ impl Client {
         let size = publish.size();
         self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
         let deadline = Deadline::even_if_closed(None);
-        Ok(PendingReply { waiting, reply, own: None, size, began, connects: None, deadline, span: None })
+        Ok(PendingReply { waiting, reply, own: None, size, began, connects, deadline, span: None })
     }
 
     /// Requests that were tracked since `before` or longer are not tracked any more. Returns since when the oldest of

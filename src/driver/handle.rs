@@ -13,7 +13,7 @@ use super::command::Command;
 use super::confirmations::{Named, Settled};
 use super::mailbox::Shared;
 use super::reads::Share;
-use super::requests::{RequestFailure, Ticket};
+use super::requests::{Released, RequestFailure, Ticket};
 use super::settings::DriverSettings;
 use super::task::Task;
 use crate::engine::{Config, EndReason, Engine};
@@ -92,7 +92,15 @@ impl Waiting {
     #[cfg(feature = "jetstream")]
     pub(crate) fn detach(mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.shared().requests.detach(ticket);
+            let released = self.shared().requests.detach(ticket);
+            self.wake_drain(released);
+        }
+    }
+
+    /// A drain may be waiting for the last request.
+    fn wake_drain(&self, released: Released) {
+        if released.last && self.shared().closed_reason().is_some() {
+            self.shared().wake();
         }
     }
 
@@ -109,10 +117,7 @@ impl Waiting {
             // If it was not sent yet, it need not be sent any more.
             Some(sequence) => shared.withdraw(sequence),
         };
-        if released.last && shared.closed_reason().is_some() {
-            // A drain may be waiting for the last request.
-            shared.wake();
-        }
+        self.wake_drain(released);
         unsent
     }
 }

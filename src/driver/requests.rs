@@ -41,6 +41,8 @@ struct Inner {
     generation: u32,
     /// The number of slots that are aside.
     aside: usize,
+    /// The number of slots whose replies nobody reads.
+    unread: usize,
     /// Requests by subject, once a server has refused something.
     subjects: Option<Subjects>,
 }
@@ -199,7 +201,7 @@ impl Requests {
         Released { last, unanswered }
     }
 
-    /// The number of pending requests, without those aside.
+    /// The number of pending requests, without those aside and those that nobody reads.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.inner).waiting()
     }
@@ -352,7 +354,7 @@ impl Inner {
     }
 
     fn waiting(&self) -> usize {
-        self.slots.len() - self.free.len() - self.aside
+        self.slots.len() - self.free.len() - self.aside - self.unread
     }
 
     /// Fails slots, and frees those that nobody will release.
@@ -365,7 +367,8 @@ impl Inner {
     /// The slot may be used again.
     fn free(&mut self, index: u32) {
         let Some(slot) = self.slots.get_mut(index as usize) else { return };
-        slot.state = SlotState::Free;
+        let old = std::mem::replace(&mut slot.state, SlotState::Free);
+        self.unread -= usize::from(matches!(old, SlotState::Unread { .. }));
         self.aside -= usize::from(std::mem::take(&mut slot.aside));
         self.free.push(index);
         if self.free.len() < self.slots.len() {

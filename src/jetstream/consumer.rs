@@ -45,7 +45,7 @@ pub struct Consumer<T: IntoConsumerConfig> {
 }
 
 impl<T: IntoConsumerConfig> Consumer<T> {
-    /// A consumer with this configuration, of which the server has said this.
+    /// A consumer with this configuration and the server's last info.
     pub fn new(config: T, info: Info, context: Context) -> Self {
         Consumer { context, config, info }
     }
@@ -113,7 +113,7 @@ impl Context {
         C: AsRef<str>,
     {
         let consumer = Name::consumer(consumer.as_ref()).map_err(not_a_name)?;
-        let call = Call::ConsumerInfo { stream: stream_name(stream.as_ref())?, consumer };
+        let call = Call::ConsumerInfo { stream: Name::stream(stream.as_ref()).map_err(not_a_name)?, consumer };
         let info = self.call(call, &Empty {}, Effect::Reads).await.map_err(CallFailed::into_error::<ConsumerError>)?;
         self.consumer(info)
     }
@@ -129,7 +129,8 @@ impl Context {
         stream: S,
     ) -> Result<DeleteStatus, ConsumerError> {
         let consumer = Name::consumer(consumer.as_ref()).map_err(not_a_name)?;
-        let call = Call::ConsumerDelete { stream: stream_name(stream.as_ref())?, consumer };
+        let other = |invalid| Error::with_source(ConsumerErrorKind::Other, invalid);
+        let call = Call::ConsumerDelete { stream: Name::stream(stream.as_ref()).map_err(other)?, consumer };
         self.call(call, &Empty {}, Effect::Changes).await.map_err(CallFailed::into_error)
     }
 

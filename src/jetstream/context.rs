@@ -29,6 +29,10 @@ pub use builder::{ContextBuilder, No, ToAssign, Yes};
 pub use publishing::{PublishAckFuture, PublishAckReply};
 pub use streams::{StreamNames, Streams};
 
+/// The former name of [`PublishMessage`](super::message::PublishMessage).
+#[deprecated(note = "renamed to message::PublishMessage")]
+pub type Publish = super::message::PublishMessage;
+
 /// A client's access to JetStream: streams, publishing, consumers and the account.
 ///
 /// Clones share the client and the limits, and cost one reference count. A context starts no task and can be made outside of a

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::error::{DirectGetError, DirectGetErrorKind};
 pub use super::wire::{
     AckKind, AckSubjectFault, MessageInfo as Info, OutboundMessage, OwnedInfo, PublishMessage, StoredFault,
     StreamMessage,
@@ -49,6 +50,12 @@ impl TryFrom<crate::Message> for StreamMessage {
             };
             StreamMessageError::with_source(kind, fault)
         })
+    }
+}
+
+impl From<StreamMessageError> for DirectGetError {
+    fn from(error: StreamMessageError) -> Self {
+        DirectGetError::with_source(DirectGetErrorKind::Other, error)
     }
 }
 

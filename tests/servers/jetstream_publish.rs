@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nats_lifeline::client::ConnectionLost;
 use nats_lifeline::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind, traits::Publisher};
 use nats_lifeline::jetstream::message::{OutboundMessage, PublishMessage};
-use nats_lifeline::jetstream::stream::{Config, StorageType};
+use nats_lifeline::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use nats_lifeline::jetstream::{self, Context, ErrorCode};
 use nats_lifeline::{Client, ConnectOptions, HeaderMap};
 
@@ -94,6 +94,43 @@ async fn expectations_that_do_not_hold_are_errors_and_store_nothing() {
     let holds = expecting().expected_last_sequence(1).expected_last_message_id("first").expected_stream("M");
     assert_eq!(context.send_publish("m.a", holds).await.unwrap().await.unwrap().sequence, 2);
     assert_eq!(world.stored().await, 2);
+}
+
+// A full stream stays full: async-nats fails immediately, and so do we.
+#[tokio::test]
+async fn a_full_stream_refuses_a_message_once() {
+    let world = World::start(ContextBuilder::new()).await;
+    let config = Config {
+        name: "FULL".to_owned(),
+        subjects: vec!["full".to_owned()],
+        storage: StorageType::Memory,
+        max_messages: 1,
+        discard: DiscardPolicy::New,
+        ..Config::default()
+    };
+    world.context.create_stream(config).await.unwrap();
+    world.context.publish("full", "1".into()).await.unwrap().await.unwrap();
+    let before = world.client.stats().accepted;
+    let error = world.context.publish("full", "2".into()).await.unwrap().await.unwrap_err();
+    assert_eq!((error.kind(), refused(&error)), (PublishErrorKind::Other, Some(ErrorCode::STREAM_STORE_FAILED)));
+    assert_eq!(world.client.stats().accepted - before, 1);
+}
+
+// What nobody reads any more does not hold up a drain.
+#[tokio::test]
+async fn a_drain_waits_for_no_acknowledgement_that_nobody_reads() {
+    let world = World::start(ContextBuilder::new()).await;
+    let silent = world.client.subscribe("silent").await.unwrap();
+    drop(world.context.publish("silent", "1".into()).await.unwrap());
+    let kept = world.context.publish("m.a", "1".into()).await.unwrap();
+    // Its acknowledgement has come when this one's has.
+    world.context.publish("m.a", "2".into()).await.unwrap().await.unwrap();
+    drop(silent);
+    let client = world.client.clone();
+    let draining = tokio::spawn(async move { client.drain_and_close(Duration::from_secs(600)).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(kept);
+    assert!(soon("the drain", draining).await.unwrap().is_ok());
 }
 
 #[tokio::test]

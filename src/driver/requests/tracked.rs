@@ -1,11 +1,11 @@
-//! Requests whose outcome is waited for by somebody else than their reader, and those that nobody reads.
+//! Requests whose outcome somebody other than their reader waits for, and those that nobody reads.
 #![cfg_attr(not(feature = "jetstream"), allow(dead_code, reason = "only JetStream has acknowledgements"))]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{Requests, SlotState, Ticket};
+use super::{Released, Requests, SlotState, Ticket};
 use crate::driver::lock;
 
 /// Somebody who waits for the outcomes of requests, whatever they are.
@@ -24,7 +24,7 @@ impl Tracker {
     }
 }
 
-/// That of a request.
+/// Who waits for the outcome of a request.
 #[derive(Debug)]
 pub(super) struct Tracked {
     by: u64,
@@ -43,26 +43,21 @@ impl Requests {
         ticket
     }
 
-    /// Nobody reads the reply. The request goes on until it has its outcome, or expires.
-    pub(crate) fn detach(&self, ticket: Ticket) {
+    /// Nobody reads the reply. The request goes on until it has its outcome, or expires; a drain does not wait for it.
+    pub(crate) fn detach(&self, ticket: Ticket) -> Released {
         let mut inner = lock(&self.inner);
-        let waker = match inner.state(ticket) {
-            Some(SlotState::Waiting { sequence, keep, waker }) => {
-                let (sequence, keep, waker) = (*sequence, *keep, waker.take());
-                if let Some(state) = inner.state(ticket) {
-                    *state = SlotState::Unread { sequence, keep };
-                }
-                waker
-            }
-            Some(_) => {
-                drop(inner);
-                self.release(ticket);
-                return;
-            }
-            None => None,
+        let Some(slot) = inner.slot(ticket) else { return Released::default() };
+        let SlotState::Waiting { sequence, keep, waker } = &mut slot.state else {
+            drop(inner);
+            return self.release(ticket);
         };
+        let (unread, waker) = (SlotState::Unread { sequence: *sequence, keep: *keep }, waker.take());
+        slot.state = unread;
+        inner.unread += 1;
+        let released = Released { last: inner.waiting() == 0, unanswered: None };
         drop(inner);
         drop(waker);
+        released
     }
 
     /// Requests that were tracked since `before` or longer are not tracked any more: `wakers` gets one for each of them. A request that nobody reads ends. Returns since when the oldest of the others is tracked.
@@ -135,8 +130,8 @@ mod tests {
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
         // The client ends while one is read and another one is not.
         let (read, unread) = (register(), register());
-        requests.detach(unread);
-        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 2));
+        assert!(!requests.detach(unread).last);
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 1), "a drain waits for one of them");
         requests.end(&EndReason::Closed, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 1));
         requests.release(read);
@@ -149,15 +144,15 @@ mod tests {
         let requests = Requests::default();
         let ticket = requests.register_tracked(b"a", &tracker, now);
         requests.admitted(ticket, 5);
-        requests.detach(ticket);
+        assert!(requests.detach(ticket).last);
         requests.handed_over(4, 1, &mut wakers);
-        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 1));
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
         requests.handed_over(5, 1, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
         // Its outcome came first.
         let ticket = requests.register_tracked(b"a", &tracker, now);
         requests.end(&EndReason::Closed, &mut wakers);
-        requests.detach(ticket);
+        assert!(requests.detach(ticket).last);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
         let closed = RequestFailure::Ended(EndReason::Closed);
         let polled = requests.poll(ticket, &mut Context::from_waker(Waker::noop()));
@@ -173,11 +168,12 @@ mod tests {
         let unread = requests.register_tracked(b"a", &tracker, at(2));
         requests.register_tracked(b"a", &tracker, at(3));
         requests.register_tracked(b"a", &other, at(0));
-        requests.detach(unread);
+        assert!(!requests.detach(unread).last);
         assert_eq!(requests.expire(&tracker, at(0), &mut wakers), Some(at(1)));
         assert_eq!(woken(&count, &mut wakers), 0);
         assert_eq!(requests.expire(&tracker, at(2), &mut wakers), Some(at(3)));
-        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 3), "the unread one is over");
+        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 3));
+        assert_eq!(lock(&requests.inner).unread, 0, "it is over");
         assert!(requests.poll(kept, &mut Context::from_waker(Waker::noop())).is_pending(), "it may still be answered");
         requests.release(kept);
         assert_eq!((woken(&count, &mut wakers), woken(&others, &mut wakers)), (0, 0));

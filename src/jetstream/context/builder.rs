@@ -84,13 +84,14 @@ impl ContextBuilder<Yes> {
 }
 
 impl<PREFIX: ToAssign> ContextBuilder<PREFIX> {
-    /// Sets the timeout of each call. Default: the client's [`request_timeout`](crate::ConnectOptions::request_timeout).
+    /// Sets the timeout of each call. Default: the client's [`request_timeout`](crate::ConnectOptions::request_timeout), and 5 s
+    /// for acknowledgements of published messages.
     pub fn timeout(mut self, timeout: Duration) -> ContextBuilder<Yes> {
         self.timeout = Some(timeout);
         self.becomes()
     }
 
-    /// Sets how long an acknowledgement that nobody awaits counts as pending. Default: 30 s.
+    /// Sets how long an acknowledgement that does not come counts as pending, whether or not it is awaited. Default: 30 s.
     pub fn ack_timeout(mut self, ack_timeout: Duration) -> ContextBuilder<Yes> {
         self.ack_timeout = ack_timeout;
         self.becomes()

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::jetstream::context::Context;
 use crate::jetstream::error::{PublishError, PublishErrorKind};
 use crate::jetstream::message::PublishMessage;
-use crate::jetstream::wire::{PublishAck, Response};
+use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
 use crate::message::OutboundMessage;
 use crate::{Client, HeaderMap, Message, ToSubject};
 
@@ -33,7 +33,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// As [`PublishErrorKind`] says; none of the kinds that can come from here means that the message may have been stored.
+    /// As [`PublishErrorKind`] says. An error from here, whatever its kind, means that the message was not sent.
     ///
     /// ```no_run
     /// # async fn example(context: nats_lifeline::jetstream::Context) -> Result<(), nats_lifeline::Error> {
@@ -103,9 +103,14 @@ impl Context {
     }
 
     pub(in crate::jetstream) async fn send(&self, message: OutboundMessage) -> Result<PublishAckFuture, PublishError> {
-        let wait = self.inner().timeout.unwrap_or(TIMEOUT);
-        let pending = self.start(&message, Client::clock().checked_add(wait)).await?;
-        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending }) })
+        let since = Client::clock();
+        let pending = self.start(&message, since.checked_add(self.ack_wait())).await?;
+        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending, since }) })
+    }
+
+    /// How long an acknowledgement that is awaited may take.
+    fn ack_wait(&self) -> Duration {
+        self.inner().timeout.unwrap_or(TIMEOUT)
     }
 
     /// Sends a message, and waits for its permit and for room until `deadline`.
@@ -116,7 +121,8 @@ impl Context {
             false => inner.acks.try_take(),
         };
         let Some(permit) = permit else {
-            return Err(PublishErrorKind::MaxAckPending.into());
+            let ended = inner.client.has_ended();
+            return Err(if ended { PublishErrorKind::BrokenPipe } else { PublishErrorKind::MaxAckPending }.into());
         };
         Ok(inner.client.start_tracked(message, permit, deadline).await?)
     }
@@ -128,12 +134,16 @@ struct Sent {
     /// It is sent again if nobody had it.
     message: OutboundMessage,
     pending: PendingReply,
+    /// When it was first sent.
+    since: Instant,
 }
 
 /// The acknowledgement of a published message: await it. The time that it may take begins then: the context's timeout, or 5 s.
 ///
-/// If no stream has taken the message, or if the stream's servers have no leader or too much to do, it is sent again until the
-/// time is over: nobody had it. After a lost connection it is not sent again, since it may have been stored.
+/// If no stream has taken the message, or if the stream's servers have no leader or too much to do, it is sent again until that
+/// much time has passed since it was published: nobody had it. It is then stored after messages that were published later. After
+/// a lost connection it is not sent again, since it may have been stored. Until it is awaited or dropped, the future keeps the
+/// message.
 ///
 /// Dropping it without awaiting it is fine: the message is sent all the same, and counts as pending until its acknowledgement
 /// has come or [`ack_timeout`](super::ContextBuilder::ack_timeout) has passed.
@@ -141,7 +151,6 @@ struct Sent {
 /// # Errors
 ///
 /// As [`PublishErrorKind`] says.
-#[must_use = "await it to know whether the message was stored"]
 pub struct PublishAckFuture {
     /// `None` once it is awaited.
     sent: Option<Sent>,
@@ -168,8 +177,7 @@ impl IntoFuture for PublishAckFuture {
 
     fn into_future(mut self) -> PublishAckReply {
         let Some(mut sent) = self.sent.take() else { return PublishAckReply { waits: Waits::Over } };
-        let wait = sent.context.inner().timeout.unwrap_or(TIMEOUT);
-        let deadline = Client::clock().checked_add(wait);
+        let deadline = Client::clock().checked_add(sent.context.ack_wait());
         sent.pending.wait_until(deadline);
         PublishAckReply { waits: Waits::Ack { sent, deadline } }
     }
@@ -205,7 +213,9 @@ impl Future for PublishAckReply {
             };
             match (judged(outcome), std::mem::replace(&mut self.waits, Waits::Over)) {
                 (Judged::NotStoredYet(error), Waits::Ack { sent, deadline }) => {
-                    let Sent { context, message, pending: _ } = sent;
+                    let Sent { context, message, pending: _, since } = sent;
+                    // Of many messages that nobody had, the first one that is awaited uses up the time of all.
+                    let deadline = since.checked_add(context.ack_wait()).into_iter().chain(deadline).min();
                     self.waits = Waits::Again(Box::pin(again(context, message, error, deadline)));
                 }
                 (Judged::NotStoredYet(error), _) => return Poll::Ready(Err(error)),
@@ -234,7 +244,12 @@ async fn again(
         let next = Client::clock().checked_add(pause);
         let Some(next) = next.filter(|next| deadline.is_none_or(|end| *next < end)) else { return Err(error) };
         context.inner().client.pause_until(next).await;
-        let mut pending = context.start(&message, deadline).await?;
+        let mut pending = match context.start(&message, deadline).await {
+            Ok(pending) => pending,
+            // What the server said is of more use than that there is no permit.
+            Err(full) if full.kind() == PublishErrorKind::MaxAckPending => return Err(error),
+            Err(other) => return Err(other),
+        };
         pending.wait_until(deadline);
         match judged(pending.await) {
             Judged::Final(outcome) => return outcome,
@@ -254,7 +269,7 @@ enum Judged {
 fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     let answer = match outcome {
         Ok(answer) => answer,
-        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders => {
+        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders && error.is_safe_to_repeat() => {
             return Judged::NotStoredYet(error.into());
         }
         Err(error) => return Judged::Final(Err(error.into())),
@@ -263,10 +278,24 @@ fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
         Ok(Response::Ok(ack)) if ack.stream.is_empty() => other(NotAnAck.into()),
         Ok(Response::Ok(ack)) => Judged::Final(Ok(ack)),
-        Ok(Response::Err { error }) if error.error_code().is_temporary() => Judged::NotStoredYet(error.into()),
+        Ok(Response::Err { error }) if may_be_stored_later(error.error_code()) => Judged::NotStoredYet(error.into()),
         Ok(Response::Err { error }) => Judged::Final(Err(PublishError::from(error))),
         Err(error) => other(error.into()),
     }
+}
+
+/// Whether a refusal means that the stream's servers are busy with something else for a moment. A full stream is not among them,
+/// although it has a code of its own class: it stays full.
+fn may_be_stored_later(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CLUSTER_NOT_AVAILABLE
+            | ErrorCode::CLUSTER_NOT_LEADER
+            | ErrorCode::STREAM_OFFLINE
+            | ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT
+            | ErrorCode::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_NOT_READY
+            | ErrorCode::STREAM_TOO_MANY_REQUESTS
+    )
 }
 
 /// Another program has answered, which stores nothing.

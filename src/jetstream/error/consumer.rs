@@ -167,7 +167,7 @@ pub enum ConsumerResetErrorKind {
     /// There is no answer, for the reason that is the source.
     #[error("request failed")]
     Request,
-    /// There is no stream or consumer of this name, or the server is older than 2.14.
+    /// There is no stream or consumer of this name. Some servers do not answer at all then, which is a timeout.
     #[error("stream or consumer not found")]
     NotFound,
     /// The consumer can't start at this message.

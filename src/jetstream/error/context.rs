@@ -239,7 +239,8 @@ pub enum PublishErrorKind {
     /// No acknowledgement in time. The message may have been stored, unless the source says that it was not sent.
     #[error("timed out: didn't receive ack in time")]
     TimedOut,
-    /// The connection was lost, or the client was closed, before the acknowledgement. The message may have been stored.
+    /// The connection was lost, or the client was closed. The message may have been stored, unless the error comes from `publish`
+    /// itself.
     #[error("broken pipe")]
     BrokenPipe,
     /// Too many acknowledgements are pending. The message was not sent.

@@ -1,6 +1,6 @@
 //! Limits how many messages wait for their acknowledgements.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -21,11 +21,15 @@ pub(in crate::jetstream) struct AckLimit {
 }
 
 #[derive(Debug)]
-struct Permits(Semaphore);
+struct Permits {
+    free: Semaphore,
+    /// No acknowledgement expires before then; `None`: not known. A lower bound, since new ones expire later.
+    quiet_until: Mutex<Option<Instant>>,
+}
 
 impl Wake for Permits {
     fn wake(self: Arc<Self>) {
-        self.0.add_permits(1);
+        self.free.add_permits(1);
     }
 }
 
@@ -33,13 +37,13 @@ impl AckLimit {
     /// At most `most` acknowledgements are pending, each for `timeout` at most.
     pub(in crate::jetstream) fn new(most: usize, timeout: Duration) -> AckLimit {
         let most = u32::try_from(most.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-        let permits = Arc::new(Permits(Semaphore::new(most as usize)));
+        let permits = Arc::new(Permits { free: Semaphore::new(most as usize), quiet_until: Mutex::new(None) });
         AckLimit { back: Tracker::new(Waker::from(Arc::clone(&permits))), permits, most, timeout }
     }
 
     /// Takes a permit if there is one now.
     pub(in crate::jetstream) fn try_take(&self) -> Option<&Tracker> {
-        let permit = self.permits.0.try_acquire().ok()?;
+        let permit = self.permits.free.try_acquire().ok()?;
         permit.forget();
         Some(&self.back)
     }
@@ -55,17 +59,15 @@ impl AckLimit {
     /// Waits until no acknowledgement is pending.
     pub(in crate::jetstream) async fn all_back(&self, client: &Client) {
         if self.wait(client, self.most, None).await {
-            self.permits.0.add_permits(self.most as usize);
+            self.permits.free.add_permits(self.most as usize);
         }
     }
 
     /// Waits for permits, and takes them. Those of acknowledgements that never came come back meanwhile.
     async fn wait(&self, client: &Client, count: u32, deadline: Option<Instant>) -> bool {
-        let mut acquiring = std::pin::pin!(self.permits.0.acquire_many(count));
+        let mut acquiring = std::pin::pin!(self.permits.free.acquire_many(count));
         loop {
-            let now = Client::clock();
-            let oldest = now.checked_sub(self.timeout).and_then(|before| client.expire(&self.back, before));
-            let expires = oldest.and_then(|oldest| oldest.checked_add(self.timeout));
+            let expires = self.expire(client);
             let until = expires.into_iter().chain(deadline).min();
             match client.until(until, acquiring.as_mut()).await {
                 Some(Ok(permits)) => {
@@ -79,5 +81,23 @@ impl AckLimit {
                 None => {}
             }
         }
+    }
+
+    /// Takes back the permits of acknowledgements that took too long. Returns when that has to be looked at again.
+    fn expire(&self, client: &Client) -> Option<Instant> {
+        let now = Client::clock();
+        let known = *self.quiet_until();
+        if let Some(until) = known.filter(|until| *until > now) {
+            return Some(until);
+        }
+        // A clock that is younger than the timeout has nothing to expire.
+        let oldest = now.checked_sub(self.timeout).and_then(|before| client.expire(&self.back, before));
+        let next = oldest.unwrap_or(now).checked_add(self.timeout);
+        *self.quiet_until() = next;
+        next
+    }
+
+    fn quiet_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.permits.quiet_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::jetstream) struct Empty {}
 pub(in crate::jetstream) enum Effect {
     /// It only reads: if a connection is lost before the answer, it is sent again.
     Reads,
-    /// It changes something: after a lost connection nobody knows whether it did, and the caller is told.
+    /// It changes something: after a lost connection nobody knows whether it did, and that is reported.
     Changes,
 }
 

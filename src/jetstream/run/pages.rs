@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context as Cx, Poll, ready};
 
 use super::call::CallFailed;
-use crate::jetstream::error::RequestError;
+use crate::connection::EndReason;
+use crate::jetstream::error::{RequestError, RequestErrorKind};
 
 type Fetch<T> = Pin<Box<dyn Future<Output = Result<Fetched<T>, CallFailed>> + Send>>;
 
@@ -18,8 +19,8 @@ pub(in crate::jetstream) struct Fetched<T> {
     pub(in crate::jetstream) next: Option<usize>,
 }
 
-/// The items of all pages. The next page is asked for when the last item of a page was taken. An error ends nothing: the
-/// next poll asks for the same page again.
+/// The items of all pages. The next page is asked for when the last item of a page was taken. After an error the next
+/// poll asks for the same page again, unless the error is for good.
 pub(in crate::jetstream) struct Pages<T> {
     /// Asks for the page at this offset.
     ask: Box<dyn Fn(usize) -> Fetch<T> + Send>,
@@ -64,10 +65,21 @@ impl<T> Pages<T> {
                     self.next = page.next.filter(|next| *next > offset);
                     self.items.extend(page.items);
                 }
-                Err(failed) => return Poll::Ready(Some(Err(failed.into_error()))),
+                Err(failed) => {
+                    let error: RequestError = failed.into_error();
+                    if is_for_good(&error) {
+                        self.next = None;
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
             }
         }
     }
+}
+
+/// Whether the same request would fail in the same way.
+fn is_for_good(error: &RequestError) -> bool {
+    error.kind() == RequestErrorKind::InvalidSubject || error.source_as::<EndReason>().is_some()
 }
 
 impl<T> fmt::Debug for Pages<T> {

@@ -265,7 +265,7 @@ impl Context {
     }
 }
 
-/// What a consumer should deliver, but the server did not take over: servers before 2.10 ignore several filters (ADR-34).
+/// Whether the server ignored some of the filters, as servers before 2.10 do (ADR-34).
 pub(in crate::jetstream) fn filters_ignored(asked: &ConsumerConfig, got: &ConsumerConfig) -> bool {
     asked.filter_subjects.len() > 1 && got.filter_subjects.is_empty()
 }

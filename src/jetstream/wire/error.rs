@@ -38,7 +38,6 @@ impl ErrorCode {
                 | ErrorCode::CLUSTER_NOT_AVAILABLE
                 | ErrorCode::CLUSTER_NOT_LEADER
                 | ErrorCode::INSUFFICIENT_RESOURCES
-                | ErrorCode::STREAM_STORE_FAILED
                 | ErrorCode::STREAM_OFFLINE
                 | ErrorCode::CONSUMER_OFFLINE
                 | ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT
@@ -140,7 +139,7 @@ mod tests {
         assert_eq!(known, (10_002..=10_227).collect::<Vec<_>>());
         assert_eq!(known.len(), 226);
         let temporary = known.iter().filter(|code| ErrorCode(**code).is_temporary()).collect::<Vec<_>>();
-        let listed = [10_004, 10_008, 10_009, 10_023, 10_077, 10_118, 10_119, 10_158, 10_163, 10_167, 10_210, 10_211];
+        let listed = [10_004, 10_008, 10_009, 10_023, 10_118, 10_119, 10_158, 10_163, 10_167, 10_210, 10_211];
         assert_eq!(temporary, listed.iter().collect::<Vec<_>>());
     }
 

@@ -35,8 +35,13 @@ impl<T> Page<T> {
     /// total is, since the list may have become shorter.
     #[must_use]
     pub fn next(&self) -> Option<usize> {
-        let next = self.offset.saturating_add(self.items.len());
-        (!self.items.is_empty() && next < self.total).then_some(next)
+        // Items whose servers have not answered are left out of a page of full length.
+        let step = match self.missing.is_empty() && self.offline.is_empty() {
+            true => self.items.len(),
+            false => self.items.len().max(self.limit),
+        };
+        let next = self.offset.saturating_add(step);
+        (step > 0 && next < self.total).then_some(next)
     }
 }
 
@@ -51,6 +56,8 @@ mod tests {
         assert_eq!(page(r#"{"total":3,"offset":2,"consumers":["c"]}"#).next(), None);
         assert_eq!(page(r#"{"total":3,"offset":2,"streams":null}"#).next(), None);
         assert_eq!(page("{}").next(), None);
+        let silent = page(r#"{"total":300,"limit":256,"streams":["a"],"missing":["b"]}"#);
+        assert_eq!(silent.next(), Some(256), "the page has 256 streams, of which one has answered");
         let offline = page(r#"{"streams":["a"],"missing":["b"],"offline":{"c":"unsupported"}}"#);
         assert_eq!((offline.missing, offline.offline["c"].as_str()), (vec!["b".to_owned()], "unsupported"));
     }
