@@ -13,7 +13,7 @@ use super::publish::publish_of;
 use super::wait::{self, Deadline};
 pub(crate) use crate::driver::Tracker;
 use crate::driver::Waiting;
-use crate::engine::{DeliveryMode, Status};
+use crate::engine::Status;
 use crate::protocol::HeaderMap;
 
 impl Client {
@@ -37,8 +37,7 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<PendingReply, RequestError> {
         let began = wait::now();
-        let resent = self.core.settings.config.outbox.delivery == DeliveryMode::AtLeastOnce;
-        let connects = resent.then(|| self.shared().connects());
+        let connects = self.connects_if_resent();
         let requests = &self.shared().requests;
         let ticket = requests.register_tracked(message.subject.as_bytes(), tracker, began);
         // If anything fails from here on, the request is given up.

@@ -189,8 +189,7 @@ impl Client {
         keep: bool,
     ) -> Result<PendingReply, RequestError> {
         let began = wait::now();
-        let resent = self.core.settings.config.outbox.delivery == DeliveryMode::AtLeastOnce;
-        let connects = resent.then(|| self.shared().connects());
+        let connects = self.connects_if_resent();
         let requests = &self.shared().requests;
         let subject = question.subject.as_bytes();
         let (ticket, reply, own) = match &question.inbox {
@@ -222,6 +221,12 @@ impl Client {
             deadline: Deadline::even_if_closed(deadline),
             span: None,
         })
+    }
+
+    /// With at-least-once delivery, the number of connections so far: a new one may send a request again.
+    pub(super) fn connects_if_resent(&self) -> Option<u64> {
+        let resent = self.core.settings.config.outbox.delivery == DeliveryMode::AtLeastOnce;
+        resent.then(|| self.shared().connects())
     }
 
     /// Sees to it that there is the subscription for replies.

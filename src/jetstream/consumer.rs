@@ -1,9 +1,7 @@
 //! Consumers.
 
 use super::context::Context;
-use super::error::{
-    ConsumerError, ConsumerErrorKind, ConsumerInfoError, ConsumerResetError, InfoError, RequestErrorKind,
-};
+use super::error::{ConsumerError, ConsumerErrorKind, ConsumerInfoError, ConsumerResetError, InfoError};
 use super::run::call::{CallFailed, Effect, Empty};
 use super::stream::{ConsumerResetResponse, DeleteStatus, filters_ignored, not_a_name};
 use super::wire::{Call, ConsumerConfig, ConsumerInfo, CreateAction, CreateRequest, Filter, Name};
@@ -96,7 +94,7 @@ impl<T: IntoConsumerConfig> Consumer<T> {
 }
 
 fn stream_name(name: &str) -> Result<Name<'_>, InfoError> {
-    Name::stream(name).map_err(|invalid| InfoError::with_source(RequestErrorKind::InvalidSubject, invalid))
+    Ok(Name::stream(name)?)
 }
 
 impl Context {

@@ -167,8 +167,7 @@ impl Context {
 
     /// What comes before the verb of each request.
     fn prefix(&self) -> Result<&Prefix, RequestError> {
-        let prefix = self.inner.prefix.as_ref();
-        prefix.map_err(|invalid| RequestError::with_source(RequestErrorKind::InvalidSubject, invalid.clone()))
+        Ok(self.inner.prefix.as_ref().map_err(InvalidName::clone)?)
     }
 
     fn prepare(&self, subject: String, effect: Effect) -> call::Call<'_> {

@@ -22,7 +22,7 @@ mod run;
 
 pub use context::{Context, ContextBuilder};
 pub use message::AckKind;
-pub use wire::{Error, ErrorCode};
+pub use wire::{Error, ErrorCode, InvalidName, NameFault};
 
 use crate::Client;
 

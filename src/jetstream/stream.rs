@@ -67,10 +67,13 @@ impl<I> Stream<I> {
         &self.context
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its name, which was checked when this was made.
     pub(super) fn named(&self) -> Result<Name<'_>, InfoError> {
-        Name::stream(&self.name)
-            .map_err(|invalid| InfoError::with_source(super::error::RequestErrorKind::InvalidSubject, invalid))
+        Ok(Name::stream(&self.name)?)
     }
 
     /// Asks the server for the configuration and state.

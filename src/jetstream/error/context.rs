@@ -36,6 +36,13 @@ impl From<crate::RequestError> for RequestError {
     }
 }
 
+impl From<wire::InvalidName> for RequestError {
+    /// An error of kind [`InvalidSubject`](RequestErrorKind::InvalidSubject) with the name and its rule as its source.
+    fn from(invalid: wire::InvalidName) -> Self {
+        Error::with_source(RequestErrorKind::InvalidSubject, invalid)
+    }
+}
+
 impl From<wire::Error> for RequestError {
     /// An error of kind [`Other`](RequestErrorKind::Other) with the server's error as its source.
     fn from(error: wire::Error) -> Self {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::ConnectionLost;
 use crate::jetstream::error::{RequestError, RequestErrorKind};
-use crate::jetstream::wire::{Error, ErrorCode, Response};
+use crate::jetstream::wire::{Error, ErrorCode, InvalidName, Response};
 use crate::{Client, Message, Request, Subject};
 
 /// The body of a request that asks for nothing else; servers take it for an empty one.
@@ -46,6 +46,12 @@ impl CallFailed {
 impl From<RequestError> for CallFailed {
     fn from(error: RequestError) -> Self {
         CallFailed::Unanswered(error)
+    }
+}
+
+impl From<InvalidName> for CallFailed {
+    fn from(invalid: InvalidName) -> Self {
+        CallFailed::Unanswered(invalid.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What waits: it sends requests, waits for answers and timers, and decides nothing.
+//! The part that waits: it sends requests, waits for answers and timers, and decides nothing.
 
 pub(super) mod acks;
 pub(super) mod call;

@@ -6,7 +6,7 @@ use crate::jetstream::consumer::Consumer;
 use crate::jetstream::context::Context;
 use crate::jetstream::error::{
     ConsumerCreateStrictError, ConsumerError, ConsumerErrorKind, ConsumerInfoError, ConsumerInfoErrorKind,
-    ConsumerResetError, ConsumerResetErrorKind, ConsumerUpdateError, ConsumersError, InfoError, RequestErrorKind,
+    ConsumerResetError, ConsumerResetErrorKind, ConsumerUpdateError, ConsumersError,
 };
 use crate::jetstream::run::call::{CallFailed, Effect, Empty};
 use crate::jetstream::run::pages::{Fetched, Pages, list};
@@ -198,12 +198,11 @@ impl<I> Stream<I> {
 
     fn list<T: serde::de::DeserializeOwned + Send + 'static>(&self, call: fn(Name<'_>) -> Call<'_>) -> Pages<T> {
         let context = self.context().clone();
-        let stream = self.named().map(|name| name.as_str().to_owned()).unwrap_or_default();
+        let stream = self.name().to_owned();
         Pages::new(move |offset| {
             let (context, stream) = (context.clone(), stream.clone());
             async move {
-                let stream = Name::stream(&stream)
-                    .map_err(|invalid| InfoError::with_source(RequestErrorKind::InvalidSubject, invalid))?;
+                let stream = Name::stream(&stream)?;
                 let request = PageRequest { offset, subject: None };
                 let page: Page<T> = context.call(call(stream), &request, Effect::Reads).await?;
                 Ok(Fetched { next: page.next(), items: page.items })

@@ -6,9 +6,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::jetstream::context::Context;
-use crate::jetstream::error::{
-    DirectGetError, DirectGetErrorKind, InfoError, LastRawMessageErrorKind, RawMessageError,
-};
+use crate::jetstream::error::{DirectGetError, DirectGetErrorKind, LastRawMessageErrorKind, RawMessageError};
 use crate::jetstream::run::call::{self, CallFailed, Effect};
 use crate::jetstream::stream::Stream;
 use crate::jetstream::wire::{
@@ -46,7 +44,7 @@ impl<I> Stream<I> {
     pub fn direct_get_builder(&self) -> DirectGetBuilder<WithHeaders> {
         DirectGetBuilder {
             context: self.context().clone(),
-            stream: self.named().map(|name| name.as_str().to_owned()),
+            stream: self.name().to_owned(),
             request: DirectGetRequest::default(),
             state: PhantomData,
         }
@@ -107,7 +105,7 @@ impl<I> Stream<I> {
     pub fn raw_message_builder(&self) -> RawMessageBuilder<WithHeaders> {
         RawMessageBuilder {
             context: self.context().clone(),
-            stream: self.named().map(|name| name.as_str().to_owned()),
+            stream: self.name().to_owned(),
             request: RawMessageRequest::default(),
             state: PhantomData,
         }
@@ -193,7 +191,7 @@ which_message!(RawMessageBuilder);
 #[must_use = "it asks for nothing until it is sent"]
 pub struct DirectGetBuilder<T = WithHeaders> {
     context: Context,
-    stream: Result<String, InfoError>,
+    stream: String,
     request: DirectGetRequest,
     state: PhantomData<T>,
 }
@@ -201,7 +199,6 @@ pub struct DirectGetBuilder<T = WithHeaders> {
 impl<T> DirectGetBuilder<T> {
     async fn ask(self) -> Result<Message, DirectGetError> {
         let DirectGetBuilder { context, stream, request, .. } = self;
-        let stream = stream?;
         let invalid = |invalid: InvalidName| Error::with_source(DirectGetErrorKind::InvalidSubject, invalid);
         let stream = Name::stream(&stream).map_err(invalid)?;
         let subjects = [&request.last_by_subject, &request.next_by_subject];
@@ -265,7 +262,7 @@ fn checked(answer: Message) -> Result<Message, DirectGetError> {
 #[must_use = "it asks for nothing until it is sent"]
 pub struct RawMessageBuilder<T = WithHeaders> {
     context: Context,
-    stream: Result<String, InfoError>,
+    stream: String,
     request: RawMessageRequest,
     state: PhantomData<T>,
 }
@@ -273,7 +270,6 @@ pub struct RawMessageBuilder<T = WithHeaders> {
 impl<T> RawMessageBuilder<T> {
     async fn ask(self) -> Result<StreamMessage, RawMessageError> {
         let RawMessageBuilder { context, stream, request, .. } = self;
-        let stream = stream?;
         let invalid = |invalid: InvalidName| Error::with_source(LastRawMessageErrorKind::InvalidSubject, invalid);
         let stream = Name::stream(&stream).map_err(invalid)?;
         for subject in [&request.last_by_subject, &request.next_by_subject].into_iter().flatten() {

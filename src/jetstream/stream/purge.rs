@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use crate::jetstream::context::Context;
-use crate::jetstream::error::{InfoError, PurgeError, RequestErrorKind};
+use crate::jetstream::error::{PurgeError, RequestError};
 use crate::jetstream::run::call::{CallFailed, Effect};
 use crate::jetstream::wire::{Call, Filter, Name, PurgeRequest, PurgeResponse};
 
@@ -86,10 +86,9 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let Purge { context, stream, request, state: _ } = self;
         Box::pin(async move {
-            let invalid = |invalid| InfoError::with_source(RequestErrorKind::InvalidSubject, invalid);
-            let stream = Name::stream(&stream).map_err(invalid)?;
+            let stream = Name::stream(&stream).map_err(RequestError::from)?;
             if let Some(filter) = &request.filter {
-                Filter::new(filter).map_err(invalid)?;
+                Filter::new(filter).map_err(RequestError::from)?;
             }
             let call = Call::StreamPurge { stream };
             context.call(call, &request, Effect::Changes).await.map_err(CallFailed::into_error)

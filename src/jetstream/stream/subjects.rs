@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context as Cx, Poll};
 
 use crate::jetstream::context::Context;
-use crate::jetstream::error::{InfoError, RequestErrorKind};
+use crate::jetstream::error::InfoError;
 use crate::jetstream::run::call::{CallFailed, Effect};
 use crate::jetstream::run::pages::{Fetched, Pages};
 use crate::jetstream::stream::Stream;
@@ -36,7 +36,7 @@ impl<I> Stream<I> {
     pub fn info_builder(&self) -> StreamInfoBuilder {
         StreamInfoBuilder {
             context: self.context().clone(),
-            stream: self.named().map(|name| name.as_str().to_owned()),
+            stream: self.name().to_owned(),
             deleted: false,
             filter: String::new(),
         }
@@ -48,7 +48,7 @@ impl<I> Stream<I> {
 #[must_use = "it asks for nothing until it is fetched"]
 pub struct StreamInfoBuilder {
     context: Context,
-    stream: Result<String, InfoError>,
+    stream: String,
     deleted: bool,
     filter: String,
 }
@@ -73,10 +73,8 @@ impl StreamInfoBuilder {
     /// As [`get_info`](Stream::get_info).
     pub async fn fetch(self) -> Result<InfoWithSubjects, InfoError> {
         let StreamInfoBuilder { context, stream, deleted, filter } = self;
-        let stream = stream?;
         if !filter.is_empty() {
-            Filter::new(&filter)
-                .map_err(|invalid| InfoError::with_source(RequestErrorKind::InvalidSubject, invalid))?;
+            Filter::new(&filter)?;
         }
         let info = ask(&context, &stream, StreamInfoRequest::new(0, deleted, filter.clone()))
             .await
@@ -86,8 +84,7 @@ impl StreamInfoBuilder {
 }
 
 async fn ask(context: &Context, stream: &str, request: StreamInfoRequest) -> Result<Info, CallFailed> {
-    let stream =
-        Name::stream(stream).map_err(|invalid| InfoError::with_source(RequestErrorKind::InvalidSubject, invalid))?;
+    let stream = Name::stream(stream)?;
     context.call(Call::StreamInfo { stream }, &request, Effect::Reads).await
 }
 

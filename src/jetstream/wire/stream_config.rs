@@ -121,7 +121,7 @@ pub struct Config {
         serialize_with = "sorted"
     )]
     pub metadata: HashMap<String, String>,
-    /// Stores messages under another subject than that which they were published to (2.10).
+    /// Stores messages under another subject than the one that they were published to (2.10).
     #[serde(default, skip_serializing_if = "is_default")]
     pub subject_transform: Option<SubjectTransform>,
     /// How files are compressed (2.10); `None` is the server's default, which is not at all.
