@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -181,6 +181,12 @@ impl Client {
     pub fn connection_state(&self) -> State {
         let shared = self.shared();
         State::of(self.status(), shared.was_connected(), shared.server().is_some())
+    }
+
+    /// Since when the client has been connected to its present server; `None` while it is not connected. It is a time of
+    /// tokio's clock, which tests can pause.
+    pub fn connected_since(&self) -> Option<Instant> {
+        self.shared().connected_since()
     }
 
     /// Returns a stream of everything that happens to the connection from now on, in order. No change of state is lost,

@@ -1,7 +1,8 @@
 //! What the modules above the client, such as `jetstream`, need besides its public methods. It is their only way in.
 
 use std::future::Future;
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::client::Client;
@@ -12,7 +13,7 @@ use super::pending_reply::PendingReply;
 use super::publish::publish_of;
 use super::wait::{self, Deadline};
 pub(crate) use crate::driver::Tracker;
-use crate::driver::Waiting;
+use crate::driver::{Handle, Waiting};
 use crate::engine::Status;
 use crate::protocol::HeaderMap;
 
@@ -69,6 +70,38 @@ impl Client {
     /// The present time of the clock that deadlines use, which tests can pause.
     pub(crate) fn clock() -> Instant {
         wait::now()
+    }
+}
+
+impl Client {
+    /// An alarm that is not set.
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm { handle: Arc::clone(&self.core.handle), deadline: Deadline::even_if_closed(None) }
+    }
+}
+
+/// Wakes whoever polls it at a time that can be changed.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    handle: Arc<Handle>,
+    deadline: Deadline,
+}
+
+impl Alarm {
+    /// Sets the time; `None`: never.
+    pub(crate) fn set(&mut self, at: Option<Instant>) {
+        self.deadline.reset(at);
+    }
+
+    /// Ready once the time has come, until another one is set.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.deadline.poll(&self.handle.shared, cx)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.deadline.over(&self.handle.shared);
     }
 }
 

@@ -71,7 +71,7 @@ pub use error::{
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 #[cfg(feature = "jetstream")]
-pub(crate) use for_guests::{Tracker, unique_name};
+pub(crate) use for_guests::{Alarm, Tracker, unique_name};
 pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "json")]

@@ -15,7 +15,7 @@ use waking::Parked;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -80,6 +80,8 @@ pub(super) struct Inner {
     max_payload: usize,
     headers: bool,
     server: Option<String>,
+    /// Since when the client has been connected, if it is.
+    connected_since: Option<Instant>,
     last_error: Option<Cause>,
     round_trip: Option<Duration>,
     /// Why no new subscription is accepted, if so.
@@ -130,6 +132,7 @@ impl Shared {
                 max_payload: usize::MAX,
                 headers: true,
                 server: None,
+                connected_since: None,
                 last_error: None,
                 round_trip: None,
                 closed_reason: None,

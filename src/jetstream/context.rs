@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::run::acks::AckLimit;
 use super::run::call::{self, CallFailed, Effect, Empty};
+use super::run::deliveries::Deliveries;
 use super::wire::{Account, Call, InvalidName, Prefix};
 use crate::client::Request;
 use crate::error::Error;
@@ -25,6 +26,7 @@ pub use super::error::{
     GetStreamErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, StreamsError, StreamsErrorKind,
     UpdateStreamError, UpdateStreamErrorKind,
 };
+pub use super::run::deliveries::DeliveryCounts;
 pub use builder::{ContextBuilder, No, ToAssign, Yes};
 pub use publishing::{PublishAckFuture, PublishAckReply};
 pub use streams::{StreamNames, Streams};
@@ -75,6 +77,7 @@ pub(super) struct Inner {
     pub(super) acks: AckLimit,
     /// Whether a publisher waits for a permit.
     pub(super) waits_for_acks: bool,
+    pub(super) deliveries: Arc<Deliveries>,
 }
 
 impl Context {
@@ -107,6 +110,18 @@ impl Context {
     /// ```
     pub async fn query_account(&self) -> Result<Account, AccountError> {
         self.call(Call::Account, &Empty {}, Effect::Reads).await.map_err(CallFailed::into_error)
+    }
+
+    /// What became of the messages that consumers of this context and its clones delivered.
+    ///
+    /// ```no_run
+    /// # fn example(context: nats_lifeline::jetstream::Context) {
+    /// let counts = context.delivery_counts();
+    /// println!("{} of {} messages are being processed", counts.open(), counts.delivered);
+    /// # }
+    /// ```
+    pub fn delivery_counts(&self) -> DeliveryCounts {
+        self.inner.deliveries.counts()
     }
 
     /// Sends a request to the API and reads the answer. `subject` comes after the prefix, such as `STREAM.NAMES`. Nearly always

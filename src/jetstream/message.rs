@@ -1,12 +1,17 @@
 //! Messages: to publish, stored, and delivered.
 
+mod delivered;
+
 use std::fmt;
 
+pub use super::error::{AckError, AckErrorKind};
 use super::error::{DirectGetError, DirectGetErrorKind};
 pub use super::wire::{
     AckKind, AckSubjectFault, MessageInfo as Info, OutboundMessage, OwnedInfo, PublishMessage, StoredFault,
     StreamMessage,
 };
+
+pub use delivered::{Acker, Message};
 
 impl From<OutboundMessage> for crate::message::OutboundMessage {
     fn from(message: OutboundMessage) -> Self {

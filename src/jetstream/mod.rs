@@ -21,7 +21,7 @@ mod error;
 mod run;
 
 pub use context::{Context, ContextBuilder};
-pub use message::AckKind;
+pub use message::{AckKind, Message};
 pub use wire::{Error, ErrorCode, InvalidName, NameFault};
 
 use crate::Client;

@@ -75,6 +75,11 @@ impl Shared {
         self.inner().server.clone()
     }
 
+    /// Since when the client has been connected to its present server; `None` while it is not connected.
+    pub(crate) fn connected_since(&self) -> Option<Instant> {
+        self.inner().connected_since
+    }
+
     pub(crate) fn last_error(&self) -> Option<Cause> {
         self.inner().last_error.clone()
     }

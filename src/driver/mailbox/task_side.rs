@@ -85,6 +85,11 @@ impl Shared {
         })
     }
 
+    /// The client is connected from now on, or it has lost its connection (`None`).
+    pub(in crate::driver) fn set_connected(&self, since: Option<Instant>) {
+        self.inner().connected_since = since;
+    }
+
     /// Makes the state public.
     pub(in crate::driver) fn publish_state(&self, status: Status, server: Option<String>, last_error: Option<Cause>) {
         {

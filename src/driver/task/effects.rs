@@ -145,8 +145,13 @@ impl Task {
     }
 
     pub(super) fn emit(&self, event: &ConnectionEvent) {
-        if matches!(event, ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. }) {
-            Statistics::add(&self.shared.counters().connects, 1);
+        match event {
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Reconnected { .. } => {
+                self.shared.set_connected(Some(tokio::time::Instant::now().into_std()));
+                Statistics::add(&self.shared.counters().connects, 1);
+            }
+            ConnectionEvent::Disconnected { .. } => self.shared.set_connected(None),
+            _ => {}
         }
         self.shared.record.write(event, SystemTime::now());
         self.shared.listeners.emit(event);

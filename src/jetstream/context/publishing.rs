@@ -13,16 +13,13 @@ use crate::error::Error;
 use crate::jetstream::context::Context;
 use crate::jetstream::error::{PublishError, PublishErrorKind};
 use crate::jetstream::message::PublishMessage;
+use crate::jetstream::run::pauses::Pauses;
 use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
 use crate::message::OutboundMessage;
 use crate::{Client, HeaderMap, Message, ToSubject};
 
 /// How long a message waits for its acknowledgement, unless the context says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The pause before a message is sent again that nobody had; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Context {
     /// Publishes a message that a stream stores. Ok means that it was sent, or is buffered until there is a connection; await the
@@ -109,7 +106,7 @@ impl Context {
     }
 
     /// How long an acknowledgement that is awaited may take.
-    fn ack_wait(&self) -> Duration {
+    pub(in crate::jetstream) fn ack_wait(&self) -> Duration {
         self.inner().timeout.unwrap_or(TIMEOUT)
     }
 
@@ -239,11 +236,11 @@ async fn again(
     mut error: PublishError,
     deadline: Option<Instant>,
 ) -> Result<PublishAck, PublishError> {
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::default();
     loop {
-        let next = Client::clock().checked_add(pause);
-        let Some(next) = next.filter(|next| deadline.is_none_or(|end| *next < end)) else { return Err(error) };
-        context.inner().client.pause_until(next).await;
+        if !pauses.pause(&context.inner().client, deadline).await {
+            return Err(error);
+        }
         let mut pending = match context.start(&message, deadline).await {
             Ok(pending) => pending,
             // What the server said is of more use than that there is no permit.
@@ -255,7 +252,6 @@ async fn again(
             Judged::Final(outcome) => return outcome,
             Judged::NotStoredYet(later) => error = later,
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! The source of an error says more: the name that was refused with its rule, the server's error, or the client's.
 
+mod ack;
 mod consumer;
 mod context;
 mod stream;
 
+pub use ack::{AckError, AckErrorKind};
 pub use consumer::{
     ConsumerCreateStrictError, ConsumerCreateStrictErrorKind, ConsumerError, ConsumerErrorKind, ConsumerInfoError,
     ConsumerInfoErrorKind, ConsumerResetError, ConsumerResetErrorKind, ConsumerUpdateError, ConsumerUpdateErrorKind,

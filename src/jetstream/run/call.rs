@@ -1,11 +1,12 @@
 //! One request to the JetStream API: sent, repeated where that is safe, and its answer read.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::pauses::Pauses;
 use crate::client::ConnectionLost;
 use crate::jetstream::error::{RequestError, RequestErrorKind};
 use crate::jetstream::wire::{Error, ErrorCode, InvalidName, Response};
@@ -63,10 +64,6 @@ struct BadAnswer {
     source: serde_json::Error,
 }
 
-/// The pause before a request is repeated because a cluster had no leader; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// A request with its deadline.
 #[derive(Debug)]
 pub(in crate::jetstream) struct Call<'a> {
@@ -85,22 +82,16 @@ impl Call<'_> {
         body: &(impl Serialize + ?Sized),
     ) -> Result<T, CallFailed> {
         let body = encode(body)?;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         loop {
             let answer = self.raw(body.clone()).await.map_err(RequestError::from)?;
             let error = match self.read::<Response<T>>(&answer.payload)? {
                 Response::Ok(answer) => return Ok(answer),
                 Response::Err { error } => error,
             };
-            let next = Client::clock().checked_add(pause);
-            let Some(next) = next.filter(|next| self.deadline.is_none_or(|end| *next < end)) else {
-                return Err(CallFailed::Refused(error));
-            };
-            if !has_no_leader(&error) {
+            if !has_no_leader(&error) || !pauses.pause(self.client, self.deadline).await {
                 return Err(CallFailed::Refused(error));
             }
-            self.client.pause_until(next).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -2,4 +2,8 @@
 
 pub(super) mod acks;
 pub(super) mod call;
+pub(super) mod confirm;
+pub(super) mod deliveries;
+pub(super) mod inlet;
 pub(super) mod pages;
+pub(super) mod pauses;

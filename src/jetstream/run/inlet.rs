@@ -1,0 +1,81 @@
+//! The subscription that a consumer's messages come through.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::client::{Alarm, Delivery, GapStream, SubscribeError, TryPublishError};
+use crate::message::OutboundMessage;
+use crate::options::SubscribeOptions;
+use crate::{Client, Subject};
+
+/// A subscription with a timer, and a way to publish without waiting: what a machine of `decide` needs of the client. Dropping it
+/// unsubscribes.
+#[derive(Debug)]
+pub(in crate::jetstream) struct Inlet {
+    client: Client,
+    subject: Subject,
+    arrivals: GapStream,
+    alarm: Alarm,
+    /// When the alarm rings.
+    set: Option<Instant>,
+}
+
+impl Inlet {
+    /// Subscribes to `subject`, within the client's limits for calls and the subscription's `options`.
+    pub(in crate::jetstream) async fn open(
+        client: &Client,
+        subject: Subject,
+        options: SubscribeOptions,
+    ) -> Result<Inlet, SubscribeError> {
+        let arrivals = client.subscribe_with(subject.clone(), options).await?.with_gaps();
+        Ok(Inlet { client: client.clone(), subject, arrivals, alarm: client.alarm(), set: None })
+    }
+
+    /// What it is subscribed to.
+    pub(in crate::jetstream) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    pub(in crate::jetstream) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The next message, or that some are or may be missing before it; `None` at the end, when the client has ended or a server
+    /// has refused the subscription.
+    pub(in crate::jetstream) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        std::pin::Pin::new(&mut self.arrivals).poll_next(cx)
+    }
+
+    /// Why nothing more arrives, once that is known.
+    pub(in crate::jetstream) fn end_reason(&self) -> Option<crate::connection::EndReason> {
+        self.arrivals.subscriber().end_reason()
+    }
+
+    /// Publishes without waiting. While disconnected the message is buffered, and goes to the next connection directly after
+    /// the subscriptions.
+    pub(in crate::jetstream) fn post(
+        &self,
+        subject: Subject,
+        reply: Option<Subject>,
+        payload: Bytes,
+    ) -> Result<(), TryPublishError> {
+        self.client.try_publish_message(OutboundMessage { subject, reply, payload, headers: None })
+    }
+
+    /// Since when the client has been connected; `None` while it is not.
+    pub(in crate::jetstream) fn connected_since(&self) -> Option<Instant> {
+        self.client.connected_since()
+    }
+
+    /// Ready at `at` or after it. To be polled after [`poll_arrival`](Inlet::poll_arrival): what has arrived counts as in time.
+    pub(in crate::jetstream) fn poll_until(&mut self, at: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.set != at {
+            self.set = at;
+            self.alarm.set(at);
+        }
+        self.alarm.poll(cx)
+    }
+}
