@@ -8,6 +8,7 @@ use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
 use crate::driver::{Inbox, InboxLimits, Reading};
+use crate::engine::Handover;
 use crate::protocol::{Subject, ToSubject, check_queue_name, check_subscribe_subject};
 
 /// Room for the longest sid in SUB's arguments, with its blank.
@@ -92,7 +93,7 @@ impl Client {
         options: SubscribeOptions,
     ) -> Result<Subscriber, SubscribeError> {
         let limits = options.limits(&self.core.settings)?;
-        self.subscribe_within(own(subject), options.queue_group, limits).await
+        self.subscribe_within(own(subject), (options.queue_group, options.handover), limits).await
     }
 
     pub(super) async fn subscribe_now(
@@ -100,13 +101,13 @@ impl Client {
         subject: Subject,
         queue: Option<String>,
     ) -> Result<Subscriber, SubscribeError> {
-        self.subscribe_within(subject, queue, None).await
+        self.subscribe_within(subject, (queue, None), None).await
     }
 
     async fn subscribe_within(
         &self,
         subject: Subject,
-        queue: Option<String>,
+        (queue, handover): (Option<String>, Option<Handover>),
         limits: Option<InboxLimits>,
     ) -> Result<Subscriber, SubscribeError> {
         self.check_subscription(&subject, queue.as_deref())?;
@@ -118,7 +119,7 @@ impl Client {
         let reading = Reading::of(&subject);
         let sid = self
             .shared()
-            .subscribe(subject, queue, inbox.clone())
+            .subscribe(subject, (queue, handover), inbox.clone())
             .map_err(|reason| SubscribeError::with_source(SubscribeErrorKind::Other, reason))?;
         Ok(Subscriber::new(self.core.handle.clone(), inbox, sid, reading))
     }

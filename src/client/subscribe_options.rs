@@ -3,6 +3,7 @@
 use super::error::{SubscribeError, SubscribeErrorKind};
 use super::options::{ConnectOptions, InvalidOption};
 use crate::driver::{InboxLimits, WhenFull};
+use crate::engine::Handover;
 
 /// Options of one subscription, for [`Client::subscribe_with`](crate::Client::subscribe_with).
 ///
@@ -20,6 +21,7 @@ use crate::driver::{InboxLimits, WhenFull};
 #[must_use = "options do nothing until a subscription is made with them"]
 pub struct SubscribeOptions {
     pub(super) queue_group: Option<String>,
+    pub(super) handover: Option<Handover>,
     capacity: Option<usize>,
     byte_capacity: Option<usize>,
     when_full: WhenFull,
@@ -56,6 +58,21 @@ impl SubscribeOptions {
     /// [`slow_consumer_grace`](crate::ConnectOptions::slow_consumer_grace). Default: the newest messages.
     pub fn when_full(mut self, policy: WhenFull) -> SubscribeOptions {
         self.when_full = policy;
+        self
+    }
+
+    /// Sets what this subscription gets during a planned move. Default: what
+    /// [`ConnectOptions::handover`](crate::ConnectOptions::handover) says.
+    ///
+    /// ```
+    /// use nats_lifeline::options::{Handover, SubscribeOptions};
+    ///
+    /// // Readings with numbers: some may come twice, none may be missing.
+    /// let options = SubscribeOptions::new().handover(Handover::Overlap);
+    /// # drop(options);
+    /// ```
+    pub fn handover(mut self, handover: Handover) -> SubscribeOptions {
+        self.handover = Some(handover);
         self
     }
 

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::deliver::Sink;
 use super::inbox::Inbox;
-use crate::engine::FlushFailure;
 use crate::engine::pool::Server;
+use crate::engine::{FlushFailure, Handover};
 use crate::protocol::{ServerAddr, Subject};
 
 /// A command for the engine. `framed`: its frame is already in the outbox.
@@ -18,6 +18,7 @@ pub(crate) enum Command {
         sid: u64,
         subject: Subject,
         queue: Option<String>,
+        handover: Option<Handover>,
         sink: Sink,
         framed: bool,
     },

@@ -16,7 +16,7 @@ use self::apart::{apart, is_long};
 use super::inbox::{Inbox, InboxLimits, Losing};
 use super::reads::{KeptReads, Range, Read, Share};
 use super::requests::Requests;
-use crate::engine::{Engine, Subscriptions};
+use crate::engine::{Engine, Handover, Purpose, Subscriptions};
 use crate::protocol::{Decoder, MsgOp, Oversized, ProtocolError};
 
 /// The destination of a subscription's messages.
@@ -26,6 +26,16 @@ pub(crate) enum Sink {
     Inbox(Arc<Inbox>),
     /// The waiting requests.
     Requests,
+}
+
+impl Sink {
+    /// What such a subscription is for.
+    pub(super) fn purpose(&self, handover: Option<Handover>) -> Purpose {
+        match self {
+            Sink::Inbox(_) => Purpose::Messages(handover),
+            Sink::Requests => Purpose::Replies,
+        }
+    }
 }
 
 /// Shorter reads are copied, so that a message keeps little more memory alive than its own (D20).

@@ -30,7 +30,7 @@ use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
 use super::timer::SpareTimers;
-use crate::engine::{Cause, EndReason, Engine, Frame, Ledger, Outbox, OutboxRules, Refusal, Status};
+use crate::engine::{Cause, EndReason, Engine, Frame, Handover, Ledger, Outbox, OutboxRules, Refusal, Status};
 use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
@@ -218,10 +218,10 @@ impl Shared {
     pub(crate) fn subscribe(
         &self,
         subject: Subject,
-        queue: Option<String>,
+        (queue, handover): (Option<String>, Option<Handover>),
         inbox: Arc<Inbox>,
     ) -> Result<u64, EndReason> {
-        add_interest(self.inner(), subject, queue, Sink::Inbox(inbox))
+        add_interest(self.inner(), subject, (queue, handover), Sink::Inbox(inbox))
     }
 
     /// Adds the subscription for replies, unless it exists.
@@ -237,7 +237,7 @@ impl Shared {
             drop(inner);
             return Ok(());
         }
-        add_interest(inner, subject, None, Sink::Requests).map(drop)
+        add_interest(inner, subject, (None, None), Sink::Requests).map(drop)
     }
 
     /// Forgets a subscription immediately; its queued messages can still be read.
@@ -278,7 +278,7 @@ impl Shared {
 fn add_interest(
     mut guard: MutexGuard<'_, Inner>,
     subject: Subject,
-    queue: Option<String>,
+    (queue, handover): (Option<String>, Option<Handover>),
     sink: Sink,
 ) -> Result<u64, EndReason> {
     let inner = &mut *guard;
@@ -293,7 +293,7 @@ fn add_interest(
         inner.replies = Some(sid);
     }
     let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
-    submit(guard, Command::Subscribe { sid, subject, queue, sink, framed });
+    submit(guard, Command::Subscribe { sid, subject, queue, handover, sink, framed });
     Ok(sid)
 }
 

@@ -217,11 +217,11 @@ impl Task {
                 engine.connect(now);
                 self.shared.begin_buffering(engine);
             }
-            Command::Subscribe { sid, subject, queue, sink, framed } => {
+            Command::Subscribe { sid, subject, queue, handover, sink, framed } => {
                 let interest = Interest {
                     subject: subject.as_bytes(),
                     queue: queue.as_deref().map(str::as_bytes),
-                    internal: matches!(sink, Sink::Requests),
+                    purpose: sink.purpose(handover),
                 };
                 engine.subscribe(sid, interest, sink, framed);
             }

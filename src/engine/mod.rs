@@ -73,7 +73,7 @@ pub use pool::backoff;
 pub use refusals::RefusedName;
 pub use report::{ConnectionEvent, EventQueue, Status};
 pub(crate) use report::{Fault, Level, Projection};
-pub use subscriptions::{Interest, Subscriptions};
+pub use subscriptions::{Interest, Purpose, Subscriptions};
 
 // Parts of the above that the other layers use without naming them.
 #[cfg(any(test, feature = "internals"))]

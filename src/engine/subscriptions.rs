@@ -27,8 +27,17 @@ pub struct Interest<'a> {
     pub subject: &'a [u8],
     /// Queue group.
     pub queue: Option<&'a [u8]>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a subscription is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Messages, with this handover during a planned move; `None`: that of the [`Config`](super::Config).
+    Messages(Option<Handover>),
     /// The client's own inbox for replies to requests: a drain keeps it until the end.
-    pub internal: bool,
+    Replies,
 }
 
 /// What became of messages for a subscription.
@@ -107,7 +116,7 @@ impl<H> Subscriptions<H> {
     }
 
     pub(super) fn insert(&mut self, sid: u64, interest: Interest<'_>, handle: H) {
-        let Interest { subject, queue, internal } = interest;
+        let Interest { subject, queue, purpose } = interest;
         self.lines.insert(sid, subject, queue);
         if let Some(names) = &mut self.names {
             self.lines.interest(sid).into_iter().for_each(|interest| names.add(interest, sid));
@@ -121,9 +130,13 @@ impl<H> Subscriptions<H> {
             draining: false,
             bridged: false,
             server_has_counted: Counted::Alike,
-            reader: if internal { Reader::Requests } else { Reader::Behind },
+            handover: match purpose {
+                Purpose::Messages(handover) => handover,
+                Purpose::Replies => Some(Handover::Overlap),
+            },
+            reader: if purpose == Purpose::Replies { Reader::Requests } else { Reader::Behind },
         };
-        self.readers += usize::from(!internal);
+        self.readers += usize::from(purpose != Purpose::Replies);
         if let Some(replaced) = self.table.insert(sid, subscription) {
             self.readers -= usize::from(replaced.reader.is_awaited());
         }
@@ -278,12 +291,12 @@ impl<H> Subscriptions<H> {
 
     /// Subscriptions that may be at two servers at the same time without loss or repetition: queue groups, whose messages go to
     /// one member each, and inboxes of requests, which take each reply once. Not those with a limit, which one server has to
-    /// count. With [`Handover::Overlap`] all others too.
-    pub(super) fn may_overlap(&self, handover: Handover) -> Vec<u64> {
-        let all = handover == Handover::Overlap;
+    /// count. With [`Handover::Overlap`] all others too, unless they have a handover of their own.
+    pub(super) fn may_overlap(&self, default: Handover) -> Vec<u64> {
         let may = |sid, interest| {
             let entry = self.table.get(&sid)?;
-            let shared = all || entry.is_internal() || split(interest).1.is_some();
+            let overlaps = entry.handover.unwrap_or(default) == Handover::Overlap;
+            let shared = overlaps || split(interest).1.is_some();
             (shared && !entry.draining && entry.max == u64::MAX).then_some(sid)
         };
         self.lines.iter().filter_map(|(sid, interest)| may(sid, interest)).collect()

@@ -66,18 +66,23 @@ async fn a_lost_connection_is_reported_at_its_place_in_the_stream() {
 async fn a_planned_move_is_reported_where_messages_may_be_missing() {
     for overlap in [false, true] {
         let broker = Broker::start().await.unwrap();
-        let handover = if overlap { Handover::Overlap } else { Handover::Exclusive };
+        let choice = |overlap| if overlap { Handover::Overlap } else { Handover::Exclusive };
+        let handover = choice(overlap);
         let client = ConnectOptions::new().handover(handover).connect(broker.url()).await.unwrap();
         let mut events = client.events();
         let mut group = client.queue_subscribe("a", "q".into()).await.unwrap().with_gaps();
         let mut plain = client.subscribe("a").await.unwrap().with_gaps();
+        let opposite = SubscribeOptions::new().handover(choice(!overlap));
+        let mut opposite = client.subscribe_with("a", opposite).await.unwrap().with_gaps();
         publish(&client, 0..2).await;
         client.force_reconnect().await.unwrap();
         while !matches!(events.recv().await.unwrap(), ConnectionEvent::Reconnected { .. }) {}
         publish(&client, 2..4).await;
         assert_eq!(read(&mut group).await, ["0", "1", "2", "3"], "at both servers for a moment");
-        let gap = read(&mut plain).await.contains(&"interrupted".to_owned());
-        assert_eq!(gap, !overlap);
+        for (stream, overlaps) in [(&mut plain, overlap), (&mut opposite, !overlap)] {
+            let gap = read(stream).await.contains(&"interrupted".to_owned());
+            assert_eq!(gap, !overlaps);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nats_lifeline::engine::{Cause, Effect, Engine, ExchangeInput, Gate, Interest, Outbox, Status};
+use nats_lifeline::engine::{Cause, Effect, Engine, ExchangeInput, Gate, Interest, Outbox, Purpose, Status};
 use nats_lifeline::protocol::{Decoder, Info, Limits, ServerAddr};
 
 use crate::conn::Conn;
@@ -205,7 +205,8 @@ impl World {
             Command::Connect => engine.connect(now),
             Command::Subscribe { sid, subject, queue, framed } => {
                 let queue = queue.then_some(self.plan.group.as_bytes());
-                let interest = Interest { subject: SUBJECTS[subject].as_bytes(), queue, internal: false };
+                let interest =
+                    Interest { subject: SUBJECTS[subject].as_bytes(), queue, purpose: Purpose::Messages(None) };
                 engine.subscribe(sid, interest, sid, framed);
             }
             Command::Unsubscribe { sid, framed } => engine.unsubscribe(sid, framed),

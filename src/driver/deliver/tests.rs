@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::driver::inbox::{Next, WhenFull};
-use crate::engine::{Config, Interest};
+use crate::engine::{Config, Interest, Purpose};
 use crate::protocol::{Decoded, Limits, ServerOp, message};
 
 const LIMITS: InboxLimits = InboxLimits { messages: usize::MAX, bytes: usize::MAX, when_full: WhenFull::DropNewest };
@@ -17,7 +17,7 @@ const LIMITS: InboxLimits = InboxLimits { messages: usize::MAX, bytes: usize::MA
 fn engine() -> Engine<Sink> {
     let mut engine = Engine::new(Config::default(), Vec::new(), 1);
     for sid in 1..=3 {
-        let interest = Interest { subject: b"a.>", queue: None, internal: false };
+        let interest = Interest { subject: b"a.>", queue: None, purpose: Purpose::Messages(None) };
         engine.subscribe(sid, interest, Sink::Inbox(Arc::new(Inbox::new(None))), true);
     }
     engine

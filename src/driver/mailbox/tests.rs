@@ -21,7 +21,7 @@ async fn after_the_end_commands_are_dropped_and_callers_get_the_reason() {
     let (done, mut waiting) = oneshot::channel();
     shared.command(Command::Flush { seen: 0, done });
     let inbox = Arc::new(Inbox::new(None));
-    shared.subscribe(Subject::from("a"), None, inbox.clone()).unwrap();
+    shared.subscribe(Subject::from("a"), (None, None), inbox.clone()).unwrap();
     assert_eq!(shared.inner().commands.len(), 2);
 
     shared.end(&EndReason::Closed, true, 0);
@@ -31,7 +31,7 @@ async fn after_the_end_commands_are_dropped_and_callers_get_the_reason() {
     assert!(waiting.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
     shared.unsubscribe(1);
     shared.drain_subscription(1);
-    assert_eq!(shared.subscribe(Subject::from("b"), None, inbox), Err(EndReason::Closed));
+    assert_eq!(shared.subscribe(Subject::from("b"), (None, None), inbox), Err(EndReason::Closed));
     assert_eq!(shared.subscribe_replies(|| Subject::from("c")), Err(EndReason::Closed));
     assert!(shared.inner().commands.is_empty());
 }

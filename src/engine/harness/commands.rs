@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Harness;
-use crate::engine::{Engine, Interest};
+use crate::engine::{Engine, Interest, Purpose};
 use crate::protocol::ServerAddr;
 
 impl Harness {
@@ -26,8 +26,18 @@ impl Harness {
     /// Subscribes, without a round of the driver.
     pub fn queue_subscribe(&mut self, subject: &'static str, queue: Option<&'static str>, sid: u64) {
         let (subject, queue) = (subject.as_bytes(), queue.map(str::as_bytes));
-        let framed = self.outbox.admit_subscribe(subject, queue, sid);
-        self.command(move |engine, _| engine.subscribe(sid, Interest { subject, queue, internal: false }, sid, framed));
+        self.add_interest(Interest { subject, queue, purpose: Purpose::Messages(None) }, sid);
+    }
+
+    fn add_interest(&mut self, interest: Interest<'static>, sid: u64) {
+        let framed = self.outbox.admit_subscribe(interest.subject, interest.queue, sid);
+        self.command(move |engine, _| engine.subscribe(sid, interest, sid, framed));
+    }
+
+    /// Subscribes for a purpose.
+    pub fn subscribe_for(&mut self, purpose: Purpose, subject: &'static str, sid: u64) {
+        self.add_interest(Interest { subject: subject.as_bytes(), queue: None, purpose }, sid);
+        self.settle();
     }
 
     /// See [`Engine::subscribe`].

@@ -1,5 +1,7 @@
 //! One subscription: where its messages go, how much it may still receive, and what its servers know of it.
 
+use crate::engine::config::Handover;
+
 /// One subscription. `before + received_here <= max` while it lives.
 #[derive(Debug)]
 pub struct Subscription<H> {
@@ -17,6 +19,8 @@ pub struct Subscription<H> {
     /// The present server knew it before the previous one was left, and that one was read to the end.
     pub(super) bridged: bool,
     pub(super) server_has_counted: Counted,
+    /// During a planned move; `None`: as the configuration says.
+    pub(super) handover: Option<Handover>,
     pub(super) reader: Reader,
 }
 

@@ -1,7 +1,7 @@
 //! Every command in every phase: none panics, none hangs, the invariants hold, and the way to the end stays open.
 
 use super::pair::{PONG, Pair, addr, config, eof, ms, reset, secs};
-use crate::engine::{Config, Interest, Status};
+use crate::engine::{Config, Interest, Purpose, Status};
 
 type Step = (&'static str, fn(&mut Pair));
 
@@ -123,7 +123,12 @@ const COMMANDS: &[Step] = &[
         pair.queue_subscribe("u", None, 10_000);
     }),
     ("subscribe, not framed", |pair| {
-        pair.engine.subscribe(10_001, Interest { subject: b"u", queue: None, internal: true }, 10_001, false);
+        pair.engine.subscribe(
+            10_001,
+            Interest { subject: b"u", queue: None, purpose: Purpose::Replies },
+            10_001,
+            false,
+        );
     }),
     ("unsubscribe", |pair| pair.engine.unsubscribe(1, false)),
     ("unsubscribe_after", |pair| pair.engine.unsubscribe_after(1, 2)),

@@ -101,7 +101,8 @@ fn the_replies_subscription_is_kept_to_the_end_of_a_drain() {
     let mut pair = Pair::ready();
     let framed = pair.outbox.admit_subscribe(b"_INBOX.1.*", None, 1);
     pair.command(move |engine, _| {
-        let interest = crate::engine::Interest { subject: b"_INBOX.1.*", queue: None, internal: true };
+        let interest =
+            crate::engine::Interest { subject: b"_INBOX.1.*", queue: None, purpose: crate::engine::Purpose::Replies };
         engine.subscribe(1, interest, 1, framed);
     });
     pair.requests_waiting = true;

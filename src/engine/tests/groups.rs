@@ -2,7 +2,7 @@
 
 use super::candidate::{LAME, joined, prepare, ready};
 use super::pair::{Net, PONG, Pair, config, eof, ms, secs};
-use crate::engine::{Config, Handover, Status};
+use crate::engine::{Config, Handover, Purpose, Status};
 
 #[test]
 fn queue_groups_are_at_both_and_plain_subscriptions_at_one() {
@@ -254,6 +254,7 @@ fn with_overlap_plain_subscriptions_are_at_both() {
     pair.subscribe("news", 1);
     pair.subscribe("five", 2);
     pair.unsubscribe_after(2, 5);
+    pair.subscribe_for(Purpose::Messages(Some(Handover::Exclusive)), "own", 3);
     pair.forget();
     pair.written();
     prepare(&mut pair);
@@ -263,9 +264,20 @@ fn with_overlap_plain_subscriptions_are_at_both() {
     pair.aside(|pair| pair.serve(b"MSG news 1 1\r\nx\r\nPONG\r\n"));
     assert_eq!(pair.delivered_to(1), 2);
     pair.advance(ms(50));
-    pair.expect_written("UNSUB 1 UNSUB 2 PING");
+    pair.expect_written("UNSUB 1 UNSUB 2 UNSUB 3 PING");
     pair.serve(PONG);
     // A limit is given to one server at a time.
-    pair.expect_written("SUB five 2 UNSUB 2 5");
-    pair.expect_among("Reconnected b:4222 after 1: 2 subs, 0 flushed, 0 buffered");
+    pair.expect_written("SUB five 2 UNSUB 2 5 SUB own 3");
+    pair.expect_among("Reconnected b:4222 after 1: 3 subs, 0 flushed, 0 buffered");
+}
+
+#[test]
+fn one_subscription_alone_may_overlap() {
+    let mut pair = Pair::connected(Config { prepare_moves: true, ..config() }, &["a", "b"]);
+    pair.subscribe("plain", 1);
+    pair.subscribe_for(Purpose::Messages(Some(Handover::Overlap)), "own", 2);
+    pair.forget();
+    pair.written();
+    prepare(&mut pair);
+    pair.aside(|pair| pair.expect_written("CONNECT {… PING SUB own 2 PING"));
 }

@@ -1,7 +1,7 @@
 //! Subscriptions over several connections: what each server is sent, limits (I10), drains and refusals.
 
 use super::pair::{PONG, Pair, config, eof, ms};
-use crate::engine::{ExchangeInput, Gate, Interest, Status};
+use crate::engine::{ExchangeInput, Gate, Interest, Purpose, Status};
 use crate::protocol::ServerOp;
 
 fn message(sid: u64) -> Vec<u8> {
@@ -312,7 +312,7 @@ fn a_handle_that_subscribes_without_a_pause_does_not_keep_the_gate_shut() {
         let input = ExchangeInput { commands_waiting: true, requests_waiting: false };
         pair.engine.exchange(&mut pair.outbox, input, pair.now);
         assert_eq!(pair.outbox.gate(), Gate::Open);
-        let interest = Interest { subject: b"b", queue: None, internal: false };
+        let interest = Interest { subject: b"b", queue: None, purpose: Purpose::Messages(None) };
         pair.engine.subscribe(sid, interest, sid, framed);
         assert_eq!(pair.engine.status(), Status::Reconnecting, "the transport has taken nothing yet");
     }

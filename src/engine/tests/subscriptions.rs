@@ -9,7 +9,7 @@ use crate::engine::asked::Asked;
 use crate::engine::replay::Replay;
 use crate::engine::subscriptions::NewLimit;
 use crate::engine::tests::laws::laws;
-use crate::engine::{Interest, Subscriptions};
+use crate::engine::{Interest, Purpose, Subscriptions};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -60,7 +60,7 @@ proptest! {
                 Step::Insert(subject, queue) => {
                     last += 1;
                     let subject = format!("subject.{subject}");
-                    let interest = Interest { subject: subject.as_bytes(), queue: queue.then_some(b"q"), internal: false };
+                    let interest = Interest { subject: subject.as_bytes(), queue: queue.then_some(b"q"), purpose: Purpose::Messages(None) };
                     table.insert(last, interest, last * 10);
                     model.insert(last, Model { subject, queue, ..Model::default() });
                 }
@@ -194,7 +194,7 @@ proptest! {
     ) {
         let mut table = Subscriptions::<u64>::default();
         let insert = |table: &mut Subscriptions<u64>, sid| {
-            table.insert(sid, Interest { subject: b"subject", queue: None, internal: false }, sid);
+            table.insert(sid, Interest { subject: b"subject", queue: None, purpose: Purpose::Messages(None) }, sid);
         };
         let mut last = 0;
         for gap in gaps {
@@ -253,7 +253,7 @@ proptest! {
 fn a_table_that_was_large_gives_its_memory_back() {
     let mut table = Subscriptions::<u64>::default();
     for sid in 0..100_000 {
-        table.insert(sid, Interest { subject: b"s", queue: None, internal: false }, sid);
+        table.insert(sid, Interest { subject: b"s", queue: None, purpose: Purpose::Messages(None) }, sid);
     }
     for sid in 0..100_000 {
         table.remove(sid);
