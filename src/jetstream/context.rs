@@ -2,6 +2,7 @@
 
 mod builder;
 mod publishing;
+mod retrying;
 mod streams;
 pub mod traits;
 
@@ -29,6 +30,7 @@ pub use super::error::{
 pub use super::run::deliveries::DeliveryCounts;
 pub use builder::{ContextBuilder, No, ToAssign, Yes};
 pub use publishing::{PublishAckFuture, PublishAckReply};
+pub use retrying::{PublishOutcome, RetryOptions};
 pub use streams::{StreamNames, Streams};
 
 /// The former name of [`PublishMessage`](super::message::PublishMessage).

@@ -17,6 +17,7 @@ pub mod context;
 pub mod message;
 pub mod stream;
 
+mod decide;
 mod error;
 mod run;
 
@@ -46,8 +47,9 @@ pub mod account {
     pub use super::wire::{Account, Limits, Requests, Tier};
 }
 
-/// Acknowledgements of published messages.
+/// Acknowledgements of published messages, and publishing until there is one.
 pub mod publish {
+    pub use super::context::{PublishOutcome, RetryOptions};
     pub use super::wire::PublishAck;
 }
 

@@ -32,6 +32,8 @@ mod jetstream_double_ack;
 mod jetstream_management;
 #[cfg(feature = "jetstream")]
 mod jetstream_publish;
+#[cfg(feature = "jetstream")]
+mod jetstream_retry;
 mod lifecycle;
 mod long_outages;
 mod moves;

@@ -111,7 +111,11 @@ impl Context {
     }
 
     /// Sends a message, and waits for its permit and for room until `deadline`.
-    async fn start(&self, message: &OutboundMessage, deadline: Option<Instant>) -> Result<PendingReply, PublishError> {
+    pub(super) async fn start(
+        &self,
+        message: &OutboundMessage,
+        deadline: Option<Instant>,
+    ) -> Result<PendingReply, PublishError> {
         let inner = self.inner();
         let permit = match inner.waits_for_acks {
             true => inner.acks.take(&inner.client, deadline).await,
@@ -256,13 +260,13 @@ async fn again(
 }
 
 /// What an answer means for the message.
-enum Judged {
+pub(super) enum Judged {
     Final(Result<PublishAck, PublishError>),
     /// Nobody had it, and it may be stored later.
     NotStoredYet(PublishError),
 }
 
-fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
+pub(super) fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) if error.kind() == crate::RequestErrorKind::NoResponders && error.is_safe_to_repeat() => {
