@@ -6,16 +6,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::client::Client;
-use super::error::RequestError;
+use super::error::{RequestError, RequestErrorKind};
 use super::inbox_id;
-use super::message::OutboundMessage;
-use super::pending_reply::PendingReply;
+use super::message::{Message, OutboundMessage};
+use super::pending_reply::{PendingReply, failed, is_no_responders};
 use super::publish::publish_of;
 use super::wait::{self, Deadline};
 pub(crate) use crate::driver::Tracker;
-use crate::driver::{Handle, Waiting};
+use crate::driver::{Handle, Unread, Waiting};
 use crate::engine::Status;
-use crate::protocol::HeaderMap;
+use crate::protocol::{HeaderMap, Subject};
 
 impl Client {
     /// Waits until `at`, or until the client has ended.
@@ -60,6 +60,20 @@ impl Client {
         let oldest = self.shared().requests.expire(tracker, before, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
         oldest
+    }
+
+    /// The outcomes of tracked requests that nobody read, since the last call.
+    pub(crate) fn take_unread(&self, tracker: &Tracker) -> Vec<Result<Message, RequestError>> {
+        let outcome = |unread| match unread {
+            Unread::Reply(share) => {
+                let reply = Message::from_raw(&share.first(), &Subject::from_static(""));
+                if is_no_responders(&reply) { Err(RequestErrorKind::NoResponders.into()) } else { Ok(reply) }
+            }
+            // Its size matters only if it is over the server's limit, which the error says.
+            Unread::Failed(failure) => Err(failed(self.shared(), &failure, 0)),
+            Unread::Expired => Err(RequestErrorKind::TimedOut.into()),
+        };
+        tracker.take_unread().into_iter().map(outcome).collect()
     }
 
     /// Whether the client has ended.
@@ -116,8 +130,15 @@ impl PendingReply {
         self.deadline.reset(at);
     }
 
-    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same.
-    pub(crate) fn detach(self) {
-        self.waiting.detach();
+    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same. Returns the outcome if it is there;
+    /// otherwise it comes to [`take_unread`](Client::take_unread).
+    pub(crate) fn detach(mut self) -> Option<Result<Message, RequestError>> {
+        match self.poll_outcome(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => {
+                self.waiting.detach();
+                None
+            }
+        }
     }
 }

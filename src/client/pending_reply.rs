@@ -59,7 +59,7 @@ pub struct PendingReply {
 }
 
 impl PendingReply {
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         match self.poll_reply(cx) {
             Poll::Ready(Ok(reply)) if is_no_responders(&reply) => Poll::Ready(Err(self.no_responders())),
             Poll::Ready(outcome) => Poll::Ready(outcome),

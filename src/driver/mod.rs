@@ -63,9 +63,9 @@ pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
 pub(crate) use reads::{Messages, Raw, Share};
 pub use record::{StateChange, TopologyChange};
-#[cfg(feature = "jetstream")]
-pub(crate) use requests::Tracker;
 pub(crate) use requests::{ManyLimits, RequestFailure, Ticket, lost_in_words};
+#[cfg(feature = "jetstream")]
+pub(crate) use requests::{Tracker, Unread};
 pub(crate) use room::Room;
 pub(crate) use secure::TlsSettings;
 #[cfg(feature = "tls")]

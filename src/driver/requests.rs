@@ -19,6 +19,8 @@ pub(crate) use self::ticket::Ticket;
 use self::tracked::Tracked;
 #[cfg(feature = "jetstream")]
 pub(crate) use self::tracked::Tracker;
+#[cfg_attr(not(feature = "jetstream"), allow(unused_imports, reason = "only JetStream reads them"))]
+pub(crate) use self::tracked::Unread;
 use super::guard::wake;
 use super::lock;
 use super::reads::{Range, Share};
@@ -194,7 +196,7 @@ impl Requests {
         let last = inner.waiting() == 0;
         drop(inner);
         if let Some(tracked) = tracked {
-            wake(tracked.settled);
+            wake(tracked.waker());
         }
         let unanswered = old.sequence();
         drop(old);
@@ -223,12 +225,12 @@ impl Requests {
             match &mut slot.state {
                 SlotState::Waiting { waker, .. } => {
                     wakers.extend(waker.take());
-                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settled));
+                    wakers.extend(slot.tracked.take().map(|tracked| tracked.waker()));
                     slot.state = SlotState::Done(reply());
                 }
                 SlotState::Many(many) => wakers.extend(many.push(reply())),
                 SlotState::Unread { .. } => {
-                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settled));
+                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settle(Unread::Reply(reply()))));
                     inner.free(ticket.index);
                 }
                 SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => {}
@@ -336,10 +338,13 @@ impl Slot {
                 wakers.extend(many.fail(failure));
                 return Failing::Failed;
             }
-            SlotState::Unread { sequence, keep } if concerned(*sequence, *keep) => Failing::Over,
+            SlotState::Unread { sequence, keep } if concerned(*sequence, *keep) => {
+                wakers.extend(self.tracked.take().map(|tracked| tracked.settle(Unread::Failed(failure.clone()))));
+                return Failing::Over;
+            }
             _ => return Failing::NotConcerned,
         };
-        wakers.extend(self.tracked.take().map(|tracked| tracked.settled));
+        wakers.extend(self.tracked.take().map(|tracked| tracked.waker()));
         outcome
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::run::acks::AckLimit;
 use super::run::call::{self, CallFailed, Effect, Empty};
 use super::run::deliveries::Deliveries;
+use super::run::publications::Publications;
 use super::wire::{Account, Call, InvalidName, Prefix};
 use crate::client::Request;
 use crate::error::Error;
@@ -28,6 +29,7 @@ pub use super::error::{
     UpdateStreamError, UpdateStreamErrorKind,
 };
 pub use super::run::deliveries::DeliveryCounts;
+pub use super::run::publications::PublishCounts;
 pub use builder::{ContextBuilder, No, ToAssign, Yes};
 pub use publishing::{PublishAckFuture, PublishAckReply};
 pub use retrying::{PublishOutcome, RetryOptions};
@@ -80,6 +82,7 @@ pub(super) struct Inner {
     /// Whether a publisher waits for a permit.
     pub(super) waits_for_acks: bool,
     pub(super) deliveries: Arc<Deliveries>,
+    pub(super) publications: Arc<Publications>,
 }
 
 impl Context {

@@ -1,15 +1,19 @@
 //! Publishing to streams, and what becomes of acknowledgements.
 
+use std::future::{Future, IntoFuture};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use nats_lifeline::client::ConnectionLost;
-use nats_lifeline::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind, traits::Publisher};
+use nats_lifeline::jetstream::context::{
+    ContextBuilder, PublishCounts, PublishError, PublishErrorKind, traits::Publisher,
+};
 use nats_lifeline::jetstream::message::{OutboundMessage, PublishMessage};
 use nats_lifeline::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use nats_lifeline::jetstream::{self, Context, ErrorCode};
 use nats_lifeline::{Client, ConnectOptions, HeaderMap};
 
-use crate::support::{Server, soon};
+use crate::support::{Cut, Direction, Proxy, Server, soon};
 
 struct World {
     server: Server,
@@ -255,4 +259,78 @@ async fn a_closed_client_ends_all_waits() {
     assert_eq!(soon("its end", async { first.await }).await.unwrap_err().kind(), PublishErrorKind::BrokenPipe);
     assert!(soon("the second", second).await.unwrap().is_err());
     soon("the waiting", all).await.unwrap();
+}
+
+fn sum(counts: &PublishCounts) -> u64 {
+    counts.stored + counts.refused + counts.not_sent + counts.in_doubt + counts.pending()
+}
+
+// J8
+#[tokio::test]
+async fn every_published_message_is_counted_by_its_outcome() {
+    let world = World::start(ContextBuilder::new().timeout(Duration::from_millis(400))).await;
+    let context = &world.context;
+    let mut kept = Vec::new();
+    for number in 0..300 {
+        // Nobody awaits most of them.
+        let ack = context.publish("m.a", format!("{number}").into()).await.unwrap();
+        if number % 10 == 0 {
+            kept.push(ack);
+        }
+        let counts = context.publish_counts();
+        assert_eq!((counts.published, sum(&counts)), (number + 1, number + 1));
+    }
+    assert!(context.publish_counts().pending() >= 30, "they were not awaited");
+    for ack in kept {
+        ack.await.unwrap();
+    }
+    let counts = soon("outcomes", context.acks_outcome()).await;
+    assert_eq!((counts.stored, counts.duplicates, counts.pending()), (300, 0, 0), "{counts:?}");
+
+    let message = || PublishMessage::build().message_id("1");
+    context.send_publish("m.a", message()).await.unwrap().await.unwrap();
+    // One that is awaited, and one that is not, of each kind.
+    let expecting = |number| PublishMessage::build().expected_last_sequence(number);
+    for awaited in [true, false] {
+        for (subject, publish) in [("m.a", message()), ("m.a", expecting(7)), ("other", PublishMessage::build())] {
+            let ack = context.send_publish(subject, publish).await.unwrap();
+            if awaited {
+                let _ = soon("an outcome", ack.into_future()).await;
+            }
+        }
+        // It is given up.
+        let mut given_up = Box::pin(context.publish("m.b", "".into()).await.unwrap().into_future());
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        assert!(given_up.as_mut().poll(&mut cx).is_pending());
+    }
+    let counts = soon("outcomes", context.acks_outcome()).await;
+    assert_eq!((counts.stored, counts.duplicates, counts.refused, counts.not_sent), (303, 2, 2, 2), "{counts:?}");
+    assert_eq!((counts.in_doubt, counts.pending(), sum(&counts)), (2, 0, counts.published), "{counts:?}");
+}
+
+// J8
+#[tokio::test]
+async fn a_lost_connection_and_silence_leave_messages_in_doubt() {
+    let world = World::start(ContextBuilder::new().ack_timeout(Duration::from_millis(300))).await;
+    let proxy = Proxy::start(world.server.port()).await;
+    let client = ConnectOptions::new().connect(proxy.url()).await.unwrap();
+    let context = ContextBuilder::new().ack_timeout(Duration::from_millis(300)).build(client.clone());
+    context.publish("m.a", "".into()).await.unwrap().await.unwrap();
+    proxy.freeze(Direction::ToClient);
+    drop(context.publish("m.a", "".into()).await.unwrap());
+    let counts = soon("outcomes", context.acks_outcome()).await;
+    assert_eq!((counts.stored, counts.in_doubt), (1, 1), "{counts:?}");
+    let kept = context.publish("m.a", "".into()).await.unwrap();
+    drop(context.publish("m.a", "".into()).await.unwrap());
+    while proxy.passed(Direction::ToServer) == 0 {}
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    proxy.cut(Cut::Rst);
+    proxy.unfreeze(Direction::ToClient);
+    kept.await.unwrap_err();
+    let counts = soon("outcomes", context.acks_outcome()).await;
+    assert_eq!((counts.stored, counts.in_doubt, counts.pending()), (1, 3, 0), "{counts:?}");
+    drop(context.publish("m.a", "".into()).await.unwrap());
+    let _ = client.close().await;
+    let counts = soon("outcomes", context.acks_outcome()).await;
+    assert_eq!((sum(&counts), counts.pending()), (counts.published, 0), "{counts:?}");
 }

@@ -1,35 +1,66 @@
 //! Requests whose outcome somebody other than their reader waits for, and those that nobody reads.
 #![cfg_attr(not(feature = "jetstream"), allow(dead_code, reason = "only JetStream has acknowledgements"))]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{Released, Requests, SlotState, Ticket};
+use super::{Released, RequestFailure, Requests, SlotState, Ticket};
 use crate::driver::lock;
+use crate::driver::reads::Share;
 
 /// Somebody who waits for the outcomes of requests, whatever they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
-    number: u64,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     /// Woken once for each request: when it has its outcome, is given up, or has expired.
     settled: Waker,
+    /// The outcomes of requests that nobody reads.
+    unread: Mutex<Vec<Unread>>,
+}
+
+/// The outcome of a request that nobody read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    Reply(Share),
+    Failed(RequestFailure),
+    /// None came in time.
+    Expired,
 }
 
 impl Tracker {
-    /// Another one than all before.
     pub(crate) fn new(settled: Waker) -> Tracker {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Tracker { number: LAST.fetch_add(1, Ordering::Relaxed), settled }
+        Tracker { inner: Arc::new(Inner { settled, unread: Mutex::default() }) }
+    }
+
+    /// The outcomes of requests that nobody read, since the last call.
+    pub(crate) fn take_unread(&self) -> Vec<Unread> {
+        std::mem::take(&mut *lock(&self.inner.unread))
     }
 }
 
 /// Who waits for the outcome of a request.
 #[derive(Debug)]
 pub(super) struct Tracked {
-    by: u64,
-    pub(super) settled: Waker,
+    by: Arc<Inner>,
     since: Instant,
+}
+
+impl Tracked {
+    /// To be woken for an outcome that somebody reads, or that is of no interest.
+    pub(super) fn waker(self) -> Waker {
+        self.by.settled.clone()
+    }
+
+    /// The same for an outcome that nobody reads.
+    pub(super) fn settle(self, outcome: Unread) -> Waker {
+        lock(&self.by.unread).push(outcome);
+        self.waker()
+    }
 }
 
 impl Requests {
@@ -37,8 +68,7 @@ impl Requests {
     pub(crate) fn register_tracked(&self, subject: &[u8], tracker: &Tracker, now: Instant) -> Ticket {
         let ticket = self.register(subject, false);
         if let Some(slot) = lock(&self.inner).slot(ticket) {
-            let settled = tracker.settled.clone();
-            slot.tracked = Some(Tracked { by: tracker.number, settled, since: now });
+            slot.tracked = Some(Tracked { by: Arc::clone(&tracker.inner), since: now });
         }
         ticket
     }
@@ -60,20 +90,25 @@ impl Requests {
         released
     }
 
-    /// Requests that were tracked since `before` or longer are not tracked any more: `wakers` gets one for each of them. A request that nobody reads ends. Returns since when the oldest of the others is tracked.
+    /// Requests that were tracked since `before` or longer are not tracked any more: `wakers` gets one for each of them. A
+    /// request that nobody reads ends. Returns since when the oldest of the others is tracked.
     pub(crate) fn expire(&self, tracker: &Tracker, before: Instant, wakers: &mut Vec<Waker>) -> Option<Instant> {
         let mut inner = lock(&self.inner);
         let (mut oldest, mut over) = (None, Vec::new());
         for (slot, index) in inner.slots.iter_mut().zip(0..) {
-            let Some(tracked) = slot.tracked.take_if(|tracked| tracked.by == tracker.number) else { continue };
+            let Some(tracked) = slot.tracked.take_if(|tracked| Arc::ptr_eq(&tracked.by, &tracker.inner)) else {
+                continue;
+            };
             if tracked.since > before {
                 oldest = oldest.into_iter().chain([tracked.since]).min();
                 slot.tracked = Some(tracked);
                 continue;
             }
-            wakers.push(tracked.settled);
             if matches!(slot.state, SlotState::Unread { .. }) {
+                wakers.push(tracked.settle(Unread::Expired));
                 over.push(index);
+            } else {
+                wakers.push(tracked.waker());
             }
         }
         over.into_iter().for_each(|index| inner.free(index));
@@ -83,8 +118,7 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Wake};
     use std::time::Duration;
 
@@ -147,8 +181,11 @@ mod tests {
         assert!(requests.detach(ticket).last);
         requests.handed_over(4, 1, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
+        assert!(tracker.take_unread().is_empty());
         requests.handed_over(5, 1, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
+        let lost = RequestFailure::ConnectionLost { in_doubt: 1 };
+        assert!(matches!(&tracker.take_unread()[..], [Unread::Failed(failure)] if *failure == lost));
         // Its outcome came first.
         let ticket = requests.register_tracked(b"a", &tracker, now);
         requests.end(&EndReason::Closed, &mut wakers);
@@ -157,6 +194,7 @@ mod tests {
         let closed = RequestFailure::Ended(EndReason::Closed);
         let polled = requests.poll(ticket, &mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, std::task::Poll::Ready(Err(failure)) if failure == closed));
+        assert!(tracker.take_unread().is_empty(), "it can still be read");
     }
 
     #[test]
@@ -173,6 +211,7 @@ mod tests {
         assert_eq!(woken(&count, &mut wakers), 0);
         assert_eq!(requests.expire(&tracker, at(2), &mut wakers), Some(at(3)));
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 3));
+        assert!(matches!(&tracker.take_unread()[..], [Unread::Expired]));
         assert_eq!(lock(&requests.inner).unread, 0, "it is over");
         assert!(requests.poll(kept, &mut Context::from_waker(Waker::noop())).is_pending(), "it may still be answered");
         requests.release(kept);

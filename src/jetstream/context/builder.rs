@@ -129,6 +129,7 @@ impl<PREFIX: ToAssign> ContextBuilder<PREFIX> {
             acks: AckLimit::new(self.most_acks, self.ack_timeout),
             waits_for_acks: self.waits_for_acks,
             deliveries: Arc::default(),
+            publications: Arc::default(),
         })
     }
 

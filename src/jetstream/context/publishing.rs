@@ -10,13 +10,14 @@ use bytes::Bytes;
 
 use crate::client::PendingReply;
 use crate::error::Error;
-use crate::jetstream::context::Context;
+use crate::jetstream::context::{Context, PublishCounts};
 use crate::jetstream::error::{PublishError, PublishErrorKind};
 use crate::jetstream::message::PublishMessage;
 use crate::jetstream::run::pauses::Pauses;
+use crate::jetstream::run::publications::{Known, Publication};
 use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
 use crate::message::OutboundMessage;
-use crate::{Client, HeaderMap, Message, ToSubject};
+use crate::{Client, HeaderMap, Message, ToSubject, jetstream};
 
 /// How long a message waits for its acknowledgement, unless the context says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,10 +100,46 @@ impl Context {
         inner.acks.all_back(&inner.client).await;
     }
 
+    /// [`wait_for_acks`](Context::wait_for_acks), and then what became of all messages that this context and its clones have
+    /// published so far.
+    ///
+    /// ```no_run
+    /// # async fn example(context: nats_lifeline::jetstream::Context) -> Result<(), nats_lifeline::Error> {
+    /// for number in 0..1_000 {
+    ///     // Nobody awaits the acknowledgement.
+    ///     context.publish("readings", format!("{number}").into()).await?;
+    /// }
+    /// let counts = context.acks_outcome().await;
+    /// assert_eq!(counts.stored, counts.published, "{counts:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn acks_outcome(&self) -> PublishCounts {
+        self.wait_for_acks().await;
+        self.publish_counts()
+    }
+
+    /// What became of the messages that this context and its clones have published. `published` is always the sum of the others
+    /// and [`pending`](PublishCounts::pending).
+    pub fn publish_counts(&self) -> PublishCounts {
+        self.settle_unread();
+        self.inner().publications.counts()
+    }
+
+    /// Counts the outcomes of messages whose future was dropped.
+    fn settle_unread(&self) {
+        let inner = self.inner();
+        for outcome in inner.acks.take_unread(&inner.client) {
+            inner.publications.settle(judged(outcome).known());
+        }
+    }
+
     pub(in crate::jetstream) async fn send(&self, message: OutboundMessage) -> Result<PublishAckFuture, PublishError> {
         let since = Client::clock();
         let pending = self.start(&message, since.checked_add(self.ack_wait())).await?;
-        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending, since }) })
+        self.settle_unread();
+        let publication = self.inner().publications.begin();
+        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending, since, publication }) })
     }
 
     /// How long an acknowledgement that is awaited may take.
@@ -137,6 +174,7 @@ struct Sent {
     pending: PendingReply,
     /// When it was first sent.
     since: Instant,
+    publication: Publication,
 }
 
 /// The acknowledgement of a published message: await it. The time that it may take begins then: the context's timeout, or 5 s.
@@ -159,8 +197,10 @@ pub struct PublishAckFuture {
 
 impl Drop for PublishAckFuture {
     fn drop(&mut self) {
-        if let Some(sent) = self.sent.take() {
-            sent.pending.detach();
+        let Some(Sent { context: _, message: _, pending, since: _, publication }) = self.sent.take() else { return };
+        match pending.detach() {
+            Some(outcome) => publication.settle(judged(outcome).known()),
+            None => publication.leave(),
         }
     }
 }
@@ -214,13 +254,17 @@ impl Future for PublishAckReply {
             };
             match (judged(outcome), std::mem::replace(&mut self.waits, Waits::Over)) {
                 (Judged::NotStoredYet(error), Waits::Ack { sent, deadline }) => {
-                    let Sent { context, message, pending: _, since } = sent;
+                    let Sent { context, message, pending: _, since, publication } = sent;
                     // Of many messages that nobody had, the first one that is awaited uses up the time of all.
                     let deadline = since.checked_add(context.ack_wait()).into_iter().chain(deadline).min();
-                    self.waits = Waits::Again(Box::pin(again(context, message, error, deadline)));
+                    self.waits = Waits::Again(Box::pin(again(context, message, publication, error, deadline)));
                 }
                 (Judged::NotStoredYet(error), _) => return Poll::Ready(Err(error)),
-                (Judged::Final(outcome), _) => return Poll::Ready(outcome),
+                (Judged::Final(known, outcome), Waits::Ack { sent, .. }) => {
+                    sent.publication.settle(known);
+                    return Poll::Ready(outcome);
+                }
+                (Judged::Final(_, outcome), _) => return Poll::Ready(outcome),
             }
         }
     }
@@ -237,49 +281,72 @@ impl fmt::Debug for PublishAckReply {
 async fn again(
     context: Context,
     message: OutboundMessage,
+    publication: Publication,
     mut error: PublishError,
     deadline: Option<Instant>,
 ) -> Result<PublishAck, PublishError> {
     let mut pauses = Pauses::default();
-    loop {
-        if !pauses.pause(&context.inner().client, deadline).await {
-            return Err(error);
-        }
+    while pauses.pause(&context.inner().client, deadline).await {
         let mut pending = match context.start(&message, deadline).await {
             Ok(pending) => pending,
             // What the server said is of more use than that there is no permit.
-            Err(full) if full.kind() == PublishErrorKind::MaxAckPending => return Err(error),
-            Err(other) => return Err(other),
+            Err(full) if full.kind() == PublishErrorKind::MaxAckPending => break,
+            Err(other) => {
+                error = other;
+                break;
+            }
         };
         pending.wait_until(deadline);
         match judged(pending.await) {
-            Judged::Final(outcome) => return outcome,
+            Judged::Final(known, outcome) => {
+                publication.settle(known);
+                return outcome;
+            }
             Judged::NotStoredYet(later) => error = later,
         }
     }
+    publication.settle(unstored(&error));
+    Err(error)
 }
 
 /// What an answer means for the message.
 pub(super) enum Judged {
-    Final(Result<PublishAck, PublishError>),
+    Final(Known, Result<PublishAck, PublishError>),
     /// Nobody had it, and it may be stored later.
     NotStoredYet(PublishError),
+}
+
+impl Judged {
+    /// What is known if it is not sent again.
+    fn known(&self) -> Known {
+        match self {
+            Judged::Final(known, _) => *known,
+            Judged::NotStoredYet(error) => unstored(error),
+        }
+    }
+}
+
+/// What is known of a message that was not stored, and is not sent again.
+fn unstored(error: &PublishError) -> Known {
+    if error.source_as::<jetstream::Error>().is_some() { Known::Refused } else { Known::NotSent }
 }
 
 pub(super) fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     let answer = match outcome {
         Ok(answer) => answer,
-        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders && error.is_safe_to_repeat() => {
+        Err(error) if !error.is_safe_to_repeat() => return Judged::Final(Known::InDoubt, Err(error.into())),
+        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders => {
             return Judged::NotStoredYet(error.into());
         }
-        Err(error) => return Judged::Final(Err(error.into())),
+        Err(error) => return Judged::Final(Known::NotSent, Err(error.into())),
     };
-    let other = |reason: crate::Error| Judged::Final(Err(Error::with_source(PublishErrorKind::Other, reason)));
+    let other =
+        |reason: crate::Error| Judged::Final(Known::InDoubt, Err(Error::with_source(PublishErrorKind::Other, reason)));
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
         Ok(Response::Ok(ack)) if ack.stream.is_empty() => other(NotAnAck.into()),
-        Ok(Response::Ok(ack)) => Judged::Final(Ok(ack)),
+        Ok(Response::Ok(ack)) => Judged::Final(Known::Stored { duplicate: ack.duplicate }, Ok(ack)),
         Ok(Response::Err { error }) if may_be_stored_later(error.error_code()) => Judged::NotStoredYet(error.into()),
-        Ok(Response::Err { error }) => Judged::Final(Err(PublishError::from(error))),
+        Ok(Response::Err { error }) => Judged::Final(Known::Refused, Err(PublishError::from(error))),
         Err(error) => other(error.into()),
     }
 }

@@ -6,6 +6,7 @@ use super::publishing::{Judged, judged};
 use super::{Context, PublishError, PublishErrorKind};
 use crate::jetstream::decide::publish::{Fate, Heard, Next, Publishing};
 use crate::jetstream::message::PublishMessage;
+use crate::jetstream::run::publications::Known;
 use crate::jetstream::wire::PublishAck;
 use crate::message::OutboundMessage;
 use crate::protocol::{NATS_EXPECTED_STREAM, NATS_MESSAGE_ID};
@@ -132,6 +133,7 @@ impl Context {
         if headers.get(NATS_MESSAGE_ID).is_none() {
             headers.insert(NATS_MESSAGE_ID, crate::client::unique_name().as_str());
         }
+        let publication = self.inner().publications.begin();
         let now = Client::clock();
         // A year is for ever, and every clock has room for it.
         let deadline = now + options.within.min(Duration::from_secs(365 * 24 * 3_600));
@@ -141,7 +143,10 @@ impl Context {
         let fate = loop {
             next = match next {
                 Next::Send { until } => match self.send_once(&message, until).await {
-                    Tried::Stored(ack) => return PublishOutcome::Stored(ack),
+                    Tried::Stored(ack) => {
+                        publication.settle(Known::Stored { duplicate: ack.duplicate });
+                        return PublishOutcome::Stored(ack);
+                    }
                     Tried::Not(heard, error) => {
                         last = error;
                         publishing.heard(heard, Client::clock())
@@ -158,6 +163,11 @@ impl Context {
                 Next::End(fate) => break fate,
             };
         };
+        publication.settle(match fate {
+            Fate::Refused => Known::Refused,
+            Fate::NotSent => Known::NotSent,
+            Fate::InDoubt | Fate::Stored => Known::InDoubt,
+        });
         match fate {
             Fate::Refused => PublishOutcome::Refused { message, error: last },
             Fate::NotSent => PublishOutcome::NotSent { message, error: last },
@@ -177,17 +187,16 @@ impl Context {
             }
         };
         pending.wait_until(Some(until));
-        let answer = pending.await;
-        let unsent = answer.as_ref().is_err_and(|error| error.is_safe_to_repeat());
-        let (heard, error) = match judged(answer) {
-            Judged::Final(Ok(ack)) => return Tried::Stored(ack),
+        let (heard, error) = match judged(pending.await) {
+            Judged::Final(_, Ok(ack)) => return Tried::Stored(ack),
             Judged::NotStoredYet(error) => (Heard::NotStored, error),
-            Judged::Final(Err(error)) if error.source_as::<crate::jetstream::Error>().is_some() => {
-                (Heard::Refused, error)
+            Judged::Final(Known::Refused, Err(error)) => (Heard::Refused, error),
+            // An outage.
+            Judged::Final(Known::NotSent, Err(error)) if error.kind() == PublishErrorKind::TimedOut => {
+                (Heard::NotStored, error)
             }
-            Judged::Final(Err(error)) if !unsent => (Heard::Lost, error),
-            Judged::Final(Err(error)) if error.kind() == PublishErrorKind::TimedOut => (Heard::NotStored, error),
-            Judged::Final(Err(error)) => (Heard::Impossible, error),
+            Judged::Final(Known::NotSent, Err(error)) => (Heard::Impossible, error),
+            Judged::Final(_, Err(error)) => (Heard::Lost, error),
         };
         Tried::Not(
             if self.inner().client.has_ended() && heard == Heard::NotStored { Heard::Impossible } else { heard },

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::Client;
 use crate::client::Tracker;
+use crate::{Client, Message, RequestError};
 
 /// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back when its waker is woken:
 /// with the acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
@@ -54,6 +54,11 @@ impl AckLimit {
             None => self.wait(client, 1, deadline).await.then_some(&self.back),
             taken => taken,
         }
+    }
+
+    /// The outcomes of messages whose acknowledgement nobody awaited, since the last call.
+    pub(in crate::jetstream) fn take_unread(&self, client: &Client) -> Vec<Result<Message, RequestError>> {
+        client.take_unread(&self.back)
     }
 
     /// Waits until no acknowledgement is pending.

@@ -7,3 +7,4 @@ pub(super) mod deliveries;
 pub(super) mod inlet;
 pub(super) mod pages;
 pub(super) mod pauses;
+pub(super) mod publications;
