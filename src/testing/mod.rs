@@ -63,6 +63,18 @@ pub mod session;
 )]
 mod session;
 
+// The model of JetStream likewise.
+#[cfg(all(feature = "internals", not(docsrs)))]
+pub mod jetstream;
+#[cfg(not(all(feature = "internals", not(docsrs))))]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "what the model servers of the tests need with `internals`"
+)]
+mod jetstream;
+
 pub use broker::{Broker, WaitError};
 pub use builder::Builder;
 pub use cluster::Cluster;
