@@ -47,7 +47,8 @@ pub(super) fn nanos(duration: Duration) -> Time {
 
 /// In the format of RFC 3339, as Go writes it: without zeros at the end of the fraction.
 pub(super) fn rfc3339(time: Time) -> String {
-    let text = humantime::format_rfc3339_nanos(UNIX_EPOCH + Duration::from_nanos(time)).to_string();
+    let time = UNIX_EPOCH.checked_add(Duration::from_nanos(time)).unwrap_or(UNIX_EPOCH);
+    let text = humantime::format_rfc3339_nanos(time).to_string();
     let text = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
     format!("{text}Z")
 }

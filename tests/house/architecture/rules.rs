@@ -21,7 +21,8 @@ const TESTING: &str = "testing";
 const JETSTREAM: &str = "jetstream";
 
 /// Code without I/O, clocks, runtimes and locks.
-const PURE: [&str; 5] = ["protocol/", "engine/", "testing/session/", "jetstream/wire/", "jetstream/decide/"];
+const PURE: [&str; 6] =
+    ["protocol/", "engine/", "testing/session/", "testing/jetstream/", "jetstream/wire/", "jetstream/decide/"];
 
 /// `HeaderMap::iter` returns std's iterator over a randomly seeded map, because async-nats's does, and documents of JetStream have
 /// such maps as fields, which are written in the order of their keys. Allowed nowhere else.
