@@ -12,12 +12,17 @@ pub mod wire;
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`; its users are to come")]
 mod wire;
 
+#[cfg(all(feature = "internals", not(docsrs)))]
+pub mod decide;
+#[cfg(not(all(feature = "internals", not(docsrs))))]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`")]
+mod decide;
+
 pub mod consumer;
 pub mod context;
 pub mod message;
 pub mod stream;
 
-mod decide;
 mod error;
 mod run;
 

@@ -1,4 +1,9 @@
-//! The part that decides: machines without I/O, clock and randomness. What happens, and when, is told to them; what they return is
-//! what to do.
+//! The part that decides: machines of events and effects. No I/O, no clock, no runtime: the present time is an argument, and
+//! randomness comes from a seed.
+//!
+//! With the feature `internals` it is public, for tests and simulations, without any promise.
 
+pub mod ordered;
 pub(super) mod publish;
+pub mod push;
+pub mod silence;
