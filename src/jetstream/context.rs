@@ -1,5 +1,6 @@
 //! The context: a client's access to JetStream.
 
+mod batch;
 mod builder;
 mod publishing;
 mod retrying;
@@ -23,13 +24,14 @@ use crate::error::Error;
 use crate::{Client, Message, ToSubject};
 
 pub use super::error::{
-    AccountError, AccountErrorKind, ConsumerInfoError, ConsumerInfoErrorKind, CreateStreamError, CreateStreamErrorKind,
-    DeleteStreamError, DeleteStreamErrorKind, GetStreamByNameError, GetStreamByNameErrorKind, GetStreamError,
-    GetStreamErrorKind, PublishError, PublishErrorKind, RequestError, RequestErrorKind, StreamsError, StreamsErrorKind,
-    UpdateStreamError, UpdateStreamErrorKind,
+    AccountError, AccountErrorKind, BatchPublishError, BatchPublishErrorKind, ConsumerInfoError, ConsumerInfoErrorKind,
+    CreateStreamError, CreateStreamErrorKind, DeleteStreamError, DeleteStreamErrorKind, GetStreamByNameError,
+    GetStreamByNameErrorKind, GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind, RequestError,
+    RequestErrorKind, StreamsError, StreamsErrorKind, UpdateStreamError, UpdateStreamErrorKind,
 };
 pub use super::run::deliveries::DeliveryCounts;
 pub use super::run::publications::PublishCounts;
+pub use batch::AtomicBatch;
 pub use builder::{ContextBuilder, No, ToAssign, Yes};
 pub use publishing::{PublishAckFuture, PublishAckReply};
 pub use retrying::{PublishOutcome, RetryOptions};
@@ -190,9 +192,18 @@ impl Context {
         Ok(self.inner.prefix.as_ref().map_err(InvalidName::clone)?)
     }
 
+    /// The subject of a request.
+    pub(super) fn subject_of(&self, call: Call<'_>) -> Result<String, RequestError> {
+        Ok(self.prefix()?.subject(call))
+    }
+
+    /// How long a call may take; `None`: for ever.
+    pub(super) fn call_timeout(&self) -> Option<Duration> {
+        self.inner.timeout.or_else(|| self.inner.client.timeout())
+    }
+
     fn prepare(&self, subject: String, effect: Effect) -> call::Call<'_> {
-        let timeout = self.inner.timeout.or_else(|| self.inner.client.timeout());
-        let deadline = timeout.and_then(|timeout| Client::clock().checked_add(timeout));
+        let deadline = self.call_timeout().and_then(|timeout| Client::clock().checked_add(timeout));
         call::Call { client: &self.inner.client, subject: subject.into(), effect, deadline }
     }
 
@@ -214,7 +225,7 @@ impl Context {
         body: &(impl Serialize + ?Sized),
         effect: Effect,
     ) -> Result<T, CallFailed> {
-        let call = self.prepare(self.prefix()?.subject(call), effect);
+        let call = self.prepare(self.subject_of(call)?, effect);
         let _turn = self.turn(&call).await?;
         call.json(body).await
     }
@@ -222,7 +233,7 @@ impl Context {
     /// One request with an answer that is no document.
     pub(super) async fn call_raw(&self, call: Call<'_>, body: bytes::Bytes) -> Result<Message, crate::RequestError> {
         let invalid = |error: RequestError| error.of_kind(crate::RequestErrorKind::InvalidSubject);
-        let call = self.prepare(self.prefix().map_err(invalid)?.subject(call), Effect::Reads);
+        let call = self.prepare(self.subject_of(call).map_err(invalid)?, Effect::Reads);
         let _turn = match self.turn(&call).await {
             Ok(turn) => turn,
             Err(error) => return Err(error.of_kind(crate::RequestErrorKind::TimedOut)),

@@ -7,8 +7,8 @@ use std::fmt;
 pub use super::error::{AckError, AckErrorKind};
 use super::error::{DirectGetError, DirectGetErrorKind};
 pub use super::wire::{
-    AckKind, AckSubjectFault, MessageInfo as Info, OutboundMessage, OwnedInfo, PublishMessage, StoredFault,
-    StreamMessage,
+    AckKind, AckSubjectFault, MessageInfo as Info, OutboundMessage, OwnedInfo, PublishMessage, Rollup, Schedule,
+    StoredFault, StreamMessage,
 };
 
 pub use delivered::{Acker, Message};

@@ -2,6 +2,7 @@
 
 mod consumers;
 mod get;
+mod get_many;
 mod purge;
 mod subjects;
 
@@ -24,6 +25,7 @@ pub use super::wire::{
 pub use consumers::{ConsumerNames, Consumers};
 pub(super) use consumers::{filters_ignored, not_a_name};
 pub use get::{DirectGetBuilder, RawMessageBuilder, StreamValue, WithHeaders, WithoutHeaders};
+pub use get_many::{GetMany, StoredMessages};
 pub use purge::{No, Purge, ToAssign, Yes};
 pub use subjects::{InfoWithSubjects, StreamInfoBuilder};
 

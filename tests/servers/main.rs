@@ -27,6 +27,8 @@ mod headers;
 mod hostile_server;
 mod jetstream_acks;
 #[cfg(feature = "jetstream")]
+mod jetstream_batches;
+#[cfg(feature = "jetstream")]
 mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;

@@ -3,11 +3,13 @@
 //! The source of an error says more: the name that was refused with its rule, the server's error, or the client's.
 
 mod ack;
+mod batch;
 mod consumer;
 mod context;
 mod stream;
 
 pub use ack::{AckError, AckErrorKind};
+pub use batch::{BatchPublishError, BatchPublishErrorKind};
 pub use consumer::{
     ConsumerCreateStrictError, ConsumerCreateStrictErrorKind, ConsumerError, ConsumerErrorKind, ConsumerInfoError,
     ConsumerInfoErrorKind, ConsumerResetError, ConsumerResetErrorKind, ConsumerUpdateError, ConsumerUpdateErrorKind,

@@ -246,7 +246,7 @@ impl DirectGetBuilder<WithoutHeaders> {
 }
 
 /// A message is an answer without a status.
-fn checked(answer: Message) -> Result<Message, DirectGetError> {
+pub(super) fn checked(answer: Message) -> Result<Message, DirectGetError> {
     let Some(status) = answer.status.filter(|status| *status != StatusCode::OK) else { return Ok(answer) };
     let text = answer.description.unwrap_or_default();
     let kind = match status {

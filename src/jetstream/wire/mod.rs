@@ -58,7 +58,7 @@ pub use consumer_pull::{BatchConfig, Config as PullConfig, OrderedConfig as Orde
 pub use consumer_push::{Config as PushConfig, OrderedConfig as OrderedPushConfig};
 pub use error::{Error, ErrorCode};
 pub use name::{Filter, InvalidName, Name, NameFault, NameKind};
-pub use outbound::{OutboundMessage, PublishMessage, ttl_seconds};
+pub use outbound::{OutboundMessage, PublishMessage, Rollup, Schedule, ttl_seconds};
 pub use pages::Page;
 pub use publish_ack::PublishAck;
 pub use pull_request::{PullFault, PullRequest};
@@ -72,6 +72,7 @@ pub use stream_info::{
     ClusterInfo, DeleteStatus, Info as StreamInfo, PagedInfo, PeerInfo, PurgeResponse, SourceInfo, State,
 };
 pub use stream_requests::{
-    DeleteMessageRequest, DirectGetRequest, PageRequest, PurgeRequest, RawMessageRequest, StreamInfoRequest,
+    DeleteMessageRequest, DirectGetRequest, ManyRequest, PageRequest, PurgeRequest, RawMessageRequest,
+    StreamInfoRequest,
 };
 pub use stream_source::{External, Source, StreamConsumerSource};

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::protocol::datetime::{DateTime, format_rfc3339};
 use crate::protocol::{
     HeaderMap, IntoHeaderName, IntoHeaderValue, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE,
-    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID, NATS_MESSAGE_TTL, Subject, ToSubject,
+    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID, NATS_MESSAGE_TTL, NATS_ROLLUP,
+    NATS_SCHEDULE, NATS_SCHEDULE_SOURCE, NATS_SCHEDULE_TARGET, NATS_SCHEDULE_TIME_ZONE, NATS_SCHEDULE_TTL, Subject,
+    ToSubject,
 };
 
 /// A message for a subject.
@@ -102,9 +105,101 @@ impl PublishMessage {
         self.header(NATS_MESSAGE_TTL, ttl_seconds(ttl).to_string().as_str())
     }
 
+    /// Store the message only if the number of the last stored one of the subjects that match `filter` is this; 0 if there must
+    /// be none (nats-server 2.12).
+    pub fn expected_last_sequence_of<T: AsRef<str>>(self, filter: T, sequence: u64) -> Self {
+        self.expected_last_subject_sequence(sequence)
+            .header("Nats-Expected-Last-Subject-Sequence-Subject", filter.as_ref())
+    }
+
+    /// Removes the earlier messages when this one is stored, if the stream [allows
+    /// it](crate::jetstream::stream::Config::allow_rollup).
+    pub fn rollup(self, rollup: Rollup) -> Self {
+        let value = match rollup {
+            Rollup::Subject => "sub",
+            Rollup::All => "all",
+        };
+        self.header(NATS_ROLLUP, value)
+    }
+
+    /// Adds to the counter that the subject is, if the stream [has counters](crate::jetstream::stream::Config) (nats-server 2.12,
+    /// ADR-49). The acknowledgement has the new value. A larger number than `i128` has can be set as the header `Nats-Incr`.
+    pub fn increment(self, by: i128) -> Self {
+        self.header("Nats-Incr", format!("{by:+}").as_str())
+    }
+
+    /// Makes it a schedule (nats-server 2.12, ADR-51): the stream stores messages on the subject `target`, which must be its own,
+    /// at the times that the schedule says, with this payload and these headers. Publishing to the same subject replaces the
+    /// schedule; deleting the message ends it.
+    pub fn schedule<T: AsRef<str>>(self, schedule: Schedule, target: T) -> Self {
+        self.header(NATS_SCHEDULE, schedule.text.as_str()).header(NATS_SCHEDULE_TARGET, target.as_ref())
+    }
+
+    /// For a [schedule](PublishMessage::schedule): repeats the last message of this subject instead of its own.
+    pub fn schedule_source<T: AsRef<str>>(self, subject: T) -> Self {
+        self.header(NATS_SCHEDULE_SOURCE, subject.as_ref())
+    }
+
+    /// For a [schedule](PublishMessage::schedule): how long the stream keeps the messages. Rounded up to whole seconds.
+    pub fn schedule_ttl(self, ttl: Duration) -> Self {
+        self.header(NATS_SCHEDULE_TTL, ttl_seconds(ttl).to_string().as_str())
+    }
+
+    /// For a [schedule](PublishMessage::schedule) by [`cron`](Schedule::cron): its time zone, such as `Europe/Berlin`. Default:
+    /// UTC.
+    pub fn schedule_time_zone<T: AsRef<str>>(self, name: T) -> Self {
+        self.header(NATS_SCHEDULE_TIME_ZONE, name.as_ref())
+    }
+
     /// The message for this subject.
     pub fn outbound_message<S: ToSubject>(self, subject: S) -> OutboundMessage {
         OutboundMessage { subject: subject.to_subject(), payload: self.payload, headers: self.headers }
+    }
+}
+
+/// Which messages a [rollup](PublishMessage::rollup) removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollup {
+    /// Those of the same subject.
+    Subject,
+    /// Those of the whole stream.
+    All,
+}
+
+/// When a [schedule](PublishMessage::schedule) produces messages.
+///
+/// ```
+/// use nats_lifeline::jetstream::message::{PublishMessage, Schedule};
+/// use std::time::Duration;
+///
+/// let report = PublishMessage::build().schedule(Schedule::every(Duration::from_secs(90)), "reports.due");
+/// let headers = report.outbound_message("schedules.report").headers.unwrap();
+/// assert_eq!(headers.get("Nats-Schedule").unwrap().as_str(), "@every 90s");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    text: String,
+}
+
+impl Schedule {
+    /// Once, at this time. The time is written with its nanoseconds; one before the year 0 or after 9999 has no form that a
+    /// server reads, and is refused by it.
+    #[must_use]
+    pub fn at(time: DateTime) -> Schedule {
+        Schedule { text: format!("@at {}", format_rfc3339(time).unwrap_or_default()) }
+    }
+
+    /// Again and again, with this much time between. Rounded up to whole seconds, of which servers want at least one.
+    #[must_use]
+    pub fn every(interval: Duration) -> Schedule {
+        Schedule { text: format!("@every {}s", ttl_seconds(interval)) }
+    }
+
+    /// By a cron expression with six fields, from seconds to days of the week, or a word such as `@hourly` or `@daily`. The server
+    /// checks it.
+    #[must_use]
+    pub fn cron<T: Into<String>>(expression: T) -> Schedule {
+        Schedule { text: expression.into() }
     }
 }
 
@@ -129,6 +224,13 @@ mod tests {
             .expected_last_subject_sequence(0)
             .expected_stream("S")
             .ttl(Duration::from_millis(1_001))
+            .expected_last_sequence_of("b.*", 4)
+            .rollup(Rollup::Subject)
+            .increment(-5)
+            .schedule(Schedule::cron("@hourly"), "t")
+            .schedule_source("s")
+            .schedule_ttl(Duration::from_secs(60))
+            .schedule_time_zone("Europe/Berlin")
             .payload("p".into())
             .outbound_message("orders");
         assert_eq!((message.subject.as_str(), message.payload.as_ref()), ("orders", &b"p"[..]));
@@ -139,9 +241,17 @@ mod tests {
             "Nats-Msg-Id: a",
             "Nats-Expected-Last-Msg-Id: b",
             "Nats-Expected-Last-Sequence: 3",
-            "Nats-Expected-Last-Subject-Sequence: 0",
+            "Nats-Expected-Last-Subject-Sequence: 4",
             "Nats-Expected-Stream: S",
             "Nats-TTL: 2",
+            "Nats-Expected-Last-Subject-Sequence-Subject: b.*",
+            "Nats-Rollup: sub",
+            "Nats-Incr: -5",
+            "Nats-Schedule: @hourly",
+            "Nats-Schedule-Target: t",
+            "Nats-Schedule-Source: s",
+            "Nats-Schedule-TTL: 60",
+            "Nats-Schedule-Time-Zone: Europe/Berlin",
         ];
         assert_eq!(all, expected);
         assert!(PublishMessage::build().outbound_message("s").headers.is_none());

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::lenient::is_default;
+use super::rfc3339;
+use crate::protocol::datetime::DateTime;
 
 /// A page of a list, such as that of stream names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -68,6 +70,28 @@ pub struct DirectGetRequest {
     pub(in super::super) next_by_subject: Option<String>,
 }
 
+/// Which messages to get from any replica or mirror, in order of their numbers (nats-server 2.11, ADR-31): from one on that
+/// match a subject, or the last ones of some subjects.
+#[derive(Debug, Serialize, Default, Clone, PartialEq, Eq)]
+pub struct ManyRequest {
+    #[serde(skip_serializing_if = "is_default")]
+    pub(in super::super) batch: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(in super::super) max_bytes: u64,
+    #[serde(rename = "seq", skip_serializing_if = "is_default")]
+    pub(in super::super) sequence: Option<u64>,
+    #[serde(with = "rfc3339::option", skip_serializing_if = "is_default")]
+    pub(in super::super) start_time: Option<DateTime>,
+    #[serde(rename = "next_by_subj", skip_serializing_if = "is_default")]
+    pub(in super::super) next_by_subject: Option<String>,
+    #[serde(rename = "multi_last", skip_serializing_if = "is_default")]
+    pub(in super::super) last_by_subjects: Vec<String>,
+    #[serde(rename = "up_to_seq", skip_serializing_if = "is_default")]
+    pub(in super::super) up_to_sequence: Option<u64>,
+    #[serde(with = "rfc3339::option", skip_serializing_if = "is_default")]
+    pub(in super::super) up_to_time: Option<DateTime>,
+}
+
 /// Which message to delete.
 #[derive(Debug, Serialize, Default, Clone, Copy, PartialEq, Eq)]
 pub struct DeleteMessageRequest {
@@ -99,6 +123,9 @@ mod tests {
         let next =
             RawMessageRequest { sequence: Some(1), next_by_subject: Some("a".to_owned()), last_by_subject: None };
         assert_eq!(to_value(next).unwrap(), json!({ "seq": 1, "next_by_subj": "a" }));
+        assert_eq!(to_value(ManyRequest::default()).unwrap(), json!({}));
+        let many = ManyRequest { batch: 5, last_by_subjects: vec!["a".to_owned()], ..ManyRequest::default() };
+        assert_eq!(to_value(many).unwrap(), json!({ "batch": 5, "multi_last": ["a"] }));
         let delete = DeleteMessageRequest { sequence: 3, no_erase: true };
         assert_eq!(to_value(delete).unwrap(), json!({ "seq": 3, "no_erase": true }));
     }
