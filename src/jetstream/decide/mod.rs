@@ -3,7 +3,13 @@
 //!
 //! With the feature `internals` it is public, for tests and simulations, without any promise.
 
+mod backoff;
+pub mod fetch;
+mod ledger;
 pub mod ordered;
 pub(super) mod publish;
+pub mod pull;
 pub mod push;
+mod seen;
+pub mod settings;
 pub mod silence;

@@ -1,0 +1,292 @@
+//! The fetch machine: one batch, which always ends.
+//!
+//! It is one pull. If that was lost, refused for the moment or never received, or if the connection was lost, another one asks for
+//! what is still missing, in the time that is left. The reader's deadline is later than the server's, so that usually the server
+//! says how the batch has ended.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::backoff;
+use super::pull::{Arrival, Cause, Event, Sending};
+use super::seen::{Identity, Seen};
+use super::settings::Settings;
+use crate::jetstream::wire::{PullRequest, PullStatus};
+
+/// The reader waits this much longer than the server.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A pull that would wait for less is not sent.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How a batch has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// It has all its messages.
+    Full,
+    /// There were no more messages, and it does not wait for them.
+    NoMessages,
+    /// The time is over.
+    Expired,
+    /// The next message is larger than what is left of the batch's bytes.
+    MaxBytes,
+    /// The deadline has passed without the server having said how the batch ended. What was wrong last, if that is known.
+    TimedOut(Option<Cause>),
+    /// The first message is larger than the whole batch may be.
+    MessageTooLarge,
+    /// The consumer was deleted.
+    Gone,
+    /// It is a push consumer.
+    PushBased,
+    /// The batch asks for more than the consumer allows, with the server's text.
+    OverLimit(String),
+    /// The server refuses such a pull, with its text.
+    Refused(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Sends a pull. [`Fetch::request`] has its content.
+    Pull(Sending),
+    /// Gives the reader the message that has just arrived.
+    Deliver,
+    /// The batch has ended.
+    End(End),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// A pull is out, since then; `None`: it is buffered until there is a connection.
+    Out {
+        token: u64,
+        sent: Option<Instant>,
+    },
+    /// The next pull is sent then.
+    Pausing(Instant),
+    Ended,
+}
+
+/// The machine. It is driven by [`on`](Fetch::on), and says what to do by [`next_effect`](Fetch::next_effect) and
+/// [`alarm`](Fetch::alarm).
+#[derive(Debug)]
+pub struct Fetch {
+    settings: Settings,
+    state: State,
+    is_up: bool,
+    /// Pulls that were sent; the next one has this token.
+    pulls: u64,
+    /// Of these, how many followed one that was lost.
+    retries: u32,
+    got: u64,
+    got_bytes: u64,
+    /// Until when the server waits.
+    until: Instant,
+    deadline: Instant,
+    /// The last sign of life.
+    heard: Instant,
+    trouble: Option<Cause>,
+    seen: Seen,
+    rng: SmallRng,
+    effects: VecDeque<Effect>,
+}
+
+impl Fetch {
+    /// A machine that begins now. `settings` were checked, and `is_up` is whether there is a connection.
+    pub fn new(settings: Settings, is_up: bool, now: Instant, seed: u64) -> Fetch {
+        let until = now.checked_add(settings.expires).unwrap_or(now);
+        let mut fetch = Fetch {
+            seen: Seen::new(settings.batch),
+            settings,
+            state: State::Pausing(now),
+            is_up,
+            pulls: 0,
+            retries: 0,
+            got: 0,
+            got_bytes: 0,
+            until,
+            deadline: until.checked_add(GRACE).unwrap_or(until),
+            heard: now,
+            trouble: (!is_up).then_some(Cause::Disconnected),
+            rng: SmallRng::seed_from_u64(seed),
+            effects: VecDeque::new(),
+        };
+        fetch.pull(now);
+        fetch
+    }
+
+    /// Something has happened.
+    pub fn on(&mut self, now: Instant, event: Event<'_>) {
+        if matches!(self.state, State::Ended) {
+            return;
+        }
+        match event {
+            Event::Polled | Event::Found(_) => {}
+            Event::Waiting => self.waiting(now),
+            Event::Message(arrival) => self.message(now, &arrival),
+            Event::Status { token, status, text, left } => self.status(now, token, status, text, left),
+            Event::Interrupted => {
+                self.is_up = false;
+                self.retries = 0;
+                self.again(now, Some(Cause::Disconnected));
+            }
+            Event::Connected(since) => {
+                self.is_up = true;
+                if let State::Out { sent, .. } = &mut self.state {
+                    sent.get_or_insert(since);
+                }
+            }
+            // They are missing in this batch, and are delivered again.
+            Event::Lagged(count) => self.took(count, 0),
+            Event::NotSent(token) if self.is_out(token) => self.again(now, Some(Cause::NotSent)),
+            Event::NotSent(_) => {}
+        }
+    }
+
+    /// What to do next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// What a pull asks for.
+    pub fn request(&self, sending: Sending) -> PullRequest<'_> {
+        sending.request(&self.settings, None)
+    }
+
+    /// Whether the connection was lost, and [`Event::Connected`] has not come yet.
+    pub fn is_down(&self) -> bool {
+        !self.is_up
+    }
+
+    /// When [`Event::Waiting`] has to come again, if nothing else happens.
+    pub fn alarm(&self) -> Option<Instant> {
+        match self.state {
+            State::Ended => None,
+            State::Pausing(next) => Some(next.min(self.deadline)),
+            State::Out { .. } => self.silent_at().into_iter().chain([self.deadline]).min(),
+        }
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Out { sent: Some(sent), .. } if !self.settings.heartbeat.is_zero() && self.is_up => {
+                sent.max(self.heard).checked_add(self.settings.heartbeat.saturating_mul(2))
+            }
+            _ => None,
+        }
+    }
+
+    fn waiting(&mut self, now: Instant) {
+        if now >= self.deadline {
+            return self.end(End::TimedOut(self.trouble));
+        }
+        match self.state {
+            State::Pausing(next) if next <= now => self.pull(now),
+            State::Out { .. } if self.silent_at().is_some_and(|at| at <= now) => self.again(now, Some(Cause::Silence)),
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, now: Instant, arrival: &Arrival<'_>) {
+        self.heard = now;
+        self.trouble = None;
+        let identity = arrival.place.as_ref().map(Identity::of);
+        if identity.is_some_and(|identity| !self.seen.is_new(identity)) {
+            return;
+        }
+        self.effects.push_back(Effect::Deliver);
+        self.took(1, arrival.bytes);
+    }
+
+    fn took(&mut self, messages: u64, bytes: u64) {
+        self.got = self.got.saturating_add(messages);
+        self.got_bytes = self.got_bytes.saturating_add(bytes);
+        if self.got >= self.settings.batch {
+            self.end(End::Full);
+        }
+    }
+
+    fn status(&mut self, now: Instant, token: u64, status: PullStatus, text: &str, left: Option<(u64, u64)>) {
+        // Those of earlier pulls say nothing about what this one waits for.
+        if !self.is_out(token) {
+            return;
+        }
+        self.heard = now;
+        let end = match status {
+            PullStatus::IdleHeartbeat => return self.trouble = None,
+            PullStatus::FlowControl => return,
+            PullStatus::NoMessages | PullStatus::RequestsPending => End::NoMessages,
+            PullStatus::RequestTimeout => End::Expired,
+            PullStatus::BatchCompleted => End::MaxBytes,
+            PullStatus::MessageTooLarge => match left {
+                _ if self.got > 0 => End::MaxBytes,
+                _ => End::MessageTooLarge,
+            },
+            PullStatus::InterestExpired => return self.again(now, None),
+            PullStatus::LeadershipChange => return self.again(now, Some(Cause::LeadershipChange)),
+            PullStatus::ServerShutdown => return self.again(now, Some(Cause::ServerShutdown)),
+            PullStatus::OverMaxWaiting => return self.again(now, Some(Cause::TooManyPulls)),
+            PullStatus::NoResponders => return self.again(now, Some(Cause::NoResponders)),
+            PullStatus::WrongPin => return self.again(now, Some(Cause::Unpinned)),
+            PullStatus::ConsumerDeleted => End::Gone,
+            PullStatus::PushBased => End::PushBased,
+            PullStatus::OverMaxBatch | PullStatus::OverMaxExpires | PullStatus::OverMaxBytes => {
+                End::OverLimit(text.to_owned())
+            }
+            PullStatus::BadRequest | PullStatus::RequiredApiLevel | PullStatus::Unknown => {
+                End::Refused(text.to_owned())
+            }
+        };
+        self.end(end);
+    }
+
+    fn is_out(&self, token: u64) -> bool {
+        matches!(self.state, State::Out { token: out, .. } if out == token)
+    }
+
+    /// The pull was lost: another one asks for the rest, the first time immediately.
+    fn again(&mut self, now: Instant, cause: Option<Cause>) {
+        self.trouble = cause.or(self.trouble);
+        if self.retries == 0 {
+            self.retries = 1;
+            return self.pull(now);
+        }
+        let sent = match self.state {
+            State::Out { sent: Some(sent), .. } => sent,
+            _ => now,
+        };
+        self.state = State::Pausing(backoff::after(sent, self.retries, &mut self.rng).max(now));
+        self.retries = self.retries.saturating_add(1);
+    }
+
+    fn pull(&mut self, now: Instant) {
+        let Settings { batch, max_bytes, .. } = self.settings;
+        let expires = self.until.saturating_duration_since(now);
+        let bytes = max_bytes.saturating_sub(self.got_bytes);
+        if max_bytes > 0 && bytes == 0 {
+            return self.end(End::MaxBytes);
+        }
+        let waits = !self.settings.expires.is_zero();
+        if waits && expires < SHORTEST {
+            return self.end(End::TimedOut(self.trouble));
+        }
+        let token = self.pulls;
+        self.pulls += 1;
+        let heartbeat = self.settings.heartbeat.min(expires / 2);
+        let sending = Sending { token, messages: batch.saturating_sub(self.got).max(1), bytes, expires, heartbeat };
+        self.effects.push_back(Effect::Pull(sending));
+        self.state = State::Out { token, sent: self.is_up.then_some(now) };
+    }
+
+    fn end(&mut self, end: End) {
+        self.state = State::Ended;
+        self.effects.push_back(Effect::End(end));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! The pulls of one reader that servers may still serve, and how many messages may still come for them.
+//!
+//! A message does not say which pull it came for, and servers serve the pulls of a consumer in turn. So messages are counted for
+//! all pulls together, and only a status settles a single one: it says what its pull had left.
+//!
+//! Pulls are in one of two pools. Those of the sure one are expected to be served. Doubtful are those that may have been lost:
+//! they were sent over an earlier connection, or showed no sign of life. They count against the limit, and nobody waits for them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long after its expiry a pull counts as gone, although no status has said so.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// One pull.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) token: u64,
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// `None`: it is buffered until there is a connection.
+    pub(super) sent: Option<Instant>,
+    pub(super) heartbeat: Duration,
+    /// Zero: never.
+    pub(super) expires: Duration,
+}
+
+impl Entry {
+    fn ends(&self) -> Option<Instant> {
+        if self.expires.is_zero() {
+            return None;
+        }
+        self.sent?.checked_add(self.expires.saturating_add(GRACE))
+    }
+}
+
+/// What a pull had left when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The status says so.
+    Exactly { messages: u64, bytes: u64 },
+    /// Everything: it was not accepted.
+    Everything,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Pulls for which together `left` messages may still come.
+#[derive(Debug, Default)]
+struct Pool {
+    /// In the order of their tokens. What was certainly served is left out.
+    entries: VecDeque<Entry>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Pool {
+    fn add(&mut self, entry: Entry) {
+        let at = self.entries.partition_point(|other| other.token < entry.token);
+        self.entries.insert(at, entry);
+        self.messages = self.messages.saturating_add(entry.messages);
+        self.bytes = self.bytes.saturating_add(entry.bytes);
+    }
+
+    fn find(&self, token: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&token, |entry| entry.token).ok()
+    }
+
+    fn asked(&self) -> u64 {
+        self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.messages))
+    }
+
+    /// A message has come.
+    fn took(&mut self, bytes: u64) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.forget_served();
+    }
+
+    /// Forgets the oldest pulls if newer ones cover all that may still come twice over. Servers serve in turn, so the oldest are
+    /// served by then, or nearly; a late status of theirs counts all the same.
+    fn forget_served(&mut self) {
+        if self.messages == 0 {
+            self.entries.clear();
+            self.bytes = 0;
+            return;
+        }
+        if self.entries.len() < 2 {
+            return;
+        }
+        let mut asked = self.asked();
+        while let (true, Some(oldest)) = (self.entries.len() > 1, self.entries.front()) {
+            asked = asked.saturating_sub(oldest.messages);
+            if asked < self.messages.saturating_mul(2) {
+                break;
+            }
+            self.entries.pop_front();
+        }
+    }
+
+    /// A pull has ended. At most what the others asked for may still come.
+    fn close(&mut self, at: Option<usize>, left: Left) -> Option<Entry> {
+        let entry = at.and_then(|at| self.entries.remove(at));
+        match (left, entry) {
+            (Left::Exactly { messages, bytes }, _) => self.less(messages, bytes),
+            (Left::Everything, Some(entry)) => self.less(entry.messages, entry.bytes),
+            (Left::Everything, None) | (Left::Unknown, _) => {}
+        }
+        if entry.is_some() {
+            self.messages = self.messages.min(self.asked());
+        }
+        self.forget_served();
+        entry
+    }
+
+    fn less(&mut self, messages: u64, bytes: u64) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// All pulls of one reader.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    sure: Pool,
+    doubtful: Pool,
+    next: u64,
+}
+
+impl Ledger {
+    /// Notes a pull that is about to be sent, and returns its token.
+    pub(super) fn open(&mut self, entry: Entry) -> u64 {
+        let token = self.next;
+        self.next += 1;
+        self.sure.add(Entry { token, ..entry });
+        token
+    }
+
+    /// A message has come. It is one of the sure pulls as long as those have any left.
+    pub(super) fn took(&mut self, bytes: u64) {
+        let pool = if self.sure.messages > 0 { &mut self.sure } else { &mut self.doubtful };
+        pool.took(bytes);
+    }
+
+    /// A number of messages were received that nobody will read.
+    pub(super) fn missed(&mut self, messages: u64) {
+        self.sure.less(messages, 0);
+        self.sure.forget_served();
+    }
+
+    /// A pull has ended. Returns it, if it is one that was not known to be served.
+    pub(super) fn close(&mut self, token: u64, left: Left) -> Option<Entry> {
+        if token >= self.next {
+            return None;
+        }
+        if let Some(at) = self.sure.find(token) {
+            return self.sure.close(Some(at), left);
+        }
+        if let Some(at) = self.doubtful.find(token) {
+            return self.doubtful.close(Some(at), left);
+        }
+        // One that counts as served. Doubtful pulls are older than sure ones, except those that came back.
+        let in_doubt = self.doubtful.entries.back().is_some_and(|last| token < last.token);
+        if in_doubt { self.doubtful.close(None, left) } else { self.sure.close(None, left) }
+    }
+
+    /// A pull has shown that it is alive. `false`: it is none that is known.
+    pub(super) fn is_alive(&mut self, token: u64) -> bool {
+        if self.sure.find(token).is_some() {
+            return true;
+        }
+        let Some(at) = self.doubtful.find(token) else { return false };
+        let (messages, bytes) = (self.doubtful.messages, self.doubtful.bytes);
+        let Some(entry) = self.doubtful.entries.remove(at) else { return false };
+        let (messages, bytes) = (messages.min(entry.messages), bytes.min(entry.bytes));
+        self.doubtful.less(messages, bytes);
+        self.doubtful.forget_served();
+        let (before, bytes_before) = (self.sure.messages, self.sure.bytes);
+        self.sure.add(entry);
+        self.sure.messages = before.saturating_add(messages);
+        self.sure.bytes = bytes_before.saturating_add(bytes);
+        true
+    }
+
+    /// Doubts all pulls.
+    pub(super) fn doubt(&mut self) {
+        let sure = std::mem::take(&mut self.sure);
+        let (messages, bytes) = (self.doubtful.messages, self.doubtful.bytes);
+        sure.entries.into_iter().for_each(|entry| self.doubtful.add(entry));
+        self.doubtful.messages = messages.saturating_add(sure.messages);
+        self.doubtful.bytes = bytes.saturating_add(sure.bytes);
+    }
+
+    /// Buffered pulls were sent.
+    pub(super) fn sent(&mut self, at: Instant) {
+        let all = self.sure.entries.iter_mut().chain(self.doubtful.entries.iter_mut());
+        all.for_each(|entry| entry.sent = entry.sent.or(Some(at)));
+    }
+
+    /// Forgets pulls that have expired.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for pool in [&mut self.sure, &mut self.doubtful] {
+            let expired = |entry: &Entry| entry.ends().is_some_and(|ends| ends <= now);
+            while let Some(at) = pool.entries.iter().position(expired) {
+                pool.close(Some(at), Left::Unknown);
+            }
+        }
+    }
+
+    /// When the next one expires.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.sure.entries.iter().chain(&self.doubtful.entries).filter_map(Entry::ends).min()
+    }
+
+    /// Messages that are expected.
+    pub(super) fn messages(&self) -> u64 {
+        self.sure.messages
+    }
+
+    /// Bytes that the expected messages may have, if all pulls limit them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sure.bytes
+    }
+
+    /// Messages that may come besides the expected ones.
+    pub(super) fn doubtful_messages(&self) -> u64 {
+        self.doubtful.messages
+    }
+
+    /// Bytes that those may have.
+    pub(super) fn doubtful_bytes(&self) -> u64 {
+        self.doubtful.bytes
+    }
+
+    /// The newest of the sure pulls.
+    pub(super) fn newest(&self) -> Option<&Entry> {
+        self.sure.entries.back()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(messages: u64) -> Entry {
+        let expires = Duration::from_secs(30);
+        Entry { token: 0, messages, bytes: 0, sent: None, heartbeat: Duration::ZERO, expires }
+    }
+
+    fn ledger(pulls: &[u64]) -> Ledger {
+        let mut ledger = Ledger::default();
+        pulls.iter().for_each(|messages| _ = ledger.open(pull(*messages)));
+        ledger
+    }
+
+    fn left(messages: u64) -> Left {
+        Left::Exactly { messages, bytes: 0 }
+    }
+
+    #[test]
+    fn a_status_settles_its_own_pull_and_no_other() {
+        let mut ledger = ledger(&[100, 60]);
+        (0..100).for_each(|_| ledger.took(1));
+        assert_eq!(ledger.messages(), 60);
+        // The server had served both in turn.
+        ledger.close(0, left(45));
+        assert_eq!(ledger.messages(), 15);
+        ledger.close(1, left(15));
+        assert_eq!((ledger.messages(), ledger.newest().is_none()), (0, true));
+    }
+
+    #[test]
+    fn a_pull_that_was_lost_leaves_at_most_what_the_others_asked_for() {
+        let mut ledger = ledger(&[100, 60]);
+        (0..30).for_each(|_| ledger.took(1));
+        ledger.close(0, Left::Unknown);
+        assert_eq!(ledger.messages(), 60);
+        ledger.close(1, Left::Unknown);
+        assert_eq!(ledger.messages(), 0);
+    }
+
+    #[test]
+    fn pulls_that_were_served_are_forgotten_and_their_late_status_counts() {
+        let mut ledger = ledger(&[100]);
+        for _ in 0..50 {
+            (0..50).for_each(|_| ledger.took(1));
+            ledger.open(pull(50));
+        }
+        assert_eq!(ledger.messages(), 100);
+        assert!(ledger.sure.entries.len() <= 5, "{}", ledger.sure.entries.len());
+        assert!(ledger.close(3, left(2)).is_none());
+        assert_eq!(ledger.messages(), 98);
+        assert!(ledger.close(1_000, left(98)).is_none(), "a token that was never given");
+        assert_eq!(ledger.messages(), 98);
+        (0..98).for_each(|_| ledger.took(1));
+        assert!(ledger.newest().is_none());
+    }
+
+    #[test]
+    fn a_doubtful_pull_comes_back_with_a_sign_of_life() {
+        let mut ledger = ledger(&[100]);
+        (0..40).for_each(|_| ledger.took(1));
+        ledger.doubt();
+        assert_eq!((ledger.messages(), ledger.doubtful_messages()), (0, 60));
+        ledger.open(pull(10));
+        ledger.took(1);
+        assert_eq!((ledger.messages(), ledger.doubtful_messages()), (9, 60));
+        assert!(ledger.is_alive(0));
+        assert!(!ledger.is_alive(7));
+        assert_eq!((ledger.messages(), ledger.doubtful_messages()), (69, 0));
+        assert_eq!(ledger.newest().unwrap().token, 1);
+    }
+
+    #[test]
+    fn a_message_without_an_expected_one_is_a_doubtful_pulls() {
+        let mut ledger = ledger(&[2]);
+        ledger.doubt();
+        ledger.took(1);
+        assert_eq!(ledger.doubtful_messages(), 1);
+        ledger.took(1);
+        ledger.took(1);
+        assert_eq!(ledger.doubtful_messages(), 0);
+    }
+
+    #[test]
+    fn a_pull_expires_after_it_was_sent() {
+        let start = Instant::now();
+        let mut ledger = ledger(&[5]);
+        assert_eq!(ledger.next_expiry(), None);
+        ledger.sent(start);
+        let ends = ledger.next_expiry().unwrap();
+        assert_eq!(ends - start, Duration::from_secs(31));
+        ledger.expire(ends - Duration::from_nanos(1));
+        assert_eq!(ledger.messages(), 5);
+        ledger.expire(ends);
+        assert_eq!(ledger.messages(), 0);
+    }
+}

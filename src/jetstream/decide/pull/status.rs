@@ -1,0 +1,155 @@
+//! What each status means for the stream.
+
+use std::time::{Duration, Instant};
+
+use super::{Cause, End, Pull, TOO_SOON};
+use crate::jetstream::decide::ledger::{Entry, Left};
+use crate::jetstream::wire::PullStatus;
+
+impl Pull {
+    pub(super) fn status(
+        &mut self,
+        now: Instant,
+        token: u64,
+        status: PullStatus,
+        text: &str,
+        left: Option<(u64, u64)>,
+    ) {
+        let left = match left {
+            Some((messages, bytes)) => Left::Exactly { messages, bytes },
+            None => Left::Unknown,
+        };
+        match status {
+            PullStatus::IdleHeartbeat => self.heartbeat(now, token),
+            PullStatus::FlowControl => {}
+            PullStatus::RequestTimeout | PullStatus::InterestExpired | PullStatus::BatchCompleted => {
+                let entry = self.ledger.close(token, left);
+                self.completed(now, entry);
+            }
+            PullStatus::MessageTooLarge => {
+                let entry = self.ledger.close(token, left);
+                self.too_large(now, entry, left);
+            }
+            PullStatus::NoMessages | PullStatus::RequestsPending => self.lost(now, token, Left::Everything, None),
+            PullStatus::LeadershipChange => self.lost(now, token, left, Some(Cause::LeadershipChange)),
+            PullStatus::ServerShutdown => self.lost(now, token, left, Some(Cause::ServerShutdown)),
+            PullStatus::OverMaxWaiting => self.lost(now, token, Left::Everything, Some(Cause::TooManyPulls)),
+            PullStatus::NoResponders => self.lost(now, token, Left::Everything, Some(Cause::NoResponders)),
+            PullStatus::Unknown => self.lost(now, token, left, Some(Cause::Other)),
+            PullStatus::WrongPin => {
+                self.pin = None;
+                self.lost(now, token, left, Some(Cause::Unpinned));
+            }
+            PullStatus::OverMaxBatch | PullStatus::OverMaxExpires | PullStatus::OverMaxBytes => {
+                match self.lower(status, text) {
+                    true => self.lost(now, token, Left::Everything, Some(Cause::Lowered)),
+                    false => self.end(End::OverLimit(text.to_owned())),
+                }
+            }
+            PullStatus::ConsumerDeleted => self.end(End::Gone),
+            PullStatus::PushBased => self.end(End::PushBased),
+            PullStatus::BadRequest | PullStatus::RequiredApiLevel => self.end(End::Refused(text.to_owned())),
+        }
+    }
+
+    fn heartbeat(&mut self, now: Instant, token: u64) {
+        if self.ledger.is_alive(token) {
+            self.heard(now);
+            self.flow.rests();
+        }
+    }
+
+    /// A pull was not served to its end.
+    fn lost(&mut self, now: Instant, token: u64, left: Left, cause: Option<Cause>) {
+        self.ledger.close(token, left);
+        self.shaken(now, cause);
+    }
+
+    /// A pull has ended as it should, unless that was too soon.
+    fn completed(&mut self, now: Instant, entry: Option<Entry>) {
+        let soon = |entry: Entry| entry.sent.is_none_or(|sent| now.saturating_duration_since(sent) < TOO_SOON);
+        let served = self.heard;
+        match entry {
+            Some(entry) if soon(entry) && entry.sent.is_none_or(|sent| served <= sent) => {
+                self.shaken(now, Some(Cause::Other));
+            }
+            _ => {
+                self.heard(now);
+                self.flow.rests();
+            }
+        }
+    }
+
+    /// The next message is larger than what this pull had left. If it has had nothing else, only a larger one helps.
+    fn too_large(&mut self, now: Instant, entry: Option<Entry>, left: Left) {
+        let unserved =
+            entry.filter(|entry| matches!(left, Left::Exactly { messages, .. } if messages == entry.messages));
+        match unserved {
+            None => self.heard(now),
+            Some(entry) if entry.bytes >= self.settings.max_bytes => self.shaken(now, Some(Cause::MessageTooLarge)),
+            Some(_) => self.shaken(now, None),
+        }
+    }
+
+    /// Asks for as little as the server's text says. `false`: that would be no less than before.
+    fn lower(&mut self, status: PullStatus, text: &str) -> bool {
+        let Some(limit) = text.split_once(" of ").map(|(_, limit)| limit.trim()) else { return false };
+        let number = || limit.parse::<u64>().ok().filter(|limit| *limit > 0);
+        let settings = &mut self.settings;
+        match status {
+            PullStatus::OverMaxBatch => number().is_some_and(|limit| replace(&mut settings.batch, limit)),
+            PullStatus::OverMaxBytes => number().is_some_and(|limit| replace(&mut settings.max_bytes, limit)),
+            _ => match go_duration(limit) {
+                Some(limit) if limit < settings.expires && limit >= Duration::from_millis(1) => {
+                    settings.shorten(limit);
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Whether the new value is lower.
+fn replace(value: &mut u64, limit: u64) -> bool {
+    limit < std::mem::replace(value, limit)
+}
+
+/// A duration as Go writes it: `1m30s`, `1.5s`, `250ms`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut sum) = (text, Duration::ZERO);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, unit) = rest.split_at_checked(digits)?;
+        let letters = unit.bytes().take_while(|byte| !byte.is_ascii_digit() && *byte != b'.').count();
+        let (unit, after) = unit.split_at_checked(letters)?;
+        let seconds = match unit {
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "µs" | "us" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        sum = sum.checked_add(part)?;
+        rest = after;
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_of_go_are_read() {
+        let of = |text| go_duration(text).map(|duration| duration.as_millis());
+        assert_eq!(
+            ["20s", "1m30s", "1.5s", "250ms", "1h0m0s"].map(of),
+            [20_000, 90_000, 1_500, 250, 3_600_000].map(Some)
+        );
+        assert_eq!(["s", "20", "2x", "1.2.3s", "99999999999999999999999h", "-1s"].map(of), [None; 6]);
+    }
+}

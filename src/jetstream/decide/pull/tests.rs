@@ -1,0 +1,286 @@
+//! The pull machine, step by step: when it pulls and for how much, what it reports, and what ends it.
+
+mod statuses;
+
+use super::*;
+use crate::jetstream::wire::{AckSubject, PullStatus};
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+struct World {
+    pull: Pull,
+    now: Instant,
+    sequence: u64,
+}
+
+impl World {
+    fn with(settings: Settings) -> World {
+        let now = Instant::now();
+        World { pull: Pull::new(settings, true, now, 7), now, sequence: 0 }
+    }
+
+    fn new(batch: u64) -> World {
+        let mut world = World::with(Settings { batch, ..Settings::default() });
+        world.on(Event::Polled);
+        assert_eq!(world.pulls(), [(0, batch)]);
+        world
+    }
+
+    fn on(&mut self, event: Event<'_>) {
+        self.pull.on(self.now, event);
+    }
+
+    fn after(&mut self, time: Duration) {
+        self.now += time;
+        self.on(Event::Waiting);
+    }
+
+    /// Goes to the alarm, and returns how long that took.
+    fn alarm(&mut self) -> Duration {
+        let at = self.pull.alarm().expect("an alarm");
+        let time = at.saturating_duration_since(self.now);
+        self.after(time);
+        time
+    }
+
+    fn status(&mut self, token: u64, status: PullStatus, left: Option<u64>) {
+        self.on(Event::Status { token, status, text: "", left: left.map(|messages| (messages, 0)) });
+    }
+
+    /// Messages of 10 bytes arrive, one after the other.
+    fn messages(&mut self, count: u64, pending: u64) -> u64 {
+        (0..count).map(|_| self.message(self.sequence + 1, pending)).sum()
+    }
+
+    /// How often it was delivered: once or not.
+    fn message(&mut self, sequence: u64, pending: u64) -> u64 {
+        self.sequence = sequence;
+        let subject = format!("$JS.ACK.S.c.1.{sequence}.{sequence}.1.{pending}");
+        let place = AckSubject::parse(&subject).ok();
+        self.on(Event::Message(Arrival { bytes: 10, place, pin: None }));
+        let delivered = self.pull.effects.iter().filter(|effect| **effect == Effect::Deliver).count() as u64;
+        self.pull.effects.retain(|effect| *effect != Effect::Deliver);
+        self.on(Event::Polled);
+        delivered
+    }
+
+    fn effects(&mut self) -> Vec<Effect> {
+        std::iter::from_fn(|| self.pull.next_effect()).collect()
+    }
+
+    /// The pulls that are sent now, as token and messages. Nothing else may be done.
+    fn pulls(&mut self) -> Vec<(u64, u64)> {
+        let pull = |effect| match effect {
+            Effect::Pull(sending) => (sending.token, sending.messages),
+            other => panic!("{other:?}"),
+        };
+        self.effects().into_iter().map(pull).collect()
+    }
+
+    /// What is reported now, besides the pulls.
+    fn reports(&mut self) -> Vec<Report> {
+        let report = |effect| if let Effect::Tell(report) = effect { Some(report) } else { None };
+        self.effects().into_iter().filter_map(report).collect()
+    }
+
+    fn only_pull(&mut self) -> Sending {
+        let effects = self.effects();
+        let mut pulls = effects.iter().filter_map(|effect| match effect {
+            Effect::Pull(sending) => Some(*sending),
+            _ => None,
+        });
+        let pull = pulls.next().unwrap_or_else(|| panic!("no pull in {effects:?}"));
+        assert_eq!(pulls.next(), None);
+        pull
+    }
+}
+
+#[test]
+fn another_pull_asks_for_the_rest_when_half_of_the_batch_has_come() {
+    let mut world = World::new(10);
+    assert_eq!((world.messages(4, 0), world.pulls()), (4, vec![]));
+    assert_eq!((world.messages(1, 0), world.pulls()), (1, vec![(1, 5)]));
+    assert_eq!(world.pull.outstanding(), (10, 0));
+    assert_eq!((world.messages(5, 0), world.pulls()), (5, vec![(2, 5)]));
+}
+
+#[test]
+fn a_batch_of_one_asks_for_the_next_message_when_the_reader_comes_back() {
+    let mut world = World::new(1);
+    for token in 1..5 {
+        assert_eq!((world.messages(1, 0), world.pulls()), (1, vec![(token, 1)]));
+    }
+}
+
+#[test]
+fn bytes_are_limited_too() {
+    let mut world = World::with(Settings { batch: 100, max_bytes: 100, ..Settings::default() });
+    world.on(Event::Polled);
+    assert_eq!(world.only_pull().bytes, 100);
+    world.messages(4, 0);
+    assert_eq!(world.effects(), []);
+    world.messages(1, 0);
+    let pull = world.only_pull();
+    assert_eq!((pull.messages, pull.bytes), (5, 50));
+}
+
+#[test]
+fn a_pull_that_has_expired_is_replaced_by_one_for_the_same() {
+    let mut world = World::new(10);
+    world.now += ms(30_000);
+    world.status(0, PullStatus::RequestTimeout, Some(10));
+    world.on(Event::Polled);
+    assert_eq!(world.pulls(), [(1, 10)]);
+}
+
+#[test]
+fn after_a_leadership_change_the_next_pull_follows_immediately_and_the_others_later() {
+    let mut world = World::new(10);
+    world.status(0, PullStatus::LeadershipChange, None);
+    world.on(Event::Waiting);
+    assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::LeadershipChange))));
+    let pull = world.only_pull();
+    assert_eq!((pull.token, pull.messages, pull.heartbeat, pull.expires), (1, 10, ms(250), ms(2_000)));
+    for (token, most) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (6, 1_000)] {
+        world.status(token, PullStatus::NoResponders, None);
+        let told = world.reports().len();
+        assert_eq!(told, usize::from(token == 1), "once for each cause");
+        let mut delay = world.alarm();
+        if world.effects() == [Effect::Inquire] {
+            delay += world.alarm();
+            world.effects();
+        }
+        assert!((ms(most / 2)..=ms(most)).contains(&delay), "{delay:?} of {most}");
+    }
+    world.messages(1, 0);
+    let over: Vec<_> = world.reports().into_iter().filter(|report| matches!(report, Report::Over { .. })).collect();
+    assert_eq!(over.len(), 2, "{over:?}");
+    world.status(7, PullStatus::LeadershipChange, None);
+    world.on(Event::Waiting);
+    assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::LeadershipChange))));
+    assert_eq!(world.only_pull().token, 8, "immediately again");
+}
+
+#[test]
+fn the_loss_of_one_of_several_pulls_waits_for_the_others() {
+    let mut world = World::new(10);
+    world.messages(5, 0);
+    assert_eq!(world.pulls(), [(1, 5)]);
+    world.status(0, PullStatus::LeadershipChange, None);
+    world.on(Event::Waiting);
+    assert_eq!(world.reports(), [Report::Began(Cause::LeadershipChange)]);
+    world.status(1, PullStatus::LeadershipChange, None);
+    world.on(Event::Waiting);
+    assert_eq!(world.only_pull().messages, 10);
+}
+
+#[test]
+fn silence_of_two_heartbeats_is_a_loss_and_early_heartbeats_show_the_next_one_sooner() {
+    let mut world = World::new(100);
+    world.after(ms(999));
+    world.status(0, PullStatus::IdleHeartbeat, None);
+    assert_eq!(world.effects(), []);
+    assert_eq!(world.alarm(), ms(2_000));
+    assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::Silence))));
+    // At most two batches may come, and each further pull asks for half of what is left.
+    for (token, asked) in [(1, 50), (2, 25), (3, 13)] {
+        let pull = world.only_pull();
+        assert_eq!((pull.token, pull.messages), (token, asked));
+        assert_eq!(world.pull.outstanding().0, asked);
+        let mut waited = world.alarm();
+        while world.pull.effects.is_empty() {
+            waited += world.alarm();
+        }
+        assert!((ms(500)..=ms(1_000)).contains(&waited), "{waited:?}");
+    }
+    assert_eq!(world.pull.outstanding().0 + world.pull.outstanding().1, 194);
+    // The first pull was alive after all, and so was its leader.
+    world.status(0, PullStatus::IdleHeartbeat, None);
+    assert_eq!(world.pull.outstanding().0, 106);
+    assert!(matches!(world.reports()[..], [Report::Over { cause: Cause::Silence, .. }]));
+}
+
+#[test]
+fn a_stream_that_was_flowing_does_not_wait_for_the_heartbeat() {
+    let mut world = World::new(1_000);
+    for _ in 0..20 {
+        world.on(Event::Waiting);
+        world.now += ms(5);
+        world.messages(1, 0);
+    }
+    world.on(Event::Waiting);
+    assert_eq!(world.alarm(), ms(250));
+    assert_eq!(world.only_pull().heartbeat, ms(250));
+    // It was a false alarm: the publisher rests.
+    world.after(ms(250));
+    world.status(1, PullStatus::IdleHeartbeat, None);
+    world.after(ms(10));
+    assert!(world.pull.alarm().unwrap() >= world.now + ms(400));
+    assert_eq!(world.effects(), []);
+}
+
+#[test]
+fn messages_that_are_pending_and_do_not_come_are_suspicious() {
+    let mut world = World::new(10);
+    world.messages(1, 5);
+    world.on(Event::Waiting);
+    assert_eq!(world.alarm(), ms(500));
+    assert_eq!(world.only_pull().token, 1);
+}
+
+#[test]
+fn a_lost_connection_is_followed_by_a_pull_that_is_buffered() {
+    let mut world = World::new(10);
+    world.messages(3, 0);
+    world.on(Event::Interrupted);
+    assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::Disconnected))));
+    let pull = world.only_pull();
+    // Seven may still come from the pull of before, of which the next server may know.
+    assert_eq!((pull.token, pull.messages, world.pull.outstanding()), (1, 7, (7, 7)));
+    assert!(world.pull.is_down());
+    assert_eq!(world.pull.alarm(), None, "no silence without a connection");
+    world.after(ms(3_600_000));
+    assert_eq!(world.effects(), []);
+    world.on(Event::Connected(world.now));
+    assert_eq!(world.alarm(), ms(500), "an early heartbeat is expected");
+    assert_eq!(world.only_pull().token, 2);
+}
+
+#[test]
+fn two_batches_at_most_may_come_over_any_number_of_connections() {
+    let mut world = World::new(100);
+    for round in 1..40 {
+        world.on(Event::Interrupted);
+        world.on(Event::Connected(world.now));
+        let (expected, doubtful) = world.pull.outstanding();
+        assert!(expected >= 1, "there is a pull");
+        assert!(expected + doubtful <= 200 + round.max(7) - 7, "{expected} and {doubtful} in round {round}");
+        world.effects();
+    }
+}
+
+#[test]
+fn a_pull_that_was_not_sent_is_sent_again_after_a_while() {
+    let mut world = World::new(10);
+    world.on(Event::NotSent(0));
+    assert_eq!(world.reports(), [Report::Began(Cause::NotSent)]);
+    world.on(Event::Waiting);
+    assert_eq!(world.only_pull().token, 1);
+    world.on(Event::NotSent(1));
+    world.on(Event::Waiting);
+    assert_eq!(world.effects(), []);
+    assert!(world.alarm() >= ms(50));
+    assert_eq!(world.only_pull().token, 2);
+}
+
+#[test]
+fn a_reader_that_begins_without_a_connection_has_its_pull_buffered() {
+    let now = Instant::now();
+    let mut pull = Pull::new(Settings::default(), false, now, 1);
+    pull.on(now, Event::Polled);
+    let effects: Vec<_> = std::iter::from_fn(|| pull.next_effect()).collect();
+    assert!(matches!(effects[..], [Effect::Tell(Report::Began(Cause::Disconnected)), Effect::Pull(_)]), "{effects:?}");
+    assert_eq!((pull.alarm(), pull.is_down()), (None, true));
+}

@@ -1,0 +1,132 @@
+//! The pull machine with statuses that refuse, limit or end something.
+
+use super::*;
+
+#[test]
+fn the_same_delivery_is_given_to_the_reader_once() {
+    let mut world = World::new(10);
+    assert_eq!(world.messages(3, 0), 3);
+    assert_eq!([2, 3, 4].map(|sequence| world.message(sequence, 0)), [0, 0, 1]);
+    assert_eq!(world.pull.outstanding(), (6, 0), "it is counted once too");
+}
+
+#[test]
+fn the_pin_of_the_last_message_is_sent_until_another_client_has_it() {
+    let mut world = World::new(1);
+    world.on(Event::Message(Arrival { bytes: 1, place: None, pin: Some("mine") }));
+    world.effects();
+    world.on(Event::Polled);
+    let pull = world.only_pull();
+    assert_eq!(world.pull.request(pull).id, Some("mine"));
+    world.status(pull.token, PullStatus::WrongPin, None);
+    world.on(Event::Polled);
+    let pull = world.only_pull();
+    assert_eq!(world.pull.request(pull).id, None);
+}
+
+#[test]
+fn a_pull_over_the_limit_is_lowered_to_it() {
+    let mut world = World::new(50);
+    let refused = |token, status, text| Event::Status { token, status, text, left: None };
+    world.on(refused(0, PullStatus::OverMaxBatch, "Exceeded MaxRequestBatch of 10"));
+    world.on(Event::Waiting);
+    assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::Lowered))));
+    let pull = world.only_pull();
+    assert_eq!((pull.token, pull.messages), (1, 10));
+    world.on(refused(1, PullStatus::OverMaxExpires, "Exceeded MaxRequestExpires of 500ms"));
+    world.alarm();
+    let pull = world.only_pull();
+    assert_eq!((pull.expires, pull.heartbeat), (ms(500), ms(250)));
+    world.on(refused(2, PullStatus::OverMaxBatch, "Exceeded MaxRequestBatch of 10"));
+    let end = End::OverLimit("Exceeded MaxRequestBatch of 10".to_owned());
+    assert_eq!(world.effects(), [Effect::End(end)], "it is that already");
+    world.on(Event::Polled);
+    assert_eq!((world.effects(), world.pull.alarm()), (vec![], None));
+}
+
+#[test]
+fn a_message_that_is_too_large_for_every_pull_is_reported_and_asked_for_again() {
+    let mut world = World::with(Settings { batch: 10, max_bytes: 100, ..Settings::default() });
+    world.on(Event::Polled);
+    world.effects();
+    world.messages(5, 0);
+    assert_eq!(world.only_pull().bytes, 50);
+    let large = |token, left| Event::Status { token, status: PullStatus::MessageTooLarge, text: "", left: Some(left) };
+    world.on(large(0, (2, 20)));
+    world.on(Event::Polled);
+    assert_eq!(world.only_pull().bytes, 20, "it was of use");
+    world.on(large(2, (5, 20)));
+    world.on(Event::Polled);
+    assert_eq!(world.effects(), [], "the other pull has room left");
+    world.on(large(1, (5, 50)));
+    world.on(Event::Polled);
+    let pull = world.only_pull();
+    assert_eq!((pull.messages, pull.bytes), (10, 100), "nothing was reported: a larger pull may do");
+    world.on(large(pull.token, (10, 100)));
+    assert_eq!(world.reports(), [Report::Began(Cause::MessageTooLarge)]);
+    assert!(world.alarm() >= ms(50));
+    assert_eq!(world.only_pull().bytes, 100);
+}
+
+#[test]
+fn pulls_that_end_too_soon_are_not_repeated_in_a_loop() {
+    let mut world = World::new(10);
+    let mut sent = 0;
+    for token in 0..1_000 {
+        world.now += ms(1);
+        world.status(token, PullStatus::RequestTimeout, Some(10));
+        world.on(Event::Waiting);
+        while world.pull.ledger.newest().is_none() {
+            world.alarm();
+        }
+        sent += 1;
+        if world.now.saturating_duration_since(world.pull.heard) > ms(5_000) {
+            break;
+        }
+    }
+    assert!((5..20).contains(&sent), "{sent} pulls in 5 s");
+}
+
+#[test]
+fn the_server_is_asked_about_the_consumer_after_two_seconds_and_every_five() {
+    let mut world = World::new(10);
+    let began = world.now;
+    world.status(0, PullStatus::NoResponders, None);
+    let mut asked = Vec::new();
+    let mut complaints = Vec::new();
+    while world.now < began + ms(40_000) {
+        for effect in world.effects() {
+            match effect {
+                Effect::Pull(sending) => world.status(sending.token, PullStatus::NoResponders, None),
+                Effect::Inquire => {
+                    asked.push((world.now - began).as_millis());
+                    world.on(Event::Found(if asked.len() == 1 { Found::Exists } else { Found::Unknown }));
+                }
+                Effect::Complain(cause) => complaints.push(((world.now - began).as_millis(), cause)),
+                Effect::Tell(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        world.alarm();
+    }
+    assert_eq!(asked[..3], [2_000, 7_000, 12_000]);
+    assert_eq!(complaints, [(30_000, Cause::NoResponders)]);
+    world.on(Event::Found(Found::Gone));
+    assert!(world.effects().contains(&Effect::End(End::Gone)));
+}
+
+#[test]
+fn what_ends_a_stream_does_so_immediately() {
+    for (status, end) in [
+        (PullStatus::ConsumerDeleted, End::Gone),
+        (PullStatus::PushBased, End::PushBased),
+        (PullStatus::BadRequest, End::Refused(String::new())),
+        (PullStatus::RequiredApiLevel, End::Refused(String::new())),
+        (PullStatus::OverMaxBytes, End::OverLimit(String::new())),
+    ] {
+        let mut world = World::new(10);
+        world.status(0, status, None);
+        assert_eq!(world.effects(), [Effect::End(end)]);
+        assert_eq!(world.messages(1, 0), 0);
+    }
+}
