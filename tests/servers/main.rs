@@ -29,6 +29,8 @@ mod jetstream_acks;
 #[cfg(feature = "jetstream")]
 mod jetstream_batches;
 #[cfg(feature = "jetstream")]
+mod jetstream_cluster;
+#[cfg(feature = "jetstream")]
 mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;

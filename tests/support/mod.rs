@@ -24,6 +24,8 @@ pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod timeline;
+#[cfg(feature = "jetstream")]
+pub(crate) mod trouble;
 
 pub(crate) use binary::debian_server;
 pub(crate) use cluster::Cluster;

@@ -6,6 +6,7 @@ use super::publishing::{Judged, judged};
 use super::{Context, PublishError, PublishErrorKind};
 use crate::jetstream::decide::publish::{Fate, Heard, Next, Publishing};
 use crate::jetstream::message::PublishMessage;
+use crate::jetstream::run::pauses::Pauses;
 use crate::jetstream::run::publications::Known;
 use crate::jetstream::wire::PublishAck;
 use crate::message::OutboundMessage;
@@ -157,8 +158,8 @@ impl Context {
                     publishing.go_on(Client::clock())
                 }
                 Next::AskWindow { until } => {
-                    let window = self.inner().client.until(Some(until), self.window_of(&message)).await;
-                    publishing.window(window.flatten(), Client::clock())
+                    let window = self.window_of(&message, until).await;
+                    publishing.window(window, Client::clock())
                 }
                 Next::End(fate) => break fate,
             };
@@ -204,15 +205,26 @@ impl Context {
         )
     }
 
-    /// How long the stream that stores the message recognizes its id. `None` if nobody says it.
-    async fn window_of(&self, message: &OutboundMessage) -> Option<Duration> {
+    /// How long the stream that stores the message recognizes its id; asked for until `until`. `None` if nobody says it.
+    async fn window_of(&self, message: &OutboundMessage, until: Instant) -> Option<Duration> {
         let expected = message.headers.as_ref().and_then(|headers| headers.get(NATS_EXPECTED_STREAM));
-        let name = match expected {
-            Some(name) => name.to_string(),
-            None => self.stream_by_subject(message.subject.as_str()).await.ok()?,
-        };
-        let info = self.get_stream(&name).await.ok()?.cached_info().config.duplicate_window;
-        Some(info).filter(|window| !window.is_zero())
+        let client = &self.inner().client;
+        let mut pauses = Pauses::default();
+        loop {
+            let asked = async {
+                let name = match expected {
+                    Some(name) => name.to_string(),
+                    None => self.stream_by_subject(message.subject.as_str()).await.ok()?,
+                };
+                Some(self.get_stream(&name).await.ok()?.cached_info().config.duplicate_window)
+            };
+            match client.until(Some(until), asked).await? {
+                Some(window) => return Some(window),
+                // An election, or an outage.
+                None if !client.has_ended() && pauses.pause(client, Some(until)).await => {}
+                None => return None,
+            }
+        }
     }
 }
 
