@@ -1,5 +1,8 @@
 //! Consumers.
 
+pub mod ordered;
+pub mod push;
+
 use super::context::Context;
 use super::error::{ConsumerError, ConsumerErrorKind, ConsumerInfoError, ConsumerResetError, InfoError};
 use super::run::call::{CallFailed, Effect, Empty};
@@ -8,6 +11,7 @@ use super::wire::{Call, ConsumerConfig, ConsumerInfo, CreateAction, CreateReques
 use crate::client::unique_name;
 use crate::error::Error;
 
+pub use super::error::{StreamError, StreamErrorKind};
 pub use super::wire::{
     AckPolicy, ConsumerConfig as Config, ConsumerInfo as Info, DeliverPolicy, FromConsumer, IntoConsumerConfig,
     PriorityGroupState, PriorityPolicy, ReplayPolicy, SequenceInfo, WrongKind,
@@ -16,11 +20,6 @@ pub use super::wire::{
 /// Pull consumers, which clients ask for messages.
 pub mod pull {
     pub use crate::jetstream::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config};
-}
-
-/// Push consumers, which deliver messages to a subject.
-pub mod push {
-    pub use crate::jetstream::wire::{OrderedPushConfig as OrderedConfig, PushConfig as Config};
 }
 
 /// A pull consumer.

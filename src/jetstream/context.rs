@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::run::access::Access;
 use super::run::acks::AckLimit;
 use super::run::call::{self, CallFailed, Effect, Empty};
 use super::run::deliveries::Deliveries;
@@ -85,6 +86,8 @@ pub(super) struct Inner {
     pub(super) waits_for_acks: bool,
     pub(super) deliveries: Arc<Deliveries>,
     pub(super) publications: Arc<Publications>,
+    /// Limits how many ordered consumers are being created again.
+    pub(super) recreations: Arc<Semaphore>,
 }
 
 impl Context {
@@ -185,6 +188,13 @@ impl Context {
 impl Context {
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    /// What a consumer's stream needs for requests.
+    pub(super) fn access(&self) -> Result<Access, RequestError> {
+        let Inner { client, timeout, recreations, .. } = &*self.inner;
+        let (timeout, permits) = (timeout.or_else(|| client.timeout()), Arc::clone(recreations));
+        Ok(Access { client: client.clone(), prefix: self.prefix()?.clone(), timeout, permits })
     }
 
     /// What comes before the verb of each request.

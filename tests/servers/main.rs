@@ -35,6 +35,8 @@ mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;
 #[cfg(feature = "jetstream")]
+mod jetstream_ordered;
+#[cfg(feature = "jetstream")]
 mod jetstream_publish;
 #[cfg(feature = "jetstream")]
 mod jetstream_retry;

@@ -12,6 +12,9 @@ use crate::jetstream::context::{Context, Inner};
 use crate::jetstream::run::acks::AckLimit;
 use crate::jetstream::wire::{InvalidName, Prefix};
 
+/// How many ordered consumers of a context may be created again at the same time: after an outage there can be thousands.
+const MOST_RECREATIONS: usize = 64;
+
 /// The prefix may still be set.
 #[derive(Debug, Default)]
 pub struct Yes;
@@ -130,6 +133,7 @@ impl<PREFIX: ToAssign> ContextBuilder<PREFIX> {
             waits_for_acks: self.waits_for_acks,
             deliveries: Arc::default(),
             publications: Arc::default(),
+            recreations: Arc::new(Semaphore::new(MOST_RECREATIONS)),
         })
     }
 

@@ -79,22 +79,30 @@ pub enum Verdict {
     Ignore,
 }
 
-/// Why an incarnation is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why deliveries of an ordered consumer stop, so that it is created again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Cause {
     /// The connection was lost.
+    #[error("the connection was lost")]
     Interrupted,
-    /// The reader was too slow for the subscription's capacity.
+    /// The reader was too slow for the limits of the subscription.
+    #[error("the reader was too slow")]
     Lagged,
     /// A message was lost on its way.
+    #[error("a message was lost on its way")]
     Missed,
     /// The server has numbered a new message with an old number.
+    #[error("the consumer has lost its state")]
     SteppedBack,
     /// Two heartbeats are missing.
+    #[error("two heartbeats are missing")]
     Silent,
-    /// The server says that it is gone, or nobody answers for it.
+    /// The server says that the consumer is gone, or nobody answers for it.
+    #[error("the consumer is gone")]
     Gone,
     /// The stream is another one than before, or has lost its newest messages.
+    #[error("the stream was replaced or restored")]
     StreamReset,
 }
 
@@ -171,9 +179,9 @@ impl Ordered {
     }
 
     /// A message has arrived for this incarnation.
+    #[inline]
     pub fn message(&mut self, incarnation: u64, arrival: Arrival, now: Instant) -> Verdict {
-        let Some((expected, silence)) = self.live(incarnation) else { return Verdict::Ignore };
-        silence.broken(now);
+        let Some((expected, _)) = self.live(incarnation) else { return Verdict::Ignore };
         if arrival.consumer == *expected {
             *expected = expected.saturating_add(1);
             self.fruitless = 0;
@@ -189,12 +197,18 @@ impl Ordered {
 
     /// A heartbeat has arrived, which says how many messages this incarnation has sent.
     pub fn heartbeat(&mut self, incarnation: u64, sent: Option<u64>, now: Instant) {
-        let Some((expected, silence)) = self.live(incarnation) else { return };
-        silence.broken(now);
+        let Some((expected, _)) = self.live(incarnation) else { return };
         let expected = *expected;
         self.fruitless = 0;
         if sent.is_some_and(|sent| sent >= expected) {
             self.give_up(Cause::Missed, now);
+        }
+    }
+
+    /// Something has arrived for this incarnation since the last time, and everything that has was heard: the silence begins now.
+    pub fn alive(&mut self, incarnation: u64, now: Instant) {
+        if let Some((_, silence)) = self.live(incarnation) {
+            silence.broken(now);
         }
     }
 

@@ -42,21 +42,19 @@ impl Push {
         Push { silence: Silence::new(heartbeat, now), watch: Watch::Alive, answered: None }
     }
 
-    /// A message has arrived.
-    pub fn message(&mut self, now: Instant) {
+    /// Something has arrived since the last time, and everything that has was heard: the silence begins now.
+    pub fn alive(&mut self, now: Instant) {
         self.silence.broken(now);
         self.watch = Watch::Alive;
     }
 
     /// A request of the flow control has arrived, with the subject of the answer.
-    pub fn flow_control(&mut self, subject: &[u8], now: Instant) -> Effect {
-        self.message(now);
+    pub fn flow_control(&mut self, subject: &[u8]) -> Effect {
         self.answer(subject)
     }
 
     /// A heartbeat has arrived. A consumer that is `stalled` says which answer it waits for.
-    pub fn heartbeat(&mut self, stalled: Option<&[u8]>, now: Instant) -> Effect {
-        self.message(now);
+    pub fn heartbeat(&mut self, stalled: Option<&[u8]>) -> Effect {
         match stalled {
             Some(subject) if self.answered.as_deref() != Some(subject) => self.answer(subject),
             Some(_) | None => Effect::None,
@@ -102,14 +100,14 @@ mod tests {
     fn a_stalled_consumer_gets_the_same_answer_once_for_each_connection() {
         let now = Instant::now();
         let mut push = Push::new(SECOND, now);
-        assert_eq!(push.flow_control(b"$JS.FC.1", now), Effect::Answer);
+        assert_eq!(push.flow_control(b"$JS.FC.1"), Effect::Answer);
         // It was on its way when the consumer said so.
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.1"), now), Effect::None);
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2"), now), Effect::Answer);
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2"), now), Effect::None);
+        assert_eq!(push.heartbeat(Some(b"$JS.FC.1")), Effect::None);
+        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::Answer);
+        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::None);
         push.interrupted();
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2"), now), Effect::Answer);
-        assert_eq!(push.heartbeat(None, now), Effect::None);
+        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::Answer);
+        assert_eq!(push.heartbeat(None), Effect::None);
     }
 
     #[test]
@@ -121,7 +119,7 @@ mod tests {
         assert_eq!(push.tick(now + 2 * SECOND, None), Effect::None);
         assert_eq!(push.tick(now + 2 * SECOND, connected), Effect::ReportSilence);
         assert_eq!((push.tick(now + 9 * SECOND, connected), push.due(connected)), (Effect::None, None));
-        push.message(now + 9 * SECOND);
+        push.alive(now + 9 * SECOND);
         assert_eq!(push.due(connected), Some(now + 11 * SECOND));
         assert_eq!(push.tick(now + 11 * SECOND, connected), Effect::ReportSilence);
     }

@@ -6,6 +6,8 @@ mod ack;
 mod batch;
 mod consumer;
 mod context;
+mod messages;
+mod push;
 mod stream;
 
 pub use ack::{AckError, AckErrorKind};
@@ -18,6 +20,12 @@ pub use context::{
     AccountError, AccountErrorKind, CreateStreamError, CreateStreamErrorKind, DeleteStreamError, DeleteStreamErrorKind,
     GetStreamByNameError, GetStreamByNameErrorKind, GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind,
     RequestError, RequestErrorKind, StreamsError, StreamsErrorKind, UpdateStreamError, UpdateStreamErrorKind,
+};
+pub use messages::{StreamError, StreamErrorKind};
+pub use push::{
+    ConsumerRecreateError as PushRecreateError, ConsumerRecreateErrorKind as PushRecreateErrorKind,
+    MessagesError as PushMessagesError, MessagesErrorKind as PushMessagesErrorKind, OrderedError as PushOrderedError,
+    OrderedErrorKind as PushOrderedErrorKind,
 };
 pub use stream::{
     ConsumersError, ConsumersErrorKind, DeleteMessageError, DeleteMessageErrorKind, DirectGetError, DirectGetErrorKind,

@@ -12,6 +12,14 @@ pub struct Gap {
     pub last: u64,
 }
 
+impl Gap {
+    /// How many they are.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+}
+
 /// Everything up to a number of the stream is done: delivered, lost, or not wanted.
 #[derive(Debug)]
 pub(super) struct Position {

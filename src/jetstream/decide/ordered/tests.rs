@@ -137,6 +137,7 @@ fn silence_counts_while_connected() {
     let connected = Some(now);
     assert_eq!(machine.due(connected), Some(now + 10 * SECOND));
     machine.heartbeat(0, Some(0), now + 4 * SECOND);
+    machine.alive(0, now + 4 * SECOND);
     machine.tick(now + 13 * SECOND, connected);
     machine.tick(now + 90 * SECOND, None);
     assert_eq!(effects(&mut machine), []);

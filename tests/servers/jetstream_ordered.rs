@@ -1,0 +1,384 @@
+//! Ordered push consumers over broken connections, restarts, and streams that lose messages.
+//!
+//! `MESSAGES=1000000 cargo test --release --test servers jetstream_ordered::every` reads a million.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use nats_lifeline::jetstream::consumer::ordered::{Cause, Delivery};
+use nats_lifeline::jetstream::consumer::push::{Ordered, OrderedConfig, OrderedErrorKind};
+use nats_lifeline::jetstream::consumer::{DeliverPolicy, OrderedPushConsumer};
+use nats_lifeline::jetstream::stream::{Config, StorageType, Stream};
+use nats_lifeline::jetstream::{self, Context};
+use nats_lifeline::options::Backoff;
+use nats_lifeline::{Client, ConnectOptions};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::support::{Cut, Direction, Proxy, SOON, Server, soon, within};
+
+/// A server with a stream, a publisher on a calm connection, and a reader behind a proxy.
+struct World {
+    server: Server,
+    calm: Client,
+    stream: Stream,
+    proxy: Proxy,
+    reader: Context,
+}
+
+impl World {
+    async fn start(config: Config) -> World {
+        let server = Server::builder().jetstream().start().await;
+        let calm = options().connect(server.url()).await.unwrap();
+        let subjects = vec!["readings.*".to_owned()];
+        let config = Config { name: "READINGS".to_owned(), subjects, ..config };
+        let stream = soon("a stream", jetstream::new(calm.clone()).create_stream(config)).await.unwrap();
+        let proxy = Proxy::start(server.port()).await;
+        proxy.forget();
+        let reader = jetstream::new(options().connect(proxy.url()).await.unwrap());
+        World { server, calm, stream, proxy, reader }
+    }
+
+    async fn in_memory() -> World {
+        World::start(Config { storage: StorageType::Memory, ..Config::default() }).await
+    }
+
+    /// Stores messages; their payloads are counted from 1, as their numbers in the stream are.
+    async fn store(&self, numbers: std::ops::RangeInclusive<u64>) {
+        store(&self.calm, numbers).await;
+    }
+
+    async fn consumer(&self, config: OrderedConfig) -> OrderedPushConsumer {
+        let config = OrderedConfig { deliver_subject: self.reader.client().new_inbox(), ..config };
+        soon("a consumer", self.reader.create_consumer_on_stream(config, "READINGS")).await.unwrap()
+    }
+
+    async fn read(&self, deliver_policy: DeliverPolicy) -> Ordered {
+        let consumer = self.consumer(OrderedConfig { deliver_policy, ..OrderedConfig::default() }).await;
+        soon("a subscription", consumer.messages()).await.unwrap()
+    }
+
+    async fn consumers(&self) -> usize {
+        soon("names", self.stream.consumer_names().try_collect::<Vec<_>>()).await.unwrap().len()
+    }
+
+    /// Waits until the stream has this many consumers. One whose deletion was lost with a connection is deleted by the server, 30 s
+    /// after it was used last.
+    async fn has_consumers(&self, count: usize) {
+        within("the consumers", 3 * SOON, async {
+            while self.consumers().await != count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
+fn options() -> ConnectOptions {
+    ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(2))).retry_on_initial_connect()
+}
+
+async fn store(client: &Client, numbers: std::ops::RangeInclusive<u64>) {
+    let last = *numbers.end();
+    for number in numbers {
+        let subject = format!("readings.{}", number % 3);
+        if number < last {
+            client.publish(subject, number.to_string().into()).await.unwrap();
+        } else {
+            // It is stored when it is acknowledged, and so are those before it.
+            soon("an acknowledgement", client.request(subject, number.to_string().into())).await.unwrap();
+        }
+    }
+}
+
+async fn next(messages: &mut Ordered) -> u64 {
+    let message = soon("a message", messages.next()).await.unwrap().unwrap();
+    let number = message.info().unwrap().stream_sequence;
+    assert_eq!(message.payload, number.to_string());
+    number
+}
+
+// Scenario 96
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_message_comes_once_in_order_through_cuts_at_random_bytes() {
+    let count: u64 = std::env::var("MESSAGES").map_or(20_000, |count| count.parse().expect("MESSAGES is a number"));
+    let world = World::in_memory().await;
+    let mut messages = world.read(DeliverPolicy::All).await;
+    let storing = tokio::spawn({
+        let calm = world.calm.clone();
+        async move { store(&calm, 1..=count).await }
+    });
+    let seed = rand::random();
+    println!("SEED={seed}");
+    let proxy = Arc::new(world.proxy);
+    let cutting = tokio::spawn({
+        let (proxy, mut rng) = (Arc::clone(&proxy), SmallRng::seed_from_u64(seed));
+        async move {
+            loop {
+                let (connection, how) = (proxy.accepted(), if rng.random() { Cut::Rst } else { Cut::Fin });
+                proxy.cut_at(Direction::ToClient, rng.random_range(1..100_000), how);
+                while proxy.accepted() == connection {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+    });
+    for expected in 1..=count {
+        assert_eq!(next(&mut messages).await, expected);
+    }
+    cutting.abort();
+    proxy.never_cut(Direction::ToClient);
+    soon("the publisher", storing).await.unwrap();
+    println!("{} connections", proxy.accepted());
+    assert!(proxy.accepted() > 10);
+    assert_eq!((messages.missing(), messages.last_sequence()), (0, Some(count)));
+    drop(messages);
+}
+
+// Scenario 96
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_starts_again_has_lost_the_consumer_and_no_message() {
+    let mut world = World::start(Config::default()).await;
+    world.store(1..=1000).await;
+    let mut messages = world.read(DeliverPolicy::All).await;
+    for round in 0..3 {
+        let begin = round * 1000;
+        for expected in begin + 1..=begin + 500 {
+            assert_eq!(next(&mut messages).await, expected);
+        }
+        world.server.kill();
+        world.server.restart().await;
+        for expected in begin + 501..=begin + 1000 {
+            assert_eq!(next(&mut messages).await, expected);
+        }
+        store_after_restart(&world, begin + 1001..=begin + 2000).await;
+    }
+    assert_eq!(next(&mut messages).await, 3001);
+    world.has_consumers(1).await;
+}
+
+/// A server that has just started may not have its streams yet.
+async fn store_after_restart(world: &World, numbers: std::ops::RangeInclusive<u64>) {
+    within("the stream", SOON, async {
+        while world.stream.get_info().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    world.store(numbers).await;
+}
+
+// Scenario 97
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message() {
+    let limited = Config { storage: StorageType::Memory, max_messages: 50, ..Config::default() };
+    let world = World::start(limited).await;
+    world.store(1..=20).await;
+    let mut deliveries = world.read(DeliverPolicy::All).await.with_gaps();
+    let done = Arc::new(AtomicBool::new(false));
+    let storing = tokio::spawn({
+        let (calm, done) = (world.calm.clone(), Arc::clone(&done));
+        async move {
+            let mut last = 20;
+            while !done.load(Ordering::Relaxed) {
+                store(&calm, last + 1..=last + 100).await;
+                last += 100;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            last
+        }
+    });
+    let (mut expected, mut gaps, mut outages, mut read) = (1, 0, 0, 0);
+    while gaps < 20 {
+        match soon("a delivery", deliveries.next()).await.unwrap().unwrap() {
+            Delivery::Message(message) => {
+                let number = message.info().unwrap().stream_sequence;
+                assert_eq!(number, expected, "after {gaps} gaps");
+                (expected, read) = (expected + 1, read + 1);
+                if read % 150 == 0 {
+                    world.proxy.refuse().await;
+                    world.proxy.cut(Cut::Rst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    world.proxy.admit().await;
+                }
+            }
+            Delivery::Gap(gap) => {
+                assert_eq!(gap.first, expected);
+                assert!(gap.last >= gap.first);
+                (expected, gaps) = (gap.last + 1, gaps + 1);
+            }
+            Delivery::Interrupted(_) => outages += 1,
+            Delivery::Resumed => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    let last = soon("the publisher", storing).await.unwrap();
+    let ordered = deliveries.get_ref();
+    // Each number is a message or in a gap, and the messages that the stream has were not skipped.
+    assert_eq!(ordered.missing() + read, expected - 1);
+    assert!(outages > 0 && expected <= last + 1);
+    within("the rest", SOON, async {
+        while expected <= last {
+            match deliveries.next().await.unwrap().unwrap() {
+                Delivery::Message(message) => {
+                    assert_eq!(message.info().unwrap().stream_sequence, expected);
+                    expected += 1;
+                }
+                Delivery::Gap(gap) => {
+                    assert!(gap.first == expected && gap.last <= last - 50, "{gap:?} of {last}");
+                    expected = gap.last + 1;
+                }
+                _ => {}
+            }
+        }
+    })
+    .await;
+}
+
+// Scenario 96
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_stays_where_the_server_found_it_over_an_outage() {
+    let world = World::in_memory().await;
+    world.store(1..=9).await;
+    let time = world.stream.get_raw_message(5).await.unwrap().time;
+    let mut readers = Vec::new();
+    for (policy, first) in [
+        (DeliverPolicy::All, 1),
+        (DeliverPolicy::New, 10),
+        (DeliverPolicy::Last, 9),
+        (DeliverPolicy::ByStartSequence { start_sequence: 4 }, 4),
+        (DeliverPolicy::ByStartTime { start_time: time }, 5),
+    ] {
+        let consumer = world.consumer(OrderedConfig { deliver_policy: policy, ..OrderedConfig::default() }).await;
+        readers.push((policy, first, consumer));
+    }
+    // Nothing was delivered when the connection breaks, and messages are stored before there is another one.
+    world.proxy.refuse().await;
+    let mut streams = Vec::new();
+    for (policy, first, consumer) in readers {
+        streams.push((policy, first, soon("a subscription", consumer.messages()).await.unwrap()));
+    }
+    world.proxy.cut(Cut::Rst);
+    world.store(10..=12).await;
+    world.proxy.admit().await;
+    for (policy, first, messages) in &mut streams {
+        for expected in *first..=12 {
+            assert_eq!(next(messages).await, expected, "{policy:?}");
+        }
+    }
+}
+
+// Scenario 96
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_message_of_each_subject_comes_first() {
+    let world = World::in_memory().await;
+    world.store(1..=9).await;
+    let config = OrderedConfig {
+        deliver_policy: DeliverPolicy::LastPerSubject,
+        filter_subject: "readings.*".to_owned(),
+        ..OrderedConfig::default()
+    };
+    let mut messages = world.consumer(config).await.messages().await.unwrap();
+    assert_eq!(next(&mut messages).await, 7);
+    world.proxy.refuse().await;
+    world.proxy.cut(Cut::Rst);
+    world.store(10..=11).await;
+    world.proxy.admit().await;
+    for expected in 8..=11 {
+        assert_eq!(next(&mut messages).await, expected);
+    }
+    assert_eq!(messages.missing(), 0);
+}
+
+// Scenario 97
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_filter_what_was_dropped_during_an_outage_is_reported() {
+    let limited = Config { storage: StorageType::Memory, max_messages: 30, ..Config::default() };
+    let world = World::start(limited).await;
+    world.store(1..=10).await;
+    let config = OrderedConfig { filter_subject: "readings.1".to_owned(), ..OrderedConfig::default() };
+    let mut deliveries = world.consumer(config).await.messages().await.unwrap().with_gaps();
+    for expected in [1, 4, 7, 10] {
+        let Delivery::Message(message) = soon("a message", deliveries.next()).await.unwrap().unwrap() else { panic!() };
+        assert_eq!(message.info().unwrap().stream_sequence, expected);
+    }
+    world.proxy.refuse().await;
+    world.proxy.cut(Cut::Rst);
+    world.store(11..=100).await;
+    world.proxy.admit().await;
+    let mut got = Vec::new();
+    for _ in 0..4 {
+        got.push(match soon("a delivery", deliveries.next()).await.unwrap().unwrap() {
+            Delivery::Message(message) => format!("{}", message.info().unwrap().stream_sequence),
+            Delivery::Gap(gap) => format!("{}..={}", gap.first, gap.last),
+            Delivery::Interrupted(cause) => format!("{cause:?}"),
+            other => format!("{other:?}"),
+        });
+    }
+    assert_eq!(got, ["Interrupted", "Resumed", "11..=70", "73"]);
+}
+
+// Scenario 98
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_stream_the_trouble_is_reported_once_and_a_new_stream_is_read_from_its_beginning() {
+    let world = World::in_memory().await;
+    world.store(1..=5).await;
+    let mut deliveries = world.read(DeliverPolicy::New).await.with_gaps();
+    world.store(6..=7).await;
+    for _ in 6..=7 {
+        assert!(matches!(soon("a message", deliveries.next()).await, Some(Ok(Delivery::Message(_)))));
+    }
+    let context = jetstream::new(world.calm.clone());
+    soon("the end of the stream", context.delete_stream("READINGS")).await.unwrap();
+    // Nobody says that a push consumer is gone; a new connection shows it early.
+    world.proxy.cut(Cut::Rst);
+    let outage = soon("an outage", deliveries.next()).await.unwrap().unwrap();
+    assert!(matches!(outage, Delivery::Interrupted(Cause::Interrupted)), "{outage:?}");
+    let error = soon("the trouble", deliveries.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), OrderedErrorKind::Recreate);
+    assert!(error.to_string().contains("stream not found"), "{error}");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let config = Config { storage: StorageType::Memory, ..world.stream.cached_info().config.clone() };
+    soon("a stream", context.create_stream(config)).await.unwrap();
+    world.store(1..=9).await;
+    let mut numbers = Vec::new();
+    while numbers.len() < 9 {
+        match soon("a delivery", deliveries.next()).await.unwrap().unwrap() {
+            Delivery::Message(message) => numbers.push(message.info().unwrap().stream_sequence),
+            Delivery::Interrupted(cause) => assert_eq!(cause, Cause::StreamReset),
+            Delivery::Resumed => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(numbers, (1..=9).collect::<Vec<_>>());
+    assert_eq!(deliveries.get_ref().missing(), 0);
+}
+
+// Scenario 99
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_consumers_are_left_as_streams_are_read() {
+    let world = World::in_memory().await;
+    world.store(1..=3).await;
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        streams.push(world.read(DeliverPolicy::All).await);
+    }
+    for round in 1..=3 {
+        for messages in &mut streams {
+            assert_eq!(next(messages).await, round);
+        }
+        world.proxy.cut(Cut::Rst);
+    }
+    world.store(4..=4).await;
+    for messages in &mut streams {
+        assert_eq!(next(messages).await, 4);
+    }
+    world.has_consumers(100).await;
+    streams.truncate(40);
+    world.has_consumers(40).await;
+    streams.clear();
+    world.has_consumers(0).await;
+}
