@@ -5,7 +5,7 @@ use std::fmt;
 /// The name of a row in `docs/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
-    /// `D15`, `S40`, `P7`, `N16`, `I2`.
+    /// `D15`, `S40`, `P7`, `N16`, `I2`, `J1`.
     Rule(char, u32),
     /// `scenario 56`.
     Scenario(u32),
@@ -27,9 +27,9 @@ impl fmt::Display for Name {
 }
 
 /// Letters of rules that are cited by their name alone.
-pub(crate) const RULES: &str = "DINPS";
+pub(crate) const RULES: &str = "DIJNPS";
 
-/// Letters of faults. `D` and `I` are letters of both, so a fault is cited with its kind.
+/// Letters of faults. `D`, `I` and `J` are letters of both, so a fault is cited with its kind.
 pub(crate) const FAULTS: &str = "ABCDEFGHIJ";
 
 /// The citations in a text.
