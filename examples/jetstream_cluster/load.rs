@@ -1,0 +1,232 @@
+//! The publisher, the worker, and somebody who watches whether the consumer has a leader.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, TryStreamExt};
+use nats_lifeline::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use nats_lifeline::jetstream::message::PublishMessage;
+use nats_lifeline::jetstream::publish::{PublishOutcome, RetryOptions};
+use nats_lifeline::jetstream::stream::{Config, StorageType};
+use nats_lifeline::jetstream::{self, Context};
+use nats_lifeline::options::Backoff;
+use nats_lifeline::{Client, ConnectOptions};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::Error;
+use super::account::{Account, Silence};
+
+pub(crate) const STREAM: &str = "ORDERS";
+pub(crate) const CONSUMER: &str = "worker";
+const SUBJECT: &str = "orders";
+
+/// As many messages may wait for their acknowledgement.
+const IN_FLIGHT: usize = 2_000;
+
+/// How often the consumer's leader is asked for.
+const WATCH: Duration = Duration::from_millis(50);
+
+/// No worker needs longer for the rest, unless something is stuck.
+const REST: Duration = Duration::from_secs(90);
+
+/// What happens while the servers are disturbed.
+pub(crate) struct Load {
+    publisher: JoinHandle<HashMap<u64, PublishOutcome>>,
+    worker: JoinHandle<Result<Delivered, Error>>,
+    watcher: JoinHandle<()>,
+    shared: Arc<Shared>,
+    clients: [Client; 2],
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The publisher stops.
+    done: AtomicBool,
+    /// As many messages are stored at the end; 0: not known yet.
+    wanted: AtomicU64,
+    acknowledged: AtomicU64,
+    delivered: AtomicU64,
+    silence: Mutex<Silence>,
+}
+
+impl Shared {
+    fn silence(&self) -> MutexGuard<'_, Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the worker got.
+#[derive(Default)]
+pub(crate) struct Delivered {
+    pub(crate) sequences: HashSet<u64>,
+    pub(crate) deliveries: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) counts: jetstream::context::DeliveryCounts,
+}
+
+async fn connect(urls: &[String]) -> Result<Client, Error> {
+    let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(20)));
+    Ok(options.connect(urls.to_vec()).await?)
+}
+
+impl Load {
+    pub(crate) async fn start(urls: &[String], calm: &Context, rate: u64) -> Result<Load, Error> {
+        let config = Config {
+            name: STREAM.to_owned(),
+            subjects: vec![SUBJECT.to_owned()],
+            storage: StorageType::File,
+            num_replicas: 3,
+            allow_direct: true,
+            ..Config::default()
+        };
+        // A cluster that has just started may not place a stream yet.
+        let stream = loop {
+            match calm.create_stream(config.clone()).await {
+                Ok(stream) => break stream,
+                Err(error) => eprintln!("not yet: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let config = pull::Config {
+            durable_name: Some(CONSUMER.to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: Duration::from_secs(5),
+            num_replicas: 3,
+            ..pull::Config::default()
+        };
+        stream.create_consumer(config).await?;
+        let clients = [connect(urls).await?, connect(urls).await?];
+        let shared = Arc::new(Shared::default());
+        let publisher = tokio::spawn(publish(jetstream::new(clients[0].clone()), rate, Arc::clone(&shared)));
+        let worker = tokio::spawn(work(jetstream::new(clients[1].clone()), Arc::clone(&shared)));
+        let watcher = tokio::spawn(watch(calm.clone(), Arc::clone(&shared)));
+        Ok(Load { publisher, worker, watcher, shared, clients })
+    }
+
+    /// A line about how far it is.
+    pub(crate) fn progress(&self) -> String {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (acknowledged, delivered) = (count(&self.shared.acknowledged), count(&self.shared.delivered));
+        let longest = self.shared.silence().longest();
+        format!("acknowledged {acknowledged:>7}   delivered {delivered:>7}   longest silence {longest:.1?}")
+    }
+
+    /// Ends the publisher, lets the worker finish, and compares what all know.
+    pub(crate) async fn finish(self, calm: &Context, troubles: usize, took: Duration) -> Result<Account, Error> {
+        self.shared.done.store(true, Ordering::Relaxed);
+        let published = self.publisher.await?;
+        let stored = stored(calm).await?;
+        self.shared.wanted.store(stored.values().map(|numbers| numbers.len() as u64).sum(), Ordering::Relaxed);
+        let delivered = match tokio::time::timeout(REST, self.worker).await {
+            Ok(delivered) => delivered??,
+            Err(_) => {
+                return Err(
+                    format!("the worker is stuck after {}", self.shared.delivered.load(Ordering::Relaxed)).into()
+                );
+            }
+        };
+        self.watcher.abort();
+        let unacknowledged = calm.get_stream(STREAM).await?.consumer_info(CONSUMER).await?.num_ack_pending as u64;
+        let silence = self.shared.silence().longest();
+        for client in self.clients {
+            client.close().await?;
+        }
+        Ok(Account { published, stored, delivered, unacknowledged, silence, troubles, took })
+    }
+}
+
+/// Publishes numbers.
+async fn publish(context: Context, rate: u64, shared: Arc<Shared>) -> HashMap<u64, PublishOutcome> {
+    let (room, mut sent, mut outcomes) = (Arc::new(Semaphore::new(IN_FLIGHT)), JoinSet::new(), HashMap::new());
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let mut number = 0;
+    while !shared.done.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        for _ in 0..(rate / 100).max(1) {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
+            let (context, shared) = (context.clone(), Arc::clone(&shared));
+            number += 1;
+            sent.spawn(async move {
+                let message = PublishMessage::build().payload(number.to_string().into());
+                let outcome = context.publish_retry(SUBJECT, message, RetryOptions::new()).await;
+                if outcome.stored().is_some() {
+                    shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+                drop(permit);
+                (number, outcome)
+            });
+        }
+        while let Some(Ok((number, outcome))) = sent.try_join_next() {
+            outcomes.insert(number, outcome);
+        }
+    }
+    while let Some(Ok((number, outcome))) = sent.join_next().await {
+        outcomes.insert(number, outcome);
+    }
+    outcomes
+}
+
+/// Pulls messages and acknowledges them, until it has as many as are wanted.
+async fn work(context: Context, shared: Arc<Shared>) -> Result<Delivered, Error> {
+    let consumer: PullConsumer = context.get_consumer_from_stream(CONSUMER, STREAM).await?;
+    let mut messages = consumer.messages().await?;
+    let mut delivered = Delivered::default();
+    loop {
+        let wanted = shared.wanted.load(Ordering::Relaxed);
+        if wanted > 0 && delivered.sequences.len() as u64 >= wanted {
+            break;
+        }
+        let Ok(next) = tokio::time::timeout(Duration::from_millis(200), messages.next()).await else { continue };
+        let Some(message) = next else { return Err("the consumer's stream has ended".into()) };
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                eprintln!("the worker is told: {error}");
+                continue;
+            }
+        };
+        let info = message.info()?;
+        shared.silence().ends(info.pending > 0);
+        delivered.deliveries += 1;
+        delivered.redelivered += u64::from(info.delivered > 1);
+        delivered.sequences.insert(info.stream_sequence);
+        shared.delivered.store(delivered.sequences.len() as u64, Ordering::Relaxed);
+        message.ack().await?;
+    }
+    context.client().flush().await?;
+    delivered.counts = context.delivery_counts();
+    Ok(delivered)
+}
+
+/// Looks whether the consumer has a leader.
+async fn watch(calm: Context, shared: Arc<Shared>) {
+    loop {
+        let leads = async {
+            let info = calm.get_stream_no_info(STREAM).await.ok()?.consumer_info(CONSUMER).await.ok()?;
+            info.cluster?.leader
+        };
+        let asked = Instant::now();
+        let leader = tokio::time::timeout(Duration::from_millis(500), leads).await;
+        if !matches!(leader, Ok(Some(_))) {
+            shared.silence().excused(Instant::now());
+        } else if asked.elapsed() > WATCH * 4 {
+            // It had none for most of that time.
+            shared.silence().excused(asked);
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+/// The numbers in the stream that each payload has.
+async fn stored(calm: &Context) -> Result<HashMap<u64, Vec<u64>>, Error> {
+    let mut stored: HashMap<u64, Vec<u64>> = HashMap::new();
+    let mut messages = calm.get_stream(STREAM).await?.get_many().send()?;
+    while let Some(message) = messages.try_next().await? {
+        let number = std::str::from_utf8(&message.payload)?.parse()?;
+        stored.entry(number).or_default().push(message.sequence);
+    }
+    Ok(stored)
+}
