@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A NATS broker inside the process, on a port of 127.0.0.1.
 ///
 /// It speaks to clients as nats-server 2.15 does: wildcards, queue groups, headers, no responders,
-/// `max_payload` and the other limits, with the same errors; users, tokens, NKeys and JWTs. It has no
-/// JetStream, TLS, permissions or websockets.
+/// `max_payload` and the other limits, with the same errors; users, tokens, NKeys and JWTs. It has
+/// JetStream if [asked](super::Builder::jetstream), and no TLS, permissions or websockets.
 ///
 /// It can be broken in many ways while it runs, from [`kill`](Self::kill) to
 /// [`cut_after_sent`](Self::cut_after_sent). Its tasks run on the tokio runtime that started it.

@@ -121,6 +121,21 @@ impl Builder {
         self
     }
 
+    /// Whether the broker has JetStream, in memory: [`Broker::jetstream`] looks at it and breaks it. Default `false`. INFO
+    /// announces it.
+    ///
+    /// It answers as nats-server 2.15 does: streams with all limits, retention policies, deduplication, expectations and
+    /// times to live; single messages; pull and push consumers with all acknowledgements, redeliveries, heartbeats and flow
+    /// control. A restart keeps streams and durable consumers.
+    ///
+    /// It has no mirrors and sources, subject transforms, republishing, counters, batches, schedules, priority groups, pages of
+    /// messages, domains or limits of accounts, and it refuses them. In a cluster all brokers have the same streams, and the
+    /// loss of one changes nothing: [`Streams::elect`](super::Streams::elect) is what the loss of a leader looks like.
+    pub fn jetstream(mut self, on: bool) -> Self {
+        self.settings.jetstream = on;
+        self
+    }
+
     /// The server name in INFO. Default `broker-` and the port.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.settings.server_name = Some(name.into());
@@ -174,8 +189,12 @@ impl Builder {
     ///
     /// When the port can't be opened; a busy port is retried for 10 seconds.
     pub async fn start(self) -> io::Result<Broker> {
-        let fabric = Arc::new(Fabric::new(None));
+        let fabric = Arc::new(Fabric::new(None, self.settings.jetstream));
         self.start_in(fabric, 0).await
+    }
+
+    pub(super) fn has_jetstream(&self) -> bool {
+        self.settings.jetstream
     }
 
     /// Starts the broker number `index` of a cluster.

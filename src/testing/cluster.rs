@@ -36,7 +36,8 @@ pub struct Cluster {
 impl Cluster {
     pub(super) async fn start(builder: Builder, brokers: usize) -> io::Result<Self> {
         let name = format!("cluster-{:08x}", random() >> 32);
-        let mut cluster = Self { brokers: Vec::new(), builder, fabric: Arc::new(Fabric::new(Some(name))) };
+        let fabric = Arc::new(Fabric::new(Some(name), builder.has_jetstream()));
+        let mut cluster = Self { brokers: Vec::new(), builder, fabric };
         for _ in 0..brokers {
             cluster.join().await?;
         }

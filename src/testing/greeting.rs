@@ -45,6 +45,10 @@ pub(super) fn say_info(out: &mut Vec<u8>, node: &Node, connection: &Connection, 
     if !urls.is_empty() {
         add("connect_urls", urls.into());
     }
+    if settings.jetstream {
+        add("jetstream", true.into());
+        add("api_lvl", 5.into());
+    }
     if lame_duck {
         add("ldm", true.into());
     }

@@ -2,6 +2,7 @@
 
 use super::connection::Close;
 use super::greeting::{announce, say_info};
+use super::hosting;
 use super::housekeeping;
 use super::lock;
 use super::node::{Door, Node, patiently, random, reserve};
@@ -22,6 +23,10 @@ impl Node {
     pub(super) async fn start(self: &Arc<Self>) -> io::Result<()> {
         *lock(&self.server_id) = format!("LIFELINE{:016X}{:016X}", random(), random());
         self.lame_duck.store(false, Ordering::Release);
+        // The first broker of all that comes up: whatever was in the memory of a server is gone.
+        if !self.fabric.members().iter().any(|member| member.is_up()) {
+            self.fabric.host.restart(&self.shared.settings.server_name(self.addr.port()));
+        }
         self.up.store(true, Ordering::Release);
         if let Err(error) = patiently(|| self.open()).await {
             self.up.store(false, Ordering::Release);
@@ -29,6 +34,9 @@ impl Node {
         }
         let housekeeping = housekeeping::run(Arc::clone(self));
         self.spawn_until_stop(housekeeping);
+        if self.fabric.host.on {
+            self.spawn_until_stop(hosting::run(Arc::clone(self)));
+        }
         announce(&self.fabric);
         Ok(())
     }

@@ -15,6 +15,7 @@
 //! | settings, counters and the switches of faults | `shared`, `switches` |
 //! | where messages go | `router` |
 //! | how a server treats a client: the protocol, without I/O | `session` |
+//! | JetStream: for a test, in the broker, and as a model without I/O | `streams`, `hosting`, `jetstream` |
 //! | the other end of a benchmark | `sink`, `source`, on `threads` |
 //!
 //! ```
@@ -37,6 +38,7 @@ mod cluster;
 mod connection;
 mod faults;
 mod greeting;
+mod hosting;
 mod housekeeping;
 mod listening;
 mod node;
@@ -46,6 +48,7 @@ mod shared;
 mod sink;
 mod socket;
 mod source;
+mod streams;
 mod switches;
 #[cfg(test)]
 mod tests;
@@ -78,8 +81,10 @@ mod jetstream;
 pub use broker::{Broker, WaitError};
 pub use builder::Builder;
 pub use cluster::Cluster;
+pub use jetstream::{ConsumerState, NewPulls, WaitingPulls};
 pub use sink::Sink;
 pub use source::Source;
+pub use streams::{StoredMessage, Streams};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,6 +1,7 @@
 //! The state of a broker: its port, its connections, and the other brokers of its cluster.
 
 use super::connection::{Connection, Connections};
+use super::hosting::Host;
 use super::lock;
 use super::router::Router;
 use super::shared::{Settings, Shared};
@@ -50,12 +51,15 @@ pub(super) struct Fabric {
     pub(super) name: Option<String>,
     /// One for all: a message goes straight to every subscriber, whichever broker it is connected to.
     pub(super) router: Arc<Router<Arc<Connection>>>,
+    /// One for all.
+    pub(super) host: Host,
     members: Mutex<Vec<Weak<Node>>>,
 }
 
 impl Fabric {
-    pub(super) fn new(name: Option<String>) -> Self {
-        Self { name, router: Arc::new(Router::new()), members: Mutex::default() }
+    pub(super) fn new(name: Option<String>, jetstream: bool) -> Self {
+        let router = Arc::new(Router::new());
+        Self { name, host: Host::new(jetstream, Arc::clone(&router)), router, members: Mutex::default() }
     }
 
     pub(super) fn join(&self, node: &Arc<Node>) {

@@ -196,6 +196,8 @@ impl Reading {
             connection.forget_interest(subject, key);
         }
         connection.shared.changed.notify_waiters();
+        // What waits for this subscription is delivered to it.
+        self.node.fabric.host.tick();
     }
 
     #[inline]
@@ -226,6 +228,7 @@ impl Reading {
                 }
             }
         }
+        delivered |= self.node.fabric.host.publish(message);
         if delivered { Ok(()) } else { self.session.no_responders(message, &mut self.desk) }
     }
 

@@ -26,6 +26,7 @@ mod harness;
 mod headers;
 mod hostile_server;
 mod jetstream_acks;
+mod jetstream_broker;
 #[cfg(feature = "jetstream")]
 mod jetstream_batches;
 #[cfg(feature = "jetstream")]

@@ -3,7 +3,7 @@
 use super::JetStream;
 use super::fault::Fault;
 use super::faults::{Faults, NewPulls};
-use super::time::Time;
+use super::time::{Time, ZERO_TIME};
 use super::turn::{Out, Turn};
 use crate::protocol::PubOp;
 use serde::Deserialize;
@@ -66,7 +66,8 @@ impl JetStream {
                     found => super::api_consumers::answer(found, verb, rest, message.payload, fresh, &mut turn),
                 }
             }
-            _ => Answer::NoResponders,
+            // A server listens for all of the API, and does not answer what it does not know.
+            _ => Answer::Silence,
         };
         let (kind, result) = match answer {
             Answer::Document(kind, result) => (kind, result),
@@ -107,7 +108,7 @@ impl JetStream {
                 "storage_max_stream_bytes": -1,
                 "max_bytes_required": false,
             },
-            "api": { "level": 5, "total": self.requests + 1, "errors": self.errors },
+            "api": { "level": 5, "total": self.requests, "errors": self.errors },
         })
     }
 }
@@ -120,10 +121,24 @@ fn document(kind: &str, result: Result<Value, Fault>) -> Value {
         Err(fault) => {
             let mut fields = Map::new();
             fields.insert("error".to_owned(), fault.json());
-            let pages =
-                matches!(kind, "stream_info" | "stream_names" | "stream_list" | "consumer_names" | "consumer_list");
-            if pages {
-                fields.extend(["total", "offset", "limit"].map(|name| (name.to_owned(), 0.into())));
+            let mut add = |name: &str, value: Value| {
+                fields.insert(name.to_owned(), value);
+            };
+            match kind {
+                "stream_purge" => add("purged", 0.into()),
+                "consumer_pause" => {
+                    add("paused", false.into());
+                    add("pause_until", ZERO_TIME.into());
+                }
+                "stream_info" | "consumer_names" | "consumer_list" => {
+                    for name in ["total", "offset", "limit"] {
+                        add(name, 0.into());
+                    }
+                    if kind != "stream_info" {
+                        add("consumers", Value::Array(Vec::new()));
+                    }
+                }
+                _ => {}
             }
             fields
         }

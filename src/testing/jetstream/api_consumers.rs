@@ -2,7 +2,7 @@
 
 use super::api::{Answer, PageRequest, is_swallowed, page, read, without_leader};
 use super::consumer::{Consumer, Creation};
-use super::consumer_config::{ConsumerConfig, Deliver};
+use super::consumer_config::{Ack, ConsumerConfig, Deliver};
 use super::fault::Fault;
 use super::faults::NewPulls;
 use super::log::overlap;
@@ -82,7 +82,7 @@ pub(super) fn answer(
         "NAMES" => "consumer_names",
         "LIST" => "consumer_list",
         "PAUSE" => "consumer_pause",
-        _ => return Answer::NoResponders,
+        _ => return Answer::Silence,
     };
     let Some(stream) = stream else { return Answer::Document(kind, Err(Fault::no_stream())) };
     let result = match (verb, rest) {
@@ -98,7 +98,7 @@ pub(super) fn answer(
         ("NAMES", []) => list(stream, body, turn, NAMES, |consumer, _| consumer.name().into()),
         ("LIST", []) => list(stream, body, turn, INFOS, |consumer, turn| consumer.info(turn, Creation::Listed)),
         ("PAUSE", [name]) => pause(stream, name, body, turn),
-        _ => return Answer::NoResponders,
+        _ => return Answer::Silence,
     };
     Answer::Document(kind, result)
 }
@@ -143,7 +143,7 @@ fn create(stream: &mut Stream, rest: &[&str], body: &[u8], fresh: u64, turn: &mu
                 return Err(Fault::new(
                     400,
                     10131,
-                    "consumer create request did not match filtered subject from create subject",
+                    "Consumer create request did not match filtered subject from create subject",
                 ));
             }
         }
@@ -174,13 +174,9 @@ fn create(stream: &mut Stream, rest: &[&str], body: &[u8], fresh: u64, turn: &mu
 }
 
 fn check_name(name: &str, config: &mut ConsumerConfig) -> Result<(), Fault> {
-    if config.name.is_empty() {
-        config.name = match config.durable_name.is_empty() {
-            true => name.to_owned(),
-            false => config.durable_name.clone(),
-        };
-    }
-    match config.name == name && (config.durable_name.is_empty() || config.durable_name == name) {
+    // The one in the subject counts.
+    config.name = name.to_owned();
+    match config.durable_name.is_empty() || config.durable_name == name {
         true => Ok(()),
         false => Err(Fault::new(400, 10017, "consumer name in subject does not match durable name in request")),
     }
@@ -216,6 +212,12 @@ fn update(stream: &mut Stream, name: &str, config: ConsumerConfig) -> Result<(),
     if present.replay_policy != config.replay_policy {
         return refused("replay policy");
     }
+    if present.idle_heartbeat != config.idle_heartbeat {
+        return refused("heart beats");
+    }
+    if present.flow_control != config.flow_control {
+        return refused("flow control");
+    }
     if present.is_durable() != config.is_durable() {
         return refused("durable name");
     }
@@ -235,7 +237,11 @@ fn check_retention(stream: &Stream, config: &ConsumerConfig) -> Result<(), Fault
     if stream.config.retention != Retention::WorkQueue {
         return Ok(());
     }
-    if config.ack_policy != super::consumer_config::Ack::Explicit {
+    if config.ack_policy != Ack::Explicit {
+        if config.is_pull() && config.ack_policy == Ack::None {
+            let text = "consumer in pull mode requires explicit ack policy on workqueue stream";
+            return Err(Fault::new(400, 10084, text));
+        }
         return Err(Fault::new(400, 10098, "workqueue stream requires explicit ack"));
     }
     if config.deliver_policy != Deliver::All {

@@ -53,7 +53,7 @@ pub(super) fn answer(
         ("INFO", [name]) => ("stream_info", info(streams, name, body, server, turn)),
         ("DELETE", [name]) => ("stream_delete", delete(streams, name, turn)),
         ("PURGE", [name]) => ("stream_purge", purge(streams, name, body)),
-        _ => return Answer::NoResponders,
+        _ => return Answer::Silence,
     };
     Answer::Document(kind, result)
 }
@@ -72,17 +72,13 @@ fn create(streams: &mut Streams, name: &str, body: &[u8], turn: &Turn<'_>) -> Re
     let config = StreamConfig::read(body, name)?;
     if let Some(found) = streams.get(name) {
         return match found.config == config {
-            true => Ok(described(found, turn)),
+            true => Ok(created(found, turn)),
             false => Err(Fault::new(400, 10058, "stream name already in use with a different configuration")),
         };
     }
     check_overlap(streams, &config)?;
     let stream = streams.entry(name.to_owned()).or_insert(Stream::new(config, turn.now));
-    let mut info = described(stream, turn);
-    if let Some(fields) = info.as_object_mut() {
-        fields.insert("did_create".to_owned(), true.into());
-    }
-    Ok(info)
+    Ok(created(stream, turn))
 }
 
 fn update(streams: &mut Streams, name: &str, body: &[u8], turn: &Turn<'_>) -> Result<Value, Fault> {
@@ -111,8 +107,8 @@ fn info(streams: &Streams, name: &str, body: &[u8], server: &str, turn: &Turn<'_
             let shown = all.iter().skip(request.offset).take(SUBJECTS);
             let subjects: Map<String, Value> =
                 shown.map(|(subject, seqs)| ((*subject).to_owned(), seqs.len().into())).collect();
-            bounds = (all.len(), request.offset, SUBJECTS);
             if !subjects.is_empty() {
+                bounds = (all.len(), request.offset, SUBJECTS);
                 state.insert("subjects".to_owned(), subjects.into());
             }
         }
@@ -183,9 +179,18 @@ fn list(streams: &Streams, body: &[u8], what: Listed, turn: &Turn<'_>) -> Result
         }
         Listed::Infos => {
             let infos = found.map(|stream| listed(stream, turn)).collect();
-            page("streams", infos, request.offset, INFOS, true)
+            page("streams", infos, request.offset, INFOS, false)
         }
     })
+}
+
+fn created(stream: &Stream, turn: &Turn<'_>) -> Value {
+    let mut info = described(stream, turn);
+    if let Some(fields) = info.as_object_mut() {
+        // Also for one that exists, if it is the same.
+        fields.insert("did_create".to_owned(), true.into());
+    }
+    info
 }
 
 fn described(stream: &Stream, turn: &Turn<'_>) -> Value {

@@ -147,11 +147,11 @@ impl ConsumerConfig {
         self.metadata.retain(|key, _| !key.starts_with("_nats."));
         let level = if self.pause_until.is_some() { "1" } else { "0" };
         self.metadata.insert("_nats.req.level".to_owned(), level.to_owned());
-        self.check(stream)?;
+        self.check()?;
         Ok(self)
     }
 
-    fn check(&self, stream: &StreamConfig) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), Fault> {
         let bad = |err_code, text: &str| Err(Fault::new(400, err_code, text));
         let started = self.opt_start_time.is_some();
         match self.deliver_policy {
@@ -168,13 +168,22 @@ impl ConsumerConfig {
                 );
             }
             Deliver::ByStartSequence | Deliver::ByStartTime => {}
-            _ if self.opt_start_seq > 0 || started => {
-                return bad(10094, "consumer delivery policy has optional start values that it does not use");
+            policy if self.opt_start_seq > 0 || started => {
+                let which = if started { "time" } else { "sequence" };
+                let name = match policy {
+                    Deliver::Last => "last",
+                    Deliver::New => "new",
+                    Deliver::LastPerSubject => "last per subject",
+                    _ => "all",
+                };
+                let text =
+                    format!("consumer delivery policy is deliver {name}, but optional start {which} is also set");
+                return bad(10094, &text);
             }
             Deliver::LastPerSubject if self.filters().next().is_none() => {
                 return bad(
                     10094,
-                    "consumer delivery policy is deliver last per subject, but FilterSubject is not set",
+                    "consumer delivery policy is deliver last per subject, but optional filter subject is not set",
                 );
             }
             _ => {}
@@ -197,7 +206,7 @@ impl ConsumerConfig {
                 return bad(10108, "consumer with flow control also needs heartbeats");
             }
             if self.idle_heartbeat > 0 && self.idle_heartbeat < 100_000_000 {
-                return bad(10087, "consumer idle heartbeat needs to be >= 100ms");
+                return bad(10083, "consumer idle heartbeat needs to be >= 100ms");
             }
         }
         if !self.filter_subject.is_empty() && self.filter_subjects.is_some() {
@@ -207,9 +216,6 @@ impl ConsumerConfig {
         for (at, one) in filters.iter().enumerate() {
             if filters.iter().skip(at + 1).any(|other| overlap(one, other)) {
                 return bad(10138, "consumer subject filters cannot overlap");
-            }
-            if !stream.subjects().iter().any(|subject| overlap(subject, one)) {
-                return bad(10093, "consumer filter subject is not a valid subset of the interest subjects");
             }
         }
         if let Some(backoff) = &self.backoff {

@@ -32,7 +32,7 @@ pub(super) struct Log {
     ends: BTreeSet<(Time, u64)>,
     last: u64,
     last_time: Option<Time>,
-    /// The sequence of the oldest message that is left, or of the next one.
+    /// The sequence of the oldest message that is left, or of the next one; 0 before the first one of all.
     first: u64,
     bytes: u64,
 }

@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct GetRequest {
     seq: u64,
@@ -68,6 +68,9 @@ impl Stream {
         if self.config.deny_delete {
             return Err(Fault::new(500, 10057, "message delete not permitted"));
         }
+        if request.seq > self.log.last() {
+            return Err(Fault::new(500, 10057, "stream store EOF"));
+        }
         match self.remove(request.seq) {
             true => Ok(json!({ "success": true })),
             false => Err(Fault::new(400, 10043, format!("sequence {} not found", request.seq))),
@@ -90,12 +93,16 @@ impl Stream {
             return false;
         }
         let Some(reply) = reply else { return true };
-        let request = match (subject, body) {
-            ([], []) => Err((408, "Empty Request")),
-            ([], body) => serde_json::from_slice(body).map_err(|_| (408, "Malformed Request")),
-            (subject, []) => Ok(GetRequest { last_by_subj: subject.join("."), ..GetRequest::default() }),
-            _ => Err((408, "Bad Request")),
+        let asked = match body {
+            [] => Ok(GetRequest::default()),
+            body => serde_json::from_slice(body).map_err(|_| (408, "Malformed Request")),
         };
+        let request = asked.and_then(|asked| match (subject, asked == GetRequest::default()) {
+            ([], true) => Err((408, "Empty Request")),
+            ([], false) => Ok(asked),
+            (subject, true) => Ok(GetRequest { last_by_subj: subject.join("."), ..asked }),
+            (_, false) => Err((408, "Bad Request")),
+        });
         let found = request.and_then(|request| {
             if request.batch > 0 || !request.multi_last.is_empty() || request.start_time.is_some() {
                 return Err((501, "Not Supported By The Broker For Tests"));

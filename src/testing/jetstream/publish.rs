@@ -47,7 +47,8 @@ impl Stream {
             return Ok(Kept { seq, duplicate: true });
         }
         self.check_expectations(subject, headers)?;
-        let ends = self.time_to_live(header("Nats-TTL"), now)?;
+        let wanted = !self.is_unwanted(subject);
+        let ends = self.time_to_live(header("Nats-TTL"), wanted, now)?;
         if u64::try_from(self.config.max_msg_size).is_ok_and(|most| ((headers.len() + payload.len()) as u64) > most) {
             return Err(Fault::new(400, 10054, "message size exceeds maximum allowed"));
         }
@@ -55,10 +56,13 @@ impl Stream {
         if rollup.is_some() && !self.config.allow_rollup_hdrs {
             return Err(Fault::new(500, 10111, "rollup not permitted"));
         }
+        if let Some(value) = rollup.filter(|value| !["sub", "all"].contains(value)) {
+            return Err(Fault::new(500, 10111, format!("rollup value invalid: \"{value}\"")));
+        }
         self.check_room(subject, self.log.size(subject, headers, payload))?;
-        let seq = match self.is_unwanted(subject) {
-            true => self.log.skip(now),
-            false => self.store(Stored {
+        let seq = match wanted {
+            false => self.log.skip(now),
+            true => self.store(Stored {
                 subject: subject.to_owned(),
                 headers: Bytes::copy_from_slice(headers),
                 payload: Bytes::copy_from_slice(payload),
@@ -66,6 +70,7 @@ impl Stream {
                 ends,
             }),
         };
+        self.last_id = id.unwrap_or_default().to_owned();
         if let Some(id) = id {
             self.remember(id, seq, now);
         }
@@ -79,7 +84,7 @@ impl Stream {
 
     fn check_expectations(&self, subject: &str, headers: &[u8]) -> Result<(), Fault> {
         if let Some(expected) = field(headers, "Nats-Expected-Last-Msg-Id") {
-            let last = self.last_id();
+            let last = &self.last_id;
             if last != expected {
                 return Err(Fault::new(400, 10070, format!("wrong last msg ID: {last}")));
             }
@@ -98,16 +103,18 @@ impl Stream {
     }
 
     /// When the message ends by its own time to live.
-    fn time_to_live(&self, header: Option<&str>, now: Time) -> Result<Option<Time>, Fault> {
+    fn time_to_live(&self, header: Option<&str>, wanted: bool, now: Time) -> Result<Option<Time>, Fault> {
         let Some(text) = header else { return Ok(None) };
-        if !self.config.allow_msg_ttl {
-            return Err(Fault::new(400, 10166, "per-message TTL is disabled"));
-        }
-        if text == "never" {
-            return Ok(None);
-        }
         let seconds = seconds(text).filter(|seconds| *seconds > 0);
-        let seconds = seconds.ok_or_else(|| Fault::new(400, 10165, "invalid per-message TTL"))?;
+        match (seconds, text) {
+            (Some(_), _) | (None, "never") if !self.config.allow_msg_ttl => {
+                return Err(Fault::new(400, 10166, "per-message TTL is disabled"));
+            }
+            (None, "never") => return Ok(None),
+            (None, _) if wanted => return Err(Fault::new(400, 10165, "invalid per-message TTL")),
+            _ => {}
+        }
+        let Some(seconds) = seconds else { return Ok(None) };
         Ok(Some(now.saturating_add(seconds.saturating_mul(1_000_000_000))))
     }
 

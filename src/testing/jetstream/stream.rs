@@ -17,6 +17,8 @@ pub(super) struct Stream {
     pub(super) consumers: BTreeMap<String, Consumer>,
     /// A fault: until then nobody is there.
     pub(super) offline_until: Time,
+    /// The id of the last message, if it had one.
+    pub(super) last_id: String,
     ids: BTreeMap<String, u64>,
     /// The ids again, oldest first, with the time at which each is forgotten.
     forgets: VecDeque<(Time, String)>,
@@ -25,11 +27,12 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(config: StreamConfig, now: Time) -> Self {
         Self {
-            log: Log::new(config.storage(), config.first_seq.max(1)),
+            log: Log::new(config.storage(), config.first_seq),
             config,
             created: now,
             consumers: BTreeMap::new(),
             offline_until: 0,
+            last_id: String::new(),
             ids: BTreeMap::new(),
             forgets: VecDeque::new(),
         }
@@ -52,11 +55,6 @@ impl Stream {
     pub(super) fn remember(&mut self, id: &str, seq: u64, now: Time) {
         self.ids.insert(id.to_owned(), seq);
         self.forgets.push_back((now.saturating_add(self.config.duplicate_window), id.to_owned()));
-    }
-
-    /// The last id that was stored.
-    pub(super) fn last_id(&self) -> &str {
-        self.forgets.back().map(|(_, id)| id.as_str()).unwrap_or_default()
     }
 
     /// Refuses a message that the stream has no room for, where new messages are discarded.

