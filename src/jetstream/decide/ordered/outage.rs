@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum CreateFault {
     /// Nobody has answered, or not in time: it may have been created all the same.
     Unanswered,
+    /// The connection was lost before the answer: it may have been created, and what it has sent may be lost.
+    Interrupted,
     /// There is no leader, or the server has no resources now.
     NotNow,
     /// There is a consumer of this name with another configuration.
@@ -93,9 +95,11 @@ impl Outage {
 
     /// The attempt has failed. Returns what is to be reported.
     pub(super) fn failed(&mut self, fault: CreateFault, now: Instant) -> Option<Trouble> {
-        self.failures = self.failures.saturating_add(1);
-        self.attempt = Attempt::At(later(now, BACKOFF.delay(self.failures, &mut self.rng)));
-        if fault == CreateFault::NameTaken {
+        // The next attempt waits for the next connection.
+        let counts = u64::from(fault != CreateFault::Interrupted);
+        self.failures = self.failures.saturating_add(counts);
+        self.attempt = Attempt::At(later(now, BACKOFF.delay(self.failures * counts, &mut self.rng)));
+        if matches!(fault, CreateFault::NameTaken | CreateFault::Interrupted) {
             self.incarnation = self.incarnation.saturating_add(1);
         }
         let lasts = now.saturating_duration_since(self.began) >= PATIENCE;
@@ -103,7 +107,9 @@ impl Outage {
             CreateFault::NoStream => Trouble::NoStream,
             CreateFault::Refused => Trouble::Refused,
             CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken if lasts => Trouble::Unanswered,
-            CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken => return None,
+            CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken | CreateFault::Interrupted => {
+                return None;
+            }
         };
         let reported = Reported::Trouble(trouble);
         (std::mem::replace(&mut self.reported, reported) != reported).then_some(trouble)

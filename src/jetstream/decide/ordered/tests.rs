@@ -201,6 +201,17 @@ fn a_name_that_is_taken_is_not_used_and_all_old_ones_are_deleted() {
 }
 
 #[test]
+fn after_a_lost_connection_nobody_knows_what_the_new_one_has_sent() {
+    let (mut machine, now) = adopted(DeliverPolicy::All, 0);
+    machine.lost(0, Cause::Interrupted, now);
+    effects(&mut machine);
+    machine.create_failed(1, CreateFault::Interrupted, now);
+    machine.tick(now, None);
+    assert_eq!(effects(&mut machine), [Effect::Create { incarnation: 2, from: by_sequence(1) }]);
+    assert_eq!(machine.on_server(), 0..=2);
+}
+
+#[test]
 fn consumers_that_die_young_are_created_less_and_less_often() {
     let (mut machine, mut now) = adopted(DeliverPolicy::All, 0);
     for incarnation in 0..20 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::source::Source;
-use crate::client::unique_name;
+use crate::client::{ConnectionLost, unique_name};
 use crate::connection::Status;
 use crate::datetime::{DateTime, add_std_duration};
 use crate::jetstream::decide::ordered::{CreateFault, Created, StreamSeen};
@@ -214,6 +214,7 @@ impl From<SubscribeError> for CreateFailed {
 impl From<CallFailed> for CreateFailed {
     fn from(failed: CallFailed) -> CreateFailed {
         let fault = match &failed {
+            CallFailed::Unanswered(error) if error.source_as::<ConnectionLost>().is_some() => CreateFault::Interrupted,
             CallFailed::Unanswered(_) => CreateFault::Unanswered,
             CallFailed::Refused(error) => match error.error_code() {
                 ErrorCode::CONSUMER_NAME_EXIST | ErrorCode::CONSUMER_ALREADY_EXISTS => CreateFault::NameTaken,
