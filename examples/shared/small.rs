@@ -42,9 +42,18 @@ where
     F: FnOnce(Server) -> Fut,
     Fut: Future<Output = Result<(), Error>>,
 {
+    run_on(about, Broker::builder(), example).await
+}
+
+/// [`run`] on a broker of this kind, if no real server is given.
+pub(crate) async fn run_on<F, Fut>(about: &'static str, broker: Builder, example: F) -> ExitCode
+where
+    F: FnOnce(Server) -> Fut,
+    Fut: Future<Output = Result<(), Error>>,
+{
     let given = command_line::matches(ServerArgs::command().about(about));
     let args = ServerArgs::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
-    report(async { example(args.start(Broker::builder()).await?).await }.await)
+    report(async { example(args.start(broker).await?).await }.await)
 }
 
 /// For an example without arguments: shows the help, or refuses what is given.

@@ -26,9 +26,9 @@ mod harness;
 mod headers;
 mod hostile_server;
 mod jetstream_acks;
-mod jetstream_broker;
 #[cfg(feature = "jetstream")]
 mod jetstream_batches;
+mod jetstream_broker;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
