@@ -1,6 +1,7 @@
 //! Consumers.
 
 pub mod ordered;
+pub mod pull;
 pub mod push;
 
 use super::context::Context;
@@ -16,11 +17,6 @@ pub use super::wire::{
     AckPolicy, ConsumerConfig as Config, ConsumerInfo as Info, DeliverPolicy, FromConsumer, IntoConsumerConfig,
     PriorityGroupState, PriorityPolicy, ReplayPolicy, SequenceInfo, WrongKind,
 };
-
-/// Pull consumers, which clients ask for messages.
-pub mod pull {
-    pub use crate::jetstream::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config};
-}
 
 /// A pull consumer.
 pub type PullConsumer = Consumer<pull::Config>;
@@ -63,7 +59,7 @@ impl<T: IntoConsumerConfig> Consumer<T> {
     ///
     /// [`NotFound`](super::context::ConsumerInfoErrorKind::NotFound) if it is gone.
     pub async fn get_info(&self) -> Result<Info, ConsumerInfoError> {
-        self.context.consumer_info(self.stream()?, &self.info.name).await
+        self.context.consumer_info(self.stream_name()?, &self.info.name).await
     }
 
     /// The configuration, as it was when this was made.
@@ -82,12 +78,12 @@ impl<T: IntoConsumerConfig> Consumer<T> {
     ///
     /// As [`Stream::reset_consumer`](super::stream::Stream::reset_consumer).
     pub async fn reset(&mut self, seq: Option<u64>) -> Result<ConsumerResetResponse, ConsumerResetError> {
-        let response = self.context.reset_consumer(self.stream()?, &self.info.name, seq).await?;
+        let response = self.context.reset_consumer(self.stream_name()?, &self.info.name, seq).await?;
         self.info = response.info.clone();
         Ok(response)
     }
 
-    fn stream(&self) -> Result<Name<'_>, InfoError> {
+    fn stream_name(&self) -> Result<Name<'_>, InfoError> {
         stream_name(&self.info.stream_name)
     }
 }

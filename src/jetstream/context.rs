@@ -198,7 +198,7 @@ impl Context {
     }
 
     /// What comes before the verb of each request.
-    fn prefix(&self) -> Result<&Prefix, RequestError> {
+    pub(super) fn prefix(&self) -> Result<&Prefix, RequestError> {
         Ok(self.inner.prefix.as_ref().map_err(InvalidName::clone)?)
     }
 

@@ -40,6 +40,10 @@ mod jetstream_ordered;
 #[cfg(feature = "jetstream")]
 mod jetstream_publish;
 #[cfg(feature = "jetstream")]
+mod jetstream_pull;
+#[cfg(feature = "jetstream")]
+mod jetstream_pull_outages;
+#[cfg(feature = "jetstream")]
 mod jetstream_retry;
 mod lifecycle;
 mod long_outages;

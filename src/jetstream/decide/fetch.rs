@@ -38,6 +38,8 @@ pub enum End {
     TimedOut(Option<Cause>),
     /// The first message is larger than the whole batch may be.
     MessageTooLarge,
+    /// The client has ended, or its server does not allow the subscription.
+    Closed,
     /// The consumer was deleted.
     Gone,
     /// It is a push consumer.

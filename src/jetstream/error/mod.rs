@@ -7,6 +7,7 @@ mod batch;
 mod consumer;
 mod context;
 mod messages;
+mod pull;
 mod push;
 mod stream;
 
@@ -22,6 +23,9 @@ pub use context::{
     RequestError, RequestErrorKind, StreamsError, StreamsErrorKind, UpdateStreamError, UpdateStreamErrorKind,
 };
 pub use messages::{StreamError, StreamErrorKind};
+pub use pull::{
+    BatchError, BatchErrorKind, BatchRequestError, BatchRequestErrorKind, MessagesError, MessagesErrorKind,
+};
 pub use push::{
     ConsumerRecreateError as PushRecreateError, ConsumerRecreateErrorKind as PushRecreateErrorKind,
     MessagesError as PushMessagesError, MessagesErrorKind as PushMessagesErrorKind, OrderedError as PushOrderedError,

@@ -1,0 +1,162 @@
+//! Drives the pull machine of one stream of messages. There is no task: everything happens while the stream is polled.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as Cx, Poll};
+use std::time::Instant;
+
+use super::pull_inlet::{PullInlet, Source};
+use super::reports::{Listener, Reports};
+use crate::client::Delivery;
+use crate::jetstream::decide::pull::{Cause, Effect, End, Event, Found, Pull};
+use crate::jetstream::decide::settings::Settings;
+use crate::{Client, Message, SubscribeError};
+
+/// A question to the server, whether the consumer still exists.
+pub(in crate::jetstream) type Inquiry = Pin<Box<dyn Future<Output = Found> + Send>>;
+
+/// What a stream of messages gives its reader.
+pub(in crate::jetstream) enum Item {
+    Message(Message),
+    /// Something has been wrong for long.
+    Complaint(Cause),
+    /// The last item.
+    End(End),
+}
+
+/// What an effect of the machine leaves to do.
+enum Step {
+    Deliver,
+    Item(Item),
+}
+
+/// A stream of messages.
+pub(in crate::jetstream) struct Pulling {
+    inlet: PullInlet,
+    machine: Pull,
+    inquire: Box<dyn Fn() -> Inquiry + Send>,
+    inquiry: Option<Inquiry>,
+    reports: Reports,
+    has_ended: bool,
+}
+
+impl Pulling {
+    /// Subscribes. `inquire` asks whether the consumer still exists.
+    pub(in crate::jetstream) async fn begin(
+        source: Source,
+        settings: Settings,
+        inquire: impl Fn() -> Inquiry + Send + 'static,
+    ) -> Result<Pulling, SubscribeError> {
+        let inlet = PullInlet::open(source, settings.batch).await?;
+        let machine = Pull::new(settings, inlet.is_connected(), Client::clock(), rand::random());
+        let inquire = Box::new(inquire);
+        Ok(Pulling { inlet, machine, inquire, inquiry: None, reports: Reports::default(), has_ended: false })
+    }
+
+    /// Somebody who wants to know what is wrong.
+    pub(in crate::jetstream) fn listener(&mut self) -> Listener {
+        self.reports.listener()
+    }
+
+    /// Messages that may still come for pulls that were sent.
+    pub(in crate::jetstream) fn outstanding(&self) -> u64 {
+        let (expected, doubtful) = self.machine.outstanding();
+        expected.saturating_add(doubtful)
+    }
+
+    pub(in crate::jetstream) fn poll_item(&mut self, cx: &mut Cx<'_>) -> Poll<Option<Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let item = std::task::ready!(self.poll_machine(cx));
+        if matches!(item, None | Some(Item::End(_))) {
+            self.has_ended = true;
+            self.reports.close();
+        }
+        Poll::Ready(item)
+    }
+
+    fn poll_machine(&mut self, cx: &mut Cx<'_>) -> Poll<Option<Item>> {
+        if self.machine.is_due(Client::clock) {
+            self.machine.on(Client::clock(), Event::Polled);
+        }
+        loop {
+            if let Some(Step::Item(item)) = self.act(Client::clock) {
+                return Poll::Ready(Some(item));
+            }
+            match self.inlet.poll_arrival(cx) {
+                Poll::Ready(Some(delivery)) => {
+                    if let Some(item) = self.arrived(delivery) {
+                        return Poll::Ready(Some(item));
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    if let Some(item) = self.idle(cx) {
+                        return Poll::Ready(Some(item));
+                    }
+                    if self.inlet.poll_until(self.machine.alarm(), cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, delivery: Delivery) -> Option<Item> {
+        let now = Client::clock();
+        self.machine.on(now, self.inlet.event(&delivery)?);
+        match (self.act(|| now)?, delivery) {
+            (Step::Deliver, Delivery::Message(message)) => Some(Item::Message(message)),
+            (Step::Deliver, _) => None,
+            (Step::Item(item), _) => Some(item),
+        }
+    }
+
+    /// Nothing has arrived.
+    fn idle(&mut self, cx: &mut Cx<'_>) -> Option<Item> {
+        let now = Client::clock();
+        if self.machine.is_down() {
+            if let Poll::Ready(since) = self.inlet.poll_connected(cx) {
+                self.machine.on(now, Event::Connected(since));
+            }
+        }
+        self.machine.on(now, Event::Waiting);
+        let step = self.act(|| now);
+        // After the effects, one of which may have begun it.
+        if let Some(Poll::Ready(found)) = self.inquiry.as_mut().map(|inquiry| inquiry.as_mut().poll(cx)) {
+            self.inquiry = None;
+            self.machine.on(now, Event::Found(found));
+        }
+        match step.or_else(|| self.act(|| now))? {
+            Step::Item(item) => Some(item),
+            Step::Deliver => None,
+        }
+    }
+
+    /// Does what the machine says, up to something for the reader.
+    fn act(&mut self, now: impl Fn() -> Instant) -> Option<Step> {
+        while let Some(effect) = self.machine.next_effect() {
+            match effect {
+                Effect::Pull(sending) => {
+                    if !self.inlet.send(sending.token, &self.machine.request(sending)) {
+                        self.machine.on(now(), Event::NotSent(sending.token));
+                    }
+                }
+                Effect::Tell(report) => self.reports.tell(report),
+                Effect::Inquire => self.inquiry = Some((self.inquire)()),
+                Effect::Deliver => return Some(Step::Deliver),
+                Effect::Complain(cause) => return Some(Step::Item(Item::Complaint(cause))),
+                Effect::End(end) => return Some(Step::Item(Item::End(end))),
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Pulling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pulling").field("inlet", &self.inlet).field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
