@@ -17,6 +17,8 @@ mod dialer;
 mod few_writes;
 mod gaps;
 mod health;
+#[cfg(feature = "jetstream")]
+mod jetstream;
 mod json;
 mod limits_of_servers;
 mod metrics;

@@ -7,6 +7,7 @@ use super::time::{Time, ZERO_TIME};
 use super::turn::{Out, Turn};
 use crate::protocol::PubOp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// What a request is answered.
@@ -21,7 +22,7 @@ pub(super) enum Answer {
 
 /// The start of a page.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct PageRequest {
     pub(super) offset: usize,
     pub(super) subject: Option<String>,
@@ -130,11 +131,11 @@ fn document(kind: &str, result: Result<Value, Fault>) -> Value {
                     add("paused", false.into());
                     add("pause_until", ZERO_TIME.into());
                 }
-                "stream_info" | "consumer_names" | "consumer_list" => {
+                "stream_info" | "stream_names" | "consumer_names" | "consumer_list" => {
                     for name in ["total", "offset", "limit"] {
                         add(name, 0.into());
                     }
-                    if kind != "stream_info" {
+                    if kind.starts_with("consumer") {
                         add("consumers", Value::Array(Vec::new()));
                     }
                 }
@@ -148,11 +149,11 @@ fn document(kind: &str, result: Result<Value, Fault>) -> Value {
 }
 
 /// Reads a body that may be empty.
-pub(super) fn read<'a, T: Default + Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
+pub(super) fn read<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| Fault::bad_json(&error))
+    Fault::or_document(body)
 }
 
 /// A page of a list.

@@ -28,15 +28,18 @@ enum Action {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct CreateRequest {
     stream_name: String,
     config: ConsumerConfig,
     action: Action,
+    /// Whether the server must change nothing in the configuration.
+    #[serde(rename = "pedantic")]
+    _pedantic: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct PauseRequest {
     pause_until: Option<String>,
 }
@@ -129,8 +132,8 @@ fn pause(stream: &mut Stream, name: &str, body: &[u8], turn: &mut Turn<'_>) -> R
 }
 
 fn create(stream: &mut Stream, rest: &[&str], body: &[u8], fresh: u64, turn: &mut Turn<'_>) -> Result<Value, Fault> {
-    let request: CreateRequest = serde_json::from_slice(body).map_err(|error| Fault::bad_json(&error))?;
-    let CreateRequest { stream_name, mut config, action } = request;
+    let request: CreateRequest = Fault::or_document(body)?;
+    let CreateRequest { stream_name, mut config, action, .. } = request;
     if stream_name != stream.config.name {
         return Err(Fault::new(400, 10056, "stream name in subject does not match request"));
     }

@@ -19,7 +19,7 @@ const INFOS: usize = 256;
 type Streams = BTreeMap<String, Stream>;
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct InfoRequest {
     offset: usize,
     deleted_details: bool,
@@ -27,7 +27,7 @@ struct InfoRequest {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct PurgeRequest {
     filter: String,
     seq: u64,

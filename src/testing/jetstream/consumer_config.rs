@@ -45,7 +45,7 @@ pub(super) enum Replay {
 
 /// Durations in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct ConsumerConfig {
     #[serde(skip_serializing_if = "is_default")]
     pub(super) durable_name: String,

@@ -1,5 +1,6 @@
 //! What JetStream refuses requests with: an HTTP-like code, nats-server's error code, and a text.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Why a request is refused.
@@ -15,8 +16,14 @@ impl Fault {
         Self { code, err_code, text: text.into() }
     }
 
-    pub(super) fn bad_json(error: &serde_json::Error) -> Self {
+    fn bad_json(error: &serde_json::Error) -> Self {
         Self::new(400, 10025, format!("invalid JSON: {error}"))
+    }
+
+    /// Reads a document as Go does, for which null is the same as nothing.
+    pub(super) fn or_document<T: DeserializeOwned>(body: &[u8]) -> Result<T, Self> {
+        let document = serde_json::from_slice(body).map(without_nulls).and_then(serde_json::from_value);
+        document.map_err(|error| Self::bad_json(&error))
     }
 
     pub(super) fn bad_request() -> Self {
@@ -51,5 +58,16 @@ impl Fault {
 
     pub(super) fn json(&self) -> Value {
         json!({ "code": self.code, "err_code": self.err_code, "description": self.text })
+    }
+}
+
+fn without_nulls(document: Value) -> Value {
+    match document {
+        Value::Object(fields) => {
+            let set = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(set.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
     }
 }

@@ -24,9 +24,12 @@ struct GetRequest {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct DeleteRequest {
     seq: u64,
+    /// Whether the bytes may stay on the disk, which there is none of.
+    #[serde(rename = "no_erase")]
+    _no_erase: bool,
 }
 
 impl JetStream {

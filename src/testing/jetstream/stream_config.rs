@@ -45,7 +45,7 @@ pub(super) struct ConsumerLimits {
 
 /// Durations in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct StreamConfig {
     pub(super) name: String,
     #[serde(skip_serializing_if = "is_default")]
@@ -102,6 +102,11 @@ pub(super) struct StreamConfig {
     #[serde(skip_serializing_if = "is_default")]
     persist_mode: Option<Value>,
     pub(super) metadata: BTreeMap<String, String>,
+    /// Whether the server must change nothing in the configuration.
+    #[serde(skip_serializing)]
+    pedantic: bool,
+    #[serde(skip_serializing)]
+    template_owner: String,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +128,7 @@ pub(super) enum Compression {
 impl StreamConfig {
     /// The configuration with what a server fills in.
     pub(super) fn read(body: &[u8], name: &str) -> Result<Self, Fault> {
-        let mut config: StreamConfig = serde_json::from_slice(body).map_err(|error| Fault::bad_json(&error))?;
+        let mut config: StreamConfig = Fault::or_document(body)?;
         if config.name != name {
             return Err(Fault::new(400, 10056, "stream name in subject does not match request"));
         }

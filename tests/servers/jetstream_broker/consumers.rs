@@ -90,6 +90,7 @@ async fn configurations_are_refused_as_on_a_server() {
         script.api("CONSUMER.CREATE.S.e", json!({ "stream_name": "S", "config": { "name": "e" } })).await;
         script.api("CONSUMER.CREATE.S.e", json!({ "stream_name": "T", "config": { "name": "e" } })).await;
         script.ask("$JS.API.CONSUMER.CREATE.S.e", "", "no json").await;
+        script.worker(json!({ "nonsense": 1 })).await;
     })
     .await;
 }

@@ -42,6 +42,9 @@ async fn streams_are_created_changed_and_deleted_as_on_a_server() {
         script.api("STREAM.NAMES", json!({ "offset": 1 })).await;
         script.api("STREAM.LIST", json!({})).await;
         script.ask("$JS.API.STREAM.CREATE.X", "", "no json").await;
+        script.api("STREAM.CREATE.X", json!({ "name": "X", "nonsense": 1 })).await;
+        script.api("STREAM.NAMES", json!({ "nonsense": 1 })).await;
+        script.api("STREAM.INFO.S", json!({ "nonsense": 1 })).await;
         script.ask("$JS.API.STREAM.NONSENSE.X", "", "").await;
         script.api("STREAM.DELETE.T", Value::Null).await;
         script.api("STREAM.DELETE.T", Value::Null).await;
