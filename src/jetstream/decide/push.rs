@@ -1,30 +1,18 @@
-//! A push consumer: what is answered to its flow control, and whether it still lives.
+//! A push consumer: whether it still lives.
 //!
-//! Arrivals are heard in the order in which the user gets them. So when a request of the flow control is heard, the messages before it
-//! have been delivered, and it is answered then (ADR-15).
+//! Its flow control needs no decision: arrivals are read one after another, when the user asks for the next message. So when a request
+//! is read, the messages before it have been delivered, and it is answered (ADR-15). A heartbeat that says that the consumer is
+//! stalled is answered in the same way: the request or its answer was lost. A second answer is ignored.
 
 use std::time::{Duration, Instant};
 
 use super::silence::Silence;
-
-/// What a push consumer's stream is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Publish an empty message to the subject that has arrived.
-    Answer,
-    /// Two heartbeats are missing: report it, and ask the server whether the consumer still exists. Once for each silence.
-    ReportSilence,
-    /// Nothing: it was a sign of life, or less.
-    None,
-}
 
 /// The machine.
 #[derive(Debug)]
 pub struct Push {
     silence: Silence,
     watch: Watch,
-    /// What was answered last, on this connection.
-    answered: Option<Box<[u8]>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +27,7 @@ impl Push {
     /// A consumer with this heartbeat; zero if it sends none.
     #[must_use]
     pub fn new(heartbeat: Duration, now: Instant) -> Push {
-        Push { silence: Silence::new(heartbeat, now), watch: Watch::Alive, answered: None }
+        Push { silence: Silence::new(heartbeat, now), watch: Watch::Alive }
     }
 
     /// Something has arrived since the last time, and everything that has was heard: the silence begins now.
@@ -48,31 +36,14 @@ impl Push {
         self.watch = Watch::Alive;
     }
 
-    /// A request of the flow control has arrived, with the subject of the answer.
-    pub fn flow_control(&mut self, subject: &[u8]) -> Effect {
-        self.answer(subject)
-    }
-
-    /// A heartbeat has arrived. A consumer that is `stalled` says which answer it waits for.
-    pub fn heartbeat(&mut self, stalled: Option<&[u8]>) -> Effect {
-        match stalled {
-            Some(subject) if self.answered.as_deref() != Some(subject) => self.answer(subject),
-            Some(_) | None => Effect::None,
+    /// Time has passed; `connected_since` is `None` while there is no connection. Returns whether its silence is to be reported, and
+    /// the server asked whether the consumer still exists: once for each silence.
+    pub fn tick(&mut self, now: Instant, connected_since: Option<Instant>) -> bool {
+        let falls_silent = self.watch == Watch::Alive && self.silence.is_over(now, connected_since);
+        if falls_silent {
+            self.watch = Watch::Silent;
         }
-    }
-
-    /// The connection was lost, and with it perhaps an answer.
-    pub fn interrupted(&mut self) {
-        self.answered = None;
-    }
-
-    /// Time has passed. `connected_since` is `None` while there is no connection.
-    pub fn tick(&mut self, now: Instant, connected_since: Option<Instant>) -> Effect {
-        if self.watch == Watch::Silent || !self.silence.is_over(now, connected_since) {
-            return Effect::None;
-        }
-        self.watch = Watch::Silent;
-        Effect::ReportSilence
+        falls_silent
     }
 
     /// When [`tick`](Push::tick) is due.
@@ -83,11 +54,6 @@ impl Push {
             Watch::Silent => None,
         }
     }
-
-    fn answer(&mut self, subject: &[u8]) -> Effect {
-        self.answered = Some(subject.into());
-        Effect::Answer
-    }
 }
 
 #[cfg(test)]
@@ -97,31 +63,17 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_stalled_consumer_gets_the_same_answer_once_for_each_connection() {
-        let now = Instant::now();
-        let mut push = Push::new(SECOND, now);
-        assert_eq!(push.flow_control(b"$JS.FC.1"), Effect::Answer);
-        // It was on its way when the consumer said so.
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.1")), Effect::None);
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::Answer);
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::None);
-        push.interrupted();
-        assert_eq!(push.heartbeat(Some(b"$JS.FC.2")), Effect::Answer);
-        assert_eq!(push.heartbeat(None), Effect::None);
-    }
-
-    #[test]
     fn silence_is_reported_once_until_something_arrives() {
         let now = Instant::now();
         let (mut push, connected) = (Push::new(SECOND, now), Some(now));
-        assert_eq!(push.tick(now + SECOND, connected), Effect::None);
+        assert!(!push.tick(now + SECOND, connected));
         assert_eq!(push.due(connected), Some(now + 2 * SECOND));
-        assert_eq!(push.tick(now + 2 * SECOND, None), Effect::None);
-        assert_eq!(push.tick(now + 2 * SECOND, connected), Effect::ReportSilence);
-        assert_eq!((push.tick(now + 9 * SECOND, connected), push.due(connected)), (Effect::None, None));
+        assert!(!push.tick(now + 2 * SECOND, None));
+        assert!(push.tick(now + 2 * SECOND, connected));
+        assert_eq!((push.tick(now + 9 * SECOND, connected), push.due(connected)), (false, None));
         push.alive(now + 9 * SECOND);
         assert_eq!(push.due(connected), Some(now + 11 * SECOND));
-        assert_eq!(push.tick(now + 11 * SECOND, connected), Effect::ReportSilence);
+        assert!(push.tick(now + 11 * SECOND, connected));
     }
 
     #[test]

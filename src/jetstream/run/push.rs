@@ -1,5 +1,8 @@
 //! What a push consumer sends beside its messages, and how its subscription is bounded.
 
+use bytes::Bytes;
+
+use super::inlet::Inlet;
 use crate::Subject;
 use crate::header::{HeaderName, NATS_LAST_CONSUMER};
 use crate::jetstream::wire::PullStatus;
@@ -41,6 +44,14 @@ pub(in crate::jetstream) fn control(message: &crate::Message) -> Option<Control>
         }
         PullStatus::ConsumerDeleted => Some(Control::Deleted),
         _ => None,
+    }
+}
+
+/// Tells a consumer that the messages so far have been delivered. An answer that can't be buffered is asked for again, by a
+/// heartbeat.
+pub(in crate::jetstream) fn answer(inlet: &Inlet, subject: Option<Subject>) {
+    if let Some(subject) = subject {
+        let _ = inlet.post(subject, None, Bytes::new());
     }
 }
 

@@ -4,16 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::access::Access;
-use super::call::{CallFailed, Effect as Does, Empty};
+use super::call::{CallFailed, Effect, Empty};
 use super::inlet::Inlet;
-use super::push::{Control, control};
+use super::push::{Control, answer, control};
 use crate::Client;
 use crate::client::Delivery;
 use crate::connection::EndReason;
-use crate::jetstream::decide::push::{Effect, Push};
+use crate::jetstream::decide::push::Push;
 use crate::jetstream::wire::{Call, ConsumerInfo, ErrorCode, Name};
 
 /// How long the answer to whether a consumer exists is waited for.
@@ -88,9 +86,8 @@ impl PushMessages {
                         return self.end(Item::Deleted);
                     }
                 }
-                Some(Delivery::Interrupted) => self.machine.interrupted(),
                 // What a consumer with acknowledgements has lost is delivered again.
-                Some(Delivery::Lagged(_)) => {}
+                Some(Delivery::Interrupted | Delivery::Lagged(_)) => {}
                 None => match self.inlet.end_reason() {
                     Some(reason @ EndReason::Refused(_)) => return self.end(Item::Refused(reason)),
                     _ => return Poll::Ready(None),
@@ -116,7 +113,7 @@ impl PushMessages {
         loop {
             let connected = self.inlet.connected_since();
             ready!(self.inlet.poll_until(self.machine.due(connected), cx));
-            if self.machine.tick(Client::clock(), connected) == Effect::ReportSilence {
+            if self.machine.tick(Client::clock(), connected) {
                 self.asking =
                     Asking::Now(Box::pin(exists(self.access.clone(), self.stream.clone(), self.name.clone())));
                 return Poll::Ready(Some(Item::Silent));
@@ -125,24 +122,12 @@ impl PushMessages {
     }
 
     /// Whether it says that the consumer was deleted.
-    fn control(&mut self, message: &crate::Message) -> bool {
-        let (answer, effect) = match control(message) {
-            Some(Control::Heartbeat { stalled, .. }) => {
-                let effect = self.machine.heartbeat(stalled.as_ref().map(|subject| subject.as_bytes()));
-                (stalled, effect)
-            }
-            Some(Control::FlowControl { answer }) => {
-                let effect = self.machine.flow_control(answer.as_bytes());
-                (Some(answer), effect)
-            }
+    fn control(&self, message: &crate::Message) -> bool {
+        match control(message) {
+            Some(Control::Heartbeat { stalled, .. }) => answer(&self.inlet, stalled),
+            Some(Control::FlowControl { answer: subject }) => answer(&self.inlet, Some(subject)),
             Some(Control::Deleted) => return true,
-            None => return false,
-        };
-        if let (Effect::Answer, Some(answer)) = (effect, answer) {
-            // One that can't be buffered is asked for again by a heartbeat.
-            if self.inlet.post(answer, None, Bytes::new()).is_err() {
-                self.machine.interrupted();
-            }
+            None => {}
         }
         false
     }
@@ -157,7 +142,7 @@ impl PushMessages {
 async fn exists(access: Access, stream: String, name: String) -> bool {
     let (Ok(stream), Ok(consumer)) = (Name::stream(&stream), Name::consumer(&name)) else { return true };
     let call = Call::ConsumerInfo { stream, consumer };
-    let info: Result<ConsumerInfo, _> = access.ask(call, &Empty {}, Does::Reads, PATIENCE).await;
+    let info: Result<ConsumerInfo, _> = access.ask(call, &Empty {}, Effect::Reads, PATIENCE).await;
     let gone = [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND, ErrorCode::CONSUMER_DOES_NOT_EXIST];
     !matches!(info, Err(CallFailed::Refused(error)) if gone.contains(&error.error_code()))
 }

@@ -123,10 +123,10 @@ impl Maker {
         let mut config = ConsumerConfig { name: Some(name), deliver_policy: from, ..self.config.clone() };
         source.configure(&mut config);
         match self.create(&config, ATTEMPT.saturating_mul(1 << attempt.min(8))).await {
-            Ok(info) => {
-                let created = created(&info, self.stream_seen().await);
-                Ok((source, created))
-            }
+            Ok(info) => match self.stream_seen().await {
+                Ok(seen) => Ok((source, created(&info, seen))),
+                Err(failed) => Err((Some(source), failed)),
+            },
             Err(failed) => Err((Some(source), failed)),
         }
     }
@@ -151,16 +151,16 @@ impl Maker {
         Ok(self.access.ask(call, &request, Effect::Changes, patience).await?)
     }
 
-    /// What the stream has now. Where the user may not ask for that, it is asked once.
-    async fn stream_seen(&self) -> Option<StreamSeen> {
+    /// What the stream has now: whether it is still the same one, and what it has lost. If the first question has no answer, the
+    /// user may not ask it, and it is not asked again.
+    async fn stream_seen(&self) -> Result<Option<StreamSeen>, CreateFailed> {
         let known = *self.age.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(known, Age::Unknown) {
-            return None;
-        }
-        let stream = Name::stream(&self.stream).ok()?;
-        let info: Result<StreamInfo, _> =
-            self.access.ask(Call::StreamInfo { stream }, &Empty {}, Effect::Reads, STATE).await;
-        let (age, seen) = match (info, known) {
+        let (Age::AtLeast(_) | Age::Exactly(_), Ok(stream)) = (known, Name::stream(&self.stream)) else {
+            return Ok(None);
+        };
+        let call = Call::StreamInfo { stream };
+        let info: Result<StreamInfo, _> = self.access.ask(call, &Empty {}, Effect::Changes, STATE).await;
+        let (age, seen) = match (info.map_err(CreateFailed::from), known) {
             (Ok(info), known) => {
                 let replaced = match known {
                     Age::AtLeast(time) => info.created > time,
@@ -170,11 +170,11 @@ impl Maker {
                 let (first, last) = (info.state.first_sequence, info.state.last_sequence);
                 (Age::Exactly(info.created), Some(StreamSeen { first, last, replaced }))
             }
-            (Err(_), Age::Exactly(_)) => (known, None),
-            (Err(_), _) => (Age::Unknown, None),
+            (Err(failed), Age::AtLeast(_)) if failed.fault == CreateFault::Unanswered => (Age::Unknown, None),
+            (Err(failed), _) => return Err(failed),
         };
         *self.age.lock().unwrap_or_else(PoisonError::into_inner) = age;
-        seen
+        Ok(seen)
     }
 
     /// Deletes an incarnation: one attempt, which nobody waits for. What is left over, the server deletes after the consumer's

@@ -1,0 +1,194 @@
+//! A client's line to the model server: subscriptions, messages on their way, and what a cut loses.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use nats_lifeline::protocol::PubOp;
+use nats_lifeline::testing::jetstream::{JetStream, Out};
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use serde_json::Value;
+
+/// A message that is published by the client.
+pub(crate) struct Sent {
+    pub(crate) subject: String,
+    pub(crate) reply: Option<String>,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// What has arrived at the client.
+#[derive(Debug)]
+pub(crate) enum Came {
+    Message(Out),
+    /// Nobody listens to the request with this reply subject.
+    NoResponders(String),
+}
+
+pub(crate) struct Line {
+    pub(crate) server: JetStream,
+    subjects: BTreeSet<String>,
+    /// `None` while there is no connection.
+    up_since: Option<Instant>,
+    /// The server believes in a dead connection until then.
+    believes_until: Instant,
+    latency: Duration,
+    /// The first window of the flow control of each consumer.
+    window: Option<u64>,
+    windowed: BTreeSet<String>,
+    to_server: VecDeque<(Instant, Sent)>,
+    to_client: VecDeque<(Instant, Came)>,
+}
+
+impl Line {
+    pub(crate) fn new(seed: u64, latency: Duration, now: Instant) -> Line {
+        Line {
+            server: JetStream::new(seed),
+            subjects: BTreeSet::new(),
+            up_since: Some(now),
+            believes_until: now,
+            latency,
+            window: None,
+            windowed: BTreeSet::new(),
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+        }
+    }
+
+    /// Consumers that are created from now on begin with this window of the flow control, in bytes.
+    pub(crate) fn set_window(&mut self, bytes: u64) {
+        self.window = Some(bytes);
+    }
+
+    pub(crate) fn connected_since(&self) -> Option<Instant> {
+        self.up_since
+    }
+
+    /// A subscription, which each connection has from its beginning on.
+    pub(crate) fn subscribe(&mut self, subject: &str) {
+        self.subjects.insert(subject.to_owned());
+    }
+
+    pub(crate) fn unsubscribe(&mut self, subject: &str) {
+        self.subjects.remove(subject);
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// A message of the client. While there is no connection it waits for the next one.
+    pub(crate) fn publish(&mut self, sent: Sent, now: Instant) {
+        self.to_server.push_back((now + self.latency, sent));
+    }
+
+    /// Somebody else's message or request, without delay.
+    pub(crate) fn publish_elsewhere(&mut self, subject: &str, payload: &[u8], now: Instant) {
+        let message = PubOp { subject: subject.as_bytes(), reply: None, headers: None, payload };
+        self.ask_server(now, |server, interest, out| server.handle(&message, now, interest, out));
+    }
+
+    /// Somebody else's request, and its answer; `None`: nobody answers.
+    pub(crate) fn request_elsewhere(&mut self, subject: &str, payload: &Value, now: Instant) -> Option<Value> {
+        let payload = payload.to_string().into_bytes();
+        let message =
+            PubOp { subject: subject.as_bytes(), reply: Some(b"elsewhere"), headers: None, payload: &payload };
+        let mut out = Vec::new();
+        self.ask_server(now, |server, interest, more| {
+            let interest = |subject: &str| subject == "elsewhere" || interest(subject);
+            server.handle(&message, now, &interest, more);
+            let own = |message: &Out| message.to == "elsewhere";
+            out = more.iter().filter(|message| own(message)).cloned().collect();
+            more.retain(|message| !own(message));
+        });
+        let answer: Value = serde_json::from_slice(&out.first()?.payload).unwrap();
+        Some(answer)
+    }
+
+    /// Lets the server do something, and sends what comes of it.
+    pub(crate) fn ask_server<T>(
+        &mut self,
+        now: Instant,
+        ask: impl FnOnce(&mut JetStream, &dyn Fn(&str) -> bool, &mut Vec<Out>) -> T,
+    ) -> T {
+        let mut out = Vec::new();
+        let believed = self.up_since.is_some() || now < self.believes_until;
+        let subjects = &self.subjects;
+        let interest = |subject: &str| believed && (subject.starts_with("reply.") || subjects.contains(subject));
+        let answer = ask(&mut self.server, &interest, &mut out);
+        if self.up_since.is_some() {
+            self.to_client.extend(out.into_iter().map(|out| (now + self.latency, Came::Message(out))));
+        }
+        answer
+    }
+
+    /// The connection ends. Of what is on its way, a part arrives.
+    pub(crate) fn cut(&mut self, rng: &mut SmallRng, now: Instant) {
+        if self.up_since.take().is_none() {
+            return;
+        }
+        let arrives = rng.random_range(0..=self.to_server.len());
+        let sent: Vec<_> = self.to_server.drain(..).take(arrives).collect();
+        sent.into_iter().for_each(|(_, sent)| self.arrive(sent, now));
+        self.to_client.truncate(rng.random_range(0..=self.to_client.len()));
+        self.believes_until =
+            now + Duration::from_millis(if rng.random_bool(0.5) { 0 } else { rng.random_range(0..4000) });
+        // What was read before the end of the connection was noticed.
+        self.to_client.iter_mut().for_each(|(at, _)| *at = now);
+    }
+
+    pub(crate) fn connect(&mut self, now: Instant) {
+        if self.up_since.is_none() {
+            self.up_since = Some(now);
+            self.to_server.iter_mut().for_each(|(at, _)| *at = now + self.latency);
+        }
+    }
+
+    fn arrive(&mut self, sent: Sent, now: Instant) {
+        let message = PubOp {
+            subject: sent.subject.as_bytes(),
+            reply: sent.reply.as_deref().map(str::as_bytes),
+            headers: None,
+            payload: &sent.payload,
+        };
+        // A new consumer sends nothing before its window is set: a moment later.
+        let creates = sent.subject.contains(".CONSUMER.CREATE.");
+        let received = self.ask_server(now, |server, interest, out| {
+            let interest = |subject: &str| interest(subject) && (!creates || subject.starts_with("reply."));
+            server.handle(&message, now, &interest, out)
+        });
+        self.open_windows();
+        if let (false, Some(reply), true) = (received, sent.reply, self.up_since.is_some()) {
+            self.to_client.push_back((now + self.latency, Came::NoResponders(reply)));
+        }
+    }
+
+    fn open_windows(&mut self) {
+        let Some(window) = self.window else { return };
+        let names: Vec<_> = self.server.consumer_names("S").map(str::to_owned).collect();
+        for name in names.iter().filter(|name| !self.windowed.contains(*name)) {
+            self.server.set_flow_window("S", name, window);
+        }
+        self.windowed = names.into_iter().collect();
+    }
+
+    /// When something happens next.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Instant> {
+        let up = self.up_since.is_some();
+        let to_server = self.to_server.front().map(|(at, _)| *at).filter(|_| up);
+        let to_client = self.to_client.front().map(|(at, _)| *at);
+        [to_server, to_client, self.server.next_deadline(now)].into_iter().flatten().min()
+    }
+
+    /// What has arrived at the client by now.
+    pub(crate) fn pass(&mut self, now: Instant) -> Vec<Came> {
+        self.ask_server(now, |server, interest, out| server.tick(now, interest, out));
+        while self.up_since.is_some() && self.to_server.front().is_some_and(|(at, _)| *at <= now) {
+            let (_, sent) = self.to_server.pop_front().unwrap();
+            self.arrive(sent, now);
+        }
+        // Subscriptions may be new.
+        self.ask_server(now, |server, interest, out| server.tick(now, interest, out));
+        let count = self.to_client.iter().take_while(|(at, _)| *at <= now).count();
+        self.to_client.drain(..count).map(|(_, came)| came).collect()
+    }
+}
