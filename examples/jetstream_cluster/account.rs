@@ -9,18 +9,23 @@ use super::load::Delivered;
 use super::shared::figures::{Terminal, grouped, short};
 use super::shared::out::{self, say};
 
-/// The longest allowed silence while the consumer has a leader and messages.
+/// The longest allowed silence while the consumer has a leader that has messages.
 const ALLOWED: Duration = Duration::from_secs(2);
 
-/// How long the worker waited for messages although the consumer had a leader and messages.
+/// How long the worker waited for messages although the consumer had a leader that had some.
 #[derive(Default)]
 pub(crate) struct Silence {
-    /// Since when it waits; `None` while there is nothing to deliver.
+    /// Since when it waits for a message that is stored; `None` while there is none.
     since: Option<Instant>,
     longest: Duration,
 }
 
 impl Silence {
+    /// A message is stored.
+    pub(crate) fn begins(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
     /// A message has come. `more`: others are waiting.
     pub(crate) fn ends(&mut self, more: bool) {
         let now = Instant::now();
@@ -30,9 +35,14 @@ impl Silence {
         self.since = more.then_some(now);
     }
 
-    /// The consumer had no leader at this moment, so that nobody could deliver anything.
+    /// At this moment the consumer had no leader, or its leader had no message.
     pub(crate) fn excused(&mut self, at: Instant) {
         self.since = self.since.map(|since| since.max(at));
+    }
+
+    /// How long it has waited so far.
+    pub(crate) fn present(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(crate) fn longest(&self) -> Duration {
@@ -112,7 +122,10 @@ impl Account {
             broken.push(format!("{} acknowledgements did not arrive", self.unacknowledged));
         }
         if self.silence > ALLOWED {
-            broken.push(format!("the worker heard nothing for {}, although there was a leader", short(self.silence)));
+            broken.push(format!(
+                "the worker heard nothing for {}, although the server had messages for it",
+                short(self.silence)
+            ));
         }
         broken
     }
@@ -133,7 +146,7 @@ impl Account {
         line("delivered", self.delivered.deliveries);
         line("  redelivered", self.delivered.redelivered);
         line("acknowledged by the worker", self.delivered.counts.acked);
-        say!("{:<28}{:>12}", "longest silence with a leader", short(self.silence));
+        say!("{:<28}{:>12}", "longest silence", short(self.silence));
         let broken = self.broken();
         for text in broken.iter().take(10) {
             say!("{}", terminal.verdict(false, text));

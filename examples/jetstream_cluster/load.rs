@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt};
-use nats_lifeline::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use nats_lifeline::jetstream::consumer::{AckPolicy, Info, PullConsumer, pull};
 use nats_lifeline::jetstream::message::PublishMessage;
 use nats_lifeline::jetstream::publish::{PublishOutcome, RetryOptions};
-use nats_lifeline::jetstream::stream::{Config, StorageType};
+use nats_lifeline::jetstream::stream::{ClusterInfo, Config, StorageType};
 use nats_lifeline::jetstream::{self, Context};
 use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::Error;
 use super::account::{Account, Silence};
+use super::shared::out::{self, say};
 
 pub(crate) const STREAM: &str = "ORDERS";
 pub(crate) const CONSUMER: &str = "worker";
@@ -28,6 +29,9 @@ const IN_FLIGHT: usize = 2_000;
 
 /// How often the consumer's leader is asked for.
 const WATCH: Duration = Duration::from_millis(50);
+
+/// A silence that is worth a line.
+const LONG: Duration = Duration::from_millis(700);
 
 /// No worker needs longer for the rest, unless something is stuck.
 const REST: Duration = Duration::from_secs(90);
@@ -45,8 +49,8 @@ pub(crate) struct Load {
 struct Shared {
     /// The publisher stops.
     done: AtomicBool,
-    /// As many messages are stored at the end; 0: not known yet.
-    wanted: AtomicU64,
+    /// The worker stops.
+    over: AtomicBool,
     acknowledged: AtomicU64,
     delivered: AtomicU64,
     silence: Mutex<Silence>,
@@ -119,17 +123,15 @@ impl Load {
         self.shared.done.store(true, Ordering::Relaxed);
         let published = self.publisher.await?;
         let stored = stored(calm).await?;
-        self.shared.wanted.store(stored.values().map(|numbers| numbers.len() as u64).sum(), Ordering::Relaxed);
-        let delivered = match tokio::time::timeout(REST, self.worker).await {
-            Ok(delivered) => delivered??,
-            Err(_) => {
-                return Err(
-                    format!("the worker is stuck after {}", self.shared.delivered.load(Ordering::Relaxed)).into()
-                );
-            }
-        };
+        // An acknowledgement that a lost connection took with it brings its message again.
+        let rest = tokio::time::timeout(REST, drained(calm)).await;
+        self.shared.over.store(true, Ordering::Relaxed);
         self.watcher.abort();
-        let unacknowledged = calm.get_stream(STREAM).await?.consumer_info(CONSUMER).await?.num_ack_pending as u64;
+        let delivered = self.worker.await??;
+        let unacknowledged = match rest {
+            Ok(()) => 0,
+            Err(_) => calm.get_stream(STREAM).await?.consumer_info(CONSUMER).await?.num_ack_pending as u64,
+        };
         let silence = self.shared.silence().longest();
         for client in self.clients {
             client.close().await?;
@@ -154,6 +156,7 @@ async fn publish(context: Context, rate: u64, shared: Arc<Shared>) -> HashMap<u6
                 let outcome = context.publish_retry(SUBJECT, message, RetryOptions::new()).await;
                 if outcome.stored().is_some() {
                     shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    shared.silence().begins();
                 }
                 drop(permit);
                 (number, outcome)
@@ -169,16 +172,25 @@ async fn publish(context: Context, rate: u64, shared: Arc<Shared>) -> HashMap<u6
     outcomes
 }
 
-/// Pulls messages and acknowledges them, until it has as many as are wanted.
+/// Waits until the consumer has nothing more to deliver, and every message is acknowledged.
+async fn drained(calm: &Context) {
+    loop {
+        if let Ok(stream) = calm.get_stream_no_info(STREAM).await {
+            let info = stream.consumer_info(CONSUMER).await;
+            if info.is_ok_and(|info| info.num_pending == 0 && info.num_ack_pending == 0) {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Pulls messages and acknowledges them, until it is over.
 async fn work(context: Context, shared: Arc<Shared>) -> Result<Delivered, Error> {
     let consumer: PullConsumer = context.get_consumer_from_stream(CONSUMER, STREAM).await?;
     let mut messages = consumer.messages().await?;
     let mut delivered = Delivered::default();
-    loop {
-        let wanted = shared.wanted.load(Ordering::Relaxed);
-        if wanted > 0 && delivered.sequences.len() as u64 >= wanted {
-            break;
-        }
+    while !shared.over.load(Ordering::Relaxed) {
         let Ok(next) = tokio::time::timeout(Duration::from_millis(200), messages.next()).await else { continue };
         let Some(message) = next else { return Err("the consumer's stream has ended".into()) };
         let message = match message {
@@ -189,32 +201,49 @@ async fn work(context: Context, shared: Arc<Shared>) -> Result<Delivered, Error>
             }
         };
         let info = message.info()?;
-        shared.silence().ends(info.pending > 0);
         delivered.deliveries += 1;
         delivered.redelivered += u64::from(info.delivered > 1);
         delivered.sequences.insert(info.stream_sequence);
-        shared.delivered.store(delivered.sequences.len() as u64, Ordering::Relaxed);
+        let (got, all) = (delivered.sequences.len() as u64, shared.acknowledged.load(Ordering::Relaxed));
+        shared.delivered.store(got, Ordering::Relaxed);
+        shared.silence().ends(got < all);
         message.ack().await?;
     }
-    context.client().flush().await?;
     delivered.counts = context.delivery_counts();
     Ok(delivered)
 }
 
-/// Looks whether the consumer has a leader.
+/// Looks whether the consumer has a leader that has messages to deliver: otherwise nobody can. After an election the new leader may
+/// still be fetching what the stream has. Reports what the server knows while the worker waits.
 async fn watch(calm: Context, shared: Arc<Shared>) {
+    let mut report_at = LONG;
     loop {
-        let leads = async {
-            let info = calm.get_stream_no_info(STREAM).await.ok()?.consumer_info(CONSUMER).await.ok()?;
-            info.cluster?.leader
-        };
+        let info = async { calm.get_stream_no_info(STREAM).await.ok()?.consumer_info(CONSUMER).await.ok() };
         let asked = Instant::now();
-        let leader = tokio::time::timeout(Duration::from_millis(500), leads).await;
-        if !matches!(leader, Ok(Some(_))) {
-            shared.silence().excused(Instant::now());
-        } else if asked.elapsed() > WATCH * 4 {
-            // It had none for most of that time.
-            shared.silence().excused(asked);
+        let info = tokio::time::timeout(Duration::from_millis(500), info).await.ok().flatten();
+        let silence = shared.silence().present();
+        match info {
+            Some(Info {
+                cluster: Some(ClusterInfo { leader: Some(leader), .. }),
+                num_pending: 1..,
+                num_waiting,
+                ..
+            }) => {
+                // It had no leader for most of that time.
+                if asked.elapsed() > WATCH * 4 {
+                    shared.silence().excused(asked);
+                }
+                if silence >= report_at {
+                    report_at += LONG;
+                    say!(
+                        "          silent for {silence:.1?}: {leader} has messages to deliver and {num_waiting} pulls"
+                    );
+                }
+            }
+            _ => shared.silence().excused(Instant::now()),
+        }
+        if silence < LONG {
+            report_at = LONG;
         }
         tokio::time::sleep(WATCH).await;
     }
