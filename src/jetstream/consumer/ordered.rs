@@ -1,13 +1,18 @@
 //! What ordered consumers of both kinds have: gaps, and reports of outages.
 
+use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
+use crate::jetstream::context::Context;
 pub use crate::jetstream::decide::ordered::{Cause, Gap};
 use crate::jetstream::decide::ordered::{Report, Rules};
+use crate::jetstream::error::ConsumerError;
 use crate::jetstream::message::Message;
-use crate::jetstream::run::ordered::Item;
-use crate::jetstream::run::ordered::maker::CreateFailed;
-use crate::jetstream::wire::ConsumerConfig;
+use crate::jetstream::run::access::Access;
+use crate::jetstream::run::ordered::maker::{Maker, created};
+use crate::jetstream::run::ordered::source::Source;
+use crate::jetstream::run::ordered::{Driver, Item};
+use crate::jetstream::wire::{ConsumerConfig, ConsumerInfo};
 
 /// An item of a [`WithGaps`].
 #[derive(Clone, Debug)]
@@ -59,28 +64,81 @@ impl<T> WithGaps<T> {
     }
 }
 
-/// What is not yet an item for the program.
-pub(super) enum Raw<E> {
-    Delivery(Delivery),
-    Troubled(CreateFailed),
-    Failed(E),
+/// What both kinds have: the driver, and the context for messages.
+#[derive(Debug)]
+pub(super) struct Reading<S: Source> {
+    context: Context,
+    driver: Driver<S>,
+    missing: u64,
 }
 
-pub(super) fn raw<E>(item: Item<E>, context: &crate::jetstream::Context) -> Option<Raw<E>> {
-    Some(match item {
-        Item::Message(message) => Raw::Delivery(Delivery::Message(Message::new(message, context, false))),
-        Item::Gap(gap) => Raw::Delivery(Delivery::Gap(gap)),
-        Item::Report(Report::Interrupted(cause)) => Raw::Delivery(Delivery::Interrupted(cause)),
-        Item::Report(Report::Resumed) => Raw::Delivery(Delivery::Resumed),
-        Item::Report(Report::Troubled(_)) => return None,
-        Item::Troubled(error) => Raw::Troubled(error?),
-        Item::Failed(fault) => Raw::Failed(fault),
-    })
+/// How the errors of a kind are made.
+pub(super) struct Errors<F, E> {
+    pub(super) troubled: fn(ConsumerError) -> E,
+    pub(super) failed: fn(F) -> E,
 }
 
-/// What the machine has to know of a consumer.
-pub(super) fn rules(config: &ConsumerConfig, heartbeat: Duration) -> Rules {
-    let is_all = |filter: &String| filter.is_empty() || filter == ">";
-    let whole = is_all(&config.filter_subject) && config.filter_subjects.iter().all(is_all);
-    Rules { policy: config.deliver_policy, whole, heartbeat, seed: rand::random() }
+impl<S: Source> Reading<S> {
+    /// Continues the consumer of `info`, from `source`, which watches over its silence itself if `heartbeat` is zero.
+    pub(super) fn new(
+        context: Context,
+        access: Access,
+        config: ConsumerConfig,
+        info: &ConsumerInfo,
+        heartbeat: Duration,
+        source: S,
+    ) -> Self {
+        let is_all = |filter: &String| filter.is_empty() || filter == ">";
+        let whole = is_all(&config.filter_subject) && config.filter_subjects.iter().all(is_all);
+        let rules = Rules { policy: config.deliver_policy, whole, heartbeat, seed: rand::random() };
+        let maker = Maker::new(access, config, info);
+        Reading { context, driver: Driver::adopt(maker, rules, created(info, None), source), missing: 0 }
+    }
+
+    pub(super) fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    pub(super) fn last_sequence(&self) -> Option<u64> {
+        self.driver.last()
+    }
+
+    pub(super) fn poll_delivery<E>(
+        &mut self,
+        cx: &mut Task<'_>,
+        errors: &Errors<S::Fault, E>,
+    ) -> Poll<Option<Result<Delivery, E>>> {
+        loop {
+            return Poll::Ready(match ready!(self.driver.poll(cx)) {
+                None => None,
+                Some(Item::Message(message)) => {
+                    Some(Ok(Delivery::Message(Message::new(message, &self.context, false))))
+                }
+                Some(Item::Gap(gap)) => {
+                    self.missing = self.missing.saturating_add(gap.messages());
+                    Some(Ok(Delivery::Gap(gap)))
+                }
+                Some(Item::Report(Report::Interrupted(cause))) => Some(Ok(Delivery::Interrupted(cause))),
+                Some(Item::Report(Report::Resumed)) => Some(Ok(Delivery::Resumed)),
+                Some(Item::Troubled(Some(failed))) => Some(Err((errors.troubled)(failed.error))),
+                Some(Item::Failed(fault)) => Some(Err((errors.failed)(fault))),
+                Some(Item::Troubled(None) | Item::Report(Report::Troubled(_))) => continue,
+            });
+        }
+    }
+
+    pub(super) fn poll_message<E>(
+        &mut self,
+        cx: &mut Task<'_>,
+        errors: &Errors<S::Fault, E>,
+    ) -> Poll<Option<Result<Message, E>>> {
+        loop {
+            return Poll::Ready(match ready!(self.poll_delivery(cx, errors)) {
+                Some(Ok(Delivery::Message(message))) => Some(Ok(message)),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            });
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod events;
 mod options;
+mod ordered;
 mod sequence;
 mod stream;
 
@@ -18,12 +19,15 @@ pub use super::super::decide::fetch::End as BatchEnd;
 pub use super::super::decide::pull::{Cause as StreamTrouble, Report as StreamEvent};
 pub use super::super::error::{
     BatchError, BatchErrorKind, BatchRequestError, BatchRequestErrorKind, MessagesError, MessagesErrorKind,
-    StreamError, StreamErrorKind,
+    PullOrderedError as OrderedError, PullOrderedErrorKind as OrderedErrorKind,
+    PullRecreateError as ConsumerRecreateError, PullRecreateErrorKind as ConsumerRecreateErrorKind, StreamError,
+    StreamErrorKind,
 };
 pub use super::super::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config};
 pub use batch::{Batch, BatchBuilder, FetchBuilder};
 pub use events::StreamEvents;
 pub use options::{GroupFault, PullRefused};
+pub use ordered::Ordered;
 pub use sequence::Sequence;
 pub use stream::{Stream, StreamBuilder};
 

@@ -6,15 +6,13 @@ use std::task::{Context as Task, Poll, ready};
 use futures_core::Stream;
 
 use super::Consumer;
-use super::ordered::{Delivery, Raw, WithGaps, raw, rules};
+use super::ordered::{Delivery, Errors, Reading, WithGaps};
 use crate::connection::EndReason;
 use crate::error::Error;
 use crate::jetstream::Context;
 use crate::jetstream::error::{StreamError, StreamErrorKind};
 use crate::jetstream::message::Message;
 use crate::jetstream::run::inlet::Inlet;
-use crate::jetstream::run::ordered::Driver;
-use crate::jetstream::run::ordered::maker::{Maker, created};
 use crate::jetstream::run::ordered::push_source::PushSource;
 use crate::jetstream::run::push::options;
 use crate::jetstream::run::push_messages::{Item, PushMessages};
@@ -131,10 +129,8 @@ impl Consumer<OrderedConfig> {
         let config = config.into_consumer_config();
         let subject = config.deliver_subject.clone().unwrap_or_default().into();
         let source = PushSource::subscribe(&access.client, subject).await.map_err(failed)?;
-        let rules = rules(&config, info.config.idle_heartbeat);
-        let created = created(&info, None);
-        let driver = Driver::adopt(Maker::new(access, config, &info), rules, created, source);
-        Ok(Ordered { context, driver, missing: 0 })
+        let heartbeat = info.config.idle_heartbeat;
+        Ok(Ordered { reading: Reading::new(context, access, config, &info, heartbeat, source) })
     }
 }
 
@@ -159,9 +155,7 @@ impl Consumer<OrderedConfig> {
 #[derive(Debug)]
 #[must_use = "dropping it deletes the consumer"]
 pub struct Ordered {
-    context: Context,
-    driver: Driver<PushSource>,
-    missing: u64,
+    reading: Reading<PushSource>,
 }
 
 impl Ordered {
@@ -173,30 +167,12 @@ impl Ordered {
     /// How many messages the stream had lost before they could be delivered: the sum of all
     /// [`Gap`](super::ordered::Delivery::Gap)s, which says what they mean.
     pub fn missing(&self) -> u64 {
-        self.missing
+        self.reading.missing()
     }
 
     /// The number in the stream of the last message that was delivered; `None` before the first one.
     pub fn last_sequence(&self) -> Option<u64> {
-        self.driver.last()
-    }
-}
-
-impl Ordered {
-    fn poll_delivery(&mut self, cx: &mut Task<'_>) -> Poll<Option<Result<Delivery, OrderedError>>> {
-        loop {
-            let Some(item) = ready!(self.driver.poll(cx)) else { return Poll::Ready(None) };
-            let item = match raw(item, &self.context) {
-                Some(Raw::Delivery(delivery)) => Ok(delivery),
-                Some(Raw::Troubled(failed)) => Err(Error::with_source(OrderedErrorKind::Recreate, failed.error)),
-                Some(Raw::Failed(reason)) => Err(ended(reason)),
-                None => continue,
-            };
-            if let Ok(Delivery::Gap(gap)) = &item {
-                self.missing = self.missing.saturating_add(gap.messages());
-            }
-            return Poll::Ready(Some(item));
-        }
+        self.reading.last_sequence()
     }
 }
 
@@ -204,14 +180,7 @@ impl Stream for Ordered {
     type Item = Result<Message, OrderedError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match ready!(self.poll_delivery(cx)) {
-                Some(Ok(Delivery::Message(message))) => return Poll::Ready(Some(Ok(message))),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        }
+        self.reading.poll_message(cx, &ERRORS)
     }
 }
 
@@ -219,14 +188,15 @@ impl Stream for WithGaps<Ordered> {
     type Item = Result<Delivery, OrderedError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        self.ordered.poll_delivery(cx)
+        self.ordered.reading.poll_delivery(cx, &ERRORS)
     }
 }
 
+const ERRORS: Errors<EndReason, OrderedError> = Errors {
+    troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),
+    failed: |reason| Error::with_source(OrderedErrorKind::Other, reason),
+};
+
 fn failed(error: impl Into<crate::Error>) -> StreamError {
     Error::with_source(StreamErrorKind::Other, error)
-}
-
-fn ended(reason: EndReason) -> OrderedError {
-    Error::with_source(OrderedErrorKind::Other, reason)
 }

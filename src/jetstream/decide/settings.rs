@@ -86,8 +86,8 @@ impl Settings {
         }
     }
 
-    /// The heartbeat never is over half of what the pull waits.
-    pub(super) fn shorten(&mut self, expires: Duration) {
+    /// Lowers how long a pull waits. The heartbeat never is over half of that.
+    pub fn shorten(&mut self, expires: Duration) {
         self.expires = self.expires.min(expires);
         self.heartbeat = self.heartbeat.min(self.expires / 2);
     }

@@ -24,7 +24,9 @@ pub use context::{
 };
 pub use messages::{StreamError, StreamErrorKind};
 pub use pull::{
-    BatchError, BatchErrorKind, BatchRequestError, BatchRequestErrorKind, MessagesError, MessagesErrorKind,
+    BatchError, BatchErrorKind, BatchRequestError, BatchRequestErrorKind, ConsumerRecreateError as PullRecreateError,
+    ConsumerRecreateErrorKind as PullRecreateErrorKind, MessagesError, MessagesErrorKind,
+    OrderedError as PullOrderedError, OrderedErrorKind as PullOrderedErrorKind,
 };
 pub use push::{
     ConsumerRecreateError as PushRecreateError, ConsumerRecreateErrorKind as PushRecreateErrorKind,

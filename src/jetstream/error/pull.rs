@@ -83,3 +83,68 @@ impl From<BatchRequestError> for BatchError {
         Error::with_source(BatchErrorKind::Pull, error)
     }
 }
+
+/// What an ordered pull consumer reports between messages, or why it has ended.
+pub type OrderedError = Error<OrderedErrorKind>;
+
+/// The kinds of [`OrderedError`].
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum OrderedErrorKind {
+    /// Heartbeats are missing. Never reported: the consumer is created again.
+    #[error("missed idle heartbeat")]
+    MissingHeartbeat,
+    /// The consumer does not exist any more. Never reported: it is created again.
+    #[error("consumer deleted")]
+    ConsumerDeleted,
+    /// The server refuses pulls. The stream has ended.
+    #[error("pull request failed")]
+    Pull,
+    /// It is a push consumer. The stream has ended.
+    #[error("cannot use with push consumer")]
+    PushBasedConsumer,
+    /// The consumer can't be created again for now, for the reason that is the source. Attempts go on, and so does the stream.
+    /// Reported once for each reason.
+    #[error("consumer recreation failed")]
+    Recreate,
+    /// Nobody has received the pulls. Never reported: the consumer is created again.
+    #[error("no responders")]
+    NoResponders,
+    /// The pulls ask for more than the consumer allows. The stream has ended.
+    #[error("pull request exceeded consumer limits")]
+    RequestLimitExceeded,
+    /// Anything else, with its source. The stream has ended.
+    #[error("error")]
+    Other,
+}
+
+impl From<MessagesError> for OrderedError {
+    fn from(error: MessagesError) -> Self {
+        let kind = match error.kind() {
+            MessagesErrorKind::MissingHeartbeat => OrderedErrorKind::MissingHeartbeat,
+            MessagesErrorKind::ConsumerDeleted => OrderedErrorKind::ConsumerDeleted,
+            MessagesErrorKind::Pull => OrderedErrorKind::Pull,
+            MessagesErrorKind::PushBasedConsumer => OrderedErrorKind::PushBasedConsumer,
+            MessagesErrorKind::NoResponders => OrderedErrorKind::NoResponders,
+            MessagesErrorKind::RequestLimitExceeded => OrderedErrorKind::RequestLimitExceeded,
+            MessagesErrorKind::Other => OrderedErrorKind::Other,
+        };
+        error.of_kind(kind)
+    }
+}
+
+/// Why an ordered pull consumer was not created again. For compatibility: nothing returns it.
+pub type ConsumerRecreateError = Error<ConsumerRecreateErrorKind>;
+
+/// The kinds of [`ConsumerRecreateError`].
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum ConsumerRecreateErrorKind {
+    /// There is no such stream.
+    #[error("error getting stream")]
+    GetStream,
+    /// The server refused.
+    #[error("consumer creation failed")]
+    Recreate,
+    /// No answer within the timeout.
+    #[error("timed out")]
+    TimedOut,
+}

@@ -1,6 +1,7 @@
 //! Drives the machine of an ordered consumer: reads the incarnation that lives, and creates the next one beside it.
 
 pub(in crate::jetstream) mod maker;
+pub(in crate::jetstream) mod pull_source;
 pub(in crate::jetstream) mod push_source;
 pub(in crate::jetstream) mod source;
 

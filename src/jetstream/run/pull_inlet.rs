@@ -68,6 +68,11 @@ impl PullInlet {
         self.inlet.poll_arrival(cx)
     }
 
+    /// Why nothing more arrives, once that is known.
+    pub(in crate::jetstream) fn end_reason(&self) -> Option<crate::connection::EndReason> {
+        self.inlet.end_reason()
+    }
+
     /// What has arrived, for a machine. `None`: nothing of ours.
     pub(in crate::jetstream) fn event<'a>(&self, delivery: &'a Delivery) -> Option<Event<'a>> {
         match delivery {

@@ -95,6 +95,12 @@ impl Books {
         self.former = Some(Box::new(former));
     }
 
+    /// Not before the user has learnt of the last replacement; and a start at the last messages of the subjects, from which nothing
+    /// was delivered, is made in the new stream without a word.
+    pub(super) fn may_be_replaced(&self) -> bool {
+        !self.is_behind() && (self.settings.policy != DeliverPolicy::LastPerSubject || !self.delivered.is_empty())
+    }
+
     /// Whether the user has not learnt of the last replacement.
     pub(super) fn is_behind(&self) -> bool {
         self.former.is_some()

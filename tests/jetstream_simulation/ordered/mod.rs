@@ -242,7 +242,7 @@ impl World {
                     self.line.request_elsewhere("$JS.API.STREAM.MSG.DELETE.S", &request, now);
                 }
             }
-            _ if self.plan.replaces && !self.books.is_behind() => self.replace(),
+            _ if self.plan.replaces && self.books.may_be_replaced() => self.replace(),
             _ => {}
         }
     }

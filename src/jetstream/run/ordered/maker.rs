@@ -83,6 +83,14 @@ impl Maker {
         &self.stream
     }
 
+    pub(in crate::jetstream) fn config(&self) -> &ConsumerConfig {
+        &self.config
+    }
+
+    pub(in crate::jetstream) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// The name of an incarnation.
     pub(in crate::jetstream) fn name(&self, incarnation: u64) -> String {
         match incarnation {

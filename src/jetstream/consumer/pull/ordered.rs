@@ -1,0 +1,104 @@
+//! Ordered pull consumers.
+
+use std::pin::Pin;
+use std::task::{Context as Cx, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use super::stream::RefusedBy;
+use super::{OrderedConfig, OrderedError, OrderedErrorKind, StreamError, StreamErrorKind};
+use crate::error::Error;
+use crate::jetstream::consumer::Consumer;
+use crate::jetstream::consumer::ordered::{Delivery, Errors, Reading, WithGaps};
+use crate::jetstream::message::Message;
+use crate::jetstream::run::ordered::pull_source::{PullFailed, PullSource};
+use crate::jetstream::wire::IntoConsumerConfig;
+
+impl Consumer<OrderedConfig> {
+    /// The messages, in order. They are pulled, up to 500 at a time.
+    ///
+    /// # Errors
+    ///
+    /// If the subscription fails.
+    ///
+    /// ```no_run
+    /// # async fn example(readings: nats_lifeline::jetstream::stream::Stream) -> Result<(), nats_lifeline::Error> {
+    /// use futures_util::TryStreamExt;
+    /// use nats_lifeline::jetstream::consumer::pull::OrderedConfig;
+    ///
+    /// let config = OrderedConfig { filter_subject: "readings.eu".to_owned(), ..Default::default() };
+    /// let mut messages = readings.create_consumer(config).await?.messages().await?;
+    /// while let Some(message) = messages.try_next().await? {
+    ///     println!("{}: {}", message.info()?.stream_sequence, message.subject);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn messages(self) -> Result<Ordered, StreamError> {
+        let Consumer { context, config, info } = self;
+        let access = context.access().map_err(|error| Error::with_source(StreamErrorKind::Other, error))?;
+        let config = config.into_consumer_config();
+        let source = PullSource::subscribe(&access, &info.stream_name, &info.name, &config).await;
+        let source = source.map_err(|error| Error::with_source(StreamErrorKind::Other, error))?;
+        // Pulls have heartbeats of their own.
+        Ok(Ordered { reading: Reading::new(context, access, config, &info, Duration::ZERO, source) })
+    }
+}
+
+/// The messages of an ordered pull consumer: each once, in the order of the stream.
+///
+/// It survives outages, restarts and lost consumers, and reports gaps of the stream, as an ordered push consumer does, whose
+/// [page](crate::jetstream::consumer::push::Ordered) says how. At most 500 messages are on their way to it, however slowly it is
+/// read.
+///
+/// Dropping it deletes the consumer, in the background.
+#[derive(Debug)]
+#[must_use = "dropping it deletes the consumer"]
+pub struct Ordered {
+    reading: Reading<PullSource>,
+}
+
+impl Ordered {
+    /// Makes this stream report where messages are missing, and when deliveries stop and go on.
+    pub fn with_gaps(self) -> WithGaps<Ordered> {
+        WithGaps { ordered: self }
+    }
+
+    /// How many messages the stream had lost before they could be delivered: the sum of all
+    /// [`Gap`](crate::jetstream::consumer::ordered::Delivery::Gap)s, which says what they mean.
+    pub fn missing(&self) -> u64 {
+        self.reading.missing()
+    }
+
+    /// The number in the stream of the last message that was delivered; `None` before the first one.
+    pub fn last_sequence(&self) -> Option<u64> {
+        self.reading.last_sequence()
+    }
+}
+
+impl Stream for Ordered {
+    type Item = Result<Message, OrderedError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Option<Self::Item>> {
+        self.reading.poll_message(cx, &ERRORS)
+    }
+}
+
+impl Stream for WithGaps<Ordered> {
+    type Item = Result<Delivery, OrderedError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Option<Self::Item>> {
+        self.ordered.reading.poll_delivery(cx, &ERRORS)
+    }
+}
+
+const ERRORS: Errors<PullFailed, OrderedError> = Errors {
+    troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),
+    failed: |failed| match failed {
+        PullFailed::PushBased => OrderedErrorKind::PushBasedConsumer.into(),
+        PullFailed::OverLimit(text) => Error::with_source(OrderedErrorKind::RequestLimitExceeded, RefusedBy(text)),
+        PullFailed::Refused(text) => Error::with_source(OrderedErrorKind::Pull, RefusedBy(text)),
+        PullFailed::Subscription(reason) => Error::with_source(OrderedErrorKind::Other, reason),
+    },
+};
