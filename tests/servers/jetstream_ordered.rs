@@ -2,6 +2,7 @@
 //!
 //! `MESSAGES=1000000 cargo test --release --test servers jetstream_ordered::every` reads a million.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use nats_lifeline::jetstream::consumer::ordered::{Cause, Delivery};
 use nats_lifeline::jetstream::consumer::push::{Ordered, OrderedConfig, OrderedErrorKind};
 use nats_lifeline::jetstream::consumer::{DeliverPolicy, OrderedPushConsumer};
 use nats_lifeline::jetstream::stream::{Config, StorageType, Stream};
-use nats_lifeline::jetstream::{self, Context};
+use nats_lifeline::jetstream::{self, Context, Message};
 use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
 use rand::rngs::SmallRng;
@@ -20,16 +21,16 @@ use rand::{RngExt, SeedableRng};
 use crate::support::{Cut, Direction, Proxy, SOON, Server, soon, within};
 
 /// A server with a stream, a publisher on a calm connection, and a reader behind a proxy.
-struct World {
-    server: Server,
-    calm: Client,
-    stream: Stream,
-    proxy: Proxy,
-    reader: Context,
+pub(super) struct World {
+    pub(super) server: Server,
+    pub(super) calm: Client,
+    pub(super) stream: Stream,
+    pub(super) proxy: Proxy,
+    pub(super) reader: Context,
 }
 
 impl World {
-    async fn start(config: Config) -> World {
+    pub(super) async fn start(config: Config) -> World {
         let server = Server::builder().jetstream().start().await;
         let calm = options().connect(server.url()).await.unwrap();
         let subjects = vec!["readings.*".to_owned()];
@@ -41,12 +42,12 @@ impl World {
         World { server, calm, stream, proxy, reader }
     }
 
-    async fn in_memory() -> World {
+    pub(super) async fn in_memory() -> World {
         World::start(Config { storage: StorageType::Memory, ..Config::default() }).await
     }
 
     /// Stores messages; their payloads are counted from 1, as their numbers in the stream are.
-    async fn store(&self, numbers: std::ops::RangeInclusive<u64>) {
+    pub(super) async fn store(&self, numbers: std::ops::RangeInclusive<u64>) {
         store(&self.calm, numbers).await;
     }
 
@@ -60,13 +61,13 @@ impl World {
         soon("a subscription", consumer.messages()).await.unwrap()
     }
 
-    async fn consumers(&self) -> usize {
+    pub(super) async fn consumers(&self) -> usize {
         soon("names", self.stream.consumer_names().try_collect::<Vec<_>>()).await.unwrap().len()
     }
 
     /// Waits until the stream has this many consumers. One whose deletion was lost with a connection is deleted by the server, 30 s
     /// after it was used last.
-    async fn has_consumers(&self, count: usize) {
+    pub(super) async fn has_consumers(&self, count: usize) {
         within("the consumers", 3 * SOON, async {
             while self.consumers().await != count {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -76,11 +77,11 @@ impl World {
     }
 }
 
-fn options() -> ConnectOptions {
+pub(super) fn options() -> ConnectOptions {
     ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(2))).retry_on_initial_connect()
 }
 
-async fn store(client: &Client, numbers: std::ops::RangeInclusive<u64>) {
+pub(super) async fn store(client: &Client, numbers: std::ops::RangeInclusive<u64>) {
     let last = *numbers.end();
     for number in numbers {
         let subject = format!("readings.{}", number % 3);
@@ -93,19 +94,21 @@ async fn store(client: &Client, numbers: std::ops::RangeInclusive<u64>) {
     }
 }
 
-async fn next(messages: &mut Ordered) -> u64 {
+pub(super) async fn next<E: Debug>(
+    messages: &mut (impl futures_util::Stream<Item = Result<Message, E>> + Unpin),
+) -> u64 {
     let message = soon("a message", messages.next()).await.unwrap().unwrap();
     let number = message.info().unwrap().stream_sequence;
     assert_eq!(message.payload, number.to_string());
     number
 }
 
-// Scenario 96
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_message_comes_once_in_order_through_cuts_at_random_bytes() {
+/// Reads as many messages as the environment says, over a connection that is cut at random bytes.
+pub(super) async fn read_through_cuts<E: Debug>(
+    world: World,
+    mut messages: impl futures_util::Stream<Item = Result<Message, E>> + Unpin,
+) {
     let count: u64 = std::env::var("MESSAGES").map_or(20_000, |count| count.parse().expect("MESSAGES is a number"));
-    let world = World::in_memory().await;
-    let mut messages = world.read(DeliverPolicy::All).await;
     let storing = tokio::spawn({
         let calm = world.calm.clone();
         async move { store(&calm, 1..=count).await }
@@ -133,16 +136,21 @@ async fn every_message_comes_once_in_order_through_cuts_at_random_bytes() {
     soon("the publisher", storing).await.unwrap();
     println!("{} connections", proxy.accepted());
     assert!(proxy.accepted() > 10);
-    assert_eq!((messages.missing(), messages.last_sequence()), (0, Some(count)));
-    drop(messages);
 }
 
-// Scenario 96
+// J3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_and_starts_again_has_lost_the_consumer_and_no_message() {
-    let mut world = World::start(Config::default()).await;
-    world.store(1..=1000).await;
-    let mut messages = world.read(DeliverPolicy::All).await;
+async fn every_message_comes_once_in_order_through_cuts_at_random_bytes() {
+    let world = World::in_memory().await;
+    let messages = world.read(DeliverPolicy::All).await;
+    read_through_cuts(world, messages).await;
+}
+
+/// Kills the server in between.
+pub(super) async fn read_through_kills<E: Debug>(
+    mut world: World,
+    mut messages: impl futures_util::Stream<Item = Result<Message, E>> + Unpin,
+) {
     for round in 0..3 {
         let begin = round * 1000;
         for expected in begin + 1..=begin + 500 {
@@ -159,8 +167,17 @@ async fn a_server_that_is_killed_and_starts_again_has_lost_the_consumer_and_no_m
     world.has_consumers(1).await;
 }
 
+// J3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_starts_again_has_lost_the_consumer_and_no_message() {
+    let world = World::start(Config::default()).await;
+    world.store(1..=1000).await;
+    let messages = world.read(DeliverPolicy::All).await;
+    read_through_kills(world, messages).await;
+}
+
 /// A server that has just started may not have its streams yet.
-async fn store_after_restart(world: &World, numbers: std::ops::RangeInclusive<u64>) {
+pub(super) async fn store_after_restart(world: &World, numbers: std::ops::RangeInclusive<u64>) {
     within("the stream", SOON, async {
         while world.stream.get_info().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -170,13 +187,19 @@ async fn store_after_restart(world: &World, numbers: std::ops::RangeInclusive<u6
     world.store(numbers).await;
 }
 
-// Scenario 97
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message() {
+/// A stream of 50 messages, with 20 so far.
+pub(super) async fn small_stream() -> World {
     let limited = Config { storage: StorageType::Memory, max_messages: 50, ..Config::default() };
     let world = World::start(limited).await;
     world.store(1..=20).await;
-    let mut deliveries = world.read(DeliverPolicy::All).await.with_gaps();
+    world
+}
+
+/// Reads a stream of 50 messages that gets 100 at a time. Returns how many were reported as lost.
+pub(super) async fn read_with_gaps<E: Debug>(
+    world: World,
+    deliveries: &mut (impl futures_util::Stream<Item = Result<Delivery, E>> + Unpin),
+) -> u64 {
     let done = Arc::new(AtomicBool::new(false));
     let storing = tokio::spawn({
         let (calm, done) = (world.calm.clone(), Arc::clone(&done));
@@ -190,7 +213,7 @@ async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message
             last
         }
     });
-    let (mut expected, mut gaps, mut outages, mut read) = (1, 0, 0, 0);
+    let (mut expected, mut gaps, mut lost, mut outages, mut read) = (1, 0, 0, 0, 0);
     while gaps < 20 {
         match soon("a delivery", deliveries.next()).await.unwrap().unwrap() {
             Delivery::Message(message) => {
@@ -207,7 +230,7 @@ async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message
             Delivery::Gap(gap) => {
                 assert_eq!(gap.first, expected);
                 assert!(gap.last >= gap.first);
-                (expected, gaps) = (gap.last + 1, gaps + 1);
+                (expected, gaps, lost) = (gap.last + 1, gaps + 1, lost + gap.messages());
             }
             Delivery::Interrupted(_) => outages += 1,
             Delivery::Resumed => {}
@@ -216,9 +239,8 @@ async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message
     }
     done.store(true, Ordering::Relaxed);
     let last = soon("the publisher", storing).await.unwrap();
-    let ordered = deliveries.get_ref();
     // Each number is a message or in a gap, and the messages that the stream has were not skipped.
-    assert_eq!(ordered.missing() + read, expected - 1);
+    assert_eq!(lost + read, expected - 1);
     assert!(outages > 0 && expected <= last + 1);
     within("the rest", SOON, async {
         while expected <= last {
@@ -229,16 +251,26 @@ async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message
                 }
                 Delivery::Gap(gap) => {
                     assert!(gap.first == expected && gap.last <= last - 50, "{gap:?} of {last}");
-                    expected = gap.last + 1;
+                    (expected, lost) = (gap.last + 1, lost + gap.messages());
                 }
                 _ => {}
             }
         }
     })
     .await;
+    lost
 }
 
-// Scenario 96
+// J3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_stream_has_dropped_is_reported_exactly_before_the_next_message() {
+    let world = small_stream().await;
+    let mut deliveries = world.read(DeliverPolicy::All).await.with_gaps();
+    let lost = read_with_gaps(world, &mut deliveries).await;
+    assert_eq!(deliveries.get_ref().missing(), lost);
+}
+
+// J3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_stays_where_the_server_found_it_over_an_outage() {
     let world = World::in_memory().await;
@@ -271,7 +303,7 @@ async fn a_start_stays_where_the_server_found_it_over_an_outage() {
     }
 }
 
-// Scenario 96
+// J3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_message_of_each_subject_comes_first() {
     let world = World::in_memory().await;
@@ -293,7 +325,7 @@ async fn the_last_message_of_each_subject_comes_first() {
     assert_eq!(messages.missing(), 0);
 }
 
-// Scenario 97
+// J3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_filter_what_was_dropped_during_an_outage_is_reported() {
     let limited = Config { storage: StorageType::Memory, max_messages: 30, ..Config::default() };
@@ -321,7 +353,7 @@ async fn with_a_filter_what_was_dropped_during_an_outage_is_reported() {
     assert_eq!(got, ["Interrupted", "Resumed", "11..=70", "73"]);
 }
 
-// Scenario 98
+// J3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_stream_the_trouble_is_reported_once_and_a_new_stream_is_read_from_its_beginning() {
     let world = World::in_memory().await;
@@ -357,7 +389,7 @@ async fn without_a_stream_the_trouble_is_reported_once_and_a_new_stream_is_read_
     assert_eq!(deliveries.get_ref().missing(), 0);
 }
 
-// Scenario 99
+// J11
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_consumers_are_left_as_streams_are_read() {
     let world = World::in_memory().await;

@@ -38,11 +38,15 @@ mod jetstream_management;
 #[cfg(feature = "jetstream")]
 mod jetstream_ordered;
 #[cfg(feature = "jetstream")]
+mod jetstream_ordered_pull;
+#[cfg(feature = "jetstream")]
 mod jetstream_publish;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull_outages;
+#[cfg(feature = "jetstream")]
+mod jetstream_push;
 #[cfg(feature = "jetstream")]
 mod jetstream_retry;
 mod lifecycle;
