@@ -127,6 +127,7 @@ fn document(kind: &str, result: Result<Value, Fault>) -> Value {
             };
             match kind {
                 "stream_purge" => add("purged", 0.into()),
+                "consumer_reset" => add("reset_seq", 0.into()),
                 "consumer_pause" => {
                     add("paused", false.into());
                     add("pause_until", ZERO_TIME.into());

@@ -40,6 +40,12 @@ struct CreateRequest {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct ResetRequest {
+    seq: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct PauseRequest {
     pause_until: Option<String>,
 }
@@ -85,6 +91,7 @@ pub(super) fn answer(
         "NAMES" => "consumer_names",
         "LIST" => "consumer_list",
         "PAUSE" => "consumer_pause",
+        "RESET" => "consumer_reset",
         _ => return Answer::Silence,
     };
     let Some(stream) = stream else { return Answer::Document(kind, Err(Fault::no_stream())) };
@@ -101,6 +108,9 @@ pub(super) fn answer(
         ("NAMES", []) => list(stream, body, turn, NAMES, |consumer, _| consumer.name().into()),
         ("LIST", []) => list(stream, body, turn, INFOS, |consumer, turn| consumer.info(turn, Creation::Listed)),
         ("PAUSE", [name]) => pause(stream, name, body, turn),
+        // Only the consumer itself listens for this.
+        ("RESET", [name]) if !stream.consumers.contains_key(*name) => return Answer::Silence,
+        ("RESET", [name]) => reset(stream, name, body, turn),
         _ => return Answer::Silence,
     };
     Answer::Document(kind, result)
@@ -129,6 +139,17 @@ fn pause(stream: &mut Stream, name: &str, body: &[u8], turn: &mut Turn<'_>) -> R
         fields.insert("pause_remaining".to_owned(), left.into());
     }
     Ok(answer)
+}
+
+fn reset(stream: &mut Stream, name: &str, body: &[u8], turn: &mut Turn<'_>) -> Result<Value, Fault> {
+    let request: ResetRequest = read(body)?;
+    let consumer = stream.consumers.get_mut(name).ok_or_else(Fault::no_consumer)?;
+    let next = consumer.reset(request.seq, &stream.log)?;
+    let mut info = consumer.info(turn, Creation::Single);
+    if let Some(fields) = info.as_object_mut() {
+        fields.insert("reset_seq".to_owned(), next.into());
+    }
+    Ok(info)
 }
 
 fn create(stream: &mut Stream, rest: &[&str], body: &[u8], fresh: u64, turn: &mut Turn<'_>) -> Result<Value, Fault> {

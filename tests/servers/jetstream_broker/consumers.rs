@@ -117,3 +117,30 @@ async fn a_work_queue_is_as_strict_as_on_a_server() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_are_reset_as_on_a_server() {
+    compare(async |script: &mut Script| {
+        script.stream(json!({})).await;
+        script.fill(5).await;
+        for policy in [
+            json!({}),
+            json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": 2 }),
+            json!({ "deliver_policy": "by_start_sequence", "opt_start_seq": 5 }),
+            json!({ "deliver_policy": "last_per_subject", "filter_subject": "s.*" }),
+            json!({ "deliver_policy": "new" }),
+        ] {
+            script.worker(policy).await;
+            script.api("CONSUMER.RESET.S.c", Value::Null).await;
+            script.pull_to_the_end(json!({ "batch": 3, "expires": 300_000_000, "max_bytes": 10_000 })).await;
+            script.api("CONSUMER.RESET.S.c", json!({ "seq": 4 })).await;
+            script.api("CONSUMER.INFO.S.c", Value::Null).await;
+            script.api("CONSUMER.RESET.S.c", json!({ "seq": 40 })).await;
+            script.pull_to_the_end(json!({ "batch": 3, "expires": 300_000_000, "max_bytes": 10_000 })).await;
+            script.api("CONSUMER.INFO.S.c", Value::Null).await;
+            script.api("CONSUMER.DELETE.S.c", Value::Null).await;
+        }
+        script.api("CONSUMER.RESET.S.c", Value::Null).await;
+    })
+    .await;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::script::{Script, compare};
+use super::script::{Script, compare, with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_are_acknowledged_and_refused_as_on_a_server() {
@@ -53,22 +53,28 @@ async fn limits_hold_as_on_a_server() {
             json!({ "retention": "workqueue", "max_msgs": 3 }),
             json!({ "allow_rollup_hdrs": true, "allow_msg_ttl": true }),
         ];
-        for limit in limits {
-            script.stream(limit).await;
-            script.fill(4).await;
-            script.ask("s.2", "", "again").await;
-            script.ask("s.2", "Nats-Msg-Id: x", "with an id").await;
-            script.api("STREAM.INFO.S", json!({ "subjects_filter": ">", "deleted_details": true })).await;
-            script.ask("s.2", "Nats-Rollup: sub", "only this").await;
-            script.ask("s.2", "Nats-TTL: never", "for ever").await;
-            script.ask("s.2", "Nats-TTL: 0", "never").await;
-            script.ask("s.2", "Nats-TTL: 500ms", "short").await;
-            script.ask("s.2", "Nats-TTL: 1h", "long").await;
-            script.api("STREAM.INFO.S", json!({ "subjects_filter": ">", "deleted_details": true })).await;
-            script.ask("s.2", "Nats-Rollup: all", "only this").await;
-            script.ask("s.2", "Nats-Rollup: x", "what?").await;
-            script.api("STREAM.INFO.S", json!({ "subjects_filter": ">", "deleted_details": true })).await;
-            script.api("STREAM.DELETE.S", Value::Null).await;
+        // A stream of its own for each: servers remove the files of a deleted one in the background.
+        for (n, limit) in limits.into_iter().enumerate() {
+            let (name, subject) = (format!("S{n}"), format!("s{n}.2"));
+            let config = with(json!({ "name": name, "subjects": [format!("s{n}.>")] }), limit);
+            script.api(&format!("STREAM.CREATE.{name}"), config).await;
+            script.fill_below(&format!("s{n}"), 4).await;
+            let info = async |script: &mut Script| {
+                let what = json!({ "subjects_filter": ">", "deleted_details": true });
+                script.api(&format!("STREAM.INFO.{name}"), what).await;
+            };
+            for header in ["", "Nats-Msg-Id: x"] {
+                script.ask(&subject, header, "again").await;
+            }
+            info(script).await;
+            for header in ["Nats-Rollup: sub", "Nats-TTL: never", "Nats-TTL: 0", "Nats-TTL: 500ms", "Nats-TTL: 1h"] {
+                script.ask(&subject, header, "what now?").await;
+            }
+            info(script).await;
+            for header in ["Nats-Rollup: all", "Nats-Rollup: x"] {
+                script.ask(&subject, header, "and now?").await;
+            }
+            info(script).await;
         }
     })
     .await;

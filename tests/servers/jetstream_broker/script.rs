@@ -93,8 +93,13 @@ impl Script {
 
     /// Stores this many messages.
     pub(crate) async fn fill(&mut self, messages: u32) {
+        self.fill_below("s", messages).await;
+    }
+
+    /// Stores this many messages, of the subjects `prefix.1`, `prefix.2` …
+    pub(crate) async fn fill_below(&mut self, prefix: &str, messages: u32) {
         for n in 1..=messages {
-            let inbox = self.say(&format!("s.{n}"), "", &format!("message {n}")).await;
+            let inbox = self.say(&format!("{prefix}.{n}"), "", &format!("message {n}")).await;
             // Deliveries may come before the acknowledgement.
             let mut others = Vec::new();
             while let Some(message) = self.next().await {
@@ -115,7 +120,16 @@ impl Script {
 
     /// A pull, and everything up to its status.
     pub(crate) async fn pull_to_the_end(&mut self, body: Value) {
-        self.say("$JS.API.CONSUMER.MSG.NEXT.S.c", "", &body.to_string()).await;
+        self.ask_to_the_end("$JS.API.CONSUMER.MSG.NEXT.S.c", body).await;
+    }
+
+    /// A request for messages, and everything up to its status.
+    pub(crate) async fn direct(&mut self, body: Value) {
+        self.ask_to_the_end("$JS.API.DIRECT.GET.S", body).await;
+    }
+
+    async fn ask_to_the_end(&mut self, subject: &str, body: Value) {
+        self.say(subject, "", &body.to_string()).await;
         let mut all = Vec::new();
         while let Some(message) = self.next().await {
             let ended = message.headers.starts_with(b"NATS/1.0 ");
@@ -179,7 +193,7 @@ fn shown(message: Option<RawMessage>) -> Value {
         line[..end.unwrap_or(line.len())].to_owned()
     };
     let headers: Vec<String> = headers.split("\r\n").map(cut).collect();
-    let reply = message.reply.map(|reply| {
+    let reply = message.reply.filter(|reply| !reply.is_empty()).map(|reply| {
         let mut tokens: Vec<&str> = reply.split('.').collect();
         if reply.starts_with("$JS.ACK.") {
             tokens[7] = "time";

@@ -131,3 +131,42 @@ async fn what_a_stream_forbids_is_refused_as_on_a_server() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_messages_are_read_as_on_a_server() {
+    compare(async |script: &mut Script| {
+        script.stream(json!({ "allow_direct": true })).await;
+        script.direct(json!({ "batch": 3 })).await;
+        script.direct(json!({ "multi_last": ["s.*"] })).await;
+        script.fill(4).await;
+        script.ask("s.1", "A: b", "again").await;
+        script.ask("s.2", "", "").await;
+        script.api("STREAM.MSG.DELETE.S", json!({ "seq": 3 })).await;
+        for body in [
+            json!({ "batch": 3 }),
+            json!({ "batch": 10, "seq": 2 }),
+            json!({ "batch": 10, "seq": 20 }),
+            json!({ "batch": 2, "next_by_subj": "s.1" }),
+            json!({ "batch": 2, "seq": 2, "next_by_subj": "s.*" }),
+            json!({ "batch": 2, "next_by_subj": "nothing" }),
+            json!({ "batch": 10, "seq": 1, "max_bytes": 30 }),
+            json!({ "batch": 10, "seq": 1, "max_bytes": 1 }),
+            json!({ "batch": 10, "seq": 1, "max_bytes": 12 }),
+            json!({ "batch": 10, "seq": 1, "max_bytes": 36 }),
+            json!({ "multi_last": ["s.*"], "max_bytes": 8 }),
+            json!({ "batch": 10, "start_time": "2016-01-01T00:00:00Z" }),
+            json!({ "batch": 10, "start_time": "2099-01-01T00:00:00Z" }),
+            json!({ "multi_last": ["s.*"] }),
+            json!({ "multi_last": ["s.1", "s.3", "s.4", "nothing"] }),
+            json!({ "multi_last": ["s.*"], "batch": 2 }),
+            json!({ "multi_last": ["s.*"], "seq": 5 }),
+            json!({ "multi_last": ["s.*"], "up_to_seq": 4 }),
+            json!({ "multi_last": ["s.*"], "up_to_time": "2099-01-01T00:00:00Z" }),
+            json!({ "multi_last": ["s.*"], "max_bytes": 30 }),
+            json!({ "multi_last": ["nothing"] }),
+        ] {
+            script.direct(body).await;
+        }
+    })
+    .await;
+}

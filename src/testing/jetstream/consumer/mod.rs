@@ -7,6 +7,7 @@ mod pulls;
 mod push;
 
 use super::consumer_config::{Ack, ConsumerConfig, Deliver};
+use super::fault::Fault;
 use super::faults::{Election, WaitingPulls};
 use super::log::Log;
 use super::time::Time;
@@ -165,6 +166,33 @@ impl Consumer {
         let wanted = |seq: &u64| log.get(*seq).is_some_and(|message| self.config.wants(&message.subject));
         let rest = log.iter().filter(|(seq, message)| *seq >= self.next && self.config.wants(&message.subject));
         self.ahead = (rest.count() + self.starts.iter().filter(|seq| wanted(seq)).count()) as u64;
+    }
+
+    /// Moves it to a sequence, or to what follows its acknowledgement floor, and forgets what is open. Returns where it goes on.
+    pub(super) fn reset(&mut self, seq: u64, log: &Log) -> Result<u64, Fault> {
+        let refused = |why: &str| Err(Fault::new(400, 10204, format!("invalid reset: {why}")));
+        let start = self.config.start_time();
+        match self.config.deliver_policy {
+            _ if seq == 0 => {}
+            Deliver::All => {}
+            Deliver::ByStartSequence if seq < self.config.opt_start_seq => return refused("below start seq"),
+            Deliver::ByStartTime if log.get(seq).is_none_or(|message| Some(message.time) < start) => {
+                return refused("below start time");
+            }
+            Deliver::ByStartSequence | Deliver::ByStartTime => {}
+            Deliver::New | Deliver::Last | Deliver::LastPerSubject => return refused("not allowed"),
+        }
+        self.next = if seq == 0 { self.floor.stream + 1 } else { seq };
+        self.starts.clear();
+        self.open.clear();
+        self.due.clear();
+        self.repeats.clear();
+        self.again.clear();
+        self.delivered = Place { stream: self.next.saturating_sub(1), ..Place::default() };
+        self.floor = self.delivered;
+        let rest = log.iter().filter(|(seq, message)| *seq >= self.next && self.config.wants(&message.subject));
+        self.ahead = rest.count() as u64;
+        Ok(self.next)
     }
 
     pub(super) fn is_paused(&self, now: Time) -> bool {
