@@ -288,6 +288,23 @@ impl Consumer {
         [look, due, pulls, paused, self.flow.deadline()].into_iter().flatten().min()
     }
 
+    /// What has to hold whatever happened.
+    #[cfg(test)]
+    pub(super) fn check(&self, log: &Log, now: Time) {
+        let rest = log.iter().filter(|(seq, message)| *seq >= self.next && self.config.wants(&message.subject));
+        assert_eq!(self.ahead, (rest.count() + self.starts.len()) as u64, "pending");
+        assert!(self.starts.iter().all(|seq| log.get(*seq).is_some()), "a start that was removed");
+        assert!(self.open.keys().all(|seq| log.get(*seq).is_some()), "an open message that was removed");
+        assert!(self.floor.stream <= self.delivered.stream, "{:?} {:?}", self.floor, self.delivered);
+        assert!(self.open.keys().all(|seq| *seq > self.floor.stream), "{:?} {:?}", self.open, self.floor);
+        for (seq, open) in &self.open {
+            assert!(self.due.contains(&(open.due, *seq)) || self.again.contains(seq), "{seq} is never delivered again");
+        }
+        assert!(self.due.iter().all(|(_, seq)| self.open.contains_key(seq)), "a time without a message");
+        assert!(self.pulls.iter().all(|pull| pull.left > 0), "a pull that wants nothing");
+        assert!(self.deadline(now).is_none_or(|due| due > now), "{self:?} is due at {now}");
+    }
+
     fn acks(&self) -> bool {
         self.config.ack_policy != Ack::None
     }

@@ -4,6 +4,7 @@ mod acks;
 mod faults;
 mod pulls;
 mod push;
+mod random;
 mod streams;
 
 use super::{ConsumerState, JetStream, Out};
