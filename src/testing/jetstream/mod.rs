@@ -40,7 +40,7 @@ use faults::Faults;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use stream::Stream;
-use time::Clock;
+use time::{Clock, Time};
 use turn::Turn;
 
 /// A JetStream server without a network.
@@ -116,9 +116,15 @@ impl JetStream {
         interest: &dyn Fn(&str) -> bool,
         out: &mut Vec<Out>,
     ) -> bool {
+        let (now, from) = (self.clock.read(now), out.len());
+        let heard = self.receive(message, now, interest, out);
+        self.capture(from, now, interest, out);
+        heard
+    }
+
+    fn receive(&mut self, message: &PubOp<'_>, now: Time, interest: &dyn Fn(&str) -> bool, out: &mut Vec<Out>) -> bool {
         let Ok(subject) = std::str::from_utf8(message.subject) else { return false };
         let reply = message.reply.and_then(|reply| std::str::from_utf8(reply).ok());
-        let now = self.clock.read(now);
         if let Some(verb) = subject.strip_prefix("$JS.API.") {
             return self.api(verb, reply, message, now, interest, out);
         }
@@ -147,11 +153,31 @@ impl JetStream {
     /// Does what is due: redeliveries, heartbeats, the end of pulls, of old messages and of abandoned consumers, and deliveries
     /// to subscriptions that are new.
     pub fn tick(&mut self, now: Instant, interest: &dyn Fn(&str) -> bool, out: &mut Vec<Out>) {
-        let now = self.clock.read(now);
+        let (now, from) = (self.clock.read(now), out.len());
         out.extend(self.faults.take_late(now));
         let mut turn = Turn { now, interest, out, faults: &mut self.faults };
         for stream in self.streams.values_mut() {
             stream.tick(&mut turn);
+        }
+        self.capture(from, now, interest, out);
+    }
+
+    /// Stores advisories where a stream covers their subjects. What comes of that may be more of them.
+    fn capture(&mut self, from: usize, now: Time, interest: &dyn Fn(&str) -> bool, out: &mut Vec<Out>) {
+        let mut at = from;
+        while let Some(next) = out.get(at) {
+            at += 1;
+            if !next.to.starts_with("$JS.EVENT.") {
+                continue;
+            }
+            let advisory = next.clone();
+            let mut turn = Turn { now, interest, out, faults: &mut self.faults };
+            if let Some(stream) = self.streams.values_mut().find(|stream| stream.config.covers(&advisory.to)) {
+                if !stream.is_offline(now) {
+                    let _ = stream.publish(&advisory.to, &advisory.as_op(), &mut turn);
+                    stream.advance(&mut turn);
+                }
+            }
         }
     }
 

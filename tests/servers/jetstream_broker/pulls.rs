@@ -106,3 +106,47 @@ async fn deliveries_begin_where_a_server_begins() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_pull_lives_by_interest_as_on_a_server() {
+    compare(async |script: &mut Script| {
+        script.stream(json!({})).await;
+        script.worker(json!({})).await;
+        script.subscribe("other.>", "5").await;
+        script.pull_to("other.1", json!({ "batch": 2 })).await;
+        script.api("CONSUMER.INFO.S.c", Value::Null).await;
+        script.unsubscribe("5").await;
+        script.fill(1).await;
+        script.api("CONSUMER.INFO.S.c", Value::Null).await;
+        script.subscribe("other.>", "5").await;
+        script.nothing("the pull was dropped without a word").await;
+        script.pull(json!({ "batch": 1 }), 1).await;
+        script.pull_to("other.2", json!({ "batch": 2 })).await;
+        script.unsubscribe("5").await;
+        script.subscribe("other.>", "6").await;
+        script.fill(1).await;
+        script.nothing("more").await;
+        script.api("CONSUMER.INFO.S.c", Value::Null).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_consumer_goes_as_on_a_server() {
+    compare(async |script: &mut Script| {
+        script.stream(json!({})).await;
+        let idle = json!({ "name": "idle", "inactive_threshold": SECOND });
+        script.api("CONSUMER.CREATE.S.idle", json!({ "stream_name": "S", "config": idle })).await;
+        script.worker(json!({ "inactive_threshold": SECOND })).await;
+        script.subscribe("push.c", "5").await;
+        let push = json!({ "name": "push", "deliver_subject": "push.c", "inactive_threshold": SECOND });
+        script.api("CONSUMER.CREATE.S.push", json!({ "stream_name": "S", "config": push })).await;
+        script.pull(json!({ "batch": 1, "expires": 20 * SECOND }), 0).await;
+        script.pause(3_000).await;
+        script.api("CONSUMER.NAMES.S", Value::Null).await;
+        script.unsubscribe("5").await;
+        script.pause(3_000).await;
+        script.api("CONSUMER.NAMES.S", Value::Null).await;
+    })
+    .await;
+}

@@ -74,6 +74,18 @@ impl Script {
         inbox
     }
 
+    /// A pull with a reply subject of the script's choice.
+    pub(crate) async fn pull_to(&mut self, reply: &str, body: Value) {
+        let target = format!("$JS.API.CONSUMER.MSG.NEXT.S.c {reply}");
+        self.client.publish(&target, body.to_string()).await;
+        // A round trip through the API, after which the pull has arrived.
+        self.api("CONSUMER.NAMES.S", Value::Null).await;
+    }
+
+    pub(crate) async fn pause(&mut self, millis: u64) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
     /// A message that nobody answers.
     pub(crate) async fn tell(&mut self, subject: &str, body: &str) {
         self.client.publish(subject, body).await;

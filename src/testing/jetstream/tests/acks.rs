@@ -75,6 +75,19 @@ fn after_the_last_delivery_the_consumer_gives_up_and_says_so() {
 }
 
 #[test]
+fn a_stream_of_dead_letters_stores_the_advisory() {
+    let mut world = World::with_worker(json!({ "ack_wait": 1_000_000_000, "max_deliver": 1 }));
+    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>";
+    world.api("STREAM.CREATE.DEAD", json!({ "name": "DEAD", "subjects": [subject] }));
+    world.fill(1);
+    world.pull("inbox.1", json!({ "batch": 9 }));
+    world.pass(1_000);
+    let dead: Vec<Value> =
+        world.model.messages("DEAD").map(|(_, _, _, payload)| serde_json::from_slice(payload).unwrap()).collect();
+    assert_eq!((dead.len(), &dead[0]["stream_seq"], &dead[0]["deliveries"]), (1, &json!(1), &json!(1)));
+}
+
+#[test]
 fn a_backoff_spaces_redeliveries() {
     let mut world = World::with_worker(json!({ "backoff": [1_000_000_000, 3_000_000_000_u64], "max_deliver": 4 }));
     world.fill(1);
