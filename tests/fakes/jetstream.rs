@@ -1,6 +1,7 @@
 //! JetStream in the broker, as a user's tests have it: publishing, deduplication, acknowledgements, redeliveries, and faults. What
 //! the client survives is shown elsewhere; here the broker must show what it was asked for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -35,12 +36,12 @@ async fn publish(context: &Context, numbers: std::ops::RangeInclusive<u32>) {
     }
 }
 
-/// A durable push consumer for explicit acknowledgements, which are waited for half a second.
+/// A durable push consumer for explicit acknowledgements, which are waited for two seconds.
 async fn worker(stream: &Stream, client: &Client) -> push::Messages {
     let config = push::Config {
         durable_name: Some("worker".to_owned()),
         deliver_subject: client.new_inbox(),
-        ack_wait: Duration::from_millis(500),
+        ack_wait: Duration::from_secs(2),
         ..push::Config::default()
     };
     let consumer = soon("a consumer", stream.create_consumer(config)).await.unwrap();
@@ -165,6 +166,56 @@ async fn the_brokers_of_a_cluster_have_the_same_streams() {
     assert_eq!(cluster[1].jetstream().messages("ORDERS").len(), 3);
 }
 
+#[tokio::test]
+async fn a_pull_consumer_goes_on_after_each_fault() {
+    let broker = broker().await;
+    let context = context(&broker).await;
+    let stream = orders(&context).await;
+    let config = jetstream::consumer::pull::Config {
+        durable_name: Some("puller".to_owned()),
+        ack_wait: Duration::from_millis(500),
+        ..Default::default()
+    };
+    let consumer = soon("a consumer", stream.create_consumer(config)).await.unwrap();
+    let short = consumer.stream().max_messages_per_batch(10).heartbeat(Duration::from_millis(200));
+    let messages = soon("its messages", short.expires(Duration::from_secs(2)).messages()).await.unwrap();
+    // Reports of trouble are items too.
+    let mut messages = messages.filter_map(|item| async move { item.ok() }).boxed();
+    let faults = broker.jetstream();
+    let lasts = Duration::from_millis(100);
+    for fault in 0..7 {
+        match fault {
+            0 => {}
+            1 => faults.swallow_pulls(1),
+            2 => assert!(faults.elect("ORDERS", "puller", lasts, NewPulls::NoResponders, WaitingPulls::Told)),
+            3 => assert!(faults.elect("ORDERS", "puller", lasts, NewPulls::Swallowed, WaitingPulls::Vanish)),
+            4 => faults.lose_deliveries(2),
+            5 => faults.lose_acks(2),
+            _ => broker.restart().await.unwrap(),
+        }
+        let numbers = 1 + 20 * fault..=20 * (fault + 1);
+        publish(&context, numbers.clone()).await;
+        let mut missing: BTreeSet<u64> = numbers.map(u64::from).collect();
+        while !missing.is_empty() {
+            let message = soon("a message", messages.next()).await.unwrap();
+            missing.remove(&message.info().unwrap().stream_sequence);
+            message.ack().await.unwrap();
+        }
+    }
+    let all_acknowledged = |broker: &Broker| {
+        let state = broker.jetstream().consumer("ORDERS", "puller");
+        state.is_some_and(|state| (state.pending, state.ack_pending) == (0, 0))
+    };
+    // What was lost with an acknowledgement comes again, and is acknowledged by the reader.
+    let reading = tokio::spawn(async move {
+        while let Some(message) = messages.next().await {
+            message.ack().await.unwrap();
+        }
+    });
+    broker.wait_until("acknowledgement of everything", all_acknowledged).await.unwrap();
+    reading.abort();
+}
+
 /// A pull by hand, with a reply subject of its own.
 async fn pull(client: &Client, body: &'static str) -> Subscriber {
     let inbox = client.new_inbox();
@@ -189,7 +240,7 @@ async fn an_election_swallows_pulls_or_refuses_them_and_ends() {
     let faults = broker.jetstream();
 
     let mut waiting = pull(&client, r#"{"batch":5}"#).await;
-    let lasts = Duration::from_millis(300);
+    let lasts = Duration::from_secs(1);
     assert!(faults.elect("ORDERS", "puller", lasts, NewPulls::NoResponders, WaitingPulls::Told));
     let status = soon("a status", waiting.next()).await.unwrap().status;
     assert_eq!(status, Some(StatusCode::REQUEST_TERMINATED));
@@ -221,10 +272,10 @@ async fn a_stream_goes_offline_and_a_consumer_vanishes() {
     let context = context(&broker).await;
     let (stream, client) = (orders(&context).await, context.client());
     let _messages = worker(&stream, &client).await;
-    assert!(broker.jetstream().take_offline("ORDERS", Duration::from_millis(300)));
+    assert!(broker.jetstream().take_offline("ORDERS", Duration::from_secs(1)));
     let refused = soon("a status", client.request("orders.eu", "".into())).await.unwrap_err();
     assert_eq!(refused.kind(), nats_lifeline::RequestErrorKind::NoResponders);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     publish(&context, 1..=1).await;
     assert_eq!(broker.jetstream().consumers("ORDERS"), ["worker"]);
     assert!(broker.jetstream().lose_consumer("ORDERS", "worker"));

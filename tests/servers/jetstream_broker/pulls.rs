@@ -12,7 +12,9 @@ async fn pulls_get_messages_and_statuses_as_on_a_server() {
         script.stream(json!({})).await;
         script.worker(json!({})).await;
         script.pull(json!({ "no_wait": true }), 1).await;
-        script.pull(json!({ "batch": 2, "expires": SECOND, "idle_heartbeat": SECOND / 4, "max_bytes": 500 }), 4).await;
+        script
+            .pull(json!({ "batch": 2, "expires": 2 * SECOND, "idle_heartbeat": SECOND / 5 * 4, "max_bytes": 500 }), 3)
+            .await;
         script.fill(3).await;
         script.pull(json!({ "batch": 2 }), 2).await;
         script.pull(json!({ "batch": 2, "no_wait": true }), 2).await;

@@ -12,7 +12,7 @@ async fn a_push_consumer_delivers_as_on_a_server() {
         script.stream(json!({})).await;
         script.fill(2).await;
         let push = json!({ "durable_name": "c", "deliver_subject": "push.c", "ack_policy": "none",
-            "idle_heartbeat": SECOND / 2, "flow_control": true, "max_ack_pending": null });
+            "idle_heartbeat": 2 * SECOND, "flow_control": true, "max_ack_pending": null });
         script.worker(push).await;
         script.nothing("nobody listens").await;
         script.subscribe("push.c", "7").await;
