@@ -8,6 +8,7 @@
 //! | know what the client is doing now, and what each event means | [states and events](states) |
 //! | move a program from async-nats | [migrating from async-nats](migrating) |
 //! | set up a client for production | [production configuration](production) |
+//! | store messages, and process each of them | [JetStream](mod@jetstream) |
 //! | use several servers, or return to the nearest one | [failover and server lists](failover) |
 //! | keep publishing while no server is connected | [buffering during outages](buffering) |
 //! | choose how fast the client reconnects, and when it gives up | [backoff and jitter](mod@backoff) |
@@ -21,7 +22,7 @@
 //! The examples run as they are: each starts a broker of its own inside the process (feature `testing`). With a real
 //! server, put its address in place of `broker.url()`.
 //!
-//! JetStream, key-value, object store, services and WebSocket do not exist in this crate yet.
+//! Key-value, object store, services and WebSocket do not exist in this crate yet.
 
 // The names that the pages link to.
 #[cfg(doc)]
@@ -30,6 +31,8 @@ use crate::client::{CircuitBreaker, Delivery, FlushFailure, Health, NotConnected
 use crate::connection::{Cause, ConnectionEvent, Lost, Stats, Status};
 #[cfg(doc)]
 use crate::options::{Backoff, DeliveryMode, InvalidOption, Jitter, OverflowPolicy, RequestOptions, WhenFull};
+#[cfg(all(doc, feature = "jetstream"))]
+use crate::jetstream::Context;
 #[cfg(doc)]
 use crate::{Client, ConnectErrorKind, ConnectOptions, Event, RequestError, Subscriber};
 
@@ -50,6 +53,10 @@ pub mod migrating {}
 
 #[doc = include_str!("production.md")]
 pub mod production {}
+
+#[doc = include_str!("jetstream.md")]
+#[cfg(feature = "jetstream")]
+pub mod jetstream {}
 
 #[doc = include_str!("failover.md")]
 pub mod failover {}

@@ -1,7 +1,6 @@
 //! JetStream: streams that store messages, and consumers that deliver them until they are acknowledged.
 //!
-//! Begin with a [`Context`], which [`new`] makes from a client. So far it manages streams and consumers, reads stored
-//! messages, and publishes; consumers do not deliver yet.
+//! Begin with a [`Context`], which [`new`] makes from a client. The [guide](crate::guide::jetstream) says what to use for what.
 //!
 //! Every field of a document may be missing, and unknown ones are ignored, because servers of all versions write them. Durations
 //! are whole nanoseconds in JSON. Where servers mean "no limit" by a negative number, the field says so or is `None`.
