@@ -62,6 +62,11 @@ fn client<C: Client + Handles>(job: &Job) -> Result<(), Failure> {
                 Work::Connect => client.connects(job).await,
                 Work::Replay => Ok(Done::default()),
                 Work::Failover | Work::FailoverEager => client.trickle(),
+                Work::Store => client.store(job).await,
+                Work::StoreMany => client.store_many(job).await,
+                Work::Pull | Work::PullAcked => client.pull(job).await,
+                Work::Fetch => client.fetch(job).await,
+                Work::Ordered => client.ordered(job).await,
             }
         };
         runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await })?

@@ -1,5 +1,7 @@
 //! The bound: the same bytes over a blocking socket, encoded in advance or not decoded at all; over rustls if TLS is wanted.
 
+mod stored;
+
 use crate::Failure;
 use crate::child::Done;
 use crate::frames::{self, CONNECT, dial, hello, round_trip};
@@ -48,6 +50,9 @@ fn work_on(mut socket: impl Read + Write + 'static, job: Job, size: usize) -> Re
         }
         Work::Subscribe | Work::SubscribeBatch => Box::new(move || swallow(&mut socket, &job, size)),
         Work::Request => Box::new(move || ask(&mut socket, &job)),
+        Work::Store => Box::new(move || stored::one_by_one(&mut socket, &job)),
+        Work::StoreMany => Box::new(move || stored::many(&mut socket, &job)),
+        Work::Fetch => Box::new(move || stored::fetch(&mut socket, &job)),
         _ => return Err("no raw sockets for this".into()),
     })
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     println!("{}", report::head());
     let mut rows: Vec<Row> = Vec::new();
     for workload in &args.workloads {
-        if workload.far_end == Needs::Server && server.is_none() {
+        if matches!(workload.far_end, Needs::Server | Needs::Stream { .. }) && server.is_none() {
             continue;
         }
         let row = bench.row(workload);

@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) addr: String,
     pub(crate) version: String,
     child: Option<Child>,
+    /// Its files, which are removed at the end.
+    folder: Option<PathBuf>,
 }
 
 impl Server {
@@ -30,8 +32,10 @@ impl Server {
     fn start() -> Result<Self, Failure> {
         let program = std::env::var_os("NATS_SERVER_BIN").map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let folder = std::env::temp_dir().join(format!("compare-{}", std::process::id()));
         let child = Command::new(&program)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+            .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -39,12 +43,14 @@ impl Server {
             .map_err(|error| {
                 format!("no --server, and {} does not start: {error}; set NATS_SERVER_BIN", program.display())
             })?;
-        Self::at(format!("127.0.0.1:{port}"), Some(child))
+        let mut server = Self::at(format!("127.0.0.1:{port}"), Some(child))?;
+        server.folder = Some(folder);
+        Ok(server)
     }
 
     /// Waits for its INFO.
     fn at(addr: String, child: Option<Child>) -> Result<Self, Failure> {
-        let mut server = Self { addr, version: String::new(), child };
+        let mut server = Self { addr, version: String::new(), child, folder: None };
         let began = Instant::now();
         loop {
             match version(&server.addr) {
@@ -75,6 +81,9 @@ impl Drop for Server {
         if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::contender::Contender::{self, AsyncNats, NatsGo, Raw};
 use crate::figures::Metric::{self, Bytes, Cpu, Median, Rate};
 use crate::workload::Limit::{Least, Most};
-use crate::workload::Needs::{Outages, Server, Sink, Source};
+use crate::workload::Needs::{Outages, Server, Sink, Source, Stream};
 use crate::workload::{Goal, Needs, Section, Than, Work, Workload};
 
 pub(crate) fn named(name: &str) -> Option<&'static Workload> {
@@ -63,6 +63,11 @@ const fn secure(name: &'static str, title: &'static str, work: Work, payload: us
     };
     let row = row(Section::Tls, name, title, work, payload, messages, far_end);
     Workload { tls: true, goals: if payload < 1024 { SMALL_TLS } else { LARGE_TLS }, ..row }
+}
+
+const fn stored(name: &'static str, title: &'static str, work: Work, messages: u64) -> Workload {
+    let bound = matches!(work, Work::Store | Work::StoreMany | Work::Fetch);
+    Workload { bound, ..row(Section::JetStream, name, title, work, 128, messages, Stream { files: false }) }
 }
 
 const SMALL_TLS: &[Goal] = &[least(3.0, AsyncNats), most(Cpu, 1.2, Raw)];
@@ -148,6 +153,23 @@ pub(crate) const ALL: &[Workload] = &[
         ..row(Section::Connection, "failover", "server lost, first message at the next one", Work::Failover, 16, 4, Outages) },
     Workload { bound: false, rounds: 3,
         ..row(Section::Connection, "failover0", "the same, with delays of zero", Work::FailoverEager, 16, 4, Outages) },
+
+    Workload { goals: &[most(Median, 1.1, Raw)],
+        ..stored("store1", "store 128 B, one at a time", Work::Store, 4_000) },
+    Workload { goals: &[least(0.9, Raw), most(Cpu, 1.0 / 3.0, AsyncNats)],
+        ..stored("store", "store 128 B, 4,000 in flight", Work::StoreMany, 100_000) },
+    Workload { far_end: Stream { files: true }, goals: &[least(0.9, Raw), most(Cpu, 1.0 / 3.0, AsyncNats)],
+        ..stored("storef", "the same, in files", Work::StoreMany, 100_000) },
+    Workload { goals: &[least(1.2, AsyncNats), least(1.2, NatsGo), most(Cpu, 1.0 / 3.0, AsyncNats)],
+        ..stored("pull", "pull 128 B, 500 at a time", Work::Pull, 200_000) },
+    Workload { goals: &[least(1.2, AsyncNats), least(1.2, NatsGo), most(Cpu, 1.0 / 3.0, AsyncNats)],
+        ..stored("pullack", "the same, each acknowledged", Work::PullAcked, 100_000) },
+    Workload { goals: &[most(Median, 1.1, Raw)],
+        ..stored("fetch1", "fetch 1 message, one after the other", Work::Fetch, 4_000) },
+    Workload { tasks: 100, goals: &[most(Median, 1.1, Raw)],
+        ..stored("fetch100", "fetch 100 messages, one after the other", Work::Fetch, 100_000) },
+    Workload { goals: &[least(1.2, AsyncNats), least(1.2, NatsGo)],
+        ..stored("ordered", "read 128 B with an ordered consumer", Work::Ordered, 200_000) },
 ];
 
 #[cfg(test)]

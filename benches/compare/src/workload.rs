@@ -12,6 +12,17 @@ pub(crate) const SERVICE: &str = "bench.service";
 /// The message after all others, if a real server is at the far end.
 pub(crate) const LAST: &str = "bench.last";
 
+/// The stream, its subject, and its consumer.
+pub(crate) const STREAM: &str = "BENCH";
+pub(crate) const STORED: &str = "bench.stored";
+pub(crate) const CONSUMER: &str = "bench";
+
+/// Messages whose acknowledgement may be pending.
+pub(crate) const IN_FLIGHT: usize = 4_000;
+
+/// Messages that a consumer's stream asks for at a time.
+pub(crate) const BATCH: usize = 500;
+
 /// Begins the subjects of idle subscriptions.
 pub(crate) const IDLE: &str = "bench.idle.";
 
@@ -49,11 +60,12 @@ pub(crate) enum Section {
     Tls,
     Memory,
     Connection,
+    JetStream,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Publish, Self::Receive, Self::Server, Self::Tls, Self::Memory, Self::Connection];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Publish, Self::Receive, Self::Server, Self::Tls, Self::Memory, Self::Connection, Self::JetStream];
 }
 
 /// The kinds of work. A child process gets the word of `WORDS`.
@@ -90,9 +102,21 @@ pub(crate) enum Work {
     Failover,
     /// Likewise, without any delay before an attempt.
     FailoverEager,
+    /// Stores messages, one at a time.
+    Store,
+    /// Stores messages, with many acknowledgements pending.
+    StoreMany,
+    /// Reads a pull consumer's stream of messages.
+    Pull,
+    /// The same, and acknowledges each.
+    PullAcked,
+    /// Fetches as many messages as there are tasks, again and again.
+    Fetch,
+    /// Reads an ordered consumer.
+    Ordered,
 }
 
-const WORDS: [(Work, &str); 16] = [
+const WORDS: [(Work, &str); 22] = [
     (Work::Publish, "publish"),
     (Work::PublishHeaders, "publish-headers"),
     (Work::PublishCloned, "publish-cloned"),
@@ -109,6 +133,12 @@ const WORDS: [(Work, &str); 16] = [
     (Work::Connect, "connect"),
     (Work::Failover, "failover"),
     (Work::FailoverEager, "failover-eager"),
+    (Work::Store, "store"),
+    (Work::StoreMany, "store-many"),
+    (Work::Pull, "pull"),
+    (Work::PullAcked, "pull-acked"),
+    (Work::Fetch, "fetch"),
+    (Work::Ordered, "ordered"),
 ];
 
 impl Work {
@@ -123,6 +153,11 @@ impl Work {
     pub(crate) fn publishes(self) -> bool {
         use Work::{Publish, PublishBatch, PublishCloned, PublishHandle, PublishHeaders};
         matches!(self, Publish | PublishHeaders | PublishCloned | PublishHandle | PublishBatch)
+    }
+
+    /// Whether the far end has to store the messages before.
+    pub(crate) fn reads_a_stream(self) -> bool {
+        matches!(self, Self::Pull | Self::PullAcked | Self::Fetch | Self::Ordered)
     }
 
     /// Whether its messages carry headers.
@@ -145,6 +180,7 @@ impl Work {
         match self {
             Self::Request if tasks == 1 => Metric::Median,
             Self::Paced | Self::Replay | Self::Connect | Self::Failover | Self::FailoverEager => Metric::Median,
+            Self::Store | Self::Fetch => Metric::Median,
             Self::Subscriptions | Self::Clients => Metric::Bytes,
             _ => Metric::Rate,
         }
@@ -165,6 +201,8 @@ pub(crate) enum Needs {
     Source,
     /// A real nats-server.
     Server,
+    /// A stream on a real nats-server, in memory or in files.
+    Stream { files: bool },
     /// A server that closes connections and times what follows.
     Outages,
 }
@@ -209,7 +247,9 @@ impl Workload {
             // By default they don't wait in `failover` either.
             Contender::NatsGo => self.work != Work::FailoverEager,
             // It has no way to start a request without a thread that waits for it.
-            Contender::NatsC => !matches!(self.work, Work::FailoverEager | Work::Paced),
+            Contender::NatsC => {
+                !matches!(self.work, Work::FailoverEager | Work::Paced) && self.section != Section::JetStream
+            }
             Contender::Raw => self.bound,
         }
     }

@@ -2,6 +2,7 @@
 
 mod handles;
 mod requests;
+mod stored;
 mod streams;
 mod upkeep;
 
@@ -25,6 +26,11 @@ pub(crate) trait Client: Sized {
     fn idle_subscriptions(&mut self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
     fn idle_clients(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
     fn connects(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
+    fn store(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
+    fn store_many(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
+    fn pull(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
+    fn fetch(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
+    fn ordered(&self, job: &Job) -> impl Future<Output = Result<Done, Failure>>;
     /// Publishes a message about every 100 µs from now on, from a thread of its own.
     fn trickle(&self) -> Result<Done, Failure>;
 }
@@ -71,6 +77,7 @@ macro_rules! client {
             streams::functions!($nats);
             requests::functions!($nats);
             upkeep::functions!($nats);
+            stored::functions!($nats);
 
             impl Client for Subject {
                 async fn connect(job: &Job) -> Result<Self, Failure> {
@@ -109,6 +116,26 @@ macro_rules! client {
 
                 async fn connects(&self, job: &Job) -> Result<Done, Failure> {
                     connects(job).await
+                }
+
+                async fn store(&self, job: &Job) -> Result<Done, Failure> {
+                    store(&self.client, job).await
+                }
+
+                async fn store_many(&self, job: &Job) -> Result<Done, Failure> {
+                    store_many(&self.client, job).await
+                }
+
+                async fn pull(&self, job: &Job) -> Result<Done, Failure> {
+                    pull(&self.client, job).await
+                }
+
+                async fn fetch(&self, job: &Job) -> Result<Done, Failure> {
+                    fetch(&self.client, job).await
+                }
+
+                async fn ordered(&self, job: &Job) -> Result<Done, Failure> {
+                    ordered(&self.client, job).await
                 }
 
                 fn trickle(&self) -> Result<Done, Failure> {

@@ -3,6 +3,7 @@
 mod outages;
 mod secure;
 mod service;
+mod stream;
 
 use crate::Failure;
 use crate::frames::{hello, round_trip};
@@ -35,6 +36,10 @@ pub(crate) enum FarEnd {
         last: TcpStream,
     },
     Service(Service),
+    /// A server with a stream.
+    Stream {
+        addr: String,
+    },
     Outages(Outages),
 }
 
@@ -63,6 +68,11 @@ impl FarEnd {
                 last.set_read_timeout(Some(PATIENCE))?;
                 Self::Server { addr, last }
             }
+            (Needs::Stream { files }, work) => {
+                let addr = addr()?;
+                stream::prepare(&addr, work, files, job)?;
+                Self::Stream { addr }
+            }
             (Needs::Outages, Work::Replay) => Self::Outages(Outages::replay(job.messages, job.subscriptions)?),
             (Needs::Outages, _) => Self::Outages(Outages::failover(job.messages)?),
         })
@@ -75,7 +85,7 @@ impl FarEnd {
             Self::Source(source) => vec![source.addr().to_string()],
             Self::SecureSink(sink) => vec![sink.addr().to_string()],
             Self::SecureSource(source) => vec![source.addr().to_string()],
-            Self::Server { addr, .. } => vec![addr.clone()],
+            Self::Server { addr, .. } | Self::Stream { addr } => vec![addr.clone()],
             Self::Service(service) => vec![service.addr().to_owned()],
             Self::Outages(outages) => outages.servers(),
         }
@@ -94,7 +104,7 @@ impl FarEnd {
                 }
             }
             Self::Outages(outages) => return outages.happen(PATIENCE),
-            Self::Source(_) | Self::SecureSource(_) | Self::Service(_) => {}
+            Self::Source(_) | Self::SecureSource(_) | Self::Service(_) | Self::Stream { .. } => {}
         }
         Ok(Vec::new())
     }

@@ -51,6 +51,11 @@ fn heading(section: Section) -> (&'static str, &'static str, &'static str) {
         Section::Server => ("Through nats-server", "Requests are answered by a raw socket.", ""),
         Section::Tls => ("TLS", "The bound is rustls over a blocking socket.", ""),
         Section::Memory => ("Memory", "Growth of resident memory, after 2 s of rest.", ""),
+        Section::JetStream => (
+            "JetStream",
+            "One replica, in memory unless it says otherwise. The bound is a blocking socket with the same requests.",
+            "",
+        ),
         Section::Connection => ("Connections", "Medians. `failover` has each client's own delays.", ""),
     }
 }
