@@ -47,6 +47,7 @@ async fn waiting_pulls_are_served_and_ended_as_on_a_server() {
         script.pull(json!({ "batch": 2 }), 0).await;
         script.pull(json!({ "batch": 9, "no_wait": true }), 1).await;
         script.fill(3).await;
+        script.take("to the waiting pulls", 3).await;
         script.pull(json!({ "batch": 1, "no_wait": true }), 1).await;
         script.pull(json!({ "batch": 2 }), 0).await;
         script.pull(json!({ "batch": 2 }), 0).await;
@@ -55,7 +56,7 @@ async fn waiting_pulls_are_served_and_ended_as_on_a_server() {
         script.nothing("dropped without a word").await;
         script.api("CONSUMER.INFO.S.c", Value::Null).await;
         script.say("$JS.API.CONSUMER.DELETE.S.c", "", "").await;
-        script.nothing("as many statuses as pulls, and the answer, in some order").await;
+        script.take_in_any_order("a status for each pull, and the answer", 4).await;
     })
     .await;
 }
@@ -127,6 +128,7 @@ async fn a_waiting_pull_lives_by_interest_as_on_a_server() {
         script.unsubscribe("5").await;
         script.subscribe("other.>", "6").await;
         script.fill(1).await;
+        script.take("to the pull", 1).await;
         script.nothing("more").await;
         script.api("CONSUMER.INFO.S.c", Value::Null).await;
     })

@@ -1,6 +1,6 @@
 //! A script of raw requests, and the record of what came back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use nats_lifeline::testing::Broker;
@@ -17,6 +17,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 pub(crate) struct Script {
     client: RawClient,
     inboxes: u32,
+    /// What came before the answer that was waited for.
+    early: VecDeque<RawMessage>,
     record: Vec<(String, Value)>,
 }
 
@@ -41,7 +43,7 @@ pub(crate) async fn compare(script: impl AsyncFn(&mut Script)) {
 async fn run(port: u16, script: impl AsyncFn(&mut Script)) -> Vec<(String, Value)> {
     let mut client = RawClient::connect(port).await;
     client.subscribe("_INBOX.>", "1").await;
-    let mut running = Script { client, inboxes: 0, record: Vec::new() };
+    let mut running = Script { client, inboxes: 0, early: VecDeque::new(), record: Vec::new() };
     script(&mut running).await;
     running.record
 }
@@ -49,6 +51,10 @@ async fn run(port: u16, script: impl AsyncFn(&mut Script)) -> Vec<(String, Value
 impl Script {
     /// A request to the API.
     pub(crate) async fn api(&mut self, verb: &str, body: Value) -> Value {
+        if verb.starts_with("CONSUMER.INFO") {
+            // A server counts after it has delivered.
+            self.pause(100).await;
+        }
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.ask(&format!("$JS.API.{verb}"), "", &body).await
     }
@@ -56,8 +62,7 @@ impl Script {
     /// A message with a reply subject, whose answer is recorded and returned.
     pub(crate) async fn ask(&mut self, subject: &str, headers: &str, body: &str) -> Value {
         let inbox = self.say(subject, headers, body).await;
-        let answer = self.next().await;
-        let answer = shown(answer.filter(|answer| answer.subject == inbox));
+        let answer = shown(self.answer_to(&inbox).await);
         self.record.push((format!("{subject} {headers:?} {body}"), answer.clone()));
         answer
     }
@@ -112,15 +117,19 @@ impl Script {
     pub(crate) async fn fill_below(&mut self, prefix: &str, messages: u32) {
         for n in 1..=messages {
             let inbox = self.say(&format!("{prefix}.{n}"), "", &format!("message {n}")).await;
-            // Deliveries may come before the acknowledgement.
-            let mut others = Vec::new();
-            while let Some(message) = self.next().await {
-                if message.subject == inbox {
-                    break;
-                }
-                others.push(shown(Some(message)));
+            let answer = shown(self.answer_to(&inbox).await);
+            self.record.push((format!("message {n} of {messages}"), answer));
+        }
+    }
+
+    /// What comes to this inbox. What comes before it is for a later step: a server delivers in its own time.
+    async fn answer_to(&mut self, inbox: &str) -> Option<RawMessage> {
+        loop {
+            let message = self.arrival().await?;
+            if message.subject == inbox {
+                return Some(message);
             }
-            self.record.push((format!("message {n} of {messages}"), others.into()));
+            self.early.push_back(message);
         }
     }
 
@@ -163,9 +172,22 @@ impl Script {
         all
     }
 
+    /// The next messages, which may come in any order.
+    pub(crate) async fn take_in_any_order(&mut self, step: &str, messages: usize) {
+        let mut all = Vec::new();
+        for _ in 0..messages {
+            all.push(shown(self.next().await));
+        }
+        all.sort_by_key(Value::to_string);
+        self.record.push((step.to_owned(), all.into()));
+    }
+
     /// Records that nothing comes.
     pub(crate) async fn nothing(&mut self, step: &str) {
-        let came = tokio::time::timeout(SILENCE, self.client.next()).await.ok();
+        let came = match self.early.pop_front() {
+            Some(message) => Some(message),
+            None => tokio::time::timeout(SILENCE, self.client.next()).await.ok(),
+        };
         self.record.push((format!("nothing: {step}"), shown(came)));
     }
 
@@ -179,6 +201,13 @@ impl Script {
     }
 
     async fn next(&mut self) -> Option<RawMessage> {
+        match self.early.pop_front() {
+            Some(message) => Some(message),
+            None => self.arrival().await,
+        }
+    }
+
+    async fn arrival(&mut self) -> Option<RawMessage> {
         tokio::time::timeout(PATIENCE, self.client.next()).await.ok()
     }
 }
