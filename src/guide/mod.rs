@@ -29,10 +29,10 @@
 use crate::client::{CircuitBreaker, Delivery, FlushFailure, Health, NotConnected, Router, RunningRouter};
 #[cfg(doc)]
 use crate::connection::{Cause, ConnectionEvent, Lost, Stats, Status};
-#[cfg(doc)]
-use crate::options::{Backoff, DeliveryMode, InvalidOption, Jitter, OverflowPolicy, RequestOptions, WhenFull};
 #[cfg(all(doc, feature = "jetstream"))]
 use crate::jetstream::Context;
+#[cfg(doc)]
+use crate::options::{Backoff, DeliveryMode, InvalidOption, Jitter, OverflowPolicy, RequestOptions, WhenFull};
 #[cfg(doc)]
 use crate::{Client, ConnectErrorKind, ConnectOptions, Event, RequestError, Subscriber};
 

@@ -124,13 +124,14 @@ impl Builder {
     /// Whether the broker has JetStream, in memory: [`Broker::jetstream`] looks at it and breaks it. Default `false`. INFO
     /// announces it.
     ///
-    /// It answers as nats-server 2.15 does: streams with all limits, retention policies, deduplication, expectations and
-    /// times to live; single messages; pull and push consumers with all acknowledgements, redeliveries, heartbeats and flow
-    /// control. A restart keeps streams and durable consumers.
+    /// It answers as nats-server 2.15 does: streams with all limits, retention policies, deduplication, expectations and times
+    /// to live; single messages, and many at a time; pull and push consumers with all acknowledgements, redeliveries, heartbeats
+    /// and flow control. A restart keeps streams, and consumers unless their state is in memory only (`mem_storage`).
     ///
-    /// It has no mirrors and sources, subject transforms, republishing, counters, batches, schedules, priority groups, pages of
-    /// messages, domains or limits of accounts, and it refuses them. In a cluster all brokers have the same streams, and the
-    /// loss of one changes nothing: [`Streams::elect`](super::Streams::elect) is what the loss of a leader looks like.
+    /// It has no mirrors and sources, subject transforms, republishing, delete markers, counters, batches, schedules or priority
+    /// groups, and refuses configurations and messages that ask for them. It also has no domains and no limits of accounts, and
+    /// `replay_policy` and `rate_limit_bps` have no effect. In a cluster all brokers have the same streams, and the loss of one
+    /// changes nothing: [`Streams::elect`](super::Streams::elect) is what the loss of a leader looks like.
     pub fn jetstream(mut self, on: bool) -> Self {
         self.settings.jetstream = on;
         self
