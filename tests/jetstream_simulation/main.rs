@@ -8,4 +8,5 @@
 mod line;
 mod ordered;
 mod push;
+mod script;
 mod seeds;

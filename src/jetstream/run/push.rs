@@ -22,7 +22,8 @@ pub(in crate::jetstream) enum Control {
         /// It waits for an empty message there.
         stalled: Option<Subject>,
     },
-    FlowControl {
+    /// The flow control asks whether the reader keeps up.
+    Question {
         /// Where it expects an empty message when the ones before this one have been delivered.
         answer: Subject,
     },
@@ -34,7 +35,7 @@ pub(in crate::jetstream) enum Control {
 pub(in crate::jetstream) fn control(message: &crate::Message) -> Option<Control> {
     let text = message.description.as_deref().unwrap_or_default();
     match PullStatus::of(message.status?, text) {
-        PullStatus::FlowControl => message.reply.clone().map(|answer| Control::FlowControl { answer }),
+        PullStatus::FlowControl => message.reply.clone().map(|answer| Control::Question { answer }),
         PullStatus::IdleHeartbeat => {
             let header = |name| message.headers.as_ref().and_then(|headers| headers.get(name));
             Some(Control::Heartbeat {

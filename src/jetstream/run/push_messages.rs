@@ -125,7 +125,7 @@ impl PushMessages {
     fn control(&self, message: &crate::Message) -> bool {
         match control(message) {
             Some(Control::Heartbeat { stalled, .. }) => answer(&self.inlet, stalled),
-            Some(Control::FlowControl { answer: subject }) => answer(&self.inlet, Some(subject)),
+            Some(Control::Question { answer: subject }) => answer(&self.inlet, Some(subject)),
             Some(Control::Deleted) => return true,
             None => {}
         }

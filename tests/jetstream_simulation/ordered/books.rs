@@ -6,7 +6,8 @@ use nats_lifeline::jetstream::consumer::DeliverPolicy;
 use nats_lifeline::jetstream::decide::ordered::{Cause, Report};
 use nats_lifeline::testing::jetstream::JetStream;
 
-use super::reader::{Item, Settings, text};
+use super::reader::Item;
+use super::requests::{Settings, text};
 
 /// The books of one stream; another one that replaces it has its own.
 pub(super) struct Books {

@@ -4,7 +4,7 @@
 
 mod books;
 mod reader;
-mod script;
+mod requests;
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,12 @@ use books::Books;
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use reader::{Reader, Settings};
-use script::Script;
+use reader::Reader;
+use requests::Settings;
 use serde_json::{Value, json};
 
 use crate::line::Line;
+use crate::script::Script;
 
 /// Within this, without faults, everything is delivered: two heartbeats until a silence shows, the longest attempt, the longest
 /// delay between attempts, and deliveries that are late.
@@ -113,7 +114,7 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let plan = Plan::draw(&mut rng, seed);
         let now = Instant::now();
-        let mut script = Script::new(now, shown);
+        let script = Script::new(now, shown);
         script.say(now, || format!("{} {:?}", plan.stream, plan.settings));
         let mut line = Line::new(seed, ms(rng.random_range(0..20)), now);
         // A server whose window is smaller than two messages can stall without a question.
@@ -125,7 +126,7 @@ impl World {
             publish(&mut line, &mut books, &mut published, &plan, &mut rng, now);
         }
         books.begin(&line.server);
-        let config = Reader::config(&plan.settings, 0, plan.settings.policy);
+        let config = requests::config(&plan.settings, 0, plan.settings.policy);
         let filter = if plan.settings.filter.is_empty() { String::new() } else { format!(".{}", plan.settings.filter) };
         let request = json!({ "stream_name": "S", "config": config });
         let subject = format!("$JS.API.CONSUMER.CREATE.S.reader_0{filter}");
@@ -210,7 +211,7 @@ impl World {
         let now = self.now;
         let times = self.rng.random_range(1..4);
         let lasts = ms(self.rng.random_range(1..3000));
-        let consumer = reader::name(*self.reader.machine.on_server().end());
+        let consumer = requests::name(*self.reader.machine.on_server().end());
         let what = self.rng.random_range(0..13);
         self.script.say(now, || format!("fault {what}, {times} times, {lasts:?}"));
         match what {
@@ -308,11 +309,11 @@ impl World {
         let missing = self.books.missing(&self.line.server);
         assert!(!self.books.is_behind(), "nobody has noticed that the stream was replaced");
         let machine = &self.reader.machine;
-        let consumer = self.line.server.consumer("S", &reader::name(*machine.on_server().end()));
+        let consumer = self.line.server.consumer("S", &requests::name(*machine.on_server().end()));
         assert!(missing.is_empty(), "{missing:?} were not delivered within {BOUND:?}: {machine:?}, {consumer:?}");
         self.advance(self.now + TIDY, usize::MAX);
         let left: Vec<_> = self.line.server.consumer_names("S").collect();
-        assert_eq!(left, [reader::name(self.reader.machine.incarnation().unwrap())], "one consumer is left");
+        assert_eq!(left, [requests::name(self.reader.machine.incarnation().unwrap())], "one consumer is left");
     }
 }
 

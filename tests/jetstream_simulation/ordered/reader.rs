@@ -11,6 +11,7 @@ use nats_lifeline::jetstream::wire::AckSubject;
 use nats_lifeline::testing::jetstream::Out;
 use serde_json::{Value, json};
 
+use super::requests::{Settings, config, created, delete, name, text};
 use crate::line::{Came, Line, Sent};
 
 /// What the user gets.
@@ -71,20 +72,6 @@ pub(crate) struct Reader {
     pub(crate) created: u64,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) policy: DeliverPolicy,
-    pub(crate) filter: String,
-    pub(crate) heartbeat: Duration,
-    /// The inbox holds so many messages.
-    pub(crate) capacity: usize,
-    pub(crate) seed: u64,
-}
-
-pub(crate) fn name(incarnation: u64) -> String {
-    format!("reader_{incarnation}")
-}
-
 impl Reader {
     /// The consumer was created before, with this answer.
     pub(crate) fn new(
@@ -112,20 +99,6 @@ impl Reader {
             creations: 0,
             created: 0,
         }
-    }
-
-    pub(crate) fn config(settings: &Settings, incarnation: u64, from: DeliverPolicy) -> Value {
-        let mut config = json!({
-            "name": name(incarnation), "deliver_subject": format!("inbox.{incarnation}"), "ack_policy": "none",
-            "max_deliver": 1, "flow_control": true, "idle_heartbeat": nanos(settings.heartbeat), "mem_storage": true,
-            "num_replicas": 1, "inactive_threshold": nanos(Duration::from_secs(30)), "replay_policy": "instant",
-        });
-        let policy = serde_json::to_value(from).unwrap();
-        config.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
-        if !settings.filter.is_empty() {
-            config["filter_subject"] = settings.filter.clone().into();
-        }
-        config
     }
 
     /// There is a connection again: an attempt that has waited for it begins.
@@ -242,16 +215,6 @@ impl Reader {
         }
     }
 
-    /// Messages and bytes that wait to be read.
-    pub(crate) fn unread(&self) -> (usize, usize) {
-        let Stage::Reading(inbox) = &self.stage else { return (0, 0) };
-        let sizes = inbox.waiting.iter().filter_map(|waiting| match waiting {
-            Waiting::Message(out) => Some(size(out)),
-            _ => None,
-        });
-        (inbox.waiting.len(), sizes.sum())
-    }
-
     pub(crate) fn is_reading(&self) -> bool {
         matches!(self.stage, Stage::Reading(_))
     }
@@ -360,7 +323,7 @@ impl Reader {
                 Inbox { subject, waiting: VecDeque::new() }
             }
         };
-        let config = Reader::config(&self.settings, incarnation, from);
+        let config = config(&self.settings, incarnation, from);
         let request = json!({ "stream_name": "S", "config": config, "action": "create" });
         let filter = if self.settings.filter.is_empty() { String::new() } else { format!(".{}", self.settings.filter) };
         let subject = format!("$JS.API.CONSUMER.CREATE.S.{}{filter}", name(incarnation));
@@ -429,33 +392,4 @@ impl Reader {
         self.stage = Stage::Waiting(Some((incarnation, inbox)));
         self.machine.create_failed(incarnation, fault, now);
     }
-}
-
-fn delete(incarnation: u64, line: &mut Line, now: Instant) {
-    let subject = format!("$JS.API.CONSUMER.DELETE.S.{}", name(incarnation));
-    line.publish(Sent { subject, reply: None, payload: Vec::new() }, now);
-}
-
-fn created(answer: &Value) -> Created {
-    let number = |value: &Value| value.as_u64().unwrap();
-    Created {
-        before: number(&answer["delivered"]["stream_seq"]),
-        delivered: number(&answer["delivered"]["consumer_seq"]),
-        pending: number(&answer["num_pending"]),
-        stream: None,
-    }
-}
-
-/// A payload without its padding.
-pub(crate) fn text(payload: &[u8]) -> String {
-    String::from_utf8_lossy(payload).trim_end().to_owned()
-}
-
-/// As a server counts it for flow control.
-fn size(out: &Out) -> usize {
-    out.subject.len() + out.reply.as_ref().map_or(0, String::len) + out.headers.len() + out.payload.len()
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap()
 }

@@ -32,7 +32,7 @@ impl PushSource {
                 answer(&self.inlet, stalled);
                 Signal::Heartbeat { sent }
             }
-            Some(Control::FlowControl { answer: subject }) => {
+            Some(Control::Question { answer: subject }) => {
                 answer(&self.inlet, Some(subject));
                 Signal::Nothing
             }

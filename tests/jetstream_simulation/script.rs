@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-pub(super) struct Script {
+pub(crate) struct Script {
     begun: Instant,
     is_shown: bool,
 }
 
 impl Script {
-    pub(super) fn new(begun: Instant, is_shown: bool) -> Script {
+    pub(crate) fn new(begun: Instant, is_shown: bool) -> Script {
         Script { begun, is_shown }
     }
 
-    pub(super) fn say(&self, now: Instant, what: impl FnOnce() -> String) {
+    pub(crate) fn say(&self, now: Instant, what: impl FnOnce() -> String) {
         if self.is_shown {
             let text: String = what().chars().take(400).collect();
             println!("{:9.3} {text}", (now - self.begun).as_secs_f64());
