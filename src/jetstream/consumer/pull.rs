@@ -17,13 +17,14 @@ use crate::jetstream::wire::PullRequest;
 
 pub use super::super::decide::fetch::End as BatchEnd;
 pub use super::super::decide::pull::{Cause as StreamTrouble, Report as StreamEvent};
+pub use super::super::decide::settings::SettingsFault;
 pub use super::super::error::{
     BatchError, BatchErrorKind, BatchRequestError, BatchRequestErrorKind, MessagesError, MessagesErrorKind,
     PullOrderedError as OrderedError, PullOrderedErrorKind as OrderedErrorKind,
     PullRecreateError as ConsumerRecreateError, PullRecreateErrorKind as ConsumerRecreateErrorKind, StreamError,
     StreamErrorKind,
 };
-pub use super::super::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config};
+pub use super::super::wire::{BatchConfig, OrderedPullConfig as OrderedConfig, PullConfig as Config, PullFault};
 pub use batch::{Batch, BatchBuilder, FetchBuilder};
 pub use events::StreamEvents;
 pub use options::{GroupFault, PullRefused};

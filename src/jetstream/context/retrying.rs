@@ -13,6 +13,8 @@ use crate::message::OutboundMessage;
 use crate::protocol::{NATS_EXPECTED_STREAM, NATS_MESSAGE_ID};
 use crate::{Client, ToSubject};
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// How [`Context::publish_retry`] goes on.
 ///
 /// ```
@@ -136,23 +138,26 @@ impl Context {
         }
         let publication = self.inner().publications.begin();
         let now = Client::clock();
-        // A year is for ever, and every clock has room for it.
-        let deadline = now + options.within.min(Duration::from_secs(365 * 24 * 3_600));
+        // A time that the clock can't show is as far away as a year.
+        let deadline = now.checked_add(options.within).or_else(|| now.checked_add(YEAR)).unwrap_or(now);
         let mut publishing = Publishing::new(now, deadline, self.ack_wait(), options.window);
         let mut next = publishing.go_on(now);
-        let mut last = PublishError::from(PublishErrorKind::TimedOut);
+        let (mut stored, mut last) = (None, PublishError::from(PublishErrorKind::TimedOut));
         let fate = loop {
             next = match next {
-                Next::Send { until } => match self.send_once(&message, until).await {
-                    Tried::Stored(ack) => {
-                        publication.settle(Known::Stored { duplicate: ack.duplicate });
-                        return PublishOutcome::Stored(ack);
-                    }
-                    Tried::Not(heard, error) => {
-                        last = error;
-                        publishing.heard(heard, Client::clock())
-                    }
-                },
+                Next::Send { until } => {
+                    let heard = match self.send_once(&message, until).await {
+                        Ok(ack) => {
+                            stored = Some(ack);
+                            Heard::Stored
+                        }
+                        Err((heard, error)) => {
+                            last = error;
+                            heard
+                        }
+                    };
+                    publishing.heard(heard, Client::clock())
+                }
                 Next::Pause { until } => {
                     self.inner().client.pause_until(until).await;
                     publishing.go_on(Client::clock())
@@ -164,32 +169,25 @@ impl Context {
                 Next::End(fate) => break fate,
             };
         };
-        publication.settle(match fate {
-            Fate::Refused => Known::Refused,
-            Fate::NotSent => Known::NotSent,
-            Fate::InDoubt | Fate::Stored => Known::InDoubt,
-        });
-        match fate {
-            Fate::Refused => PublishOutcome::Refused { message, error: last },
-            Fate::NotSent => PublishOutcome::NotSent { message, error: last },
-            // `Stored` has returned above, with its acknowledgement.
-            Fate::InDoubt | Fate::Stored => PublishOutcome::InDoubt { message, error: last },
-        }
+        let (known, outcome) = match (fate, stored) {
+            (Fate::Stored, Some(ack)) => (Known::Stored { duplicate: ack.duplicate }, PublishOutcome::Stored(ack)),
+            (Fate::Refused, _) => (Known::Refused, PublishOutcome::Refused { message, error: last }),
+            (Fate::NotSent, _) => (Known::NotSent, PublishOutcome::NotSent { message, error: last }),
+            (Fate::InDoubt | Fate::Stored, _) => (Known::InDoubt, PublishOutcome::InDoubt { message, error: last }),
+        };
+        publication.settle(known);
+        outcome
     }
 
     /// One try.
-    async fn send_once(&self, message: &OutboundMessage, until: Instant) -> Tried {
-        let mut pending = match self.start(message, Some(until)).await {
-            Ok(pending) => pending,
-            Err(error) => {
-                let waits =
-                    error.kind() == PublishErrorKind::MaxAckPending || error.kind() == PublishErrorKind::TimedOut;
-                return Tried::Not(if waits { Heard::NotStored } else { Heard::Impossible }, error);
-            }
-        };
+    async fn send_once(&self, message: &OutboundMessage, until: Instant) -> Result<PublishAck, (Heard, PublishError)> {
+        let mut pending = self.start(message, Some(until)).await.map_err(|error| {
+            let waits = matches!(error.kind(), PublishErrorKind::MaxAckPending | PublishErrorKind::TimedOut);
+            (if waits { Heard::NotStored } else { Heard::Impossible }, error)
+        })?;
         pending.wait_until(Some(until));
         let (heard, error) = match judged(pending.await) {
-            Judged::Final(_, Ok(ack)) => return Tried::Stored(ack),
+            Judged::Final(_, Ok(ack)) => return Ok(ack),
             Judged::NotStoredYet(error) => (Heard::NotStored, error),
             Judged::Final(Known::Refused, Err(error)) => (Heard::Refused, error),
             // An outage.
@@ -199,10 +197,8 @@ impl Context {
             Judged::Final(Known::NotSent, Err(error)) => (Heard::Impossible, error),
             Judged::Final(_, Err(error)) => (Heard::Lost, error),
         };
-        Tried::Not(
-            if self.inner().client.has_ended() && heard == Heard::NotStored { Heard::Impossible } else { heard },
-            error,
-        )
+        let ended = heard == Heard::NotStored && self.inner().client.has_ended();
+        Err((if ended { Heard::Impossible } else { heard }, error))
     }
 
     /// How long the stream that stores the message recognizes its id; asked for until `until`. `None` if nobody says it.
@@ -226,9 +222,4 @@ impl Context {
             }
         }
     }
-}
-
-enum Tried {
-    Stored(PublishAck),
-    Not(Heard, PublishError),
 }
