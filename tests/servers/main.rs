@@ -36,6 +36,8 @@ mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;
 #[cfg(feature = "jetstream")]
+mod jetstream_moves;
+#[cfg(feature = "jetstream")]
 mod jetstream_ordered;
 #[cfg(feature = "jetstream")]
 mod jetstream_ordered_pull;
