@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use nats_lifeline::protocol::PubOp;
+use nats_lifeline::protocol::{PubOp, matches};
 use nats_lifeline::testing::jetstream::{JetStream, Out};
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -37,6 +37,8 @@ pub(crate) struct Line {
     windowed: BTreeSet<String>,
     to_server: VecDeque<(Instant, Sent)>,
     to_client: VecDeque<(Instant, Came)>,
+    /// Everything that the server has sent, if somebody wants to know, whether it arrives or not.
+    emitted: Option<Vec<Out>>,
 }
 
 impl Line {
@@ -51,6 +53,7 @@ impl Line {
             windowed: BTreeSet::new(),
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
+            emitted: None,
         }
     }
 
@@ -113,8 +116,12 @@ impl Line {
         let mut out = Vec::new();
         let believed = self.up_since.is_some() || now < self.believes_until;
         let subjects = &self.subjects;
-        let interest = |subject: &str| believed && (subject.starts_with("reply.") || subjects.contains(subject));
+        let own = |subject: &str| subjects.iter().any(|own| matches(own.as_bytes(), subject.as_bytes()));
+        let interest = |subject: &str| believed && (subject.starts_with("reply.") || own(subject));
         let answer = ask(&mut self.server, &interest, &mut out);
+        if let Some(emitted) = &mut self.emitted {
+            emitted.extend(out.iter().cloned());
+        }
         if self.up_since.is_some() {
             self.to_client.extend(out.into_iter().map(|out| (now + self.latency, Came::Message(out))));
         }
@@ -169,6 +176,17 @@ impl Line {
             self.server.set_flow_window("S", name, window);
         }
         self.windowed = names.into_iter().collect();
+    }
+
+    /// What the server has sent since the last time.
+    pub(crate) fn emitted(&mut self) -> Vec<Out> {
+        self.emitted.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// Messages on their way to a subscription of the client.
+    pub(crate) fn on_their_way(&self, to: &str) -> usize {
+        let own = |came: &Came| matches!(came, Came::Message(out) if out.reply.is_some() && out.to.starts_with(to));
+        self.to_client.iter().filter(|(_, came)| own(came)).count()
     }
 
     /// When something happens next.

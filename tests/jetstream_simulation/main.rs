@@ -5,8 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fetch;
 mod line;
 mod ordered;
+mod pull;
 mod push;
 mod script;
 mod seeds;

@@ -63,9 +63,10 @@ pub enum Effect {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// A pull is out, since then; `None`: it is buffered until there is a connection.
+    /// A pull is out. `sent` is `None` while it is buffered until there is a connection.
     Out {
         token: u64,
+        made: Instant,
         sent: Option<Instant>,
     },
     /// The next pull is sent then.
@@ -138,8 +139,8 @@ impl Fetch {
             }
             Event::Connected(since) => {
                 self.is_up = true;
-                if let State::Out { sent, .. } = &mut self.state {
-                    sent.get_or_insert(since);
+                if let State::Out { made, sent, .. } = &mut self.state {
+                    *sent = sent.or(Some(since.max(*made)));
                 }
             }
             // They are missing in this batch, and are delivered again.
@@ -281,7 +282,7 @@ impl Fetch {
         let heartbeat = self.settings.heartbeat.min(expires / 2);
         let sending = Sending { token, messages: batch.saturating_sub(self.got).max(1), bytes, expires, heartbeat };
         self.effects.push_back(Effect::Pull(sending));
-        self.state = State::Out { token, sent: self.is_up.then_some(now) };
+        self.state = State::Out { token, made: now, sent: self.is_up.then_some(now) };
     }
 
     fn end(&mut self, end: End) {

@@ -18,6 +18,7 @@ pub(super) struct Entry {
     pub(super) token: u64,
     pub(super) messages: u64,
     pub(super) bytes: u64,
+    pub(super) made: Instant,
     /// `None`: it is buffered until there is a connection.
     pub(super) sent: Option<Instant>,
     pub(super) heartbeat: Duration,
@@ -48,8 +49,11 @@ pub(super) enum Left {
 /// Pulls for which together `left` messages may still come.
 #[derive(Debug, Default)]
 struct Pool {
-    /// In the order of their tokens. What was certainly served is left out.
+    /// In the order of their tokens.
     entries: VecDeque<Entry>,
+    /// What older pulls asked for that were forgotten, and until when the last of them may be served.
+    forgotten: u64,
+    forgotten_until: Option<Instant>,
     messages: u64,
     bytes: u64,
 }
@@ -70,6 +74,12 @@ impl Pool {
         self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.messages))
     }
 
+    fn clear(&mut self) {
+        self.entries.clear();
+        (self.forgotten, self.forgotten_until) = (0, None);
+        (self.messages, self.bytes) = (0, 0);
+    }
+
     /// A message has come.
     fn took(&mut self, bytes: u64) {
         self.messages = self.messages.saturating_sub(1);
@@ -81,9 +91,7 @@ impl Pool {
     /// served by then, or nearly; a late status of theirs counts all the same.
     fn forget_served(&mut self) {
         if self.messages == 0 {
-            self.entries.clear();
-            self.bytes = 0;
-            return;
+            return self.clear();
         }
         if self.entries.len() < 2 {
             return;
@@ -94,6 +102,8 @@ impl Pool {
             if asked < self.messages.saturating_mul(2) {
                 break;
             }
+            self.forgotten = self.forgotten.saturating_add(oldest.messages);
+            self.forgotten_until = self.forgotten_until.max(oldest.ends());
             self.entries.pop_front();
         }
     }
@@ -107,10 +117,34 @@ impl Pool {
             (Left::Everything, None) | (Left::Unknown, _) => {}
         }
         if entry.is_some() {
-            self.messages = self.messages.min(self.asked());
+            self.limit();
         }
         self.forget_served();
         entry
+    }
+
+    /// No more than what was asked for may still come, and nothing if all pulls are gone that somebody still waits for.
+    fn limit(&mut self) {
+        self.messages = match self.entries.is_empty() {
+            true => 0,
+            false => self.messages.min(self.asked().saturating_add(self.forgotten)),
+        };
+    }
+
+    /// When the last of them expires.
+    fn ends(&self) -> Option<Instant> {
+        self.entries.iter().filter_map(Entry::ends).chain(self.forgotten_until).max()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.forgotten_until.is_some_and(|until| until <= now) {
+            (self.forgotten, self.forgotten_until) = (0, None);
+            self.limit();
+        }
+        let expired = |entry: &Entry| entry.ends().is_some_and(|ends| ends <= now);
+        while let Some(at) = self.entries.iter().position(expired) {
+            self.close(Some(at), Left::Unknown);
+        }
     }
 
     fn less(&mut self, messages: u64, bytes: u64) {
@@ -124,6 +158,10 @@ impl Pool {
 pub(super) struct Ledger {
     sure: Pool,
     doubtful: Pool,
+    /// What doubtful pulls had left when they expired, and until when that may still come: they may have been served in place of
+    /// the sure ones.
+    shifted: (u64, u64),
+    shifted_until: Option<Instant>,
     next: u64,
 }
 
@@ -154,6 +192,7 @@ impl Ledger {
             return None;
         }
         if let Some(at) = self.sure.find(token) {
+            let left = self.unshift(left);
             return self.sure.close(Some(at), left);
         }
         if let Some(at) = self.doubtful.find(token) {
@@ -161,7 +200,19 @@ impl Ledger {
         }
         // One that counts as served. Doubtful pulls are older than sure ones, except those that came back.
         let in_doubt = self.doubtful.entries.back().is_some_and(|last| token < last.token);
-        if in_doubt { self.doubtful.close(None, left) } else { self.sure.close(None, left) }
+        if in_doubt {
+            return self.doubtful.close(None, left);
+        }
+        let left = self.unshift(left);
+        self.sure.close(None, left)
+    }
+
+    /// What a sure pull had left is first of all what was served by doubtful ones in its place.
+    fn unshift(&mut self, left: Left) -> Left {
+        let Left::Exactly { messages, bytes } = left else { return left };
+        let shifted = (self.shifted.0.min(messages), self.shifted.1.min(bytes));
+        self.shifted = (self.shifted.0 - shifted.0, self.shifted.1 - shifted.1);
+        Left::Exactly { messages: messages - shifted.0, bytes: bytes - shifted.1 }
     }
 
     /// A pull has shown that it is alive. `false`: it is none that is known.
@@ -185,31 +236,42 @@ impl Ledger {
     /// Doubts all pulls.
     pub(super) fn doubt(&mut self) {
         let sure = std::mem::take(&mut self.sure);
+        self.doubtful.forgotten = self.doubtful.forgotten.saturating_add(sure.forgotten);
+        self.doubtful.forgotten_until = self.doubtful.forgotten_until.max(sure.forgotten_until);
         let (messages, bytes) = (self.doubtful.messages, self.doubtful.bytes);
         sure.entries.into_iter().for_each(|entry| self.doubtful.add(entry));
         self.doubtful.messages = messages.saturating_add(sure.messages);
         self.doubtful.bytes = bytes.saturating_add(sure.bytes);
     }
 
-    /// Buffered pulls were sent.
-    pub(super) fn sent(&mut self, at: Instant) {
+    /// There has been a connection since then: buffered pulls were sent.
+    pub(super) fn connected(&mut self, since: Instant) {
         let all = self.sure.entries.iter_mut().chain(self.doubtful.entries.iter_mut());
-        all.for_each(|entry| entry.sent = entry.sent.or(Some(at)));
+        all.for_each(|entry| entry.sent = entry.sent.or(Some(entry.made.max(since))));
     }
 
     /// Forgets pulls that have expired.
     pub(super) fn expire(&mut self, now: Instant) {
-        for pool in [&mut self.sure, &mut self.doubtful] {
-            let expired = |entry: &Entry| entry.ends().is_some_and(|ends| ends <= now);
-            while let Some(at) = pool.entries.iter().position(expired) {
-                pool.close(Some(at), Left::Unknown);
+        self.sure.expire(now);
+        if self.shifted_until.is_some_and(|until| until <= now) {
+            (self.shifted, self.shifted_until) = ((0, 0), None);
+        }
+        let before = (self.doubtful.messages, self.doubtful.bytes);
+        self.doubtful.expire(now);
+        let gone = (before.0 - self.doubtful.messages, before.1 - self.doubtful.bytes);
+        if gone.0 > 0 {
+            self.shifted = (self.shifted.0.saturating_add(gone.0), self.shifted.1.saturating_add(gone.1));
+            self.shifted_until = self.sure.ends();
+            if self.shifted_until.is_none() {
+                self.shifted = (0, 0);
             }
         }
     }
 
     /// When the next one expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.sure.entries.iter().chain(&self.doubtful.entries).filter_map(Entry::ends).min()
+        let entries = self.sure.entries.iter().chain(&self.doubtful.entries).filter_map(Entry::ends);
+        entries.chain(self.shifted_until).min()
     }
 
     /// Messages that are expected.
@@ -224,12 +286,12 @@ impl Ledger {
 
     /// Messages that may come besides the expected ones.
     pub(super) fn doubtful_messages(&self) -> u64 {
-        self.doubtful.messages
+        self.doubtful.messages.saturating_add(self.shifted.0)
     }
 
     /// Bytes that those may have.
     pub(super) fn doubtful_bytes(&self) -> u64 {
-        self.doubtful.bytes
+        self.doubtful.bytes.saturating_add(self.shifted.1)
     }
 
     /// The newest of the sure pulls.

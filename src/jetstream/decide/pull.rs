@@ -35,6 +35,9 @@ use crate::jetstream::wire::PullRequest;
 const EARLY_HEARTBEAT: Duration = Duration::from_millis(250);
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
+/// What a pull may wait for some time after that, so that if more goes wrong, it is not long in doubt whether it lives.
+const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);
+
 /// After how long without anything the server is asked whether the consumer still exists, and when it is asked again.
 const INQUIRE_AFTER: Duration = Duration::from_secs(2);
 const INQUIRE_AGAIN: Duration = Duration::from_secs(5);
@@ -81,6 +84,10 @@ pub struct Pull {
     /// The id of the pin that this client has.
     pin: Option<String>,
     troubles: Troubles,
+    /// Until then pulls wait for a short time only.
+    cautious_until: Option<Instant>,
+    /// A pull has to ask for as many bytes: for fewer it got nothing.
+    least_bytes: u64,
     /// The last sign of life.
     heard: Instant,
     has_ended: bool,
@@ -100,6 +107,8 @@ impl Pull {
             flow: Flow::default(),
             pin: None,
             troubles: Troubles::default(),
+            cautious_until: None,
+            least_bytes: 0,
             heard: now,
             has_ended: false,
             rng: SmallRng::seed_from_u64(seed),
@@ -197,6 +206,7 @@ impl Pull {
         if identity.is_some_and(|identity| !self.seen.is_new(identity)) {
             return;
         }
+        self.least_bytes = 0;
         self.ledger.took(arrival.bytes);
         self.flow.took(now, arrival.place.as_ref().map_or(0, |place| place.pending));
         if let Some(pin) = arrival.pin.filter(|pin| self.pin.as_deref() != Some(pin)) {
@@ -216,7 +226,7 @@ impl Pull {
 
     fn connected(&mut self, now: Instant, since: Instant) {
         self.link = Link::Up(since);
-        self.ledger.sent(since);
+        self.ledger.connected(since);
         self.ledger.expire(now);
         if let Phase::Shaken(shaken) = &mut self.phase {
             let since = since.max(shaken.since);
@@ -235,6 +245,7 @@ impl Pull {
 
     /// Something is wrong, for a cause that is reported once.
     fn shaken(&mut self, now: Instant, cause: Option<Cause>) {
+        self.cautious_until = now.checked_add(self.settings.expires);
         if matches!(self.phase, Phase::Steady) {
             self.phase = Phase::Shaken(Shaken::new(now, &self.settings));
         }
@@ -273,15 +284,20 @@ impl Pull {
         let expected = self.ledger.messages();
         let mut messages = room(batch, expected, self.ledger.doubtful_messages());
         let mut bytes = room(max_bytes, self.ledger.bytes(), self.ledger.doubtful_bytes());
-        let none = messages == 0 || (max_bytes > 0 && bytes == 0);
-        if none {
+        if messages == 0 || (max_bytes > 0 && bytes == 0) {
             if expected > 0 {
                 return;
             }
             // Better one message over the limit than none.
-            (messages, bytes) = (messages.max(1), if max_bytes == 0 { 0 } else { bytes.max(1) });
+            messages = messages.max(1);
         }
+        // Only a pull for enough bytes gets a message at all.
+        bytes = bytes.max(self.least_bytes.max(max_bytes / 4).min(max_bytes));
         let (mut expires, mut heartbeat) = (self.settings.expires, self.settings.heartbeat);
+        if self.cautious_until.is_some_and(|until| now < until) {
+            expires = expires.min(CAUTIOUS_EXPIRES);
+            heartbeat = heartbeat.min(expires / 2);
+        }
         if let Phase::Shaken(shaken) = &mut self.phase {
             expires = expires.min(EARLY_EXPIRES);
             let earliest = if heartbeat.is_zero() { EARLY_HEARTBEAT } else { heartbeat.min(EARLY_HEARTBEAT) };
@@ -290,7 +306,7 @@ impl Pull {
             shaken.next = backoff::after(now, shaken.pulls, &mut self.rng);
         }
         let sent = if self.is_down() { None } else { Some(now) };
-        let token = self.ledger.open(Entry { token: 0, messages, bytes, sent, heartbeat, expires });
+        let token = self.ledger.open(Entry { token: 0, messages, bytes, made: now, sent, heartbeat, expires });
         self.effects.push_back(Effect::Pull(Sending { token, messages, bytes, expires, heartbeat }));
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn pull(messages: u64) -> Entry {
     let expires = Duration::from_secs(30);
-    Entry { token: 0, messages, bytes: 0, sent: None, heartbeat: Duration::ZERO, expires }
+    Entry { token: 0, messages, bytes: 0, made: Instant::now(), sent: None, heartbeat: Duration::ZERO, expires }
 }
 
 fn ledger(pulls: &[u64]) -> Ledger {
@@ -84,10 +84,15 @@ fn a_message_without_an_expected_one_is_a_doubtful_pulls() {
 
 #[test]
 fn a_pull_expires_after_it_was_sent() {
-    let start = Instant::now();
     let mut ledger = ledger(&[5]);
     assert_eq!(ledger.next_expiry(), None);
-    ledger.sent(start);
+    let made = ledger.newest().unwrap().made;
+    let mut early = Ledger::default();
+    early.open(*ledger.newest().unwrap());
+    early.connected(made - Duration::from_secs(60));
+    assert_eq!(early.next_expiry().unwrap() - made, Duration::from_secs(31), "not before it was made");
+    let start = made + Duration::from_secs(60);
+    ledger.connected(start);
     let ends = ledger.next_expiry().unwrap();
     assert_eq!(ends - start, Duration::from_secs(31));
     ledger.expire(ends - Duration::from_nanos(1));

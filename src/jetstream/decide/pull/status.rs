@@ -87,7 +87,10 @@ impl Pull {
         match unserved {
             None => self.heard(now),
             Some(entry) if entry.bytes >= self.settings.max_bytes => self.shaken(now, Some(Cause::MessageTooLarge)),
-            Some(_) => self.shaken(now, None),
+            Some(_) => {
+                self.least_bytes = self.settings.max_bytes;
+                self.shaken(now, None);
+            }
         }
     }
 

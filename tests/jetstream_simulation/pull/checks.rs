@@ -1,0 +1,192 @@
+//! The checkers: what may come is bounded, a waiting reader has a pull or a reason, and messages don't wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use nats_lifeline::jetstream::decide::pull::{Cause, Report};
+use nats_lifeline::jetstream::wire::AckSubject;
+use nats_lifeline::testing::jetstream::Out;
+
+use super::plan::{Plan, ms};
+use super::world::{Arrived, World};
+
+/// What may come over two batches: single messages that are asked for while everything else is in doubt.
+const OVER: u64 = 16;
+
+/// A pull that a server may still serve.
+struct Asked {
+    left: u64,
+    expires: Duration,
+    /// `None`: it waits for a connection.
+    sent: Option<Instant>,
+}
+
+pub(crate) struct Checks {
+    batch: u64,
+    patience: Duration,
+    bound: Duration,
+    pulls: BTreeMap<u64, Asked>,
+    served: BTreeSet<String>,
+    heard: BTreeSet<String>,
+    /// The highest number of a delivery.
+    newest: u64,
+    troubles: BTreeSet<Cause>,
+    /// Since when a message could be delivered, and nothing went wrong.
+    quiet: Option<Instant>,
+    /// Pulls that may be swallowed without a word.
+    pub(crate) swallowed: u32,
+    /// Until when the consumer has no leader.
+    pub(crate) leaderless: Instant,
+    wrong_since: Instant,
+}
+
+impl Checks {
+    pub(crate) fn new(plan: &Plan, now: Instant) -> Checks {
+        Checks {
+            batch: plan.settings.batch,
+            patience: plan.settings.patience,
+            bound: plan.bound(),
+            pulls: BTreeMap::new(),
+            served: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            newest: 0,
+            troubles: BTreeSet::new(),
+            quiet: None,
+            swallowed: 0,
+            leaderless: now,
+            wrong_since: now,
+        }
+    }
+
+    pub(crate) fn pulled(&mut self, token: u64, asked: u64, now: Instant, up: bool, expires: Duration) {
+        assert!(asked >= 1 && asked <= self.batch, "a pull for {asked} of {}", self.batch);
+        let sent = up.then_some(now);
+        assert!(
+            self.pulls.insert(token, Asked { left: asked, expires, sent }).is_none(),
+            "token {token} was used before"
+        );
+    }
+
+    /// The server has sent something.
+    pub(crate) fn emitted(&mut self, out: &Out) {
+        let Some(token) = out.to.strip_prefix("in.") else { return };
+        let token: u64 = token.parse().unwrap();
+        match &out.reply {
+            // One that comes twice was served once.
+            Some(reply) if self.served.insert(reply.clone()) => {
+                if let Some(pull) = self.pulls.get_mut(&token) {
+                    pull.left = pull.left.saturating_sub(1);
+                }
+            }
+            Some(_) => {}
+            None if out.headers.starts_with(b"NATS/1.0 100") => {}
+            None => self.ended(token),
+        }
+    }
+
+    /// The server has forgotten all pulls.
+    pub(crate) fn forgotten(&mut self) {
+        self.pulls.retain(|_, pull| pull.sent.is_none());
+    }
+
+    pub(crate) fn ended(&mut self, token: u64) {
+        self.pulls.remove(&token);
+    }
+
+    /// A message was read, and the machine has said whether the reader gets it: exactly once.
+    pub(crate) fn delivered(&mut self, reply: &str, delivers: bool) {
+        let is_new = self.heard.insert(reply.to_owned());
+        let number = AckSubject::parse(reply).unwrap().consumer_sequence;
+        self.newest = self.newest.max(number);
+        // One that is later than anything that a move delays is not recognized.
+        let is_old = self.newest - number >= (4 * self.batch).max(64);
+        assert!(is_new == delivers || is_old, "{reply} is new: {is_new}, and delivered: {delivers}");
+        self.quiet = None;
+    }
+
+    /// Something has gone wrong.
+    pub(crate) fn disturbed(&mut self) {
+        self.quiet = None;
+    }
+
+    pub(crate) fn told(&mut self, report: Report, now: Instant) {
+        if self.troubles.is_empty() {
+            self.wrong_since = now;
+        }
+        match report {
+            Report::Began(cause) => assert!(self.troubles.insert(cause), "{cause:?} is reported twice"),
+            Report::Over { cause, .. } => assert!(self.troubles.remove(&cause), "{cause:?} is over and never began"),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn complained(&mut self, cause: Cause, now: Instant) {
+        assert!(self.troubles.contains(&cause), "a complaint about {cause:?}, which was not reported");
+        // It may have been suspected before it was reported.
+        assert!(now + ms(1_100) >= self.wrong_since + self.patience, "an early complaint about {cause:?}");
+    }
+
+    pub(crate) fn has_trouble(&self) -> bool {
+        !self.troubles.is_empty()
+    }
+
+    /// The connection is there again: buffered pulls are sent.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.pulls.values_mut().for_each(|pull| pull.sent = pull.sent.or(Some(now)));
+    }
+}
+
+impl World {
+    /// After everything that happened at this moment.
+    pub(crate) fn check(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        let (expected, doubtful) = self.machine.outstanding();
+        self.check_bound(expected + doubtful);
+        let waits = self.busy <= self.now;
+        if waits {
+            assert!(expected > 0 || self.checks.has_trouble(), "the reader waits, and no pull is outstanding");
+            let alarm = self.machine.alarm();
+            assert!(alarm.is_none_or(|at| at > self.now), "an alarm that has rung");
+        }
+        self.check_silence(waits);
+    }
+
+    fn check_bound(&mut self, counted: u64) {
+        self.line.emitted().iter().for_each(|out| self.checks.emitted(out));
+        let most = 2 * self.checks.batch + OVER;
+        assert!(counted <= most, "{counted} messages are counted as outstanding, of {most}");
+        // By then the server has ended it.
+        let grace = ms(1) + self.plan.latency * 2;
+        let now = self.now;
+        self.checks
+            .pulls
+            .retain(|_, pull| pull.left > 0 && pull.sent.is_none_or(|sent| now < sent + pull.expires + grace));
+        let unread =
+            self.inbox.iter().filter(|arrived| matches!(arrived, Arrived::Message(out) if out.reply.is_some()));
+        let on_their_way = unread.count() + self.line.on_their_way("in.");
+        let may_come: u64 = self.checks.pulls.values().map(|pull| pull.left).sum::<u64>() + on_their_way as u64;
+        let left = self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
+        assert!(
+            may_come <= most,
+            "{may_come} messages may come, of {most}; {counted} are counted; {on_their_way} on their way, left: {left:?}"
+        );
+    }
+
+    /// J2: messages that can be delivered are delivered.
+    fn check_silence(&mut self, waits: bool) {
+        let state = self.line.server.consumer("S", "c");
+        let room = |open: u64| !self.plan.acks || open < self.plan.max_ack_pending;
+        let deliverable = state.is_some_and(|state| state.pending > 0 && room(state.ack_pending));
+        let calm = self.line.connected_since().is_some() && self.checks.leaderless <= self.now && self.inbox.is_empty();
+        if !(waits && deliverable && calm) {
+            self.checks.quiet = None;
+            return;
+        }
+        let since = *self.checks.quiet.get_or_insert(self.now);
+        let bound = self.checks.bound * (1 + self.checks.swallowed);
+        let silence = self.now - since;
+        assert!(silence <= bound, "deaf for {silence:?}, of {bound:?}: {state:?}, {:?}", self.machine);
+    }
+}
