@@ -35,6 +35,8 @@ pub(crate) struct Line {
     /// The first window of the flow control of each consumer.
     window: Option<u64>,
     windowed: BTreeSet<String>,
+    /// Messages of the client that nobody has received.
+    lost: BTreeSet<String>,
     to_server: VecDeque<(Instant, Sent)>,
     to_client: VecDeque<(Instant, Came)>,
     /// Everything that the server has sent, if somebody wants to know, whether it arrives or not.
@@ -51,6 +53,7 @@ impl Line {
             latency,
             window: None,
             windowed: BTreeSet::new(),
+            lost: BTreeSet::new(),
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             emitted: None,
@@ -64,6 +67,11 @@ impl Line {
 
     pub(crate) fn connected_since(&self) -> Option<Instant> {
         self.up_since
+    }
+
+    /// Whether the last message to this subject was lost.
+    pub(crate) fn has_lost(&self, subject: &str) -> bool {
+        self.lost.contains(subject)
     }
 
     /// A subscription, which each connection has from its beginning on.
@@ -134,7 +142,9 @@ impl Line {
             return;
         }
         let arrives = rng.random_range(0..=self.to_server.len());
-        let sent: Vec<_> = self.to_server.drain(..).take(arrives).collect();
+        let lost = self.to_server.split_off(arrives);
+        self.lost.extend(lost.into_iter().map(|(_, sent)| sent.subject));
+        let sent = std::mem::take(&mut self.to_server);
         sent.into_iter().for_each(|(_, sent)| self.arrive(sent, now));
         self.to_client.truncate(rng.random_range(0..=self.to_client.len()));
         self.believes_until =
@@ -164,6 +174,9 @@ impl Line {
             server.handle(&message, now, &interest, out)
         });
         self.open_windows();
+        if !received {
+            self.lost.insert(sent.subject);
+        }
         if let (false, Some(reply), true) = (received, sent.reply, self.up_since.is_some()) {
             self.to_client.push_back((now + self.latency, Came::NoResponders(reply)));
         }

@@ -37,7 +37,6 @@ impl World {
         let config = Config { name: "READINGS".to_owned(), subjects, ..config };
         let stream = soon("a stream", jetstream::new(calm.clone()).create_stream(config)).await.unwrap();
         let proxy = Proxy::start(server.port()).await;
-        proxy.forget();
         let reader = jetstream::new(options().connect(proxy.url()).await.unwrap());
         World { server, calm, stream, proxy, reader }
     }
@@ -116,6 +115,7 @@ pub(super) async fn read_through_cuts<E: Debug>(
     let seed = rand::random();
     println!("SEED={seed}");
     let proxy = Arc::new(world.proxy);
+    proxy.forget();
     let cutting = tokio::spawn({
         let (proxy, mut rng) = (Arc::clone(&proxy), SmallRng::seed_from_u64(seed));
         async move {
@@ -144,6 +144,38 @@ async fn every_message_comes_once_in_order_through_cuts_at_random_bytes() {
     let world = World::in_memory().await;
     let messages = world.read(DeliverPolicy::All).await;
     read_through_cuts(world, messages).await;
+}
+
+/// Reads while the client moves from one connection to the next.
+pub(super) async fn read_through_moves<E: Debug>(
+    world: &World,
+    mut messages: impl futures_util::Stream<Item = Result<Message, E>> + Unpin,
+    name: &str,
+) {
+    let client = world.reader.client();
+    let storing = tokio::spawn({
+        let calm = world.calm.clone();
+        async move { store(&calm, 1..=5000).await }
+    });
+    for expected in 1..=5000 {
+        if expected % 1000 == 500 {
+            soon("a move", client.force_reconnect()).await.unwrap();
+        }
+        assert_eq!(next(&mut messages).await, expected);
+    }
+    soon("the publisher", storing).await.unwrap();
+    let names: Vec<_> = soon("names", world.stream.consumer_names().try_collect()).await.unwrap();
+    assert_eq!((names, world.proxy.accepted()), (vec![name.to_owned()], 6));
+}
+
+// J10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_move_keeps_the_consumer() {
+    let world = World::in_memory().await;
+    let consumer = world.consumer(OrderedConfig::default()).await;
+    let name = consumer.cached_info().name.clone();
+    let messages = soon("a subscription", consumer.messages()).await.unwrap();
+    read_through_moves(&world, messages, &name).await;
 }
 
 /// Kills the server in between.

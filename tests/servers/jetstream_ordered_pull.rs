@@ -2,13 +2,17 @@
 //!
 //! `MESSAGES=1000000 cargo test --release --test servers jetstream_ordered_pull::every` reads a million.
 
-use futures_util::StreamExt;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
 use nats_lifeline::jetstream::consumer::OrderedPullConsumer;
 use nats_lifeline::jetstream::consumer::pull::{Ordered, OrderedConfig, OrderedErrorKind};
 use nats_lifeline::jetstream::stream::Config;
 
-use super::jetstream_ordered::{World, next, read_through_cuts, read_through_kills, read_with_gaps, small_stream};
-use crate::support::{Cut, soon};
+use super::jetstream_ordered::{
+    World, next, read_through_cuts, read_through_kills, read_through_moves, read_with_gaps, small_stream,
+};
+use crate::support::{Cut, Direction, SOON, eventually, soon, within};
 
 async fn consumer(world: &World, config: OrderedConfig) -> OrderedPullConsumer {
     soon("a consumer", world.reader.create_consumer_on_stream(config, "READINGS")).await.unwrap()
@@ -85,6 +89,61 @@ async fn as_many_consumers_are_left_as_streams_are_read() {
     world.has_consumers(50).await;
     streams.clear();
     world.has_consumers(0).await;
+}
+
+// J11
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_than_sixty_four_consumers_are_created_again_at_the_same_time() {
+    let world = World::in_memory().await;
+    let mut names = Vec::new();
+    let mut tasks = Vec::new();
+    for _ in 0..100 {
+        let consumer = consumer(&world, OrderedConfig::default()).await;
+        names.push(consumer.cached_info().name.clone());
+        let mut messages = soon("a subscription", consumer.messages()).await.unwrap();
+        tasks.push(tokio::spawn(async move { next(&mut messages).await }));
+    }
+    let infos = || soon("infos", world.stream.consumers().try_collect::<Vec<_>>());
+    within("a pull of each", SOON, async {
+        while infos().await.unwrap().iter().any(|info| info.num_waiting == 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // Requests of the client don't reach the server, which says that the consumers are gone.
+    world.proxy.freeze(Direction::ToServer);
+    for name in &names {
+        soon("the end of a consumer", world.stream.delete_consumer(name)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Now they reach it, and its answers don't reach the client.
+    world.proxy.freeze(Direction::ToClient);
+    world.proxy.unfreeze(Direction::ToServer);
+    let creations = || {
+        let lines: Vec<_> = world.proxy.passages().iter().flat_map(|passage| passage.lines()).collect();
+        let again = lines.iter().filter(|line| line.contains("CONSUMER.CREATE.READINGS.ordered_"));
+        again.map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    eventually("creations", || creations().len() >= 64).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(creations().len(), 64);
+    world.proxy.unfreeze(Direction::ToClient);
+    world.store(1..=1).await;
+    for task in tasks {
+        assert_eq!(soon("a message", task).await.unwrap(), 1);
+    }
+    assert_eq!(creations().len(), 100);
+    world.has_consumers(0).await;
+}
+
+// J10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_move_keeps_the_consumer() {
+    let world = World::in_memory().await;
+    let consumer = consumer(&world, OrderedConfig::default()).await;
+    let name = consumer.cached_info().name.clone();
+    let messages = soon("a subscription", consumer.messages()).await.unwrap();
+    read_through_moves(&world, messages, &name).await;
 }
 
 #[tokio::test]

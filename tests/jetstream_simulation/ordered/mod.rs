@@ -6,6 +6,7 @@ mod books;
 mod reader;
 mod requests;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use books::Books;
@@ -107,6 +108,8 @@ struct World {
     books: Books,
     script: Script,
     published: u64,
+    /// Consumers that had no leader for a time, so that nobody may have heard that they are to be deleted.
+    elected: BTreeSet<String>,
 }
 
 impl World {
@@ -134,7 +137,7 @@ impl World {
         assert!(answer.get("error").is_none(), "{answer}");
         let info = line.request_elsewhere("$JS.API.STREAM.INFO.S", &json!({}), now).unwrap();
         let reader = Reader::new(plan.settings.clone(), &answer, info["created"].as_str().unwrap(), &mut line, now);
-        World { rng, plan, now, line, reader, books, script, published }
+        World { rng, plan, now, line, reader, books, script, published, elected: BTreeSet::new() }
     }
 
     fn run(mut self) -> [u64; 6] {
@@ -224,6 +227,7 @@ impl World {
                     server.elect_somehow("S", &consumer, lasts, now, out)
                 };
                 self.line.ask_server(now, |server, _, out| found(server, out));
+                self.elected.insert(consumer);
             }
             7 => _ = self.line.server.lose_consumer("S", &consumer),
             8 => _ = self.line.server.take_offline("S", lasts, now),
@@ -311,6 +315,18 @@ impl World {
         let machine = &self.reader.machine;
         let consumer = self.line.server.consumer("S", &requests::name(*machine.on_server().end()));
         assert!(missing.is_empty(), "{missing:?} were not delivered within {BOUND:?}: {machine:?}, {consumer:?}");
+        self.advance(self.now + ms(200), usize::MAX);
+        for incarnation in &self.reader.retired {
+            let name = requests::name(*incarnation);
+            let lost = self.line.has_lost(&format!("$JS.API.CONSUMER.DELETE.S.{name}"));
+            let gone = self.line.server.consumer("S", &name).is_none();
+            assert!(gone || lost || self.elected.contains(&name), "{name} was not deleted");
+        }
+        for consumer in self.line.server.consumer_names("S") {
+            let live = self.reader.machine.incarnation().map(requests::name);
+            let retired = self.reader.retired.iter().any(|old| requests::name(*old) == consumer);
+            assert!(retired || Some(consumer) == live.as_deref(), "{consumer} was left alone");
+        }
         self.advance(self.now + TIDY, usize::MAX);
         let left: Vec<_> = self.line.server.consumer_names("S").collect();
         assert_eq!(left, [requests::name(self.reader.machine.incarnation().unwrap())], "one consumer is left");

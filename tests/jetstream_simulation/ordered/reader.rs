@@ -157,7 +157,7 @@ impl Reader {
 
     /// Reads one item.
     pub(crate) fn poll(&mut self, line: &mut Line, now: Instant) -> Option<Item> {
-        loop {
+        for _ in 0..10_000 {
             if let Some(item) = self.after_gap.take() {
                 return Some(item);
             }
@@ -205,6 +205,7 @@ impl Reader {
                 }
             }
         }
+        panic!("it never waits: {:?}", self.machine);
     }
 
     /// When it has to be polled again, whatever arrives.
