@@ -18,7 +18,7 @@ use nats_lifeline::{Client, ConnectOptions};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::support::{Cut, Direction, Proxy, SOON, Server, soon, within};
+use crate::support::{Cut, Direction, Proxy, SOON, Server, eventually, soon, within};
 
 /// A server with a stream, a publisher on a calm connection, and a reader behind a proxy.
 pub(super) struct World {
@@ -159,7 +159,10 @@ pub(super) async fn read_through_moves<E: Debug>(
     });
     for expected in 1..=5000 {
         if expected % 1000 == 500 {
+            let before = world.proxy.accepted();
             soon("a move", client.force_reconnect()).await.unwrap();
+            let moved = || std::future::ready((world.proxy.accepted(), world.proxy.open()) == (before + 1, 1));
+            eventually("the move", SOON, moved).await;
         }
         assert_eq!(next(&mut messages).await, expected);
     }

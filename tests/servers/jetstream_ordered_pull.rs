@@ -121,10 +121,11 @@ async fn no_more_than_sixty_four_consumers_are_created_again_at_the_same_time() 
     world.proxy.unfreeze(Direction::ToServer);
     let creations = || {
         let lines: Vec<_> = world.proxy.passages().iter().flat_map(|passage| passage.lines()).collect();
-        let again = lines.iter().filter(|line| line.contains("CONSUMER.CREATE.READINGS.ordered_"));
-        again.map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+        let subjects = lines.iter().filter_map(|line| line.split(' ').nth(1));
+        let again = subjects.filter(|subject| subject.contains(".CONSUMER.CREATE.") && subject.ends_with("_1"));
+        again.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
     };
-    eventually("creations", || creations().len() >= 64).await;
+    eventually("creations", SOON, || std::future::ready(creations().len() >= 64)).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(creations().len(), 64);
     world.proxy.unfreeze(Direction::ToClient);

@@ -70,7 +70,7 @@ impl Maker {
     /// Continues the consumer that `info` describes.
     pub(in crate::jetstream) fn new(access: Access, config: ConsumerConfig, info: &ConsumerInfo) -> Maker {
         // Nobody else has these names, even if two programs give their consumers the same one.
-        let base = format!("{}_{}", config.name.as_deref().unwrap_or("ordered"), unique_name());
+        let base = format!("{}_{}", info.name, unique_name());
         let age = add_std_duration(info.created, CLOCKS).map_or(Age::Unknown, Age::AtLeast);
         Maker { access, first: info.name.clone(), base, stream: info.stream_name.clone(), config, age: Mutex::new(age) }
     }
