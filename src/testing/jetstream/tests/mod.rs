@@ -6,6 +6,7 @@ mod pulls;
 mod push;
 mod random;
 mod streams;
+mod times;
 
 use super::{ConsumerState, JetStream, Out};
 use crate::protocol::{PubOp, matches};
