@@ -159,6 +159,8 @@ func (j job) run(nc *nats.Conn) done {
 	case "failover":
 		go j.trickle(nc)
 		return done{}
+	case "store", "store-many", "pull", "pull-acked", "fetch", "ordered":
+		return j.jetStream(nc)
 	}
 	fail(fmt.Errorf("no such work: %q", j.work))
 	return done{}
