@@ -9,7 +9,7 @@ use nats_lifeline::jetstream::consumer::OrderedPullConsumer;
 use nats_lifeline::jetstream::consumer::pull::{Ordered, OrderedConfig, OrderedErrorKind};
 use nats_lifeline::jetstream::stream::Config;
 
-use super::jetstream_ordered::{
+use super::jetstream_reading::{
     World, next, read_through_cuts, read_through_kills, read_through_moves, read_with_gaps, small_stream,
 };
 use crate::support::{Cut, Direction, SOON, eventually, soon, within};

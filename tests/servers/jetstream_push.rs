@@ -7,7 +7,7 @@ use nats_lifeline::jetstream::consumer::push::{Config, Messages, MessagesErrorKi
 use nats_lifeline::jetstream::consumer::{AckPolicy, PushConsumer};
 use nats_lifeline::jetstream::stream;
 
-use super::jetstream_ordered::{World, next};
+use super::jetstream_reading::{World, next};
 use crate::support::{Cut, soon, within};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);

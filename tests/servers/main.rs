@@ -50,6 +50,8 @@ mod jetstream_pull_outages;
 #[cfg(feature = "jetstream")]
 mod jetstream_push;
 #[cfg(feature = "jetstream")]
+mod jetstream_reading;
+#[cfg(feature = "jetstream")]
 mod jetstream_retry;
 mod lifecycle;
 mod long_outages;
