@@ -92,11 +92,6 @@ async fn waits_for_nothing(events: &mut pull::StreamEvents, into: &mut Vec<Strea
     false
 }
 
-fn is_over(reports: &[StreamEvent], wanted: StreamTrouble) -> bool {
-    reports.contains(&StreamEvent::Began(wanted))
-        && reports.iter().any(|report| matches!(report, StreamEvent::Over { cause, .. } if *cause == wanted))
-}
-
 #[tokio::test]
 async fn a_stream_goes_on_when_its_server_comes_back() {
     let mut world = World::of(Server::builder().jetstream().start().await, quick).await;

@@ -46,6 +46,8 @@ mod jetstream_publish;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull;
 #[cfg(feature = "jetstream")]
+mod jetstream_pull_elections;
+#[cfg(feature = "jetstream")]
 mod jetstream_pull_outages;
 #[cfg(feature = "jetstream")]
 mod jetstream_push;

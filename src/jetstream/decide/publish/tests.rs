@@ -49,7 +49,7 @@ struct Stream {
 
 impl Stream {
     fn take(&mut self, now: Instant) {
-        if !self.stored.last().is_some_and(|at| now < *at + self.window) {
+        if self.stored.last().is_none_or(|at| now >= *at + self.window) {
             self.stored.push(now);
         }
     }
