@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nats_lifeline::jetstream::decide::fetch::{Effect, End, Fetch};
 use nats_lifeline::jetstream::decide::pull::Event;
 use nats_lifeline::jetstream::decide::settings::Settings;
+use nats_lifeline::jetstream::wire::PullFate;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
@@ -54,6 +55,8 @@ struct Batch {
     got: u64,
     pulls: u64,
     deadline: Instant,
+    /// Since when the reader knows that its last pull is lost.
+    lost: Option<Instant>,
     end: Option<End>,
 }
 
@@ -161,7 +164,7 @@ impl World {
         let up = self.line.connected_since().is_some();
         let fetch = Fetch::new(settings, up, self.now, self.rng.random());
         let deadline = self.now + expires + GRACE;
-        let mut batch = Batch { fetch, asked, got: 0, pulls: 0, deadline, end: None };
+        let mut batch = Batch { fetch, asked, got: 0, pulls: 0, deadline, lost: None, end: None };
         let began = self.now;
         let there = self.line.server.consumer("S", "c").map_or(0, |state| state.pending + state.ack_pending);
         let mut next_fault = self.now;
@@ -169,6 +172,8 @@ impl World {
             self.read(&mut batch);
             let Some(end) = batch.end.take() else {
                 assert!(self.now <= batch.deadline, "a batch that goes on");
+                let lost = batch.lost.map_or(Duration::ZERO, |since| self.now - since);
+                assert!(lost <= ms(1_000), "no other pull for {lost:?}");
                 if next_fault <= self.now {
                     self.happen();
                     next_fault = self.now + ms(self.rng.random_range(1..2_000));
@@ -240,6 +245,15 @@ impl World {
             self.pass();
             while let (None, Some(arrived)) = (&batch.end, self.inbox.pop_front()) {
                 let Some(event) = event(&arrived) else { continue };
+                match event {
+                    Event::Status { token, status, .. }
+                        if token + 1 == batch.pulls && status.pull() == PullFate::Lost =>
+                    {
+                        batch.lost = Some(self.now);
+                    }
+                    Event::Interrupted => batch.lost = Some(self.now),
+                    _ => {}
+                }
                 batch.fetch.on(self.now, event);
                 let delivers = self.act(batch);
                 if let (true, Arrived::Message(out)) = (delivers, &arrived) {
@@ -273,6 +287,7 @@ impl World {
                     request.write(&mut payload);
                     self.say(format_args!("pull {}", String::from_utf8_lossy(&payload)));
                     batch.pulls += 1;
+                    batch.lost = None;
                     let reply = Some(format!("in.{}", self.base + sending.token));
                     self.line.publish(Sent { subject: NEXT.to_owned(), reply, payload }, self.now);
                 }

@@ -30,6 +30,9 @@ pub(crate) struct Checks {
     heard: BTreeSet<String>,
     /// The highest number of a delivery.
     newest: u64,
+    /// Pulls that are alive as far as the reader has been told, and since when there is none.
+    alive: BTreeSet<u64>,
+    none_since: Option<Instant>,
     troubles: BTreeSet<Cause>,
     /// Since when a message could be delivered, and nothing went wrong.
     quiet: Option<Instant>,
@@ -50,6 +53,8 @@ impl Checks {
             served: BTreeSet::new(),
             heard: BTreeSet::new(),
             newest: 0,
+            alive: BTreeSet::new(),
+            none_since: None,
             troubles: BTreeSet::new(),
             quiet: None,
             swallowed: 0,
@@ -61,6 +66,8 @@ impl Checks {
     pub(crate) fn pulled(&mut self, token: u64, asked: u64, now: Instant, up: bool, expires: Duration) {
         assert!(asked >= 1 && asked <= self.batch, "a pull for {asked} of {}", self.batch);
         let sent = up.then_some(now);
+        self.alive.insert(token);
+        self.none_since = None;
         assert!(
             self.pulls.insert(token, Asked { left: asked, expires, sent }).is_none(),
             "token {token} was used before"
@@ -104,9 +111,28 @@ impl Checks {
         self.quiet = None;
     }
 
+    /// The reader is told that a pull has ended.
+    pub(crate) fn told_end(&mut self, token: u64) {
+        self.alive.remove(&token);
+    }
+
+    /// The reader is told that a pull is alive, perhaps after it was in doubt.
+    pub(crate) fn told_life(&mut self, token: u64) {
+        self.alive.insert(token);
+    }
+
+    /// The reader is told that the connection was lost: all pulls may be.
+    pub(crate) fn told_loss(&mut self) {
+        self.alive.clear();
+    }
+
+    pub(crate) fn is_told_of_a_pull(&self) -> bool {
+        !self.alive.is_empty()
+    }
+
     /// Something has gone wrong.
     pub(crate) fn disturbed(&mut self) {
-        self.quiet = None;
+        (self.quiet, self.none_since) = (None, None);
     }
 
     pub(crate) fn told(&mut self, report: Report, now: Instant) {
@@ -150,6 +176,13 @@ impl World {
             let alarm = self.machine.alarm();
             assert!(alarm.is_none_or(|at| at > self.now), "an alarm that has rung");
         }
+        // The next pull follows within the longest delay between two.
+        self.checks.none_since = match waits && !self.checks.is_told_of_a_pull() {
+            true => Some(self.checks.none_since.unwrap_or(self.now)),
+            false => None,
+        };
+        let without = self.checks.none_since.map_or(Duration::ZERO, |since| self.now - since);
+        assert!(without <= ms(1_000), "no pull for {without:?}, and the reader knows it");
         self.check_silence(waits);
     }
 

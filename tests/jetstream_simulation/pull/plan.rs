@@ -41,7 +41,7 @@ impl Plan {
     pub(crate) fn draw(rng: &mut SmallRng) -> Plan {
         let expires = ms(pick(rng, &[1_000, 5_000, 30_000, 30_000]));
         let heartbeat = ms(pick(rng, &[0, 250, 1_000, 1_000, 1_000, 5_000])).min(expires / 2);
-        let max_bytes = pick(rng, &[0, 0, 0, 500, 5_000]);
+        let max_bytes = pick(rng, &[0, 0, 0, 100, 500, 5_000]);
         let settings = Settings {
             batch: pick(rng, &[1, 2, 3, 10, 200]),
             max_bytes,

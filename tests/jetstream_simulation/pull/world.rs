@@ -254,8 +254,18 @@ impl World {
         if !matches!(event, Event::Message(_)) {
             say!(self, "{event:?}");
         }
+        match event {
+            Event::Interrupted => self.checks.told_loss(),
+            Event::Status { token, status: PullStatus::IdleHeartbeat, .. } => self.checks.told_life(token),
+            Event::Status { token, .. } => self.checks.told_end(token),
+            _ => {}
+        }
         self.machine.on(self.now, event);
+        let refusals = self.refusals;
         let delivers = self.act();
+        if matches!(arrived, Arrived::Interrupted) && refusals == 0 {
+            assert!(self.checks.is_told_of_a_pull(), "no pull is sent with the next subscription");
+        }
         if let Arrived::Message(out) = &arrived {
             if out.reply.is_some() {
                 self.deliver(out, delivers);
