@@ -83,10 +83,10 @@ pub(super) async fn store(client: &Client, numbers: std::ops::RangeInclusive<u64
     let last = *numbers.end();
     for number in numbers {
         let subject = format!("readings.{}", number % 3);
-        if number < last {
+        // A server drops what it can't store in time. Once a message is acknowledged, those before it are stored.
+        if number < last && number % 1000 > 0 {
             client.publish(subject, number.to_string().into()).await.unwrap();
         } else {
-            // It is stored when it is acknowledged, and so are those before it.
             soon("an acknowledgement", client.request(subject, number.to_string().into())).await.unwrap();
         }
     }

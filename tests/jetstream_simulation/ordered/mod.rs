@@ -307,7 +307,7 @@ impl World {
         self.publish();
         let end = self.now + BOUND;
         let is_done = |world: &World| !world.books.is_behind() && world.books.missing(&world.line.server).is_empty();
-        while self.now < end && !(self.reader.is_reading() && is_done(self)) {
+        while self.now < end && !(self.reader.machine.incarnation().is_some() && is_done(self)) {
             self.advance(self.now + ms(50), usize::MAX);
         }
         let missing = self.books.missing(&self.line.server);

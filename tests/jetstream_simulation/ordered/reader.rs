@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
 use nats_lifeline::jetstream::decide::ordered::{
-    Arrival, Cause, CreateFault, Created, Effect, Gap, Ordered, Report, Rules, StreamSeen, Verdict,
+    Cause, CreateFault, Created, Effect, Gap, Ordered, Report, Rules, StreamSeen, Verdict,
 };
-use nats_lifeline::jetstream::wire::AckSubject;
 use nats_lifeline::testing::jetstream::Out;
 use serde_json::{Value, json};
 
-use super::requests::{Settings, config, created, delete, name, text};
+use super::requests::{Settings, arrival, config, created, delete, name, text};
 use crate::line::{Came, Line, Sent};
 
 /// What the user gets.
@@ -70,6 +69,8 @@ pub(crate) struct Reader {
     pub(crate) creations: u64,
     /// Those that were answered.
     pub(crate) created: u64,
+    /// The last one that is there, for all that is known.
+    newest: u64,
 }
 
 impl Reader {
@@ -98,6 +99,7 @@ impl Reader {
             retired: Vec::new(),
             creations: 0,
             created: 0,
+            newest: 0,
         }
     }
 
@@ -131,6 +133,11 @@ impl Reader {
             Came::Message(out) => (out.to.clone(), Some(out)),
             Came::NoResponders(reply) => (reply, None),
         };
+        // A message of an old incarnation, as if it had come through the inbox of this one.
+        if let Some(old) = message.as_ref().and_then(|message| arrival(message, self.machine.incarnation()?)) {
+            let verdict = self.machine.message(old.0, old.1, now);
+            assert_eq!(verdict, Verdict::Ignore, "incarnation {} was heard", old.0);
+        }
         let own = match &mut self.stage {
             Stage::Reading(inbox) | Stage::Waiting(Some((_, inbox))) => Some(inbox),
             Stage::Creating { inbox, .. } | Stage::Asking { inbox, .. } => Some(inbox),
@@ -216,10 +223,6 @@ impl Reader {
         }
     }
 
-    pub(crate) fn is_reading(&self) -> bool {
-        matches!(self.stage, Stage::Reading(_))
-    }
-
     /// It is dropped.
     pub(crate) fn leave(self, line: &mut Line, now: Instant) {
         if let Stage::Reading(inbox) | Stage::Creating { inbox, .. } | Stage::Asking { inbox, .. } = &self.stage {
@@ -258,11 +261,9 @@ impl Reader {
             self.control(incarnation, &message, line, now);
             return None;
         }
-        let numbers = AckSubject::parse(message.reply.as_deref().unwrap()).unwrap();
-        let AckSubject { stream_sequence, consumer_sequence, pending, .. } = numbers;
-        let arrival = Arrival { stream: stream_sequence, consumer: consumer_sequence, pending };
+        let (_, arrival) = arrival(&message, u64::MAX).unwrap();
         let item =
-            Item::Message { sequence: stream_sequence, subject: message.subject, payload: text(&message.payload) };
+            Item::Message { sequence: arrival.stream, subject: message.subject, payload: text(&message.payload) };
         match self.machine.message(incarnation, arrival, now) {
             Verdict::Deliver => Some(item),
             Verdict::DeliverAfter(gap) => {
@@ -295,6 +296,7 @@ impl Reader {
         match effect {
             Effect::Create { incarnation, from } => self.create(incarnation, from, line, now),
             Effect::Retire { incarnation } => {
+                assert!(incarnation < self.newest, "{incarnation} is deleted before the next one is there");
                 self.retired.push(incarnation);
                 delete(incarnation, line, now);
             }
@@ -384,7 +386,7 @@ impl Reader {
         self.stream_created = found.to_owned();
         let number = |name: &str| state["state"][name].as_u64().unwrap();
         created.stream = Some(StreamSeen { first: number("first_seq"), last: number("last_seq"), replaced });
-        self.attempts = 0;
+        (self.attempts, self.newest) = (0, incarnation);
         self.stage = Stage::Reading(inbox);
         self.machine.created(incarnation, created, now);
     }

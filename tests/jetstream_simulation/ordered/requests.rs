@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
-use nats_lifeline::jetstream::decide::ordered::Created;
+use nats_lifeline::jetstream::decide::ordered::{Arrival, Created};
+use nats_lifeline::jetstream::wire::AckSubject;
+use nats_lifeline::testing::jetstream::Out;
 use serde_json::{Value, json};
 
 use crate::line::{Line, Sent};
@@ -59,4 +61,13 @@ pub(super) fn text(payload: &[u8]) -> String {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap()
+}
+
+/// The numbers of a message, and its incarnation, if that is an older one than `live`.
+pub(super) fn arrival(message: &Out, live: u64) -> Option<(u64, Arrival)> {
+    let numbers = AckSubject::parse(message.reply.as_deref()?).ok()?;
+    let incarnation: u64 = numbers.consumer.strip_prefix("reader_")?.parse().ok()?;
+    let AckSubject { stream_sequence, consumer_sequence, pending, .. } = numbers;
+    let arrival = Arrival { stream: stream_sequence, consumer: consumer_sequence, pending };
+    (incarnation < live).then_some((incarnation, arrival))
 }
