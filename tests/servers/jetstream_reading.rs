@@ -115,12 +115,13 @@ pub(super) async fn read_through_cuts<E: Debug>(
     println!("SEED={seed}");
     let proxy = Arc::new(world.proxy);
     proxy.forget();
+    let furthest = (count / 2).max(100_000);
     let cutting = tokio::spawn({
         let (proxy, mut rng) = (Arc::clone(&proxy), SmallRng::seed_from_u64(seed));
         async move {
             loop {
                 let (connection, how) = (proxy.accepted(), if rng.random() { Cut::Rst } else { Cut::Fin });
-                proxy.cut_at(Direction::ToClient, rng.random_range(1..100_000), how);
+                proxy.cut_at(Direction::ToClient, rng.random_range(1..furthest), how);
                 while proxy.accepted() == connection {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
