@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 use super::run::access::Access;
 use super::run::acks::AckLimit;
 use super::run::call::{self, CallFailed, Effect, Empty};
-use super::run::deliveries::Deliveries;
+use super::run::deliveries::{Answer, Deliveries};
 use super::run::publications::Publications;
-use super::wire::{Account, Call, InvalidName, Prefix};
+use super::wire::{Account, AckKind, Call, InvalidName, Prefix};
 use crate::client::Request;
 use crate::error::Error;
 use crate::{Client, Message, ToSubject};
@@ -71,6 +71,8 @@ pub type Publish = super::message::PublishMessage;
 #[derive(Clone, Debug)]
 pub struct Context {
     inner: Arc<Inner>,
+    /// In the context of a delivered message, that message's: the message has only the fields that async-nats's has.
+    answer: Answer,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +94,27 @@ pub(super) struct Inner {
 
 impl Context {
     pub(super) fn with(inner: Inner) -> Context {
-        Context { inner: Arc::new(inner) }
+        Context { inner: Arc::new(inner), answer: Answer::none() }
+    }
+
+    /// The context of a message that a consumer is about to deliver. `answered`: whether the consumer wants an acknowledgement;
+    /// then the message is counted as open from now on.
+    pub(super) fn of_a_delivery(&self, answered: bool) -> Context {
+        let answer = match answered {
+            true => Answer::open(),
+            false => Answer::none(),
+        };
+        if answered {
+            self.inner.deliveries.delivered();
+        }
+        Context { inner: Arc::clone(&self.inner), answer }
+    }
+
+    /// Counts this answer to the message that this is the context of, if it is final and the first one.
+    pub(super) fn count_answer(&self, kind: AckKind) {
+        if kind.is_final() && self.answer.close() {
+            self.inner.deliveries.answered(kind);
+        }
     }
 
     /// Sets the timeout of this context's calls. Clones that were made before keep theirs.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::jetstream::consumer::pull;
+use nats_lifeline::jetstream::consumer::{PullConsumer, pull};
 use nats_lifeline::jetstream::context::ContextBuilder;
 use nats_lifeline::jetstream::message::{AckError, AckErrorKind, Acker};
 use nats_lifeline::jetstream::stream::{Config, StorageType, Stream};
-use nats_lifeline::jetstream::{AckKind, Context};
+use nats_lifeline::jetstream::{self, AckKind, Context};
 use nats_lifeline::{Client, ConnectOptions, Message, Subject};
 
 use crate::support::{Cut, Direction, Proxy, Server, soon};
@@ -48,6 +48,14 @@ impl World {
         soon("a message", pulled.next()).await.unwrap()
     }
 
+    /// Publishes a message, which the consumer delivers.
+    async fn delivered(&self) -> jetstream::Message {
+        self.context.publish("m.a", "x".into()).await.unwrap().await.unwrap();
+        let consumer: PullConsumer = self.stream.get_consumer("c").await.unwrap();
+        let mut messages = consumer.fetch().max_messages(1).messages().await.unwrap();
+        soon("a message", messages.next()).await.unwrap().unwrap()
+    }
+
     fn acker(&self, message: &Message) -> Acker {
         Acker::new(self.context.clone(), message.reply.clone())
     }
@@ -67,19 +75,23 @@ fn kind(result: Result<(), nats_lifeline::Error>) -> AckErrorKind {
 #[tokio::test]
 async fn a_confirmed_acknowledgement_is_stored_and_a_second_one_is_confirmed_too() {
     let world = World::start(Duration::from_secs(10)).await;
-    let first = world.acker(&world.next().await);
+    let first = world.delivered().await.split().1;
     assert_eq!(world.state().await, (1, 0));
     first.double_ack().await.unwrap();
     assert_eq!(world.state().await, (0, 1));
     first.double_ack().await.unwrap();
-    let second = world.acker(&world.next().await);
+    let second = world.delivered().await;
     second.double_ack_with(AckKind::Progress).await.unwrap();
     assert_eq!(world.state().await, (1, 1));
     second.double_ack_with(AckKind::Term).await.unwrap();
     assert_eq!(world.state().await, (0, 2));
     assert_eq!(kind(second.double_ack_with(AckKind::Next).await), AckErrorKind::NoConfirmation);
     let counts = world.context.delivery_counts();
-    assert_eq!((counts.delivered, counts.acked, counts.terminated), (0, 1, 1), "each message was answered once");
+    assert_eq!((counts.delivered, counts.acked, counts.terminated), (2, 1, 1), "each message was answered once");
+    // Not delivered by a consumer of this context, and so not counted.
+    let other = jetstream::Message { message: world.next().await, context: world.context.clone() };
+    other.double_ack().await.unwrap();
+    assert_eq!((world.state().await, world.context.delivery_counts()), ((0, 3), counts));
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -39,51 +38,22 @@ use crate::{Client, Error, Subject};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// A program can make one of a message that it received by a subscription, with any context. Its acknowledgements are sent as those
+/// of a delivered message, but not [counted](Context::delivery_counts). Acknowledgements of a clone are counted as if it was another
+/// delivery; servers heed only the first.
+#[derive(Clone, Debug)]
 pub struct Message {
     /// The message as the client received it.
     pub message: crate::Message,
     /// The context of the consumer.
     pub context: Context,
-    answer: Answer,
 }
 
 /// The acknowledgement of a message, for a part of the program that does not need the message: see [`Message::split`].
 pub struct Acker {
     context: Context,
     reply: Option<Subject>,
-    answer: Answer,
-}
-
-/// Whether a message has been answered for good. It is counted when that is queued, and once: further answers are sent, and
-/// servers ignore them.
-#[derive(Debug)]
-struct Answer {
-    is_final: AtomicBool,
-}
-
-impl Answer {
-    fn open() -> Answer {
-        Answer { is_final: AtomicBool::new(false) }
-    }
-
-    /// `true` the first time.
-    fn close(&self) -> bool {
-        !self.is_final.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Clone for Answer {
-    fn clone(&self) -> Self {
-        Answer { is_final: AtomicBool::new(self.is_final.load(Ordering::Relaxed)) }
-    }
-}
-
-impl Clone for Message {
-    /// Answers of the copy are counted as if it was another delivery; servers heed the first one only.
-    fn clone(&self) -> Self {
-        Message { message: self.message.clone(), context: self.context.clone(), answer: self.answer.clone() }
-    }
 }
 
 impl Deref for Message {
@@ -104,18 +74,13 @@ impl Message {
     /// A message that a consumer is about to deliver. `answered`: whether the consumer wants an acknowledgement; then the
     /// message is counted as open from now on.
     pub(in crate::jetstream) fn new(message: crate::Message, context: &Context, answered: bool) -> Message {
-        let answer = Answer::open();
-        match answered {
-            true => context.inner().deliveries.delivered(),
-            false => _ = answer.close(),
-        }
-        Message { message, context: context.clone(), answer }
+        Message { message, context: context.of_a_delivery(answered) }
     }
 
     /// Separates the acknowledgement from the message, whose `reply` is `None` then.
     pub fn split(mut self) -> (crate::Message, Acker) {
         let reply = self.message.reply.take();
-        (self.message, Acker { context: self.context, reply, answer: self.answer })
+        (self.message, Acker { context: self.context, reply })
     }
 
     /// Acknowledges the message: it is not delivered again. Returns when the acknowledgement is queued.
@@ -187,14 +152,15 @@ impl Message {
     }
 
     fn handle(&self) -> Handle<'_> {
-        Handle { context: &self.context, reply: self.message.reply.as_ref(), answer: &self.answer }
+        Handle { context: &self.context, reply: self.message.reply.as_ref() }
     }
 }
 
 impl Acker {
-    /// Acknowledges to this subject, which is the reply subject of a delivered message.
+    /// Acknowledges to this subject, which is the reply subject of a delivered message. The acknowledgement is
+    /// [counted](Context::delivery_counts) if the context is that message's.
     pub fn new(context: Context, reply: Option<Subject>) -> Self {
-        Acker { context, reply, answer: Answer::open() }
+        Acker { context, reply }
     }
 
     /// As [`Message::ack`].
@@ -234,7 +200,7 @@ impl Acker {
     }
 
     fn handle(&self) -> Handle<'_> {
-        Handle { context: &self.context, reply: self.reply.as_ref(), answer: &self.answer }
+        Handle { context: &self.context, reply: self.reply.as_ref() }
     }
 }
 
@@ -248,7 +214,6 @@ impl fmt::Debug for Acker {
 struct Handle<'a> {
     context: &'a Context,
     reply: Option<&'a Subject>,
-    answer: &'a Answer,
 }
 
 impl Handle<'_> {
@@ -260,7 +225,7 @@ impl Handle<'_> {
         let reply = self.reply()?;
         let client = &self.context.inner().client;
         client.publish(reply.clone(), payload).await.map_err(|error| error.of_kind(AckErrorKind::NotSent))?;
-        self.count(kind);
+        self.context.count_answer(kind);
         Ok(())
     }
 
@@ -273,13 +238,7 @@ impl Handle<'_> {
         };
         let deadline = Client::clock().checked_add(self.context.ack_wait());
         confirm(&self.context.inner().client, reply, kind.into(), repeatable, deadline).await?;
-        self.count(kind);
+        self.context.count_answer(kind);
         Ok(())
-    }
-
-    fn count(&self, kind: AckKind) {
-        if kind.is_final() && self.answer.close() {
-            self.context.inner().deliveries.answered(kind);
-        }
     }
 }

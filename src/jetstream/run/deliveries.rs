@@ -1,6 +1,6 @@
 //! Counts what became of delivered messages.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::jetstream::wire::AckKind;
 
@@ -54,5 +54,35 @@ impl Deliveries {
         let [acked, nacked, terminated] =
             [&self.acked, &self.nacked, &self.terminated].map(|count| count.load(Ordering::Acquire));
         DeliveryCounts { delivered: self.delivered.load(Ordering::Relaxed), acked, nacked, terminated }
+    }
+}
+
+/// Whether a delivered message has been answered for good. It is counted when that is queued, and once: further answers are sent,
+/// and servers ignore them.
+#[derive(Debug)]
+pub(in crate::jetstream) struct Answer {
+    is_final: AtomicBool,
+}
+
+impl Answer {
+    /// Of a message that is not counted.
+    pub(in crate::jetstream) fn none() -> Answer {
+        Answer { is_final: AtomicBool::new(true) }
+    }
+
+    /// Of a message that was just delivered.
+    pub(in crate::jetstream) fn open() -> Answer {
+        Answer { is_final: AtomicBool::new(false) }
+    }
+
+    /// `true` the first time.
+    pub(in crate::jetstream) fn close(&self) -> bool {
+        !self.is_final.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Clone for Answer {
+    fn clone(&self) -> Answer {
+        Answer { is_final: AtomicBool::new(self.is_final.load(Ordering::Relaxed)) }
     }
 }
