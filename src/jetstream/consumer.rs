@@ -173,6 +173,10 @@ impl Context {
         action: CreateAction,
     ) -> Result<Consumer<C>, ConsumerError> {
         let mut config = config.into_consumer_config();
+        if config.deliver_subject.as_deref() == Some("") {
+            // A server would create a pull consumer.
+            return Err(Error::with_source(ConsumerErrorKind::InvalidConsumerType, WrongKind::Pull));
+        }
         // With a name of ours, a request that is repeated makes no second consumer.
         let name = match (&config.name, &config.durable_name) {
             (Some(name), _) | (None, Some(name)) => name.clone(),

@@ -9,8 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::client::FlushErrorKind;
+use async_nats::jetstream::consumer::{pull, push};
+use async_nats::jetstream::stream::{Config, ConsumerErrorKind, Stream};
+use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{ConnectOptions, Event, HeaderName};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use server::{Server, Told, soon};
 
 /// async-nats accepts an empty name from `TryFrom` and from `FromStr`. On the wire that is a line that begins with a
@@ -73,4 +76,74 @@ async fn connected_after_an_outage_comes_after_the_subscriptions() {
     client.flush().await.unwrap();
     other.publish("a", "x".into()).await.unwrap();
     assert_eq!(soon("a message", own.next()).await.unwrap().payload, "x");
+}
+
+async fn a_stream(server: &Server) -> (Context, Stream) {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = ContextBuilder::new().timeout(Duration::from_secs(20)).build(client);
+    let config = Config { name: "A".to_owned(), subjects: vec!["a".to_owned()], ..Config::default() };
+    let stream = context.create_stream(config).await.unwrap();
+    (context, stream)
+}
+
+/// async-nats fails with `StreamNotFound` immediately, also when the stream's leader is being elected.
+#[tokio::test]
+async fn a_message_that_no_stream_has_taken_is_sent_again() {
+    let server = Server::start_jetstream_on(0);
+    let (context, _) = a_stream(&server).await;
+    let ack = context.publish("b", "x".into()).await.unwrap().into_future();
+    let creation = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        context
+            .create_stream(Config { name: "B".to_owned(), subjects: vec!["b".to_owned()], ..Config::default() })
+            .await
+    };
+    let (ack, stream) = soon("both", async { tokio::join!(ack, creation) }).await;
+    stream.unwrap();
+    assert_eq!(ack.unwrap().stream, "B");
+}
+
+/// async-nats sends them: the server has no such subject or understands another one, and the call times out or fails.
+#[tokio::test]
+async fn names_that_would_change_the_subject_of_a_request_are_refused() {
+    let server = Server::start_jetstream_on(0);
+    let (_, stream) = a_stream(&server).await;
+    let config = pull::Config { durable_name: Some("a.b".to_owned()), ..pull::Config::default() };
+    let error = stream.get_or_create_consumer("a.b", config.clone()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ConsumerErrorKind::InvalidName);
+    let error = stream.create_consumer(config).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ConsumerErrorKind::InvalidName);
+}
+
+/// With async-nats, the server creates a pull consumer, and the call fails with the kind `Other`.
+#[tokio::test]
+async fn a_push_consumer_without_a_subject_is_not_created() {
+    let server = Server::start_jetstream_on(0);
+    let (_, stream) = a_stream(&server).await;
+    let error = stream.create_consumer(push::Config::default()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ConsumerErrorKind::InvalidConsumerType);
+    assert_eq!(error.to_string(), "invalid consumer type: push consumer must have delivery subject");
+    assert_eq!(stream.get_info().await.unwrap().state.consumer_count, 0);
+}
+
+/// With async-nats, the server refuses such a request, and the only item is an error.
+#[tokio::test]
+async fn a_batch_is_not_larger_than_the_consumer_allows() {
+    let server = Server::start_jetstream_on(0);
+    let (context, stream) = a_stream(&server).await;
+    for _ in 0..3 {
+        context.publish("a", "x".into()).await.unwrap().await.unwrap();
+    }
+    let consumer = stream.create_consumer(pull::Config { max_batch: 2, ..pull::Config::default() }).await.unwrap();
+    let batch = consumer.fetch().max_messages(3).messages().await.unwrap();
+    assert_eq!(soon("a batch", batch.try_collect::<Vec<_>>()).await.unwrap().len(), 2);
+}
+
+/// async-nats has no source for these, and so no text of the server.
+#[tokio::test]
+async fn the_text_of_a_refusal_is_kept() {
+    let server = Server::start_jetstream_on(0);
+    let (_, stream) = a_stream(&server).await;
+    let error = stream.consumer_info("c").await.unwrap_err();
+    assert_eq!(error.to_string(), "consumer not found: consumer not found (code 404, error code 10014)");
 }

@@ -1,4 +1,4 @@
-//! async-nats's own examples, except those about JetStream, with only the dependency changed.
+//! async-nats's own examples, except that about key-value, with only the dependency changed.
 //!
 //! They are copied from the downloaded crate into `target/tmp`, built there with this crate in place of async-nats,
 //! and run against a server on port 4222, which most of them contain. None of their code is in this repository.
@@ -20,7 +20,7 @@ use server::{SOON, Server, scratch};
 const ELSEWHERE: [&str; 2] = ["docs_getting_started_publish", "docs_getting_started_subscribe"];
 
 /// These run until they are killed: how to trigger them, and where the effect shows.
-const GO_ON: [(&str, Partner); 8] = [
+const GO_ON: [(&str, Partner); 11] = [
     ("docs_basics_subscribe", Partner::Heard("docs_basics_publish", "Received: Temperature")),
     (
         "docs_learn_core_nats_publish_subscribe_subscribe",
@@ -43,8 +43,67 @@ const GO_ON: [(&str, Partner); 8] = [
         "docs_learn_core_nats_scatter_gather_provider",
         Partner::Answered("docs_learn_core_nats_scatter_gather_gather", "gathered 1 quotes"),
     ),
-    // No example publishes the message that it waits for.
+    (
+        "docs_learn_jetstream_pull_consumers_consume_continuous",
+        Partner::Heard("docs_learn_jetstream_publishing_pub_ack", "shipping {\"order_id\""),
+    ),
+    (
+        "docs_learn_jetstream_worker_pool_worker",
+        Partner::Heard("docs_learn_jetstream_publishing_pub_ack", "shipping {\"order_id\""),
+    ),
+    // No example publishes the message that these wait for.
+    ("docs_learn_jetstream_acknowledgment_watch_max_deliveries", Partner::Nobody),
     ("docs_learn_core_nats_subjects_and_wildcards_wildcard_single", Partner::Nobody),
+];
+
+/// Those about JetStream build on each other: they run in this order, and print these texts. One runs twice.
+const STORY: [(&str, &str); 46] = [
+    ("docs_learn_jetstream_your_first_stream_create", "Created stream: ORDERS"),
+    ("docs_learn_jetstream_publishing_pub_ack", "Sequence:  1\nDuplicate: false"),
+    ("docs_learn_jetstream_publishing_sync", "Stored in ORDERS at sequence 4"),
+    ("docs_learn_jetstream_publishing_dedup", "Second: sequence 5, duplicate true"),
+    ("docs_learn_jetstream_publishing_confirm_stored", "Confirmed stored in ORDERS at sequence 6"),
+    ("docs_learn_jetstream_advanced_publishing_async", "order 4 stored at sequence 10"),
+    ("docs_learn_jetstream_your_first_stream_info", "Message count:  10"),
+    ("docs_learn_jetstream_your_first_consumer_create", "Created durable consumer: shipping"),
+    ("docs_learn_jetstream_your_first_consumer_next", "orders.created: {"),
+    ("docs_learn_jetstream_your_first_consumer_pull_and_ack", "orders.created: {"),
+    ("docs_learn_jetstream_your_first_consumer_double_ack", "orders.created: {"),
+    ("docs_learn_jetstream_acknowledgment_nak_with_delay", "orders.shipped: {"),
+    ("docs_learn_jetstream_acknowledgment_term_poison", "orders.created: {"),
+    ("docs_learn_jetstream_worker_pool_redelivery_count", "first delivery of {"),
+    ("docs_learn_jetstream_publishing_pub_ack", "Sequence:  11"),
+    ("docs_learn_jetstream_pull_consumers_fetch_batch", "shipping {"),
+    ("docs_learn_jetstream_pull_consumers_empty_fetch", ""),
+    ("docs_learn_jetstream_worker_pool_max_pending", "shipping max_ack_pending set to 5000"),
+    ("docs_learn_jetstream_filtering_create_filtered", "got: orders.shipped"),
+    ("docs_learn_jetstream_filtering_filter_matches_nothing", "Pull returned nothing"),
+    ("docs_learn_jetstream_reading_back_create", "Created durable consumer: billing"),
+    ("docs_learn_jetstream_reading_back_read", "stream 11 consumer 11: {"),
+    ("docs_learn_jetstream_ordered_consumer_read", "order {"),
+    ("docs_learn_jetstream_get_direct_enable", "allow_direct is now: true"),
+    ("docs_learn_jetstream_get_direct_by_sequence", "Subject: orders.created"),
+    ("docs_learn_jetstream_get_direct_direct_read", "Subject: orders.created"),
+    ("docs_learn_jetstream_get_direct_last_for_subject", "Subject: orders.shipped"),
+    ("docs_learn_jetstream_mirrors_and_sources_create_mirror", "Created mirror ORDERS-ARCHIVE of ORDERS"),
+    ("docs_learn_jetstream_mirrors_and_sources_mirror_lag", "Upstream:  ORDERS"),
+    ("docs_learn_jetstream_mirrors_and_sources_create_source", "Created ALL-ORDERS sourcing 3 streams"),
+    ("docs_learn_jetstream_message_ttl_publish_with_ttl", "Stored on stream ORDERS at sequence 12"),
+    ("docs_learn_jetstream_message_ttl_ttl_on_disabled_stream", "Publish rejected, nothing stored: "),
+    ("docs_learn_jetstream_retention_policies_work_queue_create", "messages left in FULFILLMENT: "),
+    ("docs_learn_jetstream_retention_policies_workqueue_overlap", "us-shippers and eu-shippers created"),
+    ("docs_learn_jetstream_retention_policies_retention_switch_rejected", "rejected: "),
+    ("docs_learn_jetstream_shaping_the_stream_set_limits", "ORDERS capped at 7d age and 1 GiB"),
+    ("docs_learn_jetstream_shaping_the_stream_per_subject_limit", "ORDERS now keeps 100000 messages per subject"),
+    ("docs_learn_jetstream_subject_mapping_republish", "Republishing to: dash.orders.>"),
+    ("docs_learn_jetstream_subject_mapping_transform", "Created stream: ORDERS-SHARDED"),
+    ("docs_learn_jetstream_pull_consumers_consume_continuous", ""),
+    ("docs_learn_jetstream_worker_pool_worker", ""),
+    ("docs_learn_jetstream_acknowledgment_watch_max_deliveries", ""),
+    ("docs_learn_jetstream_shaping_the_stream_discard_new", "publish rejected: "),
+    ("docs_jetstream_basic", "Received on orders.shipped: Order #1001 shipped"),
+    ("jetstream_pull", "got message on subject events.9 with payload \"data\""),
+    ("jetstream_push", "got message on subject events.9 with payload \"data\""),
 ];
 
 enum Partner {
@@ -71,18 +130,21 @@ fn async_nats_examples_build_and_run_with_only_the_dependency_changed() {
     cargo(&project, &["build", "--examples", "--quiet", "--target-dir", target.to_str().unwrap()]);
     println!("{} built", names.len());
 
-    let _server = Server::start_on(4222, "");
+    let _server = Server::start_jetstream_on(4222);
     let place = target.join("debug/examples");
     let (mut ended, mut went_on) = (0, 0);
-    for name in &names {
-        if ELSEWHERE.contains(&name.as_str()) {
+    let about_jetstream: BTreeSet<&str> = STORY.into_iter().map(|(name, _)| name).collect();
+    let others = names.iter().filter(|name| !about_jetstream.contains(name.as_str()));
+    for (name, text) in others.map(|name| (name.as_str(), "")).chain(STORY) {
+        if ELSEWHERE.contains(&name) {
             continue;
         }
-        match GO_ON.iter().find(|(other, _)| other == name) {
+        match GO_ON.iter().find(|(other, _)| *other == name) {
             None => {
                 let took = Instant::now();
                 let said = Run::start(&place, name).end(TO_THE_END);
                 println!("{name}: ended after {:?}, {} lines", took.elapsed(), said.lines().count());
+                assert!(said.contains(text), "{name} does not print {text:?}: {said}");
                 ended += 1;
             }
             Some((_, partner)) => {
@@ -93,7 +155,8 @@ fn async_nats_examples_build_and_run_with_only_the_dependency_changed() {
         }
     }
     println!("{ended} ran to their end, {went_on} went on until they were killed, {} were built only", ELSEWHERE.len());
-    assert!(ended > 15 && went_on == GO_ON.len(), "examples are missing");
+    assert!(about_jetstream.iter().all(|name| names.contains(*name)), "examples are missing");
+    assert!(ended > 60 && went_on == GO_ON.len(), "examples are missing");
 }
 
 fn goes_on(place: &Path, name: &str, partner: &Partner) {
@@ -175,7 +238,7 @@ fn downloaded() -> PathBuf {
     Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().to_path_buf()
 }
 
-/// Copies the examples about core NATS, and returns their names.
+/// Copies the examples of what this crate has, and returns their names.
 fn copy(from: &Path, to: &Path) -> BTreeSet<String> {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
@@ -184,8 +247,7 @@ fn copy(from: &Path, to: &Path) -> BTreeSet<String> {
         let path = entry.unwrap().path();
         let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let text = fs::read_to_string(&path).unwrap();
-        let other = ["jetstream", "service::", "object_store"].iter().any(|word| text.contains(word));
-        if !other && !name.contains("jetstream") {
+        if !["kv::", "service::", "object_store"].iter().any(|word| text.contains(word)) {
             fs::write(to.join(path.file_name().unwrap()), text).unwrap();
             names.insert(name.to_owned());
         }

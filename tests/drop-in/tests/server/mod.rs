@@ -36,14 +36,27 @@ impl Server {
         Server::start_on(0, config)
     }
 
-    /// The same on this port, unless it is 0.
+    /// A server with JetStream on this port, unless it is 0.
+    pub(crate) fn start_jetstream_on(port: u16) -> Server {
+        let mut server = Server::new(port);
+        server.config = format!("jetstream {{ store_dir: \"{}\" }}", server.folder.join("jetstream").display());
+        server.launch();
+        server
+    }
+
+    /// The same as `start` on this port, unless it is 0.
     pub(crate) fn start_on(port: u16, config: &str) -> Server {
+        let mut server = Server::new(port);
+        config.clone_into(&mut server.config);
+        server.launch();
+        server
+    }
+
+    fn new(port: u16) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("drop-in-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = scratch().join(name);
-        let mut server = Server { config: config.to_owned(), folder, port, process: None };
-        server.launch();
-        server
+        Server { config: String::new(), folder, port, process: None }
     }
 
     pub(crate) fn url(&self) -> String {
