@@ -196,10 +196,12 @@ impl Line {
         self.emitted.replace(Vec::new()).unwrap_or_default()
     }
 
-    /// Messages on their way to a subscription of the client.
-    pub(crate) fn on_their_way(&self, to: &str) -> usize {
-        let own = |came: &Came| matches!(came, Came::Message(out) if out.reply.is_some() && out.to.starts_with(to));
-        self.to_client.iter().filter(|(_, came)| own(came)).count()
+    /// The reply subjects of messages on their way to subscriptions of the client that begin so.
+    pub(crate) fn on_their_way(&self, to: &str) -> impl Iterator<Item = &str> {
+        self.to_client.iter().filter_map(move |(_, came)| match came {
+            Came::Message(out) if out.to.starts_with(to) => out.reply.as_deref(),
+            _ => None,
+        })
     }
 
     /// When something happens next.

@@ -196,9 +196,13 @@ impl World {
         self.checks
             .pulls
             .retain(|_, pull| pull.left > 0 && pull.sent.is_none_or(|sent| now < sent + pull.expires + grace));
-        let unread =
-            self.inbox.iter().filter(|arrived| matches!(arrived, Arrived::Message(out) if out.reply.is_some()));
-        let on_their_way = unread.count() + self.line.on_their_way("in.");
+        let unread = self.inbox.iter().filter_map(|arrived| match arrived {
+            Arrived::Message(out) => out.reply.as_deref(),
+            _ => None,
+        });
+        // One that comes twice is one message.
+        let messages: BTreeSet<&str> = unread.chain(self.line.on_their_way("in.")).collect();
+        let on_their_way = messages.iter().filter(|reply| !self.checks.heard.contains(**reply)).count();
         let may_come: u64 = self.checks.pulls.values().map(|pull| pull.left).sum::<u64>() + on_their_way as u64;
         let left = self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
         assert!(

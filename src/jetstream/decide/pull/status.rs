@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Cause, End, Pull, TOO_SOON};
+use super::{Cause, End, Phase, Pull, TOO_SOON};
 use crate::jetstream::decide::ledger::{Entry, Left};
 use crate::jetstream::wire::PullStatus;
 
@@ -90,6 +90,9 @@ impl Pull {
             Some(_) => {
                 self.least_bytes = self.settings.max_bytes;
                 self.shaken(now, None);
+                if let Phase::Shaken(shaken) = &mut self.phase {
+                    shaken.next = now;
+                }
             }
         }
     }
