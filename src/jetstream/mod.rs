@@ -8,7 +8,7 @@
 #[cfg(all(feature = "internals", not(docsrs)))]
 pub mod wire;
 #[cfg(not(all(feature = "internals", not(docsrs))))]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`; its users are to come")]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it is public with `internals`")]
 mod wire;
 
 #[cfg(all(feature = "internals", not(docsrs)))]
