@@ -358,3 +358,11 @@ async fn a_call_ends_at_its_deadline_and_waits_for_its_turn_within_it() {
     patient.set_timeout(Duration::from_secs(30));
     patient.query_account().await.expect("turns were given back");
 }
+
+#[tokio::test]
+async fn a_list_ends_after_an_error_that_would_come_again() {
+    let server = Server::start().await;
+    let context = jetstream::new(ConnectOptions::new().connect(server.url()).await.unwrap());
+    let names: Vec<_> = soon("the end", futures_util::StreamExt::collect(context.stream_names())).await;
+    assert!(matches!(&names[..], [Err(error)] if error.kind() == RequestErrorKind::NoResponders), "{names:?}");
+}

@@ -352,3 +352,18 @@ async fn a_push_consumer_can_not_be_pulled_from() {
     let error = soon("the end", messages.next()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), MessagesErrorKind::PushBasedConsumer);
 }
+
+#[tokio::test]
+async fn the_largest_numbers_are_no_trap() {
+    let world = World::start().await;
+    let consumer = world.consumer(pull::Config::default()).await;
+    world.publish(0..2).await;
+    let fetch = consumer.fetch().max_messages(usize::MAX).max_bytes(usize::MAX);
+    let mut batch = soon("a batch", fetch.messages()).await.unwrap();
+    assert_eq!(number(&soon("a message", batch.next()).await.unwrap().unwrap()), 0);
+    drop(batch);
+    world.publish(2..3).await;
+    let patient = consumer.batch().max_messages(1).expires(Duration::MAX);
+    let mut batch = soon("a batch", patient.messages()).await.unwrap();
+    assert_eq!(number(&soon("a message", batch.next()).await.unwrap().unwrap()), 2);
+}

@@ -110,7 +110,8 @@ async fn a_stream_goes_on_when_its_server_comes_back() {
     }
     world.publish(60..80).await;
     reader.has_all(80).await;
-    assert_eq!(reader.count(), 80, "nothing was delivered twice: everything was acknowledged in time");
+    // A server that was killed may have forgotten what it had delivered last, and delivers it again.
+    assert!((80..160).contains(&reader.count()), "{}", reader.count());
     assert!(!reader.task.is_finished());
 }
 
@@ -315,4 +316,41 @@ async fn a_stream_ends_with_its_client() {
     assert!(soon("the end", batch.next()).await.is_none());
     assert_eq!(batch.end(), Some(&BatchEnd::Closed));
     let _: &Context = &world.context;
+}
+
+// J2
+#[tokio::test]
+async fn what_a_server_delivers_again_under_the_same_numbers_is_delivered() {
+    let world = World::start().await;
+    let consumer = world.consumer(pull::Config::default()).await;
+    world.publish(0..5).await;
+    let mut messages = consumer.messages().await.unwrap();
+    for _ in 0..5 {
+        let message = soon("a message", messages.next()).await.unwrap().unwrap();
+        message.double_ack().await.unwrap();
+    }
+    // Until no move can deliver them twice.
+    tokio::time::sleep(Duration::from_millis(3_200)).await;
+    soon("a reset", world.stream.reset_consumer("c", Some(1))).await.unwrap();
+    for number in 1..=5 {
+        let message = soon("a message again", messages.next()).await.unwrap().unwrap();
+        let info = message.info().unwrap();
+        assert_eq!((info.stream_sequence, info.delivered), (number, 1));
+    }
+}
+
+// J2
+#[tokio::test]
+async fn a_refused_inbox_is_an_error_and_not_the_end_of_the_messages() {
+    let world = World::of(Server::builder().jetstream().line("max_subscriptions: 2").start().await, quick).await;
+    let consumer = world.consumer(pull::Config::default()).await;
+    // The inbox of requests is one; this is the other.
+    let _other = world.client.subscribe("other").await.unwrap();
+    world.client.flush().await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    let error = soon("an error", messages.next()).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("maximum subscriptions exceeded"), "{error}");
+    assert!(soon("the end", messages.next()).await.is_none());
+    let mut batch = soon("a batch", consumer.fetch().messages()).await.unwrap();
+    assert!(soon("an error", batch.next()).await.unwrap().is_err());
 }

@@ -19,6 +19,8 @@ use crate::jetstream::wire::{PullRequest, PullStatus};
 /// The reader waits this much longer than the server.
 const GRACE: Duration = Duration::from_secs(5);
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// A pull that would wait for less is not sent.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -101,7 +103,8 @@ pub struct Fetch {
 impl Fetch {
     /// A machine that begins now. `settings` were checked, and `is_up` is whether there is a connection.
     pub fn new(settings: Settings, is_up: bool, now: Instant, seed: u64) -> Fetch {
-        let until = now.checked_add(settings.expires).unwrap_or(now);
+        // A time that the clock can't show is as far away as a year.
+        let until = now.checked_add(settings.expires).or_else(|| now.checked_add(YEAR)).unwrap_or(now);
         let mut fetch = Fetch {
             seen: Seen::new(settings.batch),
             settings,
@@ -133,6 +136,7 @@ impl Fetch {
             Event::Message(arrival) => self.message(now, &arrival),
             Event::Status { token, status, text, left } => self.status(now, token, status, text, left),
             Event::Interrupted => {
+                self.seen.forget();
                 self.is_up = false;
                 self.retries = 0;
                 self.again(now, Some(Cause::Disconnected));
@@ -198,7 +202,7 @@ impl Fetch {
         self.heard = now;
         self.trouble = None;
         let identity = arrival.place.as_ref().map(Identity::of);
-        if identity.is_some_and(|identity| !self.seen.is_new(identity)) {
+        if identity.is_some_and(|identity| !self.seen.is_new(identity, now)) {
             return;
         }
         self.effects.push_back(Effect::Deliver);

@@ -203,7 +203,7 @@ impl Pull {
     fn message(&mut self, now: Instant, arrival: &Arrival<'_>) {
         self.heard(now);
         let identity = arrival.place.as_ref().map(Identity::of);
-        if identity.is_some_and(|identity| !self.seen.is_new(identity)) {
+        if identity.is_some_and(|identity| !self.seen.is_new(identity, now)) {
             return;
         }
         self.least_bytes = 0;
@@ -217,6 +217,7 @@ impl Pull {
 
     fn interrupted(&mut self, now: Instant) {
         self.link = Link::Down;
+        self.seen.forget();
         self.ledger.doubt();
         self.phase = Phase::Steady;
         self.shaken(now, Some(Cause::Disconnected));

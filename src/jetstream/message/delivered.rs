@@ -40,7 +40,7 @@ use crate::{Client, Error, Subject};
 /// ```
 ///
 /// A program can make one of a message that it received by a subscription, with any context. Its acknowledgements are sent as those
-/// of a delivered message, but not [counted](Context::delivery_counts). Acknowledgements of a clone are counted as if it was another
+/// of a delivered message, but not [counted](Context::delivery_counts). Acknowledgements of a clone are counted as well, as if it was another
 /// delivery; servers heed only the first.
 #[derive(Clone, Debug)]
 pub struct Message {

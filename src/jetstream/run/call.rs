@@ -59,7 +59,7 @@ impl From<InvalidName> for CallFailed {
 /// An answer that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer to {subject} can't be read: {source}")]
-struct BadAnswer {
+pub(in crate::jetstream) struct BadAnswer {
     subject: Subject,
     source: serde_json::Error,
 }

@@ -9,7 +9,8 @@ use crate::jetstream::wire::AckKind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryCounts {
-    /// Messages that were handed to the program by consumers that want acknowledgements. A redelivery counts again.
+    /// Messages that were handed to the program by consumers that want acknowledgements. A redelivery counts again; a clone of a
+    /// message does not, and its answers are counted, so answer one of them only.
     pub delivered: u64,
     /// Those that the program acknowledged.
     pub acked: u64,

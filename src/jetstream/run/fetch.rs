@@ -40,7 +40,7 @@ impl Fetching {
                         return Poll::Ready(Some(message));
                     }
                 }
-                Poll::Ready(None) => self.end = Some(End::Closed),
+                Poll::Ready(None) => self.end = Some(self.inlet.refusal().map_or(End::Closed, End::Refused)),
                 Poll::Pending => {
                     self.idle(cx);
                     if self.end.is_none() && self.inlet.poll_until(self.machine.alarm(), cx).is_pending() {

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as Cx, Poll, ready};
 
-use super::call::CallFailed;
+use super::call::{BadAnswer, CallFailed};
 use crate::connection::EndReason;
 use crate::jetstream::error::{RequestError, RequestErrorKind};
 
@@ -79,7 +79,10 @@ impl<T> Pages<T> {
 
 /// Whether the same request would fail in the same way.
 fn is_for_good(error: &RequestError) -> bool {
-    error.kind() == RequestErrorKind::InvalidSubject || error.source_as::<EndReason>().is_some()
+    matches!(error.kind(), RequestErrorKind::InvalidSubject | RequestErrorKind::NoResponders)
+        || error.source_as::<EndReason>().is_some()
+        || error.source_as::<crate::jetstream::wire::Error>().is_some()
+        || error.source_as::<BadAnswer>().is_some()
 }
 
 impl<T> fmt::Debug for Pages<T> {

@@ -91,7 +91,9 @@ impl Pulling {
                         return Poll::Ready(Some(item));
                     }
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    return Poll::Ready(self.inlet.refusal().map(|text| Item::End(End::Refused(text))));
+                }
                 Poll::Pending => {
                     if let Some(item) = self.idle(cx) {
                         return Poll::Ready(Some(item));

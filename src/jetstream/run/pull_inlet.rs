@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::inlet::Inlet;
 use crate::client::Delivery;
-use crate::connection::Status;
+use crate::connection::{EndReason, Status};
 use crate::jetstream::decide::pull::{Arrival, Event};
 use crate::jetstream::wire::{AckSubject, PullRequest, PullStatus};
 use crate::options::{Handover, SubscribeOptions};
@@ -69,8 +69,16 @@ impl PullInlet {
     }
 
     /// Why nothing more arrives, once that is known.
-    pub(in crate::jetstream) fn end_reason(&self) -> Option<crate::connection::EndReason> {
+    pub(in crate::jetstream) fn end_reason(&self) -> Option<EndReason> {
         self.inlet.end_reason()
+    }
+
+    /// Why the subscription has ended, if a server refused it.
+    pub(in crate::jetstream) fn refusal(&self) -> Option<String> {
+        match self.inlet.end_reason() {
+            Some(EndReason::Refused(error)) => Some(format!("no subscription to the inbox: {error}")),
+            _ => None,
+        }
     }
 
     /// What has arrived, for a machine. `None`: nothing of ours.

@@ -10,6 +10,9 @@ use nats_lifeline::testing::jetstream::Out;
 use super::plan::{Plan, ms};
 use super::world::{Arrived, World};
 
+/// Deliveries with the same numbers within this time are one, which came over two connections.
+const MOVE: Duration = Duration::from_secs(3);
+
 /// What may come over two batches: single messages that are asked for while everything else is in doubt.
 const OVER: u64 = 16;
 
@@ -27,7 +30,7 @@ pub(crate) struct Checks {
     bound: Duration,
     pulls: BTreeMap<u64, Asked>,
     served: BTreeSet<String>,
-    heard: BTreeSet<String>,
+    heard: BTreeMap<String, Instant>,
     /// The highest number of a delivery.
     newest: u64,
     /// Pulls that are alive as far as the reader has been told, and since when there is none.
@@ -51,7 +54,7 @@ impl Checks {
             bound: plan.bound(),
             pulls: BTreeMap::new(),
             served: BTreeSet::new(),
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             newest: 0,
             alive: BTreeSet::new(),
             none_since: None,
@@ -101,8 +104,10 @@ impl Checks {
     }
 
     /// A message was read, and the machine has said whether the reader gets it: exactly once.
-    pub(crate) fn delivered(&mut self, reply: &str, delivers: bool) {
-        let is_new = self.heard.insert(reply.to_owned());
+    pub(crate) fn delivered(&mut self, reply: &str, delivers: bool, now: Instant) {
+        let before = self.heard.insert(reply.to_owned(), now);
+        // The same numbers after longer than a move takes are another delivery.
+        let is_new = before.is_none_or(|before| now - before > MOVE);
         let number = AckSubject::parse(reply).unwrap().consumer_sequence;
         self.newest = self.newest.max(number);
         // One that is later than anything that a move delays is not recognized.
@@ -124,6 +129,8 @@ impl Checks {
     /// The reader is told that the connection was lost: all pulls may be.
     pub(crate) fn told_loss(&mut self) {
         self.alive.clear();
+        // What comes over the next connection was sent for it.
+        self.heard.clear();
     }
 
     pub(crate) fn is_told_of_a_pull(&self) -> bool {
@@ -202,7 +209,7 @@ impl World {
         });
         // One that comes twice is one message.
         let messages: BTreeSet<&str> = unread.chain(self.line.on_their_way("in.")).collect();
-        let on_their_way = messages.iter().filter(|reply| !self.checks.heard.contains(**reply)).count();
+        let on_their_way = messages.iter().filter(|reply| !self.checks.heard.contains_key(**reply)).count();
         let may_come: u64 = self.checks.pulls.values().map(|pull| pull.left).sum::<u64>() + on_their_way as u64;
         let left = self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
         assert!(

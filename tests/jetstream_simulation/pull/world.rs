@@ -276,7 +276,7 @@ impl World {
 
     fn deliver(&mut self, out: &Out, delivers: bool) {
         let reply = out.reply.clone().unwrap();
-        self.checks.delivered(&reply, delivers);
+        self.checks.delivered(&reply, delivers, self.now);
         if !delivers {
             self.counts[2] += 1;
             return;

@@ -143,7 +143,8 @@ impl Options {
             Some(heartbeat) if self.expires.is_some() => heartbeat,
             heartbeat => heartbeat.unwrap_or(HEARTBEAT).min(longest),
         };
-        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        // Servers read signed numbers.
+        let number = |number: usize| u64::try_from(i64::try_from(number).unwrap_or(i64::MAX)).unwrap_or_default();
         let limit = |limit: i64| u64::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
         let bytes = match (number(self.bytes), limit(config.max_bytes)) {
             (0, u64::MAX) => 0,
