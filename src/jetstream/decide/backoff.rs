@@ -1,20 +1,22 @@
-//! The growing delay between pulls, while none of them is served.
+//! The growing delays between tries, of pulls and of requests.
 
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use rand::rngs::SmallRng;
 
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(1);
+use crate::options::Backoff;
 
-/// When the next pull may follow one that is sent now, the one of this number from 1: 100 ms, twice as much after each further
-/// one up to 1 s, and up to half less at random.
+/// 100 ms, twice as much after each further try up to 1 s, and up to half less at random.
+const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(1));
+
+/// When the next pull may follow one that is sent now, the one of this number from 1.
 pub(super) fn after(now: Instant, number: u32, rng: &mut SmallRng) -> Instant {
-    let doublings = number.saturating_sub(1).min(8);
-    let most = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-    let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-    now.checked_add(Duration::from_nanos(rng.random_range(nanos / 2..=nanos))).unwrap_or(now)
+    now.checked_add(BACKOFF.delay(number.into(), rng)).unwrap_or(now)
+}
+
+/// The pause after the try of this number from 1, without anything random.
+pub(in crate::jetstream) fn pause(number: u32) -> Duration {
+    BACKOFF.base(number.into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! With the feature `internals` it is public, for tests and simulations, without any promise.
 
-mod backoff;
+pub(super) mod backoff;
 pub mod fetch;
 mod ledger;
 pub mod ordered;

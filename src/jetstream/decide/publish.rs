@@ -5,9 +5,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-/// The pause before a message is sent again that nobody had; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use super::backoff;
 
 /// What became of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +61,8 @@ pub(in crate::jetstream) struct Publishing {
     doubt: Option<Instant>,
     /// When the present try was sent.
     sent: Instant,
-    pause: Duration,
+    /// Tries that have not stored it, of those that were no reason to doubt.
+    unstored: u32,
 }
 
 impl Publishing {
@@ -74,7 +73,7 @@ impl Publishing {
         patience: Duration,
         window: Option<Duration>,
     ) -> Self {
-        Publishing { deadline, patience, window, doubt: None, sent: now, pause: FIRST_PAUSE }
+        Publishing { deadline, patience, window, doubt: None, sent: now, unstored: 0 }
     }
 
     /// The first try, or the next one after a pause or after the window was found out.
@@ -109,8 +108,8 @@ impl Publishing {
             }
             Heard::Impossible => Next::End(self.unanswered()),
             Heard::NotStored => {
-                let until = now.checked_add(self.pause).unwrap_or(self.deadline);
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.unstored = self.unstored.saturating_add(1);
+                let until = now.checked_add(backoff::pause(self.unstored)).unwrap_or(self.deadline);
                 if until >= self.end() { Next::End(self.unanswered()) } else { Next::Pause { until } }
             }
         }

@@ -1,4 +1,4 @@
-//! When a message is sent again, and what is said at the end.
+//! When a message is sent again, and its outcome.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,10 @@ fn the_window_is_asked_for_before_the_second_try_and_ends_the_tries() {
     let known = start + secs(2);
     assert_eq!(message.window(Some(secs(10)), known), Next::Send { until: start + secs(7) });
     assert_eq!(message.heard(Heard::Lost, start + secs(7)), Next::Send { until: start + secs(9) });
-    assert_eq!(message.heard(Heard::NotStored, start + secs(8)), Next::Pause { until: start + secs(8) + FIRST_PAUSE });
+    assert_eq!(
+        message.heard(Heard::NotStored, start + secs(8)),
+        Next::Pause { until: start + secs(8) + backoff::pause(1) }
+    );
     assert_eq!(message.go_on(start + secs(9)), Next::End(Fate::InDoubt));
     let mut unknown = Publishing::new(start, start + secs(60), secs(5), None);
     unknown.go_on(start);
@@ -56,7 +59,7 @@ impl Stream {
 }
 
 proptest! {
-    // J1: whatever is lost in whatever direction, it is stored once at most; and what is said at the end is true.
+    // J1: whatever is lost in whatever direction, it is stored once at most, and the outcome is true.
     #[test]
     fn a_message_is_stored_once_and_the_end_is_true(
         tries in prop::collection::vec((0u8..5, 0u64..4_000, 0u64..3_000), 1..60),
