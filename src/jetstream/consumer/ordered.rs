@@ -142,3 +142,49 @@ impl<S: Source> Reading<S> {
         }
     }
 }
+
+/// Declares the methods and streams of `Ordered` and its [`WithGaps`], which both kinds have.
+macro_rules! ordered {
+    ($errors:ident) => {
+        impl Ordered {
+            /// Makes this stream report where messages are missing, and when deliveries stop and go on.
+            pub fn with_gaps(self) -> WithGaps<Ordered> {
+                WithGaps { ordered: self }
+            }
+
+            /// How many messages the stream had lost before they could be delivered: the sum of all
+            /// [`Gap`](crate::jetstream::consumer::ordered::Delivery::Gap)s, which says what they mean.
+            pub fn missing(&self) -> u64 {
+                self.reading.missing()
+            }
+
+            /// The number in the stream of the last message that was delivered; `None` before the first one.
+            pub fn last_sequence(&self) -> Option<u64> {
+                self.reading.last_sequence()
+            }
+        }
+
+        impl futures_core::Stream for Ordered {
+            type Item = Result<crate::jetstream::Message, OrderedError>;
+
+            fn poll_next(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Self::Item>> {
+                self.reading.poll_message(cx, &$errors)
+            }
+        }
+
+        impl futures_core::Stream for WithGaps<Ordered> {
+            type Item = Result<crate::jetstream::consumer::ordered::Delivery, OrderedError>;
+
+            fn poll_next(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Self::Item>> {
+                self.ordered.reading.poll_delivery(cx, &$errors)
+            }
+        }
+    };
+}
+pub(super) use ordered;

@@ -6,7 +6,7 @@ use std::task::{Context as Task, Poll, ready};
 use futures_core::Stream;
 
 use super::Consumer;
-use super::ordered::{Delivery, Errors, Reading, WithGaps};
+use super::ordered::{Errors, Reading, WithGaps, ordered};
 use crate::connection::EndReason;
 use crate::error::Error;
 use crate::jetstream::Context;
@@ -158,39 +158,7 @@ pub struct Ordered {
     reading: Reading<PushSource>,
 }
 
-impl Ordered {
-    /// Makes this stream report where messages are missing, and when deliveries stop and go on.
-    pub fn with_gaps(self) -> WithGaps<Ordered> {
-        WithGaps { ordered: self }
-    }
-
-    /// How many messages the stream had lost before they could be delivered: the sum of all
-    /// [`Gap`](super::ordered::Delivery::Gap)s, which says what they mean.
-    pub fn missing(&self) -> u64 {
-        self.reading.missing()
-    }
-
-    /// The number in the stream of the last message that was delivered; `None` before the first one.
-    pub fn last_sequence(&self) -> Option<u64> {
-        self.reading.last_sequence()
-    }
-}
-
-impl Stream for Ordered {
-    type Item = Result<Message, OrderedError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        self.reading.poll_message(cx, &ERRORS)
-    }
-}
-
-impl Stream for WithGaps<Ordered> {
-    type Item = Result<Delivery, OrderedError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        self.ordered.reading.poll_delivery(cx, &ERRORS)
-    }
-}
+ordered!(ERRORS);
 
 const ERRORS: Errors<EndReason, OrderedError> = Errors {
     troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),

@@ -1,17 +1,12 @@
 //! Ordered pull consumers.
 
-use std::pin::Pin;
-use std::task::{Context as Cx, Poll};
 use std::time::Duration;
-
-use futures_core::Stream;
 
 use super::stream::RefusedBy;
 use super::{OrderedConfig, OrderedError, OrderedErrorKind, StreamError, StreamErrorKind};
 use crate::error::Error;
 use crate::jetstream::consumer::Consumer;
-use crate::jetstream::consumer::ordered::{Delivery, Errors, Reading, WithGaps};
-use crate::jetstream::message::Message;
+use crate::jetstream::consumer::ordered::{Errors, Reading, WithGaps, ordered};
 use crate::jetstream::run::ordered::pull_source::{PullFailed, PullSource};
 use crate::jetstream::wire::IntoConsumerConfig;
 
@@ -59,39 +54,7 @@ pub struct Ordered {
     reading: Reading<PullSource>,
 }
 
-impl Ordered {
-    /// Makes this stream report where messages are missing, and when deliveries stop and go on.
-    pub fn with_gaps(self) -> WithGaps<Ordered> {
-        WithGaps { ordered: self }
-    }
-
-    /// How many messages the stream had lost before they could be delivered: the sum of all
-    /// [`Gap`](crate::jetstream::consumer::ordered::Delivery::Gap)s, which says what they mean.
-    pub fn missing(&self) -> u64 {
-        self.reading.missing()
-    }
-
-    /// The number in the stream of the last message that was delivered; `None` before the first one.
-    pub fn last_sequence(&self) -> Option<u64> {
-        self.reading.last_sequence()
-    }
-}
-
-impl Stream for Ordered {
-    type Item = Result<Message, OrderedError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Option<Self::Item>> {
-        self.reading.poll_message(cx, &ERRORS)
-    }
-}
-
-impl Stream for WithGaps<Ordered> {
-    type Item = Result<Delivery, OrderedError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Option<Self::Item>> {
-        self.ordered.reading.poll_delivery(cx, &ERRORS)
-    }
-}
+ordered!(ERRORS);
 
 const ERRORS: Errors<PullFailed, OrderedError> = Errors {
     troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),
