@@ -72,7 +72,7 @@ async fn example(server: Server) -> Result<(), Error> {
     Ok(client.close().await?)
 }
 
-/// Handles jobs until it is told to stop.
+/// Handles jobs until `stopped` says so.
 async fn work(consumer: PullConsumer, mut stopped: watch::Receiver<bool>) -> Result<HashSet<u64>, Error> {
     let mut handled = HashSet::new();
     let mut jobs = consumer.messages().await?;

@@ -196,7 +196,7 @@ async fn work(context: Context, shared: Arc<Shared>) -> Result<Delivered, Error>
         let message = match message {
             Ok(message) => message,
             Err(error) => {
-                eprintln!("the worker is told: {error}");
+                eprintln!("the worker reports: {error}");
                 continue;
             }
         };

@@ -85,9 +85,7 @@ impl Client {
     pub(crate) fn clock() -> Instant {
         wait::now()
     }
-}
 
-impl Client {
     /// An alarm that is not set.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm { handle: Arc::clone(&self.core.handle), deadline: Deadline::even_if_closed(None) }

@@ -196,7 +196,7 @@ impl Reading {
             connection.forget_interest(subject, key);
         }
         connection.shared.changed.notify_waiters();
-        // What waits for this subscription is delivered to it.
+        // Messages that a stream or consumer has for this subscription are delivered to it.
         self.node.fabric.host.tick();
     }
 

@@ -1,4 +1,4 @@
-//! Worlds of push consumers with flow control, and a reader who is slow: what waits to be read is bounded (J6), a consumer never
+//! Worlds of push consumers with flow control, and a reader who is slow: the unread messages are bounded (J6), a consumer never
 //! stays stalled, and its silence is reported once (J2).
 
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! Publishing until a message is stored: over cuts, killed and frozen servers, each message is stored once, and what is said of it
-//! is true.
+//! Publishing until a message is stored: over cuts, killed and frozen servers, each message is stored once, and its
+//! outcome is true.
 //!
 //! `DROPS=1000 cargo test --release --test servers jetstream_retry` breaks the connection a thousand times.
 

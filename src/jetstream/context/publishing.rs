@@ -343,7 +343,7 @@ pub(super) fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     let other =
         |reason: crate::Error| Judged::Final(Known::InDoubt, Err(Error::with_source(PublishErrorKind::Other, reason)));
     match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
-        Ok(Response::Ok(ack)) if ack.stream.is_empty() => other(NotAnAck.into()),
+        Ok(Response::Ok(ack)) if !ack.names_a_stream() => other(NotAnAck.into()),
         Ok(Response::Ok(ack)) => Judged::Final(Known::Stored { duplicate: ack.duplicate }, Ok(ack)),
         Ok(Response::Err { error }) if may_be_stored_later(error.error_code()) => Judged::NotStoredYet(error.into()),
         Ok(Response::Err { error }) => Judged::Final(Known::Refused, Err(PublishError::from(error))),

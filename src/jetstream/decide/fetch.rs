@@ -40,7 +40,7 @@ pub enum End {
     TimedOut(Option<Cause>),
     /// The first message is larger than the whole batch may be.
     MessageTooLarge,
-    /// The client has ended, or its server does not allow the subscription.
+    /// The client has ended.
     Closed,
     /// The consumer was deleted.
     Gone,
@@ -48,7 +48,7 @@ pub enum End {
     PushBased,
     /// The batch asks for more than the consumer allows, with the server's text.
     OverLimit(String),
-    /// The server refuses such a pull, with its text.
+    /// The server refuses such a pull or the subscription, with its text.
     Refused(String),
 }
 

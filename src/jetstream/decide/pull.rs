@@ -65,7 +65,7 @@ struct Shaken {
     pulls: u32,
     /// The next pull is sent then, or when the last one has ended.
     next: Instant,
-    /// When the reader is told. `None`: that has happened.
+    /// When it is reported to the reader. `None`: that has happened.
     complain: Option<Instant>,
     /// When the server is asked about the consumer. `None`: it has not answered yet.
     inquire: Option<Instant>,

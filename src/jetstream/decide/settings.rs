@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::jetstream::wire::{PullFault, PullRequest};
 
-/// What each pull of a reader asks for, and when the reader is told that something is wrong.
+/// What each pull of a reader asks for, and when trouble is reported to the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The most messages that are requested at a time; at least 1.
@@ -25,7 +25,7 @@ pub struct Settings {
     pub min_ack_pending: Option<u64>,
     /// 0, the most important, to 9.
     pub priority: Option<u64>,
-    /// After how long without anything the reader is told.
+    /// After how long without anything that is reported to the reader.
     pub patience: Duration,
 }
 

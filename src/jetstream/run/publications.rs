@@ -51,7 +51,7 @@ pub(in crate::jetstream) enum Known {
 }
 
 impl Publications {
-    /// A message is published. It is in doubt if nothing else is said before the value is dropped.
+    /// A message is published. It is in doubt if the value is dropped without an outcome.
     pub(in crate::jetstream) fn begin(self: &Arc<Self>) -> Publication {
         self.published.fetch_add(1, Ordering::Relaxed);
         Publication { counts: Some(Arc::clone(self)) }

@@ -277,7 +277,7 @@ impl Asking {
         let body = call::encode(&self.request).map_err(other)?;
         let mut options = RepliesOptions::new();
         if let Some(timeout) = self.context.call_timeout() {
-            // The timeout of all replies is that of as many gaps as there may be.
+            // A page that takes longer than all of it is asked for again where it broke off.
             options = options.stall(timeout).timeout(timeout.saturating_mul(2));
         }
         let asked = self.context.inner().client.request_stream(subject, body, options).await;

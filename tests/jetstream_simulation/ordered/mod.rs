@@ -48,7 +48,7 @@ struct Plan {
     /// Steps of a rough part.
     steps: usize,
     parts: usize,
-    /// One step in so many has a fault.
+    /// One step in this many has a fault.
     faults: u32,
     /// The stream may be deleted and created again.
     replaces: bool,
@@ -267,7 +267,7 @@ impl World {
         self.books.replaced();
     }
 
-    /// Lets time pass. After each event the user reads at most so many items.
+    /// Lets time pass. After each event the user reads at most this many items.
     fn advance(&mut self, until: Instant, appetite: usize) {
         loop {
             self.arrive();

@@ -21,7 +21,7 @@ pub(crate) enum Item {
     Report(Report),
 }
 
-/// What waits in the inbox.
+/// The content of the inbox.
 #[derive(Debug)]
 enum Waiting {
     Message(Out),

@@ -15,7 +15,7 @@ pub(super) struct Settings {
     pub(super) policy: DeliverPolicy,
     pub(super) filter: String,
     pub(super) heartbeat: Duration,
-    /// The inbox holds so many messages.
+    /// The inbox holds this many messages.
     pub(super) capacity: usize,
     pub(super) seed: u64,
 }

@@ -116,17 +116,17 @@ impl Checks {
         self.quiet = None;
     }
 
-    /// The reader is told that a pull has ended.
+    /// It is reported to the reader that a pull has ended.
     pub(crate) fn told_end(&mut self, token: u64) {
         self.alive.remove(&token);
     }
 
-    /// The reader is told that a pull is alive, perhaps after it was in doubt.
+    /// It is reported to the reader that a pull is alive, perhaps after it was in doubt.
     pub(crate) fn told_life(&mut self, token: u64) {
         self.alive.insert(token);
     }
 
-    /// The reader is told that the connection was lost: all pulls may be.
+    /// It is reported to the reader that the connection was lost: all pulls may be.
     pub(crate) fn told_loss(&mut self) {
         self.alive.clear();
         // What comes over the next connection was sent for it.

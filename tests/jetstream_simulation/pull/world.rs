@@ -17,7 +17,7 @@ use crate::line::{Came, Line, Sent};
 
 pub(crate) const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT.S.c";
 
-/// About so many messages are published in one part.
+/// About this many messages are published in one part.
 pub(crate) const MESSAGES: u64 = 150;
 
 /// What is in the reader's inbox.

@@ -15,7 +15,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const EXPIRES: Duration = Duration::from_secs(30);
 const MESSAGES: usize = 200;
 
-/// How long the reader of a stream hears nothing before it is told, without a heartbeat of its own.
+/// How long a stream without a heartbeat of its own is silent before that is reported.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why pulls can't be made: what they ask for is given to nobody. It is the source of the errors of the builders.

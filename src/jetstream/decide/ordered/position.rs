@@ -40,7 +40,7 @@ enum Jumps {
     Lost,
     /// They may not match the filter.
     Unknown,
-    /// They have been replaced by newer ones of the same subject, until so many messages have been delivered.
+    /// They have been replaced by newer ones of the same subject, until this many messages have been delivered.
     Replaced { left: u64 },
 }
 

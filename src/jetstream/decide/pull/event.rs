@@ -69,7 +69,7 @@ pub enum End {
     PushBased,
     /// A pull asks for more than the consumer allows, with the server's text.
     OverLimit(String),
-    /// The server refuses such pulls, with its text.
+    /// The server refuses such pulls or the subscription, with its text.
     Refused(String),
 }
 

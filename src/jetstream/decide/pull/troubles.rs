@@ -121,7 +121,7 @@ impl Pull {
         self.up_since().and_then(|_| self.ledger.next_expiry())
     }
 
-    /// When a trouble has lasted long: the reader is told, and the server is asked.
+    /// When a trouble has lasted long: it is reported to the reader, and the server is asked.
     pub(super) fn long_at(&self) -> [Option<Instant>; 2] {
         match (self.phase, self.up_since()) {
             (Phase::Shaken(shaken), Some(_)) => [shaken.complain, shaken.inquire],
