@@ -2,20 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::client::Client;
-use super::error::{RequestError, RequestErrorKind};
+use super::error::PublishError;
 use super::inbox_id;
-use super::message::{Message, OutboundMessage};
-use super::pending_reply::{PendingReply, failed, is_no_responders};
-use super::publish::publish_of;
+pub(crate) use super::tracked::{Answer, TrackedRequest, Tracker};
 use super::wait::{self, Deadline};
-pub(crate) use crate::driver::Tracker;
-use crate::driver::{Handle, Unread, Waiting};
+use crate::driver::{Handle, Publish};
 use crate::engine::Status;
-use crate::protocol::{HeaderMap, Subject};
+use crate::protocol::{Subject, check_publish_subject};
 
 impl Client {
     /// Waits until `at`, or until the client has ended.
@@ -29,51 +28,16 @@ impl Client {
         wait::until(self.shared(), deadline, future).await.ok()
     }
 
-    /// Sends a request of which nobody needs to read the reply, and waits for room until `deadline`. The tracker's waker is
-    /// woken once: when the request has its outcome or is given up, or by [`expire`](Client::expire).
-    pub(crate) async fn start_tracked(
-        &self,
-        message: &OutboundMessage,
-        tracker: &Tracker,
-        deadline: Option<Instant>,
-    ) -> Result<PendingReply, RequestError> {
-        let began = wait::now();
-        let connects = self.connects_if_resent();
-        let requests = &self.shared().requests;
-        let ticket = requests.register_tracked(message.subject.as_bytes(), tracker, began);
-        // If anything fails from here on, the request is given up.
-        let waiting = Waiting::new(self.core.handle.clone(), ticket);
-        self.know_replies()?;
-        let reply = self.reply_subject(ticket);
-        let headers = message.headers.as_ref().and_then(HeaderMap::block);
-        let publish = publish_of(message, headers).with_reply(Some(reply.as_bytes()));
-        let size = publish.size();
-        self.send_request_by(deadline, publish, |number| requests.admitted(ticket, number)).await?;
-        let deadline = Deadline::even_if_closed(None);
-        Ok(PendingReply { waiting, reply, own: None, size, began, connects, deadline, span: None })
-    }
-
-    /// Requests that were tracked since `before` or longer are not tracked any more. Returns since when the oldest of
-    /// the others is tracked.
-    pub(crate) fn expire(&self, tracker: &Tracker, before: Instant) -> Option<Instant> {
-        let mut wakers = Vec::new();
-        let oldest = self.shared().requests.expire(tracker, before, &mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
-        oldest
-    }
-
-    /// The outcomes of tracked requests that nobody read, since the last call.
-    pub(crate) fn take_unread(&self, tracker: &Tracker) -> Vec<Result<Message, RequestError>> {
-        let outcome = |unread| match unread {
-            Unread::Reply(share) => {
-                let reply = Message::from_raw(&share.first(), &Subject::from_static(""));
-                if is_no_responders(&reply) { Err(RequestErrorKind::NoResponders.into()) } else { Ok(reply) }
-            }
-            // Its size matters only if it is over the server's limit, which the error says.
-            Unread::Failed(failure) => Err(failed(self.shared(), &failure, 0)),
-            Unread::Expired => Err(RequestErrorKind::TimedOut.into()),
-        };
-        tracker.take_unread().into_iter().map(outcome).collect()
+    /// Publishes a message without a payload of which a second copy has no effect: if a lost connection leaves it in doubt, it is
+    /// sent again.
+    pub(crate) async fn publish_repeatable(&self, subject: &Subject) -> Result<(), PublishError> {
+        let (subject, payload) = (subject.as_bytes(), Bytes::new());
+        if check_publish_subject(subject).is_ok() && self.shared().publish_repeatable(subject) {
+            return Ok(());
+        }
+        let shared = self.shared();
+        self.publish_numbered(Publish::new(subject, &payload), |number| shared.admitted_repeatable(number, subject))
+            .await
     }
 
     /// Whether the client has ended.
@@ -120,23 +84,4 @@ impl Drop for Alarm {
 /// A name that nobody else has: letters and digits.
 pub(crate) fn unique_name() -> String {
     inbox_id::new()
-}
-
-impl PendingReply {
-    /// Waits for the reply until `at`; `None` waits for ever.
-    pub(crate) fn wait_until(&mut self, at: Option<Instant>) {
-        self.deadline.reset(at);
-    }
-
-    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same. Returns the outcome if it is there;
-    /// otherwise it comes to [`take_unread`](Client::take_unread).
-    pub(crate) fn detach(mut self) -> Option<Result<Message, RequestError>> {
-        match self.poll_outcome(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => Some(outcome),
-            Poll::Pending => {
-                self.waiting.detach();
-                None
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The API: the client, its options, messages, events and errors. Thin handles over the layers below.
 
 pub(crate) mod alone;
+mod asked;
 pub(crate) mod auth;
 mod breaker;
 mod callback;
@@ -16,6 +17,7 @@ mod creds_file;
 mod critical;
 #[cfg(any(feature = "chrono", feature = "jetstream"))]
 pub(crate) mod datetime;
+mod denied;
 mod encoding;
 mod ending;
 pub(crate) mod error;
@@ -52,6 +54,8 @@ mod subscribe;
 mod subscribe_confirmed;
 pub(crate) mod subscribe_options;
 pub(crate) mod subscriber;
+#[cfg(feature = "jetstream")]
+mod tracked;
 pub mod traits;
 mod traits_impl;
 mod wait;
@@ -71,7 +75,7 @@ pub use error::{
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 #[cfg(feature = "jetstream")]
-pub(crate) use for_guests::{Alarm, Tracker, unique_name};
+pub(crate) use for_guests::{Alarm, Answer, TrackedRequest, Tracker, unique_name};
 pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "json")]

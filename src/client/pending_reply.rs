@@ -3,17 +3,16 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use futures_core::Stream;
 
-use super::error::{ConnectionLost, PossiblyServed, RequestError, RequestErrorKind, SendFault};
-use super::lost::{Lost, lost};
+use super::asked::Asked;
+use super::error::{RequestError, RequestErrorKind};
 use super::message::Message;
 use super::request_span::RequestSpan;
 use super::subscriber::Subscriber;
-use super::wait::{self, Deadline};
-use crate::driver::{RequestFailure, Shared, Waiting};
+use super::wait::Deadline;
+use crate::driver::Waiting;
 use crate::protocol::{StatusCode, Subject};
 
 /// The reply to a request that [`start_request`](crate::Client::start_request) has sent: await it.
@@ -48,29 +47,28 @@ pub struct PendingReply {
     pub(super) reply: Subject,
     /// The subscription to the request's own inbox, where it has one.
     pub(super) own: Option<Box<Subscriber>>,
-    /// Of the request, in bytes.
-    pub(super) size: usize,
-    pub(super) began: Instant,
-    /// With at-least-once delivery, the number of connections at the start: a new one may have got the request again.
-    pub(super) connects: Option<u64>,
+    pub(super) asked: Asked,
     pub(super) deadline: Deadline,
     /// The span of the request, if somebody listens and it ends with this reply.
     pub(super) span: Option<Box<RequestSpan>>,
 }
 
 impl PendingReply {
-    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         match self.poll_reply(cx) {
-            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => Poll::Ready(Err(self.no_responders())),
+            Poll::Ready(Ok(reply)) if is_no_responders(&reply) => {
+                Poll::Ready(Err(self.asked.no_responders(self.waiting.shared())))
+            }
             Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self.deadline.poll(self.waiting.shared(), cx).map(|()| Err(self.timed_out())),
+            Poll::Pending => {
+                self.deadline.poll(self.waiting.shared(), cx).map(|()| Err(self.asked.timed_out(&mut self.waiting)))
+            }
         }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
-        let shared = self.waiting.shared();
         match (self.waiting.poll(cx), &mut self.own) {
-            (Poll::Ready(Err(failure)), _) => Poll::Ready(Err(failed(shared, &failure, self.size))),
+            (Poll::Ready(Err(failure)), _) => Poll::Ready(Err(self.asked.failed(self.waiting.shared(), &failure))),
             (Poll::Ready(Ok(share)), _) => Poll::Ready(Ok(Message::from_raw(&share.first(), &self.reply))),
             (Poll::Pending, None) => Poll::Pending,
             (Poll::Pending, Some(own)) => Pin::new(&mut **own).poll_next(cx).map(|next| {
@@ -79,23 +77,6 @@ impl PendingReply {
                     None => RequestErrorKind::Other.into(),
                 })
             }),
-        }
-    }
-
-    fn no_responders(&self) -> RequestError {
-        let error = RequestError::from(RequestErrorKind::NoResponders);
-        match self.connects {
-            Some(connects) if connects != self.waiting.shared().connects() => PossiblyServed::mark(error),
-            _ => error,
-        }
-    }
-
-    fn timed_out(&mut self) -> RequestError {
-        if self.waiting.give_up() {
-            let waited = wait::now().saturating_duration_since(self.began);
-            RequestError::with_source(RequestErrorKind::TimedOut, SendFault::NotInTime { waited })
-        } else {
-            RequestErrorKind::TimedOut.into()
         }
     }
 }
@@ -117,21 +98,4 @@ impl Future for PendingReply {
 /// The server's answer to a request that nobody listens to.
 pub(super) fn is_no_responders(reply: &Message) -> bool {
     reply.status == Some(StatusCode::NO_RESPONDERS) && reply.payload.is_empty()
-}
-
-/// Why there is no reply to a request of `size` bytes, for users.
-pub(super) fn failed(shared: &Shared, failure: &RequestFailure, size: usize) -> RequestError {
-    let kind = RequestErrorKind::Other;
-    match failure {
-        RequestFailure::ConnectionLost { in_doubt } => {
-            RequestError::with_source(kind, ConnectionLost { in_doubt: *in_doubt })
-        }
-        RequestFailure::Dropped(reason) => match lost(shared, *reason, size) {
-            Lost::TooLarge(error) => RequestError::with_source(RequestErrorKind::MaxPayloadExceeded, error),
-            Lost::Fault(fault) => RequestError::with_source(kind, fault),
-        },
-        RequestFailure::Refused(error) => RequestError::with_source(kind, SendFault::Refused { error: error.clone() }),
-        RequestFailure::ReplyTooLarge(error) => RequestError::with_source(kind, *error),
-        RequestFailure::Ended(reason) => RequestError::with_source(kind, reason.clone()),
-    }
 }

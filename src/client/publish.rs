@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::{
-    InvalidName, PayloadTooLarge, PublishError, PublishErrorKind, SendFault, TryPublishError, TryPublishErrorKind,
-};
+use super::denied::{accepted, publish_error, try_error};
+use super::error::{InvalidName, PublishError, PublishErrorKind, TryPublishError, TryPublishErrorKind};
 use super::message::OutboundMessage;
 use super::wait;
 use crate::driver::{Denied, OnFull, Priority, Publish, Room};
-use crate::engine::{EndReason, Frame, OverflowPolicy, Refusal};
+use crate::engine::{Frame, OverflowPolicy, Refusal};
 use crate::protocol::{HeaderMap, Subject, ToSubject, check_publish_subject, publish_args_len};
 
 /// `message`, with its encoded headers, on its way into the outbox.
@@ -185,28 +184,42 @@ impl Client {
 
     /// Publishes a message, waiting for room if need be.
     pub(super) async fn publish_accepted(&self, publish: Publish<'_>) -> Result<(), PublishError> {
-        match self.publish_now(&publish) {
+        self.publish_numbered(publish, |_| {}).await
+    }
+
+    /// The same; `numbered` gets the message's number when it is admitted.
+    pub(super) async fn publish_numbered(
+        &self,
+        publish: Publish<'_>,
+        numbered: impl Fn(u64) + Copy,
+    ) -> Result<(), PublishError> {
+        match self.publish_now(&publish, numbered) {
             Ok(()) => Ok(()),
-            Err(fault) => self.publish_later(publish, fault).await,
+            Err(fault) => self.publish_later(publish, fault, numbered).await,
         }
     }
 
     /// Publishing when nothing is in the way. Not an `async fn`, so that a publish that need not wait is a call and
     /// not a state machine.
-    fn publish_now(&self, publish: &Publish<'_>) -> Result<(), Fault> {
+    fn publish_now(&self, publish: &Publish<'_>, numbered: impl Fn(u64)) -> Result<(), Fault> {
         self.check(publish).map_err(Fault::Publish)?;
-        self.admit(publish, OnFull::Yield, |_| {}).map_err(Fault::Denied)
+        self.admit(publish, OnFull::Yield, numbered).map_err(Fault::Denied)
     }
 
     /// Publishing when something is in the way. Boxed, since it is rare and would make the future of every publish
     /// large.
     #[cold]
-    async fn publish_later(&self, publish: Publish<'_>, fault: Fault) -> Result<(), PublishError> {
+    async fn publish_later(
+        &self,
+        publish: Publish<'_>,
+        fault: Fault,
+        numbered: impl Fn(u64) + Copy,
+    ) -> Result<(), PublishError> {
         let published = match fault {
             Fault::Publish(error) => Err(error),
             Fault::Denied(denied) => {
                 let limit = Some(self.core.settings.publish_timeout);
-                Box::pin(self.publish_slowly(publish, denied, wait::deadline(limit), |_| {})).await.or_else(accepted)
+                Box::pin(self.publish_slowly(publish, denied, wait::deadline(limit), numbered)).await.or_else(accepted)
             }
         };
         published.inspect_err(|_| self.count_refused())
@@ -323,73 +336,7 @@ impl Client {
     }
 }
 
-/// A message that the overflow policy dropped was accepted all the same.
-pub(super) fn accepted(denied: Denied) -> Result<(), PublishError> {
-    match denied {
-        Denied::Outbox(Refusal::Dropped) => Ok(()),
-        denied => Err(publish_error(denied)),
-    }
-}
-
 enum Fault {
     Publish(PublishError),
     Denied(Denied),
-}
-
-fn send(fault: SendFault) -> PublishError {
-    PublishError::with_source(PublishErrorKind::Send, fault)
-}
-
-/// Why no more messages are accepted.
-fn ended(reason: &EndReason) -> SendFault {
-    match reason {
-        EndReason::GaveUp(_) => SendFault::Disconnected,
-        _ => SendFault::Closed,
-    }
-}
-
-fn full(refusal: Refusal) -> SendFault {
-    match refusal {
-        Refusal::Full { pending, limit, frame } | Refusal::TooLarge { pending, limit, frame } => {
-            SendFault::BufferFull { pending, limit, frame }
-        }
-        Refusal::TooMany { pending, limit } => SendFault::TooManyMessages { pending, limit },
-        Refusal::Dropped => SendFault::Dropped,
-        Refusal::NoRoom => SendFault::NoRoom { waited: Duration::ZERO },
-        Refusal::Shut => SendFault::Closed,
-    }
-}
-
-fn publish_error(denied: Denied) -> PublishError {
-    match denied {
-        Denied::MaxPayload { size, limit } => {
-            PublishError::with_source(PublishErrorKind::MaxPayloadExceeded, PayloadTooLarge { max: limit, size })
-        }
-        Denied::NoHeaders => send(SendFault::HeadersUnsupported),
-        Denied::Disconnected => send(SendFault::Disconnected),
-        Denied::Ended(reason) => send(ended(&reason)),
-        Denied::Outbox(refusal) => send(full(refusal)),
-        Denied::NotInTime { waited } => send(SendFault::NoRoom { waited }),
-        Denied::Yield => send(SendFault::NoRoom { waited: Duration::ZERO }),
-    }
-}
-
-fn try_error(denied: Denied, message: OutboundMessage) -> TryPublishError {
-    match denied {
-        Denied::Yield | Denied::NotInTime { .. } | Denied::Outbox(Refusal::NoRoom) => {
-            TryPublishError::new(TryPublishErrorKind::NoRoom, message)
-        }
-        Denied::Outbox(Refusal::Shut) => TryPublishError::new(TryPublishErrorKind::Closed, message),
-        Denied::Outbox(refusal) => {
-            TryPublishError::with_source(TryPublishErrorKind::BufferFull, message, full(refusal))
-        }
-        Denied::MaxPayload { size, limit } => TryPublishError::with_source(
-            TryPublishErrorKind::MaxPayloadExceeded,
-            message,
-            PayloadTooLarge { max: limit, size },
-        ),
-        Denied::NoHeaders => TryPublishError::new(TryPublishErrorKind::HeadersUnsupported, message),
-        Denied::Disconnected => TryPublishError::new(TryPublishErrorKind::Disconnected, message),
-        Denied::Ended(reason) => TryPublishError::with_source(TryPublishErrorKind::Closed, message, ended(&reason)),
-    }
 }

@@ -228,7 +228,7 @@ impl Replies {
             }
             Poll::Ready(Err(failure)) => {
                 self.finish(RepliesEnd::Failed);
-                let error = super::pending_reply::failed(self.waiting.shared(), &failure, self.size);
+                let error = super::asked::failed(self.waiting.shared(), &failure, self.size);
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::asked::Asked;
 use super::client::Client;
 use super::error::{
     PossiblyServed, PublishError, PublishErrorKind, RequestError, RequestErrorKind, SendFault, SubscribeError,
@@ -16,7 +17,7 @@ use super::request_options::RequestOptions;
 use super::request_span::RequestSpan;
 use super::subscriber::Subscriber;
 use super::wait::{self, Deadline};
-use crate::driver::{Publish, Ticket, Waiting};
+use crate::driver::{Publish, TICKET_LEN, Ticket, Waiting};
 use crate::engine::{DeliveryMode, Status};
 use crate::protocol::{HeaderMap, Subject, ToSubject, shown};
 
@@ -215,9 +216,7 @@ impl Client {
             waiting,
             reply,
             own,
-            size,
-            began,
-            connects,
+            asked: Asked { size, began, connects },
             deadline: Deadline::even_if_closed(deadline),
             span: None,
         })
@@ -238,11 +237,8 @@ impl Client {
 
     /// Where the replies to this request go.
     pub(super) fn reply_subject(&self, ticket: Ticket) -> Subject {
-        let prefix = &self.core.reply_prefix;
-        let mut reply = Vec::with_capacity(prefix.len() + 16);
-        reply.extend_from_slice(prefix.as_bytes());
-        ticket.encode(&mut reply);
-        Subject::from_wire(reply.into())
+        let mut token = [0; TICKET_LEN];
+        Subject::from_wire([self.core.reply_prefix.as_bytes(), ticket.encode(&mut token)].concat().into())
     }
 
     /// A subscription to the request's own inbox, for one reply.

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use futures_sink::Sink;
 
 use super::client::Client;
+use super::denied::accepted;
 use super::error::PublishError;
 use super::message::OutboundMessage;
-use super::publish::{accepted, publish_of};
+use super::publish::publish_of;
 use crate::driver::{OnFull, Room};
 use crate::protocol::HeaderMap;
 

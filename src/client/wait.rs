@@ -52,6 +52,12 @@ impl Deadline {
         }
     }
 
+    /// Whether there is one.
+    #[cfg(feature = "jetstream")]
+    pub(super) fn is_set(&self) -> bool {
+        self.at.is_some()
+    }
+
     /// The same for a wait that ends by itself when the client ends.
     pub(super) fn even_if_closed(at: Option<Instant>) -> Deadline {
         Deadline { ends_with_client: false, ..Deadline::new(at) }

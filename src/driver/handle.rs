@@ -59,7 +59,7 @@ pub(crate) fn spawn(
 #[derive(Debug)]
 pub(crate) struct Waiting {
     handle: Arc<Handle>,
-    /// `None` after it was given up.
+    /// `None` once it is over or given up.
     ticket: Option<Ticket>,
 }
 
@@ -73,10 +73,22 @@ impl Waiting {
     }
 
     /// The reply.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
-        match self.ticket {
-            Some(ticket) => self.shared().requests.poll(ticket, cx),
-            None => Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed))),
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
+        let Some(ticket) = self.ticket else {
+            return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
+        };
+        self.shared().requests.poll(ticket, cx).map(|(outcome, released)| {
+            self.ticket = None;
+            self.wake_drain(released);
+            outcome
+        })
+    }
+
+    /// The request was admitted with this sequence number.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn admitted(&self, number: u64) {
+        if let Some(ticket) = self.ticket {
+            self.shared().requests.admitted(ticket, number);
         }
     }
 

@@ -12,7 +12,7 @@ mod waking;
 pub(crate) use publish::{Denied, OnFull, Priority, Publish};
 use waking::Parked;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use super::deliver::Sink;
 use super::inbox::Inbox;
 use super::listeners::Listeners;
 use super::record::Record;
+use super::repeats::Repeats;
 use super::requests::Requests;
 use super::room::Queue;
 use super::settings::DriverSettings;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     pub(crate) requests: Arc<Requests>,
     pub(super) confirmations: Confirmations,
+    /// Messages that are sent again if they are in doubt.
+    repeats: Repeats,
     pub(super) listeners: Listeners,
     pub(crate) record: Record,
     /// The number of streams that report each loss of the connection.
@@ -47,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) refused: AtomicU64,
     statistics: Arc<Statistics>,
     pub(super) settings: DriverSettings,
+    /// The subscription for replies; 0: there is none. Changed under the lock.
+    replies: AtomicU64,
     pub(super) status: watch::Sender<Status>,
     runtime: tokio::runtime::Handle,
     timers: SpareTimers,
@@ -71,7 +76,6 @@ pub(super) struct Inner {
     nudged: bool,
     task: Option<Waker>,
     next_sid: u64,
-    replies: Option<u64>,
     /// As of the last exchange; messages admitted since then are waiting.
     ledger: Ledger,
     info: Option<Arc<Info>>,
@@ -126,7 +130,6 @@ impl Shared {
                 nudged: false,
                 task: None,
                 next_sid: 0,
-                replies: None,
                 ledger: Ledger::default(),
                 info: None,
                 max_payload: usize::MAX,
@@ -143,10 +146,12 @@ impl Shared {
             }),
             requests: Arc::default(),
             confirmations: Confirmations::default(),
+            repeats: Repeats::default(),
             listeners: Listeners::default(),
             record: Record::default(),
             gap_streams: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            replies: AtomicU64::new(0),
             statistics: Arc::default(),
             settings,
             status: watch::Sender::new(Status::Disconnected),
@@ -221,23 +226,27 @@ impl Shared {
         (queue, handover): (Option<String>, Option<Handover>),
         inbox: Arc<Inbox>,
     ) -> Result<u64, EndReason> {
-        add_interest(self.inner(), subject, (queue, handover), Sink::Inbox(inbox))
+        self.add_interest(self.inner(), subject, (queue, handover), Sink::Inbox(inbox))
     }
 
     /// Adds the subscription for replies, unless it exists.
     pub(crate) fn subscribe_replies(&self, subject: impl FnOnce() -> Subject) -> Result<(), EndReason> {
-        let known = self.inner().replies.is_some();
-        if known {
+        if self.knows_replies() {
             return Ok(());
         }
         let subject = subject();
         let inner = self.inner();
-        if inner.replies.is_some() {
+        if self.knows_replies() {
             // Another request was first.
             drop(inner);
             return Ok(());
         }
-        add_interest(inner, subject, (None, None), Sink::Requests).map(drop)
+        self.add_interest(inner, subject, (None, None), Sink::Requests).map(drop)
+    }
+
+    /// Whether there is the subscription for replies.
+    pub(crate) fn knows_replies(&self) -> bool {
+        self.replies.load(Ordering::Acquire) != 0
     }
 
     /// Forgets a subscription immediately; its queued messages can still be read.
@@ -266,35 +275,36 @@ impl Shared {
         self.inner().closed_reason.clone()
     }
 
+    /// Adds a subscription and its SUB in one critical section, unless the client is ending.
+    fn add_interest(
+        &self,
+        mut guard: MutexGuard<'_, Inner>,
+        subject: Subject,
+        (queue, handover): (Option<String>, Option<Handover>),
+        sink: Sink,
+    ) -> Result<u64, EndReason> {
+        let inner = &mut *guard;
+        if let Some(reason) = inner.closed_reason.clone() {
+            // The call's arguments are dropped after unlocking.
+            drop(guard);
+            return Err(reason);
+        }
+        inner.next_sid += 1;
+        let sid = inner.next_sid;
+        if matches!(sink, Sink::Requests) {
+            self.replies.store(sid, Ordering::Release);
+        }
+        let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
+        submit(guard, Command::Subscribe { sid, subject, queue, handover, sink, framed });
+        Ok(sid)
+    }
+
     /// Wakes the task. If it is running, it checks once more before it parks.
     pub(crate) fn wake(&self) {
         let mut inner = self.inner();
         inner.nudged = true;
         unlock_and_wake(inner);
     }
-}
-
-/// Adds a subscription and its SUB in one critical section, unless the client is ending.
-fn add_interest(
-    mut guard: MutexGuard<'_, Inner>,
-    subject: Subject,
-    (queue, handover): (Option<String>, Option<Handover>),
-    sink: Sink,
-) -> Result<u64, EndReason> {
-    let inner = &mut *guard;
-    if let Some(reason) = inner.closed_reason.clone() {
-        // The call's arguments are dropped after unlocking.
-        drop(guard);
-        return Err(reason);
-    }
-    inner.next_sid += 1;
-    let sid = inner.next_sid;
-    if matches!(sink, Sink::Requests) {
-        inner.replies = Some(sid);
-    }
-    let framed = inner.outbox.admit_subscribe(subject.as_bytes(), queue.as_deref().map(str::as_bytes), sid);
-    submit(guard, Command::Subscribe { sid, subject, queue, handover, sink, framed });
-    Ok(sid)
 }
 
 /// Submits a command, unlocks and wakes the task. After the end of the client the task takes no more commands: the

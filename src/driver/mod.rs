@@ -30,6 +30,7 @@ mod pem;
 mod pinned;
 mod reads;
 mod record;
+mod repeats;
 mod requests;
 mod resolve;
 mod room;
@@ -63,7 +64,7 @@ pub use listeners::Events;
 pub(crate) use mailbox::{Denied, OnFull, Priority, Publish, Shared};
 pub(crate) use reads::{Messages, Raw, Share};
 pub use record::{StateChange, TopologyChange};
-pub(crate) use requests::{ManyLimits, RequestFailure, Ticket, lost_in_words};
+pub(crate) use requests::{ManyLimits, RequestFailure, TICKET_LEN, Ticket, lost_in_words};
 #[cfg(feature = "jetstream")]
 pub(crate) use requests::{Tracker, Unread};
 pub(crate) use room::Room;

@@ -2,6 +2,7 @@
 
 mod many;
 mod refused;
+mod slot;
 mod ticket;
 mod tracked;
 
@@ -12,10 +13,10 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use self::many::Many;
 pub(crate) use self::many::ManyLimits;
 use self::refused::Subjects;
-pub(crate) use self::ticket::Ticket;
+use self::slot::{Failing, Slot, SlotState};
+pub(crate) use self::ticket::{TICKET_LEN, Ticket};
 use self::tracked::Tracked;
 #[cfg(feature = "jetstream")]
 pub(crate) use self::tracked::Tracker;
@@ -47,39 +48,6 @@ struct Inner {
     unread: usize,
     /// Requests by subject, once a server has refused something.
     subjects: Option<Subjects>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// Different for each use, so that a late reply does not reach another request.
-    generation: u32,
-    /// The hash of the request's subject.
-    subject: u64,
-    /// The reply comes to the request's own subscription; only a refusal comes here.
-    aside: bool,
-    /// To be woken when the request has its outcome.
-    tracked: Option<Tracked>,
-    state: SlotState,
-}
-
-#[derive(Debug)]
-enum SlotState {
-    Free,
-    /// `sequence`: of its message in the outbox; 0 until it is admitted.
-    /// `keep`: it is still awaited after the connection that sent it was lost.
-    Waiting {
-        sequence: u64,
-        keep: bool,
-        waker: Option<Waker>,
-    },
-    Many(Box<Many>),
-    /// The same when nobody reads the reply: the slot is free when it has its outcome.
-    Unread {
-        sequence: u64,
-        keep: bool,
-    },
-    Done(Share),
-    Failed(RequestFailure),
 }
 
 /// A connection was lost after a request was sent on it, in words. `in_doubt` is shown unless it is 0, which would read as if
@@ -125,22 +93,22 @@ pub(crate) struct Released {
 impl Requests {
     /// Registers a request to `subject`. `keep`: it is still awaited after the connection that sent it was lost.
     pub(crate) fn register(&self, subject: &[u8], keep: bool) -> Ticket {
-        self.place(subject, false, SlotState::waiting(keep))
+        self.place(subject, false, None, SlotState::waiting(keep))
     }
 
     /// Registers a request whose reply comes to its own subscription. Only the loss or refusal of its message is reported
     /// here.
     pub(crate) fn register_aside(&self, subject: &[u8]) -> Ticket {
-        self.place(subject, true, SlotState::waiting(true))
+        self.place(subject, true, None, SlotState::waiting(true))
     }
 
-    fn place(&self, subject: &[u8], aside: bool, state: SlotState) -> Ticket {
+    fn place(&self, subject: &[u8], aside: bool, tracked: Option<Tracked>, state: SlotState) -> Ticket {
         let subject = self.hasher.hash_one(subject);
         let mut inner = lock(&self.inner);
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
         inner.aside += usize::from(aside);
-        let fresh = Slot { generation, subject, aside, tracked: None, state };
+        let fresh = Slot { generation, subject, aside, tracked, state };
         let index = inner.free.pop().unwrap_or(inner.slots.len() as u32);
         match inner.slots.get_mut(index as usize) {
             Some(slot) => *slot = fresh,
@@ -162,25 +130,24 @@ impl Requests {
         }
     }
 
-    /// The reply, as a share of one message.
-    pub(crate) fn poll(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<Share, RequestFailure>> {
-        let mut own = Some(cx.waker().clone());
+    /// The reply, as a share of one message. Once it is ready, the request is released.
+    pub(crate) fn poll(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<(Result<Share, RequestFailure>, Released)> {
+        let first = lock(&self.inner).take_outcome(ticket);
+        if let Some(outcome) = first {
+            return Poll::Ready(outcome);
+        }
+        // Cloned outside of the lock: it may be the user's own.
+        let own = cx.waker().clone();
         let mut inner = lock(&self.inner);
-        let Some(state) = inner.state(ticket) else {
-            return Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)));
-        };
-        match std::mem::replace(state, SlotState::Free) {
-            SlotState::Waiting { sequence, keep, waker } => {
-                *state = SlotState::Waiting { sequence, keep, waker: own.take() };
-                drop(inner);
-                drop(waker);
-                Poll::Pending
-            }
-            SlotState::Done(share) => Poll::Ready(Ok(share)),
-            SlotState::Failed(failure) => Poll::Ready(Err(failure)),
-            SlotState::Free | SlotState::Many(_) | SlotState::Unread { .. } => {
-                Poll::Ready(Err(RequestFailure::Ended(EndReason::Closed)))
-            }
+        if let Some(SlotState::Waiting { waker, .. }) = inner.state(ticket) {
+            let old = waker.replace(own);
+            drop(inner);
+            drop(old);
+            return Poll::Pending;
+        }
+        match inner.take_outcome(ticket) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => Poll::Pending,
         }
     }
 
@@ -195,8 +162,8 @@ impl Requests {
         inner.free(ticket.index);
         let last = inner.waiting() == 0;
         drop(inner);
-        if let Some(tracked) = tracked {
-            wake(tracked.waker());
+        if let Some(waker) = tracked.and_then(Tracked::settle) {
+            wake(waker);
         }
         let unanswered = old.sequence();
         drop(old);
@@ -225,12 +192,13 @@ impl Requests {
             match &mut slot.state {
                 SlotState::Waiting { waker, .. } => {
                     wakers.extend(waker.take());
-                    wakers.extend(slot.tracked.take().map(|tracked| tracked.waker()));
+                    wakers.extend(slot.tracked.take().and_then(Tracked::settle));
                     slot.state = SlotState::Done(reply());
                 }
                 SlotState::Many(many) => wakers.extend(many.push(reply())),
                 SlotState::Unread { .. } => {
-                    wakers.extend(slot.tracked.take().map(|tracked| tracked.settle(Unread::Reply(reply()))));
+                    wakers
+                        .extend(slot.tracked.take().and_then(|tracked| tracked.settle_unread(Unread::Reply(reply()))));
                     inner.free(ticket.index);
                 }
                 SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => {}
@@ -290,66 +258,24 @@ impl Requests {
     }
 }
 
-/// What a failure meant for a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failing {
-    NotConcerned,
-    Failed,
-    /// It failed, and nobody will release it.
-    Over,
-}
-
-impl Failing {
-    fn is_over(self) -> bool {
-        self == Failing::Over
-    }
-}
-
-impl SlotState {
-    fn waiting(keep: bool) -> SlotState {
-        SlotState::Waiting { sequence: 0, keep, waker: None }
-    }
-
-    /// The sequence number of its message, while it is pending.
-    fn sequence(&self) -> Option<u64> {
-        match self {
-            SlotState::Waiting { sequence, .. } | SlotState::Unread { sequence, .. } => Some(*sequence),
-            SlotState::Many(many) => Some(many.sequence),
-            SlotState::Free | SlotState::Done(_) | SlotState::Failed(_) => None,
-        }
-    }
-}
-
-impl Slot {
-    /// Fails the request if `concerned` says so, given its sequence number and whether it outlasts a lost connection.
-    fn fail(
-        &mut self,
-        failure: &RequestFailure,
-        wakers: &mut Vec<Waker>,
-        concerned: impl Fn(u64, bool) -> bool,
-    ) -> Failing {
-        let outcome = match &mut self.state {
-            SlotState::Waiting { sequence, keep, waker } if concerned(*sequence, *keep) => {
-                wakers.extend(waker.take());
-                self.state = SlotState::Failed(failure.clone());
-                Failing::Failed
-            }
-            SlotState::Many(many) if concerned(many.sequence, many.keep) => {
-                wakers.extend(many.fail(failure));
-                return Failing::Failed;
-            }
-            SlotState::Unread { sequence, keep } if concerned(*sequence, *keep) => {
-                wakers.extend(self.tracked.take().map(|tracked| tracked.settle(Unread::Failed(failure.clone()))));
-                return Failing::Over;
-            }
-            _ => return Failing::NotConcerned,
-        };
-        wakers.extend(self.tracked.take().map(|tracked| tracked.waker()));
-        outcome
-    }
-}
-
 impl Inner {
+    /// The outcome, if there is one: then the request is released.
+    fn take_outcome(&mut self, ticket: Ticket) -> Option<(Result<Share, RequestFailure>, Released)> {
+        let gone = || (Err(RequestFailure::Ended(EndReason::Closed)), Released::default());
+        let Some(state) = self.state(ticket) else { return Some(gone()) };
+        let outcome = match state {
+            SlotState::Waiting { .. } => return None,
+            SlotState::Done(_) | SlotState::Failed(_) => match std::mem::replace(state, SlotState::Free) {
+                SlotState::Done(share) => Ok(share),
+                SlotState::Failed(failure) => Err(failure),
+                _ => return Some(gone()),
+            },
+            SlotState::Free | SlotState::Many(_) | SlotState::Unread { .. } => return Some(gone()),
+        };
+        self.free(ticket.index);
+        Some((outcome, Released { last: self.waiting() == 0, unanswered: None }))
+    }
+
     fn state(&mut self, ticket: Ticket) -> Option<&mut SlotState> {
         self.slot(ticket).map(|slot| &mut slot.state)
     }

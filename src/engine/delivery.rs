@@ -90,7 +90,9 @@ impl<H> Engine<H> {
         let in_doubt = outbox.give_up_sent();
         if in_doubt > 0 {
             self.totals.in_doubt += in_doubt;
-            self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
+            // They were handed over long ago, and nothing is sent any more.
+            let through = outbox.through();
+            self.out.push(Effect::HandedOver { after: through, through, in_doubt });
             self.out.emit(ConnectionEvent::LeftInDoubt { messages: in_doubt });
         }
         outbox.give_up();

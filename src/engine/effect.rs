@@ -99,6 +99,8 @@ pub enum Effect<H> {
     },
     /// Messages up to this sequence number were given to a transport that is gone, and are not sent again.
     HandedOver {
+        /// The last one before those that are in doubt.
+        after: u64,
         /// The last such number.
         through: u64,
         /// How many are in doubt.

@@ -141,7 +141,7 @@ impl<H> Engine<H> {
         let back = outbox.take_back_from(&mut connection.flight, now);
         connection.taken += back.taken;
         self.totals.resent += back.resent;
-        let unconfirmed = connection.unconfirmed();
+        let (unconfirmed, after) = (connection.unconfirmed(), connection.refusals.after());
         let unconfirmed = unconfirmed - self.settle_refused_at_loss(&mut connection.refusals, unconfirmed, outbox);
         let (in_doubt, again) = match self.config.outbox.delivery {
             DeliveryMode::AtMostOnce => (unconfirmed, 0),
@@ -150,7 +150,7 @@ impl<H> Engine<H> {
         self.totals.in_doubt += in_doubt;
         let planned = cause.is_planned();
         if !(planned && in_doubt == 0 && self.keeps_requests()) {
-            self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
+            self.out.push(Effect::HandedOver { after, through: outbox.through(), in_doubt });
         }
         let server = connection.attempt.endpoint.clone();
         let (reason, buffered) = (cause.clone(), outbox.messages());
@@ -304,10 +304,10 @@ impl<H> Engine<H> {
         let back = outbox.take_back_at_the_end(&mut connection.flight, now, self.out.garbage());
         connection.taken += back.taken;
         self.totals.resent += back.resent;
-        let mut in_doubt = connection.unconfirmed();
+        let (mut in_doubt, after) = (connection.unconfirmed(), connection.refusals.after());
         in_doubt -= self.settle_refused_at_the_end(&mut connection.refusals, in_doubt, outbox);
         self.totals.in_doubt += in_doubt;
-        self.out.push(Effect::HandedOver { through: outbox.through(), in_doubt });
+        self.out.push(Effect::HandedOver { after, through: outbox.through(), in_doubt });
         if was_up {
             let (server, buffered) = (connection.attempt.endpoint.clone(), outbox.messages());
             let cause = if *reason == EndReason::DriverGone { Cause::RuntimeGone } else { Cause::ByUser };

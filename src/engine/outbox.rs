@@ -165,6 +165,12 @@ impl Outbox {
         self.admitted + self.unnumbered
     }
 
+    /// The sequence number of the last message that was admitted.
+    #[cfg(feature = "jetstream")]
+    pub fn last(&self) -> u64 {
+        self.admitted
+    }
+
     /// The sequence number of the last message before those that wait here.
     pub fn through(&self) -> u64 {
         if self.messages() == 0 { self.admitted } else { self.removed.skip(self.passed + 1) - 1 }

@@ -141,3 +141,39 @@ async fn after_a_lost_connection_only_what_may_be_repeated_is_sent_again() {
     }
     assert_eq!(world.state().await, (1, 1));
 }
+
+// J7. What was in doubt was not sent again, and its messages came again after `ack_wait`.
+#[tokio::test]
+async fn acknowledgements_in_doubt_are_sent_again_and_their_messages_do_not_come_again() {
+    let world = World::start(Duration::from_secs(10)).await;
+    let mut messages = Vec::new();
+    for _ in 0..4 {
+        messages.push(world.delivered().await);
+    }
+    world.client.flush().await.unwrap();
+    // The server gets nothing of this.
+    world.proxy.freeze(Direction::ToServer);
+    messages[0].ack().await.unwrap();
+    messages[1].ack_with(AckKind::Ack).await.unwrap();
+    // A second one of these could concern the next delivery.
+    messages[2].ack_with(AckKind::Nak(Some(Duration::from_secs(60)))).await.unwrap();
+    let until = async |reached: &dyn Fn() -> bool| {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    soon("acknowledgements on their way", until(&|| world.client.stats().waiting == 0)).await;
+    world.proxy.cut(Cut::Rst);
+    world.proxy.unfreeze(Direction::ToServer);
+    soon("another connection", until(&|| world.client.stats().connects == 2)).await;
+    assert_eq!(world.client.stats().in_doubt, 3);
+    let acknowledged = async {
+        while world.state().await != (2, 2) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("both acknowledgements", acknowledged).await;
+    assert_eq!(world.stream.consumer_info("c").await.unwrap().num_redelivered, 0);
+    let counts = world.context.delivery_counts();
+    assert_eq!((counts.delivered, counts.acked, counts.nacked), (4, 2, 1));
+}

@@ -277,7 +277,7 @@ impl World {
                 Effect::Refusing { names, after, through } => self.books.refusing(&names, after, through),
                 Effect::Refused { names, after, again, through } => self.books.refused(&names, after, again, through),
                 Effect::Confirmed { through } => self.books.publishers_confirmed(through),
-                Effect::HandedOver { through, in_doubt } => self.settle(through, in_doubt),
+                Effect::HandedOver { after, through, in_doubt } => self.settle(after, through, in_doubt),
                 Effect::Closed { completed, .. } => {
                     self.driver.ended = true;
                     // Dropping a command reports the end to its caller.

@@ -340,7 +340,7 @@ impl World {
     }
 
     /// The engine has settled a lost connection.
-    pub(crate) fn settle(&mut self, through: u64, in_doubt: u64) {
+    pub(crate) fn settle(&mut self, after: u64, through: u64, in_doubt: u64) {
         let conn = self.driver.last.map(|at| &mut self.conns[at]);
         match conn {
             Some(conn) if !conn.settled => {
@@ -349,6 +349,13 @@ impl World {
                 let unconfirmed = conn.wire.messages[conn.confirmed..].iter().copied();
                 let doubtful: Vec<u64> = unconfirmed.filter(|number| !refused.contains(number)).collect();
                 assert_eq!(in_doubt, doubtful.len() as u64, "I4: in doubt, said and seen");
+                let named = |number: &u64| (after + 1..=through).contains(number);
+                assert!(doubtful.iter().all(named), "I4: {doubtful:?} in doubt, said after {after} through {through}");
+                let confirmed = conn.confirmed.checked_sub(1).map(|last| conn.wire.messages[last]);
+                assert!(
+                    confirmed.is_none_or(|last| last <= after),
+                    "{confirmed:?} is confirmed, and said after {after}"
+                );
                 self.books.doubt(&doubtful);
                 self.books.refuse(&refused);
             }

@@ -1,12 +1,14 @@
 //! The process under valgrind: it does one operation a number of times.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
-use nats_lifeline::{Client, ConnectOptions, HeaderMap};
+use nats_lifeline::jetstream::context::PublishAckFuture;
+use nats_lifeline::{Client, ConnectOptions, HeaderMap, jetstream};
 use tokio::runtime::Builder;
 
 use crate::Failure;
@@ -23,6 +25,9 @@ const BATCH: u64 = 100;
 
 /// Messages of one batch of `Subscriber::next_batch`, at most.
 const RECEIVED: usize = 1000;
+
+/// Acknowledgements that are pending.
+const IN_FLIGHT: usize = 1000;
 
 /// No run takes a tenth of it on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -100,6 +105,23 @@ async fn client(work: Work, times: u64, addr: String) -> Result<(), Failure> {
             };
             try_join_all((0..tasks).map(|_| ask())).await?;
         }
+        Work::Store { payload } => store(&client, payload, times).await?,
+    }
+    Ok(())
+}
+
+async fn store(client: &Client, payload: usize, times: u64) -> Result<(), Failure> {
+    let (context, payload) = (jetstream::new(client.clone()), zeroes(payload));
+    let mut pending = VecDeque::with_capacity(IN_FLIGHT);
+    for _ in 0..times {
+        if pending.len() == IN_FLIGHT {
+            let oldest: Option<PublishAckFuture> = pending.pop_front();
+            oldest.ok_or("nothing is pending")?.await?;
+        }
+        pending.push_back(context.publish(SUBJECT, payload.clone()).await?);
+    }
+    for ack in pending {
+        ack.await?;
     }
     Ok(())
 }

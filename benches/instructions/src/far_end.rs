@@ -14,7 +14,7 @@ use crate::operation::Work;
 pub(crate) enum FarEnd {
     Sink(Sink),
     Source(Source),
-    /// Answers requests.
+    /// Answers requests and stored messages.
     Responder(SocketAddr),
 }
 
@@ -25,7 +25,8 @@ impl FarEnd {
             Work::Receive { payload } | Work::ReceiveBatch { payload } => {
                 Self::Source(Source::start(messages, payload)?)
             }
-            Work::Request { .. } => Self::Responder(responder()?),
+            Work::Request { .. } => Self::Responder(responder(None)?),
+            Work::Store { .. } => Self::Responder(responder(Some(STORED))?),
             _ => Self::Sink(Sink::start()?),
         })
     }
@@ -39,17 +40,20 @@ impl FarEnd {
     }
 }
 
-/// A server with one connection, which answers each request with its payload. A broker's routes, tasks and wakers would make
+/// What a stream answers to a message.
+const STORED: &[u8] = br#"{"stream":"ORDERS","seq":1048576}"#;
+
+/// A server with one connection, which answers each request with `with`, or with its payload. A broker's routes, tasks and wakers would make
 /// the time of an answer, and so the client's wake-ups, less regular.
-fn responder() -> Result<SocketAddr, Failure> {
+fn responder(with: Option<&'static [u8]>) -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
     // It ends with its connection.
-    thread::spawn(move || listener.accept().map_err(Failure::from).and_then(|(socket, _)| answer(socket)));
+    thread::spawn(move || listener.accept().map_err(Failure::from).and_then(|(socket, _)| answer(socket, with)));
     Ok(addr)
 }
 
-fn answer(mut socket: TcpStream) -> Result<(), Failure> {
+fn answer(mut socket: TcpStream, with: Option<&[u8]>) -> Result<(), Failure> {
     socket.set_nodelay(true)?;
     socket.write_all(
         b"INFO {\"server_id\":\"R\",\"version\":\"2.15.1\",\"headers\":true,\"max_payload\":1048576} \r\n",
@@ -69,7 +73,7 @@ fn answer(mut socket: TcpStream) -> Result<(), Failure> {
                 // The client has one subscription, for all replies.
                 ClientOp::Sub { sid, .. } => replies = sid,
                 ClientOp::Pub(request) => {
-                    message(&mut answers, request.reply.unwrap_or_default(), replies, None, None, request.payload);
+                    message(&mut answers, request.reply.unwrap_or_default(), replies, None, None, with.unwrap_or(request.payload));
                 }
                 ClientOp::Ping => answers.extend_from_slice(b"PONG\r\n"),
                 _ => {}

@@ -21,10 +21,12 @@ pub(crate) enum Work {
     ReceiveBatch { payload: usize },
     /// `Client::request`, this many at a time.
     Request { payload: usize, tasks: u64 },
+    /// `jetstream::Context::publish`, with many acknowledgements pending.
+    Store { payload: usize },
 }
 
 /// The client's operations by name.
-const CLIENT: [(&str, Work); 11] = [
+const CLIENT: [(&str, Work); 12] = [
     ("publish/16", Work::Publish { payload: 16 }),
     ("publish/1024", Work::Publish { payload: 1024 }),
     ("publish headers/16", Work::PublishHeaders { payload: 16 }),
@@ -36,6 +38,7 @@ const CLIENT: [(&str, Work); 11] = [
     ("receive batch/16", Work::ReceiveBatch { payload: 16 }),
     ("request/16", Work::Request { payload: 16, tasks: 1 }),
     ("request 64/16", Work::Request { payload: 16, tasks: 64 }),
+    ("store/16", Work::Store { payload: 16 }),
 ];
 
 #[derive(Clone, Debug)]

@@ -97,6 +97,47 @@ impl Shared {
         self.admit_simply(payload.len(), |outbox| outbox.admit_short(subject, payload))
     }
 
+    /// The same for a message that is sent again if a lost connection leaves it in doubt: a second copy has no effect. It has no
+    /// payload.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn publish_repeatable(&self, subject: &[u8]) -> bool {
+        self.admit_simply(0, |outbox| {
+            let len = outbox.admit_short(subject, &[])?;
+            self.repeats.add(outbox.last(), subject);
+            Some(len)
+        })
+    }
+
+    /// The same for one that was admitted with this number, in this critical section.
+    #[cfg(feature = "jetstream")]
+    pub(crate) fn admitted_repeatable(&self, number: u64, subject: &[u8]) {
+        self.repeats.add(number, subject);
+    }
+
+    /// Sends the messages after number `after` up to `through` again that may be repeated. They wait for the next connection, if need
+    /// be beyond the mark; what the outbox refuses because it is full is left in doubt.
+    pub(in crate::driver) fn repeat(&self, after: u64, through: u64) {
+        let taken = self.repeats.take(after, through);
+        if taken.is_empty() {
+            return;
+        }
+        let (mut guard, payload) = (self.inner(), Bytes::new());
+        let inner = &mut *guard;
+        for subject in taken {
+            let frame = Frame { subject: &subject, reply: None, headers: None, payload: &payload };
+            if let Ok(number) = inner.admit(&frame, true) {
+                self.repeats.add(number, &subject);
+            }
+        }
+        let task = inner.wake_for_messages();
+        let gone = if inner.outbox.has_news() { inner.take_dropped() } else { Vec::new() };
+        drop(guard);
+        drop(gone);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
     /// The same for a message on a subject that was encoded before.
     #[inline(always)]
     pub(crate) fn publish_prefixed(&self, prefix: &PublishPrefix, payload: &[u8]) -> bool {

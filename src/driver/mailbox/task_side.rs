@@ -1,5 +1,6 @@
 //! The task's side of the mailbox: take, settle, park, publish the state, end.
 
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -103,7 +104,8 @@ impl Shared {
 
     /// The subscription for replies is gone; the next request makes another.
     pub(in crate::driver) fn forget_replies(&self) {
-        self.inner().replies = None;
+        let _inner = self.inner();
+        self.replies.store(0, Ordering::Release);
     }
 
     /// The runtime is gone: messages that are unconfirmed now will not be confirmed.

@@ -58,7 +58,7 @@ impl Requests {
     pub(crate) fn register_many(&self, subject: &[u8], limits: ManyLimits, keep: bool) -> Ticket {
         let replies = VecDeque::new();
         let many = Many { sequence: 0, keep, replies, bytes: 0, limits, failure: None, waker: None };
-        self.place(subject, false, SlotState::Many(Box::new(many)))
+        self.place(subject, false, None, SlotState::Many(Box::new(many)))
     }
 
     /// The next reply.

@@ -1,6 +1,7 @@
 //! Requests whose outcome somebody other than their reader waits for, and those that nobody reads.
 #![cfg_attr(not(feature = "jetstream"), allow(dead_code, reason = "only JetStream has acknowledgements"))]
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Instant;
@@ -17,10 +18,15 @@ pub(crate) struct Tracker {
 
 #[derive(Debug)]
 struct Inner {
-    /// Woken once for each request: when it has its outcome, is given up, or has expired.
-    settled: Waker,
+    /// Woken when `settled` is no longer 0.
+    waker: Waker,
+    /// How many requests are over of which its owner does not know yet: they have their outcome, were given up, or have
+    /// expired.
+    settled: Arc<AtomicUsize>,
     /// The outcomes of requests that nobody reads.
     unread: Mutex<Vec<Unread>>,
+    /// Whether there may be any, so that nobody has to look in vain.
+    has_unread: AtomicBool,
 }
 
 /// The outcome of a request that nobody read.
@@ -33,13 +39,21 @@ pub(crate) enum Unread {
 }
 
 impl Tracker {
-    pub(crate) fn new(settled: Waker) -> Tracker {
-        Tracker { inner: Arc::new(Inner { settled, unread: Mutex::default() }) }
+    /// The owner of `waker` takes the number out of `settled`.
+    pub(crate) fn new(waker: Waker, settled: Arc<AtomicUsize>) -> Tracker {
+        Tracker {
+            inner: Arc::new(Inner { waker, settled, unread: Mutex::default(), has_unread: AtomicBool::new(false) }),
+        }
     }
 
     /// The outcomes of requests that nobody read, since the last call.
     pub(crate) fn take_unread(&self) -> Vec<Unread> {
-        std::mem::take(&mut *lock(&self.inner.unread))
+        if !self.inner.has_unread.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut unread = lock(&self.inner.unread);
+        self.inner.has_unread.store(false, Ordering::Relaxed);
+        std::mem::take(&mut unread)
     }
 }
 
@@ -51,26 +65,27 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    /// To be woken for an outcome that somebody reads, or that is of no interest.
-    pub(super) fn waker(self) -> Waker {
-        self.by.settled.clone()
+    /// The request is over, and somebody reads its outcome, or nobody wants it. Returns whom to wake, once for all requests
+    /// that are over until then.
+    pub(super) fn settle(self) -> Option<Waker> {
+        (self.by.settled.fetch_add(1, Ordering::AcqRel) == 0).then(|| self.by.waker.clone())
     }
 
     /// The same for an outcome that nobody reads.
-    pub(super) fn settle(self, outcome: Unread) -> Waker {
-        lock(&self.by.unread).push(outcome);
-        self.waker()
+    pub(super) fn settle_unread(self, outcome: Unread) -> Option<Waker> {
+        let mut unread = lock(&self.by.unread);
+        unread.push(outcome);
+        self.by.has_unread.store(true, Ordering::Relaxed);
+        drop(unread);
+        self.settle()
     }
 }
 
 impl Requests {
     /// Registers a request to `subject`.
     pub(crate) fn register_tracked(&self, subject: &[u8], tracker: &Tracker, now: Instant) -> Ticket {
-        let ticket = self.register(subject, false);
-        if let Some(slot) = lock(&self.inner).slot(ticket) {
-            slot.tracked = Some(Tracked { by: Arc::clone(&tracker.inner), since: now });
-        }
-        ticket
+        let tracked = Tracked { by: Arc::clone(&tracker.inner), since: now };
+        self.place(subject, false, Some(tracked), SlotState::waiting(false))
     }
 
     /// Nobody reads the reply. The request goes on until it has its outcome, or expires; a drain does not wait for it.
@@ -105,10 +120,10 @@ impl Requests {
                 continue;
             }
             if matches!(slot.state, SlotState::Unread { .. }) {
-                wakers.push(tracked.settle(Unread::Expired));
+                wakers.extend(tracked.settle_unread(Unread::Expired));
                 over.push(index);
             } else {
-                wakers.push(tracked.waker());
+                wakers.extend(tracked.settle());
             }
         }
         over.into_iter().for_each(|index| inner.free(index));
@@ -118,7 +133,6 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Wake};
     use std::time::Duration;
 
@@ -126,27 +140,35 @@ mod tests {
     use crate::driver::requests::RequestFailure;
     use crate::engine::EndReason;
 
+    /// The owner of a tracker.
     #[derive(Default)]
-    struct Count(AtomicUsize);
+    struct Count {
+        settled: Arc<AtomicUsize>,
+        known: AtomicUsize,
+        woken: AtomicUsize,
+    }
 
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.woken.fetch_add(1, Ordering::Relaxed);
+            self.known.fetch_add(self.settled.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
     fn counter() -> (Arc<Count>, Tracker) {
         let count = Arc::new(Count::default());
-        (Arc::clone(&count), Tracker::new(Waker::from(count)))
+        let tracker = Tracker::new(Waker::from(Arc::clone(&count)), Arc::clone(&count.settled));
+        (count, tracker)
     }
 
+    /// How many requests the owner has learned of.
     fn woken(count: &Count, wakers: &mut Vec<Waker>) -> usize {
         wakers.drain(..).for_each(Waker::wake);
-        count.0.swap(0, Ordering::Relaxed)
+        count.known.swap(0, Ordering::Relaxed)
     }
 
     #[test]
-    fn whoever_tracks_a_request_is_woken_once_whatever_becomes_of_it() {
+    fn whoever_tracks_a_request_knows_that_it_is_over_whatever_becomes_of_it() {
         let ((count, tracker), mut wakers, now) = (counter(), Vec::new(), Instant::now());
         let requests = Requests::default();
         let register = || requests.register_tracked(b"a", &tracker, now);
@@ -160,7 +182,6 @@ mod tests {
         assert_eq!(woken(&count, &mut wakers), 1);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(requests.poll(ticket, &mut cx).is_ready());
-        requests.release(ticket);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
         // The client ends while one is read and another one is not.
         let (read, unread) = (register(), register());
@@ -170,6 +191,14 @@ mod tests {
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 1));
         requests.release(read);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
+        // Of many that are over, one wakes.
+        let both = [register(), register()];
+        count.woken.store(0, Ordering::Relaxed);
+        requests.end(&EndReason::Closed, &mut wakers);
+        assert_eq!((woken(&count, &mut wakers), count.woken.load(Ordering::Relaxed)), (2, 1));
+        for ticket in both {
+            requests.release(ticket);
+        }
     }
 
     #[test]
@@ -193,7 +222,7 @@ mod tests {
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
         let closed = RequestFailure::Ended(EndReason::Closed);
         let polled = requests.poll(ticket, &mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, std::task::Poll::Ready(Err(failure)) if failure == closed));
+        assert!(matches!(polled, std::task::Poll::Ready((Err(failure), _)) if failure == closed));
         assert!(tracker.take_unread().is_empty(), "it can still be read");
     }
 

@@ -96,7 +96,10 @@ impl Task {
                     }
                 }
                 Effect::Ended { handle, reason } => self.end_subscription(handle, reason),
-                Effect::HandedOver { through, in_doubt } => {
+                Effect::HandedOver { after, through, in_doubt } => {
+                    if in_doubt > 0 {
+                        self.shared.repeat(after, through);
+                    }
                     self.shared.requests.handed_over(through, in_doubt, &mut self.delivered.wakers);
                     self.shared.confirmations.handed_over(through, &mut self.delivered.wakers);
                 }

@@ -19,7 +19,7 @@ pub(super) fn describe(effect: &Effect<u64>) -> String {
         Effect::Complete { token, outcome: Err(failure) } => format!("flush {token} failed: {failure}"),
         Effect::Draining { sid } => format!("no more for {sid}"),
         Effect::Ended { handle, reason } => format!("stream {handle} ends: {reason}"),
-        Effect::HandedOver { through, in_doubt } => format!("handed over to {through}, {in_doubt} in doubt"),
+        Effect::HandedOver { through, in_doubt, .. } => format!("handed over to {through}, {in_doubt} in doubt"),
         Effect::Dropped { sequences } => {
             let said = |run: &DroppedRun| {
                 let again = if run.handed_over { " again" } else { "" };

@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::client::PendingReply;
+use crate::client::{Answer, TrackedRequest, Tracker};
 use crate::error::Error;
 use crate::jetstream::context::{Context, PublishCounts};
 use crate::jetstream::error::{PublishError, PublishErrorKind};
-use crate::jetstream::message::PublishMessage;
+use crate::jetstream::message::{OutboundMessage, PublishMessage};
 use crate::jetstream::run::pauses::Pauses;
 use crate::jetstream::run::publications::{Known, Publication};
 use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
-use crate::message::OutboundMessage;
-use crate::{Client, HeaderMap, Message, ToSubject, jetstream};
+use crate::{Client, HeaderMap, ToSubject, jetstream, message};
 
 /// How long a message waits for its acknowledgement, unless the context says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +49,7 @@ impl Context {
     /// # }
     /// ```
     pub async fn publish<S: ToSubject>(&self, subject: S, payload: Bytes) -> Result<PublishAckFuture, PublishError> {
-        self.send(OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers: None }).await
+        self.send(OutboundMessage { subject: subject.to_subject(), payload, headers: None }).await
     }
 
     /// [`publish`](Context::publish) with headers.
@@ -64,8 +63,7 @@ impl Context {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<PublishAckFuture, PublishError> {
-        let headers = Some(headers);
-        self.send(OutboundMessage { subject: subject.to_subject(), reply: None, payload, headers }).await
+        self.send(OutboundMessage { subject: subject.to_subject(), payload, headers: Some(headers) }).await
     }
 
     /// [`publish`](Context::publish) with an id or with expectations.
@@ -89,7 +87,7 @@ impl Context {
         subject: S,
         publish: PublishMessage,
     ) -> Result<PublishAckFuture, PublishError> {
-        self.send(publish.outbound_message(subject).into()).await
+        self.send(publish.outbound_message(subject)).await
     }
 
     /// Waits until no acknowledgement is pending, not even of messages whose future was dropped: each has come, or
@@ -134,12 +132,18 @@ impl Context {
         }
     }
 
-    pub(in crate::jetstream) async fn send(&self, message: OutboundMessage) -> Result<PublishAckFuture, PublishError> {
+    /// Publishing when nothing is in the way is a call, and not a state machine.
+    pub(super) async fn send(&self, message: OutboundMessage) -> Result<PublishAckFuture, PublishError> {
+        let message = message::OutboundMessage::from(message);
         let since = Client::clock();
-        let pending = self.start(&message, since.checked_add(self.ack_wait())).await?;
+        let request = match self.start_now(&message, since) {
+            Some(request) => request,
+            None => Box::pin(self.start(&message, since.checked_add(self.ack_wait()))).await?,
+        };
         self.settle_unread();
         let publication = self.inner().publications.begin();
-        Ok(PublishAckFuture { sent: Some(Sent { context: self.clone(), message, pending, since, publication }) })
+        let sent = Sent { context: self.clone(), message, request, since, publication };
+        Ok(PublishAckFuture { sent: Some(Box::new(sent)) })
     }
 
     /// How long an acknowledgement that is awaited may take.
@@ -147,14 +151,20 @@ impl Context {
         self.inner().timeout.unwrap_or(TIMEOUT)
     }
 
+    /// Sends a message if there is a permit, and nothing else is in the way.
+    fn start_now(&self, message: &message::OutboundMessage, now: Instant) -> Option<TrackedRequest> {
+        let inner = self.inner();
+        inner.client.start_tracked_now(message, inner.acks.try_take()?, now)
+    }
+
     /// Sends a message, and waits for its permit and for room until `deadline`.
     pub(super) async fn start(
         &self,
-        message: &OutboundMessage,
+        message: &message::OutboundMessage,
         deadline: Option<Instant>,
-    ) -> Result<PendingReply, PublishError> {
+    ) -> Result<TrackedRequest, PublishError> {
         let inner = self.inner();
-        let permit = match inner.waits_for_acks {
+        let permit: Option<&Tracker> = match inner.waits_for_acks {
             true => inner.acks.take(&inner.client, deadline).await,
             false => inner.acks.try_take(),
         };
@@ -170,8 +180,8 @@ impl Context {
 struct Sent {
     context: Context,
     /// It is sent again if nobody had it.
-    message: OutboundMessage,
-    pending: PendingReply,
+    message: message::OutboundMessage,
+    request: TrackedRequest,
     /// When it was first sent.
     since: Instant,
     publication: Publication,
@@ -191,14 +201,15 @@ struct Sent {
 ///
 /// As [`PublishErrorKind`] says.
 pub struct PublishAckFuture {
-    /// `None` once it is awaited.
-    sent: Option<Sent>,
+    /// `None` once it is awaited. Boxed, since programs move it about.
+    sent: Option<Box<Sent>>,
 }
 
 impl Drop for PublishAckFuture {
     fn drop(&mut self) {
-        let Some(Sent { context: _, message: _, pending, since: _, publication }) = self.sent.take() else { return };
-        match pending.detach() {
+        let Some(sent) = self.sent.take() else { return };
+        let Sent { context: _, message: _, request, since: _, publication } = *sent;
+        match request.detach() {
             Some(outcome) => publication.settle(judged(outcome).known()),
             None => publication.leave(),
         }
@@ -217,10 +228,7 @@ impl IntoFuture for PublishAckFuture {
     type IntoFuture = PublishAckReply;
 
     fn into_future(mut self) -> PublishAckReply {
-        let Some(mut sent) = self.sent.take() else { return PublishAckReply { waits: Waits::Over } };
-        let deadline = Client::clock().checked_add(sent.context.ack_wait());
-        sent.pending.wait_until(deadline);
-        PublishAckReply { waits: Waits::Ack { sent, deadline } }
+        PublishAckReply { waits: self.sent.take().map_or(Waits::Over, Waits::Ack) }
     }
 }
 
@@ -231,12 +239,8 @@ pub struct PublishAckReply {
     waits: Waits,
 }
 
-#[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Waits {
-    Ack {
-        sent: Sent,
-        deadline: Option<Instant>,
-    },
+    Ack(Box<Sent>),
     /// The message is sent again.
     Again(Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>),
     Over,
@@ -248,23 +252,17 @@ impl Future for PublishAckReply {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Self::Output> {
         loop {
             let outcome = match &mut self.waits {
-                Waits::Ack { sent, .. } => ready!(Pin::new(&mut sent.pending).poll(cx)),
+                Waits::Ack(sent) => ready!(sent.poll(cx)),
                 Waits::Again(again) => return again.as_mut().poll(cx),
                 Waits::Over => return Poll::Ready(Err(PublishErrorKind::BrokenPipe.into())),
             };
-            match (judged(outcome), std::mem::replace(&mut self.waits, Waits::Over)) {
-                (Judged::NotStoredYet(error), Waits::Ack { sent, deadline }) => {
-                    let Sent { context, message, pending: _, since, publication } = sent;
-                    // Of many messages that nobody had, the first one that is awaited uses up the time of all.
-                    let deadline = since.checked_add(context.ack_wait()).into_iter().chain(deadline).min();
-                    self.waits = Waits::Again(Box::pin(again(context, message, publication, error, deadline)));
-                }
-                (Judged::NotStoredYet(error), _) => return Poll::Ready(Err(error)),
-                (Judged::Final(known, outcome), Waits::Ack { sent, .. }) => {
+            let Waits::Ack(sent) = std::mem::replace(&mut self.waits, Waits::Over) else { continue };
+            match judged(outcome) {
+                Judged::NotStoredYet(error) => self.waits = Waits::Again(Box::pin(sent.again(error))),
+                Judged::Final(known, outcome) => {
                     sent.publication.settle(known);
                     return Poll::Ready(outcome);
                 }
-                (Judged::Final(_, outcome), _) => return Poll::Ready(outcome),
             }
         }
     }
@@ -277,36 +275,40 @@ impl fmt::Debug for PublishAckReply {
     }
 }
 
-/// Sends a message again that nobody had, until somebody has it or the time is over.
-async fn again(
-    context: Context,
-    message: OutboundMessage,
-    publication: Publication,
-    mut error: PublishError,
-    deadline: Option<Instant>,
-) -> Result<PublishAck, PublishError> {
-    let mut pauses = Pauses::default();
-    while pauses.pause(&context.inner().client, deadline).await {
-        let mut pending = match context.start(&message, deadline).await {
-            Ok(pending) => pending,
-            // What the server said is of more use than that there is no permit.
-            Err(full) if full.kind() == PublishErrorKind::MaxAckPending => break,
-            Err(other) => {
-                error = other;
-                break;
-            }
-        };
-        pending.wait_until(deadline);
-        match judged(pending.await) {
-            Judged::Final(known, outcome) => {
-                publication.settle(known);
-                return outcome;
-            }
-            Judged::NotStoredYet(later) => error = later,
-        }
+impl Sent {
+    /// The outcome. The time for it begins with the first poll.
+    fn poll(&mut self, cx: &mut Cx<'_>) -> Poll<Result<Answer, crate::RequestError>> {
+        let wait = self.context.ack_wait();
+        self.request.poll(cx, || Client::clock().checked_add(wait))
     }
-    publication.settle(unstored(&error));
-    Err(error)
+
+    /// Sends the message again, which nobody had, until somebody has it or the time is over. Of many such messages, the first one
+    /// that is awaited uses up the time of all.
+    async fn again(self: Box<Self>, mut error: PublishError) -> Result<PublishAck, PublishError> {
+        let Sent { context, message, request: _, since, publication } = *self;
+        let deadline = since.checked_add(context.ack_wait());
+        let mut pauses = Pauses::default();
+        while pauses.pause(&context.inner().client, deadline).await {
+            let request = match context.start(&message, deadline).await {
+                Ok(request) => request,
+                // What the server said is of more use than that there is no permit.
+                Err(full) if full.kind() == PublishErrorKind::MaxAckPending => break,
+                Err(other) => {
+                    error = other;
+                    break;
+                }
+            };
+            match judged(request.outcome(deadline).await) {
+                Judged::Final(known, outcome) => {
+                    publication.settle(known);
+                    return outcome;
+                }
+                Judged::NotStoredYet(later) => error = later,
+            }
+        }
+        publication.settle(unstored(&error));
+        Err(error)
+    }
 }
 
 /// What an answer means for the message.
@@ -331,7 +333,7 @@ fn unstored(error: &PublishError) -> Known {
     if error.source_as::<jetstream::Error>().is_some() { Known::Refused } else { Known::NotSent }
 }
 
-pub(super) fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
+pub(super) fn judged(outcome: Result<Answer, crate::RequestError>) -> Judged {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) if !error.is_safe_to_repeat() => return Judged::Final(Known::InDoubt, Err(error.into())),
@@ -342,7 +344,10 @@ pub(super) fn judged(outcome: Result<Message, crate::RequestError>) -> Judged {
     };
     let other =
         |reason: crate::Error| Judged::Final(Known::InDoubt, Err(Error::with_source(PublishErrorKind::Other, reason)));
-    match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
+    if let Some(ack) = PublishAck::plain(answer.payload()).filter(PublishAck::names_a_stream) {
+        return Judged::Final(Known::Stored { duplicate: false }, Ok(ack));
+    }
+    match serde_json::from_slice::<Response<PublishAck>>(answer.payload()) {
         Ok(Response::Ok(ack)) if !ack.names_a_stream() => other(NotAnAck.into()),
         Ok(Response::Ok(ack)) => Judged::Final(Known::Stored { duplicate: ack.duplicate }, Ok(ack)),
         Ok(Response::Err { error }) if may_be_stored_later(error.error_code()) => Judged::NotStoredYet(error.into()),

@@ -181,12 +181,11 @@ impl Context {
 
     /// One try.
     async fn send_once(&self, message: &OutboundMessage, until: Instant) -> Result<PublishAck, (Heard, PublishError)> {
-        let mut pending = self.start(message, Some(until)).await.map_err(|error| {
+        let request = self.start(message, Some(until)).await.map_err(|error| {
             let waits = matches!(error.kind(), PublishErrorKind::MaxAckPending | PublishErrorKind::TimedOut);
             (if waits { Heard::NotStored } else { Heard::Impossible }, error)
         })?;
-        pending.wait_until(Some(until));
-        let (heard, error) = match judged(pending.await) {
+        let (heard, error) = match judged(request.outcome(Some(until)).await) {
             Judged::Final(_, Ok(ack)) => return Ok(ack),
             Judged::NotStoredYet(error) => (Heard::NotStored, error),
             Judged::Final(Known::Refused, Err(error)) => (Heard::Refused, error),

@@ -83,7 +83,7 @@ impl Publisher for Context {
         &self,
         message: OutboundMessage,
     ) -> impl Future<Output = Result<PublishAckFuture, context::PublishError>> {
-        self.send(message.into())
+        self.send(message)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{Client, Error, Subject};
 /// acknowledgement is queued; [`double_ack`](Message::double_ack) when the server has stored it.
 ///
 /// While disconnected, acknowledgements are buffered and leave with the next connection. One that was on its way when the
-/// connection was lost may not have been received: the message is then delivered again, and its
-/// [`info`](Message::info) says `delivered` > 1.
+/// connection was lost may not have been received. [`AckKind::Ack`] is then sent again: that the message was processed stays true.
+/// With any other answer the message is delivered again after `ack_wait`, and its [`info`](Message::info) says `delivered` > 1.
 ///
 /// ```no_run
 /// # async fn example(message: nats_lifeline::jetstream::Message) -> Result<(), nats_lifeline::Error> {
@@ -224,7 +224,11 @@ impl Handle<'_> {
     async fn send(&self, payload: Bytes, kind: AckKind) -> Result<(), Error> {
         let reply = self.reply()?;
         let client = &self.context.inner().client;
-        client.publish(reply.clone(), payload).await.map_err(|error| error.of_kind(AckErrorKind::NotSent))?;
+        let published = match kind {
+            AckKind::Ack => client.publish_repeatable(reply).await,
+            _ => client.publish(reply.clone(), payload).await,
+        };
+        published.map_err(|error| error.of_kind(AckErrorKind::NotSent))?;
         self.context.count_answer(kind);
         Ok(())
     }

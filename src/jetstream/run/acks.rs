@@ -1,20 +1,20 @@
 //! Limits how many messages wait for their acknowledgements.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::client::Tracker;
-use crate::{Client, Message, RequestError};
+use crate::client::{Answer, Tracker};
+use crate::{Client, RequestError};
 
-/// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back when its waker is woken:
-/// with the acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
+/// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back by the tracker: with the acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
 #[derive(Debug, Clone)]
 pub(in crate::jetstream) struct AckLimit {
     permits: Arc<Permits>,
-    /// Gives one permit back for each acknowledgement.
+    /// Gives the permits back.
     back: Tracker,
     most: u32,
     timeout: Duration,
@@ -23,13 +23,15 @@ pub(in crate::jetstream) struct AckLimit {
 #[derive(Debug)]
 struct Permits {
     free: Semaphore,
+    /// Acknowledgements that have come, or never will, and whose permits are not back yet.
+    settled: Arc<AtomicUsize>,
     /// No acknowledgement expires before then; `None`: not known. A lower bound, since new ones expire later.
     quiet_until: Mutex<Option<Instant>>,
 }
 
 impl Wake for Permits {
     fn wake(self: Arc<Self>) {
-        self.free.add_permits(1);
+        self.free.add_permits(self.settled.swap(0, Ordering::AcqRel));
     }
 }
 
@@ -37,8 +39,9 @@ impl AckLimit {
     /// At most `most` acknowledgements are pending, each for `timeout` at most.
     pub(in crate::jetstream) fn new(most: usize, timeout: Duration) -> AckLimit {
         let most = u32::try_from(most.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-        let permits = Arc::new(Permits { free: Semaphore::new(most as usize), quiet_until: Mutex::new(None) });
-        AckLimit { back: Tracker::new(Waker::from(Arc::clone(&permits))), permits, most, timeout }
+        let (free, settled) = (Semaphore::new(most as usize), Arc::default());
+        let permits = Arc::new(Permits { free, settled: Arc::clone(&settled), quiet_until: Mutex::new(None) });
+        AckLimit { back: Tracker::new(Waker::from(Arc::clone(&permits)), settled), permits, most, timeout }
     }
 
     /// Takes a permit if there is one now.
@@ -57,7 +60,7 @@ impl AckLimit {
     }
 
     /// The outcomes of messages whose acknowledgement nobody awaited, since the last call.
-    pub(in crate::jetstream) fn take_unread(&self, client: &Client) -> Vec<Result<Message, RequestError>> {
+    pub(in crate::jetstream) fn take_unread(&self, client: &Client) -> Vec<Result<Answer, RequestError>> {
         client.take_unread(&self.back)
     }
 
