@@ -9,8 +9,7 @@ use nats_lifeline::jetstream::consumer::{self, FromConsumer, IntoConsumerConfig}
 use nats_lifeline::jetstream::publish::PublishAck;
 use nats_lifeline::jetstream::response::Response;
 use nats_lifeline::jetstream::wire::{
-    AckSubject, Call, Filter, Name, NameKind, Page, Prefix, PullFate, PullRequest, PullStatus, RawMessageAnswer,
-    term_because,
+    AckSubject, Call, Filter, Name, NameKind, Page, Prefix, PullRequest, PullStatus, RawMessageAnswer, term_because,
 };
 use nats_lifeline::jetstream::{Error, account, message, stream};
 use nats_lifeline::protocol::{check_publish_subject, check_subscribe_subject};
@@ -168,17 +167,15 @@ fn status(choices: &mut Choices<'_>) {
     let text = String::from_utf8_lossy(choices.rest()).into_owned();
     let status = PullStatus::of(code, &text);
     assert_eq!(PullStatus::of(code, &text.to_ascii_uppercase()), status);
-    assert_eq!(
-        PullStatus::of(code, &format!("{text} and more")).pull() == PullFate::Alive,
-        status.pull() == PullFate::Alive
-    );
-    assert!(status.pull() != PullFate::Alive || code == StatusCode::IDLE_HEARTBEAT);
+    let is_alive = |status| matches!(status, PullStatus::IdleHeartbeat | PullStatus::FlowControl);
+    assert_eq!(is_alive(PullStatus::of(code, &format!("{text} and more"))), is_alive(status));
+    assert!(!is_alive(status) || code == StatusCode::IDLE_HEARTBEAT);
 }
 
 /// A valid name is one token of the subject, so it can't make another request of this one.
 fn names(choices: &mut Choices<'_>) {
     let (prefix, stream, consumer, filter) = (text(choices), text(choices), text(choices), text(choices));
-    for kind in [NameKind::Stream, NameKind::Consumer, NameKind::Bucket, NameKind::PriorityGroup, NameKind::Domain] {
+    for kind in [NameKind::Stream, NameKind::Consumer, NameKind::PriorityGroup, NameKind::Domain] {
         if let Ok(name) = Name::new(kind, &stream) {
             let fits = !name.as_str().is_empty() && name.as_str().len() <= 255;
             assert!(fits && !name.as_str().contains([' ', '\t', '\r', '\n', '.', '*', '>', '\\']));

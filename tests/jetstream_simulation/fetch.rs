@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nats_lifeline::jetstream::decide::fetch::{Effect, End, Fetch};
 use nats_lifeline::jetstream::decide::pull::Event;
 use nats_lifeline::jetstream::decide::settings::Settings;
-use nats_lifeline::jetstream::wire::PullFate;
+use nats_lifeline::jetstream::wire::PullStatus;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
@@ -246,9 +246,9 @@ impl World {
             while let (None, Some(arrived)) = (&batch.end, self.inbox.pop_front()) {
                 let Some(event) = event(&arrived) else { continue };
                 match event {
-                    Event::Status { token, status, .. }
-                        if token + 1 == batch.pulls && status.pull() == PullFate::Lost =>
-                    {
+                    Event::Status {
+                        token, status: PullStatus::LeadershipChange | PullStatus::ServerShutdown, ..
+                    } if token + 1 == batch.pulls => {
                         batch.lost = Some(self.now);
                     }
                     Event::Interrupted => {

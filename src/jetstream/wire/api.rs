@@ -97,16 +97,12 @@ pub enum Call<'a> {
     StreamMessageGet { stream: Name<'a> },
     /// Deletes one message.
     StreamMessageDelete { stream: Name<'a> },
-    /// Makes the stream's leader step down, for tests.
-    StreamLeaderStepDown { stream: Name<'a> },
     /// One or more messages, from any replica or mirror.
     DirectGet { stream: Name<'a> },
     /// The last message of a subject, from any replica or mirror. Its body is empty.
     DirectGetLast { stream: Name<'a>, subject: Filter<'a> },
     /// Creates or changes a consumer. The filter is in the subject exactly if the consumer has one filter (ADR-34).
     ConsumerCreate { stream: Name<'a>, consumer: Name<'a>, filter: Option<Filter<'a>> },
-    /// Creates a consumer that the server names.
-    ConsumerCreateUnnamed { stream: Name<'a> },
     /// A consumer's configuration and state.
     ConsumerInfo { stream: Name<'a>, consumer: Name<'a> },
     /// Deletes a consumer.
@@ -123,8 +119,6 @@ pub enum Call<'a> {
     ConsumerReset { stream: Name<'a>, consumer: Name<'a> },
     /// Pulls messages.
     ConsumerNext { stream: Name<'a>, consumer: Name<'a> },
-    /// Makes the consumer's leader step down, for tests.
-    ConsumerLeaderStepDown { stream: Name<'a>, consumer: Name<'a> },
 }
 
 impl<'a> Call<'a> {
@@ -143,13 +137,11 @@ impl<'a> Call<'a> {
             Call::StreamPurge { stream } => of_stream("STREAM.PURGE", stream),
             Call::StreamMessageGet { stream } => of_stream("STREAM.MSG.GET", stream),
             Call::StreamMessageDelete { stream } => of_stream("STREAM.MSG.DELETE", stream),
-            Call::StreamLeaderStepDown { stream } => of_stream("STREAM.LEADER.STEPDOWN", stream),
             Call::DirectGet { stream } => of_stream("DIRECT.GET", stream),
             Call::DirectGetLast { stream, subject } => ("DIRECT.GET", Some(stream), None, Some(subject)),
             Call::ConsumerCreate { stream, consumer, filter } => {
                 ("CONSUMER.CREATE", Some(stream), Some(consumer), filter)
             }
-            Call::ConsumerCreateUnnamed { stream } => of_stream("CONSUMER.CREATE", stream),
             Call::ConsumerInfo { stream, consumer } => of_consumer("CONSUMER.INFO", stream, consumer),
             Call::ConsumerDelete { stream, consumer } => of_consumer("CONSUMER.DELETE", stream, consumer),
             Call::ConsumerNames { stream } => of_stream("CONSUMER.NAMES", stream),
@@ -158,9 +150,6 @@ impl<'a> Call<'a> {
             Call::ConsumerUnpin { stream, consumer } => of_consumer("CONSUMER.UNPIN", stream, consumer),
             Call::ConsumerReset { stream, consumer } => of_consumer("CONSUMER.RESET", stream, consumer),
             Call::ConsumerNext { stream, consumer } => of_consumer("CONSUMER.MSG.NEXT", stream, consumer),
-            Call::ConsumerLeaderStepDown { stream, consumer } => {
-                of_consumer("CONSUMER.LEADER.STEPDOWN", stream, consumer)
-            }
         }
     }
 }
@@ -194,12 +183,10 @@ mod tests {
             (Call::StreamPurge { stream }, "STREAM.PURGE.S"),
             (Call::StreamMessageGet { stream }, "STREAM.MSG.GET.S"),
             (Call::StreamMessageDelete { stream }, "STREAM.MSG.DELETE.S"),
-            (Call::StreamLeaderStepDown { stream }, "STREAM.LEADER.STEPDOWN.S"),
             (Call::DirectGet { stream }, "DIRECT.GET.S"),
             (Call::DirectGetLast { stream, subject: filter }, "DIRECT.GET.S.a.*"),
             (Call::ConsumerCreate { stream, consumer, filter: None }, "CONSUMER.CREATE.S.c"),
             (Call::ConsumerCreate { stream, consumer, filter: Some(filter) }, "CONSUMER.CREATE.S.c.a.*"),
-            (Call::ConsumerCreateUnnamed { stream }, "CONSUMER.CREATE.S"),
             (Call::ConsumerInfo { stream, consumer }, "CONSUMER.INFO.S.c"),
             (Call::ConsumerDelete { stream, consumer }, "CONSUMER.DELETE.S.c"),
             (Call::ConsumerNames { stream }, "CONSUMER.NAMES.S"),
@@ -208,7 +195,6 @@ mod tests {
             (Call::ConsumerUnpin { stream, consumer }, "CONSUMER.UNPIN.S.c"),
             (Call::ConsumerReset { stream, consumer }, "CONSUMER.RESET.S.c"),
             (Call::ConsumerNext { stream, consumer }, "CONSUMER.MSG.NEXT.S.c"),
-            (Call::ConsumerLeaderStepDown { stream, consumer }, "CONSUMER.LEADER.STEPDOWN.S.c"),
         ];
         for (call, subject) in cases {
             assert_eq!(Prefix::default().subject(call), format!("$JS.API.{subject}"));

@@ -62,7 +62,7 @@ pub use outbound::{OutboundMessage, PublishMessage, Rollup, Schedule, ttl_second
 pub use pages::Page;
 pub use publish_ack::PublishAck;
 pub use pull_request::{PullFault, PullRequest};
-pub use pull_status::{PullFate, PullStatus, Then};
+pub use pull_status::PullStatus;
 pub use stored::{RawMessage, RawMessageAnswer, StoredFault, StreamMessage};
 pub use stream_config::{
     Compression, Config as StreamConfig, ConsumerLimits, DiscardPolicy, PersistenceMode, Placement, Republish,

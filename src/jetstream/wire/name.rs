@@ -11,9 +11,6 @@ pub enum NameKind {
     Stream,
     /// A consumer, with the same rule.
     Consumer,
-    /// A bucket of a key-value or object store: `A-Z a-z 0-9 _ -`, at most 251 bytes, since the stream is called
-    /// `KV_…` or `OBJ_…` (ADR-6).
-    Bucket,
     /// A priority group: 1 to 16 of `A-Z a-z 0-9 _ / = -` (ADR-42).
     PriorityGroup,
     /// A domain, which is a token of the API prefix: the rule of a stream.
@@ -26,7 +23,6 @@ impl NameKind {
     pub const fn longest(self) -> usize {
         match self {
             NameKind::Stream | NameKind::Consumer | NameKind::Domain => 255,
-            NameKind::Bucket => 251,
             NameKind::PriorityGroup => 16,
         }
     }
@@ -35,7 +31,6 @@ impl NameKind {
         match self {
             NameKind::Stream => "stream name",
             NameKind::Consumer => "consumer name",
-            NameKind::Bucket => "bucket name",
             NameKind::PriorityGroup => "priority group",
             NameKind::Domain => "domain",
         }
@@ -46,7 +41,6 @@ impl NameKind {
             NameKind::Stream | NameKind::Consumer | NameKind::Domain => {
                 !matches!(char, '.' | '*' | '>' | '/' | '\\') && !char.is_whitespace() && !char.is_control()
             }
-            NameKind::Bucket => char.is_ascii_alphanumeric() || matches!(char, '_' | '-'),
             NameKind::PriorityGroup => char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '/' | '='),
         }
     }
@@ -125,10 +119,7 @@ impl InvalidName {
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a> {
-    kind: NameKind,
-    text: &'a str,
-}
+pub struct Name<'a>(&'a str);
 
 impl<'a> Name<'a> {
     /// Checks a name.
@@ -143,7 +134,7 @@ impl<'a> Name<'a> {
             NameFault::TooLong { len: text.len(), longest: kind.longest() }
         } else {
             match text.char_indices().find(|(_, char)| !kind.allows(*char)) {
-                None => return Ok(Self { kind, text }),
+                None => return Ok(Self(text)),
                 Some((at, char)) => NameFault::Forbidden { char, at },
             }
         };
@@ -171,13 +162,7 @@ impl<'a> Name<'a> {
     /// The text.
     #[must_use]
     pub fn as_str(self) -> &'a str {
-        self.text
-    }
-
-    /// What it names.
-    #[must_use]
-    pub fn kind(self) -> NameKind {
-        self.kind
+        self.0
     }
 }
 
@@ -223,8 +208,7 @@ mod tests {
             let name = format!("na{char}me");
             assert_eq!(fault(kind, &name), NameFault::Forbidden { char, at: 2 }, "{name:?}");
         }
-        for kind in [NameKind::Stream, NameKind::Consumer, NameKind::Bucket, NameKind::PriorityGroup, NameKind::Domain]
-        {
+        for kind in [NameKind::Stream, NameKind::Consumer, NameKind::PriorityGroup, NameKind::Domain] {
             assert_eq!(fault(kind, ""), NameFault::Empty);
             let longest = "n".repeat(kind.longest());
             assert_eq!(Name::new(kind, &longest).map(Name::as_str), Ok(longest.as_str()));
@@ -235,9 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_and_groups_have_few_characters() {
-        assert!(Name::new(NameKind::Bucket, "Profiles_2-x").is_ok());
-        assert_eq!(fault(NameKind::Bucket, "a/b"), NameFault::Forbidden { char: '/', at: 1 });
+    fn groups_have_few_characters() {
         assert!(Name::new(NameKind::PriorityGroup, "jobs/a=1_-").is_ok());
         assert_eq!(fault(NameKind::PriorityGroup, "jobs.a"), NameFault::Forbidden { char: '.', at: 4 });
     }

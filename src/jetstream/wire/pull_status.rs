@@ -1,4 +1,4 @@
-//! The statuses that a pull ends with: what each means for the pull, and for the stream of messages that pulls.
+//! The statuses that a pull ends with. What each means is said by the machines that pull.
 //!
 //! The code and the beginning of the text decide (ADR-37, and `consumer.go` of nats-server): versions differ in what follows.
 
@@ -51,112 +51,22 @@ pub enum PullStatus {
     Unknown,
 }
 
-/// What a status means for the pull that it came for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullFate {
-    /// It goes on.
-    Alive,
-    /// It has ended as asked for; the pending headers say what was left of it.
-    Ended,
-    /// It was not accepted.
-    Refused,
-    /// It was accepted, and has gone without its messages.
-    Lost,
-    /// It was never received.
-    NeverArrived,
-}
-
-/// What a status means for the stream of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// Nothing but a sign of life: the timer for silence starts again.
-    ResetTimer,
-    /// Nothing to do now: a fetch ends, a stream pulls again when it needs more.
-    GoOn,
-    /// Pull again.
-    Pull,
-    /// Pull again immediately, without waiting for room, and then with a backoff.
-    PullNow,
-    /// Pull again without the pin.
-    PullWithoutPin,
-    /// Pull again; if it was the first message of the pull, no pull of this size will ever get it, so report it.
-    PullUnlessFirst,
-    /// Report it, and pull again after a delay.
-    BackOffAndReport,
-    /// Pull again after a delay; an ordered consumer is created again.
-    BackOff,
-    /// The consumer is gone: an ordered one is created again, otherwise the stream ends.
-    Gone,
-    /// The same pull will be refused again: lower it to the consumer's limits, or end.
-    LowerOrEnd,
-    /// The stream ends with an error.
-    End,
-    /// Report it, and pull again.
-    PullAndReport,
-}
-
 impl PullStatus {
     /// The status with this code and text.
     ///
     /// ```
     /// # #[cfg(feature = "internals")] {
     /// use nats_lifeline::StatusCode;
-    /// use nats_lifeline::jetstream::wire::{PullFate, PullStatus, Then};
+    /// use nats_lifeline::jetstream::wire::PullStatus;
     ///
     /// let status = PullStatus::of(StatusCode::REQUEST_TERMINATED, "Leadership Change");
-    /// assert_eq!((status.pull(), status.then()), (PullFate::Lost, Then::PullNow));
+    /// assert_eq!(status, PullStatus::LeadershipChange);
     /// # }
     /// ```
     #[must_use]
     pub fn of(code: StatusCode, text: &str) -> Self {
         let known = TABLE.iter().find(|row| row.code == code.as_u16() && begins(text, row.text));
         known.map_or(PullStatus::Unknown, |row| row.status)
-    }
-
-    /// What it means for the pull.
-    #[must_use]
-    pub fn pull(self) -> PullFate {
-        match self {
-            PullStatus::IdleHeartbeat | PullStatus::FlowControl => PullFate::Alive,
-            PullStatus::NoMessages
-            | PullStatus::RequestTimeout
-            | PullStatus::InterestExpired
-            | PullStatus::MessageTooLarge
-            | PullStatus::BatchCompleted
-            | PullStatus::Unknown => PullFate::Ended,
-            PullStatus::BadRequest
-            | PullStatus::RequestsPending
-            | PullStatus::PushBased
-            | PullStatus::OverMaxBatch
-            | PullStatus::OverMaxExpires
-            | PullStatus::OverMaxBytes
-            | PullStatus::OverMaxWaiting
-            | PullStatus::RequiredApiLevel => PullFate::Refused,
-            PullStatus::LeadershipChange
-            | PullStatus::ServerShutdown
-            | PullStatus::ConsumerDeleted
-            | PullStatus::WrongPin => PullFate::Lost,
-            PullStatus::NoResponders => PullFate::NeverArrived,
-        }
-    }
-
-    /// What it means for the stream of messages.
-    #[must_use]
-    pub fn then(self) -> Then {
-        match self {
-            PullStatus::IdleHeartbeat | PullStatus::FlowControl => Then::ResetTimer,
-            PullStatus::NoMessages | PullStatus::RequestsPending => Then::GoOn,
-            PullStatus::RequestTimeout | PullStatus::InterestExpired | PullStatus::BatchCompleted => Then::Pull,
-            PullStatus::MessageTooLarge => Then::PullUnlessFirst,
-            PullStatus::LeadershipChange | PullStatus::ServerShutdown => Then::PullNow,
-            PullStatus::ConsumerDeleted => Then::Gone,
-            PullStatus::OverMaxBatch | PullStatus::OverMaxExpires | PullStatus::OverMaxBytes => Then::LowerOrEnd,
-            PullStatus::BadRequest | PullStatus::PushBased | PullStatus::RequiredApiLevel => Then::End,
-            PullStatus::OverMaxWaiting => Then::BackOffAndReport,
-            PullStatus::WrongPin => Then::PullWithoutPin,
-            PullStatus::NoResponders => Then::BackOff,
-            PullStatus::Unknown => Then::PullAndReport,
-        }
     }
 }
 
@@ -202,44 +112,42 @@ fn begins(text: &str, with: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use PullFate::{Alive, Ended, Lost, NeverArrived, Refused};
     use PullStatus as S;
 
     #[test]
     fn every_row_of_the_table_means_what_it_should() {
         let rows = [
-            (100, "Idle Heartbeat", S::IdleHeartbeat, Alive, Then::ResetTimer),
-            (100, "FlowControl Request", S::FlowControl, Alive, Then::ResetTimer),
-            (400, "Bad Request - heartbeat value too large", S::BadRequest, Refused, Then::End),
-            (404, "No Messages", S::NoMessages, Ended, Then::GoOn),
-            (408, "Request Timeout", S::RequestTimeout, Ended, Then::Pull),
-            (408, "Requests Pending", S::RequestsPending, Refused, Then::GoOn),
-            (408, "Interest Expired", S::InterestExpired, Ended, Then::Pull),
-            (409, "Message Size Exceeds MaxBytes", S::MessageTooLarge, Ended, Then::PullUnlessFirst),
-            (409, "Batch Completed", S::BatchCompleted, Ended, Then::Pull),
-            (409, "Leadership Change", S::LeadershipChange, Lost, Then::PullNow),
-            (409, "Server Shutdown", S::ServerShutdown, Lost, Then::PullNow),
-            (409, "Consumer Deleted", S::ConsumerDeleted, Lost, Then::Gone),
-            (409, "Consumer is push based", S::PushBased, Refused, Then::End),
-            (409, "Exceeded MaxRequestBatch of 10", S::OverMaxBatch, Refused, Then::LowerOrEnd),
-            (409, "Exceeded MaxRequestExpires of 20s", S::OverMaxExpires, Refused, Then::LowerOrEnd),
-            (409, "Exceeded MaxRequestMaxBytes of 5000", S::OverMaxBytes, Refused, Then::LowerOrEnd),
-            (409, "Exceeded MaxBytes of 5000", S::OverMaxBytes, Refused, Then::LowerOrEnd),
-            (409, "Exceeded MaxWaiting", S::OverMaxWaiting, Refused, Then::BackOffAndReport),
-            (412, "Required Api Level", S::RequiredApiLevel, Refused, Then::End),
-            (423, "Nats-Wrong-Pin-Id", S::WrongPin, Lost, Then::PullWithoutPin),
-            (423, "Nats-Pin-Id mismatch", S::WrongPin, Lost, Then::PullWithoutPin),
-            (503, "", S::NoResponders, NeverArrived, Then::BackOff),
-            (409, "something new", S::Unknown, Ended, Then::PullAndReport),
-            (100, "something new", S::Unknown, Ended, Then::PullAndReport),
-            (599, "", S::Unknown, Ended, Then::PullAndReport),
+            (100, "Idle Heartbeat", S::IdleHeartbeat),
+            (100, "FlowControl Request", S::FlowControl),
+            (400, "Bad Request - heartbeat value too large", S::BadRequest),
+            (404, "No Messages", S::NoMessages),
+            (408, "Request Timeout", S::RequestTimeout),
+            (408, "Requests Pending", S::RequestsPending),
+            (408, "Interest Expired", S::InterestExpired),
+            (409, "Message Size Exceeds MaxBytes", S::MessageTooLarge),
+            (409, "Batch Completed", S::BatchCompleted),
+            (409, "Leadership Change", S::LeadershipChange),
+            (409, "Server Shutdown", S::ServerShutdown),
+            (409, "Consumer Deleted", S::ConsumerDeleted),
+            (409, "Consumer is push based", S::PushBased),
+            (409, "Exceeded MaxRequestBatch of 10", S::OverMaxBatch),
+            (409, "Exceeded MaxRequestExpires of 20s", S::OverMaxExpires),
+            (409, "Exceeded MaxRequestMaxBytes of 5000", S::OverMaxBytes),
+            (409, "Exceeded MaxBytes of 5000", S::OverMaxBytes),
+            (409, "Exceeded MaxWaiting", S::OverMaxWaiting),
+            (412, "Required Api Level", S::RequiredApiLevel),
+            (423, "Nats-Wrong-Pin-Id", S::WrongPin),
+            (423, "Nats-Pin-Id mismatch", S::WrongPin),
+            (503, "", S::NoResponders),
+            (409, "something new", S::Unknown),
+            (100, "something new", S::Unknown),
+            (599, "", S::Unknown),
         ];
-        for (code, text, status, pull, then) in rows {
-            let found = PullStatus::of(StatusCode::from_u16(code).unwrap(), text);
-            assert_eq!((found, found.pull(), found.then()), (status, pull, then), "{code} {text}");
+        for (code, text, status) in rows {
+            assert_eq!(PullStatus::of(StatusCode::from_u16(code).unwrap(), text), status, "{code} {text}");
         }
         for row in TABLE {
-            assert!(rows.iter().any(|(_, _, status, ..)| *status == row.status), "{:?} is not tested", row.status);
+            assert!(rows.iter().any(|(.., status)| *status == row.status), "{:?} is not tested", row.status);
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nats_lifeline::HeaderMap;
 use nats_lifeline::header::{NATS_LAST_CONSUMER, NATS_LAST_STREAM, NATS_PIN_ID};
 use nats_lifeline::jetstream::message::{StoredFault, StreamMessage};
-use nats_lifeline::jetstream::wire::{PullFate, PullStatus, Then};
+use nats_lifeline::jetstream::wire::PullStatus;
 use nats_lifeline::protocol::parse_status;
 
 use super::{lines, recorded, text};
@@ -25,32 +25,31 @@ fn block(name: &str) -> Bytes {
 fn every_recorded_status_means_what_caused_it() {
     use PullStatus as S;
     let expected = [
-        ("no_more_messages", S::NoMessages, PullFate::Ended, Then::GoOn),
-        ("no_messages", S::NoMessages, PullFate::Ended, Then::GoOn),
-        ("request_timeout", S::RequestTimeout, PullFate::Ended, Then::Pull),
-        ("bad_request_heartbeat", S::BadRequest, PullFate::Refused, Then::End),
-        ("bad_request_json", S::BadRequest, PullFate::Refused, Then::End),
-        ("bad_group", S::BadRequest, PullFate::Refused, Then::End),
-        ("over_max_batch", S::OverMaxBatch, PullFate::Refused, Then::LowerOrEnd),
-        ("over_max_expires", S::OverMaxExpires, PullFate::Refused, Then::LowerOrEnd),
-        ("over_max_bytes", S::OverMaxBytes, PullFate::Refused, Then::LowerOrEnd),
-        ("over_max_waiting", S::OverMaxWaiting, PullFate::Refused, Then::BackOffAndReport),
-        ("required_api_level", S::RequiredApiLevel, PullFate::Refused, Then::End),
-        ("idle_heartbeat", S::IdleHeartbeat, PullFate::Alive, Then::ResetTimer),
-        ("over_bytes", S::MessageTooLarge, PullFate::Ended, Then::PullUnlessFirst),
-        ("batch_completed", S::BatchCompleted, PullFate::Ended, Then::Pull),
-        ("wrong_pin", S::WrongPin, PullFate::Lost, Then::PullWithoutPin),
-        ("consumer_deleted", S::ConsumerDeleted, PullFate::Lost, Then::Gone),
-        ("server_shutdown", S::ServerShutdown, PullFate::Lost, Then::PullNow),
-        ("leadership_change", S::LeadershipChange, PullFate::Lost, Then::PullNow),
-        ("no_responders", S::NoResponders, PullFate::NeverArrived, Then::BackOff),
+        ("no_more_messages", S::NoMessages),
+        ("no_messages", S::NoMessages),
+        ("request_timeout", S::RequestTimeout),
+        ("bad_request_heartbeat", S::BadRequest),
+        ("bad_request_json", S::BadRequest),
+        ("bad_group", S::BadRequest),
+        ("over_max_batch", S::OverMaxBatch),
+        ("over_max_expires", S::OverMaxExpires),
+        ("over_max_bytes", S::OverMaxBytes),
+        ("over_max_waiting", S::OverMaxWaiting),
+        ("required_api_level", S::RequiredApiLevel),
+        ("idle_heartbeat", S::IdleHeartbeat),
+        ("over_bytes", S::MessageTooLarge),
+        ("batch_completed", S::BatchCompleted),
+        ("wrong_pin", S::WrongPin),
+        ("consumer_deleted", S::ConsumerDeleted),
+        ("server_shutdown", S::ServerShutdown),
+        ("leadership_change", S::LeadershipChange),
+        ("no_responders", S::NoResponders),
     ];
-    for (name, status, pull, then) in expected {
+    for (name, status) in expected {
         let block = block(name);
         let (code, description) = parse_status(&block).unwrap();
         let description = description.map(|text| std::str::from_utf8(text).unwrap()).unwrap_or_default();
-        let found = PullStatus::of(code.unwrap(), description);
-        assert_eq!((found, found.pull(), found.then()), (status, pull, then), "{name}");
+        assert_eq!(PullStatus::of(code.unwrap(), description), status, "{name}");
     }
     let file = text("statuses.txt");
     let others = ["direct_get", "direct_get_missing", "message_with_pin"];

@@ -130,3 +130,30 @@ fn what_ends_a_stream_does_so_immediately() {
         assert_eq!(world.messages(1, 0), 0);
     }
 }
+
+#[test]
+fn what_else_a_pull_ends_with_is_followed_by_the_next_one() {
+    let minute = ms(60_000);
+    for (status, after, told) in [
+        (PullStatus::RequestTimeout, minute, None),
+        (PullStatus::InterestExpired, minute, None),
+        (PullStatus::BatchCompleted, minute, None),
+        (PullStatus::NoMessages, minute, None),
+        (PullStatus::RequestsPending, ms(0), None),
+        (PullStatus::RequestTimeout, ms(0), Some(Cause::Other)),
+        (PullStatus::ServerShutdown, ms(0), Some(Cause::ServerShutdown)),
+        (PullStatus::OverMaxWaiting, ms(0), Some(Cause::TooManyPulls)),
+        (PullStatus::Unknown, minute, Some(Cause::Other)),
+    ] {
+        let mut world = World::new(10);
+        world.now += after;
+        world.status(0, PullStatus::FlowControl, None);
+        assert_eq!(world.effects(), [], "that is for push consumers");
+        world.status(0, status, None);
+        world.on(Event::Polled);
+        let told: Vec<_> = told.map(|cause| Effect::Tell(Report::Began(cause))).into_iter().collect();
+        let mut effects = world.effects();
+        assert!(matches!(effects.pop(), Some(Effect::Pull(Sending { token: 1, messages: 10, .. }))), "{status:?}");
+        assert_eq!(effects, told, "{status:?}");
+    }
+}
