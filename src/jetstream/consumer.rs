@@ -215,3 +215,8 @@ impl Context {
 #[derive(Debug, thiserror::Error)]
 #[error("the server ignored the {0} filter subjects and has created a consumer of all messages: it is older than 2.10")]
 struct FiltersIgnored(usize);
+
+/// Why there is no stream of messages.
+fn not_begun(error: impl Into<crate::Error>) -> StreamError {
+    Error::with_source(StreamErrorKind::Other, error)
+}

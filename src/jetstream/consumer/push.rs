@@ -5,14 +5,15 @@ use std::task::{Context as Task, Poll, ready};
 
 use futures_core::Stream;
 
-use super::Consumer;
 use super::ordered::{Errors, Reading, WithGaps, ordered};
+use super::{Consumer, not_begun};
 use crate::connection::EndReason;
 use crate::error::Error;
 use crate::jetstream::Context;
-use crate::jetstream::error::{StreamError, StreamErrorKind};
+use crate::jetstream::error::StreamError;
 use crate::jetstream::message::Message;
 use crate::jetstream::run::inlet::Inlet;
+use crate::jetstream::run::inquiry::Inquirer;
 use crate::jetstream::run::ordered::push_source::PushSource;
 use crate::jetstream::run::push::options;
 use crate::jetstream::run::push_messages::{Item, PushMessages};
@@ -58,14 +59,14 @@ impl Consumer<Config> {
     /// ```
     pub async fn messages(&self) -> Result<Messages, StreamError> {
         let config = &self.info.config;
-        let access = self.context.access().map_err(failed)?;
+        let access = self.context.access().map_err(not_begun)?;
         let mut options = options(config.flow_control);
         if let Some(group) = &self.config.deliver_group {
             options = options.queue_group(group.clone());
         }
         let subject = self.config.deliver_subject.clone().into();
-        let inlet = Inlet::open(&access.client, subject, options).await.map_err(failed)?;
-        let pushed = PushMessages::new(access, &self.info, inlet);
+        let inlet = Inlet::open(&access.client, subject, options).await.map_err(not_begun)?;
+        let pushed = PushMessages::new(Inquirer::new(access, &self.info), &self.info, inlet);
         Ok(Messages { context: self.context.clone(), answered: config.ack_policy != AckPolicy::None, pushed })
     }
 }
@@ -125,10 +126,10 @@ impl Consumer<OrderedConfig> {
     /// ```
     pub async fn messages(self) -> Result<Ordered, StreamError> {
         let Consumer { context, config, info } = self;
-        let access = context.access().map_err(failed)?;
+        let access = context.access().map_err(not_begun)?;
         let config = config.into_consumer_config();
         let subject = config.deliver_subject.clone().unwrap_or_default().into();
-        let source = PushSource::subscribe(&access.client, subject).await.map_err(failed)?;
+        let source = PushSource::subscribe(&access.client, subject).await.map_err(not_begun)?;
         let heartbeat = info.config.idle_heartbeat;
         Ok(Ordered { reading: Reading::new(context, access, config, &info, heartbeat, source) })
     }
@@ -164,7 +165,3 @@ const ERRORS: Errors<EndReason, OrderedError> = Errors {
     troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),
     failed: |reason| Error::with_source(OrderedErrorKind::Other, reason),
 };
-
-fn failed(error: impl Into<crate::Error>) -> StreamError {
-    Error::with_source(StreamErrorKind::Other, error)
-}

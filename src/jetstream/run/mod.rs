@@ -7,6 +7,7 @@ pub(super) mod confirm;
 pub(super) mod deliveries;
 pub(super) mod fetch;
 pub(super) mod inlet;
+pub(super) mod inquiry;
 pub(super) mod ordered;
 pub(super) mod pages;
 pub(super) mod pauses;

@@ -1,20 +1,16 @@
 //! Drives the pull machine of one stream of messages. There is no task: everything happens while the stream is polled.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context as Cx, Poll};
 use std::time::Instant;
 
+use super::inquiry::{Inquirer, Inquiry};
 use super::pull_inlet::{PullInlet, Source};
 use super::reports::{Listener, Reports};
 use crate::client::Delivery;
-use crate::jetstream::decide::pull::{Cause, Effect, End, Event, Found, Pull};
+use crate::jetstream::decide::pull::{Cause, Effect, End, Event, Pull};
 use crate::jetstream::decide::settings::Settings;
 use crate::{Client, Message, SubscribeError};
-
-/// A question to the server, whether the consumer still exists.
-pub(in crate::jetstream) type Inquiry = Pin<Box<dyn Future<Output = Found> + Send>>;
 
 /// What a stream of messages gives its reader.
 pub(in crate::jetstream) enum Item {
@@ -35,23 +31,22 @@ enum Step {
 pub(in crate::jetstream) struct Pulling {
     inlet: PullInlet,
     machine: Pull,
-    inquire: Box<dyn Fn() -> Inquiry + Send>,
+    inquirer: Inquirer,
     inquiry: Option<Inquiry>,
     reports: Reports,
     has_ended: bool,
 }
 
 impl Pulling {
-    /// Subscribes. `inquire` asks whether the consumer still exists.
+    /// Subscribes.
     pub(in crate::jetstream) async fn begin(
         source: Source,
         settings: Settings,
-        inquire: impl Fn() -> Inquiry + Send + 'static,
+        inquirer: Inquirer,
     ) -> Result<Pulling, SubscribeError> {
         let inlet = PullInlet::open(source, settings.batch).await?;
         let machine = Pull::new(settings, inlet.is_connected(), Client::clock(), rand::random());
-        let inquire = Box::new(inquire);
-        Ok(Pulling { inlet, machine, inquire, inquiry: None, reports: Reports::default(), has_ended: false })
+        Ok(Pulling { inlet, machine, inquirer, inquiry: None, reports: Reports::default(), has_ended: false })
     }
 
     /// Somebody who wants to know what is wrong.
@@ -147,7 +142,7 @@ impl Pulling {
                     }
                 }
                 Effect::Tell(report) => self.reports.tell(report),
-                Effect::Inquire => self.inquiry = Some((self.inquire)()),
+                Effect::Inquire => self.inquiry = Some(self.inquirer.ask()),
                 Effect::Deliver => return Some(Step::Deliver),
                 Effect::Complain(cause) => return Some(Step::Item(Item::Complaint(cause))),
                 Effect::End(end) => return Some(Step::Item(Item::End(end))),

@@ -1,21 +1,16 @@
 //! Drives the machine of a push consumer.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use super::access::Access;
-use super::call::{CallFailed, Effect, Empty};
 use super::inlet::Inlet;
+use super::inquiry::{Inquirer, Inquiry};
 use super::push::{Control, answer, control};
 use crate::Client;
 use crate::client::Delivery;
 use crate::connection::EndReason;
+use crate::jetstream::decide::pull::Found;
 use crate::jetstream::decide::push::Push;
-use crate::jetstream::wire::{Call, ConsumerInfo, ErrorCode, Name};
-
-/// How long the answer to whether a consumer exists is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::jetstream::wire::ConsumerInfo;
 
 /// What a push consumer yields.
 pub(in crate::jetstream) enum Item {
@@ -31,9 +26,7 @@ pub(in crate::jetstream) enum Item {
 /// Reads a push consumer.
 #[derive(Debug)]
 pub(in crate::jetstream) struct PushMessages {
-    access: Access,
-    stream: String,
-    name: String,
+    inquirer: Inquirer,
     inlet: Inlet,
     machine: Push,
     /// Something has arrived since the inlet was last empty.
@@ -44,7 +37,7 @@ pub(in crate::jetstream) struct PushMessages {
 /// Whether the server is being asked if the consumer exists.
 enum Asking {
     No,
-    Now(Pin<Box<dyn Future<Output = bool> + Send>>),
+    Now(Inquiry),
     /// It does not.
     Ended,
 }
@@ -60,10 +53,9 @@ impl std::fmt::Debug for Asking {
 }
 
 impl PushMessages {
-    pub(in crate::jetstream) fn new(access: Access, info: &ConsumerInfo, inlet: Inlet) -> PushMessages {
+    pub(in crate::jetstream) fn new(inquirer: Inquirer, info: &ConsumerInfo, inlet: Inlet) -> PushMessages {
         let machine = Push::new(info.config.idle_heartbeat, Client::clock());
-        let (stream, name) = (info.stream_name.clone(), info.name.clone());
-        PushMessages { access, stream, name, inlet, machine, heard: false, asking: Asking::No }
+        PushMessages { inquirer, inlet, machine, heard: false, asking: Asking::No }
     }
 
     /// The next item; `None` at the end.
@@ -103,9 +95,9 @@ impl PushMessages {
             self.asking = Asking::No;
         }
         if let Asking::Now(asking) = &mut self.asking {
-            if let Poll::Ready(exists) = asking.as_mut().poll(cx) {
+            if let Poll::Ready(found) = asking.as_mut().poll(cx) {
                 self.asking = Asking::No;
-                if !exists {
+                if found == Found::Gone {
                     return self.end(Item::Deleted);
                 }
             }
@@ -114,8 +106,7 @@ impl PushMessages {
             let connected = self.inlet.connected_since();
             ready!(self.inlet.poll_until(self.machine.due(connected), cx));
             if self.machine.tick(Client::clock(), connected) {
-                self.asking =
-                    Asking::Now(Box::pin(exists(self.access.clone(), self.stream.clone(), self.name.clone())));
+                self.asking = Asking::Now(self.inquirer.ask());
                 return Poll::Ready(Some(Item::Silent));
             }
         }
@@ -136,13 +127,4 @@ impl PushMessages {
         self.asking = Asking::Ended;
         Poll::Ready(Some(item))
     }
-}
-
-/// Whether a consumer exists, as far as a server says.
-async fn exists(access: Access, stream: String, name: String) -> bool {
-    let (Ok(stream), Ok(consumer)) = (Name::stream(&stream), Name::consumer(&name)) else { return true };
-    let call = Call::ConsumerInfo { stream, consumer };
-    let info: Result<ConsumerInfo, _> = access.ask(call, &Empty {}, Effect::Reads, PATIENCE).await;
-    let gone = [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND, ErrorCode::CONSUMER_DOES_NOT_EXIST];
-    !matches!(info, Err(CallFailed::Refused(error)) if gone.contains(&error.error_code()))
 }

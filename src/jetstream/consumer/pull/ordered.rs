@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::stream::RefusedBy;
-use super::{OrderedConfig, OrderedError, OrderedErrorKind, StreamError, StreamErrorKind};
+use super::stream::ended;
+use super::{OrderedConfig, OrderedError, OrderedErrorKind, StreamError};
 use crate::error::Error;
-use crate::jetstream::consumer::Consumer;
 use crate::jetstream::consumer::ordered::{Errors, Reading, WithGaps, ordered};
+use crate::jetstream::consumer::{Consumer, not_begun};
 use crate::jetstream::run::ordered::pull_source::{PullFailed, PullSource};
 use crate::jetstream::wire::IntoConsumerConfig;
 
@@ -32,10 +32,9 @@ impl Consumer<OrderedConfig> {
     /// ```
     pub async fn messages(self) -> Result<Ordered, StreamError> {
         let Consumer { context, config, info } = self;
-        let access = context.access().map_err(|error| Error::with_source(StreamErrorKind::Other, error))?;
+        let access = context.access().map_err(not_begun)?;
         let config = config.into_consumer_config();
-        let source = PullSource::subscribe(&access, &info.stream_name, &info.name, &config).await;
-        let source = source.map_err(|error| Error::with_source(StreamErrorKind::Other, error))?;
+        let source = PullSource::subscribe(&access, &info.stream_name, &info.name, &config).await.map_err(not_begun)?;
         // Pulls have heartbeats of their own.
         Ok(Ordered { reading: Reading::new(context, access, config, &info, Duration::ZERO, source) })
     }
@@ -59,9 +58,7 @@ ordered!(ERRORS);
 const ERRORS: Errors<PullFailed, OrderedError> = Errors {
     troubled: |error| Error::with_source(OrderedErrorKind::Recreate, error),
     failed: |failed| match failed {
-        PullFailed::PushBased => OrderedErrorKind::PushBasedConsumer.into(),
-        PullFailed::OverLimit(text) => Error::with_source(OrderedErrorKind::RequestLimitExceeded, RefusedBy(text)),
-        PullFailed::Refused(text) => Error::with_source(OrderedErrorKind::Pull, RefusedBy(text)),
+        PullFailed::Ended(end) => ended(end).into(),
         PullFailed::Subscription(reason) => Error::with_source(OrderedErrorKind::Other, reason),
     },
 };

@@ -6,14 +6,13 @@ use std::task::{Context as Cx, Poll};
 
 use super::events::StreamEvents;
 use super::options::{Deliverer, Options, setters};
-use super::{Config, MessagesError, MessagesErrorKind, StreamError, StreamErrorKind, StreamTrouble};
+use super::{Config, MessagesError, MessagesErrorKind, StreamError, StreamTrouble};
 use crate::error::Error;
-use crate::jetstream::consumer::Consumer;
-use crate::jetstream::context::ConsumerInfoErrorKind;
+use crate::jetstream::consumer::{Consumer, not_begun};
 use crate::jetstream::decide::pull::End;
-use crate::jetstream::decide::pull::Found;
 use crate::jetstream::message::Message;
-use crate::jetstream::run::pull::{Inquiry, Item, Pulling};
+use crate::jetstream::run::inquiry::Inquirer;
+use crate::jetstream::run::pull::{Item, Pulling};
 
 /// The messages of a pull consumer: see [`Consumer::stream`].
 ///
@@ -107,7 +106,7 @@ fn lasting(trouble: StreamTrouble) -> MessagesError {
 #[error("the server refuses it: {0}")]
 pub(super) struct RefusedBy(pub(super) String);
 
-fn ended(end: End) -> MessagesError {
+pub(super) fn ended(end: End) -> MessagesError {
     match end {
         End::Gone => MessagesErrorKind::ConsumerDeleted.into(),
         End::PushBased => MessagesErrorKind::PushBasedConsumer.into(),
@@ -168,33 +167,16 @@ impl<'a> StreamBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// [`Other`](StreamErrorKind::Other): with a [`PullRefused`](super::PullRefused) as its source if the options ask for what
+    /// [`Other`](super::StreamErrorKind::Other): with a [`PullRefused`](super::PullRefused) as its source if the options ask for what
     /// no server gives, which is found before anything is sent; or with the client's error, if it does not accept the
     /// subscription.
     pub async fn messages(self) -> Result<Stream, StreamError> {
-        let refused = |refused| Error::with_source(StreamErrorKind::Other, refused);
-        let settings = self.options.stream(&self.consumer.config).map_err(refused)?;
+        let settings = self.options.stream(&self.consumer.config).map_err(not_begun)?;
         let consumer = self.consumer;
-        let source = consumer.source().map_err(refused)?;
-        match Pulling::begin(source, settings, inquire(consumer.clone())).await {
-            Ok(pulling) => {
-                Ok(Stream { pulling, deliverer: consumer.deliverer(), consumer: consumer.info.name.clone() })
-            }
-            Err(error) => Err(Error::with_source(StreamErrorKind::Other, error)),
-        }
-    }
-}
-
-/// Asks the server whether the consumer still exists.
-fn inquire(consumer: Consumer<Config>) -> impl Fn() -> Inquiry + Send + 'static {
-    move || {
-        let consumer = consumer.clone();
-        Box::pin(async move {
-            match consumer.get_info().await.map_err(|error| error.kind()) {
-                Ok(_) => Found::Exists,
-                Err(ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound) => Found::Gone,
-                Err(_) => Found::Unknown,
-            }
-        })
+        let source = consumer.source().map_err(not_begun)?;
+        let access = consumer.context.access().map_err(not_begun)?;
+        let inquirer = Inquirer::new(access, &consumer.info);
+        let pulling = Pulling::begin(source, settings, inquirer).await.map_err(not_begun)?;
+        Ok(Stream { pulling, deliverer: consumer.deliverer(), consumer: consumer.info.name.clone() })
     }
 }

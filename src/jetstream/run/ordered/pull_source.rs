@@ -22,11 +22,8 @@ const BATCH: u64 = 500;
 
 /// Why an incarnation can't be pulled from, nor any other one.
 pub(in crate::jetstream) enum PullFailed {
-    PushBased,
-    /// Pulls ask for more than it allows, in the server's words.
-    OverLimit(String),
-    /// The server refuses pulls, in its words.
-    Refused(String),
+    /// The pull machine has ended.
+    Ended(End),
     /// The server has refused the subscription.
     Subscription(EndReason),
 }
@@ -112,12 +109,10 @@ enum Step {
 }
 
 fn ended(end: End) -> Signal<PullFailed> {
-    Signal::Failed(match end {
-        End::Gone => return Signal::Lost(Cause::Gone),
-        End::PushBased => PullFailed::PushBased,
-        End::OverLimit(text) => PullFailed::OverLimit(text),
-        End::Refused(text) => PullFailed::Refused(text),
-    })
+    match end {
+        End::Gone => Signal::Lost(Cause::Gone),
+        end => Signal::Failed(PullFailed::Ended(end)),
+    }
 }
 
 fn status(message: &Message) -> Option<PullStatus> {
