@@ -40,7 +40,21 @@ pub(crate) struct Line {
     to_server: VecDeque<(Instant, Sent)>,
     to_client: VecDeque<(Instant, Came)>,
     /// Everything that the server has sent, if somebody wants to know, whether it arrives or not.
-    emitted: Option<Vec<Out>>,
+    emitted: Option<Vec<Emitted>>,
+}
+
+/// What the server has sent.
+pub(crate) struct Emitted {
+    pub(crate) to: String,
+    pub(crate) reply: Option<String>,
+    pub(crate) is_heartbeat: bool,
+}
+
+impl Emitted {
+    fn of(out: &Out) -> Emitted {
+        let is_heartbeat = out.reply.is_none() && out.headers.starts_with(b"NATS/1.0 100");
+        Emitted { to: out.to.clone(), reply: out.reply.clone(), is_heartbeat }
+    }
 }
 
 impl Line {
@@ -128,7 +142,7 @@ impl Line {
         let interest = |subject: &str| believed && (subject.starts_with("reply.") || own(subject));
         let answer = ask(&mut self.server, &interest, &mut out);
         if let Some(emitted) = &mut self.emitted {
-            emitted.extend(out.iter().cloned());
+            emitted.extend(out.iter().map(Emitted::of));
         }
         if self.up_since.is_some() {
             self.to_client.extend(out.into_iter().map(|out| (now + self.latency, Came::Message(out))));
@@ -192,7 +206,7 @@ impl Line {
     }
 
     /// What the server has sent since the last time.
-    pub(crate) fn emitted(&mut self) -> Vec<Out> {
+    pub(crate) fn emitted(&mut self) -> Vec<Emitted> {
         self.emitted.replace(Vec::new()).unwrap_or_default()
     }
 
@@ -202,6 +216,12 @@ impl Line {
             Came::Message(out) if out.to.starts_with(to) => out.reply.as_deref(),
             _ => None,
         })
+    }
+
+    /// Whether something that was sent arrives now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let to_server = self.to_server.front().filter(|_| self.up_since.is_some()).is_some_and(|(at, _)| *at <= now);
+        to_server || self.to_client.front().is_some_and(|(at, _)| *at <= now)
     }
 
     /// When something happens next.
@@ -215,12 +235,15 @@ impl Line {
     /// What has arrived at the client by now.
     pub(crate) fn pass(&mut self, now: Instant) -> Vec<Came> {
         self.ask_server(now, |server, interest, out| server.tick(now, interest, out));
+        let mut is_new = false;
         while self.up_since.is_some() && self.to_server.front().is_some_and(|(at, _)| *at <= now) {
             let (_, sent) = self.to_server.pop_front().unwrap();
             self.arrive(sent, now);
+            is_new = true;
         }
-        // Subscriptions may be new.
-        self.ask_server(now, |server, interest, out| server.tick(now, interest, out));
+        if is_new {
+            self.ask_server(now, |server, interest, out| server.tick(now, interest, out));
+        }
         let count = self.to_client.iter().take_while(|(at, _)| *at <= now).count();
         self.to_client.drain(..count).map(|(_, came)| came).collect()
     }

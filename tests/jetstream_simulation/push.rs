@@ -219,7 +219,7 @@ impl World {
         // The last outage of the stream ends.
         self.advance(self.now + ms(5000), usize::MAX);
         self.publish();
-        let last = |world: &World| world.line.server.messages("S").last().map_or(0, |(sequence, ..)| sequence);
+        let last = |world: &World| world.line.server.messages("S").next_back().map_or(0, |(sequence, ..)| sequence);
         let end = self.now + BOUND;
         while self.now < end && self.last_delivered < last(self) {
             self.advance(self.now + ms(50), usize::MAX);

@@ -61,6 +61,9 @@ impl Faults {
     }
 
     pub(super) fn take_late(&mut self, now: Time) -> Vec<Out> {
+        if self.next_late().is_none_or(|next| next > now) {
+            return Vec::new();
+        }
         let later = self.late.split_off(&(now.saturating_add(1), 0));
         std::mem::replace(&mut self.late, later).into_values().collect()
     }

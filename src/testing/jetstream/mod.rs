@@ -191,7 +191,7 @@ impl JetStream {
     }
 
     /// The messages of a stream, oldest first: sequence, subject, header block and payload.
-    pub fn messages(&self, stream: &str) -> impl Iterator<Item = (u64, &str, &[u8], &[u8])> {
+    pub fn messages(&self, stream: &str) -> impl DoubleEndedIterator<Item = (u64, &str, &[u8], &[u8])> {
         let log = self.streams.get(stream).map(|stream| &stream.log);
         log.into_iter()
             .flat_map(|log| log.iter())

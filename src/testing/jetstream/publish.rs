@@ -7,7 +7,7 @@ use super::time::Time;
 use super::turn::{Turn, field};
 use crate::protocol::PubOp;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Headers of features that the model does not have.
 const NOT_HERE: [(&str, &str); 4] = [
@@ -21,14 +21,18 @@ impl Stream {
     /// Stores a message, or refuses it. Returns the acknowledgement, if the publisher gets one.
     pub(super) fn publish(&mut self, subject: &str, message: &PubOp<'_>, turn: &mut Turn<'_>) -> Option<String> {
         let headers = message.headers.unwrap_or_default();
-        let answer = match self.accept(subject, headers, message.payload, turn.now) {
+        let outcome = self.accept(subject, headers, message.payload, turn.now);
+        if self.config.no_ack || message.reply.is_none() {
+            return None;
+        }
+        let answer = match outcome {
             Ok(Kept { seq, duplicate: false }) => json!({ "stream": self.config.name, "seq": seq }),
             Ok(Kept { seq, duplicate: true }) => {
                 json!({ "stream": self.config.name, "seq": seq, "duplicate": true })
             }
             Err(fault) => json!({ "error": fault.json(), "stream": self.config.name, "seq": 0 }),
         };
-        (!self.config.no_ack).then(|| Value::to_string(&answer))
+        Some(answer.to_string())
     }
 
     fn accept(&mut self, subject: &str, headers: &[u8], payload: &[u8], now: Time) -> Result<Kept, Fault> {

@@ -94,6 +94,9 @@ fn push_fields(block: &mut String, fields: &[(&str, &str)]) {
 
 /// The value of the first field of this name in a raw header block, whatever its case.
 pub(super) fn field<'a>(block: &'a [u8], name: &str) -> Option<&'a str> {
+    if block.is_empty() {
+        return None;
+    }
     let text = std::str::from_utf8(block).ok()?;
     let mut lines = text.split("\r\n").skip(1);
     lines.find_map(|line| {

@@ -232,7 +232,7 @@ impl World {
             7 => _ = self.line.server.lose_consumer("S", &consumer),
             8 => _ = self.line.server.take_offline("S", lasts, now),
             9 => {
-                let last = self.line.server.messages("S").last().map_or(1, |(sequence, ..)| sequence);
+                let last = self.line.server.messages("S").next_back().map_or(1, |(sequence, ..)| sequence);
                 let request = json!({ "seq": last.saturating_sub(times) + 1 });
                 self.line.request_elsewhere("$JS.API.STREAM.PURGE.S", &request, now);
             }
@@ -338,7 +338,7 @@ fn publish(line: &mut Line, books: &mut Books, published: &mut u64, plan: &Plan,
     let subject = format!("s.{}", rng.random_range(0..3));
     let mut payload = published.to_string().into_bytes();
     payload.resize(rng.random_range(8..=plan.payload.max(8)), b' ');
-    let last = |line: &Line| line.server.messages("S").last().map_or(0, |(sequence, ..)| sequence);
+    let last = |line: &Line| line.server.messages("S").next_back().map_or(0, |(sequence, ..)| sequence);
     let before = last(line);
     line.publish_elsewhere(&subject, &payload, now);
     let after = last(line);

@@ -56,7 +56,8 @@ pub(super) fn created(answer: &Value) -> Created {
 
 /// A payload without its padding.
 pub(super) fn text(payload: &[u8]) -> String {
-    String::from_utf8_lossy(payload).trim_end().to_owned()
+    let text = payload.split(|byte| *byte == b' ').next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -1,14 +1,14 @@
 //! The checkers: what may come is bounded, a waiting reader has a pull or a reason, and messages don't wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::decide::pull::{Cause, Report};
 use nats_lifeline::jetstream::wire::AckSubject;
-use nats_lifeline::testing::jetstream::Out;
 
 use super::plan::{Plan, ms};
 use super::world::{Arrived, World};
+use crate::line::Emitted;
 
 /// Deliveries with the same numbers within this time are one, which came over two connections.
 const MOVE: Duration = Duration::from_secs(3);
@@ -29,8 +29,10 @@ pub(crate) struct Checks {
     patience: Duration,
     bound: Duration,
     pulls: BTreeMap<u64, Asked>,
-    served: BTreeSet<String>,
-    heard: BTreeMap<String, Instant>,
+    served: HashSet<String>,
+    heard: HashMap<String, Instant>,
+    /// What may come can have become more.
+    has_grown: bool,
     /// The highest number of a delivery.
     newest: u64,
     /// Pulls that are alive as far as the reader has been told, and since when there is none.
@@ -53,8 +55,9 @@ impl Checks {
             patience: plan.settings.patience,
             bound: plan.bound(),
             pulls: BTreeMap::new(),
-            served: BTreeSet::new(),
-            heard: BTreeMap::new(),
+            served: HashSet::new(),
+            heard: HashMap::new(),
+            has_grown: false,
             newest: 0,
             alive: BTreeSet::new(),
             none_since: None,
@@ -71,6 +74,7 @@ impl Checks {
         let sent = up.then_some(now);
         self.alive.insert(token);
         self.none_since = None;
+        self.has_grown = true;
         assert!(
             self.pulls.insert(token, Asked { left: asked, expires, sent }).is_none(),
             "token {token} was used before"
@@ -78,18 +82,18 @@ impl Checks {
     }
 
     /// The server has sent something.
-    pub(crate) fn emitted(&mut self, out: &Out) {
+    pub(crate) fn emitted(&mut self, out: Emitted) {
         let Some(token) = out.to.strip_prefix("in.") else { return };
         let token: u64 = token.parse().unwrap();
-        match &out.reply {
-            // One that comes twice was served once.
-            Some(reply) if self.served.insert(reply.clone()) => {
-                if let Some(pull) = self.pulls.get_mut(&token) {
+        self.has_grown = true;
+        match out.reply {
+            Some(reply) => {
+                // One that comes twice was served once.
+                if let (true, Some(pull)) = (self.served.insert(reply), self.pulls.get_mut(&token)) {
                     pull.left = pull.left.saturating_sub(1);
                 }
             }
-            Some(_) => {}
-            None if out.headers.starts_with(b"NATS/1.0 100") => {}
+            None if out.is_heartbeat => {}
             None => self.ended(token),
         }
     }
@@ -131,6 +135,7 @@ impl Checks {
         self.alive.clear();
         // What comes over the next connection was sent for it.
         self.heard.clear();
+        self.has_grown = true;
     }
 
     pub(crate) fn is_told_of_a_pull(&self) -> bool {
@@ -194,7 +199,7 @@ impl World {
     }
 
     fn check_bound(&mut self, counted: u64) {
-        self.line.emitted().iter().for_each(|out| self.checks.emitted(out));
+        self.line.emitted().into_iter().for_each(|out| self.checks.emitted(out));
         let most = 2 * self.checks.batch + OVER;
         assert!(counted <= most, "{counted} messages are counted as outstanding, of {most}");
         // By then the server has ended it.
@@ -203,28 +208,31 @@ impl World {
         self.checks
             .pulls
             .retain(|_, pull| pull.left > 0 && pull.sent.is_none_or(|sent| now < sent + pull.expires + grace));
+        if !std::mem::take(&mut self.checks.has_grown) {
+            return;
+        }
         let unread = self.inbox.iter().filter_map(|arrived| match arrived {
             Arrived::Message(out) => out.reply.as_deref(),
             _ => None,
         });
         // One that comes twice is one message.
-        let messages: BTreeSet<&str> = unread.chain(self.line.on_their_way("in.")).collect();
+        let messages: HashSet<&str> = unread.chain(self.line.on_their_way("in.")).collect();
         let on_their_way = messages.iter().filter(|reply| !self.checks.heard.contains_key(**reply)).count();
         let may_come: u64 = self.checks.pulls.values().map(|pull| pull.left).sum::<u64>() + on_their_way as u64;
-        let left = self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
+        let left = || self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
         assert!(
             may_come <= most,
-            "{may_come} messages may come, of {most}; {counted} are counted; {on_their_way} on their way, left: {left:?}"
+            "{may_come} messages may come, of {most}; {counted} are counted; {on_their_way} on their way, left: {:?}",
+            left()
         );
     }
 
     /// J2: messages that can be delivered are delivered.
     fn check_silence(&mut self, waits: bool) {
-        let state = self.line.server.consumer("S", "c");
-        let room = |open: u64| !self.plan.acks || open < self.plan.max_ack_pending;
-        let deliverable = state.is_some_and(|state| state.pending > 0 && room(state.ack_pending));
         let calm = self.line.connected_since().is_some() && self.checks.leaderless <= self.now && self.inbox.is_empty();
-        if !(waits && deliverable && calm) {
+        let state = if waits && calm { self.line.server.consumer("S", "c") } else { None };
+        let room = |open: u64| !self.plan.acks || open < self.plan.max_ack_pending;
+        if !state.is_some_and(|state| state.pending > 0 && room(state.ack_pending)) {
             self.checks.quiet = None;
             return;
         }

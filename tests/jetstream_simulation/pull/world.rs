@@ -158,6 +158,9 @@ impl World {
             if self.busy <= self.now {
                 self.read();
             }
+            if !self.line.is_due(self.now) {
+                break;
+            }
         }
         self.check();
     }
@@ -227,14 +230,20 @@ impl World {
                 self.machine.on(self.now, Event::Connected(since));
             }
         }
-        self.machine.on(self.now, Event::Waiting);
-        if self.inquiry.is_some_and(|at| at <= self.now) {
-            self.inquiry = None;
-            let found = self.found();
-            say!(self, "the server answers: {found:?}");
-            self.machine.on(self.now, Event::Found(found));
+        // One alarm may set another one that rings immediately.
+        for _ in 0..3 {
+            self.machine.on(self.now, Event::Waiting);
+            if self.inquiry.is_some_and(|at| at <= self.now) {
+                self.inquiry = None;
+                let found = self.found();
+                say!(self, "the server answers: {found:?}");
+                self.machine.on(self.now, Event::Found(found));
+            }
+            self.act();
+            if self.machine.alarm().is_none_or(|at| at > self.now) {
+                return;
+            }
         }
-        self.act();
     }
 
     fn found(&mut self) -> Found {

@@ -72,12 +72,11 @@ impl Consumer {
     fn deliver_to_pull(&mut self, seq: u64, message: &Stored, turn: &mut Turn<'_>) -> bool {
         loop {
             let Some(mut pull) = self.next_pull(turn) else { return false };
-            let size = self.size(seq, message);
-            if pull.bytes.is_some_and(|bytes| size > bytes) {
+            if pull.bytes.is_some_and(|bytes| self.size(seq, message) > bytes) {
                 turn.status(&pull.reply, pull.too_large());
                 continue;
             }
-            self.send(seq, message, pull.reply.clone(), turn);
+            let size = self.send(seq, message, pull.reply.clone(), turn);
             if let Some(end) = pull.serve(size, turn.now) {
                 turn.status(&pull.reply, end);
             }
@@ -92,14 +91,13 @@ impl Consumer {
         if !turn.wanted(&self.config.deliver_subject) || self.is_stalled() {
             return false;
         }
-        let size = self.size(seq, message);
         let to = self.config.deliver_subject.clone();
-        self.send(seq, message, to, turn);
+        let size = self.send(seq, message, to, turn);
         self.sent(size, turn);
         true
     }
 
-    /// What a message takes of a pull's bytes.
+    /// What a message will take of a pull's bytes.
     fn size(&self, seq: u64, message: &Stored) -> u64 {
         let number = self.delivered.consumer + 1;
         let reply = self.reply(seq, message.time, self.times(seq) + 1, number, self.ahead.saturating_sub(1));
@@ -107,7 +105,8 @@ impl Consumer {
         (message.subject.len() + reply.len() + message.headers.len() + payload) as u64
     }
 
-    fn send(&mut self, seq: u64, message: &Stored, to: String, turn: &mut Turn<'_>) {
+    /// Delivers a message. Returns its size.
+    fn send(&mut self, seq: u64, message: &Stored, to: String, turn: &mut Turn<'_>) -> u64 {
         let again = self.again.front() == Some(&seq) && self.open.contains_key(&seq);
         let times = self.times(seq) + 1;
         if again {
@@ -133,7 +132,9 @@ impl Consumer {
             }
             false => (message.headers.clone(), message.payload.clone()),
         };
+        let size = message.subject.len() + reply.len() + headers.len() + payload.len();
         turn.deliver(Out { to, subject: message.subject.clone(), reply: Some(reply), headers, payload });
+        size as u64
     }
 
     fn track(&mut self, seq: u64, times: u64, now: Time) {

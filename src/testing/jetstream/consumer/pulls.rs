@@ -140,7 +140,7 @@ impl Consumer {
     /// Ends pulls whose time is over, and says that the others live.
     pub(super) fn expire_pulls(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
-        let (consumer, stream) = (self.delivered.consumer.to_string(), self.delivered.stream.to_string());
+        let delivered = self.delivered;
         self.pulls.retain_mut(|pull| {
             if pull.expires.is_some_and(|time| time <= now) {
                 turn.status(&pull.reply, pull.left_over(408, "Request Timeout"));
@@ -151,6 +151,7 @@ impl Consumer {
                     return false;
                 }
                 pull.beats_at = now.saturating_add(pull.heartbeat);
+                let (consumer, stream) = (delivered.consumer.to_string(), delivered.stream.to_string());
                 let fields = [("Nats-Last-Consumer", consumer.as_str()), ("Nats-Last-Stream", stream.as_str())];
                 turn.status(&pull.reply, status(100, "Idle Heartbeat", &fields));
             }
