@@ -1,16 +1,18 @@
-//! Worlds of ordered push consumers: a stream with limits, purges and deletions; cuts, elections, restarts, lost, doubled and
+//! Worlds of ordered consumers, pushed and pulled: a stream with limits, purges and deletions; cuts, elections, restarts, lost, doubled and
 //! late deliveries; and a user who reads slowly. Each message comes once, in order, and each gap is exact (J3); consumers that
 //! nobody reads are gone (J11).
 
 mod books;
 mod reader;
 mod requests;
+mod source;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use books::Books;
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
+use nats_lifeline::jetstream::decide::settings::Settings as Pulls;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use reader::Reader;
@@ -27,10 +29,23 @@ const BOUND: Duration = Duration::from_secs(10 + 10 + 2 + 5);
 /// Within this, without faults, consumers that nobody uses are deleted.
 const TIDY: Duration = Duration::from_secs(45);
 
+const NAMES: [&str; 6] =
+    ["messages", "lost messages in gaps", "outages", "replaced streams", "creations", "retired consumers"];
+
 #[test]
-fn ordered() {
-    let names = ["messages", "lost messages in gaps", "outages", "replaced streams", "creations", "retired consumers"];
-    crate::seeds::run("ordered", names, |seed, shown| World::new(seed, shown).run());
+fn ordered_push() {
+    crate::seeds::run("ordered_push", NAMES, |seed, shown| World::new(seed, Kind::Push, shown).run());
+}
+
+#[test]
+fn ordered_pull() {
+    crate::seeds::run("ordered_pull", NAMES, |seed, shown| World::new(seed, Kind::Pull, shown).run());
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Push,
+    Pull,
 }
 
 fn ms(ms: u64) -> Duration {
@@ -58,7 +73,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn draw(rng: &mut SmallRng, seed: u64) -> Plan {
+    fn draw(rng: &mut SmallRng, seed: u64, kind: Kind) -> Plan {
         let mut stream = json!({ "name": "S", "subjects": ["s.*"], "storage": "memory" });
         match rng.random_range(0..5) {
             0 | 1 => stream["max_msgs"] = rng.random_range(2..40).into(),
@@ -80,14 +95,17 @@ impl Plan {
             DeliverPolicy::LastPerSubject => pick(rng, &["s.*", "s.1"]),
             _ => pick(rng, &["", "", "", ">", "s.*", "s.1"]),
         };
+        let pulls = (kind == Kind::Pull).then(|| Pulls { batch: pick(rng, &[1, 3, 10, 500]), ..Pulls::default() });
         Plan {
             stream,
             settings: Settings {
                 policy,
                 filter: filter.to_owned(),
-                heartbeat: Duration::from_secs(5),
+                // Pulls have heartbeats of their own.
+                heartbeat: if pulls.is_some() { Duration::ZERO } else { Duration::from_secs(5) },
                 capacity: pick(rng, &[3, 10, 1000, 1000]),
                 seed,
+                pulls,
             },
             steps: rng.random_range(20..100),
             parts: rng.random_range(1..=3),
@@ -113,9 +131,9 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, shown: bool) -> World {
+    fn new(seed: u64, kind: Kind, shown: bool) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let plan = Plan::draw(&mut rng, seed);
+        let plan = Plan::draw(&mut rng, seed, kind);
         let now = Instant::now();
         let script = Script::new(now, shown);
         script.say(now, || format!("{} {:?}", plan.stream, plan.settings));
@@ -215,7 +233,7 @@ impl World {
         let times = self.rng.random_range(1..4);
         let lasts = ms(self.rng.random_range(1..3000));
         let consumer = requests::name(*self.reader.machine.on_server().end());
-        let what = self.rng.random_range(0..13);
+        let what = self.rng.random_range(0..if self.plan.settings.pulls.is_some() { 15 } else { 13 });
         self.script.say(now, || format!("fault {what}, {times} times, {lasts:?}"));
         match what {
             0..=2 => self.cut(),
@@ -247,6 +265,7 @@ impl World {
                     self.line.request_elsewhere("$JS.API.STREAM.MSG.DELETE.S", &request, now);
                 }
             }
+            13 | 14 => self.line.server.swallow_pulls(times),
             _ if self.plan.replaces && self.books.may_be_replaced() => self.replace(),
             _ => {}
         }
@@ -300,6 +319,7 @@ impl World {
     fn calm(&mut self) {
         let server = &mut self.line.server;
         server.lose_deliveries(0);
+        server.swallow_pulls(0);
         server.double_deliveries(0);
         server.delay_deliveries(0, Duration::ZERO);
         self.connect();

@@ -1,16 +1,15 @@
 //! The part that waits, as `run/ordered` is, but on the virtual clock: subscriptions, requests, and a user who reads.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
 use nats_lifeline::jetstream::decide::ordered::{
-    Cause, CreateFault, Created, Effect, Gap, Ordered, Report, Rules, StreamSeen, Verdict,
+    CreateFault, Created, Effect, Gap, Ordered, Report, Rules, StreamSeen, Verdict,
 };
-use nats_lifeline::testing::jetstream::Out;
 use serde_json::{Value, json};
 
 use super::requests::{Settings, arrival, config, created, delete, name, text};
+use super::source::{Signal, Source};
 use crate::line::{Came, Line, Sent};
 
 /// What the user gets.
@@ -21,38 +20,24 @@ pub(crate) enum Item {
     Report(Report),
 }
 
-/// The content of the inbox.
-#[derive(Debug)]
-enum Waiting {
-    Message(Out),
-    Lagged,
-    Interrupted,
-}
-
 #[derive(Debug)]
 enum Stage {
-    Reading(Inbox),
+    Reading(Source),
     Creating {
         incarnation: u64,
-        inbox: Inbox,
+        source: Source,
         reply: String,
         given_up: Instant,
     },
     /// The answer about the stream is awaited, after the one about the consumer.
     Asking {
         incarnation: u64,
-        inbox: Inbox,
+        source: Source,
         reply: String,
         given_up: Instant,
         created: Created,
     },
-    Waiting(Option<(u64, Inbox)>),
-}
-
-#[derive(Debug)]
-struct Inbox {
-    subject: String,
-    waiting: VecDeque<Waiting>,
+    Waiting(Option<(u64, Source)>),
 }
 
 pub(crate) struct Reader {
@@ -85,11 +70,10 @@ impl Reader {
         let whole = settings.filter.is_empty() || settings.filter == ">";
         let (policy, heartbeat, seed) = (settings.policy, settings.heartbeat, settings.seed);
         let rules = Rules { policy, whole, heartbeat, seed };
-        let inbox = Inbox { subject: "inbox.0".to_owned(), waiting: VecDeque::new() };
-        line.subscribe(&inbox.subject);
+        let source = Source::open(&settings, 0, line, now);
         Reader {
             machine: Ordered::adopt(rules, created(answer), now),
-            stage: Stage::Reading(inbox),
+            stage: Stage::Reading(source),
             settings,
             after_gap: None,
             heard: false,
@@ -118,9 +102,9 @@ impl Reader {
     /// A connection has ended.
     pub(crate) fn interrupted(&mut self) {
         match &mut self.stage {
-            Stage::Reading(inbox) | Stage::Waiting(Some((_, inbox))) => inbox.waiting.push_back(Waiting::Interrupted),
-            Stage::Creating { inbox, reply, .. } | Stage::Asking { inbox, reply, .. } => {
-                inbox.waiting.push_back(Waiting::Interrupted);
+            Stage::Reading(source) | Stage::Waiting(Some((_, source))) => source.interrupted(),
+            Stage::Creating { source, reply, .. } | Stage::Asking { source, reply, .. } => {
+                source.interrupted();
                 // The request has failed.
                 reply.clear();
             }
@@ -139,18 +123,15 @@ impl Reader {
             assert_eq!(verdict, Verdict::Ignore, "incarnation {} was heard", old.0);
         }
         let own = match &mut self.stage {
-            Stage::Reading(inbox) | Stage::Waiting(Some((_, inbox))) => Some(inbox),
-            Stage::Creating { inbox, .. } | Stage::Asking { inbox, .. } => Some(inbox),
+            Stage::Reading(source) | Stage::Waiting(Some((_, source))) => Some(source),
+            Stage::Creating { source, .. } | Stage::Asking { source, .. } => Some(source),
             Stage::Waiting(None) => None,
         };
-        if let (Some(inbox), Some(message)) = (own.filter(|inbox| inbox.subject == to), &message) {
-            let messages = inbox.waiting.iter().filter(|waiting| matches!(waiting, Waiting::Message(_))).count();
-            if messages < self.settings.capacity {
-                inbox.waiting.push_back(Waiting::Message(message.clone()));
-            } else if !matches!(inbox.waiting.back(), Some(Waiting::Lagged)) {
-                inbox.waiting.push_back(Waiting::Lagged);
-            }
-            return;
+        if let Some(source) = own.filter(|source| source.hears(&to)) {
+            return match message {
+                Some(message) => source.came(message),
+                None => source.no_responders(&to),
+            };
         }
         let answer = message.and_then(|message| serde_json::from_slice::<Value>(&message.payload).ok());
         match &self.stage {
@@ -175,9 +156,9 @@ impl Reader {
                 }
             }
             match &mut self.stage {
-                Stage::Reading(inbox) => {
-                    if let Some(waiting) = inbox.waiting.pop_front() {
-                        if let Some(item) = self.hear(waiting, line, now) {
+                Stage::Reading(source) => {
+                    if let Some(signal) = source.signal(line, now) {
+                        if let Some(item) = self.hear(signal, now) {
                             return Some(item);
                         }
                         continue;
@@ -218,18 +199,21 @@ impl Reader {
     /// When it has to be polled again, whatever arrives.
     pub(crate) fn next(&self, line: &Line) -> Option<Instant> {
         match &self.stage {
-            Stage::Reading(_) | Stage::Waiting(_) => self.machine.due(line.connected_since()),
+            Stage::Reading(source) => {
+                [self.machine.due(line.connected_since()), source.alarm()].into_iter().flatten().min()
+            }
+            Stage::Waiting(_) => self.machine.due(line.connected_since()),
             Stage::Creating { given_up, .. } | Stage::Asking { given_up, .. } => Some(*given_up),
         }
     }
 
     /// It is dropped.
     pub(crate) fn leave(self, line: &mut Line, now: Instant) {
-        if let Stage::Reading(inbox) | Stage::Creating { inbox, .. } | Stage::Asking { inbox, .. } = &self.stage {
-            line.unsubscribe(&inbox.subject);
+        if let Stage::Reading(source) | Stage::Creating { source, .. } | Stage::Asking { source, .. } = &self.stage {
+            source.close(line);
         }
-        if let Stage::Waiting(Some((_, inbox))) = &self.stage {
-            line.unsubscribe(&inbox.subject);
+        if let Stage::Waiting(Some((_, source))) = &self.stage {
+            source.close(line);
         }
         self.machine.on_server().for_each(|incarnation| delete(incarnation, line, now));
     }
@@ -243,24 +227,21 @@ impl Reader {
         due
     }
 
-    fn hear(&mut self, waiting: Waiting, line: &mut Line, now: Instant) -> Option<Item> {
+    fn hear(&mut self, signal: Signal, now: Instant) -> Option<Item> {
         let incarnation = self.machine.incarnation()?;
         self.heard = true;
-        let message = match waiting {
-            Waiting::Message(message) => message,
-            Waiting::Lagged => {
-                self.machine.lost(incarnation, Cause::Lagged, now);
+        let message = match signal {
+            Signal::Message(message) => message,
+            Signal::Heartbeat { sent } => {
+                self.machine.heartbeat(incarnation, sent, now);
                 return None;
             }
-            Waiting::Interrupted => {
-                self.machine.lost(incarnation, Cause::Interrupted, now);
+            Signal::Lost(cause) => {
+                self.machine.lost(incarnation, cause, now);
                 return None;
             }
+            Signal::Nothing => return None,
         };
-        if message.headers.starts_with(b"NATS/1.0 100") {
-            self.control(incarnation, &message, line, now);
-            return None;
-        }
         let (_, arrival) = arrival(&message, u64::MAX).unwrap();
         let item =
             Item::Message { sequence: arrival.stream, subject: message.subject, payload: text(&message.payload) };
@@ -274,24 +255,6 @@ impl Reader {
         }
     }
 
-    fn control(&mut self, incarnation: u64, message: &Out, line: &mut Line, now: Instant) {
-        let header = |name: &str| {
-            let text = std::str::from_utf8(&message.headers).unwrap();
-            text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
-        };
-        let answer = match &message.reply {
-            Some(answer) => Some(answer.clone()),
-            None => {
-                let sent = header("Nats-Last-Consumer: ").map(|sent| sent.parse().unwrap());
-                self.machine.heartbeat(incarnation, sent, now);
-                header("Nats-Consumer-Stalled: ")
-            }
-        };
-        if let Some(subject) = answer {
-            line.publish(Sent { subject, reply: None, payload: Vec::new() }, now);
-        }
-    }
-
     fn act(&mut self, effect: Effect, line: &mut Line, now: Instant) -> Option<Item> {
         match effect {
             Effect::Create { incarnation, from } => self.create(incarnation, from, line, now),
@@ -302,10 +265,10 @@ impl Reader {
             }
             Effect::Report(report) => {
                 if let Report::Interrupted(_) = report {
-                    let Stage::Reading(inbox) = std::mem::replace(&mut self.stage, Stage::Waiting(None)) else {
+                    let Stage::Reading(source) = std::mem::replace(&mut self.stage, Stage::Waiting(None)) else {
                         panic!()
                     };
-                    line.unsubscribe(&inbox.subject);
+                    source.close(line);
                     self.heard = false;
                 }
                 return Some(Item::Report(report));
@@ -315,15 +278,13 @@ impl Reader {
     }
 
     fn create(&mut self, incarnation: u64, from: DeliverPolicy, line: &mut Line, now: Instant) {
-        let inbox = match std::mem::replace(&mut self.stage, Stage::Waiting(None)) {
-            Stage::Waiting(Some((of, inbox))) if of == incarnation => inbox,
+        let source = match std::mem::replace(&mut self.stage, Stage::Waiting(None)) {
+            Stage::Waiting(Some((of, source))) if of == incarnation => source,
             other => {
-                if let Stage::Waiting(Some((_, inbox))) = other {
-                    line.unsubscribe(&inbox.subject);
+                if let Stage::Waiting(Some((_, source))) = other {
+                    source.close(line);
                 }
-                let subject = format!("inbox.{incarnation}");
-                line.subscribe(&subject);
-                Inbox { subject, waiting: VecDeque::new() }
+                Source::open(&self.settings, incarnation, line, now)
             }
         };
         let config = config(&self.settings, incarnation, from);
@@ -336,7 +297,7 @@ impl Reader {
         let given_up = now + waits;
         self.creations += 1;
         let reply = self.request(subject, request.to_string().into_bytes(), line, now);
-        self.stage = Stage::Creating { incarnation, inbox, reply, given_up };
+        self.stage = Stage::Creating { incarnation, source, reply, given_up };
     }
 
     fn request(&mut self, subject: String, payload: Vec<u8>, line: &mut Line, now: Instant) -> String {
@@ -347,7 +308,7 @@ impl Reader {
     }
 
     fn answered(&mut self, answer: Result<Value, CreateFault>, line: &mut Line, now: Instant) {
-        let Stage::Creating { incarnation, inbox, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
+        let Stage::Creating { incarnation, source, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             panic!()
         };
@@ -357,7 +318,7 @@ impl Reader {
                 let reply = self.request("$JS.API.STREAM.INFO.S".to_owned(), b"{}".to_vec(), line, now);
                 let given_up = now + Duration::from_secs(1);
                 let created = created(&answer);
-                self.stage = Stage::Asking { incarnation, inbox, reply, given_up, created };
+                self.stage = Stage::Asking { incarnation, source, reply, given_up, created };
                 return;
             }
             Ok(answer) => match answer["error"]["err_code"].as_u64().unwrap() {
@@ -367,19 +328,19 @@ impl Reader {
             },
             Err(fault) => fault,
         };
-        self.failed(incarnation, inbox, fault, now);
+        self.failed(incarnation, source, fault, now);
     }
 
     fn seen(&mut self, answer: Result<Value, CreateFault>, now: Instant) {
-        let Stage::Asking { incarnation, inbox, mut created, .. } =
+        let Stage::Asking { incarnation, source, mut created, .. } =
             std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             panic!()
         };
         let state = match answer {
             Ok(answer) if answer.get("error").is_none() => answer,
-            Ok(_) => return self.failed(incarnation, inbox, CreateFault::NoStream, now),
-            Err(fault) => return self.failed(incarnation, inbox, fault, now),
+            Ok(_) => return self.failed(incarnation, source, CreateFault::NoStream, now),
+            Err(fault) => return self.failed(incarnation, source, fault, now),
         };
         let found = state["created"].as_str().unwrap();
         let replaced = found != self.stream_created;
@@ -387,12 +348,12 @@ impl Reader {
         let number = |name: &str| state["state"][name].as_u64().unwrap();
         created.stream = Some(StreamSeen { first: number("first_seq"), last: number("last_seq"), replaced });
         (self.attempts, self.newest) = (0, incarnation);
-        self.stage = Stage::Reading(inbox);
+        self.stage = Stage::Reading(source);
         self.machine.created(incarnation, created, now);
     }
 
-    fn failed(&mut self, incarnation: u64, inbox: Inbox, fault: CreateFault, now: Instant) {
-        self.stage = Stage::Waiting(Some((incarnation, inbox)));
+    fn failed(&mut self, incarnation: u64, source: Source, fault: CreateFault, now: Instant) {
+        self.stage = Stage::Waiting(Some((incarnation, source)));
         self.machine.create_failed(incarnation, fault, now);
     }
 }

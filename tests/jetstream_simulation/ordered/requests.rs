@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::consumer::DeliverPolicy;
 use nats_lifeline::jetstream::decide::ordered::{Arrival, Created};
+use nats_lifeline::jetstream::decide::settings;
 use nats_lifeline::jetstream::wire::AckSubject;
 use nats_lifeline::testing::jetstream::Out;
 use serde_json::{Value, json};
 
+use super::source::inbox;
 use crate::line::{Line, Sent};
 
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Settings {
     /// The inbox holds this many messages.
     pub(super) capacity: usize,
     pub(super) seed: u64,
+    /// What the pulls of an ordered pull consumer ask for.
+    pub(super) pulls: Option<settings::Settings>,
 }
 
 pub(super) fn name(incarnation: u64) -> String {
@@ -27,10 +31,14 @@ pub(super) fn name(incarnation: u64) -> String {
 /// The configuration of an incarnation.
 pub(super) fn config(settings: &Settings, incarnation: u64, from: DeliverPolicy) -> Value {
     let mut config = json!({
-        "name": name(incarnation), "deliver_subject": format!("inbox.{incarnation}"), "ack_policy": "none",
-        "max_deliver": 1, "flow_control": true, "idle_heartbeat": nanos(settings.heartbeat), "mem_storage": true,
-        "num_replicas": 1, "inactive_threshold": nanos(Duration::from_secs(30)), "replay_policy": "instant",
+        "name": name(incarnation), "ack_policy": "none", "max_deliver": 1, "mem_storage": true, "num_replicas": 1,
+        "inactive_threshold": nanos(Duration::from_secs(30)), "replay_policy": "instant",
     });
+    if settings.pulls.is_none() {
+        config["deliver_subject"] = inbox(incarnation).into();
+        config["flow_control"] = true.into();
+        config["idle_heartbeat"] = nanos(settings.heartbeat).into();
+    }
     let policy = serde_json::to_value(from).unwrap();
     config.as_object_mut().unwrap().extend(policy.as_object().unwrap().clone());
     if !settings.filter.is_empty() {

@@ -368,7 +368,7 @@ pub(crate) fn event(arrived: &Arrived) -> Option<Event<'_>> {
 
 /// A status of the model, as an event.
 fn status(out: &Out) -> Event<'_> {
-    let token = out.to.strip_prefix("in.").unwrap().parse().unwrap();
+    let token = out.to.rsplit('.').next().unwrap().parse().unwrap();
     let text = std::str::from_utf8(&out.headers).unwrap();
     let (first, _) = text.strip_prefix("NATS/1.0 ").unwrap().split_once("\r\n").unwrap();
     let (code, text) = first.split_once(' ').unwrap_or((first, ""));
