@@ -62,6 +62,6 @@ impl Client {
     /// # }
     /// ```
     pub fn try_publish_critical(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
-        self.try_publish_with(Priority::Critical, message)
+        self.try_publish_with(Priority::Critical, message, |_| {})
     }
 }

@@ -8,11 +8,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::client::Client;
-use super::error::PublishError;
+use super::error::{PublishError, SendFault, TryPublishError};
 use super::inbox_id;
+use super::message::OutboundMessage;
 pub(crate) use super::tracked::{Answer, TrackedRequest, Tracker};
 use super::wait::{self, Deadline};
-use crate::driver::{Handle, Publish};
+use crate::driver::{Handle, Priority, Publish, RequestFailure, Ticket, Waiting};
 use crate::engine::Status;
 use crate::protocol::{Subject, check_publish_subject};
 
@@ -50,9 +51,48 @@ impl Client {
         wait::now()
     }
 
+    /// Publishes without waiting. If it is accepted, `watch` waits for bad news of this message, and no longer of an earlier one.
+    pub(crate) fn try_publish_watched(
+        &self,
+        message: OutboundMessage,
+        watch: &mut Option<Watch>,
+    ) -> Result<(), TryPublishError> {
+        let requests = &self.shared().requests;
+        // It can be refused as soon as it is admitted.
+        let ticket = match watch.as_ref().filter(|watch| watch.subject == message.subject) {
+            Some(watch) => watch.ticket,
+            None => {
+                let subject = message.subject.clone();
+                let ticket = requests.register_aside(subject.as_bytes());
+                *watch = Some(Watch { subject, waiting: Waiting::new(self.core.handle.clone(), ticket), ticket });
+                ticket
+            }
+        };
+        self.try_publish_with(Priority::Usual, message, |number| requests.admitted(ticket, number))
+    }
+
     /// An alarm that is not set.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm { handle: Arc::clone(&self.core.handle), deadline: Deadline::even_if_closed(None) }
+    }
+}
+
+/// Waits for bad news of the last message that was published with it. If that was not sent yet, dropping this withdraws it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    subject: Subject,
+    waiting: Waiting,
+    ticket: Ticket,
+}
+
+impl Watch {
+    /// Ready when the message was lost before it was sent, or was refused by the server. There is no more news after that.
+    pub(crate) fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<SendFault> {
+        match self.waiting.poll(cx) {
+            Poll::Ready(Err(RequestFailure::Refused(error))) => Poll::Ready(SendFault::Refused { error }),
+            Poll::Ready(_) => Poll::Ready(SendFault::Dropped),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 

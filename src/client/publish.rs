@@ -147,16 +147,21 @@ impl Client {
     ///
     /// As `try_publish`.
     pub fn try_publish_message(&self, message: OutboundMessage) -> Result<(), TryPublishError> {
-        self.try_publish_with(Priority::Usual, message)
+        self.try_publish_with(Priority::Usual, message, |_| {})
     }
 
-    pub(super) fn try_publish_with(&self, priority: Priority, message: OutboundMessage) -> Result<(), TryPublishError> {
+    pub(super) fn try_publish_with(
+        &self,
+        priority: Priority,
+        message: OutboundMessage,
+        registered: impl FnOnce(u64),
+    ) -> Result<(), TryPublishError> {
         let headers = message.headers.as_ref().and_then(HeaderMap::block);
         let publish = publish_of(&message, headers).with_priority(priority);
         let admitted = self
             .check(&publish)
             .map_err(Fault::Publish)
-            .and_then(|()| self.admit(&publish, OnFull::Never, |_| {}).map_err(Fault::Denied));
+            .and_then(|()| self.admit(&publish, OnFull::Never, registered).map_err(Fault::Denied));
         match admitted {
             Ok(()) => Ok(()),
             Err(Fault::Publish(error)) => {

@@ -255,10 +255,13 @@ async fn pulls_that_no_server_accepts_are_errors_before_anything_is_sent() {
     let consumer = world.consumer(config).await;
     let sent = world.client.stats().accepted;
     let second = Duration::from_secs(1);
+    let tiny = "an idle heartbeat of 5µs; at least 100ms is needed, or none";
     let cases = [
         (consumer.stream().max_messages_per_batch(0), "a batch of 0 messages; at least 1 is needed"),
         (consumer.stream().expires(second).heartbeat(second), "an idle heartbeat of 1s is over half of the pull's 1s"),
-        (consumer.stream().expires(Duration::ZERO), "pulls that wait for 0ns; at least 1 ms is needed"),
+        (consumer.stream().expires(Duration::ZERO), "a stream of pulls that wait for 0ns; at least 100ms is needed"),
+        (consumer.stream().expires(second / 20), "a stream of pulls that wait for 50ms; at least 100ms is needed"),
+        (consumer.stream().heartbeat(Duration::from_micros(5)), tiny),
         (consumer.stream().group("jobs").priority(10), "a priority of 10; 0 to 9 are allowed"),
         (consumer.stream(), r#"no priority group: the consumer has ["jobs"], and each pull has to name one"#),
         (consumer.stream().group("other"), r#"the priority group "other": the consumer has ["jobs"]"#),
@@ -271,7 +274,19 @@ async fn pulls_that_no_server_accepts_are_errors_before_anything_is_sent() {
     assert_eq!(error.to_string(), "pull request failed: a batch of 0 messages; at least 1 is needed");
     let error = consumer.batch().group("jobs").heartbeat(second * 9).expires(second).messages().await.unwrap_err();
     assert_eq!(error.kind(), BatchErrorKind::Pull);
+    let micros = Duration::from_micros(5);
+    let error = consumer.batch().group("jobs").heartbeat(micros).messages().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("pull request failed: {tiny}"));
+    let error = consumer.fetch().group("jobs").heartbeat(micros).expires(second).messages().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("pull request failed: {tiny}"));
+    let config = BatchConfig { batch: 1, expires: Some(second), idle_heartbeat: micros, ..BatchConfig::default() };
+    let error = consumer.request_batch(config, "inbox".into()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("publish failed: {tiny}"));
     assert_eq!(world.client.stats().accepted, sent);
+    // The server has the same rule for push consumers.
+    let pushed = push::Config { deliver_subject: "p".to_owned(), idle_heartbeat: micros, ..push::Config::default() };
+    let error = soon("a refusal", world.stream.create_consumer(pushed)).await.unwrap_err();
+    assert!(error.to_string().contains("heartbeat needs to be >= 100ms (code 400, error code 10083)"), "{error}");
     let mut messages = consumer.stream().group("jobs").min_pending(1).messages().await.unwrap();
     world.publish(0..5).await;
     assert!(read(&mut messages, 5).await.into_iter().eq(0..5));
@@ -317,30 +332,6 @@ async fn a_consumer_without_acknowledgements_leaves_nothing_open() {
 }
 
 #[tokio::test]
-async fn only_the_pinned_client_gets_messages_and_another_one_takes_over() {
-    let world = World::start().await;
-    let config = pull::Config {
-        priority_policy: PriorityPolicy::PinnedClient,
-        priority_groups: vec!["jobs".to_owned()],
-        priority_timeout: Duration::from_secs(2),
-        ..pull::Config::default()
-    };
-    let consumer = world.consumer(config).await;
-    assert_eq!(consumer.fetch().group("jobs").messages().await.unwrap_err().kind(), BatchErrorKind::PinnedClient);
-    let stream = || consumer.stream().group("jobs").max_messages_per_batch(2);
-    let mut first = stream().messages().await.unwrap();
-    world.publish(0..10).await;
-    assert!(read(&mut first, 5).await.into_iter().eq(0..5));
-    let mut second = stream().messages().await.unwrap();
-    assert!(waits(&mut second).await);
-    assert!(read(&mut first, 5).await.into_iter().eq(5..10), "the first one stays pinned");
-    soon("an unpinning", world.stream.unpin_consumer("c", "jobs")).await.unwrap();
-    drop(first);
-    world.publish(10..12).await;
-    assert!(read(&mut second, 2).await.into_iter().eq(10..12));
-}
-
-#[tokio::test]
 async fn a_push_consumer_can_not_be_pulled_from() {
     let world = World::start().await;
     let consumer = world.consumer(pull::Config::default()).await;
@@ -366,4 +357,24 @@ async fn the_largest_numbers_are_no_trap() {
     let patient = consumer.batch().max_messages(1).expires(Duration::MAX);
     let mut batch = soon("a batch", patient.messages()).await.unwrap();
     assert_eq!(number(&soon("a message", batch.next()).await.unwrap().unwrap()), 2);
+}
+
+// J6
+#[tokio::test]
+async fn nothing_is_dropped_that_was_asked_for_however_large_it_is() {
+    let world = World::start().await;
+    for _ in 0..80 {
+        let ack = world.context.publish("m.a", vec![b'1'; 1_000_000].into()).await.unwrap();
+        soon("an acknowledgement", async { ack.await }).await.unwrap();
+    }
+    let consumer = world.consumer(pull::Config::default()).await;
+    let mut messages = consumer.stream().max_messages_per_batch(80).messages().await.unwrap();
+    assert!(waits(&mut messages).await);
+    eventually("all are delivered", SOON, async || world.info().await.num_ack_pending == 80).await;
+    // All of them are in the client, after what is answered only now.
+    soon("a flush", world.client.flush()).await.unwrap();
+    for number in 1..=80 {
+        let info = soon("a message", messages.next()).await.unwrap().unwrap().info().map(|info| info.stream_sequence);
+        assert_eq!(info.unwrap(), number);
+    }
 }

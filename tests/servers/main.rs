@@ -32,6 +32,8 @@ mod jetstream_broker;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
+mod jetstream_denied;
+#[cfg(feature = "jetstream")]
 mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;
@@ -47,6 +49,8 @@ mod jetstream_publish;
 mod jetstream_pull;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull_elections;
+#[cfg(feature = "jetstream")]
+mod jetstream_pull_groups;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull_outages;
 #[cfg(feature = "jetstream")]

@@ -79,7 +79,9 @@ impl Consumer<Config> {
 ///
 /// If two heartbeats are missing, [`MissingHeartbeat`](MessagesErrorKind::MissingHeartbeat) is reported, once until something
 /// arrives again, and the server is asked whether the consumer still exists. If it does not, the stream ends with
-/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected.
+/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected. It also
+/// ends, with [`Other`](MessagesErrorKind::Other) and the server's text, if the user may not subscribe to the deliver subject or publish
+/// the answers of the flow control, without which the consumer would stall.
 #[derive(Debug)]
 #[must_use = "dropping it ends the subscription"]
 pub struct Messages {

@@ -13,7 +13,7 @@ use rand::rngs::SmallRng;
 use super::backoff;
 use super::pull::{Arrival, Cause, Event, Sending};
 use super::seen::{Identity, Seen};
-use super::settings::Settings;
+use super::settings::{Settings, heartbeat_within};
 use crate::jetstream::wire::{PullRequest, PullStatus};
 
 /// The reader waits this much longer than the server.
@@ -70,6 +70,7 @@ enum State {
         token: u64,
         made: Instant,
         sent: Option<Instant>,
+        heartbeat: Duration,
     },
     /// The next pull is sent then.
     Pausing(Instant),
@@ -147,10 +148,11 @@ impl Fetch {
                     *sent = sent.or(Some(since.max(*made)));
                 }
             }
-            // They are missing in this batch, and are delivered again.
-            Event::Lagged(count) => self.took(count, 0),
+            // If there was a message among it, the pull gives less than it was asked for.
+            Event::Lagged(_) => self.again(now, None),
             Event::NotSent(token) if self.is_out(token) => self.again(now, Some(Cause::NotSent)),
             Event::NotSent(_) => {}
+            Event::Refused(text) => self.end(End::Refused(text.to_owned())),
         }
     }
 
@@ -180,8 +182,8 @@ impl Fetch {
 
     fn silent_at(&self) -> Option<Instant> {
         match self.state {
-            State::Out { sent: Some(sent), .. } if !self.settings.heartbeat.is_zero() && self.is_up => {
-                sent.max(self.heard).checked_add(self.settings.heartbeat.saturating_mul(2))
+            State::Out { sent: Some(sent), heartbeat, .. } if !heartbeat.is_zero() && self.is_up => {
+                sent.max(self.heard).checked_add(heartbeat.saturating_mul(2))
             }
             _ => None,
         }
@@ -189,12 +191,20 @@ impl Fetch {
 
     fn waiting(&mut self, now: Instant) {
         if now >= self.deadline {
-            return self.end(End::TimedOut(self.trouble));
+            return self.end(End::TimedOut(self.trouble.or_else(|| self.silence())));
         }
         match self.state {
             State::Pausing(next) if next <= now => self.pull(now),
             State::Out { .. } if self.silent_at().is_some_and(|at| at <= now) => self.again(now, Some(Cause::Silence)),
             _ => {}
+        }
+    }
+
+    /// Nothing was heard since the pull was sent.
+    fn silence(&self) -> Option<Cause> {
+        match self.state {
+            State::Out { sent: Some(sent), .. } if self.heard <= sent => Some(Cause::Silence),
+            _ => None,
         }
     }
 
@@ -283,10 +293,10 @@ impl Fetch {
         }
         let token = self.pulls;
         self.pulls += 1;
-        let heartbeat = self.settings.heartbeat.min(expires / 2);
+        let heartbeat = heartbeat_within(expires, self.settings.heartbeat);
         let sending = Sending { token, messages: batch.saturating_sub(self.got).max(1), bytes, expires, heartbeat };
         self.effects.push_back(Effect::Pull(sending));
-        self.state = State::Out { token, made: now, sent: self.is_up.then_some(now) };
+        self.state = State::Out { token, made: now, sent: self.is_up.then_some(now), heartbeat };
     }
 
     fn end(&mut self, end: End) {

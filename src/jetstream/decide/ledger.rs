@@ -180,12 +180,6 @@ impl Ledger {
         pool.took(bytes);
     }
 
-    /// A number of messages were received that nobody will read.
-    pub(super) fn missed(&mut self, messages: u64) {
-        self.sure.less(messages, 0);
-        self.sure.forget_served();
-    }
-
     /// A pull has ended. Returns it, if it is one that was not known to be served.
     pub(super) fn close(&mut self, token: u64, left: Left) -> Option<Entry> {
         if token >= self.next {

@@ -134,13 +134,15 @@ impl Pull {
             Event::Interrupted => self.interrupted(now),
             Event::Connected(since) => self.connected(now, since),
             Event::Lagged(count) => {
-                self.ledger.missed(count);
-                self.effects.push_back(Effect::Tell(Report::Missed(count)));
+                // What they were, and which pulls they belonged to, nobody knows.
+                self.ledger.doubt();
+                self.effects.push_back(Effect::Tell(Report::Dropped(count)));
             }
             Event::NotSent(token) => {
                 self.ledger.close(token, Left::Everything);
                 self.shaken(now, Some(Cause::NotSent));
             }
+            Event::Refused(text) => self.end(End::Refused(text.to_owned())),
             Event::Found(found) => self.found(now, found),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::jetstream::wire::{PullFault, PullRequest};
+use crate::jetstream::wire::{PullFault, PullRequest, SHORTEST_HEARTBEAT};
 
 /// What each pull of a reader asks for, and when trouble is reported to the reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,13 @@ pub enum SettingsFault {
     /// A pull that never expires can vanish without anybody noticing.
     #[error("pulls that wait for {0:?}; at least 1 ms is needed")]
     Expires(Duration),
+    /// A stream repeats its pulls as often as that.
+    #[error("a stream of pulls that wait for {0:?}; at least {SHORTEST_EXPIRES:?} is needed")]
+    ShortExpires(Duration),
 }
+
+/// What the pulls of a stream may be asked to wait for at least, unless the consumer allows less.
+pub const SHORTEST_EXPIRES: Duration = Duration::from_millis(100);
 
 impl Settings {
     /// Checks the rules that hold for every consumer.
@@ -86,16 +92,31 @@ impl Settings {
         }
     }
 
-    /// Lowers how long a pull waits. The heartbeat never is over half of that.
+    /// Lowers how long a pull waits, and its heartbeat with it.
     pub fn shorten(&mut self, expires: Duration) {
         self.expires = self.expires.min(expires);
-        self.heartbeat = self.heartbeat.min(self.expires / 2);
+        self.heartbeat = heartbeat_within(self.expires, self.heartbeat);
     }
+}
+
+/// At most half of what a pull waits for; none if that would be too short.
+pub fn heartbeat_within(expires: Duration, heartbeat: Duration) -> Duration {
+    let heartbeat = heartbeat.min(expires / 2);
+    if heartbeat < SHORTEST_HEARTBEAT { Duration::ZERO } else { heartbeat }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heartbeat_that_gets_too_short_is_none() {
+        let mut settings = Settings::default();
+        settings.shorten(Duration::from_millis(200));
+        assert_eq!(settings.heartbeat, SHORTEST_HEARTBEAT);
+        settings.shorten(Duration::from_millis(199));
+        assert_eq!(settings.heartbeat, Duration::ZERO);
+    }
 
     #[test]
     fn what_no_server_accepts_is_a_fault_with_its_value() {

@@ -20,7 +20,7 @@ pub(in crate::jetstream) struct Fetching {
 impl Fetching {
     /// Begins the batch: its pull is sent.
     pub(in crate::jetstream) async fn begin(source: Source, settings: Settings) -> Result<Fetching, SubscribeError> {
-        let inlet = PullInlet::open(source, settings.batch).await?;
+        let inlet = PullInlet::open(source, &settings).await?;
         let machine = Fetch::new(settings, inlet.is_connected(), Client::clock(), rand::random());
         let mut fetching = Fetching { inlet, machine, end: None };
         fetching.act();
@@ -62,6 +62,9 @@ impl Fetching {
 
     fn idle(&mut self, cx: &mut Cx<'_>) {
         let now = Client::clock();
+        if let Some(unsent) = self.inlet.poll_unsent(cx) {
+            self.machine.on(now, unsent);
+        }
         if self.machine.is_down() {
             if let Poll::Ready(since) = self.inlet.poll_connected(cx) {
                 self.machine.on(now, Event::Connected(since));

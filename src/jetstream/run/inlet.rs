@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::client::{Alarm, Delivery, GapStream, SubscribeError, TryPublishError};
+use crate::client::{Alarm, Delivery, GapStream, SendFault, SubscribeError, TryPublishError, Watch};
+use crate::connection::EndReason;
 use crate::message::OutboundMessage;
 use crate::options::SubscribeOptions;
 use crate::{Client, Subject};
@@ -21,6 +22,8 @@ pub(in crate::jetstream) struct Inlet {
     alarm: Alarm,
     /// When the alarm rings.
     set: Option<Instant>,
+    /// Waits for bad news of the last message that was sent.
+    watch: Option<Watch>,
 }
 
 impl Inlet {
@@ -31,7 +34,7 @@ impl Inlet {
         options: SubscribeOptions,
     ) -> Result<Inlet, SubscribeError> {
         let arrivals = client.subscribe_with(subject.clone(), options).await?.with_gaps();
-        Ok(Inlet { client: client.clone(), subject, arrivals, alarm: client.alarm(), set: None })
+        Ok(Inlet { client: client.clone(), subject, arrivals, alarm: client.alarm(), set: None, watch: None })
     }
 
     /// What it is subscribed to.
@@ -50,19 +53,36 @@ impl Inlet {
     }
 
     /// Why nothing more arrives, once that is known.
-    pub(in crate::jetstream) fn end_reason(&self) -> Option<crate::connection::EndReason> {
+    pub(in crate::jetstream) fn end_reason(&self) -> Option<EndReason> {
         self.arrivals.subscriber().end_reason()
     }
 
-    /// Publishes without waiting. While disconnected the message is buffered, and goes to the next connection directly after
-    /// the subscriptions.
+    /// Publishes without waiting. While disconnected the message is buffered, and goes to the next
+    /// connection directly after the subscriptions.
     pub(in crate::jetstream) fn post(
-        &self,
+        &mut self,
         subject: Subject,
         reply: Option<Subject>,
         payload: Bytes,
     ) -> Result<(), TryPublishError> {
-        self.client.try_publish_message(OutboundMessage { subject, reply, payload, headers: None })
+        let message = OutboundMessage { subject, reply, payload, headers: None };
+        self.client.try_publish_watched(message, &mut self.watch)
+    }
+
+    /// Ready if the last message that was sent was lost before, or was refused by a server.
+    pub(in crate::jetstream) fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<SendFault> {
+        let Some(watch) = &mut self.watch else { return Poll::Pending };
+        let fault = std::task::ready!(watch.poll_unsent(cx));
+        self.watch = None;
+        Poll::Ready(fault)
+    }
+
+    /// Ready if a server has refused the last message that was sent.
+    pub(in crate::jetstream) fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<EndReason> {
+        match self.poll_unsent(cx) {
+            Poll::Ready(SendFault::Refused { error }) => Poll::Ready(EndReason::Refused(error)),
+            _ => Poll::Pending,
+        }
     }
 
     /// Since when the client has been connected; `None` while it is not.

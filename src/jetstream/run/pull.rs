@@ -44,7 +44,7 @@ impl Pulling {
         settings: Settings,
         inquirer: Inquirer,
     ) -> Result<Pulling, SubscribeError> {
-        let inlet = PullInlet::open(source, settings.batch).await?;
+        let inlet = PullInlet::open(source, &settings).await?;
         let machine = Pull::new(settings, inlet.is_connected(), Client::clock(), rand::random());
         Ok(Pulling { inlet, machine, inquirer, inquiry: None, reports: Reports::default(), has_ended: false })
     }
@@ -114,6 +114,9 @@ impl Pulling {
     /// Nothing has arrived.
     fn idle(&mut self, cx: &mut Cx<'_>) -> Option<Item> {
         let now = Client::clock();
+        if let Some(unsent) = self.inlet.poll_unsent(cx) {
+            self.machine.on(now, unsent);
+        }
         if self.machine.is_down() {
             if let Poll::Ready(since) = self.inlet.poll_connected(cx) {
                 self.machine.on(now, Event::Connected(since));

@@ -7,15 +7,19 @@ use std::task::{Context as Cx, Poll, ready};
 use std::time::Instant;
 
 use super::inlet::Inlet;
-use crate::client::Delivery;
+use crate::client::{Delivery, SendFault};
 use crate::connection::{EndReason, Status};
 use crate::jetstream::decide::pull::{Arrival, Event};
+use crate::jetstream::decide::settings::Settings;
 use crate::jetstream::wire::{AckSubject, PullRequest, PullStatus};
 use crate::options::{Handover, SubscribeOptions};
 use crate::{Client, HeaderMap, Message, Subject, SubscribeError};
 
-/// Room for statuses and heartbeats of a stream that is not read, besides its messages.
+/// Room for the statuses of a stream that is not read, besides its messages and heartbeats.
 const ROOM_FOR_STATUSES: u64 = 4_096;
+
+/// No status or heartbeat is larger, in bytes.
+const STATUS: u64 = 1_024;
 
 /// A consumer, as a client sees it that pulls.
 #[derive(Debug)]
@@ -36,19 +40,23 @@ pub(in crate::jetstream) struct PullInlet {
     /// `<inbox>.`
     inbox: String,
     body: Vec<u8>,
+    /// The token of the last pull.
+    last: u64,
+    /// Why a server refuses pulls.
+    refused: String,
     /// Only while there is no connection.
     connecting: Option<Connecting>,
 }
 
 impl PullInlet {
-    pub(in crate::jetstream) async fn open(source: Source, batch: u64) -> Result<PullInlet, SubscribeError> {
+    /// For pulls that ask for as much as `settings` say.
+    pub(in crate::jetstream) async fn open(source: Source, settings: &Settings) -> Result<PullInlet, SubscribeError> {
         let client = &source.client;
         let inbox = format!("{}.", client.new_inbox());
-        let room = batch.saturating_mul(2).saturating_add(ROOM_FOR_STATUSES);
-        let options = SubscribeOptions::new().handover(Handover::Overlap);
-        let options = options.capacity(usize::try_from(room).unwrap_or(usize::MAX));
+        let (messages, bytes) = room(settings, client.max_payload());
+        let options = SubscribeOptions::new().handover(Handover::Overlap).capacity(messages).byte_capacity(bytes);
         let inlet = Inlet::open(client, format!("{inbox}*").into(), options).await?;
-        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), connecting: None })
+        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), last: 0, refused: String::new(), connecting: None })
     }
 
     pub(in crate::jetstream) fn is_connected(&self) -> bool {
@@ -57,6 +65,7 @@ impl PullInlet {
 
     /// Sends a pull, or has it buffered. `false`: there is no room for it.
     pub(in crate::jetstream) fn send(&mut self, token: u64, pull: &PullRequest<'_>) -> bool {
+        self.last = token;
         self.body.clear();
         pull.write(&mut self.body);
         let reply = format!("{}{token}", self.inbox).into();
@@ -78,6 +87,19 @@ impl PullInlet {
         match self.inlet.end_reason() {
             Some(EndReason::Refused(error)) => Some(format!("no subscription to the inbox: {error}")),
             _ => None,
+        }
+    }
+
+    /// That the last pull was lost before it was sent, or that a server refuses it, for a machine. To be polled when nothing has
+    /// arrived.
+    pub(in crate::jetstream) fn poll_unsent(&mut self, cx: &mut Cx<'_>) -> Option<Event<'_>> {
+        match self.inlet.poll_unsent(cx) {
+            Poll::Pending => None,
+            Poll::Ready(SendFault::Refused { error }) => {
+                self.refused = error.to_string();
+                Some(Event::Refused(&self.refused))
+            }
+            Poll::Ready(_) => Some(Event::NotSent(self.last)),
         }
     }
 
@@ -134,6 +156,18 @@ impl fmt::Debug for PullInlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PullInlet").field("source", &self.source).field("inbox", &self.inbox).finish_non_exhaustive()
     }
+}
+
+/// How many messages and bytes have to fit in, so that nothing is dropped that was asked for: two batches and their heartbeats.
+fn room(settings: &Settings, max_payload: usize) -> (usize, usize) {
+    let Settings { batch, max_bytes, expires, heartbeat, .. } = settings;
+    let beats = expires.as_nanos().checked_div(heartbeat.as_nanos()).unwrap_or_default();
+    let statuses = u64::try_from(beats).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(ROOM_FOR_STATUSES);
+    let messages = batch.saturating_mul(2);
+    let largest = u64::try_from(max_payload).unwrap_or(u64::MAX).saturating_add(STATUS);
+    let bytes = if *max_bytes > 0 { max_bytes.saturating_mul(2) } else { messages.saturating_mul(largest) };
+    let all = |room: u64| usize::try_from(room).unwrap_or(usize::MAX);
+    (all(messages.saturating_add(statuses)), all(bytes.saturating_add(statuses.saturating_mul(STATUS))))
 }
 
 /// A status on the reply subject of a pull.

@@ -50,7 +50,7 @@ pub(in crate::jetstream) fn control(message: &crate::Message) -> Option<Control>
 
 /// Tells a consumer that the messages so far have been delivered. An answer that can't be buffered is asked for again, by a
 /// heartbeat.
-pub(in crate::jetstream) fn answer(inlet: &Inlet, subject: Option<Subject>) {
+pub(in crate::jetstream) fn answer(inlet: &mut Inlet, subject: Option<Subject>) {
     if let Some(subject) = subject {
         let _ = inlet.post(subject, None, Bytes::new());
     }

@@ -19,7 +19,7 @@ pub(in crate::jetstream) enum Item {
     Silent,
     /// The consumer does not exist any more, and nothing more comes.
     Deleted,
-    /// The server has refused the subscription, and nothing more comes.
+    /// The server has refused the subscription or an answer of the flow control, and nothing more comes.
     Refused(EndReason),
 }
 
@@ -94,6 +94,10 @@ impl PushMessages {
             self.machine.alive(Client::clock());
             self.asking = Asking::No;
         }
+        // Without the answers of the flow control, the consumer stalls sooner or later.
+        if let Poll::Ready(reason) = self.inlet.poll_refused(cx) {
+            return self.end(Item::Refused(reason));
+        }
         if let Asking::Now(asking) = &mut self.asking {
             if let Poll::Ready(found) = asking.as_mut().poll(cx) {
                 self.asking = Asking::No;
@@ -113,10 +117,10 @@ impl PushMessages {
     }
 
     /// Whether it says that the consumer was deleted.
-    fn control(&self, message: &crate::Message) -> bool {
+    fn control(&mut self, message: &crate::Message) -> bool {
         match control(message) {
-            Some(Control::Heartbeat { stalled, .. }) => answer(&self.inlet, stalled),
-            Some(Control::Question { answer: subject }) => answer(&self.inlet, Some(subject)),
+            Some(Control::Heartbeat { stalled, .. }) => answer(&mut self.inlet, stalled),
+            Some(Control::Question { answer: subject }) => answer(&mut self.inlet, Some(subject)),
             Some(Control::Deleted) => return true,
             None => {}
         }

@@ -27,7 +27,7 @@ pub struct BatchConfig {
     pub no_wait: bool,
     /// How many bytes at most, counted by the server with subject, reply and headers; 0 is no limit.
     pub max_bytes: usize,
-    /// After how long without messages the server sends a heartbeat: at most half of `expires`, and zero is never.
+    /// After how long without messages the server sends a heartbeat: at least 100 ms, at most half of `expires`, and zero is never.
     #[serde(skip_serializing_if = "is_default", with = "nanos")]
     pub idle_heartbeat: Duration,
     /// Messages only while at least this many are pending, with [`PriorityPolicy::Overflow`].

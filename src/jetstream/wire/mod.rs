@@ -61,7 +61,7 @@ pub use name::{Filter, InvalidName, Name, NameFault, NameKind};
 pub use outbound::{OutboundMessage, PublishMessage, Rollup, Schedule, ttl_seconds};
 pub use pages::Page;
 pub use publish_ack::PublishAck;
-pub use pull_request::{PullFault, PullRequest};
+pub use pull_request::{PullFault, PullRequest, SHORTEST_HEARTBEAT};
 pub use pull_status::PullStatus;
 pub use stored::{RawMessage, RawMessageAnswer, StoredFault, StreamMessage};
 pub use stream_config::{

@@ -84,7 +84,10 @@ impl PullRequest<'_> {
     }
 }
 
-/// What a pull asks for that no server gives.
+/// The shortest heartbeat. Servers demand it of push consumers; from pulls they take any, and would send one every microsecond.
+pub const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// What a pull asks for that no server gives, or that no client can want.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullFault {
     /// A batch of 0.
@@ -97,6 +100,12 @@ pub enum PullFault {
         heartbeat: Duration,
         /// How long the pull waits.
         expires: Duration,
+    },
+    /// It would be mostly heartbeats.
+    #[error("an idle heartbeat of {heartbeat:?}; at least {SHORTEST_HEARTBEAT:?} is needed, or none")]
+    ShortHeartbeat {
+        /// The heartbeat.
+        heartbeat: Duration,
     },
     /// Priorities are 0 to 9.
     #[error("a priority of {priority}; 0 to 9 are allowed")]
@@ -122,6 +131,9 @@ impl PullRequest<'_> {
         }
         if heartbeat > expires / 2 {
             return Err(PullFault::LongHeartbeat { heartbeat, expires });
+        }
+        if !heartbeat.is_zero() && heartbeat < SHORTEST_HEARTBEAT {
+            return Err(PullFault::ShortHeartbeat { heartbeat });
         }
         if let Some(priority) = self.priority.filter(|priority| *priority > 9) {
             return Err(PullFault::Priority { priority });
@@ -207,6 +219,11 @@ mod tests {
         assert_eq!(endless.check(), Ok(()));
         let error = PullRequest { idle_heartbeat: second, ..endless }.check().unwrap_err();
         assert_eq!(error, PullFault::LongHeartbeat { heartbeat: second, expires: Duration::ZERO });
+        let heartbeat = SHORTEST_HEARTBEAT - Duration::from_nanos(1);
+        let error = PullRequest { idle_heartbeat: heartbeat, ..good }.check().unwrap_err();
+        assert_eq!(error, PullFault::ShortHeartbeat { heartbeat });
+        assert_eq!(error.to_string(), "an idle heartbeat of 99.999999ms; at least 100ms is needed, or none");
+        assert_eq!(PullRequest { idle_heartbeat: SHORTEST_HEARTBEAT, ..good }.check(), Ok(()));
         assert_eq!(PullRequest { priority: Some(10), ..good }.check(), Err(PullFault::Priority { priority: 10 }));
         let error = PullRequest { group: Some("a b"), ..good }.check().unwrap_err();
         assert_eq!(error.to_string(), r#"invalid priority group "a b": ' ' at byte 1 is not allowed"#);

@@ -22,7 +22,8 @@ const EXPIRES: Duration = Duration::from_secs(5);
 /// that time if the server says nothing. A pull that is lost, by an outage or an election, is followed by one for the rest within
 /// the same time. [`end`](Batch::end) tells how it has ended.
 ///
-/// An `Err` is the last item: the consumer is gone, or does not give such batches.
+/// An `Err` is the last item: the consumer is gone, does not give such batches, or the user may not ask for them. A batch that is empty
+/// because of an outage, or because the server says nothing, is no error, as in async-nats; `end` tells it from one that found no messages.
 #[derive(Debug)]
 #[must_use = "it is read by polling it"]
 pub struct Batch {
@@ -122,8 +123,8 @@ setters!(
     FetchBuilder,
     max_messages,
     max_bytes,
-    "Sets after how long without messages the server shows that the pull is alive, at most half of
-    [`expires`](FetchBuilder::expires); twice as long without anything, and another pull asks for the rest. Default: 1 s if it
+    "Sets after how long without messages the server shows that the pull is alive: at least 100 ms, and at
+    most half of [`expires`](FetchBuilder::expires); twice as long without anything, and another pull asks for the rest. Default: 1 s if it
     waits for at least 2 s, else none.",
     "Sets how long it waits for a first message; at most as long as the consumer allows. Default: it does not wait."
 );
@@ -178,8 +179,8 @@ setters!(
     BatchBuilder,
     max_messages,
     max_bytes,
-    "Sets after how long without messages the server shows that the pull is alive, at most half of
-    [`expires`](BatchBuilder::expires); twice as long without anything, and another pull asks for the rest. Default: 1 s if it
+    "Sets after how long without messages the server shows that the pull is alive: at least 100 ms, and at
+    most half of [`expires`](BatchBuilder::expires); twice as long without anything, and another pull asks for the rest. Default: 1 s if it
     waits for at least 2 s, else none.",
     "Sets how long it waits for all of its messages; at least 1 ms, and lowered to what the consumer allows. Default: 5 s, at
     the server too, so that no pull outlives its batch."

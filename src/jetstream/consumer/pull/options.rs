@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Config;
 use crate::jetstream::consumer::Consumer;
 use crate::jetstream::context::{Context, RequestError};
-use crate::jetstream::decide::settings::{Settings, SettingsFault};
+use crate::jetstream::decide::settings::{SHORTEST_EXPIRES, Settings, SettingsFault, heartbeat_within};
 use crate::jetstream::message::Message;
 use crate::jetstream::run::pull_inlet::Source;
-use crate::jetstream::wire::{AckPolicy, Call, InvalidName, Name, PriorityPolicy, PullFault};
+use crate::jetstream::wire::{AckPolicy, Call, InvalidName, Name, PriorityPolicy, PullFault, SHORTEST_HEARTBEAT};
 
 /// The heartbeat of streams, and of batches that wait for at least twice as long.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -101,6 +101,9 @@ impl Options {
             Some(heartbeat) if !heartbeat.is_zero() => heartbeat.saturating_mul(2),
             _ => PATIENCE,
         };
+        if let Some(expires) = self.expires.filter(|expires| *expires < SHORTEST_EXPIRES) {
+            return Err(SettingsFault::ShortExpires(expires).into());
+        }
         let settings = Settings { patience, ..self.waiting(config, EXPIRES) };
         self.checked(settings, config)
     }
@@ -138,10 +141,9 @@ impl Options {
     fn waiting(&self, config: &Config, default_expires: Duration) -> Settings {
         let expires = self.expires.unwrap_or(default_expires);
         let expires = if config.max_expires.is_zero() { expires } else { expires.min(config.max_expires) };
-        let longest = expires / 2;
         let heartbeat = match self.heartbeat {
-            Some(heartbeat) if self.expires.is_some() => heartbeat,
-            heartbeat => heartbeat.unwrap_or(HEARTBEAT).min(longest),
+            Some(heartbeat) if self.expires.is_some() || heartbeat < SHORTEST_HEARTBEAT => heartbeat,
+            heartbeat => heartbeat_within(expires, heartbeat.unwrap_or(HEARTBEAT)),
         };
         // Servers read signed numbers.
         let number = |number: usize| u64::try_from(i64::try_from(number).unwrap_or(i64::MAX)).unwrap_or_default();

@@ -21,8 +21,8 @@ use crate::jetstream::run::pull::{Item, Pulling};
 /// immediately. A server that drops a pull without a word, as happens at elections, is noticed by its missing heartbeats, and a
 /// stream that was flowing notices it in a fraction of a second. No more than two batches are ever on the way, and usually one.
 ///
-/// Items are messages. An `Err` does not end the stream, unless the consumer is gone or refuses the pulls; after that comes
-/// `None`. Errors that don't end it come only when something has been wrong for long: for twice the
+/// Items are messages. An `Err` does not end the stream, unless the consumer is gone or refuses the pulls, or the user may not
+/// publish them; after that comes `None`. Errors that don't end it come only when something has been wrong for long: for twice the
 /// [`heartbeat`](StreamBuilder::heartbeat) that was set, or else for 30 s. They come once per trouble.
 /// [`events`](Stream::events) tells all of them, from their beginning.
 ///
@@ -143,10 +143,10 @@ setters!(
     max_messages_per_batch,
     max_bytes_per_batch,
     "Sets after how long without messages the server shows that a pull is alive. Default: 1 s; async-nats has none here, and 15 s
-    for `messages()`. At most half of [`expires`](StreamBuilder::expires). Twice as long without anything, and the pull is taken
+    for `messages()`. At least 100 ms, and at most half of [`expires`](StreamBuilder::expires). Twice as long without anything, and the pull is taken
     for lost, so this is how long a silent loss can last. Zero is none: then a pull that is lost without a word is noticed when
     it has expired, or when a stream that was flowing stops.",
-    "Sets how long a pull waits at the server; at least 1 ms, and lowered to what the consumer allows. Default: 30 s. The next pull
+    "Sets how long a pull waits at the server; at least 100 ms, and lowered to what the consumer allows. Default: 30 s. The next pull
     follows by itself."
 );
 

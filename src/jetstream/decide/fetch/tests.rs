@@ -117,7 +117,22 @@ fn a_batch_that_hears_nothing_more_ends_by_itself() {
     let mut world = World::with(Settings { no_wait: true, ..without_time() }, true);
     world.pull();
     assert_eq!(world.alarm(), ms(5_000));
-    assert_eq!(world.end(), End::TimedOut(None));
+    assert_eq!(world.end(), End::TimedOut(Some(Cause::Silence)), "nothing has come at all");
+    let mut world = World::with(Settings { no_wait: true, ..without_time() }, true);
+    world.pull();
+    world.now += ms(1);
+    world.message(1);
+    assert_eq!(world.next(), (None, None));
+    assert_eq!(world.alarm(), ms(4_999));
+    assert_eq!(world.end(), End::TimedOut(None), "a message has come");
+}
+
+#[test]
+fn a_denied_pull_ends_the_batch() {
+    let mut world = World::waiting();
+    world.pull();
+    world.on(Event::Refused("denied"));
+    assert_eq!(world.end(), End::Refused("denied".to_owned()));
 }
 
 fn without_time() -> Settings {
@@ -168,7 +183,7 @@ fn silence_of_two_heartbeats_is_a_loss() {
     world.status(0, PullStatus::IdleHeartbeat);
     assert_eq!(world.alarm(), ms(2_000));
     let pull = world.pull();
-    assert_eq!((pull.messages, pull.expires, pull.heartbeat), (10, ms(100), ms(50)));
+    assert_eq!((pull.messages, pull.expires, pull.heartbeat), (10, ms(100), ms(0)), "no time for a heartbeat");
     while world.fetch.alarm().is_some() {
         world.alarm();
     }
@@ -194,15 +209,17 @@ fn an_outage_ends_a_batch_within_its_deadline() {
 }
 
 #[test]
-fn what_the_client_dropped_counts_and_what_comes_twice_does_not() {
+fn neither_what_the_client_dropped_nor_what_comes_twice_is_one_of_the_messages() {
     let mut world = World::waiting();
     world.pull();
     world.message(1);
     world.message(1);
-    world.on(Event::Lagged(8));
     assert_eq!((world.next(), world.delivered), ((None, None), 1));
-    world.message(10);
-    assert_eq!((world.end(), world.delivered), (End::Full, 2));
+    // They may have been heartbeats.
+    world.on(Event::Lagged(20));
+    assert_eq!(world.pull().messages, 9, "another pull asks for the rest");
+    (10..19).for_each(|sequence| world.message(sequence));
+    assert_eq!((world.end(), world.delivered), (End::Full, 10));
 }
 
 #[test]

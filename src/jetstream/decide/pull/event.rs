@@ -52,10 +52,12 @@ pub enum Event<'a> {
     Interrupted,
     /// There is a connection again, since then.
     Connected(Instant),
-    /// A number of messages were dropped unread.
+    /// This many messages, heartbeats and statuses were dropped unread.
     Lagged(u64),
     /// A pull could not be sent, nor buffered.
     NotSent(u64),
+    /// The server does not allow pulls, in its words.
+    Refused(&'a str),
     /// The answer to [`Effect::Inquire`].
     Found(Found),
 }

@@ -284,3 +284,23 @@ fn a_reader_that_begins_without_a_connection_has_its_pull_buffered() {
     assert!(matches!(effects[..], [Effect::Tell(Report::Began(Cause::Disconnected)), Effect::Pull(_)]), "{effects:?}");
     assert_eq!((pull.alarm(), pull.is_down()), (None, true));
 }
+
+#[test]
+fn what_the_client_dropped_may_have_been_heartbeats_so_its_messages_may_still_come() {
+    let mut world = World::new(10);
+    assert_eq!(world.messages(2, 0), 2);
+    world.on(Event::Lagged(100));
+    assert_eq!(world.pull.next_effect(), Some(Effect::Tell(Report::Dropped(100))));
+    assert_eq!(world.pull.outstanding(), (0, 8));
+    world.on(Event::Polled);
+    assert_eq!(world.pulls(), [(1, 10)]);
+    assert_eq!(world.pull.outstanding(), (10, 8), "no more than two batches");
+}
+
+#[test]
+fn a_denied_pull_ends_the_stream() {
+    let mut world = World::new(10);
+    world.on(Event::Refused("denied"));
+    assert_eq!(world.pull.next_effect(), Some(Effect::End(End::Refused("denied".to_owned()))));
+    assert_eq!(world.pull.alarm(), None);
+}

@@ -13,7 +13,7 @@ pub enum Cause {
     Disconnected,
     /// Nobody received the pull: a leader is being elected, or the consumer is gone. After 2 s the server is asked.
     NoResponders,
-    /// Neither messages nor heartbeats have come for twice the heartbeat.
+    /// Neither messages nor heartbeats have come for twice the heartbeat, or nothing at all until the end of a batch.
     Silence,
     /// The consumer's leader has changed.
     LeadershipChange,
@@ -46,8 +46,9 @@ pub enum Report {
         /// How long it has lasted.
         lasted: Duration,
     },
-    /// A number of messages were dropped, because the stream was read too slowly. Servers deliver them again.
-    Missed(u64),
+    /// The client dropped this much of what had arrived: messages, which servers deliver again, and heartbeats and statuses. There
+    /// is room for all that is requested, so this takes a server that sends more, or a message over the client's limits.
+    Dropped(u64),
 }
 
 #[derive(Debug, Default)]

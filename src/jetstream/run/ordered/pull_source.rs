@@ -58,7 +58,7 @@ impl PullSource {
         let next = access.prefix.subject(Call::ConsumerNext { stream, consumer }).into();
         let settings = settings(config);
         let client = access.client.clone();
-        let inlet = PullInlet::open(Consumer { client, next, pinned: false }, settings.batch).await?;
+        let inlet = PullInlet::open(Consumer { client, next, pinned: false }, &settings).await?;
         let machine = Pull::new(settings, inlet.is_connected(), Client::clock(), rand::random());
         Ok(PullSource { inlet, machine })
     }
@@ -168,6 +168,9 @@ impl Source for PullSource {
                 }
                 Poll::Pending => {
                     let now = Client::clock();
+                    if let Some(unsent) = self.inlet.poll_unsent(cx) {
+                        self.machine.on(now, unsent);
+                    }
                     if self.machine.is_down() {
                         if let Poll::Ready(since) = self.inlet.poll_connected(cx) {
                             self.machine.on(now, Event::Connected(since));

@@ -1,6 +1,6 @@
 //! An incarnation that pushes to an inbox of its own.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use super::maker::Maker;
 use super::source::{Signal, Source};
@@ -26,14 +26,14 @@ impl PushSource {
         Ok(PushSource { inlet })
     }
 
-    fn control(&self, message: &crate::Message) -> Signal<EndReason> {
+    fn control(&mut self, message: &crate::Message) -> Signal<EndReason> {
         match control(message) {
             Some(Control::Heartbeat { sent, stalled }) => {
-                answer(&self.inlet, stalled);
+                answer(&mut self.inlet, stalled);
                 Signal::Heartbeat { sent }
             }
             Some(Control::Question { answer: subject }) => {
-                answer(&self.inlet, Some(subject));
+                answer(&mut self.inlet, Some(subject));
                 Signal::Nothing
             }
             Some(Control::Deleted) => Signal::Lost(Cause::Gone),
@@ -55,7 +55,11 @@ impl Source for PushSource {
     }
 
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal<EndReason>> {
-        Poll::Ready(match ready!(self.inlet.poll_arrival(cx)) {
+        let Poll::Ready(arrival) = self.inlet.poll_arrival(cx) else {
+            // Without the answers of the flow control, the consumer stalls sooner or later.
+            return self.inlet.poll_refused(cx).map(Signal::Failed);
+        };
+        Poll::Ready(match arrival {
             Some(Delivery::Message(message)) if message.status.is_none() => Signal::Message(message),
             Some(Delivery::Message(message)) => self.control(&message),
             Some(Delivery::Lagged(_)) => Signal::Lost(Cause::Lagged),
