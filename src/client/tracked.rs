@@ -40,18 +40,18 @@ pub(crate) struct TrackedRequest {
 
 impl Client {
     /// Sends a request of which nobody needs to read the reply, if nothing is in the way. `None`: nothing was done; call
-    /// [`start_tracked`](Client::start_tracked).
+    /// [`start_tracked`](Client::start_tracked). `tracker` is asked for only if the request is then tracked.
     #[inline]
-    pub(crate) fn start_tracked_now(
+    pub(crate) fn start_tracked_now<'a>(
         &self,
         message: &OutboundMessage,
-        tracker: &Tracker,
+        tracker: impl FnOnce() -> Option<&'a Tracker>,
         now: Instant,
     ) -> Option<TrackedRequest> {
         if !self.shared().knows_replies() {
             return None;
         }
-        let (request, reply) = self.track(message, tracker, now);
+        let (request, reply) = self.track(message, tracker()?, now);
         let publish = request_of(message, reply.as_bytes());
         self.check(&publish).ok()?;
         self.admit(&publish, OnFull::Yield, |number| request.waiting.admitted(number)).ok()?;

@@ -154,7 +154,7 @@ impl Context {
     /// Sends a message if there is a permit, and nothing else is in the way.
     fn start_now(&self, message: &message::OutboundMessage, now: Instant) -> Option<TrackedRequest> {
         let inner = self.inner();
-        inner.client.start_tracked_now(message, inner.acks.try_take()?, now)
+        inner.client.start_tracked_now(message, || inner.acks.try_take(), now)
     }
 
     /// Sends a message, and waits for its permit and for room until `deadline`.

@@ -29,10 +29,10 @@ use super::backoff;
 use super::ledger::{Entry, Ledger, Left};
 use super::seen::{Identity, Seen};
 use super::settings::Settings;
-use crate::jetstream::wire::PullRequest;
+use crate::jetstream::wire::{PullRequest, SHORTEST_HEARTBEAT};
 
 /// What a pull asks for while the stream is shaken: signs of life at short intervals, for a short time.
-const EARLY_HEARTBEAT: Duration = Duration::from_millis(250);
+const EARLY_HEARTBEAT: Duration = SHORTEST_HEARTBEAT;
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
 /// What a pull may wait for some time after that, so that if more goes wrong, it is not long in doubt whether it lives.

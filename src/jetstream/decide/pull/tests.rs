@@ -142,7 +142,7 @@ fn after_a_leadership_change_the_next_pull_follows_immediately_and_the_others_la
     world.on(Event::Waiting);
     assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::LeadershipChange))));
     let pull = world.only_pull();
-    assert_eq!((pull.token, pull.messages, pull.heartbeat, pull.expires), (1, 10, ms(250), ms(2_000)));
+    assert_eq!((pull.token, pull.messages, pull.heartbeat, pull.expires), (1, 10, ms(100), ms(2_000)));
     for (token, most) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (6, 1_000)] {
         world.status(token, PullStatus::NoResponders, None);
         let told = world.reports().len();
@@ -193,7 +193,7 @@ fn silence_of_two_heartbeats_is_a_loss_and_early_heartbeats_show_the_next_one_so
         while world.pull.effects.is_empty() {
             waited += world.alarm();
         }
-        assert!((ms(500)..=ms(1_000)).contains(&waited), "{waited:?}");
+        assert!((ms(200)..=ms(1_000)).contains(&waited), "{waited:?}");
     }
     assert_eq!(world.pull.outstanding().0 + world.pull.outstanding().1, 194);
     // The first pull was alive after all, and so was its leader.
@@ -212,12 +212,12 @@ fn a_stream_that_was_flowing_does_not_wait_for_the_heartbeat() {
     }
     world.on(Event::Waiting);
     assert_eq!(world.alarm(), ms(250));
-    assert_eq!(world.only_pull().heartbeat, ms(250));
+    assert_eq!(world.only_pull().heartbeat, ms(100));
     // It was a false alarm: the publisher rests.
-    world.after(ms(250));
+    world.after(ms(100));
     world.status(1, PullStatus::IdleHeartbeat, None);
     world.after(ms(10));
-    assert!(world.pull.alarm().unwrap() >= world.now + ms(400));
+    assert!(world.pull.alarm().unwrap() >= world.now + ms(150));
     assert_eq!(world.effects(), []);
 }
 
@@ -244,7 +244,7 @@ fn a_lost_connection_is_followed_by_a_pull_that_is_buffered() {
     world.after(ms(3_600_000));
     assert_eq!(world.effects(), []);
     world.on(Event::Connected(world.now));
-    assert_eq!(world.alarm(), ms(500), "an early heartbeat is expected");
+    assert_eq!(world.alarm(), ms(200), "an early heartbeat is expected");
     assert_eq!(world.only_pull().token, 2);
 }
 

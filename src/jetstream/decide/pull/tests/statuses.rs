@@ -36,7 +36,7 @@ fn a_pull_over_the_limit_is_lowered_to_it() {
     world.on(refused(1, PullStatus::OverMaxExpires, "Exceeded MaxRequestExpires of 500ms"));
     world.alarm();
     let pull = world.only_pull();
-    assert_eq!((pull.expires, pull.heartbeat), (ms(500), ms(250)));
+    assert_eq!((pull.expires, pull.heartbeat), (ms(500), ms(100)));
     world.on(refused(2, PullStatus::OverMaxBatch, "Exceeded MaxRequestBatch of 10"));
     let end = End::OverLimit("Exceeded MaxRequestBatch of 10".to_owned());
     assert_eq!(world.effects(), [Effect::End(end)], "it is that already");
