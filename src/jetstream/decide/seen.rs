@@ -22,6 +22,8 @@ pub(super) struct Identity {
     pub(super) consumer_sequence: u64,
     pub(super) delivered: u64,
     pub(super) published: i64,
+    /// Of a consumer that was reset, the same numbers come again; as a rule more is pending by then.
+    pub(super) pending: u64,
 }
 
 impl Identity {
@@ -31,6 +33,7 @@ impl Identity {
             consumer_sequence: place.consumer_sequence,
             delivered: place.delivered,
             published: place.published,
+            pending: place.pending,
         }
     }
 
@@ -40,7 +43,8 @@ impl Identity {
             let mixed = (hash ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed ^ (mixed >> 29)
         };
-        let numbers = [self.stream_sequence, self.consumer_sequence, self.delivered, self.published as u64];
+        let Identity { stream_sequence, consumer_sequence, delivered, published, pending } = self;
+        let numbers = [stream_sequence, consumer_sequence, delivered, published as u64, pending];
         numbers.into_iter().fold(0x2545_f491_4f6c_dd1d, step)
     }
 }

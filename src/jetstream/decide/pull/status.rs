@@ -82,17 +82,22 @@ impl Pull {
 
     /// The next message is larger than what this pull had left. If it has had nothing else, only a larger one helps.
     fn too_large(&mut self, now: Instant, entry: Option<Entry>, left: Left) {
-        let unserved =
-            entry.filter(|entry| matches!(left, Left::Exactly { messages, .. } if messages == entry.messages));
-        match unserved {
-            None => self.heard(now),
-            Some(entry) if entry.bytes >= self.settings.max_bytes => self.shaken(now, Some(Cause::MessageTooLarge)),
+        let Left::Exactly { messages, bytes } = left else { return self.heard(now) };
+        let most = self.settings.max_bytes;
+        match entry {
+            Some(entry) if entry.messages != messages => self.heard(now),
+            _ if bytes >= most => self.shaken(now, Some(Cause::MessageTooLarge)),
             Some(_) => {
-                self.least_bytes = self.settings.max_bytes;
+                self.least_bytes = most;
                 self.shaken(now, None);
                 if let Phase::Shaken(shaken) = &mut self.phase {
                     shaken.next = now;
                 }
+            }
+            // It counted as served, and another one that is no larger would end in the same way.
+            None => {
+                self.heard(now);
+                self.least_bytes = most;
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn delivery(number: u64) -> Identity {
-    Identity { stream_sequence: number, consumer_sequence: number, delivered: 1, published: 1_000 }
+    Identity { stream_sequence: number, consumer_sequence: number, delivered: 1, published: 1_000, pending: 0 }
 }
 
 #[test]
@@ -24,6 +24,7 @@ fn a_redelivery_and_a_stream_created_again_are_new() {
     assert!(seen.is_new(first, now));
     assert!(seen.is_new(Identity { delivered: 2, ..first }, now));
     assert!(seen.is_new(Identity { published: 2_000, ..first }, now));
+    assert!(seen.is_new(Identity { pending: 1, ..first }, now), "the consumer was reset");
     assert!(seen.is_new(Identity { stream_sequence: 2, ..first }, now));
     assert!(!seen.is_new(Identity { stream_sequence: 2, ..first }, now));
 }

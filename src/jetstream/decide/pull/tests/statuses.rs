@@ -8,6 +8,7 @@ fn the_same_delivery_is_given_to_the_reader_once() {
     assert_eq!(world.messages(3, 0), 3);
     assert_eq!([2, 3, 4].map(|sequence| world.message(sequence, 0)), [0, 0, 1]);
     assert_eq!(world.pull.outstanding(), (6, 0), "it is counted once too");
+    assert_eq!(world.message(1, 3), 1, "the consumer was reset, and three more messages are there");
 }
 
 #[test]
@@ -156,4 +157,21 @@ fn what_else_a_pull_ends_with_is_followed_by_the_next_one() {
         assert!(matches!(effects.pop(), Some(Effect::Pull(Sending { token: 1, messages: 10, .. }))), "{status:?}");
         assert_eq!(effects, told, "{status:?}");
     }
+}
+
+// The simulation's seed 1800, in which pulls for a quarter of the bytes followed each other without end.
+#[test]
+fn a_pull_that_counts_as_served_and_was_too_small_is_followed_by_a_larger_one() {
+    let mut world = World::with(Settings { batch: 2, max_bytes: 100, ..Settings::default() });
+    world.on(Event::Polled);
+    world.on(Event::Interrupted);
+    world.on(Event::Interrupted);
+    world.on(Event::Connected(world.now));
+    world.effects();
+    assert_eq!(world.messages(1, 5), 1);
+    let pull = world.only_pull();
+    assert_eq!((pull.token, pull.bytes), (3, 50), "the others are in doubt");
+    world.on(Event::Status { token: 2, status: PullStatus::MessageTooLarge, text: "", left: Some((1, 15)) });
+    world.on(Event::Polled);
+    assert_eq!(world.only_pull().bytes, 100);
 }
