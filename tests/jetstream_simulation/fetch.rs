@@ -22,8 +22,19 @@ const TOKENS: u64 = 1_000;
 /// What the reader waits longer than the server, at most.
 const GRACE: Duration = Duration::from_secs(5);
 
-const NAMES: [&str; 9] =
-    ["messages", "full", "no messages", "expired", "timed out", "with bytes", "cuts", "elections", "second pulls"];
+const NAMES: [&str; 11] = [
+    "messages",
+    "full",
+    "no messages",
+    "expired",
+    "timed out",
+    "with bytes",
+    "cuts",
+    "elections",
+    "second pulls",
+    "restarts",
+    "dropped messages",
+];
 
 #[test]
 fn batches_always_end() {
@@ -39,7 +50,7 @@ struct World {
     reconnect: Option<Instant>,
     inbox: VecDeque<Arrived>,
     heard: BTreeMap<String, Instant>,
-    counts: [u64; 9],
+    counts: [u64; 11],
     loud: bool,
     number: u64,
     /// The first token of this batch.
@@ -53,6 +64,8 @@ struct Batch {
     fetch: Fetch,
     asked: u64,
     got: u64,
+    /// Messages that were dropped because the client's buffer was full.
+    dropped: u64,
     pulls: u64,
     deadline: Instant,
     /// Since when the reader knows that its last pull is lost.
@@ -80,7 +93,7 @@ impl World {
             reconnect: None,
             inbox: VecDeque::new(),
             heard: BTreeMap::new(),
-            counts: [0; 9],
+            counts: [0; 11],
             loud,
             number: 0,
             base: 0,
@@ -94,13 +107,14 @@ impl World {
         }
     }
 
-    fn run(mut self) -> [u64; 9] {
+    fn run(mut self) -> [u64; 11] {
         for _ in 0..self.rng.random_range(2..8) {
             self.calm = self.rng.random_bool(0.3);
             if self.calm {
                 // What was left over of earlier batches is gone.
                 self.line.server.swallow_pulls(0);
                 self.line.server.delay_deliveries(0, Duration::ZERO);
+                self.line.server.lose_deliveries(0);
                 self.reconnect = self.reconnect.map(|_| self.now);
                 self.idle(ms(60_000));
             }
@@ -164,7 +178,7 @@ impl World {
         let up = self.line.connected_since().is_some();
         let fetch = Fetch::new(settings, up, self.now, self.rng.random());
         let deadline = self.now + expires + GRACE;
-        let mut batch = Batch { fetch, asked, got: 0, pulls: 0, deadline, lost: None, end: None };
+        let mut batch = Batch { fetch, asked, got: 0, dropped: 0, pulls: 0, deadline, lost: None, end: None };
         let began = self.now;
         let there = self.line.server.consumer("S", "c").map_or(0, |state| state.pending + state.ack_pending);
         let mut next_fault = self.now;
@@ -191,7 +205,7 @@ impl World {
 
     fn ended(&mut self, batch: &Batch, end: &End, took: Duration, there: u64) {
         assert!(batch.got <= batch.asked, "{} messages, of {}", batch.got, batch.asked);
-        assert_eq!(batch.got == batch.asked, *end == End::Full, "{end:?} after {} messages", batch.got);
+        assert_eq!(batch.got + batch.dropped >= batch.asked, *end == End::Full, "{end:?} after {} messages", batch.got);
         assert_eq!(batch.fetch.alarm(), None);
         self.counts[8] += u64::from(batch.pulls > 1);
         let count = match end {
@@ -216,15 +230,10 @@ impl World {
         if self.calm {
             return;
         }
-        match self.rng.random_range(0..8) {
+        match self.rng.random_range(0..11) {
             0 | 1 if self.line.connected_since().is_some() => {
-                self.counts[6] += 1;
-                self.line.cut(&mut self.rng, self.now);
-                self.pass();
-                self.inbox.push_back(Arrived::Interrupted);
                 let outage = ms(pick(&mut self.rng, &[0, 20, 2_000, 30_000]));
-                self.say(format_args!("cut for {outage:?}"));
-                self.reconnect = Some(self.now + outage);
+                self.cut(outage);
             }
             2 | 3 => {
                 self.counts[7] += 1;
@@ -235,7 +244,39 @@ impl World {
             4 => self.line.server.swallow_pulls(1),
             5 => self.line.server.delay_deliveries(2, ms(500)),
             6 => self.line.server.double_deliveries(3),
+            7 => self.line.server.lose_deliveries(2),
+            8 if self.line.connected_since().is_some() => {
+                self.say(format_args!("a restart"));
+                self.counts[9] += 1;
+                self.cut(ms(50));
+                self.line.server.restart(self.now);
+            }
+            9 => self.drop_unread(),
             _ => {}
+        }
+    }
+
+    fn cut(&mut self, outage: Duration) {
+        self.say(format_args!("cut for {outage:?}"));
+        self.counts[6] += 1;
+        self.line.cut(&mut self.rng, self.now);
+        self.pass();
+        self.inbox.push_back(Arrived::Interrupted);
+        self.reconnect = Some(self.now + outage);
+    }
+
+    /// The client's buffer is full: what comes while the reader is busy is dropped.
+    fn drop_unread(&mut self) {
+        self.pass();
+        let mut dropped = 0;
+        while matches!(self.inbox.back(), Some(Arrived::Message(out)) if out.reply.is_some()) {
+            self.inbox.pop_back();
+            dropped += 1;
+        }
+        if dropped > 0 {
+            self.say(format_args!("{dropped} messages are dropped unread"));
+            self.counts[10] += dropped;
+            self.inbox.push_back(Arrived::Lagged(dropped));
         }
     }
 
@@ -255,6 +296,7 @@ impl World {
                         batch.lost = Some(self.now);
                         self.heard.clear();
                     }
+                    Event::Lagged(count) => batch.dropped += count,
                     _ => {}
                 }
                 batch.fetch.on(self.now, event);
