@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Breaks the machines of JetStream by hand, one way at a time, and shows which tests notice.
+
+Each mutation is applied to a copy of the sources in target/mutations, never to the working tree. First its worlds of the
+simulation run, with few seeds; if they notice nothing, the unit tests of the machines do. A mutation that survives both, does not
+compile, or does not apply any more is a failure of this script.
+
+    tests/jetstream_simulation/mutations.py             all of them
+    tests/jetstream_simulation/mutations.py ledger      those whose name or file contains this
+
+SEEDS (100) says how many worlds each one gets, CARGO how cargo is called. The first run builds everything in debug mode.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPY = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutations"
+# One of its own: cargo can't tell the copy's crate from the original.
+TARGET = COPY / "target"
+CARGO = shlex.split(os.environ.get("CARGO", "cargo"))
+SEEDS = os.environ.get("SEEDS", "100")
+DECIDE = "src/jetstream/decide/"
+
+# Tests that take longer than this never end.
+PATIENCE = 300
+
+# Worlds of the simulation.
+PULL, FETCH, ORDERED, PUSH = "pulled_messages_always_come", "batches_always_end", "ordered", "push::push"
+
+# (what is broken, worlds or None, file, old text, new text); the old text is there once.
+MUTATIONS = [
+    ("an outage is not followed by a pull", PULL, "pull.rs",
+     "sends it directly after the subscription.\n        self.pull_if_due(now);", "sends it.\n"),
+    ("silence is no loss", PULL, "pull.rs",
+     "if due(self.silent_at()) {", "if due(self.silent_at().filter(|_| false)) {"),
+    ("a stream that stops flowing waits for the heartbeat", PULL, "pull/flow.rs",
+     "self.waiting?.checked_add(patience.max(SHORTEST))", "self.waiting?.checked_add(patience.max(SHORTEST) * 1_000)"),
+    ("doubtful pulls take no room", PULL, "pull.rs",
+     ".saturating_sub(expected.saturating_add(doubtful));", ".saturating_sub(expected);"),
+    ("the next pull waits until the batch is empty", PULL, "pull.rs",
+     "self.ledger.messages() <= batch / 2", "self.ledger.messages() == 0"),
+    ("a pull is sent while another one has enough left", PULL, "pull.rs",
+     "self.ledger.messages() <= batch / 2", "self.ledger.messages() <= batch"),
+    ("what comes over two connections is delivered twice", PULL, "seen.rs",
+     "Some((known, at)) => known != mixed || now.saturating_duration_since(at) > MOVE,", "Some(_) => true,"),
+    ("old numbers are never used again", PULL, "seen.rs",
+     "known != mixed || now.saturating_duration_since(at) > MOVE", "{ let _ = at; known != mixed }"),
+    ("a table of deliveries outlives the connection", PULL, "seen.rs",
+     "self.table.clear();", ""),
+    ("nothing that is heard ends a trouble", PULL, "pull.rs",
+     "self.phase = Phase::Steady;\n            self.effects.extend(self.troubles.over",
+     "self.effects.extend(self.troubles.over"),
+    ("a trouble is reported each time", PULL, "pull/troubles.rs",
+     "if self.list.iter().any(|(known, _)| *known == cause) {", "if false {"),
+    ("a pull that nobody received is waited for", PULL, "pull/status.rs",
+     "PullStatus::NoResponders => self.lost(now, token, Left::Everything, Some(Cause::NoResponders)),",
+     "PullStatus::NoResponders => {}"),
+    ("a leadership change is ignored", PULL, "pull/status.rs",
+     "PullStatus::LeadershipChange => self.lost(now, token, left, Some(Cause::LeadershipChange)),",
+     "PullStatus::LeadershipChange => {}"),
+    ("a deleted consumer is pulled from for ever", PULL, "pull/status.rs",
+     "PullStatus::ConsumerDeleted => self.end(End::Gone),", "PullStatus::ConsumerDeleted => {}"),
+    ("whether the consumer is gone is never asked", PULL, "pull/troubles.rs",
+     "self.effects.push_back(super::Effect::Inquire);", ""),
+    ("tries follow each other without a delay", PULL, "backoff.rs",
+     "now.checked_add(BACKOFF.delay(number.into(), rng)).unwrap_or(now)", "{ let _ = (number, rng); now }"),
+    ("ledger: buffered pulls are never sent", PULL, "ledger.rs",
+     "entry.sent = entry.sent.or(Some(entry.made.max(since)))", "entry.sent = entry.sent.filter(|_| since >= entry.made)"),
+    ("ledger: what is doubted is forgotten", PULL, "ledger.rs",
+     "self.doubtful.messages = messages.saturating_add(sure.messages);", "self.doubtful.messages = messages;"),
+    ("ledger: a status settles nothing", PULL, "ledger.rs",
+     "(Left::Exactly { messages, bytes }, _) => self.less(messages, bytes),", "(Left::Exactly { .. }, _) => {}"),
+    ("ledger: pulls never expire", PULL, "ledger.rs",
+     "let expired = |entry: &Entry| entry.ends().is_some_and(|ends| ends <= now);",
+     "let expired = |entry: &Entry| entry.ends().is_some_and(|_| false);"),
+    ("a second pull asks for the whole batch", FETCH, "fetch.rs",
+     "batch.saturating_sub(self.got).max(1)", "batch"),
+    ("the end of an earlier pull ends the batch", FETCH, "fetch.rs",
+     "if !self.is_out(token) {\n            return;\n        }\n", ""),
+    ("a batch has no deadline", FETCH, "fetch.rs",
+     "if now >= self.deadline {", "if false {"),
+    ("a batch whose pull was lost waits", FETCH, "fetch.rs",
+     "PullStatus::LeadershipChange => return self.again(now, Some(Cause::LeadershipChange)),",
+     "PullStatus::LeadershipChange => return,"),
+    ("a batch is full one message late", FETCH, "fetch.rs",
+     "if self.got >= self.settings.batch {", "if self.got > self.settings.batch {"),
+    ("a lost message is not missed", ORDERED, "ordered.rs",
+     "if arrival.consumer == *expected {", "if arrival.consumer >= *expected {"),
+    ("a heartbeat that knows one message more is believed", ORDERED, "ordered.rs",
+     "sent.is_some_and(|sent| sent >= expected)", "sent.is_some_and(|sent| sent > expected)"),
+    ("a consumer starts again one message late", ORDERED, "ordered/position.rs",
+     "start_sequence: done.saturating_add(1)", "start_sequence: done.saturating_add(2)"),
+    ("old consumers are left alone", ORDERED, "ordered.rs",
+     "for old in self.oldest..incarnation {", "for old in self.oldest.max(incarnation)..incarnation {"),
+    ("the last attempt is left alone", ORDERED, "ordered.rs",
+     "self.oldest..=outage.incarnation(),", "self.oldest..=outage.incarnation().saturating_sub(1),"),
+    ("a stream that was replaced is the same", ORDERED, "ordered/position.rs",
+     "if !stream.replaced && stream.last >= self.seen {", "if stream.last >= self.seen {"),
+    ("gaps before the first message are not reported", ORDERED, "ordered/position.rs",
+     "Jumps::Lost => arrival.stream,", "Jumps::Lost => self.floor.min(arrival.stream),"),
+    ("an attempt that was interrupted is repeated with its name", ORDERED, "ordered/outage.rs",
+     "CreateFault::NameTaken | CreateFault::Interrupted) {\n            self.incarnation",
+     "CreateFault::NameTaken) {\n            self.incarnation"),
+    ("silence counts from before the connection", PUSH, "silence.rs",
+     "self.since.max(connected_since?)", "self.since.min(connected_since?)"),
+    ("silence is one heartbeat", PUSH, "silence.rs",
+     "heartbeat.saturating_mul(2)", "heartbeat"),
+    ("a consumer that speaks again is still silent", PUSH, "push.rs",
+     "self.silence.broken(now);\n        self.watch = Watch::Alive;", "self.silence.broken(now);"),
+    ("a silence is reported again and again", PUSH, "push.rs",
+     "self.watch = Watch::Silent;", ""),
+    ("publish: a message is sent again after the window", None, "publish.rs",
+     "window / 10 * 9", "window * 2"),
+    ("publish: the window counts from the last try", None, "publish.rs",
+     "self.doubt.get_or_insert(self.sent);", "self.doubt = Some(self.sent);"),
+    ("publish: the last refusal counts", None, "publish.rs",
+     "Heard::Refused if self.doubt.is_some() => Next::End(Fate::InDoubt),", ""),
+    ("publish: a doubt is no doubt", None, "publish.rs",
+     "if self.doubt.is_some() { Fate::InDoubt } else { Fate::NotSent }", "Fate::NotSent"),
+]
+
+
+def copy_sources():
+    """Brings the copy to the state of the working tree. Files that are the same keep their time, so that cargo rebuilds little."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
+    names = {name for name in [*names, "Cargo.lock"] if name and (ROOT / name).is_file()}
+    for path in [path for path in (COPY / "src").rglob("*.rs") if str(path.relative_to(COPY)) not in names]:
+        path.unlink()
+    for name in names:
+        source, copy = ROOT / name, COPY / name
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+
+
+def cargo(*arguments, patience=None):
+    """Whether cargo succeeds; None if it takes longer than `patience`."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "SEEDS": SEEDS, "RUST_BACKTRACE": "0"}
+    with open(COPY / "output.txt", "w", encoding="utf-8") as output:
+        run = subprocess.Popen([*CARGO, *arguments], cwd=COPY, env=environment, stdout=output,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            return run.wait(patience) == 0
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
+
+
+def noticed_by(worlds):
+    """What notices the mutation: the simulation, unit tests, nothing, or that it does not compile."""
+    simulation = ["test", "--test", "jetstream_simulation"]
+    if worlds is not None:
+        if not cargo(*simulation, "--no-run"):
+            return "DOES NOT COMPILE"
+        passed = cargo(*simulation, "--", worlds, patience=PATIENCE)
+        if not passed:
+            return "simulation" if passed is False else "simulation (it never ends)"
+    if not cargo("test", "--lib", "--no-run"):
+        return "DOES NOT COMPILE"
+    return "SURVIVED" if cargo("test", "--lib", "jetstream::decide", patience=PATIENCE) else "unit tests"
+
+
+def main():
+    # So that what runs is stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    COPY.mkdir(parents=True, exist_ok=True)
+    copy_sources()
+    chosen = [mutation for mutation in MUTATIONS if wanted in mutation[0] or wanted in mutation[2]]
+    counts = {(file, old): (COPY / DECIDE / file).read_text(encoding="utf-8").count(old) for _, _, file, old, _ in MUTATIONS}
+    stale = [f"{file}: {old!r} is there {count} times" for (file, old), count in counts.items() if count != 1]
+    if stale:
+        sys.exit("mutations that do not apply any more:\n" + "\n".join(stale))
+    failed = 0
+    for name, worlds, file, old, new in chosen:
+        path = COPY / DECIDE / file
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        begun = time.monotonic()
+        verdict = noticed_by(worlds)
+        path.write_text(text, encoding="utf-8")
+        failed += verdict.isupper()
+        print(f"{verdict:26} {time.monotonic() - begun:4.0f} s  {file:20} {name}", flush=True)
+    print(f"{len(chosen) - failed} of {len(chosen)} mutations are caught")
+    sys.exit(min(failed, 1))
+
+
+if __name__ == "__main__":
+    main()
