@@ -108,3 +108,22 @@ fn after_messages<T, E>(
 ) -> impl Stream<Item = Result<T, E>> + Unpin {
     messages.skip_while(|message| std::future::ready(message.is_ok()))
 }
+
+// J2
+#[tokio::test]
+async fn a_refused_inbox_is_an_error_and_not_the_end_of_the_messages() {
+    let world = World::of(Server::builder().jetstream().line("max_subscriptions: 2").start().await, async |url| {
+        ConnectOptions::new().connect(url).await.unwrap()
+    })
+    .await;
+    let consumer = world.consumer(pull::Config::default()).await;
+    // The inbox of requests is one; this is the other.
+    let _other = world.client.subscribe("other").await.unwrap();
+    world.client.flush().await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    let error = soon("an error", messages.next()).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("maximum subscriptions exceeded"), "{error}");
+    assert!(soon("the end", messages.next()).await.is_none());
+    let mut batch = soon("a batch", consumer.fetch().messages()).await.unwrap();
+    assert!(soon("an error", batch.next()).await.unwrap().is_err());
+}

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use nats_lifeline::connection::ConnectionEvent;
 use nats_lifeline::jetstream::consumer::PullConsumer;
 use nats_lifeline::jetstream::consumer::pull::{self, BatchEnd, MessagesErrorKind, StreamEvent, StreamTrouble};
 use nats_lifeline::jetstream::{self, Context};
@@ -16,6 +17,7 @@ use nats_lifeline::{Client, ConnectOptions};
 use tokio::task::JoinHandle;
 
 use super::jetstream_pull::{World, number, waits};
+use crate::support::proxy::Watch;
 use crate::support::{Cut, Direction, Proxy, SOON, Server, Timeline, eventually, soon};
 
 /// A client that reconnects quickly.
@@ -113,6 +115,58 @@ async fn a_stream_goes_on_when_its_server_comes_back() {
     // A server that was killed may have forgotten what it had delivered last, and delivers it again.
     assert!((80..160).contains(&reader.count()), "{}", reader.count());
     assert!(!reader.task.is_finished());
+}
+
+/// When a proxy passed on each pull.
+type Pulls = Arc<Mutex<Vec<Instant>>>;
+
+/// Notes when pulls go by. They may be cut into two reads.
+fn clock_of_pulls(pulls: Pulls) -> Watch {
+    const PULL: &[u8] = b"PUB $JS.API.CONSUMER.MSG.NEXT.";
+    Arc::new(move || {
+        let (pulls, mut tail) = (Arc::clone(&pulls), Vec::new());
+        Box::new(move |bytes| {
+            tail.extend_from_slice(bytes);
+            let count = tail.windows(PULL.len()).filter(|window| *window == PULL).count();
+            pulls.lock().unwrap().extend(std::iter::repeat_n(Instant::now(), count));
+            tail.drain(..tail.len().saturating_sub(PULL.len() - 1));
+        })
+    })
+}
+
+// J2: `CUTS=1000` and `--nocapture` show how long after Connected a pull is on the wire.
+#[tokio::test]
+async fn a_pull_is_on_the_wire_as_soon_as_there_is_a_connection() {
+    let cuts: usize = std::env::var("CUTS").map_or(10, |cuts| cuts.parse().expect("CUTS is a number"));
+    let server = Server::builder().jetstream().start().await;
+    let pulls = Pulls::default();
+    let proxy = Proxy::start_watched(server.port(), clock_of_pulls(Arc::clone(&pulls))).await;
+    let world = World::of(server, quick).await;
+    world.consumer(pull::Config::default()).await;
+    let client = quick(proxy.url()).await;
+    let reader = Reader::of(consumer_of(&client).await.messages().await.unwrap());
+    let mut connections = client.events();
+    let mut times = Vec::new();
+    for cut in 0..cuts {
+        let number = u64::try_from(cut).unwrap();
+        world.publish(number..number + 1).await;
+        reader.has_all(number + 1).await;
+        let before = pulls.lock().unwrap().len();
+        proxy.cut(if cut % 2 == 0 { Cut::Rst } else { Cut::Fin });
+        let connected = soon("a connection", async {
+            while !matches!(connections.recv().await, Some(ConnectionEvent::Reconnected { .. })) {}
+            Instant::now()
+        })
+        .await;
+        eventually("a pull", SOON, async || pulls.lock().unwrap().len() > before).await;
+        // It may be written before Connected is reported.
+        times.push(pulls.lock().unwrap()[before].saturating_duration_since(connected));
+    }
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    let longest = *times.last().unwrap();
+    println!("from Connected to a pull on the wire: n {cuts}, median {median:?}, maximum {longest:?}");
+    assert!(longest < SOON, "{longest:?}");
 }
 
 #[tokio::test]
@@ -337,20 +391,4 @@ async fn what_a_server_delivers_again_under_the_same_numbers_is_delivered() {
         let info = message.info().unwrap();
         assert_eq!((info.stream_sequence, info.delivered), (number, 1));
     }
-}
-
-// J2
-#[tokio::test]
-async fn a_refused_inbox_is_an_error_and_not_the_end_of_the_messages() {
-    let world = World::of(Server::builder().jetstream().line("max_subscriptions: 2").start().await, quick).await;
-    let consumer = world.consumer(pull::Config::default()).await;
-    // The inbox of requests is one; this is the other.
-    let _other = world.client.subscribe("other").await.unwrap();
-    world.client.flush().await.unwrap();
-    let mut messages = consumer.messages().await.unwrap();
-    let error = soon("an error", messages.next()).await.unwrap().unwrap_err();
-    assert!(error.to_string().contains("maximum subscriptions exceeded"), "{error}");
-    assert!(soon("the end", messages.next()).await.is_none());
-    let mut batch = soon("a batch", consumer.fetch().messages()).await.unwrap();
-    assert!(soon("an error", batch.next()).await.unwrap().is_err());
 }

@@ -34,6 +34,8 @@ mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
 mod jetstream_denied;
 #[cfg(feature = "jetstream")]
+mod jetstream_domains;
+#[cfg(feature = "jetstream")]
 mod jetstream_double_ack;
 #[cfg(feature = "jetstream")]
 mod jetstream_management;
@@ -51,6 +53,8 @@ mod jetstream_pull;
 mod jetstream_pull_elections;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull_groups;
+#[cfg(feature = "jetstream")]
+mod jetstream_pull_nodes;
 #[cfg(feature = "jetstream")]
 mod jetstream_pull_outages;
 #[cfg(feature = "jetstream")]

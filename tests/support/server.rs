@@ -28,6 +28,7 @@ pub(crate) struct ServerBuilder {
     credentials: Option<String>,
     binary: Option<PathBuf>,
     jetstream: bool,
+    domain: Option<String>,
 }
 
 impl ServerBuilder {
@@ -90,6 +91,12 @@ impl ServerBuilder {
     pub(crate) fn jetstream(mut self) -> Self {
         self.jetstream = true;
         self
+    }
+
+    /// With JetStream in a domain of this name.
+    pub(crate) fn jetstream_domain(mut self, name: &str) -> Self {
+        self.domain = Some(name.to_owned());
+        self.jetstream()
     }
 
     /// A nats-server other than the default one.
@@ -325,7 +332,9 @@ impl Server {
             self.folder.join("log").display(),
         );
         if self.setup.jetstream {
-            let _ = writeln!(text, "jetstream {{ store_dir: \"{}\" }}", self.folder.join("store").display());
+            let domain = self.setup.domain.as_ref().map(|name| format!(", domain: \"{name}\"")).unwrap_or_default();
+            let store = self.folder.join("store");
+            let _ = writeln!(text, "jetstream {{ store_dir: \"{}\"{domain} }}", store.display());
         }
         if let Some((name, routes)) = &self.setup.cluster {
             let routes: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
