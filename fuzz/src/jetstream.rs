@@ -112,7 +112,7 @@ fn consumer_config(choices: &mut Choices<'_>) {
     let mut config = consumer::Config::default();
     edits(choices).iter().for_each(|edit| edit_consumer(&mut config, edit));
     same_again(&config);
-    let json = serde_json::json!({ "config": config }).to_string();
+    let json = serde_json::json!({ "stream_name": "s", "name": "c", "config": config }).to_string();
     let info: Response<consumer::Info> = serde_json::from_str(&json).unwrap();
     assert_eq!(info.into_result().unwrap().config, config);
     // Either kind takes it, and keeps what it has fields for.

@@ -366,3 +366,19 @@ async fn a_list_ends_after_an_error_that_would_come_again() {
     let names: Vec<_> = soon("the end", futures_util::StreamExt::collect(context.stream_names())).await;
     assert!(matches!(&names[..], [Err(error)] if error.kind() == RequestErrorKind::NoResponders), "{names:?}");
 }
+
+#[tokio::test]
+async fn an_answer_that_says_nothing_of_the_stream_is_an_error() {
+    let server = Server::start().await;
+    let client = ConnectOptions::new().connect(server.url()).await.unwrap();
+    let mut requests = client.subscribe("$JS.API.STREAM.INFO.S").await.unwrap();
+    client.flush().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let request = futures_util::StreamExt::next(&mut requests).await.unwrap();
+        client.publish(request.reply.unwrap(), "{}".into()).await.unwrap();
+    });
+    let context = jetstream::new(ConnectOptions::new().connect(server.url()).await.unwrap());
+    let error = soon("an answer", context.get_stream("S")).await.unwrap_err();
+    assert!(error.to_string().contains("missing field `config`"), "{error}");
+    answering.await.unwrap();
+}

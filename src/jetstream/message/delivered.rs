@@ -9,7 +9,6 @@ use super::super::context::Context;
 use super::super::error::{AckError, AckErrorKind};
 use super::super::run::confirm::confirm;
 use super::super::wire::{AckKind, AckSubject, MessageInfo, term_because};
-use crate::error::Error as KindError;
 use crate::{Client, Error, Subject};
 
 /// A message that a consumer delivered. It derefs to the [`Message`](crate::Message) of the client.
@@ -136,7 +135,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// If its reply subject is not that of a message of a consumer.
+    /// If it has no reply subject, or one that is not that of a message of a consumer: the error says what is wrong with it.
     ///
     /// ```no_run
     /// # fn example(message: nats_lifeline::jetstream::Message) -> Result<(), nats_lifeline::Error> {
@@ -147,8 +146,7 @@ impl Message {
     /// ```
     pub fn info(&self) -> Result<MessageInfo<'_>, Error> {
         let Some(reply) = &self.message.reply else { return Err(AckError::from(AckErrorKind::NotFromConsumer).into()) };
-        let info = AckSubject::parse(reply).and_then(|subject| subject.info());
-        info.map_err(|fault| KindError::with_source(AckErrorKind::NotFromConsumer, fault).into())
+        Ok(AckSubject::parse(reply).and_then(|subject| subject.info())?)
     }
 
     fn handle(&self) -> Handle<'_> {

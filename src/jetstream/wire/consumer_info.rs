@@ -14,11 +14,9 @@ use crate::protocol::datetime::{DateTime, zero_time};
 /// The configuration and the state of a consumer.
 #[derive(Debug, Deserialize, Clone, PartialEq, Eq)]
 pub struct Info {
-    /// The stream's name.
-    #[serde(default)]
+    /// The stream's name. Without it and the next one, this is no answer about a consumer.
     pub stream_name: String,
     /// The consumer's name.
-    #[serde(default)]
     pub name: String,
     /// When it was created.
     #[serde(default = "zero_time", with = "rfc3339")]

@@ -30,7 +30,7 @@ impl OutboundMessage {
     }
 }
 
-/// Builds a message to publish to a stream. Each setter adds a header.
+/// Builds a message to publish to a stream. Each setter adds a header. A payload alone is one too, by `into()`.
 ///
 /// ```
 /// use nats_lifeline::jetstream::message::PublishMessage;
@@ -209,6 +209,37 @@ pub fn ttl_seconds(ttl: Duration) -> u64 {
     ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).max(1)
 }
 
+/// A message with this payload and without headers.
+impl From<Bytes> for PublishMessage {
+    fn from(payload: Bytes) -> Self {
+        Self::build().payload(payload)
+    }
+}
+
+impl From<Vec<u8>> for PublishMessage {
+    fn from(payload: Vec<u8>) -> Self {
+        Bytes::from(payload).into()
+    }
+}
+
+impl From<String> for PublishMessage {
+    fn from(payload: String) -> Self {
+        Bytes::from(payload).into()
+    }
+}
+
+impl From<&'static [u8]> for PublishMessage {
+    fn from(payload: &'static [u8]) -> Self {
+        Bytes::from_static(payload).into()
+    }
+}
+
+impl From<&'static str> for PublishMessage {
+    fn from(payload: &'static str) -> Self {
+        Bytes::from_static(payload.as_bytes()).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +286,15 @@ mod tests {
         ];
         assert_eq!(all, expected);
         assert!(PublishMessage::build().outbound_message("s").headers.is_none());
+    }
+
+    #[test]
+    fn a_payload_alone_is_a_message() {
+        let messages: [PublishMessage; 5] =
+            ["p".into(), b"p".as_slice().into(), "p".to_owned().into(), vec![b'p'].into(), Bytes::from("p").into()];
+        for message in messages.map(|message| message.outbound_message("s")) {
+            assert_eq!((message.payload.as_ref(), message.headers), (&b"p"[..], None));
+        }
     }
 
     #[test]

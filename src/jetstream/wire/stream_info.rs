@@ -15,7 +15,8 @@ use crate::protocol::datetime::{DateTime, zero_time};
 #[derive(Debug, Deserialize, Clone, PartialEq, Eq)]
 pub struct Info {
     /// The configuration, with the server's defaults filled in. A policy that this version does not know reads as the default.
-    #[serde(default, deserialize_with = "known")]
+    /// Without it, this is no answer about a stream.
+    #[serde(deserialize_with = "known")]
     pub config: Config,
     /// When the stream was created.
     #[serde(default = "zero_time", with = "rfc3339")]

@@ -74,7 +74,17 @@ fn every_file_is_decoded_by_a_test() {
     assert!(count > 40 && forgotten.is_empty(), "of {count} files, no test decodes {forgotten:?}");
 }
 
-/// A document with nothing in it, and one with null everywhere, are read as defaults.
+/// What does not say which stream or consumer it is about is no answer.
+#[test]
+fn an_answer_about_a_stream_or_a_consumer_says_which() {
+    use nats_lifeline::jetstream::{consumer, stream};
+    let error = serde_json::from_str::<stream::Info>("{}").unwrap_err();
+    assert_eq!(error.to_string(), "missing field `config` at line 1 column 2");
+    let error = serde_json::from_str::<consumer::Info>(r#"{"stream_name":"s"}"#).unwrap_err();
+    assert_eq!(error.to_string(), "missing field `name` at line 1 column 19");
+}
+
+/// All other documents may have nothing in them.
 #[test]
 fn every_field_may_be_missing() {
     use nats_lifeline::jetstream::{account, consumer, publish, stream};
@@ -92,11 +102,13 @@ fn every_field_may_be_missing() {
     assert_eq!(empty::<stream::Source>("source"), stream::Source::default());
     assert_eq!(empty::<stream::State>("state"), stream::State::default());
     let zero = parse_rfc3339("0001-01-01T00:00:00Z").unwrap();
-    assert_eq!(empty::<stream::Info>("stream info").created, zero);
-    assert_eq!(empty::<consumer::Info>("consumer info").created, zero);
+    let stream: stream::Info = serde_json::from_str(r#"{"config":{}}"#).unwrap();
+    let consumer: consumer::Info = serde_json::from_str(r#"{"stream_name":"s","name":"c"}"#).unwrap();
+    assert_eq!((stream.created, consumer.created), (zero, zero));
     assert_eq!(empty::<stream::RawMessage>("raw message").time, zero);
     assert_eq!(empty::<stream::PauseResponse>("pause").pause_until, zero);
-    assert_eq!(empty::<stream::ConsumerResetResponse>("reset").reset_seq, 0);
+    let reset: stream::ConsumerResetResponse = serde_json::from_str(r#"{"stream_name":"s","name":"c"}"#).unwrap();
+    assert_eq!(reset.reset_seq, 0);
     assert_eq!(empty::<stream::DeleteStatus>("delete"), stream::DeleteStatus::default());
     assert_eq!(empty::<stream::PurgeResponse>("purge"), stream::PurgeResponse::default());
     assert_eq!(empty::<Error>("error").to_string(), "unknown (code 0, error code 0)");

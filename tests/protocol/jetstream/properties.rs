@@ -99,7 +99,8 @@ proptest! {
         let without: consumer::Config = serde_json::from_value(Value::Object(document.clone())).unwrap();
         document.insert(policy.to_owned(), json!("from_the_future"));
         prop_assert!(serde_json::from_value::<consumer::Config>(Value::Object(document.clone())).is_err());
-        let info: consumer::Info = serde_json::from_value(json!({ "config": document })).unwrap();
+        let info = json!({ "stream_name": "s", "name": "c", "config": document });
+        let info: consumer::Info = serde_json::from_value(info).unwrap();
         prop_assert_eq!(info.config, without);
     }
 
