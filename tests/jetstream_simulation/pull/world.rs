@@ -74,6 +74,8 @@ impl World {
         let mut line = Line::new(seed, plan.latency, start);
         line.subscribe("in.*");
         line.subscribe("other.*");
+        // From the beginning on.
+        line.emitted();
         let config = json!({ "name": "S", "subjects": ["s.>"] });
         line.request_elsewhere("$JS.API.STREAM.CREATE.S", &config, start).unwrap();
         let made = line.request_elsewhere("$JS.API.CONSUMER.CREATE.S.c", &plan.consumer(), start).unwrap();
