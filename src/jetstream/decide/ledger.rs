@@ -5,9 +5,14 @@
 //!
 //! Pulls are in one of two pools. Those of the sure one are expected to be served. Doubtful are those that may have been lost:
 //! they were sent over an earlier connection, or showed no sign of life. They count against the limit, and nobody waits for them.
+//! The pools are an estimate of what is to be waited for; [`Bound`] says what may come at most.
+
+mod bound;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use self::bound::Bound;
 
 /// How long after its expiry a pull counts as gone, although no status has said so.
 const GRACE: Duration = Duration::from_secs(1);
@@ -32,6 +37,11 @@ impl Entry {
             return None;
         }
         self.sent?.checked_add(self.expires.saturating_add(GRACE))
+    }
+
+    /// There has been a connection since then: it was sent.
+    fn connected(&mut self, since: Instant) {
+        self.sent = self.sent.or(Some(self.made.max(since)));
     }
 }
 
@@ -131,11 +141,6 @@ impl Pool {
         };
     }
 
-    /// When the last of them expires.
-    fn ends(&self) -> Option<Instant> {
-        self.entries.iter().filter_map(Entry::ends).chain(self.forgotten_until).max()
-    }
-
     fn expire(&mut self, now: Instant) {
         if self.forgotten_until.is_some_and(|until| until <= now) {
             (self.forgotten, self.forgotten_until) = (0, None);
@@ -158,11 +163,10 @@ impl Pool {
 pub(super) struct Ledger {
     sure: Pool,
     doubtful: Pool,
-    /// What doubtful pulls had left when they expired, and until when that may still come: they may have been served in place of
-    /// the sure ones.
-    shifted: (u64, u64),
-    shifted_until: Option<Instant>,
+    bound: Bound,
     next: u64,
+    /// The next token when the reader last had nothing to read.
+    caught_up: u64,
 }
 
 impl Ledger {
@@ -170,7 +174,9 @@ impl Ledger {
     pub(super) fn open(&mut self, entry: Entry) -> u64 {
         let token = self.next;
         self.next += 1;
-        self.sure.add(Entry { token, ..entry });
+        let entry = Entry { token, ..entry };
+        self.sure.add(entry);
+        self.bound.open(entry);
         token
     }
 
@@ -178,6 +184,7 @@ impl Ledger {
     pub(super) fn took(&mut self, bytes: u64) {
         let pool = if self.sure.messages > 0 { &mut self.sure } else { &mut self.doubtful };
         pool.took(bytes);
+        self.bound.took();
     }
 
     /// A pull has ended. Returns it, if it is one that was not known to be served.
@@ -185,8 +192,8 @@ impl Ledger {
         if token >= self.next {
             return None;
         }
+        self.bound.close(token, left);
         if let Some(at) = self.sure.find(token) {
-            let left = self.unshift(left);
             return self.sure.close(Some(at), left);
         }
         if let Some(at) = self.doubtful.find(token) {
@@ -194,19 +201,8 @@ impl Ledger {
         }
         // One that counts as served. Doubtful pulls are older than sure ones, except those that came back.
         let in_doubt = self.doubtful.entries.back().is_some_and(|last| token < last.token);
-        if in_doubt {
-            return self.doubtful.close(None, left);
-        }
-        let left = self.unshift(left);
-        self.sure.close(None, left)
-    }
-
-    /// What a sure pull had left is first of all what was served by doubtful ones in its place.
-    fn unshift(&mut self, left: Left) -> Left {
-        let Left::Exactly { messages, bytes } = left else { return left };
-        let shifted = (self.shifted.0.min(messages), self.shifted.1.min(bytes));
-        self.shifted = (self.shifted.0 - shifted.0, self.shifted.1 - shifted.1);
-        Left::Exactly { messages: messages - shifted.0, bytes: bytes - shifted.1 }
+        let pool = if in_doubt { &mut self.doubtful } else { &mut self.sure };
+        pool.close(None, left)
     }
 
     /// A pull has shown that it is alive. `false`: it is none that is known.
@@ -222,7 +218,7 @@ impl Ledger {
         self.doubtful.forget_served();
         let (before, bytes_before) = (self.sure.messages, self.sure.bytes);
         self.sure.add(entry);
-        self.sure.messages = before.saturating_add(messages);
+        self.sure.messages = before.saturating_add(messages).min(self.bound.messages().max(before).max(1));
         self.sure.bytes = bytes_before.saturating_add(bytes);
         true
     }
@@ -236,36 +232,38 @@ impl Ledger {
         sure.entries.into_iter().for_each(|entry| self.doubtful.add(entry));
         self.doubtful.messages = messages.saturating_add(sure.messages);
         self.doubtful.bytes = bytes.saturating_add(sure.bytes);
+        self.bound.doubt();
+    }
+
+    /// The connection was lost: all pulls are in doubt. Those that were made since the reader last had nothing to read may have been
+    /// made after the loss, and wait for the next connection.
+    pub(super) fn interrupted(&mut self) {
+        self.doubt();
+        self.bound.buffered(self.caught_up);
+    }
+
+    /// The reader has nothing to read.
+    pub(super) fn caught_up(&mut self) {
+        self.caught_up = self.next;
     }
 
     /// There has been a connection since then: buffered pulls were sent.
     pub(super) fn connected(&mut self, since: Instant) {
         let all = self.sure.entries.iter_mut().chain(self.doubtful.entries.iter_mut());
-        all.for_each(|entry| entry.sent = entry.sent.or(Some(entry.made.max(since))));
+        all.for_each(|entry| entry.connected(since));
+        self.bound.connected(since);
     }
 
     /// Forgets pulls that have expired.
     pub(super) fn expire(&mut self, now: Instant) {
         self.sure.expire(now);
-        if self.shifted_until.is_some_and(|until| until <= now) {
-            (self.shifted, self.shifted_until) = ((0, 0), None);
-        }
-        let before = (self.doubtful.messages, self.doubtful.bytes);
         self.doubtful.expire(now);
-        let gone = (before.0 - self.doubtful.messages, before.1 - self.doubtful.bytes);
-        if gone.0 > 0 {
-            self.shifted = (self.shifted.0.saturating_add(gone.0), self.shifted.1.saturating_add(gone.1));
-            self.shifted_until = self.sure.ends();
-            if self.shifted_until.is_none() {
-                self.shifted = (0, 0);
-            }
-        }
+        self.bound.expire(now);
     }
 
     /// When the next one expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        let entries = self.sure.entries.iter().chain(&self.doubtful.entries).filter_map(Entry::ends);
-        entries.chain(self.shifted_until).min()
+        self.sure.entries.iter().chain(&self.doubtful.entries).filter_map(Entry::ends).min()
     }
 
     /// Messages that are expected.
@@ -280,12 +278,12 @@ impl Ledger {
 
     /// Messages that may come besides the expected ones.
     pub(super) fn doubtful_messages(&self) -> u64 {
-        self.doubtful.messages.saturating_add(self.shifted.0)
+        self.bound.messages().saturating_sub(self.sure.messages)
     }
 
     /// Bytes that those may have.
     pub(super) fn doubtful_bytes(&self) -> u64 {
-        self.doubtful.bytes.saturating_add(self.shifted.1)
+        self.doubtful.bytes
     }
 
     /// The newest of the sure pulls.

@@ -187,6 +187,7 @@ impl Pull {
 
     fn waiting(&mut self, now: Instant) {
         self.flow.waits(now);
+        self.ledger.caught_up();
         if !self.is_down() {
             self.ledger.expire(now);
         }
@@ -220,7 +221,7 @@ impl Pull {
     fn interrupted(&mut self, now: Instant) {
         self.link = Link::Down;
         self.seen.forget();
-        self.ledger.doubt();
+        self.ledger.interrupted();
         self.phase = Phase::Steady;
         self.shaken(now, Some(Cause::Disconnected));
         // The client buffers it, and the next connection sends it directly after the subscription.

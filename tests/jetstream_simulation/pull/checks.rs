@@ -14,7 +14,7 @@ use crate::line::Emitted;
 const MOVE: Duration = Duration::from_secs(3);
 
 /// What may come over two batches: single messages that are asked for while everything else is in doubt.
-const OVER: u64 = 16;
+const OVER: u64 = 24;
 
 /// A pull that a server may still serve.
 struct Asked {
@@ -45,7 +45,8 @@ pub(crate) struct Checks {
     pub(crate) swallowed: u32,
     /// Until when the consumer has no leader.
     pub(crate) leaderless: Instant,
-    wrong_since: Instant,
+    /// When the reader was given the last message, or since when there has been a connection.
+    life: Instant,
 }
 
 impl Checks {
@@ -65,7 +66,7 @@ impl Checks {
             quiet: None,
             swallowed: 0,
             leaderless: now,
-            wrong_since: now,
+            life: now,
         }
     }
 
@@ -147,10 +148,7 @@ impl Checks {
         (self.quiet, self.none_since) = (None, None);
     }
 
-    pub(crate) fn told(&mut self, report: Report, now: Instant) {
-        if self.troubles.is_empty() {
-            self.wrong_since = now;
-        }
+    pub(crate) fn told(&mut self, report: Report) {
         match report {
             Report::Began(cause) => assert!(self.troubles.insert(cause), "{cause:?} is reported twice"),
             Report::Over { cause, .. } => assert!(self.troubles.remove(&cause), "{cause:?} is over and never began"),
@@ -160,8 +158,12 @@ impl Checks {
 
     pub(crate) fn complained(&mut self, cause: Cause, now: Instant) {
         assert!(self.troubles.contains(&cause), "a complaint about {cause:?}, which was not reported");
-        // It may have been suspected before it was reported.
-        assert!(now + ms(1_100) >= self.wrong_since + self.patience, "an early complaint about {cause:?}");
+        assert!(now >= self.life + self.patience, "an early complaint about {cause:?}");
+    }
+
+    /// The reader is given a message, or learns of a connection.
+    pub(crate) fn lives(&mut self, since: Instant) {
+        self.life = self.life.max(since);
     }
 
     pub(crate) fn has_trouble(&self) -> bool {

@@ -80,10 +80,10 @@ impl Plan {
     }
 
     /// How long messages that can be delivered may wait after the last thing that went wrong: until the silence of the last pull
-    /// is noticed, and of one more that was sent while nobody could receive it.
+    /// is noticed, and of one more that was sent while nobody could receive it, or that asked for too few bytes.
     pub(crate) fn bound(&self) -> Duration {
         let Settings { heartbeat, expires, .. } = self.settings;
         let silence = if heartbeat.is_zero() { expires + ms(1_000) } else { heartbeat * 2 };
-        silence + ms(1_000) + ms(500) + self.latency * 8
+        silence + ms(1_000) + ms(700) + self.latency * 8
     }
 }

@@ -229,6 +229,7 @@ impl World {
         }
         if self.machine.is_down() {
             if let Some(since) = self.line.connected_since() {
+                self.checks.lives(since);
                 self.machine.on(self.now, Event::Connected(since));
             }
         }
@@ -266,6 +267,7 @@ impl World {
             say!(self, "{event:?}");
         }
         match event {
+            Event::Message(_) => self.checks.lives(self.now),
             Event::Interrupted => self.checks.told_loss(),
             Event::Status { token, status: PullStatus::IdleHeartbeat, .. } => self.checks.told_life(token),
             Event::Status { token, .. } => self.checks.told_end(token),
@@ -335,7 +337,7 @@ impl World {
                     if report == Report::Began(nats_lifeline::jetstream::decide::pull::Cause::Silence) {
                         self.counts[7] += 1;
                     }
-                    self.checks.told(report, self.now);
+                    self.checks.told(report);
                 }
                 Effect::Complain(cause) => self.checks.complained(cause, self.now),
                 Effect::Inquire => self.inquiry = Some(self.now + self.plan.latency * 2),

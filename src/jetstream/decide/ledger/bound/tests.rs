@@ -1,0 +1,87 @@
+//! What may still come at most.
+
+use std::time::Duration;
+
+use super::*;
+
+fn pull(token: u64, messages: u64, made: Instant) -> Entry {
+    let expires = Duration::from_secs(30);
+    Entry { token, messages, bytes: 0, made, sent: Some(made), heartbeat: Duration::ZERO, expires }
+}
+
+fn bound(now: Instant, pulls: &[u64]) -> Bound {
+    let mut bound = Bound::default();
+    (0..).zip(pulls).for_each(|(token, messages)| bound.open(pull(token, *messages, now)));
+    bound
+}
+
+fn left(messages: u64) -> Left {
+    Left::Exactly { messages, bytes: 0 }
+}
+
+#[test]
+fn what_came_for_a_pull_that_is_gone_may_still_come_for_the_others() {
+    let now = Instant::now();
+    let mut one = bound(now, &[10, 10]);
+    (0..5).for_each(|_| one.took());
+    one.close(0, Left::Unknown);
+    assert_eq!(one.messages(), 10, "all five can have come for the first one");
+    one.close(1, left(10));
+    assert_eq!(one.messages(), 0);
+
+    let mut both = bound(now, &[10, 10]);
+    (0..12).for_each(|_| both.took());
+    both.close(0, left(3));
+    assert_eq!(both.messages(), 5);
+    both.close(1, Left::Unknown);
+    assert_eq!(both.messages(), 0);
+    both.close(1, left(7));
+    assert_eq!(both.messages(), 0);
+}
+
+#[test]
+fn a_pull_has_no_more_left_than_all_together_had_once() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[10]);
+    (0..9).for_each(|_| bound.took());
+    bound.open(pull(1, 10, now));
+    bound.close(1, Left::Unknown);
+    assert_eq!(bound.messages(), 1);
+    bound.open(pull(2, 10, now));
+    bound.close(2, Left::Everything);
+    assert_eq!(bound.messages(), 1);
+    bound.expire(now + Duration::from_secs(31));
+    assert_eq!(bound.messages(), 0);
+}
+
+#[test]
+fn pulls_that_were_lost_together_have_no_more_left_together() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[3, 3, 3]);
+    (0..6).for_each(|_| bound.took());
+    bound.doubt();
+    let short = Entry { expires: Duration::from_secs(2), ..pull(3, 1, now) };
+    bound.open(short);
+    bound.doubt();
+    bound.open(Entry { token: 4, ..short });
+    assert_eq!(bound.messages(), 5);
+    bound.expire(now + Duration::from_secs(3));
+    assert_eq!((bound.messages(), bound.doubtful), (3, 1));
+    bound.expire(now + Duration::from_secs(31));
+    assert_eq!((bound.messages(), bound.doubtful), (0, 0));
+}
+
+#[test]
+fn many_old_pulls_are_one() {
+    let now = Instant::now();
+    let mut many = Bound::default();
+    for token in 0..1_000 {
+        many.open(pull(token, 10, now + Duration::from_millis(token)));
+        (0..10).for_each(|_| many.took());
+    }
+    assert_eq!((many.messages(), many.parts.len()), (0, MOST));
+    many.open(pull(1_000, 10, now + Duration::from_secs(60)));
+    many.close(3, left(0));
+    many.expire(now + Duration::from_secs(60));
+    assert_eq!((many.messages(), many.parts.len()), (10, 1));
+}
