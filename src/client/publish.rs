@@ -47,7 +47,7 @@ impl Client {
     ///
     /// [`InvalidSubject`](PublishErrorKind::InvalidSubject) and
     /// [`MaxPayloadExceeded`](PublishErrorKind::MaxPayloadExceeded), with the rule and the numbers as their source;
-    /// [`Send`](PublishErrorKind::Send) with a [`SendFault`] as its source. In all these cases the message will not
+    /// [`Send`](PublishErrorKind::Send) with a [`SendFault`](crate::client::SendFault) as its source. In all these cases the message will not
     /// be sent.
     ///
     /// ```no_run
