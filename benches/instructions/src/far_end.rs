@@ -73,7 +73,8 @@ fn answer(mut socket: TcpStream, with: Option<&[u8]>) -> Result<(), Failure> {
                 // The client has one subscription, for all replies.
                 ClientOp::Sub { sid, .. } => replies = sid,
                 ClientOp::Pub(request) => {
-                    message(&mut answers, request.reply.unwrap_or_default(), replies, None, None, with.unwrap_or(request.payload));
+                    let (reply, payload) = (request.reply.unwrap_or_default(), with.unwrap_or(request.payload));
+                    message(&mut answers, reply, replies, None, None, payload);
                 }
                 ClientOp::Ping => answers.extend_from_slice(b"PONG\r\n"),
                 _ => {}

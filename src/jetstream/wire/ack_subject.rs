@@ -127,9 +127,9 @@ impl<'a> AckSubject<'a> {
     /// ```
     pub fn parse(subject: &'a str) -> Result<Self, AckSubjectFault> {
         let rest = subject.strip_prefix("$JS.ACK.").ok_or(AckSubjectFault::Foreign)?;
+        let mut tokens = Tokens::of(rest);
         // `$JS` and `ACK` count.
-        let found = 3 + rest.bytes().filter(|byte| *byte == b'.').count();
-        let mut tokens = rest.split('.');
+        let found = 2 + tokens.count;
         let (mut domain, mut acc_hash) = (None, None);
         match found {
             TOKENS_V1 => {}
@@ -154,7 +154,7 @@ impl<'a> AckSubject<'a> {
             delivered,
             stream_sequence: number(text()?, "stream sequence")?,
             consumer_sequence: number(text()?, "consumer sequence")?,
-            published: text()?.parse().map_err(|_| AckSubjectFault::Number { field: "time" })?,
+            published: time(text()?)?,
             pending: number(text()?, "pending")?,
             token: tokens.next(),
         })
@@ -196,10 +196,57 @@ impl fmt::Display for AckSubject<'_> {
     }
 }
 
+/// The tokens of a subject, found in one pass, since this is done for each delivered message.
+struct Tokens<'a> {
+    subject: &'a str,
+    /// Where the first ones end.
+    ends: [usize; TOKENS_V2 - 1],
+    /// How many there are.
+    count: usize,
+    /// The next one, and where it begins.
+    next: usize,
+    begin: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn of(subject: &'a str) -> Tokens<'a> {
+        let mut tokens = Tokens { subject, ends: [subject.len(); TOKENS_V2 - 1], count: 1, next: 0, begin: 0 };
+        for (byte, at) in subject.bytes().zip(0..) {
+            if byte == b'.' {
+                if let Some(end) = tokens.ends.get_mut(tokens.count - 1) {
+                    *end = at;
+                }
+                tokens.count += 1;
+            }
+        }
+        tokens
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let end = *self.ends.get(self.next).filter(|_| self.next < self.count)?;
+        let token = self.subject.get(self.begin..end);
+        (self.next, self.begin) = (self.next + 1, end + 1);
+        token
+    }
+}
+
 /// Digits only: no sign.
 fn number(token: &str, field: &'static str) -> Result<u64, AckSubjectFault> {
-    let digits = Some(token).filter(|token| token.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or(AckSubjectFault::Number { field })
+    let fault = AckSubjectFault::Number { field };
+    let digits = token.bytes().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    });
+    digits.filter(|_| !token.is_empty()).ok_or(fault)
+}
+
+/// A time may be before 1970.
+fn time(token: &str) -> Result<i64, AckSubjectFault> {
+    let fault = AckSubjectFault::Number { field: "time" };
+    match number(token, "time") {
+        Ok(time) => i64::try_from(time).map_err(|_| fault),
+        Err(fault) => token.parse().map_err(|_| fault),
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +274,14 @@ mod tests {
     fn no_domain_is_an_underscore_and_more_tokens_may_follow() {
         let ack = AckSubject::parse("$JS.ACK._.hash.S.c.1.2.3.4.5.extra.more").unwrap();
         assert_eq!((ack.domain, ack.acc_hash, ack.token, ack.pending), (None, Some("hash"), Some("extra"), 5));
+    }
+
+    #[test]
+    fn a_time_before_1970_is_one_too() {
+        let ack = AckSubject::parse("$JS.ACK.S.c.1.2.3.-4.5").unwrap();
+        assert_eq!((ack.published, ack.pending), (-4, 5));
+        let late = AckSubject::parse("$JS.ACK.S.c.1.2.3.9223372036854775808.5");
+        assert_eq!(late, Err(AckSubjectFault::Number { field: "time" }));
     }
 
     #[test]
