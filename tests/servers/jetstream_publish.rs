@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nats_lifeline::client::ConnectionLost;
 use nats_lifeline::jetstream::context::{
-    ContextBuilder, PublishCounts, PublishError, PublishErrorKind, traits::Publisher,
+    ContextBuilder, PublishCounts, PublishError, PublishErrorKind, PublishOutcome, RetryOptions, traits::Publisher,
 };
 use nats_lifeline::jetstream::message::{OutboundMessage, PublishMessage};
 use nats_lifeline::jetstream::stream::{Config, DiscardPolicy, StorageType};
@@ -154,6 +154,22 @@ async fn a_message_that_nobody_has_is_sent_again_until_the_time_is_over() {
     world.context.create_stream(config).await.unwrap();
     let ack = soon("the acknowledgement", waiting).await.unwrap().unwrap();
     assert_eq!((ack.stream.as_str(), ack.sequence), ("LATE", 1));
+}
+
+// It took as long as if a stream could have been created meanwhile.
+#[tokio::test]
+async fn a_subject_that_no_stream_can_have_is_not_tried_again() {
+    let world = World::start(ContextBuilder::new().timeout(Duration::from_secs(60))).await;
+    let published = async { world.context.publish("m..b", "1".into()).await.unwrap().await.unwrap_err() };
+    let error = soon("an error", published).await;
+    assert_eq!(error.kind(), PublishErrorKind::StreamNotFound);
+    let text = error.to_string();
+    assert!(text.starts_with(r#"no stream found for given subject: "m..b""#), "{text}");
+    let retried = world.context.publish_retry("m..b", "1".into(), RetryOptions::new());
+    let outcome = soon("an outcome", retried).await;
+    assert!(matches!(outcome, PublishOutcome::NotSent { .. }), "{outcome:?}");
+    let counts = world.context.publish_counts();
+    assert_eq!((counts.published, counts.not_sent), (2, 2), "{counts:?}");
 }
 
 #[tokio::test]

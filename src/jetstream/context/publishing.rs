@@ -16,6 +16,7 @@ use crate::jetstream::message::{OutboundMessage, PublishMessage};
 use crate::jetstream::run::pauses::Pauses;
 use crate::jetstream::run::publications::{Known, Publication};
 use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
+use crate::protocol::{SubjectFault, check_subscribe_subject, shown};
 use crate::{Client, HeaderMap, ToSubject, jetstream, message};
 
 /// How long a message waits for its acknowledgement, unless the context says otherwise.
@@ -287,6 +288,10 @@ impl Sent {
     async fn again(self: Box<Self>, mut error: PublishError) -> Result<PublishAck, PublishError> {
         let Sent { context, message, request: _, since, publication } = *self;
         let deadline = since.checked_add(context.ack_wait());
+        if let Some(error) = never_stored(&message) {
+            publication.settle(Known::NotSent);
+            return Err(error);
+        }
         let mut pauses = Pauses::default();
         while pauses.pause(&context.inner().client, deadline).await {
             let request = match context.start(&message, deadline).await {
@@ -368,6 +373,22 @@ fn may_be_stored_later(code: ErrorCode) -> bool {
             | ErrorCode::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_NOT_READY
             | ErrorCode::STREAM_TOO_MANY_REQUESTS
     )
+}
+
+/// Why no stream will ever have the message, if its subject is one that none can have. Servers accept it, and say only that nobody
+/// listens.
+pub(super) fn never_stored(message: &message::OutboundMessage) -> Option<PublishError> {
+    let fault = check_subscribe_subject(message.subject.as_bytes()).err()?;
+    let subject = shown(message.subject.as_str()).to_string();
+    Some(PublishError::with_source(PublishErrorKind::StreamNotFound, NoSubject { subject, fault }))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{subject:?}")]
+struct NoSubject {
+    subject: String,
+    #[source]
+    fault: SubjectFault,
 }
 
 /// Another program has answered, which stores nothing.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::publishing::{Judged, judged};
+use super::publishing::{Judged, judged, never_stored};
 use super::{Context, PublishError, PublishErrorKind};
 use crate::jetstream::decide::publish::{Fate, Heard, Next, Publishing};
 use crate::jetstream::message::PublishMessage;
@@ -187,7 +187,10 @@ impl Context {
         })?;
         let (heard, error) = match judged(request.outcome(Some(until)).await) {
             Judged::Final(_, Ok(ack)) => return Ok(ack),
-            Judged::NotStoredYet(error) => (Heard::NotStored, error),
+            Judged::NotStoredYet(error) => match never_stored(message) {
+                Some(error) => (Heard::Impossible, error),
+                None => (Heard::NotStored, error),
+            },
             Judged::Final(Known::Refused, Err(error)) => (Heard::Refused, error),
             // An outage.
             Judged::Final(Known::NotSent, Err(error)) if error.kind() == PublishErrorKind::TimedOut => {
