@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_policy_from_the_future_costs_one_field() {
-        let json = r#"{"name":"c","config":{"ack_policy":"someday","deliver_policy":"sometimes","opt_start_seq":3,
+        let json = r#"{"stream_name":"S","name":"c","config":{"ack_policy":"someday","deliver_policy":"sometimes","opt_start_seq":3,
             "replay_policy":"original","priority_policy":7,"max_deliver":5},"num_pending":9}"#;
         let info: Info = serde_json::from_str(json).unwrap();
         let expected = Config { replay_policy: ReplayPolicy::Original, max_deliver: 5, ..Config::default() };

@@ -72,6 +72,21 @@ fn pulls_that_were_lost_together_have_no_more_left_together() {
 }
 
 #[test]
+fn a_pull_that_was_made_after_the_loss_ends_after_the_next_connection() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let mut bound = bound(now, &[5, 4]);
+    bound.buffered(1);
+    bound.expire(at(31));
+    assert_eq!(bound.messages(), 4);
+    bound.connected(at(60));
+    bound.expire(at(90));
+    assert_eq!(bound.messages(), 4);
+    bound.expire(at(91));
+    assert_eq!(bound.messages(), 0);
+}
+
+#[test]
 fn many_old_pulls_are_one() {
     let now = Instant::now();
     let mut many = Bound::default();
