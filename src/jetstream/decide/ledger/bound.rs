@@ -5,7 +5,7 @@
 //! what has come, is taken off.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Entry, Left};
 
@@ -125,10 +125,17 @@ impl Part {
     fn merge(&mut self, older: Part) {
         self.first = older.first;
         self.messages = self.messages.saturating_add(older.messages);
-        // No end: that is known later, or never.
-        let (mine, others) = (self.entry.ends(), older.entry.ends());
-        if others.is_none() || mine.is_some_and(|mine| others > Some(mine)) {
-            self.entry = older.entry;
+        match (self.entry.ends(), older.entry.ends()) {
+            (Some(mine), Some(others)) if others > mine => self.entry = older.entry,
+            (Some(_), Some(_)) => {}
+            // One was not sent yet, or never ends.
+            _ => {
+                let (mine, others) = (self.entry, older.entry);
+                let never = mine.expires.is_zero() || others.expires.is_zero();
+                self.entry.made = mine.made.max(others.made);
+                self.entry.sent = mine.sent.zip(others.sent).map(|(mine, others)| mine.max(others));
+                self.entry.expires = if never { Duration::ZERO } else { mine.expires.max(others.expires) };
+            }
         }
     }
 }

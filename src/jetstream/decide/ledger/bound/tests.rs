@@ -86,6 +86,22 @@ fn a_pull_that_was_made_after_the_loss_ends_after_the_next_connection() {
     assert_eq!(bound.messages(), 0);
 }
 
+// Seed 31904 of the simulation: the reader was told of the connection of the first pull after the loss of the next one.
+#[test]
+fn pulls_that_were_buffered_together_end_after_the_last_one_was_made() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let mut bound = Bound::default();
+    bound.open(Entry { sent: None, ..pull(0, 5, now) });
+    bound.open(Entry { sent: None, ..pull(1, 4, at(40)) });
+    bound.doubt();
+    bound.connected(at(1));
+    bound.expire(at(70));
+    assert_eq!(bound.messages(), 9);
+    bound.expire(at(71));
+    assert_eq!(bound.messages(), 0);
+}
+
 #[test]
 fn many_old_pulls_are_one() {
     let now = Instant::now();
