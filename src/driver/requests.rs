@@ -145,10 +145,7 @@ impl Requests {
             drop(old);
             return Poll::Pending;
         }
-        match inner.take_outcome(ticket) {
-            Some(outcome) => Poll::Ready(outcome),
-            None => Poll::Pending,
-        }
+        inner.take_outcome(ticket).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// The request is no longer awaited.

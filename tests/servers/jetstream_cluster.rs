@@ -17,7 +17,7 @@ use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
 
 use crate::support::trouble::TROUBLES;
-use crate::support::{Cluster, SOON, soon, within};
+use crate::support::{Cluster, SOON, soon, until_ok, within};
 
 async fn connect(cluster: &Cluster) -> Client {
     let options = ConnectOptions::new().backoff(Backoff::fixed(Duration::from_millis(20)));
@@ -39,16 +39,7 @@ async fn stream(calm: &Context) -> Stream {
         duplicate_window: Duration::from_secs(3_600),
         ..Config::default()
     };
-    within("a replicated stream", SOON * 2, async {
-        loop {
-            match calm.create_stream(config.clone()).await {
-                Ok(stream) => return stream,
-                Err(error) => eprintln!("the cluster is not ready: {error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await
+    until_ok("a replicated stream", async || calm.create_stream(config.clone()).await).await
 }
 
 /// How often each payload is stored.

@@ -16,7 +16,7 @@ use nats_lifeline::{Client, ConnectOptions};
 use serde_json::Value;
 
 use super::jetstream_pull::number;
-use crate::support::{Cluster, SOON, eventually, within};
+use crate::support::{Cluster, SOON, eventually, until_ok, within};
 
 fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -24,19 +24,6 @@ fn setting(name: &str, usual: u64) -> u64 {
 
 async fn connect(cluster: &Cluster) -> Client {
     ConnectOptions::new().connect(cluster.urls()).await.unwrap()
-}
-
-/// Repeats a request until a leader accepts it.
-async fn until_ok<T, E>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
-    within(what, SOON * 2, async {
-        loop {
-            match ask().await {
-                Ok(answer) => return answer,
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    })
-    .await
 }
 
 /// When each message was stored.

@@ -13,7 +13,7 @@ use nats_lifeline::{Client, ConnectOptions};
 use tokio::task::JoinHandle;
 
 use super::jetstream_pull::number;
-use crate::support::{Cluster, SOON, eventually, within};
+use crate::support::{Cluster, SOON, eventually, until_ok, within};
 
 /// Longer than an election takes to begin.
 const FROZEN: Duration = Duration::from_secs(8);
@@ -21,19 +21,6 @@ const FROZEN: Duration = Duration::from_secs(8);
 async fn connect(urls: Vec<String>) -> Client {
     let options = ConnectOptions::new().retain_servers_order().ignore_discovered_servers();
     options.connect(urls).await.unwrap()
-}
-
-/// Repeats a request until a leader accepts it.
-async fn until_ok<T, E>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
-    within(what, SOON * 2, async {
-        loop {
-            match ask().await {
-                Ok(answer) => return answer,
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    })
-    .await
 }
 
 /// A stream and a consumer on three servers.
@@ -68,7 +55,7 @@ impl World {
         World { cluster, stream, calm, leader }
     }
 
-    /// Stores messages until it is told to end, and returns how many.
+    /// Stores messages until it is asked to end, and returns how many.
     fn publish(&self, done: &Arc<AtomicBool>) -> JoinHandle<u64> {
         let (context, done) = (self.calm.clone(), Arc::clone(done));
         tokio::spawn(async move {

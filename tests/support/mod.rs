@@ -79,3 +79,16 @@ pub(crate) fn within<F: Future>(what: &str, timeout: Duration, future: F) -> imp
         }
     }
 }
+
+/// Repeats a request until a leader accepts it.
+pub(crate) async fn until_ok<T, E>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    within(what, SOON * 2, async {
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    })
+    .await
+}

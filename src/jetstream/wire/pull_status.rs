@@ -1,4 +1,4 @@
-//! The statuses that a pull ends with. What each means is said by the machines that pull.
+//! The statuses that a pull ends with. What each one means is decided by the machines that pull.
 //!
 //! The code and the beginning of the text decide (ADR-37, and `consumer.go` of nats-server): versions differ in what follows.
 
