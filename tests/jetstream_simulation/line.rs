@@ -39,22 +39,6 @@ pub(crate) struct Line {
     lost: BTreeSet<String>,
     to_server: VecDeque<(Instant, Sent)>,
     to_client: VecDeque<(Instant, Came)>,
-    /// Everything that the server has sent, if somebody wants to know, whether it arrives or not.
-    emitted: Option<Vec<Emitted>>,
-}
-
-/// What the server has sent.
-pub(crate) struct Emitted {
-    pub(crate) to: String,
-    pub(crate) reply: Option<String>,
-    pub(crate) is_heartbeat: bool,
-}
-
-impl Emitted {
-    fn of(out: &Out) -> Emitted {
-        let is_heartbeat = out.reply.is_none() && out.headers.starts_with(b"NATS/1.0 100");
-        Emitted { to: out.to.clone(), reply: out.reply.clone(), is_heartbeat }
-    }
 }
 
 impl Line {
@@ -70,7 +54,6 @@ impl Line {
             lost: BTreeSet::new(),
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
-            emitted: None,
         }
     }
 
@@ -141,9 +124,6 @@ impl Line {
         let own = |subject: &str| subjects.iter().any(|own| matches(own.as_bytes(), subject.as_bytes()));
         let interest = |subject: &str| believed && (subject.starts_with("reply.") || own(subject));
         let answer = ask(&mut self.server, &interest, &mut out);
-        if let Some(emitted) = &mut self.emitted {
-            emitted.extend(out.iter().map(Emitted::of));
-        }
         if self.up_since.is_some() {
             self.to_client.extend(out.into_iter().map(|out| (now + self.latency, Came::Message(out))));
         }
@@ -205,17 +185,17 @@ impl Line {
         self.windowed = names.into_iter().collect();
     }
 
-    /// What the server has sent since the last time.
-    pub(crate) fn emitted(&mut self) -> Vec<Emitted> {
-        self.emitted.replace(Vec::new()).unwrap_or_default()
-    }
-
     /// The reply subjects of messages on their way to subscriptions of the client that begin so.
     pub(crate) fn on_their_way(&self, to: &str) -> impl Iterator<Item = &str> {
         self.to_client.iter().filter_map(move |(_, came)| match came {
             Came::Message(out) if out.to.starts_with(to) => out.reply.as_deref(),
             _ => None,
         })
+    }
+
+    /// The reply subjects of what the client has sent and the server has not received.
+    pub(crate) fn requests_on_their_way(&self) -> impl Iterator<Item = &str> {
+        self.to_server.iter().filter_map(|(_, sent)| sent.reply.as_deref())
     }
 
     /// Whether something that was sent arrives now.

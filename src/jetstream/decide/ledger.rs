@@ -188,11 +188,19 @@ impl Ledger {
     }
 
     /// A pull has ended. Returns it, if it is one that was not known to be served.
-    pub(super) fn close(&mut self, token: u64, left: Left) -> Option<Entry> {
+    pub(super) fn close(&mut self, token: u64, left: Left, now: Instant) -> Option<Entry> {
         if token >= self.next {
             return None;
         }
-        self.bound.close(token, left);
+        let entry = self.close_in_pool(token, left);
+        self.bound.close(token, left, now);
+        if !self.bound.has_doubts() {
+            self.doubtful.clear();
+        }
+        entry
+    }
+
+    fn close_in_pool(&mut self, token: u64, left: Left) -> Option<Entry> {
         if let Some(at) = self.sure.find(token) {
             return self.sure.close(Some(at), left);
         }
@@ -207,6 +215,7 @@ impl Ledger {
 
     /// A pull has shown that it is alive. `false`: it is none that is known.
     pub(super) fn is_alive(&mut self, token: u64) -> bool {
+        self.bound.is_alive(token);
         if self.sure.find(token).is_some() {
             return true;
         }

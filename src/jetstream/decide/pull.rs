@@ -139,7 +139,7 @@ impl Pull {
                 self.effects.push_back(Effect::Tell(Report::Dropped(count)));
             }
             Event::NotSent(token) => {
-                self.ledger.close(token, Left::Everything);
+                self.ledger.close(token, Left::Everything, now);
                 self.shaken(now, Some(Cause::NotSent));
             }
             Event::Refused(text) => self.end(End::Refused(text.to_owned())),

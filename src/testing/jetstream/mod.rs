@@ -214,6 +214,13 @@ impl JetStream {
         Some(self.streams.get(stream)?.consumers.get(consumer)?.state())
     }
 
+    /// The pulls that wait at a consumer, including those that nobody listens for any more: the reply subject of each, and how many
+    /// messages it still asks for.
+    pub fn waiting_pulls(&self, stream: &str, consumer: &str) -> impl Iterator<Item = (&str, u64)> {
+        let consumer = self.streams.get(stream).and_then(|stream| stream.consumers.get(consumer));
+        consumer.into_iter().flat_map(|consumer| consumer.waiting_pulls())
+    }
+
     /// A number below `end`, from the seed (splitmix64).
     fn random(&mut self, end: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -88,7 +88,6 @@ impl World {
         self.counts[4] += 1;
         let now = self.now;
         self.line.ask_server(now, |server, _, out| server.elect_somehow("S", "c", lasts, now, out));
-        self.checks.forgotten();
         self.checks.leaderless = self.checks.leaderless.max(now + lasts);
         self.checks.disturbed();
     }
@@ -98,7 +97,6 @@ impl World {
         self.counts[6] += 1;
         self.cut(ms(50));
         self.line.server.restart(self.now);
-        self.checks.forgotten();
         self.checks.leaderless = self.now;
         self.checks.disturbed();
     }

@@ -1,6 +1,6 @@
 //! The checkers: what may come is bounded, a waiting reader has a pull or a reason, and messages don't wait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use nats_lifeline::jetstream::decide::pull::{Cause, Report};
@@ -8,7 +8,6 @@ use nats_lifeline::jetstream::wire::AckSubject;
 
 use super::plan::{Plan, ms};
 use super::world::{Arrived, World};
-use crate::line::Emitted;
 
 /// Deliveries with the same numbers within this time are one, which came over two connections.
 const MOVE: Duration = Duration::from_secs(3);
@@ -16,20 +15,12 @@ const MOVE: Duration = Duration::from_secs(3);
 /// What may come over two batches: single messages that are asked for while everything else is in doubt.
 const OVER: u64 = 24;
 
-/// A pull that a server may still serve.
-struct Asked {
-    left: u64,
-    expires: Duration,
-    /// `None`: it waits for a connection.
-    sent: Option<Instant>,
-}
-
 pub(crate) struct Checks {
     batch: u64,
     patience: Duration,
     bound: Duration,
-    pulls: BTreeMap<u64, Asked>,
-    served: HashSet<String>,
+    /// What each pull asked for.
+    asked: HashMap<u64, u64>,
     heard: HashMap<String, Instant>,
     /// What may come can have become more.
     has_grown: bool,
@@ -55,8 +46,7 @@ impl Checks {
             batch: plan.settings.batch,
             patience: plan.settings.patience,
             bound: plan.bound(),
-            pulls: BTreeMap::new(),
-            served: HashSet::new(),
+            asked: HashMap::new(),
             heard: HashMap::new(),
             has_grown: false,
             newest: 0,
@@ -70,42 +60,12 @@ impl Checks {
         }
     }
 
-    pub(crate) fn pulled(&mut self, token: u64, asked: u64, now: Instant, up: bool, expires: Duration) {
+    pub(crate) fn pulled(&mut self, token: u64, asked: u64) {
         assert!(asked >= 1 && asked <= self.batch, "a pull for {asked} of {}", self.batch);
-        let sent = up.then_some(now);
         self.alive.insert(token);
         self.none_since = None;
         self.has_grown = true;
-        assert!(
-            self.pulls.insert(token, Asked { left: asked, expires, sent }).is_none(),
-            "token {token} was used before"
-        );
-    }
-
-    /// The server has sent something.
-    pub(crate) fn emitted(&mut self, out: Emitted) {
-        let Some(token) = out.to.strip_prefix("in.") else { return };
-        let token: u64 = token.parse().unwrap();
-        self.has_grown = true;
-        match out.reply {
-            Some(reply) => {
-                // One that comes twice was served once.
-                if let (true, Some(pull)) = (self.served.insert(reply), self.pulls.get_mut(&token)) {
-                    pull.left = pull.left.saturating_sub(1);
-                }
-            }
-            None if out.is_heartbeat => {}
-            None => self.ended(token),
-        }
-    }
-
-    /// The server has forgotten all pulls.
-    pub(crate) fn forgotten(&mut self) {
-        self.pulls.retain(|_, pull| pull.sent.is_none());
-    }
-
-    pub(crate) fn ended(&mut self, token: u64) {
-        self.pulls.remove(&token);
+        assert!(self.asked.insert(token, asked).is_none(), "token {token} was used before");
     }
 
     /// A message was read, and the machine has said whether the reader gets it: exactly once.
@@ -169,11 +129,6 @@ impl Checks {
     pub(crate) fn has_trouble(&self) -> bool {
         !self.troubles.is_empty()
     }
-
-    /// The connection is there again: buffered pulls are sent.
-    pub(crate) fn connected(&mut self, now: Instant) {
-        self.pulls.values_mut().for_each(|pull| pull.sent = pull.sent.or(Some(now)));
-    }
 }
 
 impl World {
@@ -200,16 +155,10 @@ impl World {
         self.check_silence(waits);
     }
 
+    /// J6: what may come is bounded, as far as the machine knows, and in truth.
     fn check_bound(&mut self, counted: u64) {
-        self.line.emitted().into_iter().for_each(|out| self.checks.emitted(out));
         let most = 2 * self.checks.batch + OVER;
         assert!(counted <= most, "{counted} messages are counted as outstanding, of {most}");
-        // By then the server has ended it.
-        let grace = ms(1) + self.plan.latency * 2;
-        let now = self.now;
-        self.checks
-            .pulls
-            .retain(|_, pull| pull.left > 0 && pull.sent.is_none_or(|sent| now < sent + pull.expires + grace));
         if !std::mem::take(&mut self.checks.has_grown) {
             return;
         }
@@ -220,12 +169,15 @@ impl World {
         // One that comes twice is one message.
         let messages: HashSet<&str> = unread.chain(self.line.on_their_way("in.")).collect();
         let on_their_way = messages.iter().filter(|reply| !self.checks.heard.contains_key(**reply)).count();
-        let may_come: u64 = self.checks.pulls.values().map(|pull| pull.left).sum::<u64>() + on_their_way as u64;
-        let left = || self.checks.pulls.iter().map(|(token, pull)| (*token, pull.left)).collect::<Vec<_>>();
+        let token = |reply: &str| reply.strip_prefix("in.").and_then(|token| token.parse::<u64>().ok());
+        let unsent =
+            self.line.requests_on_their_way().filter_map(token).map(|token| (token, self.checks.asked[&token]));
+        let waiting = self.line.server.waiting_pulls("S", "c").filter_map(|(reply, left)| Some((token(reply)?, left)));
+        let pulls: Vec<_> = unsent.chain(waiting).collect();
+        let may_come = pulls.iter().map(|(_, left)| left).sum::<u64>() + on_their_way as u64;
         assert!(
             may_come <= most,
-            "{may_come} messages may come, of {most}; {counted} are counted; {on_their_way} on their way, left: {:?}",
-            left()
+            "{may_come} messages may come, of {most}; {counted} are counted; {on_their_way} on their way, left: {pulls:?}"
         );
     }
 

@@ -74,8 +74,6 @@ impl World {
         let mut line = Line::new(seed, plan.latency, start);
         line.subscribe("in.*");
         line.subscribe("other.*");
-        // From the beginning on.
-        line.emitted();
         let config = json!({ "name": "S", "subjects": ["s.>"] });
         line.request_elsewhere("$JS.API.STREAM.CREATE.S", &config, start).unwrap();
         let made = line.request_elsewhere("$JS.API.CONSUMER.CREATE.S.c", &plan.consumer(), start).unwrap();
@@ -145,7 +143,6 @@ impl World {
         if due(self.reconnect, self.now) {
             self.reconnect = None;
             self.line.connect(self.now);
-            self.checks.connected(self.now);
             say!(self, "connected");
         }
         while let Some(entry) = self.answers.first_entry().filter(|entry| entry.key().0 <= self.now) {
@@ -187,7 +184,6 @@ impl World {
             Came::NoResponders(reply) => {
                 if let Some(token) = reply.strip_prefix("in.") {
                     let token = token.parse().unwrap();
-                    self.checks.ended(token);
                     self.inbox.push_back(Arrived::NoResponders(token));
                 }
             }
@@ -219,7 +215,7 @@ impl World {
         self.act();
         while let Some(arrived) = self.inbox.pop_front() {
             if self.hear(arrived) && !self.plan.work.is_zero() {
-                self.busy = self.now + self.plan.work.mul_f64(self.rng.random());
+                self.busy = self.now + self.plan.work.mul_f64(self.rng.random()).max(Duration::from_nanos(1));
                 return;
             }
             if self.machine.is_due(|| now) {
@@ -324,11 +320,11 @@ impl World {
                     let request = self.machine.request(sending);
                     let mut payload = Vec::new();
                     request.write(&mut payload);
-                    let (asked, expires) = (request.batch, request.expires);
+                    let asked = request.batch;
                     say!(self, "pull {} for {asked}, {:?}", sending.token, self.machine.outstanding());
                     self.counts[8] += 1;
                     let reply = format!("in.{}", sending.token);
-                    self.checks.pulled(sending.token, asked, self.now, self.line.connected_since().is_some(), expires);
+                    self.checks.pulled(sending.token, asked);
                     self.line.publish(Sent { subject: NEXT.to_owned(), reply: Some(reply), payload }, self.now);
                 }
                 Effect::Deliver => delivers = true,

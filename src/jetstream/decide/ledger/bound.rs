@@ -18,6 +18,11 @@ pub(super) struct Bound {
     parts: VecDeque<Part>,
     /// How many of the parts are in doubt; the others are newer.
     doubtful: usize,
+    /// Messages that have come, and those of them that no status of a newer pull accounts for.
+    came: u64,
+    unexplained: u64,
+    /// Since when nothing has come for a doubtful pull.
+    still_since: Option<Instant>,
 }
 
 /// One pull, or several old ones in a row.
@@ -29,6 +34,8 @@ struct Part {
     last: u64,
     /// What it has left at most.
     messages: u64,
+    /// Messages that had come before it was made.
+    came_before: u64,
 }
 
 /// As many parts are kept; more of the oldest ones become one. Arbitrary.
@@ -39,11 +46,16 @@ impl Bound {
         self.messages
     }
 
+    /// Whether any pull is in doubt.
+    pub(super) fn has_doubts(&self) -> bool {
+        self.doubtful > 0
+    }
+
     pub(super) fn open(&mut self, entry: Entry) {
         self.settle();
         let (token, messages) = (entry.token, entry.messages);
         self.messages = self.messages.saturating_add(messages);
-        self.parts.push_back(Part { first: token, entry, last: token, messages });
+        self.parts.push_back(Part { first: token, entry, last: token, messages, came_before: self.came });
         if self.parts.len() > MOST {
             self.merge(0);
         }
@@ -57,6 +69,7 @@ impl Bound {
             self.merge(self.doubtful);
         }
         self.doubtful = self.parts.len();
+        (self.unexplained, self.still_since) = (0, None);
         self.settle();
     }
 
@@ -72,10 +85,19 @@ impl Bound {
     /// A message has come.
     pub(super) fn took(&mut self) {
         self.messages = self.messages.saturating_sub(1);
+        self.came = self.came.wrapping_add(1);
+        self.unexplained = self.unexplained.saturating_add(1);
+    }
+
+    /// A pull has shown that it is alive.
+    pub(super) fn is_alive(&mut self, token: u64) {
+        if self.parts.iter().take(self.doubtful).any(|part| token <= part.last) {
+            self.still_since = None;
+        }
     }
 
     /// A pull has ended.
-    pub(super) fn close(&mut self, token: u64, left: Left) {
+    pub(super) fn close(&mut self, token: u64, left: Left, now: Instant) {
         let at = self.parts.partition_point(|part| part.last < token);
         let Some(part) = self.parts.get_mut(at).filter(|part| part.first <= token) else {
             // One of those that are gone.
@@ -89,11 +111,38 @@ impl Bound {
         };
         part.messages = part.messages.saturating_sub(known);
         self.messages = self.messages.saturating_sub(known);
+        let entry = part.entry;
         if alone {
             self.parts.remove(at);
             self.doubtful -= usize::from(at < self.doubtful);
         }
+        if let (true, Left::Exactly { messages, .. }) = (alone && at >= self.doubtful, left) {
+            self.unexplained = self.unexplained.saturating_sub(entry.messages.saturating_sub(messages));
+            self.end_doubts(entry.sent, now);
+        }
         self.settle();
+    }
+
+    /// A newer pull, which was sent then, has ended. Doubtful pulls are gone if nothing has come for them for long enough before it
+    /// was sent.
+    fn end_doubts(&mut self, sent: Option<Instant>, now: Instant) {
+        if self.parts.iter().skip(self.doubtful).any(|part| part.came_before != self.came) {
+            // Something may have come for one of the others.
+            return;
+        }
+        if std::mem::take(&mut self.unexplained) > 0 {
+            self.still_since = None;
+        }
+        let since = *self.still_since.get_or_insert(now);
+        let Some(still) = sent.and_then(|sent| sent.checked_duration_since(since)) else { return };
+        let is_gone = |part: &Part| {
+            let Entry { sent, heartbeat, .. } = part.entry;
+            !heartbeat.is_zero() && sent.is_some_and(|sent| sent <= since) && still >= heartbeat.saturating_mul(2)
+        };
+        while let Some(at) = self.parts.iter().take(self.doubtful).position(is_gone) {
+            self.parts.remove(at);
+            self.doubtful -= 1;
+        }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
@@ -125,6 +174,9 @@ impl Part {
     fn merge(&mut self, older: Part) {
         self.first = older.first;
         self.messages = self.messages.saturating_add(older.messages);
+        self.came_before = older.came_before;
+        let (mine, others) = (self.entry.heartbeat, older.entry.heartbeat);
+        let heartbeat = if mine.min(others).is_zero() { Duration::ZERO } else { mine.max(others) };
         match (self.entry.ends(), older.entry.ends()) {
             (Some(mine), Some(others)) if others > mine => self.entry = older.entry,
             (Some(_), Some(_)) => {}
@@ -137,6 +189,7 @@ impl Part {
                 self.entry.expires = if never { Duration::ZERO } else { mine.expires.max(others.expires) };
             }
         }
+        self.entry.heartbeat = heartbeat;
     }
 }
 

@@ -23,11 +23,11 @@ impl Pull {
             PullStatus::IdleHeartbeat => self.heartbeat(now, token),
             PullStatus::FlowControl => {}
             PullStatus::RequestTimeout | PullStatus::InterestExpired | PullStatus::BatchCompleted => {
-                let entry = self.ledger.close(token, left);
+                let entry = self.ledger.close(token, left, now);
                 self.completed(now, entry);
             }
             PullStatus::MessageTooLarge => {
-                let entry = self.ledger.close(token, left);
+                let entry = self.ledger.close(token, left, now);
                 self.too_large(now, entry, left);
             }
             PullStatus::NoMessages | PullStatus::RequestsPending => self.lost(now, token, Left::Everything, None),
@@ -61,7 +61,7 @@ impl Pull {
 
     /// A pull was not served to its end.
     fn lost(&mut self, now: Instant, token: u64, left: Left, cause: Option<Cause>) {
-        self.ledger.close(token, left);
+        self.ledger.close(token, left, now);
         self.shaken(now, cause);
     }
 

@@ -52,6 +52,11 @@ impl Consumer {
         until.checked_sub(now).filter(|left| *left > 0)
     }
 
+    /// What waiting pulls still ask for, by their reply subjects.
+    pub(in super::super) fn waiting_pulls(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.pulls.iter().map(|pull| (pull.reply.as_str(), pull.left))
+    }
+
     /// Its state for a test.
     pub(in super::super) fn state(&self) -> ConsumerState {
         ConsumerState {

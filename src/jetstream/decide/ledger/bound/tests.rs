@@ -24,18 +24,18 @@ fn what_came_for_a_pull_that_is_gone_may_still_come_for_the_others() {
     let now = Instant::now();
     let mut one = bound(now, &[10, 10]);
     (0..5).for_each(|_| one.took());
-    one.close(0, Left::Unknown);
+    one.close(0, Left::Unknown, now);
     assert_eq!(one.messages(), 10, "all five can have come for the first one");
-    one.close(1, left(10));
+    one.close(1, left(10), now);
     assert_eq!(one.messages(), 0);
 
     let mut both = bound(now, &[10, 10]);
     (0..12).for_each(|_| both.took());
-    both.close(0, left(3));
+    both.close(0, left(3), now);
     assert_eq!(both.messages(), 5);
-    both.close(1, Left::Unknown);
+    both.close(1, Left::Unknown, now);
     assert_eq!(both.messages(), 0);
-    both.close(1, left(7));
+    both.close(1, left(7), now);
     assert_eq!(both.messages(), 0);
 }
 
@@ -45,10 +45,10 @@ fn a_pull_has_no_more_left_than_all_together_had_once() {
     let mut bound = bound(now, &[10]);
     (0..9).for_each(|_| bound.took());
     bound.open(pull(1, 10, now));
-    bound.close(1, Left::Unknown);
+    bound.close(1, Left::Unknown, now);
     assert_eq!(bound.messages(), 1);
     bound.open(pull(2, 10, now));
-    bound.close(2, Left::Everything);
+    bound.close(2, Left::Everything, now);
     assert_eq!(bound.messages(), 1);
     bound.expire(now + Duration::from_secs(31));
     assert_eq!(bound.messages(), 0);
@@ -103,6 +103,68 @@ fn pulls_that_were_buffered_together_end_after_the_last_one_was_made() {
 }
 
 #[test]
+fn a_pull_for_which_nothing_came_while_others_were_served_is_gone() {
+    let now = Instant::now();
+    let at = |millis| now + Duration::from_millis(millis);
+    let heartbeat = Duration::from_secs(1);
+    let serve = |bound: &mut Bound, token: u64, made: u64, messages: u64| {
+        bound.open(Entry { heartbeat, ..pull(token, 1, at(made)) });
+        (0..messages).for_each(|_| bound.took());
+        bound.close(token, left(0), at(made + 10));
+    };
+    let doubted = || {
+        let mut bound = Bound::default();
+        bound.open(Entry { heartbeat, ..pull(0, 10, now) });
+        bound.doubt();
+        serve(&mut bound, 1, 0, 1);
+        bound
+    };
+
+    let mut silent = doubted();
+    serve(&mut silent, 2, 2_009, 1);
+    assert_eq!(silent.messages(), 10, "two heartbeats are not over");
+    serve(&mut silent, 3, 2_010, 1);
+    assert_eq!((silent.messages(), silent.has_doubts()), (0, false));
+
+    let mut served = doubted();
+    serve(&mut served, 2, 1_000, 2);
+    serve(&mut served, 3, 2_500, 1);
+    assert_eq!(served.messages(), 9, "one of two messages has come for it");
+    serve(&mut served, 4, 3_010, 1);
+    assert_eq!(served.messages(), 0);
+
+    let mut alive = doubted();
+    alive.is_alive(0);
+    serve(&mut alive, 2, 2_010, 1);
+    assert_eq!(alive.messages(), 10);
+
+    let mut crowded = doubted();
+    crowded.open(Entry { heartbeat, ..pull(2, 5, at(100)) });
+    crowded.took();
+    serve(&mut crowded, 3, 2_010, 1);
+    assert_eq!(crowded.messages(), 14, "the message may have come for either");
+    crowded.close(2, left(4), at(2_100));
+    assert_eq!(crowded.messages(), 10, "it came for the newer one, after the other was sent");
+    serve(&mut crowded, 4, 2_200, 1);
+    assert_eq!(crowded.messages(), 0);
+
+    let mut quiet = Bound::default();
+    quiet.open(pull(0, 10, now));
+    quiet.doubt();
+    serve(&mut quiet, 1, 0, 1);
+    serve(&mut quiet, 2, 9_000, 1);
+    assert_eq!(quiet.messages(), 10, "it sends no heartbeats");
+
+    let mut buffered = Bound::default();
+    buffered.open(Entry { heartbeat, sent: None, ..pull(0, 10, now) });
+    buffered.doubt();
+    serve(&mut buffered, 1, 0, 1);
+    buffered.connected(at(1_000));
+    serve(&mut buffered, 2, 2_500, 1);
+    assert_eq!(buffered.messages(), 10, "it was not sent then");
+}
+
+#[test]
 fn many_old_pulls_are_one() {
     let now = Instant::now();
     let mut many = Bound::default();
@@ -112,7 +174,7 @@ fn many_old_pulls_are_one() {
     }
     assert_eq!((many.messages(), many.parts.len()), (0, MOST));
     many.open(pull(1_000, 10, now + Duration::from_secs(60)));
-    many.close(3, left(0));
+    many.close(3, left(0), now);
     many.expire(now + Duration::from_secs(60));
     assert_eq!((many.messages(), many.parts.len()), (10, 1));
 }
