@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
+use nats_lifeline::jetstream::consumer::PullConsumer;
 use nats_lifeline::jetstream::context::PublishAckFuture;
 use nats_lifeline::{Client, ConnectOptions, HeaderMap, jetstream};
 use tokio::runtime::Builder;
@@ -106,7 +107,22 @@ async fn client(work: Work, times: u64, addr: String) -> Result<(), Failure> {
             try_join_all((0..tasks).map(|_| ask())).await?;
         }
         Work::Store { payload } => store(&client, payload, times).await?,
+        Work::Pull { acks, .. } => pull(&client, acks, times).await?,
     }
+    Ok(())
+}
+
+async fn pull(client: &Client, acks: bool, times: u64) -> Result<(), Failure> {
+    let context = jetstream::new(client.clone());
+    let consumer: PullConsumer = context.get_consumer_from_stream("worker", "ORDERS").await?;
+    let mut messages = consumer.messages().await?;
+    for _ in 0..times {
+        let message = messages.next().await.ok_or("the stream ended")??;
+        if acks {
+            message.ack().await?;
+        }
+    }
+    client.flush().await?;
     Ok(())
 }
 

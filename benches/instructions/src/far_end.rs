@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, message};
+use nats_lifeline::protocol::{ClientOp, Decoded, Decoder, PubOp, matches, message};
 use nats_lifeline::testing::{Sink, Source};
 
 use crate::Failure;
+use crate::consumer::Consumer;
 use crate::operation::Work;
 
 /// It stops with this value, or with the process.
@@ -25,8 +26,11 @@ impl FarEnd {
             Work::Receive { payload } | Work::ReceiveBatch { payload } => {
                 Self::Source(Source::start(messages, payload)?)
             }
-            Work::Request { .. } => Self::Responder(responder(None)?),
-            Work::Store { .. } => Self::Responder(responder(Some(STORED))?),
+            Work::Request { .. } => Self::Responder(responder(Answers::Echo)?),
+            Work::Store { .. } => Self::Responder(responder(Answers::Stored)?),
+            Work::Pull { payload, .. } => {
+                Self::Responder(responder(Answers::Consumer(Consumer { payload: vec![0; payload], delivered: 0 }))?)
+            }
             _ => Self::Sink(Sink::start()?),
         })
     }
@@ -40,27 +44,48 @@ impl FarEnd {
     }
 }
 
+/// What a server answers to messages with a reply subject.
+enum Answers {
+    /// Their payload.
+    Echo,
+    /// As a stream does.
+    Stored,
+    Consumer(Consumer),
+}
+
 /// What a stream answers to a message.
 const STORED: &[u8] = br#"{"stream":"ORDERS","seq":1048576}"#;
 
-/// A server with one connection, which answers each request with `with`, or with its payload. A broker's routes, tasks and wakers would make
-/// the time of an answer, and so the client's wake-ups, less regular.
-fn responder(with: Option<&'static [u8]>) -> Result<SocketAddr, Failure> {
+impl Answers {
+    /// `sid` is the client's subscription to the reply subject.
+    fn answer(&mut self, request: &PubOp<'_>, sid: u64, answers: &mut Vec<u8>) {
+        let Some(reply) = request.reply else { return };
+        match self {
+            Self::Echo => message(answers, reply, sid, None, None, request.payload),
+            Self::Stored => message(answers, reply, sid, None, None, STORED),
+            Self::Consumer(consumer) => consumer.answer(request, reply, sid, answers),
+        }
+    }
+}
+
+/// A server with one connection, which answers all requests. A broker's routes, tasks and wakers would make the time of an answer,
+/// and so the client's wake-ups, less regular.
+fn responder(answers: Answers) -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
     // It ends with its connection.
-    thread::spawn(move || listener.accept().map_err(Failure::from).and_then(|(socket, _)| answer(socket, with)));
+    thread::spawn(move || listener.accept().map_err(Failure::from).and_then(|(socket, _)| answer(socket, answers)));
     Ok(addr)
 }
 
-fn answer(mut socket: TcpStream, with: Option<&[u8]>) -> Result<(), Failure> {
+fn answer(mut socket: TcpStream, mut with: Answers) -> Result<(), Failure> {
     socket.set_nodelay(true)?;
     socket.write_all(
         b"INFO {\"server_id\":\"R\",\"version\":\"2.15.1\",\"headers\":true,\"max_payload\":1048576} \r\n",
     )?;
     let mut decoder = Decoder::default();
     let (mut received, mut answers) = (Vec::new(), Vec::new());
-    let (mut piece, mut replies) = (vec![0; 64 << 10], 0);
+    let (mut piece, mut subscriptions) = (vec![0; 64 << 10], Vec::new());
     loop {
         let got = socket.read(&mut piece)?;
         if got == 0 {
@@ -70,11 +95,12 @@ fn answer(mut socket: TcpStream, with: Option<&[u8]>) -> Result<(), Failure> {
         let mut used = 0;
         while let Decoded::Op { op, len } = decoder.decode_client(&received[used..])? {
             match op {
-                // The client has one subscription, for all replies.
-                ClientOp::Sub { sid, .. } => replies = sid,
+                ClientOp::Sub { subject, sid, .. } => subscriptions.push((subject.to_vec(), sid)),
                 ClientOp::Pub(request) => {
-                    let (reply, payload) = (request.reply.unwrap_or_default(), with.unwrap_or(request.payload));
-                    message(&mut answers, reply, replies, None, None, payload);
+                    let wants = |(subject, _): &&(Vec<u8>, u64)| matches(subject, request.reply.unwrap_or_default());
+                    if let Some((_, sid)) = subscriptions.iter().find(wants) {
+                        with.answer(&request, *sid, &mut answers);
+                    }
                 }
                 ClientOp::Ping => answers.extend_from_slice(b"PONG\r\n"),
                 _ => {}

@@ -3,6 +3,7 @@
 mod args;
 mod baseline;
 mod child;
+mod consumer;
 mod count;
 mod far_end;
 mod operation;

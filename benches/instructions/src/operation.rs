@@ -23,10 +23,12 @@ pub(crate) enum Work {
     Request { payload: usize, tasks: u64 },
     /// `jetstream::Context::publish`, with many acknowledgements pending.
     Store { payload: usize },
+    /// A `jetstream::consumer::pull::Stream`; `acks`: each message is acknowledged.
+    Pull { payload: usize, acks: bool },
 }
 
 /// The client's operations by name.
-const CLIENT: [(&str, Work); 12] = [
+const CLIENT: [(&str, Work); 14] = [
     ("publish/16", Work::Publish { payload: 16 }),
     ("publish/1024", Work::Publish { payload: 1024 }),
     ("publish headers/16", Work::PublishHeaders { payload: 16 }),
@@ -39,6 +41,8 @@ const CLIENT: [(&str, Work); 12] = [
     ("request/16", Work::Request { payload: 16, tasks: 1 }),
     ("request 64/16", Work::Request { payload: 16, tasks: 64 }),
     ("store/16", Work::Store { payload: 16 }),
+    ("pull/16", Work::Pull { payload: 16, acks: false }),
+    ("pull and ack/16", Work::Pull { payload: 16, acks: true }),
 ];
 
 #[derive(Clone, Debug)]

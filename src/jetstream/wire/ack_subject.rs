@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use memchr::memchr_iter;
+
 use crate::protocol::datetime::{DateTime, from_nanos};
 
 /// Where a delivered message stands, as its reply subject says.
@@ -127,21 +129,20 @@ impl<'a> AckSubject<'a> {
     /// ```
     pub fn parse(subject: &'a str) -> Result<Self, AckSubjectFault> {
         let rest = subject.strip_prefix("$JS.ACK.").ok_or(AckSubjectFault::Foreign)?;
-        let mut tokens = Tokens::of(rest);
         // `$JS` and `ACK` count.
-        let found = 2 + tokens.count;
+        let found = 3 + memchr_iter(b'.', rest.as_bytes()).count();
+        let mut tokens = Tokens { rest };
         let (mut domain, mut acc_hash) = (None, None);
         match found {
             TOKENS_V1 => {}
             TOKENS_V2.. => {
-                domain = tokens.next().filter(|domain| *domain != "_");
-                acc_hash = tokens.next();
+                domain = Some(tokens.text()).filter(|domain| *domain != "_");
+                acc_hash = Some(tokens.text());
             }
             _ => return Err(AckSubjectFault::Tokens { found }),
         }
-        let mut text = || tokens.next().ok_or(AckSubjectFault::Tokens { found });
-        let (stream, consumer) = (text()?, text()?);
-        let delivered = number(text()?, "delivered")?;
+        let (stream, consumer) = (tokens.text(), tokens.text());
+        let delivered = tokens.number("delivered")?;
         // A count is an `i64` in `Info`.
         if i64::try_from(delivered).is_err() {
             return Err(AckSubjectFault::Number { field: "delivered" });
@@ -152,11 +153,11 @@ impl<'a> AckSubject<'a> {
             stream,
             consumer,
             delivered,
-            stream_sequence: number(text()?, "stream sequence")?,
-            consumer_sequence: number(text()?, "consumer sequence")?,
-            published: time(text()?)?,
-            pending: number(text()?, "pending")?,
-            token: tokens.next(),
+            stream_sequence: tokens.number("stream sequence")?,
+            consumer_sequence: tokens.number("consumer sequence")?,
+            published: tokens.time()?,
+            pending: tokens.number("pending")?,
+            token: (found > TOKENS_V2).then(|| tokens.text()),
         })
     }
 
@@ -196,56 +197,54 @@ impl fmt::Display for AckSubject<'_> {
     }
 }
 
-/// The tokens of a subject, found in one pass, since this is done for each delivered message.
+/// The tokens that are left of a subject. They are read in one pass, since this is done for each delivered message.
 struct Tokens<'a> {
-    subject: &'a str,
-    /// Where the first ones end.
-    ends: [usize; TOKENS_V2 - 1],
-    /// How many there are.
-    count: usize,
-    /// The next one, and where it begins.
-    next: usize,
-    begin: usize,
+    rest: &'a str,
 }
+
+/// More digits than this may be more than 64 bits.
+const SAFE_DIGITS: usize = 19;
 
 impl<'a> Tokens<'a> {
-    fn of(subject: &'a str) -> Tokens<'a> {
-        let mut tokens = Tokens { subject, ends: [subject.len(); TOKENS_V2 - 1], count: 1, next: 0, begin: 0 };
-        for (byte, at) in subject.bytes().zip(0..) {
-            if byte == b'.' {
-                if let Some(end) = tokens.ends.get_mut(tokens.count - 1) {
-                    *end = at;
-                }
-                tokens.count += 1;
-            }
-        }
-        tokens
-    }
-
-    fn next(&mut self) -> Option<&'a str> {
-        let end = *self.ends.get(self.next).filter(|_| self.next < self.count)?;
-        let token = self.subject.get(self.begin..end);
-        (self.next, self.begin) = (self.next + 1, end + 1);
+    /// The next one; after the last one, nothing.
+    fn text(&mut self) -> &'a str {
+        let end = self.rest.bytes().position(|byte| byte == b'.').unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at(end);
+        self.rest = rest.get(1..).unwrap_or_default();
         token
     }
-}
 
-/// Digits only: no sign.
-fn number(token: &str, field: &'static str) -> Result<u64, AckSubjectFault> {
-    let fault = AckSubjectFault::Number { field };
-    let digits = token.bytes().try_fold(0_u64, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
-    });
-    digits.filter(|_| !token.is_empty()).ok_or(fault)
-}
+    /// The next one, of digits only: no sign.
+    fn number(&mut self, field: &'static str) -> Result<u64, AckSubjectFault> {
+        let (mut number, mut digits) = (0_u64, 0);
+        let mut ends = true;
+        for byte in self.rest.bytes() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                ends = byte == b'.';
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            digits += 1;
+        }
+        let (token, rest) = self.rest.split_at_checked(digits).unwrap_or_default();
+        if !ends || digits == 0 {
+            return Err(AckSubjectFault::Number { field });
+        }
+        if digits > SAFE_DIGITS {
+            number = token.parse().map_err(|_| AckSubjectFault::Number { field })?;
+        }
+        self.rest = rest.get(1..).unwrap_or_default();
+        Ok(number)
+    }
 
-/// A time may be before 1970.
-fn time(token: &str) -> Result<i64, AckSubjectFault> {
-    let fault = AckSubjectFault::Number { field: "time" };
-    match number(token, "time") {
-        Ok(time) => i64::try_from(time).map_err(|_| fault),
-        Err(fault) => token.parse().map_err(|_| fault),
+    /// The next one. A time may be before 1970.
+    fn time(&mut self) -> Result<i64, AckSubjectFault> {
+        let fault = AckSubjectFault::Number { field: "time" };
+        if self.rest.starts_with('-') {
+            return self.text().parse().map_err(|_| fault);
+        }
+        i64::try_from(self.number("time")?).map_err(|_| fault)
     }
 }
 
@@ -291,7 +290,12 @@ mod tests {
         assert_eq!(AckSubject::parse("$JS.ACK."), Err(AckSubjectFault::Tokens { found: 3 }));
         // Ten tokens are neither form.
         assert_eq!(AckSubject::parse("$JS.ACK.h.S.c.1.2.3.4.5"), Err(AckSubjectFault::Tokens { found: 10 }));
+        assert_eq!(AckSubject::parse("$JS.ACK.S.c.1.2.3.4"), Err(AckSubjectFault::Tokens { found: 8 }));
         for (subject, field) in [
+            ("$JS.ACK.S.c.1.2x.3.4.5", "stream sequence"),
+            ("$JS.ACK.S.c.1.2.3.-.5", "time"),
+            ("$JS.ACK.S.c.1.2.3.4.", "pending"),
+            ("$JS.ACK.S.c.1.2.3.4.5\u{e9}", "pending"),
             ("$JS.ACK.S.c.x.2.3.4.5", "delivered"),
             ("$JS.ACK.S.c.18446744073709551615.2.3.4.5", "delivered"),
             ("$JS.ACK.S.c.1.-2.3.4.5", "stream sequence"),
