@@ -165,6 +165,8 @@ pub(super) struct Ledger {
     doubtful: Pool,
     bound: Bound,
     next: u64,
+    /// The next token when all were last doubted.
+    doubted: u64,
     /// The next token when the reader last had nothing to read.
     caught_up: u64,
 }
@@ -188,12 +190,12 @@ impl Ledger {
     }
 
     /// A pull has ended. Returns it, if it is one that was not known to be served.
-    pub(super) fn close(&mut self, token: u64, left: Left, now: Instant) -> Option<Entry> {
+    pub(super) fn close(&mut self, token: u64, left: Left) -> Option<Entry> {
         if token >= self.next {
             return None;
         }
         let entry = self.close_in_pool(token, left);
-        self.bound.close(token, left, now);
+        self.bound.close(token, left);
         if !self.bound.has_doubts() {
             self.doubtful.clear();
         }
@@ -215,7 +217,6 @@ impl Ledger {
 
     /// A pull has shown that it is alive. `false`: it is none that is known.
     pub(super) fn is_alive(&mut self, token: u64) -> bool {
-        self.bound.is_alive(token);
         if self.sure.find(token).is_some() {
             return true;
         }
@@ -234,6 +235,23 @@ impl Ledger {
 
     /// Doubts all pulls.
     pub(super) fn doubt(&mut self) {
+        self.expect_none();
+        self.bound.doubt();
+    }
+
+    /// Doubts all pulls, each of which may still get a status of its own.
+    pub(super) fn doubt_each(&mut self) {
+        self.expect_none();
+        self.bound.doubt_each();
+    }
+
+    /// Whether this pull was made since all were doubted.
+    pub(super) fn is_undoubted(&self, token: u64) -> bool {
+        token >= self.doubted
+    }
+
+    fn expect_none(&mut self) {
+        self.doubted = self.next;
         let sure = std::mem::take(&mut self.sure);
         self.doubtful.forgotten = self.doubtful.forgotten.saturating_add(sure.forgotten);
         self.doubtful.forgotten_until = self.doubtful.forgotten_until.max(sure.forgotten_until);
@@ -241,7 +259,6 @@ impl Ledger {
         sure.entries.into_iter().for_each(|entry| self.doubtful.add(entry));
         self.doubtful.messages = messages.saturating_add(sure.messages);
         self.doubtful.bytes = bytes.saturating_add(sure.bytes);
-        self.bound.doubt();
     }
 
     /// The connection was lost: all pulls are in doubt. Those that were made since the reader last had nothing to read may have been

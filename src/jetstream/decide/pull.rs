@@ -42,6 +42,10 @@ const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);
 const INQUIRE_AFTER: Duration = Duration::from_secs(2);
 const INQUIRE_AGAIN: Duration = Duration::from_secs(5);
 
+/// What a pull asks for that is not limited in bytes. With a limit servers send a status at the end of each pull, "Batch Completed",
+/// and without one nothing: then nobody would know which pulls are still open. Not more, for servers whose `int` has 32 bits.
+const ANY_BYTES: u64 = 0x7fff_ffff;
+
 /// A pull that ends earlier than this, without a message, is not repeated immediately: something is wrong with it.
 const TOO_SOON: Duration = Duration::from_millis(50);
 
@@ -139,7 +143,7 @@ impl Pull {
                 self.effects.push_back(Effect::Tell(Report::Dropped(count)));
             }
             Event::NotSent(token) => {
-                self.ledger.close(token, Left::Everything, now);
+                self.ledger.close(token, Left::Everything);
                 self.shaken(now, Some(Cause::NotSent));
             }
             Event::Refused(text) => self.end(End::Refused(text.to_owned())),
@@ -154,7 +158,9 @@ impl Pull {
 
     /// What a pull asks for.
     pub fn request(&self, sending: Sending) -> PullRequest<'_> {
-        sending.request(&self.settings, self.pin.as_deref())
+        let request = sending.request(&self.settings, self.pin.as_deref());
+        let max_bytes = if request.max_bytes == 0 { ANY_BYTES } else { request.max_bytes };
+        PullRequest { max_bytes, ..request }
     }
 
     /// Whether [`Event::Polled`] would send a pull.

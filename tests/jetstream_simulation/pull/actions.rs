@@ -107,7 +107,11 @@ impl World {
         self.checks.disturbed();
         match self.rng.random_range(0..3) {
             0 => self.line.server.lose_acks(count),
-            1 => self.line.server.lose_deliveries(count),
+            1 => {
+                // A pull that ends at once, and without its message, is not repeated at once.
+                self.line.server.lose_deliveries(count);
+                self.checks.swallowed += u32::try_from(count).unwrap();
+            }
             _ => {
                 let mut dropped = 0;
                 while dropped < count && matches!(self.inbox.back(), Some(Arrived::Message(out)) if out.reply.is_some())

@@ -32,7 +32,7 @@ pub(crate) struct Checks {
     troubles: BTreeSet<Cause>,
     /// Since when a message could be delivered, and nothing went wrong.
     quiet: Option<Instant>,
-    /// Pulls that may be swallowed without a word.
+    /// Pulls that may be swallowed without a word, and messages that may be lost.
     pub(crate) swallowed: u32,
     /// Until when the consumer has no leader.
     pub(crate) leaderless: Instant,

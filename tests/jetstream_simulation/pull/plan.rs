@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) work: Duration,
     /// The consumer is deleted at the end.
     pub(crate) vanishes: bool,
+    /// The server is an old one, which does not say when a batch is complete.
+    pub(crate) is_old: bool,
 }
 
 impl Plan {
@@ -64,6 +66,7 @@ impl Plan {
             gap: ms(pick(rng, &[1, 20, 500])),
             work: ms(pick(rng, &[0, 0, 2, 100])),
             vanishes: rng.random_bool(0.1),
+            is_old: rng.random_bool(0.25),
         }
     }
 

@@ -18,11 +18,8 @@ pub(super) struct Bound {
     parts: VecDeque<Part>,
     /// How many of the parts are in doubt; the others are newer.
     doubtful: usize,
-    /// Messages that have come, and those of them that no status of a newer pull accounts for.
-    came: u64,
-    unexplained: u64,
-    /// Since when nothing has come for a doubtful pull.
-    still_since: Option<Instant>,
+    /// How many messages each doubtful pull has got since they were doubted, if it is served at all and had so many left.
+    turns: u64,
 }
 
 /// One pull, or several old ones in a row.
@@ -34,8 +31,11 @@ struct Part {
     last: u64,
     /// What it has left at most.
     messages: u64,
-    /// Messages that had come before it was made.
-    came_before: u64,
+    pulls: u64,
+    /// What each of its pulls has left at most.
+    each: u64,
+    /// The turns before it was made.
+    turns_before: u64,
 }
 
 /// As many parts are kept; more of the oldest ones become one. Arbitrary.
@@ -55,7 +55,16 @@ impl Bound {
         self.settle();
         let (token, messages) = (entry.token, entry.messages);
         self.messages = self.messages.saturating_add(messages);
-        self.parts.push_back(Part { first: token, entry, last: token, messages, came_before: self.came });
+        let turns_before = self.turns;
+        self.parts.push_back(Part {
+            first: token,
+            entry,
+            last: token,
+            messages,
+            pulls: 1,
+            each: messages,
+            turns_before,
+        });
         if self.parts.len() > MOST {
             self.merge(0);
         }
@@ -68,8 +77,12 @@ impl Bound {
         while self.doubtful + 1 < self.parts.len() {
             self.merge(self.doubtful);
         }
-        self.doubtful = self.parts.len();
-        (self.unexplained, self.still_since) = (0, None);
+        self.doubt_each();
+    }
+
+    /// Everything is in doubt, and each pull may still get a status of its own.
+    pub(super) fn doubt_each(&mut self) {
+        (self.doubtful, self.turns) = (self.parts.len(), 0);
         self.settle();
     }
 
@@ -85,19 +98,10 @@ impl Bound {
     /// A message has come.
     pub(super) fn took(&mut self) {
         self.messages = self.messages.saturating_sub(1);
-        self.came = self.came.wrapping_add(1);
-        self.unexplained = self.unexplained.saturating_add(1);
-    }
-
-    /// A pull has shown that it is alive.
-    pub(super) fn is_alive(&mut self, token: u64) {
-        if self.parts.iter().take(self.doubtful).any(|part| token <= part.last) {
-            self.still_since = None;
-        }
     }
 
     /// A pull has ended.
-    pub(super) fn close(&mut self, token: u64, left: Left, now: Instant) {
+    pub(super) fn close(&mut self, token: u64, left: Left) {
         let at = self.parts.partition_point(|part| part.last < token);
         let Some(part) = self.parts.get_mut(at).filter(|part| part.first <= token) else {
             // One of those that are gone.
@@ -111,38 +115,30 @@ impl Bound {
         };
         part.messages = part.messages.saturating_sub(known);
         self.messages = self.messages.saturating_sub(known);
-        let entry = part.entry;
+        let (got, turns_before) = (part.entry.messages.saturating_sub(known), part.turns_before);
         if alone {
             self.parts.remove(at);
-            self.doubtful -= usize::from(at < self.doubtful);
-        }
-        if let (true, Left::Exactly { messages, .. }) = (alone && at >= self.doubtful, left) {
-            self.unexplained = self.unexplained.saturating_sub(entry.messages.saturating_sub(messages));
-            self.end_doubts(entry.sent, now);
+            match at < self.doubtful {
+                true => self.doubtful -= 1,
+                false if matches!(left, Left::Exactly { .. }) => self.took_turns(turns_before.saturating_add(got)),
+                false => {}
+            }
         }
         self.settle();
     }
 
-    /// A newer pull, which was sent then, has ended. Doubtful pulls are gone if nothing has come for them for long enough before it
-    /// was sent.
-    fn end_doubts(&mut self, sent: Option<Instant>, now: Instant) {
-        if self.parts.iter().skip(self.doubtful).any(|part| part.came_before != self.came) {
-            // Something may have come for one of the others.
-            return;
+    /// Each doubtful pull has got so many messages by now, if it is served at all.
+    fn took_turns(&mut self, turns: u64) {
+        let more = turns.saturating_sub(self.turns);
+        self.turns = self.turns.max(turns);
+        for part in self.parts.iter_mut().take(self.doubtful) {
+            part.each = part.each.saturating_sub(more);
+            part.messages = part.messages.min(part.each.saturating_mul(part.pulls));
         }
-        if std::mem::take(&mut self.unexplained) > 0 {
-            self.still_since = None;
-        }
-        let since = *self.still_since.get_or_insert(now);
-        let Some(still) = sent.and_then(|sent| sent.checked_duration_since(since)) else { return };
-        let is_gone = |part: &Part| {
-            let Entry { sent, heartbeat, .. } = part.entry;
-            !heartbeat.is_zero() && sent.is_some_and(|sent| sent <= since) && still >= heartbeat.saturating_mul(2)
-        };
-        while let Some(at) = self.parts.iter().take(self.doubtful).position(is_gone) {
-            self.parts.remove(at);
-            self.doubtful -= 1;
-        }
+        let is_left = |part: &Part| part.each > 0;
+        let left = self.parts.iter().take(self.doubtful).filter(|part| is_left(part)).count();
+        self.parts.retain(is_left);
+        self.doubtful = left;
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
@@ -174,9 +170,8 @@ impl Part {
     fn merge(&mut self, older: Part) {
         self.first = older.first;
         self.messages = self.messages.saturating_add(older.messages);
-        self.came_before = older.came_before;
-        let (mine, others) = (self.entry.heartbeat, older.entry.heartbeat);
-        let heartbeat = if mine.min(others).is_zero() { Duration::ZERO } else { mine.max(others) };
+        self.pulls = self.pulls.saturating_add(older.pulls);
+        self.each = self.each.max(older.each);
         match (self.entry.ends(), older.entry.ends()) {
             (Some(mine), Some(others)) if others > mine => self.entry = older.entry,
             (Some(_), Some(_)) => {}
@@ -189,7 +184,6 @@ impl Part {
                 self.entry.expires = if never { Duration::ZERO } else { mine.expires.max(others.expires) };
             }
         }
-        self.entry.heartbeat = heartbeat;
     }
 }
 

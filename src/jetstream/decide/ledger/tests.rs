@@ -23,9 +23,9 @@ fn a_status_settles_its_own_pull_and_no_other() {
     (0..100).for_each(|_| ledger.took(1));
     assert_eq!(ledger.messages(), 60);
     // The server had served both in turn.
-    ledger.close(0, left(45), Instant::now());
+    ledger.close(0, left(45));
     assert_eq!(ledger.messages(), 15);
-    ledger.close(1, left(15), Instant::now());
+    ledger.close(1, left(15));
     assert_eq!((ledger.messages(), ledger.newest().is_none()), (0, true));
 }
 
@@ -33,9 +33,9 @@ fn a_status_settles_its_own_pull_and_no_other() {
 fn a_pull_that_was_lost_leaves_at_most_what_the_others_asked_for() {
     let mut ledger = ledger(&[100, 60]);
     (0..30).for_each(|_| ledger.took(1));
-    ledger.close(0, Left::Unknown, Instant::now());
+    ledger.close(0, Left::Unknown);
     assert_eq!(ledger.messages(), 60);
-    ledger.close(1, Left::Unknown, Instant::now());
+    ledger.close(1, Left::Unknown);
     assert_eq!(ledger.messages(), 0);
 }
 
@@ -48,9 +48,9 @@ fn pulls_that_were_served_are_forgotten_and_their_late_status_counts() {
     }
     assert_eq!(ledger.messages(), 100);
     assert!(ledger.sure.entries.len() <= 5, "{}", ledger.sure.entries.len());
-    assert!(ledger.close(3, left(2), Instant::now()).is_none());
+    assert!(ledger.close(3, left(2)).is_none());
     assert_eq!(ledger.messages(), 98);
-    assert!(ledger.close(1_000, left(98), Instant::now()).is_none(), "a token that was never given");
+    assert!(ledger.close(1_000, left(98)).is_none(), "a token that was never given");
     assert_eq!(ledger.messages(), 98);
     (0..98).for_each(|_| ledger.took(1));
     assert!(ledger.newest().is_none());

@@ -22,17 +22,22 @@ impl Pull {
         match status {
             PullStatus::IdleHeartbeat => self.heartbeat(now, token),
             PullStatus::FlowControl => {}
-            PullStatus::RequestTimeout | PullStatus::InterestExpired | PullStatus::BatchCompleted => {
-                let entry = self.ledger.close(token, left, now);
+            PullStatus::BatchCompleted => {
+                let entry = self.ledger.close(token, left);
                 self.completed(now, entry);
             }
+            PullStatus::RequestTimeout | PullStatus::InterestExpired => {
+                let entry = self.ledger.close(token, left);
+                self.completed(now, entry);
+                self.flow.rests();
+            }
             PullStatus::MessageTooLarge => {
-                let entry = self.ledger.close(token, left, now);
+                let entry = self.ledger.close(token, left);
                 self.too_large(now, entry, left);
             }
             PullStatus::NoMessages | PullStatus::RequestsPending => self.lost(now, token, Left::Everything, None),
-            PullStatus::LeadershipChange => self.lost(now, token, left, Some(Cause::LeadershipChange)),
-            PullStatus::ServerShutdown => self.lost(now, token, left, Some(Cause::ServerShutdown)),
+            PullStatus::LeadershipChange => self.left(now, token, left, Cause::LeadershipChange),
+            PullStatus::ServerShutdown => self.left(now, token, left, Cause::ServerShutdown),
             PullStatus::OverMaxWaiting => self.lost(now, token, Left::Everything, Some(Cause::TooManyPulls)),
             PullStatus::NoResponders => self.lost(now, token, Left::Everything, Some(Cause::NoResponders)),
             PullStatus::Unknown => self.lost(now, token, left, Some(Cause::Other)),
@@ -61,22 +66,29 @@ impl Pull {
 
     /// A pull was not served to its end.
     fn lost(&mut self, now: Instant, token: u64, left: Left, cause: Option<Cause>) {
-        self.ledger.close(token, left, now);
+        self.ledger.close(token, left);
         self.shaken(now, cause);
+    }
+
+    /// The leader that had this pull is no more. Older ones get the same status; what has become of one that it may not have received
+    /// nobody knows.
+    fn left(&mut self, now: Instant, token: u64, left: Left, cause: Cause) {
+        let is_news = self.ledger.is_undoubted(token);
+        self.ledger.close(token, left);
+        if is_news {
+            self.ledger.doubt_each();
+        }
+        self.shaken(now, Some(cause));
     }
 
     /// A pull has ended as it should, unless that was too soon.
     fn completed(&mut self, now: Instant, entry: Option<Entry>) {
-        let soon = |entry: Entry| entry.sent.is_none_or(|sent| now.saturating_duration_since(sent) < TOO_SOON);
-        let served = self.heard;
+        // A reader that has much to read may not know yet that there is a connection again.
+        let began = |entry: Entry| entry.sent.unwrap_or(entry.made);
+        let soon = |began| now.saturating_duration_since(began) < TOO_SOON && self.heard <= began;
         match entry {
-            Some(entry) if soon(entry) && entry.sent.is_none_or(|sent| served <= sent) => {
-                self.shaken(now, Some(Cause::Other));
-            }
-            _ => {
-                self.heard(now);
-                self.flow.rests();
-            }
+            Some(entry) if soon(began(entry)) => self.shaken(now, Some(Cause::Other)),
+            _ => self.heard(now),
         }
     }
 
@@ -123,7 +135,9 @@ impl Pull {
 
 /// Whether the new value is lower.
 fn replace(value: &mut u64, limit: u64) -> bool {
-    limit < std::mem::replace(value, limit)
+    let before = std::mem::replace(value, limit);
+    // None at all before.
+    limit < before || before == 0
 }
 
 /// A duration as Go writes it: `1m30s`, `1.5s`, `250ms`.

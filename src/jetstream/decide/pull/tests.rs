@@ -168,12 +168,30 @@ fn the_loss_of_one_of_several_pulls_waits_for_the_others() {
     let mut world = World::new(10);
     world.messages(5, 0);
     assert_eq!(world.pulls(), [(1, 5)]);
-    world.status(0, PullStatus::LeadershipChange, None);
+    world.status(0, PullStatus::Unknown, None);
     world.on(Event::Waiting);
-    assert_eq!(world.reports(), [Report::Began(Cause::LeadershipChange)]);
-    world.status(1, PullStatus::LeadershipChange, None);
+    assert_eq!(world.reports(), [Report::Began(Cause::Other)]);
+    world.status(1, PullStatus::Unknown, None);
     world.on(Event::Waiting);
     assert_eq!(world.only_pull().messages, 10);
+}
+
+#[test]
+fn a_leader_that_goes_takes_all_pulls_with_it() {
+    for status in [PullStatus::LeadershipChange, PullStatus::ServerShutdown] {
+        let mut world = World::new(10);
+        world.messages(5, 0);
+        assert_eq!(world.pulls(), [(1, 5)]);
+        world.status(0, status, None);
+        world.on(Event::Waiting);
+        assert_eq!((world.only_pull().messages, world.pull.outstanding()), (8, (8, 5)));
+        world.status(1, status, None);
+        world.on(Event::Waiting);
+        assert_eq!((world.effects(), world.pull.outstanding()), (vec![], (8, 0)), "that is no news of the third");
+        world.status(2, status, None);
+        world.alarm();
+        assert_eq!(world.only_pull().messages, 10);
+    }
 }
 
 #[test]

@@ -24,18 +24,18 @@ fn what_came_for_a_pull_that_is_gone_may_still_come_for_the_others() {
     let now = Instant::now();
     let mut one = bound(now, &[10, 10]);
     (0..5).for_each(|_| one.took());
-    one.close(0, Left::Unknown, now);
+    one.close(0, Left::Unknown);
     assert_eq!(one.messages(), 10, "all five can have come for the first one");
-    one.close(1, left(10), now);
+    one.close(1, left(10));
     assert_eq!(one.messages(), 0);
 
     let mut both = bound(now, &[10, 10]);
     (0..12).for_each(|_| both.took());
-    both.close(0, left(3), now);
+    both.close(0, left(3));
     assert_eq!(both.messages(), 5);
-    both.close(1, Left::Unknown, now);
+    both.close(1, Left::Unknown);
     assert_eq!(both.messages(), 0);
-    both.close(1, left(7), now);
+    both.close(1, left(7));
     assert_eq!(both.messages(), 0);
 }
 
@@ -45,10 +45,10 @@ fn a_pull_has_no_more_left_than_all_together_had_once() {
     let mut bound = bound(now, &[10]);
     (0..9).for_each(|_| bound.took());
     bound.open(pull(1, 10, now));
-    bound.close(1, Left::Unknown, now);
+    bound.close(1, Left::Unknown);
     assert_eq!(bound.messages(), 1);
     bound.open(pull(2, 10, now));
-    bound.close(2, Left::Everything, now);
+    bound.close(2, Left::Everything);
     assert_eq!(bound.messages(), 1);
     bound.expire(now + Duration::from_secs(31));
     assert_eq!(bound.messages(), 0);
@@ -103,65 +103,46 @@ fn pulls_that_were_buffered_together_end_after_the_last_one_was_made() {
 }
 
 #[test]
-fn a_pull_for_which_nothing_came_while_others_were_served_is_gone() {
+fn pulls_are_served_in_turn_so_an_old_one_has_got_what_a_new_one_got() {
     let now = Instant::now();
-    let at = |millis| now + Duration::from_millis(millis);
-    let heartbeat = Duration::from_secs(1);
-    let serve = |bound: &mut Bound, token: u64, made: u64, messages: u64| {
-        bound.open(Entry { heartbeat, ..pull(token, 1, at(made)) });
-        (0..messages).for_each(|_| bound.took());
-        bound.close(token, left(0), at(made + 10));
+    let mut bound = bound(now, &[100, 60]);
+    bound.doubt_each();
+    let serve = |bound: &mut Bound, tokens: &[(u64, u64)], left_over: u64| {
+        tokens.iter().for_each(|(token, messages)| bound.open(pull(*token, *messages, now)));
+        tokens.iter().for_each(|(_, messages)| (0..messages - left_over).for_each(|_| bound.took()));
+        tokens.iter().for_each(|(token, _)| bound.close(*token, left(left_over)));
     };
-    let doubted = || {
-        let mut bound = Bound::default();
-        bound.open(Entry { heartbeat, ..pull(0, 10, now) });
-        bound.doubt();
-        serve(&mut bound, 1, 0, 1);
-        bound
-    };
+    serve(&mut bound, &[(2, 10)], 0);
+    // Of one that got ten, and one that got nine after it.
+    assert_eq!(bound.messages(), 90 + 50);
+    serve(&mut bound, &[(3, 10)], 1);
+    assert_eq!(bound.messages(), 81 + 41);
+    serve(&mut bound, &[(4, 20), (5, 30)], 0);
+    assert_eq!(bound.messages(), 51 + 11, "two at the same time");
+    serve(&mut bound, &[(6, 11)], 0);
+    assert_eq!((bound.messages(), bound.doubtful), (40, 1));
+    bound.open(pull(7, 50, now));
+    (0..50).for_each(|_| bound.took());
+    bound.close(7, Left::Unknown);
+    assert_eq!((bound.messages(), bound.doubtful), (40, 1), "nobody knows what it got");
+    serve(&mut bound, &[(8, 40)], 0);
+    assert_eq!((bound.messages(), bound.has_doubts()), (0, false));
+}
 
-    let mut silent = doubted();
-    serve(&mut silent, 2, 2_009, 1);
-    assert_eq!(silent.messages(), 10, "two heartbeats are not over");
-    serve(&mut silent, 3, 2_010, 1);
-    assert_eq!((silent.messages(), silent.has_doubts()), (0, false));
-
-    let mut served = doubted();
-    serve(&mut served, 2, 1_000, 2);
-    serve(&mut served, 3, 2_500, 1);
-    assert_eq!(served.messages(), 9, "one of two messages has come for it");
-    serve(&mut served, 4, 3_010, 1);
-    assert_eq!(served.messages(), 0);
-
-    let mut alive = doubted();
-    alive.is_alive(0);
-    serve(&mut alive, 2, 2_010, 1);
-    assert_eq!(alive.messages(), 10);
-
-    let mut crowded = doubted();
-    crowded.open(Entry { heartbeat, ..pull(2, 5, at(100)) });
-    crowded.took();
-    serve(&mut crowded, 3, 2_010, 1);
-    assert_eq!(crowded.messages(), 14, "the message may have come for either");
-    crowded.close(2, left(4), at(2_100));
-    assert_eq!(crowded.messages(), 10, "it came for the newer one, after the other was sent");
-    serve(&mut crowded, 4, 2_200, 1);
-    assert_eq!(crowded.messages(), 0);
-
-    let mut quiet = Bound::default();
-    quiet.open(pull(0, 10, now));
-    quiet.doubt();
-    serve(&mut quiet, 1, 0, 1);
-    serve(&mut quiet, 2, 9_000, 1);
-    assert_eq!(quiet.messages(), 10, "it sends no heartbeats");
-
-    let mut buffered = Bound::default();
-    buffered.open(Entry { heartbeat, sent: None, ..pull(0, 10, now) });
-    buffered.doubt();
-    serve(&mut buffered, 1, 0, 1);
-    buffered.connected(at(1_000));
-    serve(&mut buffered, 2, 2_500, 1);
-    assert_eq!(buffered.messages(), 10, "it was not sent then");
+#[test]
+fn old_pulls_that_are_counted_together_have_each_got_as_much() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[30, 20]);
+    (0..10).for_each(|_| bound.took());
+    bound.doubt();
+    bound.open(pull(2, 25, now));
+    (0..25).for_each(|_| bound.took());
+    bound.close(2, left(0));
+    assert_eq!((bound.messages(), bound.parts.len()), (10, 1));
+    bound.open(pull(3, 5, now));
+    (0..5).for_each(|_| bound.took());
+    bound.close(3, left(0));
+    assert_eq!((bound.messages(), bound.parts.len()), (0, 0));
 }
 
 #[test]
@@ -174,7 +155,7 @@ fn many_old_pulls_are_one() {
     }
     assert_eq!((many.messages(), many.parts.len()), (0, MOST));
     many.open(pull(1_000, 10, now + Duration::from_secs(60)));
-    many.close(3, left(0), now);
+    many.close(3, left(0));
     many.expire(now + Duration::from_secs(60));
     assert_eq!((many.messages(), many.parts.len()), (10, 1));
 }

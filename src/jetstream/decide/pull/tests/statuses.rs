@@ -88,6 +88,19 @@ fn pulls_that_end_too_soon_are_not_repeated_in_a_loop() {
     assert!((5..20).contains(&sent), "{sent} pulls in 5 s");
 }
 
+// Seed 105411 of the simulation: the reader always had something to read, and so did not look whether there was a connection.
+#[test]
+fn a_pull_that_was_buffered_and_waited_long_did_not_end_too_soon() {
+    let mut world = World::new(10);
+    world.on(Event::Interrupted);
+    let token = world.only_pull().token;
+    world.message(1, 0);
+    world.effects();
+    world.now += ms(50);
+    world.status(token, PullStatus::RequestTimeout, Some(9));
+    assert_eq!(world.reports(), []);
+}
+
 #[test]
 fn the_server_is_asked_about_the_consumer_after_two_seconds_and_every_five() {
     let mut world = World::new(10);
@@ -130,6 +143,39 @@ fn what_ends_a_stream_does_so_immediately() {
         assert_eq!(world.effects(), [Effect::End(end)]);
         assert_eq!(world.messages(1, 0), 0);
     }
+}
+
+// A server sends no word at the end of a pull that is not limited in bytes.
+#[test]
+fn every_pull_is_limited_in_bytes_so_that_its_end_is_told() {
+    let asked = |max_bytes| {
+        let mut world = World::with(Settings { batch: 10, max_bytes, ..Settings::default() });
+        world.on(Event::Polled);
+        let pull = world.only_pull();
+        (pull.bytes, world.pull.request(pull).max_bytes)
+    };
+    assert_eq!((asked(0), asked(500)), ((0, 0x7fff_ffff), (500, 500)));
+    let mut world = World::new(10);
+    let text = "Exceeded MaxRequestMaxBytes of 700";
+    world.on(Event::Status { token: 0, status: PullStatus::OverMaxBytes, text, left: None });
+    world.on(Event::Waiting);
+    assert_eq!(world.only_pull().bytes, 700, "what this consumer allows");
+}
+
+// A pull that is complete says nothing about whether there are more messages.
+#[test]
+fn the_end_of_a_batch_does_not_hide_a_stream_that_stopped_flowing() {
+    let mut world = World::new(10);
+    world.now += ms(1);
+    world.messages(5, 100);
+    let other = world.only_pull().token;
+    world.messages(5, 100);
+    world.status(0, PullStatus::BatchCompleted, Some(0));
+    world.effects();
+    world.on(Event::Waiting);
+    assert!(world.alarm() <= ms(500));
+    let pull = world.only_pull();
+    assert!(pull.token > other && pull.heartbeat == SHORTEST_HEARTBEAT, "{pull:?}");
 }
 
 #[test]
