@@ -28,14 +28,15 @@ pub use self::troubles::{Cause, Report};
 use super::backoff;
 use super::ledger::{Entry, Ledger, Left};
 use super::seen::{Identity, Seen};
-use super::settings::Settings;
+use super::settings::{Settings, heartbeat_within};
 use crate::jetstream::wire::{PullRequest, SHORTEST_HEARTBEAT};
 
 /// What a pull asks for while the stream is shaken: signs of life at short intervals, for a short time.
 const EARLY_HEARTBEAT: Duration = SHORTEST_HEARTBEAT;
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
-/// What a pull may wait for some time after that, so that if more goes wrong, it is not long in doubt whether it lives.
+/// What a pull asks for, for some time after that: if more goes wrong, it is not long in doubt whether it lives.
+const CAUTIOUS_HEARTBEAT: Duration = Duration::from_millis(250);
 const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);
 
 /// After how long without anything the server is asked whether the consumer still exists, and when it is asked again.
@@ -88,7 +89,7 @@ pub struct Pull {
     /// The id of the pin that this client has.
     pin: Option<String>,
     troubles: Troubles,
-    /// Until then pulls wait for a short time only.
+    /// Until then pulls wait for a short time only, and show often that they live.
     cautious_until: Option<Instant>,
     /// A pull has to ask for as many bytes: for fewer it got nothing.
     least_bytes: u64,
@@ -294,7 +295,9 @@ impl Pull {
         let expected = self.ledger.messages();
         let mut messages = room(batch, expected, self.ledger.doubtful_messages());
         let mut bytes = room(max_bytes, self.ledger.bytes(), self.ledger.doubtful_bytes());
-        if messages == 0 || (max_bytes > 0 && bytes == 0) {
+        // Rather one pull that is worth it than many small ones: each takes its turn.
+        let least = (batch / 4).clamp(1, batch.saturating_sub(expected).max(1));
+        if messages < least || (max_bytes > 0 && bytes == 0) {
             if expected > 0 {
                 return;
             }
@@ -306,7 +309,7 @@ impl Pull {
         let (mut expires, mut heartbeat) = (self.settings.expires, self.settings.heartbeat);
         if self.cautious_until.is_some_and(|until| now < until) {
             expires = expires.min(CAUTIOUS_EXPIRES);
-            heartbeat = heartbeat.min(expires / 2);
+            heartbeat = heartbeat_within(expires, heartbeat.min(CAUTIOUS_HEARTBEAT));
         }
         if let Phase::Shaken(shaken) = &mut self.phase {
             expires = expires.min(EARLY_EXPIRES);

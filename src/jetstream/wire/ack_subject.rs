@@ -129,18 +129,31 @@ impl<'a> AckSubject<'a> {
     /// ```
     pub fn parse(subject: &'a str) -> Result<Self, AckSubjectFault> {
         let rest = subject.strip_prefix("$JS.ACK.").ok_or(AckSubjectFault::Foreign)?;
+        let mut tokens = Tokens(Some(rest));
+        // Most are of the first form, and then nothing needs to be counted.
+        match Self::places(&mut tokens) {
+            Ok(ack) if tokens.0.is_none() => return Ok(ack),
+            Ok(_) | Err(_) => {}
+        }
         // `$JS` and `ACK` count.
         let found = 3 + memchr_iter(b'.', rest.as_bytes()).count();
-        let mut tokens = Tokens { rest };
-        let (mut domain, mut acc_hash) = (None, None);
+        let mut tokens = Tokens(Some(rest));
         match found {
-            TOKENS_V1 => {}
+            TOKENS_V1 => Self::places(&mut tokens),
             TOKENS_V2.. => {
-                domain = Some(tokens.text()).filter(|domain| *domain != "_");
-                acc_hash = Some(tokens.text());
+                let domain = Some(tokens.text()).filter(|domain| *domain != "_");
+                let acc_hash = Some(tokens.text());
+                let ack = Self::places(&mut tokens)?;
+                let token = tokens.0.map(|_| tokens.text());
+                Ok(Self { domain, acc_hash, token, ..ack })
             }
-            _ => return Err(AckSubjectFault::Tokens { found }),
+            _ => Err(AckSubjectFault::Tokens { found }),
         }
+    }
+
+    /// The seven tokens that both forms have.
+    #[inline]
+    fn places(tokens: &mut Tokens<'a>) -> Result<Self, AckSubjectFault> {
         let (stream, consumer) = (tokens.text(), tokens.text());
         let delivered = tokens.number("delivered")?;
         // A count is an `i64` in `Info`.
@@ -148,8 +161,8 @@ impl<'a> AckSubject<'a> {
             return Err(AckSubjectFault::Number { field: "delivered" });
         }
         Ok(Self {
-            domain,
-            acc_hash,
+            domain: None,
+            acc_hash: None,
             stream,
             consumer,
             delivered,
@@ -157,7 +170,7 @@ impl<'a> AckSubject<'a> {
             consumer_sequence: tokens.number("consumer sequence")?,
             published: tokens.time()?,
             pending: tokens.number("pending")?,
-            token: (found > TOKENS_V2).then(|| tokens.text()),
+            token: None,
         })
     }
 
@@ -197,10 +210,8 @@ impl fmt::Display for AckSubject<'_> {
     }
 }
 
-/// The tokens that are left of a subject. They are read in one pass, since this is done for each delivered message.
-struct Tokens<'a> {
-    rest: &'a str,
-}
+/// What is left of a subject; `None` after its last token. It is read in one pass, since this is done for each delivered message.
+struct Tokens<'a>(Option<&'a str>);
 
 /// More digits than this may be more than 64 bits.
 const SAFE_DIGITS: usize = 19;
@@ -208,44 +219,77 @@ const SAFE_DIGITS: usize = 19;
 impl<'a> Tokens<'a> {
     /// The next one; after the last one, nothing.
     fn text(&mut self) -> &'a str {
-        let end = self.rest.bytes().position(|byte| byte == b'.').unwrap_or(self.rest.len());
-        let (token, rest) = self.rest.split_at(end);
-        self.rest = rest.get(1..).unwrap_or_default();
-        token
+        let rest = self.0.unwrap_or_default();
+        let end = rest.bytes().position(|byte| byte == b'.').unwrap_or(rest.len());
+        self.split(rest, end)
     }
 
     /// The next one, of digits only: no sign.
     fn number(&mut self, field: &'static str) -> Result<u64, AckSubjectFault> {
-        let (mut number, mut digits) = (0_u64, 0);
-        let mut ends = true;
-        for byte in self.rest.bytes() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                ends = byte == b'.';
-                break;
-            }
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            digits += 1;
-        }
-        let (token, rest) = self.rest.split_at_checked(digits).unwrap_or_default();
-        if !ends || digits == 0 {
+        let rest = self.0.unwrap_or_default();
+        let (number, digits) = leading_number(rest.as_bytes());
+        if digits == 0 || rest.as_bytes().get(digits).is_some_and(|byte| *byte != b'.') {
             return Err(AckSubjectFault::Number { field });
         }
-        if digits > SAFE_DIGITS {
-            number = token.parse().map_err(|_| AckSubjectFault::Number { field })?;
-        }
-        self.rest = rest.get(1..).unwrap_or_default();
-        Ok(number)
+        let token = self.split(rest, digits);
+        if digits <= SAFE_DIGITS { Ok(number) } else { token.parse().map_err(|_| AckSubjectFault::Number { field }) }
     }
 
     /// The next one. A time may be before 1970.
     fn time(&mut self) -> Result<i64, AckSubjectFault> {
         let fault = AckSubjectFault::Number { field: "time" };
-        if self.rest.starts_with('-') {
+        if self.0.is_some_and(|rest| rest.starts_with('-')) {
             return self.text().parse().map_err(|_| fault);
         }
         i64::try_from(self.number("time")?).map_err(|_| fault)
     }
+
+    /// Goes on behind the dot that stands there, if there is one.
+    fn split(&mut self, rest: &'a str, end: usize) -> &'a str {
+        self.0 = rest.get(end + 1..);
+        rest.get(..end).unwrap_or_default()
+    }
+}
+
+/// The number that this begins with, modulo 2^64, and how many digits it has. Eight digits at a time are read as one integer, with the
+/// first one in its lowest byte.
+fn leading_number(bytes: &[u8]) -> (u64, usize) {
+    let (mut number, mut digits) = (0_u64, 0);
+    for piece in bytes.chunks(8) {
+        let mut eight = [0; 8];
+        match piece.try_into() {
+            Ok(whole) => eight = whole,
+            Err(_) => eight.iter_mut().zip(piece).for_each(|(to, from)| *to = *from),
+        }
+        let text = u64::from_le_bytes(eight);
+        // Zero for each digit, up to the first byte that is none.
+        let high = |word: u64| (word & (EACH * 0xf0)) ^ (EACH * 0x30);
+        let others = high(text) | high(text.wrapping_add(EACH * 0x06));
+        let count = others.trailing_zeros() / 8;
+        if count == 0 {
+            break;
+        }
+        // As many zeros before them as are missing.
+        let aligned = (text & (EACH * 0x0f)) << (64 - 8 * count);
+        number = number.wrapping_mul(POWERS[count as usize]).wrapping_add(eight_digits(aligned));
+        digits += count as usize;
+        if count < 8 {
+            break;
+        }
+    }
+    (number, digits)
+}
+
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The number of eight digits, one in each byte: neighbours are joined, three times.
+fn eight_digits(digits: u64) -> u64 {
+    let pairs = digits.wrapping_mul(10 * 256 + 1).wrapping_shr(8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 * 65_536 + 1).wrapping_shr(16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000 * 4_294_967_296 + 1).wrapping_shr(32)
 }
 
 #[cfg(test)]
@@ -273,6 +317,20 @@ mod tests {
     fn no_domain_is_an_underscore_and_more_tokens_may_follow() {
         let ack = AckSubject::parse("$JS.ACK._.hash.S.c.1.2.3.4.5.extra.more").unwrap();
         assert_eq!((ack.domain, ack.acc_hash, ack.token, ack.pending), (None, Some("hash"), Some("extra"), 5));
+    }
+
+    #[test]
+    fn numbers_of_any_length_are_read_up_to_what_is_no_digit() {
+        let digits = "98765432109876543210";
+        for length in 0..=19 {
+            for end in ["", ".", "/", ":", "x", " ", "\0", "\u{ff}", "\u{fa}1", ".12345678"] {
+                let text = format!("{}{end}", &digits[..length]);
+                let number = digits[..length].parse().unwrap_or(0);
+                assert_eq!(leading_number(text.as_bytes()), (number, length), "{text:?}");
+            }
+        }
+        let ack = AckSubject::parse("$JS.ACK.S.c.1.18446744073709551615.00000000000000000000007.3.4").unwrap();
+        assert_eq!((ack.stream_sequence, ack.consumer_sequence), (u64::MAX, 7));
     }
 
     #[test]

@@ -192,7 +192,8 @@ impl World {
         }
         say!(self, "the consumer is gone");
         let silence = if self.plan.settings.heartbeat.is_zero() { self.plan.settings.expires } else { ms(0) };
-        self.pass(self.plan.bound() + ms(10_000) + silence);
+        let unread = u32::try_from(self.inbox.len()).unwrap() + 1;
+        self.pass(self.plan.bound() + ms(10_000) + silence + self.plan.work * unread);
         assert_eq!(self.end, Some(End::Gone));
     }
 }

@@ -79,6 +79,12 @@ impl World {
         self.effects().into_iter().map(pull).collect()
     }
 
+    /// What is asked for now, besides what is reported.
+    fn pulls_besides_reports(&mut self) -> Vec<u64> {
+        let pull = |effect| if let Effect::Pull(sending) = effect { Some(sending.messages) } else { None };
+        self.effects().into_iter().filter_map(pull).collect()
+    }
+
     /// What is reported now, besides the pulls.
     fn reports(&mut self) -> Vec<Report> {
         let report = |effect| if let Effect::Tell(report) = effect { Some(report) } else { None };
@@ -192,6 +198,42 @@ fn a_leader_that_goes_takes_all_pulls_with_it() {
         world.alarm();
         assert_eq!(world.only_pull().messages, 10);
     }
+}
+
+#[test]
+fn for_some_time_after_a_loss_pulls_show_more_often_that_they_live() {
+    let mut world = World::new(10);
+    let start = world.now;
+    world.status(0, PullStatus::NoResponders, None);
+    world.on(Event::Waiting);
+    let mut asked = Vec::new();
+    for at in [1, 2_000, 29_000, 31_000] {
+        world.now = start + ms(at);
+        world.messages(10, 0);
+        world.effects().into_iter().for_each(|effect| match effect {
+            Effect::Pull(pull) => asked.push((at, pull.heartbeat, pull.expires)),
+            _ => {}
+        });
+    }
+    asked.dedup();
+    let (early, cautious, usual) = ((ms(100), ms(2_000)), (ms(250), ms(5_000)), (ms(1_000), ms(30_000)));
+    let of = |at, (heartbeat, expires)| (at, heartbeat, expires);
+    assert_eq!(asked, [of(1, early), of(1, cautious), of(2_000, cautious), of(29_000, cautious), of(31_000, usual)]);
+}
+
+#[test]
+fn a_trickle_of_room_is_not_pulled_for_message_by_message() {
+    let mut world = World::new(100);
+    world.on(Event::Lagged(1));
+    world.on(Event::Waiting);
+    assert_eq!((world.pulls_besides_reports(), world.messages(43, 1_000)), (vec![100], 43));
+    world.on(Event::Lagged(1));
+    world.on(Event::Waiting);
+    assert_eq!((world.pulls_besides_reports(), world.pull.outstanding()), (vec![43], (43, 157)));
+    world.messages(24, 1_000);
+    assert_eq!((world.pulls(), world.pull.outstanding()), (vec![], (19, 157)));
+    world.messages(1, 1_000);
+    assert_eq!((world.pulls(), world.pull.outstanding()), (vec![(3, 25)], (43, 157)));
 }
 
 #[test]
