@@ -49,7 +49,9 @@ async fn everything_works(far: &Context, near: &Context, domain: &str, in_acks: 
             soon("a confirmation", message.double_ack()).await.unwrap();
         }
     }
+    // A pull that waits gets nothing more.
     drop(messages);
+    soon("a flush", far.client().flush()).await.unwrap();
     publish(far, 6..10, domain).await;
     let mut batch = consumer.batch().max_messages(4).messages().await.unwrap();
     for expected in 6..10 {
