@@ -9,7 +9,7 @@ use super::load::Delivered;
 use super::shared::figures::{Terminal, grouped, short};
 use super::shared::out::{self, say};
 
-/// The longest allowed silence while the consumer has a leader that has messages.
+/// The longest allowed silence while the consumer has a leader that has messages, and no pull.
 const ALLOWED: Duration = Duration::from_secs(2);
 
 /// How long the worker waited for messages although the consumer had a leader that had some.
@@ -59,6 +59,8 @@ pub(crate) struct Account {
     /// Messages that the consumer waits for an acknowledgement of.
     pub(crate) unacknowledged: u64,
     pub(crate) silence: Duration,
+    /// The longest silence without a pull at the consumer's leader.
+    pub(crate) unpulled: Duration,
     pub(crate) troubles: usize,
     pub(crate) took: Duration,
 }
@@ -121,10 +123,10 @@ impl Account {
         if self.unacknowledged > 0 {
             broken.push(format!("{} acknowledgements did not arrive", self.unacknowledged));
         }
-        if self.silence > ALLOWED {
+        if self.unpulled > ALLOWED {
             broken.push(format!(
-                "the worker heard nothing for {}, although the server had messages for it",
-                short(self.silence)
+                "the worker asked for nothing for {}, although the server had messages for it",
+                short(self.unpulled)
             ));
         }
         broken
@@ -147,6 +149,7 @@ impl Account {
         line("  redelivered", self.delivered.redelivered);
         line("acknowledged by the worker", self.delivered.counts.acked);
         say!("{:<28}{:>12}", "longest silence", short(self.silence));
+        say!("{:<28}{:>12}", "  without a pull at a leader", short(self.unpulled));
         let broken = self.broken();
         for text in broken.iter().take(10) {
             say!("{}", terminal.verdict(false, text));

@@ -53,11 +53,40 @@ struct Shared {
     over: AtomicBool,
     acknowledged: AtomicU64,
     delivered: AtomicU64,
-    silence: Mutex<Silence>,
+    silence: Mutex<Silences>,
+}
+
+/// How long the worker waits.
+#[derive(Default)]
+struct Silences {
+    all: Silence,
+    /// Without a pull at the consumer's leader. A leader that has one, and messages, and delivers nothing is not there yet.
+    unpulled: Silence,
+}
+
+impl Silences {
+    fn begins(&mut self) {
+        self.all.begins();
+        self.unpulled.begins();
+    }
+
+    fn ends(&mut self, more: bool) {
+        self.all.ends(more);
+        self.unpulled.ends(more);
+    }
+
+    fn longest(&self) -> (Duration, Duration) {
+        (self.all.longest(), self.unpulled.longest())
+    }
+
+    fn excused(&mut self, at: Instant) {
+        self.all.excused(at);
+        self.unpulled.excused(at);
+    }
 }
 
 impl Shared {
-    fn silence(&self) -> MutexGuard<'_, Silence> {
+    fn silence(&self) -> MutexGuard<'_, Silences> {
         self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,7 +143,7 @@ impl Load {
     pub(crate) fn progress(&self) -> String {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (acknowledged, delivered) = (count(&self.shared.acknowledged), count(&self.shared.delivered));
-        let longest = self.shared.silence().longest();
+        let longest = self.shared.silence().all.longest();
         format!("acknowledged {acknowledged:>7}   delivered {delivered:>7}   longest silence {longest:.1?}")
     }
 
@@ -132,11 +161,11 @@ impl Load {
             Ok(()) => 0,
             Err(_) => calm.get_stream(STREAM).await?.consumer_info(CONSUMER).await?.num_ack_pending as u64,
         };
-        let silence = self.shared.silence().longest();
+        let (silence, unpulled) = self.shared.silence().longest();
         for client in self.clients {
             client.close().await?;
         }
-        Ok(Account { published, stored, delivered, unacknowledged, silence, troubles, took })
+        Ok(Account { published, stored, delivered, unacknowledged, silence, unpulled, troubles, took })
     }
 }
 
@@ -221,7 +250,7 @@ async fn watch(calm: Context, shared: Arc<Shared>) {
         let info = async { calm.get_stream_no_info(STREAM).await.ok()?.consumer_info(CONSUMER).await.ok() };
         let asked = Instant::now();
         let info = tokio::time::timeout(Duration::from_millis(500), info).await.ok().flatten();
-        let silence = shared.silence().present();
+        let silence = shared.silence().all.present();
         match info {
             Some(Info {
                 cluster: Some(ClusterInfo { leader: Some(leader), .. }),
@@ -232,6 +261,9 @@ async fn watch(calm: Context, shared: Arc<Shared>) {
                 // It had no leader for most of that time.
                 if asked.elapsed() > WATCH * 4 {
                     shared.silence().excused(asked);
+                }
+                if num_waiting > 0 {
+                    shared.silence().unpulled.excused(Instant::now());
                 }
                 if silence >= report_at {
                     report_at += LONG;

@@ -5,8 +5,6 @@
 
 use core::fmt;
 
-use memchr::memchr_iter;
-
 use crate::protocol::datetime::{DateTime, from_nanos};
 
 /// Where a delivered message stands, as its reply subject says.
@@ -136,7 +134,7 @@ impl<'a> AckSubject<'a> {
             Ok(_) | Err(_) => {}
         }
         // `$JS` and `ACK` count.
-        let found = 3 + memchr_iter(b'.', rest.as_bytes()).count();
+        let found = 3 + rest.bytes().filter(|byte| *byte == b'.').count();
         let mut tokens = Tokens(Some(rest));
         match found {
             TOKENS_V1 => Self::places(&mut tokens),

@@ -165,6 +165,9 @@ impl World {
             assert!(self.now < began + patience, "{state:?} after {patience:?}: {:?}", self.machine);
             self.pass(ms(500));
         }
+        while !self.inbox.is_empty() {
+            self.pass(ms(500));
+        }
         let led = self.checks.leaderless.max(self.busy).saturating_duration_since(self.now);
         self.pass(led + self.plan.bound() + self.plan.settings.expires);
         assert!(!self.checks.has_trouble(), "something is wrong with a calm world");

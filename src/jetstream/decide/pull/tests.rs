@@ -210,10 +210,11 @@ fn for_some_time_after_a_loss_pulls_show_more_often_that_they_live() {
     for at in [1, 2_000, 29_000, 31_000] {
         world.now = start + ms(at);
         world.messages(10, 0);
-        world.effects().into_iter().for_each(|effect| match effect {
-            Effect::Pull(pull) => asked.push((at, pull.heartbeat, pull.expires)),
-            _ => {}
-        });
+        for effect in world.effects() {
+            if let Effect::Pull(pull) = effect {
+                asked.push((at, pull.heartbeat, pull.expires));
+            }
+        }
     }
     asked.dedup();
     let (early, cautious, usual) = ((ms(100), ms(2_000)), (ms(250), ms(5_000)), (ms(1_000), ms(30_000)));
