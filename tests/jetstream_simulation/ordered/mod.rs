@@ -335,7 +335,11 @@ impl World {
         let machine = &self.reader.machine;
         let consumer = self.line.server.consumer("S", &requests::name(*machine.on_server().end()));
         assert!(missing.is_empty(), "{missing:?} were not delivered within {BOUND:?}: {machine:?}, {consumer:?}");
-        self.advance(self.now + ms(200), usize::MAX);
+        // A loss may still be noticed, and then another consumer is retired.
+        let mut retired = usize::MAX;
+        while std::mem::replace(&mut retired, self.reader.retired.len()) != self.reader.retired.len() {
+            self.advance(self.now + ms(200), usize::MAX);
+        }
         for incarnation in &self.reader.retired {
             let name = requests::name(*incarnation);
             let lost = self.line.has_lost(&format!("$JS.API.CONSUMER.DELETE.S.{name}"));

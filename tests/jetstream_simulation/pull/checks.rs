@@ -13,7 +13,7 @@ use super::world::{Arrived, World};
 const MOVE: Duration = Duration::from_secs(3);
 
 /// What may come over two batches: single messages that are asked for while everything else is in doubt.
-const OVER: u64 = 24;
+const OVER: u64 = 32;
 
 pub(crate) struct Checks {
     batch: u64,
