@@ -3,7 +3,7 @@
 //! It is in one of two phases. *Steady*: the last pull is expected to be served; when half of the batch has come, another pull
 //! asks for the rest. *Shaken*: a pull was lost, refused or never received, or the connection was lost, and nothing has been
 //! heard since. Then one pull at a time is out. The first one is sent immediately, the others with a growing delay, and each asks
-//! for an early heartbeat, so that one that is lost too is noticed within half a second. Anything that is heard ends this phase.
+//! for an early heartbeat, so that one that is lost too is noticed after 200 ms. Anything that is heard ends this phase.
 //!
 //! Servers can drop a pull without a word, at an election for instance. So silence counts as a loss: of two heartbeats, or, in a
 //! stream that was flowing, of much longer than its messages usually take.

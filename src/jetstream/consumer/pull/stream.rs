@@ -26,6 +26,9 @@ use crate::jetstream::run::pull::{Item, Pulling};
 /// [`heartbeat`](StreamBuilder::heartbeat) that was set, or else for 30 s. They come once per trouble.
 /// [`events`](Stream::events) tells all of them, from their beginning.
 ///
+/// Each pull is limited in bytes, by 2 GiB if [`max_bytes_per_batch`](StreamBuilder::max_bytes_per_batch) was not set and the consumer sets
+/// no limit: servers say only then when a pull is complete (409 `Batch Completed`).
+///
 /// While it is not read, nothing is requested. Dropping it unsubscribes; messages that were delivered to it and not read are
 /// delivered again after the consumer's `ack_wait`.
 #[must_use = "it asks for nothing until it is polled"]
@@ -145,7 +148,7 @@ setters!(
     "Sets after how long without messages the server shows that a pull is alive. Default: 1 s; async-nats has none here, and 15 s
     for `messages()`. At least 100 ms, and at most half of [`expires`](StreamBuilder::expires). Twice as long without anything, and the pull is taken
     for lost, so this is how long a silent loss can last. Zero is none: then a pull that is lost without a word is noticed when
-    it has expired, or when a stream that was flowing stops.",
+    it has expired, or when a stream that was flowing stops. After a loss it is at most 250 ms, for as long as a pull waits.",
     "Sets how long a pull waits at the server; at least 100 ms, and lowered to what the consumer allows. Default: 30 s. The next pull
     follows by itself."
 );
