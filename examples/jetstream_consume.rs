@@ -57,7 +57,11 @@ async fn example(server: Server) -> Result<(), Error> {
         tokio::signal::ctrl_c().await?;
     } else {
         // Time for the rest; a program of yours waits for Ctrl-C here.
-        while context.delivery_counts().acked + counts.in_doubt + 1 < counts.stored {
+        loop {
+            let info = jobs.consumer_info("shipping").await?;
+            if info.num_pending == 0 && info.num_ack_pending == 0 {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
