@@ -56,6 +56,12 @@ pub(super) enum Left {
     Unknown,
 }
 
+impl Left {
+    pub(super) fn is_at_least(self, most: u64) -> bool {
+        matches!(self, Left::Exactly { messages, .. } if messages >= most)
+    }
+}
+
 /// Pulls for which together `left` messages may still come.
 #[derive(Debug, Default)]
 struct Pool {
@@ -166,12 +172,17 @@ pub(super) struct Ledger {
     bound: Bound,
     next: u64,
     /// The next token when all were last doubted.
-    doubted: u64,
+    first_undoubted: u64,
     /// The next token when the reader last had nothing to read.
     caught_up: u64,
 }
 
 impl Ledger {
+    /// The consumer may pass over pulls: one that got nothing while another one was served may still be waiting.
+    pub(super) fn serve_out_of_turn(&mut self) {
+        self.bound.serve_out_of_turn();
+    }
+
     /// Notes a pull that is about to be sent, and returns its token.
     pub(super) fn open(&mut self, entry: Entry) -> u64 {
         let token = self.next;
@@ -200,6 +211,23 @@ impl Ledger {
             self.doubtful.clear();
         }
         entry
+    }
+
+    /// A pull will get no more than it has, and it is returned if it was not known to be served. A replicated consumer says so before its
+    /// last messages are there, which wait for a quorum: so they are still expected.
+    pub(super) fn complete(&mut self, token: u64, left: Left) -> Option<Entry> {
+        let Left::Exactly { messages, bytes } = left else { return self.close(token, left) };
+        if token >= self.next {
+            return None;
+        }
+        self.bound.close(token, left);
+        let pools = [&mut self.sure, &mut self.doubtful];
+        pools.into_iter().find_map(|pool| {
+            let entry = pool.entries.get(pool.find(token)?).copied();
+            pool.less(messages, bytes);
+            pool.forget_served();
+            entry
+        })
     }
 
     fn close_in_pool(&mut self, token: u64, left: Left) -> Option<Entry> {
@@ -247,11 +275,11 @@ impl Ledger {
 
     /// Whether this pull was made since all were doubted.
     pub(super) fn is_undoubted(&self, token: u64) -> bool {
-        token >= self.doubted
+        (self.first_undoubted..self.next).contains(&token)
     }
 
     fn expect_none(&mut self) {
-        self.doubted = self.next;
+        self.first_undoubted = self.next;
         let sure = std::mem::take(&mut self.sure);
         self.doubtful.forgotten = self.doubtful.forgotten.saturating_add(sure.forgotten);
         self.doubtful.forgotten_until = self.doubtful.forgotten_until.max(sure.forgotten_until);

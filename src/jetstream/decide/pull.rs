@@ -35,6 +35,9 @@ use crate::jetstream::wire::{PullRequest, SHORTEST_HEARTBEAT};
 const EARLY_HEARTBEAT: Duration = SHORTEST_HEARTBEAT;
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
+/// How long the first sign of life of a pull may take, besides: as long as a long way to the server, there and back.
+const FIRST_SIGN: Duration = Duration::from_secs(1);
+
 /// What a pull asks for, for some time after that: if more goes wrong, it is not long in doubt whether it lives.
 const CAUTIOUS_HEARTBEAT: Duration = Duration::from_millis(250);
 const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);
@@ -119,6 +122,10 @@ impl Pull {
             rng: SmallRng::seed_from_u64(seed),
             effects: VecDeque::new(),
         };
+        if pull.settings.group.is_some() {
+            // It gets nothing while another client is pinned, or while fewer messages are pending than it wants.
+            pull.ledger.serve_out_of_turn();
+        }
         if !is_up {
             pull.link = Link::Down;
             pull.shaken(now, Some(Cause::Disconnected));

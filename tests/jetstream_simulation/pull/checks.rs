@@ -28,6 +28,8 @@ pub(crate) struct Checks {
     newest: u64,
     /// Pulls that are alive as far as the reader has been told, and since when there is none.
     alive: BTreeSet<u64>,
+    /// Of these, the ones whose messages are still to come.
+    complete: BTreeSet<u64>,
     none_since: Option<Instant>,
     troubles: BTreeSet<Cause>,
     /// Since when a message could be delivered, and nothing went wrong.
@@ -51,6 +53,7 @@ impl Checks {
             has_grown: false,
             newest: 0,
             alive: BTreeSet::new(),
+            complete: BTreeSet::new(),
             none_since: None,
             troubles: BTreeSet::new(),
             quiet: None,
@@ -84,6 +87,11 @@ impl Checks {
     /// It is reported to the reader that a pull has ended.
     pub(crate) fn told_end(&mut self, token: u64) {
         self.alive.remove(&token);
+    }
+
+    /// It is reported to the reader that a pull gets no more messages than those that are on their way.
+    pub(crate) fn told_complete(&mut self, token: u64) {
+        self.complete.insert(token);
     }
 
     /// It is reported to the reader that a pull is alive, perhaps after it was in doubt.
@@ -140,6 +148,10 @@ impl World {
         let (expected, doubtful) = self.machine.outstanding();
         self.check_bound(expected + doubtful);
         let waits = self.busy <= self.now;
+        if expected == 0 {
+            let complete = std::mem::take(&mut self.checks.complete);
+            self.checks.alive.retain(|token| !complete.contains(token));
+        }
         if waits {
             let alarm = self.machine.alarm();
             // A pull that is lost directly after another one is not followed by the next at once.

@@ -86,7 +86,7 @@ impl Plan {
     /// is noticed, and of one more that was sent while nobody could receive it, or that asked for too few bytes.
     pub(crate) fn bound(&self) -> Duration {
         let Settings { heartbeat, expires, .. } = self.settings;
-        let silence = if heartbeat.is_zero() { expires + ms(1_000) } else { heartbeat * 2 };
+        let silence = if heartbeat.is_zero() { expires + ms(1_000) } else { (heartbeat * 2).max(ms(1_000)) };
         silence + ms(1_000) + ms(700) + self.latency * 8
     }
 }

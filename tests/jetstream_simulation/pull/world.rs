@@ -267,6 +267,7 @@ impl World {
             Event::Message(_) => self.checks.lives(self.now),
             Event::Interrupted => self.checks.told_loss(),
             Event::Status { token, status: PullStatus::IdleHeartbeat, .. } => self.checks.told_life(token),
+            Event::Status { token, status: PullStatus::BatchCompleted, .. } => self.checks.told_complete(token),
             Event::Status { token, .. } => self.checks.told_end(token),
             _ => {}
         }

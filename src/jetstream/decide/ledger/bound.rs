@@ -20,6 +20,8 @@ pub(super) struct Bound {
     doubtful: usize,
     /// How many messages each doubtful pull has got since they were doubted, if it is served at all and had so many left.
     turns: u64,
+    /// Pulls may be passed over.
+    out_of_turn: bool,
 }
 
 /// One pull, or several old ones in a row.
@@ -49,6 +51,11 @@ impl Bound {
     /// Whether any pull is in doubt.
     pub(super) fn has_doubts(&self) -> bool {
         self.doubtful > 0
+    }
+
+    /// Pulls are not served in turn.
+    pub(super) fn serve_out_of_turn(&mut self) {
+        self.out_of_turn = true;
     }
 
     pub(super) fn open(&mut self, entry: Entry) {
@@ -129,6 +136,9 @@ impl Bound {
 
     /// Each doubtful pull has got so many messages by now, if it is served at all.
     fn took_turns(&mut self, turns: u64) {
+        if self.out_of_turn {
+            return;
+        }
         let more = turns.saturating_sub(self.turns);
         self.turns = self.turns.max(turns);
         for part in self.parts.iter_mut().take(self.doubtful) {

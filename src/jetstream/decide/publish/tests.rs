@@ -112,6 +112,7 @@ proptest! {
                 }
             };
         }
-        prop_assert!(false, "no end");
+        // Tries that take no time don't bring the end nearer.
+        prop_assert!(now < deadline, "no end");
     }
 }

@@ -23,8 +23,8 @@ impl Pull {
             PullStatus::IdleHeartbeat => self.heartbeat(now, token),
             PullStatus::FlowControl => {}
             PullStatus::BatchCompleted => {
-                let entry = self.ledger.close(token, left);
-                self.completed(now, entry);
+                let entry = self.ledger.complete(token, left);
+                self.completed(now, entry.filter(|entry| left.is_at_least(entry.messages)));
             }
             PullStatus::RequestTimeout | PullStatus::InterestExpired => {
                 let entry = self.ledger.close(token, left);
@@ -36,8 +36,8 @@ impl Pull {
                 self.too_large(now, entry, left);
             }
             PullStatus::NoMessages | PullStatus::RequestsPending => self.lost(now, token, Left::Everything, None),
-            PullStatus::LeadershipChange => self.left(now, token, left, Cause::LeadershipChange),
-            PullStatus::ServerShutdown => self.left(now, token, left, Cause::ServerShutdown),
+            PullStatus::LeadershipChange => self.leader_left(now, token, left, Cause::LeadershipChange),
+            PullStatus::ServerShutdown => self.leader_left(now, token, left, Cause::ServerShutdown),
             PullStatus::OverMaxWaiting => self.lost(now, token, Left::Everything, Some(Cause::TooManyPulls)),
             PullStatus::NoResponders => self.lost(now, token, Left::Everything, Some(Cause::NoResponders)),
             PullStatus::Unknown => self.lost(now, token, left, Some(Cause::Other)),
@@ -72,7 +72,7 @@ impl Pull {
 
     /// The leader that had this pull is no more. Older ones get the same status; what has become of one that it may not have received
     /// nobody knows.
-    fn left(&mut self, now: Instant, token: u64, left: Left, cause: Cause) {
+    fn leader_left(&mut self, now: Instant, token: u64, left: Left, cause: Cause) {
         let is_news = self.ledger.is_undoubted(token);
         self.ledger.close(token, left);
         if is_news {

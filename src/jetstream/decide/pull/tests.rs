@@ -223,6 +223,20 @@ fn for_some_time_after_a_loss_pulls_show_more_often_that_they_live() {
 }
 
 #[test]
+fn the_first_sign_of_a_pull_may_take_a_long_way() {
+    let mut world = World::new(10);
+    world.status(0, PullStatus::NoResponders, None);
+    world.on(Event::Waiting);
+    world.now += ms(600);
+    world.messages(10, 0);
+    let pulls: Vec<_> = world.effects().into_iter().filter(|effect| matches!(effect, Effect::Pull(_))).collect();
+    assert!(!pulls.is_empty());
+    world.on(Event::Waiting);
+    assert_eq!(world.alarm(), ms(1_000));
+    assert_eq!(world.reports(), [Report::Began(Cause::Silence)]);
+}
+
+#[test]
 fn a_trickle_of_room_is_not_pulled_for_message_by_message() {
     let mut world = World::new(100);
     world.on(Event::Lagged(1));

@@ -104,7 +104,10 @@ impl Pull {
         if newest.heartbeat.is_zero() {
             return None;
         }
-        since.max(self.heard).max(newest.sent?).checked_add(newest.heartbeat.saturating_mul(2))
+        let (sent, silence) = (newest.sent?, newest.heartbeat.saturating_mul(2));
+        let is_new = self.heard <= sent && newest.heartbeat > super::EARLY_HEARTBEAT;
+        let silence = if is_new { silence.max(super::FIRST_SIGN) } else { silence };
+        since.max(self.heard).max(sent).checked_add(silence)
     }
 
     /// When a stream that was flowing is suspiciously silent. A pull that asks for early heartbeats will show it by itself.

@@ -130,6 +130,18 @@ fn pulls_are_served_in_turn_so_an_old_one_has_got_what_a_new_one_got() {
 }
 
 #[test]
+fn where_pulls_are_passed_over_an_old_one_may_still_wait() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[100]);
+    bound.serve_out_of_turn();
+    bound.doubt();
+    bound.open(pull(1, 100, now));
+    (0..100).for_each(|_| bound.took());
+    bound.close(1, left(0));
+    assert_eq!(bound.messages(), 100);
+}
+
+#[test]
 fn old_pulls_that_are_counted_together_have_each_got_as_much() {
     let now = Instant::now();
     let mut bound = bound(now, &[30, 20]);

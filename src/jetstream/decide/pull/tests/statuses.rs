@@ -145,6 +145,26 @@ fn what_ends_a_stream_does_so_immediately() {
     }
 }
 
+// A replicated consumer (nats-server from 2.11.4 on) holds messages until a quorum has them, and not the status.
+#[test]
+fn the_end_of_a_batch_may_come_before_its_messages() {
+    let mut world = World::new(1);
+    world.status(0, PullStatus::BatchCompleted, Some(0));
+    world.on(Event::Waiting);
+    assert_eq!((world.effects(), world.pull.outstanding().0), (vec![], 1));
+    world.now += ms(20);
+    assert_eq!((world.messages(1, 5), world.pulls()), (1, vec![(1, 1)]), "the reader is back");
+    world.status(1, PullStatus::BatchCompleted, Some(1));
+    assert_eq!(world.reports(), [Report::Began(Cause::Other)], "that one got nothing");
+}
+
+#[test]
+fn nobody_hears_of_a_leader_from_a_pull_that_was_never_sent() {
+    let mut world = World::new(10);
+    world.status(1_000, PullStatus::LeadershipChange, None);
+    assert_eq!(world.pull.outstanding(), (10, 0));
+}
+
 // A server sends no word at the end of a pull that is not limited in bytes.
 #[test]
 fn every_pull_is_limited_in_bytes_so_that_its_end_is_told() {
