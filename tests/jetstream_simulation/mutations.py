@@ -63,7 +63,7 @@ MUTATIONS = [
      "PullStatus::NoResponders => self.lost(now, token, Left::Everything, Some(Cause::NoResponders)),",
      "PullStatus::NoResponders => {}"),
     ("a leadership change is ignored", PULL, "pull/status.rs",
-     "PullStatus::LeadershipChange => self.left(now, token, left, Cause::LeadershipChange),",
+     "PullStatus::LeadershipChange => self.leader_left(now, token, left, Cause::LeadershipChange),",
      "PullStatus::LeadershipChange => {}"),
     ("a deleted consumer is pulled from for ever", PULL, "pull/status.rs",
      "PullStatus::ConsumerDeleted => self.end(End::Gone),", "PullStatus::ConsumerDeleted => {}"),
