@@ -206,10 +206,7 @@ impl Ledger {
             return None;
         }
         let entry = self.close_in_pool(token, left);
-        self.bound.close(token, left);
-        if !self.bound.has_doubts() {
-            self.doubtful.clear();
-        }
+        self.close_in_bound(token, left);
         entry
     }
 
@@ -220,14 +217,24 @@ impl Ledger {
         if token >= self.next {
             return None;
         }
-        self.bound.close(token, left);
         let pools = [&mut self.sure, &mut self.doubtful];
-        pools.into_iter().find_map(|pool| {
+        let entry = pools.into_iter().find_map(|pool| {
             let entry = pool.entries.get(pool.find(token)?).copied();
             pool.less(messages, bytes);
             pool.forget_served();
             entry
-        })
+        });
+        self.close_in_bound(token, left);
+        entry
+    }
+
+    /// When the last doubt ends with it, nothing is left of doubtful pulls.
+    fn close_in_bound(&mut self, token: u64, left: Left) {
+        let had_doubts = self.bound.has_doubts();
+        self.bound.close(token, left);
+        if had_doubts && !self.bound.has_doubts() {
+            self.doubtful.clear();
+        }
     }
 
     fn close_in_pool(&mut self, token: u64, left: Left) -> Option<Entry> {

@@ -18,7 +18,7 @@ pub(super) struct Bound {
     parts: VecDeque<Part>,
     /// How many of the parts are in doubt; the others are newer.
     doubtful: usize,
-    /// How many messages each doubtful pull has got since they were doubted, if it is served at all and had so many left.
+    /// How many messages each doubtful pull has got since it was doubted, unless it is not served or had fewer left.
     turns: u64,
     /// Pulls may be passed over.
     out_of_turn: bool,
@@ -134,7 +134,7 @@ impl Bound {
         self.settle();
     }
 
-    /// Each doubtful pull has got so many messages by now, if it is served at all.
+    /// By now each doubtful pull has got this number of messages, unless it is not served or had fewer left.
     fn took_turns(&mut self, turns: u64) {
         if self.out_of_turn {
             return;
@@ -145,17 +145,17 @@ impl Bound {
             part.each = part.each.saturating_sub(more);
             part.messages = part.messages.min(part.each.saturating_mul(part.pulls));
         }
-        let is_left = |part: &Part| part.each > 0;
-        let left = self.parts.iter().take(self.doubtful).filter(|part| is_left(part)).count();
-        self.parts.retain(is_left);
-        self.doubtful = left;
+        self.keep(|part| part.each > 0);
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        let is_left = |part: &Part| part.entry.ends().is_none_or(|ends| now < ends);
+        self.keep(|part| part.entry.ends().is_none_or(|ends| now < ends));
+        self.settle();
+    }
+
+    fn keep(&mut self, is_left: impl Fn(&Part) -> bool) {
         self.doubtful = self.parts.iter().take(self.doubtful).filter(|part| is_left(part)).count();
         self.parts.retain(is_left);
-        self.settle();
     }
 
     /// The pulls from this token on may wait for the next connection.

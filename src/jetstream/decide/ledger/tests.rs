@@ -100,3 +100,24 @@ fn a_pull_expires_after_it_was_sent() {
     ledger.expire(ends);
     assert_eq!(ledger.messages(), 0);
 }
+
+#[test]
+fn the_bytes_of_doubtful_pulls_are_free_again_with_the_last_doubt() {
+    let bytes = |messages| Entry { bytes: 1_000, ..pull(messages) };
+    let mut served = Ledger::default();
+    served.open(bytes(10));
+    served.doubt();
+    served.open(bytes(10));
+    (0..10).for_each(|_| served.took(1));
+    assert_eq!(served.doubtful_bytes(), 1_000);
+    served.complete(1, left(0));
+    assert_eq!((served.doubtful_messages(), served.doubtful_bytes()), (0, 0));
+
+    // An old server says nothing of a pull that is complete, so more and more of them are one.
+    let mut silent = Ledger::default();
+    silent.open(bytes(10));
+    silent.doubt();
+    (0..100).for_each(|_| _ = silent.open(bytes(10)));
+    silent.close(100, Left::Unknown);
+    assert_eq!(silent.doubtful_bytes(), 1_000, "no pull has shown that the oldest one is gone");
+}
