@@ -12,6 +12,10 @@ use super::shared::out::{self, say};
 /// The longest allowed silence while the consumer has a leader that has messages, and no pull.
 const ALLOWED: Duration = Duration::from_secs(2);
 
+/// The longest allowed silence while it has messages, pull or not: after an election servers have been seen to deliver nothing for 4 s,
+/// for a pull whose heartbeats came.
+const ALLOWED_IN_ALL: Duration = Duration::from_secs(10);
+
 /// How long the worker waited for messages although the consumer had a leader that had some.
 #[derive(Default)]
 pub(crate) struct Silence {
@@ -122,6 +126,9 @@ impl Account {
         }
         if self.unacknowledged > 0 {
             broken.push(format!("{} acknowledgements did not arrive", self.unacknowledged));
+        }
+        if self.silence > ALLOWED_IN_ALL {
+            broken.push(format!("no message came for {}, although the server had some", short(self.silence)));
         }
         if self.unpulled > ALLOWED {
             broken.push(format!(

@@ -187,10 +187,12 @@ impl Line {
 
     /// The reply subjects of messages on their way to subscriptions of the client that begin so.
     pub(crate) fn on_their_way(&self, to: &str) -> impl Iterator<Item = &str> {
-        self.to_client.iter().filter_map(move |(_, came)| match came {
-            Came::Message(out) if out.to.starts_with(to) => out.reply.as_deref(),
-            _ => None,
-        })
+        let sent = self.to_client.iter().filter_map(|(_, came)| match came {
+            Came::Message(out) => Some(out),
+            Came::NoResponders(_) => None,
+        });
+        let all = sent.chain(self.server.held_deliveries());
+        all.filter(move |out| out.to.starts_with(to)).filter_map(|out| out.reply.as_deref())
     }
 
     /// The reply subjects of what the client has sent and the server has not received.

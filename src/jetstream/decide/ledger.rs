@@ -27,16 +27,18 @@ pub(super) struct Entry {
     /// `None`: it is buffered until there is a connection.
     pub(super) sent: Option<Instant>,
     pub(super) heartbeat: Duration,
-    /// Zero: never.
-    pub(super) expires: Duration,
+    /// `None`: never.
+    pub(super) expires: Option<Duration>,
 }
 
 impl Entry {
     fn ends(&self) -> Option<Instant> {
-        if self.expires.is_zero() {
-            return None;
-        }
-        self.sent?.checked_add(self.expires.saturating_add(GRACE))
+        self.sent?.checked_add(self.expires?.saturating_add(GRACE))
+    }
+
+    /// Nothing more is served for it. What is on its way may still come for a while.
+    fn has_ended(&mut self, now: Instant) {
+        (self.sent, self.expires) = (Some(now), Some(Duration::ZERO));
     }
 
     /// There has been a connection since then: it was sent.
@@ -201,19 +203,19 @@ impl Ledger {
     }
 
     /// A pull has ended. Returns it, if it is one that was not known to be served.
-    pub(super) fn close(&mut self, token: u64, left: Left) -> Option<Entry> {
+    pub(super) fn close(&mut self, now: Instant, token: u64, left: Left) -> Option<Entry> {
         if token >= self.next {
             return None;
         }
         let entry = self.close_in_pool(token, left);
-        self.close_in_bound(token, left);
+        self.change_bound(|bound| bound.close(now, token, left));
         entry
     }
 
     /// A pull will get no more than it has, and it is returned if it was not known to be served. A replicated consumer says so before its
     /// last messages are there, which wait for a quorum: so they are still expected.
-    pub(super) fn complete(&mut self, token: u64, left: Left) -> Option<Entry> {
-        let Left::Exactly { messages, bytes } = left else { return self.close(token, left) };
+    pub(super) fn complete(&mut self, now: Instant, token: u64, left: Left) -> Option<Entry> {
+        let Left::Exactly { messages, bytes } = left else { return self.close(now, token, left) };
         if token >= self.next {
             return None;
         }
@@ -224,14 +226,14 @@ impl Ledger {
             pool.forget_served();
             entry
         });
-        self.close_in_bound(token, left);
+        self.change_bound(|bound| bound.close(now, token, left));
         entry
     }
 
     /// When the last doubt ends with it, nothing is left of doubtful pulls.
-    fn close_in_bound(&mut self, token: u64, left: Left) {
+    fn change_bound(&mut self, change: impl FnOnce(&mut Bound)) {
         let had_doubts = self.bound.has_doubts();
-        self.bound.close(token, left);
+        change(&mut self.bound);
         if had_doubts && !self.bound.has_doubts() {
             self.doubtful.clear();
         }
@@ -315,11 +317,11 @@ impl Ledger {
         self.bound.connected(since);
     }
 
-    /// Forgets pulls that have expired.
+    /// Forgets pulls that have expired. Everything that has arrived was read.
     pub(super) fn expire(&mut self, now: Instant) {
         self.sure.expire(now);
         self.doubtful.expire(now);
-        self.bound.expire(now);
+        self.change_bound(|bound| bound.expire(now));
     }
 
     /// When the next one expires.

@@ -35,8 +35,9 @@ use crate::jetstream::wire::{PullRequest, SHORTEST_HEARTBEAT};
 const EARLY_HEARTBEAT: Duration = SHORTEST_HEARTBEAT;
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
-/// How long the first sign of life of a pull may take, besides: as long as a long way to the server, there and back.
-const FIRST_SIGN: Duration = Duration::from_secs(1);
+/// The longest way to a server, there and back. The first sign of a pull takes that and one heartbeat; nothing is noticed later than
+/// after two heartbeats if those are longer.
+const LONGEST_WAY: Duration = Duration::from_millis(750);
 
 /// What a pull asks for, for some time after that: if more goes wrong, it is not long in doubt whether it lives.
 const CAUTIOUS_HEARTBEAT: Duration = Duration::from_millis(250);
@@ -151,7 +152,7 @@ impl Pull {
                 self.effects.push_back(Effect::Tell(Report::Dropped(count)));
             }
             Event::NotSent(token) => {
-                self.ledger.close(token, Left::Everything);
+                self.ledger.close(now, token, Left::Everything);
                 self.shaken(now, Some(Cause::NotSent));
             }
             Event::Refused(text) => self.end(End::Refused(text.to_owned())),
@@ -167,8 +168,12 @@ impl Pull {
     /// What a pull asks for.
     pub fn request(&self, sending: Sending) -> PullRequest<'_> {
         let request = sending.request(&self.settings, self.pin.as_deref());
-        let max_bytes = if request.max_bytes == 0 { ANY_BYTES } else { request.max_bytes };
-        PullRequest { max_bytes, ..request }
+        PullRequest { max_bytes: if request.max_bytes == 0 { ANY_BYTES } else { request.max_bytes }, ..request }
+    }
+
+    /// The most bytes that a pull asks for.
+    fn most_bytes(&self) -> u64 {
+        if self.settings.max_bytes == 0 { ANY_BYTES } else { self.settings.max_bytes }
     }
 
     /// Whether [`Event::Polled`] would send a pull.
@@ -326,7 +331,8 @@ impl Pull {
             shaken.next = backoff::after(now, shaken.pulls, &mut self.rng);
         }
         let sent = if self.is_down() { None } else { Some(now) };
-        let token = self.ledger.open(Entry { token: 0, messages, bytes, made: now, sent, heartbeat, expires });
+        let ends = Some(expires).filter(|expires| !expires.is_zero());
+        let token = self.ledger.open(Entry { token: 0, messages, bytes, made: now, sent, heartbeat, expires: ends });
         self.effects.push_back(Effect::Pull(Sending { token, messages, bytes, expires, heartbeat }));
     }
 

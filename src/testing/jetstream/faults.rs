@@ -3,7 +3,7 @@
 use super::JetStream;
 use super::time::{Time, nanos};
 use super::turn::{Out, Turn};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// What pulls get, and all other requests to a consumer, while it has no leader.
@@ -44,8 +44,11 @@ pub(super) struct Faults {
     double_deliveries: u64,
     late_deliveries: u64,
     lateness: Time,
+    quorum: Time,
     late: BTreeMap<(Time, u64), Out>,
     delayed: u64,
+    /// What waits for a quorum, and until when.
+    held: VecDeque<(Time, Out)>,
 }
 
 impl Faults {
@@ -57,15 +60,25 @@ impl Faults {
     }
 
     pub(super) fn next_late(&self) -> Option<Time> {
-        self.late.first_key_value().map(|((time, _), _)| *time)
+        let late = self.late.first_key_value().map(|((time, _), _)| *time);
+        let held = self.held.front().map(|(time, _)| *time);
+        [late, held].into_iter().flatten().min()
     }
 
     pub(super) fn take_late(&mut self, now: Time) -> Vec<Out> {
         if self.next_late().is_none_or(|next| next > now) {
             return Vec::new();
         }
+        let held = self.held.iter().take_while(|(time, _)| *time <= now).count();
+        let held = self.held.drain(..held).map(|(_, out)| out);
         let later = self.late.split_off(&(now.saturating_add(1), 0));
-        std::mem::replace(&mut self.late, later).into_values().collect()
+        held.chain(std::mem::replace(&mut self.late, later).into_values()).collect()
+    }
+
+    /// What waits for a quorum is lost.
+    fn lose_held(&mut self, stream: &str, consumer: &str) {
+        let own = format!("$JS.ACK.{stream}.{consumer}.");
+        self.held.retain(|(_, out)| out.reply.as_ref().is_none_or(|reply| !reply.starts_with(&own)));
     }
 }
 
@@ -76,14 +89,21 @@ impl Turn<'_> {
             return;
         }
         if Faults::take(&mut self.faults.double_deliveries) {
-            self.out.push(out.clone());
+            self.pass_on(out.clone());
         }
         if Faults::take(&mut self.faults.late_deliveries) {
             self.faults.delayed += 1;
-            let at = self.now.saturating_add(self.faults.lateness);
-            self.faults.late.insert((at, self.faults.delayed), out);
+            let wait = self.faults.quorum.saturating_add(self.faults.lateness);
+            self.faults.late.insert((self.now.saturating_add(wait), self.faults.delayed), out);
         } else {
-            self.out.push(out);
+            self.pass_on(out);
+        }
+    }
+
+    fn pass_on(&mut self, out: Out) {
+        match self.faults.quorum {
+            0 => self.out.push(out),
+            wait => self.faults.held.push_back((self.now.saturating_add(wait), out)),
         }
     }
 }
@@ -96,8 +116,8 @@ impl JetStream {
     #[allow(clippy::too_many_arguments, reason = "one election has all of these")]
     pub fn elect(
         &mut self,
-        stream: &str,
-        consumer: &str,
+        stream_name: &str,
+        consumer_name: &str,
         lasts: Duration,
         pulls: NewPulls,
         waiting: WaitingPulls,
@@ -106,9 +126,10 @@ impl JetStream {
     ) -> bool {
         let now = self.clock.read(now);
         let mut turn = Turn { now, interest: &|_| true, out, faults: &mut self.faults };
-        let found = self.streams.get_mut(stream).and_then(|stream| stream.consumers.get_mut(consumer));
-        let Some(consumer) = found else { return false };
+        let stream = self.streams.get_mut(stream_name);
+        let Some(consumer) = stream.and_then(|stream| stream.consumers.get_mut(consumer_name)) else { return false };
         let until = now.saturating_add(nanos(lasts));
+        turn.faults.lose_held(stream_name, consumer_name);
         consumer.elect(Election { until, pulls, waiting }, &mut turn);
         true
     }
@@ -158,6 +179,17 @@ impl JetStream {
         self.faults.lateness = nanos(by);
     }
 
+    /// From now on each delivery waits this long until the consumer's replicas know of it; what its pull ends with does not wait, as
+    /// in nats-server from 2.11.4 on. Deliveries that wait are lost when the consumer's leader goes.
+    pub fn set_quorum(&mut self, takes: Duration) {
+        self.faults.quorum = nanos(takes);
+    }
+
+    /// The deliveries that wait for a quorum.
+    pub fn held_deliveries(&self) -> impl Iterator<Item = &Out> {
+        self.faults.held.iter().map(|(_, out)| out)
+    }
+
     /// A consumer vanishes: no waiting pull gets a status. Returns `false` if it did not exist.
     pub fn lose_consumer(&mut self, stream: &str, consumer: &str) -> bool {
         self.streams.get_mut(stream).is_some_and(|stream| stream.consumers.remove(consumer).is_some())
@@ -177,6 +209,7 @@ impl JetStream {
     pub fn restart(&mut self, now: Instant) {
         let now = self.clock.read(now);
         self.faults.late.clear();
+        self.faults.held.clear();
         for stream in self.streams.values_mut() {
             stream.offline_until = 0;
             stream.consumers.retain(|_, consumer| !consumer.config().mem_storage);

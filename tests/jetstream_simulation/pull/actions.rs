@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nats_lifeline::jetstream::decide::pull::End;
+use nats_lifeline::testing::jetstream::Out;
 use rand::RngExt;
 use serde_json::json;
 
@@ -87,6 +88,10 @@ impl World {
         say!(self, "an election of {lasts:?}");
         self.counts[4] += 1;
         let now = self.now;
+        // What waits for a quorum is lost.
+        let own = |out: &Out| out.to.starts_with("in.");
+        let lost = self.line.server.held_deliveries().any(own);
+        self.checks.swallowed += u32::from(lost);
         self.line.ask_server(now, |server, _, out| server.elect_somehow("S", "c", lasts, now, out));
         self.checks.leaderless = self.checks.leaderless.max(now + lasts);
         self.checks.disturbed();
@@ -155,8 +160,9 @@ impl World {
         self.publish_at = None;
         let (began, messages) = (self.now, u32::try_from(self.published).unwrap());
         // Each can come twice more before it is acknowledged, and one after the other if that is all that may be open.
-        let patience =
-            self.plan.ack_wait * 8 + (ms(50) + self.plan.latency * 4 + self.plan.work) * messages + ms(60_000);
+        let patience = self.plan.ack_wait * 8
+            + (ms(50) + self.plan.latency * 4 + self.plan.quorum * 2 + self.plan.work) * messages
+            + ms(60_000);
         loop {
             let state = self.line.server.consumer("S", "c").unwrap();
             if state.pending == 0 && state.ack_pending == 0 {

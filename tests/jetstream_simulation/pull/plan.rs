@@ -18,6 +18,8 @@ pub(crate) fn pick<T: Clone>(rng: &mut SmallRng, from: &[T]) -> T {
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) latency: Duration,
+    /// How long each delivery waits for the consumer's replicas.
+    pub(crate) quorum: Duration,
     pub(crate) ack_wait: Duration,
     pub(crate) max_ack_pending: u64,
     /// Whether messages are acknowledged at all.
@@ -53,9 +55,13 @@ impl Plan {
             ..Settings::default()
         };
         let acks = rng.random_bool(0.8);
+        let latency = ms(pick(rng, &[0, 1, 1, 20, 20, 300]));
+        // With the way there and back it takes less than the grace of a pull that has ended.
+        let quorum = ms(pick(rng, &[0, 0, 0, 5, 300, 900])).min(ms(900) - latency * 2);
         Plan {
             settings,
-            latency: ms(pick(rng, &[0, 1, 1, 20])),
+            latency,
+            quorum,
             ack_wait: ms(pick(rng, &[500, 3_000, 30_000])),
             max_ack_pending: pick(rng, &[1, 5, 1_000, 1_000]),
             acks,
@@ -87,6 +93,6 @@ impl Plan {
     pub(crate) fn bound(&self) -> Duration {
         let Settings { heartbeat, expires, .. } = self.settings;
         let silence = if heartbeat.is_zero() { expires + ms(1_000) } else { (heartbeat * 2).max(ms(1_000)) };
-        silence + ms(1_000) + ms(700) + self.latency * 8
+        silence + ms(1_000) + ms(700) + self.latency * 8 + self.quorum * 4
     }
 }

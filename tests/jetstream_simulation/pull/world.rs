@@ -72,6 +72,7 @@ impl World {
         // Far from the beginning of the clock, so that subtractions don't fail.
         let start = Instant::now() + Duration::from_secs(3_600);
         let mut line = Line::new(seed, plan.latency, start);
+        line.server.set_quorum(plan.quorum);
         line.subscribe("in.*");
         line.subscribe("other.*");
         let config = json!({ "name": "S", "subjects": ["s.>"] });

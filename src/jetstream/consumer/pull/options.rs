@@ -217,8 +217,8 @@ impl Consumer<Config> {
 macro_rules! setters {
     ($builder:ident, $messages:ident, $bytes:ident, $heartbeat:literal, $expires:literal) => {
         impl<'a> $builder<'a> {
-            /// Sets the most bytes that are requested at a time: subjects, reply subjects, headers and payloads. Default: no
-            /// limit. A message that is larger than that never comes.
+            /// Sets the most bytes that are requested at a time: subjects, reply subjects, headers and payloads. A
+            /// message that is larger than that never comes. Default: what the consumer allows.
             pub fn $bytes(mut self, max_bytes: usize) -> Self {
                 self.options.bytes = max_bytes;
                 self

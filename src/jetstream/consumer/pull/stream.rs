@@ -26,8 +26,8 @@ use crate::jetstream::run::pull::{Item, Pulling};
 /// [`heartbeat`](StreamBuilder::heartbeat) that was set, or else for 30 s. They come once per trouble.
 /// [`events`](Stream::events) tells all of them, from their beginning.
 ///
-/// Each pull is limited in bytes, by 2 GiB if [`max_bytes_per_batch`](StreamBuilder::max_bytes_per_batch) was not set and the consumer sets
-/// no limit: servers say only then when a pull is complete (409 `Batch Completed`).
+/// Each pull of a stream is limited in bytes: by [`max_bytes_per_batch`](StreamBuilder::max_bytes_per_batch) or the consumer's limit, and
+/// otherwise by 2 GiB. Servers tell that a pull is complete (409 `Batch Completed`) only if it has such a limit.
 ///
 /// While it is not read, nothing is requested. Dropping it unsubscribes; messages that were delivered to it and not read are
 /// delivered again after the consumer's `ack_wait`.

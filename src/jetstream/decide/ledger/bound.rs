@@ -3,11 +3,15 @@
 //! Of each pull it is known what it asked for, and of all together what has come. So no pull has more left than it asked for, nor
 //! more than all together; and when one is gone, the others have no more left than they could have. Only what a status says, and
 //! what has come, is taken off.
+//!
+//! The status that ends a pull can be here before its last messages: those of a replicated consumer wait for a quorum, and the
+//! status does not. So a pull that may still get something counts for another [`GRACE`] after its end, and until everything was
+//! read that had arrived by then.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Entry, Left};
+use super::{Entry, GRACE, Left};
 
 /// The upper bound.
 #[derive(Debug, Default)]
@@ -38,9 +42,11 @@ struct Part {
     each: u64,
     /// The turns before it was made.
     turns_before: u64,
+    /// It has ended, and was served this number of messages, which may still come for a while.
+    served: Option<u64>,
 }
 
-/// As many parts are kept; more of the oldest ones become one. Arbitrary.
+/// As many parts are kept; if there are more, two become one: of those that have ended, or the oldest ones. Arbitrary.
 const MOST: usize = 32;
 
 impl Bound {
@@ -71,9 +77,10 @@ impl Bound {
             pulls: 1,
             each: messages,
             turns_before,
+            served: None,
         });
         if self.parts.len() > MOST {
-            self.merge(0);
+            self.merge(self.two_ended().unwrap_or(0));
         }
     }
 
@@ -93,6 +100,12 @@ impl Bound {
         self.settle();
     }
 
+    /// The oldest two in a row that have ended, both in doubt or neither.
+    fn two_ended(&self) -> Option<usize> {
+        let ended = self.parts.iter().zip(self.parts.iter().skip(1)).map(|(one, next)| one.served.and(next.served));
+        ended.enumerate().position(|(at, served)| served.is_some() && at + 1 != self.doubtful)
+    }
+
     /// Makes one part of two.
     fn merge(&mut self, at: usize) {
         let Some(older) = self.parts.remove(at) else { return };
@@ -108,9 +121,9 @@ impl Bound {
     }
 
     /// A pull has ended.
-    pub(super) fn close(&mut self, token: u64, left: Left) {
+    pub(super) fn close(&mut self, now: Instant, token: u64, left: Left) {
         let at = self.parts.partition_point(|part| part.last < token);
-        let Some(part) = self.parts.get_mut(at).filter(|part| part.first <= token) else {
+        let Some(part) = self.parts.get_mut(at).filter(|part| part.first <= token && part.served.is_none()) else {
             // One of those that are gone.
             return;
         };
@@ -121,17 +134,34 @@ impl Bound {
             Left::Everything | Left::Unknown => 0,
         };
         part.messages = part.messages.saturating_sub(known);
-        self.messages = self.messages.saturating_sub(known);
-        let (got, turns_before) = (part.entry.messages.saturating_sub(known), part.turns_before);
-        if alone {
-            self.parts.remove(at);
-            match at < self.doubtful {
-                true => self.doubtful -= 1,
-                false if matches!(left, Left::Exactly { .. }) => self.took_turns(turns_before.saturating_add(got)),
-                false => {}
-            }
+        let is_told = matches!(left, Left::Exactly { .. });
+        if is_told && alone {
+            part.served = Some(part.entry.messages.saturating_sub(known));
+            part.entry.has_ended(now);
         }
+        self.messages = self.messages.saturating_sub(known);
         self.settle();
+        let is_gone = |part: &Part| !is_told || part.messages == 0 || (self.doubtful == 0 && self.others_last(now, at));
+        if alone && self.parts.get(at).is_some_and(is_gone) {
+            self.remove(at);
+            self.settle();
+        }
+    }
+
+    /// Whether all that may come may come for other parts, for as long as this one would count: usually because none is missing.
+    fn others_last(&self, now: Instant, at: usize) -> bool {
+        let last = |part: &Part| part.entry.ends().is_none_or(|ends| ends.saturating_duration_since(now) >= GRACE);
+        let others = self.parts.iter().enumerate().filter(|(other, part)| *other != at && last(part));
+        others.fold(0, |sum: u64, (_, part)| sum.saturating_add(part.messages)) >= self.messages
+    }
+
+    fn remove(&mut self, at: usize) {
+        let Some(part) = self.parts.remove(at) else { return };
+        match part.served {
+            _ if at < self.doubtful => self.doubtful -= 1,
+            Some(served) => self.took_turns(part.turns_before.saturating_add(served)),
+            None => {}
+        }
     }
 
     /// By now each doubtful pull has got this number of messages, unless it is not served or had fewer left.
@@ -141,15 +171,19 @@ impl Bound {
         }
         let more = turns.saturating_sub(self.turns);
         self.turns = self.turns.max(turns);
-        for part in self.parts.iter_mut().take(self.doubtful) {
+        for part in self.parts.iter_mut().take(self.doubtful).filter(|part| part.served.is_none()) {
             part.each = part.each.saturating_sub(more);
             part.messages = part.messages.min(part.each.saturating_mul(part.pulls));
         }
         self.keep(|part| part.each > 0);
     }
 
+    /// Everything that has arrived was read.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.keep(|part| part.entry.ends().is_none_or(|ends| now < ends));
+        let is_over = |part: &Part| part.entry.ends().is_some_and(|ends| ends <= now);
+        while let Some(at) = self.parts.iter().position(is_over) {
+            self.remove(at);
+        }
         self.settle();
     }
 
@@ -169,15 +203,22 @@ impl Bound {
 
     /// All together have no more left than each of them can have, and none has more than all.
     fn settle(&mut self) {
-        let sum = self.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.messages));
-        self.messages = self.messages.min(sum);
+        self.messages = self.messages.min(self.sum());
         self.parts.iter_mut().for_each(|part| part.messages = part.messages.min(self.messages));
+    }
+
+    fn sum(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.messages))
     }
 }
 
 impl Part {
     /// Adds those before it.
     fn merge(&mut self, older: Part) {
+        self.served = self.served.zip(older.served).map(|(served, others)| {
+            self.turns_before = self.turns_before.saturating_add(served).max(older.turns_before.saturating_add(others));
+            0
+        });
         self.first = older.first;
         self.messages = self.messages.saturating_add(older.messages);
         self.pulls = self.pulls.saturating_add(older.pulls);
@@ -188,10 +229,9 @@ impl Part {
             // One was not sent yet, or never ends.
             _ => {
                 let (mine, others) = (self.entry, older.entry);
-                let never = mine.expires.is_zero() || others.expires.is_zero();
                 self.entry.made = mine.made.max(others.made);
                 self.entry.sent = mine.sent.zip(others.sent).map(|(mine, others)| mine.max(others));
-                self.entry.expires = if never { Duration::ZERO } else { mine.expires.max(others.expires) };
+                self.entry.expires = mine.expires.zip(others.expires).map(|(mine, others)| mine.max(others));
             }
         }
     }

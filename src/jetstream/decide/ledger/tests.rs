@@ -3,7 +3,7 @@
 use super::*;
 
 fn pull(messages: u64) -> Entry {
-    let expires = Duration::from_secs(30);
+    let expires = Some(Duration::from_secs(30));
     Entry { token: 0, messages, bytes: 0, made: Instant::now(), sent: None, heartbeat: Duration::ZERO, expires }
 }
 
@@ -23,9 +23,10 @@ fn a_status_settles_its_own_pull_and_no_other() {
     (0..100).for_each(|_| ledger.took(1));
     assert_eq!(ledger.messages(), 60);
     // The server had served both in turn.
-    ledger.close(0, left(45));
+    let now = Instant::now();
+    ledger.close(now, 0, left(45));
     assert_eq!(ledger.messages(), 15);
-    ledger.close(1, left(15));
+    ledger.close(now, 1, left(15));
     assert_eq!((ledger.messages(), ledger.newest().is_none()), (0, true));
 }
 
@@ -33,9 +34,9 @@ fn a_status_settles_its_own_pull_and_no_other() {
 fn a_pull_that_was_lost_leaves_at_most_what_the_others_asked_for() {
     let mut ledger = ledger(&[100, 60]);
     (0..30).for_each(|_| ledger.took(1));
-    ledger.close(0, Left::Unknown);
+    ledger.close(Instant::now(), 0, Left::Unknown);
     assert_eq!(ledger.messages(), 60);
-    ledger.close(1, Left::Unknown);
+    ledger.close(Instant::now(), 1, Left::Unknown);
     assert_eq!(ledger.messages(), 0);
 }
 
@@ -48,9 +49,10 @@ fn pulls_that_were_served_are_forgotten_and_their_late_status_counts() {
     }
     assert_eq!(ledger.messages(), 100);
     assert!(ledger.sure.entries.len() <= 5, "{}", ledger.sure.entries.len());
-    assert!(ledger.close(3, left(2)).is_none());
+    let now = Instant::now();
+    assert!(ledger.close(now, 3, left(2)).is_none());
     assert_eq!(ledger.messages(), 98);
-    assert!(ledger.close(1_000, left(98)).is_none(), "a token that was never given");
+    assert!(ledger.close(now, 1_000, left(98)).is_none(), "a token that was never given");
     assert_eq!(ledger.messages(), 98);
     (0..98).for_each(|_| ledger.took(1));
     assert!(ledger.newest().is_none());
@@ -110,7 +112,10 @@ fn the_bytes_of_doubtful_pulls_are_free_again_with_the_last_doubt() {
     served.open(bytes(10));
     (0..10).for_each(|_| served.took(1));
     assert_eq!(served.doubtful_bytes(), 1_000);
-    served.complete(1, left(0));
+    let now = Instant::now();
+    served.complete(now, 1, left(0));
+    assert_eq!((served.doubtful_messages(), served.doubtful_bytes()), (10, 1_000), "they may be on their way");
+    served.expire(now + GRACE);
     assert_eq!((served.doubtful_messages(), served.doubtful_bytes()), (0, 0));
 
     // An old server says nothing of a pull that is complete, so more and more of them are one.
@@ -118,6 +123,6 @@ fn the_bytes_of_doubtful_pulls_are_free_again_with_the_last_doubt() {
     silent.open(bytes(10));
     silent.doubt();
     (0..100).for_each(|_| _ = silent.open(bytes(10)));
-    silent.close(100, Left::Unknown);
+    silent.close(Instant::now(), 100, Left::Unknown);
     assert_eq!(silent.doubtful_bytes(), 1_000, "no pull has shown that the oldest one is gone");
 }

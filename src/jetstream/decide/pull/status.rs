@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Cause, End, Phase, Pull, TOO_SOON};
+use super::{ANY_BYTES, Cause, End, Phase, Pull, TOO_SOON};
 use crate::jetstream::decide::ledger::{Entry, Left};
 use crate::jetstream::wire::PullStatus;
 
@@ -23,16 +23,16 @@ impl Pull {
             PullStatus::IdleHeartbeat => self.heartbeat(now, token),
             PullStatus::FlowControl => {}
             PullStatus::BatchCompleted => {
-                let entry = self.ledger.complete(token, left);
+                let entry = self.ledger.complete(now, token, left);
                 self.completed(now, entry.filter(|entry| left.is_at_least(entry.messages)));
             }
             PullStatus::RequestTimeout | PullStatus::InterestExpired => {
-                let entry = self.ledger.close(token, left);
+                let entry = self.ledger.close(now, token, left);
                 self.completed(now, entry);
                 self.flow.rests();
             }
             PullStatus::MessageTooLarge => {
-                let entry = self.ledger.close(token, left);
+                let entry = self.ledger.close(now, token, left);
                 self.too_large(now, entry, left);
             }
             PullStatus::NoMessages | PullStatus::RequestsPending => self.lost(now, token, Left::Everything, None),
@@ -46,8 +46,9 @@ impl Pull {
                 self.lost(now, token, left, Some(Cause::Unpinned));
             }
             PullStatus::OverMaxBatch | PullStatus::OverMaxExpires | PullStatus::OverMaxBytes => {
-                match self.lower(status, text) {
-                    true => self.lost(now, token, Left::Everything, Some(Cause::Lowered)),
+                let entry = self.ledger.close(now, token, Left::Everything);
+                match self.lower(status, text, entry) {
+                    true => self.shaken(now, Some(Cause::Lowered)),
                     false => self.end(End::OverLimit(text.to_owned())),
                 }
             }
@@ -66,19 +67,21 @@ impl Pull {
 
     /// A pull was not served to its end.
     fn lost(&mut self, now: Instant, token: u64, left: Left, cause: Option<Cause>) {
-        self.ledger.close(token, left);
+        self.ledger.close(now, token, left);
         self.shaken(now, cause);
     }
 
-    /// The leader that had this pull is no more. Older ones get the same status; what has become of one that it may not have received
-    /// nobody knows.
+    /// The leader that had this pull is no more. Older ones get the same status, which is no news and may come late; what has become
+    /// of one that it may not have received nobody knows.
     fn leader_left(&mut self, now: Instant, token: u64, left: Left, cause: Cause) {
         let is_news = self.ledger.is_undoubted(token);
-        self.ledger.close(token, left);
+        self.ledger.close(now, token, left);
         if is_news {
             self.ledger.doubt_each();
         }
-        self.shaken(now, Some(cause));
+        if is_news || matches!(self.phase, Phase::Shaken(_)) {
+            self.shaken(now, Some(cause));
+        }
     }
 
     /// A pull has ended as it should, unless that was too soon.
@@ -95,7 +98,7 @@ impl Pull {
     /// The next message is larger than what this pull had left. If it has had nothing else, only a larger one helps.
     fn too_large(&mut self, now: Instant, entry: Option<Entry>, left: Left) {
         let Left::Exactly { messages, bytes } = left else { return self.heard(now) };
-        let most = self.settings.max_bytes;
+        let most = self.most_bytes();
         match entry {
             Some(entry) if entry.messages != messages => self.heard(now),
             _ if bytes >= most => self.shaken(now, Some(Cause::MessageTooLarge)),
@@ -114,30 +117,33 @@ impl Pull {
         }
     }
 
-    /// Asks for as little as the server's text says. `false`: that would be no less than before.
-    fn lower(&mut self, status: PullStatus, text: &str) -> bool {
+    /// Asks for as little as the server's text says. `false`: the pull asked for no more than that. Others may still be refused that
+    /// were sent before the first one was.
+    fn lower(&mut self, status: PullStatus, text: &str, entry: Option<Entry>) -> bool {
         let Some(limit) = text.split_once(" of ").map(|(_, limit)| limit.trim()) else { return false };
-        let number = || limit.parse::<u64>().ok().filter(|limit| *limit > 0);
+        let number = limit.parse::<u64>().ok().filter(|limit| *limit > 0);
+        let most_bytes = self.most_bytes();
         let settings = &mut self.settings;
-        match status {
-            PullStatus::OverMaxBatch => number().is_some_and(|limit| replace(&mut settings.batch, limit)),
-            PullStatus::OverMaxBytes => number().is_some_and(|limit| replace(&mut settings.max_bytes, limit)),
-            _ => match go_duration(limit) {
-                Some(limit) if limit < settings.expires && limit >= Duration::from_millis(1) => {
-                    settings.shorten(limit);
-                    true
-                }
-                _ => false,
-            },
+        let asked = |asked: fn(Entry) -> u64| entry.map_or(u64::MAX, asked);
+        match (status, number) {
+            (PullStatus::OverMaxBatch, Some(limit)) => {
+                settings.batch = settings.batch.min(limit);
+                asked(|entry| entry.messages) > limit
+            }
+            (PullStatus::OverMaxBytes, Some(limit)) => {
+                settings.max_bytes = most_bytes.min(limit);
+                asked(|entry| if entry.bytes == 0 { ANY_BYTES } else { entry.bytes }) > limit
+            }
+            (PullStatus::OverMaxExpires, _) => {
+                let Some(limit) = go_duration(limit).filter(|limit| *limit >= Duration::from_millis(1)) else {
+                    return false;
+                };
+                settings.shorten(limit);
+                entry.is_none_or(|entry| entry.expires.is_none_or(|expires| expires > limit))
+            }
+            _ => false,
         }
     }
-}
-
-/// Whether the new value is lower.
-fn replace(value: &mut u64, limit: u64) -> bool {
-    let before = std::mem::replace(value, limit);
-    // None at all before.
-    limit < before || before == 0
 }
 
 /// A duration as Go writes it: `1m30s`, `1.5s`, `250ms`.

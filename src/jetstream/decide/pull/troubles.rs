@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{INQUIRE_AFTER, Phase, Pull, Shaken};
+use super::{EARLY_HEARTBEAT, INQUIRE_AFTER, LONGEST_WAY, Phase, Pull, Shaken};
 use crate::jetstream::decide::settings::Settings;
 
 /// Why no messages come. None of these ends a stream.
@@ -105,15 +105,17 @@ impl Pull {
             return None;
         }
         let (sent, silence) = (newest.sent?, newest.heartbeat.saturating_mul(2));
-        let is_new = self.heard <= sent && newest.heartbeat > super::EARLY_HEARTBEAT;
-        let silence = if is_new { silence.max(super::FIRST_SIGN) } else { silence };
-        since.max(self.heard).max(sent).checked_add(silence)
+        // A far server's first heartbeat comes later. An early one that does so ends the trouble even though its pull is in doubt.
+        let is_early = newest.heartbeat <= EARLY_HEARTBEAT && newest.heartbeat != self.settings.heartbeat;
+        let way = if is_early { Duration::ZERO } else { LONGEST_WAY.saturating_sub(newest.heartbeat) };
+        let first = since.max(sent).checked_add(silence.saturating_add(way))?;
+        Some(self.heard.checked_add(silence)?.max(first))
     }
 
     /// When a stream that was flowing is suspiciously silent. A pull that asks for early heartbeats will show it by itself.
     pub(super) fn suspicious_at(&self) -> Option<Instant> {
         let (since, newest) = (self.up_since()?, self.ledger.newest()?);
-        let is_early = !newest.heartbeat.is_zero() && newest.heartbeat <= super::EARLY_HEARTBEAT;
+        let is_early = !newest.heartbeat.is_zero() && newest.heartbeat <= EARLY_HEARTBEAT;
         if is_early || matches!(self.phase, Phase::Shaken(_)) {
             return None;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 
 fn pull(token: u64, messages: u64, made: Instant) -> Entry {
-    let expires = Duration::from_secs(30);
+    let expires = Some(Duration::from_secs(30));
     Entry { token, messages, bytes: 0, made, sent: Some(made), heartbeat: Duration::ZERO, expires }
 }
 
@@ -24,18 +24,18 @@ fn what_came_for_a_pull_that_is_gone_may_still_come_for_the_others() {
     let now = Instant::now();
     let mut one = bound(now, &[10, 10]);
     (0..5).for_each(|_| one.took());
-    one.close(0, Left::Unknown);
+    one.close(now, 0, Left::Unknown);
     assert_eq!(one.messages(), 10, "all five can have come for the first one");
-    one.close(1, left(10));
+    one.close(now, 1, left(10));
     assert_eq!(one.messages(), 0);
 
     let mut both = bound(now, &[10, 10]);
     (0..12).for_each(|_| both.took());
-    both.close(0, left(3));
+    both.close(now, 0, left(3));
     assert_eq!(both.messages(), 5);
-    both.close(1, Left::Unknown);
+    both.close(now, 1, Left::Unknown);
     assert_eq!(both.messages(), 0);
-    both.close(1, left(7));
+    both.close(now, 1, left(7));
     assert_eq!(both.messages(), 0);
 }
 
@@ -45,10 +45,10 @@ fn a_pull_has_no_more_left_than_all_together_had_once() {
     let mut bound = bound(now, &[10]);
     (0..9).for_each(|_| bound.took());
     bound.open(pull(1, 10, now));
-    bound.close(1, Left::Unknown);
+    bound.close(now, 1, Left::Unknown);
     assert_eq!(bound.messages(), 1);
     bound.open(pull(2, 10, now));
-    bound.close(2, Left::Everything);
+    bound.close(now, 2, Left::Everything);
     assert_eq!(bound.messages(), 1);
     bound.expire(now + Duration::from_secs(31));
     assert_eq!(bound.messages(), 0);
@@ -60,7 +60,7 @@ fn pulls_that_were_lost_together_have_no_more_left_together() {
     let mut bound = bound(now, &[3, 3, 3]);
     (0..6).for_each(|_| bound.took());
     bound.doubt();
-    let short = Entry { expires: Duration::from_secs(2), ..pull(3, 1, now) };
+    let short = Entry { expires: Some(Duration::from_secs(2)), ..pull(3, 1, now) };
     bound.open(short);
     bound.doubt();
     bound.open(Entry { token: 4, ..short });
@@ -107,10 +107,16 @@ fn pulls_are_served_in_turn_so_an_old_one_has_got_what_a_new_one_got() {
     let now = Instant::now();
     let mut bound = bound(now, &[100, 60]);
     bound.doubt_each();
-    let serve = |bound: &mut Bound, tokens: &[(u64, u64)], left_over: u64| {
-        tokens.iter().for_each(|(token, messages)| bound.open(pull(*token, *messages, now)));
+    let mut at = now;
+    let mut serve = |bound: &mut Bound, tokens: &[(u64, u64)], left_over: u64| {
+        tokens.iter().for_each(|(token, messages)| bound.open(pull(*token, *messages, at)));
         tokens.iter().for_each(|(_, messages)| (0..messages - left_over).for_each(|_| bound.took()));
-        tokens.iter().for_each(|(token, _)| bound.close(*token, left(left_over)));
+        let before = bound.messages();
+        tokens.iter().for_each(|(token, _)| bound.close(at, *token, left(left_over)));
+        let known = left_over * tokens.len() as u64;
+        assert_eq!(bound.messages(), before - known, "what the doubtful ones have got may be on its way yet");
+        at += GRACE;
+        bound.expire(at);
     };
     serve(&mut bound, &[(2, 10)], 0);
     // Of one that got ten, and one that got nine after it.
@@ -123,7 +129,7 @@ fn pulls_are_served_in_turn_so_an_old_one_has_got_what_a_new_one_got() {
     assert_eq!((bound.messages(), bound.doubtful), (40, 1));
     bound.open(pull(7, 50, now));
     (0..50).for_each(|_| bound.took());
-    bound.close(7, Left::Unknown);
+    bound.close(now, 7, Left::Unknown);
     assert_eq!((bound.messages(), bound.doubtful), (40, 1), "nobody knows what it got");
     serve(&mut bound, &[(8, 40)], 0);
     assert_eq!((bound.messages(), bound.has_doubts()), (0, false));
@@ -137,7 +143,7 @@ fn where_pulls_are_passed_over_an_old_one_may_still_wait() {
     bound.doubt();
     bound.open(pull(1, 100, now));
     (0..100).for_each(|_| bound.took());
-    bound.close(1, left(0));
+    bound.close(now, 1, left(0));
     assert_eq!(bound.messages(), 100);
 }
 
@@ -149,12 +155,62 @@ fn old_pulls_that_are_counted_together_have_each_got_as_much() {
     bound.doubt();
     bound.open(pull(2, 25, now));
     (0..25).for_each(|_| bound.took());
-    bound.close(2, left(0));
+    bound.close(now, 2, left(0));
+    bound.expire(now + GRACE);
     assert_eq!((bound.messages(), bound.parts.len()), (10, 1));
-    bound.open(pull(3, 5, now));
+    bound.open(pull(3, 5, now + GRACE));
     (0..5).for_each(|_| bound.took());
-    bound.close(3, left(0));
+    bound.close(now + GRACE, 3, left(0));
+    bound.expire(now + 2 * GRACE);
     assert_eq!((bound.messages(), bound.parts.len()), (0, 0));
+}
+
+#[test]
+fn what_a_pull_was_served_may_come_after_its_status() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[10, 10]);
+    (0..3).for_each(|_| bound.took());
+    bound.close(now, 0, left(1));
+    assert_eq!((bound.messages(), bound.parts.len()), (16, 2), "9 of the first one, and 3 have come");
+    bound.close(now, 0, left(1));
+    assert_eq!(bound.messages(), 16, "the same status twice");
+    (0..6).for_each(|_| bound.took());
+    bound.expire(now + GRACE - Duration::from_nanos(1));
+    assert_eq!((bound.messages(), bound.parts.len()), (10, 2));
+    bound.expire(now + GRACE);
+    assert_eq!((bound.messages(), bound.parts.len()), (10, 1));
+    (0..10).for_each(|_| bound.took());
+    bound.close(now + GRACE, 1, left(0));
+    assert_eq!((bound.messages(), bound.parts.len()), (0, 0), "nothing is missing");
+}
+
+#[test]
+fn what_was_served_counts_for_as_long_as_a_slow_reader_has_something_to_read() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[10, 10]);
+    bound.close(now, 0, left(0));
+    bound.close(now + 2 * GRACE, 1, left(0));
+    assert_eq!(bound.messages(), 20);
+    (0..20).for_each(|_| bound.took());
+    bound.open(pull(2, 10, now + 9 * GRACE));
+    assert_eq!(bound.messages(), 10);
+    bound.expire(now + 9 * GRACE);
+    assert_eq!((bound.messages(), bound.parts.len()), (10, 1));
+}
+
+#[test]
+fn many_pulls_that_have_ended_are_one_that_has_ended() {
+    let now = Instant::now();
+    let mut many = Bound::default();
+    for token in 0..100 {
+        many.open(pull(token, 1, now));
+        if token < 90 {
+            many.close(now, token, left(0));
+        }
+    }
+    assert_eq!((many.messages(), many.parts.len()), (100, MOST));
+    many.expire(now + GRACE);
+    assert_eq!((many.messages(), many.parts.len()), (10, 10));
 }
 
 #[test]
@@ -167,7 +223,7 @@ fn many_old_pulls_are_one() {
     }
     assert_eq!((many.messages(), many.parts.len()), (0, MOST));
     many.open(pull(1_000, 10, now + Duration::from_secs(60)));
-    many.close(3, left(0));
+    many.close(now, 3, left(0));
     many.expire(now + Duration::from_secs(60));
     assert_eq!((many.messages(), many.parts.len()), (10, 1));
 }

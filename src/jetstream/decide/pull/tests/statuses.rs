@@ -46,6 +46,48 @@ fn a_pull_over_the_limit_is_lowered_to_it() {
 }
 
 #[test]
+fn several_pulls_over_a_new_limit_are_refused_and_none_is_the_end() {
+    for (status, text) in [
+        (PullStatus::OverMaxBatch, "Exceeded MaxRequestBatch of 4"),
+        (PullStatus::OverMaxBytes, "Exceeded MaxRequestMaxBytes of 1000"),
+        (PullStatus::OverMaxExpires, "Exceeded MaxRequestExpires of 1s"),
+    ] {
+        let mut world = World::new(10);
+        world.messages(5, 0);
+        assert_eq!(world.pulls(), [(1, 5)]);
+        let refused = |token| Event::Status { token, status, text, left: None };
+        world.on(refused(0));
+        world.on(refused(1));
+        world.on(Event::Polled);
+        assert_eq!(world.pull.effects.pop_front(), Some(Effect::Tell(Report::Began(Cause::Lowered))), "{text}");
+        let pull = world.only_pull();
+        assert_eq!(pull.messages, if status == PullStatus::OverMaxBatch { 4 } else { 10 });
+        assert_eq!(
+            world.pull.request(pull).max_bytes,
+            if status == PullStatus::OverMaxBytes { 1_000 } else { ANY_BYTES }
+        );
+        assert_eq!(pull.expires, if status == PullStatus::OverMaxExpires { ms(1_000) } else { ms(2_000) });
+        world.on(refused(2));
+        assert_eq!(world.effects(), [Effect::End(End::OverLimit(text.to_owned()))], "it asked for no more than that");
+    }
+}
+
+#[test]
+fn a_message_over_the_bytes_that_are_left_of_any_is_no_trouble() {
+    let mut world = World::new(10);
+    let large = |token, left| Event::Status { token, status: PullStatus::MessageTooLarge, text: "", left: Some(left) };
+    world.messages(2, 0);
+    world.on(large(0, (8, 100)));
+    world.on(Event::Polled);
+    assert_eq!(world.pulls(), [(1, 10)]);
+    (0..20).for_each(|_| _ = world.messages(5, 0));
+    let sent = world.pulls().len();
+    world.on(large(3, (1, 100)));
+    world.on(Event::Polled);
+    assert_eq!((sent, world.effects()), (20, vec![]), "it counts as served");
+}
+
+#[test]
 fn a_message_that_is_too_large_for_every_pull_is_reported_and_asked_for_again() {
     let mut world = World::with(Settings { batch: 10, max_bytes: 100, ..Settings::default() });
     world.on(Event::Polled);
@@ -53,7 +95,7 @@ fn a_message_that_is_too_large_for_every_pull_is_reported_and_asked_for_again() 
     world.messages(5, 0);
     assert_eq!(world.only_pull().bytes, 50);
     let large = |token, left| Event::Status { token, status: PullStatus::MessageTooLarge, text: "", left: Some(left) };
-    world.on(large(0, (2, 20)));
+    world.on(large(0, (5, 20)));
     world.on(Event::Polled);
     assert_eq!(world.only_pull().bytes, 25, "it was of use; less than a quarter seldom is");
     world.on(large(2, (5, 25)));
