@@ -45,6 +45,7 @@ struct World {
     rng: SmallRng,
     line: Line,
     latency: Duration,
+    quorum: Duration,
     start: Instant,
     now: Instant,
     reconnect: Option<Instant>,
@@ -75,8 +76,10 @@ impl World {
     fn new(seed: u64, loud: bool) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let start = Instant::now() + Duration::from_secs(3_600);
-        let latency = ms(pick(&mut rng, &[0, 1, 20]));
+        let latency = ms(pick(&mut rng, &[0, 1, 20, 300]));
+        let quorum = ms(pick(&mut rng, &[0, 0, 5, 100]));
         let mut line = Line::new(seed, latency, start);
+        line.server.set_quorum(quorum);
         line.subscribe("in.*");
         line.request_elsewhere("$JS.API.STREAM.CREATE.S", &json!({ "name": "S", "subjects": ["s.>"] }), start).unwrap();
         let config = json!({ "durable_name": "c", "ack_policy": "explicit", "ack_wait": 1_000_000_000 });
@@ -86,6 +89,7 @@ impl World {
             rng,
             line,
             latency,
+            quorum,
             start,
             now: start,
             reconnect: None,
@@ -219,7 +223,10 @@ impl World {
         if self.calm {
             assert_eq!(batch.pulls, 1, "one pull is enough");
             assert!(!matches!(end, End::TimedOut(_)), "{end:?} although nothing went wrong");
-            assert!(there < batch.asked || took <= self.latency * 4 + ms(1), "{took:?} for what was there");
+            assert!(
+                there < batch.asked || took <= self.latency * 4 + self.quorum + ms(1),
+                "{took:?} for what was there"
+            );
         }
     }
 
@@ -297,6 +304,7 @@ impl World {
                     }
                     _ => {}
                 }
+                self.say(format_args!("{event:?}"));
                 batch.fetch.on(self.now, event);
                 let delivers = self.act(batch);
                 if let (true, Arrived::Message(out)) = (delivers, &arrived) {

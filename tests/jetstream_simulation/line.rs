@@ -62,6 +62,11 @@ impl Line {
         self.window = Some(bytes);
     }
 
+    /// How long everything takes, one way.
+    pub(crate) fn latency(&self) -> Duration {
+        self.latency
+    }
+
     pub(crate) fn connected_since(&self) -> Option<Instant> {
         self.up_since
     }

@@ -59,7 +59,8 @@ impl World {
     fn new(seed: u64, shown: bool) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let now = Instant::now();
-        let mut line = Line::new(seed, ms(rng.random_range(0..20)), now);
+        let latency = if rng.random_ratio(1, 8) { ms(300) } else { ms(rng.random_range(0..20)) };
+        let mut line = Line::new(seed, latency, now);
         let window = pick(&mut rng, &[2_000, 8_000, 50_000]);
         let stream = json!({ "name": "S", "subjects": ["s.*"], "storage": "memory" });
         line.request_elsewhere("$JS.API.STREAM.CREATE.S", &stream, now).unwrap();

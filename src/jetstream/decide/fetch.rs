@@ -13,11 +13,15 @@ use rand::rngs::SmallRng;
 use super::backoff;
 use super::pull::{Arrival, Cause, Event, Sending};
 use super::seen::{Identity, Seen};
-use super::settings::{Settings, heartbeat_within};
+use super::settings::{Settings, first_sign, heartbeat_within};
 use crate::jetstream::wire::{PullRequest, PullStatus};
 
 /// The reader waits this much longer than the server.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last messages may come after the status that ends the pull. Those of a replicated consumer wait for a quorum, and "Batch
+/// Completed" and "Message Size Exceeds MaxBytes" do not.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
@@ -63,6 +67,24 @@ pub enum Effect {
     End(End),
 }
 
+/// How the server says that a pull has ended.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Expired,
+    MaxBytes,
+    MessageTooLarge,
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> End {
+        match outcome {
+            Outcome::Expired => End::Expired,
+            Outcome::MaxBytes => End::MaxBytes,
+            Outcome::MessageTooLarge => End::MessageTooLarge,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// A pull is out. `sent` is `None` while it is buffered until there is a connection.
@@ -71,6 +93,14 @@ enum State {
         made: Instant,
         sent: Option<Instant>,
         heartbeat: Duration,
+        /// When so many have come, it has all that it asked for.
+        full: u64,
+    },
+    /// The pull has ended, and some of what it was served is still to come.
+    Ending {
+        full: u64,
+        until: Instant,
+        end: Outcome,
     },
     /// The next pull is sent then.
     Pausing(Instant),
@@ -175,7 +205,7 @@ impl Fetch {
     pub fn alarm(&self) -> Option<Instant> {
         match self.state {
             State::Ended => None,
-            State::Pausing(next) => Some(next.min(self.deadline)),
+            State::Pausing(next) | State::Ending { until: next, .. } => Some(next.min(self.deadline)),
             State::Out { .. } => self.silent_at().into_iter().chain([self.deadline]).min(),
         }
     }
@@ -183,7 +213,8 @@ impl Fetch {
     fn silent_at(&self) -> Option<Instant> {
         match self.state {
             State::Out { sent: Some(sent), heartbeat, .. } if !heartbeat.is_zero() && self.is_up => {
-                sent.max(self.heard).checked_add(heartbeat.saturating_mul(2))
+                let silence = self.heard.checked_add(heartbeat.saturating_mul(2))?;
+                Some(silence.max(sent.checked_add(first_sign(heartbeat))?))
             }
             _ => None,
         }
@@ -196,6 +227,7 @@ impl Fetch {
         match self.state {
             State::Pausing(next) if next <= now => self.pull(now),
             State::Out { .. } if self.silent_at().is_some_and(|at| at <= now) => self.again(now, Some(Cause::Silence)),
+            State::Ending { until, end, .. } if until <= now => self.end(end.into()),
             _ => {}
         }
     }
@@ -223,7 +255,12 @@ impl Fetch {
         self.got = self.got.saturating_add(messages);
         self.got_bytes = self.got_bytes.saturating_add(bytes);
         if self.got >= self.settings.batch {
-            self.end(End::Full);
+            return self.end(End::Full);
+        }
+        if let State::Ending { full, end, .. } = self.state {
+            if self.got >= full {
+                self.end(end.into());
+            }
         }
     }
 
@@ -237,12 +274,9 @@ impl Fetch {
             PullStatus::IdleHeartbeat => return self.trouble = None,
             PullStatus::FlowControl => return,
             PullStatus::NoMessages | PullStatus::RequestsPending => End::NoMessages,
-            PullStatus::RequestTimeout => End::Expired,
-            PullStatus::BatchCompleted => End::MaxBytes,
-            PullStatus::MessageTooLarge => match left {
-                _ if self.got > 0 => End::MaxBytes,
-                _ => End::MessageTooLarge,
-            },
+            PullStatus::RequestTimeout => return self.ends(now, Outcome::Expired, left),
+            PullStatus::BatchCompleted => return self.ends(now, Outcome::MaxBytes, left),
+            PullStatus::MessageTooLarge => return self.ends(now, Outcome::MessageTooLarge, left),
             PullStatus::InterestExpired => return self.again(now, None),
             PullStatus::LeadershipChange => return self.again(now, Some(Cause::LeadershipChange)),
             PullStatus::ServerShutdown => return self.again(now, Some(Cause::ServerShutdown)),
@@ -259,6 +293,20 @@ impl Fetch {
             }
         };
         self.end(end);
+    }
+
+    /// The pull has ended, with this left of it.
+    fn ends(&mut self, now: Instant, outcome: Outcome, left: Option<(u64, u64)>) {
+        let State::Out { full, .. } = self.state else { return };
+        let full = left.map_or(0, |(messages, _)| full.saturating_sub(messages));
+        let end = match outcome {
+            Outcome::MessageTooLarge if self.got.max(full) > 0 => Outcome::MaxBytes,
+            outcome => outcome,
+        };
+        match now.checked_add(LAST_MESSAGES) {
+            Some(until) if self.got < full => self.state = State::Ending { full, until, end },
+            _ => self.end(end.into()),
+        }
     }
 
     fn is_out(&self, token: u64) -> bool {
@@ -294,9 +342,10 @@ impl Fetch {
         let token = self.pulls;
         self.pulls += 1;
         let heartbeat = heartbeat_within(expires, self.settings.heartbeat);
-        let sending = Sending { token, messages: batch.saturating_sub(self.got).max(1), bytes, expires, heartbeat };
-        self.effects.push_back(Effect::Pull(sending));
-        self.state = State::Out { token, made: now, sent: self.is_up.then_some(now), heartbeat };
+        let messages = batch.saturating_sub(self.got).max(1);
+        self.effects.push_back(Effect::Pull(Sending { token, messages, bytes, expires, heartbeat }));
+        let full = self.got.saturating_add(messages);
+        self.state = State::Out { token, made: now, sent: self.is_up.then_some(now), heartbeat, full };
     }
 
     fn end(&mut self, end: End) {

@@ -236,10 +236,10 @@ impl Ordered {
         }
     }
 
-    /// This incarnation was not created, as far as is known.
-    pub fn create_failed(&mut self, incarnation: u64, fault: CreateFault, now: Instant) {
+    /// This incarnation was not created, as far as is known. `has_sent`: something has come from it all the same.
+    pub fn create_failed(&mut self, incarnation: u64, fault: CreateFault, has_sent: bool, now: Instant) {
         let Some(outage) = self.outage(incarnation) else { return };
-        if let Some(trouble) = outage.failed(fault, now) {
+        if let Some(trouble) = outage.failed(fault, has_sent, now) {
             self.effects.push_back(Effect::Report(Report::Troubled(trouble)));
         }
     }

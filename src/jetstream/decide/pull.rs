@@ -35,10 +35,6 @@ use crate::jetstream::wire::{PullRequest, SHORTEST_HEARTBEAT};
 const EARLY_HEARTBEAT: Duration = SHORTEST_HEARTBEAT;
 const EARLY_EXPIRES: Duration = Duration::from_secs(2);
 
-/// The longest way to a server, there and back. The first sign of a pull takes that and one heartbeat; nothing is noticed later than
-/// after two heartbeats if those are longer.
-const LONGEST_WAY: Duration = Duration::from_millis(750);
-
 /// What a pull asks for, for some time after that: if more goes wrong, it is not long in doubt whether it lives.
 const CAUTIOUS_HEARTBEAT: Duration = Duration::from_millis(250);
 const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);

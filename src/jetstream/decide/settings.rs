@@ -105,6 +105,14 @@ pub fn heartbeat_within(expires: Duration, heartbeat: Duration) -> Duration {
     if heartbeat < SHORTEST_HEARTBEAT { Duration::ZERO } else { heartbeat }
 }
 
+/// The longest way to a server, there and back.
+const LONGEST_WAY: Duration = Duration::from_millis(750);
+
+/// How long a pull may show no sign of life after it was sent: two heartbeats, or one and the longest way.
+pub(super) fn first_sign(heartbeat: Duration) -> Duration {
+    heartbeat.saturating_add(heartbeat.max(LONGEST_WAY))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

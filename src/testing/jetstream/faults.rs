@@ -3,6 +3,7 @@
 use super::JetStream;
 use super::time::{Time, nanos};
 use super::turn::{Out, Turn};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,16 @@ impl Turn<'_> {
         }
     }
 
+    /// Publishes the status of a pull whose time is over: after its messages.
+    pub(super) fn status_of_timeout(&mut self, to: &str, headers: Bytes) {
+        let from = self.out.len();
+        self.status(to, headers);
+        if self.faults.held.iter().any(|(_, held)| held.to == to) {
+            let statuses: Vec<_> = self.out.drain(from..).collect();
+            statuses.into_iter().for_each(|status| self.pass_on(status));
+        }
+    }
+
     fn pass_on(&mut self, out: Out) {
         match self.faults.quorum {
             0 => self.out.push(out),
@@ -179,8 +190,9 @@ impl JetStream {
         self.faults.lateness = nanos(by);
     }
 
-    /// From now on each delivery waits this long until the consumer's replicas know of it; what its pull ends with does not wait, as
-    /// in nats-server from 2.11.4 on. Deliveries that wait are lost when the consumer's leader goes.
+    /// From now on each delivery waits this long until the consumer's replicas know of it, as in nats-server from 2.11.4 on. A pull
+    /// that is complete, or too small for the next message, gets its status before that; only one whose time is over gets it after its
+    /// messages. Deliveries that wait are lost when the consumer's leader goes.
     pub fn set_quorum(&mut self, takes: Duration) {
         self.faults.quorum = nanos(takes);
     }

@@ -137,7 +137,8 @@ impl World {
         let now = Instant::now();
         let script = Script::new(now, shown);
         script.say(now, || format!("{} {:?}", plan.stream, plan.settings));
-        let mut line = Line::new(seed, ms(rng.random_range(0..20)), now);
+        let latency = if rng.random_ratio(1, 8) { ms(300) } else { ms(rng.random_range(0..20)) };
+        let mut line = Line::new(seed, latency, now);
         // A server whose window is smaller than two messages can stall without a question.
         line.set_window(pick(&mut rng, &[2_000, 8_000, 2 << 20]));
         line.request_elsewhere("$JS.API.STREAM.CREATE.S", &plan.stream, now).unwrap();
@@ -325,7 +326,10 @@ impl World {
         self.connect();
         self.script.say(self.now, || "calm".to_owned());
         self.publish();
-        let end = self.now + BOUND;
+        let way = self.line.latency() * 2;
+        // A batch may be one message.
+        let bound = BOUND + way * (8 + u32::try_from(self.books.missing(&self.line.server).len()).unwrap());
+        let end = self.now + bound;
         let is_done = |world: &World| !world.books.is_behind() && world.books.missing(&world.line.server).is_empty();
         while self.now < end && !(self.reader.machine.incarnation().is_some() && is_done(self)) {
             self.advance(self.now + ms(50), usize::MAX);
@@ -334,11 +338,11 @@ impl World {
         assert!(!self.books.is_behind(), "nobody has noticed that the stream was replaced");
         let machine = &self.reader.machine;
         let consumer = self.line.server.consumer("S", &requests::name(*machine.on_server().end()));
-        assert!(missing.is_empty(), "{missing:?} were not delivered within {BOUND:?}: {machine:?}, {consumer:?}");
+        assert!(missing.is_empty(), "{missing:?} were not delivered within {bound:?}: {machine:?}, {consumer:?}");
         // A loss may still be noticed, and then another consumer is retired.
         let mut retired = usize::MAX;
         while std::mem::replace(&mut retired, self.reader.retired.len()) != self.reader.retired.len() {
-            self.advance(self.now + ms(200), usize::MAX);
+            self.advance(self.now + ms(200) + way, usize::MAX);
         }
         for incarnation in &self.reader.retired {
             let name = requests::name(*incarnation);

@@ -353,7 +353,8 @@ impl Reader {
     }
 
     fn failed(&mut self, incarnation: u64, source: Source, fault: CreateFault, now: Instant) {
+        let has_sent = source.has_arrivals();
         self.stage = Stage::Waiting(Some((incarnation, source)));
-        self.machine.create_failed(incarnation, fault, now);
+        self.machine.create_failed(incarnation, fault, has_sent, now);
     }
 }

@@ -94,12 +94,15 @@ impl Outage {
     }
 
     /// The attempt has failed. Returns what is to be reported.
-    pub(super) fn failed(&mut self, fault: CreateFault, now: Instant) -> Option<Trouble> {
+    ///
+    /// The next one has the same name, so that what servers have created after all is found. But if that one has sent something, it may
+    /// be gone by then, and another one of its name would begin again with its numbers.
+    pub(super) fn failed(&mut self, fault: CreateFault, has_sent: bool, now: Instant) -> Option<Trouble> {
         // The next attempt waits for the next connection.
         let counts = u64::from(fault != CreateFault::Interrupted);
         self.failures = self.failures.saturating_add(counts);
         self.attempt = Attempt::At(later(now, BACKOFF.delay(self.failures * counts, &mut self.rng)));
-        if matches!(fault, CreateFault::NameTaken | CreateFault::Interrupted) {
+        if has_sent || matches!(fault, CreateFault::NameTaken | CreateFault::Interrupted) {
             self.incarnation = self.incarnation.saturating_add(1);
         }
         let lasts = now.saturating_duration_since(self.began) >= PATIENCE;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{EARLY_HEARTBEAT, INQUIRE_AFTER, LONGEST_WAY, Phase, Pull, Shaken};
-use crate::jetstream::decide::settings::Settings;
+use super::{EARLY_HEARTBEAT, INQUIRE_AFTER, Phase, Pull, Shaken};
+use crate::jetstream::decide::settings::{Settings, first_sign};
 
 /// Why no messages come. None of these ends a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +107,8 @@ impl Pull {
         let (sent, silence) = (newest.sent?, newest.heartbeat.saturating_mul(2));
         // A far server's first heartbeat comes later. An early one that does so ends the trouble even though its pull is in doubt.
         let is_early = newest.heartbeat <= EARLY_HEARTBEAT && newest.heartbeat != self.settings.heartbeat;
-        let way = if is_early { Duration::ZERO } else { LONGEST_WAY.saturating_sub(newest.heartbeat) };
-        let first = since.max(sent).checked_add(silence.saturating_add(way))?;
-        Some(self.heard.checked_add(silence)?.max(first))
+        let first = if is_early { silence } else { first_sign(newest.heartbeat) };
+        Some(self.heard.checked_add(silence)?.max(since.max(sent).checked_add(first)?))
     }
 
     /// When a stream that was flowing is suspiciously silent. A pull that asks for early heartbeats will show it by itself.

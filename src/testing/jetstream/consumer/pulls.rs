@@ -143,7 +143,7 @@ impl Consumer {
         let delivered = self.delivered;
         self.pulls.retain_mut(|pull| {
             if pull.expires.is_some_and(|time| time <= now) {
-                turn.status(&pull.reply, pull.left_over(408, "Request Timeout"));
+                turn.status_of_timeout(&pull.reply, pull.left_over(408, "Request Timeout"));
                 return false;
             }
             if pull.heartbeat > 0 && pull.beats_at <= now {
@@ -164,7 +164,7 @@ impl Consumer {
         self.pulls.retain(|pull| {
             let ends = pull.no_wait && pull.served > 0;
             if ends {
-                turn.status(&pull.reply, status(404, "No Messages", &[]));
+                turn.status_of_timeout(&pull.reply, status(404, "No Messages", &[]));
             }
             !ends
         });
