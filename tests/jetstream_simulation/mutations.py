@@ -80,7 +80,7 @@ MUTATIONS = [
     ("bound: a pull that was made after the loss counts as sent", PULL, "ledger/bound.rs",
      "filter(|part| part.last >= token)", "filter(|part| part.last >= token && false)"),
     ("bound: pulls that were lost together count apart", PULL, "ledger/bound.rs",
-     "while self.doubtful + 1 < self.parts.len() {", "while false {"),
+     "while let Some(next) = self.parts.get(at + 1) {", "while let Some(next) = self.parts.get(usize::MAX) {"),
     ("bound: old pulls have got more than new ones", PULL, "ledger/bound.rs",
      "self.took_turns(part.turns_before.saturating_add(served))",
      "self.took_turns(part.turns_before.saturating_add(served * 100))"),

@@ -64,12 +64,12 @@ impl Pulling {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let item = std::task::ready!(self.poll_machine(cx));
-        if matches!(item, None | Some(Item::End(_))) {
+        let polled = self.poll_machine(cx);
+        if matches!(polled, Poll::Ready(None | Some(Item::End(_)))) {
             self.has_ended = true;
             self.reports.close();
         }
-        Poll::Ready(item)
+        polled
     }
 
     fn poll_machine(&mut self, cx: &mut Cx<'_>) -> Poll<Option<Item>> {
@@ -82,8 +82,17 @@ impl Pulling {
             }
             match self.inlet.poll_arrival(cx) {
                 Poll::Ready(Some(delivery)) => {
-                    if let Some(item) = self.arrived(delivery) {
-                        return Poll::Ready(Some(item));
+                    let now = Client::clock();
+                    let Some(event) = self.inlet.event(&delivery) else { continue };
+                    self.machine.on(now, event);
+                    match self.act(|| now) {
+                        Some(Step::Deliver) => {
+                            if let Delivery::Message(message) = delivery {
+                                return Poll::Ready(Some(Item::Message(message)));
+                            }
+                        }
+                        Some(Step::Item(item)) => return Poll::Ready(Some(item)),
+                        None => {}
                     }
                 }
                 Poll::Ready(None) => {
@@ -98,16 +107,6 @@ impl Pulling {
                     }
                 }
             }
-        }
-    }
-
-    fn arrived(&mut self, delivery: Delivery) -> Option<Item> {
-        let now = Client::clock();
-        self.machine.on(now, self.inlet.event(&delivery)?);
-        match (self.act(|| now)?, delivery) {
-            (Step::Deliver, Delivery::Message(message)) => Some(Item::Message(message)),
-            (Step::Deliver, _) => None,
-            (Step::Item(item), _) => Some(item),
         }
     }
 

@@ -127,22 +127,22 @@ impl<'a> AckSubject<'a> {
     /// ```
     pub fn parse(subject: &'a str) -> Result<Self, AckSubjectFault> {
         let rest = subject.strip_prefix("$JS.ACK.").ok_or(AckSubjectFault::Foreign)?;
-        let mut tokens = Tokens(Some(rest));
+        let mut tokens = Tokens { text: rest, at: 0 };
         // Most are of the first form, and then nothing needs to be counted.
         match Self::places(&mut tokens) {
-            Ok(ack) if tokens.0.is_none() => return Ok(ack),
+            Ok(ack) if tokens.is_over() => return Ok(ack),
             Ok(_) | Err(_) => {}
         }
         // `$JS` and `ACK` count.
         let found = 3 + rest.bytes().filter(|byte| *byte == b'.').count();
-        let mut tokens = Tokens(Some(rest));
+        let mut tokens = Tokens { text: rest, at: 0 };
         match found {
             TOKENS_V1 => Self::places(&mut tokens),
             TOKENS_V2.. => {
                 let domain = Some(tokens.text()).filter(|domain| *domain != "_");
                 let acc_hash = Some(tokens.text());
                 let ack = Self::places(&mut tokens)?;
-                let token = tokens.0.map(|_| tokens.text());
+                let token = (!tokens.is_over()).then(|| tokens.text());
                 Ok(Self { domain, acc_hash, token, ..ack })
             }
             _ => Err(AckSubjectFault::Tokens { found }),
@@ -208,80 +208,120 @@ impl fmt::Display for AckSubject<'_> {
     }
 }
 
-/// What is left of a subject; `None` after its last token. It is read in one pass, since this is done for each delivered message.
-struct Tokens<'a>(Option<&'a str>);
+/// The tokens of a subject. It is read in one pass, since this is done for each delivered message.
+struct Tokens<'a> {
+    text: &'a str,
+    /// Where the next one begins. Behind the last one it is greater than the length.
+    at: usize,
+}
 
 /// More digits than this may be more than 64 bits.
 const SAFE_DIGITS: usize = 19;
 
 impl<'a> Tokens<'a> {
+    /// Whether none is left.
+    #[inline]
+    fn is_over(&self) -> bool {
+        self.at > self.text.len()
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
     /// The next one; after the last one, nothing.
+    #[inline]
     fn text(&mut self) -> &'a str {
-        let rest = self.0.unwrap_or_default();
-        let end = rest.bytes().position(|byte| byte == b'.').unwrap_or(rest.len());
-        self.split(rest, end)
+        let rest = self.rest();
+        let length = rest.iter().position(|byte| *byte == b'.').unwrap_or(rest.len());
+        self.take(length)
     }
 
     /// The next one, of digits only: no sign.
+    #[inline]
     fn number(&mut self, field: &'static str) -> Result<u64, AckSubjectFault> {
-        let rest = self.0.unwrap_or_default();
-        let (number, digits) = leading_number(rest.as_bytes());
-        if digits == 0 || rest.as_bytes().get(digits).is_some_and(|byte| *byte != b'.') {
-            return Err(AckSubjectFault::Number { field });
-        }
-        let token = self.split(rest, digits);
-        if digits <= SAFE_DIGITS { Ok(number) } else { token.parse().map_err(|_| AckSubjectFault::Number { field }) }
+        let rest = self.rest();
+        self.behind(leading_number(rest), rest, field)
     }
 
     /// The next one. A time may be before 1970.
+    #[inline]
     fn time(&mut self) -> Result<i64, AckSubjectFault> {
-        let fault = AckSubjectFault::Number { field: "time" };
-        if self.0.is_some_and(|rest| rest.starts_with('-')) {
+        let (rest, field) = (self.rest(), "time");
+        let fault = AckSubjectFault::Number { field };
+        if rest.first() == Some(&b'-') {
             return self.text().parse().map_err(|_| fault);
         }
-        i64::try_from(self.number("time")?).map_err(|_| fault)
+        i64::try_from(self.behind(leading_long_number(rest), rest, field)?).map_err(|_| fault)
     }
 
-    /// Goes on behind the dot that stands there, if there is one.
-    fn split(&mut self, rest: &'a str, end: usize) -> &'a str {
-        self.0 = rest.get(end + 1..);
-        rest.get(..end).unwrap_or_default()
+    /// Goes on behind a number of this many digits.
+    #[inline]
+    fn behind(
+        &mut self,
+        (number, digits): (u64, usize),
+        rest: &[u8],
+        field: &'static str,
+    ) -> Result<u64, AckSubjectFault> {
+        if digits == 0 || rest.get(digits).is_some_and(|byte| *byte != b'.') {
+            return Err(AckSubjectFault::Number { field });
+        }
+        if digits > SAFE_DIGITS {
+            return self.take(digits).parse().map_err(|_| AckSubjectFault::Number { field });
+        }
+        self.at += digits + 1;
+        Ok(number)
+    }
+
+    /// The token of this length that begins here.
+    fn take(&mut self, length: usize) -> &'a str {
+        let token = self.text.get(self.at..self.at + length).unwrap_or_default();
+        self.at += length + 1;
+        token
     }
 }
 
-/// The number that this begins with, modulo 2^64, and how many digits it has. Eight digits at a time are read as one integer, with the
-/// first one in its lowest byte.
+/// The number that this begins with, modulo 2^64, and how many digits it has.
+#[inline]
 fn leading_number(bytes: &[u8]) -> (u64, usize) {
-    let (mut number, mut digits) = (0_u64, 0);
-    for piece in bytes.chunks(8) {
-        let mut eight = [0; 8];
-        match piece.try_into() {
-            Ok(whole) => eight = whole,
-            Err(_) => eight.iter_mut().zip(piece).for_each(|(to, from)| *to = *from),
-        }
-        let text = u64::from_le_bytes(eight);
+    go_on(0, bytes, bytes)
+}
+
+/// The same for long numbers: eight digits at a time are read as one integer, with the first one in its lowest byte.
+#[inline]
+fn leading_long_number(bytes: &[u8]) -> (u64, usize) {
+    let (mut number, mut rest) = (0_u64, bytes);
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        let text = u64::from_le_bytes(*eight);
         // Zero for each digit, up to the first byte that is none.
         let high = |word: u64| (word & (EACH * 0xf0)) ^ (EACH * 0x30);
-        let others = high(text) | high(text.wrapping_add(EACH * 0x06));
-        let count = others.trailing_zeros() / 8;
-        if count == 0 {
+        if high(text) | high(text.wrapping_add(EACH * 0x06)) != 0 {
             break;
         }
-        // As many zeros before them as are missing.
-        let aligned = (text & (EACH * 0x0f)) << (64 - 8 * count);
-        number = number.wrapping_mul(POWERS[count as usize]).wrapping_add(eight_digits(aligned));
-        digits += count as usize;
-        if count < 8 {
+        number = number.wrapping_mul(100_000_000).wrapping_add(eight_digits(text & (EACH * 0x0f)));
+        rest = after;
+    }
+    go_on(number, rest, bytes)
+}
+
+/// Adds the digits that `rest` begins with to a number that `bytes` begins with.
+#[inline]
+fn go_on(mut number: u64, rest: &[u8], bytes: &[u8]) -> (u64, usize) {
+    let mut digits = bytes.len() - rest.len();
+    for byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
             break;
         }
+        number = number.wrapping_mul(10).wrapping_add(digit.into());
+        digits += 1;
     }
     (number, digits)
 }
 
 /// One in each byte.
 const EACH: u64 = 0x0101_0101_0101_0101;
-
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The number of eight digits, one in each byte: neighbours are joined, three times.
 fn eight_digits(digits: u64) -> u64 {
@@ -291,75 +331,4 @@ fn eight_digits(digits: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::datetime::parse_rfc3339;
-
-    const V1: &str = "$JS.ACK.S.c.3.41.17.1796047299422753988.5";
-    const V2: &str = "$JS.ACK.hub.hash.S.c.3.41.17.1796047299422753988.5";
-
-    #[test]
-    fn both_forms_say_the_same() {
-        let (one, two) = (AckSubject::parse(V1).unwrap(), AckSubject::parse(V2).unwrap());
-        assert_eq!((one.domain, one.acc_hash, two.domain, two.acc_hash), (None, None, Some("hub"), Some("hash")));
-        assert_eq!(AckSubject { domain: None, acc_hash: None, ..two }, one);
-        let info = one.info().unwrap();
-        assert_eq!((info.stream, info.consumer, info.delivered, info.pending), ("S", "c", 3, 5));
-        assert_eq!((info.stream_sequence, info.consumer_sequence), (41, 17));
-        assert_eq!(info.published, parse_rfc3339("2026-11-30T14:01:39.422753988Z").unwrap());
-        let owned = two.info().unwrap().to_owned_info();
-        assert_eq!((owned.domain.as_deref(), owned.stream.as_str(), owned.delivered), (Some("hub"), "S", 3));
-    }
-
-    #[test]
-    fn no_domain_is_an_underscore_and_more_tokens_may_follow() {
-        let ack = AckSubject::parse("$JS.ACK._.hash.S.c.1.2.3.4.5.extra.more").unwrap();
-        assert_eq!((ack.domain, ack.acc_hash, ack.token, ack.pending), (None, Some("hash"), Some("extra"), 5));
-    }
-
-    #[test]
-    fn numbers_of_any_length_are_read_up_to_what_is_no_digit() {
-        let digits = "98765432109876543210";
-        for length in 0..=19 {
-            for end in ["", ".", "/", ":", "x", " ", "\0", "\u{ff}", "\u{fa}1", ".12345678"] {
-                let text = format!("{}{end}", &digits[..length]);
-                let number = digits[..length].parse().unwrap_or(0);
-                assert_eq!(leading_number(text.as_bytes()), (number, length), "{text:?}");
-            }
-        }
-        let ack = AckSubject::parse("$JS.ACK.S.c.1.18446744073709551615.00000000000000000000007.3.4").unwrap();
-        assert_eq!((ack.stream_sequence, ack.consumer_sequence), (u64::MAX, 7));
-    }
-
-    #[test]
-    fn a_time_before_1970_is_one_too() {
-        let ack = AckSubject::parse("$JS.ACK.S.c.1.2.3.-4.5").unwrap();
-        assert_eq!((ack.published, ack.pending), (-4, 5));
-        let late = AckSubject::parse("$JS.ACK.S.c.1.2.3.9223372036854775808.5");
-        assert_eq!(late, Err(AckSubjectFault::Number { field: "time" }));
-    }
-
-    #[test]
-    fn anything_else_is_refused_with_a_reason() {
-        assert_eq!(AckSubject::parse("_INBOX.x"), Err(AckSubjectFault::Foreign));
-        assert_eq!(AckSubject::parse(""), Err(AckSubjectFault::Foreign));
-        assert_eq!(AckSubject::parse("$JS.ACK."), Err(AckSubjectFault::Tokens { found: 3 }));
-        // Ten tokens are neither form.
-        assert_eq!(AckSubject::parse("$JS.ACK.h.S.c.1.2.3.4.5"), Err(AckSubjectFault::Tokens { found: 10 }));
-        assert_eq!(AckSubject::parse("$JS.ACK.S.c.1.2.3.4"), Err(AckSubjectFault::Tokens { found: 8 }));
-        for (subject, field) in [
-            ("$JS.ACK.S.c.1.2x.3.4.5", "stream sequence"),
-            ("$JS.ACK.S.c.1.2.3.-.5", "time"),
-            ("$JS.ACK.S.c.1.2.3.4.", "pending"),
-            ("$JS.ACK.S.c.1.2.3.4.5\u{e9}", "pending"),
-            ("$JS.ACK.S.c.x.2.3.4.5", "delivered"),
-            ("$JS.ACK.S.c.18446744073709551615.2.3.4.5", "delivered"),
-            ("$JS.ACK.S.c.1.-2.3.4.5", "stream sequence"),
-            ("$JS.ACK.S.c.1.2.+3.4.5", "consumer sequence"),
-            ("$JS.ACK.S.c.1.2.3..5", "time"),
-            ("$JS.ACK.S.c.1.2.3.4.18446744073709551616", "pending"),
-        ] {
-            assert_eq!(AckSubject::parse(subject), Err(AckSubjectFault::Number { field }), "{subject}");
-        }
-    }
-}
+mod tests;

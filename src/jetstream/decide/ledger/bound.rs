@@ -84,12 +84,17 @@ impl Bound {
         }
     }
 
-    /// Everything is in doubt. What was not before is one part from now on: together it has no more left than all have now, and it
-    /// ends before newer ones count.
+    /// Everything is in doubt. What was not before is one part from now on, but for what has ended: together it has no more left than all
+    /// have now, and it ends before newer ones count.
     pub(super) fn doubt(&mut self) {
         self.settle();
-        while self.doubtful + 1 < self.parts.len() {
-            self.merge(self.doubtful);
+        let has_ended = |part: &Part| part.served.is_some();
+        let mut at = self.doubtful;
+        while let Some(next) = self.parts.get(at + 1) {
+            match self.parts.get(at).is_some_and(has_ended) == has_ended(next) {
+                true => self.merge(at),
+                false => at += 1,
+            }
         }
         self.doubt_each();
     }

@@ -198,6 +198,21 @@ fn what_was_served_counts_for_as_long_as_a_slow_reader_has_something_to_read() {
     assert_eq!((bound.messages(), bound.parts.len()), (10, 1));
 }
 
+// Seed 78782 of the simulation: what had ended counted for as long as what had not.
+#[test]
+fn what_has_ended_does_not_last_longer_because_something_else_is_in_doubt() {
+    let now = Instant::now();
+    let mut bound = bound(now, &[10, 10, 10, 10]);
+    bound.close(now, 1, left(0));
+    bound.close(now, 2, left(0));
+    bound.doubt();
+    assert_eq!((bound.messages(), bound.parts.len(), bound.doubtful), (40, 3, 3));
+    bound.expire(now + GRACE);
+    assert_eq!((bound.messages(), bound.doubtful), (20, 2));
+    bound.expire(now + Duration::from_secs(31));
+    assert_eq!((bound.messages(), bound.doubtful), (0, 0));
+}
+
 #[test]
 fn many_pulls_that_have_ended_are_one_that_has_ended() {
     let now = Instant::now();
