@@ -72,7 +72,8 @@ impl Plan {
             gap: ms(pick(rng, &[1, 20, 500])),
             work: ms(pick(rng, &[0, 0, 2, 100])),
             vanishes: rng.random_bool(0.1),
-            is_old: rng.random_bool(0.25),
+            // Servers that wait for a quorum say it.
+            is_old: rng.random_bool(0.25) && quorum.is_zero(),
         }
     }
 
