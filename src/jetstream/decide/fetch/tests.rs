@@ -112,6 +112,40 @@ fn each_status_that_ends_a_pull_ends_the_batch() {
     assert_eq!(world.end(), End::MaxBytes);
 }
 
+// Those of a replicated consumer wait for a quorum, and the status does not.
+#[test]
+fn the_last_messages_may_come_after_the_status() {
+    let ended = |status, left| {
+        let mut world = World::waiting();
+        world.pull();
+        world.message(1);
+        world.on(Event::Status { token: 0, status, text: "", left: Some((left, 0)) });
+        assert_eq!(world.next(), (None, None));
+        world
+    };
+    let mut world = ended(PullStatus::BatchCompleted, 0);
+    (2..=9).for_each(|sequence| world.message(sequence));
+    assert_eq!((world.next(), world.delivered), ((None, None), 9));
+    world.message(10);
+    assert_eq!(world.end(), End::Full);
+
+    for (status, end) in [(PullStatus::MessageTooLarge, End::MaxBytes), (PullStatus::RequestTimeout, End::Expired)] {
+        let mut world = ended(status, 7);
+        world.message(2);
+        assert_eq!(world.next(), (None, None));
+        world.message(3);
+        assert_eq!((world.end(), world.delivered), (end.clone(), 3));
+
+        let mut late = ended(status, 7);
+        assert_eq!(late.alarm(), ms(1_000));
+        assert_eq!(late.end(), end);
+    }
+
+    let mut lost = ended(PullStatus::MessageTooLarge, 7);
+    lost.on(Event::Interrupted);
+    assert_eq!(lost.pull().messages, 9, "they were lost with the connection");
+}
+
 #[test]
 fn a_batch_that_hears_nothing_more_ends_by_itself() {
     let mut world = World::with(Settings { no_wait: true, ..without_time() }, true);

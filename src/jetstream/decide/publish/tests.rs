@@ -42,6 +42,11 @@ fn what_nobody_had_is_no_doubt() {
     assert_eq!(message.heard(Heard::NotStored, at(700)), Next::End(Fate::NotSent));
     assert_eq!(message.heard(Heard::Refused, at(700)), Next::End(Fate::Refused));
     assert_eq!(message.heard(Heard::Impossible, at(700)), Next::End(Fate::NotSent));
+
+    let mut doubtful = Publishing::new(start, start + secs(60), secs(5), Some(secs(120)));
+    doubtful.go_on(start);
+    doubtful.heard(Heard::Lost, at(100));
+    assert_eq!(doubtful.heard(Heard::Refused, at(700)), Next::End(Fate::InDoubt), "the first try may have been stored");
 }
 
 /// A stream that recognizes ids for a while, counted from the last time that it stored one.
