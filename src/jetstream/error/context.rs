@@ -271,7 +271,9 @@ impl From<crate::RequestError> for PublishError {
             Kind::NoResponders => PublishErrorKind::StreamNotFound,
             Kind::MaxPayloadExceeded => PublishErrorKind::MaxPayloadExceeded,
             Kind::Other if lost || ended => PublishErrorKind::BrokenPipe,
-            Kind::InvalidSubject | Kind::Other => PublishErrorKind::Other,
+            // "publish failed" does not say that it is the subject.
+            Kind::InvalidSubject => return Error::with_source(PublishErrorKind::Other, error),
+            Kind::Other => PublishErrorKind::Other,
         };
         error.of_kind(kind)
     }
@@ -285,5 +287,19 @@ impl From<wire::Error> for PublishError {
             _ => PublishErrorKind::Other,
         };
         Error::with_source(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publish_error_says_that_it_is_the_subject() {
+        let rule = crate::Error::from("blank at byte 2");
+        let error = crate::RequestError::with_source(crate::RequestErrorKind::InvalidSubject, rule);
+        let error = PublishError::from(error);
+        assert_eq!(error.kind(), PublishErrorKind::Other);
+        assert_eq!(error.to_string(), "publish failed: invalid subject: blank at byte 2");
     }
 }
