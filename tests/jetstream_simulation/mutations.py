@@ -151,6 +151,8 @@ MUTATIONS = [
     ("an attempt that was interrupted is repeated with its name", ORDERED, "ordered/outage.rs",
      "CreateFault::NameTaken | CreateFault::Interrupted) {\n            self.incarnation",
      "CreateFault::NameTaken) {\n            self.incarnation"),
+    ("an attempt without an answer is repeated with its name", ORDERED, "ordered/outage.rs",
+     "matches!(fault, CreateFault::Unanswered | CreateFault::NameTaken", "matches!(fault, CreateFault::NameTaken"),
     ("silence counts from before the connection", PUSH, "silence.rs",
      "self.since.max(connected_since?)", "self.since.min(connected_since?)"),
     ("silence is one heartbeat", PUSH, "silence.rs",

@@ -111,7 +111,7 @@ pub enum Cause {
 pub enum Effect {
     /// Create this incarnation, and report the outcome with [`Ordered::created`] or [`Ordered::create_failed`].
     Create {
-        /// Its number. The same number again means the same name, configuration and inbox.
+        /// Its number. The same number again means the same name, configuration and inbox: no server has it.
         incarnation: u64,
         /// Where it starts.
         from: DeliverPolicy,
@@ -236,10 +236,10 @@ impl Ordered {
         }
     }
 
-    /// This incarnation was not created, as far as is known. `has_sent`: something has come from it all the same.
-    pub fn create_failed(&mut self, incarnation: u64, fault: CreateFault, has_sent: bool, now: Instant) {
+    /// This incarnation was not created, as far as is known.
+    pub fn create_failed(&mut self, incarnation: u64, fault: CreateFault, now: Instant) {
         let Some(outage) = self.outage(incarnation) else { return };
-        if let Some(trouble) = outage.failed(fault, has_sent, now) {
+        if let Some(trouble) = outage.failed(fault, now) {
             self.effects.push_back(Effect::Report(Report::Troubled(trouble)));
         }
     }

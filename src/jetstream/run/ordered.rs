@@ -225,14 +225,13 @@ impl<S: Source> Driver<S> {
                 self.machine.created(made.incarnation, created, now);
             }
             Err((source, failed)) => {
-                let has_sent = source.as_ref().is_some_and(Source::has_arrivals);
                 self.stage = match self.maker.client().has_ended() {
                     true => Stage::Ended,
                     false => Stage::Waiting(source.map(|source| (made.incarnation, source))),
                 };
                 let fault = failed.fault;
                 self.error = Some(failed);
-                self.machine.create_failed(made.incarnation, fault, has_sent, now);
+                self.machine.create_failed(made.incarnation, fault, now);
             }
         }
     }

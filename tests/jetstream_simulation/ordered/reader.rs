@@ -136,7 +136,7 @@ impl Reader {
         let answer = message.and_then(|message| serde_json::from_slice::<Value>(&message.payload).ok());
         match &self.stage {
             Stage::Creating { reply, .. } if *reply == to => {
-                self.answered(answer.ok_or(CreateFault::Unanswered), line, now)
+                self.answered(answer.ok_or(CreateFault::NoResponders), line, now)
             }
             Stage::Asking { reply, .. } if *reply == to => self.seen(answer.ok_or(CreateFault::Unanswered), now),
             _ => {}
@@ -339,7 +339,8 @@ impl Reader {
         };
         let state = match answer {
             Ok(answer) if answer.get("error").is_none() => answer,
-            Ok(_) => return self.failed(incarnation, source, CreateFault::NoStream, now),
+            // The consumer was created before that.
+            Ok(_) => return self.failed(incarnation, source, CreateFault::Unanswered, now),
             Err(fault) => return self.failed(incarnation, source, fault, now),
         };
         let found = state["created"].as_str().unwrap();
@@ -353,8 +354,7 @@ impl Reader {
     }
 
     fn failed(&mut self, incarnation: u64, source: Source, fault: CreateFault, now: Instant) {
-        let has_sent = source.has_arrivals();
         self.stage = Stage::Waiting(Some((incarnation, source)));
-        self.machine.create_failed(incarnation, fault, has_sent, now);
+        self.machine.create_failed(incarnation, fault, now);
     }
 }

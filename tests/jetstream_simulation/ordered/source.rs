@@ -101,10 +101,6 @@ impl Source {
         }
     }
 
-    pub(super) fn has_arrivals(&self) -> bool {
-        self.waiting.iter().any(|arrived| matches!(arrived, Arrived::Message(_)))
-    }
-
     pub(super) fn interrupted(&mut self) {
         self.waiting.push_back(Arrived::Interrupted);
     }

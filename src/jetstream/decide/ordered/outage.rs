@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Why an attempt to create a consumer has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreateFault {
+    /// Nobody has received the request.
+    NoResponders,
     /// Nobody has answered, or not in time: it may have been created all the same.
     Unanswered,
     /// The connection was lost before the answer: it may have been created, and what it has sent may be lost.
@@ -95,24 +97,26 @@ impl Outage {
 
     /// The attempt has failed. Returns what is to be reported.
     ///
-    /// The next one has the same name, so that what servers have created after all is found. But if that one has sent something, it may
-    /// be gone by then, and another one of its name would begin again with its numbers.
-    pub(super) fn failed(&mut self, fault: CreateFault, has_sent: bool, now: Instant) -> Option<Trouble> {
+    /// If servers may have created it after all, the next one has another name: that one may have sent something and be gone by then,
+    /// and another one of its name would begin again with its numbers.
+    pub(super) fn failed(&mut self, fault: CreateFault, now: Instant) -> Option<Trouble> {
         // The next attempt waits for the next connection.
         let counts = u64::from(fault != CreateFault::Interrupted);
         self.failures = self.failures.saturating_add(counts);
         self.attempt = Attempt::At(later(now, BACKOFF.delay(self.failures * counts, &mut self.rng)));
-        if has_sent || matches!(fault, CreateFault::NameTaken | CreateFault::Interrupted) {
+        if matches!(fault, CreateFault::Unanswered | CreateFault::NameTaken | CreateFault::Interrupted) {
             self.incarnation = self.incarnation.saturating_add(1);
         }
         let lasts = now.saturating_duration_since(self.began) >= PATIENCE;
         let trouble = match fault {
             CreateFault::NoStream => Trouble::NoStream,
             CreateFault::Refused => Trouble::Refused,
-            CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken if lasts => Trouble::Unanswered,
-            CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken | CreateFault::Interrupted => {
-                return None;
-            }
+            CreateFault::Interrupted => return None,
+            _ if !lasts => return None,
+            CreateFault::NoResponders
+            | CreateFault::Unanswered
+            | CreateFault::NotNow
+            | CreateFault::NameTaken => Trouble::Unanswered,
         };
         let reported = Reported::Trouble(trouble);
         (std::mem::replace(&mut self.reported, reported) != reported).then_some(trouble)

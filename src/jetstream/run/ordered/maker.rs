@@ -10,7 +10,7 @@ use crate::client::{ConnectionLost, unique_name};
 use crate::connection::Status;
 use crate::datetime::{DateTime, add_std_duration};
 use crate::jetstream::decide::ordered::{CreateFault, Created, StreamSeen};
-use crate::jetstream::error::{ConsumerError, ConsumerErrorKind};
+use crate::jetstream::error::{ConsumerError, ConsumerErrorKind, RequestErrorKind};
 use crate::jetstream::run::access::Access;
 use crate::jetstream::run::call::{CallFailed, Effect, Empty};
 use crate::jetstream::wire::{
@@ -19,7 +19,7 @@ use crate::jetstream::wire::{
 use crate::message::OutboundMessage;
 use crate::{Client, SubscribeError};
 
-/// The first attempts are given up early: one that was lost is repeated with the same name, so nothing is created twice.
+/// The first attempts are given up early: what they have created after all is deleted once another one is there.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// How long the state of the stream is waited for.
@@ -133,7 +133,7 @@ impl Maker {
         match self.create(&config, ATTEMPT.saturating_mul(1 << attempt.min(8))).await {
             Ok(info) => match self.stream_seen().await {
                 Ok(seen) => Ok((source, created(&info, seen))),
-                Err(failed) => Err((Some(source), failed)),
+                Err(failed) => Err((Some(source), failed.after_creation())),
             },
             Err(failed) => Err((Some(source), failed)),
         }
@@ -178,7 +178,9 @@ impl Maker {
                 let (first, last) = (info.state.first_sequence, info.state.last_sequence);
                 (Age::Exactly(info.created), Some(StreamSeen { first, last, replaced }))
             }
-            (Err(failed), Age::AtLeast(_)) if failed.fault == CreateFault::Unanswered => (Age::Unknown, None),
+            (Err(CreateFailed { fault: CreateFault::NoResponders | CreateFault::Unanswered, .. }), Age::AtLeast(_)) => {
+                (Age::Unknown, None)
+            }
             (Err(failed), _) => return Err(failed),
         };
         *self.age.lock().unwrap_or_else(PoisonError::into_inner) = age;
@@ -207,6 +209,16 @@ pub(in crate::jetstream) fn created(info: &ConsumerInfo, stream: Option<StreamSe
     }
 }
 
+impl CreateFailed {
+    /// The consumer was created before that.
+    fn after_creation(self) -> CreateFailed {
+        match self.fault {
+            CreateFault::Interrupted => self,
+            _ => CreateFailed { fault: CreateFault::Unanswered, ..self },
+        }
+    }
+}
+
 impl From<ConsumerError> for CreateFailed {
     fn from(error: ConsumerError) -> CreateFailed {
         CreateFailed { fault: CreateFault::Unanswered, error }
@@ -223,6 +235,7 @@ impl From<CallFailed> for CreateFailed {
     fn from(failed: CallFailed) -> CreateFailed {
         let fault = match &failed {
             CallFailed::Unanswered(error) if error.source_as::<ConnectionLost>().is_some() => CreateFault::Interrupted,
+            CallFailed::Unanswered(error) if error.kind() == RequestErrorKind::NoResponders => CreateFault::NoResponders,
             CallFailed::Unanswered(_) => CreateFault::Unanswered,
             CallFailed::Refused(error) => match error.error_code() {
                 ErrorCode::CONSUMER_NAME_EXIST | ErrorCode::CONSUMER_ALREADY_EXISTS => CreateFault::NameTaken,

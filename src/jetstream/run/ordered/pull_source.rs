@@ -146,11 +146,6 @@ impl Source for PullSource {
         config.deliver_subject = None;
     }
 
-    /// It has asked for nothing.
-    fn has_arrivals(&self) -> bool {
-        false
-    }
-
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal<PullFailed>> {
         if self.machine.is_due(Client::clock) {
             self.machine.on(Client::clock(), Event::Polled);

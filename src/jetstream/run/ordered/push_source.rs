@@ -54,10 +54,6 @@ impl Source for PushSource {
         config.deliver_subject = Some(self.inlet.subject().to_string());
     }
 
-    fn has_arrivals(&self) -> bool {
-        self.inlet.has_arrivals()
-    }
-
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal<EndReason>> {
         let Poll::Ready(arrival) = self.inlet.poll_arrival(cx) else {
             // Without the answers of the flow control, the consumer stalls sooner or later.

@@ -34,9 +34,6 @@ pub(in crate::jetstream) trait Source: Sized + Unpin + Send + 'static {
     /// Enters into the configuration where messages go.
     fn configure(&self, config: &mut ConsumerConfig);
 
-    /// Whether something has arrived that was not taken yet.
-    fn has_arrivals(&self) -> bool;
-
     /// The next thing that has arrived.
     fn poll_signal(&mut self, cx: &mut Context<'_>) -> Poll<Signal<Self::Fault>>;
 }
