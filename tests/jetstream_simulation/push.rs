@@ -1,10 +1,12 @@
 //! Worlds of push consumers with flow control, and a reader who is slow: the unread messages are bounded (J6), a consumer never
 //! stays stalled, and its silence is reported once (J2).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use nats_lifeline::jetstream::decide::push::Push;
+use nats_lifeline::jetstream::decide::pull::Found;
+use nats_lifeline::jetstream::decide::push::{Due, Push};
+use nats_lifeline::jetstream::wire::AckSubject;
 use nats_lifeline::testing::jetstream::Out;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -45,7 +47,8 @@ struct World {
     faults: u32,
     appetite: usize,
     machine: Push,
-    inbox: VecDeque<Out>,
+    /// `None`: the connection was lost there.
+    inbox: VecDeque<Option<Out>>,
     heard: bool,
     /// The last sign of life that the reader could see.
     last_sign: Instant,
@@ -129,17 +132,20 @@ impl World {
 
     fn fault(&mut self) {
         let (now, lasts) = (self.now, ms(self.rng.random_range(1..5000)));
-        let what = self.rng.random_range(0..5);
+        let what = self.rng.random_range(0..6);
         self.script.say(now, || format!("fault {what}, {lasts:?}"));
         match what {
             0 | 1 => {
                 self.counts[4] += u64::from(self.line.connected_since().is_some());
                 self.line.cut(&mut self.rng, now);
                 self.arrive();
+                self.inbox.push_back(None);
             }
             // Answers to the flow control are lost, and heartbeats are missing.
             2 | 3 => _ = self.line.server.take_offline("S", lasts, now),
-            _ => self.line.server.lose_deliveries(self.rng.random_range(1..4)),
+            4 => self.line.server.lose_deliveries(self.rng.random_range(1..4)),
+            // As during a planned move.
+            _ => self.line.server.double_deliveries(self.rng.random_range(1..4)),
         }
     }
 
@@ -147,9 +153,12 @@ impl World {
         for came in self.line.pass(self.now) {
             let Came::Message(message) = came else { panic!("nothing was requested") };
             self.script.say(self.now, || format!("arrives {:?} {:?}", message.reply, message.headers));
-            self.inbox.push_back(message);
+            self.inbox.push_back(Some(message));
         }
-        let unread: usize = self.inbox.iter().filter(|message| !is_control(message)).map(size).sum();
+        // What comes twice, a server has counted once.
+        let unread = self.inbox.iter().flatten().filter(|message| !is_control(message));
+        let unread: HashMap<_, _> = unread.map(|message| (&message.reply, size(message))).collect();
+        let unread: usize = unread.values().sum();
         // The window of a server doubles with each answer.
         let window = self.window << self.counts[1].min(12);
         let most = usize::try_from(window).unwrap() + LONGEST;
@@ -162,14 +171,23 @@ impl World {
     /// As `run/push_messages` does.
     fn read(&mut self, appetite: usize) {
         for _ in 0..appetite {
-            let Some(message) = self.inbox.pop_front() else { break };
+            let Some(arrival) = self.inbox.pop_front() else { break };
             (self.heard, self.last_sign) = (true, self.now);
+            let Some(message) = arrival else {
+                self.machine.interrupted();
+                continue;
+            };
             if is_control(&message) {
                 self.control(&message);
                 continue;
             }
             let reply = message.reply.unwrap();
-            let sequence: u64 = reply.split('.').nth(5).unwrap().parse().unwrap();
+            let place = AckSubject::parse(&reply).unwrap();
+            let sequence = place.stream_sequence;
+            if !self.machine.is_new(Some(&place), self.now) {
+                assert!(sequence <= self.last_delivered, "{sequence} was not delivered");
+                continue;
+            }
             assert!(sequence > self.last_delivered, "{sequence} after {}", self.last_delivered);
             self.last_delivered = sequence;
             self.counts[0] += 1;
@@ -177,11 +195,17 @@ impl World {
         if !self.inbox.is_empty() || appetite == 0 {
             return;
         }
+        self.machine.waiting();
         if std::mem::take(&mut self.heard) {
             self.machine.alive(self.now);
             self.is_silent = false;
         }
-        if self.machine.tick(self.now, self.line.connected_since()) {
+        let due = self.machine.tick(self.now, self.line.connected_since());
+        if due.is_some() {
+            // It is in use, or nobody answers.
+            assert!(!self.machine.found(Found::Unknown, self.now));
+        }
+        if due == Some(Due::Silent) {
             let since = self.last_sign.max(self.line.connected_since().unwrap());
             assert!(self.now >= since + 2 * HEARTBEAT, "silence after {:?}", self.now - since);
             assert!(!std::mem::replace(&mut self.is_silent, true), "one silence was reported twice");
@@ -215,6 +239,7 @@ impl World {
     /// Without faults, everything that the stream has is sent and read.
     fn calm(&mut self) {
         self.line.server.lose_deliveries(0);
+        self.line.server.double_deliveries(0);
         self.line.connect(self.now);
         self.script.say(self.now, || "calm".to_owned());
         // The last outage of the stream ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nats_lifeline::connection::ConnectionEvent;
-use nats_lifeline::jetstream::consumer::{AckPolicy, pull};
+use nats_lifeline::jetstream::consumer::{AckPolicy, pull, push};
 use nats_lifeline::jetstream::response::Response;
 use nats_lifeline::jetstream::stream::{ClusterInfo, Config, StorageType, Stream};
 use nats_lifeline::jetstream::{self, Context};
@@ -45,6 +45,7 @@ struct Load {
     publisher: tokio::task::JoinHandle<u64>,
     worker: tokio::task::JoinHandle<(u64, u64)>,
     ordered: tokio::task::JoinHandle<u64>,
+    pushed: tokio::task::JoinHandle<u64>,
     names: Vec<String>,
 }
 
@@ -61,7 +62,7 @@ impl Load {
         let consumer = stream.create_consumer(config).await.unwrap();
         let mut messages = consumer.messages().await.unwrap();
         let ordered = stream.create_consumer(pull::OrderedConfig::default()).await.unwrap();
-        let mut in_order = ordered.messages().await.unwrap();
+        let in_order = ordered.messages().await.unwrap();
         let (begin, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let (publishing, go, stop) = (context.clone(), begin.clone(), done.clone());
         let publisher = tokio::spawn(async move {
@@ -91,20 +92,16 @@ impl Load {
                 }
             }
         });
-        let ordered = tokio::spawn(async move {
-            let mut last = 0;
-            loop {
-                let message = in_order.next().await.unwrap().unwrap();
-                let sequence = message.info().unwrap().stream_sequence;
-                assert_eq!(sequence, last + 1);
-                last = sequence;
-                if message.payload == "end" {
-                    return last;
-                }
-            }
-        });
+        let deliver_subject = client.new_inbox();
+        let durable_name = Some("pushed".to_owned());
+        let config =
+            push::Config { durable_name, deliver_subject, ack_policy: AckPolicy::None, ..push::Config::default() };
+        let pushed = stream.create_consumer(config).await.unwrap().messages().await.unwrap();
+        let in_order = in_order.map(|message| message.unwrap());
+        let ordered = tokio::spawn(to_the_end(in_order));
+        let pushed = tokio::spawn(to_the_end(pushed.map(|message| message.unwrap())));
         let names = consumers(&stream).await;
-        Load { client, stream, begin, done, publisher, worker, ordered, names }
+        Load { client, stream, begin, done, publisher, worker, ordered, pushed, names }
     }
 
     /// Moves have been made: nothing was lost, redelivered or created again.
@@ -114,6 +111,7 @@ impl Load {
         let published = soon("the publisher", self.publisher).await.unwrap();
         let worker = soon("the worker", self.worker).await.unwrap();
         assert_eq!((worker, soon("the reader", self.ordered).await.unwrap()), ((published, 0), published));
+        assert_eq!(soon("the reader of what is pushed", self.pushed).await.unwrap(), published);
         assert_eq!(self.client.stats().in_doubt, 0);
         soon("acknowledgements", async {
             while self.stream.consumer_info("c").await.unwrap().num_ack_pending > 0 {
@@ -121,6 +119,20 @@ impl Load {
             }
         })
         .await;
+    }
+}
+
+/// Reads every message once, in order.
+async fn to_the_end(mut messages: impl futures_util::Stream<Item = jetstream::Message> + Unpin) -> u64 {
+    let mut last = 0;
+    loop {
+        let message = messages.next().await.unwrap();
+        let sequence = message.info().unwrap().stream_sequence;
+        assert_eq!(sequence, last + 1);
+        last = sequence;
+        if message.payload == "end" {
+            return last;
+        }
     }
 }
 
@@ -170,19 +182,22 @@ async fn leaving_a_lame_duck_costs_no_message_no_redelivery_and_no_consumer() {
     let load = Load::start(client.clone(), 3).await;
     // One server leads everything, so that the client's leads nothing: what a leader costs that goes away is another matter.
     let context = jetstream::new(client.clone());
-    let ordered = load.names.iter().find(|name| *name != "c").unwrap();
+    let ordered = load.names.iter().find(|name| !["c", "pushed"].contains(&name.as_str())).unwrap();
     let leader = leader_of(load.stream.consumer_info(ordered).await.unwrap().cluster).unwrap();
     within("one leader", SOON * 2, async {
         let stay = json!({ "placement": { "preferred": leader } });
         loop {
             let stream = leader_of(load.stream.get_info().await.unwrap().cluster);
-            let consumer = leader_of(load.stream.consumer_info("c").await.unwrap().cluster);
-            let wrong = [("STREAM.LEADER.STEPDOWN.M", stream), ("CONSUMER.LEADER.STEPDOWN.M.c", consumer)];
-            let wrong: Vec<_> = wrong.into_iter().filter(|(_, own)| own.as_ref() != Some(&leader)).collect();
-            if wrong.is_empty() {
+            let mut leaders = vec![("STREAM.LEADER.STEPDOWN.M".to_owned(), stream)];
+            for name in ["c", "pushed"] {
+                let consumer = leader_of(load.stream.consumer_info(name).await.unwrap().cluster);
+                leaders.push((format!("CONSUMER.LEADER.STEPDOWN.M.{name}"), consumer));
+            }
+            leaders.retain(|(_, own)| own.as_ref() != Some(&leader));
+            if leaders.is_empty() {
                 return;
             }
-            for (subject, _) in wrong {
+            for (subject, _) in leaders {
                 let _: Result<Response<Value>, _> = context.request(subject, &stay).await;
             }
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use nats_lifeline::jetstream::consumer::push::{Config, Messages, MessagesErrorKind};
+use nats_lifeline::connection::Status;
+use nats_lifeline::jetstream::consumer::push::{Config, Messages, MessagesErrorKind, OrderedConfig};
 use nats_lifeline::jetstream::consumer::{AckPolicy, PushConsumer};
 use nats_lifeline::jetstream::stream;
 
 use super::jetstream_reading::{World, next};
-use crate::support::{Cut, soon, within};
+use crate::support::{Cut, SOON, soon, within};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -126,6 +127,53 @@ async fn heartbeats_keep_a_quiet_consumer_alive_and_silence_is_reported_once() {
     world.proxy.unfreeze(crate::support::Direction::ToClient);
     world.store(2..=2).await;
     assert_eq!(next(&mut messages).await, 2);
+}
+
+/// The reader's connection is lost, and there is none until the proxy admits it.
+async fn disconnect(world: &World) {
+    world.proxy.refuse().await;
+    world.proxy.cut(Cut::Rst);
+    let mut status = world.reader.client().status_watch();
+    assert!(soon("the outage", status.wait_for(Status::Reconnecting)).await);
+}
+
+// J2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_ends_during_an_outage_is_missed_although_nothing_arrives_after_it() {
+    let world = World::in_memory().await;
+    world.store(1..=1).await;
+    let mut messages = read(&world, controlled()).await;
+    assert_eq!(next(&mut messages).await, 1);
+    disconnect(&world).await;
+    // The reader waits when the connection comes.
+    let quiet = tokio::time::timeout(HEARTBEAT, messages.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    soon("the end of the consumer", world.stream.delete_consumer("pushed")).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let silent = messages.next().await.unwrap().unwrap_err();
+        (silent.kind(), messages.next().await.unwrap().unwrap_err().kind())
+    });
+    tokio::time::sleep(HEARTBEAT).await;
+    world.proxy.admit().await;
+    let kinds = soon("the end of the consumer", reading).await.unwrap();
+    assert_eq!(kinds, (MessagesErrorKind::MissingHeartbeat, MessagesErrorKind::ConsumerDeleted));
+}
+
+// J2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ordered_reader_that_begins_during_an_outage_finds_that_its_consumer_is_gone() {
+    let world = World::in_memory().await;
+    let consumer = world.consumer(OrderedConfig::default()).await;
+    let name = consumer.cached_info().name.clone();
+    disconnect(&world).await;
+    soon("the end of the consumer", world.stream.delete_consumer(&name)).await.unwrap();
+    let mut messages = soon("a subscription", consumer.messages()).await.unwrap();
+    let reading = tokio::spawn(async move { next(&mut messages).await });
+    tokio::time::sleep(HEARTBEAT).await;
+    world.proxy.admit().await;
+    world.store(1..=1).await;
+    // Two of its heartbeats are 10 s.
+    assert_eq!(within("a message", 3 * SOON, reading).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,10 +74,11 @@ impl Task {
                 }
                 Effect::Close { epoch, how } => self.close(epoch, how, now),
                 Effect::Emit(event) => {
+                    self.emit(&event);
+                    // After the state: who reads of it finds the client disconnected.
                     if matches!(&event, ConnectionEvent::Disconnected { cause, .. } if *cause != Cause::ByUser) {
                         self.interrupt_streams();
                     }
-                    self.emit(&event);
                 }
                 Effect::Complete { token, outcome } => {
                     if let Some(done) = self.flushes.remove(token) {

@@ -78,8 +78,9 @@ impl Consumer<Config> {
 /// slow slows down the server, and no message is lost.
 ///
 /// If two heartbeats are missing, [`MissingHeartbeat`](MessagesErrorKind::MissingHeartbeat) is reported, once until something
-/// arrives again, and the server is asked whether the consumer still exists. If it does not, the stream ends with
-/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected. It also
+/// arrives again, and the server is asked, every 5 s, whether the consumer still exists. If it does not, the stream ends with
+/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected. A consumer without
+/// [`idle_heartbeat`](Config::idle_heartbeat) is never missed. The stream also
 /// ends, with [`Other`](MessagesErrorKind::Other) and the server's text, if the user may not subscribe to the deliver subject or publish
 /// the answers of the flow control, without which the consumer would stall.
 #[derive(Debug)]

@@ -221,6 +221,7 @@ impl Fetch {
     }
 
     fn waiting(&mut self, now: Instant) {
+        self.seen.waiting();
         if now >= self.deadline {
             return self.end(End::TimedOut(self.trouble.or_else(|| self.silence())));
         }

@@ -178,9 +178,9 @@ impl Ordered {
         machine
     }
 
-    /// A message has arrived for this incarnation.
+    /// A message has arrived for this incarnation. The time is needed only if that one is given up.
     #[inline]
-    pub fn message(&mut self, incarnation: u64, arrival: Arrival, now: Instant) -> Verdict {
+    pub fn message(&mut self, incarnation: u64, arrival: Arrival, now: impl FnOnce() -> Instant) -> Verdict {
         let Some((expected, _)) = self.live(incarnation) else { return Verdict::Ignore };
         if arrival.consumer == *expected {
             *expected = expected.saturating_add(1);
@@ -188,9 +188,9 @@ impl Ordered {
             return self.position.advance(arrival);
         }
         if arrival.consumer > *expected {
-            self.give_up(Cause::Missed, now);
+            self.give_up(Cause::Missed, now());
         } else if self.position.is_new(arrival.stream) {
-            self.give_up(Cause::SteppedBack, now);
+            self.give_up(Cause::SteppedBack, now());
         }
         Verdict::Ignore
     }

@@ -41,7 +41,7 @@ const CAUTIOUS_EXPIRES: Duration = Duration::from_secs(5);
 
 /// After how long without anything the server is asked whether the consumer still exists, and when it is asked again.
 const INQUIRE_AFTER: Duration = Duration::from_secs(2);
-const INQUIRE_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const INQUIRE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a pull asks for that is not limited in bytes. With a limit servers send a status at the end of each pull, "Batch Completed",
 /// and without one nothing: then nobody would know which pulls are still open. Not more, for servers whose `int` has 32 bits.
@@ -202,6 +202,7 @@ impl Pull {
 
     fn waiting(&mut self, now: Instant) {
         self.flow.waits(now);
+        self.seen.waiting();
         self.ledger.caught_up();
         if !self.is_down() {
             self.ledger.expire(now);

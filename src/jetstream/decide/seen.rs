@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::jetstream::wire::AckSubject;
 
-/// A delivery that comes again later is another one: a server that has crashed, or a consumer that was reset or created again, uses
+/// A delivery that arrives again later is another one: a server that has crashed, or a consumer that was reset or created again, uses
 /// the same numbers. A move is over long before.
 const MOVE: Duration = Duration::from_secs(3);
 
@@ -55,13 +55,27 @@ pub(super) struct Seen {
     places: u64,
     /// Made with the first delivery.
     table: Vec<Option<(u64, Instant)>>,
+    arrivals: Arrivals,
+}
+
+/// When what is read now has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrivals {
+    /// Everything was read: the next delivery is read when it arrives.
+    Awaited,
+    /// Then or later. A slow reader reads it long after it has arrived.
+    Since(Instant),
 }
 
 impl Seen {
     /// Remembers what may be on the way twice: some batches.
     pub(super) fn new(batch: u64) -> Seen {
         let places = batch.saturating_mul(4).clamp(FEWEST, MOST);
-        Seen { places: places.checked_next_power_of_two().unwrap_or(MOST), table: Vec::new() }
+        Seen {
+            places: places.checked_next_power_of_two().unwrap_or(MOST),
+            table: Vec::new(),
+            arrivals: Arrivals::Awaited,
+        }
     }
 
     /// The connection was lost: what comes from now on was sent for the next one, and nothing comes twice.
@@ -69,16 +83,26 @@ impl Seen {
         self.table.clear();
     }
 
+    /// Everything that has arrived was read.
+    pub(super) fn waiting(&mut self) {
+        self.arrivals = Arrivals::Awaited;
+    }
+
     /// Whether this delivery is new. It is remembered.
     pub(super) fn is_new(&mut self, delivery: Identity, now: Instant) -> bool {
         if self.table.is_empty() {
             self.table.resize(usize::try_from(self.places).unwrap_or_default(), None);
         }
+        let arrived = match self.arrivals {
+            Arrivals::Awaited => now,
+            Arrivals::Since(then) => then,
+        };
+        self.arrivals = Arrivals::Since(arrived);
         let at = usize::try_from(delivery.consumer_sequence & (self.places - 1)).unwrap_or_default();
         let mixed = delivery.mixed();
         match self.table.get_mut(at) {
             Some(place) => match place.replace((mixed, now)) {
-                Some((known, at)) => known != mixed || now.saturating_duration_since(at) > MOVE,
+                Some((known, at)) => known != mixed || arrived.saturating_duration_since(at) > MOVE,
                 None => true,
             },
             None => true,

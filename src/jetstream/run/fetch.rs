@@ -2,6 +2,7 @@
 
 use std::task::{Context as Cx, Poll};
 
+use super::inlet::Inlet;
 use super::pull_inlet::{PullInlet, Source};
 use crate::client::Delivery;
 use crate::jetstream::decide::fetch::{Effect, End, Fetch};
@@ -41,6 +42,7 @@ impl Fetching {
                     }
                 }
                 Poll::Ready(None) => self.end = Some(self.inlet.refusal().map_or(End::Closed, End::Refused)),
+                Poll::Pending if Inlet::is_turn_over() => return Poll::Pending,
                 Poll::Pending => {
                     self.idle(cx);
                     if self.end.is_none() && self.inlet.poll_until(self.machine.alarm(), cx).is_pending() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::connecting::Connecting;
 use crate::client::{Alarm, Delivery, GapStream, SendFault, SubscribeError, TryPublishError, Watch};
 use crate::connection::EndReason;
 use crate::message::OutboundMessage;
@@ -24,6 +25,7 @@ pub(in crate::jetstream) struct Inlet {
     set: Option<Instant>,
     /// Waits for bad news of the last message that was sent.
     watch: Option<Watch>,
+    connecting: Connecting,
 }
 
 impl Inlet {
@@ -34,16 +36,19 @@ impl Inlet {
         options: SubscribeOptions,
     ) -> Result<Inlet, SubscribeError> {
         let arrivals = client.subscribe_with(subject.clone(), options).await?.with_gaps();
-        Ok(Inlet { client: client.clone(), subject, arrivals, alarm: client.alarm(), set: None, watch: None })
+        let (client, alarm) = (client.clone(), client.alarm());
+        Ok(Inlet { client, subject, arrivals, alarm, set: None, watch: None, connecting: Connecting::default() })
+    }
+
+    /// Whether nothing has arrived because the task has had its turn, as tokio counts it. It has been woken already: what is due
+    /// for want of arrivals has to wait until they have been looked at.
+    pub(in crate::jetstream) fn is_turn_over() -> bool {
+        !tokio::task::coop::has_budget_remaining()
     }
 
     /// What it is subscribed to.
     pub(in crate::jetstream) fn subject(&self) -> &Subject {
         &self.subject
-    }
-
-    pub(in crate::jetstream) fn client(&self) -> &Client {
-        &self.client
     }
 
     /// The next message, or that some are or may be missing before it; `None` at the end, when the client has ended or a server
@@ -88,6 +93,11 @@ impl Inlet {
     /// Since when the client has been connected; `None` while it is not.
     pub(in crate::jetstream) fn connected_since(&self) -> Option<Instant> {
         self.client.connected_since()
+    }
+
+    /// Ready when there is a connection, with the time since when.
+    pub(in crate::jetstream) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        self.connecting.poll(&self.client, cx)
     }
 
     /// Ready at `at` or after it. To be polled after [`poll_arrival`](Inlet::poll_arrival): what has arrived counts as in time.

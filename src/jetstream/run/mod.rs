@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod acks;
 pub(super) mod call;
 pub(super) mod confirm;
+mod connecting;
 pub(super) mod deliveries;
 pub(super) mod fetch;
 pub(super) mod inlet;

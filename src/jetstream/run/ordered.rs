@@ -16,6 +16,8 @@ use source::{Signal, Source};
 use crate::Client;
 use crate::client::Alarm;
 use crate::jetstream::decide::ordered::{Arrival, Created, Effect, Gap, Ordered, Report, Rules, Verdict};
+use crate::jetstream::run::connecting::Connecting;
+use crate::jetstream::run::inlet::Inlet;
 use crate::jetstream::wire::AckSubject;
 
 /// What an ordered consumer yields.
@@ -42,8 +44,7 @@ pub(in crate::jetstream) struct Driver<S: Source> {
     after_gap: Option<crate::Message>,
     /// Something has arrived since the source was last empty.
     heard: bool,
-    /// The time when the source was last empty, until it is needed.
-    now: Option<Instant>,
+    connecting: Connecting,
     alarm: Alarm,
     set: Option<Instant>,
     /// The attempts to create the next incarnation so far.
@@ -88,7 +89,7 @@ impl<S: Source> Driver<S> {
             stage: Stage::Reading(source),
             after_gap: None,
             heard: false,
-            now: None,
+            connecting: Connecting::default(),
             alarm,
             set: None,
             attempts: 0,
@@ -116,6 +117,7 @@ impl<S: Source> Driver<S> {
             let item = match &mut self.stage {
                 Stage::Reading(source) => match source.poll_signal(cx) {
                     Poll::Ready(signal) => self.hear(signal),
+                    Poll::Pending if Inlet::is_turn_over() => return Poll::Pending,
                     Poll::Pending => {
                         self.caught_up();
                         ready!(self.poll_tick(cx));
@@ -142,18 +144,13 @@ impl<S: Source> Driver<S> {
         }
     }
 
-    fn now(&mut self) -> Instant {
-        *self.now.get_or_insert_with(Client::clock)
-    }
-
     fn hear(&mut self, signal: Signal<S::Fault>) -> Heard<S::Fault> {
-        let now = self.now();
         let Some(incarnation) = self.machine.incarnation() else { return Heard::Nothing };
         self.heard = true;
         match signal {
-            Signal::Message(message) => return self.judge(incarnation, message, now),
-            Signal::Heartbeat { sent } => self.machine.heartbeat(incarnation, sent, now),
-            Signal::Lost(cause) => self.machine.lost(incarnation, cause, now),
+            Signal::Message(message) => return self.judge(incarnation, message),
+            Signal::Heartbeat { sent } => self.machine.heartbeat(incarnation, sent, Client::clock()),
+            Signal::Lost(cause) => self.machine.lost(incarnation, cause, Client::clock()),
             Signal::Nothing => {}
             Signal::Failed(fault) => {
                 self.stage = Stage::Ended;
@@ -165,9 +162,9 @@ impl<S: Source> Driver<S> {
     }
 
     #[inline]
-    fn judge(&mut self, incarnation: u64, message: crate::Message, now: Instant) -> Heard<S::Fault> {
+    fn judge(&mut self, incarnation: u64, message: crate::Message) -> Heard<S::Fault> {
         let Some(arrival) = arrival(&message) else { return Heard::Nothing };
-        match self.machine.message(incarnation, arrival, now) {
+        match self.machine.message(incarnation, arrival, Client::clock) {
             Verdict::Deliver => Heard::Item(Item::Message(message)),
             Verdict::DeliverAfter(gap) => {
                 self.after_gap = Some(message);
@@ -179,11 +176,9 @@ impl<S: Source> Driver<S> {
 
     /// The source is empty for now.
     fn caught_up(&mut self) {
-        self.now = None;
         if std::mem::take(&mut self.heard) {
             if let Some(incarnation) = self.machine.incarnation() {
-                let now = self.now();
-                self.machine.alive(incarnation, now);
+                self.machine.alive(incarnation, Client::clock());
             }
         }
     }
@@ -217,7 +212,6 @@ impl<S: Source> Driver<S> {
 
     fn made(&mut self, made: Made<S>) {
         let now = Client::clock();
-        self.now = Some(now);
         match made.outcome {
             Ok((source, created)) => {
                 self.stage = Stage::Reading(source);
@@ -237,7 +231,11 @@ impl<S: Source> Driver<S> {
     }
 
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let connected = self.maker.client().connected_since();
+        // Silence begins with the connection, whether something comes over it or not.
+        let connected = match self.connecting.poll(self.maker.client(), cx) {
+            Poll::Ready(since) => Some(since),
+            Poll::Pending => None,
+        };
         let due = self.machine.due(connected);
         // An alarm that is too early is set again when it rings: cheaper than at each message.
         let early = matches!((self.set, due), (Some(set), Some(due)) if set <= due);
@@ -250,9 +248,7 @@ impl<S: Source> Driver<S> {
         }
         ready!(self.alarm.poll(cx));
         self.set = None;
-        self.now = None;
-        let now = self.now();
-        self.machine.tick(now, connected);
+        self.machine.tick(Client::clock(), connected);
         Poll::Ready(())
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::task::{Context as Cx, Poll};
 use std::time::Instant;
 
+use super::inlet::Inlet;
 use super::inquiry::{Inquirer, Inquiry};
 use super::pull_inlet::{PullInlet, Source};
 use super::reports::{Listener, Reports};
@@ -98,6 +99,7 @@ impl Pulling {
                 Poll::Ready(None) => {
                     return Poll::Ready(self.inlet.refusal().map(|text| Item::End(End::Refused(text))));
                 }
+                Poll::Pending if Inlet::is_turn_over() => return Poll::Pending,
                 Poll::Pending => {
                     if let Some(item) = self.idle(cx) {
                         return Poll::Ready(Some(item));

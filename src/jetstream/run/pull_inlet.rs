@@ -1,14 +1,12 @@
 //! The inlet of a pull consumer: pulls out, messages and statuses in.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context as Cx, Poll, ready};
+use std::task::{Context as Cx, Poll};
 use std::time::Instant;
 
 use super::inlet::Inlet;
 use crate::client::{Delivery, SendFault};
-use crate::connection::{EndReason, Status};
+use crate::connection::EndReason;
 use crate::jetstream::decide::pull::{Arrival, Event};
 use crate::jetstream::decide::settings::Settings;
 use crate::jetstream::wire::{AckSubject, PullRequest, PullStatus};
@@ -31,8 +29,6 @@ pub(in crate::jetstream) struct Source {
     pub(in crate::jetstream) pinned: bool,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = bool> + Send>>;
-
 /// Pulls go out with the reply subject `<inbox>.<token>`, and everything comes in under `<inbox>.*`.
 pub(in crate::jetstream) struct PullInlet {
     inlet: Inlet,
@@ -44,8 +40,6 @@ pub(in crate::jetstream) struct PullInlet {
     last: u64,
     /// Why a server refuses pulls.
     refused: String,
-    /// Only while there is no connection.
-    connecting: Option<Connecting>,
 }
 
 impl PullInlet {
@@ -56,7 +50,7 @@ impl PullInlet {
         let (messages, bytes) = room(settings, client.max_payload());
         let options = SubscribeOptions::new().handover(Handover::Overlap).capacity(messages).byte_capacity(bytes);
         let inlet = Inlet::open(client, format!("{inbox}*").into(), options).await?;
-        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), last: 0, refused: String::new(), connecting: None })
+        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), last: 0, refused: String::new() })
     }
 
     pub(in crate::jetstream) fn is_connected(&self) -> bool {
@@ -124,27 +118,7 @@ impl PullInlet {
 
     /// Ready when there is a connection, with the time since when.
     pub(in crate::jetstream) fn poll_connected(&mut self, cx: &mut Cx<'_>) -> Poll<Instant> {
-        if let Some(since) = self.inlet.connected_since() {
-            self.connecting = None;
-            return Poll::Ready(since);
-        }
-        let client = self.inlet.client();
-        let connecting = self.connecting.get_or_insert_with(|| {
-            let mut status = client.status_watch();
-            Box::pin(async move { status.wait_for(Status::Connected).await })
-        });
-        let connected = ready!(connecting.as_mut().poll(cx));
-        self.connecting = None;
-        // If that is over already, the next poll waits for the next connection. If the client has ended, so has the inlet.
-        match self.inlet.connected_since() {
-            Some(since) => Poll::Ready(since),
-            None => {
-                if connected {
-                    cx.waker().wake_by_ref();
-                }
-                Poll::Pending
-            }
-        }
+        self.inlet.poll_connected(cx)
     }
 
     pub(in crate::jetstream) fn poll_until(&mut self, at: Option<Instant>, cx: &mut Cx<'_>) -> Poll<()> {

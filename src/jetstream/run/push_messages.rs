@@ -8,9 +8,8 @@ use super::push::{Control, answer, control};
 use crate::Client;
 use crate::client::Delivery;
 use crate::connection::EndReason;
-use crate::jetstream::decide::pull::Found;
-use crate::jetstream::decide::push::Push;
-use crate::jetstream::wire::ConsumerInfo;
+use crate::jetstream::decide::push::{Due, Push};
+use crate::jetstream::wire::{AckSubject, ConsumerInfo};
 
 /// What a push consumer yields.
 pub(in crate::jetstream) enum Item {
@@ -66,12 +65,15 @@ impl PushMessages {
             }
             let arrival = match self.inlet.poll_arrival(cx) {
                 Poll::Ready(arrival) => arrival,
+                Poll::Pending if Inlet::is_turn_over() => return Poll::Pending,
                 Poll::Pending => return self.poll_idle(cx),
             };
             self.heard = true;
             match arrival {
                 Some(Delivery::Message(message)) if message.status.is_none() => {
-                    return Poll::Ready(Some(Item::Message(message)));
+                    if self.is_new(&message) {
+                        return Poll::Ready(Some(Item::Message(message)));
+                    }
                 }
                 Some(Delivery::Message(message)) => {
                     if self.control(&message) {
@@ -79,7 +81,8 @@ impl PushMessages {
                     }
                 }
                 // What a consumer with acknowledgements has lost is delivered again.
-                Some(Delivery::Interrupted | Delivery::Lagged(_)) => {}
+                Some(Delivery::Lagged(_)) => {}
+                Some(Delivery::Interrupted) => self.machine.interrupted(),
                 None => match self.inlet.end_reason() {
                     Some(reason @ EndReason::Refused(_)) => return self.end(Item::Refused(reason)),
                     _ => return Poll::Ready(None),
@@ -88,8 +91,14 @@ impl PushMessages {
         }
     }
 
+    fn is_new(&mut self, message: &crate::Message) -> bool {
+        let place = message.reply.as_ref().and_then(|reply| AckSubject::parse(reply).ok());
+        self.machine.is_new(place.as_ref(), Client::clock())
+    }
+
     /// Nothing has arrived.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.machine.waiting();
         if std::mem::take(&mut self.heard) {
             self.machine.alive(Client::clock());
             self.asking = Asking::No;
@@ -98,19 +107,21 @@ impl PushMessages {
         if let Poll::Ready(reason) = self.inlet.poll_refused(cx) {
             return self.end(Item::Refused(reason));
         }
-        if let Asking::Now(asking) = &mut self.asking {
-            if let Poll::Ready(found) = asking.as_mut().poll(cx) {
-                self.asking = Asking::No;
-                if found == Found::Gone {
-                    return self.end(Item::Deleted);
+        loop {
+            if let Asking::Now(asking) = &mut self.asking {
+                if let Poll::Ready(found) = asking.as_mut().poll(cx) {
+                    self.asking = Asking::No;
+                    if self.machine.found(found, Client::clock()) {
+                        return self.end(Item::Deleted);
+                    }
                 }
             }
-        }
-        loop {
-            let connected = self.inlet.connected_since();
+            // Silence begins with the connection, whether something comes over it or not.
+            let connected = Some(ready!(self.inlet.poll_connected(cx)));
             ready!(self.inlet.poll_until(self.machine.due(connected), cx));
-            if self.machine.tick(Client::clock(), connected) {
-                self.asking = Asking::Now(self.inquirer.ask());
+            let Some(due) = self.machine.tick(Client::clock(), connected) else { continue };
+            self.asking = Asking::Now(self.inquirer.ask());
+            if due == Due::Silent {
                 return Poll::Ready(Some(Item::Silent));
             }
         }

@@ -119,7 +119,7 @@ impl Reader {
         };
         // A message of an old incarnation, as if it had come through the inbox of this one.
         if let Some(old) = message.as_ref().and_then(|message| arrival(message, self.machine.incarnation()?)) {
-            let verdict = self.machine.message(old.0, old.1, now);
+            let verdict = self.machine.message(old.0, old.1, || now);
             assert_eq!(verdict, Verdict::Ignore, "incarnation {} was heard", old.0);
         }
         let own = match &mut self.stage {
@@ -245,7 +245,7 @@ impl Reader {
         let (_, arrival) = arrival(&message, u64::MAX).unwrap();
         let item =
             Item::Message { sequence: arrival.stream, subject: message.subject, payload: text(&message.payload) };
-        match self.machine.message(incarnation, arrival, now) {
+        match self.machine.message(incarnation, arrival, || now) {
             Verdict::Deliver => Some(item),
             Verdict::DeliverAfter(gap) => {
                 self.after_gap = Some(item);

@@ -113,10 +113,9 @@ impl Outage {
             CreateFault::Refused => Trouble::Refused,
             CreateFault::Interrupted => return None,
             _ if !lasts => return None,
-            CreateFault::NoResponders
-            | CreateFault::Unanswered
-            | CreateFault::NotNow
-            | CreateFault::NameTaken => Trouble::Unanswered,
+            CreateFault::NoResponders | CreateFault::Unanswered | CreateFault::NotNow | CreateFault::NameTaken => {
+                Trouble::Unanswered
+            }
         };
         let reported = Reported::Trouble(trouble);
         (std::mem::replace(&mut self.reported, reported) != reported).then_some(trouble)

@@ -41,11 +41,11 @@ fn again(incarnation: u64, cause: Cause, from: DeliverPolicy) -> Vec<Effect> {
 #[test]
 fn messages_are_delivered_once_and_a_jump_of_the_stream_is_a_gap() {
     let (mut machine, now) = adopted(DeliverPolicy::All, 0);
-    assert_eq!(machine.message(0, at(1, 1), now), Verdict::Deliver);
-    assert_eq!(machine.message(0, at(1, 1), now), Verdict::Ignore);
-    assert_eq!(machine.message(0, at(5, 2), now), Verdict::DeliverAfter(Gap { first: 2, last: 4 }));
-    assert_eq!(machine.message(0, at(6, 3), now), Verdict::Deliver);
-    assert_eq!(machine.message(7, at(7, 4), now), Verdict::Ignore);
+    assert_eq!(machine.message(0, at(1, 1), || now), Verdict::Deliver);
+    assert_eq!(machine.message(0, at(1, 1), || now), Verdict::Ignore);
+    assert_eq!(machine.message(0, at(5, 2), || now), Verdict::DeliverAfter(Gap { first: 2, last: 4 }));
+    assert_eq!(machine.message(0, at(6, 3), || now), Verdict::Deliver);
+    assert_eq!(machine.message(7, at(7, 4), || now), Verdict::Ignore);
     assert_eq!((machine.last(), effects(&mut machine)), (Some(6), vec![]));
 }
 
@@ -53,32 +53,32 @@ fn messages_are_delivered_once_and_a_jump_of_the_stream_is_a_gap() {
 fn with_a_filter_a_jump_is_no_gap_unless_the_stream_begins_later() {
     let now = Instant::now();
     let mut machine = Ordered::adopt(Rules { whole: false, ..rules(DeliverPolicy::All) }, info(0), now);
-    assert_eq!(machine.message(0, at(3, 1), now), Verdict::Deliver);
-    assert_eq!(machine.message(0, at(9, 2), now), Verdict::Deliver);
+    assert_eq!(machine.message(0, at(3, 1), || now), Verdict::Deliver);
+    assert_eq!(machine.message(0, at(9, 2), || now), Verdict::Deliver);
     machine.lost(0, Cause::Interrupted, now);
     machine.created(1, after(9, 15, 30), now);
-    assert_eq!(machine.message(1, at(20, 1), now), Verdict::DeliverAfter(Gap { first: 10, last: 14 }));
-    assert_eq!(machine.message(1, at(25, 2), now), Verdict::Deliver);
+    assert_eq!(machine.message(1, at(20, 1), || now), Verdict::DeliverAfter(Gap { first: 10, last: 14 }));
+    assert_eq!(machine.message(1, at(25, 2), || now), Verdict::Deliver);
 }
 
 #[test]
 fn a_lost_message_makes_the_consumer_start_again_after_the_last_one() {
     let (mut machine, now) = adopted(DeliverPolicy::All, 0);
-    machine.message(0, at(1, 1), now);
-    assert_eq!(machine.message(0, at(3, 3), now), Verdict::Ignore);
+    machine.message(0, at(1, 1), || now);
+    assert_eq!(machine.message(0, at(3, 3), || now), Verdict::Ignore);
     assert_eq!(effects(&mut machine), again(1, Cause::Missed, by_sequence(2)));
     // What the old one still sends is not heard.
-    assert_eq!(machine.message(0, at(2, 2), now), Verdict::Ignore);
+    assert_eq!(machine.message(0, at(2, 2), || now), Verdict::Ignore);
     machine.created(1, info(1), now);
     assert_eq!(effects(&mut machine), [Effect::Report(Report::Resumed), Effect::Retire { incarnation: 0 }]);
-    assert_eq!(machine.message(1, at(2, 1), now), Verdict::Deliver);
+    assert_eq!(machine.message(1, at(2, 1), || now), Verdict::Deliver);
     assert_eq!(machine.on_server(), 1..=1);
 }
 
 #[test]
 fn a_heartbeat_that_knows_more_messages_shows_a_loss() {
     let (mut machine, now) = adopted(DeliverPolicy::All, 0);
-    machine.message(0, at(1, 1), now);
+    machine.message(0, at(1, 1), || now);
     machine.heartbeat(0, Some(1), now);
     machine.heartbeat(0, None, now);
     // It was sent before the message.
@@ -91,9 +91,9 @@ fn a_heartbeat_that_knows_more_messages_shows_a_loss() {
 #[test]
 fn a_consumer_that_numbers_new_messages_with_old_numbers_is_given_up() {
     let (mut machine, now) = adopted(DeliverPolicy::All, 0);
-    machine.message(0, at(1, 1), now);
-    machine.message(0, at(2, 2), now);
-    assert_eq!(machine.message(0, at(3, 2), now), Verdict::Ignore);
+    machine.message(0, at(1, 1), || now);
+    machine.message(0, at(2, 2), || now);
+    assert_eq!(machine.message(0, at(3, 2), || now), Verdict::Ignore);
     assert_eq!(effects(&mut machine), again(1, Cause::SteppedBack, by_sequence(3)));
 }
 
@@ -115,9 +115,9 @@ fn a_start_that_the_server_has_found_stays_where_it_is() {
 #[test]
 fn what_was_lost_before_the_sequence_that_was_asked_for_is_a_gap() {
     let (mut machine, now) = adopted(by_sequence(7), 40);
-    assert_eq!(machine.message(0, at(41, 1), now), Verdict::DeliverAfter(Gap { first: 7, last: 40 }));
+    assert_eq!(machine.message(0, at(41, 1), || now), Verdict::DeliverAfter(Gap { first: 7, last: 40 }));
     let (mut machine, now) = adopted(DeliverPolicy::All, 40);
-    assert_eq!(machine.message(0, at(41, 1), now), Verdict::Deliver);
+    assert_eq!(machine.message(0, at(41, 1), || now), Verdict::Deliver);
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn older_messages_of_a_subject_are_no_gap_until_the_initial_ones_are_over() {
     let now = Instant::now();
     let created = Created { pending: 2, ..info(2) };
     let mut machine = Ordered::adopt(rules(DeliverPolicy::LastPerSubject), created, now);
-    assert_eq!(machine.message(0, Arrival { stream: 3, consumer: 1, pending: 1 }, now), Verdict::Deliver);
-    assert_eq!(machine.message(0, Arrival { stream: 8, consumer: 2, pending: 0 }, now), Verdict::Deliver);
+    assert_eq!(machine.message(0, Arrival { stream: 3, consumer: 1, pending: 1 }, || now), Verdict::Deliver);
+    assert_eq!(machine.message(0, Arrival { stream: 8, consumer: 2, pending: 0 }, || now), Verdict::Deliver);
     let gap = Gap { first: 9, last: 9 };
-    assert_eq!(machine.message(0, Arrival { stream: 10, consumer: 3, pending: 0 }, now), Verdict::DeliverAfter(gap));
+    assert_eq!(machine.message(0, Arrival { stream: 10, consumer: 3, pending: 0 }, || now), Verdict::DeliverAfter(gap));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn consumers_that_die_young_are_created_less_and_less_often() {
 #[test]
 fn a_stream_that_was_replaced_is_read_from_its_beginning() {
     let (mut machine, now) = adopted(DeliverPolicy::New, 40);
-    machine.message(0, at(41, 1), now);
+    machine.message(0, at(41, 1), || now);
     machine.lost(0, Cause::Gone, now);
     let stream = StreamSeen { first: 1, last: 90, replaced: true };
     machine.created(1, Created { stream: Some(stream), ..info(41) }, now);
@@ -249,14 +249,14 @@ fn a_stream_that_was_replaced_is_read_from_its_beginning() {
     assert_eq!(done[4..], again(2, Cause::StreamReset, by_sequence(1))[..1]);
     machine.tick(machine.due(None).unwrap_or(now), None);
     machine.created(2, after(0, 1, 90), now);
-    assert_eq!(machine.message(2, at(1, 1), now), Verdict::Deliver);
+    assert_eq!(machine.message(2, at(1, 1), || now), Verdict::Deliver);
 }
 
 #[test]
 fn a_stream_that_was_restored_goes_on_where_it_ends() {
     let (mut machine, now) = adopted(DeliverPolicy::New, 40);
-    machine.message(0, at(41, 1), now);
-    machine.message(0, at(42, 2), now);
+    machine.message(0, at(41, 1), || now);
+    machine.message(0, at(42, 2), || now);
     machine.lost(0, Cause::Interrupted, now);
     machine.created(1, after(42, 1, 41), now);
     let next = Effect::Create { incarnation: 2, from: by_sequence(42) };

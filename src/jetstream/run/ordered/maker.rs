@@ -235,7 +235,9 @@ impl From<CallFailed> for CreateFailed {
     fn from(failed: CallFailed) -> CreateFailed {
         let fault = match &failed {
             CallFailed::Unanswered(error) if error.source_as::<ConnectionLost>().is_some() => CreateFault::Interrupted,
-            CallFailed::Unanswered(error) if error.kind() == RequestErrorKind::NoResponders => CreateFault::NoResponders,
+            CallFailed::Unanswered(error) if error.kind() == RequestErrorKind::NoResponders => {
+                CreateFault::NoResponders
+            }
             CallFailed::Unanswered(_) => CreateFault::Unanswered,
             CallFailed::Refused(error) => match error.error_code() {
                 ErrorCode::CONSUMER_NAME_EXIST | ErrorCode::CONSUMER_ALREADY_EXISTS => CreateFault::NameTaken,

@@ -13,6 +13,7 @@ use crate::jetstream::decide::ordered::Cause;
 use crate::jetstream::decide::pull::{Effect, End, Event, Pull};
 use crate::jetstream::decide::settings::Settings;
 use crate::jetstream::run::access::Access;
+use crate::jetstream::run::inlet::Inlet;
 use crate::jetstream::run::pull_inlet::{PullInlet, Source as Consumer};
 use crate::jetstream::wire::{Call, ConsumerConfig, Name, PullStatus};
 use crate::{Client, Message};
@@ -166,6 +167,7 @@ impl Source for PullSource {
                         _ => Signal::End,
                     });
                 }
+                Poll::Pending if Inlet::is_turn_over() => return Poll::Pending,
                 Poll::Pending => {
                     let now = Client::clock();
                     if let Some(unsent) = self.inlet.poll_unsent(cx) {
