@@ -190,6 +190,11 @@ impl Subscriber {
         self.reading.as_ref().map_or(0, |reading| reading.count())
     }
 
+    /// Whether any message was received and not yet read. Cheap as long as there is one.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.in_hand() > 0 || self.inbox.unread() > 0
+    }
+
     /// Messages of the batch that is being read.
     pub(super) fn in_batch(&self) -> usize {
         self.reading.as_ref().map_or(0, |reading| reading.in_batch())

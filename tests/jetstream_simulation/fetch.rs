@@ -157,6 +157,7 @@ impl World {
                         self.inbox.push_back(Arrived::Message(out));
                     }
                 }
+                Came::Pong(_) => {}
                 Came::NoResponders(reply) => self.inbox.extend(self.token(&reply).map(Arrived::NoResponders)),
             }
         }

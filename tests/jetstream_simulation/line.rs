@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use nats_lifeline::jetstream::decide::pull::Event;
 use nats_lifeline::protocol::{PubOp, matches};
 use nats_lifeline::testing::jetstream::{JetStream, Out};
 use rand::RngExt;
@@ -22,7 +23,35 @@ pub(crate) enum Came {
     Message(Out),
     /// Nobody listens to the request with this reply subject.
     NoResponders(String),
+    /// The answer to this PING.
+    Pong(u64),
 }
+
+/// The last PING that a machine has asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Probe {
+    number: u64,
+    answered: bool,
+}
+
+impl Probe {
+    pub(crate) fn send(&mut self, line: &mut Line, now: Instant) {
+        *self = Probe { number: line.ping(now), answered: false };
+    }
+
+    /// A PING was answered, perhaps this one.
+    pub(crate) fn pong(&mut self, number: u64) {
+        self.answered |= number == self.number;
+    }
+
+    /// What the machine is to be told, once.
+    pub(crate) fn event(&mut self) -> Option<Event<'static>> {
+        std::mem::take(&mut self.answered).then_some(Event::Probed { answered: true })
+    }
+}
+
+/// The subject of PINGs, which are no messages; their reply subjects are their numbers.
+const PING: &str = "PING";
 
 pub(crate) struct Line {
     pub(crate) server: JetStream,
@@ -32,6 +61,9 @@ pub(crate) struct Line {
     /// The server believes in a dead connection until then.
     believes_until: Instant,
     latency: Duration,
+    pings: u64,
+    /// Nothing gets through before, to the server and to the client.
+    stalled_until: [Instant; 2],
     /// The first window of the flow control of each consumer.
     window: Option<u64>,
     windowed: BTreeSet<String>,
@@ -49,6 +81,8 @@ impl Line {
             up_since: Some(now),
             believes_until: now,
             latency,
+            pings: 0,
+            stalled_until: [now; 2],
             window: None,
             windowed: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -91,7 +125,14 @@ impl Line {
 
     /// A message of the client. While there is no connection it waits for the next one.
     pub(crate) fn publish(&mut self, sent: Sent, now: Instant) {
-        self.to_server.push_back((now + self.latency, sent));
+        self.to_server.push_back(((now + self.latency).max(self.stalled_until[0]), sent));
+    }
+
+    /// A PING; its number.
+    fn ping(&mut self, now: Instant) -> u64 {
+        self.pings += 1;
+        self.publish(Sent { subject: PING.to_owned(), reply: Some(self.pings.to_string()), payload: Vec::new() }, now);
+        self.pings
     }
 
     /// Somebody else's message or request, without delay.
@@ -130,7 +171,8 @@ impl Line {
         let interest = |subject: &str| believed && (subject.starts_with("reply.") || own(subject));
         let answer = ask(&mut self.server, &interest, &mut out);
         if self.up_since.is_some() {
-            self.to_client.extend(out.into_iter().map(|out| (now + self.latency, Came::Message(out))));
+            let at = (now + self.latency).max(self.stalled_until[1]);
+            self.to_client.extend(out.into_iter().map(|out| (at, Came::Message(out))));
         }
         answer
     }
@@ -152,14 +194,45 @@ impl Line {
         self.to_client.iter_mut().for_each(|(at, _)| *at = now);
     }
 
+    /// Nothing gets through for a time, to the server and to the client, and everything after that.
+    pub(crate) fn stall(&mut self, to_server: Instant, to_client: Instant) {
+        if self.up_since.is_some() {
+            let [server, client] = &mut self.stalled_until;
+            (*server, *client) = (to_server.max(*server), to_client.max(*client));
+            self.to_server.iter_mut().for_each(|(at, _)| *at = to_server.max(*at));
+            self.to_client.iter_mut().for_each(|(at, _)| *at = to_client.max(*at));
+        }
+    }
+
+    /// It is stalled no more.
+    pub(crate) fn unstall(&mut self, now: Instant) {
+        self.stalled_until = [now; 2];
+        let at = now + self.latency;
+        self.to_server.iter_mut().for_each(|(due, _)| *due = at.min(*due));
+        self.to_client.iter_mut().for_each(|(due, _)| *due = at.min(*due));
+    }
+
+    /// Until when the line is stalled.
+    pub(crate) fn stalled_until(&self) -> Instant {
+        self.stalled_until[0].max(self.stalled_until[1])
+    }
+
     pub(crate) fn connect(&mut self, now: Instant) {
         if self.up_since.is_none() {
             self.up_since = Some(now);
+            self.stalled_until = [now; 2];
             self.to_server.iter_mut().for_each(|(at, _)| *at = now + self.latency);
         }
     }
 
     fn arrive(&mut self, sent: Sent, now: Instant) {
+        if sent.subject == PING {
+            if let (Some(number), true) = (sent.reply.and_then(|number| number.parse().ok()), self.up_since.is_some()) {
+                let at = (now + self.latency).max(self.stalled_until[1]);
+                self.to_client.push_back((at, Came::Pong(number)));
+            }
+            return;
+        }
         let message = PubOp {
             subject: sent.subject.as_bytes(),
             reply: sent.reply.as_deref().map(str::as_bytes),
@@ -177,7 +250,8 @@ impl Line {
             self.lost.insert(sent.subject);
         }
         if let (false, Some(reply), true) = (received, sent.reply, self.up_since.is_some()) {
-            self.to_client.push_back((now + self.latency, Came::NoResponders(reply)));
+            let at = (now + self.latency).max(self.stalled_until[1]);
+            self.to_client.push_back((at, Came::NoResponders(reply)));
         }
     }
 
@@ -194,7 +268,7 @@ impl Line {
     pub(crate) fn on_their_way(&self, to: &str) -> impl Iterator<Item = &str> {
         let sent = self.to_client.iter().filter_map(|(_, came)| match came {
             Came::Message(out) => Some(out),
-            Came::NoResponders(_) => None,
+            Came::NoResponders(_) | Came::Pong(_) => None,
         });
         let all = sent.chain(self.server.held_deliveries());
         all.filter(move |out| out.to.starts_with(to)).filter_map(|out| out.reply.as_deref())

@@ -184,7 +184,11 @@ impl World {
             let reply = message.reply.unwrap();
             let place = AckSubject::parse(&reply).unwrap();
             let sequence = place.stream_sequence;
-            if !self.machine.is_new(Some(&place), self.now) {
+            let is_new = self.machine.is_new(Some(&place), self.now);
+            if self.inbox.is_empty() {
+                self.machine.read_all();
+            }
+            if !is_new {
                 assert!(sequence <= self.last_delivered, "{sequence} was not delivered");
                 continue;
             }
@@ -195,7 +199,7 @@ impl World {
         if !self.inbox.is_empty() || appetite == 0 {
             return;
         }
-        self.machine.waiting();
+        self.machine.read_all();
         if std::mem::take(&mut self.heard) {
             self.machine.alive(self.now);
             self.is_silent = false;

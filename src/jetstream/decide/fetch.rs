@@ -162,7 +162,7 @@ impl Fetch {
             return;
         }
         match event {
-            Event::Polled | Event::Found(_) => {}
+            Event::Polled | Event::Probed { .. } | Event::Found(_) => {}
             Event::Waiting => self.waiting(now),
             Event::Message(arrival) => self.message(now, &arrival),
             Event::Status { token, status, text, left } => self.status(now, token, status, text, left),
@@ -184,6 +184,11 @@ impl Fetch {
             Event::NotSent(_) => {}
             Event::Refused(text) => self.end(End::Refused(text.to_owned())),
         }
+    }
+
+    /// Everything that has arrived was read: what comes now arrives later.
+    pub fn read_all(&mut self) {
+        self.seen.read_all();
     }
 
     /// What to do next.
@@ -221,7 +226,7 @@ impl Fetch {
     }
 
     fn waiting(&mut self, now: Instant) {
-        self.seen.waiting();
+        self.seen.read_all();
         if now >= self.deadline {
             return self.end(End::TimedOut(self.trouble.or_else(|| self.silence())));
         }

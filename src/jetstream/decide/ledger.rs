@@ -74,12 +74,17 @@ struct Pool {
     forgotten_until: Option<Instant>,
     messages: u64,
     bytes: u64,
+    /// Above the tokens of all that were ever added.
+    next: u64,
+    /// Nothing is counted for those below this token which are not in the list.
+    settled: u64,
 }
 
 impl Pool {
     fn add(&mut self, entry: Entry) {
         let at = self.entries.partition_point(|other| other.token < entry.token);
         self.entries.insert(at, entry);
+        self.next = self.next.max(entry.token.saturating_add(1));
         self.messages = self.messages.saturating_add(entry.messages);
         self.bytes = self.bytes.saturating_add(entry.bytes);
     }
@@ -94,6 +99,7 @@ impl Pool {
 
     fn clear(&mut self) {
         self.entries.clear();
+        self.settled = self.next;
         (self.forgotten, self.forgotten_until) = (0, None);
         (self.messages, self.bytes) = (0, 0);
     }
@@ -191,8 +197,21 @@ impl Ledger {
         self.next += 1;
         let entry = Entry { token, ..entry };
         self.sure.add(entry);
-        self.bound.open(entry);
+        // It may wait on a line that is stalled, and be served when that is over.
+        self.bound.open(Entry { sent: None, ..entry });
         token
+    }
+
+    /// The server has received all pulls up to this token: what it was asked after them, or for one of them, it has answered.
+    pub(super) fn received(&mut self, now: Instant, through: u64) {
+        if through < self.next {
+            self.bound.received(now, through);
+        }
+    }
+
+    /// The newest token.
+    pub(super) fn last_token(&self) -> Option<u64> {
+        self.next.checked_sub(1)
     }
 
     /// A message has come. It is one of the sure pulls as long as those have any left.
@@ -221,10 +240,13 @@ impl Ledger {
         }
         let pools = [&mut self.sure, &mut self.doubtful];
         let entry = pools.into_iter().find_map(|pool| {
-            let entry = pool.entries.get(pool.find(token)?).copied();
+            let at = pool.find(token)?;
+            let entry = pool.entries.get_mut(at)?;
+            let before = *entry;
+            entry.has_ended(now);
             pool.less(messages, bytes);
             pool.forget_served();
-            entry
+            Some(before)
         });
         self.change_bound(|bound| bound.close(now, token, left));
         entry
@@ -249,7 +271,7 @@ impl Ledger {
         // One that counts as served. Doubtful pulls are older than sure ones, except those that came back.
         let in_doubt = self.doubtful.entries.back().is_some_and(|last| token < last.token);
         let pool = if in_doubt { &mut self.doubtful } else { &mut self.sure };
-        pool.close(None, left)
+        if token < pool.settled { None } else { pool.close(None, left) }
     }
 
     /// A pull has shown that it is alive. `false`: it is none that is known.
@@ -290,6 +312,8 @@ impl Ledger {
     fn expect_none(&mut self) {
         self.first_undoubted = self.next;
         let sure = std::mem::take(&mut self.sure);
+        (self.sure.next, self.sure.settled) = (sure.next, sure.settled);
+        self.doubtful.settled = self.doubtful.settled.max(sure.settled);
         self.doubtful.forgotten = self.doubtful.forgotten.saturating_add(sure.forgotten);
         self.doubtful.forgotten_until = self.doubtful.forgotten_until.max(sure.forgotten_until);
         let (messages, bytes) = (self.doubtful.messages, self.doubtful.bytes);
@@ -300,8 +324,11 @@ impl Ledger {
 
     /// The connection was lost: all pulls are in doubt. Those that were made since the reader last had nothing to read may have been
     /// made after the loss, and wait for the next connection.
-    pub(super) fn interrupted(&mut self) {
+    pub(super) fn interrupted(&mut self, now: Instant) {
         self.doubt();
+        if let Some(before) = self.caught_up.checked_sub(1) {
+            self.bound.received(now, before);
+        }
         self.bound.buffered(self.caught_up);
     }
 
@@ -314,7 +341,6 @@ impl Ledger {
     pub(super) fn connected(&mut self, since: Instant) {
         let all = self.sure.entries.iter_mut().chain(self.doubtful.entries.iter_mut());
         all.for_each(|entry| entry.connected(since));
-        self.bound.connected(since);
     }
 
     /// Forgets pulls that have expired. Everything that has arrived was read.

@@ -89,6 +89,8 @@ pub struct Pull {
     /// The id of the pin that this client has.
     pin: Option<String>,
     troubles: Troubles,
+    /// A PING is on its way, after the pull with this token, since then.
+    probed: Option<(u64, Instant)>,
     /// Until then pulls wait for a short time only, and show often that they live.
     cautious_until: Option<Instant>,
     /// A pull has to ask for as many bytes: for fewer it got nothing.
@@ -112,6 +114,7 @@ impl Pull {
             flow: Flow::default(),
             pin: None,
             troubles: Troubles::default(),
+            probed: None,
             cautious_until: None,
             least_bytes: 0,
             heard: now,
@@ -146,14 +149,21 @@ impl Pull {
                 // What they were, and which pulls they belonged to, nobody knows.
                 self.ledger.doubt();
                 self.effects.push_back(Effect::Tell(Report::Dropped(count)));
+                self.probe(now);
             }
             Event::NotSent(token) => {
                 self.ledger.close(now, token, Left::Everything);
                 self.shaken(now, Some(Cause::NotSent));
             }
             Event::Refused(text) => self.end(End::Refused(text.to_owned())),
+            Event::Probed { answered } => self.answered(now, answered),
             Event::Found(found) => self.found(now, found),
         }
+    }
+
+    /// Everything that has arrived was read: what comes now arrives later.
+    pub fn read_all(&mut self) {
+        self.seen.read_all();
     }
 
     /// What to do next.
@@ -202,7 +212,7 @@ impl Pull {
 
     fn waiting(&mut self, now: Instant) {
         self.flow.waits(now);
-        self.seen.waiting();
+        self.seen.read_all();
         self.ledger.caught_up();
         if !self.is_down() {
             self.ledger.expire(now);
@@ -237,7 +247,8 @@ impl Pull {
     fn interrupted(&mut self, now: Instant) {
         self.link = Link::Down;
         self.seen.forget();
-        self.ledger.interrupted();
+        self.ledger.interrupted(now);
+        self.probed = None;
         self.phase = Phase::Steady;
         self.shaken(now, Some(Cause::Disconnected));
         // The client buffers it, and the next connection sends it directly after the subscription.
@@ -310,7 +321,12 @@ impl Pull {
             if expected > 0 {
                 return;
             }
-            // Better one message over the limit than none.
+            // Better one message over the limit than none. But if the line is stalled, the next pull would only wait behind the others.
+            let stalled = self.probed.is_some_and(|(_, since)| self.heard <= since);
+            if messages == 0 && stalled {
+                self.shaken(now, Some(Cause::Silence));
+                return self.pause(now, 1);
+            }
             messages = messages.max(1);
         }
         // Only a pull for enough bytes gets a message at all.
@@ -325,12 +341,39 @@ impl Pull {
             let earliest = if heartbeat.is_zero() { EARLY_HEARTBEAT } else { heartbeat.min(EARLY_HEARTBEAT) };
             heartbeat = earliest.min(expires / 2);
             shaken.pulls = shaken.pulls.saturating_add(1);
-            shaken.next = backoff::after(now, shaken.pulls, &mut self.rng);
+            let number = shaken.pulls;
+            self.pause(now, number);
         }
         let sent = if self.is_down() { None } else { Some(now) };
         let ends = Some(expires).filter(|expires| !expires.is_zero());
         let token = self.ledger.open(Entry { token: 0, messages, bytes, made: now, sent, heartbeat, expires: ends });
         self.effects.push_back(Effect::Pull(Sending { token, messages, bytes, expires, heartbeat }));
+        if is_shaken || self.ledger.doubtful_messages() > 0 {
+            self.probe(now);
+        }
+    }
+
+    /// Delays the next pull as after the one of this number, from 1, if the stream is shaken.
+    fn pause(&mut self, now: Instant, number: u32) {
+        if let Phase::Shaken(shaken) = &mut self.phase {
+            shaken.next = backoff::after(now, number, &mut self.rng);
+        }
+    }
+
+    /// Asks whether the server has received the pulls, unless that is under way.
+    fn probe(&mut self, now: Instant) {
+        if self.probed.is_none() && !self.is_down() {
+            self.probed = self.ledger.last_token().map(|token| (token, now));
+            self.effects.extend(self.probed.map(|_| Effect::Probe));
+        }
+    }
+
+    fn answered(&mut self, now: Instant, answered: bool) {
+        let Some((through, _)) = self.probed.take() else { return };
+        if answered {
+            self.ledger.received(now, through);
+        }
+        self.pull_if_due(now);
     }
 
     fn found(&mut self, now: Instant, found: Found) {

@@ -62,9 +62,9 @@ impl Push {
         place.is_none_or(|place| self.seen.is_new(Identity::of(place), now))
     }
 
-    /// Everything that has arrived was read.
-    pub fn waiting(&mut self) {
-        self.seen.waiting();
+    /// Everything that has arrived was read: what comes now arrives later.
+    pub fn read_all(&mut self) {
+        self.seen.read_all();
     }
 
     /// The connection was lost: what comes from now on was sent for the next one.

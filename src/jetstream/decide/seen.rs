@@ -84,7 +84,7 @@ impl Seen {
     }
 
     /// Everything that has arrived was read.
-    pub(super) fn waiting(&mut self) {
+    pub(super) fn read_all(&mut self) {
         self.arrivals = Arrivals::Awaited;
     }
 

@@ -56,6 +56,9 @@ impl Fetching {
 
     fn arrived(&mut self, delivery: Delivery) -> Option<Message> {
         self.machine.on(Client::clock(), self.inlet.event(&delivery)?);
+        if !self.inlet.has_arrivals() {
+            self.machine.read_all();
+        }
         match (self.act(), delivery) {
             (true, Delivery::Message(message)) => Some(message),
             _ => None,

@@ -57,6 +57,11 @@ impl Inlet {
         std::pin::Pin::new(&mut self.arrivals).poll_next(cx)
     }
 
+    /// Whether something has arrived that was not taken yet.
+    pub(in crate::jetstream) fn has_arrivals(&self) -> bool {
+        self.arrivals.subscriber().has_unread()
+    }
+
     /// Why nothing more arrives, once that is known.
     pub(in crate::jetstream) fn end_reason(&self) -> Option<EndReason> {
         self.arrivals.subscriber().end_reason()

@@ -86,6 +86,9 @@ impl Pulling {
                     let now = Client::clock();
                     let Some(event) = self.inlet.event(&delivery) else { continue };
                     self.machine.on(now, event);
+                    if !self.inlet.has_arrivals() {
+                        self.machine.read_all();
+                    }
                     match self.act(|| now) {
                         Some(Step::Deliver) => {
                             if let Delivery::Message(message) = delivery {
@@ -123,6 +126,9 @@ impl Pulling {
                 self.machine.on(now, Event::Connected(since));
             }
         }
+        if let Poll::Ready(probed) = self.inlet.poll_probe(cx) {
+            self.machine.on(now, probed);
+        }
         self.machine.on(now, Event::Waiting);
         let step = self.act(|| now);
         // After the effects, one of which may have begun it.
@@ -146,6 +152,7 @@ impl Pulling {
                     }
                 }
                 Effect::Tell(report) => self.reports.tell(report),
+                Effect::Probe => self.inlet.probe(),
                 Effect::Inquire => self.inquiry = Some(self.inquirer.ask()),
                 Effect::Deliver => return Some(Step::Deliver),
                 Effect::Complain(cause) => return Some(Step::Item(Item::Complaint(cause))),

@@ -1,8 +1,9 @@
 //! The inlet of a pull consumer: pulls out, messages and statuses in.
 
 use std::fmt;
-use std::task::{Context as Cx, Poll};
-use std::time::Instant;
+use std::pin::Pin;
+use std::task::{Context as Cx, Poll, ready};
+use std::time::{Duration, Instant};
 
 use super::inlet::Inlet;
 use crate::client::{Delivery, SendFault};
@@ -19,6 +20,9 @@ const ROOM_FOR_STATUSES: u64 = 4_096;
 /// No status or heartbeat is larger, in bytes.
 const STATUS: u64 = 1_024;
 
+/// How long a PING may remain unanswered. By then a connection is lost as a rule.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A consumer, as a client sees it that pulls.
 #[derive(Debug)]
 pub(in crate::jetstream) struct Source {
@@ -28,6 +32,8 @@ pub(in crate::jetstream) struct Source {
     /// Whether clients can be pinned.
     pub(in crate::jetstream) pinned: bool,
 }
+
+type Probe = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Pulls go out with the reply subject `<inbox>.<token>`, and everything comes in under `<inbox>.*`.
 pub(in crate::jetstream) struct PullInlet {
@@ -40,6 +46,8 @@ pub(in crate::jetstream) struct PullInlet {
     last: u64,
     /// Why a server refuses pulls.
     refused: String,
+    /// A round trip to the server that is under way.
+    probe: Option<Probe>,
 }
 
 impl PullInlet {
@@ -50,7 +58,7 @@ impl PullInlet {
         let (messages, bytes) = room(settings, client.max_payload());
         let options = SubscribeOptions::new().handover(Handover::Overlap).capacity(messages).byte_capacity(bytes);
         let inlet = Inlet::open(client, format!("{inbox}*").into(), options).await?;
-        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), last: 0, refused: String::new() })
+        Ok(PullInlet { inlet, source, inbox, body: Vec::new(), last: 0, refused: String::new(), probe: None })
     }
 
     pub(in crate::jetstream) fn is_connected(&self) -> bool {
@@ -69,6 +77,11 @@ impl PullInlet {
 
     pub(in crate::jetstream) fn poll_arrival(&mut self, cx: &mut Cx<'_>) -> Poll<Option<Delivery>> {
         self.inlet.poll_arrival(cx)
+    }
+
+    /// Whether something has arrived that was not taken yet.
+    pub(in crate::jetstream) fn has_arrivals(&self) -> bool {
+        self.inlet.has_arrivals()
     }
 
     /// Why nothing more arrives, once that is known.
@@ -95,6 +108,20 @@ impl PullInlet {
             }
             Poll::Ready(_) => Some(Event::NotSent(self.last)),
         }
+    }
+
+    /// Sends a PING after what was sent so far.
+    pub(in crate::jetstream) fn probe(&mut self) {
+        let client = self.source.client.clone();
+        self.probe = Some(Box::pin(async move { client.flush_timeout(PATIENCE).await.is_ok() }));
+    }
+
+    /// That it was answered, or not for long, for a machine.
+    pub(in crate::jetstream) fn poll_probe(&mut self, cx: &mut Cx<'_>) -> Poll<Event<'static>> {
+        let Some(probe) = &mut self.probe else { return Poll::Pending };
+        let answered = ready!(probe.as_mut().poll(cx));
+        self.probe = None;
+        Poll::Ready(Event::Probed { answered })
     }
 
     /// What has arrived, for a machine. `None`: nothing of ours.

@@ -93,12 +93,16 @@ impl PushMessages {
 
     fn is_new(&mut self, message: &crate::Message) -> bool {
         let place = message.reply.as_ref().and_then(|reply| AckSubject::parse(reply).ok());
-        self.machine.is_new(place.as_ref(), Client::clock())
+        let is_new = self.machine.is_new(place.as_ref(), Client::clock());
+        if !self.inlet.has_arrivals() {
+            self.machine.read_all();
+        }
+        is_new
     }
 
     /// Nothing has arrived.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        self.machine.waiting();
+        self.machine.read_all();
         if std::mem::take(&mut self.heard) {
             self.machine.alive(Client::clock());
             self.asking = Asking::No;

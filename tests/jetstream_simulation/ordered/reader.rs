@@ -116,18 +116,14 @@ impl Reader {
         let (to, message) = match came {
             Came::Message(out) => (out.to.clone(), Some(out)),
             Came::NoResponders(reply) => (reply, None),
+            Came::Pong(number) => return self.own().into_iter().for_each(|source| source.pong(number)),
         };
         // A message of an old incarnation, as if it had come through the inbox of this one.
         if let Some(old) = message.as_ref().and_then(|message| arrival(message, self.machine.incarnation()?)) {
             let verdict = self.machine.message(old.0, old.1, || now);
             assert_eq!(verdict, Verdict::Ignore, "incarnation {} was heard", old.0);
         }
-        let own = match &mut self.stage {
-            Stage::Reading(source) | Stage::Waiting(Some((_, source))) => Some(source),
-            Stage::Creating { source, .. } | Stage::Asking { source, .. } => Some(source),
-            Stage::Waiting(None) => None,
-        };
-        if let Some(source) = own.filter(|source| source.hears(&to)) {
+        if let Some(source) = self.own().filter(|source| source.hears(&to)) {
             return match message {
                 Some(message) => source.came(message),
                 None => source.no_responders(&to),
@@ -140,6 +136,14 @@ impl Reader {
             }
             Stage::Asking { reply, .. } if *reply == to => self.seen(answer.ok_or(CreateFault::Unanswered), now),
             _ => {}
+        }
+    }
+
+    fn own(&mut self) -> Option<&mut Source> {
+        match &mut self.stage {
+            Stage::Reading(source) | Stage::Waiting(Some((_, source))) => Some(source),
+            Stage::Creating { source, .. } | Stage::Asking { source, .. } => Some(source),
+            Stage::Waiting(None) => None,
         }
     }
 

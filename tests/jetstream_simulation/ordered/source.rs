@@ -9,7 +9,7 @@ use nats_lifeline::jetstream::decide::pull::{Effect, End, Event, Pull};
 use nats_lifeline::testing::jetstream::Out;
 
 use super::requests::{Settings, name};
-use crate::line::{Line, Sent};
+use crate::line::{Line, Probe, Sent};
 use crate::pull::{Arrived, event};
 
 /// More than two batches: single messages that are requested while everything else is in doubt.
@@ -39,6 +39,7 @@ pub(super) struct Source {
     waiting: VecDeque<Arrived>,
     capacity: usize,
     pull: Option<Pull>,
+    probe: Probe,
     batch: u64,
 }
 
@@ -49,7 +50,8 @@ impl Source {
         let machine = |pulls: &_| Pull::new(Clone::clone(pulls), up, now, settings.seed ^ incarnation);
         let pull = settings.pulls.as_ref().map(machine);
         let batch = settings.pulls.as_ref().map_or(0, |pulls| pulls.batch);
-        let source = Source { incarnation, waiting: VecDeque::new(), capacity: settings.capacity, pull, batch };
+        let (waiting, capacity) = (VecDeque::new(), settings.capacity);
+        let source = Source { incarnation, waiting, capacity, pull, probe: Probe::default(), batch };
         line.subscribe(&source.subject());
         source
     }
@@ -101,6 +103,10 @@ impl Source {
         }
     }
 
+    pub(super) fn pong(&mut self, number: u64) {
+        self.probe.pong(number);
+    }
+
     pub(super) fn interrupted(&mut self) {
         self.waiting.push_back(Arrived::Interrupted);
     }
@@ -135,6 +141,9 @@ impl Source {
             }
             if let (true, Some(since)) = (self.machine().is_down(), line.connected_since()) {
                 self.machine().on(now, Event::Connected(since));
+            }
+            if let Some(answered) = self.probe.event() {
+                self.machine().on(now, answered);
             }
             self.machine().on(now, Event::Waiting);
             if let Some(Step::Signal(signal)) = self.act(line, now) {
@@ -187,6 +196,7 @@ impl Source {
                     line.publish(Sent { subject, reply, payload }, now);
                 }
                 Effect::Deliver => return Some(Step::Deliver),
+                Effect::Probe => self.probe.send(line, now),
                 Effect::Inquire => return Some(Step::Signal(Signal::Lost(Cause::Silent))),
                 Effect::Tell(_) | Effect::Complain(_) => {}
                 Effect::End(End::Gone) => return Some(Step::Signal(Signal::Lost(Cause::Gone))),

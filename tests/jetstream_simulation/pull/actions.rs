@@ -31,7 +31,7 @@ impl World {
     }
 
     fn fault(&mut self) {
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..15) {
             0..3 => {
                 let outage = ms(pick(&mut self.rng, &[0, 5, 100, 3_000, 40_000]));
                 self.cut(outage);
@@ -60,6 +60,7 @@ impl World {
             10 => self.lose(),
             11 => self.refusals = self.rng.random_range(1..4),
             12 => self.other_pulls(),
+            13 => self.stall(),
             _ => {
                 let rest = ms(pick(&mut self.rng, &[10, 1_000, 10_000]));
                 say!(self, "the reader is busy for {rest:?}");
@@ -80,6 +81,15 @@ impl World {
         }
         self.inbox.push_back(Arrived::Interrupted);
         self.reconnect = Some(self.now + outage);
+        self.checks.disturbed();
+    }
+
+    /// Nothing gets through for a while, and then everything.
+    fn stall(&mut self) {
+        let lasts = ms(pick(&mut self.rng, &[300, 3_000, 15_000, 40_000]));
+        let ends = [1.0, self.rng.random_range(0.9..1.1)].map(|part| self.now + lasts.mul_f64(part));
+        say!(self, "the line stalls for {lasts:?}");
+        self.line.stall(ends[0], ends[1]);
         self.checks.disturbed();
     }
 
@@ -149,6 +159,7 @@ impl World {
         server.delay_deliveries(0, Duration::ZERO);
         server.lose_acks(0);
         server.lose_deliveries(0);
+        self.line.unstall(self.now);
         self.refusals = 0;
         self.checks.swallowed = 0;
         self.checks.disturbed();

@@ -23,6 +23,8 @@ pub(crate) struct Checks {
     /// What each pull asked for.
     asked: HashMap<u64, u64>,
     heard: HashMap<String, Instant>,
+    /// The reader has read everything, and waits.
+    pub(crate) waited: bool,
     /// What may come can have become more.
     has_grown: bool,
     /// The highest number of a delivery.
@@ -51,6 +53,7 @@ impl Checks {
             bound: plan.bound(),
             asked: HashMap::new(),
             heard: HashMap::new(),
+            waited: false,
             has_grown: false,
             newest: 0,
             alive: BTreeSet::new(),
@@ -75,8 +78,13 @@ impl Checks {
     /// A message was read, and the machine has said whether the reader gets it: exactly once.
     pub(crate) fn delivered(&mut self, reply: &str, delivers: bool, now: Instant) {
         let before = self.heard.insert(reply.to_owned(), now);
-        // The same numbers after longer than a move takes are another delivery.
-        let is_new = before.is_none_or(|before| now - before > MOVE);
+        // The same numbers after longer than a move takes are another delivery. If the reader has not waited for it, nobody knows how long.
+        let waited = std::mem::take(&mut self.waited);
+        let is_new = match before {
+            Some(before) if now - before <= MOVE => false,
+            Some(_) => waited || delivers,
+            None => true,
+        };
         let number = AckSubject::parse(reply).unwrap().consumer_sequence;
         self.newest = self.newest.max(number);
         // One that is later than anything that a move delays is not recognized.
@@ -199,7 +207,8 @@ impl World {
 
     /// J2: messages that can be delivered are delivered.
     fn check_silence(&mut self, waits: bool) {
-        let calm = self.line.connected_since().is_some() && self.checks.leaderless <= self.now && self.inbox.is_empty();
+        let flows = self.line.connected_since().is_some() && self.line.stalled_until() <= self.now;
+        let calm = flows && self.checks.leaderless <= self.now && self.inbox.is_empty();
         let state = if waits && calm { self.line.server.consumer("S", "c") } else { None };
         let room = |open: u64| !self.plan.acks || open < self.plan.max_ack_pending;
         if !state.is_some_and(|state| state.pending > 0 && room(state.ack_pending)) {

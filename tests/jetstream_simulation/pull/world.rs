@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::checks::Checks;
 use super::plan::{Plan, ms};
-use crate::line::{Came, Line, Sent};
+use crate::line::{Came, Line, Probe, Sent};
 
 pub(crate) const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT.S.c";
 
@@ -43,6 +43,7 @@ pub(crate) struct World {
     /// Answers that are sent then.
     pub(crate) answers: BTreeMap<(Instant, u64), (String, &'static str)>,
     inquiry: Option<Instant>,
+    probe: Probe,
     pub(crate) reconnect: Option<Instant>,
     pub(crate) publish_at: Option<Instant>,
     pub(crate) published: u64,
@@ -93,6 +94,7 @@ impl World {
             busy: start,
             answers: BTreeMap::new(),
             inquiry: None,
+            probe: Probe::default(),
             reconnect: None,
             publish_at: Some(start),
             published: 0,
@@ -183,6 +185,7 @@ impl World {
             Came::Message(out) if out.to.starts_with("other.") => self.other(&out),
             Came::Message(out) if self.plan.is_old && out.headers.starts_with(b"NATS/1.0 409 Batch Completed") => {}
             Came::Message(out) => self.inbox.push_back(Arrived::Message(out)),
+            Came::Pong(number) => self.probe.pong(number),
             Came::NoResponders(reply) => {
                 if let Some(token) = reply.strip_prefix("in.") {
                     let token = token.parse().unwrap();
@@ -231,8 +234,12 @@ impl World {
                 self.machine.on(self.now, Event::Connected(since));
             }
         }
+        self.checks.waited = true;
         // One alarm may set another one that rings immediately.
         for _ in 0..3 {
+            if let Some(answered) = self.probe.event() {
+                self.machine.on(self.now, answered);
+            }
             self.machine.on(self.now, Event::Waiting);
             if self.inquiry.is_some_and(|at| at <= self.now) {
                 self.inquiry = None;
@@ -248,7 +255,7 @@ impl World {
     }
 
     fn found(&mut self) -> Found {
-        if self.line.connected_since().is_none() {
+        if self.line.connected_since().is_none() || self.line.stalled_until() > self.now {
             return Found::Unknown;
         }
         match self.line.request_elsewhere("$JS.API.CONSUMER.INFO.S.c", &json!({}), self.now) {
@@ -273,6 +280,9 @@ impl World {
             _ => {}
         }
         self.machine.on(self.now, event);
+        if self.inbox.is_empty() {
+            self.machine.read_all();
+        }
         let refusals = self.refusals;
         let delivers = self.act();
         if matches!(arrived, Arrived::Interrupted) && refusals == 0 {
@@ -289,6 +299,7 @@ impl World {
     fn deliver(&mut self, out: &Out, delivers: bool) {
         let reply = out.reply.clone().unwrap();
         self.checks.delivered(&reply, delivers, self.now);
+        self.checks.waited = self.inbox.is_empty();
         if !delivers {
             self.counts[2] += 1;
             return;
@@ -331,6 +342,7 @@ impl World {
                     self.line.publish(Sent { subject: NEXT.to_owned(), reply: Some(reply), payload }, self.now);
                 }
                 Effect::Deliver => delivers = true,
+                Effect::Probe => self.probe.send(&mut self.line, self.now),
                 Effect::Tell(report) => {
                     say!(self, "{report:?}");
                     if report == Report::Began(nats_lifeline::jetstream::decide::pull::Cause::Silence) {

@@ -7,6 +7,9 @@
 //! The status that ends a pull can be here before its last messages: those of a replicated consumer wait for a quorum, and the
 //! status does not. So a pull that may still get something counts for another [`GRACE`] after its end, and until everything was
 //! read that had arrived by then.
+//!
+//! A pull expires at the server, which may receive it long after it was sent: when a line was stalled, for instance. So its time runs
+//! from when it is known to have been received, by a status or an answer to what was sent after it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -197,13 +200,15 @@ impl Bound {
         self.parts.retain(is_left);
     }
 
-    /// The pulls from this token on may wait for the next connection.
+    /// The pulls from this token on may wait for the next connection: their time does not run yet.
     pub(super) fn buffered(&mut self, token: u64) {
         self.parts.iter_mut().filter(|part| part.last >= token).for_each(|part| part.entry.sent = None);
     }
 
-    pub(super) fn connected(&mut self, since: Instant) {
-        self.parts.iter_mut().for_each(|part| part.entry.connected(since));
+    /// No server receives these pulls later than now, so that their time runs.
+    pub(super) fn received(&mut self, now: Instant, through: u64) {
+        let waiting = self.parts.iter_mut().filter(|part| part.last <= through && part.entry.sent.is_none());
+        waiting.for_each(|part| part.entry.sent = Some(now));
     }
 
     /// All together have no more left than each of them can have, and none has more than all.

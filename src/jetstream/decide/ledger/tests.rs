@@ -126,3 +126,20 @@ fn the_bytes_of_doubtful_pulls_are_free_again_with_the_last_doubt() {
     silent.close(Instant::now(), 100, Left::Unknown);
     assert_eq!(silent.doubtful_bytes(), 1_000, "no pull has shown that the oldest one is gone");
 }
+
+// Seed 938 of the simulation: each late status took the next pull's message off, so that its heartbeats were none of a known pull.
+#[test]
+fn a_late_status_of_a_pull_that_is_settled_takes_nothing_off_others() {
+    let mut ledger = ledger(&[1]);
+    ledger.doubt();
+    ledger.took(1);
+    assert_eq!(ledger.doubtful.messages, 0);
+    ledger.open(pull(1));
+    ledger.doubt();
+    ledger.close(Instant::now(), 0, left(1));
+    assert!(ledger.is_alive(1));
+    ledger.took(1);
+    ledger.open(pull(1));
+    ledger.close(Instant::now(), 1, left(1));
+    assert_eq!(ledger.messages(), 1);
+}

@@ -58,6 +58,11 @@ pub enum Event<'a> {
     NotSent(u64),
     /// The server does not allow pulls, in its words.
     Refused(&'a str),
+    /// The server has answered the PING of [`Effect::Probe`], or has not for long.
+    Probed {
+        /// It has: it has received everything that was sent before.
+        answered: bool,
+    },
     /// The answer to [`Effect::Inquire`].
     Found(Found),
 }
@@ -88,6 +93,8 @@ pub enum Effect {
     Complain(Cause),
     /// Asks the server whether the consumer exists.
     Inquire,
+    /// Sends a PING after what was sent so far. The latest one counts, over the present connection.
+    Probe,
     /// Ends the stream. Nothing comes after it.
     End(End),
 }

@@ -67,8 +67,9 @@ impl World {
         delivered
     }
 
+    /// What is to be done now, besides PINGs.
     fn effects(&mut self) -> Vec<Effect> {
-        std::iter::from_fn(|| self.pull.next_effect()).collect()
+        std::iter::from_fn(|| self.pull.next_effect()).filter(|effect| *effect != Effect::Probe).collect()
     }
 
     /// The pulls that are sent now, as token and messages. Nothing else may be done.

@@ -43,9 +43,9 @@ fn the_same_numbers_are_another_delivery_later_and_after_a_lost_connection() {
     let now = Instant::now();
     let mut seen = Seen::new(16);
     assert!(seen.is_new(delivery(1), now));
-    seen.waiting();
+    seen.read_all();
     assert!(!seen.is_new(delivery(1), now + MOVE));
-    seen.waiting();
+    seen.read_all();
     assert!(seen.is_new(delivery(1), now + MOVE + MOVE + Duration::from_millis(1)), "the consumer was reset");
     seen.forget();
     assert!(seen.is_new(delivery(1), now + MOVE + MOVE), "the server has crashed and lost what it had delivered");
@@ -55,11 +55,11 @@ fn the_same_numbers_are_another_delivery_later_and_after_a_lost_connection() {
 fn a_slow_reader_gets_what_came_over_two_connections_once() {
     let now = Instant::now();
     let mut seen = Seen::new(16);
-    seen.waiting();
+    seen.read_all();
     assert!(seen.is_new(delivery(1), now));
     // It has arrived long before.
     assert!(!seen.is_new(delivery(1), now + 100 * MOVE));
     assert!(seen.is_new(delivery(2), now + 200 * MOVE));
-    seen.waiting();
+    seen.read_all();
     assert!(seen.is_new(delivery(2), now + 300 * MOVE));
 }

@@ -76,6 +76,9 @@ impl PullSource {
             return Some(Signal::Lost(cause));
         }
         self.machine.on(now, self.inlet.event(&delivery)?);
+        if !self.inlet.has_arrivals() {
+            self.machine.read_all();
+        }
         match (self.act(), delivery) {
             (Some(Step::Deliver), Delivery::Message(message)) => Some(Signal::Message(message)),
             (Some(Step::Signal(signal)), _) => Some(signal),
@@ -94,6 +97,7 @@ impl PullSource {
                     }
                 }
                 Effect::Deliver => return Some(Step::Deliver),
+                Effect::Probe => self.inlet.probe(),
                 // Instead of asking whether it exists, another one is created.
                 Effect::Inquire => return Some(Step::Signal(Signal::Lost(Cause::Silent))),
                 Effect::Tell(_) | Effect::Complain(_) => {}
@@ -177,6 +181,9 @@ impl Source for PullSource {
                         if let Poll::Ready(since) = self.inlet.poll_connected(cx) {
                             self.machine.on(now, Event::Connected(since));
                         }
+                    }
+                    if let Poll::Ready(probed) = self.inlet.poll_probe(cx) {
+                        self.machine.on(now, probed);
                     }
                     self.machine.on(now, Event::Waiting);
                     if let Some(Step::Signal(signal)) = self.act() {

@@ -79,26 +79,28 @@ fn a_pull_that_was_made_after_the_loss_ends_after_the_next_connection() {
     bound.buffered(1);
     bound.expire(at(31));
     assert_eq!(bound.messages(), 4);
-    bound.connected(at(60));
+    bound.received(at(60), 1);
     bound.expire(at(90));
     assert_eq!(bound.messages(), 4);
     bound.expire(at(91));
     assert_eq!(bound.messages(), 0);
 }
 
-// Seed 31904 of the simulation: the reader was told of the connection of the first pull after the loss of the next one.
 #[test]
-fn pulls_that_were_buffered_together_end_after_the_last_one_was_made() {
+fn pulls_that_are_one_end_after_the_last_one_was_received() {
     let now = Instant::now();
     let at = |seconds| now + Duration::from_secs(seconds);
     let mut bound = Bound::default();
     bound.open(Entry { sent: None, ..pull(0, 5, now) });
     bound.open(Entry { sent: None, ..pull(1, 4, at(40)) });
     bound.doubt();
-    bound.connected(at(1));
-    bound.expire(at(70));
+    bound.received(at(1), 0);
+    bound.expire(at(1_000));
     assert_eq!(bound.messages(), 9);
-    bound.expire(at(71));
+    bound.received(at(1_000), 1);
+    bound.expire(at(1_030));
+    assert_eq!(bound.messages(), 9);
+    bound.expire(at(1_031));
     assert_eq!(bound.messages(), 0);
 }
 

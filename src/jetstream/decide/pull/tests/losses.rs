@@ -200,3 +200,57 @@ fn a_lost_connection_is_followed_by_a_pull_that_is_buffered() {
     assert_eq!(world.alarm(), ms(200), "an early heartbeat is expected");
     assert_eq!(world.only_pull().token, 2);
 }
+
+/// A server that receives nothing, or that answers PINGs, and is silent otherwise.
+fn silence(answered: bool) -> (World, Vec<u64>) {
+    let mut world = World::new(100);
+    let mut asked = Vec::new();
+    let end = world.now + ms(60_000);
+    while world.now < end {
+        let effects: Vec<_> = std::iter::from_fn(|| world.pull.next_effect()).collect();
+        asked.extend(
+            effects
+                .iter()
+                .filter_map(|effect| if let Effect::Pull(pull) = effect { Some(pull.messages) } else { None }),
+        );
+        if answered && effects.contains(&Effect::Probe) {
+            world.on(Event::Probed { answered });
+        }
+        let (expected, doubtful) = world.pull.outstanding();
+        assert!(expected + doubtful <= 200 + 16, "{expected} and {doubtful}");
+        world.alarm();
+    }
+    (world, asked)
+}
+
+#[test]
+fn pulls_that_wait_on_a_stalled_line_count_until_the_server_has_received_them() {
+    let (mut world, asked) = silence(false);
+    assert_eq!(100 + asked.iter().sum::<u64>(), 200, "all of them are served when the line recovers");
+    world.on(Event::Probed { answered: true });
+    assert_eq!(world.pull.outstanding(), (0, 200));
+    world.after(ms(1_000));
+    assert_eq!(world.only_pull().messages, 1);
+    // The first pull waits for 30 s at the server, the others for less.
+    world.on(Event::Probed { answered: true });
+    world.after(ms(31_000));
+    assert!(world.only_pull().messages >= 50);
+}
+
+#[test]
+fn a_server_that_answers_and_serves_nothing_is_asked_for_more_again_and_again() {
+    let (_, asked) = silence(true);
+    assert!(asked.iter().sum::<u64>() > 1_000, "{asked:?}");
+}
+
+#[test]
+fn what_a_complete_pull_still_owes_is_expected_for_a_second() {
+    let mut world = World::new(10);
+    world.messages(3, 0);
+    world.status(0, PullStatus::BatchCompleted, Some(0));
+    assert_eq!((world.pulls(), world.pull.outstanding()), (vec![], (7, 0)));
+    world.after(ms(999));
+    assert_eq!((world.pulls(), world.pull.outstanding()), (vec![], (7, 0)));
+    world.after(ms(1));
+    assert_eq!((world.pulls(), world.pull.outstanding()), (vec![(1, 10)], (10, 0)));
+}

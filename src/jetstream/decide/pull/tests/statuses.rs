@@ -279,7 +279,10 @@ fn a_pull_that_counts_as_served_and_was_too_small_is_followed_by_a_larger_one() 
     assert_eq!(world.messages(1, 5), 1);
     let pull = world.only_pull();
     assert_eq!((pull.token, pull.bytes), (3, 50), "the others are in doubt");
-    world.on(Event::Status { token: 2, status: PullStatus::MessageTooLarge, text: "", left: Some((1, 15)) });
-    world.on(Event::Polled);
+    for (token, bytes) in [(2, 15), (3, 50)] {
+        let left = Some((pull.messages, bytes));
+        world.on(Event::Status { token, status: PullStatus::MessageTooLarge, text: "", left });
+    }
+    world.on(Event::Waiting);
     assert_eq!(world.only_pull().bytes, 100);
 }
