@@ -181,14 +181,17 @@ impl TrackedRequest {
         std::future::poll_fn(|cx| self.poll(cx, || deadline)).await
     }
 
-    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same. Returns the outcome if it is there;
-    /// otherwise it comes to [`take_unread`](Client::take_unread).
+    /// Nobody reads the reply. Unlike one that is dropped, the request is sent all the same. Returns the outcome if it is there, or
+    /// that the request has expired; otherwise it comes to [`take_unread`](Client::take_unread).
     pub(crate) fn detach(mut self) -> Option<Result<Answer, RequestError>> {
-        match self.poll_answer(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => Some(outcome),
-            Poll::Pending => {
-                self.waiting.detach();
-                None
+        loop {
+            if let Poll::Ready(outcome) = self.poll_answer(&mut Context::from_waker(Waker::noop())) {
+                return Some(outcome);
+            }
+            match self.waiting.detach() {
+                Some(true) => return None,
+                Some(false) => return Some(Err(RequestErrorKind::TimedOut.into())),
+                None => {}
             }
         }
     }

@@ -100,13 +100,15 @@ impl Waiting {
         }
     }
 
-    /// Nobody reads the reply any more. Unlike one that is given up, the request is sent all the same.
+    /// Nobody reads the reply any more. Unlike one that is given up, the request is sent all the same. Returns whether somebody who
+    /// tracks it learns of its outcome; `None`: that has just come, and can be read.
     #[cfg(feature = "jetstream")]
-    pub(crate) fn detach(mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let released = self.shared().requests.detach(ticket);
-            self.wake_drain(released);
-        }
+    pub(crate) fn detach(&mut self) -> Option<bool> {
+        let Some(ticket) = self.ticket else { return Some(false) };
+        let released = self.shared().requests.detach(ticket)?;
+        self.ticket = None;
+        self.wake_drain(released);
+        Some(released.tracked)
     }
 
     /// A drain may be waiting for the last request.

@@ -88,6 +88,8 @@ pub(crate) struct Released {
     pub(crate) last: bool,
     /// The sequence number of its message if no reply has come; 0 if it was not admitted.
     pub(crate) unanswered: Option<u64>,
+    /// Somebody who tracks it will learn of its outcome.
+    pub(crate) tracked: bool,
 }
 
 impl Requests {
@@ -164,7 +166,7 @@ impl Requests {
         }
         let unanswered = old.sequence();
         drop(old);
-        Released { last, unanswered }
+        Released { last, unanswered, tracked: false }
     }
 
     /// The number of pending requests, without those aside and those that nobody reads.
@@ -270,7 +272,7 @@ impl Inner {
             SlotState::Free | SlotState::Many(_) | SlotState::Unread { .. } => return Some(gone()),
         };
         self.free(ticket.index);
-        Some((outcome, Released { last: self.waiting() == 0, unanswered: None }))
+        Some((outcome, Released { last: self.waiting() == 0, unanswered: None, tracked: false }))
     }
 
     fn state(&mut self, ticket: Ticket) -> Option<&mut SlotState> {

@@ -10,7 +10,7 @@ use nats_lifeline::jetstream::{self, Context, ErrorCode};
 use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
 
-use crate::support::{Cut, Direction, Proxy, Server, soon};
+use crate::support::{Cut, Direction, Proxy, SOON, Server, soon};
 
 struct World {
     server: Server,
@@ -92,6 +92,42 @@ async fn a_stream_that_takes_no_batches_says_so_at_the_first_message() {
     let code = error.source_as::<jetstream::Error>().unwrap().error_code();
     assert_eq!((error.kind(), code), (BatchPublishErrorKind::Refused, ErrorCode::ATOMIC_PUBLISH_DISABLED));
     assert_eq!(stored(&stream).await, 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_misses_a_message_is_not_committed() {
+    let world = World::start().await;
+    let stream = world.stream(Config { allow_atomic_publish: true, ..Config::default() }).await;
+    // What can't be sent leaves the batch as it was.
+    let mut batch = world.context.atomic_batch();
+    for invalid in ["", "m. a"] {
+        let error = batch.add(invalid, text(0)).await.unwrap_err();
+        assert_eq!((error.kind(), batch.len()), (BatchPublishErrorKind::InvalidMessage, 0));
+    }
+    batch.add("m.a", text(1)).await.unwrap();
+    let large = "x".repeat(world.client.max_payload() + 1);
+    for error in [batch.add("m. a", text(2)).await, batch.add("m.a", text(large)).await] {
+        assert_eq!(error.unwrap_err().kind(), BatchPublishErrorKind::InvalidMessage);
+    }
+    assert_eq!(batch.commit("m.a", text(2)).await.unwrap().batch_size, Some(2));
+    // An `add` that was given up.
+    let mut batch = world.context.atomic_batch();
+    batch.add("m.a", text(1)).await.unwrap();
+    let mut other = world.context.atomic_batch();
+    let adding = other.add("m.a", text(1));
+    assert!(futures_util::FutureExt::now_or_never(adding).is_none());
+    let error = other.commit("m.a", text(2)).await.unwrap_err();
+    assert_eq!(error.kind(), BatchPublishErrorKind::NotSent);
+    assert!(error.to_string().contains("given up"), "{error}");
+    // One that has failed.
+    let _ = world.client.drain_and_close(SOON).await;
+    let error = batch.add("m.a", text(2)).await.unwrap_err();
+    assert_eq!(error.kind(), BatchPublishErrorKind::NotSent);
+    let error = batch.commit("m.a", text(3)).await.unwrap_err().to_string();
+    assert!(error.contains("has failed"), "{error}");
+    let other = ConnectOptions::new().connect(world.server.url()).await.unwrap();
+    let stream = jetstream::new(other).get_stream(stream.cached_info().config.name.clone()).await.unwrap();
+    assert_eq!(stored(&stream).await, 2);
 }
 
 #[tokio::test]

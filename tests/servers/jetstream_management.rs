@@ -168,6 +168,9 @@ async fn stored_messages_are_read_deleted_and_purged() {
     assert_eq!(info.state.deleted, Some(vec![2]));
 
     assert_eq!(stream.purge().filter("m.a").keep(1).await.unwrap().purged, 2);
+    for none in [0, 1] {
+        assert_eq!(stream.purge().sequence(none).await.unwrap().purged, 0, "nothing is before {none}");
+    }
     assert_eq!(stream.purge().sequence(5).await.unwrap().purged, 1, "the fourth");
     assert_eq!(stream.purge().await.unwrap().purged, 1);
     assert_eq!(stream.get_info().await.unwrap().state.messages, 0);

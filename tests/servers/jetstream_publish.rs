@@ -238,6 +238,32 @@ async fn without_backpressure_a_full_context_says_so() {
 }
 
 #[tokio::test]
+async fn acknowledgements_that_never_come_cost_no_permit_for_ever_and_are_counted() {
+    let timeout = Duration::from_millis(300);
+    let builder = ContextBuilder::new().max_ack_inflight(2).ack_timeout(timeout).backpressure_on_inflight(false);
+    let mut world = World::start(builder).await;
+    world.server.stop();
+    let kept = world.context.publish("m.a", "1".into()).await.unwrap();
+    drop(world.context.publish("m.a", "2".into()).await.unwrap());
+    let error = world.context.publish("m.a", "3".into()).await.unwrap_err();
+    assert_eq!(error.kind(), PublishErrorKind::MaxAckPending);
+    assert_eq!(world.context.publish_counts().pending(), 2);
+    tokio::time::sleep(timeout * 2).await;
+    let counts = world.context.publish_counts();
+    assert_eq!((counts.pending(), counts.in_doubt), (1, 1), "one is kept: {counts:?}");
+    drop(kept);
+    let counts = world.context.publish_counts();
+    assert_eq!((counts.pending(), counts.in_doubt), (0, 2), "{counts:?}");
+    // Both permits are back.
+    for _ in 0..2 {
+        drop(world.context.publish("m.a", "4".into()).await.unwrap());
+    }
+    world.server.cont();
+    soon("all permits", world.context.wait_for_acks()).await;
+    assert_eq!(world.context.publish_counts().stored, 2);
+}
+
+#[tokio::test]
 async fn an_acknowledgement_that_a_lost_connection_took_along_is_reported() {
     let mut world = World::start(ContextBuilder::new().max_ack_inflight(2)).await;
     world.server.stop();

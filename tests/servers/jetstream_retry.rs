@@ -157,6 +157,14 @@ async fn outcomes_say_what_is_known() {
     let publishing = context.publish_retry("orders", order("b".to_owned()).message_id("1"), RetryOptions::new());
     let (outcome, ()) = soon("an outcome", async { tokio::join!(publishing, late) }).await;
     assert_eq!(outcome.stored().map(|ack| (ack.sequence, ack.duplicate)), Some((1, false)));
+    // A blank id is none.
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let blank = context.publish_retry("blanks", order("b".to_owned()).message_id(" "), quick).await;
+        let PublishOutcome::NotSent { message, .. } = blank else { panic!("{blank:?}") };
+        ids.push(message.headers.unwrap().get("Nats-Msg-Id").unwrap().to_string());
+    }
+    assert!(ids.iter().all(|id| !id.trim().is_empty()) && ids[0] != ids[1], "{ids:?}");
     // Its own id.
     let again = context.publish_retry("orders", order("b".to_owned()).message_id("1"), RetryOptions::new()).await;
     assert_eq!(again.stored().map(|ack| (ack.sequence, ack.duplicate)), Some((1, true)));

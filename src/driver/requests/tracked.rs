@@ -88,21 +88,23 @@ impl Requests {
         self.place(subject, false, Some(tracked), SlotState::waiting(false))
     }
 
-    /// Nobody reads the reply. The request goes on until it has its outcome, or expires; a drain does not wait for it.
-    pub(crate) fn detach(&self, ticket: Ticket) -> Released {
+    /// Nobody reads the reply. The request goes on until it has its outcome, or expires; a drain does not wait for it. If it has expired
+    /// already, it is over. `None`: its outcome is there, and remains.
+    pub(crate) fn detach(&self, ticket: Ticket) -> Option<Released> {
         let mut inner = lock(&self.inner);
-        let Some(slot) = inner.slot(ticket) else { return Released::default() };
-        let SlotState::Waiting { sequence, keep, waker } = &mut slot.state else {
-            drop(inner);
-            return self.release(ticket);
-        };
+        let Some(slot) = inner.slot(ticket) else { return Some(Released::default()) };
+        let SlotState::Waiting { sequence, keep, waker } = &mut slot.state else { return None };
+        let tracked = slot.tracked.is_some();
         let (unread, waker) = (SlotState::Unread { sequence: *sequence, keep: *keep }, waker.take());
         slot.state = unread;
         inner.unread += 1;
-        let released = Released { last: inner.waiting() == 0, unanswered: None };
+        if !tracked {
+            inner.free(ticket.index);
+        }
+        let released = Released { last: inner.waiting() == 0, unanswered: None, tracked };
         drop(inner);
         drop(waker);
-        released
+        Some(released)
     }
 
     /// Requests that were tracked since `before` or longer are not tracked any more: `wakers` gets one for each of them. A
@@ -185,7 +187,7 @@ mod tests {
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
         // The client ends while one is read and another one is not.
         let (read, unread) = (register(), register());
-        assert!(!requests.detach(unread).last);
+        assert!(!requests.detach(unread).unwrap().last);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 1), "a drain waits for one of them");
         requests.end(&EndReason::Closed, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (2, 1));
@@ -207,7 +209,7 @@ mod tests {
         let requests = Requests::default();
         let ticket = requests.register_tracked(b"a", &tracker, now);
         requests.admitted(ticket, 5);
-        assert!(requests.detach(ticket).last);
+        assert!(requests.detach(ticket).unwrap().last);
         requests.handed_over(4, 1, &mut wakers);
         assert_eq!((woken(&count, &mut wakers), requests.waiting()), (0, 0));
         assert!(tracker.take_unread().is_empty());
@@ -218,8 +220,8 @@ mod tests {
         // Its outcome came first.
         let ticket = requests.register_tracked(b"a", &tracker, now);
         requests.end(&EndReason::Closed, &mut wakers);
-        assert!(requests.detach(ticket).last);
-        assert_eq!((woken(&count, &mut wakers), requests.waiting()), (1, 0));
+        assert!(requests.detach(ticket).is_none());
+        assert_eq!(woken(&count, &mut wakers), 1);
         let closed = RequestFailure::Ended(EndReason::Closed);
         let polled = requests.poll(ticket, &mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, std::task::Poll::Ready((Err(failure), _)) if failure == closed));
@@ -235,7 +237,7 @@ mod tests {
         let unread = requests.register_tracked(b"a", &tracker, at(2));
         requests.register_tracked(b"a", &tracker, at(3));
         requests.register_tracked(b"a", &other, at(0));
-        assert!(!requests.detach(unread).last);
+        assert!(!requests.detach(unread).unwrap().last);
         assert_eq!(requests.expire(&tracker, at(0), &mut wakers), Some(at(1)));
         assert_eq!(woken(&count, &mut wakers), 0);
         assert_eq!(requests.expire(&tracker, at(2), &mut wakers), Some(at(3)));

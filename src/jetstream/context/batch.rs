@@ -11,7 +11,7 @@ use crate::protocol::{
     NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_MESSAGE_ID,
     NATS_EXPECTED_LAST_SEQUENCE,
 };
-use crate::{Request, RequestErrorKind, ToSubject};
+use crate::{PublishErrorKind, Request, RequestErrorKind, ToSubject};
 
 /// As many messages does a server take (`streamDefaultMaxAtomicBatchSize` of nats-server).
 const MOST: u64 = 1_000;
@@ -24,6 +24,18 @@ pub struct AtomicBatch {
     id: String,
     /// Messages that were sent.
     sent: u64,
+    phase: Phase,
+}
+
+/// Whether the batch can still be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Every message of it was sent.
+    Whole,
+    /// A message is being added, or that was given up: nobody knows whether it was sent.
+    Adding,
+    /// A message is missing.
+    Broken,
 }
 
 impl Context {
@@ -46,7 +58,7 @@ impl Context {
     /// # }
     /// ```
     pub fn atomic_batch(&self) -> AtomicBatch {
-        AtomicBatch { context: self.clone(), id: crate::client::unique_name(), sent: 0 }
+        AtomicBatch { context: self.clone(), id: crate::client::unique_name(), sent: 0, phase: Phase::Whole }
     }
 }
 
@@ -67,23 +79,41 @@ impl AtomicBatch {
     /// # Errors
     ///
     /// As [`BatchPublishErrorKind`] says. After an error other than
-    /// [`InvalidMessage`](BatchPublishErrorKind::InvalidMessage) the batch can't be committed any more.
+    /// [`InvalidMessage`](BatchPublishErrorKind::InvalidMessage), or after a call that was given up, the batch can't be committed any more:
+    /// a message would be missing.
     pub async fn add<S: ToSubject>(&mut self, subject: S, publish: PublishMessage) -> Result<(), BatchPublishError> {
         let message = self.part(publish.outbound_message(subject).into(), false)?;
+        self.phase = Phase::Adding;
+        let added = self.send(message).await;
+        self.phase = match &added {
+            Ok(()) => Phase::Whole,
+            Err(error) if error.kind() == BatchPublishErrorKind::InvalidMessage => Phase::Whole,
+            Err(_) => Phase::Broken,
+        };
+        self.sent += u64::from(added.is_ok());
+        added
+    }
+
+    async fn send(&self, message: OutboundMessage) -> Result<(), BatchPublishError> {
         if self.sent == 0 {
-            match self.ask(message).await {
-                Ok(answer) if answer.payload.is_empty() => {}
+            return match self.ask(message).await {
+                Ok(answer) if answer.payload.is_empty() => Ok(()),
                 // Only an error has a payload.
-                Ok(answer) => return Err(refused(&answer.payload)),
-                Err(error) => return Err(Error::with_source(BatchPublishErrorKind::Refused, error)),
-            }
-        } else {
-            let OutboundMessage { subject, payload, headers, .. } = message;
-            let sent = self.context.inner().client.publish_with_headers(subject, headers.unwrap_or_default(), payload);
-            sent.await.map_err(|error| error.of_kind(BatchPublishErrorKind::NotSent))?;
+                Ok(answer) => Err(refused(&answer.payload)),
+                Err(error) if is_invalid(&error) => {
+                    Err(Error::with_source(BatchPublishErrorKind::InvalidMessage, error))
+                }
+                Err(error) => Err(Error::with_source(BatchPublishErrorKind::Refused, error)),
+            };
         }
-        self.sent += 1;
-        Ok(())
+        let OutboundMessage { subject, payload, headers, .. } = message;
+        let sent = self.context.inner().client.publish_with_headers(subject, headers.unwrap_or_default(), payload);
+        sent.await.map_err(|error| match error.kind() {
+            PublishErrorKind::InvalidSubject | PublishErrorKind::MaxPayloadExceeded => {
+                Error::with_source(BatchPublishErrorKind::InvalidMessage, error)
+            }
+            PublishErrorKind::Send => error.of_kind(BatchPublishErrorKind::NotSent),
+        })
     }
 
     /// Adds the last message, and stores the batch. Returns the acknowledgement, which has the number of the last message, and how
@@ -104,7 +134,10 @@ impl AtomicBatch {
                 return Err(error.of_kind(BatchPublishErrorKind::InDoubt));
             }
             Err(error) if error.kind() == RequestErrorKind::NoResponders => {
-                return Err(error.of_kind(BatchPublishErrorKind::Refused));
+                return Err(Error::with_source(BatchPublishErrorKind::Refused, error));
+            }
+            Err(error) if is_invalid(&error) => {
+                return Err(Error::with_source(BatchPublishErrorKind::InvalidMessage, error));
             }
             Err(error) if error.is_safe_to_repeat() => return Err(error.of_kind(BatchPublishErrorKind::NotSent)),
             Err(error) => return Err(error.of_kind(BatchPublishErrorKind::InDoubt)),
@@ -119,6 +152,11 @@ impl AtomicBatch {
 
     /// The message with its place in the batch.
     fn part(&self, mut message: OutboundMessage, last: bool) -> Result<OutboundMessage, BatchPublishError> {
+        match self.phase {
+            Phase::Whole => {}
+            Phase::Adding => return Err(Error::with_source(BatchPublishErrorKind::NotSent, "an `add` was given up")),
+            Phase::Broken => return Err(Error::with_source(BatchPublishErrorKind::NotSent, "an `add` has failed")),
+        }
         if self.sent >= MOST {
             let rule = format!("at most {MOST} messages");
             return Err(Error::with_source(BatchPublishErrorKind::TooLarge, rule));
@@ -145,6 +183,11 @@ impl AtomicBatch {
             Request::new().payload(payload).headers(headers.unwrap_or_default()).timeout(Some(self.context.ack_wait()));
         self.context.inner().client.send_request(subject, request).await
     }
+}
+
+/// Whether the message can't be sent at all, and was not.
+fn is_invalid(error: &crate::RequestError) -> bool {
+    matches!(error.kind(), RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded)
 }
 
 fn refused(answer: &[u8]) -> BatchPublishError {

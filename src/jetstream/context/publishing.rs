@@ -121,6 +121,8 @@ impl Context {
     /// What became of the messages that this context and its clones have published. `published` is always the sum of the others
     /// and [`pending`](PublishCounts::pending).
     pub fn publish_counts(&self) -> PublishCounts {
+        let inner = self.inner();
+        inner.acks.expire(&inner.client);
         self.settle_unread();
         self.inner().publications.counts()
     }
@@ -167,7 +169,7 @@ impl Context {
         let inner = self.inner();
         let permit: Option<&Tracker> = match inner.waits_for_acks {
             true => inner.acks.take(&inner.client, deadline).await,
-            false => inner.acks.try_take(),
+            false => inner.acks.take_now(&inner.client),
         };
         let Some(permit) = permit else {
             let ended = inner.client.has_ended();

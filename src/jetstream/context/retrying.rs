@@ -133,7 +133,9 @@ impl Context {
     ) -> PublishOutcome {
         let mut message = OutboundMessage::from(publish.outbound_message(subject));
         let headers = message.headers.get_or_insert_default();
-        if headers.get(NATS_MESSAGE_ID).is_none() {
+        // By a blank id, servers recognize nothing.
+        let id = headers.get(NATS_MESSAGE_ID).filter(|id| !id.as_str().trim().is_empty());
+        if id.is_none() {
             headers.insert(NATS_MESSAGE_ID, crate::client::unique_name().as_str());
         }
         let publication = self.inner().publications.begin();

@@ -343,11 +343,12 @@ impl Ledger {
         all.for_each(|entry| entry.connected(since));
     }
 
-    /// Forgets pulls that have expired. Everything that has arrived was read.
-    pub(super) fn expire(&mut self, now: Instant) {
+    /// Forgets pulls that have expired. Everything that has arrived was read, `arrived` last. What a server sent before that has arrived,
+    /// and what it has sent since may be on a line that is stalled.
+    pub(super) fn expire(&mut self, now: Instant, arrived: Instant) {
         self.sure.expire(now);
         self.doubtful.expire(now);
-        self.change_bound(|bound| bound.expire(now));
+        self.change_bound(|bound| bound.expire(arrived.min(now)));
     }
 
     /// When the next one expires.

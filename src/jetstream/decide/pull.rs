@@ -97,6 +97,8 @@ pub struct Pull {
     least_bytes: u64,
     /// The last sign of life.
     heard: Instant,
+    /// When anything has arrived last.
+    arrived: Instant,
     has_ended: bool,
     rng: SmallRng,
     effects: VecDeque<Effect>,
@@ -118,6 +120,7 @@ impl Pull {
             cautious_until: None,
             least_bytes: 0,
             heard: now,
+            arrived: now,
             has_ended: false,
             rng: SmallRng::seed_from_u64(seed),
             effects: VecDeque::new(),
@@ -215,7 +218,7 @@ impl Pull {
         self.seen.read_all();
         self.ledger.caught_up();
         if !self.is_down() {
-            self.ledger.expire(now);
+            self.ledger.expire(now, self.arrived);
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.silent_at()) {
@@ -230,6 +233,7 @@ impl Pull {
     }
 
     fn message(&mut self, now: Instant, arrival: &Arrival<'_>) {
+        self.arrived = now;
         self.heard(now);
         let identity = arrival.place.as_ref().map(Identity::of);
         if identity.is_some_and(|identity| !self.seen.is_new(identity, now)) {
@@ -257,8 +261,9 @@ impl Pull {
 
     fn connected(&mut self, now: Instant, since: Instant) {
         self.link = Link::Up(since);
+        self.arrived = self.arrived.max(since);
         self.ledger.connected(since);
-        self.ledger.expire(now);
+        self.ledger.expire(now, self.arrived);
         if let Phase::Shaken(shaken) = &mut self.phase {
             let since = since.max(shaken.since);
             *shaken = Shaken { pulls: shaken.pulls, ..Shaken::new(since, &self.settings) };
@@ -322,7 +327,7 @@ impl Pull {
                 return;
             }
             // Better one message over the limit than none. But if the line is stalled, the next pull would only wait behind the others.
-            let stalled = self.probed.is_some_and(|(_, since)| self.heard <= since);
+            let stalled = self.probed.is_some_and(|(_, since)| self.arrived <= since);
             if messages == 0 && stalled {
                 self.shaken(now, Some(Cause::Silence));
                 return self.pause(now, 1);
@@ -371,6 +376,7 @@ impl Pull {
     fn answered(&mut self, now: Instant, answered: bool) {
         let Some((through, _)) = self.probed.take() else { return };
         if answered {
+            self.arrived = now;
             self.ledger.received(now, through);
         }
         self.pull_if_due(now);

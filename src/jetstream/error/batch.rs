@@ -12,10 +12,13 @@ pub enum BatchPublishErrorKind {
     /// A batch has at most 1,000 messages. Nothing of it is stored.
     #[error("the batch has more messages than a server takes")]
     TooLarge,
-    /// The message can't be part of a batch, for the reason that is the source; the batch goes on without it.
+    /// The message can't be part of a batch, or be sent at all, for the reason that is the source: the subject is invalid, for instance.
+    /// After [`add`](crate::jetstream::context::AtomicBatch::add) the batch goes on without it, and what it was to say is yours to decide;
+    /// after [`commit`](crate::jetstream::context::AtomicBatch::commit) nothing is stored.
     #[error("not a message for a batch")]
     InvalidMessage,
-    /// The batch was not sent as a whole, for the reason that is the source. Nothing of it is stored.
+    /// The batch was not sent as a whole, for the reason that is the source: a message could not be added, for instance. Nothing of it is
+    /// stored.
     #[error("the batch was not sent")]
     NotSent,
     /// The stream does not exist, does not allow batches, or has not taken this one: the source is the server's

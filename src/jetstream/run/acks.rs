@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 use crate::client::{Answer, Tracker};
 use crate::{Client, RequestError};
 
-/// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back by the tracker: with the acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
+/// A limit of pending acknowledgements. A permit is taken with [`take`](AckLimit::take), and comes back by the tracker: with the
+/// acknowledgement, with the failure, when the future is given up before the message was sent, or after the timeout.
 #[derive(Debug, Clone)]
 pub(in crate::jetstream) struct AckLimit {
     permits: Arc<Permits>,
@@ -49,6 +50,14 @@ impl AckLimit {
         let permit = self.permits.free.try_acquire().ok()?;
         permit.forget();
         Some(&self.back)
+    }
+
+    /// Takes a permit if there is one now, or would be if those of acknowledgements that took too long were back.
+    pub(in crate::jetstream) fn take_now(&self, client: &Client) -> Option<&Tracker> {
+        self.try_take().or_else(|| {
+            self.expire(client);
+            self.try_take()
+        })
     }
 
     /// Takes a permit, and waits for it until `deadline`.
@@ -92,7 +101,7 @@ impl AckLimit {
     }
 
     /// Takes back the permits of acknowledgements that took too long. Returns when that has to be looked at again.
-    fn expire(&self, client: &Client) -> Option<Instant> {
+    pub(in crate::jetstream) fn expire(&self, client: &Client) -> Option<Instant> {
         let now = Client::clock();
         let known = *self.quiet_until();
         if let Some(until) = known.filter(|until| *until > now) {

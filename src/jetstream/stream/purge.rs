@@ -68,7 +68,7 @@ impl<KEEP: ToAssign> Purge<No, KEEP> {
 }
 
 impl<SEQUENCE: ToAssign> Purge<SEQUENCE, No> {
-    /// Removes only messages before this one.
+    /// Removes only messages before this one. There are none before the first one, so 0 and 1 remove nothing, and nothing is sent.
     pub fn sequence(mut self, sequence: u64) -> Purge<Yes, No> {
         self.request.sequence = Some(sequence);
         self.becomes()
@@ -89,6 +89,10 @@ where
             let stream = Name::stream(&stream).map_err(RequestError::from)?;
             if let Some(filter) = &request.filter {
                 Filter::new(filter).map_err(RequestError::from)?;
+            }
+            // Servers take 0 for no limit, and those before 2.12.10 take 1 for it too: they would remove everything.
+            if request.sequence.is_some_and(|sequence| sequence <= 1) {
+                return Ok(PurgeResponse { success: true, purged: 0 });
             }
             let call = Call::StreamPurge { stream };
             context.call(call, &request, Effect::Changes).await.map_err(CallFailed::into_error)

@@ -169,8 +169,9 @@ impl World {
             assert!(expected > 0 || is_known, "the reader waits, and no pull is outstanding");
             assert!(alarm.is_none_or(|at| at > self.now), "an alarm that has rung");
         }
-        // The next pull follows within the longest delay between two.
-        self.checks.none_since = match waits && !self.checks.is_told_of_a_pull() {
+        // The next pull follows within the longest delay between two, unless it would only wait behind the others.
+        let flows = self.line.stalled_until() <= self.now;
+        self.checks.none_since = match waits && flows && !self.checks.is_told_of_a_pull() {
             true => Some(self.checks.none_since.unwrap_or(self.now)),
             false => None,
         };

@@ -97,9 +97,10 @@ fn a_pull_expires_after_it_was_sent() {
     ledger.connected(start);
     let ends = ledger.next_expiry().unwrap();
     assert_eq!(ends - start, Duration::from_secs(31));
-    ledger.expire(ends - Duration::from_nanos(1));
+    let early = ends - Duration::from_nanos(1);
+    ledger.expire(early, early);
     assert_eq!(ledger.messages(), 5);
-    ledger.expire(ends);
+    ledger.expire(ends, ends);
     assert_eq!(ledger.messages(), 0);
 }
 
@@ -115,7 +116,7 @@ fn the_bytes_of_doubtful_pulls_are_free_again_with_the_last_doubt() {
     let now = Instant::now();
     served.complete(now, 1, left(0));
     assert_eq!((served.doubtful_messages(), served.doubtful_bytes()), (10, 1_000), "they may be on their way");
-    served.expire(now + GRACE);
+    served.expire(now + GRACE, now + GRACE);
     assert_eq!((served.doubtful_messages(), served.doubtful_bytes()), (0, 0));
 
     // An old server says nothing of a pull that is complete, so more and more of them are one.

@@ -19,6 +19,7 @@ impl Pull {
             Some((messages, bytes)) => Left::Exactly { messages, bytes },
             None => Left::Unknown,
         };
+        self.arrived = now;
         self.ledger.received(now, token);
         match status {
             PullStatus::IdleHeartbeat => self.heartbeat(now, token),
