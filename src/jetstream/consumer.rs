@@ -172,6 +172,17 @@ impl Context {
         config: C,
         action: CreateAction,
     ) -> Result<Consumer<C>, ConsumerError> {
+        self.create_as(stream, config, action, unique_name).await
+    }
+
+    /// Creates a consumer, whose name this is if the configuration has none.
+    pub(super) async fn create_as<C: IntoConsumerConfig + FromConsumer>(
+        &self,
+        stream: Name<'_>,
+        config: C,
+        action: CreateAction,
+        name: impl FnOnce() -> String,
+    ) -> Result<Consumer<C>, ConsumerError> {
         let mut config = config.into_consumer_config();
         if config.deliver_subject.as_deref() == Some("") {
             // A server would create a pull consumer.
@@ -180,7 +191,7 @@ impl Context {
         // With a name of ours, a request that is repeated makes no second consumer.
         let name = match (&config.name, &config.durable_name) {
             (Some(name), _) | (None, Some(name)) => name.clone(),
-            (None, None) => config.name.insert(unique_name()).clone(),
+            (None, None) => config.name.insert(name()).clone(),
         };
         let consumer = Name::consumer(&name).map_err(not_a_name)?;
         let filters = config.filter_subjects.iter().chain(Some(&config.filter_subject).filter(|one| !one.is_empty()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use nats_lifeline::jetstream::context::BatchPublishErrorKind;
 use nats_lifeline::jetstream::message::{PublishMessage, Rollup, Schedule};
 use nats_lifeline::jetstream::stream::{Config, DirectGetErrorKind, StorageType, Stream};
@@ -10,7 +10,7 @@ use nats_lifeline::jetstream::{self, Context, ErrorCode};
 use nats_lifeline::options::Backoff;
 use nats_lifeline::{Client, ConnectOptions};
 
-use crate::support::{Cut, Direction, Proxy, SOON, Server, soon};
+use crate::support::{Cut, Direction, Proxy, RawClient, SOON, Server, soon};
 
 struct World {
     server: Server,
@@ -215,6 +215,50 @@ async fn many_messages_come_in_pages_in_order() {
     assert_eq!(kind(stream.get_many().subject("a").last_by_subjects(["b"])), DirectGetErrorKind::Request);
     assert_eq!(kind(stream.get_many().up_to_sequence(1)), DirectGetErrorKind::Request);
     assert_eq!(kind(stream.get_many().last_by_subjects(vec!["a"; 1_025])), DirectGetErrorKind::Request);
+    assert_eq!(kind(stream.get_many().last_by_subjects(Vec::<String>::new())), DirectGetErrorKind::Request);
+}
+
+/// Answers requests for many messages as a server does: with messages of these numbers, and then with a status.
+async fn answering(server: &Server, answers: Vec<(Vec<u64>, &'static str)>) -> Stream<()> {
+    let mut responder = RawClient::connect(server.port()).await;
+    responder.subscribe("$JS.API.DIRECT.GET.S", "1").await;
+    responder.sync().await;
+    tokio::spawn(async move {
+        for (numbers, status) in answers {
+            let reply = responder.next().await.reply.unwrap();
+            for number in numbers {
+                let place = format!("Nats-Stream: S\r\nNats-Subject: s\r\nNats-Sequence: {number}");
+                let time = "Nats-Time-Stamp: 2026-01-01T00:00:00Z\r\nNats-Num-Pending: 1";
+                let headers = format!("NATS/1.0\r\n{place}\r\n{time}\r\n\r\n");
+                responder.publish_with_headers(&reply, &headers, "").await;
+            }
+            responder.publish_with_headers(&reply, &format!("NATS/1.0 {status}\r\n\r\n"), "").await;
+        }
+    });
+    let context = jetstream::new(ConnectOptions::new().connect(server.url()).await.unwrap());
+    context.get_stream_no_info("S").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_that_is_removed_while_many_are_sent_does_not_end_them() {
+    let server = Server::start().await;
+    let end = "204 EOB\r\nNats-Num-Pending: 0\r\nNats-Last-Sequence: 9";
+    let answers = vec![(vec![3, 5], "404 Message Not Found"), (vec![], "404 Message Not Found"), (vec![8, 9, 10], end)];
+    let stream = answering(&server, answers).await;
+    let last = stream.get_many().last_by_subjects(["s"]).messages(4).send().unwrap();
+    let numbers: Vec<_> = soon("all", last.map_ok(|message| message.sequence).try_collect()).await.unwrap();
+    assert_eq!(numbers, [3, 5, 8, 9], "no more than were asked for");
+}
+
+#[tokio::test]
+async fn many_messages_end_with_their_client() {
+    let world = World::start().await;
+    let stream = world.stream(Config::default()).await;
+    let _ = world.client.drain_and_close(SOON).await;
+    let mut all = stream.get_many().send().unwrap();
+    let ended = std::time::Instant::now();
+    assert!(soon("the end", all.next()).await.unwrap().is_err());
+    assert!(ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
 }
 
 #[tokio::test]

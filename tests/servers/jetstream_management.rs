@@ -233,6 +233,10 @@ async fn consumers_are_created_found_changed_and_deleted() {
     let again = stream.get_or_create_consumer("both", pull::Config::default()).await.unwrap();
     assert_eq!(again.cached_info().config.ack_policy, AckPolicy::None);
 
+    let named = stream.get_or_create_consumer("named", pull::Config::default()).await.unwrap();
+    assert_eq!(named.cached_info().name, "named");
+    stream.delete_consumer("named").await.unwrap();
+
     let later = nats_lifeline::datetime::parse_rfc3339("2100-01-01T00:00:00Z").unwrap();
     assert!(stream.pause_consumer("both", later).await.unwrap().paused);
     assert!(!stream.resume_consumer("both").await.unwrap().paused);

@@ -108,8 +108,8 @@ impl<I> Stream<I> {
         Ok(Consumer::new(config, info, self.context().clone()))
     }
 
-    /// The consumer of this name; it is created if there is none. One that exists is not compared with the configuration, and not
-    /// changed.
+    /// The consumer of this name; it is created if there is none, under this name unless the configuration has its own. One that exists is
+    /// not compared with the configuration, and not changed.
     ///
     /// # Errors
     ///
@@ -122,7 +122,10 @@ impl<I> Stream<I> {
         let (stream, consumer) = (self.named()?, consumer_name(name)?);
         match self.context().call(Call::ConsumerInfo { stream, consumer }, &Empty {}, Effect::Reads).await {
             Ok(info) => self.context().consumer(info),
-            Err(CallFailed::Refused(error)) if error.code() == 404 => self.create_consumer(config).await,
+            Err(CallFailed::Refused(error)) if error.code() == 404 => {
+                let (stream, action) = (self.named()?, CreateAction::CreateOrUpdate);
+                self.context().create_as(stream, config, action, || name.to_owned()).await
+            }
             Err(failed) => Err(failed.into_error()),
         }
     }
@@ -266,5 +269,5 @@ impl Context {
 
 /// Whether the server ignored some of the filters, as servers before 2.10 do (ADR-34).
 pub(in crate::jetstream) fn filters_ignored(asked: &ConsumerConfig, got: &ConsumerConfig) -> bool {
-    asked.filter_subjects.len() > 1 && got.filter_subjects.is_empty()
+    !asked.filter_subjects.is_empty() && got.filter_subjects.is_empty() && got.filter_subject.is_empty()
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as Cx, Poll, ready};
+use std::time::Instant;
 
 use futures_core::Stream as Items;
 
 use super::get::checked;
-use crate::client::Replies;
+use crate::client::{Replies, SendFault};
 use crate::datetime::DateTime;
 use crate::error::Error;
 use crate::header::{HeaderName, NATS_LAST_SEQUENCE};
@@ -36,6 +37,8 @@ pub struct GetMany {
     context: Context,
     stream: String,
     request: ManyRequest,
+    /// Whether the last messages of some subjects are wanted.
+    last: bool,
     most: Option<u64>,
 }
 
@@ -61,7 +64,7 @@ impl<I> Stream<I> {
     /// ```
     pub fn get_many(&self) -> GetMany {
         let request = ManyRequest { batch: PAGE, max_bytes: PAGE_BYTES, ..ManyRequest::default() };
-        GetMany { context: self.context().clone(), stream: self.name().to_owned(), request, most: None }
+        GetMany { context: self.context().clone(), stream: self.name().to_owned(), request, last: false, most: None }
     }
 }
 
@@ -84,12 +87,14 @@ impl GetMany {
         self
     }
 
-    /// The last message of each subject that matches one of these; wildcards are allowed. At most 1,024.
+    /// The last message of each subject that matches one of these; wildcards are allowed. At most 1,024 subjects are given, and at most
+    /// as many match: if there are more, the server answers 413.
     ///
-    /// They are those of one moment, unless a connection is lost meanwhile: then a subject whose message has changed can come
-    /// again, with the new one.
+    /// They are those as of the moment of the first page. If one of them is removed or replaced before it is sent, or a connection is lost,
+    /// the others are asked for again: then a subject whose message has changed can come again, with the new one.
     pub fn last_by_subjects<S: Into<String>>(mut self, subjects: impl IntoIterator<Item = S>) -> Self {
         self.request.last_by_subjects = subjects.into_iter().map(Into::into).collect();
+        self.last = true;
         self
     }
 
@@ -127,8 +132,9 @@ impl GetMany {
         for subject in request.next_by_subject.iter().chain(&request.last_by_subjects) {
             Filter::new(subject).map_err(invalid)?;
         }
-        let (last, up_to) = (!request.last_by_subjects.is_empty(), (request.up_to_sequence, request.up_to_time));
+        let (last, up_to) = (self.last, (request.up_to_sequence, request.up_to_time));
         let rule = match () {
+            () if last && request.last_by_subjects.is_empty() => Some("last_by_subjects without a subject".to_owned()),
             () if last && (request.next_by_subject.is_some() || request.start_time.is_some()) => {
                 Some("last_by_subjects excludes subject and start_time".to_owned())
             }
@@ -181,12 +187,13 @@ impl Items for StoredMessages {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
+            // A server may send more than it was asked for.
+            if this.left == 0 {
+                return Poll::Ready(None);
+            }
             if let Some(message) = this.items.pop_front() {
                 this.left -= 1;
                 return Poll::Ready(Some(Ok(message)));
-            }
-            if this.left == 0 {
-                return Poll::Ready(None);
             }
             if let Some(mut asking) = this.next.take() {
                 asking.request.batch = PAGE.min(this.left);
@@ -220,7 +227,7 @@ impl Asking {
         let mut pauses = Pauses::default();
         loop {
             let mut items = VecDeque::new();
-            let error = match self.one_try(&mut items).await {
+            let error = match self.one_try(&mut items, deadline).await {
                 Ok(more) => {
                     let more = more && !items.is_empty();
                     return Ok((items, more.then_some(self)));
@@ -231,28 +238,33 @@ impl Asking {
             if !items.is_empty() {
                 return Ok((items, Some(self)));
             }
-            if !pauses.pause(&self.context.inner().client, deadline).await {
+            let client = &self.context.inner().client;
+            if client.has_ended() || !pauses.pause(client, deadline).await {
                 return Err(error);
             }
         }
     }
 
     /// Adds to `items` what comes, and moves the request behind it. Returns whether there is more.
-    async fn one_try(&mut self, items: &mut VecDeque<StreamMessage>) -> Result<bool, Failed> {
-        let mut replies = self.ask().await?;
+    async fn one_try(
+        &mut self,
+        items: &mut VecDeque<StreamMessage>,
+        deadline: Option<Instant>,
+    ) -> Result<bool, Failed> {
+        let mut replies = self.ask(deadline).await?;
         while let Some(reply) = next(&mut replies).await {
             let reply = match reply {
                 Ok(reply) => reply,
-                Err(error) if error.kind() == crate::RequestErrorKind::NoResponders => {
-                    return Err(Failed::ForGood(error.into()));
-                }
-                Err(error) => return Err(Failed::Lost(error.into())),
+                Err(error) => return Err(Failed::of(error)),
             };
             if reply.status.is_some_and(|status| status.as_u16() == END_OF_BATCH) {
                 return Ok(self.end_of_page(&reply, items));
             }
             if reply.status == Some(StatusCode::NOT_FOUND) {
-                return Ok(false);
+                // Of the last ones, one was removed while they were being sent, and the server has stopped there.
+                let last = !self.request.last_by_subjects.is_empty();
+                let removed = last && reply.description.as_deref() == Some("Message Not Found");
+                return if removed { Err(Failed::Lost(DirectGetErrorKind::NotFound.into())) } else { Ok(false) };
             }
             let reply = checked(reply).map_err(Failed::ForGood)?;
             if number(&reply, NATS_NUM_PENDING).is_none() {
@@ -268,7 +280,7 @@ impl Asking {
         Err(Failed::Lost(DirectGetErrorKind::TimedOut.into()))
     }
 
-    async fn ask(&self) -> Result<Replies, Failed> {
+    async fn ask(&self, deadline: Option<Instant>) -> Result<Replies, Failed> {
         let for_good =
             |invalid: InvalidName| Failed::ForGood(Error::with_source(DirectGetErrorKind::InvalidSubject, invalid));
         let stream = Name::stream(&self.stream).map_err(for_good)?;
@@ -276,12 +288,11 @@ impl Asking {
         let subject = self.context.subject_of(Call::DirectGet { stream }).map_err(other)?;
         let body = call::encode(&self.request).map_err(other)?;
         let mut options = RepliesOptions::new();
-        if let Some(timeout) = self.context.call_timeout() {
-            // A page that takes longer than all of it is asked for again where it broke off.
-            options = options.stall(timeout).timeout(timeout.saturating_mul(2));
+        if let Some(deadline) = deadline {
+            // A page that takes longer is asked for again where it broke off.
+            options = options.timeout(deadline.saturating_duration_since(Client::clock()));
         }
-        let asked = self.context.inner().client.request_stream(subject, body, options).await;
-        asked.map_err(|error| Failed::Lost(error.into()))
+        self.context.inner().client.request_stream(subject, body, options).await.map_err(Failed::of)
     }
 
     /// The page is complete. Returns whether there is more.
@@ -307,6 +318,19 @@ enum Failed {
     ForGood(DirectGetError),
     /// The rest can be asked for again.
     Lost(DirectGetError),
+}
+
+impl Failed {
+    /// An outage ends, and a refusal does not.
+    fn of(error: crate::RequestError) -> Failed {
+        use crate::RequestErrorKind as Kind;
+        let refused = matches!(error.source_as::<SendFault>(), Some(SendFault::Refused { .. }));
+        match error.kind() {
+            Kind::NoResponders | Kind::InvalidSubject | Kind::MaxPayloadExceeded => Failed::ForGood(error.into()),
+            Kind::Other if refused => Failed::ForGood(error.into()),
+            Kind::TimedOut | Kind::Other => Failed::Lost(error.into()),
+        }
+    }
 }
 
 /// The end of a page: `204 EOB`.

@@ -101,7 +101,8 @@ pub(super) fn field<'a>(block: &'a [u8], name: &str) -> Option<&'a str> {
     let mut lines = text.split("\r\n").skip(1);
     lines.find_map(|line| {
         let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then(|| value.trim())
+        // Servers compare them exactly.
+        (found == name).then(|| value.trim())
     })
 }
 
@@ -117,6 +118,6 @@ mod tests {
         let more = with_fields(b"NATS/1.0\r\nA: 1\r\n\r\n", &[("B", "2")]);
         assert_eq!(more, "NATS/1.0\r\nA: 1\r\nB: 2\r\n\r\n");
         assert_eq!(with_fields(b"", &[("B", "2")]), "NATS/1.0\r\nB: 2\r\n\r\n");
-        assert_eq!((field(&more, "b"), field(&more, "C")), (Some("2"), None));
+        assert_eq!((field(&more, "B"), field(&more, "b")), (Some("2"), None));
     }
 }
