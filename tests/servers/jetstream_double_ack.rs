@@ -142,6 +142,25 @@ async fn after_a_lost_connection_only_what_may_be_repeated_is_sent_again() {
     assert_eq!(world.state().await, (1, 1));
 }
 
+#[tokio::test]
+async fn an_acknowledgement_that_was_sent_before_a_long_outage_may_have_been_received() {
+    let world = World::start(Duration::from_secs(1)).await;
+    let acker = world.acker(&world.next().await);
+    world.proxy.freeze(Direction::ToClient);
+    let before = world.proxy.passed(Direction::ToServer);
+    let lost = async {
+        while world.proxy.passed(Direction::ToServer) == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        world.proxy.refuse().await;
+        world.proxy.cut(Cut::Rst);
+    };
+    let (result, ()) = soon("an outcome", async { tokio::join!(acker.double_ack(), lost) }).await;
+    let text = result.as_ref().unwrap_err().to_string();
+    assert!(text.contains("it may have been received before a connection was lost"), "{text}");
+    assert_eq!(kind(result), AckErrorKind::TimedOut);
+}
+
 // J7. What was in doubt was not sent again, and its messages came again after `ack_wait`.
 #[tokio::test]
 async fn acknowledgements_in_doubt_are_sent_again_and_their_messages_do_not_come_again() {

@@ -34,7 +34,7 @@ impl DrainError {
 /// The connection's task did not answer in time, because nothing runs the runtime on which the client connected, or
 /// something blocks it. It is the source of errors of calls that wait only for the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the runtime on which the client connected has not run for {waited:?}")]
+#[error("the runtime on which the client connected has not run for {:?}", super::refusal::rounded(*waited))]
 #[non_exhaustive]
 pub struct NotDriven {
     /// For how long the call waited.

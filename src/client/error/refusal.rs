@@ -9,6 +9,13 @@ use crate::driver::lost_in_words;
 use crate::engine::{EndReason, counted};
 use crate::protocol::{ErrKind, shown};
 
+/// A measured time as people read it, and the same for times that hardly differ.
+pub(super) fn rounded(measured: Duration) -> Duration {
+    let unit = if measured >= Duration::from_secs(1) { 100 } else { 1 };
+    let units = (measured.as_millis() + unit / 2) / unit;
+    Duration::from_millis(u64::try_from(units.saturating_mul(unit)).unwrap_or(u64::MAX))
+}
+
 /// Why a message could not be sent: the source of a publish error of kind [`Send`](super::PublishErrorKind::Send).
 ///
 /// In all these cases the message was either not accepted or lost afterwards, and will not be sent.
@@ -33,7 +40,7 @@ pub enum SendFault {
     /// The server accepted bytes more slowly than they were published, for the whole of
     /// [`publish_timeout`](crate::ConnectOptions::publish_timeout); or no server was connected and there was no room
     /// within the time of [`OverflowPolicy::Wait`](crate::options::OverflowPolicy::Wait).
-    #[error("no room for the message after waiting {waited:?}")]
+    #[error("no room for the message after waiting {:?}", rounded(*waited))]
     NoRoom {
         /// For how long the call waited.
         waited: Duration,
@@ -74,7 +81,7 @@ pub enum SendFault {
     Disconnected,
     /// The message was still buffered at the call's deadline and was removed: no server was connected in time, or the
     /// connected server accepted nothing.
-    #[error("not sent within {waited:?}")]
+    #[error("not sent within {:?}", rounded(*waited))]
     NotInTime {
         /// For how long the call waited.
         waited: Duration,
@@ -152,7 +159,7 @@ impl error::Error for PossiblyServed {
 /// No PONG confirmed the subscription in time: the source of an error of
 /// [`subscribe_confirmed`](crate::Client::subscribe_confirmed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no server confirmed the subscription within {waited:?}")]
+#[error("no server confirmed the subscription within {:?}", rounded(*waited))]
 #[non_exhaustive]
 pub struct NotConfirmed {
     /// For how long the call waited.

@@ -75,6 +75,8 @@ fn each_fault_has_its_text() {
         (SendFault::HeadersUnsupported, "the server does not support headers"),
         (SendFault::Disconnected, "no server is connected"),
         (SendFault::NotInTime { waited: Duration::from_secs(2) }, "not sent within 2s"),
+        (SendFault::NotInTime { waited: Duration::from_nanos(5_004_346_985) }, "not sent within 5s"),
+        (SendFault::NotInTime { waited: Duration::from_micros(1_250) }, "not sent within 1ms"),
         (SendFault::Dropped, "dropped before it was sent"),
         (SendFault::Expired, "the message had expired before a server was connected"),
     ]);
