@@ -65,7 +65,8 @@ pub struct DrainReport {
     /// Whether everything was finished in time: all subscriptions were read to their end, and every accepted message
     /// was confirmed by a PONG.
     pub completed: bool,
-    /// Messages that were received but not read before the end. Their streams still have them.
+    /// Messages that were received but not read before the end. Their streams still have them, besides up to a batch that a stream had
+    /// already taken out to be read.
     pub undelivered: u64,
     /// Published messages that the server has confirmed with a PONG.
     pub confirmed: u64,

@@ -75,11 +75,19 @@ impl PublishMessage {
     }
 
     /// Sets the id by which the stream stores the message once within its duplicate window (2 minutes by default).
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn message_id<T: AsRef<str>>(self, id: T) -> Self {
         self.header(NATS_MESSAGE_ID, id.as_ref())
     }
 
     /// Store the message only if the id of the last stored one is this.
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn expected_last_message_id<T: AsRef<str>>(self, last_message_id: T) -> Self {
         self.header(NATS_EXPECTED_LAST_MESSAGE_ID, last_message_id.as_ref())
     }
@@ -95,6 +103,10 @@ impl PublishMessage {
     }
 
     /// Store the message only in the stream with this name.
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn expected_stream<T: AsRef<str>>(self, stream: T) -> Self {
         self.header(NATS_EXPECTED_STREAM, stream.as_ref())
     }
@@ -107,6 +119,10 @@ impl PublishMessage {
 
     /// Store the message only if the number of the last stored one of the subjects that match `filter` is this; 0 if there must
     /// be none (nats-server 2.12).
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn expected_last_sequence_of<T: AsRef<str>>(self, filter: T, sequence: u64) -> Self {
         self.expected_last_subject_sequence(sequence)
             .header("Nats-Expected-Last-Subject-Sequence-Subject", filter.as_ref())
@@ -131,11 +147,19 @@ impl PublishMessage {
     /// Makes it a schedule (nats-server 2.12, ADR-51): the stream stores messages on the subject `target`, which must be its own,
     /// at the times that the schedule says, with this payload and these headers. Publishing to the same subject replaces the
     /// schedule; deleting the message ends it.
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn schedule<T: AsRef<str>>(self, schedule: Schedule, target: T) -> Self {
         self.header(NATS_SCHEDULE, schedule.text.as_str()).header(NATS_SCHEDULE_TARGET, target.as_ref())
     }
 
     /// For a [schedule](PublishMessage::schedule): repeats the last message of this subject instead of its own.
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn schedule_source<T: AsRef<str>>(self, subject: T) -> Self {
         self.header(NATS_SCHEDULE_SOURCE, subject.as_ref())
     }
@@ -147,6 +171,10 @@ impl PublishMessage {
 
     /// For a [schedule](PublishMessage::schedule) by [`cron`](Schedule::cron): its time zone, such as `Europe/Berlin`. Default:
     /// UTC.
+    ///
+    /// # Panics
+    ///
+    /// If it contains a line end, as [`header`](PublishMessage::header).
     pub fn schedule_time_zone<T: AsRef<str>>(self, name: T) -> Self {
         self.header(NATS_SCHEDULE_TIME_ZONE, name.as_ref())
     }
