@@ -1,11 +1,13 @@
 //! What the modules above the client, such as `jetstream`, need besides its public methods. It is their only way in.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::client::Client;
 use super::error::{PublishError, SendFault, TryPublishError};
@@ -13,8 +15,8 @@ use super::inbox_id;
 use super::message::OutboundMessage;
 pub(crate) use super::tracked::{Answer, TrackedRequest, Tracker};
 use super::wait::{self, Deadline};
-use crate::driver::{Handle, Priority, Publish, RequestFailure, Ticket, Waiting};
-use crate::engine::Status;
+use crate::driver::{Command, Handle, Priority, Publish, RequestFailure, Ticket, Waiting};
+use crate::engine::{FlushFailure, Status};
 use crate::protocol::{Subject, check_publish_subject};
 
 impl Client {
@@ -71,9 +73,28 @@ impl Client {
         self.try_publish_with(Priority::Usual, message, |number| requests.admitted(ticket, number))
     }
 
+    /// Sends a PING after everything that was accepted so far. If the connection is lost, the next one gets it.
+    pub(crate) fn ping(&self) -> Pong {
+        let (done, outcome) = oneshot::channel();
+        // What is in doubt is for the user's flushes to report.
+        self.shared().command(Command::Flush { seen: u64::MAX, done });
+        Pong(outcome)
+    }
+
     /// An alarm that is not set.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm { handle: Arc::clone(&self.core.handle), deadline: Deadline::even_if_closed(None) }
+    }
+}
+
+/// Waits for the answer to a PING.
+#[derive(Debug)]
+pub(crate) struct Pong(oneshot::Receiver<Result<(), FlushFailure>>);
+
+impl Pong {
+    /// Ready when it is there, or when there will be none: whether it is there.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        Pin::new(&mut self.0).poll(cx).map(|outcome| matches!(outcome, Ok(Ok(()))))
     }
 }
 

@@ -75,7 +75,7 @@ pub use error::{
     SubscribeErrorKind, TryPublishError, TryPublishErrorKind,
 };
 #[cfg(feature = "jetstream")]
-pub(crate) use for_guests::{Alarm, Answer, TrackedRequest, Tracker, Watch, unique_name};
+pub(crate) use for_guests::{Alarm, Answer, Pong, TrackedRequest, Tracker, Watch, unique_name};
 pub use gap_stream::{Delivery, GapStream};
 pub use health::{Health, HealthSnapshot};
 #[cfg(feature = "json")]

@@ -176,7 +176,7 @@ MUTATIONS = [
     ("a consumer that speaks again is still silent", PUSH, "push.rs",
      "self.silence.broken(now);\n        self.watch = Watch::Alive;", "self.silence.broken(now);"),
     ("a silence is reported again and again", PUSH, "push.rs",
-     "self.watch = Watch::Silent;", ""),
+     "match std::mem::replace(&mut self.watch, Watch::Silent { ask: None }) {", "match self.watch {"),
     ("publish: a message is sent again after the window", None, "publish.rs",
      "window / 10 * 9", "window * 2"),
     ("publish: the window counts from the last try", None, "publish.rs",

@@ -1,12 +1,11 @@
 //! The inlet of a pull consumer: pulls out, messages and statuses in.
 
 use std::fmt;
-use std::pin::Pin;
 use std::task::{Context as Cx, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::inlet::Inlet;
-use crate::client::{Delivery, SendFault};
+use crate::client::{Delivery, Pong, SendFault};
 use crate::connection::EndReason;
 use crate::jetstream::decide::pull::{Arrival, Event};
 use crate::jetstream::decide::settings::Settings;
@@ -20,9 +19,6 @@ const ROOM_FOR_STATUSES: u64 = 4_096;
 /// No status or heartbeat is larger, in bytes.
 const STATUS: u64 = 1_024;
 
-/// How long a PING may remain unanswered. By then a connection is lost as a rule.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A consumer, as a client sees it that pulls.
 #[derive(Debug)]
 pub(in crate::jetstream) struct Source {
@@ -32,8 +28,6 @@ pub(in crate::jetstream) struct Source {
     /// Whether clients can be pinned.
     pub(in crate::jetstream) pinned: bool,
 }
-
-type Probe = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Pulls go out with the reply subject `<inbox>.<token>`, and everything comes in under `<inbox>.*`.
 pub(in crate::jetstream) struct PullInlet {
@@ -46,8 +40,8 @@ pub(in crate::jetstream) struct PullInlet {
     last: u64,
     /// Why a server refuses pulls.
     refused: String,
-    /// A round trip to the server that is under way.
-    probe: Option<Probe>,
+    /// The answer to a PING that is under way.
+    probe: Option<Pong>,
 }
 
 impl PullInlet {
@@ -112,14 +106,13 @@ impl PullInlet {
 
     /// Sends a PING after what was sent so far.
     pub(in crate::jetstream) fn probe(&mut self) {
-        let client = self.source.client.clone();
-        self.probe = Some(Box::pin(async move { client.flush_timeout(PATIENCE).await.is_ok() }));
+        self.probe = Some(self.source.client.ping());
     }
 
-    /// That it was answered, or not for long, for a machine.
+    /// That it was answered, or will not be, for a machine.
     pub(in crate::jetstream) fn poll_probe(&mut self, cx: &mut Cx<'_>) -> Poll<Event<'static>> {
         let Some(probe) = &mut self.probe else { return Poll::Pending };
-        let answered = ready!(probe.as_mut().poll(cx));
+        let answered = ready!(probe.poll(cx));
         self.probe = None;
         Poll::Ready(Event::Probed { answered })
     }

@@ -58,7 +58,7 @@ pub enum Event<'a> {
     NotSent(u64),
     /// The server does not allow pulls, in its words.
     Refused(&'a str),
-    /// The server has answered the PING of [`Effect::Probe`], or has not for long.
+    /// The server has answered the PING of [`Effect::Probe`], or will not.
     Probed {
         /// It has: it has received everything that was sent before.
         answered: bool,
