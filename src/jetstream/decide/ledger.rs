@@ -155,15 +155,18 @@ impl Pool {
         };
     }
 
-    fn expire(&mut self, now: Instant) {
+    /// Whether any pull has expired that was not forgotten.
+    fn expire(&mut self, now: Instant) -> bool {
         if self.forgotten_until.is_some_and(|until| until <= now) {
             (self.forgotten, self.forgotten_until) = (0, None);
             self.limit();
         }
         let expired = |entry: &Entry| entry.ends().is_some_and(|ends| ends <= now);
+        let before = self.entries.len();
         while let Some(at) = self.entries.iter().position(expired) {
             self.close(Some(at), Left::Unknown);
         }
+        self.entries.len() < before
     }
 
     fn less(&mut self, messages: u64, bytes: u64) {
@@ -344,11 +347,17 @@ impl Ledger {
     }
 
     /// Forgets pulls that have expired. Everything that has arrived was read, `arrived` last. What a server sent before that has arrived,
-    /// and what it has sent since may be on a line that is stalled.
-    pub(super) fn expire(&mut self, now: Instant, arrived: Instant) {
-        self.sure.expire(now);
+    /// and what it has sent since may be on a line that is stalled. Whether one has expired that was expected to be served.
+    pub(super) fn expire(&mut self, now: Instant, arrived: Instant) -> bool {
+        let unserved = self.sure.expire(now);
         self.doubtful.expire(now);
         self.change_bound(|bound| bound.expire(arrived.min(now)));
+        unserved
+    }
+
+    /// Whether a doubtful pull is not known to have been received.
+    pub(super) fn has_unreceived_doubts(&self) -> bool {
+        self.bound.has_unreceived_doubts()
     }
 
     /// When the next one expires.

@@ -217,8 +217,8 @@ impl Pull {
         self.flow.waits(now);
         self.seen.read_all();
         self.ledger.caught_up();
-        if !self.is_down() {
-            self.ledger.expire(now, self.arrived);
+        if !self.is_down() && self.ledger.expire(now, self.arrived) {
+            self.probe(now);
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.silent_at()) {
@@ -353,7 +353,7 @@ impl Pull {
         let ends = Some(expires).filter(|expires| !expires.is_zero());
         let token = self.ledger.open(Entry { token: 0, messages, bytes, made: now, sent, heartbeat, expires: ends });
         self.effects.push_back(Effect::Pull(Sending { token, messages, bytes, expires, heartbeat }));
-        if is_shaken || self.ledger.doubtful_messages() > 0 {
+        if is_shaken || self.ledger.has_unreceived_doubts() {
             self.probe(now);
         }
     }

@@ -62,6 +62,11 @@ impl Bound {
         self.doubtful > 0
     }
 
+    /// Whether the time of any pull in doubt does not run yet.
+    pub(super) fn has_unreceived_doubts(&self) -> bool {
+        self.parts.iter().take(self.doubtful).any(|part| part.entry.sent.is_none())
+    }
+
     /// Pulls are not served in turn.
     pub(super) fn serve_out_of_turn(&mut self) {
         self.out_of_turn = true;
