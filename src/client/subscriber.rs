@@ -191,6 +191,7 @@ impl Subscriber {
     }
 
     /// Whether any message was received and not yet read. Cheap as long as there is one.
+    #[cfg(feature = "jetstream")]
     pub(crate) fn has_unread(&self) -> bool {
         self.in_hand() > 0 || self.inbox.unread() > 0
     }

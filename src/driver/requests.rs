@@ -89,6 +89,7 @@ pub(crate) struct Released {
     /// The sequence number of its message if no reply has come; 0 if it was not admitted.
     pub(crate) unanswered: Option<u64>,
     /// Somebody who tracks it will learn of its outcome.
+    #[cfg_attr(not(feature = "jetstream"), allow(dead_code, reason = "only JetStream has acknowledgements"))]
     pub(crate) tracked: bool,
 }
 
