@@ -157,6 +157,13 @@ async fn stored_messages_are_read_deleted_and_purged() {
 
     let both = stream.direct_get_builder().last_by_subject("m.a").sequence(1).send().await.unwrap_err();
     assert_eq!(both.to_string(), "request failed: last_by_subject excludes sequence and next_by_subject");
+    let zero = stream.direct_get(0).await.unwrap_err().to_string();
+    assert_eq!(zero, "request failed: sequence 0; messages are numbered from 1");
+    let raw = [stream.raw_message_builder(), stream.raw_message_builder().last_by_subject("m.a").sequence(1)];
+    for (builder, rule) in raw.into_iter().zip(["nothing says which message", "last_by_subject excludes sequence"]) {
+        let error = builder.send().await.unwrap_err().to_string();
+        assert!(error.contains(rule), "{error}");
+    }
 
     let mut subjects: Vec<_> = stream.info_with_subjects("m.>").await.unwrap().try_collect().await.unwrap();
     subjects.sort_unstable();

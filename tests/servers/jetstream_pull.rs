@@ -279,6 +279,8 @@ async fn pulls_that_no_server_accepts_are_errors_before_anything_is_sent() {
     assert_eq!(error.to_string(), format!("pull request failed: {tiny}"));
     let error = consumer.fetch().group("jobs").heartbeat(micros).expires(second).messages().await.unwrap_err();
     assert_eq!(error.to_string(), format!("pull request failed: {tiny}"));
+    let error = consumer.fetch().group("jobs").heartbeat(second).messages().await.unwrap_err().to_string();
+    assert!(error.ends_with("an idle heartbeat of 1s needs a pull that waits: `expires` of at least 2s"), "{error}");
     let config = BatchConfig { batch: 1, expires: Some(second), idle_heartbeat: micros, ..BatchConfig::default() };
     let error = consumer.request_batch(config, "inbox".into()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("publish failed: {tiny}"));

@@ -44,6 +44,14 @@ fn pulls(proxy: &Proxy) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_group_of_a_consumer_that_has_none_is_an_error() {
+    let world = World::start().await;
+    let consumer = world.consumer(pull::Config::default()).await;
+    let error = consumer.fetch().group("jobs").messages().await.unwrap_err().to_string();
+    assert_eq!(error, r#"pull request failed: the priority group "jobs": the consumer has no priority groups"#);
+}
+
+#[tokio::test]
 async fn only_the_pinned_client_gets_messages_and_another_one_takes_over() {
     let world = World::start().await;
     let consumer = world.consumer(config(PriorityPolicy::PinnedClient)).await;

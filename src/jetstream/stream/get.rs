@@ -84,7 +84,8 @@ impl<I> Stream<I> {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](DirectGetErrorKind::NotFound) if there is none.
+    /// [`NotFound`](DirectGetErrorKind::NotFound) if there is none, and [`Request`](DirectGetErrorKind::Request) for 0, which no message
+    /// has.
     pub async fn direct_get(&self, sequence: u64) -> Result<StreamMessage, DirectGetError> {
         self.direct_get_builder().sequence(sequence).send().await
     }
@@ -115,7 +116,8 @@ impl<I> Stream<I> {
     ///
     /// # Errors
     ///
-    /// [`NoMessageFound`](LastRawMessageErrorKind::NoMessageFound) if there is none.
+    /// [`NoMessageFound`](LastRawMessageErrorKind::NoMessageFound) if there is none, and [`Other`](LastRawMessageErrorKind::Other) for 0,
+    /// which no message has.
     pub async fn get_raw_message(&self, sequence: u64) -> Result<StreamMessage, RawMessageError> {
         self.raw_message_builder().sequence(sequence).send().await
     }
@@ -183,6 +185,17 @@ macro_rules! which_message {
     };
 }
 
+/// The rule that a choice of a message breaks.
+fn broken_rule(sequence: Option<u64>, last: &Option<String>, next: &Option<String>) -> Option<&'static str> {
+    match (sequence, last, next) {
+        (Some(_), Some(_), _) | (_, Some(_), Some(_)) => Some("last_by_subject excludes sequence and next_by_subject"),
+        (None, None, None) => Some("nothing says which message: sequence, last_by_subject or next_by_subject"),
+        // With the next of a subject it is the beginning.
+        (Some(0), None, None) => Some("sequence 0; messages are numbered from 1"),
+        _ => None,
+    }
+}
+
 which_message!(DirectGetBuilder);
 which_message!(RawMessageBuilder);
 
@@ -205,11 +218,10 @@ impl<T> DirectGetBuilder<T> {
         for subject in subjects.into_iter().flatten() {
             Filter::new(subject).map_err(invalid)?;
         }
+        if let Some(rule) = broken_rule(request.sequence, &request.last_by_subject, &request.next_by_subject) {
+            return Err(Error::with_source(DirectGetErrorKind::Request, rule));
+        }
         let answer = match &request.last_by_subject {
-            Some(_) if request.sequence.is_some() || request.next_by_subject.is_some() => {
-                let rule = "last_by_subject excludes sequence and next_by_subject";
-                return Err(Error::with_source(DirectGetErrorKind::Request, rule));
-            }
             // A body there would be refused (ADR-31).
             Some(subject) => {
                 let subject = Filter::new(subject).map_err(invalid)?;
@@ -227,7 +239,8 @@ impl DirectGetBuilder<WithHeaders> {
     /// # Errors
     ///
     /// [`NotFound`](DirectGetErrorKind::NotFound) if there is none;
-    /// [`ErrorResponse`](DirectGetErrorKind::ErrorResponse) with 503 if the stream does not exist, or does not allow this.
+    /// [`ErrorResponse`](DirectGetErrorKind::ErrorResponse) with 503 if the stream does not exist, or does not allow this;
+    /// [`Request`](DirectGetErrorKind::Request) if nothing, or too much, says which message; the source names the rule.
     pub async fn send(self) -> Result<StreamMessage, DirectGetError> {
         let Message { headers, payload, .. } = self.ask().await?;
         Ok(StreamMessage::from_direct(headers.unwrap_or_default(), payload)?)
@@ -275,6 +288,10 @@ impl<T> RawMessageBuilder<T> {
         for subject in [&request.last_by_subject, &request.next_by_subject].into_iter().flatten() {
             Filter::new(subject).map_err(invalid)?;
         }
+        // "bad request" is all that a server says.
+        if let Some(rule) = broken_rule(request.sequence, &request.last_by_subject, &request.next_by_subject) {
+            return Err(Error::with_source(LastRawMessageErrorKind::Other, rule));
+        }
         let answer: RawMessageAnswer = context
             .call(Call::StreamMessageGet { stream }, &request, Effect::Reads)
             .await
@@ -291,7 +308,8 @@ impl RawMessageBuilder<WithHeaders> {
     ///
     /// # Errors
     ///
-    /// [`NoMessageFound`](LastRawMessageErrorKind::NoMessageFound) if there is none.
+    /// [`NoMessageFound`](LastRawMessageErrorKind::NoMessageFound) if there is none; [`Other`](LastRawMessageErrorKind::Other) if nothing,
+    /// or too much, says which message; the source names the rule.
     pub async fn send(self) -> Result<StreamMessage, RawMessageError> {
         self.ask().await
     }

@@ -98,7 +98,8 @@ impl GetMany {
         self
     }
 
-    /// With [`last_by_subjects`](GetMany::last_by_subjects): the last ones as of this message.
+    /// With [`last_by_subjects`](GetMany::last_by_subjects): the last ones as of this message. There are none as of 0, before the first
+    /// one.
     pub fn up_to_sequence(mut self, sequence: u64) -> Self {
         self.request.up_to_sequence = Some(sequence);
         self
@@ -159,7 +160,8 @@ impl GetMany {
         if !last && request.sequence.is_none() && request.start_time.is_none() {
             request.sequence = Some(1);
         }
-        let left = self.most.unwrap_or(u64::MAX);
+        // Servers take 0 for no limit.
+        let left = if up_to.0 == Some(0) { 0 } else { self.most.unwrap_or(u64::MAX) };
         let next = (left > 0).then_some(Asking { context: self.context, stream: self.stream, request: self.request });
         Ok(StoredMessages { items: VecDeque::new(), next, asked: None, left })
     }

@@ -94,7 +94,7 @@ pub enum PullFault {
     #[error("a batch of 0 messages; at least 1 is needed")]
     EmptyBatch,
     /// Servers refuse a heartbeat of more than half of `expires`, and one without `expires`.
-    #[error("an idle heartbeat of {heartbeat:?} is over half of the pull's {expires:?}")]
+    #[error("{}", long_heartbeat(*heartbeat, *expires))]
     LongHeartbeat {
         /// The heartbeat.
         heartbeat: Duration,
@@ -116,6 +116,14 @@ pub enum PullFault {
     /// The priority group is no valid name.
     #[error(transparent)]
     Group(#[from] InvalidName),
+}
+
+fn long_heartbeat(heartbeat: Duration, expires: Duration) -> String {
+    if expires.is_zero() {
+        let least = heartbeat.saturating_mul(2);
+        return format!("an idle heartbeat of {heartbeat:?} needs a pull that waits: `expires` of at least {least:?}");
+    }
+    format!("an idle heartbeat of {heartbeat:?} is over half of the pull's {expires:?}")
 }
 
 impl PullRequest<'_> {
@@ -219,6 +227,8 @@ mod tests {
         assert_eq!(endless.check(), Ok(()));
         let error = PullRequest { idle_heartbeat: second, ..endless }.check().unwrap_err();
         assert_eq!(error, PullFault::LongHeartbeat { heartbeat: second, expires: Duration::ZERO });
+        let text = "an idle heartbeat of 1s needs a pull that waits: `expires` of at least 2s";
+        assert_eq!(error.to_string(), text);
         let heartbeat = SHORTEST_HEARTBEAT - Duration::from_nanos(1);
         let error = PullRequest { idle_heartbeat: heartbeat, ..good }.check().unwrap_err();
         assert_eq!(error, PullFault::ShortHeartbeat { heartbeat });

@@ -48,13 +48,17 @@ pub enum GroupFault {
         allowed: Vec<String>,
     },
     /// The consumer has no such group.
-    #[error("the priority group {group:?}: the consumer has {allowed:?}")]
+    #[error("the priority group {group:?}: the consumer has {}", groups(allowed))]
     Unknown {
         /// What the pull names.
         group: String,
         /// Those that the consumer has.
         allowed: Vec<String>,
     },
+}
+
+fn groups(allowed: &[String]) -> String {
+    if allowed.is_empty() { "no priority groups".to_owned() } else { format!("{allowed:?}") }
 }
 
 impl From<PullFault> for PullRefused {
