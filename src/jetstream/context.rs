@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod judging;
 mod publishing;
 mod retrying;
 mod streams;

@@ -156,6 +156,21 @@ async fn a_message_that_nobody_has_is_sent_again_until_the_time_is_over() {
     assert_eq!((ack.stream.as_str(), ack.sequence), ("LATE", 1));
 }
 
+#[tokio::test]
+async fn a_message_that_can_not_be_sent_again_says_that_it_was_sent() {
+    let mut world = World::start(ContextBuilder::new().timeout(Duration::from_secs(1))).await;
+    let published = world.context.publish("nobody", "1".into()).await.unwrap();
+    world.client.flush().await.unwrap();
+    // It is sent again after 100 ms.
+    let killed = async { world.server.kill() };
+    let (error, ()) = soon("an error", async { tokio::join!(published.into_future(), killed) }).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), PublishErrorKind::TimedOut);
+    let text = "it was not stored when it was sent (no stream found for given subject: nobody stores the subject";
+    assert!(error.to_string().contains(text), "{error}");
+    assert_eq!(world.context.publish_counts().not_sent, 1);
+}
+
 // It took as long as if a stream could have been created meanwhile.
 #[tokio::test]
 async fn a_subject_that_no_stream_can_have_is_not_tried_again() {

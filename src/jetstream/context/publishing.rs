@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::judging::{Judged, NotSentAgain, judged, never_stored, unstored};
 use crate::client::{Answer, TrackedRequest, Tracker};
-use crate::error::Error;
 use crate::jetstream::context::{Context, PublishCounts};
 use crate::jetstream::error::{PublishError, PublishErrorKind};
 use crate::jetstream::message::{OutboundMessage, PublishMessage};
 use crate::jetstream::run::pauses::Pauses;
 use crate::jetstream::run::publications::{Known, Publication};
-use crate::jetstream::wire::{ErrorCode, PublishAck, Response};
-use crate::protocol::{SubjectFault, check_subscribe_subject, shown};
-use crate::{Client, HeaderMap, ToSubject, jetstream, message};
+use crate::jetstream::wire::PublishAck;
+use crate::{Client, HeaderMap, ToSubject, message};
 
 /// How long a message waits for its acknowledgement, unless the context says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -301,11 +300,15 @@ impl Sent {
                 // What the server said is of more use than that there is no permit.
                 Err(full) if full.kind() == PublishErrorKind::MaxAckPending => break,
                 Err(other) => {
-                    error = other;
+                    error = NotSentAgain::after(error, other);
                     break;
                 }
             };
             match judged(request.outcome(deadline).await) {
+                Judged::Final(Known::NotSent, Err(later)) => {
+                    error = NotSentAgain::after(error, later);
+                    break;
+                }
                 Judged::Final(known, outcome) => {
                     publication.settle(known);
                     return outcome;
@@ -317,83 +320,3 @@ impl Sent {
         Err(error)
     }
 }
-
-/// What an answer means for the message.
-pub(super) enum Judged {
-    Final(Known, Result<PublishAck, PublishError>),
-    /// Nobody had it, and it may be stored later.
-    NotStoredYet(PublishError),
-}
-
-impl Judged {
-    /// What is known if it is not sent again.
-    fn known(&self) -> Known {
-        match self {
-            Judged::Final(known, _) => *known,
-            Judged::NotStoredYet(error) => unstored(error),
-        }
-    }
-}
-
-/// What is known of a message that was not stored, and is not sent again.
-fn unstored(error: &PublishError) -> Known {
-    if error.source_as::<jetstream::Error>().is_some() { Known::Refused } else { Known::NotSent }
-}
-
-pub(super) fn judged(outcome: Result<Answer, crate::RequestError>) -> Judged {
-    let answer = match outcome {
-        Ok(answer) => answer,
-        Err(error) if !error.is_safe_to_repeat() => return Judged::Final(Known::InDoubt, Err(error.into())),
-        Err(error) if error.kind() == crate::RequestErrorKind::NoResponders => {
-            return Judged::NotStoredYet(error.into());
-        }
-        Err(error) => return Judged::Final(Known::NotSent, Err(error.into())),
-    };
-    let other =
-        |reason: crate::Error| Judged::Final(Known::InDoubt, Err(Error::with_source(PublishErrorKind::Other, reason)));
-    if let Some(ack) = PublishAck::plain(answer.payload()).filter(PublishAck::names_a_stream) {
-        return Judged::Final(Known::Stored { duplicate: false }, Ok(ack));
-    }
-    match serde_json::from_slice::<Response<PublishAck>>(answer.payload()) {
-        Ok(Response::Ok(ack)) if !ack.names_a_stream() => other(NotAnAck.into()),
-        Ok(Response::Ok(ack)) => Judged::Final(Known::Stored { duplicate: ack.duplicate }, Ok(ack)),
-        Ok(Response::Err { error }) if may_be_stored_later(error.error_code()) => Judged::NotStoredYet(error.into()),
-        Ok(Response::Err { error }) => Judged::Final(Known::Refused, Err(PublishError::from(error))),
-        Err(error) => other(error.into()),
-    }
-}
-
-/// Whether a refusal means that the stream's servers are busy with something else for a moment. A full stream is not among them,
-/// although it has a code of its own class: it stays full.
-fn may_be_stored_later(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::CLUSTER_NOT_AVAILABLE
-            | ErrorCode::CLUSTER_NOT_LEADER
-            | ErrorCode::STREAM_OFFLINE
-            | ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT
-            | ErrorCode::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_NOT_READY
-            | ErrorCode::STREAM_TOO_MANY_REQUESTS
-    )
-}
-
-/// Why no stream will ever have the message, if its subject is one that none can have. Servers accept it, and say only that nobody
-/// listens.
-pub(super) fn never_stored(message: &message::OutboundMessage) -> Option<PublishError> {
-    let fault = check_subscribe_subject(message.subject.as_bytes()).err()?;
-    let subject = shown(message.subject.as_str()).to_string();
-    Some(PublishError::with_source(PublishErrorKind::StreamNotFound, NoSubject { subject, fault }))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{subject:?}")]
-struct NoSubject {
-    subject: String,
-    #[source]
-    fault: SubjectFault,
-}
-
-/// Another program has answered, which stores nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is not the acknowledgement of a stream")]
-struct NotAnAck;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::publishing::{Judged, judged, never_stored};
+use super::judging::{Judged, judged, never_stored};
 use super::{Context, PublishError, PublishErrorKind};
 use crate::jetstream::decide::publish::{Fate, Heard, Next, Publishing};
 use crate::jetstream::message::PublishMessage;
