@@ -50,11 +50,11 @@ struct Inner {
     subjects: Option<Subjects>,
 }
 
-/// A connection was lost after a request was sent on it, in words. `in_doubt` is shown unless it is 0, which would read as if
-/// the request had not been served.
+/// A connection was lost after a request was sent on it, in words: what that means for the request, and if others may be concerned too,
+/// how many messages are.
 pub(crate) fn lost_in_words(in_doubt: u64) -> String {
-    let lost = "the connection was lost after the request was sent";
-    if in_doubt == 0 { lost.to_owned() } else { format!("{lost}; {}", in_doubt_in_words(in_doubt)) }
+    let lost = "the connection was lost after the request was sent, which may have been received";
+    if in_doubt <= 1 { lost.to_owned() } else { format!("{lost}; in all, {}", in_doubt_in_words(in_doubt)) }
 }
 
 /// Why no reply will come.

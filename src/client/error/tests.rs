@@ -80,11 +80,11 @@ fn each_fault_has_its_text() {
         (SendFault::Dropped, "dropped before it was sent"),
         (SendFault::Expired, "the message had expired before a server was connected"),
     ]);
-    let lost = "the connection was lost after the request was sent";
+    let lost = "the connection was lost after the request was sent, which may have been received";
     texts(&[
         (ConnectionLost { in_doubt: 0 }, lost),
-        (ConnectionLost { in_doubt: 1 }, &format!("{lost}; 1 message is in doubt")),
-        (ConnectionLost { in_doubt: 2 }, &format!("{lost}; 2 messages are in doubt")),
+        (ConnectionLost { in_doubt: 1 }, lost),
+        (ConnectionLost { in_doubt: 2 }, &format!("{lost}; in all, 2 messages are in doubt")),
     ]);
     texts(&[(PayloadTooLarge { max: 10, size: 11 }, "Payload size limit of 10 exceeded by message size of 11")]);
     texts(&[(UnsubscribeError::new("closed"), "failed to send unsubscribe")]);
