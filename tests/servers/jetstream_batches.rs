@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
-use nats_lifeline::jetstream::context::BatchPublishErrorKind;
+use nats_lifeline::jetstream::context::{BatchPublishErrorKind, ContextBuilder};
 use nats_lifeline::jetstream::message::{PublishMessage, Rollup, Schedule};
 use nats_lifeline::jetstream::stream::{Config, DirectGetErrorKind, StorageType, Stream};
 use nats_lifeline::jetstream::{self, Context, ErrorCode};
@@ -92,6 +92,24 @@ async fn a_stream_that_takes_no_batches_says_so_at_the_first_message() {
     let code = error.source_as::<jetstream::Error>().unwrap().error_code();
     assert_eq!((error.kind(), code), (BatchPublishErrorKind::Refused, ErrorCode::ATOMIC_PUBLISH_DISABLED));
     assert_eq!(stored(&stream).await, 0);
+}
+
+#[tokio::test]
+async fn without_jetstream_each_call_says_that_it_may_not_be_enabled() {
+    let server = Server::start().await;
+    let client = ConnectOptions::new().connect(server.url()).await.unwrap();
+    let context = ContextBuilder::new().timeout(Duration::from_millis(300)).build(client);
+    let errors = [
+        context.query_account().await.unwrap_err().to_string(),
+        context.get_stream("M").await.unwrap_err().to_string(),
+        context.create_stream("M").await.unwrap_err().to_string(),
+        context.publish("m.a", "".into()).await.unwrap().await.unwrap_err().to_string(),
+    ];
+    for error in errors {
+        assert!(error.contains("JetStream is not enabled for the account or domain"), "{error}");
+    }
+    let error = context.atomic_batch().commit("m.a", text(1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "the batch was refused: no responders");
 }
 
 #[tokio::test]

@@ -3,6 +3,12 @@
 use crate::error::Error;
 use crate::jetstream::wire;
 
+/// The kinds of different calls say only one of the reasons.
+const NOBODY_ANSWERS: &str =
+    "nobody answers: JetStream is not enabled for the account or domain, or what is asked about does not exist";
+const NOBODY_STORES: &str =
+    "nobody stores the subject: there is no such stream, or JetStream is not enabled for the account or domain";
+
 /// Why a request to the JetStream API has no answer.
 pub type RequestError = Error<RequestErrorKind>;
 
@@ -28,7 +34,7 @@ impl From<crate::RequestError> for RequestError {
         use crate::RequestErrorKind as Kind;
         let kind = match error.kind() {
             Kind::TimedOut => RequestErrorKind::TimedOut,
-            Kind::NoResponders => RequestErrorKind::NoResponders,
+            Kind::NoResponders => return Error::with_source(RequestErrorKind::NoResponders, NOBODY_ANSWERS),
             Kind::InvalidSubject => RequestErrorKind::InvalidSubject,
             Kind::MaxPayloadExceeded | Kind::Other => RequestErrorKind::Other,
         };
@@ -68,7 +74,9 @@ pub enum AccountErrorKind {
     /// The server refused.
     #[error("JetStream error: {0}")]
     JetStream(wire::Error),
-    /// JetStream is not enabled for the account or domain.
+    /// Nobody answers: no server has JetStream for the domain. Of an account without JetStream, servers that have it say so:
+    /// [`JetStream`](AccountErrorKind::JetStream) with
+    /// [`JETSTREAM_NOT_ENABLED_FOR_ACCOUNT`](crate::jetstream::ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT).
     #[error("JetStream unavailable")]
     JetStreamUnavailable,
     /// Anything else, with its source.
@@ -108,7 +116,9 @@ pub enum CreateStreamErrorKind {
     /// A mirror or a source has both a domain and an external API.
     #[error("domain and external are both set")]
     DomainAndExternalSet,
-    /// JetStream is not enabled for the account or domain.
+    /// Nobody answers: no server has JetStream for the domain. Of an account without JetStream, servers that have it say so:
+    /// [`JetStream`](CreateStreamErrorKind::JetStream) with
+    /// [`JETSTREAM_NOT_ENABLED_FOR_ACCOUNT`](crate::jetstream::ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT).
     #[error("jetstream unavailable")]
     JetStreamUnavailable,
     /// The server refused.
@@ -234,7 +244,7 @@ pub type PublishError = Error<PublishErrorKind>;
 /// The kinds of [`PublishError`].
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PublishErrorKind {
-    /// No stream stores the subject, or its servers have no leader. The message was not stored.
+    /// No stream stores the subject, its servers have no leader, or JetStream is not enabled for the account. The message was not stored.
     #[error("no stream found for given subject")]
     StreamNotFound,
     /// The last stored message has another id than the expected one. The message was not stored.
@@ -268,7 +278,7 @@ impl From<crate::RequestError> for PublishError {
         let ended = error.source_as::<crate::connection::EndReason>().is_some();
         let kind = match error.kind() {
             Kind::TimedOut => PublishErrorKind::TimedOut,
-            Kind::NoResponders => PublishErrorKind::StreamNotFound,
+            Kind::NoResponders => return Error::with_source(PublishErrorKind::StreamNotFound, NOBODY_STORES),
             Kind::MaxPayloadExceeded => PublishErrorKind::MaxPayloadExceeded,
             Kind::Other if lost || ended => PublishErrorKind::BrokenPipe,
             // "publish failed" does not say that it is the subject.

@@ -60,8 +60,10 @@ impl From<RequestError> for DirectGetError {
     fn from(error: RequestError) -> Self {
         let kind = match error.kind() {
             RequestErrorKind::TimedOut => DirectGetErrorKind::TimedOut,
+            // Its own documentation says why.
             RequestErrorKind::NoResponders => {
-                DirectGetErrorKind::ErrorResponse(StatusCode::NO_RESPONDERS, "no responders".to_owned())
+                let status = StatusCode::NO_RESPONDERS;
+                return DirectGetErrorKind::ErrorResponse(status, "no responders".to_owned()).into();
             }
             RequestErrorKind::InvalidSubject => DirectGetErrorKind::InvalidSubject,
             RequestErrorKind::Other => DirectGetErrorKind::Other,
