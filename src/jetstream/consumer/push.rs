@@ -79,10 +79,10 @@ impl Consumer<Config> {
 ///
 /// If two heartbeats are missing, [`MissingHeartbeat`](MessagesErrorKind::MissingHeartbeat) is reported, once until something
 /// arrives again, and the server is asked, every 5 s, whether the consumer still exists. If it does not, the stream ends with
-/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected. A consumer without
-/// [`idle_heartbeat`](Config::idle_heartbeat) is never missed. The stream also
-/// ends, with [`Other`](MessagesErrorKind::Other) and the server's text, if the user may not subscribe to the deliver subject or publish
-/// the answers of the flow control, without which the consumer would stall.
+/// [`ConsumerDeleted`](MessagesErrorKind::ConsumerDeleted). Silence counts only while connected. Without
+/// [`idle_heartbeat`](Config::idle_heartbeat), which is the default, a consumer that was deleted is like one that has no messages: the
+/// stream waits for ever. The stream also ends, with [`Other`](MessagesErrorKind::Other) and the server's text, if the user may not
+/// subscribe to the deliver subject or publish the answers of the flow control, without which the consumer would stall.
 #[derive(Debug)]
 #[must_use = "dropping it ends the subscription"]
 pub struct Messages {

@@ -32,6 +32,9 @@ impl<I> Stream<I> {
     /// Without a name the consumer is ephemeral: it gets a random one, and the server removes it after it was not used for its
     /// [`inactive_threshold`](crate::jetstream::consumer::Config::inactive_threshold) (5 s by default).
     ///
+    /// If the call is given up, the consumer may have been created. The server removes an ordered one after 30 s, and an ephemeral one
+    /// after its threshold; a durable one stays.
+    ///
     /// # Errors
     ///
     /// [`JetStream`](ConsumerErrorKind::JetStream) if the server refuses.
@@ -270,4 +273,23 @@ impl Context {
 /// Whether the server ignored some of the filters, as servers before 2.10 do (ADR-34).
 pub(in crate::jetstream) fn filters_ignored(asked: &ConsumerConfig, got: &ConsumerConfig) -> bool {
     !asked.filter_subjects.is_empty() && got.filter_subjects.is_empty() && got.filter_subject.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_knows_no_list_of_filters_is_noticed_by_one_filter_too() {
+        let listed = |filters: &[&str]| ConsumerConfig {
+            filter_subjects: filters.iter().map(ToString::to_string).collect(),
+            ..ConsumerConfig::default()
+        };
+        let none = ConsumerConfig::default();
+        for asked in [listed(&["a"]), listed(&["a", "b"])] {
+            assert!(filters_ignored(&asked, &none) && !filters_ignored(&asked, &asked));
+        }
+        let one = ConsumerConfig { filter_subject: "a".to_owned(), ..ConsumerConfig::default() };
+        assert!(!filters_ignored(&listed(&["a"]), &one) && !filters_ignored(&none, &none));
+    }
 }

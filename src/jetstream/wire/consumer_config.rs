@@ -73,7 +73,8 @@ pub struct Config {
     /// [`idle_heartbeat`](Config::idle_heartbeat).
     #[serde(default, skip_serializing_if = "is_default")]
     pub flow_control: bool,
-    /// After how long without messages a push consumer sends a heartbeat; at least 100 ms, and zero is never.
+    /// After how long without messages a push consumer sends a heartbeat; at least 100 ms, and zero is never. Without heartbeats its
+    /// readers can't tell that it was deleted: they wait for ever.
     #[serde(default, skip_serializing_if = "is_default", with = "nanos")]
     pub idle_heartbeat: Duration,
     /// The largest batch of a pull; 0 is no limit.
