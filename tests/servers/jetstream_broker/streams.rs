@@ -93,6 +93,7 @@ async fn messages_are_read_and_removed_as_on_a_server() {
         script.api("STREAM.INFO.S", json!({ "subjects_filter": "s.1", "offset": 0 })).await;
         script.api("STREAM.INFO.S", json!({ "subjects_filter": "nothing" })).await;
         script.api("STREAM.PURGE.S", json!({ "seq": 2, "keep": 1 })).await;
+        script.api("STREAM.PURGE.S", json!({ "seq": 1 })).await;
         script.api("STREAM.PURGE.S", json!({ "filter": "s.1", "keep": 1 })).await;
         script.api("STREAM.PURGE.S", json!({ "seq": 5 })).await;
         script.api("STREAM.INFO.S", Value::Null).await;
@@ -103,6 +104,7 @@ async fn messages_are_read_and_removed_as_on_a_server() {
         script.api("STREAM.PURGE.S", json!({ "seq": 20 })).await;
         script.api("STREAM.INFO.S", Value::Null).await;
         script.ask("s.1", "", "and later").await;
+        script.api("STREAM.PURGE.S", json!({ "seq": 0 })).await;
         script.api("STREAM.PURGE.nothing", Value::Null).await;
     })
     .await;

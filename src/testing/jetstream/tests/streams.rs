@@ -107,8 +107,9 @@ fn messages_are_found_by_sequence_and_by_subject() {
     let info = world.api("STREAM.INFO.S", json!({ "subjects_filter": ">", "deleted_details": true }));
     assert_eq!(info["state"]["subjects"], json!({ "s.1": 2 }));
     assert_eq!(info["state"]["deleted"], json!([2]));
+    assert_eq!(world.api("STREAM.PURGE.S", json!({ "seq": 1 }))["purged"], 0);
     assert_eq!(world.api("STREAM.PURGE.S", json!({ "keep": 1 }))["purged"], 1);
-    assert_eq!(world.api("STREAM.PURGE.S", json!({}))["purged"], 1);
+    assert_eq!(world.api("STREAM.PURGE.S", json!({ "seq": 0 }))["purged"], 1, "it is no limit");
     assert_eq!(world.publish("s.1", "")["seq"], 4);
 }
 
