@@ -15,7 +15,7 @@ use super::inbox_id;
 use super::message::OutboundMessage;
 pub(crate) use super::tracked::{Answer, TrackedRequest, Tracker};
 use super::wait::{self, Deadline};
-use crate::driver::{Command, Handle, Priority, Publish, RequestFailure, Ticket, Waiting};
+use crate::driver::{Handle, Priority, Publish, RequestFailure, Ticket, Waiting};
 use crate::engine::{FlushFailure, Status};
 use crate::protocol::{Subject, check_publish_subject};
 
@@ -75,10 +75,7 @@ impl Client {
 
     /// Sends a PING after everything that was accepted so far. If the connection is lost, the next one gets it.
     pub(crate) fn ping(&self) -> Pong {
-        let (done, outcome) = oneshot::channel();
-        // What is in doubt is for the user's flushes to report.
-        self.shared().command(Command::Flush { seen: u64::MAX, done });
-        Pong(outcome)
+        Pong(self.shared().ping())
     }
 
     /// An alarm that is not set.

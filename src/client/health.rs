@@ -7,12 +7,12 @@ mod tests;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::client::Client;
 use super::connection::{Stats, Status};
 use super::wait;
-use crate::driver::{Command, Shared, StateChange, TopologyChange};
+use crate::driver::{Shared, StateChange, TopologyChange};
 use crate::engine::EndReason;
 use crate::protocol::shown;
 
@@ -180,12 +180,10 @@ impl Client {
         if shared.server().is_none() {
             return Err(not_connected(shared.record.known().last_error));
         }
-        let (done, outcome) = oneshot::channel();
         let began = wait::now();
-        // The check counts all doubts as already reported, so that the next flush still reports them.
         let checked = async {
             wait::room_for_call(&self.core.handle, false).await;
-            shared.command(Command::Flush { seen: u64::MAX, done });
+            let outcome = shared.ping();
             // Unlike a flush, it does not wait for the next connection.
             tokio::select! {
                 biased;

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::client::Client;
 use super::error::{NotConfirmed, SubscribeError, SubscribeErrorKind};
 use super::subscribe_options::SubscribeOptions;
 use super::subscriber::Subscriber;
 use super::wait;
-use crate::driver::{Command, EventFilter};
+use crate::driver::EventFilter;
 use crate::engine::{ConnectionEvent, EndReason, FlushFailure};
 use crate::protocol::{ErrKind, ToSubject};
 
@@ -92,9 +90,7 @@ impl Client {
 
     /// Waits for a PONG after everything sent so far. Messages in doubt do not matter here.
     async fn server_answers(&self, deadline: Option<Instant>, within: Duration) -> Result<(), SubscribeError> {
-        let (done, outcome) = oneshot::channel();
-        self.shared().command(Command::Flush { seen: u64::MAX, done });
-        let outcome = wait::until(self.shared(), deadline, outcome).await;
+        let outcome = wait::until(self.shared(), deadline, self.shared().ping()).await;
         let ended = |reason| Err(other(reason));
         match (outcome, self.shared().ended()) {
             (Ok(Ok(Ok(()))), _) => Ok(()),

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::command::Command;
 use super::confirmations::Confirmations;
@@ -31,7 +31,9 @@ use super::room::Queue;
 use super::settings::DriverSettings;
 use super::statistics::Statistics;
 use super::timer::SpareTimers;
-use crate::engine::{Cause, EndReason, Engine, Frame, Handover, Ledger, Outbox, OutboxRules, Refusal, Status};
+use crate::engine::{
+    Cause, EndReason, Engine, FlushFailure, Frame, Handover, Ledger, Outbox, OutboxRules, Refusal, Status,
+};
 use crate::protocol::{Info, Subject};
 
 /// What all handles and the task share.
@@ -217,6 +219,14 @@ impl Shared {
     /// Submits a command.
     pub(crate) fn command(&self, command: Command) {
         submit(self.inner(), command);
+    }
+
+    /// Sends a PING after everything that was accepted so far, over the next connection if this one is lost, and returns where its
+    /// answer comes. It leaves what is in doubt to the next flush.
+    pub(crate) fn ping(&self) -> oneshot::Receiver<Result<(), FlushFailure>> {
+        let (done, outcome) = oneshot::channel();
+        self.command(Command::Flush { seen: u64::MAX, done });
+        outcome
     }
 
     /// Adds a subscription.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::client::wait;
-use crate::driver::{Command, Shared};
+use crate::driver::Shared;
 use crate::engine::FlushFailure;
 
 /// Measures when asked to. One round trip at a time, so that a slow server gets no more of them.
@@ -41,11 +41,8 @@ impl Latency {
         if !due || self.pending.is_some() || shared.server().is_none() {
             return;
         }
-        let (sender, done) = oneshot::channel();
         self.began = Some(now);
-        self.pending = Some(RoundTrip { began: now, connects: shared.connects(), done });
-        // It counts all messages in doubt as reported, so that the user's next flush still reports them.
-        shared.command(Command::Flush { seen: u64::MAX, done: sender });
+        self.pending = Some(RoundTrip { began: now, connects: shared.connects(), done: shared.ping() });
     }
 
     pub(super) fn interval(&self) -> Duration {

@@ -96,10 +96,12 @@ impl Requests {
         let SlotState::Waiting { sequence, keep, waker } = &mut slot.state else { return None };
         let tracked = slot.tracked.is_some();
         let (unread, waker) = (SlotState::Unread { sequence: *sequence, keep: *keep }, waker.take());
-        slot.state = unread;
-        inner.unread += 1;
-        if !tracked {
-            inner.free(ticket.index);
+        match tracked {
+            true => {
+                slot.state = unread;
+                inner.unread += 1;
+            }
+            false => inner.free(ticket.index),
         }
         let released = Released { last: inner.waiting() == 0, unanswered: None, tracked };
         drop(inner);
